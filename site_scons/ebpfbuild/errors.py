@@ -1,0 +1,75 @@
+"""The errors that this project raises for a user's mistake: one line each, never a traceback."""
+
+
+class EbpfError(Exception):
+    """Base of them all. Its text says where, what is wrong, and what to do next, in that order.
+
+    `where` is `file:line` or a key path such as `vmlinux.aarch64.sha256`; `fix` is the next step. Either may be empty.
+    `details` are further lines (a compiler's diagnostics, a table of digests), printed below the first, indented.
+    """
+
+    def __init__(self, what: str, *, where: str = "", fix: str = "", details: tuple[str, ...] = ()):
+        self.what, self.where, self.fix, self.details = what, where, fix, tuple(details)
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        line = f"{self.where}: {self.what}" if self.where else self.what
+        if self.fix:
+            line += f"; {self.fix}"
+        return "\n".join([line, *(f"  {detail}" for detail in self.details)])
+
+
+class PinError(EbpfError):
+    """toolchain.toml says something that can't be used."""
+
+
+class ArchError(EbpfError):
+    """A name that is no arch, or an arch without a pin."""
+
+
+class FetchError(EbpfError):
+    """An artifact could not be had from any of its sources."""
+
+
+class OfflineError(FetchError):
+    """An artifact is not in the store and the build may not connect."""
+
+
+class MismatchError(FetchError):
+    """Bytes arrived whose size or sha256 is not the pinned one. Never retried."""
+
+
+class ArchiveError(EbpfError):
+    """An archive is malformed, lacks a member, or tries to write outside its folder."""
+
+
+class HeaderError(EbpfError):
+    """A vmlinux.h that does not fit the arch it is used for, or is no vmlinux.h at all."""
+
+
+class CompilerError(EbpfError):
+    """The pinned compiler is missing or is another version."""
+
+
+class CompileError(EbpfError):
+    """clang refused a program."""
+
+
+class UndeclaredInputError(CompileError):
+    """A compile read a file that the graph does not know."""
+
+
+class ElfError(EbpfError):
+    """Bytes that are not a BPF ELF object that this project can read."""
+
+
+class BtfError(EbpfError):
+    """Bytes that are not BTF that this project can read."""
+
+
+class SkeletonError(EbpfError):
+    """An object from which no skeleton can be generated."""
+
+
+class PackageError(EbpfError):
+    """A wheel that can't be made from what was given."""
