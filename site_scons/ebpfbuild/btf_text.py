@@ -1,0 +1,85 @@
+"""C text of BTF types, for messages and for the comments of generated code."""
+
+from .btf import MAX_DEPTH, Btf
+from .btf_types import COMPOSITES, ENUMS, MODIFIERS, Kind, Type
+
+KEYWORDS = {Kind.STRUCT: "struct", Kind.UNION: "union", Kind.ENUM: "enum", Kind.ENUM64: "enum"}
+QUALIFIERS = {Kind.CONST: "const", Kind.VOLATILE: "volatile", Kind.RESTRICT: "restrict"}
+
+
+def declaration(btf: Btf, number: int, name: str = "") -> str:
+    """The C declaration of `name` with that type, such as `const struct sock *sk[4]`; without a name the type's own text.
+
+    An anonymous struct reads `struct {...}`. Raises BtfError for types in one another more than 64 deep.
+    """
+    return _declare(btf, number, name, 0)
+
+
+def _declare(btf: Btf, number: int, inner: str, depth: int) -> str:
+    """Works outside in: `inner` is the declarator made so far, which pointers, arrays and functions wrap."""
+    qualifiers = ""
+    for _ in range(MAX_DEPTH):
+        kind = btf[number]
+        if kind.kind in MODIFIERS:
+            qualifiers += _qualifier(kind)
+        elif kind.kind == Kind.PTR:
+            inner, qualifiers = "*" + qualifiers + inner, ""
+        elif kind.kind == Kind.ARRAY:
+            inner = f"{_wrapped(inner)}[{kind.length or ''}]"
+        elif kind.kind == Kind.FUNC_PROTO:
+            inner = f"{_wrapped(inner)}({_parameters(btf, kind, depth)})"
+        elif kind.kind not in (Kind.FUNC, Kind.VAR):
+            return f"{qualifiers}{_base(kind)}{' ' * bool(inner)}{inner}"
+        number = kind.type
+    btf.fail(f"has a type inside more than {MAX_DEPTH} others, too deep to write as C")
+
+
+def _qualifier(kind: Type) -> str:
+    if kind.kind == Kind.TYPE_TAG:
+        return f'__attribute__((btf_type_tag("{kind.name}"))) '
+    return QUALIFIERS[kind.kind] + " "
+
+
+def _wrapped(inner: str) -> str:
+    return f"({inner})" if inner.startswith("*") else inner
+
+
+def _parameters(btf: Btf, proto: Type, depth: int) -> str:
+    if depth > 8:
+        btf.fail("has function prototypes too deep in one another to write as C")
+    params = proto.params
+    texts = [_declare(btf, param.type, param.name, depth + 1) for param in params]
+    if params and not params[-1].type and not params[-1].name:
+        texts[-1] = "..."
+    return ", ".join(texts) or "void"
+
+
+def _base(kind: Type) -> str:
+    if kind.kind == Kind.VOID:
+        return "void"
+    keyword = KEYWORDS.get(kind.kind) or ("union" if kind.flag else "struct") * (kind.kind == Kind.FWD)
+    if not keyword:
+        return kind.name or "?"
+    return f"{keyword} {kind.name or '{...}'}"
+
+
+def definition(btf: Btf, number: int) -> str:
+    """The C definition of a struct, union, enum or typedef, its members a line each; another type's declaration.
+
+    Offsets aren't stated: it is for people to read. Raises BtfError as `declaration` does.
+    """
+    kind = btf[number]
+    if kind.kind == Kind.TYPEDEF:
+        return f"typedef {declaration(btf, kind.type, kind.name)};"
+    if kind.kind in ENUMS:
+        lines = [f"\t{value.name} = {value.value}," for value in kind.values]
+    elif kind.kind in COMPOSITES:
+        lines = [_member(btf, member) for member in kind.members]
+    else:
+        return declaration(btf, number) + ";"
+    head = " ".join(filter(None, (KEYWORDS[kind.kind], kind.name)))
+    return "\n".join([head + " {", *lines, "};"])
+
+
+def _member(btf: Btf, member) -> str:
+    return f"\t{declaration(btf, member.type, member.name)}{f': {member.bits}' if member.bits else ''};"

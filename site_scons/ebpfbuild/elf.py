@@ -1,0 +1,222 @@
+"""Reads relocatable BPF ELF64 objects of either byte order.
+
+The format is the System V gABI's chapter 4 (elf.h spells the constants); the machine and its relocation types are
+the kernel's Documentation/bpf/llvm_reloc.rst. Only what clang emits for `-target bpf` is read: ET_REL, one symbol
+table, SHT_REL relocations without addends.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, NoReturn
+
+from .errors import ElfError
+
+EM_BPF = 247
+ET_REL = 1
+EHDR_SIZE, SHDR_SIZE, SYM_SIZE, REL_SIZE = 64, 64, 24, 16
+EHDR, SHDR, SYM, REL = "16sHHIQQQIHHHHHH", "IIQQQQIIQQ", "IBBHQQ", "QQ"
+
+SHT_NULL, SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_NOBITS, SHT_REL = 0, 1, 2, 3, 4, 8, 9
+SHT_SYMTAB_SHNDX, SHT_LLVM_ADDRSIG = 18, 0x6FFF4C03
+SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR, SHF_INFO_LINK = 1, 2, 4, 0x40
+SHN_UNDEF, SHN_LORESERVE, SHN_ABS, SHN_COMMON = 0, 0xFF00, 0xFFF1, 0xFFF2
+STB_LOCAL, STB_GLOBAL, STB_WEAK = 0, 1, 2
+STT_NOTYPE, STT_OBJECT, STT_FUNC, STT_SECTION, STT_FILE = 0, 1, 2, 3, 4
+R_BPF_NONE, R_BPF_64_64, R_BPF_64_ABS64, R_BPF_64_ABS32, R_BPF_64_NODYLD32, R_BPF_64_32 = 0, 1, 2, 3, 4, 10
+
+MAX_NAME = 4096  # a name without an end may not make each look-up scan the whole file; the kernel takes 511 bytes
+
+
+class Symbol(NamedTuple):
+    """One row of the symbol table; `section` is a section's index or an SHN_ constant."""
+
+    name: str
+    value: int
+    size: int
+    type: int
+    bind: int
+    other: int
+    section: int
+
+
+class Relocation(NamedTuple):
+    """One row of a SHT_REL section: the place in the section it applies to, the symbol's index, the R_BPF_ type."""
+
+    offset: int
+    symbol: int
+    type: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section header with its name; `data` are its bytes (none for SHT_NOBITS, whose `size` still counts)."""
+
+    index: int
+    name: str
+    type: int
+    flags: int
+    size: int
+    link: int
+    info: int
+    align: int
+    entsize: int
+    data: bytes
+
+
+def name_at(table: bytes, offset: int, fail: Callable[[str], NoReturn]) -> str:
+    """The NUL-terminated name at an offset of a string table; `fail` is called for one out of bounds or unended."""
+    if offset >= len(table):
+        if offset == 0:
+            return ""
+        fail(f"a name lies at {offset}, past the string table's {len(table)} bytes")
+    end = table.find(0, offset, offset + MAX_NAME)
+    if end < 0:
+        fail(f"the name at {offset} of the string table has no end within {MAX_NAME} bytes")
+    return table[offset:end].decode("utf-8", "backslashreplace")
+
+
+@dataclass(frozen=True)
+class Elf:
+    """A parsed object: byte order, ELF flags, sections by index, symbols by index."""
+
+    where: str
+    little: bool
+    flags: int
+    sections: tuple[Section, ...]
+    symbols: tuple[Symbol, ...]
+
+    @classmethod
+    def parse(cls, data: bytes, where: str = "") -> "Elf":
+        """The object in `data`. `where` names it in errors. Raises ElfError for anything malformed or not BPF."""
+        return _Reader(bytes(data), where).read()
+
+    @property
+    def order(self) -> str:
+        """The byte order as the struct module spells it: `<` or `>`."""
+        return "<" if self.little else ">"
+
+    @cached_property
+    def _by_name(self) -> dict[str, Section]:
+        return {section.name: section for section in reversed(self.sections)}
+
+    def section(self, name: str) -> Section | None:
+        """The first section of that name, or None."""
+        return self._by_name.get(name)
+
+    @cached_property
+    def _relocation_sections(self) -> dict[int, list[Section]]:
+        found: dict[int, list[Section]] = {}
+        for section in self.sections:
+            if section.type == SHT_REL:
+                found.setdefault(section.info, []).append(section)
+        return found
+
+    def relocations(self, section: Section) -> tuple[Relocation, ...]:
+        """The relocations that apply to a section, by offset. Raises ElfError for one outside of it."""
+        found = [row for table in self._relocation_sections.get(section.index, ()) for row in self.rows(table)]
+        for row in found:
+            if row.offset >= section.size:
+                raise ElfError(f"a relocation at {row.offset} lies outside section {section.name}", where=self.where)
+        return tuple(sorted(found))
+
+    def rows(self, table: Section) -> Iterator[Relocation]:
+        """The rows of a SHT_REL section in file order. Raises ElfError for a symbol that isn't there."""
+        for offset, info in struct.iter_unpack(self.order + REL, table.data):
+            if info >> 32 >= len(self.symbols):
+                raise ElfError(f"section {table.name} names symbol {info >> 32} of {len(self.symbols)}", where=self.where)
+            yield Relocation(offset, info >> 32, info & 0xFFFFFFFF)
+
+    def symbols_in(self, section: Section) -> list[Symbol]:
+        """The symbols defined in a section, in the table's order."""
+        return self._symbols_by_section.get(section.index, [])
+
+    @cached_property
+    def _symbols_by_section(self) -> dict[int, list[Symbol]]:
+        found: dict[int, list[Symbol]] = {}
+        for symbol in self.symbols:
+            found.setdefault(symbol.section, []).append(symbol)
+        return found
+
+
+@dataclass(frozen=True)
+class _Reader:
+    data: bytes
+    where: str
+
+    def fail(self, what: str) -> NoReturn:
+        raise ElfError(what, where=self.where, fix="take an object that clang -target bpf wrote")
+
+    def read(self) -> Elf:
+        """The whole object, checked."""
+        order, shoff, flags, shnum, shstrndx = self.header()
+        headers = self.section_headers(order, shoff, shnum)
+        names = self.bytes_of(headers[shstrndx])
+        sections = tuple(self.section(i, header, names, shnum) for i, header in enumerate(headers))
+        return Elf(self.where, order == "<", flags, sections, self.symbols(order, sections))
+
+    def header(self) -> tuple[str, int, int, int, int]:
+        """Byte order, section header offset, flags, section count, index of the section names."""
+        if len(self.data) < EHDR_SIZE or self.data[:4] != b"\x7fELF":
+            self.fail("is no ELF file")
+        if self.data[4] != 2 or self.data[5] not in (1, 2) or self.data[6] != 1:
+            self.fail("is no 64-bit ELF file of a known byte order")
+        order = "<" if self.data[5] == 1 else ">"
+        header = struct.unpack_from(order + EHDR, self.data)
+        kind, machine, _, _, _, shoff, flags, _, _, _, shentsize, shnum, shstrndx = header[1:]
+        if machine != EM_BPF or kind != ET_REL:
+            self.fail(f"is ELF type {kind} for machine {machine}, not a relocatable object for BPF (machine {EM_BPF})")
+        if shentsize != SHDR_SIZE or not 0 < shnum < SHN_LORESERVE or shstrndx >= shnum:
+            self.fail(f"has {shnum} section headers of {shentsize} bytes, names in number {shstrndx}")
+        if shoff + shnum * SHDR_SIZE > len(self.data):
+            self.fail("is cut short: its section headers end after the file")
+        return order, shoff, flags, shnum, shstrndx
+
+    def section_headers(self, order: str, shoff: int, shnum: int) -> list[tuple[int, ...]]:
+        """The raw headers, each with its bytes inside the file; together no more than the file, so none overlap much."""
+        table = self.data[shoff : shoff + shnum * SHDR_SIZE]
+        headers = list(struct.iter_unpack(order + SHDR, table))
+        used = 0
+        for index, header in enumerate(headers):
+            kind, offset, size = header[1], header[4], header[5]
+            if kind in (SHT_NULL, SHT_NOBITS):
+                continue
+            used += size
+            if offset + size > len(self.data):
+                self.fail(f"is cut short: section {index} ends after the file")
+        if used > len(self.data):
+            self.fail("has sections that overlap")
+        return headers
+
+    def bytes_of(self, header: tuple[int, ...]) -> bytes:
+        kind, offset, size = header[1], header[4], header[5]
+        return b"" if kind in (SHT_NULL, SHT_NOBITS) else self.data[offset : offset + size]
+
+    def section(self, index: int, header: tuple[int, ...], names: bytes, count: int) -> Section:
+        """One section, its links and entry sizes checked."""
+        name_offset, kind, flags, _, _, size, link, info, align, entsize = header
+        name = name_at(names, name_offset, self.fail)
+        if kind in (SHT_RELA, SHT_SYMTAB_SHNDX):
+            self.fail(f"has section {name} of type {kind}, which clang does not emit for BPF")
+        expected = {SHT_SYMTAB: SYM_SIZE, SHT_REL: REL_SIZE}.get(kind)
+        if expected and (entsize != expected or size % expected):
+            self.fail(f"has section {name} of {size} bytes in entries of {entsize}, not {expected}")
+        if link >= count or (kind == SHT_REL and info >= count):
+            self.fail(f"has section {name} that refers to section {max(link, info)} of {count}")
+        return Section(index, name, kind, flags, size, link, info, align, entsize, self.bytes_of(header))
+
+    def symbols(self, order: str, sections: tuple[Section, ...]) -> tuple[Symbol, ...]:
+        """The symbol table's rows, or none where there is no table."""
+        tables = [section for section in sections if section.type == SHT_SYMTAB]
+        if len(tables) > 1:
+            self.fail("has more than one symbol table")
+        found = []
+        for table in tables:
+            names = sections[table.link].data
+            for name, info, other, shndx, value, size in struct.iter_unpack(order + SYM, table.data):
+                if len(sections) <= shndx < SHN_LORESERVE:
+                    self.fail(f"has a symbol in section {shndx} of {len(sections)}")
+                text = name_at(names, name, self.fail)
+                found.append(Symbol(text, value, size, info & 15, info >> 4, other, shndx))
+        return tuple(found)
