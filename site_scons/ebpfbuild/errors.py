@@ -73,3 +73,7 @@ class SkeletonError(EbpfError):
 
 class PackageError(EbpfError):
     """A wheel that can't be made from what was given."""
+
+
+class CacheError(EbpfError):
+    """The cache folder can't be read or written, or has no room left."""
