@@ -1,0 +1,126 @@
+"""What toolchain.toml declares, as frozen values. They hold no bytes and touch neither disk nor network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import PinError
+
+
+@dataclass(frozen=True)
+class CompilerSpec:
+    """The compiler: a clang out of a wheel (`package`) or of the system (`path`), of exactly this `version`."""
+
+    version: str
+    package: str
+    path: Path | None
+    where: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where bytes are declared to be: `kind` says whether `location` is a url, a Debian pool path or a local path.
+
+    location        as declared; a relative url is joined with its base
+    file            of a path only: the file itself, below toolchain.toml's folder
+    inside          of an archive only: the member, or for a tree of files the folder, that is taken out of it
+    archive_sha256  of an archive only, and optional: what is taken out has a digest of its own
+    where           `toolchain.toml:LINE: key.path`
+    """
+
+    kind: str
+    location: str
+    where: str
+    file: Path | None = None
+    inside: str = ""
+    archive_sha256: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The last part of the location: a file name."""
+        return self.location.rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True)
+class HeaderPin:
+    """One vmlinux.h: of which arch and kernel, where it is, and which bytes it must be.
+
+    `sha256` is None while the pin is incomplete: fetching it then prints the line to paste and uses nothing.
+    `alternates` have other bytes and a digest of their own; a build that is no release may take one.
+    """
+
+    key: str
+    arch: str
+    kernel: str
+    source: Source
+    sha256: str | None
+    size: int | None
+    where: str
+    alternates: tuple["HeaderPin", ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The pin in a person's words."""
+        return f"vmlinux.h for {self.arch} (Linux {self.kernel})"
+
+    @property
+    def signature(self) -> str:
+        """What a build step signs: the pinned digest, and nothing that may change without changing the bytes.
+
+        The alternates are left out on purpose: a build that took one is told by `accepts`, the others don't care.
+        """
+        return self.sha256 or "unpinned"
+
+    def accepts(self, sha256: str, release: bool = False) -> bool:
+        """Whether a header with this digest may be compiled in: the pinned one or, unless `release`, an alternate."""
+        allowed = [self.sha256] if release else [self.sha256, *(alternate.sha256 for alternate in self.alternates)]
+        return sha256 is not None and sha256 in allowed
+
+
+@dataclass(frozen=True)
+class TreePin:
+    """A set of files pinned by one digest over all of them, so that any source with the same bytes will do.
+
+    The digest is that of the lines `<sha256>  <name>`, in the order of the names: `sha256sum NAMES | sha256sum`.
+    """
+
+    key: str
+    version: str
+    files: tuple[str, ...]
+    sources: tuple[Source, ...]
+    sha256: str | None
+    where: str
+
+    @property
+    def title(self) -> str:
+        """The pin in a person's words."""
+        return f"{self.key} {self.version}"
+
+    @property
+    def signature(self) -> str:
+        """What a build step signs: the digest over the files."""
+        return self.sha256 or "unpinned"
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """All that toolchain.toml says. `vmlinux` is keyed by the arch's name."""
+
+    path: Path
+    compiler: CompilerSpec
+    cpu: str
+    cflags: tuple[str, ...]
+    libbpf: TreePin
+    vmlinux: Mapping[str, HeaderPin]
+
+    def header(self, arch: str) -> HeaderPin:
+        """The header pin of an arch. Raises PinError with the list of those that have one."""
+        try:
+            return self.vmlinux[arch]
+        except KeyError:
+            pinned = ", ".join(self.vmlinux)
+            raise PinError(
+                f"{arch} has no pin",
+                where=f"{self.path}: vmlinux.{arch}",
+                fix=f"add a table [vmlinux.{arch}] or take one of those pinned: {pinned}",
+            ) from None

@@ -1,0 +1,158 @@
+"""A TOML file whose every key knows its line, read through checks that name the key and the fix."""
+
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .errors import PinError
+
+Key = tuple[str | int, ...]
+
+# A table's header or a key at the start of a line. tomllib tells no positions, so they are found beside it.
+_LINE = re.compile(r"""\s*(?:(\[\[?)\s*([^\]#]+?)\s*\]|([\w-]+|"[^"]*"|'[^']*')\s*[=.])""")
+_PART = re.compile(r"""[\w-]+|"[^"]*"|'[^']*'""")
+
+
+def spelled(key: Key) -> str:
+    """A key path as a person writes it: `vmlinux.x86_64.alternate[0].sha256`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)
+    return text.removeprefix(".")
+
+
+def lines_of(text: str) -> dict[Key, int]:
+    """The line, counted from 1, of each table header and key. What is inside a value is not looked at."""
+    lines: dict[Key, int] = {}
+    table: Key = ()
+    counts: dict[Key, int] = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        found = _LINE.match(line)
+        if not found:
+            continue
+        bracket, header, key = found.groups()
+        if not bracket:
+            lines.setdefault((*table, key.strip("\"'")), number)
+            continue
+        table = tuple(part.strip("\"'") for part in _PART.findall(header))
+        if bracket == "[[":
+            counts[table] = counts.get(table, -1) + 1
+            lines.setdefault(table, number)
+            table = (*table, counts[table])
+        lines.setdefault(table, number)
+    return lines
+
+
+class Table:
+    """One table of the file. Each reader checks type and form; `end` refuses the keys that none of them asked for."""
+
+    def __init__(self, data: dict[str, Any], key: Key, path: Path, lines: dict[Key, int]):
+        self.data, self.key, self.path, self.lines = data, key, path, lines
+        self.known: set[str] = set()
+
+    def where(self, *parts: str | int) -> str:
+        """`file:line: key.path` of a key below this table, or of the nearest table above it that has a line."""
+        key = (*self.key, *parts)
+        near = next((key[:end] for end in range(len(key), 0, -1) if key[:end] in self.lines), None)
+        at = f"{self.path}:{self.lines[near]}" if near else str(self.path)
+        return f"{at}: {spelled(key)}" if key else at
+
+    def error(self, part: str, what: str, fix: str = "") -> PinError:
+        """A PinError at a key of this table, or at the table itself where `part` is empty."""
+        return PinError(what, where=self.where(*([part] if part else [])), fix=fix)
+
+    def _value(self, part: str, kind: type, noun: str, required: bool) -> Any:
+        self.known.add(part)
+        if part not in self.data:
+            if required:
+                raise self.error(part, "is missing", f"add {part} = {_EXAMPLES[kind]}")
+            return None
+        value = self.data[part]
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise self.error(part, f"is {_noun(value)}, not {noun}", f"write {part} = {_EXAMPLES[kind]}")
+        return value
+
+    def text(self, part: str, check: Callable[[str], str] | None = None, required: bool = True) -> str | None:
+        """A string. `check` gives what is wrong with it, or an empty string. Raises PinError; None if it may be absent."""
+        value = self._value(part, str, "a string", required)
+        if value is None:
+            return None
+        wrong = check(value) if check else "" if value.strip() else "is empty"
+        if wrong:
+            raise self.error(part, wrong)
+        return value
+
+    def count(self, part: str) -> int | None:
+        """A positive integer, or None if it is absent. Raises PinError."""
+        value = self._value(part, int, "a number", False)
+        if value is not None and value <= 0:
+            raise self.error(part, f"is {value}, not a number of bytes above 0")
+        return value
+
+    def texts(self, part: str, required: bool = True) -> tuple[str, ...]:
+        """A list of strings, each once, in the file's order. Raises PinError."""
+        values = self._value(part, list, "a list", required) or []
+        for value in values:
+            if not isinstance(value, str):
+                raise self.error(part, f"holds {_noun(value)}, not only strings")
+        twice = next((value for value in values if values.count(value) > 1), None)
+        if twice is not None:
+            raise self.error(part, f"holds {twice!r} twice", "remove one")
+        return tuple(values)
+
+    def table(self, part: str, required: bool = True) -> "Table":
+        """The table below this one; an empty one if it may be absent. Raises PinError."""
+        self.known.add(part)
+        if part not in self.data and required:
+            raise self.error(part, "is missing", f"add a table [{spelled((*self.key, part))}]")
+        value = self.data.get(part, {})
+        if not isinstance(value, dict):
+            name = spelled((*self.key, part))
+            raise self.error(part, f"is {_noun(value)}, not a table", f"write [{name}] on a line of its own")
+        return Table(value, (*self.key, part), self.path, self.lines)
+
+    def tables(self, part: str) -> list["Table"]:
+        """The tables of a list `[[…]]`, none if it is absent. Raises PinError."""
+        self.known.add(part)
+        values = self.data.get(part, [])
+        if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+            name = spelled((*self.key, part))
+            raise self.error(part, f"is {_noun(values)}, not a list of tables", f"write [[{name}]]")
+        return [Table(value, (*self.key, part, i), self.path, self.lines) for i, value in enumerate(values)]
+
+    def end(self) -> None:
+        """Nothing. Raises PinError for a key that was not asked for, with its nearest neighbour."""
+        for part in self.data:
+            if part in self.known:
+                continue
+            import difflib  # only a mistake pays for it
+
+            near = difflib.get_close_matches(part, sorted(self.known), n=1, cutoff=0.5)
+            known = ", ".join(sorted(self.known))
+            raise self.error(part, "is no key of this table", f"did you mean {near[0]}?" if near else f"it takes {known}")
+
+
+_EXAMPLES = {str: '"…"', int: "12345", list: '["…"]'}
+
+
+def _noun(value: Any) -> str:
+    nouns = {bool: "a boolean", str: "a string", int: "a number", float: "a number", list: "a list", dict: "a table"}
+    return nouns.get(type(value), "a date")
+
+
+def read(path: Path) -> Table:
+    """The file's root table. Raises PinError, with the line, if the file can't be read or is no TOML."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return Table(tomllib.loads(text), (), path, lines_of(text))
+    except FileNotFoundError:
+        raise PinError("there is no such file", where=str(path), fix="it declares the inputs; copy the project's own") from None
+    except OSError as error:
+        raise PinError(f"can't be read: {error.strerror}", where=str(path)) from None
+    except UnicodeDecodeError as error:
+        raise PinError(f"is not UTF-8 (byte {error.start})", where=str(path), fix="save it as UTF-8") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        found = re.search(r" \(at line (\d+), column (\d+)\)", str(error))
+        at = f"{path}:{found[1]}" if found else str(path)
+        what = str(error).replace(found[0], f", column {found[2]}") if found else str(error)
+        raise PinError(f"is no TOML: {what}", where=at) from None

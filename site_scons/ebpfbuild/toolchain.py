@@ -1,0 +1,187 @@
+"""Reads toolchain.toml, the one place where a build's inputs are declared, into pins."""
+
+import re
+from pathlib import Path
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+from .arch import ARCHES, BY_NAME, arch_named
+from .pins import CompilerSpec, HeaderPin, Source, Toolchain, TreePin
+from .tomlfile import Table, read
+
+CPUS = ("v1", "v2", "v3", "v4")  # clang's -mcpu for BPF; `probe` would ask the machine that builds
+PACKAGES = ("ziglang",)
+
+
+def load(path: Path | str) -> Toolchain:
+    """What a toolchain.toml declares, all of it checked. Raises PinError with file, line, key and the fix.
+
+    A header or tree without a sha256 is kept as unpinned: only the bytes tell the line to paste, and this fetches none.
+    """
+    root = read(Path(path))
+    compiler = _compiler(root.table("compiler"))
+    cpu, cflags = _clang(root.table("clang", required=False))
+    libbpf = _tree(root.table("libbpf"))
+    vmlinux = _headers(root.table("vmlinux"))
+    root.end()
+    return Toolchain(Path(path), compiler, cpu, cflags, libbpf, vmlinux)
+
+
+def _compiler(table: Table) -> CompilerSpec:
+    package = table.text("package", _is_package, required=False)
+    path = table.text("path", required=False)
+    version = table.text("version", _is_version)
+    table.end()
+    if bool(package) == bool(path):
+        both = "has both package and path" if package else "has neither package nor path"
+        raise table.error("", both, f'keep one: package = "{PACKAGES[0]}", or the path of a system clang')
+    return CompilerSpec(version, package or "", table.path.parent / path if path else None, table.where("version"))
+
+
+def _clang(table: Table) -> tuple[str, tuple[str, ...]]:
+    cpu = table.text("cpu", _is_cpu, required=False)
+    cflags = table.texts("cflags", required=False)
+    table.end()
+    return cpu or "v3", cflags
+
+
+def _tree(table: Table) -> TreePin:
+    version = table.text("version")
+    sha256 = table.text("sha256", _is_sha256, required=False)
+    files = table.texts("files")
+    for name in files:
+        if _is_inside(name) or "/" in name:
+            raise table.error("files", f"holds {name!r}, which is no plain file name")
+    if not files:
+        raise table.error("files", "is empty", "name the files that are wanted")
+    sources = []
+    for entry in table.tables("source"):
+        sources.append(_source(entry, "folder", pinned=bool(sha256)))
+        entry.end()
+    if not sources:
+        raise table.error("source", "is missing", f"add a table [[{table.key[-1]}.source]] with url or pool")
+    _each_once(table, "source", [source.location for source in sources])
+    table.end()
+    where = table.where("sha256") if sha256 else table.where()
+    return TreePin(str(table.key[-1]), version, tuple(sorted(files)), tuple(sources), sha256, where)
+
+
+def _headers(table: Table) -> MappingProxyType[str, HeaderPin]:
+    base = table.text("base", _is_url, required=False)
+    found = {}
+    for name in table.data:
+        if name == "base":
+            continue
+        arch = arch_named(name, table.where(name)) if name in BY_NAME or isinstance(table.data[name], dict) else None
+        if arch and arch.name != name:
+            raise table.error(name, f"{name} is an alias", f"write [vmlinux.{arch.name}]")
+        if arch:
+            found[name] = _header(table.table(name), name, base)
+    table.end()
+    if not found:
+        raise table.error("", "pins no header", "add a table such as [vmlinux.x86_64]")
+    digests = {}
+    for name, pin in found.items():
+        other = digests.setdefault(pin.sha256, name) if pin.sha256 else name
+        if other != name:
+            what = f"is the digest of vmlinux.{other} too: each arch has a header of its own"
+            raise table.table(name).error("sha256", what)
+    return MappingProxyType({arch.name: found[arch.name] for arch in ARCHES if arch.name in found})
+
+
+def _header(table: Table, arch: str, base: str | None, nested: bool = False) -> HeaderPin:
+    kernel = table.text("kernel")
+    sha256 = table.text("sha256", _is_sha256, required=False)
+    size = table.count("size")
+    source = _source(table, "member", bool(sha256), base)
+    entries = [] if nested else table.tables("alternate")
+    alternates = tuple(_header(entry, arch, base, nested=True) for entry in entries)
+    table.end()
+    for entry, alternate in zip(entries, alternates):
+        if sha256 and alternate.sha256 == sha256:
+            raise entry.error("sha256", "is that of the pin itself", "an alternate has other bytes; remove it")
+    _each_once(table, "alternate", [alternate.sha256 or alternate.where for alternate in alternates])
+    where = table.where("sha256") if sha256 else table.where()
+    key = table.where().rpartition(": ")[2]
+    return HeaderPin(key, arch, kernel, source, sha256, size, where, alternates)
+
+
+def _source(table: Table, inside: str, pinned: bool, base: str | None = None) -> Source:
+    url = table.text("url", None if base else _is_url, required=False)
+    pool = table.text("pool", _is_pool, required=False)
+    path = table.text("path", required=False)
+    given = [kind for kind, value in (("url", url), ("pool", pool), ("path", path)) if value]
+    if len(given) != 1:
+        what = f"has {' and '.join(given)}" if given else "has no source"
+        raise table.error("", what, "give it one of url, pool (a path below a Debian archive) or path (a local file)")
+    kind = given[0]
+    location = _joined(table, url, base, pinned) if url else pool or path
+    archive = kind == "pool" or inside == "folder" or location.endswith((".deb", ".tar.gz", ".tgz", ".tar.xz"))
+    member = table.text(inside, _is_inside, required=archive) if archive or inside in table.data else ""
+    digest = table.text("archive_sha256", _is_sha256, required=False) if archive or member else None
+    file = table.path.parent / path if path else None
+    return Source(kind, location, table.where(kind), file, member or "", digest)
+
+
+def _joined(table: Table, url: str, base: str | None, pinned: bool) -> str:
+    whole = url if "://" in url or not base else f"{base.rstrip('/')}/{url}"
+    wrong = _is_url(whole)
+    if wrong:
+        raise table.error("url", wrong)
+    if whole.startswith("http:") and not pinned:
+        raise table.error("url", "is plain http and nothing pins its bytes", "write https, or add the sha256 first")
+    return whole
+
+
+def _each_once(table: Table, part: str, values: list[str]) -> None:
+    for i, value in enumerate(values):
+        if value in values[:i]:
+            raise table.error(part, f"declares {value} twice", "remove one")
+
+
+def _is_sha256(text: str) -> str:
+    if re.fullmatch("[0-9a-f]{64}", text):
+        return ""
+    if re.fullmatch("[0-9a-fA-F]{64}", text):
+        return f"is in capitals; write it in lower case: {text.lower()}"
+    odd = next((letter for letter in text if letter not in "0123456789abcdefABCDEF"), None)
+    return f"holds {odd!r}, which is no hex digit" if odd else f"has {len(text)} hex digits, a sha256 has 64"
+
+
+def _is_version(text: str) -> str:
+    return "" if re.fullmatch(r"\d+(\.\d+)+\S*", text) else f"is {text!r}; write the exact version, such as 22.1.8"
+
+
+def _is_cpu(text: str) -> str:
+    return "" if text in CPUS else f"is {text!r}; take one of {', '.join(CPUS)}"
+
+
+def _is_package(text: str) -> str:
+    return "" if text in PACKAGES else f"is {text!r}; the packages that carry a clang are: {', '.join(PACKAGES)}"
+
+
+def _is_inside(text: str) -> str:
+    if not text or text.startswith("/") or "\\" in text or "\0" in text or {".", "..", ""} & set(text.split("/")):
+        return f"is {text!r}; write a plain path inside the archive, without . and .. and a leading /"
+    return ""
+
+
+def _is_pool(text: str) -> str:
+    if not text.startswith("pool/") or not text.endswith(".deb"):
+        return f"is {text!r}; a pool path looks like pool/main/libb/libbpf/libbpf-dev_1.5.0-3_amd64.deb"
+    return _is_inside(text)
+
+
+def _is_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        host, user = parts.hostname, parts.username
+    except ValueError as error:
+        return f"is {text!r}, which is no URL: {error}"
+    if parts.scheme not in ("http", "https") or not host or re.search(r"[\s\\]", text):
+        return f"is {text!r}; write a URL that begins with https://"
+    if user is not None:
+        return "holds a user name or password; a pin is public, so take a MIRROR that needs none"
+    if parts.fragment or {".", ".."} & set(parts.path.split("/")):
+        return f"is {text!r}; write it without a fragment and without . and .."
+    return ""
