@@ -1,7 +1,9 @@
 """C text of BTF types, for messages and for the comments of generated code."""
 
-from .btf import MAX_DEPTH, Btf
+from .btf import Btf
 from .btf_types import COMPOSITES, ENUMS, MODIFIERS, Kind, Type
+
+MAX_PARTS = 200  # pointers, arrays, parameters …: a cycle in malformed BTF ends there
 
 KEYWORDS = {Kind.STRUCT: "struct", Kind.UNION: "union", Kind.ENUM: "enum", Kind.ENUM64: "enum"}
 QUALIFIERS = {Kind.CONST: "const", Kind.VOLATILE: "volatile", Kind.RESTRICT: "restrict"}
@@ -10,15 +12,16 @@ QUALIFIERS = {Kind.CONST: "const", Kind.VOLATILE: "volatile", Kind.RESTRICT: "re
 def declaration(btf: Btf, number: int, name: str = "") -> str:
     """The C declaration of `name` with that type, such as `const struct sock *sk[4]`; without a name the type's own text.
 
-    An anonymous struct reads `struct {...}`. Raises BtfError for types in one another more than 64 deep.
+    An anonymous struct reads `struct {...}`. Raises BtfError for a type of more than 200 parts.
     """
-    return _declare(btf, number, name, 0)
+    return _declare(btf, number, name, [MAX_PARTS])
 
 
-def _declare(btf: Btf, number: int, inner: str, depth: int) -> str:
+def _declare(btf: Btf, number: int, inner: str, left: list[int]) -> str:
     """Works outside in: `inner` is the declarator made so far, which pointers, arrays and functions wrap."""
     qualifiers = ""
-    for _ in range(MAX_DEPTH):
+    while left[0] > 0:
+        left[0] -= 1
         kind = btf[number]
         if kind.kind in MODIFIERS:
             qualifiers += _qualifier(kind)
@@ -27,11 +30,11 @@ def _declare(btf: Btf, number: int, inner: str, depth: int) -> str:
         elif kind.kind == Kind.ARRAY:
             inner = f"{_wrapped(inner)}[{kind.length or ''}]"
         elif kind.kind == Kind.FUNC_PROTO:
-            inner = f"{_wrapped(inner)}({_parameters(btf, kind, depth)})"
+            inner = f"{_wrapped(inner)}({_parameters(btf, kind, left)})"
         elif kind.kind not in (Kind.FUNC, Kind.VAR):
             return f"{qualifiers}{_base(kind)}{' ' * bool(inner)}{inner}"
         number = kind.type
-    btf.fail(f"has a type inside more than {MAX_DEPTH} others, too deep to write as C")
+    btf.fail(f"has a type of more than {MAX_PARTS} parts, too many to write as C")
 
 
 def _qualifier(kind: Type) -> str:
@@ -44,11 +47,9 @@ def _wrapped(inner: str) -> str:
     return f"({inner})" if inner.startswith("*") else inner
 
 
-def _parameters(btf: Btf, proto: Type, depth: int) -> str:
-    if depth > 8:
-        btf.fail("has function prototypes too deep in one another to write as C")
+def _parameters(btf: Btf, proto: Type, left: list[int]) -> str:
     params = proto.params
-    texts = [_declare(btf, param.type, param.name, depth + 1) for param in params]
+    texts = [_declare(btf, param.type, param.name, left) for param in params]
     if params and not params[-1].type and not params[-1].name:
         texts[-1] = "..."
     return ", ".join(texts) or "void"

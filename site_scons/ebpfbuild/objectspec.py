@@ -1,0 +1,207 @@
+"""What a BPF object holds, read from its ELF and BTF: maps, programs, global data, externs. Touches no kernel.
+
+How names and sections are understood follows libbpf (src/libbpf.c): the section `.text` holds subprograms, any other
+executable section programs; `.rodata*`, `.data*` and `.bss*` become maps; `.maps`, `.kconfig`, `.ksyms` and
+`.struct_ops*` are declared in BTF.
+"""
+
+import re
+from bisect import bisect_left
+from dataclasses import dataclass
+from functools import cached_property
+
+from .btf import Btf
+from .btf_types import VAR_STATIC, Kind, SectionVar, Type
+from .elf import (
+    SHF_EXECINSTR,
+    SHN_UNDEF,
+    SHT_NOBITS,
+    SHT_PROGBITS,
+    STB_LOCAL,
+    STB_WEAK,
+    STT_FUNC,
+    STT_OBJECT,
+    STT_SECTION,
+    Elf,
+    Relocation,
+    Section,
+    Symbol,
+)
+from .errors import ElfError
+from .mapspec import MapSpec, map_spec, values_offset
+from .objectparts import DataSection, Extern, ProgramSpec, StructOpsSpec, Variable
+from .section_types import program_type
+
+INSTRUCTION = 8  # bytes
+DATA_SECTION = re.compile(r"\.(rodata|data|bss)(\..+)?")
+STRUCT_OPS = (".struct_ops", ".struct_ops.link")
+
+
+@dataclass(frozen=True)
+class BpfObjectSpec:
+    """All of an object. Maps, programs and externs are in the order of their sections and offsets."""
+
+    elf: Elf
+    btf: Btf
+    license: str
+    version: int
+    maps: tuple[MapSpec, ...]
+    programs: tuple[ProgramSpec, ...]
+    subprograms: tuple[ProgramSpec, ...]
+    data: tuple[DataSection, ...]
+    kconfig: tuple[Extern, ...]
+    ksyms: tuple[Extern, ...]
+    struct_ops: tuple[StructOpsSpec, ...]
+
+    @classmethod
+    def from_bytes(cls, data: bytes, where: str = "") -> "BpfObjectSpec":
+        """What the object file's bytes hold. `where` names it in errors. Raises ElfError and BtfError."""
+        elf = Elf.parse(data, where)
+        section = elf.section(".BTF")
+        if section is None:
+            raise ElfError("has no BTF", where=where, fix="compile it with -g")
+        if elf.section("maps"):
+            raise ElfError('has maps in SEC("maps")', where=where, fix='declare them in SEC(".maps"): libbpf 1 takes no others')
+        return _Reader(elf, Btf.parse(section.data, f"{where}: .BTF" if where else ".BTF")).read()
+
+
+@dataclass(frozen=True)
+class _Reader:
+    elf: Elf
+    btf: Btf
+
+    def read(self) -> BpfObjectSpec:
+        elf = self.elf
+        functions = [program for section in elf.sections for program in self.programs(section)]
+        return BpfObjectSpec(
+            elf=elf,
+            btf=self.btf,
+            license=self.section_bytes("license").partition(b"\0")[0].decode("utf-8", "backslashreplace"),
+            version=int.from_bytes(self.section_bytes("version")[:4], "little" if elf.little else "big"),
+            maps=tuple(self.map(*entry) for entry in self.placed(".maps")),
+            programs=tuple(program for program in functions if program.section != ".text"),
+            subprograms=tuple(program for program in functions if program.section == ".text"),
+            data=tuple(self.data_section(section) for section in elf.sections if self.is_data(section)),
+            kconfig=self.externs(".kconfig"),
+            ksyms=self.externs(".ksyms"),
+            struct_ops=tuple(self.struct_ops(name, *entry) for name in STRUCT_OPS for entry in self.placed(name)),
+        )
+
+    def section_bytes(self, name: str) -> bytes:
+        section = self.elf.section(name)
+        return section.data if section else b""
+
+    def programs(self, section: Section) -> list[ProgramSpec]:
+        """The functions of an executable section, by offset."""
+        if section.type != SHT_PROGBITS or not section.flags & SHF_EXECINSTR:
+            return []
+        symbols = [symbol for symbol in self.elf.symbols_in(section) if symbol.type == STT_FUNC]
+        return [self.program(section, symbol) for symbol in sorted(symbols, key=lambda symbol: (symbol.value, symbol.name))]
+
+    def program(self, section: Section, symbol: Symbol) -> ProgramSpec:
+        end = symbol.value + symbol.size
+        if symbol.value % INSTRUCTION or symbol.size % INSTRUCTION or not symbol.size or end > section.size:
+            raise ElfError(f"function {symbol.name} does not lie on instructions of {section.name}", where=self.elf.where)
+        func = self.btf.find(symbol.name, Kind.FUNC)
+        return ProgramSpec(
+            name=symbol.name,
+            section=section.name,
+            type="" if section.name == ".text" else program_type(section.name),
+            offset=symbol.value,
+            instructions=section.data[symbol.value : end],
+            func=func.id if func else 0,
+            static=symbol.bind == STB_LOCAL,
+        )
+
+    @cached_property
+    def symbols_by_name(self) -> dict[tuple[int, str], Symbol]:
+        return {(symbol.section, symbol.name): symbol for symbol in reversed(self.elf.symbols)}
+
+    def placed(self, section_name: str) -> list[tuple[str, int, int, int, bool]]:
+        """A DATASEC's variables as name, type id, offset, size, static; by offset.
+
+        clang leaves offsets of global variables to the linker; as libbpf's btf_fixup_datasec, take the symbol's.
+        """
+        section, datasec = self.elf.section(section_name), self.btf.find(section_name, Kind.DATASEC)
+        if section is None or datasec is None:
+            return []
+        rows = (self.place(section, entry) for entry in datasec.variables)
+        return sorted(rows, key=lambda row: (row[2], row[0]))
+
+    def place(self, section: Section, entry: SectionVar) -> tuple[str, int, int, int, bool]:
+        var = self.btf[entry.type]
+        if var.kind != Kind.VAR:
+            self.btf.fail(f"has {var.name or var.id} in section {section.name}, which is no variable")
+        static = var.linkage == VAR_STATIC
+        offset = entry.offset
+        if not static:
+            symbol = self.symbols_by_name.get((section.index, var.name))
+            if symbol is None:
+                raise ElfError(f"variable {var.name} has no symbol in section {section.name}", where=self.elf.where)
+            offset = symbol.value
+        if offset + entry.size > section.size:
+            raise ElfError(f"variable {var.name} ends after its section {section.name}", where=self.elf.where)
+        return var.name, var.type, offset, entry.size, static
+
+    def map(self, name: str, kind: int, offset: int, size: int, _static: bool) -> MapSpec:
+        """A map with its initial slots, which are relocations in the declaration's `values`."""
+        start = values_offset(self.btf, kind)
+        if start is None:
+            return map_spec(self.btf, kind, name)
+        targets = self.targets(".maps", offset + start, offset + size)
+        return map_spec(self.btf, kind, name, tuple(((place - offset - start) // 8, target) for place, target in targets))
+
+    @cached_property
+    def relocations(self) -> dict[str, tuple[Relocation, ...]]:
+        names = (".maps", *STRUCT_OPS)
+        return {name: self.elf.relocations(section) for name in names if (section := self.elf.section(name))}
+
+    def targets(self, section: str, start: int, end: int) -> list[tuple[int, str]]:
+        """The places from `start` up to `end` of a section that are relocated, and the symbols' names."""
+        rows = self.relocations[section]
+        chosen = rows[bisect_left(rows, (start,)) : bisect_left(rows, (end,))]
+        return [(row.offset, self.target_name(self.elf.symbols[row.symbol], section, row.offset)) for row in chosen]
+
+    def target_name(self, symbol: Symbol, section: str, offset: int) -> str:
+        """The symbol's name; for a section's symbol that of the function or object at the place's own addend."""
+        if symbol.type != STT_SECTION or symbol.section >= len(self.elf.sections):
+            return symbol.name
+        addend = int.from_bytes(self.section_bytes(section)[offset : offset + 8], "little" if self.elf.little else "big")
+        return self.symbols_by_place.get((symbol.section, addend), "")
+
+    @cached_property
+    def symbols_by_place(self) -> dict[tuple[int, int], str]:
+        wanted = (STT_FUNC, STT_OBJECT)
+        return {(row.section, row.value): row.name for row in reversed(self.elf.symbols) if row.type in wanted}
+
+    def is_data(self, section: Section) -> bool:
+        """Whether libbpf makes a map of it: it does of those names, and of none that is empty."""
+        return bool(section.size and section.type in (SHT_PROGBITS, SHT_NOBITS) and DATA_SECTION.fullmatch(section.name))
+
+    def data_section(self, section: Section) -> DataSection:
+        datasec = self.btf.find(section.name, Kind.DATASEC)
+        data = b"" if section.type == SHT_NOBITS else section.data
+        variables = tuple(
+            Variable(name, kind, offset, size, data[offset : offset + size] if data else bytes(size), static)
+            for name, kind, offset, size, static in self.placed(section.name)
+        )
+        kind = DATA_SECTION.fullmatch(section.name).group(1)
+        return DataSection(section.name, kind, datasec.id if datasec else 0, section.size, data, variables)
+
+    def externs(self, section: str) -> tuple[Extern, ...]:
+        datasec = self.btf.find(section, Kind.DATASEC)
+        kinds = [self.btf[entry.type] for entry in datasec.variables] if datasec else []
+        return tuple(self.extern(kind) for kind in kinds)
+
+    def extern(self, kind: Type) -> Extern:
+        symbol = self.symbols_by_name.get((SHN_UNDEF, kind.name))
+        if kind.kind not in (Kind.VAR, Kind.FUNC) or symbol is None:
+            self.btf.fail(f"has {kind.name or kind.id} among the externs, which is no undefined variable or function")
+        return Extern(kind.name, kind.type, symbol.bind == STB_WEAK, kind.kind == Kind.FUNC)
+
+    def struct_ops(self, section: str, name: str, kind: int, offset: int, size: int, _static: bool) -> StructOpsSpec:
+        data = self.section_bytes(section)[offset : offset + size]
+        members = {member.offset: member.name for member in self.btf.resolve(kind).members}
+        targets = self.targets(section, offset, offset + size)
+        programs = tuple((members.get(place - offset, ""), target) for place, target in targets)
+        return StructOpsSpec(name, section, kind, data, programs)
