@@ -1,0 +1,54 @@
+"""Which of the core's own files a step runs: an edit in one of them must remake what the step makes."""
+
+import ast
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+CORE = Path(__file__).resolve().parent
+
+
+def core_files() -> list[str]:
+    """The core's modules and templates, as paths relative to its folder, sorted."""
+    found = [*CORE.rglob("*.py"), *CORE.glob("templates/*")]
+    return sorted(path.relative_to(CORE).as_posix() for path in found)
+
+
+def import_graph(files: Iterable[str]) -> dict[str, list[str]]:
+    """For each module of the core, the other modules that it imports anywhere and the templates that it names."""
+    files = set(files)
+    return {file: sorted(_imports(file, files)) for file in sorted(files) if file.endswith(".py")}
+
+
+def closure(entry: str, graph: dict[str, list[str]]) -> list[str]:
+    """All files that `entry` reaches in an import graph, itself included, sorted."""
+    reached, queue = set(), [entry]
+    while queue:
+        file = queue.pop()
+        if file not in reached:
+            reached.add(file)
+            queue += graph.get(file, ())
+    return sorted(reached)
+
+
+def step_code(entry: str, digest: Callable[[str], str], fact: Callable) -> dict[str, str]:
+    """The sha256 of every core file that a step beginning in module `entry` may run.
+
+    `digest(path)` and `fact(key, find)` are a Ledger's: parsing all modules takes 50 ms, and only an edit makes it needed.
+    """
+    digests = {file: digest(str(CORE / file)) for file in core_files()}
+    key = "imports " + " ".join(digests.values())
+    graph = fact(key, lambda: import_graph(digests))
+    return {file: digests[file] for file in closure(entry, graph)}
+
+
+def _imports(file: str, files: set[str]) -> set[str]:
+    source = (CORE / file).read_text(encoding="utf-8")
+    package = Path(file).parent.parts
+    found = {name for name in files if name.startswith("templates/") and Path(name).name in source}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
+            base = [part for part in base if part]
+            names = ["/".join(base), *("/".join([*base, alias.name]) for alias in node.names)]
+            found |= {path for name in names for path in (f"{name}.py", f"{name}/__init__.py") if path in files}
+    return found

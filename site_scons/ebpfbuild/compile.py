@@ -1,0 +1,105 @@
+"""A BPF program to a BPF object: one frozen argument object, one call of clang, one look at all that it read."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .arch import Arch
+from .compiler import CLEAN_ENVIRONMENT
+from .depfile import check_inputs, read_depfile
+from .elf import strip_dwarf
+from .errors import CompileError
+from .files import write_file
+from .header import check_header, needs_ms_extensions
+
+
+@dataclass(frozen=True)
+class CompileArgs:
+    """One compile. Paths are relative to the project's root, which is where clang runs: that keeps it out of the object.
+
+    include_dirs are the project's own, searched first; header_dir holds vmlinux.h; libbpf_dir holds bpf/*.h.
+    """
+
+    clang: tuple[str, ...]
+    arch: Arch
+    source: str
+    output: str
+    header_dir: str
+    libbpf_dir: str
+    include_dirs: tuple[str, ...] = ()
+    cpu: str = "v3"
+    cflags: tuple[str, ...] = ()
+
+    @property
+    def vmlinux(self) -> str:
+        """The path of the vmlinux.h that the program includes."""
+        return os.path.join(self.header_dir, "vmlinux.h")
+
+    def flags(self, ms_extensions: bool) -> list[str]:
+        """What clang is told beside its files: all that shapes the object and nothing of this machine."""
+        return [
+            "--no-default-config",  # a distribution's clang.cfg may add flags
+            "-target",
+            self.arch.target,
+            f"-mcpu={self.cpu}",  # clang 20 raised its default to v3; a new compiler must not change the instructions in silence
+            "-std=gnu11",
+            "-O2",  # the verifier takes nothing less
+            "-g",  # BTF comes from debug info; the DWARF beside it is stripped
+            "-Wall",
+            "-nostdinc",  # only pinned and project folders in sight
+            f"-D__TARGET_ARCH_{self.arch.kernel}",
+            "-ffile-compilation-dir=.",  # a debug-info path that is the same in every checkout
+            # Linux 6.19 has `struct ns_tree;` as a member: without the extension clang drops it and every offset behind it moves.
+            *(["-fms-extensions", "-Wno-microsoft-anon-tag"] if ms_extensions else []),
+            *(f"-I{folder}" for folder in self.include_dirs),
+            "-isystem",
+            self.header_dir,
+            "-isystem",
+            self.libbpf_dir,
+            *self.cflags,
+        ]
+
+    def command(self, ms_extensions: bool = True) -> list[str]:
+        """The whole command line, as clangd and a person may run it."""
+        return [*self.clang, *self.flags(ms_extensions), "-c", self.source, "-o", self.output]
+
+
+def compile_object(args: CompileArgs, known: Iterable[str], root: str) -> str:
+    """Makes args.output, free of DWARF, and returns clang's warnings. `known` are the paths that the graph knows.
+
+    Nothing is left behind when it fails. Raises CompileError (clang's diagnostics), UndeclaredInputError, HeaderError, ElfError.
+    """
+    header = Path(root, args.vmlinux).read_bytes()
+    if b"\nstruct pt_regs {" in header:  # a minimized header has it only if the program reads registers
+        check_header(header, args.arch, args.vmlinux)
+    output = Path(root, args.output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".compile-") as scratch:
+        made, depfile = Path(scratch, "object"), Path(scratch, "depfile")
+        warnings = run_clang(args, ["-c", args.source, "-MD", "-MF", str(depfile), "-o", str(made)], needs_ms_extensions(header), root)
+        check_inputs(read_depfile(depfile.read_text()), [*known, args.source], args.source)
+        write_file(output, strip_dwarf(made.read_bytes()))
+    return warnings
+
+
+def run_clang(args: CompileArgs, action: list[str], ms_extensions: bool, root: str) -> str:
+    """Runs clang with the compile's flags and `action` behind them; returns its stderr. Raises CompileError."""
+    command = [*args.clang, *args.flags(ms_extensions), *action]
+    done = subprocess.run(command, cwd=root, env=CLEAN_ENVIRONMENT, capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        raise compile_error(args, done.stderr, done.returncode)
+    return done.stderr
+
+
+def compile_error(args: CompileArgs, stderr: str, status: int) -> CompileError:
+    """clang's first error as the line to read, the rest below it."""
+    lines = stderr.splitlines()
+    first = next((line for line in lines if ": error:" in line or ": fatal error:" in line), "")
+    if not first:
+        return CompileError(f"clang ended with status {status}", where=args.source, details=tuple(lines))
+    where, _, what = first.partition(": fatal error: " if ": fatal error:" in first else ": error: ")
+    rest = lines[lines.index(first) + 1 :]
+    return CompileError(what, where=where, details=tuple(rest))

@@ -1,0 +1,93 @@
+"""The pinned clang: where it is, that it is the version asked for, and a fingerprint of all the code it consists of."""
+
+import hashlib
+import importlib.util
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import CompilerError
+from .ledger import Ledger
+
+# What a compile sees of the machine. CPATH, C_INCLUDE_PATH, CCC_OVERRIDE_OPTIONS, HOME and the locale stay outside.
+CLEAN_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+
+# A library upgrade rewrites this, so a new one that is found first is noticed.
+_LOADER_CACHE = "/etc/ld.so.cache"
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A clang: the words that start it, its exact version, and the sha256 over its binary and the libraries it loads."""
+
+    argv: tuple[str, ...]
+    version: str
+    fingerprint: str
+
+
+def locate(package: str | None, path: str | None, version: str, where: str, ledger: Ledger) -> Compiler:
+    """The compiler of a `[compiler]` table, its version checked and its code fingerprinted. Raises CompilerError.
+
+    What running it tells is remembered by the digest of its binary: a second build starts no process for it.
+    """
+    argv = _packaged(package, where) if package else _installed(path or "", where)
+    binary = argv[0]
+    key = f"compiler {binary} {ledger.digest(binary)}"
+    if os.path.exists(_LOADER_CACHE):
+        key += f" {ledger.digest(_LOADER_CACHE)}"
+    facts = ledger.fact(key, lambda: {"version": _version(argv, where), "libraries": _libraries(binary)})
+    if facts["version"] != version:
+        raise CompilerError(
+            f"this is clang {facts['version']}, the pin says {version}",
+            where=f"{where} ({binary})",
+            fix=f'install clang {version}, or accept this one: version = "{facts["version"]}"',
+        )
+    parts = sorted((os.path.basename(file), ledger.digest(file)) for file in (binary, *facts["libraries"]))
+    lines = "".join(f"{digest}  {name}\n" for name, digest in parts)
+    return Compiler(argv, version, hashlib.sha256(lines.encode()).hexdigest())
+
+
+def _packaged(package: str, where: str) -> tuple[str, ...]:
+    spec = importlib.util.find_spec(package)
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    binary = next((path for folder in folders if (path := Path(folder) / "zig").is_file()), None)
+    if binary is None:
+        raise CompilerError(
+            f"the Python package {package} is not installed",
+            where=where,
+            fix="run ./sconsw, or pip install --require-hashes -r requirements.lock",
+        )
+    return (str(binary), "clang")
+
+
+def _installed(path: str, where: str) -> tuple[str, ...]:
+    if not os.access(path, os.X_OK) or os.path.isdir(path):
+        raise CompilerError(
+            f"no compiler at {path}", where=where, fix='install it, or take the packaged one: package = "ziglang"'
+        )
+    return (os.path.realpath(path),)
+
+
+def _version(argv: tuple[str, ...], where: str) -> str:
+    text = _run([*argv, "--version"], where)
+    if not (match := re.search(r"clang version (\d+\.\d+\.\d+)", text)):
+        raise CompilerError(f"{argv[0]} is no clang: it calls itself {text[:60].strip()!r}", where=where, fix="name a clang")
+    return match[1]
+
+
+def _libraries(binary: str) -> list[str]:
+    """The real paths of the libraries that the loader gives a dynamic binary; none for a static one. Source: ldd(1)."""
+    try:
+        listed = subprocess.run(["ldd", binary], env=CLEAN_ENVIRONMENT, capture_output=True, text=True).stdout
+    except FileNotFoundError:
+        return []
+    return sorted({os.path.realpath(path) for path in re.findall(r"(?:=> |^\s*)(/\S+) \(0x", listed, re.MULTILINE)})
+
+
+def _run(argv: list[str], where: str) -> str:
+    try:
+        return subprocess.run(argv, env=CLEAN_ENVIRONMENT, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise CompilerError(f"{argv[0]} does not run: {error}", where=where, fix="reinstall it") from None

@@ -1,0 +1,37 @@
+"""Puts verified artifacts from the store into the build folder, whole or not at all."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from . import artifacts
+from .arch import Arch
+from .files import write_file
+from .header import check_header
+
+
+def install_header(pin, arch: Arch, options, report, header: Path, record: Path) -> None:
+    """Writes an arch's vmlinux.h, and beside it the record of where its bytes came from.
+
+    `pin`, `options` and `report` are those of artifacts.obtain_header. Raises FetchError, and HeaderError for a header
+    that does not fit the arch.
+    """
+    got = artifacts.obtain_header(pin, options, report)
+    data = Path(got.path).read_bytes()
+    check_header(data, arch, pin.where)
+    write_file(header, data)
+    facts = {"alternate": got.alternate, "arch": arch.name, "kernel": got.kernel, "sha256": got.sha256, "size": len(data)}
+    write_file(record, (json.dumps({**facts, "source": got.source}, indent=1, sort_keys=True) + "\n").encode())
+
+
+def install_tree(pin, options, report, folder: Path, manifest: Path) -> None:
+    """Writes a tree's files into `folder`, and a manifest of them that `sha256sum -c` reads. Raises FetchError."""
+    got = artifacts.obtain_tree(pin, options, report)
+    lines = []
+    for name, path in sorted(got.files.items()):
+        data = Path(path).read_bytes()
+        write_file(folder / name, data)
+        inside = os.path.relpath(folder / name, manifest.parent)
+        lines.append(f"{hashlib.sha256(data).hexdigest()}  {inside}\n")
+    write_file(manifest, "".join(lines).encode())

@@ -1,0 +1,42 @@
+"""EbpfRun and EbpfTest: targets that start something for the user, in the user's own environment."""
+
+import atexit
+import os
+import shlex
+import subprocess
+import sys
+
+import SCons.Errors
+import SCons.Script
+
+
+def run_target(env, name, nodes, module):
+    """`scons <name>` builds the program and becomes `python -m <module>` out of its wheel; ARGS= goes to it."""
+
+    def run(target, source, env):
+        wheel = next(node.abspath for node in source if node.name.endswith(".whl"))
+        command = [sys.executable, "-m", module, *_arguments()]
+        environment = {**os.environ, "PYTHONPATH": wheel}
+        # SCons saves what it built on its way out; after that ^C and the exit status are the program's own.
+        atexit.register(lambda: os.execve(sys.executable, command, environment))
+
+    return env.AlwaysBuild(env.Alias(name, nodes, SCons.Script.Action(run, f"RUN      {module}")))
+
+
+def test_target(env, name, folder):
+    """`scons <name>` runs pytest on `folder` and ends with what was skipped and why; ARGS= goes to pytest."""
+
+    def test(target, source, env):
+        command = [sys.executable, "-m", "pytest", "-q", "-rs", "-n", str(os.cpu_count()), folder, *_arguments()]
+        status = subprocess.call(command, cwd=env["EBPF"].root)
+        if status:
+            raise SCons.Errors.BuildError(target[0], errstr=f"pytest ended with {status}", status=2, exitstatus=2)
+
+    return env.AlwaysBuild(env.Alias(name, [], SCons.Script.Action(test, f"TEST     {folder}")))
+
+
+def _arguments():
+    return shlex.split(SCons.Script.ARGUMENTS.get("ARGS", ""))
+
+
+METHODS = {"EbpfRun": run_target, "EbpfTest": test_target}

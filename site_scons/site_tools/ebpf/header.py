@@ -1,0 +1,34 @@
+"""VmlinuxHeader(arch): the pinned vmlinux.h of an arch, fetched, verified, and fitting the arch."""
+
+from pathlib import Path
+
+from ebpfbuild.arch import arch_named
+
+from .fetching import fetch_options, reporter
+from .session import user_error
+from .step import build_path, builder
+
+
+def vmlinux_header(env, arch):
+    """The node of build/<arch>/include/vmlinux.h. Beside it, vmlinux.h.json records which source its bytes came from."""
+    session, arch = env["EBPF"], user_error(arch_named, arch)
+    header, record = (env.File(build_path(env, arch.name, "include", name)) for name in ("vmlinux.h", "vmlinux.h.json"))
+    if header.has_builder():
+        return header
+    pin = user_error(session.toolchain.header, arch.name)
+    session.repair([header], lambda path: pin.accepts(session.ledger.digest(path), env["EBPF_RELEASE"]))
+    session.repair([record])
+    inputs = session.value(env, "install.py", pin.signature)
+    HEADER(env, target=[header, record], source=inputs, EBPF_PIN=pin, EBPF_ARCH=arch)
+    return header
+
+
+def _install(target, source, env):
+    from ebpfbuild.install import install_header
+
+    paths = (Path(node.abspath) for node in target)
+    install_header(env["EBPF_PIN"], env["EBPF_ARCH"], fetch_options(env), reporter(env), *paths)
+
+
+HEADER = builder(_install, "HEADER   $TARGET")
+METHODS = {"VmlinuxHeader": vmlinux_header}

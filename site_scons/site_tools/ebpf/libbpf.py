@@ -1,0 +1,30 @@
+"""LibbpfHeaders(): libbpf's BPF-side headers, pinned by one digest over them all."""
+
+from pathlib import Path
+
+from .fetching import fetch_options, reporter
+from .step import build_path, builder
+
+
+def libbpf_headers(env):
+    """The node of build/libbpf/headers.sha256, the manifest that stands for the headers in build/libbpf/include/bpf/."""
+    session = env["EBPF"]
+    manifest = env.File(build_path(env, "libbpf", "headers.sha256"))
+    if not manifest.has_builder():
+        pin = session.toolchain.libbpf
+        headers = [env.File(build_path(env, "libbpf", "include", "bpf", name)) for name in pin.files]
+        session.repair([manifest, *headers])
+        inputs = session.value(env, "install.py", pin.signature, pin.files)
+        LIBBPF(env, target=[manifest, *headers], source=inputs, EBPF_PIN=pin)
+    return manifest
+
+
+def _install(target, source, env):
+    from ebpfbuild.install import install_tree
+
+    manifest, first = Path(target[0].abspath), Path(target[1].abspath)
+    install_tree(env["EBPF_PIN"], fetch_options(env), reporter(env), first.parent, manifest)
+
+
+LIBBPF = builder(_install, "LIBBPF   $TARGET")
+METHODS = {"LibbpfHeaders": libbpf_headers}

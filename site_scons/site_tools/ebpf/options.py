@@ -1,0 +1,68 @@
+"""The command line: ARCH=, MIRROR=, RELEASE=, --offline, and the help that teaches them."""
+
+import difflib
+import platform
+
+import SCons.Errors
+import SCons.Script
+from ebpfbuild.arch import arches_named, host_arch
+from ebpfbuild.errors import EbpfError
+
+HELP = """
+  ARCH=…        arches to build for: a name, an alias, a comma list or all (default: this machine's)
+                x86_64 (x86), aarch64 (arm64), arm, riscv64 (riscv), powerpc (ppc64le), s390x, loongarch64 (loongarch)
+  MIRROR=…      a folder or URL to take pinned artifacts from first: <mirror>/<origin's host>/<path>
+  RELEASE=1     for a release: refuses an alternate header
+  --offline     never connect; say which artifact is missing instead
+  -c            remove what was built        -j N          N steps at once
+  EBPF_CACHE    environment: the folder that keeps verified artifacts (default: $XDG_CACHE_HOME/scons-bpf)
+
+SCons's own options: scons -H
+"""
+NAMES = ("ARCH", "MIRROR", "RELEASE")
+
+
+def add(env):
+    """Reads the options into EBPF_ARCHES, EBPF_MIRROR, EBPF_OFFLINE and EBPF_RELEASE."""
+    try:
+        SCons.Script.GetOption("offline")
+    except AttributeError:  # the first environment of this run
+        SCons.Script.AddOption("--offline", dest="offline", action="store_true", default=False, help="never connect")
+    given = SCons.Script.ARGUMENTS
+    try:
+        arches = arches_named(given["ARCH"]) if "ARCH" in given else (host_arch(platform.machine()),)
+    except EbpfError as error:
+        raise SCons.Errors.UserError(str(error)) from None
+    env.SetDefault(
+        EBPF_ARCHES=arches,
+        EBPF_MIRROR=given.get("MIRROR", ""),
+        EBPF_OFFLINE=SCons.Script.GetOption("offline"),
+        EBPF_RELEASE=switch("RELEASE", given.get("RELEASE", "0")),
+    )
+
+
+def switch(name, text):
+    """Whether a `NAME=1` argument is on."""
+    if text.lower() in ("1", "yes", "true", "on"):
+        return True
+    if text.lower() in ("", "0", "no", "false", "off"):
+        return False
+    raise SCons.Errors.UserError(f"{name}={text}: not a switch; take {name}=1 or {name}=0")
+
+
+def check_arguments(env, *others):
+    """Refuses a NAME=value on the command line that nothing reads, so that ARHC=arm is no silent build for this machine."""
+    known = (*NAMES, *others)
+    for name in SCons.Script.ARGUMENTS:
+        if name not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=1)
+            hint = f"did you mean {near[0]}=?" if near else f"there are {', '.join(known)}"
+            raise SCons.Errors.UserError(f"{name}=: no such option; {hint}")
+
+
+def help_text(env, title):
+    """Makes `scons -h` print `title` and what every option does."""
+    env.Help(title.strip("\n") + "\n" + HELP)
+
+
+METHODS = {"EbpfCheckArguments": check_arguments, "EbpfHelp": help_text}

@@ -1,0 +1,15 @@
+"""BpfProgram(name, source): the macro that declares header, object, skeleton and wheel for every arch asked for."""
+
+
+def bpf_program(env, name, source=None, version="0", app=None, summary="", include_dirs=(), cflags=(), depends=()):
+    """All nodes of one program; `scons <name>` builds them. The source is <name>.bpf.c unless given.
+
+    `app` is a folder with the program's Python: its __init__.py and __main__.py become the wheel's.
+    """
+    objects = env.BpfObject(source or f"{name}.bpf.c", include_dirs=include_dirs, cflags=cflags, depends=depends)
+    skeletons = env.BpfSkeleton(objects, name)
+    wheel = env.BpfPackage(name, version, objects, skeletons, app=app, summary=summary)
+    return env.Alias(name, [*objects, *skeletons, wheel])
+
+
+METHODS = {"BpfProgram": bpf_program}

@@ -1,0 +1,72 @@
+"""What the builders of one environment share: the pins, the ledger of outputs, the compiler."""
+
+import json
+import os
+from functools import cached_property
+
+import SCons.Errors
+import SCons.Script
+from ebpfbuild import code, toolchain
+from ebpfbuild.compiler import locate
+from ebpfbuild.errors import EbpfError
+from ebpfbuild.ledger import Ledger
+
+OWN_TOOLCHAIN = str(code.CORE.parent.parent / "toolchain.toml")
+
+
+class Session:
+    """The state behind `env["EBPF"]`. Clones of an environment share it."""
+
+    def __init__(self, env):
+        self.root = env.Dir("#").abspath
+        self.build = env["EBPF_BUILD"]
+        self.ledger = Ledger(os.path.join(self.root, self.build, ".ebpf-ledger"))
+        self.commands = []  # what compile_commands.json holds
+        self._toolchain_path = env.get("EBPF_TOOLCHAIN")
+        self.reporter = None
+        self._texts = {}
+
+    @cached_property
+    def toolchain(self):
+        """The project's pins: its own toolchain.toml, or the one that this tool came with."""
+        own = os.path.join(self.root, "toolchain.toml")
+        path = self._toolchain_path or (own if os.path.exists(own) else OWN_TOOLCHAIN)
+        return user_error(toolchain.load, os.path.relpath(path, self.root))
+
+    @cached_property
+    def compiler(self):
+        """The pinned clang, its version checked."""
+        spec = self.toolchain.compiler
+        return user_error(locate, spec.package, spec.path, spec.version, spec.where, self.ledger)
+
+    def value(self, env, entry, *parts):
+        """The Value node of all that a step depends on beside its sources: its code, and what it is told."""
+        codes = code.step_code(entry, self.ledger.digest, self.ledger.fact)
+        return env.Value(json.dumps([codes, *parts], sort_keys=True, default=str))
+
+    def repair(self, nodes, good=None):
+        """Removes outputs that somebody changed since they were made: SCons never looks at a target again."""
+        if SCons.Script.GetOption("no_exec") or SCons.Script.GetOption("question"):
+            return
+        for node in nodes:
+            path = node.abspath
+            if os.path.lexists(path) and not (good or self.ledger.intact)(path):
+                os.unlink(path)
+
+    def text(self, path):
+        """The text of a project file for the scanner, or None if there is none and no builder makes it."""
+        if path not in self._texts:
+            try:
+                with open(os.path.join(self.root, path), encoding="utf-8", errors="replace") as file:
+                    self._texts[path] = file.read()
+            except OSError:
+                self._texts[path] = None
+        return self._texts[path]
+
+
+def user_error(call, *args):
+    """What `call(*args)` returns; the core's errors become SCons's, which are one line and no traceback."""
+    try:
+        return call(*args)
+    except EbpfError as error:
+        raise SCons.Errors.UserError(str(error)) from None

@@ -1,0 +1,136 @@
+"""Real scons in a temporary folder, on a project whose pins are small files of its own: no network, no mirror."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+from ebpfbuild.compiler import locate
+from ebpfbuild.errors import CompilerError
+from ebpfbuild.ledger import Ledger
+from ebpfbuild.toolchain import load
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = ROOT / "tests" / "testdata" / "project"
+ARCHES = ("x86_64", "aarch64", "s390x")
+
+
+@pytest.fixture(scope="session")
+def compiler(tmp_path_factory):
+    """The pinned compiler; a test that needs it is skipped where it isn't installed."""
+    spec = load(ROOT / "toolchain.toml").compiler
+    try:
+        return locate(spec.package, spec.path, spec.version, spec.where, Ledger(tmp_path_factory.mktemp("ledger") / "ledger"))
+    except CompilerError as error:
+        pytest.skip(str(error))
+
+
+class Project:
+    """A copy of the test project that scons builds."""
+
+    def __init__(self, folder: Path, version: str, cache: Path, tool: Path = ROOT):
+        self.folder, self.cache, self.tool = folder, cache, tool
+        self.version = version
+        self.environment = {}
+
+    def pin(self, **changes):
+        """Writes toolchain.toml for what lies in pins/ now. `changes` replace text in it."""
+        text = f'[compiler]\npackage = "ziglang"\nversion = "{self.version}"\n\n'
+        digest = hashlib.sha256(self._helpers()).hexdigest()
+        tree = hashlib.sha256(f"{digest}  bpf_helpers.h\n".encode()).hexdigest()
+        text += f'[libbpf]\nversion = "1"\nfiles = ["bpf_helpers.h"]\nsha256 = "{tree}"\n'
+        text += '[[libbpf.source]]\npath = "pins/libbpf.tar.gz"\nfolder = "bpf"\n'
+        for arch in ARCHES:
+            data = (self.folder / f"pins/{arch}.h").read_bytes()
+            text += f'\n[vmlinux.{arch}]\nkernel = "6.19"\npath = "pins/{arch}.h"\n'
+            text += f'sha256 = "{hashlib.sha256(data).hexdigest()}"\nsize = {len(data)}\n'
+        for old, new in changes.items():
+            text = text.replace(old, new)
+        (self.folder / "toolchain.toml").write_text(text)
+
+    def _helpers(self):
+        data = (self.folder / "pins/bpf/bpf_helpers.h").read_bytes()
+        with tarfile.open(self.folder / "pins/libbpf.tar.gz", "w:gz") as archive:
+            entry = tarfile.TarInfo("bpf/bpf_helpers.h")
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+        return data
+
+    def scons(self, *arguments, **environment):
+        """Runs scons and returns the finished process, whatever its status."""
+        clean = {"PATH": os.environ["PATH"], "HOME": str(self.folder.parent), "EBPF_CACHE": str(self.cache)}
+        clean["TOOLPATH"] = str(self.tool / "site_scons" / "site_tools")
+        command = [sys.executable, "-m", "SCons", "-Q", *arguments]
+        return subprocess.run(
+            command, cwd=self.folder, env={**clean, **self.environment, **environment}, capture_output=True, text=True
+        )
+
+    def build(self, *arguments, **environment):
+        """Builds and returns the outputs that were written, as paths below build/."""
+        before = self.stats()
+        done = self.scons(*arguments, **environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        after = self.stats()
+        return {path for path in after if before.get(path) != after[path]}
+
+    def fails(self, *arguments, **environment):
+        """Builds, expects it to fail without a traceback, and returns what it printed."""
+        done = self.scons(*arguments, **environment)
+        text = done.stdout + done.stderr
+        assert done.returncode != 0, text
+        assert "Traceback" not in text
+        return text
+
+    def stats(self):
+        """Each output's identity: which file it is and when it was written."""
+        paths = [path for path in (self.folder / "build").rglob("*") if path.is_file() and path.name != ".ebpf-ledger"]
+        return {str(path.relative_to(self.folder / "build")): (path.stat().st_ino, path.stat().st_mtime_ns) for path in paths}
+
+    def digests(self, *suffixes):
+        """The sha256 of every output with one of the suffixes."""
+        found = [path for path in sorted((self.folder / "build").rglob("*")) if path.name.endswith(suffixes)]
+        return {str(path.relative_to(self.folder / "build")): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+
+    def edit(self, path, old, new):
+        """Replaces text in one of the project's files; the text must be there."""
+        file = self.folder / path
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+
+    def commands(self):
+        """compile_commands.json."""
+        return json.loads((self.folder / "compile_commands.json").read_text())
+
+
+@pytest.fixture
+def make_project(tmp_path, compiler):
+    """Makes a copy of the test project, pinned, in a folder of the given name."""
+
+    def make(name="project", tool=ROOT):
+        folder = tmp_path / name
+        shutil.copytree(PROJECT, folder)
+        project = Project(folder, compiler.version, tmp_path / "cache", tool)
+        project.pin()
+        return project
+
+    return make
+
+
+@pytest.fixture
+def project(make_project):
+    """The test project, not built yet."""
+    return make_project()
+
+
+@pytest.fixture
+def built(project):
+    """The test project, built for x86_64 and aarch64."""
+    project.build("ARCH=x86_64,aarch64")
+    return project

@@ -1,0 +1,3 @@
+#pragma once
+
+#define LIMIT 7

@@ -1,0 +1,23 @@
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include "shared.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LIMIT);
+	__type(key, __u32);
+	__type(value, __u64);
+} counts SEC(".maps");
+
+SEC("raw_tp/sys_enter")
+int two(void *ctx)
+{
+	__u32 slot = 0;
+	__u64 *count = bpf_map_lookup_elem(&counts, &slot);
+
+	if (count)
+		__sync_fetch_and_add(count, 1);
+	return 0;
+}
