@@ -19,13 +19,14 @@ EHDR_SIZE, SHDR_SIZE, SYM_SIZE, REL_SIZE = 64, 64, 24, 16
 EHDR, SHDR, SYM, REL = "16sHHIQQQIHHHHHH", "IIQQQQIIQQ", "IBBHQQ", "QQ"
 
 SHT_NULL, SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_NOBITS, SHT_REL = 0, 1, 2, 3, 4, 8, 9
-SHT_SYMTAB_SHNDX, SHT_LLVM_ADDRSIG = 18, 0x6FFF4C03
+SHT_GROUP, SHT_SYMTAB_SHNDX, SHT_LLVM_ADDRSIG = 17, 18, 0x6FFF4C03
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR, SHF_INFO_LINK = 1, 2, 4, 0x40
 SHN_UNDEF, SHN_LORESERVE, SHN_ABS, SHN_COMMON = 0, 0xFF00, 0xFFF1, 0xFFF2
 STB_LOCAL, STB_GLOBAL, STB_WEAK = 0, 1, 2
 STT_NOTYPE, STT_OBJECT, STT_FUNC, STT_SECTION, STT_FILE = 0, 1, 2, 3, 4
 R_BPF_NONE, R_BPF_64_64, R_BPF_64_ABS64, R_BPF_64_ABS32, R_BPF_64_NODYLD32, R_BPF_64_32 = 0, 1, 2, 3, 4, 10
 
+MAX_ALIGN = 1 << 16  # the largest page of any arch
 MAX_NAME = 4096  # a name without an end may not make each look-up scan the whole file; the kernel takes 511 bytes
 
 
@@ -57,6 +58,7 @@ class Section:
     name: str
     type: int
     flags: int
+    offset: int
     size: int
     link: int
     info: int
@@ -74,16 +76,20 @@ def name_at(table: bytes, offset: int, fail: Callable[[str], NoReturn]) -> str:
     end = table.find(0, offset, offset + MAX_NAME)
     if end < 0:
         fail(f"the name at {offset} of the string table has no end within {MAX_NAME} bytes")
-    return table[offset:end].decode("utf-8", "backslashreplace")
+    try:
+        return table[offset:end].decode()
+    except UnicodeDecodeError:
+        fail(f"the name at {offset} of the string table is no UTF-8")
 
 
 @dataclass(frozen=True)
 class Elf:
-    """A parsed object: byte order, ELF flags, sections by index, symbols by index."""
+    """A parsed object: byte order, ELF flags, sections and symbols by index; `shstrndx` is the section names' index."""
 
     where: str
     little: bool
     flags: int
+    shstrndx: int
     sections: tuple[Section, ...]
     symbols: tuple[Symbol, ...]
 
@@ -154,7 +160,7 @@ class _Reader:
         headers = self.section_headers(order, shoff, shnum)
         names = self.bytes_of(headers[shstrndx])
         sections = tuple(self.section(i, header, names, shnum) for i, header in enumerate(headers))
-        return Elf(self.where, order == "<", flags, sections, self.symbols(order, sections))
+        return Elf(self.where, order == "<", flags, shstrndx, sections, self.symbols(order, sections))
 
     def header(self) -> tuple[str, int, int, int, int]:
         """Byte order, section header offset, flags, section count, index of the section names."""
@@ -195,16 +201,18 @@ class _Reader:
 
     def section(self, index: int, header: tuple[int, ...], names: bytes, count: int) -> Section:
         """One section, its links and entry sizes checked."""
-        name_offset, kind, flags, _, _, size, link, info, align, entsize = header
+        name_offset, kind, flags, _, offset, size, link, info, align, entsize = header
         name = name_at(names, name_offset, self.fail)
         if kind in (SHT_RELA, SHT_SYMTAB_SHNDX):
             self.fail(f"has section {name} of type {kind}, which clang does not emit for BPF")
         expected = {SHT_SYMTAB: SYM_SIZE, SHT_REL: REL_SIZE}.get(kind)
         if expected and (entsize != expected or size % expected):
             self.fail(f"has section {name} of {size} bytes in entries of {entsize}, not {expected}")
+        if align & align - 1 or align > MAX_ALIGN:
+            self.fail(f"has section {name} aligned to {align}")
         if link >= count or (kind == SHT_REL and info >= count):
             self.fail(f"has section {name} that refers to section {max(link, info)} of {count}")
-        return Section(index, name, kind, flags, size, link, info, align, entsize, self.bytes_of(header))
+        return Section(index, name, kind, flags, offset, size, link, info, align, entsize, self.bytes_of(header))
 
     def symbols(self, order: str, sections: tuple[Section, ...]) -> tuple[Symbol, ...]:
         """The symbol table's rows, or none where there is no table."""

@@ -31,7 +31,7 @@ class ProgramSpec:
 
 @dataclass(frozen=True)
 class Variable:
-    """A global variable: BTF type id, place in its section and size in bytes, initial bytes."""
+    """A global variable: BTF type id, place in its section and size in bytes, initial bytes (none in .bss: zeros)."""
 
     name: str
     type: int
@@ -45,7 +45,8 @@ class Variable:
 class DataSection:
     """A section that libbpf turns into an array map of one entry; `kind` is rodata, data or bss.
 
-    `type` is the BTF id of its DATASEC, 0 for one that only the compiler knows of (`.rodata.str1.1`).
+    `type` is the BTF id of its DATASEC, 0 for one that only the compiler knows of (`.rodata.str1.1`). `data` are the
+    initial bytes, none in .bss, where all are zero.
     """
 
     name: str

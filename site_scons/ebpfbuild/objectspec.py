@@ -180,9 +180,9 @@ class _Reader:
 
     def data_section(self, section: Section) -> DataSection:
         datasec = self.btf.find(section.name, Kind.DATASEC)
-        data = b"" if section.type == SHT_NOBITS else section.data
+        data = section.data
         variables = tuple(
-            Variable(name, kind, offset, size, data[offset : offset + size] if data else bytes(size), static)
+            Variable(name, kind, offset, size, data[offset : offset + size], static)
             for name, kind, offset, size, static in self.placed(section.name)
         )
         kind = DATA_SECTION.fullmatch(section.name).group(1)
