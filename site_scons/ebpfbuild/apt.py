@@ -1,0 +1,97 @@
+"""The archives that this machine's own apt is set up for: a pool path is looked up below each of them.
+
+Formats: sources.list(5), one-line and deb822 style; mirror lists: apt-transport-mirror(1).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+FOLDER = "etc/apt"
+
+
+def archives(root: Path = Path("/")) -> tuple[str, ...]:
+    """The base URLs, each once, of the archives that may have a pool, Debian's own first. Empty where there is no apt.
+
+    A file that can't be read is passed over, as is a flat repository, a CD and whatever wants a password.
+    """
+    found: dict[str, int] = {}
+    for uri, suite, components in _entries(root / FOLDER):
+        if suite.endswith("/") or not components:
+            continue  # a flat repository has no pool
+        for url in _urls(uri, root):
+            rank = 0 if urlsplit(url).path.rstrip("/").endswith("/debian") else 1 if "main" in components else 2
+            found[url] = min(rank, found.get(url, rank))
+    return tuple(sorted(found, key=lambda url: found[url]))  # stable: within a rank the order of the files
+
+
+def _entries(folder: Path) -> Iterator[tuple[str, str, list[str]]]:
+    """(URI, suite, components) of each binary entry."""
+    parts = sorted((folder / "sources.list.d").glob("*"))
+    for path in [folder / "sources.list", *parts]:
+        style = {".list": _one_line, ".sources": _deb822}.get(path.suffix)
+        text = _text(path) if style else ""
+        yield from style(text) if text else ()
+
+
+def _one_line(text: str) -> Iterator[tuple[str, str, list[str]]]:
+    for line in text.splitlines():
+        words = line.partition("#")[0].replace("[", " [ ").replace("]", " ] ").split()
+        if "[" in words and "]" in words:
+            words = words[: words.index("[")] + words[words.index("]") + 1 :]
+        if len(words) >= 3 and words[0] == "deb":
+            yield words[1], words[2], words[3:]
+
+
+def _deb822(text: str) -> Iterator[tuple[str, str, list[str]]]:
+    for stanza in _stanzas(text):
+        if "deb" not in stanza.get("types", "").split():
+            continue
+        if stanza.get("enabled", "yes").strip().lower() in ("no", "false", "without", "off", "disable", "0"):
+            continue
+        for uri in stanza.get("uris", "").split():
+            for suite in stanza.get("suites", "").split():
+                yield uri, suite, stanza.get("components", "").split()
+
+
+def _stanzas(text: str) -> Iterator[dict[str, str]]:
+    stanza: dict[str, str] = {}
+    name = ""
+    for line in [*text.splitlines(), ""]:
+        if line.startswith("#"):
+            continue
+        if not line.strip():
+            if stanza:
+                yield stanza
+            stanza, name = {}, ""
+        elif line[0] in " \t":
+            if name:
+                stanza[name] += f" {line}"
+        else:
+            name, _, value = line.partition(":")
+            name = name.strip().lower()
+            stanza[name] = value
+
+
+def _urls(uri: str, root: Path) -> list[str]:
+    if uri.startswith("mirror+file:"):
+        listing = _text(root / uri.removeprefix("mirror+file:").lstrip("/"))
+        uris = [line.split()[0] for line in listing.splitlines() if line.split()]
+    else:
+        uris = [uri]
+    return [url.rstrip("/") for url in uris if _is_plain(url)]
+
+
+def _is_plain(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
+    except ValueError:
+        return False
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,135 @@
+"""Files out of a .tar.gz, .tar.xz or .deb, read into memory; nothing is ever unpacked to disk.
+
+The bytes may come from anywhere: whatever is malformed, too large or points outside is an ArchiveError.
+"""
+
+import gzip
+import io
+import lzma
+import tarfile
+import zlib
+from collections.abc import Collection
+from typing import BinaryIO
+
+from .errors import ArchiveError
+
+MEMBER_LIMIT = 64 << 20  # bytes of one file: kernel headers have 1 to 4 MB
+UNPACKED_LIMIT = 512 << 20  # bytes of all that is decompressed, so that a small archive can't take all memory or time
+
+AR_MAGIC = b"!<arch>\n"
+AR_HEADER = 60
+
+# tarfile promises only TarError, but passes on what its parts raise on malformed numbers, names and streams.
+_MALFORMED = (tarfile.TarError, EOFError, OSError, ValueError, ArithmeticError, LookupError, zlib.error, lzma.LZMAError)
+
+
+def read_members(data: bytes, wanted: Collection[str], where: str = "", limit: int = MEMBER_LIMIT) -> dict[str, bytes]:
+    """The wanted files' bytes by name, out of a tar (plain, gz, xz) or a .deb, told apart by their first bytes.
+
+    Raises ArchiveError if one is missing, is no regular file, is there twice or is larger than `limit`.
+    """
+    try:
+        if data.startswith(AR_MAGIC):
+            data = deb_data(data)
+        with _decompressed(data) as stream:
+            found = _regular_files(stream, frozenset(wanted), limit)
+    except ArchiveError as error:
+        raise ArchiveError(error.what, where=where, fix=error.fix) from None
+    except _MALFORMED as error:
+        raise ArchiveError(f"is no archive that can be read: {error}", where=where) from None
+    missing = sorted(set(wanted) - set(found))
+    if missing:
+        raise ArchiveError(f"holds no {missing[0]}", where=where, fix="look at its list of files and correct the pin")
+    return found
+
+
+def deb_data(data: bytes) -> bytes:
+    """The compressed data.tar of a .deb: an ar archive, as deb(5) describes it. Raises ArchiveError."""
+    members = ar_members(data)
+    if not members or members[0][0] != "debian-binary" or not members[0][1].startswith(b"2."):
+        raise ArchiveError("is an ar archive but no Debian package of format 2")
+    tars = [content for name, content in members if name.split(".")[:2] == ["data", "tar"]]
+    if len(tars) != 1:
+        raise ArchiveError(f"is a Debian package with {len(tars)} data.tar members, not one")
+    return tars[0]
+
+
+def ar_members(data: bytes) -> list[tuple[str, bytes]]:
+    """The (name, bytes) of each member of an ar archive, in order. Format: ar(5), common variant. Raises ArchiveError."""
+    if not data.startswith(AR_MAGIC):
+        raise ArchiveError("is no ar archive")
+    members, at = [], len(AR_MAGIC)
+    while at < len(data):
+        header = data[at : at + AR_HEADER]
+        size = header[48:58].rstrip(b" ")
+        if len(header) < AR_HEADER or header[58:] != b"`\n" or not size.isdigit():
+            raise ArchiveError(f"has a damaged ar header at byte {at}")
+        at += AR_HEADER
+        if at + int(size) > len(data):
+            raise ArchiveError("is cut short")
+        name = header[:16].rstrip(b" ").removesuffix(b"/").decode("ascii", "replace")
+        members.append((name, data[at : at + int(size)]))
+        at += int(size) + int(size) % 2  # members begin at even bytes
+    return members
+
+
+class _Limited:
+    """A stream that ends in an ArchiveError when more than UNPACKED_LIMIT bytes come out of it."""
+
+    def __init__(self, stream: BinaryIO):
+        self.stream, self.left = stream, UNPACKED_LIMIT
+
+    def read(self, size: int) -> bytes:
+        chunk = self.stream.read(min(size, 1 << 20))
+        self.left -= len(chunk)
+        if self.left < 0:
+            raise ArchiveError(f"unpacks to more than {UNPACKED_LIMIT} bytes")
+        return chunk
+
+    def __enter__(self) -> "_Limited":
+        return self
+
+    def __exit__(self, *unused) -> None:
+        self.stream.close()
+
+
+def _decompressed(data: bytes) -> _Limited:
+    raw = io.BytesIO(data)
+    if data.startswith(b"\x1f\x8b"):
+        return _Limited(gzip.GzipFile(fileobj=raw))
+    if data.startswith(b"\xfd7zXZ\0"):
+        return _Limited(lzma.LZMAFile(raw))
+    if data.startswith(b"\x28\xb5\x2f\xfd"):
+        return _Limited(_zstd(raw))
+    return _Limited(raw)
+
+
+def _zstd(raw: BinaryIO) -> BinaryIO:
+    try:
+        from compression import zstd  # Python 3.14
+    except ImportError:
+        fix = "use Python 3.14 or later, or another source of these bytes"
+        raise ArchiveError("is compressed with zstd, which this Python can't read", fix=fix) from None
+    return zstd.ZstdFile(raw)
+
+
+def _regular_files(stream: _Limited, wanted: frozenset[str], limit: int) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    with tarfile.open(fileobj=stream, mode="r|") as tar:
+        for member in tar:
+            name = member.name.removeprefix("./")
+            if name.startswith("/") or ".." in name.split("/"):
+                raise ArchiveError(f"holds {name!r}, which points outside of it")
+            if name not in wanted:
+                continue
+            if name in found:
+                raise ArchiveError(f"holds {name} twice")
+            if not member.isreg():
+                raise ArchiveError(f"holds {name} as a link, folder or device, not as a file")
+            if member.size > limit:
+                raise ArchiveError(f"holds {name} with {member.size} bytes, more than {limit}")
+            content = tar.extractfile(member).read()
+            if len(content) != member.size:
+                raise ArchiveError(f"is cut short inside {name}")
+            found[name] = content
+    return found

@@ -1,0 +1,244 @@
+"""Pinned artifacts, had from wherever they are: the store, the mirror, the origin, and last an alternate.
+
+Nothing leaves this module whose sha256 is not the pinned one.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from . import apt, archive, sources
+from .console import Reporter
+from .errors import FetchError, MismatchError, OfflineError, PinError
+from .fetch import Network
+from .pins import HeaderPin, Source, TreePin
+from .sources import Place
+from .store import CHUNK, Incoming, Store, manifest
+from .verify import Wanted, verify
+
+CACHE = "the cache"
+Got = TypeVar("Got")
+
+
+@dataclass(frozen=True)
+class FetchOptions:
+    """How a build may get what it lacks. `mirror` is MIRROR= as given; `machine` is the root that apt's files are below."""
+
+    cache: Path
+    mirror: str | None = None
+    offline: bool = False
+    release: bool = False
+    machine: Path = Path("/")
+    network: Network = field(default_factory=Network)
+
+
+@dataclass(frozen=True)
+class Obtained:
+    """A verified header: `path` is in the store, `source` as declared, `via` where it came from this time."""
+
+    path: Path
+    source: str
+    sha256: str
+    size: int
+    kernel: str
+    alternate: bool
+    via: str
+
+
+@dataclass(frozen=True)
+class ObtainedTree:
+    """Verified files by name, in the store. `source` is a declared one: all of them have these bytes."""
+
+    files: Mapping[str, Path]
+    source: str
+    sha256: str
+    via: str
+
+
+def obtain_header(pin: HeaderPin, options: FetchOptions, report: Reporter) -> Obtained:
+    """The pinned header or, unless it is a release, an alternate where the pinned one can't be had, with a notice.
+
+    Raises PinError for a pin without sha256, MismatchError, OfflineError, FetchError with each source tried, ArchiveError
+    and CacheError.
+    """
+    job = _Job(options, report)
+    reasons: list[str] = []
+    for header in (pin, *(() if options.release else pin.alternates)):
+        try:
+            path, via = job.header(header)
+        except MismatchError:
+            raise
+        except FetchError as error:
+            if not header.sha256:
+                raise _uncomputable(header, error) from None
+            reasons += error.details
+            continue
+        location = header.source.location
+        if header is not pin:
+            report.notice(f"took the alternate of Linux {header.kernel} from {location}, since {pin.title} "
+                          f"can't be had ({reasons[0]})")
+        return Obtained(path, location, header.sha256, path.stat().st_size, header.kernel, header is not pin, via)
+    raise _failure(pin, pin.source, options, reasons)
+
+
+def obtain_tree(pin: TreePin, options: FetchOptions, report: Reporter) -> ObtainedTree:
+    """The pinned files, from the first of the sources that can be reached. Raises as obtain_header does."""
+    try:
+        return _Job(options, report).tree(pin)
+    except MismatchError:
+        raise
+    except FetchError as error:
+        if not error.details:
+            raise
+        if not pin.sha256:
+            raise _uncomputable(pin, error) from None
+        raise _failure(pin, pin.sources[0], options, error.details) from None
+
+
+class _Job:
+    """One artifact's way in: the store, and the places that the options allow."""
+
+    def __init__(self, options: FetchOptions, report: Reporter):
+        self.options, self.report = options, report
+        self.store = Store(options.cache, report.notice)
+        self.mirror = sources.mirror_root(options.mirror)
+
+    def header(self, pin: HeaderPin) -> tuple[Path, str]:
+        """(path in the store, via). Raises FetchError with a reason per place."""
+        if not pin.sha256:
+            return self._first((pin.source,), lambda place: self._header_from(place, pin))
+        with self._missing(pin.sha256, pin.title, self.store.get) as had:
+            return (had, CACHE) if had else self._first((pin.source,), lambda place: self._header_from(place, pin))
+
+    def tree(self, pin: TreePin) -> ObtainedTree:
+        """The tree. Raises FetchError with a reason per place."""
+        if not pin.sha256:
+            return self._first(pin.sources, lambda place: self._tree_from(place, pin))
+        with self._missing(pin.sha256, pin.title, self.store.tree) as had:
+            if had and set(had) == set(pin.files):
+                return ObtainedTree(had, pin.sources[0].location, pin.sha256, CACHE)
+            return self._first(pin.sources, lambda place: self._tree_from(place, pin))
+
+    def _first(self, declared: tuple[Source, ...], use: Callable[[Place], Got]) -> Got:
+        """What `use` makes of the first place that has the bytes: those in the cache, the mirror's, the origins'."""
+        offline = self.options.offline
+        archives = () if offline or all(it.kind != "pool" for it in declared) else apt.archives(self.options.machine)
+        places = [place for source in declared for place in self._cached_archive(source)]
+        places += [place for source in declared for place in sources.mirror_places(source, self.mirror, offline)]
+        places += [place for source in declared for place in sources.origin_places(source, archives, offline)]
+        reasons = []
+        for place in places:
+            try:
+                return use(place)
+            except MismatchError:
+                raise
+            except FetchError as error:
+                reasons.append(f"{place.at}: {error.what}")
+        reasons += filter(None, (sources.unasked(source, archives, offline) for source in declared))
+        raise FetchError("no source can be reached", details=tuple(reasons))
+
+    def _cached_archive(self, source: Source) -> tuple[Place, ...]:
+        path = self.store.get(source.archive_sha256) if source.archive_sha256 else None
+        return (Place(source, path, CACHE),) if path else ()
+
+    @contextmanager
+    def _missing(self, digest: str, title: str, get: Callable[[str], Got | None]) -> Iterator[Got | None]:
+        """What the store has, or None with the lock held: then it is the caller's turn to fetch."""
+        had = get(digest)
+        if had:
+            yield had
+            return
+        with self.store.lock(digest, title):
+            yield get(digest)
+
+    def _header_from(self, place: Place, pin: HeaderPin) -> tuple[Path, str]:
+        inside = pin.source.inside
+        wanted = Wanted(pin.title, (inside or pin.source.name).rsplit("/", 1)[-1], pin.where, pin.sha256, pin.size)
+        data = self._archive(place, pin.title) if inside else b""
+        with self.store.incoming() as incoming:
+            if inside:
+                incoming.write(archive.read_members(data, [inside], f"{place.source.where}: {place.at}")[inside])
+            else:
+                self._receive(place, incoming, wanted)
+            verify(incoming, wanted, str(place.at))
+            path = incoming.keep()
+        if place.via != CACHE:
+            self.report.done(pin.title, incoming.size, place.via)
+        return path, place.via
+
+    def _tree_from(self, place: Place, pin: TreePin) -> ObtainedTree:
+        members = {name: f"{place.source.inside}/{name}" for name in pin.files}
+        data = self._archive(place, pin.title)
+        found = archive.read_members(data, members.values(), f"{place.source.where}: {place.at}")
+        files = {name: self.store.add(found[member]) for name, member in members.items()}
+        with self.store.incoming() as listing:
+            listing.write(manifest({name: path.name for name, path in files.items()}))
+            verify(listing, Wanted(pin.title, f"{pin.key}.sha256sums", pin.where, pin.sha256), str(place.at))
+            listing.keep()
+        if place.via != CACHE:
+            self.report.done(pin.title, len(data), place.via)
+        return ObtainedTree(files, place.source.location, listing.sha256, place.via)
+
+    def _archive(self, place: Place, title: str) -> bytes:
+        source, digest = place.source, place.source.archive_sha256
+        if not digest:
+            with self.store.incoming() as incoming:
+                self._receive_verified(place, incoming, title)
+                return incoming.data()
+        with self._missing(digest, source.name, self.store.get) as had:
+            if had:
+                return had.read_bytes()
+            with self.store.incoming() as incoming:
+                self._receive_verified(place, incoming, title)
+                return incoming.keep().read_bytes()
+
+    def _receive_verified(self, place: Place, incoming: Incoming, title: str) -> None:
+        source = place.source
+        wanted = Wanted(f"{source.name} with {title}", source.name, source.where, source.archive_sha256, loose=True)
+        self._receive(place, incoming, wanted)
+        verify(incoming, wanted, str(place.at))
+
+    def _receive(self, place: Place, incoming: Incoming, wanted: Wanted) -> None:
+        if isinstance(place.at, Path):
+            return _copy(place.at, incoming, wanted.limit)
+        try:
+            self.options.network.fetch(place.at, incoming, wanted.limit, wanted.size,
+                                       lambda done, total: self.report.progress(wanted.title, done, total))
+        finally:
+            self.report.stopped(wanted.title)
+
+
+def _copy(path: Path, incoming: Incoming, limit: int) -> None:
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                incoming.write(chunk)
+                if incoming.size > limit:
+                    incoming.cut = True
+                    return
+    except FileNotFoundError:
+        raise FetchError("is not there") from None
+    except OSError as error:
+        raise FetchError(f"can't be read: {error.strerror}") from None
+
+
+def _failure(pin: HeaderPin | TreePin, source: Source, options: FetchOptions, reasons: list[str]) -> FetchError:
+    details = tuple(dict.fromkeys(reasons))
+    if source.kind == "path":
+        fix = f"make it: bpftool btf dump file /sys/kernel/btf/vmlinux format c > {source.location}"
+        return FetchError(f"{pin.title} can't be had", where=source.where, fix=fix, details=details)
+    mirror = f"MIRROR=FOLDER with {sources.below_mirror(source)} in it"
+    if options.offline:
+        what = f"{pin.title} is not in the cache {options.cache}, and --offline connects to nothing"
+        fix = f"run once without --offline, or give {mirror}, or set EBPF_CACHE to a cache that has it"
+        return OfflineError(what, where=source.where, fix=fix, details=details)
+    refused = ", and RELEASE=1 takes no alternate" if options.release and getattr(pin, "alternates", ()) else ""
+    what = f"no source of {pin.title} can be reached{refused}"
+    return FetchError(what, where=source.where, fix=f"check the network, or give {mirror}", details=details)
+
+
+def _uncomputable(pin: HeaderPin | TreePin, error: FetchError) -> PinError:
+    what = f"{pin.title} has no sha256, and its bytes can't be had to compute one"
+    return PinError(what, where=pin.where, fix="add the sha256, or make a source reachable once", details=error.details)

@@ -1,0 +1,108 @@
+"""What the build says while it fetches: a progress bar on a terminal, short lines in a log."""
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from typing import TextIO
+
+REDRAW = 0.1  # seconds between two drawings of the bar: more often only flickers
+BAR = 24
+YELLOW, PLAIN = "\x1b[33m", "\x1b[0m"
+CLEAR = "\r\x1b[K"
+
+
+class Reporter:
+    """Takes what a fetch has to say, and says nothing. All of it may be called from several threads."""
+
+    def notice(self, text: str) -> None:
+        """Something that the user should know, and that is no error."""
+
+    def progress(self, name: str, done: int, total: int | None) -> None:
+        """`done` of `total` bytes of an artifact are here; `total` is None where nobody knows."""
+
+    def done(self, name: str, size: int, source: str) -> None:
+        """An artifact of `size` bytes arrived whole and verified."""
+
+    def stopped(self, name: str) -> None:
+        """An artifact's transfer ended without it."""
+
+
+class Console(Reporter):
+    """Says it on a stream. `live` draws a bar that the next line replaces, `colour` marks notices."""
+
+    def __init__(self, stream: TextIO, live: bool = False, colour: bool = False):
+        self.stream, self.live, self.colour = stream, live, colour
+        self._lock = threading.Lock()
+        self._running: dict[str, tuple[int, int | None]] = {}
+        self._drawn = 0.0
+
+    def notice(self, text: str) -> None:
+        """A line `ebpf: …`, yellow where colours are wanted."""
+        line = f"ebpf: {text}"
+        self._line(f"{YELLOW}{line}{PLAIN}" if self.colour else line)
+
+    def progress(self, name: str, done: int, total: int | None) -> None:
+        """The bar, drawn anew at most ten times a second; nothing in a log."""
+        with self._lock:
+            self._running[name] = (done, total)
+            if self.live and time.monotonic() - self._drawn >= REDRAW:
+                self._draw()
+
+    def done(self, name: str, size: int, source: str) -> None:
+        """One line with size and source."""
+        self.stopped(name)
+        self._line(f"ebpf: fetched {name}, {amount(size)}, from {source}")
+
+    def stopped(self, name: str) -> None:
+        """The bar without this artifact."""
+        with self._lock:
+            if self._running.pop(name, None) and self.live:
+                self._write(CLEAR)
+
+    def _line(self, text: str) -> None:
+        with self._lock:
+            self._write(f"{CLEAR if self.live else ''}{text}\n")
+            if self.live and self._running:
+                self._draw()
+
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        text = "  ".join(bar(name, *state) for name, state in sorted(self._running.items()))
+        self._write(CLEAR + text[: _width(self.stream) - 1])
+
+    def _write(self, text: str) -> None:
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except UnicodeEncodeError:
+            self.stream.write(text.encode("ascii", "backslashreplace").decode("ascii"))
+
+
+def reporter(stream: TextIO, environ: Mapping[str, str]) -> Console:
+    """A Console fit for a stream: live on a terminal that is not `dumb`, colours unless NO_COLOR (no-color.org) is set."""
+    live = stream.isatty() and environ.get("TERM", "dumb") != "dumb"
+    return Console(stream, live, live and not environ.get("NO_COLOR"))
+
+
+def amount(size: int) -> str:
+    """A number of bytes as a person reads it, in decimal units."""
+    if size < 1000:
+        return f"{size} bytes"
+    return f"{size / 1e3:.0f} kB" if size < 1e6 else f"{size / 1e6:.1f} MB"
+
+
+def bar(name: str, done: int, total: int | None) -> str:
+    """`name [####----] 50 %  1.2 MB`, or only the amount where the total isn't known."""
+    if not total:
+        return f"{name} {amount(done)}"
+    part = min(done / total, 1)
+    filled = int(part * BAR)
+    return f"{name} [{'#' * filled}{'-' * (BAR - filled)}] {part:.0%} of {amount(total)}"
+
+
+def _width(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80

@@ -1,0 +1,200 @@
+"""The cache folder: files kept under their own sha256, and verified each time they are taken out.
+
+    sha256/<digest>     the bytes with this digest, read-only; a tree is the list of its files' digests, kept alike
+    lock/<digest>       held while somebody fetches it
+    rejected/<name>     bytes that were not what they should be, for a person to look at
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import CacheError
+
+CHUNK = 1 << 16
+STALE = 86400  # seconds after which a killed build's temporary file is swept away
+HEAD = 1024  # bytes kept at hand to tell what a wrong body is
+
+
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    """The cache folder that an environment names: EBPF_CACHE, or scons-bpf below XDG_CACHE_HOME or ~/.cache.
+
+    A relative XDG_CACHE_HOME is ignored, as the XDG Base Directory Specification asks. Raises CacheError without a home.
+    """
+    if environ.get("EBPF_CACHE"):
+        return Path(environ["EBPF_CACHE"]).absolute()
+    if os.path.isabs(environ.get("XDG_CACHE_HOME", "")):
+        return Path(environ["XDG_CACHE_HOME"], "scons-bpf")
+    if environ.get("HOME"):
+        return Path(environ["HOME"], ".cache", "scons-bpf").absolute()
+    raise CacheError("there is no HOME to keep a cache in", fix="set EBPF_CACHE to a folder")
+
+
+def manifest(digests: Mapping[str, str]) -> bytes:
+    """The lines that a tree's digest is taken of: `<sha256>  <name>` in the order of the names, as sha256sum prints."""
+    return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
+
+
+class Store:
+    """A cache folder. `notice` is told of a corrupt entry and of a wait for another build."""
+
+    def __init__(self, root: Path, notice: Callable[[str], None] = lambda text: None):
+        self.root, self.notice = root, notice
+        self.blobs = root / "sha256"
+
+    def get(self, digest: str) -> Path | None:
+        """The file with this digest, hashed anew, or None. A corrupt one is set aside. Raises CacheError."""
+        path = self.blobs / digest
+        with _usable(self.root):
+            try:
+                with path.open("rb") as file:
+                    got = hashlib.file_digest(file, "sha256").hexdigest()
+            except FileNotFoundError:
+                return None
+            if got == digest:
+                return path
+            try:
+                aside = self._aside(path, f"corrupt-{digest[:12]}")
+            except FileNotFoundError:
+                return None  # another build set it aside first
+        self.notice(f"the cache's copy of {digest[:12]}… was corrupt; it is set aside as {aside}")
+        return None
+
+    def tree(self, digest: str) -> dict[str, Path] | None:
+        """The files of a tree by name, each verified, or None if any is missing. Raises CacheError."""
+        listing = self.get(digest)
+        if listing is None:
+            return None
+        lines = listing.read_text(encoding="utf-8").splitlines()
+        found = {name: self.get(of) for of, _, name in (line.partition("  ") for line in lines)}
+        return None if None in found.values() else found
+
+    def add(self, data: bytes) -> Path:
+        """The path under which the store now keeps these bytes. Raises CacheError."""
+        with self.incoming() as incoming:
+            incoming.write(data)
+            return incoming.keep()
+
+    @contextmanager
+    def incoming(self) -> Iterator["Incoming"]:
+        """A file on its way in, gone at the end unless it was kept or rejected. Raises CacheError."""
+        with _usable(self.root):
+            self.blobs.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+            handle, name = tempfile.mkstemp(prefix=".incoming-", dir=self.blobs)
+        incoming = Incoming(self, handle, Path(name))
+        try:
+            yield incoming
+        finally:
+            incoming.close()
+
+    @contextmanager
+    def lock(self, digest: str, what: str) -> Iterator[None]:
+        """Held by one build at a time, so that the second waits and finds what the first fetched. Raises CacheError."""
+        with _usable(self.root):
+            (self.root / "lock").mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.root / "lock" / digest, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.notice(f"waiting for another build that is fetching {what}")
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            except OSError:
+                pass  # a file system without locks: the rename is atomic, so the worst is to fetch twice
+            yield
+        finally:
+            os.close(handle)
+
+    def _aside(self, path: Path, name: str) -> Path:
+        aside = self.root / "rejected" / name
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, aside)
+        return aside
+
+    def _sweep(self) -> None:
+        for path in self.blobs.glob(".incoming-*"):
+            try:
+                if time.time() - path.stat().st_mtime > STALE:
+                    path.unlink()
+            except FileNotFoundError:
+                continue  # another build was faster
+
+
+class Incoming:
+    """A temporary file in the store's own folder, hashed as it is written. Its methods raise CacheError.
+
+    `head` holds its first bytes; whoever writes sets `cut` when there was more than was worth reading.
+    """
+
+    def __init__(self, store: Store, handle: int, path: Path):
+        self.store, self.path = store, path
+        self._file = os.fdopen(handle, "w+b")
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what was written: the next try begins at the first byte."""
+        with _usable(self.store.root):
+            self._file.seek(0)
+            self._file.truncate()
+        self._hash, self.size, self.head, self.cut = hashlib.sha256(), 0, b"", False
+
+    def write(self, chunk: bytes) -> None:
+        """Append."""
+        with _usable(self.store.root):
+            self._file.write(chunk)
+        self._hash.update(chunk)
+        self.size += len(chunk)
+        if len(self.head) < HEAD:
+            self.head += chunk[: HEAD - len(self.head)]
+
+    @property
+    def sha256(self) -> str:
+        """The digest of what was written so far."""
+        return self._hash.hexdigest()
+
+    def data(self) -> bytes:
+        """All that was written."""
+        with _usable(self.store.root):
+            self._file.seek(0)
+            return self._file.read()
+
+    def keep(self) -> Path:
+        """The path under its digest, where it now lies read-only for good."""
+        path = self.store.blobs / self.sha256
+        with _usable(self.store.root):
+            self._file.flush()
+            os.fchmod(self._file.fileno(), 0o444)
+            os.replace(self.path, path)
+        return path
+
+    def reject(self, name: str) -> Path:
+        """The path in the folder of rejected files, where it now lies for a person to look at."""
+        with _usable(self.store.root):
+            self._file.flush()
+            return self.store._aside(self.path, f"{name}-{self.sha256[:12]}")
+
+    def close(self) -> None:
+        """Close it, and remove what was neither kept nor rejected."""
+        try:
+            self._file.close()
+        except OSError:
+            pass  # a full disk was reported by the write before
+        self.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _usable(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        fixes = {errno.ENOSPC: "make room there", errno.EDQUOT: "make room there"}
+        fix = fixes.get(error.errno, "make it writable")
+        what = f"the cache folder can't be used: {error.strerror or error}"
+        raise CacheError(what, where=str(root), fix=f"{fix} or set EBPF_CACHE to another folder") from None

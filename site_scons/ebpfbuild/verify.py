@@ -1,0 +1,72 @@
+"""Whether bytes that arrived are the pinned ones; if not, an error that says all a person needs to find out why."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+from .errors import FetchError, MismatchError, PinError
+from .fetch import oddity
+from .store import Incoming
+
+BODY_LIMIT = 64 << 20  # bytes, where no size is pinned: the largest artifact so far has 4 MB
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is expected of bytes on their way in. `where` is the pin's; `loose` is for an archive whose files are what
+    is pinned, so that it needs no digest of its own."""
+
+    title: str
+    name: str
+    where: str
+    sha256: str | None = None
+    size: int | None = None
+    loose: bool = False
+
+    @property
+    def limit(self) -> int:
+        """The most bytes worth reading."""
+        return self.size or BODY_LIMIT
+
+
+def verify(incoming: Incoming, wanted: Wanted, origin: str) -> None:
+    """Nothing if the bytes are the pinned ones. `origin` is the URL or path that they came from.
+
+    Raises MismatchError with the body kept aside, or PinError with the lines to paste where the pin has no digest.
+    """
+    odd = oddity(incoming.head, incoming.size)
+    if wanted.sha256 and not incoming.cut:
+        if incoming.sha256 == wanted.sha256 and wanted.size in (None, incoming.size):
+            return
+    elif not odd and not incoming.cut:
+        if wanted.loose:
+            return
+        raise _unpinned(incoming, wanted, origin)
+    raise _mismatch(incoming, wanted, origin, odd)
+
+
+def _mismatch(incoming: Incoming, wanted: Wanted, origin: str, odd: str) -> FetchError:
+    what = f"what arrived is not the pinned {wanted.title}, and was not used"
+    fix = "look at what was kept before you change the pin"
+    if odd:
+        what = f"what arrived as {wanted.title} is {odd}, and was not used"
+        fix = "open the URL in a browser: a proxy or a login page may stand before it"
+    target = re.search("file name '(.*)'", odd)
+    if target:
+        fix = f"pin the file that it points to: {urljoin(origin, target[1])}"
+    elif incoming.sha256 == wanted.sha256 and not incoming.cut:
+        what, fix = f"{wanted.title} has its pinned sha256 but another size", f"write size = {incoming.size}"
+    more = " and more that were not read" if incoming.cut else ""
+    expected = f"sha256 {wanted.sha256 or 'not pinned'}, " + (f"{wanted.size}" if wanted.size else "any number of") + " bytes"
+    got = f"sha256 {incoming.sha256}, {incoming.size} bytes{more}"
+    kept = incoming.reject(wanted.name)
+    lines = (f"from      {origin}", f"expected  {expected}", f"got       {got}", f"kept      {kept}")
+    return MismatchError(what, where=wanted.where, fix=fix, details=lines)
+
+
+def _unpinned(incoming: Incoming, wanted: Wanted, origin: str) -> PinError:
+    lines = [f'sha256 = "{incoming.sha256}"']
+    if wanted.title.startswith("vmlinux.h"):
+        lines.append(f"size = {incoming.size}")
+    what = f"{wanted.title} has no sha256, so what came from {origin} was not used"
+    return PinError(what, where=wanted.where, fix="if you trust it, paste below this line", details=tuple(lines))
