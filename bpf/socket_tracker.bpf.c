@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Who talks to whom: TCP connect, accept and close, UDP and ICMP echo send.
+ *
+ * Kernels differ in the hooks that they allow, so each of three variants sees all of it, and the loader enables one:
+ *
+ *              TCP state                    accept                        datagrams
+ *   fentry     tcp_set_state                security_sock_graft           ip_send_skb, ip6_send_skb
+ *   kprobe     the same functions
+ *   tp_btf     tracepoint                   tracepoints                   cgroup_skb/egress at the root of cgroup v2
+ *              inet_sock_set_state          sys_exit_accept, …_accept4
+ *
+ * All of them answer the two hard questions in the same way. Whose is it? A process calls connect() and accept(), but
+ * ESTABLISHED and CLOSE come in softirq, when any process may be current: so the owner is noted where process context
+ * is sure and found again by the socket. Which addresses? An unbound UDP socket has none: so they are read from the
+ * finished packet, at the last place that the sender itself still runs in.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_tracing.h>
+#include "socket_tracker_tcp.bpf.h"
+#include "socket_tracker_send.bpf.h"
+
+/* BPF_PROG and BPF_KPROBE name a `ctx`, and a hook's arguments come in order: not every program reads them all. */
+#pragma clang diagnostic ignored "-Wunused-parameter"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* fentry. security_sock_graft is where every accept() passes once it has its connection: a probe on the return of
+ * inet_csk_accept would miss those that were blocked in it when the tracker came, and wants a slot for each. */
+
+SEC("fentry/tcp_set_state")
+int BPF_PROG(state_fentry, struct sock *sk, int state)
+{
+	tcp_state(sk, state);
+	return 0;
+}
+
+SEC("fentry/security_sock_graft")
+int BPF_PROG(accept_fentry, struct sock *sk)
+{
+	tcp_accepted(sk);
+	return 0;
+}
+
+SEC("fentry/ip_send_skb")
+int BPF_PROG(send4_fentry, struct net *net, struct sk_buff *skb)
+{
+	skb_sent(skb);
+	return 0;
+}
+
+SEC("fentry/ip6_send_skb")
+int BPF_PROG(send6_fentry, struct sk_buff *skb)
+{
+	skb_sent(skb);
+	return 0;
+}
+
+/* kprobe: the same functions. */
+
+SEC("kprobe/tcp_set_state")
+int BPF_KPROBE(state_kprobe, struct sock *sk, int state)
+{
+	tcp_state(sk, state);
+	return 0;
+}
+
+SEC("kprobe/security_sock_graft")
+int BPF_KPROBE(accept_kprobe, struct sock *sk)
+{
+	tcp_accepted(sk);
+	return 0;
+}
+
+SEC("kprobe/ip_send_skb")
+int BPF_KPROBE(send4_kprobe, struct net *net, struct sk_buff *skb)
+{
+	skb_sent(skb);
+	return 0;
+}
+
+SEC("kprobe/ip6_send_skb")
+int BPF_KPROBE(send6_kprobe, struct sk_buff *skb)
+{
+	skb_sent(skb);
+	return 0;
+}
+
+/* tp_btf. An accept is seen when the system call returns: SYN_RECV -> ESTABLISHED is in softirq and has no owner. */
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(state_tp_btf, struct sock *sk, int old_state, int state)
+{
+	tcp_state(sk, state);
+	return 0;
+}
+
+/* The socket behind a descriptor that accept() has just returned, NULL if another thread has closed it since. */
+static __always_inline struct sock *socket_of(int descriptor)
+{
+	struct task_struct *task = (void *)(unsigned long)bpf_get_current_task();
+	__u32 pointer_size = bpf_core_field_size(task->files);
+	unsigned char *table = (unsigned char *)BPF_CORE_READ(task, files, fdt, fd);
+	struct file *file = NULL;
+	struct socket *socket;
+
+	bpf_probe_read_kernel(&file, pointer_size, table + descriptor * pointer_size);
+	socket = READ_POINTER(file, private_data);
+	if (!file || READ_POINTER(socket, file) != file)
+		return NULL;
+	return READ_POINTER(socket, sk);
+}
+
+static __always_inline void accept_returned(struct syscall_trace_exit *context)
+{
+	long result = 0;
+	struct sock *sk;
+
+	/* `long` is the kernel's too: see READ_POINTER. */
+	bpf_core_read(&result, bpf_core_field_size(context->ret), &context->ret);
+	sk = (int)result >= 0 ? socket_of((int)result) : NULL;
+	if (sk)
+		tcp_accepted(sk);
+}
+
+SEC("tp/syscalls/sys_exit_accept")
+int accept_tp_btf(struct syscall_trace_exit *context)
+{
+	accept_returned(context);
+	return 0;
+}
+
+SEC("tp/syscalls/sys_exit_accept4")
+int accept4_tp_btf(struct syscall_trace_exit *context)
+{
+	accept_returned(context);
+	return 0;
+}
+
+SEC("cgroup_skb/egress")
+int send_tp_btf(struct __sk_buff *skb)
+{
+	struct packet packet = {.context = skb, .length = skb->len};
+
+	datagram_sent((unsigned long)skb->sk, &packet);
+	return 1; /* let it pass */
+}

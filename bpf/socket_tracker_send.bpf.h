@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What a hook does that sees a datagram leave. */
+#ifndef SOCKET_TRACKER_SEND_BPF_H
+#define SOCKET_TRACKER_SEND_BPF_H
+
+#include "socket_tracker_events.bpf.h"
+
+/* Macros of the kernel's, which BTF, and so vmlinux.h, can't hold. */
+#define ICMP_ECHO 8
+#define ICMPV6_ECHO_REQUEST 128
+#define IPPROTO_ICMPV6 58
+
+#define UDP_HEADER_LENGTH 8 /* an ICMP echo's is as long */
+
+/* Where a finished packet is read from: a cgroup program's context, or else the kernel's memory. */
+struct packet {
+	struct __sk_buff *context;
+	unsigned char *network; /* the IP header */
+	__u32 length;           /* with the IP header */
+};
+
+static __always_inline long read_packet(const struct packet *packet, __u32 offset, void *to, __u32 size)
+{
+	if (packet->context)
+		return bpf_skb_load_bytes(packet->context, offset, to, size);
+	return bpf_probe_read_kernel(to, size, packet->network + offset);
+}
+
+/* The addresses and protocol of a packet. Returns the length of the IP header, 0 for what is no IP.
+ * IPv6 extension headers are not followed: what the kernel sends in them is not UDP nor an echo. */
+static __always_inline __u32 set_network(struct connection *connection, const struct packet *packet)
+{
+	struct iphdr v4;
+	struct ipv6hdr v6;
+	__u8 first = 0;
+
+	if (read_packet(packet, 0, &first, sizeof(first)))
+		return 0;
+	connection->ip_version = first >> 4;
+	if (connection->ip_version == 4 && !read_packet(packet, 0, &v4, sizeof(v4))) {
+		connection->protocol = v4.protocol;
+		__builtin_memcpy(connection->local_address, &v4.saddr, sizeof(v4.saddr));
+		__builtin_memcpy(connection->remote_address, &v4.daddr, sizeof(v4.daddr));
+		return (first & 15) * 4;
+	}
+	if (connection->ip_version == 6 && !read_packet(packet, 0, &v6, sizeof(v6))) {
+		connection->protocol = v6.nexthdr;
+		__builtin_memcpy(connection->local_address, &v6.saddr, sizeof(v6.saddr));
+		__builtin_memcpy(connection->remote_address, &v6.daddr, sizeof(v6.daddr));
+		return sizeof(v6);
+	}
+	return 0;
+}
+
+/* The ports of a UDP datagram, the identifier of an ICMP echo request; false for every other packet, the kernel's own
+ * ICMP among them: its replies to an echo are made in the context of whoever asked. */
+static __always_inline bool set_transport(struct connection *connection, const struct packet *packet, __u32 offset)
+{
+	union {
+		struct udphdr udp;
+		struct icmphdr icmp; /* an ICMPv6 echo has the same fields */
+	} header;
+	__u8 echo = connection->ip_version == 4 ? ICMP_ECHO : ICMPV6_ECHO_REQUEST;
+	__u8 icmp = connection->ip_version == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+
+	if (connection->protocol != IPPROTO_UDP && connection->protocol != icmp)
+		return false;
+	if (read_packet(packet, offset, &header, UDP_HEADER_LENGTH))
+		return false;
+	if (connection->protocol == IPPROTO_UDP) {
+		connection->local_port = bpf_ntohs(header.udp.source);
+		connection->remote_port = bpf_ntohs(header.udp.dest);
+		return true;
+	}
+	connection->local_port = bpf_ntohs(header.icmp.un.echo.id);
+	return header.icmp.type == echo;
+}
+
+static __always_inline void datagram_sent(__u64 socket, const struct packet *packet)
+{
+	struct connection connection = {.direction = DIRECTION_OUT};
+	__u32 offset = set_network(&connection, packet);
+	struct event *event;
+
+	if (!offset || !set_transport(&connection, packet, offset) || !set_owner(&connection))
+		return;
+	event = new_event(EVENT_SEND, socket, &connection);
+	if (!event)
+		return;
+	event->sent = packet->length - offset - UDP_HEADER_LENGTH;
+	bpf_ringbuf_submit(event, 0);
+}
+
+static __always_inline void skb_sent(struct sk_buff *skb)
+{
+	struct packet packet = {
+		.network = BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, network_header),
+		.length = BPF_CORE_READ(skb, len),
+	};
+
+	datagram_sent(key_of(READ_POINTER(skb, sk)), &packet);
+}
+
+#endif
