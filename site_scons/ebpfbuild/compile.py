@@ -10,7 +10,7 @@ from pathlib import Path
 from .arch import Arch
 from .compiler import CLEAN_ENVIRONMENT
 from .depfile import check_inputs, read_depfile
-from .elf import strip_dwarf
+from .elf_strip import strip_dwarf
 from .errors import CompileError
 from .files import write_file
 from .header import check_header, needs_ms_extensions
@@ -62,9 +62,9 @@ class CompileArgs:
             *self.cflags,
         ]
 
-    def command(self, ms_extensions: bool = True) -> list[str]:
-        """The whole command line, as clangd and a person may run it."""
-        return [*self.clang, *self.flags(ms_extensions), "-c", self.source, "-o", self.output]
+    def command(self) -> list[str]:
+        """The command line for clangd, which knows a driver by the name `clang` and not by that of the wheel's binary."""
+        return ["clang", *self.flags(True), "-c", self.source, "-o", self.output]
 
 
 def compile_object(args: CompileArgs, known: Iterable[str], root: str) -> str:
@@ -81,7 +81,7 @@ def compile_object(args: CompileArgs, known: Iterable[str], root: str) -> str:
         made, depfile = Path(scratch, "object"), Path(scratch, "depfile")
         warnings = run_clang(args, ["-c", args.source, "-MD", "-MF", str(depfile), "-o", str(made)], needs_ms_extensions(header), root)
         check_inputs(read_depfile(depfile.read_text()), [*known, args.source], args.source)
-        write_file(output, strip_dwarf(made.read_bytes()))
+        write_file(output, strip_dwarf(made.read_bytes(), args.output))
     return warnings
 
 

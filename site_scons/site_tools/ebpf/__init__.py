@@ -14,16 +14,16 @@ if _SITE not in sys.path:
 
 import ebpfbuild  # noqa: E402, F401
 
-from . import commands, compdb, header, libbpf, object, options, package, program, skeleton  # noqa: E402
+from . import bpfobject, cmdline, commands, compdb, header, libbpf, package, program, skeleton  # noqa: E402
 from .session import Session  # noqa: E402
 
 
 def generate(env):
     """Adds the builders and the command line's options to `env`. Touches no network and starts no process."""
-    options.add(env)
+    cmdline.add(env)
     env.SetDefault(EBPF_BUILD="build", EBPF_CPPPATH=[], EBPF_CFLAGS=[])
     env["EBPF"] = Session(env)
-    for module in (header, libbpf, object, skeleton, package, program, compdb, commands, options):
+    for module in (header, libbpf, bpfobject, skeleton, package, program, compdb, commands, cmdline):
         for name, method in module.METHODS.items():
             env.AddMethod(method, name)
 

@@ -19,9 +19,9 @@ def fetch_options(env):
 
 def reporter(env):
     """The one reporter of this run: two downloads at once must share the terminal's last line."""
-    from ebpfbuild.console import Reporter
+    from ebpfbuild import console
 
     session = env["EBPF"]
     if session.reporter is None:
-        session.reporter = Reporter(sys.stderr, os.environ)
+        session.reporter = console.reporter(sys.stderr, os.environ)
     return session.reporter

@@ -66,5 +66,5 @@ def _compile(target, source, env):
     sys.stderr.write(compile_object(args, known, session.root))
 
 
-OBJECT = builder(_compile, "CLANG    $TARGET", source_scanner=SCons.Scanner.Scanner(_scan, "ebpf"), single_source=True)
+OBJECT = builder(_compile, "CLANG    $TARGET", source_scanner=SCons.Scanner.Scanner(_scan, "ebpf"))
 METHODS = {"BpfObject": bpf_object}

@@ -1,0 +1,38 @@
+"""The guard: registers of one arch are no registers of another."""
+
+import pytest
+from ebpfbuild.arch import ARCHES, arch_named
+from ebpfbuild.errors import HeaderError
+from ebpfbuild.header import PT_REGS_MEMBER, arch_of, check_header, needs_ms_extensions
+
+
+def header(member):
+    return b"#define X\nstruct a {\n\tint b;\n};\n\nstruct pt_regs {\n\tlong unsigned int %s\n};\n" % member
+
+
+@pytest.mark.parametrize("arch", ARCHES, ids=lambda arch: arch.name)
+def test_each_arch_takes_its_own_registers_and_no_other(arch):
+    for other in ARCHES:
+        data = header(PT_REGS_MEMBER[other.name] + b";")
+        if other is arch:
+            assert check_header(data, arch, "pin") is None
+        else:
+            with pytest.raises(HeaderError, match=f"does not fit {arch.name} .*{other.name}'s"):
+                check_header(data, arch, "pin")
+
+
+def test_a_header_without_registers_or_without_anything():
+    with pytest.raises(HeaderError, match="no struct pt_regs that is known"):
+        check_header(b"\nstruct a {\n};\n", arch_named("arm"), "pin")
+    with pytest.raises(HeaderError, match="is no vmlinux.h: 12 bytes"):
+        check_header(b"/* stub */\n\n", arch_named("arm"), "pin")
+
+
+def test_registers_of_the_first_struct_only():
+    assert arch_of(header(b"orig_ax;") + b"struct later {\n\tint orig_x0;\n};\n") == "x86_64"
+
+
+def test_anonymous_tagged_members_need_the_extension():
+    assert needs_ms_extensions(b"struct a {\n\tstruct b;\n};\n")
+    assert needs_ms_extensions(b"struct a {\n\tstruct {\n\t\tunion b;\n\t};\n};\n")
+    assert not needs_ms_extensions(b"struct b;\nstruct a {\n\tstruct b c;\n\tstruct b *d;\n};\n")

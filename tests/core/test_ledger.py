@@ -1,0 +1,66 @@
+"""The ledger: digests by stat, and outputs that somebody changed."""
+
+import hashlib
+import os
+
+from ebpfbuild.ledger import Ledger
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_a_digest_follows_the_bytes(tmp_path):
+    ledger, file = Ledger(tmp_path / "ledger"), tmp_path / "file"
+    file.write_bytes(b"one")
+    assert ledger.digest(str(file)) == digest(b"one")
+    file.write_bytes(b"two")
+    assert ledger.digest(str(file)) == digest(b"two")
+
+
+def test_an_output_is_intact_until_its_bytes_change(tmp_path):
+    ledger, file = Ledger(tmp_path / "ledger"), tmp_path / "file"
+    file.write_bytes(b"made")
+    assert not ledger.intact(str(file)), "nobody saw it built"
+    ledger.built(str(file))
+    os.utime(file)
+    assert ledger.intact(str(file)), "a touch changes no byte"
+    file.write_bytes(b"edit")
+    assert not ledger.intact(str(file))
+    assert not ledger.intact(str(file)), "looking at an edited output must not make it good"
+    file.unlink()
+    assert not ledger.intact(str(file))
+
+
+def test_an_edit_with_the_old_time_is_seen(tmp_path):
+    ledger, file = Ledger(tmp_path / "ledger"), tmp_path / "file"
+    file.write_bytes(b"made")
+    ledger.built(str(file))
+    stat = file.stat()
+    file.write_bytes(b"edit")
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert not ledger.intact(str(file))
+
+
+def test_it_is_remembered_across_builds_and_a_torn_line_is_passed_over(tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(b"made")
+    first = Ledger(tmp_path / "ledger")
+    first.built(str(file))
+    assert first.fact("key", lambda: {"found": 1}) == {"found": 1}
+    with open(tmp_path / "ledger", "a") as ledger:
+        ledger.write('["file", "/torn", 1, 2\n[]\n{"not": "a line"}\nnull\n["file"')
+    second = Ledger(tmp_path / "ledger")
+    assert second.intact(str(file))
+    assert second.fact("key", lambda: 1 / 0) == {"found": 1}
+
+
+def test_it_does_not_grow_for_ever(tmp_path):
+    file = tmp_path / "file"
+    ledger = Ledger(tmp_path / "ledger")
+    for number in range(300):
+        file.write_bytes(str(number).encode())
+        ledger.built(str(file))
+    Ledger(tmp_path / "ledger")
+    assert len((tmp_path / "ledger").read_text().splitlines()) == 1
+    assert Ledger(tmp_path / "ledger").intact(str(file))

@@ -1,0 +1,143 @@
+"""The caller's environment changes no byte, and the graph knows every file that a compile reads."""
+
+import subprocess
+
+import pytest
+from ebpfbuild.compile import CompileArgs
+from ebpfbuild.compiler import CLEAN_ENVIRONMENT
+
+
+def test_a_hostile_environment_changes_no_byte(make_project, tmp_path):
+    clean, hostile = make_project("clean"), make_project("hostile")
+    evil = tmp_path / "evil"
+    evil.mkdir()
+    for name in ("vmlinux.h", "shared.h"):
+        (evil / name).write_text("#error evil\n")
+    home = tmp_path / "home"
+    site = home / ".scons" / "site_scons"
+    (site / "site_tools" / "ebpf").mkdir(parents=True)
+    (site / "site_tools" / "ebpf" / "__init__.py").write_text("def generate(env): raise SystemExit('the wrong tool')\ndef exists(env): return True\n")
+    (site / "site_init.py").write_text(f"import os\nos.environ['CPATH'] = {str(evil)!r}\n")
+    (home / ".netrc").write_text("machine example.invalid login a password b\n")
+    clean.build("ARCH=x86_64")
+    hostile.build(
+        "ARCH=x86_64",
+        HOME=str(home),
+        CPATH=str(evil),
+        C_INCLUDE_PATH=str(evil),
+        CCC_OVERRIDE_OPTIONS="+-DEVIL +-O0",
+        CFLAGS="-O0",
+        CC="false",
+        SCONSFLAGS="--debug=count --max-drift=1",
+        SOURCE_DATE_EPOCH="1",
+        LC_ALL="tr_TR.UTF-8",
+        PYTHONHASHSEED="7",
+    )
+    suffixes = (".o", ".py", ".whl", ".h", ".json")
+    assert hostile.digests(*suffixes) == clean.digests(*suffixes)
+
+
+def test_umask_changes_no_byte_and_outputs_are_readable(make_project):
+    first, second = make_project("first"), make_project("second")
+    first.build("ARCH=x86_64")
+    done = subprocess.run(
+        ["sh", "-c", 'umask 077; exec "$@"', "sh", *_command()], cwd=second.folder, env=_environment(second), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert first.digests(".whl", ".o") == second.digests(".whl", ".o")
+    assert (second.folder / "build/x86_64/one.bpf.o").stat().st_mode & 0o777 == 0o644
+
+
+def _command():
+    import sys
+
+    return [sys.executable, "-m", "SCons", "-Q", "ARCH=x86_64"]
+
+
+def _environment(project):
+    import os
+
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(project.folder),
+        "EBPF_CACHE": str(project.cache),
+        "TOOLPATH": str(project.tool / "site_scons/site_tools"),
+    }
+
+
+def test_an_include_by_macro_is_an_undeclared_input_until_it_is_declared(project):
+    (project.folder / "include/hidden.h").write_text("#define HIDDEN 1\n")
+    project.edit("src/one.bpf.c", '#include "shared.h"', '#include "shared.h"\n#define NAME "hidden.h"\n#include NAME')
+    text = project.fails("ARCH=x86_64", "one")
+    assert "src/one.bpf.c: the compile read include/hidden.h, which the build graph does not know; " in text
+    assert not (project.folder / "build/x86_64/one.bpf.o").exists()
+    project.edit("SConstruct", 'version="1.0"', 'version="1.0", depends=["include/hidden.h"]')
+    project.build("ARCH=x86_64", "one")
+    project.edit("include/hidden.h", "HIDDEN 1", "HIDDEN 2\nint hidden;")
+    assert "x86_64/one.bpf.o" in project.build("ARCH=x86_64", "one")
+
+
+def test_a_header_of_the_machine_is_not_in_sight(project):
+    project.edit("src/one.bpf.c", '#include "shared.h"', '#include "shared.h"\n#include <linux/types.h>')
+    text = project.fails("ARCH=x86_64", "one")
+    assert "src/one.bpf.c:4:10: 'linux/types.h' file not found" in text
+
+
+def test_an_absolute_include_is_an_undeclared_input(project, tmp_path):
+    (tmp_path / "outside.h").write_text("\n")
+    project.edit("src/one.bpf.c", '#include "shared.h"', f'#include "shared.h"\n#define OUT "{tmp_path}/outside.h"\n#include OUT')
+    assert f"the compile read {tmp_path}/outside.h" in project.fails("ARCH=x86_64", "one")
+
+
+def test_the_object_is_what_a_plain_clang_call_makes(built, compiler):
+    """Instruction for instruction: the sections that the kernel gets, byte for byte."""
+    from ebpfbuild.arch import arch_named
+    from ebpfbuild.elf import Elf
+
+    args = CompileArgs(
+        compiler.argv, arch_named("x86_64"), "src/one.bpf.c", "plain.o", "build/x86_64/include", "build/libbpf/include", ("include",)
+    )
+    command = [*args.clang, "-target", "bpfel", "-mcpu=v3", "-O2", "-g", "-fms-extensions", "-Iinclude", "-Ibuild/x86_64/include"]
+    command += ["-Ibuild/libbpf/include", "-D__TARGET_ARCH_x86", "-c", args.source, "-o", args.output]
+    subprocess.run(command, cwd=built.folder, env=CLEAN_ENVIRONMENT, check=True, capture_output=True)
+    plain, ours = (Elf.parse((built.folder / path).read_bytes()) for path in ("plain.o", "build/x86_64/one.bpf.o"))
+    for name in ("raw_tp/sys_enter", "license", ".maps"):
+        assert _bytes(ours, name) == _bytes(plain, name), name
+
+
+def _bytes(elf, name):
+    return next(section.data for section in elf.sections if section.name == name)
+
+
+def test_compile_commands_hold_every_object_of_every_arch(project):
+    project.build("ARCH=x86_64,s390x")
+    entries = project.commands()
+    assert [(entry["file"], entry["output"]) for entry in entries] == [
+        (f"src/{name}.bpf.c", f"build/{arch}/{name}.bpf.o") for name in ("one", "three", "two") for arch in ("s390x", "x86_64")
+    ]
+    assert all(entry["directory"] == str(project.folder) and entry["arguments"][0] == "clang" for entry in entries)
+    project.build("ARCH=x86_64", "CFLAGS=-DFRESH", "build/x86_64/one.bpf.o")
+    assert len(project.commands()) == 3
+    assert all("-DFRESH" in entry["arguments"] for entry in project.commands())
+
+
+def test_big_endian_objects_for_s390x(project):
+    project.build("ARCH=s390x")
+    assert (project.folder / "build/s390x/one.bpf.o").read_bytes()[5] == 2  # EI_DATA: ELFDATA2MSB
+
+
+@pytest.mark.parametrize("jobs", ["-j1", "-j8"])
+def test_parallel_builds(project, jobs):
+    assert len([path for path in project.build("ARCH=x86_64,aarch64,s390x", jobs) if path.endswith(".o")]) == 9
+
+
+def test_nothing_is_fetched_while_sconscripts_are_read(project):
+    done = project.scons("ARCH=x86_64", "-n")
+    assert done.returncode == 0
+    assert not project.cache.exists()
+    assert "CLANG    build/x86_64/one.bpf.o" in done.stdout
+
+
+def test_clean_removes_what_was_built(built):
+    built.scons("ARCH=x86_64,aarch64", "-c")
+    assert built.digests(".o", ".py", ".whl", "vmlinux.h") == {}

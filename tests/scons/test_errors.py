@@ -1,0 +1,84 @@
+"""A user's mistakes: one line that says where, what and what next; never a traceback, nothing half-written."""
+
+import hashlib
+
+import pytest
+
+
+def test_a_misspelt_argument(project):
+    assert "ARHC=: no such option; did you mean ARCH=?" in project.fails("ARHC=arm")
+
+
+def test_an_unknown_arch(project):
+    assert "ARCH: no arch is called 'aarch46'; did you mean aarch64?" in project.fails("ARCH=aarch46")
+
+
+def test_an_arch_without_a_pin_lists_those_with_one(project):
+    text = project.fails("ARCH=riscv64")
+    assert "vmlinux.riscv64: riscv64 has no pin" in text
+    assert "x86_64, aarch64, s390x" in text
+
+
+def test_an_x86_header_for_an_arm64_build(project):
+    (project.folder / "pins/aarch64.h").write_bytes((project.folder / "pins/x86_64.h").read_bytes() + b"\n")
+    project.pin()
+    text = project.fails("ARCH=aarch64")
+    assert "this header does not fit aarch64 (__TARGET_ARCH_arm64): its struct pt_regs is x86_64's" in text
+    assert not (project.folder / "build/aarch64/include/vmlinux.h").exists()
+
+
+def test_a_missing_digest_prints_the_line_to_paste(project):
+    data = (project.folder / "pins/x86_64.h").read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    project.edit("toolchain.toml", f'sha256 = "{digest}"\n', "")
+    text = project.fails("ARCH=x86_64")
+    assert f'sha256 = "{digest}"' in text
+    assert not (project.folder / "build/x86_64/include/vmlinux.h").exists()
+
+
+def test_wrong_bytes(project):
+    with open(project.folder / "pins/x86_64.h", "a") as header:
+        header.write("/* one byte more */\n")
+    text = project.fails("ARCH=x86_64")
+    assert "toolchain.toml:" in text and "sha256" in text
+    assert not (project.folder / "build/x86_64/include/vmlinux.h").exists()
+    project.edit("pins/x86_64.h", "/* one byte more */\n", "")
+    project.build("ARCH=x86_64")
+
+
+def test_another_clang_version(project):
+    project.edit("toolchain.toml", f'version = "{project.version}"', 'version = "3.2.1"')
+    text = project.fails("ARCH=x86_64")
+    assert "compiler" in text and "the pin says 3.2.1" in text and f'version = "{project.version}"' in text
+
+
+def test_a_syntax_error_shows_clangs_words_once(project):
+    project.edit("src/one.bpf.c", "return 0;", "return nothing;")
+    text = project.fails("ARCH=x86_64", "one")
+    assert "src/one.bpf.c:" in text
+    assert text.count("use of undeclared identifier 'nothing'") == 1
+    assert not (project.folder / "build/x86_64/one.bpf.o").exists()
+
+
+def test_a_warning_is_shown(project):
+    project.edit("src/one.bpf.c", "return 0;", "int unused;\n\treturn 0;")
+    done = project.scons("ARCH=x86_64", "one")
+    assert done.returncode == 0
+    assert "unused variable 'unused'" in done.stderr
+
+
+def test_a_project_file_that_would_shadow_the_pinned_header(project):
+    (project.folder / "include/vmlinux.h").write_text("struct task_struct { int pid; };\n")
+    text = project.fails("ARCH=x86_64")
+    assert "include/vmlinux.h: would be compiled instead of the pinned vmlinux.h" in text
+
+
+@pytest.mark.parametrize("value", ["RELEASE=maybe", "RELEASE=2"])
+def test_a_switch_that_is_none(project, value):
+    assert f"{value}: not a switch" in project.fails(value)
+
+
+def test_offline_says_what_is_missing(project):
+    project.edit("toolchain.toml", 'path = "pins/x86_64.h"', 'url = "https://example.invalid/x86_64.h"')
+    text = project.fails("ARCH=x86_64", "--offline")
+    assert "vmlinux.h for x86_64" in text and "MIRROR" in text

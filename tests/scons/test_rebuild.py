@@ -1,0 +1,172 @@
+"""What rebuilds what: real scons, and a look at which outputs were written."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+X86, ARM = "x86_64", "aarch64"
+BOTH = "ARCH=x86_64,aarch64"
+WHEELS = {f"dist/{name}-1.0-py3-none-linux_aarch64.linux_x86_64.whl" for name in ("one", "two", "three")}
+
+
+def outputs(*names, arches=(X86, ARM), kinds=(".bpf.o", "_skel.py")):
+    return {f"{arch}/{name}{kind}" for arch in arches for name in names for kind in kinds}
+
+
+def objects(*names, arches=(X86, ARM)):
+    return outputs(*names, arches=arches, kinds=(".bpf.o",))
+
+
+def wheel(name):
+    return {path for path in WHEELS if f"/{name}-" in path}
+
+
+def only_objects(paths):
+    return {path for path in paths if path.endswith(".o")}
+
+
+def test_first_build_makes_everything(project):
+    made = project.build(BOTH)
+    assert outputs("one", "two", "three") | WHEELS <= made
+    assert not any(path.startswith("s390x") for path in made), "an arch that nobody asked for"
+
+
+def test_nothing_changed(built):
+    assert built.build(BOTH) == set()
+
+
+def test_a_source_rebuilds_its_object_skeleton_and_package(built):
+    built.edit("src/one.bpf.c", "int one(", "int one_more(")
+    assert built.build(BOTH) == outputs("one") | wheel("one")
+
+
+def test_a_shared_header_rebuilds_those_that_include_it(built):
+    built.edit("include/shared.h", "7", "8")
+    assert only_objects(built.build(BOTH)) == objects("one", "two")
+
+
+def test_a_touched_file_rebuilds_nothing(built):
+    for path in ("src/one.bpf.c", "include/shared.h", "toolchain.toml", "build/x86_64/include/vmlinux.h", "pins/x86_64.h"):
+        os.utime(built.folder / path)
+    before = built.digests("")
+    assert only_objects(built.build(BOTH)) == set()
+    after = built.digests("")
+    before.pop(".ebpf-ledger"), after.pop(".ebpf-ledger")
+    assert after == before
+
+
+def test_a_comment_or_a_url_rebuilds_nothing(built):
+    shutil.copy(built.folder / "pins/x86_64.h", built.folder / "pins/moved.h")
+    built.edit("toolchain.toml", "[compiler]", "# a comment\n[compiler]")
+    built.edit("toolchain.toml", 'path = "pins/x86_64.h"', 'path = "pins/moved.h"')
+    assert built.build(BOTH) == set()
+
+
+def test_a_pin_rebuilds_its_arch_only(built):
+    built.edit("pins/x86_64.h", "int tgid;", "int tgid;\n\tint more;")
+    built.pin()
+    made = built.build(BOTH)
+    assert only_objects(made) == objects("one", "two", "three", arches=(X86,))
+    assert "x86_64/include/vmlinux.h" in made
+    assert not any(path.startswith(ARM) for path in made)
+
+
+def test_a_flag_rebuilds_the_objects(built):
+    assert only_objects(built.build(BOTH, "CFLAGS=-DMORE")) == objects("one", "two", "three")
+
+
+def test_a_flag_in_the_toolchain_rebuilds_the_objects(built):
+    built.edit("toolchain.toml", "[libbpf]", '[clang]\ncpu = "v2"\n\n[libbpf]')
+    assert only_objects(built.build(BOTH)) == objects("one", "two", "three")
+
+
+def test_another_compiler_rebuilds_the_objects(built, compiler):
+    """A compiler of the same version at another path is other code until its bytes say otherwise."""
+    wrapper = built.folder / "clang"
+    wrapper.write_text(f'#!/bin/sh\nexec "{compiler.argv[0]}" clang "$@"\n')
+    wrapper.chmod(0o755)
+    built.edit("toolchain.toml", 'package = "ziglang"', 'path = "clang"')
+    assert only_objects(built.build(BOTH)) == objects("one", "two", "three")
+    wrapper.write_text(wrapper.read_text() + "# upgraded\n")
+    assert only_objects(built.build(BOTH)) == objects("one", "two", "three")
+
+
+@pytest.mark.parametrize(
+    "path", ["x86_64/one.bpf.o", "x86_64/one_skel.py", "x86_64/include/vmlinux.h", "libbpf/include/bpf/bpf_helpers.h", "libbpf/headers.sha256"]
+)
+def test_an_edited_or_deleted_output_is_repaired(built, path):
+    before = built.digests("")
+    output = built.folder / "build" / path
+    output.write_bytes(output.read_bytes() + b"\n#define edited\n")
+    built.build(BOTH)
+    output.unlink()
+    built.build(BOTH)
+    after = built.digests("")
+    before.pop(".ebpf-ledger"), after.pop(".ebpf-ledger")
+    assert after == before
+
+
+def test_an_edited_wheel_is_repaired(built):
+    path = built.folder / "build" / min(WHEELS)
+    good = path.read_bytes()
+    path.write_bytes(good[:-1] + b"?")
+    assert built.build(BOTH) == {min(WHEELS)}
+    assert path.read_bytes() == good
+
+
+def test_an_edited_fetched_header_is_never_compiled_in(built):
+    header = built.folder / "build/x86_64/include/vmlinux.h"
+    stat = header.stat()
+    header.write_text(header.read_text().replace("int pid;", "int dip;"))
+    os.utime(header, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # same size, same time: only its bytes tell
+    built.edit("src/one.bpf.c", "LIMIT;", "LIMIT + 0;")
+    built.build(BOTH)
+    assert "int pid;" in header.read_text()
+
+
+def test_the_core_rebuilds_what_it_makes(make_project, tmp_path):
+    tool = tmp_path / "tool"
+    for part in ("site_scons", "loader"):
+        shutil.copytree(ROOT / part, tool / part, ignore=shutil.ignore_patterns("__pycache__"))
+    project = make_project(tool=tool)
+    project.build("ARCH=x86_64")
+    core = tool / "site_scons" / "ebpfbuild"
+
+    template = next((core / "templates").iterdir())
+    template.write_text("{# nothing new #}" + template.read_text())
+    assert project.build("ARCH=x86_64") == outputs("one", "two", "three", arches=(X86,), kinds=("_skel.py",))
+
+    edited = core / "compile.py"
+    edited.write_text(edited.read_text().replace('"-Wall"', '"-Wall", "-Wextra"'))
+    assert only_objects(project.build("ARCH=x86_64")) == objects("one", "two", "three", arches=(X86,))
+
+    loader = tool / "loader" / "bpfloader" / "__init__.py"
+    loader.write_text(loader.read_text() + "# a comment\n")
+    assert {Path(path).suffix for path in project.build("ARCH=x86_64")} == {".whl"}
+
+
+def test_a_new_header_that_shadows_an_old_one(built):
+    (built.folder / "src/shared.h").write_text("#define LIMIT 9\n")
+    assert only_objects(built.build(BOTH)) == objects("one", "two")
+
+
+def test_another_checkout_makes_the_same_bytes(make_project):
+    first, second = make_project("first"), make_project("a much longer name/second")
+    first.build(BOTH)
+    second.build(BOTH, LC_ALL="de_DE.UTF-8", TZ="Asia/Tokyo")
+    suffixes = (".o", ".py", ".whl", ".h", ".json", ".sha256")
+    assert first.digests(*suffixes) == second.digests(*suffixes)
+
+
+def test_a_file_left_out_of_the_program_leaves_the_package(built):
+    """A package is made anew when what it holds changes, also when the change is an absence."""
+    app = built.folder / "app"
+    app.mkdir()
+    (app / "extra.py").write_text("X = 1\n")
+    built.edit("SConstruct", 'version="1.0"', 'version="1.0", app="app"')
+    built.build(BOTH)
+    (app / "extra.py").unlink()
+    assert built.build(BOTH) == WHEELS
