@@ -44,11 +44,10 @@ def lines_of(text: str) -> dict[Key, int]:
 
 
 class Table:
-    """One table of the file. Each reader checks type and form; `end` refuses the keys that none of them asked for."""
+    """One table of the file. `only` refuses keys that it doesn't take, each reader then checks type and form."""
 
     def __init__(self, data: dict[str, Any], key: Key, path: Path, lines: dict[Key, int]):
         self.data, self.key, self.path, self.lines = data, key, path, lines
-        self.known: set[str] = set()
 
     def where(self, *parts: str | int) -> str:
         """`file:line: key.path` of a key below this table, or of the nearest table above it that has a line."""
@@ -61,8 +60,21 @@ class Table:
         """A PinError at a key of this table, or at the table itself where `part` is empty."""
         return PinError(what, where=self.where(*([part] if part else [])), fix=fix)
 
+    def only(self, *known: str) -> None:
+        """Nothing. Raises PinError for a key that is not known, with its nearest neighbour.
+
+        To be called first: a misspelt key shall not be reported as the absence of the right one.
+        """
+        for part in self.data:
+            if part in known:
+                continue
+            import difflib  # only a mistake pays for it
+
+            near = difflib.get_close_matches(part, known, n=1, cutoff=0.5)
+            fix = f"did you mean {near[0]}?" if near else f"what may stand here: {', '.join(known)}"
+            raise self.error(part, "is not known here", fix)
+
     def _value(self, part: str, kind: type, noun: str, required: bool) -> Any:
-        self.known.add(part)
         if part not in self.data:
             if required:
                 raise self.error(part, "is missing", f"add {part} = {_EXAMPLES[kind]}")
@@ -102,7 +114,6 @@ class Table:
 
     def table(self, part: str, required: bool = True) -> "Table":
         """The table below this one; an empty one if it may be absent. Raises PinError."""
-        self.known.add(part)
         if part not in self.data and required:
             raise self.error(part, "is missing", f"add a table [{spelled((*self.key, part))}]")
         value = self.data.get(part, {})
@@ -113,23 +124,11 @@ class Table:
 
     def tables(self, part: str) -> list["Table"]:
         """The tables of a list `[[…]]`, none if it is absent. Raises PinError."""
-        self.known.add(part)
         values = self.data.get(part, [])
         if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
             name = spelled((*self.key, part))
             raise self.error(part, f"is {_noun(values)}, not a list of tables", f"write [[{name}]]")
         return [Table(value, (*self.key, part, i), self.path, self.lines) for i, value in enumerate(values)]
-
-    def end(self) -> None:
-        """Nothing. Raises PinError for a key that was not asked for, with its nearest neighbour."""
-        for part in self.data:
-            if part in self.known:
-                continue
-            import difflib  # only a mistake pays for it
-
-            near = difflib.get_close_matches(part, sorted(self.known), n=1, cutoff=0.5)
-            known = ", ".join(sorted(self.known))
-            raise self.error(part, "is no key of this table", f"did you mean {near[0]}?" if near else f"it takes {known}")
 
 
 _EXAMPLES = {str: '"…"', int: "12345", list: '["…"]'}

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from .arch import ARCHES, BY_NAME, arch_named
+from .arch import ARCHES, arch_named
 from .pins import CompilerSpec, HeaderPin, Source, Toolchain, TreePin
 from .tomlfile import Table, read
 
@@ -19,19 +19,19 @@ def load(path: Path | str) -> Toolchain:
     A header or tree without a sha256 is kept as unpinned: only the bytes tell the line to paste, and this fetches none.
     """
     root = read(Path(path))
+    root.only("compiler", "clang", "libbpf", "vmlinux")
     compiler = _compiler(root.table("compiler"))
     cpu, cflags = _clang(root.table("clang", required=False))
     libbpf = _tree(root.table("libbpf"))
     vmlinux = _headers(root.table("vmlinux"))
-    root.end()
     return Toolchain(Path(path), compiler, cpu, cflags, libbpf, vmlinux)
 
 
 def _compiler(table: Table) -> CompilerSpec:
+    table.only("package", "path", "version")
     package = table.text("package", _is_package, required=False)
     path = table.text("path", required=False)
     version = table.text("version", _is_version)
-    table.end()
     if bool(package) == bool(path):
         both = "has both package and path" if package else "has neither package nor path"
         raise table.error("", both, f'keep one: package = "{PACKAGES[0]}", or the path of a system clang')
@@ -39,13 +39,14 @@ def _compiler(table: Table) -> CompilerSpec:
 
 
 def _clang(table: Table) -> tuple[str, tuple[str, ...]]:
+    table.only("cpu", "cflags")
     cpu = table.text("cpu", _is_cpu, required=False)
     cflags = table.texts("cflags", required=False)
-    table.end()
     return cpu or "v3", cflags
 
 
 def _tree(table: Table) -> TreePin:
+    table.only("version", "sha256", "files", "source")
     version = table.text("version")
     sha256 = table.text("sha256", _is_sha256, required=False)
     files = table.texts("files")
@@ -56,28 +57,26 @@ def _tree(table: Table) -> TreePin:
         raise table.error("files", "is empty", "name the files that are wanted")
     sources = []
     for entry in table.tables("source"):
+        entry.only("url", "pool", "folder", "archive_sha256")
         sources.append(_source(entry, "folder", pinned=bool(sha256)))
-        entry.end()
     if not sources:
         raise table.error("source", "is missing", f"add a table [[{table.key[-1]}.source]] with url or pool")
     _each_once(table, "source", [source.location for source in sources])
-    table.end()
     where = table.where("sha256") if sha256 else table.where()
     return TreePin(str(table.key[-1]), version, tuple(sorted(files)), tuple(sources), sha256, where)
 
 
 def _headers(table: Table) -> MappingProxyType[str, HeaderPin]:
+    table.only("base", *(name for name, value in table.data.items() if isinstance(value, dict)))
     base = table.text("base", _is_url, required=False)
     found = {}
     for name in table.data:
         if name == "base":
             continue
-        arch = arch_named(name, table.where(name)) if name in BY_NAME or isinstance(table.data[name], dict) else None
-        if arch and arch.name != name:
+        arch = arch_named(name, table.where(name))
+        if arch.name != name:
             raise table.error(name, f"{name} is an alias", f"write [vmlinux.{arch.name}]")
-        if arch:
-            found[name] = _header(table.table(name), name, base)
-    table.end()
+        found[name] = _header(table.table(name), name, base)
     if not found:
         raise table.error("", "pins no header", "add a table such as [vmlinux.x86_64]")
     digests = {}
@@ -90,13 +89,14 @@ def _headers(table: Table) -> MappingProxyType[str, HeaderPin]:
 
 
 def _header(table: Table, arch: str, base: str | None, nested: bool = False) -> HeaderPin:
+    known = ("kernel", "url", "pool", "path", "archive_sha256", "member", "sha256", "size")
+    table.only(*known, *(() if nested else ("alternate",)))
     kernel = table.text("kernel")
     sha256 = table.text("sha256", _is_sha256, required=False)
     size = table.count("size")
     source = _source(table, "member", bool(sha256), base)
     entries = [] if nested else table.tables("alternate")
     alternates = tuple(_header(entry, arch, base, nested=True) for entry in entries)
-    table.end()
     for entry, alternate in zip(entries, alternates):
         if sha256 and alternate.sha256 == sha256:
             raise entry.error("sha256", "is that of the pin itself", "an alternate has other bytes; remove it")
@@ -117,8 +117,10 @@ def _source(table: Table, inside: str, pinned: bool, base: str | None = None) ->
     kind = given[0]
     location = _joined(table, url, base, pinned) if url else pool or path
     archive = kind == "pool" or inside == "folder" or location.endswith((".deb", ".tar.gz", ".tgz", ".tar.xz"))
-    member = table.text(inside, _is_inside, required=archive) if archive or inside in table.data else ""
-    digest = table.text("archive_sha256", _is_sha256, required=False) if archive or member else None
+    member = table.text(inside, _is_inside, required=archive)
+    digest = table.text("archive_sha256", _is_sha256, required=False)
+    if digest and not member:
+        raise table.error("archive_sha256", "belongs to an archive, and there is none", "remove it, or name the member")
     file = table.path.parent / path if path else None
     return Source(kind, location, table.where(kind), file, member or "", digest)
 
