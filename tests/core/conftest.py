@@ -1,0 +1,85 @@
+"""The pinned compiler and the pinned headers for the core's tests; what isn't here skips a test with its reason."""
+
+import functools
+import importlib.util
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from ebpfbuild.arch import arch_named
+from ebpfbuild.store import Store, cache_folder
+from ebpfbuild.toolchain import load
+
+ROOT = Path(__file__).resolve().parents[2]
+TESTDATA = ROOT / "tests" / "testdata"
+MIRROR = ROOT.parent / "shared" / "mirror"
+FLAGS = """-mcpu=v3 -O2 -g -std=gnu11 -Wall -Werror -nostdinc -fms-extensions -Wno-microsoft-anon-tag
+-ffile-compilation-dir=. -I.""".split()
+
+
+@pytest.fixture(scope="session")
+def clang() -> list[str]:
+    """The argv that starts the pinned wheel's clang."""
+    spec = importlib.util.find_spec("ziglang")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("the compiler's wheel (ziglang) is not installed")
+    return [str(Path(spec.submodule_search_locations[0], "zig")), "clang", "--no-default-config"]
+
+
+@pytest.fixture(scope="session")
+def compile_bpf(clang, tmp_path_factory):
+    """A function (source text or path of a file in testdata, target, flags) -> the object's bytes, DWARF included.
+
+    It runs in a folder that holds mini_bpf.h and the source as prog.bpf.c, so that no path of the machine gets in.
+    `headers` are further files of that folder. Equal calls compile once a session.
+    """
+
+    @functools.cache
+    def run(source: str, target: str, flags: tuple[str, ...], headers: tuple[tuple[str, str], ...]) -> bytes:
+        folder = tmp_path_factory.mktemp("bpf")
+        for name, text in (("prog.bpf.c", source), *headers):
+            (folder / name).write_text(text)
+        shutil.copy(TESTDATA / "mini_bpf.h", folder)
+        arguments = [*clang, "-target", target, *FLAGS, *flags, "-c", "prog.bpf.c", "-o", "prog.bpf.o"]
+        done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return (folder / "prog.bpf.o").read_bytes()
+
+    def compile_(source: str | Path, target: str = "bpfel", flags: tuple[str, ...] = (), headers=()) -> bytes:
+        text = source.read_text() if isinstance(source, Path) else source
+        return run(text, target, tuple(flags), tuple(sorted(dict(headers).items())))
+
+    return compile_
+
+
+@pytest.fixture(scope="session")
+def sample(compile_bpf):
+    """A function target -> the object of testdata/sample.bpf.c, DWARF included."""
+    return lambda target="bpfel": compile_bpf(TESTDATA / "sample.bpf.c", target)
+
+
+@pytest.fixture(scope="session")
+def vmlinux():
+    """A function arch -> the path of its pinned vmlinux.h, from the mirror beside the checkout or the user's cache."""
+
+    def find(arch: str = "x86_64") -> Path:
+        pin = load(ROOT / "toolchain.toml").header(arch_named(arch).name)
+        mirrored = MIRROR / pin.source.location.partition("://")[2]
+        path = mirrored if mirrored.is_file() else Store(cache_folder(os.environ)).get(pin.sha256)
+        if path is None:
+            pytest.skip(f"{pin.title} is neither in ../shared/mirror nor in the cache")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def libbpf_headers():
+    """The pinned libbpf headers by name, from the user's cache."""
+    pin = load(ROOT / "toolchain.toml").libbpf
+    tree = Store(cache_folder(os.environ)).tree(pin.sha256)
+    if tree is None:
+        pytest.skip(f"{pin.title} headers are not in the cache")
+    return tree
