@@ -57,7 +57,7 @@ def _tree(table: Table) -> TreePin:
         raise table.error("files", "is empty", "name the files that are wanted")
     sources = []
     for entry in table.tables("source"):
-        entry.only("url", "pool", "folder", "archive_sha256")
+        entry.only("url", "pool", "path", "folder", "archive_sha256")
         sources.append(_source(entry, "folder", pinned=bool(sha256)))
     if not sources:
         raise table.error("source", "is missing", f"add a table [[{table.key[-1]}.source]] with url or pool")
