@@ -1,0 +1,58 @@
+"""Loads BPF objects through libbpf.so.1: Python's standard library and nothing else.
+
+A generated skeleton is the usual way in; it derives from what is here.
+
+    from socket_tracker_skel import SocketTracker
+
+    with SocketTracker.open() as skel:                      # digest checked; destroyed, and so detached, at the end
+        skel.rodata.target_pid = 42                         # constants: before load; skel.data and skel.bss: any time
+        skel.maps.connections.max_entries = 4096            # before load
+        skel.progs.on_connect_fentry.autoload = False       # or skel.select(["on_connect_kprobe"]): these and no other
+        skel.load()
+        skel.attach()                                       # links are the skeleton's; also progs.x.attach(),
+        skel.progs.on_send.attach_cgroup("/sys/fs/cgroup")  # .attach_cgroup(path), .attach_xdp("lo") …
+        skel.maps.connections[key]                          # typed; len, iteration, items, del; .put(key, value, NOEXIST)
+        for event in skel.maps.events.events(timeout=1.0):  # until none has come for a second; None: for ever
+            ...
+        skel.maps.events.consume(print)                     # those that are there now, by callback
+
+`choose` picks the first of several variants that this kernel takes. Every error derives from BpfError and says the next step.
+"""
+
+from .codec import Codec, CTypes, Enum
+from .errors import (
+    AttachError,
+    BpfError,
+    CallError,
+    DigestError,
+    LayoutError,
+    LibraryError,
+    LoadError,
+    MapError,
+    MissingBtfError,
+    ObjectError,
+    PrivilegeError,
+    RefusedError,
+    StateError,
+    VariantsError,
+    VerifierError,
+)
+from .layout import Struct, Union, struct, union
+from .libbpf import version
+from .maps import ANY, EXIST, NOEXIST, Array, Hash, Map
+from .object import Maps, Object, Progs
+from .program import Link, Program, RunResult
+from .ringbuf import RecordError, RingBuffer
+from .section import Section
+from .variants import Choice, choose
+
+little_endian = CTypes("<")
+big_endian = CTypes(">")
+
+__all__ = [
+    "ANY", "EXIST", "NOEXIST", "Array", "AttachError", "BpfError", "CTypes", "CallError", "Choice", "Codec", "DigestError",
+    "Enum", "Hash", "LayoutError", "LibraryError", "Link", "LoadError", "Map", "MapError", "Maps", "MissingBtfError",
+    "Object", "ObjectError", "PrivilegeError", "Program", "Progs", "RecordError", "RefusedError", "RingBuffer", "RunResult",
+    "Section", "StateError", "Struct", "Union", "VariantsError", "VerifierError", "big_endian", "choose", "little_endian",
+    "struct", "union", "version",
+]  # fmt: skip

@@ -1,0 +1,94 @@
+"""The errors that the loader raises: one line each that says what is wrong and what to do next."""
+
+import errno as numbers
+import os
+
+# include/linux/errno.h: the kernel's own number, never meant for users and so unknown to libc, yet BPF returns it.
+ENOTSUPP = 524
+SHOWN_LINES = 20  # of a log in an error's text: the verifier states its reason at the end
+
+
+class BpfError(Exception):
+    """Base of them all. `what` is wrong, `fix` is the next step, `details` are further lines (libbpf's, the verifier's).
+
+    `errno` is the kernel's number, 0 where none was given.
+    """
+
+    def __init__(self, what: str, *, fix: str = "", details: tuple[str, ...] = (), errno: int = 0):
+        self.what, self.fix, self.details, self.errno = what, fix, tuple(details), errno
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        line = f"{self.what}; {self.fix}" if self.fix else self.what
+        return "\n".join([line, *(f"  {detail}" for detail in self.details)])
+
+
+class LibraryError(BpfError):
+    """libbpf.so.1 is missing, or too old for what was asked."""
+
+
+class PrivilegeError(BpfError):
+    """This process lacks a capability that the kernel asks for."""
+
+
+class ObjectError(BpfError):
+    """A file that is no BPF object, or one for another machine."""
+
+
+class DigestError(ObjectError):
+    """An object whose sha256 is not the one that its skeleton was generated for."""
+
+
+class StateError(BpfError):
+    """A verb or an access at the wrong time: a constant set after load, a map read before it, anything after destroy."""
+
+
+class RefusedError(BpfError):
+    """This kernel doesn't take a program. `choose` goes on to the next variant."""
+
+
+class LoadError(RefusedError):
+    """The kernel refused the object or one of its programs."""
+
+
+class MissingBtfError(LoadError):
+    """The kernel carries no BTF, which CO-RE needs."""
+
+
+class VerifierError(LoadError):
+    """The verifier refused a program. `program` is its name, `log` is all that the verifier said."""
+
+    def __init__(self, what: str, *, program: str, log: tuple[str, ...], fix: str = "", errno: int = 0):
+        super().__init__(what, fix=fix, details=log[-SHOWN_LINES:], errno=errno)
+        self.program, self.log = program, log
+
+
+class AttachError(RefusedError):
+    """The kernel loaded a program but doesn't attach it."""
+
+
+class VariantsError(RefusedError):
+    """Not one of the variants works on this kernel. `refused` tells of each why."""
+
+    def __init__(self, what: str, *, refused: "dict[str, RefusedError]", fix: str = ""):
+        super().__init__(what, fix=fix, details=tuple(f"{name}: {error.what}" for name, error in refused.items()))
+        self.refused = refused
+
+
+class MapError(BpfError):
+    """The kernel refused an operation on a map."""
+
+
+class LayoutError(BpfError, ValueError):
+    """A value that doesn't fit its C type, or bytes of another size."""
+
+
+class CallError(BpfError):
+    """A libbpf function failed, and nothing better is known of it than its errno."""
+
+
+def errno_text(number: int) -> str:
+    """An errno as people search for it, `EPERM: Operation not permitted`; the kernel's own 524 included."""
+    if number == ENOTSUPP:
+        return "ENOTSUPP (524): not supported by this kernel"
+    return f"{numbers.errorcode.get(number, f'errno {number}')}: {os.strerror(number)}"

@@ -1,0 +1,47 @@
+"""Keeps what libbpf prints, for the errors: per thread, the last lines only."""
+
+import ctypes
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .libbpf import PRINTER, library
+
+KEPT_MESSAGES = 200
+WARN = 0  # enum libbpf_print_level: LIBBPF_WARN, LIBBPF_INFO, LIBBPF_DEBUG
+
+_here = threading.local()
+_libc = ctypes.CDLL(None)
+# On each of the seven arches a va_list parameter is one machine word: a pointer to the list (x86-64, s390x: array that
+# decays; aarch64: struct above 16 bytes, passed by reference), the pointer itself (riscv64, powerpc64le, loongarch64)
+# or a struct that holds only it (arm). So it is handed on as it came, once, since reading it uses it up.
+_libc.vasprintf.argtypes = (ctypes.POINTER(ctypes.c_void_p), ctypes.c_char_p, ctypes.c_void_p)
+_libc.free.argtypes = (ctypes.c_void_p,)
+
+
+def _keep(level: int, template: bytes, arguments: int | None) -> int:
+    """Formats one message into this thread's log; libbpf ignores what it returns."""
+    messages = getattr(_here, "messages", None)
+    if messages is None or level > WARN:
+        return 0
+    text = ctypes.c_void_p()
+    if _libc.vasprintf(ctypes.byref(text), template, arguments) < 0:
+        return 0
+    messages.append(ctypes.string_at(text).decode("utf-8", "replace"))
+    _libc.free(text)
+    return 0
+
+
+_printer = PRINTER(_keep)  # libbpf calls it as long as the process lives
+
+
+@contextmanager
+def captured() -> Iterator[deque[str]]:
+    """The warnings that libbpf prints in this thread inside the `with`, oldest first; nothing goes to stderr."""
+    library().libbpf_set_print(_printer)
+    outer, _here.messages = getattr(_here, "messages", None), deque(maxlen=KEPT_MESSAGES)
+    try:
+        yield _here.messages
+    finally:
+        _here.messages = outer

@@ -1,0 +1,82 @@
+"""Tells from errno, libbpf's log and this process's capabilities why the kernel refused, and what to do next."""
+
+import errno
+import os
+import re
+from collections.abc import Iterable
+
+from .errors import (
+    ENOTSUPP, AttachError, BpfError, CallError, LoadError, MissingBtfError, PrivilegeError, VerifierError, errno_text,
+)  # fmt: skip
+
+KERNEL_BTF = "/sys/kernel/btf/vmlinux"
+CAPABILITIES = {"CAP_BPF": 39, "CAP_PERFMON": 38, "CAP_NET_ADMIN": 12}  # linux/capability.h
+CAP_SYS_ADMIN = 21
+# What libbpf says before and around the verifier's log (bpf_object_load_prog in libbpf.c; the same from 1.0 to 1.8).
+VERIFIER_LOG = re.compile(
+    r"prog '(?P<program>[^']*)': -- BEGIN PROG LOAD LOG --\n(?P<log>.*?)-- END PROG LOAD LOG --", re.DOTALL
+)
+NO_BTF = re.compile(r"Error loading vmlinux BTF|failed to find valid kernel BTF|vmlinux BTF is not found")
+FAILED_PROGRAM = re.compile(r"prog '(?P<program>[^']*)': (?:BPF program load failed|failed to load)")
+
+ATTACH_FIXES = {
+    errno.EPERM: "this kernel doesn't permit that way to attach: try another variant (kprobe, tp_btf, tracepoint, cgroup)",
+    errno.ENOENT: "this kernel has no such function, tracepoint or hook: try another variant",
+    errno.ESRCH: "this kernel has no such function: try another variant",
+    errno.EOPNOTSUPP: "its section says not where to: use attach_cgroup(path), attach_xdp(interface) …, or another variant",
+    ENOTSUPP: "this kernel can't do that on this machine: try another variant",
+    errno.EBUSY: "another program is attached there: detach it first",
+    errno.EINVAL: "this kernel doesn't know that way to attach, or the target is no such thing: try another variant",
+}
+
+
+def missing_capabilities() -> tuple[str, ...]:
+    """The names of the capabilities for BPF that this process lacks; none if it has CAP_SYS_ADMIN (capabilities(7))."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        held = next((int(line.split()[1], 16) for line in file if line.startswith("CapEff:")), 0)
+    if held >> CAP_SYS_ADMIN & 1:
+        return ()
+    return tuple(name for name, bit in CAPABILITIES.items() if not held >> bit & 1)
+
+
+def privilege_error(verb: str, number: int) -> PrivilegeError | None:
+    """The error for a verb that the kernel denied for want of a capability; None if it wasn't that."""
+    if number not in (errno.EPERM, errno.EACCES) or not (missing := missing_capabilities()):
+        return None
+    who = f"user {os.geteuid()} lacks {', '.join(missing)}"
+    fix = "run it as root, or give it the capabilities (CAP_NET_ADMIN for network hooks only)"
+    return PrivilegeError(f"can't {verb}: {who} ({errno_text(number)})", fix=fix, errno=number)
+
+
+def load_refused(name: str, error: CallError, messages: Iterable[str]) -> BpfError:
+    """The error for an object that doesn't load: whose fault it is, with the verifier's log or libbpf's last lines."""
+    said = "".join(messages)
+    refused = VERIFIER_LOG.search(said)
+    denied = privilege_error(f"load {name}", error.errno)
+    if denied and not (refused and refused["log"].strip()):
+        return denied
+    if NO_BTF.search(said) and not os.path.exists(KERNEL_BTF):
+        fix = "boot a kernel with CONFIG_DEBUG_INFO_BTF=y, or give its BTF: open(btf=path)"
+        return MissingBtfError(f"can't load {name}: this kernel has no {KERNEL_BTF}", fix=fix, errno=error.errno)
+    if refused:
+        log = tuple(refused["log"].splitlines())
+        what = f"can't load {name}: the verifier refuses the program {refused['program']} ({errno_text(error.errno)})"
+        fix = "read the end of its log (all of it is in this error's `log`)"
+        return VerifierError(what, program=refused["program"], log=log, fix=fix, errno=error.errno)
+    failed = FAILED_PROGRAM.search(said)
+    where = f"the kernel refuses the program {failed['program']}" if failed else "the kernel refuses the object"
+    fix = "see libbpf's messages below; a program that this kernel can't take is left out by its autoload = False"
+    return LoadError(f"can't load {name}: {where} ({errno_text(error.errno)})", fix=fix, details=lines(said), errno=error.errno)
+
+
+def attach_refused(program: str, error: CallError, messages: Iterable[str]) -> BpfError:
+    """The error for a program that doesn't attach."""
+    said = lines("".join(messages))
+    fix = ATTACH_FIXES.get(error.errno, "see libbpf's messages below")
+    what = f"can't attach {program} ({errno_text(error.errno)})"
+    return privilege_error(f"attach {program}", error.errno) or AttachError(what, fix=fix, details=said, errno=error.errno)
+
+
+def lines(said: str) -> tuple[str, ...]:
+    """The last lines of what libbpf said."""
+    return tuple(line for line in said.splitlines() if line.strip())[-20:]

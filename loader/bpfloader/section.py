@@ -1,0 +1,55 @@
+"""Global variables: the sections .rodata, .data and .bss as objects with a typed attribute for each variable."""
+
+import ctypes
+import mmap
+from typing import TYPE_CHECKING
+
+from .errors import StateError
+from .libbpf import library
+
+if TYPE_CHECKING:
+    from .object import Object
+
+BPF_F_MMAPABLE, BPF_F_RDONLY_PROG = 1 << 10, 1 << 7  # linux/bpf.h
+
+
+class Section:
+    """A data section. Before load its attributes are initial values; after it, what the programs see and change.
+
+    Constants (.rodata) can be set before load only: the verifier prunes by them. Base of the generated classes.
+    """
+
+    def __init__(self, owner: "Object", name: str):
+        self._owner, self._name, self._constant = owner, name, False
+        self._map = library().bpf_object__find_map_by_name(owner.handle, name.encode())
+        size = ctypes.c_size_t()
+        address = library().bpf_map__initial_value(self._map, ctypes.byref(size))
+        self._view = memoryview((ctypes.c_char * size.value).from_address(address)).cast("B")
+        owner.parts.append(self)
+
+    def _loaded(self) -> None:
+        """Goes over from the initial values to the map's memory; libbpf before 1.5 keeps the two apart after load."""
+        flags, size = library().bpf_map__map_flags(self._map), len(self._view)
+        self._constant = bool(flags & BPF_F_RDONLY_PROG)
+        if self._constant:
+            self._view = memoryview(bytes(self._view))
+        elif flags & BPF_F_MMAPABLE:
+            self._view = memoryview(mmap.mmap(library().bpf_map__fd(self._map), size, mmap.MAP_SHARED))
+        else:
+            self._view = memoryview(b"")
+
+    def _close(self) -> None:
+        """Lets go of the memory, which libbpf frees with the object."""
+        self._view.release()
+
+    def _readable(self) -> memoryview:
+        self._owner.handle  # noqa: B018  raises StateError after destroy
+        if not self._view:
+            raise StateError(f"{self._name} can't be read after load", fix="use a kernel that maps it (Linux 5.5 or newer)")
+        return self._view
+
+    def _writable(self) -> memoryview:
+        view = self._readable()
+        if self._constant:
+            raise StateError(f"{self._name} is constant after load", fix="set it between open and load")
+        return view
