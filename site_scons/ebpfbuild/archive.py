@@ -132,4 +132,6 @@ def _regular_files(stream: _Limited, wanted: frozenset[str], limit: int) -> dict
             if len(content) != member.size:
                 raise ArchiveError(f"is cut short inside {name}")
             found[name] = content
+    while stream.read(1 << 20):
+        pass  # gzip and xz check their sums only at the end
     return found
