@@ -1,13 +1,11 @@
 """Every spelling of an arch, once, with a column per authority."""
 
-import difflib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .errors import ArchError
 
 
-@dataclass(frozen=True)
-class Arch:
+class Arch(NamedTuple):
     """One arch as each authority spells it.
 
     name      libbpf/vmlinux.h folder and the name used throughout this project
@@ -48,6 +46,8 @@ def arch_named(spelling: str, where: str = "ARCH") -> Arch:
     try:
         return BY_NAME[spelling.strip().lower()]
     except KeyError:
+        import difflib
+
         near = difflib.get_close_matches(spelling, BY_NAME, n=1)
         hint = f"did you mean {near[0]}?" if near else "take one"
         names = ", ".join(arch.name for arch in ARCHES)

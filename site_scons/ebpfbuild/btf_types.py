@@ -117,10 +117,11 @@ class Type:
     What a kind doesn't have reads as 0 or empty, so a caller may ask any type for its members.
     """
 
-    __slots__ = ("btf", "id", "kind", "flag", "count", "name_offset", "word", "at")
+    __slots__ = ("btf", "id", "kind", "flag", "count", "name_offset", "word", "at", "_members")
 
     def __init__(self, btf, number: int, name_offset: int, info: int, word: int, at: int):
         self.btf, self.id, self.name_offset, self.word, self.at = btf, number, name_offset, word, at
+        self._members: tuple[Member, ...] | None = None
         self.kind, self.flag, self.count = KINDS[info >> 24 & 31], bool(info >> 31), info & 0xFFFF
 
     def __repr__(self) -> str:
@@ -199,10 +200,11 @@ class Type:
         """A struct's or union's members in order; none for another kind."""
         if self.kind not in COMPOSITES:
             return ()
-        words, string = self._rows(3), self.btf.string
-        if not self.flag:
-            return tuple(Member(string(name), kind, offset, 0) for name, kind, offset in words)
-        return tuple(Member(string(name), kind, place & 0xFFFFFF, place >> 24) for name, kind, place in words)
+        if self._members is None:
+            mask, shift = (0xFFFFFF, 24) if self.flag else (0xFFFFFFFF, 32)
+            rows, string = self._rows(3), self.btf.string
+            self._members = tuple(Member(string(name), kind, at & mask, at >> shift) for name, kind, at in rows)
+        return self._members
 
     @property
     def values(self) -> tuple[Enumerator, ...]:

@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class CompileCommand:
+class CompileCommand(NamedTuple):
     """One entry: the source, the object and the arguments of its compile, with paths relative to the project's root."""
 
     source: str

@@ -4,20 +4,18 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .arch import Arch
 from .compiler import CLEAN_ENVIRONMENT
 from .depfile import check_inputs, read_depfile
-from .elf_strip import strip_dwarf
 from .errors import CompileError
 from .files import write_file
 from .header import check_header, needs_ms_extensions
 
 
-@dataclass(frozen=True)
-class CompileArgs:
+class CompileArgs(NamedTuple):
     """One compile. Paths are relative to the project's root, which is where clang runs: that keeps it out of the object.
 
     include_dirs are the project's own, searched first; header_dir holds vmlinux.h; libbpf_dir holds bpf/*.h.
@@ -72,6 +70,8 @@ def compile_object(args: CompileArgs, known: Iterable[str], root: str) -> str:
 
     Nothing is left behind when it fails. Raises CompileError (clang's diagnostics), UndeclaredInputError, HeaderError, ElfError.
     """
+    from .elf_strip import strip_dwarf  # not for a null build
+
     header = Path(root, args.vmlinux).read_bytes()
     if b"\nstruct pt_regs {" in header:  # a minimized header has it only if the program reads registers
         check_header(header, args.arch, args.vmlinux)

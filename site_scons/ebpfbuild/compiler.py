@@ -5,8 +5,8 @@ import importlib.util
 import os
 import re
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .errors import CompilerError
 from .ledger import Ledger
@@ -18,8 +18,7 @@ CLEAN_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 _LOADER_CACHE = "/etc/ld.so.cache"
 
 
-@dataclass(frozen=True)
-class Compiler:
+class Compiler(NamedTuple):
     """A clang: the words that start it, its exact version, and the sha256 over its binary and the libraries it loads."""
 
     argv: tuple[str, ...]

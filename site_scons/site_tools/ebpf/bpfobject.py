@@ -11,7 +11,7 @@ from ebpfbuild.compile import CompileArgs, compile_object
 from ebpfbuild.scan import project_headers
 
 from .session import user_error
-from .step import build_path, builder
+from .step import build_path, builder, told
 
 
 def bpf_object(env, source, arch=None, target=None, include_dirs=(), cflags=(), depends=()):
@@ -45,7 +45,7 @@ def _declare(env, source, arch, target, include_dirs, cflags, depends):
     session.repair([node])
     flags = [flag for pair in (args.flags(True), args.flags(False)) for flag in pair]
     inputs = session.value(env, "compile.py", session.compiler.fingerprint, flags)
-    OBJECT(env, target=node, source=source, EBPF_ARGS=args)
+    OBJECT(env, target=node, source=source, **told(args=args))
     env.Depends(node, [inputs, header, libbpf, *env.Flatten(depends)])
     env.Requires(node, env.CompileCommands())
     return node
@@ -53,14 +53,14 @@ def _declare(env, source, arch, target, include_dirs, cflags, depends):
 
 def _scan(node, env, path):
     """The project's headers that a source includes."""
-    args, session = env["EBPF_ARGS"], env["EBPF"]
+    args, session = env["EBPF_TOLD"].args, env["EBPF"]
     pinned = {"vmlinux.h", *(f"bpf/{name}" for name in session.toolchain.libbpf.files)}
     found = user_error(project_headers, node.path, args.include_dirs, session.text, pinned.__contains__)
     return [env.File("#" + header) for header in found]
 
 
 def _compile(target, source, env):
-    session, args = env["EBPF"], env["EBPF_ARGS"]
+    session, args = env["EBPF"], env["EBPF_TOLD"].args
     known = {child.path for child in target[0].all_children() if isinstance(child, SCons.Node.FS.File)}
     known |= {os.path.join(args.libbpf_dir, "bpf", name) for name in session.toolchain.libbpf.files}
     sys.stderr.write(compile_object(args, known, session.root))

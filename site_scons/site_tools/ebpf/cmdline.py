@@ -1,6 +1,5 @@
 """The command line: ARCH=, MIRROR=, RELEASE=, --offline, and the help that teaches them."""
 
-import difflib
 import platform
 
 import SCons.Errors
@@ -55,6 +54,8 @@ def check_arguments(env, *others):
     known = (*NAMES, *others)
     for name in SCons.Script.ARGUMENTS:
         if name not in known:
+            import difflib
+
             near = difflib.get_close_matches(name.upper(), known, n=1)
             hint = f"did you mean {near[0]}=?" if near else f"there are {', '.join(known)}"
             raise SCons.Errors.UserError(f"{name}=: no such option; {hint}")

@@ -6,7 +6,7 @@ from ebpfbuild.arch import arch_named
 
 from .fetching import fetch_options, reporter
 from .session import user_error
-from .step import build_path, builder
+from .step import build_path, builder, told
 
 
 def vmlinux_header(env, arch):
@@ -19,7 +19,7 @@ def vmlinux_header(env, arch):
     session.repair([header], lambda path: pin.accepts(session.ledger.digest(path), env["EBPF_RELEASE"]))
     session.repair([record])
     inputs = session.value(env, "install.py", pin.signature)
-    HEADER(env, target=[header, record], source=inputs, EBPF_PIN=pin, EBPF_ARCH=arch)
+    HEADER(env, target=[header, record], source=inputs, **told(pin=pin, arch=arch))
     return header
 
 
@@ -27,7 +27,8 @@ def _install(target, source, env):
     from ebpfbuild.install import install_header
 
     paths = (Path(node.abspath) for node in target)
-    install_header(env["EBPF_PIN"], env["EBPF_ARCH"], fetch_options(env), reporter(env), *paths)
+    args = env["EBPF_TOLD"]
+    install_header(args.pin, args.arch, fetch_options(env), reporter(env), *paths)
 
 
 HEADER = builder(_install, "HEADER   $TARGET")

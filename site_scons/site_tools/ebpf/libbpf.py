@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from .fetching import fetch_options, reporter
-from .step import build_path, builder
+from .step import build_path, builder, told
 
 
 def libbpf_headers(env):
@@ -15,7 +15,7 @@ def libbpf_headers(env):
         headers = [env.File(build_path(env, "libbpf", "include", "bpf", name)) for name in pin.files]
         session.repair([manifest, *headers])
         inputs = session.value(env, "install.py", pin.signature, pin.files)
-        LIBBPF(env, target=[manifest, *headers], source=inputs, EBPF_PIN=pin)
+        LIBBPF(env, target=[manifest, *headers], source=inputs, **told(pin=pin))
     return manifest
 
 
@@ -23,7 +23,7 @@ def _install(target, source, env):
     from ebpfbuild.install import install_tree
 
     manifest, first = Path(target[0].abspath), Path(target[1].abspath)
-    install_tree(env["EBPF_PIN"], fetch_options(env), reporter(env), first.parent, manifest)
+    install_tree(env["EBPF_TOLD"].pin, fetch_options(env), reporter(env), first.parent, manifest)
 
 
 LIBBPF = builder(_install, "LIBBPF   $TARGET")

@@ -5,7 +5,7 @@ from pathlib import Path
 from ebpfbuild.arch import BY_NAME
 from ebpfbuild.files import write_file
 
-from .step import build_path, builder
+from .step import build_path, builder, told
 
 LOADER = Path(__file__).resolve().parents[3] / "loader" / "bpfloader"
 
@@ -25,7 +25,7 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary=""):
     folder = Path(env.Dir(app).srcnode().abspath) if app else None
     python = {"app": _files(folder) if folder else {}, "loader": _files(LOADER)}
     files = [env.File(str(path)) for each in python.values() for path in each.values()]
-    WHEEL(env, target=target, source=[*objects, *skeletons, *files], EBPF_WHEEL=(name, version, summary, python))
+    WHEEL(env, target=target, source=[*objects, *skeletons, *files], **told(name=name, version=version, summary=summary, python=python))
     env.Depends(target, session.value(env, "package.py", name, version, summary, [sorted(each) for each in python.values()]))
     return target
 
@@ -43,11 +43,11 @@ def _pack(target, source, env):
     from ebpfbuild.package import arch_files, package_files
     from ebpfbuild.wheel import build_wheel
 
-    name, version, summary, python = env["EBPF_WHEEL"]
+    args = env["EBPF_TOLD"]
     arches = arch_files([Path(node.abspath) for node in source if node.is_derived()])
-    app, loader = ({path: Path(file).read_bytes() for path, file in python[part].items()} for part in ("app", "loader"))
-    files = package_files(name, app, loader, arches)
-    write_file(Path(target[0].abspath), build_wheel(name, version, files, [BY_NAME[arch] for arch in arches], summary))
+    app, loader = ({path: Path(file).read_bytes() for path, file in args.python[part].items()} for part in ("app", "loader"))
+    files = package_files(args.name, app, loader, arches)
+    write_file(Path(target[0].abspath), build_wheel(args.name, args.version, files, [BY_NAME[arch] for arch in arches], args.summary))
 
 
 WHEEL = builder(_pack, "WHEEL    $TARGET")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ebpfbuild.files import write_file
 
-from .step import builder
+from .step import builder, told
 
 
 def bpf_skeleton(env, objects, name=None):
@@ -18,7 +18,7 @@ def _declare(env, node, name):
     target = node.dir.File(f"{stem}_skel.py")
     session.repair([target])
     arch = node.dir.name
-    SKELETON(env, target=target, source=node, EBPF_NAME=name or stem, EBPF_ARCH=arch)
+    SKELETON(env, target=target, source=node, **told(name=name or stem, arch=arch))
     env.Depends(target, session.value(env, "skeleton.py", name or stem, arch))
     return target
 
@@ -27,7 +27,8 @@ def _render(target, source, env):
     from ebpfbuild.skeleton import render
 
     data = Path(source[0].abspath).read_bytes()
-    text = render(data, env["EBPF_NAME"], env["EBPF_ARCH"], source[0].name)
+    args = env["EBPF_TOLD"]
+    text = render(data, args.name, args.arch, source[0].name)
     write_file(Path(target[0].abspath), text.encode())
 
 

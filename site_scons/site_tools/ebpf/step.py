@@ -1,6 +1,7 @@
 """A builder whose action's signature is constant: a step depends on its sources and its Value, not on Python's bytecode."""
 
 import os
+from types import SimpleNamespace
 
 import SCons.Action
 import SCons.Builder
@@ -29,6 +30,11 @@ class Step(SCons.Action.FunctionAction):
     def get_implicit_deps(self, target, source, env, executor=None):
         """Nothing that isn't declared."""
         return []
+
+
+def told(**values):
+    """A step's arguments as an override of the environment: SCons makes a list of any tuple that it is handed bare."""
+    return {"EBPF_TOLD": SimpleNamespace(**values)}
 
 
 def builder(run, message, **kwargs):
