@@ -1,6 +1,7 @@
 """Which of the core's own files a step runs: an edit in one of them must remake what the step makes."""
 
 import ast
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -9,8 +10,12 @@ CORE = Path(__file__).resolve().parent
 
 def core_files() -> list[str]:
     """The core's modules and templates, as paths relative to its folder, sorted."""
-    found = [*CORE.rglob("*.py"), *CORE.glob("templates/*")]
-    return sorted(path.relative_to(CORE).as_posix() for path in found)
+    found = []
+    for folder, _, names in os.walk(CORE):  # ten times faster than Path.rglob, on every null build
+        inside = os.path.relpath(folder, CORE)
+        kept = (name for name in names if name.endswith(".py") or inside == "templates")
+        found += [os.path.normpath(f"{inside}/{name}") for name in kept]
+    return sorted(found)
 
 
 def import_graph(files: Iterable[str]) -> dict[str, list[str]]:
@@ -35,7 +40,7 @@ def step_code(entry: str, digest: Callable[[str], str], fact: Callable) -> dict[
 
     `digest(path)` and `fact(key, find)` are a Ledger's: parsing all modules takes 50 ms, and only an edit makes it needed.
     """
-    digests = {file: digest(str(CORE / file)) for file in core_files()}
+    digests = {file: digest(f"{CORE}/{file}") for file in core_files()}
     key = "imports " + " ".join(digests.values())
     graph = fact(key, lambda: import_graph(digests))
     return {file: digests[file] for file in closure(entry, graph)}
