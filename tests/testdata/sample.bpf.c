@@ -35,6 +35,19 @@ struct event {
 	double ratio;
 } __tag("shown");
 
+struct nowhere;
+union nothing;
+
+struct odd {
+	struct nowhere *nowhere;
+	union nothing *nothing;
+	char *restrict alone;
+	int __attribute__((btf_type_tag("user"))) *tagged;
+	int (*handler)(struct odd *odd, const char *format, ...);
+	int grid[2][3];
+	__u8 tail[];
+} odd_one;
+
 /* CO-RE: only the members named here are known. */
 struct sock_common {
 	__u16 skc_family;

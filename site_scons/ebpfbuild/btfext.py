@@ -1,0 +1,201 @@
+"""Reads .BTF.ext: which function starts where, which source line an instruction is of, and the CO-RE relocations.
+
+The format is the kernel's Documentation/bpf/btf.rst, CO-RE's part its bpf_core_relo in include/uapi/linux/bpf.h. Longer
+headers and records of a later version are read as far as they are known here, as libbpf does.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple, NoReturn
+
+from .btf import MAGIC, Btf
+from .btf_types import COMPOSITES, ENUMS, Kind, Type
+from .errors import BtfError
+
+HEADER, HEADER_SIZE, CORE_HEADER_SIZE = "HBBIIIII", 24, 32
+MAX_STEPS = 64  # libbpf's BPF_CORE_SPEC_MAX_LEN
+
+
+class CoreKind(IntEnum):
+    """enum bpf_core_relo_kind of include/uapi/linux/bpf.h: what the instruction gets."""
+
+    FIELD_BYTE_OFFSET = 0
+    FIELD_BYTE_SIZE = 1
+    FIELD_EXISTS = 2
+    FIELD_SIGNED = 3
+    FIELD_LSHIFT_U64 = 4
+    FIELD_RSHIFT_U64 = 5
+    TYPE_ID_LOCAL = 6
+    TYPE_ID_TARGET = 7
+    TYPE_EXISTS = 8
+    TYPE_SIZE = 9
+    ENUMVAL_EXISTS = 10
+    ENUMVAL_VALUE = 11
+    TYPE_MATCHES = 12
+
+
+FIELD_KINDS = tuple(CoreKind)[:6]
+ENUM_KINDS = (CoreKind.ENUMVAL_EXISTS, CoreKind.ENUMVAL_VALUE)
+
+
+class FuncInfo(NamedTuple):
+    """A function of BTF type `type` starts at `offset` bytes of an ELF section."""
+
+    section: str
+    offset: int
+    type: int
+
+
+class LineInfo(NamedTuple):
+    """The source line that an instruction comes from; `text` is the line itself where clang could read the file."""
+
+    section: str
+    offset: int
+    file: str
+    text: str
+    line: int
+    column: int
+
+
+class CoreRelocation(NamedTuple):
+    """What libbpf has to put into the instruction at `offset`: `access` walks from the type, as `0:1:2`."""
+
+    section: str
+    offset: int
+    type: int
+    access: str
+    kind: CoreKind
+
+
+@dataclass(frozen=True)
+class BtfExt:
+    """The three tables, each in the file's order."""
+
+    funcs: tuple[FuncInfo, ...]
+    lines: tuple[LineInfo, ...]
+    relocations: tuple[CoreRelocation, ...]
+
+    @classmethod
+    def parse(cls, data: bytes, btf: Btf, where: str = "") -> "BtfExt":
+        """The tables in a .BTF.ext section's bytes, which take their strings and types from `btf`. Raises BtfError."""
+        return _Reader(bytes(data), btf, where).read()
+
+
+@dataclass(frozen=True)
+class _Reader:
+    data: bytes
+    btf: Btf
+    where: str
+
+    def fail(self, what: str) -> NoReturn:
+        raise BtfError(what, where=self.where)
+
+    @property
+    def order(self) -> str:
+        return "<" if self.btf.little else ">"
+
+    def read(self) -> BtfExt:
+        data = self.data
+        if len(data) < HEADER_SIZE:
+            self.fail(f"has {len(data)} bytes, fewer than its header")
+        magic, version, _, start, *tables = struct.unpack_from(self.order + HEADER, data)
+        if magic != MAGIC or version != 1:
+            self.fail(f"starts with {data[:3].hex()}, which is not its BTF's byte order and version 1")
+        if not HEADER_SIZE <= start <= len(data):
+            self.fail(f"has a header of {start} bytes in {len(data)}")
+        tables += struct.unpack_from(self.order + "II", data, 24) if start >= CORE_HEADER_SIZE else (0, 0)
+        string, number = self.btf.string, self.type_id
+        funcs = (FuncInfo(name, at, number(kind)) for name, at, kind in self.rows(start, *tables[0:2], 2))
+        lines = (
+            LineInfo(name, at, string(file), string(text), place >> 10, place & 0x3FF)  # BPF_LINE_INFO_LINE_NUM, _COL
+            for name, at, file, text, place in self.rows(start, *tables[2:4], 4)
+        )
+        cores = (
+            CoreRelocation(name, at, number(kind), string(access), self.core_kind(code))
+            for name, at, kind, access, code in self.rows(start, *tables[4:6], 4)
+        )
+        return BtfExt(tuple(funcs), tuple(lines), tuple(cores))
+
+    def rows(self, start: int, offset: int, size: int, words: int) -> Iterator[tuple]:
+        """The ELF section's name and the first `words` words of each record of a table."""
+        position, end = start + offset, start + offset + size
+        if not size:
+            return
+        if end > len(self.data) or size < 4:
+            self.fail("is cut short: a table ends after it")
+        (width,) = struct.unpack_from(self.order + "I", self.data, position)
+        if width < 4 * words or width % 4:
+            self.fail(f"has records of {width} bytes, not {4 * words}")
+        position += 4
+        record = struct.Struct(f"{self.order}{words}I{width - 4 * words}x")
+        while position < end:
+            if position + 8 > end:
+                self.fail("is cut short inside a section's head")
+            name, count = struct.unpack_from(self.order + "II", self.data, position)
+            position += 8
+            if position + count * width > end:
+                self.fail(f"has a section with {count} records that ends after its table")
+            section = self.btf.string(name)
+            for row in record.iter_unpack(self.data[position : position + count * width]):
+                yield section, *row
+            position += count * width
+
+    def type_id(self, number: int) -> int:
+        return self.btf[number].id
+
+    def core_kind(self, code: int) -> CoreKind:
+        if code >= len(CoreKind):
+            self.fail(f"has a CO-RE relocation of unknown kind {code}")
+        return CoreKind(code)
+
+
+def access_path(btf: Btf, relocation: CoreRelocation) -> str:
+    """The access in names, such as `struct sock: __sk_common.skc_daddr`, `struct sk_buff: cb[3]`, `enum e: VALUE`.
+
+    Members without a name are left out, as libbpf does when it looks the path up in the kernel's BTF. Raises BtfError
+    for an access that its type doesn't have.
+    """
+    return core_type_name(btf, relocation.type) + _steps(btf, relocation)
+
+
+def core_type_name(btf: Btf, number: int) -> str:
+    """A CO-RE root type in words: keyword and name behind qualifiers; the kind for one without a name."""
+    kind = btf.resolve(number)
+    words = {Kind.STRUCT: "struct ", Kind.UNION: "union ", Kind.ENUM: "enum ", Kind.ENUM64: "enum "}
+    if kind.kind == Kind.FWD:
+        return f"{'union' if kind.flag else 'struct'} {kind.name}"
+    return f"{words.get(kind.kind, '')}{kind.name or kind.kind.name.lower()}"
+
+
+def _steps(btf: Btf, relocation: CoreRelocation) -> str:
+    steps = relocation.access.split(":")
+    if len(steps) > MAX_STEPS or not all(step.isascii() and step.isdigit() and len(step) < 11 for step in steps):
+        btf.fail(f"has a CO-RE access {relocation.access!r}")
+    first, *rest = map(int, steps)
+    if relocation.kind in ENUM_KINDS:
+        return f": {_enumerator(btf, btf.resolve(relocation.type), first)}"
+    if relocation.kind not in FIELD_KINDS:
+        return ""
+    text, number = f"[{first}]" if first else "", relocation.type
+    for step in rest:
+        name, number = _step(btf, btf.resolve(number), step)
+        text += name
+    return f": {text.removeprefix('.')}"
+
+
+def _enumerator(btf: Btf, kind: Type, index: int) -> str:
+    if kind.kind not in ENUMS or index >= kind.count:
+        btf.fail(f"has no enumerator {index} in {kind.name or kind.id}, which CO-RE names")
+    return kind.values[index].name
+
+
+def _step(btf: Btf, kind: Type, index: int) -> tuple[str, int]:
+    """One step into a member or an element: its text and its type."""
+    if kind.kind == Kind.ARRAY:
+        return f"[{index}]", kind.type
+    if kind.kind not in COMPOSITES or index >= kind.count:
+        btf.fail(f"has no member {index} in {kind.name or kind.id}, which CO-RE names")
+    member = kind.members[index]
+    return f".{member.name}" if member.name else "", member.type
