@@ -1,0 +1,1 @@
+"""The minimizer: a vmlinux.h with only what a program uses. Pure; `modes.minimize` is its front door."""

@@ -1,0 +1,114 @@
+"""Which declarations a program needs, and how: whole, or only declared."""
+
+from dataclasses import dataclass
+
+from .index import Index
+from .names import Names
+from .refs import AGAIN, CHASED, DIRECT, STRONG, VALUE, Composite, Mention, Typedef, references
+
+SEED = -1  # the origin of what the program itself names
+
+# What a typedef's own shape makes of the way it is reached: `typedef struct x *x_p` turns a value into a pointer.
+_THROUGH = {
+    VALUE: {VALUE: VALUE, DIRECT: AGAIN, AGAIN: AGAIN, CHASED: CHASED},
+    DIRECT: {VALUE: DIRECT, DIRECT: DIRECT, AGAIN: DIRECT, CHASED: CHASED},
+    AGAIN: {VALUE: AGAIN, DIRECT: AGAIN, AGAIN: AGAIN, CHASED: CHASED},
+    CHASED: {VALUE: CHASED, DIRECT: CHASED, AGAIN: CHASED, CHASED: CHASED},
+}
+
+
+@dataclass(frozen=True)
+class Closure:
+    """What to keep of a header.
+
+    `whole` holds numbers of declarations. `declared` maps the tags that are not kept whole to their keyword, `ahead`
+    those that are but that something names before: a prototype would else declare them for itself alone (C11 6.2.1p4).
+    `reasons` gives, for a number in `whole` or a tag in `declared`, which declaration asked for it first (or SEED) and
+    through which member.
+    """
+
+    whole: frozenset[int]
+    declared: dict[str, str]
+    ahead: dict[str, str]
+    reasons: dict[int | str, tuple[int, str]]
+
+
+def close(index: Index, names: Names, exact: bool) -> Closure:
+    """The closure of a program's names over a header's declarations.
+
+    `exact` keeps whole what clang's BTF would hold with the full header, too. A pure function: the same names give the
+    same closure.
+    """
+    walk = _Walk(index, names.members, exact)
+    for name in sorted(names.tags & index.tags.keys()):
+        walk.reach((name, "struct", STRONG), STRONG, SEED, "")
+    for name in sorted(names.words & index.ordinary.keys()):
+        walk.reach((name, "", STRONG), STRONG, SEED, "")
+    walk.run()
+    return walk.closure()
+
+
+class _Walk:
+    """A worklist over (declaration, how) that visits each pair once."""
+
+    def __init__(self, index: Index, members: frozenset[str], exact: bool):
+        self.index, self.members = index, members
+        self.completing = VALUE | STRONG | (AGAIN | CHASED if exact else 0)
+        self.seen: dict[int, int] = {}
+        self.todo: list[tuple[int, int]] = []
+        self.pointed: dict[str, str] = {}
+        self.ahead: dict[str, str] = {}
+        self.reasons: dict[int | str, tuple[int, str]] = {}
+
+    def reach(self, mention: Mention, how: int, origin: int, via: str) -> None:
+        """Notes that declaration `origin` names a type in its member `via`, and keeps that type if it must be whole."""
+        name, keyword, _ = mention
+        if not keyword:
+            self._keep(self.index.ordinary[name], how, origin, via)
+            return
+        number = self.index.tags.get(name)
+        if number is not None and origin < number and origin != SEED:
+            self.ahead[name] = keyword
+        if number is not None and (how & self.completing or keyword == "enum"):
+            self._keep(number, VALUE, origin, via)
+        elif name not in self.pointed:
+            self.pointed[name] = keyword
+            self.reasons[name] = (origin, via)
+
+    def _keep(self, number: int, how: int, origin: int, via: str) -> None:
+        seen = self.seen.get(number, 0)
+        if seen & how:
+            return
+        self.seen[number] = seen | how
+        if not seen:
+            self.reasons[number] = (origin, via)
+        self.todo.append((number, how))
+
+    def run(self) -> None:
+        """Follows what is kept until nothing new is found."""
+        while self.todo:
+            number, how = self.todo.pop()
+            found = references(self.index, number)
+            if isinstance(found, Composite):
+                self._composite(number, found)
+            elif isinstance(found, Typedef):
+                for mention, array in found:
+                    through = STRONG if how == STRONG else VALUE if array else _THROUGH[mention[2]][how]
+                    self.reach(mention, through, number, "")
+            else:
+                for mention in found:
+                    self.reach(mention, STRONG, number, "")
+
+    def _composite(self, number: int, found: Composite) -> None:
+        members = self.members
+        for names, mentions in found:
+            strong = not members.isdisjoint(names)
+            for mention in mentions:
+                self.reach(mention, STRONG if strong else mention[2], number, names[0] if names else "")
+
+    def closure(self) -> Closure:
+        """What the walk found, with each tag either whole or declared."""
+        tags, seen = self.index.tags, self.seen
+        declared = {name: keyword for name, keyword in self.pointed.items() if tags.get(name) not in seen}
+        ahead = {name: keyword for name, keyword in self.ahead.items() if tags[name] in seen}
+        return Closure(frozenset(seen), declared, ahead, self.reasons)

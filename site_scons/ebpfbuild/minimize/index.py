@@ -1,0 +1,105 @@
+"""Where each declaration of a vmlinux.h starts and ends, and which names it declares."""
+
+import json
+import sys
+from array import array
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+
+from ..errors import HeaderError
+from .scanner import Scanner, plain
+
+FORMAT = 1  # a caller keys stored indexes by the header's sha256 and by this number
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """The declarations of one header, by position and by name.
+
+    `text` is the header with LF line ends and without comments; declaration `n` is `text[starts[n]:ends[n]]`, without
+    its newline. `lines` are the numbers of the `#` lines, `forwards` of declarations such as `struct x;`. `tags` maps a
+    struct, union or enum name to its definition, `ordinary` a typedef, function, variable or enumerator (C has them in one
+    name space, C11 6.2.3). `memo` keeps what the closure has parsed, so that a set of programs parses a declaration once.
+    """
+
+    text: str
+    starts: array
+    ends: array
+    lines: frozenset[int]
+    forwards: frozenset[int]
+    tags: dict[str, int]
+    ordinary: dict[str, int]
+    memo: dict = field(default_factory=dict, repr=False)
+
+    def declaration(self, number: int) -> str:
+        """The text of a declaration, as the header spells it."""
+        return self.text[self.starts[number]:self.ends[number]]
+
+    @cached_property
+    def total(self) -> int:
+        """How many declarations the header has; `#` lines and forward declarations don't count."""
+        return len(self.starts) - len(self.lines) - len(self.forwards)
+
+
+def index_header(text: str) -> Index:
+    """The index of a vmlinux.h, as bpftool writes it: every declaration starts in column 0 and ends in `;`.
+
+    Raises HeaderError, with the line, for text that is none.
+    """
+    scanner = Scanner(plain(text))
+    scanner.scan()
+    return Index(scanner.text, scanner.starts, scanner.ends, frozenset(scanner.lines), frozenset(scanner.forwards),
+                 scanner.tags, scanner.ordinary)
+
+
+def dump(index: Index) -> bytes:
+    """The index, its header's text included, as bytes for `load`: a line of JSON with digest and sizes, then the tables."""
+    parts = [
+        _packed(index.starts), _packed(index.ends), _packed(sorted(index.lines)), _packed(sorted(index.forwards)),
+        "\n".join(index.tags).encode(), _packed(index.tags.values()),
+        "\n".join(index.ordinary).encode(), _packed(index.ordinary.values()),
+        index.text.encode(),
+    ]
+    body = b"".join(parts)
+    head = {"format": FORMAT, "sha256": sha256(body).hexdigest(), "sizes": [len(part) for part in parts]}
+    return json.dumps(head).encode() + b"\n" + body
+
+
+def load(data: bytes) -> Index:
+    """The index in `data`. Raises HeaderError for bytes that are none, were changed, or have another FORMAT."""
+    line, _, body = data.partition(b"\n")
+    try:
+        head = json.loads(line)
+        intact = head["format"] == FORMAT and head["sha256"] == sha256(body).hexdigest()
+        sizes = head["sizes"]
+    except (ValueError, TypeError, KeyError):
+        intact = False
+    if not intact:
+        raise HeaderError("no index of a vmlinux.h, or a damaged one", fix="index the header again")
+    parts, position = [], 0
+    for size in sizes:
+        parts.append(body[position:position + size])
+        position += size
+    starts, ends, lines, forwards, tags, tag_numbers, ordinary, numbers, text = parts
+    return Index(text.decode(), _unpacked(starts), _unpacked(ends), frozenset(_unpacked(lines)),
+                 frozenset(_unpacked(forwards)), _table(tags, tag_numbers), _table(ordinary, numbers))
+
+
+def _packed(numbers) -> bytes:
+    """Unsigned 32-bit numbers, little-endian on every machine."""
+    packed = array("I", numbers)
+    if sys.byteorder == "big":
+        packed.byteswap()
+    return packed.tobytes()
+
+
+def _unpacked(data: bytes) -> array:
+    numbers = array("I", data)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
+
+
+def _table(names: bytes, numbers: bytes) -> dict[str, int]:
+    return dict(zip(names.decode().split("\n"), _unpacked(numbers), strict=True)) if names else {}

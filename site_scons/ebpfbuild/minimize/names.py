@@ -1,0 +1,77 @@
+"""What a program names: the tags, members and other words of its preprocessed text."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+# Kept by `clang -E`, so that the place of vmlinux.h in the text is known whatever the stub is called.
+MARKER = "#pragma ebpfbuild vmlinux"
+
+_TAG = re.compile(r"\b(?:struct|union|enum)\s+(?:__attribute__\s*\(\(.*?\)\)\s*)?([A-Za-z_]\w*)")
+_MEMBER = re.compile(r"(?:->|(?<!\.)\.)\s*([A-Za-z_]\w*)")
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_OFFSETOF = re.compile(r"__builtin_offsetof\s*\(")
+_LITERAL = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)+\'')
+_DIRECTIVE = re.compile(r"^[ \t]*#.*", re.M)
+_DEFINED = re.compile(r"^#define (\w+)", re.M)
+_FORWARD = re.compile(r"^[ \t]*(?:struct|union)\s+\w+\s*;", re.M)
+# libbpf's bpf_helper_defs.h: `static long (* const bpf_x)(…) = (void *) 1;`, and the same in older hand-made copies.
+_HELPER = re.compile(r"^[ \t]*static\b[^;{}=]*?\(\s*\*\s*(?:const\s+)?(\w+)\s*\)[^;{}]*?=\s*\(void\s*\*\)[^;]*;", re.M)
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names that a program uses. `tags` follow struct, union or enum; `members` follow `.` or `->` or stand in
+    offsetof; `words` are all others. `included` says whether vmlinux.h was reached, `macros` what was defined before it.
+    """
+
+    tags: frozenset[str]
+    members: frozenset[str]
+    words: frozenset[str]
+    included: bool = True
+    macros: frozenset[str] = frozenset()
+
+    def __or__(self, other: "Names") -> "Names":
+        return Names(self.tags | other.tags, self.members | other.members, self.words | other.words,
+                     self.included and other.included, self.macros | other.macros)
+
+    def digest(self) -> str:
+        """The sha256 of the names, the same for the same sets: with the header's and the mode it keys a minimized header."""
+        parts = (self.tags, self.members, self.words, self.macros, (str(self.included),))
+        return hashlib.sha256("\n\n".join(" ".join(sorted(part)) for part in parts).encode()).hexdigest()
+
+
+def names_of(preprocessed: str) -> Names:
+    """The names in the output of `clang -E -dD` of a program that included `stub(index)` as its vmlinux.h."""
+    before, marker, after = preprocessed.partition(MARKER)
+    macros = frozenset(_DEFINED.findall(_own(before))) if marker else frozenset()
+    code = _FORWARD.sub("", _DIRECTIVE.sub("", before + after))
+    code = _LITERAL.sub('""', code)
+    prototypes = {found[1]: found[0] for found in _HELPER.finditer(code)}
+    code = _HELPER.sub("", code)
+    words = frozenset(_WORD.findall(code))
+    code = "\n".join([code, *(text for name, text in prototypes.items() if name in words)])
+    members = frozenset(_MEMBER.findall(code)).union(*map(_WORD.findall, _offsetofs(code)))
+    tags = frozenset(_TAG.findall(code))
+    # clang wants the typedefs of the other prototypes declared, too; their structs libbpf declares itself.
+    code = "\n".join([code, *(text for name, text in prototypes.items() if name not in words)])
+    words = frozenset(_WORD.findall(_MEMBER.sub(" ", _TAG.sub(" ", code))))
+    return Names(tags, members, words, bool(marker), macros)
+
+
+def _own(text: str) -> str:
+    """The text without the compiler's own definitions, which no header could live with if they met its names."""
+    _, _, rest = text.partition('"<command line>"')
+    return rest or text
+
+
+def _offsetofs(code: str) -> list[str]:
+    """The arguments of every offsetof."""
+    arguments = []
+    for found in _OFFSETOF.finditer(code):
+        depth, place = 1, found.end()
+        while depth and place < len(code):
+            depth += {"(": 1, ")": -1}.get(code[place], 0)
+            place += 1
+        arguments.append(code[found.end():place - 1])
+    return arguments

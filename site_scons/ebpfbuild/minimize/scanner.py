@@ -1,0 +1,144 @@
+"""Finds the declarations of a vmlinux.h in one pass over the lines that start in column 0."""
+
+import re
+from array import array
+
+from ..errors import HeaderError
+
+ATTRIBUTE = re.compile(r"__attribute__\s*\(\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)\)")
+
+_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
+_ENUMERATOR = re.compile(r"[{,]\s*([A-Za-z_]\w*)")
+_HEAD = re.compile(r"(?:typedef\s+)?(struct|union|enum)\s+(?:__attribute__\s*\(\(.*?\)\)\s*)?(\w*)\s*([{;]?)")
+_TAIL_NAME = re.compile(r"(\w+)\s*;")
+_LAST_WORD = re.compile(r"([A-Za-z_]\w*)[\s)]*$")
+_POINTER_NAME = re.compile(r"\(\s*\*[\s*]*(?:(?:const|volatile)\s+)*([A-Za-z_]\w*)")
+_PLAIN_NAME = re.compile(r"([A-Za-z_]\w*)\s*\)?\s*\(")
+_NESTED_TAG = re.compile(r"\n[ \t]+(?:struct|union|enum) +([A-Za-z_]\w*)\s*\{")
+
+
+def plain(text: str) -> str:
+    """The text with LF line ends, and without comments where there are others than bpftool's one after the guard."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n")
+    if text.count("/*") > 1 or text.startswith("/*") or "//" in text:
+        text = _COMMENT.sub(_blank, text)
+    return text
+
+
+def _blank(comment: re.Match) -> str:
+    return "\n" * comment[0].count("\n") or " "
+
+
+class Scanner:
+    """The tables of an Index, filled by `scan`. Raises HeaderError, with the line, at what bpftool wouldn't write."""
+
+    def __init__(self, text: str):
+        self.text = text
+        self.starts, self.ends = array("I"), array("I")
+        self.lines: list[int] = []
+        self.forwards: list[int] = []
+        self.tags: dict[str, int] = {}
+        self.ordinary: dict[str, int] = {}
+
+    def scan(self) -> None:
+        """Walks over the text once. Lines inside of a declaration are skipped by a search for its closing brace."""
+        text = self.text
+        position, size, find = 0, len(text), text.find
+        while position < size:
+            first = text[position]
+            if first == "\n":
+                position += 1
+                continue
+            newline = find("\n", position)
+            newline = size if newline < 0 else newline
+            if first == "#":
+                position = self._directive(position, newline)
+            elif first.isalpha() or first == "_":
+                position = self._declaration(position, newline)
+            elif text[position:newline].strip():
+                raise self._refuse(position)
+            else:
+                position = newline + 1
+        if not any(text.startswith("struct", self.starts[number]) for number in self.tags.values()):
+            raise HeaderError("no vmlinux.h: it defines no struct", fix="give it a vmlinux.h made by bpftool")
+
+    def _directive(self, start: int, newline: int) -> int:
+        while self.text[newline - 1] == "\\" and newline < len(self.text):
+            following = self.text.find("\n", newline + 1)
+            newline = len(self.text) if following < 0 else following
+        self.lines.append(len(self.starts))
+        self.starts.append(start)
+        self.ends.append(newline)
+        return newline + 1
+
+    def _declaration(self, start: int, newline: int) -> int:
+        """The position after the declaration that starts here; its `;` may be lines further on."""
+        text = self.text
+        close = start
+        if text[newline - 1] == "{" or text.find("{", start, newline) >= 0 > text.find("}", start, newline):
+            close = text.find("\n}", newline - 1) + 1
+        end = text.find(";", close) + 1 if close or not start else 0
+        if not end:
+            raise self._refuse(start)
+        number = len(self.starts)
+        self.starts.append(start)
+        self.ends.append(end)
+        self._names(number, start, close, end)
+        return end
+
+    def _names(self, number: int, start: int, close: int, end: int) -> None:
+        text = self.text
+        head = _HEAD.match(text, start, end)
+        typedef = text.startswith("typedef", start)
+        if head:
+            keyword, tag, mark = head.groups()
+            if mark == "{":
+                if tag:
+                    self.tags.setdefault(tag, number)
+                if keyword == "enum":
+                    self.ordinary.update(dict.fromkeys(_ENUMERATOR.findall(text, head.end() - 1, end), number))
+                elif close - start > 8:
+                    self._nested(number, start, close)
+            elif mark and tag and not typedef:
+                self.forwards.append(number)
+                return
+            if mark == "{" and not typedef:
+                return
+        tail = _TAIL_NAME.fullmatch(text, close + 2, end) if close > start else None
+        name = tail[1] if tail else declared(text[start:end])
+        if not name:
+            raise self._refuse(start)
+        self.ordinary.setdefault(name, number)
+
+    def _nested(self, number: int, start: int, close: int) -> None:
+        """Enumerators of an enum inside of a struct are as global as any; a tag inside of one, too."""
+        text = self.text
+        place = text.find("enum {", start, close)
+        while place >= 0:
+            after = text.find("}", place, close)
+            self.ordinary.update(dict.fromkeys(_ENUMERATOR.findall(text, place, after), number))
+            place = text.find("enum {", after, close)
+        # bpftool writes no tagged type inside of another.
+
+    def _refuse(self, start: int) -> HeaderError:
+        line = self.text[start:].split("\n", 1)[0].strip()
+        return HeaderError(f"{line[:60]!r} is no declaration that bpftool writes, or has no end",
+                           where=f"line {self.text.count(chr(10), 0, start) + 1}",
+                           fix="give it a vmlinux.h made by `bpftool btf dump file … format c`")
+
+
+def declared(declaration: str) -> str:
+    """The name that a typedef, function or variable declares; empty if none is found."""
+    if "}" in declaration:
+        declaration = declaration[declaration.rindex("}") + 1:]
+    if "__attribute__" in declaration:
+        declaration = ATTRIBUTE.sub("", declaration)
+    opening = declaration.find("(")
+    if opening < 0:
+        found = _LAST_WORD.search(declaration.split("[", 1)[0].rstrip("; \t\n"))
+    elif declaration[opening + 1:].lstrip()[:1] in ("*", "("):
+        found = _POINTER_NAME.search(declaration)
+    else:
+        found = _PLAIN_NAME.search(declaration)
+    return found[1] if found else ""
