@@ -19,6 +19,7 @@ A generated skeleton is the usual way in; it derives from what is here.
 `choose` picks the first of several variants that this kernel takes. Every error derives from BpfError and says the next step.
 """
 
+from .arch import skeleton_module
 from .codec import Codec, CTypes, Enum
 from .errors import (
     AttachError,
@@ -37,9 +38,10 @@ from .errors import (
     VariantsError,
     VerifierError,
 )
+from .keyed import ANY, EXIST, NOEXIST, Array, Hash, PerCpuArray, PerCpuHash
 from .layout import Struct, Union, struct, union
 from .libbpf import version
-from .maps import ANY, EXIST, NOEXIST, Array, Hash, Map
+from .maps import Map
 from .object import Maps, Object, Progs
 from .program import Link, Program, RunResult
 from .ringbuf import RecordError, RingBuffer
@@ -52,7 +54,7 @@ big_endian = CTypes(">")
 __all__ = [
     "ANY", "EXIST", "NOEXIST", "Array", "AttachError", "BpfError", "CTypes", "CallError", "Choice", "Codec", "DigestError",
     "Enum", "Hash", "LayoutError", "LibraryError", "Link", "LoadError", "Map", "MapError", "Maps", "MissingBtfError",
-    "Object", "ObjectError", "PrivilegeError", "Program", "Progs", "RecordError", "RefusedError", "RingBuffer", "RunResult",
+    "Object", "ObjectError", "PerCpuArray", "PerCpuHash", "PrivilegeError", "Program", "Progs", "RecordError", "RefusedError", "RingBuffer", "RunResult",
     "Section", "StateError", "Struct", "Union", "VariantsError", "VerifierError", "big_endian", "choose", "little_endian",
-    "struct", "union", "version",
+    "skeleton_module", "struct", "union", "version",
 ]  # fmt: skip

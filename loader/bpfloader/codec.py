@@ -46,7 +46,7 @@ class Codec(Generic[T]):
     """One C type: `size` in bytes, byte `order` (`<`, `>`), `code` for struct.Struct as one item.
 
     `decode` turns that item into the Python value and `encode` turns it back; None where the item is the value.
-    `fixed` is whether each value has `size` bytes.
+    `fixed` is whether each value has `size` bytes; `stated` is the size that a map of such values states.
     """
 
     fixed = True
@@ -61,7 +61,7 @@ class Codec(Generic[T]):
     ):
         self.order, self.code, self.decode, self.encode, self.name = order, code, decode, encode, name
         self.packer = structs.Struct(order + code)
-        self.size = self.packer.size
+        self.size = self.stated = self.packer.size
 
     def __matmul__(self, offset: int) -> T:
         return cast(T, Field(self, offset))
@@ -103,7 +103,7 @@ class Field(Generic[T]):
         self.codec, self.offset = codec, offset
 
     def __get__(self, owner: Any, kind: type) -> Any:
-        return self if owner is None else self.codec.unpack(owner._readable(), self.offset)
+        return self if owner is None else self.codec.unpack(owner._readable()[self.offset : self.offset + self.codec.size])
 
     def __set__(self, owner: Any, value: T) -> None:
         self.codec.store(owner._writable(), self.offset, value)

@@ -32,6 +32,9 @@ class Part(Protocol):
 class Collection(Generic[P]):
     """The maps or programs of an object, each an attribute; also by name (`progs["x"]`), and iterable."""
 
+    def __init__(self, owner: "Object"):
+        """Generated classes set one attribute for each part of their owner."""
+
     def __iter__(self) -> Iterator[P]:
         return iter(vars(self).values())
 
@@ -81,8 +84,12 @@ class Object:
         data = path if isinstance(path, bytes) else Path(path).read_bytes()
         cls._check_digest(data, "the bytes given" if isinstance(path, bytes) else os.fspath(path))
         name = cls.FILE or (cls.__name__ if isinstance(path, bytes) else os.path.basename(path))
-        opened = cls(open_bytes(data, name.split(".")[0], btf))
-        return opened
+        handle = open_bytes(data, name.split(".")[0], btf)
+        try:
+            return cls(handle)
+        except BaseException:
+            library().bpf_object__close(handle)
+            raise
 
     @classmethod
     def _beside(cls) -> Path:
