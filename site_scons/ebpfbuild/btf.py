@@ -48,18 +48,18 @@ class Btf:
 
     def _read_types(self) -> None:
         words, end, starts = self.words, len(self.words), self._starts
-        layouts, refers = [LAYOUTS.get(code) for code in range(32)], [code in REFERS for code in range(32)]
+        layouts, refers = [LAYOUTS.get(code) for code in range(128)], [code in REFERS for code in range(128)]
         position = last_type = last_name = 0
         while position < end:
             if position + 3 > end:
                 self.fail(f"ends inside the head of type [{len(starts)}]")
             name, info, word = words[position : position + 3]
-            code, at = info >> 24 & 31, position + 3
+            code, at = info >> 24 & 0x7F, position + 3
             layout = layouts[code]
             if layout is None:
                 self.fail(f"has type [{len(starts)}] of kind {code}, which this reader doesn't know")
             starts.append(position)
-            position = at + layout.fixed + layout.each * (info & 0xFFFF)
+            position = at + layout.fixed + layout.each * (info & 0xFFFFFF)
             if position > end:
                 self.fail(f"ends inside type [{len(starts) - 1}]")
             if name > last_name:

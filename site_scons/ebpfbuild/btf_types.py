@@ -122,7 +122,7 @@ class Type:
     def __init__(self, btf, number: int, name_offset: int, info: int, word: int, at: int):
         self.btf, self.id, self.name_offset, self.word, self.at = btf, number, name_offset, word, at
         self._members: tuple[Member, ...] | None = None
-        self.kind, self.flag, self.count = KINDS[info >> 24 & 31], bool(info >> 31), info & 0xFFFF
+        self.kind, self.flag, self.count = KINDS[info >> 24 & 0x7F], bool(info >> 31), info & 0xFFFFFF
 
     def __repr__(self) -> str:
         return f"<Type [{self.id}] {self.kind.name} {self.name!r}>"

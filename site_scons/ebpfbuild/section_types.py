@@ -1,61 +1,50 @@
 """Which program type libbpf derives from a section's name.
 
-The table is libbpf 1.5's `section_defs` (src/libbpf.c): a name with `+` may be followed by `/` and the target, any
-other must match whole. Types are spelled as in `bpftool prog` and `BPF_PROG_TYPE_*` without the prefix.
+The table is `section_defs` of libbpf (src/libbpf.c, June 2026; an older libbpf knows fewer): a name that ends in `+` may
+be followed by `/` and a target, any other must match whole. Types are BPF_PROG_TYPE_* in small letters.
 """
 
-PROGRAM_TYPES = {
-    "socket": "socket_filter",
-    "sk_reuseport/migrate": "sk_reuseport",
-    "sk_reuseport": "sk_reuseport",
-    **dict.fromkeys(
-        """kprobe+ uprobe+ uprobe.s+ kretprobe+ uretprobe+ uretprobe.s+ kprobe.multi+ kretprobe.multi+ kprobe.session+
-        uprobe.multi+ uretprobe.multi+ uprobe.session+ uprobe.multi.s+ uretprobe.multi.s+ uprobe.session.s+
-        ksyscall+ kretsyscall+ usdt+ usdt.s+""".split(),
-        "kprobe",
-    ),
-    **dict.fromkeys("tc/ingress tc/egress tcx/ingress tcx/egress tc classifier netkit/primary netkit/peer".split(), "sched_cls"),
-    "action": "sched_act",
-    **dict.fromkeys(("tracepoint+", "tp+"), "tracepoint"),
-    **dict.fromkeys(("raw_tracepoint+", "raw_tp+"), "raw_tracepoint"),
-    **dict.fromkeys(("raw_tracepoint.w+", "raw_tp.w+"), "raw_tracepoint_writable"),
-    **dict.fromkeys("tp_btf+ fentry+ fmod_ret+ fexit+ fentry.s+ fmod_ret.s+ fexit.s+ iter+ iter.s+".split(), "tracing"),
-    "freplace+": "ext",
-    **dict.fromkeys(("lsm+", "lsm.s+", "lsm_cgroup+"), "lsm"),
+SECTIONS = {
+    "socket_filter": "socket",
+    "sk_reuseport": "sk_reuseport/migrate sk_reuseport",
+    "kprobe": """kprobe+ uprobe+ uprobe.s+ kretprobe+ uretprobe+ uretprobe.s+ kprobe.multi+ kretprobe.multi+
+        kprobe.session+ uprobe.multi+ uretprobe.multi+ uprobe.session+ uprobe.multi.s+ uretprobe.multi.s+
+        uprobe.session.s+ ksyscall+ kretsyscall+ usdt+ usdt.s+""",
+    "sched_cls": "tc/ingress tc/egress tcx/ingress tcx/egress tc classifier netkit/primary netkit/peer",
+    "sched_act": "action",
+    "tracepoint": "tracepoint+ tracepoint.s+ tp+ tp.s+",
+    "raw_tracepoint": "raw_tracepoint+ raw_tracepoint.s+ raw_tp+ raw_tp.s+",
+    "raw_tracepoint_writable": "raw_tracepoint.w+ raw_tp.w+",
+    "tracing": """tp_btf+ tp_btf.s+ fentry+ fmod_ret+ fexit+ fsession+ fentry.s+ fmod_ret.s+ fexit.s+ fsession.s+
+        fentry.multi+ fexit.multi+ fsession.multi+ fentry.multi.s+ fexit.multi.s+ fsession.multi.s+ iter+ iter.s+""",
+    "ext": "freplace+",
+    "lsm": "lsm+ lsm.s+ lsm_cgroup+",
     "syscall": "syscall",
-    **dict.fromkeys("xdp.frags/devmap xdp/devmap xdp.frags/cpumap xdp/cpumap xdp.frags xdp".split(), "xdp"),
+    "xdp": "xdp.frags/devmap xdp/devmap xdp.frags/cpumap xdp/cpumap xdp.frags xdp",
     "perf_event": "perf_event",
     "lwt_in": "lwt_in",
     "lwt_out": "lwt_out",
     "lwt_xmit": "lwt_xmit",
     "lwt_seg6local": "lwt_seg6local",
-    "sockops": "sock_ops",
-    **dict.fromkeys(("sk_skb/stream_parser", "sk_skb/stream_verdict", "sk_skb/verdict", "sk_skb"), "sk_skb"),
+    "sock_ops": "sockops",
+    "sk_skb": "sk_skb/stream_parser sk_skb/stream_verdict sk_skb/verdict sk_skb",
     "sk_msg": "sk_msg",
     "lirc_mode2": "lirc_mode2",
     "flow_dissector": "flow_dissector",
-    **dict.fromkeys(("cgroup_skb/ingress", "cgroup_skb/egress", "cgroup/skb"), "cgroup_skb"),
-    **dict.fromkeys(
-        "cgroup/sock_create cgroup/sock_release cgroup/sock cgroup/post_bind4 cgroup/post_bind6".split(), "cgroup_sock"
-    ),
-    **dict.fromkeys(
-        [
-            f"cgroup/{hook}{family}"
-            for hook, families in (
-                ("bind", ("4", "6")),
-                *((hook, ("4", "6", "_unix")) for hook in ("connect", "sendmsg", "recvmsg", "getpeername", "getsockname")),
-            )
-            for family in families
-        ],
-        "cgroup_sock_addr",
-    ),
-    "cgroup/sysctl": "cgroup_sysctl",
-    **dict.fromkeys(("cgroup/getsockopt", "cgroup/setsockopt"), "cgroup_sockopt"),
-    "cgroup/dev": "cgroup_device",
-    **dict.fromkeys(("struct_ops+", "struct_ops.s+"), "struct_ops"),
+    "cgroup_skb": "cgroup_skb/ingress cgroup_skb/egress cgroup/skb",
+    "cgroup_sock": "cgroup/sock_create cgroup/sock_release cgroup/sock cgroup/post_bind4 cgroup/post_bind6",
+    "cgroup_sock_addr": """cgroup/bind4 cgroup/bind6 cgroup/connect4 cgroup/connect6 cgroup/connect_unix
+        cgroup/sendmsg4 cgroup/sendmsg6 cgroup/sendmsg_unix cgroup/recvmsg4 cgroup/recvmsg6 cgroup/recvmsg_unix
+        cgroup/getpeername4 cgroup/getpeername6 cgroup/getpeername_unix
+        cgroup/getsockname4 cgroup/getsockname6 cgroup/getsockname_unix""",
+    "cgroup_sysctl": "cgroup/sysctl",
+    "cgroup_sockopt": "cgroup/getsockopt cgroup/setsockopt",
+    "cgroup_device": "cgroup/dev",
+    "struct_ops": "struct_ops+ struct_ops.s+",
     "sk_lookup": "sk_lookup",
     "netfilter": "netfilter",
 }
+PROGRAM_TYPES = {name: kind for kind, names in SECTIONS.items() for name in names.split()}
 
 
 def program_type(section: str) -> str:
@@ -64,4 +53,4 @@ def program_type(section: str) -> str:
     A leading `?` (not loaded unless asked for) doesn't count.
     """
     name = section.removeprefix("?")
-    return PROGRAM_TYPES.get(name) or PROGRAM_TYPES.get(name.split("/", 1)[0] + "+", "")
+    return PROGRAM_TYPES.get(name) or PROGRAM_TYPES.get(name.partition("/")[0] + "+", "")

@@ -82,7 +82,12 @@ def test_the_result_is_what_llvm_strip_leaves(sample, compile_bpf, tmp_path, tar
 
 
 LOADS = """#include "mini_bpf.h"
-struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 8); __type(key, __u32); __type(value, __u64); } seen SEC(".maps");
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8);
+	__type(key, __u32);
+	__type(value, __u64);
+} seen SEC(".maps");
 const volatile __u32 add = 3;
 __u64 total;
 static __noinline int twice(__u32 x) { return x * 2 + add; }
