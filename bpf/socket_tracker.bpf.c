@@ -5,7 +5,8 @@
  * Kernels differ in the hooks that they allow, so each of three variants sees all of it, and the loader enables one:
  *
  *              TCP state                    accept                        datagrams
- *   fentry     tcp_set_state                security_sock_graft           ip_send_skb, ip6_send_skb
+ *   fentry     tcp_set_state                security_sock_graft           ip_send_skb, ip_push_pending_frames and
+ *                                                                         their IPv6 namesakes
  *   kprobe     the same functions
  *   tp_btf     tracepoint                   tracepoints                   cgroup_skb/egress at the root of cgroup v2
  *              inet_sock_set_state          sys_exit_accept, …_accept4
@@ -59,6 +60,20 @@ int BPF_PROG(send6_fentry, struct sk_buff *skb)
 	return 0;
 }
 
+SEC("fentry/ip_push_pending_frames")
+int BPF_PROG(echo4_fentry, struct sock *sk, struct flowi4 *flow)
+{
+	echo4_sent(sk, flow);
+	return 0;
+}
+
+SEC("fentry/ip6_push_pending_frames")
+int BPF_PROG(echo6_fentry, struct sock *sk)
+{
+	echo6_sent(sk);
+	return 0;
+}
+
 /* kprobe: the same functions. */
 
 SEC("kprobe/tcp_set_state")
@@ -86,6 +101,20 @@ SEC("kprobe/ip6_send_skb")
 int BPF_KPROBE(send6_kprobe, struct sk_buff *skb)
 {
 	skb_sent(skb);
+	return 0;
+}
+
+SEC("kprobe/ip_push_pending_frames")
+int BPF_KPROBE(echo4_kprobe, struct sock *sk, struct flowi4 *flow)
+{
+	echo4_sent(sk, flow);
+	return 0;
+}
+
+SEC("kprobe/ip6_push_pending_frames")
+int BPF_KPROBE(echo6_kprobe, struct sock *sk)
+{
+	echo6_sent(sk);
 	return 0;
 }
 
@@ -145,6 +174,6 @@ int send_tp_btf(struct __sk_buff *skb)
 {
 	struct packet packet = {.context = skb, .length = skb->len};
 
-	datagram_sent((unsigned long)skb->sk, &packet);
+	packet_sent((unsigned long)skb->sk, &packet, false);
 	return 1; /* let it pass */
 }

@@ -9,7 +9,7 @@ const volatile __u32 target_pid; /* 0: every process */
 __u64 dropped;                   /* events and connections for which there was no room */
 
 struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	struct event (*type)[BPF_MAP_TYPE_RINGBUF]; /* __uint(type, …) that also tells the skeleton what the records are */
 	__uint(max_entries, 1 << 20);
 } events SEC(".maps");
 

@@ -76,21 +76,33 @@ static __always_inline bool set_transport(struct connection *connection, const s
 	return header.icmp.type == echo;
 }
 
-static __always_inline void datagram_sent(__u64 socket, const struct packet *packet)
+static __always_inline void sent(struct connection *connection, __u64 socket, __u32 bytes)
 {
-	struct connection connection = {.direction = DIRECTION_OUT};
-	__u32 offset = set_network(&connection, packet);
 	struct event *event;
 
-	if (!offset || !set_transport(&connection, packet, offset) || !set_owner(&connection))
+	connection->direction = DIRECTION_OUT;
+	if (!set_owner(connection))
 		return;
-	event = new_event(EVENT_SEND, socket, &connection);
-	if (!event)
-		return;
-	event->sent = packet->length - offset - UDP_HEADER_LENGTH;
-	bpf_ringbuf_submit(event, 0);
+	event = new_event(EVENT_SEND, socket, connection);
+	if (event)
+		event->sent = bytes;
+	submit(event);
 }
 
+/* A packet with its IP header; `only_udp` passes over the echoes. */
+static __always_inline void packet_sent(__u64 socket, const struct packet *packet, bool only_udp)
+{
+	struct connection connection = {};
+	__u32 offset = set_network(&connection, packet);
+
+	if (!offset || (only_udp && connection.protocol != IPPROTO_UDP))
+		return;
+	if (set_transport(&connection, packet, offset))
+		sent(&connection, socket, packet->length - offset - UDP_HEADER_LENGTH);
+}
+
+/* ip_send_skb and ip6_send_skb: UDP. Raw and ping sockets pass there or not, as the kernel's compiler saw fit: the callers
+ * that they come through, ip_push_pending_frames and ip6_push_pending_frames, lie in the same files. */
 static __always_inline void skb_sent(struct sk_buff *skb)
 {
 	struct packet packet = {
@@ -98,7 +110,36 @@ static __always_inline void skb_sent(struct sk_buff *skb)
 		.length = BPF_CORE_READ(skb, len),
 	};
 
-	datagram_sent(key_of(READ_POINTER(skb, sk)), &packet);
+	packet_sent(key_of(READ_POINTER(skb, sk)), &packet, true);
+}
+
+/* The callers: the echo lies in the socket's queue, its IP header is still to be made. */
+static __always_inline void echo_sent(struct connection *connection, struct sock *sk)
+{
+	struct sk_buff *skb = BPF_CORE_READ(sk, sk_write_queue.next);
+	struct packet packet = {.network = BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, transport_header)};
+
+	if (connection->protocol != IPPROTO_UDP && set_transport(connection, &packet, 0))
+		sent(connection, key_of(sk), BPF_CORE_READ((struct inet_sock *)sk, cork.base.length) - UDP_HEADER_LENGTH);
+}
+
+static __always_inline void echo4_sent(struct sock *sk, struct flowi4 *flow)
+{
+	struct connection connection = {.ip_version = 4, .protocol = BPF_CORE_READ(flow, __fl_common.flowic_proto)};
+
+	bpf_core_read(connection.local_address, sizeof(__be32), &flow->saddr);
+	bpf_core_read(connection.remote_address, sizeof(__be32), &flow->daddr);
+	echo_sent(&connection, sk);
+}
+
+static __always_inline void echo6_sent(struct sock *sk)
+{
+	struct flowi6 *flow = __builtin_preserve_access_index(&((struct inet_sock *)sk)->cork.fl.u.ip6);
+	struct connection connection = {.ip_version = 6, .protocol = BPF_CORE_READ(flow, __fl_common.flowic_proto)};
+
+	bpf_core_read(connection.local_address, ADDRESS_LENGTH, &flow->saddr);
+	bpf_core_read(connection.remote_address, ADDRESS_LENGTH, &flow->daddr);
+	echo_sent(&connection, sk);
 }
 
 #endif
