@@ -30,10 +30,10 @@ struct connection {
 	__u8 remote_address[ADDRESS_LENGTH];
 	__u16 local_port;  /* ICMP: the echo identifier */
 	__u16 remote_port; /* ICMP: 0 */
-	__u8 ip_version;   /* 4 or 6; an IPv4-mapped IPv6 socket is 4 */
-	__u8 protocol;     /* an IPPROTO_ number */
-	__u8 direction;    /* enum direction */
-	__u8 established;  /* 0 while a connect() waits for its answer */
+	enum direction direction;
+	__u8 ip_version;  /* 4 or 6; an IPv4-mapped IPv6 socket is 4 */
+	__u8 protocol;    /* an IPPROTO_ number */
+	__u8 established; /* 0 while a connect() waits for its answer */
 };
 
 struct event {
