@@ -20,6 +20,9 @@ class Link:
     def __init__(self, handle: int, program: str):
         self.program, self._handle = program, handle
 
+    def __repr__(self) -> str:
+        return f"<Link {self.program}{'' if self._handle else ' (detached)'}>"
+
     @property
     def id(self) -> int:
         """The kernel's number of the link (`bpftool link`); 0 for one that the kernel doesn't number (old perf events)."""

@@ -19,6 +19,14 @@ VERIFIER_LOG = re.compile(
 NO_BTF = re.compile(r"Error loading vmlinux BTF|failed to find valid kernel BTF|vmlinux BTF is not found")
 FAILED_PROGRAM = re.compile(r"prog '(?P<program>[^']*)': (?:BPF program load failed|failed to load)")
 
+TRACING = ("/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events")  # where libbpf looks for tracefs
+NO_TRACEFS = "mount tracefs, which classic tracepoints need: mount -t tracefs tracefs /sys/kernel/tracing"
+LOAD_FIXES = {
+    errno.EPERM: "this kernel doesn't permit that kind of program: try another variant (kprobe, tp_btf, tracepoint, cgroup)",
+    errno.ENOENT: "this kernel has no such hook: try another variant",
+    errno.ESRCH: "this kernel has no such function or tracepoint: try another variant",
+    ENOTSUPP: "this kernel can't do that on this machine: try another variant",
+}
 ATTACH_FIXES = {
     errno.EPERM: "this kernel doesn't permit that way to attach: try another variant (kprobe, tp_btf, tracepoint, cgroup)",
     errno.ENOENT: "this kernel has no such function, tracepoint or hook: try another variant",
@@ -32,8 +40,8 @@ ATTACH_FIXES = {
 
 def missing_capabilities() -> tuple[str, ...]:
     """The names of the capabilities for BPF that this process lacks; none if it has CAP_SYS_ADMIN (capabilities(7))."""
-    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
-        held = next((int(line.split()[1], 16) for line in file if line.startswith("CapEff:")), 0)
+    with open("/proc/self/status", "rb") as file:
+        held = next((int(line.split()[1], 16) for line in file if line.startswith(b"CapEff:")), 0)
     if held >> CAP_SYS_ADMIN & 1:
         return ()
     return tuple(name for name, bit in CAPABILITIES.items() if not held >> bit & 1)
@@ -65,7 +73,8 @@ def load_refused(name: str, error: CallError, messages: Iterable[str]) -> BpfErr
         return VerifierError(what, program=refused["program"], log=log, fix=fix, errno=error.errno)
     failed = FAILED_PROGRAM.search(said)
     where = f"the kernel refuses the program {failed['program']}" if failed else "the kernel refuses the object"
-    fix = "see libbpf's messages below; a program that this kernel can't take is left out by its autoload = False"
+    fix = LOAD_FIXES.get(error.errno, "") if failed else ""
+    fix = fix or "see libbpf's messages below; a program that this kernel can't take is left out by its autoload = False"
     return LoadError(f"can't load {name}: {where} ({errno_text(error.errno)})", fix=fix, details=lines(said), errno=error.errno)
 
 
@@ -73,6 +82,8 @@ def attach_refused(program: str, error: CallError, messages: Iterable[str]) -> B
     """The error for a program that doesn't attach."""
     said = lines("".join(messages))
     fix = ATTACH_FIXES.get(error.errno, "see libbpf's messages below")
+    if error.errno == errno.ENOENT and "tracepoint" in "".join(said) and not any(map(os.path.isdir, TRACING)):
+        fix = NO_TRACEFS
     what = f"can't attach {program} ({errno_text(error.errno)})"
     return privilege_error(f"attach {program}", error.errno) or AttachError(what, fix=fix, details=said, errno=error.errno)
 

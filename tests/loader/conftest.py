@@ -1,0 +1,84 @@
+"""Objects compiled by the pinned clang, their generated skeletons, and what this kernel must allow to load them."""
+
+import ctypes
+import importlib.util
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+TESTDATA = Path(__file__).resolve().parents[1] / "testdata"
+FLAGS = """--no-default-config -target bpfel -mcpu=v3 -O2 -g -std=gnu11 -Wall -Werror -nostdinc
+-ffile-compilation-dir=. -I.""".split()
+ARCHES = {"ppc64le": "powerpc", "armv7l": "arm"}
+
+
+@pytest.fixture(scope="session")
+def compiled() -> bytes:
+    """The object of testdata/loader/probe.bpf.c, compiled for this machine's byte order."""
+    spec = importlib.util.find_spec("ziglang")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("the compiler's wheel (ziglang) is not installed")
+    if sys.byteorder != "little":
+        pytest.skip("the test programs are compiled for little-endian machines")
+    clang = [str(Path(spec.submodule_search_locations[0], "zig")), "clang"]
+    done = subprocess.run([*clang, *FLAGS, "-c", "loader/probe.bpf.c", "-o", "-"], cwd=TESTDATA, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def folder(compiled, tmp_path_factory) -> Path:
+    """A folder with probe.bpf.o and probe_skel.py, generated for this machine."""
+    from ebpfbuild.skeleton import render
+
+    folder = tmp_path_factory.mktemp("built")
+    machine = platform.machine()
+    (folder / "probe.bpf.o").write_bytes(compiled)
+    (folder / "probe_skel.py").write_text(render(compiled, "probe", ARCHES.get(machine, machine), "probe.bpf.o"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def libbpf() -> None:
+    """Skips where there is no libbpf.so.1."""
+    try:
+        ctypes.CDLL("libbpf.so.1")
+    except OSError:
+        pytest.skip("libbpf.so.1 is not installed (apt install libbpf1)")
+
+
+@pytest.fixture(scope="session")
+def skel(folder, libbpf) -> ModuleType:
+    """The generated module probe_skel."""
+    spec = importlib.util.spec_from_file_location("probe_skel", folder / "probe_skel.py")
+    module = sys.modules["probe_skel"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def kernel(libbpf) -> None:
+    """Skips where this process or this kernel can't load BPF objects."""
+    if os.geteuid() != 0:
+        pytest.skip("loading BPF programs needs root")
+    if not os.path.exists("/sys/kernel/btf/vmlinux"):
+        pytest.skip("this kernel has no BTF (/sys/kernel/btf/vmlinux)")
+
+
+@pytest.fixture
+def opened(skel, kernel):
+    """The probe, opened; destroyed after the test."""
+    with skel.Probe.open() as probe:
+        yield probe
+
+
+@pytest.fixture
+def loaded(opened):
+    """The probe, loaded; destroyed after the test."""
+    opened.load()
+    return opened
