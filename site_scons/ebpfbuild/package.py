@@ -18,7 +18,7 @@ from .bpfloader import skeleton_module
 
 
 def skeleton():
-    """The generated skeleton for this machine. Raises bpfloader.Error naming the arches that this package holds."""
+    """The generated skeleton for this machine. Raises an error naming the arches that this package holds."""
     return skeleton_module(__name__)
 '''
 

@@ -93,8 +93,9 @@ class Project:
         return {str(path.relative_to(self.folder / "build")): (path.stat().st_ino, path.stat().st_mtime_ns) for path in paths}
 
     def digests(self, *suffixes):
-        """The sha256 of every output with one of the suffixes."""
-        found = [path for path in sorted((self.folder / "build").rglob("*")) if path.name.endswith(suffixes)]
+        """The sha256 of every output that ends so, or with no suffix of every one."""
+        found = [path for path in sorted((self.folder / "build").rglob("*")) if path.is_file() and path.name.endswith(suffixes or ('',))]
+        found = [path for path in found if path.name != ".ebpf-ledger"]
         return {str(path.relative_to(self.folder / "build")): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
     def edit(self, path, old, new):

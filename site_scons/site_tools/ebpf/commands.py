@@ -9,14 +9,23 @@ import sys
 import SCons.Errors
 import SCons.Script
 
+from .step import build_path
+
 
 def run_target(env, name, nodes, module):
-    """`scons <name>` builds the program and becomes `python -m <module>` out of its wheel; ARGS= goes to it."""
+    """`scons <name>` builds the program and becomes `python -m <module>` out of its unpacked wheel; ARGS= goes to it."""
 
     def run(target, source, env):
+        import shutil
+        import zipfile
+
         wheel = next(node.abspath for node in source if node.name.endswith(".whl"))
+        folder = env.Dir(build_path(env, "run", module)).abspath
+        shutil.rmtree(folder, ignore_errors=True)
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(folder)
         command = [sys.executable, "-m", module, *_arguments()]
-        environment = {**os.environ, "PYTHONPATH": wheel}
+        environment = {**os.environ, "PYTHONPATH": folder}
         # SCons saves what it built on its way out; after that ^C and the exit status are the program's own.
         atexit.register(lambda: os.execve(sys.executable, command, environment))
 
