@@ -82,6 +82,7 @@ class Network:
     def _attempt(self, url, into, limit, size, progress) -> None:
         try:
             import requests
+            from urllib3.exceptions import HTTPError
         except ImportError:
             raise FetchError("the package requests is missing", where=url, fix="install requirements.lock") from None
         try:
@@ -93,6 +94,9 @@ class Network:
                     self._receive(response, into, limit, size, progress)
         except requests.RequestException as error:
             raise _trouble(error, requests.exceptions) from None
+        except HTTPError as error:  # while the body comes: read1 is urllib3's
+            late = "Timeout" in type(error).__name__
+            raise Trouble("no answer in time" if late else "the connection broke off") from None
 
     def _open(self, session: Any, url: str) -> Any:
         for _ in range(REDIRECTS + 1):
@@ -119,7 +123,8 @@ class Network:
         length = response.headers.get("content-length", "")
         length = int(length) if length.isdigit() and not encoded else None
         began = time.monotonic()
-        for chunk in response.iter_content(CHUNK):
+        # read1 gives what is there; requests' own iter_content waits for a whole chunk, and so for ever on a trickle.
+        while chunk := response.raw.read1(CHUNK, decode_content=True):
             into.write(chunk)
             progress(into.size, size or length)
             if into.size > limit:
@@ -183,6 +188,6 @@ def _trouble(error: Exception, kinds: Any) -> Trouble:
         return Trouble(refused, tries=2, down=True)
     if isinstance(error, kinds.Timeout):
         return Trouble("no answer in time")
-    if isinstance(error, (kinds.ConnectionError, kinds.ChunkedEncodingError, kinds.ContentDecodingError)):
+    if isinstance(error, kinds.ConnectionError):
         return Trouble("the connection broke off")
     return Trouble(f"{type(error).__name__}: {error}", tries=1)

@@ -1,0 +1,121 @@
+"""A web server on loopback that misbehaves as told, and counts what it is asked."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+def body(data: bytes, status: int = 200, length: int | None = -1, **headers: str) -> Answer:
+    """Sends data; `length` is the Content-Length claimed, None for none at all."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(status)
+        if length is not None:
+            request.send_header("Content-Length", str(len(data) if length == -1 else length))
+        for name, value in headers.items():
+            request.send_header(name.replace("_", "-"), value)
+        request.end_headers()
+        request.wfile.write(data)
+        request.close_connection = True
+
+    return answer
+
+
+def status(code: int, **headers: str) -> Answer:
+    """Sends a status without a body worth reading."""
+    return body(b"no", code, **headers)
+
+
+def chunked_then_gone(data: bytes) -> Answer:
+    """Sends one chunk of a chunked body and drops the connection."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Transfer-Encoding", "chunked")
+        request.end_headers()
+        request.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+        request.close_connection = True
+
+    return answer
+
+
+def gone(request: BaseHTTPRequestHandler) -> None:
+    """Closes the connection without a word."""
+    request.close_connection = True
+
+
+def hang(request: BaseHTTPRequestHandler) -> None:
+    """Sends nothing until the client gives up or the server ends."""
+    request.server.over.wait(10)
+    request.close_connection = True
+
+
+def trickle(request: BaseHTTPRequestHandler) -> None:
+    """Sends a byte now and then, for ever."""
+    request.send_response(200)
+    request.end_headers()
+    try:
+        while not request.server.over.wait(0.02):
+            request.wfile.write(b"x")
+            request.wfile.flush()
+    except OSError:
+        request.close_connection = True
+
+
+class Server(ThreadingHTTPServer):
+    """`answers` holds per path the answers in order, the last one for all further requests; `seen` the paths asked."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers: dict[str, list[Answer]] = {}
+        self.seen: list[str] = []
+        self.headers: list[dict[str, str]] = []
+        self.over = threading.Event()
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.server_port}"
+
+    def url(self, path: str = "/file") -> str:
+        return f"http://{self.host}{path}"
+
+    def say(self, *answers: Answer, path: str = "/file") -> str:
+        """The URL of a path that gives these answers."""
+        self.answers[path] = list(answers)
+        return self.url(path)
+
+    def handle_error(self, request, client_address) -> None:
+        """A client that hangs up is what these tests are about."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.server.seen.append(self.path)
+        self.server.headers.append(dict(self.headers))
+        answers = self.server.answers.get(self.path, [status(404)])
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        answer(self)
+
+    def log_message(self, *args) -> None:
+        """Quiet: pytest's output is for pytest."""
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """A running server, ended with the block."""
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.over.set()
+            server.shutdown()
+            thread.join()
