@@ -1,0 +1,57 @@
+"""What the tp_btf variant wants of the file system: the root of cgroup v2, and tracefs."""
+
+import ctypes
+import os
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from .bpfloader import RefusedError
+
+T = TypeVar("T")
+TRACEFS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")  # where libbpf looks: tracefs_path in libbpf.c
+CLONE_NEWNS = 0x00020000  # linux/sched.h
+MS_REC, MS_PRIVATE = 1 << 14, 1 << 18  # linux/mount.h
+
+
+def cgroup2_root(mountinfo: str = "/proc/self/mountinfo") -> str:
+    """Where cgroup v2 is mounted, its root if there is a choice. Raises RefusedError where it isn't, OSError.
+
+    The format is that of proc_pid_mountinfo(5).
+    """
+    found = []
+    for line in Path(mountinfo).read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        mount, _, kind = line.partition(" - ")
+        if kind.startswith("cgroup2 "):
+            root, point = mount.split(" ")[3:5]
+            found.append((root != "/", re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point)))
+    if not found:
+        raise RefusedError("cgroup v2 is not mounted", fix="mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2")
+    return min(found)[1]
+
+
+def with_tracefs(function: Callable[[], T]) -> T:
+    """What `function` returns, called where tracefs is mounted. Raises RefusedError where that can't be, and what it raises.
+
+    libbpf reads a tracepoint's number there. If nobody has mounted it, it is mounted for a thread that ends with the call:
+    the rest of the machine, and of this process, never sees it.
+    """
+    if any(os.path.isdir(f"{folder}/events") for folder in TRACEFS):
+        return function()
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_with_own_tracefs, function).result()
+
+
+def _with_own_tracefs(function: Callable[[], T]) -> T:
+    libc = ctypes.CDLL(None, use_errno=True)
+    failed = (
+        libc.unshare(CLONE_NEWNS)
+        or libc.mount(b"none", b"/", None, ctypes.c_ulong(MS_REC | MS_PRIVATE), None)
+        or libc.mount(b"tracefs", TRACEFS[0].encode(), b"tracefs", ctypes.c_ulong(0), None)
+    )
+    if failed:
+        reason = os.strerror(ctypes.get_errno())
+        raise RefusedError(f"tracefs is not mounted and can't be ({reason})", fix=f"mount -t tracefs tracefs {TRACEFS[0]}")
+    return function()

@@ -1,0 +1,139 @@
+"""Events as text: a line of a table for people, a JSON object for programs."""
+
+import errno
+import json
+import time
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Any
+
+PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6"}  # IANA's protocol numbers
+COLOURS = {"connect": "32", "accept": "36", "send": "33", "close": "2", "fail": "31"}  # ECMA-48, SGR
+WIDE = 117  # columns from which both addresses fit
+
+
+def wall_clock(boot_ns: int) -> datetime:
+    """The moment, in UTC, of an event's time in ns since boot, by the clock as it is set now."""
+    return datetime.fromtimestamp((time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME) + boot_ns) / 1e9, UTC)
+
+
+def kind_of(event: Any) -> str:
+    """What happened, in one word: connect, fail, accept, close or send."""
+    return event.kind.name.removeprefix("EVENT_").lower()
+
+
+def record(event: Any) -> dict[str, Any]:
+    """The event as JSON-ready fields, always the same ones; None for what this kind of event doesn't have.
+
+    time           ISO 8601, UTC, in microseconds; boot_ns is the kernel's own, in ns since boot
+    event          connect, fail, accept, close, send
+    protocol       tcp, udp, icmp, icmp6
+    direction      out (this process began) or in
+    pid, tid, uid  as the initial namespaces number them; comm is the thread's name
+    local_…        of this process's side; an ICMP echo's local_port is its identifier
+    socket         names a socket as long as it lives
+    duration_ns    connect, fail: how long connect() took; close: since connect() or accept()
+    sent, received payload bytes: of the connection on close, of the datagram on send
+    error          fail: the errno's name
+    """
+    kind, who = kind_of(event), event.connection
+    return {
+        "time": wall_clock(event.time).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "boot_ns": event.time,
+        "event": kind,
+        "protocol": PROTOCOLS.get(who.protocol, str(who.protocol)),
+        "direction": who.direction.name.removeprefix("DIRECTION_").lower(),
+        "pid": who.pid,
+        "tid": who.tid,
+        "uid": who.uid,
+        "comm": who.comm.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
+        "local_address": _address(who, who.local_address),
+        "local_port": who.local_port,
+        "remote_address": _address(who, who.remote_address),
+        "remote_port": who.remote_port,
+        "socket": f"{event.socket:x}",
+        "duration_ns": event.duration if kind in ("connect", "fail", "close") else None,
+        "sent": event.sent if kind in ("close", "send") else None,
+        "received": event.received if kind == "close" else None,
+        "error": errno.errorcode.get(event.error, str(event.error)) if event.error else None,
+    }
+
+
+def _address(who: Any, raw: bytes) -> str:
+    return str(ip_address(raw if who.ip_version == 6 else raw[:4]))
+
+
+class Json:
+    """JSON lines."""
+
+    def header(self) -> str:
+        """Nothing: each line stands for itself."""
+        return ""
+
+    def line(self, event: Any) -> str:
+        """The event as one line of JSON, ASCII only."""
+        return json.dumps(record(event)) + "\n"
+
+
+class Table:
+    """A table that fits `width` columns; no limit for None. Below WIDE only the port of the local side is shown."""
+
+    def __init__(self, width: int | None, colours: bool):
+        self.width, self.colours = width, colours
+        self.wide = width is None or width >= WIDE
+        clock, comm, local = ("12", "15.15", ">21") if self.wide else ("8", "10.10", ">5")
+        self.columns = (clock, "7", "5", ">7", comm, local, "2", "21", "")
+
+    def header(self) -> str:
+        """The columns' names."""
+        return self._row("1", "TIME", "EVENT", "PROTO", "PID", "COMM", "LOCAL", "", "REMOTE", "SENT/RECEIVED TIME")
+
+    def line(self, event: Any) -> str:
+        """The event as one line. What a process calls itself can't move the cursor: control characters become ?."""
+        fields = record(event)
+        clock = wall_clock(event.time).astimezone().isoformat(timespec="milliseconds")[11:23]
+        comm = "".join(sign if sign.isprintable() else "?" for sign in fields["comm"])
+        arrow = "->" if fields["direction"] == "out" else "<-"
+        local, remote = _endpoint(fields, "local"), _endpoint(fields, "remote")
+        if not self.wide:
+            clock, local = clock[:8], str(fields["local_port"])
+        who = fields["event"], fields["protocol"], str(fields["pid"]), comm
+        return self._row(COLOURS.get(fields["event"], ""), clock, *who, local, arrow, remote, _details(fields))
+
+    def _row(self, sgr: str, *cells: str) -> str:
+        row = " ".join(map(format, cells, self.columns))[: self.width].rstrip()
+        return f"\033[{sgr}m{row}\033[0m\n" if self.colours and sgr else f"{row}\n"
+
+
+def _endpoint(fields: dict[str, Any], side: str) -> str:
+    """An address, with its port where the protocol has ports (RFC 3986's brackets around IPv6)."""
+    address, port = fields[f"{side}_address"], fields[f"{side}_port"]
+    if "icmp" in fields["protocol"]:
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _details(fields: dict[str, Any]) -> str:
+    parts = []
+    if "icmp" in fields["protocol"]:
+        parts.append(f"echo {fields['local_port']}")
+    if fields["event"] == "fail":
+        parts.append(fields["error"] or "given up")
+    bytes_ = [_bytes(fields[name]) for name in ("sent", "received") if fields[name] is not None]
+    if bytes_:
+        parts.append("/".join(bytes_))
+    if fields["duration_ns"] is not None:
+        parts.append(_duration(fields["duration_ns"] / 1e6))
+    return " ".join(parts)
+
+
+def _bytes(count: float) -> str:
+    units = iter(("B", "kB", "MB", "GB", "TB"))
+    unit = next(units)
+    while count >= 1000 and unit != "TB":
+        count, unit = count / 1000, next(units)
+    return f"{count:.0f}{unit}" if unit == "B" else f"{count:.1f}{unit}"
+
+
+def _duration(ms: float) -> str:
+    return f"{ms / 1000:.1f}s" if ms >= 1000 else f"{ms:.1f}ms" if ms >= 1 else f"{ms:.2f}ms"
