@@ -4,16 +4,16 @@ from dataclasses import dataclass
 
 from .index import Index
 from .names import Names
-from .refs import AGAIN, CHASED, DIRECT, STRONG, VALUE, Composite, Mention, Typedef, references
+from .refs import AGAIN, CHASED, DIRECT, STRONG, TWICE, VALUE, Composite, Mention, Typedef, references
 
 SEED = -1  # the origin of what the program itself names
 
 # What a typedef's own shape makes of the way it is reached: `typedef struct x *x_p` turns a value into a pointer.
 _THROUGH = {
-    VALUE: {VALUE: VALUE, DIRECT: AGAIN, AGAIN: AGAIN, CHASED: CHASED},
-    DIRECT: {VALUE: DIRECT, DIRECT: DIRECT, AGAIN: DIRECT, CHASED: CHASED},
-    AGAIN: {VALUE: AGAIN, DIRECT: AGAIN, AGAIN: AGAIN, CHASED: CHASED},
-    CHASED: {VALUE: CHASED, DIRECT: CHASED, AGAIN: CHASED, CHASED: CHASED},
+    VALUE: {VALUE: VALUE, DIRECT: AGAIN, AGAIN: AGAIN, CHASED: CHASED, TWICE: TWICE},
+    DIRECT: {VALUE: DIRECT, DIRECT: DIRECT, AGAIN: DIRECT, CHASED: CHASED, TWICE: TWICE},
+    AGAIN: {VALUE: AGAIN, DIRECT: AGAIN, AGAIN: AGAIN, CHASED: CHASED, TWICE: TWICE},
+    CHASED: {VALUE: CHASED, DIRECT: CHASED, AGAIN: CHASED, CHASED: CHASED, TWICE: CHASED},
 }
 
 
@@ -53,8 +53,9 @@ class _Walk:
 
     def __init__(self, index: Index, members: frozenset[str], exact: bool):
         self.index, self.members = index, members
-        self.completing = VALUE | STRONG | (AGAIN | CHASED if exact else 0)
+        self.completing = VALUE | STRONG | (TWICE | CHASED if exact else 0)
         self.seen: dict[int, int] = {}
+        self.met: set[str] = set()
         self.todo: list[tuple[int, int]] = []
         self.pointed: dict[str, str] = {}
         self.ahead: dict[str, str] = {}
@@ -63,6 +64,10 @@ class _Walk:
     def reach(self, mention: Mention, how: int, origin: int, via: str) -> None:
         """Notes that declaration `origin` names a type in its member `via`, and keeps that type if it must be whole."""
         name, keyword, _ = mention
+        if origin != SEED and (how == AGAIN or not keyword):
+            if name in self.met and how != STRONG:
+                how = TWICE if how != CHASED
+            self.met.add(name)
         if not keyword:
             self._keep(self.index.ordinary[name], how, origin, via)
             return

@@ -9,9 +9,10 @@ from .scanner import ATTRIBUTE
 # what an object's BTF holds: see docs/minimizer.md.
 VALUE = 1    # the layout needs it
 DIRECT = 2   # a pointer to it: BTF gets a forward declaration
-AGAIN = 4    # a pointer to a const, volatile or typedef of it: BTF follows such a type when it meets it once more
+AGAIN = 4    # a pointer to a const, volatile or typedef of it: BTF follows it only when it meets it a second time
 CHASED = 8   # an array of pointers, a parameter or return of a function pointer: BTF always follows it
 STRONG = 16  # the program names the member: it may look through the pointer
+TWICE = 32   # met a second time through AGAIN or the same typedef
 
 _STATEMENT = re.compile(r"([^;{}]*)([;{}])")
 _TAG = re.compile(r"\b(struct|union|enum)\s+([A-Za-z_]\w*)")

@@ -2,10 +2,11 @@
 
 import platform
 
-import SCons.Errors
 import SCons.Script
 from ebpfbuild.arch import arches_named, host_arch
-from ebpfbuild.errors import EbpfError
+from SCons.Errors import StopError
+
+from .session import user_error
 
 HELP = """
   ARCH=…        arches to build for: a name, an alias, a comma list or all (default: this machine's)
@@ -28,10 +29,7 @@ def add(env):
     except AttributeError:  # the first environment of this run
         SCons.Script.AddOption("--offline", dest="offline", action="store_true", default=False, help="never connect")
     given = SCons.Script.ARGUMENTS
-    try:
-        arches = arches_named(given["ARCH"]) if "ARCH" in given else (host_arch(platform.machine()),)
-    except EbpfError as error:
-        raise SCons.Errors.UserError(str(error)) from None
+    arches = user_error(arches_named, given["ARCH"]) if "ARCH" in given else (user_error(host_arch, platform.machine()),)
     env.SetDefault(
         EBPF_ARCHES=arches,
         EBPF_MIRROR=given.get("MIRROR", ""),
@@ -46,7 +44,7 @@ def switch(name, text):
         return True
     if text.lower() in ("", "0", "no", "false", "off"):
         return False
-    raise SCons.Errors.UserError(f"{name}={text}: not a switch; take {name}=1 or {name}=0")
+    raise StopError(f"{name}={text}: not a switch; take {name}=1 or {name}=0")
 
 
 def check_arguments(env, *others):
@@ -58,7 +56,7 @@ def check_arguments(env, *others):
 
             near = difflib.get_close_matches(name.upper(), known, n=1)
             hint = f"did you mean {near[0]}=?" if near else f"there are {', '.join(known)}"
-            raise SCons.Errors.UserError(f"{name}=: no such option; {hint}")
+            raise StopError(f"{name}=: no such option; {hint}")
 
 
 def help_text(env, title):

@@ -19,7 +19,7 @@ def run_target(env, name, nodes, module):
         import shutil
         import zipfile
 
-        wheel = next(node.abspath for node in source if node.name.endswith(".whl"))
+        wheel = source[0].abspath
         folder = env.Dir(build_path(env, "run", module)).abspath
         shutil.rmtree(folder, ignore_errors=True)
         with zipfile.ZipFile(wheel) as archive:
@@ -29,7 +29,8 @@ def run_target(env, name, nodes, module):
         # SCons saves what it built on its way out; after that ^C and the exit status are the program's own.
         atexit.register(lambda: os.execve(sys.executable, command, environment))
 
-    return env.AlwaysBuild(env.Alias(name, nodes, SCons.Script.Action(run, f"RUN      {module}")))
+    wheels = [node for node in env.Flatten(nodes) if node.name.endswith(".whl")]
+    return env.AlwaysBuild(env.Alias(name, wheels, SCons.Script.Action(run, f"RUN      {module}")))
 
 
 def test_target(env, name, folder):

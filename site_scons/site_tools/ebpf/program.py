@@ -9,7 +9,9 @@ def bpf_program(env, name, source=None, version="0", app=None, summary="", inclu
     objects = env.BpfObject(source or f"{name}.bpf.c", include_dirs=include_dirs, cflags=cflags, depends=depends)
     skeletons = env.BpfSkeleton(objects, name)
     wheel = env.BpfPackage(name, version, objects, skeletons, app=app, summary=summary)
-    return env.Alias(name, [*objects, *skeletons, wheel])
+    made = [*objects, *skeletons, wheel]
+    env.Alias(name, made)
+    return made
 
 
 METHODS = {"BpfProgram": bpf_program}

@@ -1,15 +1,16 @@
 """What the builders of one environment share: the pins, the ledger of outputs, the compiler."""
 
+import contextlib
 import json
 import os
 from functools import cached_property
 
-import SCons.Errors
 import SCons.Script
 from ebpfbuild import code, toolchain
 from ebpfbuild.compiler import locate
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.ledger import Ledger
+from SCons.Errors import StopError
 
 OWN_TOOLCHAIN = str(code.CORE.parent.parent / "toolchain.toml")
 
@@ -31,7 +32,8 @@ class Session:
         """The project's pins: its own toolchain.toml, or the one that this tool came with."""
         own = os.path.join(self.root, "toolchain.toml")
         path = self._toolchain_path or (own if os.path.exists(own) else OWN_TOOLCHAIN)
-        return user_error(toolchain.load, os.path.relpath(path, self.root))
+        with contextlib.chdir(self.root):  # a SConscript is read in its own folder; messages name paths from the root
+            return user_error(toolchain.load, os.path.relpath(path))
 
     @cached_property
     def compiler(self):
@@ -65,8 +67,8 @@ class Session:
 
 
 def user_error(call, *args):
-    """What `call(*args)` returns; the core's errors become SCons's, which are one line and no traceback."""
+    """What `call(*args)` returns; the core's errors become SCons's kind that is one line and names no line of this tool."""
     try:
         return call(*args)
     except EbpfError as error:
-        raise SCons.Errors.UserError(str(error)) from None
+        raise StopError(str(error)) from None

@@ -1,0 +1,85 @@
+"""The step between header and object: which names a program uses, by clang -E, and the header that holds just those."""
+
+import os
+import tempfile
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
+from pathlib import Path
+
+from .compile import CompileArgs, run_clang
+from .depfile import check_inputs, read_depfile
+from .errors import CacheError, CompileError, HeaderError
+from .files import write_file
+from .header import needs_ms_extensions
+from .minimize import index as indexes
+from .minimize.emit import stub
+from .minimize.modes import Minimized, minimize
+from .minimize.names import Names, names_of
+
+
+@dataclass(frozen=True)
+class MinimizeArgs:
+    """One minimized header: the compiles that will include it (their header_dir holds the full header) and the mode.
+
+    `sha256` and `kernel` are the full header's; `program` is what the header calls itself the header of.
+    """
+
+    compiles: tuple[CompileArgs, ...]
+    program: str
+    mode: str
+    output: str
+    sha256: str
+    kernel: str
+
+
+class IndexCache:
+    """Indexes of full headers: in memory for this run, in the artifact store for the next."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._indexes: dict[str, indexes.Index] = {}
+        self._lock = threading.Lock()
+
+    def get(self, header: Path, sha256: str) -> indexes.Index:
+        """The index of a header whose digest is known. Raises HeaderError, CacheError."""
+        with self._lock:
+            if sha256 not in self._indexes:
+                self._indexes[sha256] = self._stored(header, sha256)
+            return self._indexes[sha256]
+
+    def _stored(self, header: Path, sha256: str) -> indexes.Index:
+        path = self._folder / "index" / f"{sha256}-{indexes.FORMAT}"
+        try:
+            return indexes.load(path.read_bytes())
+        except (OSError, HeaderError):  # not there, or damaged: made anew
+            index = indexes.index_header(header.read_text(encoding="utf-8"))
+        try:
+            write_file(path, indexes.dump(index))
+        except OSError as error:
+            raise CacheError(f"can't keep an index: {error.strerror}", where=str(path), fix="set EBPF_CACHE to a folder that you may write") from None
+        return index
+
+
+def program_names(args: CompileArgs, index: indexes.Index, known: Iterable[str], root: str, ms_extensions: bool) -> Names:
+    """What a program and its own headers name, with a stub in vmlinux.h's place. Raises CompileError, UndeclaredInputError."""
+    with tempfile.TemporaryDirectory(dir=Path(root, args.output).parent, prefix=".names-") as scratch:
+        folder = os.path.relpath(scratch, root)
+        Path(scratch, "vmlinux.h").write_text(stub(index))
+        depfile = Path(scratch, "depfile")
+        stubbed = replace(args, header_dir=folder)
+        preprocess = ["-E", "-dD", "-w", args.source, "-MD", "-MF", str(depfile), "-o", f"{scratch}/text"]
+        run_clang(stubbed, preprocess, ms_extensions, root)
+        check_inputs(read_depfile(depfile.read_text()), [*known, args.source, f"{folder}/vmlinux.h"], args.source)
+        return names_of(Path(scratch, "text").read_text(encoding="utf-8", errors="replace"))
+
+
+def minimize_programs(args: MinimizeArgs, cache: IndexCache, known: Iterable[str], root: str) -> Minimized:
+    """The minimized header for all of a step's programs. Raises what program_names raises, and HeaderError."""
+    header = Path(root, args.compiles[0].vmlinux)
+    index = cache.get(header, args.sha256)
+    ms_extensions = needs_ms_extensions(index.text.encode())
+    names = reduce(or_, (program_names(each, index, known, root, ms_extensions) for each in args.compiles))
+    return minimize(index, names, args.mode, args.program, args.compiles[0].arch.name, args.kernel, args.sha256)
