@@ -50,7 +50,11 @@ def _imports(file: str, files: set[str]) -> set[str]:
     source = (CORE / file).read_text(encoding="utf-8")
     package = Path(file).parent.parts
     found = {name for name in files if name.startswith("templates/") and Path(name).name in source}
-    for node in ast.walk(ast.parse(source)):
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # the step that runs it will say so; the others can do without
+        return found
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
             base = [part for part in base if part]
