@@ -5,6 +5,7 @@ it has no tag, or else its place (`EventFlags` for the member `flags` of `struct
 belong to the struct around it; an anonymous union in a struct is its member `anon0`, `anon1` … in order.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from .btf import Btf
@@ -41,8 +42,8 @@ class PyClass:
 
     kind: str
     name: str
-    c_name: str
-    size: int
+    c_name: str = ""
+    size: int = 0
     fields: tuple[PyField, ...] = ()
     values: tuple[tuple[str, int], ...] = ()
     definition: str = ""
@@ -69,10 +70,10 @@ class PyTypes:
         if kind.kind == Kind.ARRAY:
             return self._array(kind, place)
         if kind.kind in ENUMS:
-            name = self._class(kind, named or place, self._enum)
+            name = self._class(kind, named, place, self._enum)
             return PyType(name, f"c.enum({name}, c.{'s' if kind.signed else 'u'}{kind.size * 8})", kind.size)
         if kind.kind in COMPOSITES:
-            name = self._class(kind, named or place, self._composite)
+            name = self._class(kind, named, place, self._composite)
             return PyType(name, f"c.of({name})", kind.size)
         what = declaration(self.btf, number)
         raise SkeletonError(f"{place} has the type {what}, which has no size in this object", where=self.btf.where,
@@ -94,14 +95,16 @@ class PyTypes:
         one = self.use(kind.type, place)
         return PyType(f"tuple[{one.hint}, ...]", f"c.array({one.codec}, {kind.length})", kind.length * one.size)
 
-    def _class(self, kind: Type, place: str, declare) -> str:
+    def _class(self, kind: Type, typedef: str, place: str, declare: Callable[[Type, str], PyClass]) -> str:
         """The name of a type's class, declared at its first use. Raises SkeletonError if another one has that name."""
         name = self._names.get(kind.id)
         if name is not None and name not in self.classes:
             raise SkeletonError(f"{name} contains itself", where=self.btf.where, fix="compile it with clang")
         if name is None:
-            name = self._names[kind.id] = class_name(c_name(kind.name, "a type") if kind.name else place)
-            made = replace(declare(kind, name), definition=definition(self.btf, kind.id))
+            name = self._names[kind.id] = class_name(c_name(kind.name or typedef or place, "a type"))
+            word = "enum" if kind.kind in ENUMS else kind.kind.name.lower()
+            called = f"{word} {kind.name}" if kind.name else comment(typedef) or f"anonymous {word}"
+            made = replace(declare(kind, name), c_name=called, definition=definition(self.btf, kind.id))
             known = self.classes.setdefault(name, made)
             if known != made:
                 both = f"{known.c_name} and {made.c_name}"
@@ -111,7 +114,7 @@ class PyTypes:
     def _enum(self, kind: Type, name: str) -> PyClass:
         taken: set[str] = set()
         values = tuple((attribute_name(value.name, taken, "enumerator"), value.value) for value in kind.values)
-        return PyClass("enum", name, f"enum {kind.name}".rstrip(), kind.size, values=values)
+        return PyClass("enum", name, size=kind.size, values=values)
 
     def _composite(self, kind: Type, name: str) -> PyClass:
         word = "struct" if kind.kind == Kind.STRUCT else "union"
@@ -129,7 +132,7 @@ class PyTypes:
                 continue  # of no size of its own: what follows, or shares its place, says what is there
             python = attribute_name(called, taken, f"in {word} {kind.name or name}: member")
             fields.append(self._field(member, place, python, f"{name}_{called}", storages, bool(flexible)))
-        return PyClass(word, name, f"{word} {kind.name}".rstrip(), kind.size, fields=tuple(fields))
+        return PyClass(word, name, size=kind.size, fields=tuple(fields))
 
     def _flat(self, kind: Type, base: int) -> list[tuple[Member, Member]]:
         """A type's members, with those of anonymous ones in it: each as it is, and placed from the outermost start in bits."""

@@ -1,0 +1,174 @@
+/* Every kind of member, variable and map that a skeleton knows; the values are read back through the generated classes. */
+#include "mini_bpf.h"
+
+#define LRU_HASH 9
+#define PERCPU_HASH 5
+#define PERCPU_ARRAY 6
+
+typedef signed char __s8;
+typedef short __s16;
+typedef __u32 ip4;
+typedef struct {
+	ip4 from, to;
+} pair_t;
+typedef enum { MODE_OFF, MODE_ON = 7 } mode_t;
+enum level { LEVEL_LOW = -1, LEVEL_HIGH = 1, __LEVEL_MAX, mro };
+enum wide { WIDE_TOP = 0x8000000000000000ULL };
+
+struct point {
+	__s32 x, y;
+};
+
+union address {
+	__u32 v4;
+	__u8 v6[16];
+	struct {
+		__u16 port;
+		__u16 zone;
+	};
+	struct point point;
+	unsigned low : 3;
+};
+
+struct packed_bits {
+	unsigned int first : 3;
+	int second : 7;
+	unsigned long long third : 33;
+	unsigned int : 2;
+	_Bool fourth : 1;
+	__u8 after;
+} __attribute__((packed));
+
+struct every {
+	__u8 u8;
+	__s8 s8;
+	__u16 u16;
+	__s16 s16;
+	__u32 u32;
+	__s32 s32;
+	__u64 u64;
+	__s64 s64;
+	unsigned __int128 u128;
+	__int128 s128;
+	_Bool yes;
+	float single;
+	double dual;
+	char letter;
+	char text[8];
+	unsigned char octets[4];
+	signed char small[2];
+	_Bool flags[2];
+	__u16 ports[3];
+	__s32 grid[2][3];
+	char names[2][4];
+	struct point points[2];
+	enum level levels[2];
+	mode_t mode;
+	enum wide wide;
+	pair_t pair;
+	union address address;
+	struct packed_bits bits;
+	struct {
+		__u32 inside;
+		union {
+			__u32 one;
+			__u16 two[2];
+		};
+	};
+	struct {
+		__u8 deep;
+	} named;
+	union {
+		__u64 whole;
+		__u8 parts[8];
+	};
+	void *pointer;
+	int (*function)(int, char);
+	const char *const constant;
+	/* Names that Python or the loader has taken. */
+	__u8 class;
+	__u8 int_;
+	__u8 bytes;
+	__u8 __hidden_name;
+	__u8 codec;
+};
+
+struct empty {};
+
+struct record {
+	__u32 length;
+	__u8 kind;
+	struct empty nothing;
+	__u16 payload[];
+};
+
+struct pointed {
+	__u8 at;
+};
+
+struct {
+	struct record (*type)[BPF_MAP_TYPE_RINGBUF];
+	__uint(max_entries, 4096);
+} records SEC(".maps");
+
+struct {
+	__u64 (*type)[BPF_MAP_TYPE_RINGBUF];
+	__uint(max_entries, 4096);
+} numbers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} untyped SEC(".maps");
+
+struct {
+	__uint(type, LRU_HASH);
+	__uint(max_entries, 8);
+	__type(key, pair_t);
+	__type(value, union address);
+} lambda SEC(".maps");
+
+struct {
+	__uint(type, PERCPU_HASH);
+	__uint(max_entries, 8);
+	__uint(key_size, 6);
+	__type(value, char[16]);
+} counts SEC(".maps");
+
+struct {
+	__uint(type, PERCPU_ARRAY);
+	__uint(max_entries, 8);
+	__type(key, __u32);
+	__type(value, enum level);
+} levels SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__uint(key_size, 4);
+	__uint(value_size, 4);
+} perf SEC(".maps");
+
+char LICENSE[] SEC("license") = "GPL";
+
+struct every every = {
+	.u8 = 0xfe, .s8 = -2, .u16 = 0xfedc, .s16 = -3, .u32 = 0xfedcba98, .s32 = -4, .u64 = 0xfedcba9876543210ULL, .s64 = -5,
+	.u128 = (unsigned __int128)1 << 100, .s128 = -6, .yes = 1, .single = 1.5, .dual = -0.25, .letter = 'A',
+	.text = "na\xc3\xafve", .octets = {0, 1, 2, 255}, .small = {-1, 1}, .flags = {0, 1}, .ports = {22, 80, 443},
+	.grid = {{1, 2, 3}, {-1, -2, -3}}, .names = {"abcd", "e"}, .points = {{1, -1}, {2, -2}},
+	.levels = {LEVEL_HIGH, LEVEL_LOW}, .mode = MODE_ON, .wide = WIDE_TOP, .pair = {0x01020304, 0x05060708},
+	.address = {.v6 = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}},
+	.bits = {.first = 5, .second = -33, .third = 0x123456789ULL, .fourth = 1, .after = 9},
+	.inside = 77, .one = 0x00010002, .named = {.deep = 3}, .whole = 0x1122334455667788ULL,
+	.class = 1, .int_ = 2, .bytes = 3, .__hidden_name = 4, .codec = 5,
+};
+const struct every template;
+const volatile __u16 limits[2] = {1, 65535};
+struct record last SEC(".data.late") = {.length = 1};
+const struct pointed *unused __attribute__((unused));
+static __u32 kept_to_itself = 5;
+
+SEC("raw_tp/sys_enter")
+int on_enter(void *ctx)
+{
+	return kept_to_itself++;
+}
