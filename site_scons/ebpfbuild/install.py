@@ -9,6 +9,7 @@ from . import artifacts
 from .arch import Arch
 from .files import write_file
 from .header import check_header
+from .sources import mirror_places, mirror_root
 
 
 def install_header(pin, arch: Arch, options, report, header: Path, record: Path) -> None:
@@ -23,6 +24,14 @@ def install_header(pin, arch: Arch, options, report, header: Path, record: Path)
     write_file(header, data)
     facts = {"alternate": got.alternate, "arch": arch.name, "kernel": got.kernel, "sha256": got.sha256, "size": len(data)}
     write_file(record, (json.dumps({**facts, "source": got.source}, indent=1, sort_keys=True) + "\n").encode())
+
+
+def pinned_is_near(pin, options) -> bool:
+    """Whether the pinned header itself, for which an alternate stands in, can be had without asking its origin."""
+    if pin.sha256 and (options.cache / "sha256" / pin.sha256).exists():
+        return True
+    places = mirror_places(pin.source, mirror_root(options.mirror), options.offline)
+    return any(not isinstance(place.at, Path) or place.at.exists() for place in places)
 
 
 def install_tree(pin, options, report, folder: Path, manifest: Path) -> None:

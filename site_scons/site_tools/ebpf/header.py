@@ -16,11 +16,20 @@ def vmlinux_header(env, arch):
     if header.has_builder():
         return header
     pin = user_error(session.toolchain.header, arch.name)
-    session.repair([header], lambda path: pin.accepts(session.ledger.digest(path), env["EBPF_RELEASE"]))
+    session.repair([header], lambda path: _stays(env, pin, session.ledger.digest(path)))
     session.repair([record])
     inputs = session.value(env, "install.py", pin.signature)
     HEADER(env, target=[header, record], source=inputs, **told(pin=pin, arch=arch))
     return header
+
+
+def _stays(env, pin, sha256):
+    """Whether a header that is in place may stay: an alternate must not, for a release or when the pinned one is near."""
+    if sha256 == pin.sha256 or not pin.accepts(sha256, env["EBPF_RELEASE"]):
+        return sha256 == pin.sha256
+    from ebpfbuild.install import pinned_is_near
+
+    return not user_error(pinned_is_near, pin, fetch_options(env))
 
 
 def _install(target, source, env):
