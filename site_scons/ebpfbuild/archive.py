@@ -55,7 +55,7 @@ def deb_data(data: bytes) -> bytes:
 
 
 def ar_members(data: bytes) -> list[tuple[str, bytes]]:
-    """The (name, bytes) of each member of an ar archive, in order. Format: ar(5), common variant. Raises ArchiveError."""
+    """The (name, bytes) of each member of an ar archive, in order. Format: ar(5). Raises ArchiveError."""
     if not data.startswith(AR_MAGIC):
         raise ArchiveError("is no ar archive")
     members, at = [], len(AR_MAGIC)
@@ -80,6 +80,7 @@ class _Limited:
         self.stream, self.left = stream, UNPACKED_LIMIT
 
     def read(self, size: int) -> bytes:
+        """The next bytes, at most `size`. Raises ArchiveError."""
         chunk = self.stream.read(min(size, 1 << 20))
         self.left -= len(chunk)
         if self.left < 0:

@@ -24,7 +24,11 @@ Got = TypeVar("Got")
 
 @dataclass(frozen=True)
 class FetchOptions:
-    """How a build may get what it lacks. `mirror` is MIRROR= as given; `machine` is the root that apt's files are below."""
+    """How a build may get what it lacks.
+
+    `mirror` is MIRROR= as given, `machine` the root that apt's files are below. One `network` should serve a whole
+    build: it remembers which hosts can't be reached.
+    """
 
     cache: Path
     mirror: str | None = None
@@ -60,8 +64,8 @@ class ObtainedTree:
 def obtain_header(pin: HeaderPin, options: FetchOptions, report: Reporter) -> Obtained:
     """The pinned header or, unless it is a release, an alternate where the pinned one can't be had, with a notice.
 
-    Raises PinError for a pin without sha256, MismatchError, OfflineError, FetchError with each source tried, ArchiveError
-    and CacheError.
+    Raises PinError for a pin without sha256, MismatchError, OfflineError, FetchError with each source tried,
+    ArchiveError and CacheError.
     """
     job = _Job(options, report)
     reasons: list[str] = []

@@ -80,7 +80,7 @@ class Console(Reporter):
 
 
 def reporter(stream: TextIO, environ: Mapping[str, str]) -> Console:
-    """A Console fit for a stream: live on a terminal that is not `dumb`, colours unless NO_COLOR (no-color.org) is set."""
+    """A Console fit for a stream: live on a terminal that isn't `dumb`, colours but for NO_COLOR (no-color.org)."""
     live = stream.isatty() and environ.get("TERM", "dumb") != "dumb"
     return Console(stream, live, live and not environ.get("NO_COLOR"))
 

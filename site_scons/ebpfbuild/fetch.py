@@ -1,6 +1,6 @@
 """The only module that opens a connection: one URL into a file of the store, with retries and without credentials.
 
-What is retried and how often follows Bazel's HttpConnector: 8 tries, 100 ms doubling, 403, 408, 429 and 5xx but no other 4xx.
+What is tried again follows Bazel's HttpConnector: 8 tries, 100 ms doubling, on 403, 408, 429 and 5xx but no other 4xx.
 """
 
 import random
@@ -32,7 +32,7 @@ class Trouble(Exception):
 class Network:
     """How patiently to fetch, and what was learnt about hosts in this build. Times are in seconds.
 
-    A host that can't be found or refuses gets two tries, and none from the next artifact: the alternates shall not wait.
+    A host that can't be found or refuses gets two tries, the next artifact's none: the alternates shall not wait.
     `patience` ends a try that goes on but too slowly; `total_delay` caps the pauses between the tries of one URL.
     """
 
@@ -139,7 +139,7 @@ class Network:
 
 
 def oddity(head: bytes, size: int) -> str:
-    """What a body of `size` bytes that begins with `head` is instead of an artifact, in words; empty if it looks like one."""
+    """What a body of `size` bytes that begins with `head` is if it is no artifact, in words; empty if it looks fine."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if text.startswith((b"<!doctype html", b"<html")):
         return "an HTML page"

@@ -18,7 +18,7 @@ class Place:
 
 
 def mirror_root(mirror: str | None) -> str | Path | None:
-    """The folder or base URL that MIRROR= names. Raises FetchError for a URL that can't be one, or a folder that isn't there."""
+    """The folder or base URL that MIRROR= names. Raises FetchError for a folder that isn't there, or no usable URL."""
     if not mirror:
         return None
     scheme, separator, rest = mirror.partition("://")
@@ -33,7 +33,8 @@ def mirror_root(mirror: str | None) -> str | Path | None:
     except ValueError:
         usable = False
     if not usable or parts.query or parts.fragment:
-        raise FetchError(f"{mirror!r} is no URL to look below", where="MIRROR", fix="write https://host/path or a folder")
+        fix = "write https://host/path or a folder"
+        raise FetchError(f"{mirror!r} is no URL to look below", where="MIRROR", fix=fix)
     if parts.username is not None:
         raise FetchError("holds a user name or password", where="MIRROR", fix="take a mirror that needs none")
     return mirror.rstrip("/")

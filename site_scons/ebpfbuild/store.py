@@ -25,7 +25,7 @@ HEAD = 1024  # bytes kept at hand to tell what a wrong body is
 def cache_folder(environ: Mapping[str, str]) -> Path:
     """The cache folder that an environment names: EBPF_CACHE, or scons-bpf below XDG_CACHE_HOME or ~/.cache.
 
-    A relative XDG_CACHE_HOME is ignored, as the XDG Base Directory Specification asks. Raises CacheError without a home.
+    A relative XDG_CACHE_HOME is ignored, as the XDG Base Directory Specification asks. Raises CacheError without any.
     """
     if environ.get("EBPF_CACHE"):
         return Path(environ["EBPF_CACHE"]).absolute()

@@ -85,7 +85,7 @@ class Table:
         return value
 
     def text(self, part: str, check: Callable[[str], str] | None = None, required: bool = True) -> str | None:
-        """A string. `check` gives what is wrong with it, or an empty string. Raises PinError; None if it may be absent."""
+        """A string, or None if it may be absent. `check` gives what is wrong with it, else "". Raises PinError."""
         value = self._value(part, str, "a string", required)
         if value is None:
             return None
@@ -145,7 +145,8 @@ def read(path: Path) -> Table:
         text = path.read_text(encoding="utf-8")
         return Table(tomllib.loads(text), (), path, lines_of(text))
     except FileNotFoundError:
-        raise PinError("there is no such file", where=str(path), fix="it declares the inputs; copy the project's own") from None
+        fix = "it declares the inputs; copy the project's own"
+        raise PinError("there is no such file", where=str(path), fix=fix) from None
     except OSError as error:
         raise PinError(f"can't be read: {error.strerror}", where=str(path)) from None
     except UnicodeDecodeError as error:

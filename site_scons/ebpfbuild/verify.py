@@ -57,7 +57,7 @@ def _mismatch(incoming: Incoming, wanted: Wanted, origin: str, odd: str) -> Fetc
     elif incoming.sha256 == wanted.sha256 and not incoming.cut:
         what, fix = f"{wanted.title} has its pinned sha256 but another size", f"write size = {incoming.size}"
     more = " and more that were not read" if incoming.cut else ""
-    expected = f"sha256 {wanted.sha256 or 'not pinned'}, " + (f"{wanted.size}" if wanted.size else "any number of") + " bytes"
+    expected = f"sha256 {wanted.sha256 or 'not pinned'}, {wanted.size or 'any number of'} bytes"
     got = f"sha256 {incoming.sha256}, {incoming.size} bytes{more}"
     kept = incoming.reject(wanted.name)
     lines = (f"from      {origin}", f"expected  {expected}", f"got       {got}", f"kept      {kept}")

@@ -117,8 +117,11 @@ def test_a_file_that_is_no_text_or_a_folder_is_passed_over(machine, tmp_path):
     assert machine() == ("http://a.example/debian",)
 
 
-PIECES = ["deb", "deb-src", "[", "]", "a=b", "http://a.example/debian", "https://b.example", "mirror+file:/x", "http://[",
-          "trixie", "./", "main", "#", "\n", "\n\n", " ", "\t", "Types:", "URIs:", "Suites:", "Components:", "Enabled:", "no"]
+PIECES = [
+    *("deb", "deb-src", "[", "]", "a=b", "http://a.example/debian", "https://b.example", "mirror+file:/x", "http://["),
+    *("trixie", "./", "main", "#", "\n", "\n\n", " ", "\t", "Types:", "URIs:", "Suites:", "Components:", "Enabled:"),
+    "no",
+]
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,4 +1,4 @@
-"""Pinned artifacts end to end: the store, the mirror, the origin, apt's archives, the alternates; and what is refused."""
+"""Pinned artifacts end to end: the store, the mirror, the origin, apt's archives, the alternates; what is refused."""
 
 import hashlib
 import os
@@ -29,7 +29,8 @@ def digest(data: bytes) -> str:
 
 
 TREE = digest("".join(f"{digest(FILES[name])}  {name}\n" for name in sorted(FILES)).encode())
-DEB = deb(tar({"./usr/include/vmlinux.h": OTHER, **{f"./usr/include/bpf/{name}": data for name, data in FILES.items()}}))
+PACKED = {f"./usr/include/bpf/{name}": data for name, data in FILES.items()}
+DEB = deb(tar({"./usr/include/vmlinux.h": OTHER, **PACKED}))
 TEXT = """\
 [compiler]
 package = "ziglang"
@@ -169,8 +170,9 @@ def test_a_tree_with_a_damaged_file_in_the_cache_is_made_whole(world):
 
 
 def test_a_tree_with_other_bytes_is_a_mismatch(world):
-    world.server.say(body(tar({f"libbpf/src/{name}": data + b" " for name, data in FILES.items()})), path="/libbpf.tar.gz")
-    with pytest.raises(MismatchError, match=r"toolchain.toml:6: libbpf.sha256: what arrived is not the pinned libbpf 1.5.0"):
+    other = tar({f"libbpf/src/{name}": data + b" " for name, data in FILES.items()})
+    world.server.say(body(other), path="/libbpf.tar.gz")
+    with pytest.raises(MismatchError, match=r"toolchain.toml:6: libbpf.sha256: what arrived is not the pinned libbpf"):
         world.tree()
     assert world.server.seen == ["/libbpf.tar.gz"], "wrong bytes are shown, not passed over"
 
@@ -183,7 +185,8 @@ def test_a_page_instead_of_an_archive_is_named(world):
 
 def test_an_archive_without_the_file_names_archive_and_file(world):
     world.server.say(body(tar({"libbpf/src/bpf_helpers.h": b""})), path="/libbpf.tar.gz")
-    with pytest.raises(ArchiveError, match=r"toolchain.toml:9: libbpf.source\[0\].url: http.*holds no libbpf/src/bpf_tracing.h"):
+    message = r"toolchain.toml:9: libbpf.source\[0\].url: http.*holds no libbpf/src/bpf_tracing.h"
+    with pytest.raises(ArchiveError, match=message):
         world.tree()
 
 
@@ -285,8 +288,9 @@ def test_offline_says_what_is_missing_and_every_way_to_get_it(world):
     with pytest.raises(OfflineError) as caught:
         world.header(offline=True)
     text = str(caught.value)
-    for part in ("toolchain.toml:16: vmlinux.x86_64.url: ", "vmlinux.h for x86_64 (Linux 6.19)", "run once without --offline",
-                 f"MIRROR=FOLDER with {world.server.host}/vmlinux.h in it", "EBPF_CACHE", str(world.cache), POOL):
+    for part in ("toolchain.toml:16: vmlinux.x86_64.url: ", "vmlinux.h for x86_64 (Linux 6.19)",
+                 "run once without --offline", f"MIRROR=FOLDER with {world.server.host}/vmlinux.h in it", "EBPF_CACHE",
+                 str(world.cache), POOL):
         assert part in text
     with pytest.raises(OfflineError, match="libbpf 1.5.0 is not in the cache"):
         world.tree(offline=True)
@@ -294,7 +298,7 @@ def test_offline_says_what_is_missing_and_every_way_to_get_it(world):
 
 
 def test_a_header_of_the_project_itself(world):
-    with pytest.raises(FetchError, match="make it: bpftool btf dump file /sys/kernel/btf/vmlinux format c > vendor/vmlinux.h"):
+    with pytest.raises(FetchError, match="make it: bpftool btf dump file .* format c > vendor/vmlinux.h"):
         world.header("arm")
     (world.folder / "vendor").mkdir()
     (world.folder / "vendor/vmlinux.h").write_bytes(b"local\n")
@@ -320,7 +324,7 @@ def test_an_unpinned_header_is_had_told_and_not_used(world):
 
 
 def test_an_unpinned_tree_is_had_told_and_not_used(world):
-    world.pins(f'sha256 = "{TREE}"\n', "", f"http://{world.server.host}/libbpf.tar.gz", "https://origin.invalid/libbpf.tar.gz")
+    world.pins(f'sha256 = "{TREE}"\n', "", f"http://{world.server.host}/libbpf", "https://origin.invalid/libbpf")
     world.put("origin.invalid/libbpf.tar.gz", tar({f"libbpf/src/{name}": data for name, data in FILES.items()}))
     with pytest.raises(PinError) as caught:
         world.tree(mirror=str(world.mirror))
@@ -357,7 +361,8 @@ def test_two_builds_at_once_fetch_once(world):
         body(HEADER)(request)
 
     world.server.say(slowly, path="/vmlinux.h")
-    code = CHILD.format(core=str(ROOT / "site_scons"), pins=str(world.folder / "toolchain.toml"), cache=str(world.cache))
+    pins = str(world.folder / "toolchain.toml")
+    code = CHILD.format(core=str(ROOT / "site_scons"), pins=pins, cache=str(world.cache))
     environ = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
     start = lambda: subprocess.Popen([sys.executable, "-c", code], text=True, env=environ,
                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE)

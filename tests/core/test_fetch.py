@@ -18,7 +18,8 @@ from ebpfbuild.verify import Wanted, verify
 
 DATA = b"struct task_struct {};\n" * 5000
 DIGEST = hashlib.sha256(DATA).hexdigest()
-WANTED = Wanted("vmlinux.h for x86_64 (Linux 6.19)", "vmlinux.h", "toolchain.toml:7: vmlinux.x86_64.sha256", DIGEST, len(DATA))
+WHERE = "toolchain.toml:7: vmlinux.x86_64.sha256"
+WANTED = Wanted("vmlinux.h for x86_64 (Linux 6.19)", "vmlinux.h", WHERE, DIGEST, len(DATA))
 
 
 @pytest.fixture

@@ -139,7 +139,8 @@ def test_an_arch_without_a_pin_names_those_that_have_one(load):
 B, E = "b" * 64, "e" * 64
 MISTAKES = [
     # text, what stands there instead, what the error says from its first character on
-    ('url = "https://example.com', 'ulr = "https://example.com', r"32: vmlinux.aarch64.ulr: is not known here; did you mean url\?"),
+    ('url = "https://example.com', 'ulr = "https://example.com',
+     r"32: vmlinux.aarch64.ulr: is not known here; did you mean url\?"),
     ("size = 123", "siez = 123", r"21: vmlinux.x86_64.siez: is not known here; did you mean size\?"),
     ("[compiler]", "[compilre]", r"1: compilre: is not known here; did you mean compiler\?"),
     ('[compiler]\npackage = "ziglang"\nversion = "22.1.8"\n', "", r"compiler: is missing; add a table \[compiler\]"),
@@ -147,7 +148,7 @@ MISTAKES = [
     ('url = "https://example.com/vmlinux.h"\n', "", r"30: vmlinux.aarch64: has no source; give it one of url, pool"),
     ('d"\nmember = "usr', 'd"\nmembr = "usr', r"27: vmlinux.x86_64.alternate\[0\].membr: .*did you mean member"),
     ('com/vmlinux.h"', f'com/vmlinux.h"\narchive_sha256 = "{B}"', r"33: vmlinux.aarch64.archive_sha256: belongs to an"),
-    ('base = "https://example.org/include"', 'bsae = "https://example.org/include"', r"15: vmlinux.bsae: .*did you mean base"),
+    ('base = "https://example.org', 'bsae = "https://example.org', r"15: vmlinux.bsae: .*did you mean base"),
     ("[vmlinux]\n", "[toolchian]\nx = 1\n[vmlinux]\n", r"14: toolchian: is not known here"),
     ('folder = "src"', 'fodler = "src"', r"12: libbpf.source\[0\].fodler: .*did you mean folder"),
     ("size = 123", 'size = "123"', r"21: vmlinux.x86_64.size: is a string, not a number; write size = 12345"),
@@ -174,9 +175,11 @@ MISTAKES = [
     ('"b.h", "a.h"', '"../a.h"', r"8: libbpf.files: holds '../a.h'"),
     ('"b.h", "a.h"', "", r"8: libbpf.files: is empty"),
     ('"b.h", "a.h"', "1", r"8: libbpf.files: holds a number, not only strings"),
-    ('url = "https://example.com', 'pool = "pool/x.deb"\nurl = "https://example.com', r"30: vmlinux.aarch64: has url and pool"),
+    ('url = "https://example.com', 'pool = "pool/x.deb"\nurl = "https://example.com',
+     r"30: vmlinux.aarch64: has url and pool"),
     ("[vmlinux.aarch64]", "[vmlinux.arm64]", r"30: vmlinux.arm64: arm64 is an alias; write \[vmlinux.aarch64\]"),
-    ("[vmlinux.aarch64]", "[vmlinux.aarch46]", r"30: vmlinux.aarch46: no arch is called 'aarch46'; did you mean aarch64"),
+    ("[vmlinux.aarch64]", "[vmlinux.aarch46]",
+     r"30: vmlinux.aarch46: no arch is called 'aarch46'; did you mean aarch64"),
     ("[vmlinux.aarch64]", "[vmlinux.x86_64]", r"30: Cannot|30: is no TOML"),
     ('package = "ziglang"', 'package = "zig"', r"2: compiler.package: is 'zig'"),
     ('package = "ziglang"', 'package = "ziglang"\npath = "/x"', r"1: compiler: has both package and path"),
@@ -207,7 +210,8 @@ def test_a_file_that_is_not_there_or_no_text(tmp_path):
         toolchain.load(tmp_path)
 
 
-WORDS = [*TEXT.split("\n"), "[a.b]", "[[vmlinux.arm.alternate]]", "x = ", "= 1", '"""', "[", "url = 1", "\0", "size = 1e9"]
+WORDS = [*TEXT.split("\n"), "[a.b]", "[[vmlinux.arm.alternate]]", "x = ", "= 1", '"""', "[", "url = 1", "\0",
+         "size = 1e9", "[vmlinux.arm]", "path = 'x'", "x = [", "a.b = 1", "[[vmlinux]]"]
 
 
 @settings(max_examples=150, deadline=None)
