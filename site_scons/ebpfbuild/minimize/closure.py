@@ -64,13 +64,18 @@ class _Walk:
     def reach(self, mention: Mention, how: int, origin: int, via: str) -> None:
         """Notes that declaration `origin` names a type in its member `via`, and keeps that type if it must be whole."""
         name, keyword, _ = mention
+        again = False
         if origin != SEED and (how == AGAIN or not keyword):
-            if name in self.met and how != STRONG:
-                how = TWICE if how != CHASED
+            again = name in self.met
             self.met.add(name)
         if not keyword:
-            self._keep(self.index.ordinary[name], how, origin, via)
+            number = self.index.ordinary[name]
+            self._keep(number, how, origin, via)
+            if again:
+                self._keep(number, TWICE, origin, via)
             return
+        if again:
+            how = TWICE
         number = self.index.tags.get(name)
         if number is not None and origin < number and origin != SEED:
             self.ahead[name] = keyword
@@ -99,6 +104,8 @@ class _Walk:
             elif isinstance(found, Typedef):
                 for mention, array in found:
                     through = STRONG if how == STRONG else VALUE if array else _THROUGH[mention[2]][how]
+                    if through == TWICE and mention[2] == DIRECT and mention[1]:
+                        through = DIRECT  # `typedef struct x *x_p` ends in a plain pointer, however often it is met
                     self.reach(mention, through, number, "")
             else:
                 for mention in found:

@@ -2,7 +2,7 @@
 
 import re
 
-from .closure import Closure
+from .closure import SEED, Closure
 from .index import Index
 from .names import MARKER
 
@@ -18,12 +18,19 @@ def emit(index: Index, closure: Closure, comment: list[str]) -> str:
     """The text of a minimized header: `comment`, the leading `#` lines, what is only declared, then what is kept whole."""
     leading = _leading(index)
     parts = ["/*\n" + "".join(f" * {line}\n" for line in comment).replace("*/", "* /") + " */"]
-    parts += ["\n".join(index.declaration(number) for number in range(leading))]
-    forward = [f"{keyword} {name};" for name, keyword in sorted({**closure.declared, **closure.ahead}.items())]
-    if forward:
-        parts.append("\n".join(forward))
-    kept = closure.whole | {number for number in index.lines if number >= leading}
-    parts += [index.declaration(number) for number in sorted(kept)]
+    if leading:
+        parts.append(index.text[index.starts[0]:index.ends[leading - 1]])
+    for tags in (closure.declared, closure.ahead):
+        if tags:
+            parts.append("\n".join(f"{tags[name]} {name};" for name in sorted(tags)))
+    previous = SEED
+    for number in sorted(closure.whole | {number for number in index.lines if number >= leading}):
+        text = index.declaration(number)
+        if number in index.lines and previous in index.lines and previous == number - 1:
+            parts[-1] += "\n" + text
+        else:
+            parts.append(text)
+        previous = number
     return "\n\n".join(parts) + "\n"
 
 

@@ -4,6 +4,8 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from .index import Index
+
 # Kept by `clang -E`, so that the place of vmlinux.h in the text is known whatever the stub is called.
 MARKER = "#pragma ebpfbuild vmlinux"
 
@@ -13,7 +15,7 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 _OFFSETOF = re.compile(r"__builtin_offsetof\s*\(")
 _LITERAL = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)+\'')
 _DIRECTIVE = re.compile(r"^[ \t]*#.*", re.M)
-_DEFINED = re.compile(r"^#define (\w+)", re.M)
+_DEFINED = re.compile(r"^#(define|undef) (\w+)(\(?)", re.M)
 _FORWARD = re.compile(r"^[ \t]*(?:struct|union)\s+\w+\s*;", re.M)
 # libbpf's bpf_helper_defs.h: `static long (* const bpf_x)(…) = (void *) 1;`, and the same in older hand-made copies.
 _HELPER = re.compile(r"^[ \t]*static\b[^;{}=]*?\(\s*\*\s*(?:const\s+)?(\w+)\s*\)[^;{}]*?=\s*\(void\s*\*\)[^;]*;", re.M)
@@ -44,7 +46,6 @@ class Names:
 def names_of(preprocessed: str) -> Names:
     """The names in the output of `clang -E -dD` of a program that included `stub(index)` as its vmlinux.h."""
     before, marker, after = preprocessed.partition(MARKER)
-    macros = frozenset(_DEFINED.findall(_own(before))) if marker else frozenset()
     code = _FORWARD.sub("", _DIRECTIVE.sub("", before + after))
     code = _LITERAL.sub('""', code)
     prototypes = {found[1]: found[0] for found in _HELPER.finditer(code)}
@@ -56,13 +57,45 @@ def names_of(preprocessed: str) -> Names:
     # clang wants the typedefs of the other prototypes declared, too; their structs libbpf declares itself.
     code = "\n".join([code, *(text for name, text in prototypes.items() if name not in words)])
     words = frozenset(_WORD.findall(_MEMBER.sub(" ", _TAG.sub(" ", code))))
-    return Names(tags, members, words, bool(marker), macros)
+    return Names(tags, members, words, bool(marker), _macros(before) if marker else frozenset())
 
 
-def _own(text: str) -> str:
-    """The text without the compiler's own definitions, which no header could live with if they met its names."""
-    _, _, rest = text.partition('"<command line>"')
-    return rest or text
+def _macros(before: str) -> frozenset[str]:
+    """The program's macros that are in force where vmlinux.h is included; one with arguments as `name(`.
+
+    The compiler's own, which come before `<command line>`, are left out: no header could live with one that met its names.
+    """
+    defined = {}
+    for verb, name, opening in _DEFINED.findall(before.partition('"<command line>"')[2]):
+        defined[name] = name + opening if verb == "define" else ""
+    return frozenset(defined.values()) - {""}
+
+
+def conflicts(index: Index, names: Names) -> list[str]:
+    """The macros, sorted, that would rewrite the header because they are named like something in it.
+
+    A macro with arguments counts only where the header has that name before a parenthesis. Those that the header's own
+    `#` lines name (`__weak`, `BPF_NO_KFUNC_PROTOTYPES`) are meant to be defined by a program.
+    """
+    own = set(_WORD.findall(" ".join(index.declaration(number) for number in index.lines)))
+    return sorted(macro.rstrip("(") for macro in names.macros if macro.rstrip("(") not in own and _meets(index.text, macro))
+
+
+def _meets(text: str, macro: str) -> bool:
+    """Whether a macro's name is a word of the text. Found by str.find: a pattern that starts with \\b is 20 times slower."""
+    name = macro.rstrip("(")
+    place = text.find(name)
+    while place >= 0:
+        end = place + len(name)
+        if not _in_word(text[place - 1:place]) and not _in_word(text[end:end + 1]):
+            if macro == name or text[end:end + 8].lstrip().startswith("("):
+                return True
+        place = text.find(name, end)
+    return False
+
+
+def _in_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 def _offsetofs(code: str) -> list[str]:

@@ -76,9 +76,12 @@ class Scanner:
         """The position after the declaration that starts here; its `;` may be lines further on."""
         text = self.text
         close = start
-        if text[newline - 1] == "{" or text.find("{", start, newline) >= 0 > text.find("}", start, newline):
-            close = text.find("\n}", newline - 1) + 1
-        end = text.find(";", close) + 1 if close or not start else 0
+        brace = newline - 1 if text[newline - 1] == "{" else text.find("{", start, newline)
+        if brace >= 0:
+            close = text.rfind("}", brace, newline)
+            if close < 0:
+                close = text.find("\n}", newline - 1) + 1 or len(text)
+        end = text.find(";", close) + 1
         if not end:
             raise self._refuse(start)
         number = len(self.starts)
