@@ -4,18 +4,19 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from .arch import Arch
 from .compiler import CLEAN_ENVIRONMENT
 from .depfile import check_inputs, read_depfile
-from .errors import CompileError
+from .errors import CompileError, UndeclaredInputError
 from .files import write_file
 from .header import check_header, needs_ms_extensions
 
 
-class CompileArgs(NamedTuple):
+@dataclass(frozen=True)
+class CompileArgs:
     """One compile. Paths are relative to the project's root, which is where clang runs: that keeps it out of the object.
 
     include_dirs are the project's own, searched first; header_dir holds vmlinux.h; libbpf_dir holds bpf/*.h.
@@ -65,11 +66,30 @@ class CompileArgs(NamedTuple):
         return ["clang", *self.flags(True), "-c", self.source, "-o", self.output]
 
 
-def compile_object(args: CompileArgs, known: Iterable[str], root: str) -> str:
-    """Makes args.output, free of DWARF, and returns clang's warnings. `known` are the paths that the graph knows.
+def compile_object(args: CompileArgs, full: str, known: Iterable[str], root: str, report) -> str:
+    """Makes args.output, free of DWARF, and returns clang's warnings.
 
-    Nothing is left behind when it fails. Raises CompileError (clang's diagnostics), UndeclaredInputError, HeaderError, ElfError.
+    `full` is the path of the full vmlinux.h, `known` are the paths that the graph knows, `report.notice(text)` is told of a
+    fallback: a program that only the minimized header breaks is compiled with the full one. Nothing is left behind when it
+    fails. Raises CompileError (clang's diagnostics with the full header), UndeclaredInputError, HeaderError, ElfError.
     """
+    known = [*known, args.source]
+    try:
+        return _compile(args, known, root)
+    except UndeclaredInputError:
+        raise
+    except CompileError as error:
+        if args.vmlinux == full:
+            raise
+        warnings = _compile(replace(args, header_dir=os.path.dirname(full)), known, root)
+        report.notice(
+            f"{args.source} ({args.arch.name}) compiles with the full vmlinux.h only, and was: that is a bug of the minimizer, "
+            f"please report it with {args.vmlinux} and this: {error.where}: {error.what}"
+        )
+        return warnings
+
+
+def _compile(args: CompileArgs, known: Iterable[str], root: str) -> str:
     from .elf_strip import strip_dwarf  # not for a null build
 
     header = Path(root, args.vmlinux).read_bytes()
@@ -79,8 +99,9 @@ def compile_object(args: CompileArgs, known: Iterable[str], root: str) -> str:
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".compile-") as scratch:
         made, depfile = Path(scratch, "object"), Path(scratch, "depfile")
-        warnings = run_clang(args, ["-c", args.source, "-MD", "-MF", str(depfile), "-o", str(made)], needs_ms_extensions(header), root)
-        check_inputs(read_depfile(depfile.read_text()), [*known, args.source], args.source)
+        action = ["-c", args.source, "-MD", "-MF", str(depfile), "-o", str(made)]
+        warnings = run_clang(args, action, needs_ms_extensions(header), root)
+        check_inputs(read_depfile(depfile.read_text()), known, args.source)
         write_file(output, strip_dwarf(made.read_bytes(), args.output))
     return warnings
 

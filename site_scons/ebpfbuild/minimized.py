@@ -22,15 +22,14 @@ from .minimize.names import Names, names_of
 
 @dataclass(frozen=True)
 class MinimizeArgs:
-    """One minimized header: the compiles that will include it (their header_dir holds the full header) and the mode.
+    """One minimized header: the compiles that will include it (their header_dir holds the full one) and the mode.
 
-    `sha256` and `kernel` are the full header's; `program` is what the header calls itself the header of.
+    `program` is what the header calls itself the header of; `sha256` and `kernel` are the full header's.
     """
 
     compiles: tuple[CompileArgs, ...]
     program: str
     mode: str
-    output: str
     sha256: str
     kernel: str
 
@@ -76,7 +75,7 @@ def program_names(args: CompileArgs, index: indexes.Index, known: Iterable[str],
         return names_of(Path(scratch, "text").read_text(encoding="utf-8", errors="replace"))
 
 
-def minimize_programs(args: MinimizeArgs, cache: IndexCache, known: Iterable[str], root: str) -> Minimized:
+def minimize_programs(args: MinimizeArgs, cache: IndexCache, known: Iterable[str], root: str, report) -> Minimized:
     """The minimized header for all of a step's programs. Raises what program_names raises, and HeaderError."""
     header = Path(root, args.compiles[0].vmlinux)
     index = cache.get(header, args.sha256)

@@ -1,70 +1,60 @@
 """BpfObject(source): a BPF object for each arch, compiled by the pinned clang from files that the graph knows."""
 
-import os
 import sys
 
-import SCons.Node.FS
-import SCons.Scanner
 from ebpfbuild.arch import arch_named
 from ebpfbuild.compdb import CompileCommand
-from ebpfbuild.compile import CompileArgs, compile_object
-from ebpfbuild.scan import project_headers
+from ebpfbuild.compile import compile_object
 
+from .compiling import compile_args, inputs_of, known_paths
+from .fetching import reporter
+from .minimized import SCANNER
 from .session import user_error
 from .step import build_path, builder, told
 
 
-def bpf_object(env, source, arch=None, target=None, include_dirs=(), cflags=(), depends=()):
+def bpf_object(env, source, arch=None, target=None, minimize=None, header=None, include_dirs=(), cflags=(), depends=()):
     """The object nodes of one source, one for each arch asked for, or for `arch` alone.
 
-    include_dirs come behind EBPF_CPPPATH, cflags behind toolchain.toml's and EBPF_CFLAGS. `depends` declares files that
-    the compile reads and the scanner can't see (`#include MACRO`). The default target is build/<arch>/<name>.bpf.o.
+    minimize      off, exact, lean or fields; MINIMIZE= on the command line overrides it, and exact is the default
+    header        what MinimizedVmlinux gave for a set of programs, instead of a header of this program's own
+    include_dirs  come behind EBPF_CPPPATH, cflags behind toolchain.toml's and EBPF_CFLAGS
+    depends       files that the compile reads and the scanner can't see (`#include MACRO`)
+    target        instead of build/<arch>/<name>.bpf.o
     """
     arches = [user_error(arch_named, arch)] if arch else env["EBPF_ARCHES"]
     source = env.File(source)
-    return [_declare(env, source, each, target, include_dirs, cflags, depends) for each in arches]
+    options = {"include_dirs": include_dirs, "cflags": cflags, "depends": depends}
+    return [_declare(env, source, each, target, minimize, header, options) for each in arches]
 
 
-def _declare(env, source, arch, target, include_dirs, cflags, depends):
-    session = env["EBPF"]
-    header, libbpf = env.VmlinuxHeader(arch.name), env.LibbpfHeaders()
+def _declare(env, source, arch, target, minimize, header, options):
+    session, full = env["EBPF"], env.VmlinuxHeader(arch.name)
     stem = source.name.removesuffix(".c").removesuffix(".bpf")
     node = env.File(target or build_path(env, arch.name, f"{stem}.bpf.o"))
-    args = CompileArgs(
-        clang=session.compiler.argv,
-        arch=arch,
-        source=source.path,
-        output=node.path,
-        header_dir=os.path.dirname(header.path),
-        libbpf_dir=os.path.join(os.path.dirname(libbpf.path), "include"),
-        include_dirs=tuple(env.Dir(folder).path for folder in [*env["EBPF_CPPPATH"], *include_dirs]),
-        cpu=session.toolchain.cpu,
-        cflags=(*session.toolchain.cflags, *env["EBPF_CFLAGS"], *cflags),
-    )
-    session.commands.append(CompileCommand(args.source, args.output, tuple(args.command())))
+    mode = env.MinimizeMode(minimize)
+    if mode == "off":
+        header = full
+    elif header:
+        header = header[arch.name]
+    else:
+        header = env.MinimizedVmlinux(stem, source, arch.name, mode, **options)[arch.name]
+    include_dirs, cflags, depends = options.values()
+    args = compile_args(env, source, arch, node, header, include_dirs, cflags)
+    clangd = compile_args(env, source, arch, node, full, include_dirs, cflags)  # an editor completes from the full header
+    session.commands.append(CompileCommand(clangd.source, clangd.output, tuple(clangd.command())))
     session.repair([node])
-    flags = [flag for pair in (args.flags(True), args.flags(False)) for flag in pair]
-    inputs = session.value(env, "compile.py", session.compiler.fingerprint, flags)
-    OBJECT(env, target=node, source=source, **told(args=args))
-    env.Depends(node, [inputs, header, libbpf, *env.Flatten(depends)])
+    OBJECT(env, target=node, source=source, **told(args=args, full=full.path, include_dirs=args.include_dirs))
+    env.Depends(node, [inputs_of(env, "compile.py", args), header, full, env.LibbpfHeaders(), *env.Flatten(depends)])
     env.Requires(node, env.CompileCommands())
     return node
 
 
-def _scan(node, env, path):
-    """The project's headers that a source includes."""
-    args, session = env["EBPF_TOLD"].args, env["EBPF"]
-    pinned = {"vmlinux.h", *(f"bpf/{name}" for name in session.toolchain.libbpf.files)}
-    found = user_error(project_headers, node.path, args.include_dirs, session.text, pinned.__contains__)
-    return [env.File("#" + header) for header in found]
-
-
 def _compile(target, source, env):
-    session, args = env["EBPF"], env["EBPF_TOLD"].args
-    known = {child.path for child in target[0].all_children() if isinstance(child, SCons.Node.FS.File)}
-    known |= {os.path.join(args.libbpf_dir, "bpf", name) for name in session.toolchain.libbpf.files}
-    sys.stderr.write(compile_object(args, known, session.root))
+    step = env["EBPF_TOLD"]
+    warnings = compile_object(step.args, step.full, known_paths(env, target[0]), env["EBPF"].root, reporter(env))
+    sys.stderr.write(warnings)
 
 
-OBJECT = builder(_compile, "CLANG    $TARGET", source_scanner=SCons.Scanner.Scanner(_scan, "ebpf"))
+OBJECT = builder(_compile, "CLANG    $TARGET", source_scanner=SCANNER)
 METHODS = {"BpfObject": bpf_object}

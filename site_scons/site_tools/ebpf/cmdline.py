@@ -12,6 +12,7 @@ HELP = """
   ARCH=…        arches to build for: a name, an alias, a comma list or all (default: this machine's)
                 x86_64 (x86), aarch64 (arm64), arm, riscv64 (riscv), powerpc (ppc64le), s390x, loongarch64 (loongarch)
   MIRROR=…      a folder or URL to take pinned artifacts from first: <mirror>/<origin's host>/<path>
+  MINIMIZE=…    each program's vmlinux.h: exact (default), lean, fields or off; overrides what the program asks for
   RELEASE=1     for a release: refuses an alternate header
   --offline     never connect; say which artifact is missing instead
   -c            remove what was built        -j N          N steps at once
@@ -19,11 +20,12 @@ HELP = """
 
 SCons's own options: scons -H
 """
-NAMES = ("ARCH", "MIRROR", "RELEASE")
+NAMES = ("ARCH", "MINIMIZE", "MIRROR", "RELEASE")
+MODES = ("off", "exact", "lean", "fields")
 
 
 def add(env):
-    """Reads the options into EBPF_ARCHES, EBPF_MIRROR, EBPF_OFFLINE and EBPF_RELEASE."""
+    """Reads the options into EBPF_ARCHES, EBPF_MINIMIZE, EBPF_MIRROR, EBPF_OFFLINE and EBPF_RELEASE."""
     try:
         SCons.Script.GetOption("offline")
     except AttributeError:  # the first environment of this run
@@ -32,6 +34,7 @@ def add(env):
     arches = user_error(arches_named, given["ARCH"]) if "ARCH" in given else (user_error(host_arch, platform.machine()),)
     env.SetDefault(
         EBPF_ARCHES=arches,
+        EBPF_MINIMIZE=given.get("MINIMIZE", ""),
         EBPF_MIRROR=given.get("MIRROR", ""),
         EBPF_OFFLINE=SCons.Script.GetOption("offline"),
         EBPF_RELEASE=switch("RELEASE", given.get("RELEASE", "0")),
@@ -45,6 +48,14 @@ def switch(name, text):
     if text.lower() in ("", "0", "no", "false", "off"):
         return False
     raise StopError(f"{name}={text}: not a switch; take {name}=1 or {name}=0")
+
+
+def minimize_mode(env, given):
+    """The minimizer's mode for a program that asks for `given` or for nothing: MINIMIZE= comes first, exact last."""
+    mode = env["EBPF_MINIMIZE"] or given or "exact"
+    if mode not in MODES:
+        raise StopError(f"MINIMIZE={mode}: no such mode; take one of {', '.join(MODES)}")
+    return mode
 
 
 def check_arguments(env, *others):
@@ -64,4 +75,4 @@ def help_text(env, title):
     env.Help(title.strip("\n") + "\n" + HELP)
 
 
-METHODS = {"EbpfCheckArguments": check_arguments, "EbpfHelp": help_text}
+METHODS = {"EbpfCheckArguments": check_arguments, "EbpfHelp": help_text, "MinimizeMode": minimize_mode}

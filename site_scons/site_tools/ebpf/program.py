@@ -1,12 +1,13 @@
 """BpfProgram(name, source): the macro that declares header, object, skeleton and wheel for every arch asked for."""
 
 
-def bpf_program(env, name, source=None, version="0", app=None, summary="", include_dirs=(), cflags=(), depends=()):
+def bpf_program(env, name, source=None, version="0", app=None, summary="", **options):
     """All nodes of one program; `scons <name>` builds them. The source is <name>.bpf.c unless given.
 
-    `app` is a folder with the program's Python: its __init__.py and __main__.py become the wheel's.
+    `app` is a folder with the program's Python: its __init__.py and __main__.py become the wheel's. `options` are
+    BpfObject's: minimize, header, include_dirs, cflags, depends.
     """
-    objects = env.BpfObject(source or f"{name}.bpf.c", include_dirs=include_dirs, cflags=cflags, depends=depends)
+    objects = env.BpfObject(source or f"{name}.bpf.c", **options)
     skeletons = env.BpfSkeleton(objects, name)
     wheel = env.BpfPackage(name, version, objects, skeletons, app=app, summary=summary)
     made = [*objects, *skeletons, wheel]

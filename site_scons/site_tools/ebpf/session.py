@@ -25,6 +25,7 @@ class Session:
         self.commands = []  # what compile_commands.json holds
         self._toolchain_path = env.get("EBPF_TOOLCHAIN")
         self.reporter = None
+        self.indexes = None
         self._texts = {}
 
     @cached_property

@@ -1,0 +1,62 @@
+"""MinimizedVmlinux(name, sources): a vmlinux.h for each arch that holds only what the sources use."""
+
+import json
+import os
+from pathlib import Path
+
+import SCons.Scanner
+from ebpfbuild.arch import arch_named
+from ebpfbuild.files import write_file
+from ebpfbuild.scan import project_headers
+
+from .compiling import compile_args, inputs_of, known_paths
+from .fetching import fetch_options, reporter
+from .session import user_error
+from .step import build_path, builder, told
+
+
+def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(), cflags=(), depends=()):
+    """The header nodes by arch name, build/<arch>/minimized/<name>/vmlinux.h, for the arches asked for or for `arch` alone.
+
+    With several sources it is one header for them all: hand it to each BpfObject as `header`.
+    """
+    arches = [user_error(arch_named, arch)] if arch else env["EBPF_ARCHES"]
+    sources = [env.File(source) for source in env.Flatten(sources)]
+    return {each.name: _declare(env, name, sources, each, mode or "exact", include_dirs, cflags, depends) for each in arches}
+
+
+def _declare(env, name, sources, arch, mode, include_dirs, cflags, depends):
+    session, full = env["EBPF"], env.VmlinuxHeader(arch.name)
+    node = env.File(build_path(env, arch.name, "minimized", name, "vmlinux.h"))
+    compiles = tuple(compile_args(env, source, arch, node, full, include_dirs, cflags) for source in sources)
+    session.repair([node])
+    step = told(compiles=compiles, include_dirs=compiles[0].include_dirs, name=name, mode=mode)
+    MINIMIZED(env, target=node, source=sources, **step)
+    env.Depends(node, [inputs_of(env, "minimized.py", compiles[0], name, mode), full, env.LibbpfHeaders(), *env.Flatten(depends)])
+    return node
+
+
+def scan(node, env, path):
+    """The project's headers that a source includes."""
+    session = env["EBPF"]
+    pinned = {"vmlinux.h", *(f"bpf/{name}" for name in session.toolchain.libbpf.files)}
+    found = user_error(project_headers, node.path, env["EBPF_TOLD"].include_dirs, session.text, pinned.__contains__)
+    return [env.File("#" + header) for header in found]
+
+
+def _minimize(target, source, env):
+    from ebpfbuild.minimized import IndexCache, MinimizeArgs, minimize_programs
+
+    session, step = env["EBPF"], env["EBPF_TOLD"]
+    full = os.path.join(session.root, step.compiles[0].vmlinux)
+    record = json.loads(Path(full + ".json").read_text())
+    args = MinimizeArgs(step.compiles, step.name, step.mode, session.ledger.digest(full), record["kernel"])
+    if session.indexes is None:
+        session.indexes = IndexCache(fetch_options(env).cache)
+    made = minimize_programs(args, session.indexes, known_paths(env, target[0]), session.root, reporter(env))
+    write_file(Path(target[0].abspath), made.text.encode())
+
+
+SCANNER = SCons.Scanner.Scanner(scan, "ebpf")
+MINIMIZED = builder(_minimize, "MINIMIZE $TARGET", source_scanner=SCANNER)
+METHODS = {"MinimizedVmlinux": minimized_vmlinux}
