@@ -11,16 +11,17 @@ A generated skeleton is the usual way in; it derives from what is here.
         skel.load()
         skel.attach()                                       # links are the skeleton's; also progs.x.attach(),
         skel.progs.on_send.attach_cgroup("/sys/fs/cgroup")  # .attach_cgroup(path), .attach_xdp("lo") …
-        skel.maps.connections[key]                          # typed; len, iteration, items, del; .put(key, value, NOEXIST)
+        skel.maps.connections[key]                          # typed; len, iteration, items, del, .put(…, NOEXIST)
         for event in skel.maps.events.events(timeout=1.0):  # until none has come for a second; None: for ever
             ...
         skel.maps.events.consume(print)                     # those that are there now, by callback
 
-`choose` picks the first of several variants that this kernel takes. Every error derives from BpfError and says the next step.
+`choose` picks the first of several variants that this kernel takes. Every error is a BpfError and says the next step.
 """
 
 from .arch import skeleton_module
-from .codec import Codec, CTypes, Enum
+from .codec import Codec
+from .ctype import CTypes, Enum
 from .errors import (
     AttachError,
     BpfError,
@@ -52,9 +53,9 @@ little_endian = CTypes("<")
 big_endian = CTypes(">")
 
 __all__ = [
-    "ANY", "EXIST", "NOEXIST", "Array", "AttachError", "BpfError", "CTypes", "CallError", "Choice", "Codec", "DigestError",
-    "Enum", "Hash", "LayoutError", "LibraryError", "Link", "LoadError", "Map", "MapError", "Maps", "MissingBtfError",
-    "Object", "ObjectError", "PerCpuArray", "PerCpuHash", "PrivilegeError", "Program", "Progs", "RecordError", "RefusedError", "RingBuffer", "RunResult",
-    "Section", "StateError", "Struct", "Union", "VariantsError", "VerifierError", "big_endian", "choose", "little_endian",
-    "skeleton_module", "struct", "union", "version",
+    "ANY", "Array", "AttachError", "BpfError", "CTypes", "CallError", "Choice", "Codec", "DigestError", "EXIST", "Enum",
+    "Hash", "LayoutError", "LibraryError", "Link", "LoadError", "Map", "MapError", "Maps", "MissingBtfError", "NOEXIST",
+    "Object", "ObjectError", "PerCpuArray", "PerCpuHash", "PrivilegeError", "Program", "Progs", "RecordError",
+    "RefusedError", "RingBuffer", "RunResult", "Section", "StateError", "Struct", "Union", "VariantsError",
+    "VerifierError", "big_endian", "choose", "little_endian", "skeleton_module", "struct", "union", "version",
 ]  # fmt: skip

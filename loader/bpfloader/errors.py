@@ -9,7 +9,7 @@ SHOWN_LINES = 20  # of a log in an error's text: the verifier states its reason 
 
 
 class BpfError(Exception):
-    """Base of them all. `what` is wrong, `fix` is the next step, `details` are further lines (libbpf's, the verifier's).
+    """Base of them all. `what` is wrong, `fix` is the next step, `details` are more lines (libbpf's, the verifier's).
 
     `errno` is the kernel's number, 0 where none was given.
     """
@@ -40,7 +40,7 @@ class DigestError(ObjectError):
 
 
 class StateError(BpfError):
-    """A verb or an access at the wrong time: a constant set after load, a map read before it, anything after destroy."""
+    """A verb or an access at the wrong time: a constant set after load, a map read before, anything after destroy."""
 
 
 class RefusedError(BpfError):

@@ -5,7 +5,8 @@ import errno
 from collections.abc import ItemsView, Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .codec import Codec, CTypes
+from .codec import Codec
+from .ctype import CTypes
 from .errors import ENOTSUPP, CallError, LayoutError, MapError
 from .libbpf import library
 from .maps import Map, codec_of
@@ -87,7 +88,10 @@ class KeyedMap(Map, MutableMapping[K, V]):
         self.put(key, value)
 
     def put(self, key: K, value: V, flags: int = ANY) -> None:
-        """Sets one entry: ANY, only a new one (NOEXIST), or only an old one (EXIST). Raises KeyError, MapError, LayoutError."""
+        """Sets one entry: ANY, only a new one (NOEXIST), or only an old one (EXIST).
+
+        Raises MapError (the map is full, the key is there), KeyError (it isn't), LayoutError.
+        """
         try:
             self._call("update_elem", self._key.pack(key), self._value.pack(value), flags)
         except KeyError:
@@ -134,7 +138,10 @@ class KeyedMap(Map, MutableMapping[K, V]):
                 room *= 2
                 continue
             for number in range(count.value):
-                yield self._key.unpack(keys, number * self._key.size), self._value.unpack(values, number * self._value.size)
+                yield (
+                    self._key.unpack(keys, number * self._key.size),
+                    self._value.unpack(values, number * self._value.size),
+                )
             before = after
 
     def _walk(self) -> Iterator[tuple[K, V]]:

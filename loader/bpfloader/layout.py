@@ -7,7 +7,7 @@
         time: int = c.u64 @ 0  # __u64 time
         pid: int = c.u32 @ 8  # __u32 pid
 
-A Struct is a slotted dataclass, compared and hashed by value; what the constructor isn't given is zero, padding always is.
+A Struct is a slotted dataclass, compared and hashed by value; what the constructor isn't given is zero, padding always.
 """
 
 import dataclasses
@@ -42,7 +42,7 @@ class Struct:
 
 @dataclass_transform()
 def struct(size: int) -> Callable[[type[S]], type[S]]:
-    """A class decorator that makes the fields of a Struct of `size` bytes attributes. Raises LayoutError for overlaps."""
+    """A class decorator that makes a Struct of `size` bytes of its fields. Raises LayoutError for overlaps."""
 
     def decorate(kind: type[S]) -> type[S]:
         fields = {name: field for name, field in vars(kind).items() if isinstance(field, Field)}
@@ -69,7 +69,7 @@ class Slot(NamedTuple):
 
 
 def slots_of(kind: str, size: int, fields: dict[str, Field[Any]]) -> list[Slot]:
-    """The items of a struct in the order of their offsets, the flexible array left out. Raises LayoutError for overlaps."""
+    """The items of a struct by offset, without the flexible array. Raises LayoutError for overlaps."""
     slots: list[Slot] = []
     end = 0
     for name, field in sorted(fields.items(), key=lambda pair: pair[1].offset):
@@ -101,13 +101,15 @@ def _merge(*parts: bytes) -> bytes:
 
 
 class StructCodec(Codec[S]):
-    """A struct's codec: all its fields in one struct.Struct, and two functions compiled once, as dataclasses does it."""
+    """A struct's codec: all its fields in one struct.Struct, and two functions compiled once, as dataclasses do."""
 
     def __init__(self, kind: type[S], size: int, fields: dict[str, Field[Any]]):
         order = next((field.codec.order for field in fields.values()), "<")
         super().__init__(order, f"{size}s", self.unpack, self.pack, kind.__name__)
         self.kind, self.fields = kind, fields
-        self.tail = next(((name, field.offset) for name, field in fields.items() if isinstance(field.codec, Tail)), None)
+        self.tail = next(
+            ((name, field.offset) for name, field in fields.items() if isinstance(field.codec, Tail)), None
+        )
         self.fixed = self.tail is None
         slots = slots_of(kind.__name__, size, fields)
         self.codes = codes_of(slots, size)

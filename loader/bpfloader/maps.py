@@ -9,6 +9,7 @@ from .libbpf import library
 if TYPE_CHECKING:
     from .object import Object
 
+
 class Map:
     """A map of any type: its name, sizes and file descriptor. Base of the typed ones."""
 
@@ -48,7 +49,7 @@ class Map:
 
     @property
     def max_entries(self) -> int:
-        """How many entries the map takes (a ring buffer: bytes). Settable before load; a ring is rounded up to pages."""
+        """How many entries the map takes (a ring buffer: bytes). Settable before load; rings round up to pages."""
         return cast(int, library().bpf_map__max_entries(self.handle))
 
     @max_entries.setter

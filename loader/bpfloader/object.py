@@ -101,7 +101,11 @@ class Object:
     @classmethod
     def _check_machine(cls) -> None:
         machine = platform.machine()
-        if cls.MACHINE and machine != cls.MACHINE and not (cls.MACHINE.startswith("arm") and machine.startswith("armv")):
+        if (
+            cls.MACHINE
+            and machine != cls.MACHINE
+            and not (cls.MACHINE.startswith("arm") and machine.startswith("armv"))
+        ):
             fix = f"use the object and skeleton for {machine}"
             raise ObjectError(f"{cls.FILE} was compiled for {cls.MACHINE}, this machine is {machine}", fix=fix)
 
@@ -198,7 +202,7 @@ def _attach_if_targeted(program: Program) -> Link | None:
 
 
 def open_bytes(data: bytes, name: str, btf: str | None = None) -> int:
-    """libbpf's struct bpf_object * for an object's bytes; `name` begins its maps' names. Raises ObjectError, LibraryError."""
+    """libbpf's struct bpf_object * for an object's bytes; `name` begins its maps' names. Raises ObjectError."""
     options = OpenOptions(
         sz=ctypes.sizeof(OpenOptions), object_name=name.encode(), btf_custom_path=os.fsencode(btf) if btf else None
     )
@@ -207,4 +211,6 @@ def open_bytes(data: bytes, name: str, btf: str | None = None) -> int:
             return cast(int, library().bpf_object__open_mem(data, len(data), ctypes.byref(options)))
         except CallError as error:
             what = f"libbpf can't open {name} ({errno_text(error.errno)})"
-            raise ObjectError(what, fix="compile it with clang -target bpf -g", details=lines("".join(messages))) from None
+            raise ObjectError(
+                what, fix="compile it with clang -target bpf -g", details=lines("".join(messages))
+            ) from None

@@ -25,7 +25,7 @@ class Link:
 
     @property
     def id(self) -> int:
-        """The kernel's number of the link (`bpftool link`); 0 for one that the kernel doesn't number (old perf events)."""
+        """The kernel's number of the link (`bpftool link`); 0 for one that it doesn't number (old perf events)."""
         info, size = LinkInfo(), ctypes.c_uint(ctypes.sizeof(LinkInfo))
         try:
             fd = library().bpf_link__fd(self._require())
@@ -52,7 +52,7 @@ class Link:
 
 
 class RunResult(NamedTuple):
-    """What a test run gave: the program's return value, its output packet and context, nanoseconds for one repetition."""
+    """What a test run gave: the program's return value, its output packet and context, nanoseconds a repetition."""
 
     value: int
     data: bytes
@@ -78,7 +78,7 @@ class Program:
 
     @property
     def section(self) -> str:
-        """The ELF section, which says what kind of program it is and where it attaches: `tp_btf/inet_sock_set_state`."""
+        """The ELF section, which says the kind of program and where it attaches: `tp_btf/inet_sock_set_state`."""
         return cast(bytes, library().bpf_program__section_name(self.handle)).decode()
 
     @property
@@ -120,7 +120,7 @@ class Program:
             os.close(fd)
 
     def attach_xdp(self, interface: str | int) -> Link:
-        """A link to a network interface, by name or index. Raises what `attach` does, OSError for a name there isn't."""
+        """A link to a network interface, by name or index. Raises what `attach` does, OSError for an unknown name."""
         return self._link("attach_xdp", interface if isinstance(interface, int) else socket.if_nametoindex(interface))
 
     def attach_raw_tracepoint(self, name: str) -> Link:
@@ -149,7 +149,7 @@ class Program:
     def test_run(self, data: bytes = b"", context: bytes = b"", repeat: int = 0, room: int = 4096) -> RunResult:
         """What the program gives for a packet and a context, run by the kernel without an event (BPF_PROG_TEST_RUN).
 
-        `room` is how many bytes its output may have. Raises CallError where the kernel can't run that kind of program so.
+        `room` is how many bytes its output may have. Raises CallError where the kernel can't run that kind of program.
         """
         out, context_out = ctypes.create_string_buffer(room), ctypes.create_string_buffer(max(1, len(context)))
         run = TestRunOptions(sz=ctypes.sizeof(TestRunOptions), repeat=repeat)

@@ -6,7 +6,15 @@ import re
 from collections.abc import Iterable
 
 from .errors import (
-    ENOTSUPP, AttachError, BpfError, CallError, LoadError, MissingBtfError, PrivilegeError, VerifierError, errno_text,
+    ENOTSUPP,
+    AttachError,
+    BpfError,
+    CallError,
+    LoadError,
+    MissingBtfError,
+    PrivilegeError,
+    VerifierError,
+    errno_text,
 )  # fmt: skip
 
 KERNEL_BTF = "/sys/kernel/btf/vmlinux"
@@ -22,16 +30,16 @@ FAILED_PROGRAM = re.compile(r"prog '(?P<program>[^']*)': (?:BPF program load fai
 TRACING = ("/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events")  # where libbpf looks for tracefs
 NO_TRACEFS = "mount tracefs, which classic tracepoints need: mount -t tracefs tracefs /sys/kernel/tracing"
 LOAD_FIXES = {
-    errno.EPERM: "this kernel doesn't permit that kind of program: try another variant (kprobe, tp_btf, tracepoint, cgroup)",
+    errno.EPERM: "this kernel doesn't permit that kind of program: try another variant (kprobe, tp_btf, cgroup)",
     errno.ENOENT: "this kernel has no such hook: try another variant",
     errno.ESRCH: "this kernel has no such function or tracepoint: try another variant",
     ENOTSUPP: "this kernel can't do that on this machine: try another variant",
 }
 ATTACH_FIXES = {
-    errno.EPERM: "this kernel doesn't permit that way to attach: try another variant (kprobe, tp_btf, tracepoint, cgroup)",
+    errno.EPERM: "this kernel doesn't permit that way to attach: try another variant (kprobe, tp_btf, cgroup)",
     errno.ENOENT: "this kernel has no such function, tracepoint or hook: try another variant",
     errno.ESRCH: "this kernel has no such function: try another variant",
-    errno.EOPNOTSUPP: "its section says not where to: use attach_cgroup(path), attach_xdp(interface) …, or another variant",
+    errno.EOPNOTSUPP: "its section says not where to: use attach_cgroup(path), attach_xdp(interface) … or a variant",
     ENOTSUPP: "this kernel can't do that on this machine: try another variant",
     errno.EBUSY: "another program is attached there: detach it first",
     errno.EINVAL: "this kernel doesn't know that way to attach, or the target is no such thing: try another variant",
@@ -74,8 +82,12 @@ def load_refused(name: str, error: CallError, messages: Iterable[str]) -> BpfErr
     failed = FAILED_PROGRAM.search(said)
     where = f"the kernel refuses the program {failed['program']}" if failed else "the kernel refuses the object"
     fix = LOAD_FIXES.get(error.errno, "") if failed else ""
-    fix = fix or "see libbpf's messages below; a program that this kernel can't take is left out by its autoload = False"
-    return LoadError(f"can't load {name}: {where} ({errno_text(error.errno)})", fix=fix, details=lines(said), errno=error.errno)
+    fix = (
+        fix or "see libbpf's messages below; a program that this kernel can't take is left out by its autoload = False"
+    )
+    return LoadError(
+        f"can't load {name}: {where} ({errno_text(error.errno)})", fix=fix, details=lines(said), errno=error.errno
+    )
 
 
 def attach_refused(program: str, error: CallError, messages: Iterable[str]) -> BpfError:
@@ -85,7 +97,9 @@ def attach_refused(program: str, error: CallError, messages: Iterable[str]) -> B
     if error.errno == errno.ENOENT and "tracepoint" in "".join(said) and not any(map(os.path.isdir, TRACING)):
         fix = NO_TRACEFS
     what = f"can't attach {program} ({errno_text(error.errno)})"
-    return privilege_error(f"attach {program}", error.errno) or AttachError(what, fix=fix, details=said, errno=error.errno)
+    return privilege_error(f"attach {program}", error.errno) or AttachError(
+        what, fix=fix, details=said, errno=error.errno
+    )
 
 
 def lines(said: str) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """A ring buffer's records, read from the memory that the kernel shares (Documentation/bpf/ringbuf.rst, linux/bpf.h).
 
-The first page holds the consumer's position, the second the producer's, then come the data, mapped twice so that a record
-that wraps around is in one piece. A record is a header of 8 bytes, whose first word is the length with a busy and a discard
-bit, and its data; each starts at a multiple of 8.
+The first page holds the consumer's position, the second the producer's, then come the data, mapped twice so that a
+record that wraps around is in one piece. A record is a header of 8 bytes, whose first word is the length with a busy
+and a discard bit, and its data; each starts at a multiple of 8.
 """
 
 import mmap
@@ -78,7 +78,9 @@ class Records(Generic[T]):
             if length & BUSY:
                 break
             if step > available - used:
-                raise MapError(f"a record of {step} bytes in {available - used}", fix="let only one reader consume the ring")
+                raise MapError(
+                    f"a record of {step} bytes in {available - used}", fix="let only one reader consume the ring"
+                )
             if not length & DISCARD:
                 self.fence()
                 try:
@@ -161,9 +163,10 @@ class RingBuffer(Map, Generic[T]):
         return bool(self._pending) or bool(self._poll.poll(None if timeout is None else max(0.0, timeout) * 1000))
 
     def events(self, timeout: float | None = None) -> Iterator[T]:
-        """The records as they come, until none has come for `timeout` seconds; without end for None. May be taken up again.
+        """The records as they come, until none has come for `timeout` seconds; without end for None.
 
-        Raises StateError before load and after destroy, LayoutError for a record shorter than its type (then goes on with the next).
+        Breaking off loses nothing: the next call goes on. Raises StateError before load and after destroy, RecordError
+        for a record shorter than its type, which the next call passes over.
         """
         while True:
             while self._pending:
@@ -172,7 +175,7 @@ class RingBuffer(Map, Generic[T]):
                 return
 
     def consume(self, callback: Callable[[T], Any]) -> int:
-        """How many records there were: calls back with each that is there now, doesn't wait. Raises what `events` does."""
+        """How many records were there, each handed to `callback`; never waits. Raises as `events` does."""
         count = 0
         self._open()
         while self._pending or self._refill():

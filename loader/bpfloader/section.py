@@ -45,7 +45,9 @@ class Section:
     def _readable(self) -> memoryview:
         self._owner.handle  # noqa: B018  raises StateError after destroy
         if not self._view:
-            raise StateError(f"{self._name} can't be read after load", fix="use a kernel that maps it (Linux 5.5 or newer)")
+            raise StateError(
+                f"{self._name} can't be read after load", fix="use a kernel that maps it (Linux 5.5 or newer)"
+            )
         return self._view
 
     def _writable(self) -> memoryview:

@@ -20,10 +20,10 @@ class Choice(NamedTuple, Generic[S]):
 def choose(open_object: Callable[[], S], variants: Mapping[str, Callable[[S], None]]) -> Choice[S]:
     """The first variant, in the mapping's order, that this kernel takes: its object, loaded and attached.
 
-    A load is all or nothing, so each variant gets an object of its own from `open_object` and does with it all that may
-    fail: chooses programs, sets constants, loads, attaches. One that raises RefusedError (the verifier, an attach type that
-    the kernel lacks) is destroyed with all its links, and the next is tried. Other errors, such as missing root,
-    would hit every variant: they destroy the object and are raised at once. Raises VariantsError when none is left.
+    A load is all or nothing, so each variant gets an object of its own from `open_object` and does with it all that
+    may fail: chooses programs, sets constants, loads, attaches. One that raises RefusedError (the verifier, an attach
+    type that the kernel lacks) is destroyed with all its links, and the next is tried. Other errors, such as missing
+    root, would hit every variant: they destroy the object and are raised at once. Raises VariantsError when none works.
 
         def start(programs: list[str]) -> Callable[[SocketTracker], None]:
             def run(skel: SocketTracker) -> None:

@@ -14,7 +14,7 @@ C_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def c_name(name: str, what: str) -> str:
-    """The name itself. Raises SkeletonError for one that C can't have written, which must not get into generated code."""
+    """The name itself. Raises SkeletonError for one that is none in C and must not get into generated code."""
     if not C_NAME.fullmatch(name):
         raise SkeletonError(f"{what} {name!r} has no C name", fix="compile it with clang")
     return name
@@ -28,8 +28,9 @@ def class_name(name: str) -> str:
 
 
 def attribute_name(name: str, taken: set[str], what: str) -> str:
-    """A member's, map's or variable's name: C's own, with one leading underscore at most (two hide it in a Python class),
-    and one behind it where Python or the loader uses the name. Adds it to `taken`. Raises SkeletonError if it is there.
+    """A member's, map's or variable's name: C's own, with one leading underscore at most (two hide it in a class).
+
+    One follows it where Python or the loader uses the name. Adds it to `taken`; raises SkeletonError if it is there.
     """
     plain = c_name(name, what)
     if plain.startswith("__"):
@@ -37,7 +38,9 @@ def attribute_name(name: str, taken: set[str], what: str) -> str:
     if plain in RESERVED:
         plain += "_"
     if plain in taken:
-        raise SkeletonError(f"{what} {name} and another one would both be called {plain} in Python", fix="rename one of them")
+        raise SkeletonError(
+            f"{what} {name} and another one would both be called {plain} in Python", fix="rename one of them"
+        )
     taken.add(plain)
     return plain
 

@@ -1,8 +1,8 @@
 """Python declarations for BTF types: what the skeleton's template prints, in terms of bpfloader's codecs.
 
-What a C type becomes is the table in bpfloader's codec.py. Names: a class is its tag in CamelCase, or its typedef's where
-it has no tag, or else its place (`EventFlags` for the member `flags` of `struct event`). The members of an anonymous struct
-belong to the struct around it; an anonymous union in a struct is its member `anon0`, `anon1` … in order.
+What a C type becomes is the table in bpfloader's ctype.py. Names: a class is its tag in CamelCase, or its typedef's
+where it has no tag, or else its place (`EventFlags` for the member `flags` of `struct event`). The members of an
+anonymous struct belong to the struct around it; an anonymous union in a struct is its member `anon0`, `anon1` …
 """
 
 from collections.abc import Callable
@@ -108,7 +108,9 @@ class PyTypes:
             known = self.classes.setdefault(name, made)
             if known != made:
                 both = f"{known.c_name} and {made.c_name}"
-                raise SkeletonError(f"{both} would both be the class {name}", where=self.btf.where, fix="rename one of them")
+                raise SkeletonError(
+                    f"{both} would both be the class {name}", where=self.btf.where, fix="rename one of them"
+                )
         return name
 
     def _enum(self, kind: Type, name: str) -> PyClass:
@@ -135,7 +137,7 @@ class PyTypes:
         return PyClass(word, name, size=kind.size, fields=tuple(fields))
 
     def _flat(self, kind: Type, base: int) -> list[tuple[Member, Member]]:
-        """A type's members, with those of anonymous ones in it: each as it is, and placed from the outermost start in bits."""
+        """A type's members, those of anonymous ones too: as they are, and with bits from the outermost start."""
         found = []
         for member in kind.members:
             inner = self.btf.resolve(member.type)

@@ -1,15 +1,16 @@
 """Generates an object's skeleton: a Python module with its maps, programs, variables and types, all typed.
 
-The module holds declarations; what they do is bpfloader's. How a ring buffer's records are typed: the member `type` of the
-map's definition is a pointer to an array, of which loaders read the length only, so its element can be the record's type:
+The module holds declarations; what they do is bpfloader's. How a ring buffer's records are typed: the member `type` of
+the map's definition points to an array, of which loaders read the length only, so its element can be the record's type:
 
     struct {
         struct event (*type)[BPF_MAP_TYPE_RINGBUF];
         __uint(max_entries, 256 * 1024);
     } events SEC(".maps");
 
-libbpf 1.0 to 1.8 load that (`__type(value, …)` sets a value_size, with which the kernel refuses a ring buffer, and a member
-of any other name is an error in libbpf). With `__uint(type, …)`, whose element is `int`, the records are bytes.
+Tried with libbpf 1.1, 1.5, 1.7 and 1.8. (`__type(value, …)` would set a value_size, with which the kernel refuses a
+ring buffer, and a member of any other name is an error in libbpf.) With `__uint(type, …)`, whose element is `int`, the
+records are bytes.
 
 Also declared is what global pointers point to: `const struct event *unused;` as other generators ask for it.
 """
@@ -32,13 +33,19 @@ from .pytypes import PyField, PyTypes
 
 TEMPLATES = Path(__file__).parent / "templates"
 FILE_NAME = re.compile(r"[A-Za-z0-9_.+-]+")
-KEYED = {"hash": "Hash", "lru_hash": "Hash", "lpm_trie": "Hash", "percpu_hash": "PerCpuHash", "lru_percpu_hash": "PerCpuHash"}
+KEYED = {
+    "hash": "Hash",
+    "lru_hash": "Hash",
+    "lpm_trie": "Hash",
+    "percpu_hash": "PerCpuHash",
+    "lru_percpu_hash": "PerCpuHash",
+}
 INDEXED = {"array": "Array", "percpu_array": "PerCpuArray"}
 
 
 @dataclass(frozen=True)
 class PyMap:
-    """A map to print: attribute, name in C, bpfloader's class, and what the class is told of keys, values or records."""
+    """A map to print: attribute, name in C, bpfloader's class, and what that is told of keys, values or records."""
 
     attribute: str
     name: str
@@ -69,8 +76,9 @@ class PySection:
 def render(object_data: bytes, name: str, arch: str, object_name: str) -> str:
     """The text of the skeleton module for an object's bytes: the same bytes, the same text.
 
-    `name` is the program's (its CamelCase is the class), `arch` an arch's name, `object_name` the file that the skeleton looks
-    for beside itself. Raises SkeletonError for names that collide, ElfError and BtfError for what is no BPF object.
+    `name` is the program's (its CamelCase is the class), `arch` an arch's name, `object_name` the file that the
+    skeleton looks for beside itself. Raises SkeletonError for names that collide, ElfError and BtfError for what is no
+    BPF object.
     """
     import jinja2
 
@@ -84,7 +92,9 @@ def render(object_data: bytes, name: str, arch: str, object_name: str) -> str:
     try:
         parts = _parts(spec, class_name(name), arch_named(arch))
     except RecursionError:
-        raise SkeletonError("nests types in one another without end", where=object_name, fix="compile it with clang") from None
+        raise SkeletonError(
+            "nests types in one another without end", where=object_name, fix="compile it with clang"
+        ) from None
     digest = hashlib.sha256(object_data).hexdigest()
     return environment.get_template("skeleton.py.j2").render(parts, object_name=object_name, sha256=digest)
 
@@ -98,7 +108,9 @@ def _parts(spec: BpfObjectSpec, skeleton: str, arch: Arch) -> dict[str, object]:
     types = PyTypes(spec.btf)
     maps, programs = _maps(types, spec), _programs(spec)
     sections = tuple(filter(None, (_section(types, row, skeleton) for row in spec.data)))
-    _refuse_collisions(types, {skeleton, f"{skeleton}Maps", f"{skeleton}Progs", *(section.name for section in sections)})
+    _refuse_collisions(
+        types, {skeleton, f"{skeleton}Maps", f"{skeleton}Progs", *(section.name for section in sections)}
+    )
     return {"skeleton": skeleton, "arch": arch, "little": spec.elf.little, "classes": tuple(types.classes.values()),
             "maps": maps, "programs": programs, "sections": sections}  # fmt: skip
 
@@ -166,7 +178,11 @@ def _refuse_collisions(types: PyTypes, own: set[str]) -> None:
     where = types.btf.where
     for made in types.classes.values():
         if made.name in own or made.name == "c":
-            raise SkeletonError(f"{made.c_name} and the program would both be the class {made.name}", where=where, fix="rename one")
+            raise SkeletonError(
+                f"{made.c_name} and the program would both be the class {made.name}", where=where, fix="rename one"
+            )
         for field in made.fields:
             if field.name in types.classes:
-                raise SkeletonError(f"{made.c_name} has a member called as the class {field.name}", where=where, fix="rename one")
+                raise SkeletonError(
+                    f"{made.c_name} has a member called as the class {field.name}", where=where, fix="rename one"
+                )

@@ -18,7 +18,9 @@ def test_a_hash_gives_back_what_was_put(loaded, skel):
 
 def test_what_a_program_writes_is_read(loaded, skel):
     loaded.progs.fill.test_run(bytes(64))
-    assert loaded.maps.table[skel.Key(id=77, port=443)] == skel.Value(3, "from-bpf", b"\x7f\0\0\x01", skel.Color.COLOR_RED)
+    assert loaded.maps.table[skel.Key(id=77, port=443)] == skel.Value(
+        3, "from-bpf", b"\x7f\0\0\x01", skel.Color.COLOR_RED
+    )
     assert sum(loaded.maps.percpu_slots[0]) == 11
 
 
@@ -117,7 +119,9 @@ def test_other_keyed_types_are_mappings_too(loaded, skel):
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused_by_name(loaded, skel, key, value, said):
     with pytest.raises(bpfloader.LayoutError, match=said):
-        loaded.maps.table[skel.Key(**key) if isinstance(key, dict) else key] = skel.Value(**value) if value is not None else None
+        loaded.maps.table[skel.Key(**key) if isinstance(key, dict) else key] = (
+            skel.Value(**value) if value is not None else None
+        )
 
 
 def test_sizes_are_set_before_load_only(opened):

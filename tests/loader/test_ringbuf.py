@@ -108,7 +108,7 @@ def test_a_ring_lives_as_long_as_its_object(opened):
 
 
 def ring(records, size: int, start: int) -> tuple[memoryview, int]:
-    """A ring's data, mapped twice, with (header word, data) records from a position on; and the bytes that they take."""
+    """A ring's data, mapped twice, with (header word, data) records from a position on; and their size."""
     data, position = bytearray(size), start
     for head, payload in records:
         block = (struct.pack("=II", head, 0) + payload).ljust((len(payload) + HEADER + 7) // 8 * 8, b"\xaa")
@@ -151,7 +151,12 @@ def test_reading_stops_at_a_record_that_is_being_written(before, after):
 
 
 @settings(max_examples=300)
-@given(st.binary(min_size=512, max_size=512), st.integers(0, 63), st.integers(0, 64), st.sampled_from([Pair.codec, c.tail(), c.u8]))
+@given(
+    st.binary(min_size=512, max_size=512),
+    st.integers(0, 63),
+    st.integers(0, 64),
+    st.sampled_from([Pair.codec, c.tail(), c.u8]),
+)
 def test_any_memory_gives_records_or_an_error(data, start, available, codec):
     reader = records_of(memoryview(data * 2), codec)
     try:
