@@ -157,7 +157,13 @@ def access_path(btf: Btf, relocation: CoreRelocation) -> str:
     Members without a name are left out, as libbpf does when it looks the path up in the kernel's BTF. Raises BtfError
     for an access that its type doesn't have.
     """
-    return core_type_name(btf, relocation.type) + _steps(btf, relocation)
+    text = "".join(name for name, _ in _steps(btf, relocation)).removeprefix(".")
+    return f"{core_type_name(btf, relocation.type)}{': ' * bool(text)}{text}"
+
+
+def access_types(btf: Btf, relocation: CoreRelocation) -> list[Type]:
+    """The types that the access walks through, the root first, without typedefs and qualifiers. Raises BtfError."""
+    return [btf.resolve(relocation.type), *(btf.resolve(number) for _, number in _steps(btf, relocation))]
 
 
 def core_type_name(btf: Btf, number: int) -> str:
@@ -169,20 +175,20 @@ def core_type_name(btf: Btf, number: int) -> str:
     return f"{words.get(kind.kind, '')}{kind.name or kind.kind.name.lower()}"
 
 
-def _steps(btf: Btf, relocation: CoreRelocation) -> str:
+def _steps(btf: Btf, relocation: CoreRelocation) -> Iterator[tuple[str, int]]:
+    """The text and the type of each step of a field's or an enumerator's access; none for a type's own relocation."""
     steps = relocation.access.split(":")
     if len(steps) > MAX_STEPS or not all(step.isascii() and step.isdigit() and len(step) < 11 for step in steps):
         btf.fail(f"has a CO-RE access {relocation.access!r}")
     first, *rest = map(int, steps)
     if relocation.kind in ENUM_KINDS:
-        return f": {_enumerator(btf, btf.resolve(relocation.type), first)}"
-    if relocation.kind not in FIELD_KINDS:
-        return ""
-    text, number = f"[{first}]" if first else "", relocation.type
-    for step in rest:
-        name, number = _step(btf, btf.resolve(number), step)
-        text += name
-    return f": {text.removeprefix('.')}"
+        yield _enumerator(btf, btf.resolve(relocation.type), first), relocation.type
+    elif relocation.kind in FIELD_KINDS:
+        number = relocation.type
+        yield f"[{first}]" if first else "", number
+        for step in rest:
+            name, number = _step(btf, btf.resolve(number), step)
+            yield name, number
 
 
 def _enumerator(btf: Btf, kind: Type, index: int) -> str:

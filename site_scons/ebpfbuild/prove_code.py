@@ -1,0 +1,192 @@
+"""Compares the code of two objects: sections, instructions, relocations, symbols, and which line an instruction is of.
+
+Each function yields its differences as (text, struct concerned or "").
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import zip_longest
+
+from .btf import Btf
+from .btf_types import COMPOSITES
+from .btfext import BtfExt, CoreKind, CoreRelocation, access_types
+from .elf import SHF_EXECINSTR, SHT_NULL, SHT_REL, SHT_STRTAB, SHT_SYMTAB, STT_SECTION, Elf, Section, Symbol
+from .elf_strip import strip_dwarf
+from .errors import ElfError
+
+INSTRUCTION = 8  # bytes
+LD_IMM64 = 0x18
+BPF_LDX, BPF_ST, BPF_STX = 1, 2, 3  # instruction classes that carry an offset: the kernel's bpf_common.h
+COMPARED_AS_TYPES = (".BTF", ".BTF.ext", ".rel.BTF", ".rel.BTF.ext")
+ID_KINDS = (CoreKind.TYPE_ID_LOCAL, CoreKind.TYPE_ID_TARGET)
+# What clang computes from the struct it sees, and libbpf replaces at load time by what the kernel's struct says.
+LAYOUT_KINDS = (
+    CoreKind.FIELD_BYTE_OFFSET,
+    CoreKind.FIELD_BYTE_SIZE,
+    CoreKind.FIELD_LSHIFT_U64,
+    CoreKind.FIELD_RSHIFT_U64,
+    CoreKind.TYPE_SIZE,
+)
+
+Difference = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """An object without DWARF, its types, and what .BTF.ext says of its instructions."""
+
+    elf: Elf
+    btf: Btf
+    ext: BtfExt
+
+    @classmethod
+    def parse(cls, data: bytes, where: str) -> "Parsed":
+        """The object in `data`, which may hold DWARF still. Raises ElfError and BtfError."""
+        elf = Elf.parse(strip_dwarf(data, where), where)
+        section, more = elf.section(".BTF"), elf.section(".BTF.ext")
+        if section is None:
+            raise ElfError("has no BTF", where=where, fix="compile it with -g")
+        btf = Btf.parse(section.data, f"{where}: .BTF")
+        return cls(elf, btf, BtfExt.parse(more.data, btf, f"{where}: .BTF.ext") if more else BtfExt((), (), ()))
+
+    @cached_property
+    def core(self) -> dict[str, list[CoreRelocation]]:
+        """The CO-RE relocations by section, in the order of their offsets."""
+        found: dict[str, list[CoreRelocation]] = {}
+        for row in sorted(self.ext.relocations, key=lambda row: row.offset):
+            found.setdefault(row.section, []).append(row)
+        return found
+
+
+def compare_sections(full: Parsed, small: Parsed, mask_layout: bool) -> Iterator[Difference]:
+    """Section headers and contents; `mask_layout` leaves out what CO-RE puts in for a struct's layout."""
+    ours, theirs = _sections(full.elf), _sections(small.elf)
+    for key in ours:
+        if key not in theirs:
+            yield f"section {key[0]} is missing in the minimized object", ""
+    for key in theirs:
+        if key not in ours:
+            yield f"section {key[0]} is in the minimized object only", ""
+    if full.elf.little != small.elf.little or full.elf.flags != small.elf.flags:
+        yield "the objects are of different targets", ""
+    for key in (key for key in ours if key in theirs):
+        one, other = ours[key], theirs[key]
+        for what in ("type", "flags", "align", "size"):
+            if getattr(one, what) != getattr(other, what):
+                yield f"section {one.name}: {what} {getattr(one, what)} != {getattr(other, what)}", ""
+        if one.flags & SHF_EXECINSTR:
+            yield from _compare_instructions(full, small, one, other, mask_layout)
+        else:
+            yield from _compare_data(full, one, other)
+        yield from _compare_relocations(full.elf, small.elf, one, other)
+
+
+def _sections(elf: Elf) -> dict[tuple[str, int], Section]:
+    """What is compared byte by byte, by name and rank among those of that name."""
+    skipped, ranks, found = (SHT_NULL, SHT_REL, SHT_STRTAB, SHT_SYMTAB), {}, {}
+    for section in elf.sections:
+        if section.type not in skipped and section.name not in COMPARED_AS_TYPES:
+            rank = ranks[section.name] = ranks.get(section.name, -1) + 1
+            found[section.name, rank] = section
+    return found
+
+
+def _compare_instructions(full: Parsed, small: Parsed, one: Section, other: Section, mask: bool) -> Iterator[Difference]:
+    ours, theirs = _masked(full, one, mask), _masked(small, other, mask)
+    if ours == theirs:
+        return
+    place = _first_difference(ours, theirs) // INSTRUCTION * INSTRUCTION
+    line = max((row for row in full.ext.lines if row.section == one.name and row.offset <= place), default=None)
+    source = f" ({line.file}:{line.line})" if line else ""
+    texts = (data[place : place + INSTRUCTION].hex() or "nothing" for data in (ours, theirs))
+    text = f"section {one.name}: instruction {place // INSTRUCTION}{source} differs: {' != '.join(texts)}"
+    yield text, ""
+    for name in sorted({name for row in full.core.get(one.name, ()) for name in _structs(full.btf, row)}):
+        yield text, name
+
+
+def _structs(btf: Btf, row: CoreRelocation) -> set[str]:
+    return {kind.name for kind in access_types(btf, row) if kind.kind in COMPOSITES and kind.name}
+
+
+def _masked(parsed: Parsed, section: Section, layout: bool) -> bytes:
+    """The code with zeros where a type id stands, which is compared as a type, and perhaps where a layout shows."""
+    code = bytearray(section.data)
+    for row in parsed.core.get(section.name, ()):
+        kinds = ID_KINDS + LAYOUT_KINDS if layout else ID_KINDS
+        if row.kind in kinds and row.offset + INSTRUCTION <= len(code):
+            _mask(code, row.offset)
+    return bytes(code)
+
+
+def _mask(code: bytearray, place: int) -> None:
+    """Zeros what libbpf's bpf_core_patch_insn would write: an offset of a load or store, else an immediate."""
+    opcode = code[place]
+    if opcode & 7 in (BPF_LDX, BPF_ST, BPF_STX):
+        code[place + 2 : place + 4] = bytes(2)
+        return
+    code[place + 4 : place + 8] = bytes(4)
+    if opcode == LD_IMM64:
+        code[place + 12 : place + 16] = bytes(len(code[place + 12 : place + 16]))
+
+
+def _first_difference(ours: bytes, theirs: bytes) -> int:
+    pairs = enumerate(zip(ours, theirs, strict=False))
+    return next((index for index, (one, other) in pairs if one != other), min(len(ours), len(theirs)))
+
+
+def _compare_data(full: Parsed, one: Section, other: Section) -> Iterator[Difference]:
+    if one.data == other.data:
+        return
+    place = _first_difference(one.data, other.data)
+    holders = (row for row in full.elf.symbols_in(one) if row.name and row.value <= place < row.value + row.size)
+    name = next((f" ({row.name})" for row in holders), "")
+    texts = (data[place : place + 8].hex() or "nothing" for data in (one.data, other.data))
+    yield f"section {one.name}: byte {place}{name} differs: {' != '.join(texts)}", ""
+
+
+def _compare_relocations(full: Elf, small: Elf, one: Section, other: Section) -> Iterator[Difference]:
+    ours, theirs = _relocations(full, one), _relocations(small, other)
+    for place in sorted({*ours, *theirs}):
+        if ours.get(place) != theirs.get(place):
+            texts = (rows.get(place, "nothing") for rows in (ours, theirs))
+            yield f"section {one.name}: relocation at {place:#x} differs: {' != '.join(texts)}", ""
+
+
+def _relocations(elf: Elf, section: Section) -> dict[int, str]:
+    rows = elf.relocations(section)
+    return {row.offset: f"{_symbol_name(elf, elf.symbols[row.symbol])} of type {row.type}" for row in rows}
+
+
+def _symbol_name(elf: Elf, symbol: Symbol) -> str:
+    if symbol.type == STT_SECTION and symbol.section < len(elf.sections):
+        return f"section {elf.sections[symbol.section].name}"
+    return symbol.name
+
+
+def compare_symbols(full: Parsed, small: Parsed) -> Iterator[Difference]:
+    """The symbol tables, row by row: libbpf numbers programs by their order there."""
+    ours, theirs = ([_symbol(parsed.elf, symbol) for symbol in parsed.elf.symbols] for parsed in (full, small))
+    for one, other in zip_longest(ours, theirs, fillvalue="nothing"):
+        if one != other:
+            yield f"symbol {one} != {other}", ""
+            return
+
+
+def _symbol(elf: Elf, symbol: Symbol) -> str:
+    names = elf.sections
+    section = names[symbol.section].name if symbol.section < len(names) else f"{symbol.section:#x}"
+    numbers = f"+{symbol.value} size {symbol.size} type {symbol.type} bind {symbol.bind} other {symbol.other}"
+    return f"{_symbol_name(elf, symbol) or 'without a name'} in {section or 'no section'} {numbers}"
+
+
+def compare_lines(full: Parsed, small: Parsed) -> Iterator[Difference]:
+    """The source line of each instruction: the first difference of each section."""
+    seen: set[str] = set()
+    for one, other in zip_longest(full.ext.lines, small.ext.lines):
+        row = one or other
+        if one != other and row.section not in seen:
+            seen.add(row.section)
+            texts = (f"{line.file}:{line.line}:{line.column} {line.text.strip()}" if line else "none" for line in (one, other))
+            yield f"section {row.section}: line of +{row.offset:#x} differs: {' != '.join(texts)}", ""
