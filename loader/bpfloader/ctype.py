@@ -16,6 +16,7 @@
 import struct as structs
 from collections.abc import Callable
 from enum import IntEnum
+from operator import index
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .codec import Bits, Codec, Tail
@@ -99,7 +100,7 @@ class CTypes:
 
     def enum(self, kind: type[E], storage: Codec[int]) -> Codec[E]:
         """A C enum stored as that integer."""
-        return Codec(self.order, storage.code, Memo(kind).__getitem__, int, f"enum {kind.__name__}")
+        return Codec(self.order, storage.code, Memo(kind).__getitem__, index, f"enum {kind.__name__}")
 
     def bits(self, shift: int, width: int, size: int, signed: bool = False) -> "Bits":
         """A bitfield: `width` bits, `shift` bits above the lowest one of the `size` bytes that hold it."""

@@ -56,12 +56,26 @@ def missing_capabilities() -> tuple[str, ...]:
 
 
 def privilege_error(verb: str, number: int) -> PrivilegeError | None:
-    """The error for a verb that the kernel denied for want of a capability; None if it wasn't that."""
-    if number not in (errno.EPERM, errno.EACCES) or not (missing := missing_capabilities()):
+    """The error for a verb that the kernel denied for want of a capability; None if it wasn't that.
+
+    Without CAP_NET_ADMIN alone only network hooks are denied, so that is a refusal: another variant may do.
+    """
+    missing = missing_capabilities() if number in (errno.EPERM, errno.EACCES) else ()
+    if not {"CAP_BPF", "CAP_PERFMON"} & {*missing}:
         return None
     who = f"user {os.geteuid()} lacks {', '.join(missing)}"
-    fix = "run it as root, or give it the capabilities (CAP_NET_ADMIN for network hooks only)"
+    fix = "give the process those capabilities" + " (CAP_NET_ADMIN for network hooks only)" * (
+        "CAP_NET_ADMIN" in missing
+    )
+    fix = "run it as root, or " + fix if os.geteuid() else fix + ", or run it outside its container"
     return PrivilegeError(f"can't {verb}: {who} ({errno_text(number)})", fix=fix, errno=number)
+
+
+def _next_step(fixes: dict[int, str], number: int, otherwise: str) -> str:
+    """The next step for an errno, with the capability that a denied network hook may lack."""
+    if number == errno.EPERM and missing_capabilities():
+        return f"give the process {', '.join(missing_capabilities())} if it is a network hook, or try another variant"
+    return fixes.get(number, otherwise)
 
 
 def load_refused(name: str, error: CallError, messages: Iterable[str]) -> BpfError:
@@ -81,19 +95,16 @@ def load_refused(name: str, error: CallError, messages: Iterable[str]) -> BpfErr
         return VerifierError(what, program=refused["program"], log=log, fix=fix, errno=error.errno)
     failed = FAILED_PROGRAM.search(said)
     where = f"the kernel refuses the program {failed['program']}" if failed else "the kernel refuses the object"
-    fix = LOAD_FIXES.get(error.errno, "") if failed else ""
-    fix = (
-        fix or "see libbpf's messages below; a program that this kernel can't take is left out by its autoload = False"
-    )
-    return LoadError(
-        f"can't load {name}: {where} ({errno_text(error.errno)})", fix=fix, details=lines(said), errno=error.errno
-    )
+    fix = "see libbpf's messages below; a program that this kernel can't take is left out by its autoload = False"
+    fix = _next_step(LOAD_FIXES, error.errno, fix) if failed else fix
+    what = f"can't load {name}: {where} ({errno_text(error.errno)})"
+    return LoadError(what, fix=fix, details=lines(said), errno=error.errno)
 
 
 def attach_refused(program: str, error: CallError, messages: Iterable[str]) -> BpfError:
     """The error for a program that doesn't attach."""
     said = lines("".join(messages))
-    fix = ATTACH_FIXES.get(error.errno, "see libbpf's messages below")
+    fix = _next_step(ATTACH_FIXES, error.errno, "see libbpf's messages below")
     if error.errno == errno.ENOENT and "tracepoint" in "".join(said) and not any(map(os.path.isdir, TRACING)):
         fix = NO_TRACEFS
     what = f"can't attach {program} ({errno_text(error.errno)})"

@@ -1,6 +1,7 @@
 """Open, load, attach, destroy in this kernel; and each error with its next step."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -239,12 +240,45 @@ def test_a_library_without_the_functions_is_too_old(monkeypatch):
         libbpf_module.Library("libc.so.6")
 
 
-def run_python(folder: Path, code: str) -> subprocess.CompletedProcess:
+def run_python(folder: Path, code: str, *wrapper: str) -> subprocess.CompletedProcess:
     setup = f"import sys; sys.path[:0] = [{str(folder)!r}, {str(LOADER)!r}]\n"
-    return subprocess.run([sys.executable, "-S", "-c", setup + textwrap.dedent(code)], capture_output=True, text=True)
+    command = [*wrapper, sys.executable, "-S", "-c", setup + textwrap.dedent(code)]
+    return subprocess.run(command, capture_output=True, text=True)
 
 
-def test_missing_privileges_are_named(folder, kernel):
+def load_with_capabilities(folder: Path, capabilities: str, program: str) -> str:
+    """What loading says with these capabilities and no other (setpriv's spelling)."""
+    if not shutil.which("setpriv"):
+        pytest.skip("setpriv is not installed (apt install util-linux)")
+    code = f"""
+        import bpfloader, probe_skel
+        with probe_skel.Probe.open() as probe:
+            probe.select([{program!r}])
+            try:
+                probe.load()
+                print("loaded")
+            except bpfloader.BpfError as error:
+                print(type(error).__name__, error)
+    """
+    done = run_python(folder, code, "setpriv", "--bounding-set", capabilities)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_missing_capabilities_are_named(folder, kernel):
+    said = load_with_capabilities(folder, "-all", "on_enter")
+    assert said.startswith("PrivilegeError can't load probe.bpf.o: user 0 lacks CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN")
+    assert "give the process those capabilities" in said
+
+
+def test_network_hooks_alone_want_cap_net_admin(folder, kernel):
+    assert load_with_capabilities(folder, "-all,+bpf,+perfmon", "on_enter") == "loaded\n"
+    said = load_with_capabilities(folder, "-all,+bpf,+perfmon", "pass")
+    assert said.startswith("LoadError can't load probe.bpf.o: the kernel refuses the program pass")
+    assert "give the process CAP_NET_ADMIN if it is a network hook, or try another variant" in said
+
+
+def test_a_user_is_told_to_be_root(folder, kernel):
     data = str((folder / "probe.bpf.o").read_bytes())
     done = run_python(folder, f"""
         import os, bpfloader, probe_skel
@@ -256,7 +290,7 @@ def test_missing_privileges_are_named(folder, kernel):
             print(error)
     """)  # fmt: skip
     assert "user 65534 lacks CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN" in done.stdout, done.stderr
-    assert "run it as root, or give it the capabilities" in done.stdout
+    assert "run it as root, or give the process those capabilities" in done.stdout
 
 
 @pytest.mark.parametrize("end", ["", "raise SystemExit(0)", "import gc; gc.collect()", "del probe, events"])
