@@ -73,37 +73,42 @@ def compile_object(args: CompileArgs, full: str, known: Iterable[str], root: str
     fallback: a program that only the minimized header breaks is compiled with the full one. Nothing is left behind when it
     fails. Raises CompileError (clang's diagnostics with the full header), UndeclaredInputError, HeaderError, ElfError.
     """
-    known = [*known, args.source]
     try:
-        return _compile(args, known, root)
+        data, warnings = compiled(args, known, root)
     except UndeclaredInputError:
         raise
     except CompileError as error:
         if args.vmlinux == full:
             raise
-        warnings = _compile(replace(args, header_dir=os.path.dirname(full)), known, root)
+        data, warnings = compiled(with_header(args, full), known, root)
         report.notice(
             f"{args.source} ({args.arch.name}) compiles with the full vmlinux.h only, and was: that is a bug of the minimizer, "
             f"please report it with {args.vmlinux} and this: {error.where}: {error.what}"
         )
-        return warnings
+    write_file(Path(root, args.output), data)
+    return warnings
 
 
-def _compile(args: CompileArgs, known: Iterable[str], root: str) -> str:
+def compiled(args: CompileArgs, known: Iterable[str], root: str) -> tuple[bytes, str]:
+    """The object of a compile, free of DWARF, and clang's warnings. Raises as compile_object does."""
     from .elf_strip import strip_dwarf  # not for a null build
 
     header = Path(root, args.vmlinux).read_bytes()
     if b"\nstruct pt_regs {" in header:  # a minimized header has it only if the program reads registers
         check_header(header, args.arch, args.vmlinux)
-    output = Path(root, args.output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".compile-") as scratch:
+    folder = Path(root, args.output).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".compile-") as scratch:
         made, depfile = Path(scratch, "object"), Path(scratch, "depfile")
         action = ["-c", args.source, "-MD", "-MF", str(depfile), "-o", str(made)]
         warnings = run_clang(args, action, needs_ms_extensions(header), root)
-        check_inputs(read_depfile(depfile.read_text()), known, args.source)
-        write_file(output, strip_dwarf(made.read_bytes(), args.output))
-    return warnings
+        check_inputs(read_depfile(depfile.read_text()), [*known, args.source], args.source)
+        return strip_dwarf(made.read_bytes(), args.output), warnings
+
+
+def with_header(args: CompileArgs, header: str) -> CompileArgs:
+    """The same compile with the vmlinux.h at another path."""
+    return replace(args, header_dir=os.path.dirname(header))
 
 
 def run_clang(args: CompileArgs, action: list[str], ms_extensions: bool, root: str) -> str:

@@ -77,3 +77,7 @@ class PackageError(EbpfError):
 
 class CacheError(EbpfError):
     """The cache folder can't be read or written, or has no room left."""
+
+
+class ProofError(EbpfError):
+    """An object made with a minimized header differs from the one that the full header gives."""

@@ -1,5 +1,6 @@
 """The step between header and object: which names a program uses, by clang -E, and the header that holds just those."""
 
+import json
 import os
 import tempfile
 import threading
@@ -75,10 +76,25 @@ def program_names(args: CompileArgs, index: indexes.Index, known: Iterable[str],
         return names_of(Path(scratch, "text").read_text(encoding="utf-8", errors="replace"))
 
 
-def minimize_programs(args: MinimizeArgs, cache: IndexCache, known: Iterable[str], root: str, report) -> Minimized:
-    """The minimized header for all of a step's programs. Raises what program_names raises, and HeaderError."""
-    header = Path(root, args.compiles[0].vmlinux)
-    index = cache.get(header, args.sha256)
+def minimize_programs(args: MinimizeArgs, cache: IndexCache, known: Iterable[str], root: str, report) -> tuple[str, str]:
+    """The minimized header for all of a step's programs, and its record as JSON.
+
+    The record gives the mode that the header came out in, how many of the full header's declarations it keeps whole and how
+    many it only declares, and the sizes of both in lines and bytes. Raises what program_names raises, and HeaderError.
+    """
+    index = cache.get(Path(root, args.compiles[0].vmlinux), args.sha256)
     ms_extensions = needs_ms_extensions(index.text.encode())
     names = reduce(or_, (program_names(each, index, known, root, ms_extensions) for each in args.compiles))
-    return minimize(index, names, args.mode, args.program, args.compiles[0].arch.name, args.kernel, args.sha256)
+    made = minimize(index, names, args.mode, args.program, args.compiles[0].arch.name, args.kernel, args.sha256)
+    return made.text, _record(made, index.text)
+
+
+def _record(made: Minimized, full: str) -> str:
+    whole = sum(kept.whole for kept in made.kept)
+    facts = {
+        "mode": made.mode,
+        "declarations": {"whole": whole, "declared": len(made.kept) - whole, "of": made.total},
+        "lines": {"kept": made.text.count("\n"), "of": full.count("\n")},
+        "bytes": {"kept": len(made.text.encode()), "of": len(full.encode())},
+    }
+    return json.dumps(facts, indent=1, sort_keys=True) + "\n"

@@ -1,14 +1,13 @@
 """What toolchain.toml declares, as frozen values. They hold no bytes and touch neither disk nor network."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .errors import PinError
 
 
-@dataclass(frozen=True)
-class CompilerSpec:
+class CompilerSpec(NamedTuple):
     """The compiler: a clang out of a wheel (`package`) or of the system (`path`), of exactly this `version`."""
 
     version: str
@@ -17,8 +16,7 @@ class CompilerSpec:
     where: str
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """Where bytes are declared to be: `kind` says whether `location` is a url, a Debian pool path or a local path.
 
     location        as declared; a relative url is joined with its base
@@ -41,8 +39,7 @@ class Source:
         return self.location.rsplit("/", 1)[-1]
 
 
-@dataclass(frozen=True)
-class HeaderPin:
+class HeaderPin(NamedTuple):
     """One vmlinux.h: of which arch and kernel, where it is, and which bytes it must be.
 
     `sha256` is None while the pin is incomplete: fetching it then prints the line to paste and uses nothing.
@@ -77,8 +74,7 @@ class HeaderPin:
         return sha256 is not None and sha256 in allowed
 
 
-@dataclass(frozen=True)
-class TreePin:
+class TreePin(NamedTuple):
     """A set of files pinned by one digest over all of them, so that any source with the same bytes will do.
 
     The digest is that of the lines `<sha256>  <name>`, in the order of the names: `sha256sum NAMES | sha256sum`.
@@ -102,8 +98,7 @@ class TreePin:
         return self.sha256 or "unpinned"
 
 
-@dataclass(frozen=True)
-class Toolchain:
+class Toolchain(NamedTuple):
     """All that toolchain.toml says. `vmlinux` is keyed by the arch's name."""
 
     path: Path

@@ -9,12 +9,9 @@ kernel as well. `armv8l` is no arch of its own: it is what such a 64-bit kernel 
 structs are aarch64's; so only the loader, at run time, can tell which object fits.
 """
 
-import base64
-import csv
 import hashlib
 import io
 import re
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 
 from .arch import Arch
@@ -83,6 +80,9 @@ def _wheel(platforms: list[str]) -> bytes:
 
 def _record(entries: Mapping[str, bytes], itself: str) -> bytes:
     """PEP 376's list: path, digest without padding, size; its own line has neither."""
+    import base64  # here and below: a null build, which asks for no more than the wheel's name, pays for none of them
+    import csv
+
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     for path, data in entries.items():
@@ -93,6 +93,8 @@ def _record(entries: Mapping[str, bytes], itself: str) -> bytes:
 
 
 def _zipped(entries: Mapping[str, bytes]) -> bytes:
+    import zipfile
+
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for path, data in entries.items():

@@ -1,6 +1,9 @@
 """The caller's environment changes no byte, and the graph knows every file that a compile reads."""
 
+import os
+import re
 import subprocess
+import sys
 
 import pytest
 from ebpfbuild.compile import CompileArgs
@@ -49,14 +52,10 @@ def test_umask_changes_no_byte_and_outputs_are_readable(make_project):
 
 
 def _command():
-    import sys
-
     return [sys.executable, "-m", "SCons", "-Q", "ARCH=x86_64"]
 
 
 def _environment(project):
-    import os
-
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(project.folder),
@@ -141,3 +140,12 @@ def test_nothing_is_fetched_while_sconscripts_are_read(project):
 def test_clean_removes_what_was_built(built):
     built.scons("ARCH=x86_64,aarch64", "-c")
     assert built.digests(".o", ".py", ".whl", "vmlinux.h") == {}
+
+
+def test_a_null_build_imports_nothing_heavy(built):
+    command = [sys.executable, "-X", "importtime", *_command()[1:-1], "ARCH=x86_64,aarch64"]
+    done = subprocess.run(command, cwd=built.folder, env=_environment(built), capture_output=True, text=True)
+    assert done.returncode == 0 and "is up to date" in done.stdout
+    modules = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
+    assert "ebpfbuild.ledger" in modules
+    assert not modules & {"requests", "jinja2", "pycparser", "urllib3", "zipfile", "ebpfbuild.btf", "ebpfbuild.fetch"}

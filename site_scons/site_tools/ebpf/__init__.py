@@ -14,7 +14,7 @@ if _SITE not in sys.path:
 
 import ebpfbuild  # noqa: E402, F401
 
-from . import bpfobject, cmdline, commands, compdb, header, libbpf, minimized, package, program, skeleton  # noqa: E402
+from . import bpfobject, cmdline, commands, compdb, header, libbpf, minimized, package, program, proof, skeleton  # noqa: E402
 from .session import Session  # noqa: E402
 
 
@@ -23,7 +23,7 @@ def generate(env):
     cmdline.add(env)
     env.SetDefault(EBPF_BUILD="build", EBPF_CPPPATH=[], EBPF_CFLAGS=[])
     env["EBPF"] = Session(env)
-    for module in (header, libbpf, minimized, bpfobject, skeleton, package, program, compdb, commands, cmdline):
+    for module in (header, libbpf, minimized, bpfobject, proof, skeleton, package, program, compdb, commands, cmdline):
         for name, method in module.METHODS.items():
             env.AddMethod(method, name)
 

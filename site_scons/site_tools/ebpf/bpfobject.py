@@ -1,6 +1,7 @@
 """BpfObject(source): a BPF object for each arch, compiled by the pinned clang from files that the graph knows."""
 
 import sys
+from types import SimpleNamespace
 
 from ebpfbuild.arch import arch_named
 from ebpfbuild.compdb import CompileCommand
@@ -44,6 +45,7 @@ def _declare(env, source, arch, target, minimize, header, options):
     clangd = compile_args(env, source, arch, node, full, include_dirs, cflags)  # an editor completes from the full header
     session.commands.append(CompileCommand(clangd.source, clangd.output, tuple(clangd.command())))
     session.repair([node])
+    session.compiled[node] = SimpleNamespace(args=args, header=header, full=full)
     OBJECT(env, target=node, source=source, **told(args=args, full=full.path, include_dirs=args.include_dirs))
     env.Depends(node, [inputs_of(env, "compile.py", args), header, full, env.LibbpfHeaders(), *env.Flatten(depends)])
     env.Requires(node, env.CompileCommands())

@@ -13,19 +13,21 @@ HELP = """
                 x86_64 (x86), aarch64 (arm64), arm, riscv64 (riscv), powerpc (ppc64le), s390x, loongarch64 (loongarch)
   MIRROR=…      a folder or URL to take pinned artifacts from first: <mirror>/<origin's host>/<path>
   MINIMIZE=…    each program's vmlinux.h: exact (default), lean, fields or off; overrides what the program asks for
-  RELEASE=1     for a release: refuses an alternate header
+  PROVE=1       prove each object: compile it with the full header, too, and compare
+  RELEASE=1     for a release: refuses an alternate header, proves every object
   --offline     never connect; say which artifact is missing instead
   -c            remove what was built        -j N          N steps at once
   EBPF_CACHE    environment: the folder that keeps verified artifacts (default: $XDG_CACHE_HOME/scons-bpf)
 
 SCons's own options: scons -H
 """
-NAMES = ("ARCH", "MINIMIZE", "MIRROR", "RELEASE")
+NAMES = ("ARCH", "MINIMIZE", "MIRROR", "PROVE", "RELEASE")
 MODES = ("off", "exact", "lean", "fields")
 
 
 def add(env):
-    """Reads the options into EBPF_ARCHES, EBPF_MINIMIZE, EBPF_MIRROR, EBPF_OFFLINE and EBPF_RELEASE."""
+    """Reads the options into EBPF_ARCHES, EBPF_MINIMIZE, EBPF_MIRROR, EBPF_OFFLINE, EBPF_PROVE and
+    EBPF_RELEASE."""
     try:
         SCons.Script.GetOption("offline")
     except AttributeError:  # the first environment of this run
@@ -35,6 +37,7 @@ def add(env):
     env.SetDefault(
         EBPF_ARCHES=arches,
         EBPF_MINIMIZE=given.get("MINIMIZE", ""),
+        EBPF_PROVE=switch("PROVE", given.get("PROVE", "0")),
         EBPF_MIRROR=given.get("MIRROR", ""),
         EBPF_OFFLINE=SCons.Script.GetOption("offline"),
         EBPF_RELEASE=switch("RELEASE", given.get("RELEASE", "0")),

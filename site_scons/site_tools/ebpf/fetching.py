@@ -5,16 +5,20 @@ import sys
 
 
 def fetch_options(env):
-    """The core's FetchOptions for an environment. MIRROR= is relative to the project's root."""
+    """The core's FetchOptions for this run, one for all steps: a host found to be down is not asked by each of them.
+
+    MIRROR= is relative to the project's root.
+    """
     from ebpfbuild.artifacts import FetchOptions
     from ebpfbuild.store import cache_folder
 
-    mirror = env["EBPF_MIRROR"]
-    if mirror and "://" not in mirror:
-        mirror = os.path.join(env["EBPF"].root, mirror)
-    return FetchOptions(
-        cache=cache_folder(os.environ), mirror=mirror or None, offline=env["EBPF_OFFLINE"], release=env["EBPF_RELEASE"]
-    )
+    session, mirror = env["EBPF"], env["EBPF_MIRROR"]
+    if session.fetch_options is None:
+        if mirror and "://" not in mirror:
+            mirror = os.path.normpath(os.path.join(session.root, mirror))
+        cache = cache_folder(os.environ)
+        session.fetch_options = FetchOptions(cache, mirror or None, offline=env["EBPF_OFFLINE"], release=env["EBPF_RELEASE"])
+    return session.fetch_options
 
 
 def reporter(env):

@@ -27,11 +27,11 @@ def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(),
 
 def _declare(env, name, sources, arch, mode, include_dirs, cflags, depends):
     session, full = env["EBPF"], env.VmlinuxHeader(arch.name)
-    node = env.File(build_path(env, arch.name, "minimized", name, "vmlinux.h"))
+    node, record = (env.File(build_path(env, arch.name, "minimized", name, file)) for file in ("vmlinux.h", "vmlinux.h.json"))
     compiles = tuple(compile_args(env, source, arch, node, full, include_dirs, cflags) for source in sources)
-    session.repair([node])
+    session.repair([node, record])
     step = told(compiles=compiles, include_dirs=compiles[0].include_dirs, name=name, mode=mode)
-    MINIMIZED(env, target=node, source=sources, **step)
+    MINIMIZED(env, target=[node, record], source=sources, **step)
     env.Depends(node, [inputs_of(env, "minimized.py", compiles[0], name, mode), full, env.LibbpfHeaders(), *env.Flatten(depends)])
     return node
 
@@ -49,12 +49,13 @@ def _minimize(target, source, env):
 
     session, step = env["EBPF"], env["EBPF_TOLD"]
     full = os.path.join(session.root, step.compiles[0].vmlinux)
-    record = json.loads(Path(full + ".json").read_text())
-    args = MinimizeArgs(step.compiles, step.name, step.mode, session.ledger.digest(full), record["kernel"])
+    kernel = json.loads(Path(full + ".json").read_text())["kernel"]
+    args = MinimizeArgs(step.compiles, step.name, step.mode, session.ledger.digest(full), kernel)
     if session.indexes is None:
         session.indexes = IndexCache(fetch_options(env).cache)
-    made = minimize_programs(args, session.indexes, known_paths(env, target[0]), session.root, reporter(env))
-    write_file(Path(target[0].abspath), made.text.encode())
+    text, record = minimize_programs(args, session.indexes, known_paths(env, target[0]), session.root, reporter(env))
+    write_file(Path(target[0].abspath), text.encode())
+    write_file(Path(target[1].abspath), record.encode())
 
 
 SCANNER = SCons.Scanner.Scanner(scan, "ebpf")

@@ -1,5 +1,7 @@
 """BpfProgram(name, source): the macro that declares header, object, skeleton and wheel for every arch asked for."""
 
+import SCons.Script
+
 
 def bpf_program(env, name, source=None, version="0", app=None, summary="", **options):
     """All nodes of one program; `scons <name>` builds them. The source is <name>.bpf.c unless given.
@@ -11,6 +13,11 @@ def bpf_program(env, name, source=None, version="0", app=None, summary="", **opt
     skeletons = env.BpfSkeleton(objects, name)
     wheel = env.BpfPackage(name, version, objects, skeletons, app=app, summary=summary)
     made = [*objects, *skeletons, wheel]
+    if env["EBPF_PROVE"] or env["EBPF_RELEASE"] or "prove" in SCons.Script.COMMAND_LINE_TARGETS:
+        proofs = env.BpfProof(objects)
+        env.Depends(wheel, proofs)  # what isn't proven isn't packed
+        env.Alias("prove", proofs)
+        made += proofs
     env.Alias(name, made)
     return made
 

@@ -23,9 +23,9 @@ class Session:
         self.build = env["EBPF_BUILD"]
         self.ledger = Ledger(os.path.join(self.root, self.build, ".ebpf-ledger"))
         self.commands = []  # what compile_commands.json holds
+        self.compiled = {}  # how each object is compiled, by its node
         self._toolchain_path = env.get("EBPF_TOOLCHAIN")
-        self.reporter = None
-        self.indexes = None
+        self.fetch_options = self.reporter = self.indexes = None  # made by the first step that needs them
         self._texts = {}
 
     @cached_property

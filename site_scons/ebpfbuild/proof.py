@@ -1,0 +1,25 @@
+"""The proof of one object: compiled again with the full header, and compared."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from .compile import CompileArgs, compiled, with_header
+from .errors import ProofError
+from .prove import Verdict, prove
+
+
+def prove_object(args: CompileArgs, full: str, mode: str, known: Iterable[str], root: str) -> Verdict:
+    """The verdict on args.output, which was made with a header minimized in `mode`. Raises CompileError, ElfError, BtfError."""
+    with_full, _ = compiled(with_header(args, full), known, root)
+    return prove(with_full, Path(root, args.output).read_bytes(), mode)
+
+
+def check_verdict(verdict: Verdict, args: CompileArgs, written: str) -> None:
+    """Refuses an object that isn't the full header's. Raises ProofError naming the differences and the file that holds them."""
+    if not verdict.equal:
+        raise ProofError(
+            f"is not what the full vmlinux.h gives (mode {verdict.mode}): {verdict.differences[0]}",
+            where=args.output,
+            fix=f"build it with MINIMIZE=off, and report {written}: it is a bug of the minimizer",
+            details=verdict.differences[1:],
+        )

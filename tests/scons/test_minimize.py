@@ -1,0 +1,85 @@
+"""MinimizedVmlinux in the graph: which header a program gets, and what a change of its names costs."""
+
+import re
+
+import pytest
+
+
+def header(project, program, arch="x86_64"):
+    return (project.folder / f"build/{arch}/minimized/{program}/vmlinux.h").read_text()
+
+
+def test_each_program_gets_what_it_names(project):
+    project.build("ARCH=x86_64,aarch64")
+    assert "struct task_struct {" in header(project, "one")
+    assert "struct pid_link {" in header(project, "one"), "an anonymous tagged member is a member by value"
+    assert "struct task_struct" not in header(project, "three")
+    assert "struct pt_regs" not in header(project, "one")
+
+
+def test_the_header_says_what_it_is(project):
+    project.build("ARCH=aarch64")
+    lines = header(project, "one", "aarch64").splitlines()
+    assert re.fullmatch(r" \* header:  Linux 6.19, aarch64, sha256 [0-9a-f]{64}", lines[2])
+    assert lines[3:5] == [" * program: one", " * mode:    exact"]
+    assert re.fullmatch(r" \* kept:    \d+ of \d+ declarations, \d+ more are only declared", lines[5])
+
+
+@pytest.mark.parametrize("mode", ["off", "exact", "lean"])
+def test_the_mode_on_the_command_line_overrides(project, mode):
+    made = project.build("ARCH=x86_64", f"MINIMIZE={mode}")
+    assert ("x86_64/minimized/one/vmlinux.h" in made) == (mode != "off")
+    if mode != "off":
+        assert f" * mode:    {mode}" in header(project, "one")
+
+
+def test_a_mode_that_is_none(project):
+    assert "MINIMIZE=most: no such mode; take one of off, exact, lean, fields" in project.fails("MINIMIZE=most")
+
+
+def test_a_body_that_names_the_same_keeps_the_header(built):
+    before = header(built, "one")
+    built.edit("src/one.bpf.c", "task->pid % LIMIT", "(task->pid + 1) % LIMIT")
+    made = built.build("ARCH=x86_64")
+    assert "x86_64/one.bpf.o" in made
+    assert header(built, "one") == before
+
+
+def test_exact_and_off_make_the_same_instructions(make_project):
+    from ebpfbuild.elf import Elf
+
+    code = []
+    for mode in ("exact", "off"):
+        project = make_project(mode)
+        project.build("ARCH=x86_64", f"MINIMIZE={mode}")
+        elf = Elf.parse((project.folder / "build/x86_64/one.bpf.o").read_bytes())
+        code.append([(section.name, section.data) for section in elf.sections if section.name in ("raw_tp/sys_enter", "license")])
+    assert len(code[0]) == 2 and code[0] == code[1]
+
+
+def test_one_header_for_a_set_of_programs(project):
+    (project.folder / "SConstruct").write_text(
+        "import os\n"
+        "DefaultEnvironment(tools=[])\n"
+        "env = Environment(tools=['ebpf'], toolpath=[os.environ['TOOLPATH']], EBPF_CPPPATH=['include'])\n"
+        "shared = env.MinimizedVmlinux('shared', ['src/one.bpf.c', 'src/three.bpf.c'])\n"
+        "for name in ('one', 'three'):\n"
+        "    Default(env.BpfProgram(name, f'src/{name}.bpf.c', header=shared))\n"
+    )
+    made = project.build("ARCH=x86_64,aarch64")
+    assert {path for path in made if "minimized" in path} == {f"{arch}/minimized/shared/vmlinux.h" for arch in ("x86_64", "aarch64")}
+    assert " * program: shared" in header(project, "shared")
+    assert "struct task_struct {" in header(project, "shared")
+
+
+def test_a_program_whose_macro_is_named_like_a_member_still_builds(project):
+    project.edit("src/one.bpf.c", '#include "vmlinux.h"', '#define tgid tgid_renamed\n#include "vmlinux.h"')
+    assert "x86_64/one.bpf.o" in project.build("ARCH=x86_64")
+
+
+def test_an_edited_minimized_header_is_repaired(built):
+    good = header(built, "one")
+    path = built.folder / "build/x86_64/minimized/one/vmlinux.h"
+    path.write_text(good + "#define pid tgid\n")
+    built.build("ARCH=x86_64,aarch64")
+    assert header(built, "one") == good
