@@ -4,7 +4,6 @@ import hashlib
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -392,7 +391,7 @@ def test_the_real_headers_of_all_arches_from_the_mirror(tmp_path):
 def without_origin(pin):
     """The pin as if its first source were down."""
     gone = replace(pin.source, location="http://127.0.0.1:9/gone")
-    return replace(pin, source=gone)
+    return pin._replace(source=gone)
 
 
 @pytest.mark.parametrize("arch", ["x86_64", "aarch64", "riscv64"])
@@ -409,7 +408,7 @@ def test_the_real_alternates_through_this_machines_apt(tmp_path, arch):
 def test_the_real_libbpf_headers_through_this_machines_apt(tmp_path):
     pin = toolchain.load(ROOT / "toolchain.toml").libbpf
     try:
-        got = obtain_tree(replace(pin, sources=pin.sources[1:]), FetchOptions(tmp_path), Reporter())
+        got = obtain_tree(pin._replace(sources=pin.sources[1:]), FetchOptions(tmp_path), Reporter())
     except FetchError as error:
         pytest.skip(f"no archive of this machine's apt serves it: {error.details[-1]}")
     assert b"bpf_core_field_exists" in got.files["bpf_core_read.h"].read_bytes()
