@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -136,7 +137,7 @@ def test_the_origin_once_and_then_the_cache(world):
     assert got.source == world.server.url("/vmlinux.h") and got.via == world.server.host
     assert world.heard.fetched == [("vmlinux.h for x86_64 (Linux 6.19)", len(HEADER), world.server.host)]
     again = world.header()
-    assert again == got._replace(via="the cache") and world.server.seen == ["/vmlinux.h"]
+    assert again == replace(got, via="the cache") and world.server.seen == ["/vmlinux.h"]
     assert world.header(offline=True) == again and not world.heard.notices
 
 
@@ -152,7 +153,7 @@ def test_a_tree_has_one_digest_and_two_sources(world):
     got = world.tree()
     assert {name: path.read_bytes() for name, path in got.files.items()} == FILES
     assert (got.source, got.sha256) == (world.server.url("/libbpf.tar.gz"), TREE)
-    assert got._replace(via="the cache") == world.tree(offline=True)
+    assert replace(got, via="the cache") == world.tree(offline=True)
 
 
 def test_a_tree_from_the_pool_where_the_first_source_is_down(world):
@@ -390,7 +391,7 @@ def test_the_real_headers_of_all_arches_from_the_mirror(tmp_path):
 
 def without_origin(pin):
     """The pin as if its first source were down."""
-    gone = replace(pin.source, location="http://127.0.0.1:9/gone")
+    gone = pin.source._replace(location="http://127.0.0.1:9/gone")
     return pin._replace(source=gone)
 
 
