@@ -1,19 +1,21 @@
 """Which declarations a program needs, and how: whole, or only declared."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .fields import Trimmer
 from .index import Index
 from .names import Names
-from .refs import AGAIN, CHASED, DIRECT, STRONG, TWICE, VALUE, Composite, Mention, Typedef, references
+from .refs import AGAIN, CHASED, DIRECT, STRONG, TWICE, VALUE, WHOLE, Composite, Mention, Typedef, references
 
 SEED = -1  # the origin of what the program itself names
 
 # What a typedef's own shape makes of the way it is reached: `typedef struct x *x_p` turns a value into a pointer.
 _THROUGH = {
-    VALUE: {VALUE: VALUE, DIRECT: AGAIN, AGAIN: AGAIN, CHASED: CHASED, TWICE: TWICE},
-    DIRECT: {VALUE: DIRECT, DIRECT: DIRECT, AGAIN: DIRECT, CHASED: CHASED, TWICE: TWICE},
-    AGAIN: {VALUE: AGAIN, DIRECT: AGAIN, AGAIN: AGAIN, CHASED: CHASED, TWICE: TWICE},
-    CHASED: {VALUE: CHASED, DIRECT: CHASED, AGAIN: CHASED, CHASED: CHASED, TWICE: CHASED},
+    VALUE: {VALUE: VALUE, DIRECT: AGAIN, AGAIN: AGAIN, CHASED: CHASED, TWICE: TWICE, WHOLE: WHOLE},
+    DIRECT: {VALUE: DIRECT, DIRECT: DIRECT, AGAIN: DIRECT, CHASED: CHASED, TWICE: TWICE, WHOLE: DIRECT},
+    AGAIN: {VALUE: AGAIN, DIRECT: AGAIN, AGAIN: AGAIN, CHASED: CHASED, TWICE: TWICE, WHOLE: AGAIN},
+    CHASED: {VALUE: CHASED, DIRECT: CHASED, AGAIN: CHASED, CHASED: CHASED, TWICE: CHASED, WHOLE: CHASED},
 }
 
 
@@ -23,27 +25,33 @@ class Closure:
 
     `whole` holds numbers of declarations. `declared` maps the tags that are not kept whole to their keyword, `ahead`
     those that are but that something names before: a prototype would else declare them for itself alone (C11 6.2.1p4).
-    `reasons` gives, for a number in `whole` or a tag in `declared`, which declaration asked for it first (or SEED) and
+    `trimmed` are the numbers of structs of which only the program's members are kept. `reasons` gives, for a number in `whole` or a tag in `declared`, which declaration asked for it first (or SEED) and
     through which member.
     """
 
     whole: frozenset[int]
     declared: dict[str, str]
     ahead: dict[str, str]
+    trimmed: frozenset[int]
     reasons: dict[int | str, tuple[int, str]]
 
 
-def close(index: Index, names: Names, exact: bool) -> Closure:
+def close(index: Index, names: Names, exact: bool, trimmer: Trimmer | None = None, keep_whole: Iterable[str] = ()) -> Closure:
     """The closure of a program's names over a header's declarations.
 
-    `exact` keeps whole what clang's BTF would hold with the full header, too. A pure function: the same names give the
-    same closure.
+    `exact` keeps whole what clang's BTF would hold with the full header, too. With a `trimmer`, structs are cut down to the
+    program's members, but for the tags in `keep_whole` and what those hold by value. A pure function: the same names give
+    the same closure.
     """
-    walk = _Walk(index, names.members, exact)
-    for name in sorted(names.tags & index.tags.keys()):
-        walk.reach((name, "struct", STRONG), STRONG, SEED, "")
-    for name in sorted(names.words & index.ordinary.keys()):
+    walk = _Walk(index, names.members, exact, trimmer)
+    whole = names.values.union(keep_whole) if trimmer else frozenset()
+    for name in sorted((names.tags | whole) & index.tags.keys()):
+        how = WHOLE if name in whole else STRONG
+        walk.reach((name, "struct", how), how, SEED, "")
+    for name in sorted(names.words.union(keep_whole) & index.ordinary.keys()):
         walk.reach((name, "", STRONG), STRONG, SEED, "")
+        if trimmer:
+            walk.reach((name, "", WHOLE), WHOLE, SEED, "")
     walk.run()
     return walk.closure()
 
@@ -51,9 +59,9 @@ def close(index: Index, names: Names, exact: bool) -> Closure:
 class _Walk:
     """A worklist over (declaration, how) that visits each pair once."""
 
-    def __init__(self, index: Index, members: frozenset[str], exact: bool):
-        self.index, self.members = index, members
-        self.completing = VALUE | STRONG | (TWICE | CHASED if exact else 0)
+    def __init__(self, index: Index, members: frozenset[str], exact: bool, trimmer: Trimmer | None):
+        self.index, self.members, self.trimmer = index, members, trimmer
+        self.completing = VALUE | STRONG | WHOLE | (TWICE | CHASED if exact else 0)
         self.seen: dict[int, int] = {}
         self.met: set[str] = set()
         self.todo: list[tuple[int, int]] = []
@@ -80,7 +88,7 @@ class _Walk:
         if number is not None and origin < number and origin != SEED:
             self.ahead[name] = keyword
         if number is not None and (how & self.completing or keyword == "enum"):
-            self._keep(number, VALUE, origin, via)
+            self._keep(number, WHOLE if how == WHOLE else VALUE, origin, via)
         elif name not in self.pointed:
             self.pointed[name] = keyword
             self.reasons[name] = (origin, via)
@@ -100,27 +108,44 @@ class _Walk:
             number, how = self.todo.pop()
             found = references(self.index, number)
             if isinstance(found, Composite):
-                self._composite(number, found)
+                self._composite(number, how, found)
             elif isinstance(found, Typedef):
-                for mention, array in found:
-                    through = STRONG if how == STRONG else VALUE if array else _THROUGH[mention[2]][how]
-                    if through == TWICE and mention[2] == DIRECT and mention[1]:
-                        through = DIRECT  # `typedef struct x *x_p` ends in a plain pointer, however often it is met
-                    self.reach(mention, through, number, "")
+                self._typedef(number, how, found)
             else:
                 for mention in found:
                     self.reach(mention, STRONG, number, "")
 
-    def _composite(self, number: int, found: Composite) -> None:
-        members = self.members
+    def _typedef(self, number: int, how: int, found: Typedef) -> None:
+        for mention, array in found:
+            through = _THROUGH[mention[2]].get(how, STRONG)
+            if array and how != STRONG:
+                through = WHOLE if how == WHOLE else VALUE
+            elif through == TWICE and mention[2] == DIRECT and mention[1]:
+                through = DIRECT  # `typedef struct x *x_p` ends in a plain pointer, however often it is met
+            self.reach(mention, through, number, "")
+
+    def _composite(self, number: int, how: int, found: Composite) -> None:
+        members, trimmer = self.members, self.trimmer
+        value = VALUE
+        if trimmer:
+            trimmed = trimmer.references(number) if how != WHOLE else None
+            if trimmed is None:
+                value = WHOLE
+                self.seen[number] |= WHOLE
+            else:
+                found = trimmed
         for names, mentions in found:
             strong = not members.isdisjoint(names)
             for mention in mentions:
-                self.reach(mention, STRONG if strong else mention[2], number, names[0] if names else "")
+                through = value if mention[2] == VALUE else mention[2]
+                if strong and through != WHOLE:
+                    through = STRONG
+                self.reach(mention, through, number, names[0] if names else "")
 
     def closure(self) -> Closure:
         """What the walk found, with each tag either whole or declared."""
         tags, seen = self.index.tags, self.seen
         declared = {name: keyword for name, keyword in self.pointed.items() if tags.get(name) not in seen}
         ahead = {name: keyword for name, keyword in self.ahead.items() if tags[name] in seen}
-        return Closure(frozenset(seen), declared, ahead, self.reasons)
+        trimmed = frozenset(number for number in seen if self.trimmer and not seen[number] & WHOLE)
+        return Closure(frozenset(seen), declared, ahead, trimmed, self.reasons)

@@ -1,6 +1,6 @@
 """The minimized header: readable C with the header's own text in its own order."""
 
-import re
+from collections.abc import Callable
 
 from .closure import SEED, Closure
 from .index import Index
@@ -14,8 +14,11 @@ def stub(index: Index) -> str:
     return "\n".join([*lines[:leading], MARKER, *lines[leading:]]) + "\n"
 
 
-def emit(index: Index, closure: Closure, comment: list[str]) -> str:
-    """The text of a minimized header: `comment`, the leading `#` lines, what is only declared, then what is kept whole."""
+def emit(index: Index, closure: Closure, comment: list[str], text_of: Callable[[int], str]) -> str:
+    """The text of a minimized header: `comment`, the leading `#` lines, what is only declared, then what is kept.
+
+    `text_of` gives the text of a declaration in `closure.trimmed`.
+    """
     leading = _leading(index)
     parts = ["/*\n" + "".join(f" * {line}\n" for line in comment).replace("*/", "* /") + " */"]
     if leading:
@@ -25,7 +28,7 @@ def emit(index: Index, closure: Closure, comment: list[str]) -> str:
             parts.append("\n".join(f"{tags[name]} {name};" for name in sorted(tags)))
     previous = SEED
     for number in sorted(closure.whole | {number for number in index.lines if number >= leading}):
-        text = index.declaration(number)
+        text = text_of(number) if number in closure.trimmed else index.declaration(number)
         if number in index.lines and previous in index.lines and previous == number - 1:
             parts[-1] += "\n" + text
         else:

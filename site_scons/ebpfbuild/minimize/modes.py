@@ -1,10 +1,12 @@
 """The minimizer's front door: a header with only what a program uses, in one of four modes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..errors import EbpfError
 from .closure import Closure, close
 from .emit import emit
+from .fields import Trimmer
 from .index import Index
 from .names import Names
 
@@ -30,17 +32,19 @@ class Minimized:
     reasons: dict[str | int, tuple]
 
 
-def minimize(index: Index, names: Names, mode: str, program: str, arch: str, kernel: str, sha256: str) -> Minimized:
+def minimize(index: Index, names: Names, mode: str, program: str, arch: str, kernel: str, sha256: str,
+             keep_whole: Iterable[str] = ()) -> Minimized:
     """The minimized header of a program, or of several whose names were joined with `|`.
 
     A pure function of its arguments: the same set of names gives the same bytes. `mode` is one of MODES; `program`, `arch`,
-    `kernel` and `sha256` (of the full header) go into the first comment. Raises EbpfError for another mode.
+    `kernel` and `sha256` (of the full header) go into the first comment. `keep_whole` names tags that `fields` must not cut down. Raises EbpfError for another mode.
     """
     if mode not in MODES:
         raise EbpfError(f"no minimizer mode is called {mode!r}", where="MINIMIZE", fix=f"take one of {', '.join(MODES)}")
     if mode == "off":
         return Minimized(index.text, mode, (), index.total, {})
-    closure = close(index, names, exact=mode == "exact")
+    trimmer = Trimmer(index, names.members) if mode == "fields" else None
+    closure = close(index, names, mode == "exact", trimmer, keep_whole)
     kept = _kept(index, closure)
     comment = [
         "A minimized vmlinux.h: written by scons-bpf, not for editing.",
@@ -49,7 +53,7 @@ def minimize(index: Index, names: Names, mode: str, program: str, arch: str, ker
         f"mode:    {mode}",
         f"kept:    {len(closure.whole)} of {index.total} declarations, {len(closure.declared)} more are only declared",
     ]
-    return Minimized(emit(index, closure, comment), mode, kept, index.total, closure.reasons)
+    return Minimized(emit(index, closure, comment, trimmer.text if trimmer else index.declaration), mode, kept, index.total, closure.reasons)
 
 
 def _kept(index: Index, closure: Closure) -> tuple[Kept, ...]:

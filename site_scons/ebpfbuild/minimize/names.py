@@ -11,6 +11,9 @@ MARKER = "#pragma ebpfbuild vmlinux"
 
 _TAG = re.compile(r"\b(?:struct|union|enum)\s+(?:__attribute__\s*\(\(.*?\)\)\s*)?([A-Za-z_]\w*)")
 _MEMBER = re.compile(r"(?:->|(?<!\.)\.)\s*([A-Za-z_]\w*)")
+# A cast such as `(typeof(struct x) *)0` uses a pointer, `typeof(struct x) *value;` in a map's definition does not.
+_VALUE = re.compile(r"\b(?:struct|union)\s+([A-Za-z_]\w*)(?:\s+(?:const|volatile))*(\s*\*|\s*\)\s*\*\s*\)|\s*\{)?")
+_MATCHES = re.compile(r"__builtin_preserve_type_info\s*\(([^;]*?),\s*(?:BPF_TYPE_MATCHES|2)\s*\)")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _OFFSETOF = re.compile(r"__builtin_offsetof\s*\(")
 _LITERAL = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)+\'')
@@ -24,22 +27,23 @@ _HELPER = re.compile(r"^[ \t]*static\b[^;{}=]*?\(\s*\*\s*(?:const\s+)?(\w+)\s*\)
 @dataclass(frozen=True)
 class Names:
     """The names that a program uses. `tags` follow struct, union or enum; `members` follow `.` or `->` or stand in
-    offsetof; `words` are all others. `included` says whether vmlinux.h was reached, `macros` what was defined before it.
+    offsetof; `words` are all others. `values` are the tags that are used other than through a pointer. `included` says whether vmlinux.h was reached, `macros` what was defined before it.
     """
 
     tags: frozenset[str]
     members: frozenset[str]
     words: frozenset[str]
+    values: frozenset[str] = frozenset()
     included: bool = True
     macros: frozenset[str] = frozenset()
 
     def __or__(self, other: "Names") -> "Names":
         return Names(self.tags | other.tags, self.members | other.members, self.words | other.words,
-                     self.included and other.included, self.macros | other.macros)
+                     self.values | other.values, self.included and other.included, self.macros | other.macros)
 
     def digest(self) -> str:
         """The sha256 of the names, the same for the same sets: with the header's and the mode it keys a minimized header."""
-        parts = (self.tags, self.members, self.words, self.macros, (str(self.included),))
+        parts = (self.tags, self.members, self.words, self.values, self.macros, (str(self.included),))
         return hashlib.sha256("\n\n".join(" ".join(sorted(part)) for part in parts).encode()).hexdigest()
 
 
@@ -57,7 +61,15 @@ def names_of(preprocessed: str) -> Names:
     # clang wants the typedefs of the other prototypes declared, too; their structs libbpf declares itself.
     code = "\n".join([code, *(text for name, text in prototypes.items() if name not in words)])
     words = frozenset(_WORD.findall(_MEMBER.sub(" ", _TAG.sub(" ", code))))
-    return Names(tags, members, words, bool(marker), _macros(before) if marker else frozenset())
+    return Names(tags, members, words, _values(code), bool(marker), _macros(before) if marker else frozenset())
+
+
+def _values(code: str) -> frozenset[str]:
+    """The tags that are used by value, and those of `bpf_core_type_matches`, which compares all members by itself."""
+    found = {tag for tag, pointer in _VALUE.findall(code) if not pointer}
+    for arguments in _MATCHES.findall(code):
+        found.update(_WORD.findall(arguments))
+    return frozenset(found)
 
 
 def _macros(before: str) -> frozenset[str]:

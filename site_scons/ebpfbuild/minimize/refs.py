@@ -13,6 +13,7 @@ AGAIN = 4    # a pointer to a const, volatile or typedef of it: BTF follows it o
 CHASED = 8   # an array of pointers, a parameter or return of a function pointer: BTF always follows it
 STRONG = 16  # the program names the member: it may look through the pointer
 TWICE = 32   # met a second time through AGAIN or the same typedef
+WHOLE = 64   # with every member, where `fields` keeps only those named
 
 _STATEMENT = re.compile(r"([^;{}]*)([;{}])")
 _TAG = re.compile(r"\b(struct|union|enum)\s+([A-Za-z_]\w*)")

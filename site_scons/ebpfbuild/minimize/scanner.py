@@ -14,7 +14,7 @@ _TAIL_NAME = re.compile(r"(\w+)\s*;")
 _LAST_WORD = re.compile(r"([A-Za-z_]\w*)[\s)]*$")
 _POINTER_NAME = re.compile(r"\(\s*\*[\s*]*(?:(?:const|volatile)\s+)*([A-Za-z_]\w*)")
 _PLAIN_NAME = re.compile(r"([A-Za-z_]\w*)\s*\)?\s*\(")
-_NESTED_TAG = re.compile(r"\n[ \t]+(?:struct|union|enum) +([A-Za-z_]\w*)\s*\{")
+_NESTED = re.compile(r"\n[ \t]+(?:(enum)|struct|union)\s+([A-Za-z_]\w*)?\s*\{")
 
 
 def plain(text: str) -> str:
@@ -101,8 +101,8 @@ class Scanner:
                     self.tags.setdefault(tag, number)
                 if keyword == "enum":
                     self.ordinary.update(dict.fromkeys(_ENUMERATOR.findall(text, head.end() - 1, end), number))
-                elif close - start > 8:
-                    self._nested(number, start, close)
+                elif text.find("{", head.end(), close) >= 0:
+                    self._nested(number, head.end(), close)
             elif mark and tag and not typedef:
                 self.forwards.append(number)
                 return
@@ -114,15 +114,16 @@ class Scanner:
             raise self._refuse(start)
         self.ordinary.setdefault(name, number)
 
-    def _nested(self, number: int, start: int, close: int) -> None:
-        """Enumerators of an enum inside of a struct are as global as any; a tag inside of one, too."""
+    def _nested(self, number: int, first: int, close: int) -> None:
+        """Enumerators of an enum inside of a struct are as global as any, and so is a tag (bpftool writes none there)."""
         text = self.text
-        place = text.find("enum {", start, close)
-        while place >= 0:
-            after = text.find("}", place, close)
-            self.ordinary.update(dict.fromkeys(_ENUMERATOR.findall(text, place, after), number))
-            place = text.find("enum {", after, close)
-        # bpftool writes no tagged type inside of another.
+        for found in _NESTED.finditer(text, first, close):
+            enum, tag = found.groups()
+            if tag:
+                self.tags.setdefault(tag, number)
+            if enum:
+                body = text[found.end() - 1:text.index("}", found.end())]
+                self.ordinary.update(dict.fromkeys(_ENUMERATOR.findall(body), number))
 
     def _refuse(self, start: int) -> HeaderError:
         line = self.text[start:].split("\n", 1)[0].strip()

@@ -1,0 +1,133 @@
+"""The index of a header: what it finds, what it refuses, and that it comes back from the store unchanged."""
+
+import pytest
+from ebpfbuild.errors import HeaderError
+from ebpfbuild.minimize import index as indexes
+from fuzzing import EDITS, mutate
+from hypothesis import given, settings
+from pathlib import Path
+
+HEADER = (Path(__file__).parents[1] / "testdata" / "minimize" / "vmlinux.h").read_text()
+
+
+@pytest.fixture(scope="module")
+def index():
+    return indexes.index_header(HEADER)
+
+
+def text_of(index, name, table="ordinary"):
+    return index.declaration(getattr(index, table)[name])
+
+
+@pytest.mark.parametrize(
+    "name, start",
+    [
+        ("ANON_TWO", "enum {"),
+        ("GREEN", "enum color {"),
+        ("DENTRY_DEAD", "struct dentry {"),
+        ("u32", "typedef __u32 u32;"),
+        ("tiny_t", "typedef int __attribute__((mode(byte))) tiny_t;"),
+        ("words_t", "typedef u32 words_t[4];"),
+        ("atomic_t", "typedef struct {\n"),
+        ("kuid_t", "typedef struct kuid {\n"),
+        ("opener_t", "typedef int (*opener_t)"),
+        ("handler_t", "typedef int handler_t("),
+        ("getter_t", "typedef void (*(*getter_t)"),
+        ("names_t", "typedef const char (* const names_t)[32];"),
+        ("task_acquire", "extern struct task *task_acquire("),
+        ("arena_alloc", "extern void __attribute__"),
+    ],
+)
+def test_a_name_leads_to_its_declaration(index, name, start):
+    assert text_of(index, name).startswith(start)
+
+
+@pytest.mark.parametrize("name", ["color", "kuid", "packed_one", "both", "name_text"])
+def test_a_tag_leads_to_its_definition(index, name):
+    text = text_of(index, name, "tags")
+    assert name in text and text.endswith(";") and "{" in text
+
+
+def test_forward_declarations_and_directives_are_no_declarations(index):
+    assert {index.declaration(number) for number in index.forwards} >= {"struct inode;", "struct file;"}
+    assert all(index.declaration(number).startswith("#") for number in index.lines)
+    assert index.total == len(index.starts) - len(index.lines) - len(index.forwards)
+    assert "struct got;" not in [index.declaration(number) for number in index.tags.values()]
+
+
+def test_every_declaration_is_found_once_and_whole(index):
+    pieces = "".join(index.declaration(number) for number in range(len(index.starts)))
+    assert "".join(pieces.split()) == "".join(HEADER.replace("/* __VMLINUX_H__ */", "/* __VMLINUX_H__ */").split())
+
+
+def test_a_windows_header_gives_the_same_index(index):
+    other = indexes.index_header(HEADER.replace("\n", "\r\n"))
+    assert other.text == index.text and other.tags == index.tags
+
+
+def test_comments_and_one_line_structs_are_read():
+    text = "/* by hand */\n#define X 1\nstruct a { int b; /* }; */ struct c *d; };\n// struct no {\nstruct e {};\nenum f { G = 1, H };\n"
+    found = indexes.index_header(text)
+    assert list(found.tags) == ["a", "e", "f"] and list(found.ordinary) == ["G", "H"]
+
+
+def test_attributes_of_gcc_builds_are_read():
+    found = indexes.index_header("struct a {\n\tint b;\n} ATTR_PRESERVE_ACCESS_INDEX;\n\ntypedef struct {\n\tint c;\n} ATTR_X d;\n")
+    assert found.declaration(found.ordinary["d"]).endswith("} ATTR_X d;")
+
+
+@pytest.mark.parametrize(
+    "text, line",
+    [
+        ("<!DOCTYPE html>\n<p>404</p>\n", "line 1"),
+        ("vmlinux_6.19.h", "line 1"),
+        ("struct a {\n\tint b;\n", "line 1"),
+        ("struct a {\n\tint b;\n};\n\n+ what\n", "line 5"),
+    ],
+)
+def test_what_is_no_header_is_refused_with_its_line(text, line):
+    with pytest.raises(HeaderError) as error:
+        indexes.index_header(text)
+    assert str(error.value).startswith(line) and "bpftool" in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "#define X\n", "typedef int u32;\n"])
+def test_a_header_without_a_struct_is_refused(text):
+    with pytest.raises(HeaderError, match="no struct"):
+        indexes.index_header(text)
+
+
+def test_an_index_comes_back_from_its_bytes(index):
+    other = indexes.load(indexes.dump(index))
+    for name in ("text", "starts", "ends", "lines", "forwards", "tags", "ordinary", "total"):
+        assert getattr(other, name) == getattr(index, name)
+
+
+@settings(max_examples=150, deadline=None)
+@given(edits=EDITS)
+def test_damaged_bytes_are_refused_or_mean_the_same(edits):
+    data = indexes.dump(indexes.index_header(HEADER))
+    try:
+        other = indexes.load(mutate(data, edits))
+    except HeaderError:
+        return
+    assert other.text == HEADER and indexes.dump(other) == data
+
+
+@settings(max_examples=150, deadline=None)
+@given(edits=EDITS)
+def test_a_damaged_header_is_refused_or_indexed(edits):
+    text = mutate(HEADER.encode(), edits).decode(errors="replace")
+    try:
+        found = indexes.index_header(text)
+    except HeaderError:
+        return
+    for number in (*found.tags.values(), *found.ordinary.values()):
+        assert found.declaration(number)
+
+
+def test_the_real_header_is_indexed(vmlinux):
+    text = vmlinux().read_text()
+    found = indexes.index_header(text)
+    assert found.total > 5000 and "task_struct" in found.tags and "TCP_ESTABLISHED" in found.ordinary
+    assert found.declaration(found.tags["sock"]).startswith("struct sock {\n\tstruct sock_common __sk_common;")
