@@ -17,9 +17,7 @@ HELP = """
   RELEASE=1     for a release: refuses an alternate header, proves every object
   --offline     never connect; say which artifact is missing instead
   -c            remove what was built        -j N          N steps at once
-  EBPF_CACHE    environment: the folder that keeps verified artifacts (default: $XDG_CACHE_HOME/scons-bpf)
-
-SCons's own options: scons -H
+  EBPF_CACHE    environment: the folder that keeps verified artifacts (default: $$XDG_CACHE_HOME/scons-bpf)
 """
 NAMES = ("ARCH", "MINIMIZE", "MIRROR", "PROVE", "RELEASE")
 MODES = ("off", "exact", "lean", "fields")

@@ -1,10 +1,12 @@
-"""EbpfRun and EbpfTest: targets that start something for the user, in the user's own environment."""
+"""EbpfRun, EbpfTest, EbpfSizes: targets that start something for the user, in the user's own environment."""
 
 import atexit
+import json
 import os
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import SCons.Errors
 import SCons.Script
@@ -45,8 +47,23 @@ def test_target(env, name, folder):
     return env.AlwaysBuild(env.Alias(name, [], SCons.Script.Action(test, f"TEST     {folder}")))
 
 
+def sizes_target(env, name):
+    """`scons <name>` prints what minimizing saves, for every program declared so far and every arch asked for."""
+    compiled = env["EBPF"].compiled
+
+    def sizes(target, source, env):
+        from ebpfbuild.sizes import measure, table
+
+        root = env["EBPF"].root
+        minimized = [each for each in compiled.values() if each.header is not each.full]
+        records = (json.loads(Path(each.header.abspath + ".json").read_text()) for each in minimized)
+        print(table(measure(each.args, each.full.path, record, root) for each, record in zip(minimized, records)))
+
+    return env.AlwaysBuild(env.Alias(name, list(compiled), SCons.Script.Action(sizes, None)))
+
+
 def _arguments():
     return shlex.split(SCons.Script.ARGUMENTS.get("ARGS", ""))
 
 
-METHODS = {"EbpfRun": run_target, "EbpfTest": test_target}
+METHODS = {"EbpfRun": run_target, "EbpfTest": test_target, "EbpfSizes": sizes_target}
