@@ -94,8 +94,8 @@ def _show(ring: Any, format: Json | Table, duration: float, counts: Counter[str]
     """Writes events until `duration` seconds have passed, flushing whenever there is none to come."""
 
     def show(event: Any) -> None:
+        counts[kind_of(event)] += 1  # first: a signal may come as soon as the line is out
         sys.stdout.write(format.line(event))
-        counts[kind_of(event)] += 1
 
     end = time.monotonic() + duration
     sys.stdout.write(format.header())

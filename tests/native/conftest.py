@@ -1,0 +1,145 @@
+"""The tracker's objects by the pinned compiler and headers, its package as the wheel has it, and each variant running."""
+
+import functools
+import importlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ebpfbuild import compile as compiling
+from ebpfbuild.arch import Arch, host_arch
+from ebpfbuild.artifacts import FetchOptions, obtain_header, obtain_tree
+from ebpfbuild.console import Reporter
+from ebpfbuild.errors import FetchError
+from ebpfbuild.package import ArchFiles, package_files
+from ebpfbuild.skeleton import render
+from ebpfbuild.store import cache_folder
+from ebpfbuild.toolchain import load
+
+ROOT = Path(__file__).resolve().parents[2]
+MIRROR = ROOT.parent / "shared" / "mirror"
+HOST = host_arch(os.uname().machine)
+
+
+def _clang() -> tuple[str, ...]:
+    spec = importlib.util.find_spec("ziglang")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("the compiler's wheel (ziglang) is not installed")
+    return (str(Path(spec.submodule_search_locations[0], "zig")), "clang")
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory):
+    """A function arch -> the object's bytes and clang's warnings, compiled as the build does; -Wextra on top."""
+    toolchain = load(ROOT / "toolchain.toml")
+    options = FetchOptions(cache_folder(os.environ), str(MIRROR) if MIRROR.is_dir() else None, offline=True)
+    root = tmp_path_factory.mktemp("tracker")
+    shutil.copytree(ROOT / "bpf", root / "bpf")
+
+    @functools.cache
+    def compile_(arch: Arch) -> tuple[bytes, str]:
+        try:
+            header = obtain_header(toolchain.header(arch.name), options, Reporter()).path
+            tree = obtain_tree(toolchain.libbpf, options, Reporter()).files
+        except FetchError as error:
+            pytest.skip(f"no pinned headers for {arch.name}: {error.what}")
+        folder = root / arch.name
+        (folder / "libbpf" / "bpf").mkdir(parents=True)
+        shutil.copy(header, folder / "vmlinux.h")
+        for name, path in tree.items():
+            shutil.copy(path, folder / "libbpf" / "bpf" / name)
+        known = [str(path.relative_to(root)) for path in root.rglob("*.h")]
+        output = f"{arch.name}/socket_tracker.bpf.o"
+        folders = arch.name, f"{arch.name}/libbpf"
+        args = compiling.CompileArgs(_clang(), arch, "bpf/socket_tracker.bpf.c", output, *folders, cflags=("-Wextra",))
+        return compiling.compiled(args, known, str(root))
+
+    return compile_
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="session")
+def package(compiled, tmp_path_factory):
+    """A folder for sys.path with the package `socket_tracker` for this machine, laid out as in the wheel."""
+    data, _ = compiled(HOST)
+    skeleton = render(data, "socket_tracker", HOST.name, "socket_tracker.bpf.o")
+    made = ArchFiles("socket_tracker.bpf.o", data, "socket_tracker_skel.py", skeleton)
+    app, loader = _files(ROOT / "loader" / "socket_tracker"), _files(ROOT / "loader" / "bpfloader")
+    folder = tmp_path_factory.mktemp("package")
+    for name, content in package_files("socket_tracker", app, loader, {HOST.name: made}).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tracker(package):
+    """The module `socket_tracker` of the package; skips where no BPF program can be loaded at all."""
+    if os.geteuid():
+        pytest.skip("loading BPF programs wants root")
+    sys.path.insert(0, str(package))
+    try:
+        module = importlib.import_module("socket_tracker")
+        variants = importlib.import_module("socket_tracker.variants")
+        kinds = importlib.import_module("socket_tracker.bpfloader")
+    finally:
+        sys.path.remove(str(package))
+    assert Path(module.__file__).is_relative_to(package)
+    module.variants, module.errors = variants, kinds
+    return module
+
+
+@pytest.fixture(scope="session")
+def refusal(tracker):
+    """A function variant -> why this kernel doesn't take it, "" if it does; asked once a session."""
+
+    @functools.cache
+    def ask(variant: str) -> str:
+        try:
+            tracker.start(variant=variant).object.destroy()
+        except tracker.errors.VariantsError as error:
+            return f"this kernel: {error.refused[variant].what}"
+        except tracker.errors.LibraryError as error:
+            return str(error)
+        return ""
+
+    return ask
+
+
+@pytest.fixture(params=["fentry", "kprobe", "tp_btf"])
+def start(request, tracker, refusal):
+    """A function that starts one variant of the tracker; its object is destroyed after the test."""
+    if reason := refusal(request.param):
+        pytest.skip(reason)
+    running = []
+
+    def run(**options):
+        running.append(tracker.start(variant=request.param, **options).object)
+        return running[-1]
+
+    yield run
+    for skel in running:
+        skel.destroy()
+
+
+@pytest.fixture
+def traffic():
+    """A function that runs one of traffic.py's kinds in a process of its own and returns what it did."""
+
+    def make(name: str) -> dict:
+        script = Path(__file__).with_name("traffic.py")
+        done = subprocess.run([sys.executable, str(script), name], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return make

@@ -1,0 +1,37 @@
+"""Waits for events and says what is in them."""
+
+import time
+from ipaddress import ip_address
+
+PATIENCE = 10.0  # seconds
+
+
+def seen(skel, wanted, patience=PATIENCE):
+    """The events until `wanted(events)` is true; fails with all of them if that takes too long."""
+    events = []
+    end = time.monotonic() + patience
+    while not wanted(events):
+        left = end - time.monotonic()
+        assert left > 0, f"not seen in {patience} s, among:\n" + "\n".join(map(str, events))
+        if skel.maps.events.poll(left):
+            skel.maps.events.consume(events.append)
+    return events
+
+
+def facts(event) -> tuple:
+    """What a test compares: kind, protocol, both ends as text, pid, comm, direction."""
+    who = event.connection
+    local, remote = (ip_address(raw[: 4 if who.ip_version == 4 else 16]) for raw in (who.local_address, who.remote_address))
+    ends = f"{local} {who.local_port}", f"{remote} {who.remote_port}"
+    return event.kind.name[6:], who.protocol, *ends, who.pid, who.comm, who.direction.name[10:]
+
+
+def all_of(*wanted):
+    """Whether all of these facts are among the events."""
+    return lambda events: set(wanted) <= {facts(event) for event in events}
+
+
+def one(events, wanted):
+    """The only event with these facts."""
+    (found,) = [event for event in events if facts(event) == wanted]
+    return found

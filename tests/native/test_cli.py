@@ -1,0 +1,164 @@
+"""`python -m socket_tracker` as a user runs it: out of the package, in a process of its own."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sightings import PATIENCE
+
+V4 = "127.0.0.1"
+FIELDS = """time boot_ns event protocol direction pid tid uid comm local_address local_port remote_address remote_port socket
+duration_ns sent received error""".split()
+
+
+@pytest.fixture
+def run(package, tracker):
+    """A function that starts the app, waits until it watches, and returns the process; skips where no variant works."""
+    started = []
+
+    def start(*arguments: str, **options) -> subprocess.Popen:
+        command = [sys.executable, "-u", "-m", "socket_tracker", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(package)}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        started.append(subprocess.Popen(command, env=environment, text=True, **pipes))
+        said = []
+        for line in started[-1].stderr:
+            said.append(line)
+            if line.startswith("socket_tracker: variant "):
+                return started[-1]
+        if "no variant works" in said[0]:
+            pytest.skip("".join(said))
+        pytest.fail("".join(said))
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def send(payload: bytes = b"hello") -> int:
+    """Sends a datagram from this process; returns its port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(payload, (V4, 9))
+        return sender.getsockname()[1]
+
+
+def stop(process: subprocess.Popen, number: int = signal.SIGTERM) -> tuple[str, str]:
+    process.send_signal(number)
+    return process.communicate(timeout=PATIENCE)
+
+
+def test_json_lines_have_the_documented_fields(run):
+    process = run("--json", "--pid", str(os.getpid()))
+    port = send()
+    event = json.loads(process.stdout.readline())
+    assert list(event) == FIELDS
+    assert (event["event"], event["protocol"], event["direction"], event["pid"], event["sent"]) == ("send", "udp", "out", os.getpid(), 5)
+    assert (event["local_address"], event["local_port"], event["remote_address"], event["remote_port"]) == (V4, port, V4, 9)
+    assert (event["uid"], event["duration_ns"], event["received"], event["error"]) == (os.getuid(), None, None, None)
+    assert abs(datetime.fromisoformat(event["time"]) - datetime.now(UTC)) < timedelta(seconds=PATIENCE)
+    assert abs(time.clock_gettime_ns(time.CLOCK_BOOTTIME) - event["boot_ns"]) < PATIENCE * 1e9
+
+
+def test_a_refused_connection_names_its_error(run):
+    process = run("--json", "--pid", str(os.getpid()))
+    with socket.create_server((V4, 0)) as server:
+        port = server.getsockname()[1]
+    with socket.socket() as client:
+        client.connect_ex((V4, port))
+    event = json.loads(process.stdout.readline())
+    assert (event["event"], event["error"], event["remote_port"]) == ("fail", "ECONNREFUSED", port)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_a_summary(run, number):
+    process = run("--pid", str(os.getpid()))
+    header = process.stdout.readline()
+    port = send()
+    line = process.stdout.readline()
+    assert header.split()[:3] == ["TIME", "EVENT", "PROTO"]
+    assert line.split()[1:3] == ["send", "udp"] and f"{V4}:{port} -> {V4}:9" in line and "\033" not in line
+    _, errors = stop(process, number)
+    assert errors == "socket_tracker: events: 1 send; 0 dropped; 0 connections still open\n"
+    assert process.returncode == 0
+
+
+def test_duration_ends_it(run):
+    begin = time.monotonic()
+    process = run("--duration", "0.5")
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0 and 0.5 <= time.monotonic() - begin < PATIENCE
+
+
+def test_a_reader_that_leaves_ends_it_quietly(run):
+    process = run("--json", "--pid", str(os.getpid()))
+    process.stdout.close()
+    send()
+    errors = process.stderr.read()
+    assert process.wait(PATIENCE) == 0 and "Traceback" not in errors and "Broken" not in errors
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+@pytest.mark.parametrize("no_colour", ["", "1"])
+def test_lines_fit_a_terminal(run, columns, no_colour):
+    leader, follower = os.openpty()
+    environment = {"COLUMNS": str(columns), "NO_COLOR": no_colour, "TERM": "xterm"}
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    try:
+        process = run("--pid", str(os.getpid()), stdout=follower)
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+    os.close(follower)
+    send()
+    text = ""
+    while text.count("\n") < 2:
+        text += os.read(leader, 4096).decode()
+    stop(process)
+    os.close(leader)
+    assert ("\033[33m" in text) == (not no_colour)
+    plain = text.replace("\033[33m", "").replace("\033[1m", "").replace("\033[0m", "")
+    assert all(len(line.rstrip("\r")) <= columns for line in plain.split("\n"))
+    assert (f"{V4}:9" in plain) and ("5B" in plain or columns == 80)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["--pid", "0"], "is no process id"), (["--duration", "-1"], "is no number of seconds"), (["--variant", "x"], "invalid choice")],
+)
+def test_a_wrong_option_is_one_line(package, arguments, said):
+    done = subprocess.run(
+        [sys.executable, "-m", "socket_tracker", *arguments], env={**os.environ, "PYTHONPATH": str(package)}, capture_output=True, text=True
+    )
+    assert done.returncode == 2 and said in done.stderr.splitlines()[-1]
+
+
+def test_a_user_without_the_capabilities_gets_one_line(package, tracker, tmp_path):
+    """Not under the test's own folder, which only its owner may enter; nor in its interpreter, for the same reason."""
+    python = shutil.which("python3", path="/usr/bin:/bin")
+    if not python or subprocess.run([python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]).returncode:
+        pytest.skip("no python3 >= 3.11 in /usr/bin that every user can run")
+    code = "import os, runpy, sys; sys.path.insert(0, '.'); import socket_tracker.cli as cli; from socket_tracker import variants; "
+    code += "variants.skeleton_module('socket_tracker'); os.setgroups([]); os.setuid(65534); sys.exit(cli.main([]))"
+    done = subprocess.run([python, "-c", code], cwd=package, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert "root" in line or "Permission denied" in line
+
+
+def test_another_machine_is_told_what_the_package_holds(package, tracker, tmp_path):
+    shutil.copytree(package / "socket_tracker", tmp_path / "socket_tracker")
+    (arch,) = [path for path in (tmp_path / "socket_tracker").iterdir() if (path / "socket_tracker_skel.py").is_file()]
+    arch.rename(arch.with_name("elsewhere"))
+    done = subprocess.run([sys.executable, "-m", "socket_tracker"], env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "elsewhere" in line and arch.name in line
