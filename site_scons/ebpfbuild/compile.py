@@ -48,6 +48,7 @@ class CompileArgs:
             "-O2",  # the verifier takes nothing less
             "-g",  # BTF comes from debug info; the DWARF beside it is stripped
             "-Wall",
+            "-fmacro-backtrace-limit=1",  # BPF_CORE_READ is seven macros deep, and none of them is the user's mistake
             "-nostdinc",  # only pinned and project folders in sight
             f"-D__TARGET_ARCH_{self.arch.kernel}",
             "-ffile-compilation-dir=.",  # a debug-info path that is the same in every checkout
