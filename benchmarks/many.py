@@ -1,0 +1,118 @@
+"""A clean build of many programs for three arches: scons with minimized headers beside make and ninja with the full ones.
+
+    .venv/bin/python benchmarks/many.py [programs] [jobs]
+
+Same sources, same compiler, same flags, -j2, objects only. The programs are generated and differ in what they use. Needs the
+headers in the cache or MIRROR=. Prints wall seconds, the ratios, and the null builds of all three.
+"""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from build import ROOT, makefile, made, run, scons, timed
+
+ARCHES = "x86_64,aarch64,arm"
+TYPES = (
+    ("task_struct", "pid"), ("task_struct", "tgid"), ("file", "f_flags"), ("inode", "i_ino"), ("sock", "sk_protocol"),
+    ("sk_buff", "len"), ("net_device", "ifindex"), ("dentry", "d_flags"), ("mm_struct", "start_code"), ("cred", "uid.val"),
+    ("vm_area_struct", "vm_start"), ("socket", "type"), ("super_block", "s_flags"), ("nsproxy", "uts_ns"), ("tcp_sock", "snd_cwnd"),
+    ("sighand_struct", "count.refs.counter"), ("page", "flags.f"), ("rq", "nr_running"), ("user_struct", "uid.val"), ("signal_struct", "nr_threads"),
+)
+PROGRAM = """#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+char LICENSE[] SEC("license") = "GPL";
+
+struct record {{
+	__u64 value[{slots}];
+}};
+
+struct {{
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, {entries});
+	__type(key, __u32);
+	__type(value, struct record);
+}} records SEC(".maps");
+
+SEC("tp_btf/sched_switch")
+int program_{number}(__u64 *ctx)
+{{
+	__u32 key = {number};
+	struct record *record = bpf_map_lookup_elem(&records, &key);
+
+	if (!record)
+		return 0;
+{reads}
+	return 0;
+}}
+"""
+
+
+def program(number):
+    """The text of program `number`: each reads another set of three to six kernel types."""
+    chosen = [TYPES[(number * 7 + step * (1 + number % 3)) % len(TYPES)] for step in range(3 + number % 4)]
+    reads = [
+        f"\trecord->value[{slot}] = (__u64)BPF_CORE_READ((struct {name} *)ctx[{slot}], {member});"
+        for slot, (name, member) in enumerate(dict(chosen).items())
+    ]
+    return PROGRAM.format(number=number, slots=len(TYPES), entries=128 + number, reads="\n".join(reads))
+
+
+def main(programs=100, jobs=2):
+    """Prints the table."""
+    with tempfile.TemporaryDirectory() as scratch:
+        project = Path(scratch)
+        write(project, programs)
+        arguments = [f"ARCH={ARCHES}", f"-j{jobs}", *([f"MIRROR={mirror}"] if (mirror := os.environ.get("MIRROR")) else [])]
+        ours = [*scons(), *arguments]
+        run([*ours, "headers"], project)  # all three begin with the headers in place
+        seconds = {"scons": timed(ours, project), "scons, null": timed(ours, project)}
+        commands = json.loads((project / "compile_commands.json").read_text())
+        makefile(project, commands)
+        ninjafile(project, commands)
+        for name, command in {"make": ["make", "-s", f"-j{jobs}"], "ninja": ["ninja", "--quiet", f"-j{jobs}"]}.items():
+            if shutil.which(command[0]):
+                for target in project.rglob("*.make.o*"):
+                    target.unlink()
+                seconds |= {name: timed(command, project), f"{name}, null": timed(command, project)}
+        off = [*ours, "MINIMIZE=off"]
+        seconds |= {"scons, off": timed(off, project), "scons, off, null": timed(off, project)}
+    print(f"{programs} programs for {ARCHES}, -j{jobs}, wall seconds")
+    for name, value in seconds.items():
+        print(f"  {name:18} {value:7.2f}")
+    for name in ("make", "ninja"):
+        if name in seconds:
+            print(f"  scons / {name:6} {seconds['scons'] / seconds[name]:5.2f}x  (at most 0.45)")
+    print(f"  null, minimized / off {seconds['scons, null'] / seconds['scons, off, null']:5.2f}x  (at most 1.15)")
+
+
+def write(project, programs):
+    """The generated project."""
+    (project / "src").mkdir()
+    for number in range(programs):
+        (project / "src" / f"p{number}.bpf.c").write_text(program(number))
+    (project / "SConstruct").write_text(
+        'SetOption("hash_format", "sha256")\nDefaultEnvironment(tools=[])\n'
+        f'env = Environment(tools=["ebpf"], toolpath=[{str(ROOT / "site_scons" / "site_tools")!r}],'
+        f' EBPF_TOOLCHAIN={str(ROOT / "toolchain.toml")!r}, ENV={{}})\n'
+        'env.Decider("content-timestamp")\n'
+        'env.Alias("headers", [env.LibbpfHeaders(), *(env.VmlinuxHeader(arch.name) for arch in env["EBPF_ARCHES"])])\n'
+        f'Default([env.BpfObject(f"src/p{{number}}.bpf.c") for number in range({programs})])\n'
+    )
+
+
+def ninjafile(project, commands):
+    """A build.ninja of the same compiles."""
+    lines = ["rule clang", "  command = $command", "  depfile = $out.d", "  deps = gcc"]
+    for (target, arguments), entry in zip(made(project, commands), commands):
+        lines += [f"build {target}: clang {entry['file']}", f"  command = {' '.join(arguments)}"]
+    (project / "build.ninja").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
