@@ -31,6 +31,7 @@ fields
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .prove_code import Parsed, compare_lines, compare_sections, compare_symbols
@@ -46,7 +47,7 @@ class Verdict:
     """Whether two objects are equal in a mode's sense, and what differs, by name.
 
     `types` are the structs and unions that the differences concern, sorted: what to keep whole before trying again.
-    It may be empty although something differs.
+    They are those whose definitions differ, else those that CO-RE looks into near code that differs; or none.
     """
 
     mode: str
@@ -78,31 +79,38 @@ def prove(full: bytes, minimized: bytes, mode: str) -> Verdict:
     if mode not in MODES:
         raise ValueError(f"{mode!r} is none of {', '.join(MODES)}")
     ours, theirs = Parsed.parse(full, "full"), Parsed.parse(minimized, "minimized")
-    found: dict[str, set[str]] = {}
+    found: dict[str, None] = {}
+    concerned: dict[str, None] = {}
 
-    def differ(text: str, concerned: str) -> None:
-        found.setdefault(text, set()).update({concerned} - {""})
+    def differ(text: str, name: str) -> None:
+        found[text] = concerned[name] = None
 
+    _compare_types(ours, theirs, mode, differ)
+    by_types = set(concerned) - {""}
     for rows in (
         compare_sections(ours, theirs, mask_layout=mode == "fields"),
         compare_symbols(ours, theirs),
         compare_lines(ours, theirs),
     ):
-        for text, concerned in rows:
-            differ(text, concerned)
+        for text, name in rows:
+            differ(text, name)
+    return _verdict(mode, list(found), by_types or set(concerned) - {""})
+
+
+def _compare_types(ours: Parsed, theirs: Parsed, mode: str, differ: Callable[[str, str], None]) -> None:
+    """Types before code in the list of differences: they are mostly why code differs."""
     types = TypeComparison(ours.btf, theirs.btf, mode, differ)
+    start_at_sections(ours.btf, theirs.btf, types, differ)
     start_at_functions(ours, theirs, types, differ)
     start_at_core(ours, theirs, types, differ)
-    start_at_sections(ours.btf, theirs.btf, types, differ)
     start_at_containers(ours.btf, theirs.btf, types)
     types.run()
     if mode == "exact":
         types.left_over()
-    return _verdict(mode, found)
 
 
-def _verdict(mode: str, found: dict[str, set[str]]) -> Verdict:
-    texts = list(found)
+def _verdict(mode: str, texts: list[str], types: set[str]) -> Verdict:
+    equal = not texts
     if len(texts) > MAX_DIFFERENCES:
         texts = [*texts[:MAX_DIFFERENCES], f"and {len(texts) - MAX_DIFFERENCES} more"]
-    return Verdict(mode, not found, tuple(texts), tuple(sorted(set().union(*found.values()))))
+    return Verdict(mode, equal, tuple(texts), tuple(sorted(types)))

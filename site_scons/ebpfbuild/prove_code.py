@@ -11,7 +11,7 @@ from itertools import zip_longest
 from .btf import Btf
 from .btf_types import COMPOSITES
 from .btfext import BtfExt, CoreKind, CoreRelocation, access_types
-from .elf import SHF_EXECINSTR, SHT_NULL, SHT_REL, SHT_STRTAB, SHT_SYMTAB, STT_SECTION, Elf, Section, Symbol
+from .elf import SHF_EXECINSTR, SHT_NULL, SHT_REL, SHT_STRTAB, SHT_SYMTAB, STT_FUNC, STT_SECTION, Elf, Section, Symbol
 from .elf_strip import strip_dwarf
 from .errors import ElfError
 
@@ -102,12 +102,18 @@ def _compare_instructions(full: Parsed, small: Parsed, one: Section, other: Sect
     texts = (data[place : place + INSTRUCTION].hex() or "nothing" for data in (ours, theirs))
     text = f"section {one.name}: instruction {place // INSTRUCTION}{source} differs: {' != '.join(texts)}"
     yield text, ""
-    for name in sorted({name for row in full.core.get(one.name, ()) for name in _structs(full.btf, row)}):
+    for name in _structs_used(full, one, place):
         yield text, name
 
 
-def _structs(btf: Btf, row: CoreRelocation) -> set[str]:
-    return {kind.name for kind in access_types(btf, row) if kind.kind in COMPOSITES and kind.name}
+def _structs_used(parsed: Parsed, section: Section, place: int) -> list[str]:
+    """The structs that CO-RE walks through in the function around a place: they may be why its code differs."""
+    starts = [row.value for row in parsed.elf.symbols_in(section) if row.type == STT_FUNC]
+    start = max((value for value in starts if value <= place), default=0)
+    end = min((value for value in starts if value > place), default=section.size)
+    rows = (row for row in parsed.core.get(section.name, ()) if start <= row.offset < end)
+    kinds = (kind for row in rows for kind in access_types(parsed.btf, row))
+    return sorted({kind.name for kind in kinds if kind.kind in COMPOSITES and kind.name})
 
 
 def _masked(parsed: Parsed, section: Section, layout: bool) -> bytes:
@@ -148,10 +154,10 @@ def _compare_data(full: Parsed, one: Section, other: Section) -> Iterator[Differ
 
 def _compare_relocations(full: Elf, small: Elf, one: Section, other: Section) -> Iterator[Difference]:
     ours, theirs = _relocations(full, one), _relocations(small, other)
-    for place in sorted({*ours, *theirs}):
-        if ours.get(place) != theirs.get(place):
-            texts = (rows.get(place, "nothing") for rows in (ours, theirs))
-            yield f"section {one.name}: relocation at {place:#x} differs: {' != '.join(texts)}", ""
+    place = next((place for place in sorted({*ours, *theirs}) if ours.get(place) != theirs.get(place)), None)
+    if place is not None:
+        texts = (rows.get(place, "nothing") for rows in (ours, theirs))
+        yield f"section {one.name}: relocation at {place:#x} differs: {' != '.join(texts)}", ""
 
 
 def _relocations(elf: Elf, section: Section) -> dict[int, str]:

@@ -1,10 +1,11 @@
 """Where the comparison of types starts: functions, CO-RE relocations, maps, global data and externs."""
 
 from collections.abc import Callable
+from itertools import zip_longest
 
 from .btf import Btf
 from .btf_types import ENUMS, FUNC_GLOBAL, Kind, Type
-from .btfext import CoreKind, CoreRelocation, access_path
+from .btfext import CoreKind, access_path, core_type_name
 from .prove_code import Parsed
 from .prove_members import whole_members
 from .prove_types import Level, TypeComparison
@@ -17,16 +18,21 @@ Differ = Callable[[str, str], None]
 
 
 def start_at_functions(full: Parsed, small: Parsed, types: TypeComparison, differ: Differ) -> None:
-    """Meets the functions that start at the same place."""
-    ours, theirs = ({(row.section, row.offset): row.type for row in parsed.ext.funcs} for parsed in (full, small))
-    for place in sorted({*ours, *theirs}):
-        text = f"section {place[0]}: function at +{place[1]:#x}"
-        if place in ours and place in theirs:
-            types.meet(ours[place], theirs[place], Level.NAMED, text)
-            if place[0] == ".text":
-                _start_at_arguments(full.btf, small.btf, ours[place], theirs[place], types)
-        else:
-            differ(f"{text} is missing in {'the minimized' if place in ours else 'the full'} object", "")
+    """Compares where the functions start, by name, and meets their types."""
+    ours, theirs = _functions(full), _functions(small)
+    for key in sorted({*ours, *theirs}):
+        text = f"function {key[1]} in section {key[0]}"
+        places = [f"{rows[key][0]:#x}" if key in rows else "nowhere" for rows in (ours, theirs)]
+        if places[0] != places[1]:
+            differ(f"{text}: starts at {' != '.join(places)}", "")
+        if key in ours and key in theirs:
+            types.meet(ours[key][1], theirs[key][1], Level.NAMED, text)
+            if key[0] == ".text":
+                _start_at_arguments(full.btf, small.btf, ours[key][1], theirs[key][1], types)
+
+
+def _functions(parsed: Parsed) -> dict[tuple[str, str], tuple[int, int]]:
+    return {(row.section, parsed.btf[row.type].name): (row.offset, row.type) for row in parsed.ext.funcs}
 
 
 def _start_at_arguments(full: Btf, small: Btf, one: int, other: int, types: TypeComparison) -> None:
@@ -41,23 +47,25 @@ def _start_at_arguments(full: Btf, small: Btf, one: int, other: int, types: Type
 
 
 def start_at_core(full: Parsed, small: Parsed, types: TypeComparison, differ: Differ) -> None:
-    """Compares the CO-RE relocations by place, kind and path in names, and meets their types."""
-    ours, theirs = ({(row.section, row.offset): row for row in parsed.ext.relocations} for parsed in (full, small))
-    for section, offset in sorted({*ours, *theirs}):
-        one, other = ours.get((section, offset)), theirs.get((section, offset))
-        texts = [_core_text(parsed.btf, row) for parsed, row in ((full, one), (small, other))]
-        same_access = not types.exact or not one or not other or one.access == other.access
-        if texts[0] != texts[1] or not same_access:
-            texts = texts if same_access else [f"{text} ({row.access})" for text, row in zip(texts, (one, other))]
-            name = full.btf.resolve(one.type).name if one else ""
-            differ(f"CO-RE: {section} +{offset:#x}: {' != '.join(texts)}", name)
-        if one and other and one.kind == other.kind:
-            level = Level.WHOLE if one.kind in WHOLE_KINDS else Level.COMPLETE
-            types.meet(one.type, other.type, level, f"CO-RE: {section} +{offset:#x}")
+    """Compares the CO-RE relocations of each section in their order, and meets their types."""
+    for section in sorted({*full.core, *small.core}):
+        ours, theirs = (_core_texts(parsed, section, types.exact) for parsed in (full, small))
+        differing = [pair for pair in zip_longest(ours, theirs, fillvalue="nothing") if pair[0] != pair[1]]
+        if differing:
+            more = f", and {len(differing) - 1} more there" if len(differing) > 1 else ""
+            differ(f"CO-RE: {section} {' != '.join(differing[0])}{more}", "")
+        for one, other in zip(full.core.get(section, ()), small.core.get(section, ()), strict=False):
+            names = core_type_name(full.btf, one.type), core_type_name(small.btf, other.type)
+            if one.kind == other.kind and names[0] == names[1]:
+                level = Level.WHOLE if one.kind in WHOLE_KINDS else Level.COMPLETE
+                types.meet(one.type, other.type, level, f"CO-RE: {section} +{one.offset:#x}")
 
 
-def _core_text(btf: Btf, row: CoreRelocation | None) -> str:
-    return f"{row.kind.name.lower()} of {access_path(btf, row)}" if row else "nothing"
+def _core_texts(parsed: Parsed, section: str, exact: bool) -> list[str]:
+    """Place, kind and path of each relocation; in `exact` the path in numbers, too."""
+    rows = parsed.core.get(section, ())
+    texts = (f"+{row.offset:#x}: {row.kind.name.lower()} of {access_path(parsed.btf, row)}" for row in rows)
+    return [f"{text} ({row.access})" if exact else text for text, row in zip(texts, rows, strict=True)]
 
 
 def start_at_sections(full: Btf, small: Btf, types: TypeComparison, differ: Differ) -> None:
@@ -67,6 +75,8 @@ def start_at_sections(full: Btf, small: Btf, types: TypeComparison, differ: Diff
         if name not in ours or name not in theirs:
             differ(f"BTF of section {name} is missing in {'the full' if name in theirs else 'the minimized'} object", "")
             continue
+        if ours[name].size != theirs[name].size:
+            differ(f"BTF of section {name}: size {ours[name].size} != {theirs[name].size}", "")
         mine, other = _variables(full, ours[name]), _variables(small, theirs[name])
         for variable in sorted({*mine, *other}):
             if variable not in mine or variable not in other or mine[variable][1:] != other[variable][1:]:

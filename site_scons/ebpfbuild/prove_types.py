@@ -44,6 +44,7 @@ class TypeComparison:
         self.full, self.small, self.differ = full, small, differ
         self.exact, self.subset = mode == "exact", mode == "fields"
         self._levels: dict[tuple[int, int], Level] = {}
+        self._differing = False
         self._partner, self._owner = {0: 0}, {0: 0}
         self._queue: deque[Meeting] = deque()
 
@@ -57,12 +58,12 @@ class TypeComparison:
     def run(self) -> None:
         """Compares all that was asked for and all that is reached from there."""
         while self._queue:
-            met = self._queue.popleft()
-            if self._one_to_one(met):
-                self._compare(met)
+            self._compare(self._queue.popleft())
 
     def left_over(self) -> None:
-        """Compares the types that no root reaches, by their own facts. In `exact` only; others may have fewer."""
+        """Compares the types that no root reaches, by their own facts, unless the walk has met a difference."""
+        if self._differing:
+            return
         ours, theirs = self._unmet(self.full, self._partner), self._unmet(self.small, self._owner)
         for text in sorted((ours - theirs).elements()):
             self.differ(f"type {text} is missing in the minimized object", "")
@@ -89,6 +90,7 @@ class TypeComparison:
         while at.parent and (above or not _title(at.full)):
             steps, at, above = at.edge + steps, at.parent, False
         place = at.edge if above or not _title(at.full) else _title(at.full)
+        self._differing = True
         self.differ(f"{place}{steps}: {what}", _concerned(met))
 
     def _compare(self, met: Meeting) -> None:
@@ -96,6 +98,8 @@ class TypeComparison:
         if full.kind != small.kind or full.name != small.name:
             if not (met.level == Level.NAMED and not self.exact and _declares(small, full)):
                 self._report(met, f"{_text(full)} != {_text(small)}", above=True)
+            return
+        if not self._one_to_one(met):
             return
         ours, theirs = _facts(full), _facts(small)
         for name in ours:
