@@ -40,7 +40,6 @@ class CompileArgs:
     def flags(self, ms_extensions: bool) -> list[str]:
         """What clang is told beside its files: all that shapes the object and nothing of this machine."""
         return [
-            "--no-default-config",  # a distribution's clang.cfg may add flags
             "-target",
             self.arch.target,
             f"-mcpu={self.cpu}",  # clang 20 raised its default to v3; a new compiler must not change the instructions in silence

@@ -36,7 +36,7 @@ def locate(package: str | None, path: str | None, version: str, where: str, ledg
     key = f"compiler {binary} {ledger.digest(binary)}"
     if os.path.exists(_LOADER_CACHE):
         key += f" {ledger.digest(_LOADER_CACHE)}"
-    facts = ledger.fact(key, lambda: {"version": _version(argv, where), "libraries": _libraries(binary)})
+    facts = ledger.fact(key, lambda: _facts(argv, where))
     if facts["version"] != version:
         raise CompilerError(
             f"this is clang {facts['version']}, the pin says {version}",
@@ -45,7 +45,7 @@ def locate(package: str | None, path: str | None, version: str, where: str, ledg
         )
     parts = sorted((os.path.basename(file), ledger.digest(file)) for file in (binary, *facts["libraries"]))
     lines = "".join(f"{digest}  {name}\n" for name, digest in parts)
-    return Compiler(argv, version, hashlib.sha256(lines.encode()).hexdigest())
+    return Compiler((*argv, *facts["flags"]), version, hashlib.sha256(lines.encode()).hexdigest())
 
 
 def _packaged(package: str, where: str) -> tuple[str, ...]:
@@ -67,6 +67,13 @@ def _installed(path: str, where: str) -> tuple[str, ...]:
             f"no compiler at {path}", where=where, fix='install it, or take the packaged one: package = "ziglang"'
         )
     return (os.path.realpath(path),)
+
+
+def _facts(argv: tuple[str, ...], where: str) -> dict:
+    """What only running it tells. `flags` keep a distribution's clang.cfg out, from clang 15 on, where there may be one."""
+    version = _version(argv, where)
+    flags = ["--no-default-config"] if int(version.split(".")[0]) >= 15 else []
+    return {"version": version, "libraries": _libraries(argv[0]), "flags": flags}
 
 
 def _version(argv: tuple[str, ...], where: str) -> str:
