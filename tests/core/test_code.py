@@ -1,0 +1,33 @@
+"""Which of the core's files a step runs."""
+
+from ebpfbuild.code import CORE, closure, core_files, import_graph, step_code
+
+
+def test_a_step_runs_what_it_imports_anywhere():
+    graph = import_graph(core_files())
+    compiled = closure("compile.py", graph)
+    assert {"compile.py", "depfile.py", "elf_strip.py", "elf.py", "header.py", "errors.py"} <= set(compiled)
+    assert not {"fetch.py", "skeleton.py", "toolchain.py", "wheel.py"} & set(compiled)
+
+
+def test_a_template_belongs_to_the_module_that_names_it():
+    graph = import_graph(core_files())
+    assert "templates/skeleton.py.j2" in closure("skeleton.py", graph)
+    assert "templates/skeleton.py.j2" not in closure("compile.py", graph)
+
+
+def test_packages_inside_the_core_are_followed():
+    reached = closure("minimized.py", import_graph(core_files()))
+    assert {"minimize/index.py", "minimize/closure.py", "minimize/__init__.py"} <= set(reached)
+
+
+def test_every_core_file_is_seen():
+    assert set(core_files()) == {
+        path.relative_to(CORE).as_posix() for path in CORE.rglob("*") if path.suffix in (".py", ".j2") and "__pycache__" not in path.parts
+    }
+
+
+def test_the_digests_are_those_of_the_files():
+    digests = step_code("scan.py", lambda path: f"digest of {path}", lambda key, find: find())
+    assert set(digests) == {"scan.py", "errors.py"}
+    assert digests["scan.py"] == f"digest of {CORE}/scan.py"
