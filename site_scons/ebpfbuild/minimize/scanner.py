@@ -60,7 +60,7 @@ class Scanner:
                 raise self._refuse(position)
             else:
                 position = newline + 1
-        if not any(text.startswith("struct", self.starts[number]) for number in self.tags.values()):
+        if not self.tags:
             raise HeaderError("no vmlinux.h: it defines no struct", fix="give it a vmlinux.h made by bpftool")
 
     def _directive(self, start: int, newline: int) -> int:
