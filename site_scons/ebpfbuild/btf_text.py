@@ -10,7 +10,7 @@ QUALIFIERS = {Kind.CONST: "const", Kind.VOLATILE: "volatile", Kind.RESTRICT: "re
 
 
 def declaration(btf: Btf, number: int, name: str = "") -> str:
-    """The C declaration of `name` with that type, such as `const struct sock *sk[4]`; without a name the type's own text.
+    """The C declaration of `name` with that type, as `const struct sock *sk[4]`; without a name the type's own text.
 
     An anonymous struct reads `struct {...}`. Raises BtfError for a type of more than 200 parts.
     """

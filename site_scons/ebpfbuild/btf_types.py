@@ -104,7 +104,7 @@ class Param(NamedTuple):
 
 
 class SectionVar(NamedTuple):
-    """A variable's (or extern function's) place in a DATASEC, in bytes; clang leaves 0 where the linker has to fill in."""
+    """A variable's (or extern function's) place in a DATASEC, in bytes; clang leaves 0 for the linker to fill in."""
 
     type: int
     offset: int

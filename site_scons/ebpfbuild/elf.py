@@ -131,7 +131,9 @@ class Elf:
         """The rows of a SHT_REL section in file order. Raises ElfError for a symbol that isn't there."""
         for offset, info in struct.iter_unpack(self.order + REL, table.data):
             if info >> 32 >= len(self.symbols):
-                raise ElfError(f"section {table.name} names symbol {info >> 32} of {len(self.symbols)}", where=self.where)
+                raise ElfError(
+                    f"section {table.name} names symbol {info >> 32} of {len(self.symbols)}", where=self.where
+                )
             yield Relocation(offset, info >> 32, info & 0xFFFFFFFF)
 
     def symbols_in(self, section: Section) -> list[Symbol]:
@@ -180,7 +182,7 @@ class _Reader:
         return order, shoff, flags, shnum, shstrndx
 
     def section_headers(self, order: str, shoff: int, shnum: int) -> list[tuple[int, ...]]:
-        """The raw headers, each with its bytes inside the file; together no more than the file, so none overlap much."""
+        """The raw headers: each one's bytes lie in the file, together they are no more than it, so few can overlap."""
         table = self.data[shoff : shoff + shnum * SHDR_SIZE]
         headers = list(struct.iter_unpack(order + SHDR, table))
         used = 0

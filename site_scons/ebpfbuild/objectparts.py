@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ProgramSpec:
-    """A program or subprogram: its ELF section, libbpf's type for that section (empty: none, or a subprogram), its code.
+    """A program or subprogram: its ELF section, libbpf's type for that (empty: none, or a subprogram), its code.
 
     `offset` is in bytes from the section's start, `func` the id of its BTF function (0 without one).
     """

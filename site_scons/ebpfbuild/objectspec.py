@@ -61,7 +61,9 @@ class BpfObjectSpec:
         if section is None:
             raise ElfError("has no BTF", where=where, fix="compile it with -g")
         if elf.section("maps"):
-            raise ElfError('has maps in SEC("maps")', where=where, fix='declare them in SEC(".maps"): libbpf 1 takes no others')
+            raise ElfError(
+                'has maps in SEC("maps")', where=where, fix='declare them in SEC(".maps"): libbpf 1 takes no others'
+            )
         return _Reader(elf, Btf.parse(section.data, f"{where}: .BTF" if where else ".BTF")).read()
 
 
@@ -96,12 +98,16 @@ class _Reader:
         if section.type != SHT_PROGBITS or not section.flags & SHF_EXECINSTR:
             return []
         symbols = [symbol for symbol in self.elf.symbols_in(section) if symbol.type == STT_FUNC]
-        return [self.program(section, symbol) for symbol in sorted(symbols, key=lambda symbol: (symbol.value, symbol.name))]
+        return [
+            self.program(section, symbol) for symbol in sorted(symbols, key=lambda symbol: (symbol.value, symbol.name))
+        ]
 
     def program(self, section: Section, symbol: Symbol) -> ProgramSpec:
         end = symbol.value + symbol.size
         if symbol.value % INSTRUCTION or symbol.size % INSTRUCTION or not symbol.size or end > section.size:
-            raise ElfError(f"function {symbol.name} does not lie on instructions of {section.name}", where=self.elf.where)
+            raise ElfError(
+                f"function {symbol.name} does not lie on instructions of {section.name}", where=self.elf.where
+            )
         func = self.btf.find(symbol.name, Kind.FUNC)
         return ProgramSpec(
             name=symbol.name,
@@ -149,7 +155,9 @@ class _Reader:
         if start is None:
             return map_spec(self.btf, kind, name)
         targets = self.targets(".maps", offset + start, offset + size)
-        return map_spec(self.btf, kind, name, tuple(((place - offset - start) // 8, target) for place, target in targets))
+        return map_spec(
+            self.btf, kind, name, tuple(((place - offset - start) // 8, target) for place, target in targets)
+        )
 
     @cached_property
     def relocations(self) -> dict[str, tuple[Relocation, ...]]:
@@ -166,7 +174,9 @@ class _Reader:
         """The symbol's name; for a section's symbol that of the function or object at the place's own addend."""
         if symbol.type != STT_SECTION or symbol.section >= len(self.elf.sections):
             return symbol.name
-        addend = int.from_bytes(self.section_bytes(section)[offset : offset + 8], "little" if self.elf.little else "big")
+        addend = int.from_bytes(
+            self.section_bytes(section)[offset : offset + 8], "little" if self.elf.little else "big"
+        )
         return self.symbols_by_place.get((symbol.section, addend), "")
 
     @cached_property
@@ -176,7 +186,9 @@ class _Reader:
 
     def is_data(self, section: Section) -> bool:
         """Whether libbpf makes a map of it: it does of those names, and of none that is empty."""
-        return bool(section.size and section.type in (SHT_PROGBITS, SHT_NOBITS) and DATA_SECTION.fullmatch(section.name))
+        return bool(
+            section.size and section.type in (SHT_PROGBITS, SHT_NOBITS) and DATA_SECTION.fullmatch(section.name)
+        )
 
     def data_section(self, section: Section) -> DataSection:
         datasec = self.btf.find(section.name, Kind.DATASEC)

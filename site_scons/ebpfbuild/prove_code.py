@@ -92,7 +92,9 @@ def _sections(elf: Elf) -> dict[tuple[str, int], Section]:
     return found
 
 
-def _compare_instructions(full: Parsed, small: Parsed, one: Section, other: Section, mask: bool) -> Iterator[Difference]:
+def _compare_instructions(
+    full: Parsed, small: Parsed, one: Section, other: Section, mask: bool
+) -> Iterator[Difference]:
     ours, theirs = _masked(full, one, mask), _masked(small, other, mask)
     if ours == theirs:
         return
@@ -194,5 +196,8 @@ def compare_lines(full: Parsed, small: Parsed) -> Iterator[Difference]:
         row = one or other
         if one != other and row.section not in seen:
             seen.add(row.section)
-            texts = (f"{line.file}:{line.line}:{line.column} {line.text.strip()}" if line else "none" for line in (one, other))
+            texts = (
+                f"{line.file}:{line.line}:{line.column} {line.text.strip()}" if line else "none"
+                for line in (one, other)
+            )
             yield f"section {row.section}: line of +{row.offset:#x} differs: {' != '.join(texts)}", ""

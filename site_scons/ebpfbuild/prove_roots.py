@@ -73,7 +73,9 @@ def start_at_sections(full: Btf, small: Btf, types: TypeComparison, differ: Diff
     ours, theirs = ({kind.name: kind for kind in btf if kind.kind == Kind.DATASEC} for btf in (full, small))
     for name in sorted({*ours, *theirs}):
         if name not in ours or name not in theirs:
-            differ(f"BTF of section {name} is missing in {'the full' if name in theirs else 'the minimized'} object", "")
+            differ(
+                f"BTF of section {name} is missing in {'the full' if name in theirs else 'the minimized'} object", ""
+            )
             continue
         if ours[name].size != theirs[name].size:
             differ(f"BTF of section {name}: size {ours[name].size} != {theirs[name].size}", "")
@@ -97,8 +99,10 @@ def _placed(row: tuple[int, int, int] | None) -> str:
     return f"{row[2]} bytes at {row[1]}" if row else "nothing"
 
 
-def _start_at_map(full: Type, small: Type, name: str, types: TypeComparison, differ: Differ, nested: bool = False) -> None:
-    """Names what differs in a map's declaration, and meets its key and value, whose layout the kernel takes in whole."""
+def _start_at_map(
+    full: Type, small: Type, name: str, types: TypeComparison, differ: Differ, nested: bool = False
+) -> None:
+    """Names what differs in a map's declaration; meets its key and value, whose layout the kernel takes in whole."""
     one, other = full.btf.resolve(full.type), small.btf.resolve(small.type)
     for text in whole_members(one, other)[0]:
         differ(f"{name}: {text}", "")

@@ -15,7 +15,7 @@ from .btf_text import KEYWORDS, declaration
 from .btf_types import COMPOSITES, ENUMS, Kind, Type
 from .prove_members import kept_members, whole_members
 
-# btf_type_tags by which the kernel reads what a pointer in a map's value points to (kernel/bpf/btf.c, btf_get_field_type).
+# btf_type_tags for which the kernel reads what a pointer in a map's value points to: kernel/bpf/btf.c, btf_find_kptr.
 KERNEL_POINTERS = ("kptr", "kptr_untrusted", "percpu_kptr", "uptr")
 
 
@@ -38,7 +38,7 @@ class Meeting(NamedTuple):
 
 
 class TypeComparison:
-    """Two type graphs and what of them was met; `differ(text, name of the struct concerned)` is told each difference."""
+    """Two type graphs and what of them was met; `differ(text, name of the struct concerned)` is told what differs."""
 
     def __init__(self, full: Btf, small: Btf, mode: str, differ: Callable[[str, str], None]):
         self.full, self.small, self.differ = full, small, differ
@@ -75,7 +75,7 @@ class TypeComparison:
         return Counter(_summary(kind) for kind in kinds if kind.kind != Kind.DECL_TAG or kind.type not in met)
 
     def _one_to_one(self, met: Meeting) -> bool:
-        """Notes the pair. In `exact` a type that has another partner already is a difference, and the end of the walk."""
+        """Notes the pair. In `exact` a type that has another partner already is a difference; the walk ends there."""
         full, small = met.full.id, met.small.id
         if not self.exact:
             return True
@@ -85,7 +85,7 @@ class TypeComparison:
         return False
 
     def _report(self, met: Meeting, what: str, above: bool = False) -> None:
-        """Names the place by the nearest named type, as `struct sock.sk_lock`; `above`: by the way to the type itself."""
+        """Names the place by the nearest named type, as `struct sock.sk_lock`; `above`: one above the type itself."""
         steps, at = "", met
         while at.parent and (above or not _title(at.full)):
             steps, at, above = at.edge + steps, at.parent, False

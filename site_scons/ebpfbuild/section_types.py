@@ -1,7 +1,7 @@
 """Which program type libbpf derives from a section's name.
 
-The table is `section_defs` of libbpf (src/libbpf.c, June 2026; an older libbpf knows fewer): a name that ends in `+` may
-be followed by `/` and a target, any other must match whole. Types are BPF_PROG_TYPE_* in small letters.
+The table is `section_defs` of libbpf (src/libbpf.c, June 2026; an older libbpf knows fewer): a name that ends in `+`
+may be followed by `/` and a target, any other must match whole. Types are BPF_PROG_TYPE_* in small letters.
 """
 
 SECTIONS = {

@@ -1,12 +1,12 @@
 """Packs files into a wheel whose bytes depend on nothing but them: PEP 427, PEP 425 tags, core metadata 2.1.
 
-Reproducible because entries are stored (deflate's output differs between zlib versions), sorted, dated 1980-01-01, which
-is the earliest that ZIP can say, and of mode 0644; no path, user, time or version of the packer gets in.
+Reproducible because entries are stored (deflate's output differs between zlib versions), sorted, of mode 0644 and dated
+1980-01-01, the earliest that ZIP can say; no path, user, time or version of the packer gets in.
 
-A wheel holds objects for some arches, so its tag names them all, compressed as PEP 425 has it: pip takes it where one of
-them fits. For 32-bit ARM that is `linux_armv7l` alone: pip 23 and later asks for it in a 32-bit userland of a 64-bit
-kernel as well. `armv8l` is no arch of its own: it is what such a 64-bit kernel calls itself to 32-bit programs, and its
-structs are aarch64's; so only the loader, at run time, can tell which object fits.
+A wheel holds objects for some arches, so its tag names them all, compressed as PEP 425 has it: pip takes it where one
+of them fits. For 32-bit ARM that is `linux_armv7l` alone: pip asks for it in a 32-bit userland of a 64-bit kernel as
+well. `armv8l` is no arch of its own: it is what such a 64-bit kernel calls itself to 32-bit programs, and its structs
+are aarch64's; so only the loader, at run time, can tell which object fits.
 """
 
 import hashlib
@@ -35,7 +35,9 @@ def wheel_name(name: str, version: str, arches: Sequence[Arch]) -> str:
     return f"{_distribution(name)}-{_version(version)}-py3-none-{'.'.join(_platforms(arches))}.whl"
 
 
-def build_wheel(name: str, version: str, files: Mapping[str, bytes], arches: Sequence[Arch], summary: str = "") -> bytes:
+def build_wheel(
+    name: str, version: str, files: Mapping[str, bytes], arches: Sequence[Arch], summary: str = ""
+) -> bytes:
     """The bytes of a wheel with `files`, paths as they are installed. Raises PackageError for a path that can't be."""
     _check_paths(files)
     info = f"{_distribution(name)}-{_version(version)}.dist-info"
@@ -49,7 +51,9 @@ def build_wheel(name: str, version: str, files: Mapping[str, bytes], arches: Seq
 def _distribution(name: str) -> str:
     """The name as file names have it: PEP 503's normal form with `_` for `-`, as the wheel format asks."""
     if not NAME.fullmatch(name):
-        raise PackageError(f"{name!r} is no name of a distribution", where="name", fix="use letters, digits, -, _ and .")
+        raise PackageError(
+            f"{name!r} is no name of a distribution", where="name", fix="use letters, digits, -, _ and ."
+        )
     return re.sub(r"[-_.]+", "_", name).lower()
 
 

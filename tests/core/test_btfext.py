@@ -71,7 +71,9 @@ def header(order="<", start=32, tables=(0, 0, 0, 0, 0, 0), magic=0xEB9F, version
     return struct.pack(order + "HBBI6I", magic, version, 0, start, *tables)
 
 
-BTF = Btf.parse(struct.pack("<HBB5I", 0xEB9F, 1, 0, 24, 0, 12, 12, 7) + struct.pack("<3I", 0, 2 << 24, 0) + b"\0text\0\0")
+BTF = Btf.parse(
+    struct.pack("<HBB5I", 0xEB9F, 1, 0, 24, 0, 12, 12, 7) + struct.pack("<3I", 0, 2 << 24, 0) + b"\0text\0\0"
+)
 
 
 def test_longer_headers_and_records_of_later_versions_are_read():

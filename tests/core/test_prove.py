@@ -268,7 +268,10 @@ char LICENSE[] SEC("license") = "GPL";
     [
         (("struct task { int pid; };", "struct task;"), "struct holder.task: struct task != a declared struct task"),
         (("{ long rank; struct", "{ int rank; struct"), "struct node.rank: long != int"),
-        (("contains:node:next", "contains:node:rank"), "struct holder: tag 'contains:node:next' of head is in one object only"),
+        (
+            ("contains:node:next", "contains:node:rank"),
+            "struct holder: tag 'contains:node:next' of head is in one object only",
+        ),
     ],
 )
 @pytest.mark.parametrize("mode", MODES)
