@@ -1,0 +1,221 @@
+"""./sconsw, the real script: what it sets up, when it does so again, and what it says when it can't.
+
+Python and pip are played by shell scripts, so that nothing is downloaded.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ("python3", "python3.14", "python3.13", "python3.12", "python3.11")
+
+# The python of the machine: says whether it is new enough, and makes a .venv whose python is the script below.
+PYTHON = """#!/bin/sh
+case "$1 $2" in
+"-c "*) exit {old} ;;
+"-m venv") [ {venv} = 0 ] || {{ echo "No module named venv"; exit 1; }}
+           mkdir -p "$3/bin" && cp "{inner}" "$3/bin/python" ;;
+*) exit 99 ;;
+esac
+"""
+# The python of .venv: keeps what it is called with, one argument a line. pip fails as long as there is a file `offline`.
+INNER = """#!/bin/sh
+if [ "$1 $2" = "-m pip" ]; then
+    echo "pip $*" >>"{log}"
+    [ ! -e "{log}.offline" ] || {{ echo "ERROR: Could not find a version that satisfies scons" >&2; exit 1; }}
+    exit 0
+fi
+{{ echo "scons in $PWD with SCONSFLAGS=${{SCONSFLAGS-unset}}"; printf '<%s>\\n' "$@"; }} >>"{log}"
+exit 7
+"""
+
+
+class Checkout:
+    """A copy of what sconsw reads, in a folder of its own, and the fake pythons that are first on its PATH."""
+
+    def __init__(self, folder: Path, tools: Path):
+        self.folder, self.tools, self.log = folder, tools, tools / "log"
+        folder.mkdir(parents=True)
+        tools.mkdir(exist_ok=True)
+        for name in ("sconsw", "requirements.lock", "requirements-test.lock"):
+            shutil.copy(ROOT / name, folder / name)
+        (tools / "inner").write_text(INNER.format(log=self.log))
+        (tools / "inner").chmod(0o755)
+        self.python()
+
+    def python(self, old: int = 0, venv: int = 0, names: tuple[str, ...] = NAMES) -> None:
+        """Puts pythons on PATH: `old` ones are below 3.11, `venv` is the status that their venv module ends with."""
+        for name in names:
+            path = self.tools / name
+            path.write_text(PYTHON.format(old=old, venv=venv, inner=self.tools / "inner"))
+            path.chmod(0o755)
+
+    def offline(self, so: bool) -> None:
+        """Lets pip fail, or no longer."""
+        (self.tools / "log.offline").unlink(missing_ok=True)
+        if so:
+            (self.tools / "log.offline").touch()
+
+    def run(self, *arguments: str, cwd: Path | None = None, **environment: str):
+        """Runs ./sconsw and returns (exit status, stderr, what the python of .venv was called with)."""
+        self.log.write_text("")
+        path = f"{self.tools}{os.pathsep}/usr/bin{os.pathsep}/bin"
+        done = subprocess.run(
+            [str(self.folder / "sconsw"), *arguments],
+            cwd=cwd or self.folder, env={"PATH": path, **environment}, capture_output=True, text=True, timeout=20,
+        )  # fmt: skip
+        assert done.stdout == ""
+        return done.returncode, done.stderr, self.log.read_text().splitlines()
+
+    def stamp(self, lock: str = "requirements.lock") -> Path:
+        """The file that says that a lock is installed."""
+        return self.folder / ".venv" / f"{lock}.stamp"
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A checkout whose python, venv and pip work; scons ends with status 7."""
+    return Checkout(tmp_path / "checkout", tmp_path / "tools")
+
+
+def pips(calls: list[str]) -> list[str]:
+    """The locks that pip was told to install, in order."""
+    return [call.rsplit("/", 1)[-1] for call in calls if call.startswith("pip")]
+
+
+def one_line(stderr: str) -> str:
+    """The last line, which has to be the only one that is no progress."""
+    lines = stderr.splitlines()
+    assert all(line.startswith(("sconsw: making", "sconsw: adding", "ERROR:")) for line in lines[:-1]), stderr
+    assert lines[-1].startswith("sconsw: ")
+    return lines[-1]
+
+
+def test_the_first_run_makes_the_venv_by_hash_and_hands_over_to_scons(checkout):
+    status, stderr, calls = checkout.run("ARCH=arm64", "--offline")
+    assert status == 7  # scons's own
+    assert stderr == "sconsw: making .venv from requirements.lock (once; about 100 MB)\n"
+    assert "--require-hashes" in calls[0] and pips(calls) == ["requirements.lock"]
+    assert calls[1].startswith(f"scons in {checkout.folder} ")
+    assert calls[2:] == ["<-I>", "<-m>", "<SCons>", "<-Q>", "<--no-site-dir>", "<ARCH=arm64>", "<--offline>"]
+    assert checkout.stamp().exists() and not checkout.stamp("requirements-test.lock").exists()
+
+
+def test_the_second_run_sets_up_nothing(checkout):
+    checkout.run()
+    status, stderr, calls = checkout.run()
+    assert (status, stderr, pips(calls)) == (7, "", [])
+
+
+def test_a_changed_lock_makes_the_venv_anew(checkout):
+    checkout.run("test")
+    old = checkout.folder / ".venv" / "left over"
+    old.touch()
+    with open(checkout.folder / "requirements.lock", "a") as lock:
+        lock.write("# another\n")
+    _, stderr, calls = checkout.run()
+    assert "making .venv" in stderr and pips(calls) == ["requirements.lock"]
+    assert not old.exists() and not checkout.stamp("requirements-test.lock").exists()
+
+
+@pytest.mark.parametrize("arguments", [("test",), ("ARCH=x86_64", "test", "ARGS=-k rebuild")])
+def test_the_tests_packages_are_installed_when_tests_are_asked_for(checkout, arguments):
+    checkout.run()
+    _, stderr, calls = checkout.run(*arguments)
+    assert stderr == "sconsw: adding what the tests need from requirements-test.lock\n"
+    assert pips(calls) == ["requirements-test.lock"]
+    assert pips(checkout.run(*arguments)[2]) == []
+
+
+@pytest.mark.parametrize("argument", ["ARGS=test", "tests", "--test"])
+def test_what_only_looks_like_the_target_test_installs_nothing_more(checkout, argument):
+    assert pips(checkout.run(argument)[2]) == ["requirements.lock"]
+
+
+def test_arguments_arrive_as_they_were_given(checkout):
+    arguments = ["ARGS=--json --duration 5", "", "it's", 'a "b" $HOME *', "two\\n"]
+    calls = checkout.run(*arguments)[2]
+    assert calls[-len(arguments) :] == [f"<{argument}>" for argument in arguments]
+
+
+def test_flags_from_the_environment_are_dropped(checkout):
+    calls = checkout.run(SCONSFLAGS="ARCH=arm --debug=count")[2]
+    assert any(call.endswith("SCONSFLAGS=unset") for call in calls)
+
+
+def test_it_works_from_another_folder_and_in_a_path_with_blanks(tmp_path):
+    checkout = Checkout(tmp_path / "a check out", tmp_path / "tools")
+    elsewhere = tmp_path / "else where"
+    elsewhere.mkdir()
+    status, _, calls = checkout.run(cwd=elsewhere, CDPATH=str(tmp_path))
+    assert status == 7
+    assert any(call.startswith(f"scons in {checkout.folder} ") for call in calls)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_no_python_that_is_new_enough(checkout):
+    checkout.python(old=1)
+    status, stderr, calls = checkout.run()
+    assert (status, calls) == (1, [])
+    assert "no Python 3.11 or newer on PATH; install one (apt install python3 python3-venv)" in one_line(stderr)
+    assert "PYTHON=/path/to/python3 ./sconsw" in stderr
+    assert not (checkout.folder / ".venv").exists()
+
+
+def test_a_python_by_another_name_will_do(checkout):
+    checkout.python(old=1)
+    checkout.python(names=("python3.12",))
+    assert checkout.run()[0] == 7
+
+
+def test_a_python_that_the_user_names_comes_first(checkout):
+    checkout.python(venv=1)
+    checkout.python(names=("mine",))
+    assert checkout.run()[0] == 1
+    assert checkout.run(PYTHON=str(checkout.tools / "mine"))[0] == 7
+
+
+def test_no_venv_module(checkout):
+    checkout.python(venv=1)
+    status, stderr, calls = checkout.run()
+    assert (status, calls) == (1, [])
+    assert one_line(stderr) == (
+        "sconsw: python3 has no working venv module; apt install python3-venv, then run this again (details: .venv.log)"
+    )
+    assert "No module named venv" in (checkout.folder / ".venv.log").read_text()
+    checkout.python()
+    assert checkout.run()[0] == 7
+    assert not (checkout.folder / ".venv.log").exists()
+
+
+def test_no_network_is_told_and_tried_again(checkout):
+    checkout.offline(True)
+    for _ in range(2):
+        status, stderr, calls = checkout.run()
+        assert (status, pips(calls)) == (1, ["requirements.lock"])
+        assert "sconsw: pip could not install requirements.lock; check the network" in one_line(stderr)
+        assert "PIP_INDEX_URL" in stderr
+        assert not checkout.stamp().exists()
+        assert not any(call.startswith("scons") for call in calls)
+    checkout.offline(False)
+    assert checkout.run()[0] == 7
+    assert checkout.stamp().exists()
+
+
+def test_no_network_for_the_tests_leaves_the_build_usable(checkout):
+    checkout.run()
+    checkout.offline(True)
+    status, stderr, _ = checkout.run("test")
+    assert status == 1 and "pip could not install requirements-test.lock" in one_line(stderr)
+    assert checkout.run()[0] == 7
+
+
+def test_a_set_up_that_was_cut_short_is_done_again(checkout):
+    checkout.run()
+    checkout.stamp().unlink()
+    _, stderr, calls = checkout.run()
+    assert "making .venv" in stderr and pips(calls) == ["requirements.lock"]
