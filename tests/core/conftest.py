@@ -61,6 +61,23 @@ def sample(compile_bpf):
 
 
 @pytest.fixture(scope="session")
+def prove_object(compile_bpf):
+    """A function (edits of testdata/prove/kernel.h, of prog.bpf.c, target, flags) -> object; an edit is (old, new)."""
+
+    def build(header=(), program=(), target="bpfel", flags=()) -> bytes:
+        texts = []
+        for name, edits in (("kernel.h", header), ("prog.bpf.c", program)):
+            text = (TESTDATA / "prove" / name).read_text()
+            for old, new in edits:
+                assert text.count(old) == 1, old
+                text = text.replace(old, new)
+            texts.append(text)
+        return compile_bpf(texts[1], target, flags, headers={"kernel.h": texts[0]})
+
+    return build
+
+
+@pytest.fixture(scope="session")
 def vmlinux():
     """A function arch -> the path of its pinned vmlinux.h, from the mirror beside the checkout or the user's cache."""
 

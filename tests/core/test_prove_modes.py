@@ -1,0 +1,102 @@
+"""What `lean` and `fields` may lack, and what shows that more was needed."""
+
+import pytest
+from ebpfbuild.prove import MODES, Verdict, prove
+
+# Members that the program never names, and that fields may therefore drop.
+DROPPED = [
+    ("\t__be32 saddr;\n", ""),
+    ("\tunsigned short dport;\n", ""),
+    ("\tconst volatile struct net *net;\n\tenum", "\tenum"),
+    ("\tint (*connect)(struct sock *sk, const char *address, int length);\n", ""),
+    ("\tunsigned long si;\n\tunsigned long ax;\n", ""),
+]
+
+
+def test_fields_may_lack_what_only_core_looks_at(prove_object):
+    full, small = prove_object(), prove_object(DROPPED)
+    assert prove(full, small, "fields") == Verdict("fields", True)
+    for mode in ("exact", "lean"):
+        verdict = prove(full, small, mode)
+        assert "struct sock: member net is missing in the minimized object" in verdict.differences
+        assert {"sock", "common", "proto"} <= set(verdict.types)
+
+
+def test_lean_may_declare_what_nobody_looks_into(prove_object):
+    untouched = ("struct untouched {\n\tint one;\n\tint two;\n};\n", "")
+    assert prove(prove_object(), prove_object([untouched]), "lean").equal
+    assert prove(prove_object([untouched]), prove_object(), "lean").differences == (
+        "variable never: a declared struct untouched != struct untouched",
+    )
+
+
+# What `fields` risks: each reads sock or net as a whole, so that dropping a member of it changes code or meaning.
+TRAPS = {
+    "bitfield after a dropped one": "last.bytes += sk->ipv6only;",
+    "pointer arithmetic": "struct sock *next = sk + 1; last.bytes += next->family;",
+    "pointer difference": "last.bytes += (struct sock *)last.bytes - sk;",
+    "sizeof": "last.bytes += sizeof(struct sock);",
+    "typeof a member": "typeof(sk->common) it; bpf_probe_read_kernel(&it, sizeof(it), sk); last.bytes = it.num;",
+    "variable index": "last.bytes += sk->loads[last.bytes & 7].inverse;",
+    "struct copied": "struct common copy = sk->common; last.bytes += copy.num + copy.daddr;",
+    "type matches": "last.bytes += __builtin_preserve_type_info(*(struct sock *)0, 2);",
+    "local type id": "last.bytes += __builtin_btf_type_id(*(struct sock *)0, 0);",
+    "offsetof": "last.bytes += __builtin_offsetof(struct sock, family);",
+}
+
+
+@pytest.mark.parametrize("name", TRAPS)
+def test_fields_tells_a_use_that_needs_the_whole_struct(prove_object, name):
+    use = [("\tif (bpf_sock_check)\n", f"\t{TRAPS[name]}\n\tif (bpf_sock_check)\n")]
+    more = [("\tunsigned long weight;\n", "\tunsigned long weight;\n\tlong more;\n")]
+    verdict = prove(
+        prove_object(more, use), prove_object([*DROPPED, ("\tunsigned int reuse : 4;\n", "")], use), "fields"
+    )
+    assert not verdict.equal
+    assert "sock" in verdict.types or "common" in verdict.types, verdict
+
+
+def test_a_kfuncs_pointer_must_point_to_what_the_full_header_defines(compile_bpf):
+    text = """#include "mini_bpf.h"
+    struct task { int pid; };
+    extern void check(struct task *task) __ksym;
+    SEC("tp_btf/x") int f(void *ctx) { check(ctx); return 0; }
+    char LICENSE[] SEC("license") = "GPL";"""
+    full, small = compile_bpf(text), compile_bpf(text.replace("struct task { int pid; };", "struct task;"))
+    assert prove(full, small, "lean").differences == ("check argument 1: struct task != a declared struct task",)
+
+
+GRAPH = """#include "mini_bpf.h"
+struct node { long rank; struct node *next; };
+struct task { int pid; };
+struct holder {
+	struct task __attribute__((btf_type_tag("kptr"))) *task;
+	long head __attribute__((btf_decl_tag("contains:node:next")));
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, int);
+	__type(value, struct holder);
+} m SEC(".maps");
+struct node *first;
+SEC("tp_btf/x") int f(void *ctx) { return bpf_map_lookup_elem(&m, ctx) == first; }
+char LICENSE[] SEC("license") = "GPL";
+"""
+
+
+@pytest.mark.parametrize(
+    ("edit", "difference"),
+    [
+        (("struct task { int pid; };", "struct task;"), "struct holder.task: struct task != a declared struct task"),
+        (("{ long rank; struct", "{ int rank; struct"), "struct node.rank: long != int"),
+        (
+            ("contains:node:next", "contains:node:rank"),
+            "struct holder: tag 'contains:node:next' of head is in one object only",
+        ),
+    ],
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_what_the_kernel_reads_in_a_maps_value(compile_bpf, mode, edit, difference):
+    verdict = prove(compile_bpf(GRAPH), compile_bpf(GRAPH.replace(*edit)), mode)
+    assert difference in verdict.differences
