@@ -12,7 +12,7 @@ from .compiler import CLEAN_ENVIRONMENT
 from .depfile import check_inputs, read_depfile
 from .errors import CompileError, UndeclaredInputError
 from .files import write_file
-from .header import check_header, needs_ms_extensions
+from .header import check_registers, needs_ms_extensions
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,7 @@ def compiled(args: CompileArgs, known: Iterable[str], root: str) -> tuple[bytes,
     from .elf_strip import strip_dwarf  # not for a null build
 
     header = Path(root, args.vmlinux).read_bytes()
-    if b"\nstruct pt_regs {" in header:  # a minimized header has it only if the program reads registers
-        check_header(header, args.arch, args.vmlinux)
+    check_registers(header, args.arch, args.vmlinux)
     folder = Path(root, args.output).parent
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".compile-") as scratch:

@@ -33,7 +33,7 @@ def locate(package: str | None, path: str | None, version: str, where: str, ledg
     """
     argv = _packaged(package, where) if package else _installed(path or "", where)
     binary = argv[0]
-    key = f"compiler {binary} {ledger.digest(binary)}"
+    key = f"compiler {binary} {ledger.digest(binary)} {ledger.digest(__file__)}"  # this module says what the facts are
     if os.path.exists(_LOADER_CACHE):
         key += f" {ledger.digest(_LOADER_CACHE)}"
     facts = ledger.fact(key, lambda: _facts(argv, where))

@@ -45,11 +45,21 @@ def check_header(header: bytes, arch: Arch, where: str) -> None:
             where=where,
             fix="a kernel without BTF gives such a stub; pin the header of a kernel built with CONFIG_DEBUG_INFO_BTF=y",
         )
+    check_registers(header, arch, where)
+    if arch_of(header) is None:
+        raise _unfit(arch, "it has no struct pt_regs that is known", where)
+
+
+def check_registers(header: bytes, arch: Arch, where: str) -> None:
+    """Refuses a header with another arch's registers; a minimized one may well have none. Raises HeaderError."""
     found = arch_of(header)
-    if found != arch.name:
-        what = f"its struct pt_regs is {found}'s" if found else "it has no struct pt_regs that is known"
-        raise HeaderError(
-            f"this header does not fit {arch.name} (__TARGET_ARCH_{arch.kernel}): {what}",
-            where=where,
-            fix=f"pin the {arch.name} header under vmlinux.{arch.name} in toolchain.toml",
-        )
+    if found not in (None, arch.name):
+        raise _unfit(arch, f"its struct pt_regs is {found}'s", where)
+
+
+def _unfit(arch: Arch, what: str, where: str) -> HeaderError:
+    return HeaderError(
+        f"this header does not fit {arch.name} (__TARGET_ARCH_{arch.kernel}): {what}",
+        where=where,
+        fix=f"pin the {arch.name} header under vmlinux.{arch.name} in toolchain.toml",
+    )

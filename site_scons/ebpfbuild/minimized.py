@@ -4,21 +4,23 @@ import json
 import os
 import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cache, reduce
 from operator import or_
 from pathlib import Path
 
-from .compile import CompileArgs, run_clang
+from .compile import CompileArgs, compiled, run_clang, with_header
 from .depfile import check_inputs, read_depfile
 from .errors import CacheError, CompileError, HeaderError
 from .files import write_file
 from .header import needs_ms_extensions
 from .minimize import index as indexes
 from .minimize.emit import stub
+from .minimize.fallback import settle
 from .minimize.modes import Minimized, minimize
-from .minimize.names import Names, names_of
+from .minimize.names import Names, conflicts, names_of
+from .prove import Verdict, prove
 
 
 @dataclass(frozen=True)
@@ -76,17 +78,54 @@ def program_names(args: CompileArgs, index: indexes.Index, known: Iterable[str],
         return names_of(Path(scratch, "text").read_text(encoding="utf-8", errors="replace"))
 
 
-def minimize_programs(args: MinimizeArgs, cache: IndexCache, known: Iterable[str], root: str, report) -> tuple[str, str]:
+def minimize_programs(args: MinimizeArgs, indexes_of: IndexCache, known: Iterable[str], root: str, report) -> tuple[str, str]:
     """The minimized header for all of a step's programs, and its record as JSON.
 
     The record gives the mode that the header came out in, how many of the full header's declarations it keeps whole and how
-    many it only declares, and the sizes of both in lines and bytes. Raises what program_names raises, and HeaderError.
+    many it only declares, and the sizes of both in lines and bytes. `fields` comes out proven, or as another mode; each
+    step back is told to `report.notice`. Raises what program_names raises, and HeaderError.
     """
-    index = cache.get(Path(root, args.compiles[0].vmlinux), args.sha256)
+    index = indexes_of.get(Path(root, args.compiles[0].vmlinux), args.sha256)
     ms_extensions = needs_ms_extensions(index.text.encode())
     names = reduce(or_, (program_names(each, index, known, root, ms_extensions) for each in args.compiles))
-    made = minimize(index, names, args.mode, args.program, args.compiles[0].arch.name, args.kernel, args.sha256)
+
+    def made_in(mode: str, keep_whole: Iterable[str] = ()) -> Minimized:
+        return minimize(index, names, mode, args.program, args.compiles[0].arch.name, args.kernel, args.sha256, keep_whole)
+
+    def notice(text: str) -> None:
+        report.notice(f"{args.program} ({args.compiles[0].arch.name}): {text}")
+
+    if macros := conflicts(index, names):
+        notice(f"using the full header, since the program defines {', '.join(macros)} before it and vmlinux.h has that name")
+        made = made_in("off")
+    elif args.mode == "fields":
+        made = _proven(args, made_in, known, root, notice)
+    else:
+        made = made_in(args.mode)
     return made.text, _record(made, index.text)
+
+
+def _proven(args: MinimizeArgs, made_in: Callable, known: Iterable[str], root: str, notice: Callable) -> Minimized:
+    """The header of the first mode from `fields` on whose objects are all proven."""
+
+    def objects(made: Minimized) -> tuple[bytes, ...]:
+        folder = Path(root, args.compiles[0].output).parent
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".fields-") as scratch:
+            header = Path(scratch, "vmlinux.h")
+            header.write_text(made.text)
+            paths = [*known, os.path.relpath(header, root)]
+            return tuple(compiled(with_header(each, paths[-1]), paths, root)[0] for each in args.compiles)
+
+    @cache
+    def full() -> tuple[bytes, ...]:
+        return tuple(compiled(each, known, root)[0] for each in args.compiles)
+
+    def verdict(made: tuple[bytes, ...], mode: str) -> Verdict:
+        verdicts = [prove(*pair, mode) for pair in zip(full(), made)]
+        differences, types = (tuple(sorted({part for each in verdicts for part in getattr(each, kind)})) for kind in ("differences", "types"))
+        return Verdict(mode, all(each.equal for each in verdicts), differences, types)
+
+    return settle(args.mode, made_in, objects, verdict, notice).minimized
 
 
 def _record(made: Minimized, full: str) -> str:

@@ -25,7 +25,7 @@ def test_the_header_says_what_it_is(project):
     assert re.fullmatch(r" \* kept:    \d+ of \d+ declarations, \d+ more are only declared", lines[5])
 
 
-@pytest.mark.parametrize("mode", ["off", "exact", "lean"])
+@pytest.mark.parametrize("mode", ["off", "exact", "lean", "fields"])
 def test_the_mode_on_the_command_line_overrides(project, mode):
     made = project.build("ARCH=x86_64", f"MINIMIZE={mode}")
     assert ("x86_64/minimized/one/vmlinux.h" in made) == (mode != "off")
@@ -67,14 +67,16 @@ def test_one_header_for_a_set_of_programs(project):
         "    Default(env.BpfProgram(name, f'src/{name}.bpf.c', header=shared))\n"
     )
     made = project.build("ARCH=x86_64,aarch64")
-    assert {path for path in made if "minimized" in path} == {f"{arch}/minimized/shared/vmlinux.h" for arch in ("x86_64", "aarch64")}
+    assert {path for path in made if "minimized" in path and path.endswith(".h")} == {f"{arch}/minimized/shared/vmlinux.h" for arch in ("x86_64", "aarch64")}
     assert " * program: shared" in header(project, "shared")
     assert "struct task_struct {" in header(project, "shared")
 
 
 def test_a_program_whose_macro_is_named_like_a_member_still_builds(project):
     project.edit("src/one.bpf.c", '#include "vmlinux.h"', '#define tgid tgid_renamed\n#include "vmlinux.h"')
-    assert "x86_64/one.bpf.o" in project.build("ARCH=x86_64")
+    done = project.scons("ARCH=x86_64")
+    assert done.returncode == 0, done.stderr
+    assert "one (x86_64): using the full header, since the program defines tgid before it" in done.stderr
 
 
 def test_an_edited_minimized_header_is_repaired(built):
@@ -83,3 +85,17 @@ def test_an_edited_minimized_header_is_repaired(built):
     path.write_text(good + "#define pid tgid\n")
     built.build("ARCH=x86_64,aarch64")
     assert header(built, "one") == good
+
+
+def test_fields_keeps_what_the_program_names_and_is_proven(project):
+    project.build("ARCH=x86_64", "MINIMIZE=fields")
+    assert "int pid;" in header(project, "one") and "int tgid;" not in header(project, "one")
+
+
+def test_fields_steps_back_where_a_size_shows(project):
+    """`task + 1` puts the struct's size into the code: the type is kept whole, and the build says so."""
+    project.edit("src/one.bpf.c", "task->pid % LIMIT", "(task + 1)->pid % LIMIT")
+    done = project.scons("ARCH=x86_64", "MINIMIZE=fields")
+    assert done.returncode == 0, done.stderr
+    assert "one (x86_64): minimize=fields: keeping " in done.stderr or "int tgid;" in header(project, "one")
+    assert "int tgid;" in header(project, "one")
