@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from ebpfbuild.minimize.emit import stub
 from ebpfbuild.minimize.index import index_header
-from ebpfbuild.minimize.names import MARKER, conflicts, names_of
+from ebpfbuild.minimize.names import MARKER, conflicts, names_of, where
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -44,7 +44,7 @@ def preprocess(clang, tmp_path_factory):
         ("enum color c = RED;", {"color"}, set(), {"c", "RED"}),
         ("__builtin_offsetof(struct file, f_bag.pipe)", {"file"}, {"f_bag", "pipe"}, {"__builtin_offsetof"}),
         ('s = "a->b struct c";', set(), set(), {"s"}),
-        ("struct file;", set(), set(), set()),
+        ("struct outer { struct file; };", {"outer", "file"}, set(), set()),  # a member, by -fms-extensions
         ("int f(int a, ...);", set(), set(), {"int", "f", "a"}),
         ("struct __attribute__((packed)) mine { int a; };", {"mine"}, set(), {"int", "a"}),
         ("u32 v = { .first = 1 };", set(), {"first"}, {"u32", "v"}),
@@ -57,15 +57,24 @@ def test_tags_members_and_words_are_told_apart(code, tags, members, words):
     assert words <= found.words
 
 
-def test_only_the_helpers_used_give_their_tags():
-    helpers = """static void *(* const bpf_sk)(struct bpf_sock *sk, __u32 a) = (void *) 1;
+PROTOTYPES = """static void *(* const bpf_sk)(struct bpf_sock *sk, __u32 a) = (void *) 1;
 static long (*bpf_old)(struct pt_regs *ctx,
   be16_t port) = (void *)2;
-struct bpf_sock;"""
-    assert names(helpers).tags == set()
-    assert {"__u32", "be16_t"} <= names(helpers).words  # clang reads the prototypes, used or not
-    assert names(helpers + "int x = bpf_sk(0, 1);").tags == {"bpf_sock"}
-    assert names(helpers + "int x = bpf_old(0);").tags == {"pt_regs"}
+"""
+
+
+@pytest.mark.parametrize("text", [PROTOTYPES, f'# 1 "bpf/bpf_helper_defs.h" 1\nstruct pt_regs;\n{PROTOTYPES}# 9 "p.c" 2\n'])
+def test_only_the_helpers_used_give_their_tags(text):
+    assert names(text).tags == set()
+    assert {"__u32", "be16_t"} <= names(text).words  # clang reads the prototypes, used or not
+    assert names(text + "int x = bpf_sk(0, 1);").tags == {"bpf_sock"}
+    assert names(text + "int x = bpf_old(0);").tags == {"pt_regs"}
+
+
+def test_a_name_is_found_where_the_program_has_it(preprocess):
+    text = preprocess('#include "vmlinux.h"\n#include "common.h"\n\nint f(struct vm *v) { return v->pgd; }\n', common="struct ns *n;\n")
+    assert where(text, "vm").endswith("p.c:4") and where(text, "ns").endswith("common.h:1") and where(text, "absent") == ""
+    assert where('# 7 "include/bpf/helpers.h"\nx\n# 3 "p.c"\n\nx\n', "x") == "p.c:4"
 
 
 def test_equal_names_have_equal_digests():

@@ -15,6 +15,9 @@ STRONG = 16  # the program names the member: it may look through the pointer
 TWICE = 32   # met a second time through AGAIN or the same typedef
 WHOLE = 64   # with every member, where `fields` keeps only those named
 
+# Most members, told apart by the regex engine alone: `const struct x *name[3]`, and then those that name no type.
+_SIMPLE = re.compile(r"\s*(const |volatile )?(?:(struct|union|enum) )?(?!(?:struct|union|enum)\b)(\w+) (\**)(\w+)((?:\[\d*\])*)")
+_BUILTIN_ONLY = re.compile(r"\s*(?:const |volatile )?(?:unsigned|signed|long|short|int|char|void|_Bool)\b[\w *]*(?:\[\d*\]|: ?\d+)*")
 _STATEMENT = re.compile(r"([^;{}]*)([;{}])")
 _TAG = re.compile(r"\b(struct|union|enum)\s+([A-Za-z_]\w*)")
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -74,6 +77,18 @@ def _members(index: Index, body: str) -> list[tuple[tuple[str, ...], list[Mentio
 
 def statement(index: Index, text: str) -> tuple[tuple[str, ...], list[Mention]]:
     """The names that one member or typedef declares, and its mentions. `text` comes without its `;`."""
+    simple = _SIMPLE.fullmatch(text)
+    if simple:
+        qualifier, keyword, base, stars, name, array = simple.groups()
+        if not keyword and (base not in index.ordinary or base in _BUILTIN):
+            return (name,), []
+        if stars:
+            how = CHASED if array else AGAIN if qualifier else DIRECT
+        else:
+            how = VALUE
+        return (name,), [(base, keyword or "", how)]
+    if _BUILTIN_ONLY.fullmatch(text):
+        return (), []
     tagged = "btf_type_tag" in text
     if "__attribute__" in text:
         text = ATTRIBUTE.sub(" ", text)
