@@ -183,6 +183,25 @@ def test_a_page_instead_of_an_archive_is_named(world):
         world.tree()
 
 
+def test_a_page_in_a_mirror_folder_is_no_case_for_a_browser(world):
+    world.put(f"{world.server.host}/vmlinux.h", b"<html>log in</html>")
+    with pytest.raises(MismatchError, match="is an HTML page") as caught:
+        world.header(mirror=str(world.mirror))
+    assert "browser" not in caught.value.fix and "replace that file" in caught.value.fix
+    assert not (world.cache / "sha256" / digest(b"<html>log in</html>")).exists()
+
+
+def test_what_is_wrong_with_an_archive_out_of_the_cache_is_told_by_its_declared_name(world):
+    pooled = (f'pool = "{POOL}"\nfolder', f'pool = "{POOL}"\narchive_sha256 = "{digest(DEB)}"\nfolder')
+    world.down("/libbpf.tar.gz")
+    world.pins(*pooled)
+    world.tree()
+    world.pins(*pooled, TREE, digest(b"others"))
+    with pytest.raises(MismatchError) as caught:
+        world.tree()
+    assert caught.value.details[0] == f"from      {POOL}"
+
+
 def test_an_archive_without_the_file_names_archive_and_file(world):
     world.server.say(body(tar({"libbpf/src/bpf_helpers.h": b""})), path="/libbpf.tar.gz")
     message = r"toolchain.toml:9: libbpf.source\[0\].url: http.*holds no libbpf/src/bpf_tracing.h"

@@ -61,7 +61,7 @@ def test_core_relocations_read_as_names(compile_bpf, target):
         ("FIELD_BYTE_OFFSET", "struct whole: parts[1].right"),
         ("FIELD_BYTE_OFFSET", "struct whole: bits"),
         ("FIELD_EXISTS", "struct whole: head"),
-        ("TYPE_SIZE", "struct whole"),
+        ("TYPE_SIZE", "whole_t"),
         ("ENUMVAL_EXISTS", "enum state: CLOSED"),
         ("TYPE_ID_TARGET", "struct part"),
     }

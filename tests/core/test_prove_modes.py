@@ -100,3 +100,26 @@ char LICENSE[] SEC("license") = "GPL";
 def test_what_the_kernel_reads_in_a_maps_value(compile_bpf, mode, edit, difference):
     verdict = prove(compile_bpf(GRAPH), compile_bpf(GRAPH.replace(*edit)), mode)
     assert difference in verdict.differences
+
+
+def test_a_struct_without_a_tag_is_called_by_its_typedef(compile_bpf):
+    text = """#include "mini_bpf.h"
+    typedef struct { int pid; long more; } task_t;
+    task_t last;
+    SEC("tp_btf/x") int f(void *ctx) { return last.pid; }
+    char LICENSE[] SEC("license") = "GPL";"""
+    verdict = prove(compile_bpf(text), compile_bpf(text.replace("long more;", "")), "fields")
+    assert "task_t: size 16 != 4" in verdict.differences
+    assert verdict.types == ("task_t",)
+
+
+def test_the_kernel_sizes_what_a_global_subprograms_pointer_points_to(compile_bpf):
+    text = """#include "mini_bpf.h"
+    struct task { int pid; };
+    LINKAGE __noinline int look(struct task *task) { return bpf_get_current_pid_tgid() + (task != 0); }
+    SEC("tp_btf/x") int f(void *ctx) { return look(ctx); }
+    char LICENSE[] SEC("license") = "GPL";"""
+    declared = text.replace("struct task { int pid; };", "struct task;")
+    for linkage, equal in (("static", True), ("", False)):
+        full, small = (compile_bpf(each.replace("LINKAGE", linkage)) for each in (text, declared))
+        assert prove(full, small, "lean").equal == equal
