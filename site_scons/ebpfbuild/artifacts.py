@@ -14,11 +14,10 @@ from .console import Reporter
 from .errors import FetchError, MismatchError, OfflineError, PinError
 from .fetch import Network
 from .pins import HeaderPin, Source, TreePin
-from .sources import Place
+from .sources import CACHE, Place
 from .store import CHUNK, Incoming, Store, manifest
 from .verify import Wanted, verify
 
-CACHE = "the cache"
 Got = TypeVar("Got")
 
 
@@ -163,10 +162,10 @@ class _Job:
         data = self._archive(place, pin.title) if inside else b""
         with self.store.incoming() as incoming:
             if inside:
-                incoming.write(archive.read_members(data, [inside], f"{place.source.where}: {place.at}")[inside])
+                incoming.write(archive.read_members(data, [inside], f"{place.source.where}: {place.origin}")[inside])
             else:
                 self._receive(place, incoming, wanted)
-            verify(incoming, wanted, str(place.at))
+            verify(incoming, wanted, place.origin)
             path = incoming.keep()
         if place.via != CACHE:
             self.report.done(pin.title, incoming.size, place.via)
@@ -175,11 +174,11 @@ class _Job:
     def _tree_from(self, place: Place, pin: TreePin) -> ObtainedTree:
         members = {name: f"{place.source.inside}/{name}" for name in pin.files}
         data = self._archive(place, pin.title)
-        found = archive.read_members(data, members.values(), f"{place.source.where}: {place.at}")
+        found = archive.read_members(data, members.values(), f"{place.source.where}: {place.origin}")
         files = {name: self.store.add(found[member]) for name, member in members.items()}
         with self.store.incoming() as listing:
             listing.write(manifest({name: path.name for name, path in files.items()}))
-            verify(listing, Wanted(pin.title, f"{pin.key}.sha256sums", pin.where, pin.sha256), str(place.at))
+            verify(listing, Wanted(pin.title, f"{pin.key}.sha256sums", pin.where, pin.sha256), place.origin)
             listing.keep()
         if place.via != CACHE:
             self.report.done(pin.title, len(data), place.via)
@@ -202,7 +201,7 @@ class _Job:
         source = place.source
         wanted = Wanted(f"{source.name} with {title}", source.name, source.where, source.archive_sha256, loose=True)
         self._receive(place, incoming, wanted)
-        verify(incoming, wanted, str(place.at))
+        verify(incoming, wanted, place.origin)
 
     def _receive(self, place: Place, incoming: Incoming, wanted: Wanted) -> None:
         if isinstance(place.at, Path):

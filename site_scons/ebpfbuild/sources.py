@@ -7,6 +7,8 @@ from urllib.parse import unquote, urlsplit
 from .errors import FetchError
 from .pins import Source
 
+CACHE = "the cache"
+
 
 @dataclass(frozen=True)
 class Place:
@@ -15,6 +17,11 @@ class Place:
     source: Source
     at: str | Path
     via: str
+
+    @property
+    def origin(self) -> str:
+        """What an error names: the place itself, but for the cache, whose file names tell nobody anything."""
+        return self.source.location if self.via == CACHE else str(self.at)
 
 
 def mirror_root(mirror: str | None) -> str | Path | None:

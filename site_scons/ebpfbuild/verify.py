@@ -51,6 +51,8 @@ def _mismatch(incoming: Incoming, wanted: Wanted, origin: str, odd: str) -> Fetc
     if odd:
         what = f"what arrived as {wanted.title} is {odd}, and was not used"
         fix = "open the URL in a browser: a proxy or a login page may stand before it"
+        if "://" not in origin:
+            fix = "replace that file: it is no copy of the artifact"
     target = re.search("file name '(.*)'", odd)
     if target:
         fix = f"pin the file that it points to: {urljoin(origin, target[1])}"

@@ -1,0 +1,63 @@
+"""What is not the pinned artifact, seen through real scons: named as what it is, not used, and nothing left behind."""
+
+import pytest
+
+BASE = "https://example.invalid/headers"
+
+
+@pytest.fixture
+def mirrored(project):
+    """The test project with its x86_64 header at a URL, and a folder that mirrors it; returns what lays bytes there."""
+    project.edit("toolchain.toml", 'path = "pins/x86_64.h"', f'url = "{BASE}/x86_64.h"')
+    mirror = project.folder / "mirror/example.invalid/headers"
+    mirror.mkdir(parents=True)
+
+    def put(data):
+        (mirror / "x86_64.h").write_bytes(data)
+        return project
+
+    return put
+
+
+def fails(project):
+    """What a build with that mirror says, offline; the header isn't in the build folder afterwards."""
+    text = project.fails("ARCH=x86_64", "MIRROR=mirror", "--offline")
+    assert not (project.folder / "build/x86_64/include/vmlinux.h").exists()
+    return text
+
+
+def test_a_mirror_that_has_the_header_serves_offline(mirrored):
+    project = mirrored((mirrored(b"").folder / "pins/x86_64.h").read_bytes())
+    assert "x86_64/one.bpf.o" in project.build("ARCH=x86_64", "MIRROR=mirror", "--offline")
+
+
+def test_a_page_instead_of_a_header(mirrored):
+    text = fails(mirrored(b"<!DOCTYPE html><html><body>Please sign in</body></html>\n"))
+    assert "what arrived as vmlinux.h for x86_64 (Linux 6.19) is an HTML page, and was not used" in text
+    assert "toolchain.toml:" in text and "vmlinux.x86_64.sha256" in text
+    kept = text.partition("kept      ")[2].splitlines()[0]
+    assert "Please sign in" in open(kept).read()
+
+
+def test_an_unresolved_symlink_names_the_file_to_pin(mirrored):
+    text = fails(mirrored(b"vmlinux_6.19.h"))
+    assert "only the file name 'vmlinux_6.19.h', an unresolved symlink" in text
+    assert "pin the file that it points to" in text and "/example.invalid/headers/vmlinux_6.19.h" in text
+
+
+def test_a_stub_of_a_kernel_without_btf(project):
+    (project.folder / "pins/x86_64.h").write_text("#ifndef __VMLINUX_H__\n#define __VMLINUX_H__\n#endif\n")
+    project.pin()
+    text = project.fails("ARCH=x86_64")
+    assert "is no vmlinux.h" in text and "CONFIG_DEBUG_INFO_BTF=y" in text
+    assert not (project.folder / "build/x86_64/include/vmlinux.h").exists()
+
+
+def test_a_local_header_that_was_not_made_yet_tells_how(project):
+    (project.folder / "pins/x86_64.h").unlink()
+    text = project.fails("ARCH=x86_64")
+    assert "bpftool btf dump file /sys/kernel/btf/vmlinux format c > pins/x86_64.h" in text
+
+
+def test_a_mirror_that_is_not_there(mirrored):
+    assert "MIRROR: there is no folder" in mirrored(b"").fails("ARCH=x86_64", "MIRROR=mirrrr")
