@@ -1,11 +1,10 @@
 """C text of BTF types, for messages and for the comments of generated code."""
 
 from .btf import Btf
-from .btf_types import COMPOSITES, ENUMS, MODIFIERS, Kind, Type
+from .btf_types import COMPOSITES, ENUMS, KEYWORDS, MODIFIERS, Kind, Type
 
 MAX_PARTS = 200  # pointers, arrays, parameters …: a cycle in malformed BTF ends there
 
-KEYWORDS = {Kind.STRUCT: "struct", Kind.UNION: "union", Kind.ENUM: "enum", Kind.ENUM64: "enum"}
 QUALIFIERS = {Kind.CONST: "const", Kind.VOLATILE: "volatile", Kind.RESTRICT: "restrict"}
 
 

@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import NamedTuple, NoReturn
 
 from .btf import MAGIC, Btf
-from .btf_types import COMPOSITES, ENUMS, Kind, Type
+from .btf_types import COMPOSITES, ENUMS, KEYWORDS, MODIFIERS, Kind, Type
 from .errors import BtfError
 
 HEADER, HEADER_SIZE, CORE_HEADER_SIZE = "HBBIIIII", 24, 32
@@ -161,18 +161,18 @@ def access_path(btf: Btf, relocation: CoreRelocation) -> str:
     return f"{core_type_name(btf, relocation.type)}{': ' * bool(text)}{text}"
 
 
-def access_types(btf: Btf, relocation: CoreRelocation) -> list[Type]:
-    """The types that the access walks through, the root first, without typedefs and qualifiers. Raises BtfError."""
-    return [btf.resolve(relocation.type), *(btf.resolve(number) for _, number in _steps(btf, relocation))]
+def access_types(btf: Btf, relocation: CoreRelocation) -> list[int]:
+    """The ids of the types that the access walks through, the root first. Raises BtfError."""
+    return [relocation.type, *(number for _, number in _steps(btf, relocation))]
 
 
 def core_type_name(btf: Btf, number: int) -> str:
-    """A CO-RE root type in words: keyword and name behind qualifiers; the kind for one without a name."""
-    kind = btf.resolve(number)
-    words = {Kind.STRUCT: "struct ", Kind.UNION: "union ", Kind.ENUM: "enum ", Kind.ENUM64: "enum "}
+    """A CO-RE root type in words, as `struct sock`; a typedef's own name, by which libbpf looks it up; or its kind."""
+    kind = btf.resolve(number, MODIFIERS)
+    keyword = KEYWORDS.get(kind.kind, "")
     if kind.kind == Kind.FWD:
-        return f"{'union' if kind.flag else 'struct'} {kind.name}"
-    return f"{words.get(kind.kind, '')}{kind.name or kind.kind.name.lower()}"
+        keyword = "union" if kind.flag else "struct"
+    return " ".join(filter(None, (keyword, kind.name))) or kind.kind.name.lower()
 
 
 def _steps(btf: Btf, relocation: CoreRelocation) -> Iterator[tuple[str, int]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from .btf import Btf
-from .btf_types import VAR_STATIC, Kind, SectionVar, Type
+from .btf_types import VAR_EXTERN, VAR_STATIC, Kind, SectionVar, Type
 from .elf import (
     SHF_EXECINSTR,
     SHN_UNDEF,
@@ -129,24 +129,22 @@ class _Reader:
         clang leaves offsets of global variables to the linker; as libbpf's btf_fixup_datasec, take the symbol's.
         """
         section, datasec = self.elf.section(section_name), self.btf.find(section_name, Kind.DATASEC)
-        if section is None or datasec is None:
-            return []
-        rows = (self.place(section, entry) for entry in datasec.variables)
+        rows = [self.place(section, section_name, entry) for entry in datasec.variables] if datasec else []
         return sorted(rows, key=lambda row: (row[2], row[0]))
 
-    def place(self, section: Section, entry: SectionVar) -> tuple[str, int, int, int, bool]:
-        var = self.btf[entry.type]
+    def place(self, section: Section | None, name: str, entry: SectionVar) -> tuple[str, int, int, int, bool]:
+        var, where = self.btf[entry.type], self.elf.where
         if var.kind != Kind.VAR:
-            self.btf.fail(f"has {var.name or var.id} in section {section.name}, which is no variable")
+            self.btf.fail(f"has {var.name or var.id} in section {name}, which is no variable")
+        if var.linkage == VAR_EXTERN:
+            raise ElfError(f"{var.name} in {name} is defined in another object", where=where, fix="link them first")
         static = var.linkage == VAR_STATIC
-        offset = entry.offset
-        if not static:
-            symbol = self.symbols_by_name.get((section.index, var.name))
-            if symbol is None:
-                raise ElfError(f"variable {var.name} has no symbol in section {section.name}", where=self.elf.where)
-            offset = symbol.value
+        symbol = self.symbols_by_name.get((section.index, var.name)) if section else None
+        if section is None or not (static or symbol):
+            raise ElfError(f"variable {var.name} has no place in section {name}", where=where)
+        offset = entry.offset if static else symbol.value
         if offset + entry.size > section.size:
-            raise ElfError(f"variable {var.name} ends after its section {section.name}", where=self.elf.where)
+            raise ElfError(f"variable {var.name} ends after its section {name}", where=where)
         return var.name, var.type, offset, entry.size, static
 
     def map(self, name: str, kind: int, offset: int, size: int, _static: bool) -> MapSpec:
@@ -154,10 +152,9 @@ class _Reader:
         start = values_offset(self.btf, kind)
         if start is None:
             return map_spec(self.btf, kind, name)
-        targets = self.targets(".maps", offset + start, offset + size)
-        return map_spec(
-            self.btf, kind, name, tuple(((place - offset - start) // 8, target) for place, target in targets)
-        )
+        start += offset
+        slots = (((place - start) // 8, target) for place, target in self.targets(".maps", start, offset + size))
+        return map_spec(self.btf, kind, name, tuple(slots))
 
     @cached_property
     def relocations(self) -> dict[str, tuple[Relocation, ...]]:

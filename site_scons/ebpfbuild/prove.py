@@ -17,17 +17,17 @@ lean
     The minimized object may have a forward declaration, or no type at all, where a pointer's target is reached and
     nothing looks inside. The rest is as strict as in `exact`, but for the one-to-one pairing. Must be defined in both:
     CO-RE's types; what pointers of kfuncs and of typed ksyms point to, which libbpf matches with the kernel's; what
-    `kptr`s point to. Must have the same layout throughout: keys and values of maps, variables, what global subprograms'
-    pointers point to, TYPE_ID_LOCAL's and TYPE_MATCHES's types, lists' and trees' elements, and whatever is defined in
-    both objects.
+    `kptr`s point to. Must have the same layout throughout: variables, what a map's declaration points to (keys, values,
+    a ring buffer's records), what pointers of global subprograms and of freplace programs point to, TYPE_ID_LOCAL's and
+    TYPE_MATCHES's types, lists' and trees' elements; and whatever else is defined in both objects.
 
 fields
     As lean, and a definition that only CO-RE looks into may lack members, and place those it has elsewhere: each must
     be in the full one by name, with the same type, the same bitfield width and inside the same anonymous unions and
     structs. What CO-RE puts into an instruction for a layout (byte offset, byte size, shifts, type size) is left out of
     the comparison of instructions, because libbpf replaces it by the running kernel's; all other code must be the same,
-    so that a size, an offset or a stride that clang computed from an incomplete struct shows. What must have the same
-    layout in `lean` has it here.
+    so that a size, an offset or a stride that clang computed from an incomplete struct shows. What `lean` lists by name
+    must have the same layout here, too.
 """
 
 import json

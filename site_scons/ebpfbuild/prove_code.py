@@ -9,11 +9,11 @@ from functools import cached_property
 from itertools import zip_longest
 
 from .btf import Btf
-from .btf_types import COMPOSITES
 from .btfext import BtfExt, CoreKind, CoreRelocation, access_types
 from .elf import SHF_EXECINSTR, SHT_NULL, SHT_REL, SHT_STRTAB, SHT_SYMTAB, STT_FUNC, STT_SECTION, Elf, Section, Symbol
 from .elf_strip import strip_dwarf
 from .errors import ElfError
+from .prove_members import struct_name
 
 INSTRUCTION = 8  # bytes
 LD_IMM64 = 0x18
@@ -114,8 +114,8 @@ def _structs_used(parsed: Parsed, section: Section, place: int) -> list[str]:
     start = max((value for value in starts if value <= place), default=0)
     end = min((value for value in starts if value > place), default=section.size)
     rows = (row for row in parsed.core.get(section.name, ()) if start <= row.offset < end)
-    kinds = (kind for row in rows for kind in access_types(parsed.btf, row))
-    return sorted({kind.name for kind in kinds if kind.kind in COMPOSITES and kind.name})
+    names = {struct_name(parsed.btf, number) for row in rows for number in access_types(parsed.btf, row)}
+    return sorted(names - {""})
 
 
 def _masked(parsed: Parsed, section: Section, layout: bool) -> bytes:

@@ -2,12 +2,24 @@
 
 from collections.abc import Iterator
 
-from .btf import Btf
-from .btf_types import COMPOSITES, Member, Type
+from .btf import MAX_DEPTH, Btf
+from .btf_types import COMPOSITES, TRANSPARENT, Kind, Member, Type
 
 MAX_MEMBERS = 65536  # through anonymous members in one another; malformed BTF has cycles of them
 
 Pairs = list[tuple[Member, Member]]
+
+
+def struct_name(btf: Btf, number: int) -> str:
+    """The name by which a header knows a type's struct or union: its tag, or without one its typedef's; or nothing."""
+    typedef, kind = "", btf[number]
+    for _ in range(MAX_DEPTH):
+        if kind.kind in COMPOSITES:
+            return kind.name or typedef
+        if kind.kind not in TRANSPARENT:
+            return ""
+        typedef, kind = kind.name if kind.kind == Kind.TYPEDEF else typedef, btf[kind.type]
+    return ""
 
 
 def whole_members(full: Type, small: Type) -> tuple[list[str], Pairs]:

@@ -7,7 +7,7 @@ from .btf import Btf
 from .btf_types import ENUMS, FUNC_GLOBAL, Kind, Type
 from .btfext import CoreKind, access_path, core_type_name
 from .prove_code import Parsed
-from .prove_members import whole_members
+from .prove_members import struct_name, whole_members
 from .prove_types import Level, TypeComparison
 
 # What libbpf and the kernel look into beyond kind and name: bpf_core_types_match, and bpf_obj_new's type id.
@@ -27,7 +27,7 @@ def start_at_functions(full: Parsed, small: Parsed, types: TypeComparison, diffe
             differ(f"{text}: starts at {' != '.join(places)}", "")
         if key in ours and key in theirs:
             types.meet(ours[key][1], theirs[key][1], Level.NAMED, text)
-            if key[0] == ".text":
+            if key[0] == ".text" or key[0].startswith("freplace"):
                 _start_at_arguments(full.btf, small.btf, ours[key][1], theirs[key][1], types)
 
 
@@ -36,7 +36,10 @@ def _functions(parsed: Parsed) -> dict[tuple[str, str], tuple[int, int]]:
 
 
 def _start_at_arguments(full: Btf, small: Btf, one: int, other: int, types: TypeComparison) -> None:
-    """What a global subprogram's pointers point to: the kernel takes the size from there (btf_prepare_func_args)."""
+    """What pointers of global subprograms and freplace programs point to: the kernel takes sizes from there.
+
+    Its source is kernel/bpf/btf.c, btf_prepare_func_args.
+    """
     if full[one].kind != Kind.FUNC or full[one].linkage != FUNC_GLOBAL:
         return
     for ours, theirs in zip(full[full[one].type].params, small[small[other].type].params, strict=False):
@@ -102,27 +105,32 @@ def _placed(row: tuple[int, int, int] | None) -> str:
 def _start_at_map(
     full: Type, small: Type, name: str, types: TypeComparison, differ: Differ, nested: bool = False
 ) -> None:
-    """Names what differs in a map's declaration; meets its key and value, whose layout the kernel takes in whole."""
-    one, other = full.btf.resolve(full.type), small.btf.resolve(small.type)
-    for text in whole_members(one, other)[0]:
+    """Names what differs in a map's declaration, and meets what its members point to.
+
+    That is the key and the value, whose layout the kernel takes in whole, and a ring buffer's record, which a skeleton
+    takes from the elements of `type`.
+    """
+    words, members = whole_members(full.btf.resolve(full.type), small.btf.resolve(small.type))
+    for text in words:
         differ(f"{name}: {text}", "")
-    for mine, theirs in whole_members(one, other)[1]:
+    for mine, theirs in members:
         numbers = _number(full.btf, mine.type), _number(small.btf, theirs.type)
-        targets = full.btf.resolve(mine.type), small.btf.resolve(theirs.type)
         if numbers[0] != numbers[1]:
             differ(f"{name}: {mine.name} {numbers[0]} != {numbers[1]}", "")
-        elif mine.name in ("key", "value") and all(target.kind == Kind.PTR for target in targets):
-            _start_at_entry(full.btf, small.btf, targets, f"{name}: {mine.name}", types, differ)
-        elif mine.name == "values" and not nested and all(target.kind == Kind.ARRAY for target in targets):
-            inner = full.btf.resolve(targets[0].type), small.btf.resolve(targets[1].type)
+            continue
+        one, other = full.btf.resolve(mine.type), small.btf.resolve(theirs.type)
+        if one.kind == other.kind == Kind.PTR:
+            _start_at_pointee(one, other, f"{name}: {mine.name}", types, differ)
+        elif mine.name == "values" and not nested and one.kind == other.kind == Kind.ARRAY:
+            inner = full.btf.resolve(one.type), small.btf.resolve(other.type)
             _start_at_map(*inner, f"{name}.inner", types, differ, nested=True)
 
 
-def _start_at_entry(full: Btf, small: Btf, pointers, name: str, types: TypeComparison, differ: Differ) -> None:
-    sizes = full.size_of(pointers[0].type), small.size_of(pointers[1].type)
+def _start_at_pointee(full: Type, small: Type, name: str, types: TypeComparison, differ: Differ) -> None:
+    sizes = full.btf.size_of(full.type), small.btf.size_of(small.type)
     if sizes[0] != sizes[1]:
-        differ(f"{name} size {sizes[0]} != {sizes[1]}", full.resolve(pointers[0].type).name)
-    types.meet(pointers[0].type, pointers[1].type, Level.WHOLE, name)
+        differ(f"{name} size {sizes[0]} != {sizes[1]}", struct_name(full.btf, full.type))
+    types.meet(full.type, small.type, Level.WHOLE, name)
 
 
 def _number(btf: Btf, number: int) -> int | None:

@@ -11,8 +11,8 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from .btf import Btf
-from .btf_text import KEYWORDS, declaration
-from .btf_types import COMPOSITES, ENUMS, Kind, Type
+from .btf_text import declaration
+from .btf_types import COMPOSITES, ENUMS, KEYWORDS, Kind, Type
 from .prove_members import kept_members, whole_members
 
 # btf_type_tags for which the kernel reads what a pointer in a map's value points to: kernel/bpf/btf.c, btf_find_kptr.
@@ -193,10 +193,15 @@ def _summary(kind: Type) -> str:
 
 
 def _concerned(met: Meeting | None) -> str:
-    """The name of the struct or union to keep whole: the nearest one on the way to the difference."""
-    while met and not (met.full.kind in COMPOSITES and met.full.name):
-        met = met.parent
-    return met.full.name if met else ""
+    """The name of the struct or union to keep whole: of the nearest one that has any on the way to the difference."""
+    while met:
+        above = met.parent
+        if met.full.kind in COMPOSITES:
+            typedef = above.full.name if above and above.full.kind == Kind.TYPEDEF else ""
+            if met.full.name or typedef:
+                return met.full.name or typedef
+        met = above
+    return ""
 
 
 def _tags(kind: Type) -> set[tuple[str, str]]:

@@ -123,7 +123,10 @@ def source(body):
         ('struct { __uint(type, 1); int key; } m SEC(".maps");', "not written with __type"),
         ('struct { __uint(type, 12); int values; } m SEC(".maps");', "values are no array"),
         ('int m SEC(".maps");', "map m that is INT, not a struct"),
-        ('extern struct { __uint(type, 1); } m SEC(".maps"); void *p = &m;', "m is defined in another object"),
+        (
+            'extern struct { __uint(type, 1); } m __attribute__((section(".maps"))); void *p = &m;',
+            "m in .maps is defined in another object",
+        ),
         ('int m SEC("maps");', "libbpf 1 takes no others"),
     ],
 )

@@ -123,3 +123,14 @@ def test_the_kernel_sizes_what_a_global_subprograms_pointer_points_to(compile_bp
     for linkage, equal in (("static", True), ("", False)):
         full, small = (compile_bpf(each.replace("LINKAGE", linkage)) for each in (text, declared))
         assert prove(full, small, "lean").equal == equal
+
+
+def test_a_ring_buffers_record_is_whole(compile_bpf):
+    text = """#include "mini_bpf.h"
+    struct event { long time; union { int v4; long v6[2]; }; } __core;
+    struct { struct event (*type)[BPF_MAP_TYPE_RINGBUF]; __uint(max_entries, 4096); } events SEC(".maps");
+    SEC("tp_btf/x") int f(struct event *event) { return event->time; }
+    char LICENSE[] SEC("license") = "GPL";"""
+    for mode in MODES:
+        verdict = prove(compile_bpf(text), compile_bpf(text.replace("int v4; ", "")), mode)
+        assert verdict.types == ("event",)
