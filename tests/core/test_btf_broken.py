@@ -53,7 +53,7 @@ def test_an_id_that_there_is_not():
 
 def read_all(data):
     """Everything that a Btf tells of some bytes; BtfError is a result as well."""
-    started = time.monotonic()
+    started = time.process_time()
     try:
         btf = Btf.parse(data)
     except BtfError:
@@ -65,7 +65,7 @@ def read_all(data):
                 ask(btf, kind.id)
             except BtfError:
                 pass
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 @given(st.binary(max_size=400))

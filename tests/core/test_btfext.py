@@ -126,11 +126,11 @@ def test_an_access_that_its_type_does_not_have(compile_bpf, access):
 def test_damaged_data_gives_an_error_or_a_result(sample, edits, target):
     elf = Elf.parse(sample(target))
     btf = Btf.parse(elf.section(".BTF").data)
-    started = time.monotonic()
+    started = time.process_time()
     try:
         ext = BtfExt.parse(mutate(elf.section(".BTF.ext").data, edits), btf)
         for row in ext.relocations:
             access_path(btf, row)
     except BtfError:
         pass
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1

@@ -104,7 +104,7 @@ def test_a_relocation_must_name_a_symbol_and_lie_in_its_section(sample):
 
 def read_all(data):
     """Everything that an Elf gives of some bytes; ElfError is a result as well."""
-    started = time.monotonic()
+    started = time.process_time()
     try:
         elf = Elf.parse(data)
         for section in elf.sections:
@@ -112,7 +112,7 @@ def read_all(data):
             elf.symbols_in(section)
     except ElfError:
         pass
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 @given(st.binary(max_size=600))

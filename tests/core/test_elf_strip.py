@@ -142,11 +142,11 @@ def test_libbpf_and_the_kernel_take_the_result(libbpf, compile_bpf):
 @given(edits=EDITS, target=st.sampled_from(TARGETS))
 @settings(max_examples=200, deadline=None)
 def test_a_damaged_object_gives_an_error_or_a_readable_result(sample, edits, target):
-    started = time.monotonic()
+    started = time.process_time()
     try:
         stripped = strip_dwarf(mutate(sample(target), edits))
     except ElfError:
         pass
     else:
         Elf.parse(stripped)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1

@@ -161,13 +161,13 @@ def test_a_map_type_newer_than_the_table_has_a_name():
 
 
 def read_all(data):
-    started = time.monotonic()
+    started = time.process_time()
     try:
         spec = BpfObjectSpec.from_bytes(data)
         list(describe(spec))
     except (ElfError, BtfError):
         pass
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 PARTS = st.sampled_from(("all", ".BTF", ".symtab", ".maps", ".rel.maps"))

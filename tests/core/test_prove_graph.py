@@ -96,11 +96,11 @@ def test_a_damaged_object_gives_an_error_or_a_verdict(prove_object, edits, part,
     start, size = (section.offset, section.size) if section else (0, len(data))
     damaged = mutate(data[start : start + size], edits)
     damaged = damaged[:size].ljust(size, b"\0") if section else damaged
-    started = time.monotonic()
+    started = time.process_time()
     for pair in ((data, damaged), (damaged, data)):
         other = [data[:start] + each + data[start + size :] if each is damaged else each for each in pair]
         try:
             prove(*other, mode).to_json()
         except (ElfError, BtfError):
             pass
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
