@@ -27,7 +27,7 @@ def declared(minimized) -> set[str]:
 
 def test_a_named_struct_is_whole_and_its_pointees_are_declared():
     found = run(tags="vm")
-    assert whole(found) == {"struct vm", "typedef __u64 u64", "typedef long long unsigned int __u64"}
+    assert whole(found) == {"struct vm", "typedef u64", "typedef __u64"}
     assert declared(found) == {"struct task"}
 
 
@@ -42,7 +42,7 @@ def test_a_word_is_no_tag():
     assert whole(run(words="file task")) == set()
 
 
-@pytest.mark.parametrize("word, kept", [("RED", "enum color"), ("ANON_ONE", "enum"), ("DENTRY_LIVE", "struct dentry")])
+@pytest.mark.parametrize("word, kept", [("RED", "enum color"), ("ANON_ONE", "enum { ANON_ONE, … }"), ("DENTRY_LIVE", "struct dentry")])
 def test_an_enumerator_keeps_its_enum(word, kept):
     assert kept in whole(run(words=word))
 
@@ -55,7 +55,7 @@ def test_an_enumerator_keeps_its_enum(word, kept):
         ("bag", "struct flags"),  # a pointer to an array needs its element's size
         ("bag", "struct slot"),  # an array typedef does, too
         ("both", "struct list"),
-        ("cred", "typedef struct kuid"),
+        ("cred", "typedef kuid_t"),
     ],
 )
 def test_a_member_by_value_is_whole(tags, kept):

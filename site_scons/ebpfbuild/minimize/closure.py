@@ -1,7 +1,7 @@
 """Which declarations a program needs, and how: whole, or only declared."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .fields import Trimmer
 from .index import Index
@@ -29,11 +29,11 @@ class Closure:
     through which member.
     """
 
-    whole: frozenset[int]
-    declared: dict[str, str]
-    ahead: dict[str, str]
-    trimmed: frozenset[int]
-    reasons: dict[int | str, tuple[int, str]]
+    whole: frozenset[int] = frozenset()
+    declared: dict[str, str] = field(default_factory=dict)
+    ahead: dict[str, str] = field(default_factory=dict)
+    trimmed: frozenset[int] = frozenset()
+    reasons: dict[int | str, tuple[int, str]] = field(default_factory=dict)
 
 
 def close(index: Index, names: Names, exact: bool, trimmer: Trimmer | None = None, keep_whole: Iterable[str] = ()) -> Closure:

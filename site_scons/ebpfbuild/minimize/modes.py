@@ -1,7 +1,9 @@
 """The minimizer's front door: a header with only what a program uses, in one of four modes."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..errors import EbpfError
 from .closure import Closure, close
@@ -9,13 +11,17 @@ from .emit import emit
 from .fields import Trimmer
 from .index import Index
 from .names import Names
+from .scanner import declared
 
 MODES = ("off", "exact", "lean", "fields")
+
+_TAGGED = re.compile(r"(struct|union|enum)\s+(?:__attribute__\s*\(\(.*?\)\)\s*)?(\w+)\s*\{")
+_FIRST = re.compile(r"\{\s*(\w+)")
 
 
 @dataclass(frozen=True)
 class Kept:
-    """One declaration of a minimized header. `whole` is false for a forward declaration."""
+    """One declaration of a minimized header: its title, and whether it is `whole` or only declared."""
 
     name: str
     whole: bool
@@ -23,13 +29,23 @@ class Kept:
 
 @dataclass(frozen=True)
 class Minimized:
-    """A minimized header: its `text`, what it keeps of the `total` declarations in the header's order, and why."""
+    """A minimized header: its `text`, of which `index` and by which `closure` it was made, in which `mode`."""
 
     text: str
     mode: str
-    kept: tuple[Kept, ...]
-    total: int
-    reasons: dict[str | int, tuple]
+    index: Index
+    closure: Closure
+
+    @property
+    def total(self) -> int:
+        """How many declarations the full header has."""
+        return self.index.total
+
+    @cached_property
+    def kept(self) -> tuple[Kept, ...]:
+        """What is only declared, sorted, then what is whole or cut down, in the header's order. Empty for `off`."""
+        forward = [Kept(f"{keyword} {name}", False) for name, keyword in sorted(self.closure.declared.items())]
+        return (*forward, *(Kept(title(self.index, number), True) for number in sorted(self.closure.whole)))
 
 
 def minimize(index: Index, names: Names, mode: str, program: str, arch: str, kernel: str, sha256: str,
@@ -37,15 +53,15 @@ def minimize(index: Index, names: Names, mode: str, program: str, arch: str, ker
     """The minimized header of a program, or of several whose names were joined with `|`.
 
     A pure function of its arguments: the same set of names gives the same bytes. `mode` is one of MODES; `program`, `arch`,
-    `kernel` and `sha256` (of the full header) go into the first comment. `keep_whole` names tags that `fields` must not cut down. Raises EbpfError for another mode.
+    `kernel` and `sha256` (of the full header) go into the first comment. `keep_whole` names tags that `fields` must not cut
+    down. Raises EbpfError for another mode.
     """
     if mode not in MODES:
         raise EbpfError(f"no minimizer mode is called {mode!r}", where="MINIMIZE", fix=f"take one of {', '.join(MODES)}")
     if mode == "off":
-        return Minimized(index.text, mode, (), index.total, {})
+        return Minimized(index.text, mode, index, Closure())
     trimmer = Trimmer(index, names.members) if mode == "fields" else None
     closure = close(index, names, mode == "exact", trimmer, keep_whole)
-    kept = _kept(index, closure)
     comment = [
         "A minimized vmlinux.h: written by scons-bpf, not for editing.",
         f"header:  Linux {kernel}, {arch}, sha256 {sha256}",
@@ -53,15 +69,18 @@ def minimize(index: Index, names: Names, mode: str, program: str, arch: str, ker
         f"mode:    {mode}",
         f"kept:    {len(closure.whole)} of {index.total} declarations, {len(closure.declared)} more are only declared",
     ]
-    return Minimized(emit(index, closure, comment, trimmer.text if trimmer else index.declaration), mode, kept, index.total, closure.reasons)
-
-
-def _kept(index: Index, closure: Closure) -> tuple[Kept, ...]:
-    forward = [Kept(f"{keyword} {name}", False) for name, keyword in sorted(closure.declared.items())]
-    whole = [Kept(title(index, number), True) for number in sorted(closure.whole)]
-    return (*forward, *whole)
+    return Minimized(emit(index, closure, comment, trimmer.text if trimmer else index.declaration), mode, index, closure)
 
 
 def title(index: Index, number: int) -> str:
-    """What a declaration is called in a report: its first line, without what follows the name."""
-    return index.declaration(number).split("\n", 1)[0].split("{", 1)[0].strip().rstrip(";")
+    """What a declaration is called in a report: `struct sock`, `typedef u32`, `function bpf_x`, `enum { FIRST, … }`."""
+    text = index.declaration(number)
+    tagged = _TAGGED.match(text)
+    if tagged:
+        return f"{tagged[1]} {tagged[2]}"
+    if text.startswith("enum"):
+        first = _FIRST.search(text)
+        return f"enum {{ {first[1]}, … }}" if first else "enum"
+    if text.startswith("typedef"):
+        return f"typedef {declared(text)}"
+    return f"{'function' if '(' in text else 'variable'} {declared(text)}"

@@ -147,3 +147,27 @@ def every_mention(index: Index, text: str, how: int) -> list[Mention]:
     mentions = [(name, keyword, how) for keyword, name in _TAG.findall(text)]
     bare = _TAG.sub(" ", text)
     return mentions + [(word, "", how) for word in _WORD.findall(bare) if word in index.ordinary]
+
+
+def member_names(index: Index, number: int, around: tuple[int, ...] = ()) -> list[str]:
+    """The names of a struct's members, those of anonymous structs inside of it included, in their order.
+
+    `around` are the structs that hold it as such: a malformed header may go round in a circle.
+    """
+    text = index.declaration(number)
+    names, previous = [], ""
+    for code, terminator in _STATEMENT.findall(ATTRIBUTE.sub(" ", text[text.find("{") + 1:text.rfind("}")])):
+        after_body, previous = previous == "}", terminator
+        tagged = _TAG.fullmatch(code.strip())
+        if terminator != ";":
+            continue
+        if tagged:
+            inner = index.tags.get(tagged[2], number)
+            names += member_names(index, inner, (*around, number)) if inner not in (*around, number) else []
+        elif "(" in code:
+            names += _POINTER_NAMES.findall(code)[:1]
+        else:
+            first, *more = code.split(",")
+            unnamed = not after_body and len(_WORD.findall(first.split(":")[0])) < 2  # `u32: 0;`
+            names += [_name(part) for part in ([] if unnamed else [first]) + more]
+    return [name for name in names if name]

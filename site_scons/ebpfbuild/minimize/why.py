@@ -1,0 +1,61 @@
+"""Why a declaration is in a minimized header: the chain from the program's own text to it."""
+
+import difflib
+from collections.abc import Callable
+
+from .closure import SEED
+from .index import Index
+from .modes import Minimized, title
+
+
+def why(minimized: Minimized, name: str, where: Callable[[str], str] = lambda name: "") -> list[str]:
+    """The lines that explain why a type, or what a member leads to, was kept; each chain starts at the program.
+
+    `name` may come with struct, union, enum or typedef before it. `where(name)` gives `file:line` of a name's first use by the
+    program, or nothing (names.where does, on preprocessed text). A name that isn't in the header gets its nearest ones.
+    """
+    word = name.split()[-1] if name.split() else ""
+    index, closure = minimized.index, minimized.closure
+    targets = [table[word] for table in (index.tags, index.ordinary) if word in table]
+    found = [number for number in dict.fromkeys(targets) if number in closure.whole]
+    found += [word] if word in closure.declared else []
+    found = found or [key for key, (_, via) in closure.reasons.items() if word and via == word and _kept(minimized, key)]
+    lines = [line for key in found for line in _chain(minimized, key, word, where)]
+    if lines:
+        return lines
+    if targets:
+        return [f"{title(index, targets[0])} is in the full header, but nothing that the program names leads to it"]
+    near = difflib.get_close_matches(word, {*index.tags, *index.ordinary}, n=3)
+    return [f"nothing called {word} is kept, and the full header declares no such type" + (f"; nearest: {', '.join(near)}" if near else "")]
+
+
+def _kept(minimized: Minimized, key: int | str) -> bool:
+    return key in minimized.closure.whole or key in minimized.closure.declared
+
+
+def _chain(minimized: Minimized, key: int | str, word: str, where: Callable[[str], str]) -> list[str]:
+    """The steps from the program to one declaration, each indented below the one that asked for it."""
+    index, closure = minimized.index, minimized.closure
+    steps = [key]
+    while (origin := closure.reasons[steps[0]][0]) != SEED:
+        steps.insert(0, origin)
+    lines = [f"{title(index, steps[0])}: named by the program{_seed(index, steps[0], word, where)}"]
+    for depth, step in enumerate(steps[1:], 1):
+        via = closure.reasons[step][1]
+        text = title(index, step) if isinstance(step, int) else f"{closure.declared[step]} {step}, only declared"
+        member = f".{via}{_at(where(via))}: " if via else ""
+        lines.append("  " * depth + member + text)
+    return lines
+
+
+def _seed(index: Index, number: int, word: str, where: Callable[[str], str]) -> str:
+    """The word by which the program names a declaration, and where: that asked for, or one that has a place."""
+    names = [name for table in (index.tags, index.ordinary) for name, each in table.items() if each == number]
+    for name in sorted(names, key=lambda name: name != word):
+        if where(name):
+            return f" as {name}{_at(where(name))}"
+    return ""
+
+
+def _at(place: str) -> str:
+    return f" ({place})" if place else ""
