@@ -16,10 +16,10 @@
  * is sure and found again by the socket. Which addresses? An unbound UDP socket has none: so they are read from the
  * finished packet, at the last place that the sender itself still runs in.
  *
- * Not seen, by any of them: TCP connections older than the tracker, accepted MPTCP, packet sockets, IPv6 datagrams with
- * extension headers. By fentry and kprobe: raw sockets that bring their own IPv4 header (IP_HDRINCL). By tp_btf: accepts
- * through io_uring and, on x86_64, of 32-bit processes; and it sees a datagram's addresses behind NAT in OUTPUT and
- * POSTROUTING, where the others see those that the process gave.
+ * Not seen, by any of them: TCP connections older than the tracker, accepted MPTCP, packet sockets, IPv6 datagrams
+ * with extension headers. By fentry and kprobe: raw sockets that bring their own IPv4 header (IP_HDRINCL). By tp_btf:
+ * accepts through io_uring and, on x86_64, of 32-bit processes; and it sees a datagram's addresses behind NAT in OUTPUT
+ * and POSTROUTING, where the others see those that the process gave.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>

@@ -9,7 +9,7 @@ const volatile __u32 target_pid; /* 0: every process */
 __u64 dropped;                   /* events and connections for which there was no room */
 
 struct {
-	struct event (*type)[BPF_MAP_TYPE_RINGBUF]; /* __uint(type, …) that also tells the skeleton what the records are */
+	struct event (*type)[BPF_MAP_TYPE_RINGBUF]; /* __uint(type, …), and the records' type for the skeleton */
 	__uint(max_entries, 1 << 20);
 } events SEC(".maps");
 
@@ -39,8 +39,8 @@ static __always_inline void count_dropped(void)
 	__sync_fetch_and_add(&dropped, 1);
 }
 
-/* Notes the current task as the owner; false if the filter doesn't want it. The task is read, as there are program types
- * and kernels without bpf_get_current_pid_tgid and its like. */
+/* Notes the current task as the owner; false if the filter doesn't want it. The task is read, as there are program
+ * types and kernels without bpf_get_current_pid_tgid and its like. */
 static __always_inline bool set_owner(struct connection *connection)
 {
 	struct task_struct *task = (void *)(unsigned long)bpf_get_current_task();

@@ -101,8 +101,8 @@ static __always_inline void packet_sent(__u64 socket, const struct packet *packe
 		sent(&connection, socket, packet->length - offset - UDP_HEADER_LENGTH);
 }
 
-/* ip_send_skb and ip6_send_skb: UDP. Raw and ping sockets pass there or not, as the kernel's compiler saw fit: the callers
- * that they come through, ip_push_pending_frames and ip6_push_pending_frames, lie in the same files. */
+/* ip_send_skb and ip6_send_skb: UDP. Raw and ping sockets pass there or not, as the kernel's compiler saw fit: the
+ * callers that they come through, ip_push_pending_frames and ip6_push_pending_frames, lie in the same files. */
 static __always_inline void skb_sent(struct sk_buff *skb)
 {
 	struct packet packet = {
@@ -118,9 +118,10 @@ static __always_inline void echo_sent(struct connection *connection, struct sock
 {
 	struct sk_buff *skb = BPF_CORE_READ(sk, sk_write_queue.next);
 	struct packet packet = {.network = BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, transport_header)};
+	__u32 length = BPF_CORE_READ((struct inet_sock *)sk, cork.base.length);
 
 	if (connection->protocol != IPPROTO_UDP && set_transport(connection, &packet, 0))
-		sent(connection, key_of(sk), BPF_CORE_READ((struct inet_sock *)sk, cork.base.length) - UDP_HEADER_LENGTH);
+		sent(connection, key_of(sk), length - UDP_HEADER_LENGTH);
 }
 
 static __always_inline void echo4_sent(struct sock *sk, struct flowi4 *flow)

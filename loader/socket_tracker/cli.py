@@ -16,14 +16,14 @@ from .render import Json, Table, kind_of
 from .variants import VARIANTS, start
 
 EPILOG = """\
-JSON fields: time (ISO 8601, UTC), boot_ns, event (connect, fail, accept, close, send), protocol (tcp, udp, icmp, icmp6),
-direction (out, in), pid, tid, uid, comm, local_address, local_port, remote_address, remote_port (an ICMP echo's
+JSON fields: time (ISO 8601, UTC), boot_ns, event (connect, fail, accept, close, send), protocol (tcp, udp, icmp,
+icmp6), direction (out, in), pid, tid, uid, comm, local_address, local_port, remote_address, remote_port (an ICMP echo's
 local_port is its identifier), socket, duration_ns, sent, received, error; null for what an event doesn't have.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0, or 1 after one error line on stderr. Ends by itself, by Ctrl-C, SIGTERM, or a closed stdout."""
+    """The exit status: 0, or 1 after one error line on stderr. Ends by Ctrl-C, SIGTERM, --duration, a closed stdout."""
     options = _parser().parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) != signal.SIG_IGN:  # a shell's background job ignores Ctrl-C
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="JSON lines instead of a table")
     parser.add_argument("--pid", type=_pid, default=0, help="only this process")
     parser.add_argument("--duration", type=_seconds, default=math.inf, metavar="SECONDS", help="end after so long")
-    parser.add_argument("--variant", choices=VARIANTS, help="the hooks to use; default: the first that this kernel takes")
+    parser.add_argument("--variant", choices=VARIANTS, help="the hooks to use; else the first that this kernel takes")
     return parser
 
 
@@ -84,7 +84,8 @@ def _track(options: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             pass
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's own flush at the end is quiet
+            # So that Python's own flush at the end is quiet.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "none"
         _say(f"events: {kinds}; {skel.bss.dropped} dropped; {len(skel.maps.connections)} connections still open")
     return 0

@@ -28,15 +28,15 @@ def cgroup2_root(mountinfo: str = "/proc/self/mountinfo") -> str:
             root, point = mount.split(" ")[3:5]
             found.append((root != "/", re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point)))
     if not found:
-        raise RefusedError("cgroup v2 is not mounted", fix="mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2")
+        raise RefusedError("cgroup v2 is not mounted", fix="mkdir /run/cgroup2 && mount -t cgroup2 none /run/cgroup2")
     return min(found)[1]
 
 
 def with_tracefs(function: Callable[[], T]) -> T:
-    """What `function` returns, called where tracefs is mounted. Raises RefusedError where that can't be, and what it raises.
+    """What `function` returns, called where tracefs is mounted. Raises RefusedError where that can't be.
 
-    libbpf reads a tracepoint's number there. If nobody has mounted it, it is mounted for a thread that ends with the call:
-    the rest of the machine, and of this process, never sees it.
+    libbpf reads a tracepoint's number there. If nobody has mounted it, it is mounted for a thread that ends with the
+    call: the rest of the machine, and of this process, never sees it.
     """
     if any(os.path.isdir(f"{folder}/events") for folder in TRACEFS):
         return function()
@@ -53,5 +53,6 @@ def _with_own_tracefs(function: Callable[[], T]) -> T:
     )
     if failed:
         reason = os.strerror(ctypes.get_errno())
-        raise RefusedError(f"tracefs is not mounted and can't be ({reason})", fix=f"mount -t tracefs tracefs {TRACEFS[0]}")
+        fix = f"mount -t tracefs tracefs {TRACEFS[0]}"
+        raise RefusedError(f"tracefs is not mounted and can't be ({reason})", fix=fix)
     return function()

@@ -13,14 +13,15 @@ VARIANTS = ("fentry", "kprobe", "tp_btf")  # the cheapest first; a program's nam
 def start(pid: int = 0, variant: str | None = None) -> Choice[Any]:
     """The running tracker (`.object`, a SocketTracker), its `.variant`, and why others were `.refused`.
 
-    `pid` limits it to one process, `variant` to one of VARIANTS. The caller destroys the object, or uses it in a `with`.
+    `pid` limits it to one process, `variant` to one of VARIANTS. The caller destroys the object: use it in a `with`.
     Raises BpfError: ObjectError where the package holds no object for this machine, PrivilegeError, VariantsError …
     """
     open_object = skeleton_module(__package__).SocketTracker.open
-    return choose(open_object, {name: partial(_run, name, pid) for name in ([variant] if variant else VARIANTS)})
+    return choose(open_object, {name: partial(run, name, pid) for name in ([variant] if variant else VARIANTS)})
 
 
-def _run(variant: str, pid: int, skel: Any) -> None:
+def run(variant: str, pid: int, skel: Any) -> None:
+    """Loads and attaches one variant of an opened SocketTracker. Raises BpfError, OSError."""
     skel.select(program.name for program in skel.progs if program.name.endswith(f"_{variant}"))
     skel.rodata.target_pid = pid
     skel.load()

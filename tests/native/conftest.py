@@ -1,4 +1,4 @@
-"""The tracker's objects by the pinned compiler and headers, its package as the wheel has it, and each variant running."""
+"""The tracker's objects by the pinned compiler and headers, its package as in the wheel, and each variant running."""
 
 import functools
 import importlib
@@ -127,6 +127,7 @@ def start(request, tracker, refusal):
         running.append(tracker.start(variant=request.param, **options).object)
         return running[-1]
 
+    run.variant = request.param
     yield run
     for skel in running:
         skel.destroy()

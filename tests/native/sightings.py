@@ -21,7 +21,8 @@ def seen(skel, wanted, patience=PATIENCE):
 def facts(event) -> tuple:
     """What a test compares: kind, protocol, both ends as text, pid, comm, direction."""
     who = event.connection
-    local, remote = (ip_address(raw[: 4 if who.ip_version == 4 else 16]) for raw in (who.local_address, who.remote_address))
+    length = 4 if who.ip_version == 4 else 16
+    local, remote = (ip_address(raw[:length]) for raw in (who.local_address, who.remote_address))
     ends = f"{local} {who.local_port}", f"{remote} {who.remote_port}"
     return event.kind.name[6:], who.protocol, *ends, who.pid, who.comm, who.direction.name[10:]
 

@@ -14,8 +14,8 @@ import pytest
 from sightings import PATIENCE
 
 V4 = "127.0.0.1"
-FIELDS = """time boot_ns event protocol direction pid tid uid comm local_address local_port remote_address remote_port socket
-duration_ns sent received error""".split()
+FIELDS = """time boot_ns event protocol direction pid tid uid comm local_address local_port remote_address remote_port
+socket duration_ns sent received error""".split()
 
 
 @pytest.fixture
@@ -50,6 +50,12 @@ def send(payload: bytes = b"hello") -> int:
         return sender.getsockname()[1]
 
 
+def finished(package, *arguments: str) -> subprocess.CompletedProcess:
+    """The app, run out of a package to its end."""
+    command = [sys.executable, "-m", "socket_tracker", *arguments]
+    return subprocess.run(command, env={**os.environ, "PYTHONPATH": str(package)}, capture_output=True, text=True)
+
+
 def stop(process: subprocess.Popen, number: int = signal.SIGTERM) -> tuple[str, str]:
     process.send_signal(number)
     return process.communicate(timeout=PATIENCE)
@@ -60,9 +66,10 @@ def test_json_lines_have_the_documented_fields(run):
     port = send()
     event = json.loads(process.stdout.readline())
     assert list(event) == FIELDS
-    assert (event["event"], event["protocol"], event["direction"], event["pid"], event["sent"]) == ("send", "udp", "out", os.getpid(), 5)
-    assert (event["local_address"], event["local_port"], event["remote_address"], event["remote_port"]) == (V4, port, V4, 9)
-    assert (event["uid"], event["duration_ns"], event["received"], event["error"]) == (os.getuid(), None, None, None)
+    wanted = {"event": "send", "protocol": "udp", "direction": "out", "pid": os.getpid(), "uid": os.getuid(), "sent": 5}
+    wanted |= {"local_address": V4, "local_port": port, "remote_address": V4, "remote_port": 9}
+    wanted |= {"duration_ns": None, "received": None, "error": None}
+    assert event == event | wanted
     assert abs(datetime.fromisoformat(event["time"]) - datetime.now(UTC)) < timedelta(seconds=PATIENCE)
     assert abs(time.clock_gettime_ns(time.CLOCK_BOOTTIME) - event["boot_ns"]) < PATIENCE * 1e9
 
@@ -132,12 +139,14 @@ def test_lines_fit_a_terminal(run, columns, no_colour):
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["--pid", "0"], "is no process id"), (["--duration", "-1"], "is no number of seconds"), (["--variant", "x"], "invalid choice")],
+    [
+        (["--pid", "0"], "is no process id"),
+        (["--duration", "-1"], "is no number of seconds"),
+        (["--variant", "x"], "invalid choice"),
+    ],
 )
 def test_a_wrong_option_is_one_line(package, arguments, said):
-    done = subprocess.run(
-        [sys.executable, "-m", "socket_tracker", *arguments], env={**os.environ, "PYTHONPATH": str(package)}, capture_output=True, text=True
-    )
+    done = finished(package, *arguments)
     assert done.returncode == 2 and said in done.stderr.splitlines()[-1]
 
 
@@ -146,8 +155,8 @@ def test_a_user_without_the_capabilities_gets_one_line(package, tracker, tmp_pat
     python = shutil.which("python3", path="/usr/bin:/bin")
     if not python or subprocess.run([python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]).returncode:
         pytest.skip("no python3 >= 3.11 in /usr/bin that every user can run")
-    code = "import os, runpy, sys; sys.path.insert(0, '.'); import socket_tracker.cli as cli; from socket_tracker import variants; "
-    code += "variants.skeleton_module('socket_tracker'); os.setgroups([]); os.setuid(65534); sys.exit(cli.main([]))"
+    code = "import os, sys; from socket_tracker import cli, variants; variants.skeleton_module('socket_tracker'); "
+    code += "os.setgroups([]); os.setuid(65534); sys.exit(cli.main([]))"
     done = subprocess.run([python, "-c", code], cwd=package, capture_output=True, text=True)
     assert done.returncode == 1 and done.stdout == ""
     (line,) = done.stderr.splitlines()
@@ -158,7 +167,7 @@ def test_another_machine_is_told_what_the_package_holds(package, tracker, tmp_pa
     shutil.copytree(package / "socket_tracker", tmp_path / "socket_tracker")
     (arch,) = [path for path in (tmp_path / "socket_tracker").iterdir() if (path / "socket_tracker_skel.py").is_file()]
     arch.rename(arch.with_name("elsewhere"))
-    done = subprocess.run([sys.executable, "-m", "socket_tracker"], env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
+    done = finished(tmp_path)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert "elsewhere" in line and arch.name in line

@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import mmap
 import os
 import socket
 import subprocess
@@ -38,8 +39,12 @@ def test_tcp_is_seen_from_both_ends(start, traffic, name, address):
 def test_an_accept_belongs_to_the_process_that_accepts(start, traffic):
     skel = start()
     did = traffic("prefork")
-    events = seen(skel, lambda events: [it for it in events if it.kind.name == "EVENT_ACCEPT" and it.connection.local_port == did["port"]])
-    assert {it.connection.pid for it in events if it.connection.local_port == did["port"]} == {did["server"]}
+
+    def at_server(events):
+        return {(facts(it)[0], it.connection.pid) for it in events if it.connection.local_port == did["port"]}
+
+    events = seen(skel, lambda events: len(at_server(events)) >= 2)
+    assert at_server(events) == {("ACCEPT", did["server"]), ("CLOSE", did["server"])}
     assert did["server"] != did["listener"]
 
 
@@ -62,7 +67,7 @@ def test_a_refused_connection_is_seen(start, traffic):
     events = seen(skel, lambda events: [it for it in events if it.connection.remote_port == did["port"]])
     (failed,) = [it for it in events if it.connection.remote_port == did["port"]]
     assert facts(failed)[0] == "FAIL" and failed.error == errno.ECONNREFUSED
-    assert (failed.connection.pid, failed.connection.comm, facts(failed)[3]) == (did["pid"], "traffic", f"{V4} {did['port']}")
+    assert facts(failed)[3:6] == (f"{V4} {did['port']}", did["pid"], "traffic")
     assert failed.connection.local_port
 
 
@@ -76,7 +81,8 @@ def test_udp_is_seen(start, traffic, name, address, connected):
 
 
 @pytest.mark.parametrize(
-    ("name", "protocol", "address"), [("ping4", ICMP, V4), ("ping6", ICMP6, V6), ("raw4", ICMP, V4), ("raw6", ICMP6, V6)]
+    ("name", "protocol", "address"),
+    [("ping4", ICMP, V4), ("ping6", ICMP6, V6), ("raw4", ICMP, V4), ("raw6", ICMP6, V6)],
 )
 def test_an_echo_request_is_seen_and_its_reply_is_nobodys(start, traffic, name, protocol, address):
     skel = start()
@@ -98,13 +104,15 @@ def test_connections_holds_what_is_open(start):
             def mine():
                 return {key: it for key, it in skel.maps.connections.items() if port in (it.local_port, it.remote_port)}
 
-            ends = {(it.direction.name, it.local_port, it.remote_port, it.pid, it.established) for it in mine().values()}
+            found = mine().values()
+            ends = {(it.direction.name, it.local_port, it.remote_port, it.pid, it.established) for it in found}
             assert ends == {
                 ("DIRECTION_OUT", peer[1], port, os.getpid(), 1),
                 ("DIRECTION_IN", port, peer[1], os.getpid(), 1),
             }
-            events = seen(skel, lambda events: {"CONNECT", "ACCEPT"} <= {facts(it)[0] for it in events if it.socket in mine()})
-            assert mine().keys() <= {event.socket for event in events}
+            sockets = mine().keys()
+            events = seen(skel, lambda events: sockets <= {it.socket for it in events})
+            assert {facts(it)[0] for it in events if it.socket in sockets} == {"CONNECT", "ACCEPT"}
         client.close()
         end = time.monotonic() + PATIENCE
         while mine() and time.monotonic() < end:
@@ -157,14 +165,17 @@ def test_after_destroy_the_kernel_runs_none_of_it(start):
     assert not any(map(lives, numbers))
 
 
-def test_a_full_ring_is_counted(start):
-    skel = start(pid=os.getpid())
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        most = skel.maps.events.max_entries // 100
-        for _ in range(most):
-            sender.sendto(b"", (V4, 9))
-    kept = skel.maps.events.consume(lambda event: None)
-    assert 0 < kept < most and skel.bss.dropped >= most - kept
+def test_what_a_full_ring_loses_is_counted(start, tracker):
+    """With a ring of one page, as a flood that fills the usual one fills that of every other test as well."""
+    with tracker.errors.skeleton_module("socket_tracker").SocketTracker.open() as skel:
+        skel.maps.events.max_entries = mmap.PAGESIZE
+        tracker.variants.run(start.variant, os.getpid(), skel)
+        most = mmap.PAGESIZE // 100
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for _ in range(most):
+                sender.sendto(b"", (V4, 9))
+        kept = skel.maps.events.consume(lambda event: None)
+        assert 0 < kept < most and skel.bss.dropped == most - kept
 
 
 def test_the_machine_keeps_its_mounts(start):

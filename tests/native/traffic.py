@@ -68,7 +68,8 @@ def tcp(address: str, acceptor: str = "self") -> dict:
         if acceptor == "child":
             os._exit(0)
     os.waitpid(client, 0)
-    return {"client": client, "server": worker or os.getpid(), "listener": os.getpid(), "port": port, "client_port": client_port}
+    pids = {"client": client, "server": worker or os.getpid(), "listener": os.getpid()}
+    return {**pids, "port": port, "client_port": client_port}
 
 
 def refused() -> dict:
@@ -81,7 +82,8 @@ def refused() -> dict:
 
 
 def udp(address: str, connected: bool) -> dict:
-    with socket.socket(family(address), socket.SOCK_DGRAM) as receiver, socket.socket(family(address), socket.SOCK_DGRAM) as sender:
+    datagram = family(address), socket.SOCK_DGRAM
+    with socket.socket(*datagram) as receiver, socket.socket(*datagram) as sender:
         receiver.bind((address, 0))
         to = (address, receiver.getsockname()[1])
         if connected:
@@ -115,11 +117,12 @@ TRAFFIC = {
     "tcp_mapped": lambda: tcp(MAPPED),
     "prefork": lambda: tcp(V4, acceptor="child"),
     "refused": refused,
-    **{
-        f"{name}_{'connected' if connected else 'unconnected'}": lambda address=address, connected=connected: udp(address, connected)
-        for name, address in (("udp4", V4), ("udp6", V6), ("udp_mapped", MAPPED))
-        for connected in (False, True)
-    },
+    "udp4_unconnected": lambda: udp(V4, connected=False),
+    "udp4_connected": lambda: udp(V4, connected=True),
+    "udp6_unconnected": lambda: udp(V6, connected=False),
+    "udp6_connected": lambda: udp(V6, connected=True),
+    "udp_mapped_unconnected": lambda: udp(MAPPED, connected=False),
+    "udp_mapped_connected": lambda: udp(MAPPED, connected=True),
     "ping4": lambda: echo(V4, socket.SOCK_DGRAM),
     "ping6": lambda: echo(V6, socket.SOCK_DGRAM),
     "raw4": lambda: echo(V4, socket.SOCK_RAW),
