@@ -3,7 +3,6 @@
 import json
 import os
 import tempfile
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache, reduce
@@ -12,14 +11,13 @@ from pathlib import Path
 
 from .compile import CompileArgs, compiled, run_clang, with_header
 from .depfile import check_inputs, read_depfile
-from .errors import CacheError, CompileError, HeaderError
-from .files import write_file
-from .header import needs_ms_extensions
-from .minimize import index as indexes
+from .indexcache import IndexCache
 from .minimize.emit import stub
 from .minimize.fallback import settle
+from .minimize.index import Index
 from .minimize.modes import Minimized, minimize
-from .minimize.names import Names, conflicts, names_of
+from .minimize.names import conflicts, names_of, where
+from .minimize.why import why
 from .prove import Verdict, prove
 
 
@@ -37,57 +35,27 @@ class MinimizeArgs:
     kernel: str
 
 
-class IndexCache:
-    """Indexes of full headers: in memory for this run, in the artifact store for the next."""
-
-    def __init__(self, folder: Path):
-        self._folder = folder
-        self._indexes: dict[str, indexes.Index] = {}
-        self._lock = threading.Lock()
-
-    def get(self, header: Path, sha256: str) -> indexes.Index:
-        """The index of a header whose digest is known. Raises HeaderError, CacheError."""
-        with self._lock:
-            if sha256 not in self._indexes:
-                self._indexes[sha256] = self._stored(header, sha256)
-            return self._indexes[sha256]
-
-    def _stored(self, header: Path, sha256: str) -> indexes.Index:
-        path = self._folder / "index" / f"{sha256}-{indexes.FORMAT}"
-        try:
-            return indexes.load(path.read_bytes())
-        except (OSError, HeaderError):  # not there, or damaged: made anew
-            index = indexes.index_header(header.read_text(encoding="utf-8"))
-        try:
-            write_file(path, indexes.dump(index))
-        except OSError as error:
-            raise CacheError(f"can't keep an index: {error.strerror}", where=str(path), fix="set EBPF_CACHE to a folder that you may write") from None
-        return index
-
-
-def program_names(args: CompileArgs, index: indexes.Index, known: Iterable[str], root: str, ms_extensions: bool) -> Names:
-    """What a program and its own headers name, with a stub in vmlinux.h's place. Raises CompileError, UndeclaredInputError."""
+def preprocessed(args: CompileArgs, index: Index, known: Iterable[str], root: str) -> str:
+    """A program's text after clang -E -dD, with a stub in vmlinux.h's place. Raises CompileError, UndeclaredInputError."""
     with tempfile.TemporaryDirectory(dir=Path(root, args.output).parent, prefix=".names-") as scratch:
         folder = os.path.relpath(scratch, root)
         Path(scratch, "vmlinux.h").write_text(stub(index))
-        depfile = Path(scratch, "depfile")
-        stubbed = replace(args, header_dir=folder)
-        preprocess = ["-E", "-dD", "-w", args.source, "-MD", "-MF", str(depfile), "-o", f"{scratch}/text"]
-        run_clang(stubbed, preprocess, ms_extensions, root)
+        text, depfile = Path(scratch, "text"), Path(scratch, "depfile")
+        command = ["-E", "-dD", "-w", args.source, "-MD", "-MF", str(depfile), "-o", str(text)]
+        run_clang(replace(args, header_dir=folder), command, False, root)
         check_inputs(read_depfile(depfile.read_text()), [*known, args.source, f"{folder}/vmlinux.h"], args.source)
-        return names_of(Path(scratch, "text").read_text(encoding="utf-8", errors="replace"))
+        return text.read_text(encoding="utf-8", errors="replace")
 
 
-def minimize_programs(args: MinimizeArgs, indexes_of: IndexCache, known: Iterable[str], root: str, report) -> tuple[str, str]:
+def minimize_programs(args: MinimizeArgs, indexes: IndexCache, known: Iterable[str], root: str, report) -> tuple[str, str]:
     """The minimized header for all of a step's programs, and its record as JSON.
 
     The record gives the mode that the header came out in, how many of the full header's declarations it keeps whole and how
     many it only declares, and the sizes of both in lines and bytes. `fields` comes out proven, or as another mode; each
-    step back is told to `report.notice`. Raises what program_names raises, and HeaderError.
+    step back is told to `report.notice`. Raises what preprocessed raises, and HeaderError.
     """
-    index = indexes_of.get(Path(root, args.compiles[0].vmlinux), args.sha256)
-    ms_extensions = needs_ms_extensions(index.text.encode())
-    names = reduce(or_, (program_names(each, index, known, root, ms_extensions) for each in args.compiles))
+    index = indexes.get(Path(root, args.compiles[0].vmlinux), args.sha256)
+    names = reduce(or_, (names_of(preprocessed(each, index, known, root)) for each in args.compiles))
 
     def made_in(mode: str, keep_whole: Iterable[str] = ()) -> Minimized:
         return minimize(index, names, mode, args.program, args.compiles[0].arch.name, args.kernel, args.sha256, keep_whole)
@@ -103,6 +71,16 @@ def minimize_programs(args: MinimizeArgs, indexes_of: IndexCache, known: Iterabl
     else:
         made = made_in(args.mode)
     return made.text, _record(made, index.text)
+
+
+def why_kept(args: MinimizeArgs, indexes: IndexCache, known: Iterable[str], root: str, name: str) -> list[str]:
+    """The lines that say by which chain a step's programs keep a declaration or a member. Raises as minimize_programs does."""
+    index = indexes.get(Path(root, args.compiles[0].vmlinux), args.sha256)
+    texts = [preprocessed(each, index, known, root) for each in args.compiles]
+    mode = args.mode if args.mode != "off" else "exact"
+    names = reduce(or_, map(names_of, texts))
+    made = minimize(index, names, mode, args.program, args.compiles[0].arch.name, args.kernel, args.sha256)
+    return why(made, name, lambda used: next(filter(None, (where(text, used) for text in texts)), ""))
 
 
 def _proven(args: MinimizeArgs, made_in: Callable, known: Iterable[str], root: str, notice: Callable) -> Minimized:

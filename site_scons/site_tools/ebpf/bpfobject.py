@@ -7,7 +7,7 @@ from ebpfbuild.arch import arch_named
 from ebpfbuild.compdb import CompileCommand
 from ebpfbuild.compile import compile_object
 
-from .compiling import compile_args, inputs_of, known_paths
+from .compiling import compile_args, explaining, inputs_of, known_paths
 from .fetching import reporter
 from .minimized import SCANNER
 from .session import user_error
@@ -46,7 +46,7 @@ def _declare(env, source, arch, target, minimize, header, options):
     session.commands.append(CompileCommand(clangd.source, clangd.output, tuple(clangd.command())))
     session.repair([node])
     session.compiled[node] = SimpleNamespace(args=args, header=header, full=full)
-    OBJECT(env, target=node, source=source, **told(args=args, full=full.path, include_dirs=args.include_dirs))
+    OBJECT(env, target=node, source=source, **told(args=args, full=full, include_dirs=args.include_dirs))
     env.Depends(node, [inputs_of(env, "compile.py", args), header, full, env.LibbpfHeaders(), *env.Flatten(depends)])
     env.Requires(node, env.CompileCommands())
     return node
@@ -54,7 +54,9 @@ def _declare(env, source, arch, target, minimize, header, options):
 
 def _compile(target, source, env):
     step = env["EBPF_TOLD"]
-    warnings = compile_object(step.args, step.full, known_paths(env, target[0]), env["EBPF"].root, reporter(env))
+    with explaining(env, step.full, step.args.arch.name):
+        known = known_paths(env, target[0])
+        warnings = compile_object(step.args, step.full.path, known, env["EBPF"].root, reporter(env))
     sys.stderr.write(warnings)
 
 

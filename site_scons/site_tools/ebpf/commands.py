@@ -1,4 +1,4 @@
-"""EbpfRun, EbpfTest, EbpfSizes: targets that start something for the user, in the user's own environment."""
+"""EbpfRun, EbpfTest, EbpfSizes, EbpfWhy: targets that start something for the user, in the user's own environment."""
 
 import atexit
 import json
@@ -10,7 +10,10 @@ from pathlib import Path
 
 import SCons.Errors
 import SCons.Script
+from SCons.Errors import StopError
 
+from .compiling import index_cache, known_paths
+from .minimized import minimize_args
 from .step import build_path
 
 
@@ -62,8 +65,32 @@ def sizes_target(env, name):
     return env.AlwaysBuild(env.Alias(name, list(compiled), SCons.Script.Action(sizes, None)))
 
 
+def why_target(env, name):
+    """`scons <name> sock skc_daddr` prints the chain by which each program keeps a type or a member in its header."""
+    words = SCons.Script.COMMAND_LINE_TARGETS
+    if name not in words:
+        return None
+    asked = words[words.index(name) + 1 :]
+    if not asked:
+        raise StopError(f"{name} explains a type or a member; say which: ./sconsw {name} sock")
+    SCons.Script.BUILD_TARGETS[:] = [name]
+    minimized = env["EBPF"].minimized
+
+    def explain(target, source, env):
+        from ebpfbuild.minimized import why_kept
+
+        for node, step in minimized.items():
+            known = known_paths(env, node)
+            for word in asked:
+                print(f"{step.name} ({step.compiles[0].arch.name}): {word}")
+                lines = why_kept(minimize_args(env, step), index_cache(env), known, env["EBPF"].root, word)
+                print("\n".join(f"  {line}" for line in lines))
+
+    return env.AlwaysBuild(env.Alias(name, list(minimized), SCons.Script.Action(explain, None)))
+
+
 def _arguments():
     return shlex.split(SCons.Script.ARGUMENTS.get("ARGS", ""))
 
 
-METHODS = {"EbpfRun": run_target, "EbpfTest": test_target, "EbpfSizes": sizes_target}
+METHODS = {"EbpfRun": run_target, "EbpfTest": test_target, "EbpfSizes": sizes_target, "EbpfWhy": why_target}

@@ -1,9 +1,15 @@
 """What the builders that run clang have in common: its arguments, what they depend on, which files they know."""
 
+import contextlib
+import json
 import os
+from pathlib import Path
 
 import SCons.Node.FS
 from ebpfbuild.compile import CompileArgs
+from ebpfbuild.errors import CompileError
+
+from .fetching import fetch_options
 
 
 def compile_args(env, source, arch, target, header, include_dirs, cflags):
@@ -34,3 +40,30 @@ def known_paths(env, target):
     libbpf = os.path.dirname(env.LibbpfHeaders().path)
     known = {child.path for child in target.all_children() if isinstance(child, SCons.Node.FS.File)}
     return known | {os.path.join(libbpf, "include", "bpf", name) for name in session.toolchain.libbpf.files}
+
+
+def index_cache(env):
+    """The run's one cache of header indexes."""
+    from ebpfbuild.indexcache import IndexCache
+
+    session = env["EBPF"]
+    if session.indexes is None:
+        session.indexes = IndexCache(fetch_options(env).cache)
+    return session.indexes
+
+
+def kernel_of(header):
+    """The kernel that a VmlinuxHeader node's bytes were made from, by the record beside it."""
+    return json.loads(Path(header.abspath + ".json").read_text())["kernel"]
+
+
+@contextlib.contextmanager
+def explaining(env, full, arch):
+    """Where a compile error is raised with what the full header, a node, knows about it and what to do next."""
+    try:
+        yield
+    except CompileError as error:
+        from ebpfbuild.indexcache import explained
+
+        digest = env["EBPF"].ledger.digest(full.abspath)
+        raise explained(error, index_cache(env).get(Path(full.abspath), digest), kernel_of(full), arch) from None

@@ -1,7 +1,5 @@
 """MinimizedVmlinux(name, sources): a vmlinux.h for each arch that holds only what the sources use."""
 
-import json
-import os
 from pathlib import Path
 
 import SCons.Scanner
@@ -9,8 +7,8 @@ from ebpfbuild.arch import arch_named
 from ebpfbuild.files import write_file
 from ebpfbuild.scan import project_headers
 
-from .compiling import compile_args, inputs_of, known_paths
-from .fetching import fetch_options, reporter
+from .compiling import compile_args, explaining, index_cache, inputs_of, kernel_of, known_paths
+from .fetching import reporter
 from .session import user_error
 from .step import build_path, builder, told
 
@@ -30,7 +28,8 @@ def _declare(env, name, sources, arch, mode, include_dirs, cflags, depends):
     node, record = (env.File(build_path(env, arch.name, "minimized", name, file)) for file in ("vmlinux.h", "vmlinux.h.json"))
     compiles = tuple(compile_args(env, source, arch, node, full, include_dirs, cflags) for source in sources)
     session.repair([node, record])
-    step = told(compiles=compiles, include_dirs=compiles[0].include_dirs, name=name, mode=mode)
+    step = told(compiles=compiles, include_dirs=compiles[0].include_dirs, full=full, name=name, mode=mode)
+    session.minimized[node] = step["EBPF_TOLD"]
     MINIMIZED(env, target=[node, record], source=sources, **step)
     env.Depends(node, [inputs_of(env, "minimized.py", compiles[0], name, mode), full, env.LibbpfHeaders(), *env.Flatten(depends)])
     return node
@@ -44,16 +43,21 @@ def scan(node, env, path):
     return [env.File("#" + header) for header in found]
 
 
+def minimize_args(env, step):
+    """The core's MinimizeArgs of a step, whose full header has been fetched."""
+    from ebpfbuild.minimized import MinimizeArgs
+
+    digest = env["EBPF"].ledger.digest(step.full.abspath)
+    return MinimizeArgs(step.compiles, step.name, step.mode, digest, kernel_of(step.full))
+
+
 def _minimize(target, source, env):
-    from ebpfbuild.minimized import IndexCache, MinimizeArgs, minimize_programs
+    from ebpfbuild.minimized import minimize_programs
 
     session, step = env["EBPF"], env["EBPF_TOLD"]
-    full = os.path.join(session.root, step.compiles[0].vmlinux)
-    kernel = json.loads(Path(full + ".json").read_text())["kernel"]
-    args = MinimizeArgs(step.compiles, step.name, step.mode, session.ledger.digest(full), kernel)
-    if session.indexes is None:
-        session.indexes = IndexCache(fetch_options(env).cache)
-    text, record = minimize_programs(args, session.indexes, known_paths(env, target[0]), session.root, reporter(env))
+    with explaining(env, step.full, step.compiles[0].arch.name):
+        known = known_paths(env, target[0])
+        text, record = minimize_programs(minimize_args(env, step), index_cache(env), known, session.root, reporter(env))
     write_file(Path(target[0].abspath), text.encode())
     write_file(Path(target[1].abspath), record.encode())
 

@@ -24,6 +24,7 @@ class Session:
         self.ledger = Ledger(os.path.join(self.root, self.build, ".ebpf-ledger"))
         self.commands = []  # what compile_commands.json holds
         self.compiled = {}  # how each object is compiled, by its node
+        self.minimized = {}  # how each minimized header is made, by its node
         self._toolchain_path = env.get("EBPF_TOOLCHAIN")
         self.fetch_options = self.reporter = self.indexes = None  # made by the first step that needs them
         self._texts = {}

@@ -1,0 +1,45 @@
+"""Indexes of full headers, kept between runs, and what they know about a compile that failed."""
+
+import threading
+from pathlib import Path
+
+from .errors import CacheError, CompileError, HeaderError
+from .files import write_file
+from .minimize.explain import explain
+from .minimize.index import FORMAT, Index, dump, index_header, load
+
+
+class IndexCache:
+    """Indexes of full headers: in memory for this run, in the artifact store for the next."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._indexes: dict[str, Index] = {}
+        self._lock = threading.Lock()
+
+    def get(self, header: Path, sha256: str) -> Index:
+        """The index of a header whose digest is known. Raises HeaderError, CacheError."""
+        with self._lock:
+            if sha256 not in self._indexes:
+                self._indexes[sha256] = self._stored(header, sha256)
+            return self._indexes[sha256]
+
+    def _stored(self, header: Path, sha256: str) -> Index:
+        path = self._folder / "index" / f"{sha256}-{FORMAT}"
+        try:
+            return load(path.read_bytes())
+        except (OSError, HeaderError):  # not there, or damaged: made anew
+            index = index_header(header.read_text(encoding="utf-8"))
+        try:
+            write_file(path, dump(index))
+        except OSError as error:
+            raise CacheError(f"can't keep an index: {error.strerror}", where=str(path), fix="set EBPF_CACHE to a folder that you may write") from None
+        return index
+
+
+def explained(error: CompileError, index: Index, kernel: str, arch: str) -> CompileError:
+    """The error of a compile that fails with the full header too, with what the header knows about it on top."""
+    hints = explain(index, [error.what, *error.details], kernel, arch)
+    if not hints:
+        return error
+    return CompileError(error.what, where=error.where, fix=hints[0], details=(*hints[1:], *error.details))
