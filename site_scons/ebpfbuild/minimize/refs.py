@@ -15,10 +15,14 @@ STRONG = 16  # the program names the member: it may look through the pointer
 TWICE = 32   # met a second time through AGAIN or the same typedef
 WHOLE = 64   # with every member, where `fields` keeps only those named
 
-# Most members, told apart by the regex engine alone: `const struct x *name[3]`, and then those that name no type.
-_SIMPLE = re.compile(r"\s*(const |volatile )?(?:(struct|union|enum) )?(?!(?:struct|union|enum)\b)(\w+) (\**)(\w+)((?:\[\d*\])*)")
-_BUILTIN_ONLY = re.compile(r"\s*(?:const |volatile )?(?:unsigned|signed|long|short|int|char|void|_Bool)\b[\w *]*(?:\[\d*\]|: ?\d+)*")
 _STATEMENT = re.compile(r"([^;{}]*)([;{}])")
+# The same, but that most members are told apart by the regex engine alone: `const struct x *name[3];` gives six groups,
+# `unsigned int name: 3;` none, all else its text and mark.
+_MEMBER = re.compile(
+    r"\s*(?:unsigned|signed|long|short|int|char|void|_Bool)\b[\w *]*(?:\[\d*\]|: ?\d+)*;"
+    r"|\s*(const |volatile )?(?:(struct|union|enum) )?(?!(?:struct|union|enum)\b)(\w+) (\**)(\w+)((?:\[\d*\])*);"
+    r"|([^;{}]*)([;{}])"
+)
 _TAG = re.compile(r"\b(struct|union|enum)\s+([A-Za-z_]\w*)")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _POINTER_NAMES = re.compile(r"\(\s*\*[\s*]*(?:const\s+|volatile\s+)*([A-Za-z_]\w*)")
@@ -64,31 +68,23 @@ def _parse(index: Index, text: str) -> Composite | Typedef | Function:
 
 def _members(index: Index, body: str) -> list[tuple[tuple[str, ...], list[Mention]]]:
     """The members that refer to a type, in a body whose nested anonymous structs are taken as part of it."""
-    members = []
+    members, ordinary = [], index.ordinary
     previous = ""
-    for text, terminator in _STATEMENT.findall(body):
-        if terminator == ";" and previous != "}":
+    for qualifier, keyword, base, stars, name, array, text, mark in _MEMBER.findall(body):
+        if base:
+            if keyword or (base in ordinary and base not in _BUILTIN):
+                how = VALUE if not stars else CHASED if array else AGAIN if qualifier else DIRECT
+                members.append(((name,), [(base, keyword, how)]))
+        elif mark == ";" and previous != "}":
             names, mentions = statement(index, text)
             if mentions:
                 members.append((names, mentions))
-        previous = terminator
+        previous = mark
     return members
 
 
 def statement(index: Index, text: str) -> tuple[tuple[str, ...], list[Mention]]:
     """The names that one member or typedef declares, and its mentions. `text` comes without its `;`."""
-    simple = _SIMPLE.fullmatch(text)
-    if simple:
-        qualifier, keyword, base, stars, name, array = simple.groups()
-        if not keyword and (base not in index.ordinary or base in _BUILTIN):
-            return (name,), []
-        if stars:
-            how = CHASED if array else AGAIN if qualifier else DIRECT
-        else:
-            how = VALUE
-        return (name,), [(base, keyword or "", how)]
-    if _BUILTIN_ONLY.fullmatch(text):
-        return (), []
     tagged = "btf_type_tag" in text
     if "__attribute__" in text:
         text = ATTRIBUTE.sub(" ", text)

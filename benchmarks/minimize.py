@@ -1,0 +1,139 @@
+"""What minimizing costs and saves, per program: medians in one run, beside the targets that the project sets itself.
+
+    .venv/bin/python benchmarks/minimize.py [runs] [program.bpf.c …]
+
+Programs are bpf/*.bpf.c and a few generated ones, or those given. Needs the x86_64 header and libbpf's headers in the cache,
+which any build leaves there. The plain compile is the same clang with the same flags and the full header. No test: a busy
+machine is no bug.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from build import ROOT
+from many import program
+
+sys.path.insert(0, str(ROOT / "site_scons"))
+
+from ebpfbuild.arch import arch_named
+from ebpfbuild.compile import CompileArgs
+from ebpfbuild.compiler import locate
+from ebpfbuild.ledger import Ledger
+from ebpfbuild.minimize.emit import stub
+from ebpfbuild.minimize.index import dump, index_header, load
+from ebpfbuild.minimize.modes import minimize
+from ebpfbuild.minimize.names import names_of
+from ebpfbuild.store import Store, cache_folder
+from ebpfbuild.toolchain import load as load_toolchain
+
+MODES = ("exact", "lean", "fields")
+TARGETS = {"index": 30, "load": 5, "closure and emit": 3}  # milliseconds
+FIRST, CHANGED = 0.55, 0.30  # of a plain compile
+
+
+class Bench:
+    """One header, one compiler, a scratch folder."""
+
+    def __init__(self, scratch):
+        toolchain, store = load_toolchain(ROOT / "toolchain.toml"), Store(cache_folder(os.environ))
+        spec = toolchain.compiler
+        self.clang = locate(spec.package, spec.path, spec.version, spec.where, Ledger(scratch / "ledger")).argv
+        self.text = store.get(toolchain.header("x86_64").sha256).read_text()
+        self.scratch = scratch
+        (scratch / "libbpf" / "bpf").mkdir(parents=True)
+        for name, path in store.tree(toolchain.libbpf.sha256).items():
+            (scratch / "libbpf" / "bpf" / name).symlink_to(path)
+        self.index = index_header(self.text)
+        self.stored = dump(self.index)
+        for name, text in {"full": self.text, "stub": stub(self.index)}.items():
+            self.place(name, text)
+
+    def place(self, name, text):
+        (self.scratch / name).mkdir(exist_ok=True)
+        (self.scratch / name / "vmlinux.h").write_text(text)
+
+    def clang_on(self, source, header, *flags):
+        """The wall milliseconds of one clang, and what it printed."""
+        args = CompileArgs(self.clang, arch_named("x86_64"), str(source), "", str(self.scratch / header), str(self.scratch / "libbpf"))
+        command = [*self.clang, *args.flags(True), "-w", *flags, str(source)]
+        start = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, cwd=self.scratch)
+        took = (time.perf_counter() - start) * 1000
+        if done.returncode:
+            sys.exit(done.stderr)
+        return took, done.stdout
+
+    def once(self, source):
+        """One run of every step for a program: name -> milliseconds."""
+        row = {}
+        row["plain compile"], _ = self.clang_on(source, "full", "-c", "-o", "full.o")
+        row["preprocess"], preprocessed = self.clang_on(source, "stub", "-E", "-dD")
+        row["names"], names = timed(lambda: names_of(preprocessed))
+        for mode in MODES:
+            index = load(self.stored)
+            row[f"{mode}: closure and emit"], made = timed(lambda: minimize(index, names, mode, "p", "x86_64", "6.19", "0" * 64))
+            self.place(mode, made.text)
+            row[f"{mode}: compile"], _ = self.clang_on(source, mode, "-c", "-o", f"{mode}.o")
+            row[f"{mode}: lines"] = made.text.count("\n")
+        return row
+
+
+def timed(step):
+    """The wall milliseconds of a step, and its result."""
+    start = time.perf_counter()
+    result = step()
+    return (time.perf_counter() - start) * 1000, result
+
+
+def main(runs=7, *sources):
+    """Prints the tables."""
+    with tempfile.TemporaryDirectory() as scratch:
+        bench = Bench(Path(scratch))
+        sources = [Path(source).resolve() for source in sources] or sorted((ROOT / "bpf").glob("*.bpf.c"))
+        for number in range(0, 40, 4):
+            sources.append(Path(scratch, f"generated{number}.bpf.c"))
+            sources[-1].write_text(program(number))
+        index = statistics.median(timed(lambda: index_header(bench.text))[0] for _ in range(runs))
+        stored = statistics.median(timed(lambda: load(bench.stored))[0] for _ in range(runs))
+        rows = {source.name: [] for source in sources}
+        for _ in range(runs):
+            for source in sources:
+                rows[source.name].append(bench.once(source))
+    lines = bench.text.count("\n")
+    print(f"medians of {runs} runs; header of {len(bench.text) / 1e6:.1f} MB, {lines} lines, {bench.index.total} declarations")
+    print(f"  index the header           {index:6.1f} ms  (target {TARGETS['index']})")
+    print(f"  load the index             {stored:6.1f} ms  (target {TARGETS['load']})")
+    table(rows, stored, lines)
+
+
+def table(rows, stored, lines):
+    """Prints a line per program and mode, and the medians over all programs."""
+    print(f"\n{'program':26} {'mode':7} {'lines':>6} {'plain':>7} {'-E':>6} {'names':>6} {'close':>6} {'compile':>7} {'first':>6} {'change':>6}")
+    sums = {mode: [] for mode in MODES}
+    for name, runs in rows.items():
+        row = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+        for mode in MODES:
+            close, compiled = row[f"{mode}: closure and emit"], row[f"{mode}: compile"]
+            changed = (row["preprocess"] + row["names"] + compiled) / row["plain compile"]
+            first = changed + (stored + close) / row["plain compile"]
+            figures = (row[f"{mode}: lines"], row["plain compile"], row["preprocess"], row["names"], close, compiled, first, changed)
+            sums[mode].append(figures)
+            print(line(name, mode, figures))
+    print()
+    for mode in MODES:
+        print(line("median of all", mode, [statistics.median(column) for column in zip(*sums[mode])]))
+    print(f"{'target':26} {'':7} {lines // 50:6} {'':7} {'':6} {'':6} {TARGETS['closure and emit']:6.1f} {'':7} {FIRST:6.2f} {CHANGED:6.2f}")
+
+
+def line(name, mode, figures):
+    return "{:26} {:7} {:6.0f} {:7.1f} {:6.1f} {:6.1f} {:6.1f} {:7.1f} {:6.2f} {:6.2f}".format(name, mode, *figures)
+
+
+if __name__ == "__main__":
+    main(*[int(argument) if argument.isdigit() else argument for argument in sys.argv[1:]])
