@@ -40,6 +40,7 @@ def compile_bpf(clang, tmp_path_factory):
     def run(source: str, target: str, flags: tuple[str, ...], headers: tuple[tuple[str, str], ...]) -> bytes:
         folder = tmp_path_factory.mktemp("bpf")
         for name, text in (("prog.bpf.c", source), *headers):
+            (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text)
         shutil.copy(TESTDATA / "mini_bpf.h", folder)
         arguments = [*clang, "-target", target, *FLAGS, *flags, "-c", "prog.bpf.c", "-o", "prog.bpf.o"]
