@@ -10,6 +10,9 @@ from .index import Index
 from .refs import Composite, statement
 from .scanner import ATTRIBUTE
 
+# A struct of up to so many members, none of them named, stays whole: it is mostly there for its size, as in `eth + 1`.
+SMALL = 24
+
 _HEAD = re.compile(r"(struct|union)\s+(\w+)\s*\{")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
@@ -36,7 +39,7 @@ class Trimmer:
         self._done: dict[int, Statement | None] = {}
 
     def references(self, number: int) -> Composite | None:
-        """What the kept members refer to; None if this declaration can't be cut down: an enum, a typedef, an odd shape."""
+        """What the kept members refer to; None if this declaration isn't cut down: an enum, a typedef, an odd shape."""
         trimmed = self._trimmed(number)
         return Composite(_references(self._index, trimmed)) if trimmed else None
 
@@ -60,6 +63,8 @@ class Trimmer:
         if not _keep(whole.inner, node.decls, self._members):
             return None
         if not any(each.kept for each in whole.inner):
+            if len(whole.inner) <= SMALL:
+                return None
             _keep_one(whole.inner)
         return whole
 

@@ -23,8 +23,11 @@ _OFFSETOF = re.compile(r"__builtin_offsetof\s*\(")
 _DEFINED = re.compile(r"^#(define|undef) (\w+)(\(?)", re.M)
 # `static long (* const bpf_x)(…) = (void *) 1;`, and the same in older hand-made copies of the helpers.
 _HELPER = re.compile(r"^[ \t]*static\b[^;{}=]*?\(\s*\*\s*(?:const\s+)?(\w+)\s*\)[^;{}]*?=\s*\(void\s*\*\)[^;]*;", re.M)
-# A cast such as `(typeof(struct x) *)0` uses a pointer, `typeof(struct x) *value;` in a map's definition does not.
-_VALUE = re.compile(r"\b(?:struct|union)\s+([A-Za-z_]\w*)(?:\s+(?:const|volatile))*(\s*\*|\s*\)\s*\*\s*\)|\s*\{)?")
+# A cast such as `(typeof(struct x) *)0` uses a pointer, `typeof(struct x) *value;` in a map's definition does not, and
+# `(struct x *)0` is from an offsetof.
+_VALUE = re.compile(
+    r"\b(?:struct|union)\s+([A-Za-z_]\w*)(?:\s+(?:const|volatile))*(\s*\*(?!\s*\)\s*0\b)|\s*\)\s*\*\s*\)|\s*\{)?"
+)
 _MATCHES = re.compile(r"__builtin_preserve_type_info\s*\(([^;]*?),\s*(?:BPF_TYPE_MATCHES|2)\s*\)")
 
 
