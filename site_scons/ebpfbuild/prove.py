@@ -47,7 +47,8 @@ class Verdict:
     """Whether two objects are equal in a mode's sense, and what differs, by name.
 
     `types` are the structs and unions that the differences concern, sorted: what to keep whole before trying again.
-    They are those whose definitions differ, else those that CO-RE looks into near code that differs; or none.
+    They are those whose definitions differ, else those that a function whose code differs looks into by CO-RE or names
+    in a line of its source. They are a hint: there may be none, or others at fault.
     """
 
     mode: str

@@ -3,6 +3,7 @@
 Each function yields its differences as (text, struct concerned or "").
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,7 @@ from .errors import ElfError
 from .prove_members import struct_name
 
 INSTRUCTION = 8  # bytes
+TAG = re.compile(r"\b(?:struct|union)\s+(\w+)")
 LD_IMM64 = 0x18
 BPF_LDX, BPF_ST, BPF_STX = 1, 2, 3  # instruction classes that carry an offset: the kernel's bpf_common.h
 COMPARED_AS_TYPES = (".BTF", ".BTF.ext", ".rel.BTF", ".rel.BTF.ext")
@@ -109,13 +111,14 @@ def _compare_instructions(
 
 
 def _structs_used(parsed: Parsed, section: Section, place: int) -> list[str]:
-    """The structs that CO-RE walks through in the function around a place: they may be why its code differs."""
+    """What CO-RE walks through, and what source lines name, in the function around a place: why its code may differ."""
     starts = [row.value for row in parsed.elf.symbols_in(section) if row.type == STT_FUNC]
     start = max((value for value in starts if value <= place), default=0)
     end = min((value for value in starts if value > place), default=section.size)
-    rows = (row for row in parsed.core.get(section.name, ()) if start <= row.offset < end)
+    rows = [row for row in parsed.core.get(section.name, ()) if start <= row.offset < end]
+    lines = [row for row in parsed.ext.lines if row.section == section.name and start <= row.offset < end]
     names = {struct_name(parsed.btf, number) for row in rows for number in access_types(parsed.btf, row)}
-    return sorted(names - {""})
+    return sorted(names.union(*(TAG.findall(line.text) for line in lines)) - {""})
 
 
 def _masked(parsed: Parsed, section: Section, layout: bool) -> bytes:

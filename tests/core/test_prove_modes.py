@@ -32,7 +32,7 @@ def test_lean_may_declare_what_nobody_looks_into(prove_object):
 
 # What `fields` risks: each reads sock or net as a whole, so that dropping a member of it changes code or meaning.
 TRAPS = {
-    "bitfield after a dropped one": "last.bytes += sk->ipv6only;",
+    "pointer arithmetic alone": "struct lonely *lonely = (void *)&last; last.bytes += (long)(lonely + 1);",
     "pointer arithmetic": "struct sock *next = sk + 1; last.bytes += next->family;",
     "pointer difference": "last.bytes += (struct sock *)last.bytes - sk;",
     "sizeof": "last.bytes += sizeof(struct sock);",
@@ -48,12 +48,18 @@ TRAPS = {
 @pytest.mark.parametrize("name", TRAPS)
 def test_fields_tells_a_use_that_needs_the_whole_struct(prove_object, name):
     use = [("\tif (bpf_sock_check)\n", f"\t{TRAPS[name]}\n\tif (bpf_sock_check)\n")]
-    more = [("\tunsigned long weight;\n", "\tunsigned long weight;\n\tlong more;\n")]
-    verdict = prove(
-        prove_object(more, use), prove_object([*DROPPED, ("\tunsigned int reuse : 4;\n", "")], use), "fields"
-    )
+    lonely = "struct lonely {\n\tlong unused;\n\tlong used;\n};\n\nstruct untouched {"
+    more = [("struct untouched {", lonely), ("\tunsigned long weight;\n", "\tunsigned long weight;\n\tlong more;\n")]
+    less = [*DROPPED, ("struct untouched {", lonely.replace("\tlong unused;\n", ""))]
+    assert prove(prove_object(more), prove_object(less), "fields").equal
+    verdict = prove(prove_object(more, use), prove_object(less, use), "fields")
     assert not verdict.equal
-    assert "sock" in verdict.types or "common" in verdict.types, verdict
+    assert {"sock", "common", "lonely"} & set(verdict.types), verdict
+
+
+def test_fields_tells_a_bitfield_whose_neighbour_is_dropped(prove_object):
+    verdict = prove(prove_object(), prove_object([("\tunsigned int reuse : 4;\n", "")]), "fields")
+    assert not verdict.equal and "sock" in verdict.types
 
 
 def test_a_kfuncs_pointer_must_point_to_what_the_full_header_defines(compile_bpf):
