@@ -96,7 +96,8 @@ class TypeComparison:
     def _compare(self, met: Meeting) -> None:
         full, small = met.full, met.small
         if full.kind != small.kind or full.name != small.name:
-            if not (met.level == Level.NAMED and not self.exact and _declares(small, full)):
+            declared = _declares(small, full) or _declares(full, small)
+            if self.exact or met.level > Level.NAMED or not declared:
                 self._report(met, f"{_text(full)} != {_text(small)}", above=True)
             return
         if not self._one_to_one(met):
@@ -169,10 +170,9 @@ def _facts(kind: Type) -> dict[str, object]:
     return {Kind.FLOAT: {"size": kind.size}, Kind.FWD: {"union": kind.flag}}.get(kind.kind, {})
 
 
-def _declares(small: Type, full: Type) -> bool:
+def _declares(one: Type, other: Type) -> bool:
     """Whether one is the forward declaration of the other."""
-    composite = Kind.UNION if small.flag else Kind.STRUCT
-    return small.kind == Kind.FWD and full.kind == composite and small.name == full.name
+    return one.kind == Kind.FWD and other.kind == (Kind.UNION if one.flag else Kind.STRUCT) and one.name == other.name
 
 
 def _title(kind: Type) -> str:
