@@ -14,12 +14,12 @@ exact
     type ids is the same; CO-RE's access strings are too, index for index.
 
 lean
-    Where a pointer's target is reached and nothing looks inside, it may be declared only. That is so in the minimized
-    object mostly; which types clang declares only hangs on the order in which it meets them, so it may be so in the
-    full one. What lies behind such a type may be missing. The rest is as strict as in `exact`, but for the one-to-one pairing. Must be defined in both:
-    CO-RE's types; what pointers of kfuncs and of typed ksyms point to, which libbpf matches with the kernel's; what
-    `kptr`s point to. Must have the same layout throughout: variables, what a map's declaration points to (keys, values,
-    a ring buffer's records), what pointers of global subprograms and of freplace programs point to, TYPE_ID_LOCAL's and
+    Where a pointer's target is reached and nothing looks inside, it may be declared only, mostly in the minimized
+    object, but as clang decides by the order in which it meets types, in the full one as well; what lies behind it may
+    be missing. The rest is as strict as in `exact`, but for the one-to-one pairing. Must be defined in both: CO-RE's
+    types; what pointers of kfuncs and of typed ksyms point to, which libbpf matches with the kernel's; what `kptr`s
+    point to. Must have the same layout throughout: variables, what a map's declaration points to (keys, values, a ring
+    buffer's records), what pointers of global subprograms and of freplace programs point to, TYPE_ID_LOCAL's and
     TYPE_MATCHES's types, lists' and trees' elements; and whatever else is defined in both objects.
 
 fields
