@@ -1,0 +1,152 @@
+"""Tries the minimizer on many programs: does each compile with the minimized header, and is its object proven the same?
+
+    .venv/bin/python benchmarks/minimize_corpus.py MANIFEST --header FILE --libbpf FOLDER [--arch x86] [--mode exact]
+        [--clang zig|clang-19|…] [--only TEXT] [--step N] [-j N]
+
+MANIFEST is JSON: a list of {"id", "source", "include_dirs", "idirafter", "defines"}, paths relative to its folder. Nothing of
+such a corpus is part of this project. A program that the full header doesn't compile is skipped. Prints each that fails, differs
+or ends in another mode than the one asked for, then counts and medians. Exits 1 if any program fails.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "site_scons"))
+
+from ebpfbuild.elf_strip import strip_dwarf
+from ebpfbuild.errors import CompileError, EbpfError
+from ebpfbuild.minimize.emit import stub
+from ebpfbuild.minimize.fallback import settle
+from ebpfbuild.minimize.index import index_header
+from ebpfbuild.minimize.modes import MODES, minimize
+from ebpfbuild.minimize.names import conflicts, names_of
+from ebpfbuild.prove import prove
+
+FLAGS = """-mcpu=v3 -O2 -g -std=gnu11 -nostdinc -fms-extensions -Wno-microsoft-anon-tag -Wno-everything
+-ffile-compilation-dir=.""".split()
+
+
+class Corpus:
+    """A manifest, a header and a compiler."""
+
+    def __init__(self, arguments, scratch):
+        self.arguments, self.scratch = arguments, scratch
+        self.root = Path(arguments.manifest).resolve().parent
+        self.text = Path(arguments.header).read_text()
+        self.index = index_header(self.text)
+        self.clang = [arguments.clang]
+        if arguments.clang == "zig":
+            import ziglang
+
+            self.clang = [str(Path(ziglang.__file__).with_name("zig")), "clang"]
+        for name, text in {"full": self.text, "stub": stub(self.index)}.items():
+            (scratch / name).mkdir()
+            (scratch / name / "vmlinux.h").write_text(text)
+
+    def programs(self):
+        rows = json.loads(Path(self.arguments.manifest).read_text())
+        return [row for row in rows if self.arguments.only in row["id"]][:: self.arguments.step]
+
+    def clang_on(self, row, folder, *flags):
+        """Runs clang on a program and returns what it printed. Raises CompileError."""
+        target = "bpfeb" if self.arguments.arch == "s390" else "bpfel"
+        command = [*self.clang, "-target", target, *FLAGS, f"-D__TARGET_ARCH_{self.arguments.arch}"]
+        command += [f"-D{define}" for define in row["defines"]] + [f"-I{folder}", f"-I{Path(self.arguments.libbpf).resolve()}"]
+        command += [f"-I{each}" for each in row["include_dirs"]]
+        for each in row["idirafter"]:
+            command += ["-idirafter", each]
+        done = subprocess.run([*command, *flags, row["source"]], cwd=self.root, capture_output=True, text=True, errors="replace")
+        if done.returncode:
+            raise CompileError("clang refused it", details=tuple(done.stderr.splitlines()))
+        return done.stdout
+
+    def compiled(self, row, folder):
+        """The object without DWARF, and the wall seconds that clang took."""
+        with tempfile.TemporaryDirectory(dir=self.scratch) as into:
+            output = Path(into, "out.o")
+            start = time.perf_counter()
+            self.clang_on(row, folder, "-c", "-o", str(output))
+            return strip_dwarf(output.read_bytes()), time.perf_counter() - start
+
+    def tried(self, row):
+        """What came of one program, as a dictionary; `fate` is skipped, fails, or the mode that it ends in."""
+        try:
+            full, seconds = self.compiled(row, self.scratch / "full")
+        except CompileError:
+            return {"fate": "skipped"}
+        try:
+            names = names_of(self.clang_on(row, self.scratch / "stub", "-E", "-dD"))
+            with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+                return self._settled(row, names, full, Path(folder)) | {"plain": seconds}
+        except EbpfError as error:
+            return {"fate": "fails", "said": [str(error)]}
+
+    def _settled(self, row, names, full, folder):
+        arguments, took = self.arguments, []
+        if macros := conflicts(self.index, names):
+            return {"fate": "full header", "said": [f"defines {', '.join(macros)} before vmlinux.h"]}
+
+        def made(mode, keep_whole):
+            return minimize(self.index, names, mode, row["id"], arguments.arch, "", "", keep_whole)
+
+        def compile_(header):
+            (folder / "vmlinux.h").write_text(header.text)
+            made_object, seconds = self.compiled(row, folder)
+            took.append(seconds)
+            return made_object
+
+        settled = settle(arguments.mode, made, compile_, lambda one, mode: prove(full, one, mode), lambda text: None)
+        lines = settled.minimized.text.count("\n")
+        return {"fate": settled.minimized.mode, "said": settled.notices, "lines": lines, "compile": took[-1], "rounds": len(took)}
+
+
+def main():
+    """Prints the outcome."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("manifest")
+    parser.add_argument("--header", required=True)
+    parser.add_argument("--libbpf", required=True)
+    parser.add_argument("--arch", default="x86", help="as in __TARGET_ARCH_…")
+    parser.add_argument("--mode", default="exact", choices=MODES)
+    parser.add_argument("--clang", default="zig")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--step", type=int, default=1)
+    parser.add_argument("-j", type=int, default=2)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch, concurrent.futures.ThreadPoolExecutor(arguments.j) as pool:
+        corpus = Corpus(arguments, Path(scratch))
+        programs = corpus.programs()
+        outcomes = list(pool.map(corpus.tried, programs))
+    for row, outcome in zip(programs, outcomes):
+        if outcome["fate"] not in ("skipped", arguments.mode):
+            print(f"{row['id']}: {outcome['fate']}: {' | '.join(outcome['said'])[:400]}")
+    report(arguments, outcomes, corpus.text.count("\n"))
+    sys.exit(any(outcome["fate"] in ("fails", "off") for outcome in outcomes))
+
+
+def report(arguments, outcomes, lines):
+    """Prints counts and medians."""
+    tried = [outcome for outcome in outcomes if outcome["fate"] != "skipped"]
+    fates = collections.Counter(outcome["fate"] for outcome in tried)
+    held = [outcome for outcome in tried if outcome["fate"] == arguments.mode]
+    print(f"\n{arguments.header}, {arguments.clang}, {arguments.mode}: {len(tried)} programs ({len(outcomes) - len(tried)} skipped)")
+    print(f"  {', '.join(f'{fate}: {count}' for fate, count in fates.most_common())}")
+    if held:
+        kept = [outcome["lines"] for outcome in held]
+        median, mean = statistics.median(kept), statistics.mean(kept)
+        print(f"  lines kept of {lines}: median {median:.0f} ({100 - 100 * median / lines:.1f} % gone), mean {mean:.0f} ({100 - 100 * mean / lines:.1f} %)")
+        print(f"  compile: median {statistics.median(outcome['compile'] / outcome['plain'] for outcome in held):.2f} of the full header's")
+        print(f"  proven at once: {sum(outcome['rounds'] == 1 for outcome in held)}, after keeping types whole: {sum(outcome['rounds'] > 1 for outcome in held)}")
+
+
+if __name__ == "__main__":
+    main()
