@@ -60,6 +60,8 @@ def main(programs=10, runs=7):
         }
         seconds = {name: [] for name in rows}
         for _ in range(runs):
+            run(scons(), project)  # what was edited for make
+            run(["make", "-s"], project)
             for name, measure in rows.items():
                 seconds[name].append(measure())
     median = {name: statistics.median(values) for name, values in seconds.items()}
@@ -73,7 +75,8 @@ def main(programs=10, runs=7):
 def write(project, programs):
     """A project of copies of the tracker."""
     (project / "src").mkdir(parents=True)
-    shutil.copy(PROGRAM.with_name("socket_tracker.h"), project / "src")
+    for header in PROGRAM.parent.glob("*.h"):
+        shutil.copy(header, project / "src")
     for number in range(programs):
         shutil.copy(PROGRAM, project / "src" / f"p{number}.bpf.c")
     tool, pins = str(ROOT / "site_scons" / "site_tools"), str(ROOT / "toolchain.toml")
@@ -105,8 +108,9 @@ def makefile(project, commands):
 
 
 def scons():
-    """scons as sconsw runs it."""
-    return [sys.executable, "-I", "-m", "SCons", "-Q", "--no-site-dir"]
+    """scons as sconsw runs it; the environment's MIRROR becomes the argument."""
+    mirror = [f"MIRROR={os.environ['MIRROR']}"] if "MIRROR" in os.environ else []
+    return [sys.executable, "-I", "-m", "SCons", "-Q", "--no-site-dir", *mirror]
 
 
 def run(command, folder):

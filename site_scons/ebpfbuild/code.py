@@ -1,6 +1,7 @@
 """Which of the core's own files a step runs: an edit in one of them must remake what the step makes."""
 
 import ast
+import hashlib
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -35,15 +36,16 @@ def closure(entry: str, graph: dict[str, list[str]]) -> list[str]:
     return sorted(reached)
 
 
-def step_code(entry: str, digest: Callable[[str], str], fact: Callable) -> dict[str, str]:
-    """The sha256 of every core file that a step beginning in module `entry` may run.
+def step_code(entry: str, digest: Callable[[str], str], fact: Callable) -> str:
+    """The sha256 over every core file that a step beginning in module `entry` may run.
 
     `digest(path)` and `fact(key, find)` are a Ledger's: parsing all modules takes 50 ms, and only an edit makes it needed.
     """
     digests = {file: digest(f"{CORE}/{file}") for file in core_files()}
     key = "imports " + " ".join(digests.values())
     graph = fact(key, lambda: import_graph(digests))
-    return {file: digests[file] for file in closure(entry, graph)}
+    lines = "".join(f"{digests[file]}  {file}\n" for file in closure(entry, graph))
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def _imports(file: str, files: set[str]) -> set[str]:
@@ -58,6 +60,7 @@ def _imports(file: str, files: set[str]) -> set[str]:
         if isinstance(node, ast.ImportFrom) and node.level:
             base = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
             base = [part for part in base if part]
-            names = ["/".join(base), *("/".join([*base, alias.name]) for alias in node.names)]
+            packages = ["/".join(base[:depth]) for depth in range(1, len(base))]
+            names = [*packages, "/".join(base), *("/".join([*base, alias.name]) for alias in node.names)]
             found |= {path for name in names for path in (f"{name}.py", f"{name}/__init__.py") if path in files}
     return found

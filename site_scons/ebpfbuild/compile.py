@@ -51,14 +51,14 @@ class CompileArgs:
             "-nostdinc",  # only pinned and project folders in sight
             f"-D__TARGET_ARCH_{self.arch.kernel}",
             "-ffile-compilation-dir=.",  # a debug-info path that is the same in every checkout
-            # Linux 6.19 has `struct ns_tree;` as a member: without the extension clang drops it and every offset behind it moves.
+            *self.cflags,
+            # Behind the user's own flags: Linux 6.19 has `struct ns_tree;` as a member: without the extension clang drops it and every offset behind it moves.
             *(["-fms-extensions", "-Wno-microsoft-anon-tag"] if ms_extensions else []),
             *(f"-I{folder}" for folder in self.include_dirs),
             "-isystem",
             self.header_dir,
             "-isystem",
             self.libbpf_dir,
-            *self.cflags,
         ]
 
     def command(self) -> list[str]:

@@ -70,7 +70,7 @@ def minimize_programs(args: MinimizeArgs, indexes: IndexCache, known: Iterable[s
         made = _proven(args, made_in, known, root, notice)
     else:
         made = made_in(args.mode)
-    return made.text, _record(made, index.text)
+    return made.text, _record(made, Path(root, args.compiles[0].vmlinux).read_bytes())
 
 
 def why_kept(args: MinimizeArgs, indexes: IndexCache, known: Iterable[str], root: str, name: str) -> list[str]:
@@ -106,12 +106,12 @@ def _proven(args: MinimizeArgs, made_in: Callable, known: Iterable[str], root: s
     return settle(args.mode, made_in, objects, verdict, notice).minimized
 
 
-def _record(made: Minimized, full: str) -> str:
+def _record(made: Minimized, full: bytes) -> str:
     whole = sum(kept.whole for kept in made.kept)
     facts = {
         "mode": made.mode,
         "declarations": {"whole": whole, "declared": len(made.kept) - whole, "of": made.total},
-        "lines": {"kept": made.text.count("\n"), "of": full.count("\n")},
-        "bytes": {"kept": len(made.text.encode()), "of": len(full.encode())},
+        "lines": {"kept": made.text.count("\n"), "of": full.count(b"\n")},
+        "bytes": {"kept": len(made.text.encode()), "of": len(full)},
     }
     return json.dumps(facts, indent=1, sort_keys=True) + "\n"

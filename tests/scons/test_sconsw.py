@@ -24,7 +24,7 @@ esac
 """
 # The python of .venv: keeps what it is called with, one argument a line. pip fails as long as there is a file `offline`.
 INNER = """#!/bin/sh
-if [ "$1 $2" = "-m pip" ]; then
+if [ "$1 $2 $3" = "-I -m pip" ]; then
     echo "pip $*" >>"{log}"
     [ ! -e "{log}.offline" ] || {{ echo "ERROR: Could not find a version that satisfies scons" >&2; exit 1; }}
     exit 0

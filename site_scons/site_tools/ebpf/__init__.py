@@ -4,6 +4,7 @@
     env.BpfProgram("filter", "filter.bpf.c")
 """
 
+import inspect
 import sys
 from pathlib import Path
 
@@ -13,6 +14,8 @@ if _SITE not in sys.path:
     sys.path.insert(0, _SITE)
 
 import ebpfbuild  # noqa: E402, F401
+
+from SCons.Errors import StopError  # noqa: E402
 
 from . import bpfobject, cmdline, commands, compdb, header, libbpf, minimized, package, program, proof, skeleton  # noqa: E402
 from .session import Session  # noqa: E402
@@ -25,7 +28,23 @@ def generate(env):
     env["EBPF"] = Session(env)
     for module in (header, libbpf, minimized, bpfobject, proof, skeleton, package, program, compdb, commands, cmdline):
         for name, method in module.METHODS.items():
-            env.AddMethod(method, name)
+            env.AddMethod(checked(name, method), name)
+
+
+def checked(name, method):
+    """The method, with a misspelt argument told in one line: Python's own TypeError would show the tool's inside."""
+
+    def call(env, *args, **kwargs):
+        try:
+            return method(env, *args, **kwargs)
+        except TypeError as error:
+            try:
+                inspect.signature(method).bind(env, *args, **kwargs)
+            except TypeError as unfit:
+                raise StopError(f"{name}: {unfit}; it takes {inspect.signature(method)}") from None
+            raise error
+
+    return call
 
 
 def exists(env):

@@ -7,6 +7,8 @@ from ebpfbuild.arch import arch_named
 from ebpfbuild.compdb import CompileCommand
 from ebpfbuild.compile import compile_object
 
+from SCons.Errors import StopError
+
 from .compiling import compile_args, explaining, inputs_of, known_paths
 from .fetching import reporter
 from .minimized import SCANNER
@@ -14,32 +16,34 @@ from .session import user_error
 from .step import build_path, builder, told
 
 
-def bpf_object(env, source, arch=None, target=None, minimize=None, header=None, include_dirs=(), cflags=(), depends=()):
-    """The object nodes of one source, one for each arch asked for, or for `arch` alone.
+def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, include_dirs=(), cflags=(), depends=()):
+    """The nodes of build/<arch>/<name>.bpf.o, one for each arch asked for, or for `arch` alone.
 
+    name          the source's, without .bpf.c, unless given
     minimize      off, exact, lean or fields; MINIMIZE= on the command line overrides it, and exact is the default
     header        what MinimizedVmlinux gave for a set of programs, instead of a header of this program's own
     include_dirs  come behind EBPF_CPPPATH, cflags behind toolchain.toml's and EBPF_CFLAGS
     depends       files that the compile reads and the scanner can't see (`#include MACRO`)
-    target        instead of build/<arch>/<name>.bpf.o
     """
     arches = [user_error(arch_named, arch)] if arch else env["EBPF_ARCHES"]
     source = env.File(source)
+    name = name or source.name.removesuffix(".c").removesuffix(".bpf")
     options = {"include_dirs": include_dirs, "cflags": cflags, "depends": depends}
-    return [_declare(env, source, each, target, minimize, header, options) for each in arches]
+    return [_declare(env, source, name, each, minimize, header, options) for each in arches]
 
 
-def _declare(env, source, arch, target, minimize, header, options):
+def _declare(env, source, name, arch, minimize, header, options):
     session, full = env["EBPF"], env.VmlinuxHeader(arch.name)
-    stem = source.name.removesuffix(".c").removesuffix(".bpf")
-    node = env.File(target or build_path(env, arch.name, f"{stem}.bpf.o"))
+    node = env.File(build_path(env, arch.name, f"{name}.bpf.o"))
+    if node in session.compiled:
+        raise StopError(f"{node.path} is declared twice; give one of the programs another name")
     mode = env.MinimizeMode(minimize)
     if mode == "off":
         header = full
     elif header:
         header = header[arch.name]
     else:
-        header = env.MinimizedVmlinux(stem, source, arch.name, mode, **options)[arch.name]
+        header = env.MinimizedVmlinux(name, source, arch.name, mode, **options)[arch.name]
     include_dirs, cflags, depends = options.values()
     args = compile_args(env, source, arch, node, header, include_dirs, cflags)
     clangd = compile_args(env, source, arch, node, full, include_dirs, cflags)  # an editor completes from the full header

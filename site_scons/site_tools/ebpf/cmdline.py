@@ -55,7 +55,8 @@ def minimize_mode(env, given):
     """The minimizer's mode for a program that asks for `given` or for nothing: MINIMIZE= comes first, exact last."""
     mode = env["EBPF_MINIMIZE"] or given or "exact"
     if mode not in MODES:
-        raise StopError(f"MINIMIZE={mode}: no such mode; take one of {', '.join(MODES)}")
+        asked = f"MINIMIZE={mode}" if env["EBPF_MINIMIZE"] else f"minimize={given!r}"
+        raise StopError(f"{asked}: no such mode; take one of {', '.join(MODES)}")
     return mode
 
 

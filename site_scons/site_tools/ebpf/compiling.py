@@ -8,6 +8,7 @@ from pathlib import Path
 import SCons.Node.FS
 from ebpfbuild.compile import CompileArgs
 from ebpfbuild.errors import CompileError
+from SCons.Errors import StopError
 
 from .fetching import fetch_options
 
@@ -22,10 +23,17 @@ def compile_args(env, source, arch, target, header, include_dirs, cflags):
         output=target.path,
         header_dir=os.path.dirname(header.path),
         libbpf_dir=os.path.join(os.path.dirname(libbpf.path), "include"),
-        include_dirs=tuple(env.Dir(folder).path for folder in [*env["EBPF_CPPPATH"], *include_dirs]),
+        include_dirs=tuple(_inside(env.Dir(folder)) for folder in [*env["EBPF_CPPPATH"], *include_dirs]),
         cpu=session.toolchain.cpu,
         cflags=(*session.toolchain.cflags, *env["EBPF_CFLAGS"], *cflags),
     )
+
+
+def _inside(folder):
+    """The path of a folder below the project's root; what lies outside is neither pinned nor part of the project."""
+    if os.path.isabs(folder.path):
+        raise StopError(f"include_dirs: {folder.path} is outside of the project; copy the headers that you need into it")
+    return folder.path
 
 
 def inputs_of(env, entry, args, *parts):

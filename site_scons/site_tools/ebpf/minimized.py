@@ -5,7 +5,6 @@ from pathlib import Path
 import SCons.Scanner
 from ebpfbuild.arch import arch_named
 from ebpfbuild.files import write_file
-from ebpfbuild.scan import project_headers
 
 from .compiling import compile_args, explaining, index_cache, inputs_of, kernel_of, known_paths
 from .fetching import reporter
@@ -36,11 +35,8 @@ def _declare(env, name, sources, arch, mode, include_dirs, cflags, depends):
 
 
 def scan(node, env, path):
-    """The project's headers that a source includes."""
-    session = env["EBPF"]
-    pinned = {"vmlinux.h", *(f"bpf/{name}" for name in session.toolchain.libbpf.files)}
-    found = user_error(project_headers, node.path, env["EBPF_TOLD"].include_dirs, session.text, pinned.__contains__)
-    return [env.File("#" + header) for header in found]
+    """The nodes of the project's headers that a source includes."""
+    return [env.File("#" + header) for header in env["EBPF"].headers(node.path, env["EBPF_TOLD"].include_dirs)]
 
 
 def minimize_args(env, step):

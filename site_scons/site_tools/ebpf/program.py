@@ -9,7 +9,7 @@ def bpf_program(env, name, source=None, version="0", app=None, summary="", **opt
     `app` is a folder with the program's Python: its __init__.py and __main__.py become the wheel's. `options` are
     BpfObject's: minimize, header, include_dirs, cflags, depends.
     """
-    objects = env.BpfObject(source or f"{name}.bpf.c", **options)
+    objects = env.BpfObject(source or f"{name}.bpf.c", name, **options)
     skeletons = env.BpfSkeleton(objects, name)
     wheel = env.BpfPackage(name, version, objects, skeletons, app=app, summary=summary)
     made = [*objects, *skeletons, wheel]

@@ -10,6 +10,7 @@ from ebpfbuild import code, toolchain
 from ebpfbuild.compiler import locate
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.ledger import Ledger
+from ebpfbuild.scan import project_headers
 from SCons.Errors import StopError
 
 OWN_TOOLCHAIN = str(code.CORE.parent.parent / "toolchain.toml")
@@ -27,7 +28,7 @@ class Session:
         self.minimized = {}  # how each minimized header is made, by its node
         self._toolchain_path = env.get("EBPF_TOOLCHAIN")
         self.fetch_options = self.reporter = self.indexes = None  # made by the first step that needs them
-        self._texts = {}
+        self._code, self._texts, self._headers = {}, {}, {}
 
     @cached_property
     def toolchain(self):
@@ -45,8 +46,9 @@ class Session:
 
     def value(self, env, entry, *parts):
         """The Value node of all that a step depends on beside its sources: its code, and what it is told."""
-        codes = code.step_code(entry, self.ledger.digest, self.ledger.fact)
-        return env.Value(json.dumps([codes, *parts], sort_keys=True, default=str))
+        if entry not in self._code:
+            self._code[entry] = code.step_code(entry, self.ledger.digest, self.ledger.fact)
+        return env.Value(json.dumps([entry, self._code[entry], *parts], sort_keys=True, default=str))
 
     def repair(self, nodes, good=None):
         """Removes outputs that somebody changed since they were made: SCons never looks at a target again."""
@@ -57,8 +59,16 @@ class Session:
             if os.path.lexists(path) and not (good or self.ledger.intact)(path):
                 os.unlink(path)
 
-    def text(self, path):
-        """The text of a project file for the scanner, or None if there is none and no builder makes it."""
+    def headers(self, source, include_dirs):
+        """The project's headers that a source includes, as paths: scanned once a run, however many arches ask."""
+        key = source, tuple(include_dirs)
+        if key not in self._headers:
+            pinned = {"vmlinux.h", *(f"bpf/{name}" for name in self.toolchain.libbpf.files)}
+            self._headers[key] = user_error(project_headers, source, include_dirs, self._text, pinned.__contains__)
+        return self._headers[key]
+
+    def _text(self, path):
+        """A project file's text, or None."""
         if path not in self._texts:
             try:
                 with open(os.path.join(self.root, path), encoding="utf-8", errors="replace") as file:
