@@ -82,3 +82,18 @@ def test_offline_says_what_is_missing(project):
     project.edit("toolchain.toml", 'path = "pins/x86_64.h"', 'url = "https://example.invalid/x86_64.h"')
     text = project.fails("ARCH=x86_64", "--offline")
     assert "vmlinux.h for x86_64" in text and "MIRROR" in text
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ('version="1.0"', 'versoin="1.0"', "BpfObject: got an unexpected keyword argument 'versoin'; it takes (env, source, name=None"),
+        ('version="1.0"', 'version="1.0 beta"', "version: '1.0 beta' is no version; write it as PEP 440 does"),
+        ('BpfProgram(name,', 'BpfProgram("same",', "build/x86_64/same.bpf.o is declared twice; give one of the programs another name"),
+        ('version="1.0"', 'minimize="exat"', "minimize='exat': no such mode; take one of off, exact, lean, fields"),
+        ('version="1.0"', 'include_dirs=["/usr/include"]', "include_dirs: /usr/include is outside of the project"),
+    ],
+)
+def test_a_declaration_that_can_not_be(project, old, new, message):
+    project.edit("SConstruct", old, new)
+    assert message in project.fails("ARCH=x86_64")
