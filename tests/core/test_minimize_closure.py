@@ -104,6 +104,12 @@ def test_nothing_is_kept_for_no_names():
     assert "#pragma clang attribute pop" in found.text and "struct" not in found.text.split("*/", 1)[1]
 
 
+def test_a_conditional_without_content_is_left_out():
+    assert "KFUNC" not in run(tags="vm").text
+    text = run(words="arena_alloc").text
+    assert text.index("#ifndef BPF_NO_KFUNC") < text.index("arena_alloc") < text.index("#endif\n\n#ifndef BPF_NO_PRES")
+
+
 def test_the_same_names_give_the_same_bytes():
     assert run("exact", tags="task file", members="mm").text == run("exact", tags="file task", members="mm").text
 

@@ -29,8 +29,10 @@ def emit(index: Index, closure: Closure, comment: list[str], text_of: Callable[[
     previous = SEED
     for number in sorted(closure.whole | {number for number in index.lines if number >= leading}):
         text = text_of(number) if number in closure.trimmed else index.declaration(number)
-        if number in index.lines and previous in index.lines and previous == number - 1:
-            parts[-1] += "\n" + text
+        if text.startswith("#endif") and parts[-1].startswith("#if") and "\n" not in parts[-1]:
+            parts.pop()  # nothing is kept of what stood between
+        elif number in index.lines and previous in index.lines and previous == number - 1:
+            parts[-1] += index.text[index.ends[previous]:index.starts[number]] + text
         else:
             parts.append(text)
         previous = number

@@ -10,7 +10,7 @@ from hashlib import sha256
 from ..errors import HeaderError
 from .scanner import Scanner, plain
 
-FORMAT = 1  # a caller keys stored indexes by the header's sha256 and by this number
+FORMAT = 2  # a caller keys stored indexes by the header's sha256 and by this number
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,31 +54,27 @@ def index_header(text: str) -> Index:
 
 
 def dump(index: Index) -> bytes:
-    """The index, its header's text included, as bytes for `load`: a line of JSON with digest and sizes, then the tables."""
+    """The index, its header's text included, as bytes for `load`: a digest, a line of JSON, then the tables."""
     parts = [
         _packed(index.starts), _packed(index.ends), _packed(sorted(index.lines)), _packed(sorted(index.forwards)),
         "\n".join(index.tags).encode(), _packed(index.tags.values()),
         "\n".join(index.ordinary).encode(), _packed(index.ordinary.values()),
         index.text.encode(),
     ]
-    body = b"".join(parts)
-    head = {"format": FORMAT, "sha256": sha256(body).hexdigest(), "sizes": [len(part) for part in parts]}
-    return json.dumps(head).encode() + b"\n" + body
+    head = json.dumps({"format": FORMAT, "sizes": [len(part) for part in parts]}).encode()
+    body = b"\n".join([head, b"".join(parts)])
+    return sha256(body).hexdigest().encode() + b"\n" + body
 
 
 def load(data: bytes) -> Index:
     """The index in `data`. Raises HeaderError for bytes that are none, were changed, or have another FORMAT."""
-    line, _, body = data.partition(b"\n")
-    try:
-        head = json.loads(line)
-        intact = head["format"] == FORMAT and head["sha256"] == sha256(body).hexdigest()
-        sizes = head["sizes"]
-    except (ValueError, TypeError, KeyError):
-        intact = False
-    if not intact:
+    digest, _, body = data.partition(b"\n")
+    head, _, body = body.partition(b"\n") if digest == sha256(body).hexdigest().encode() else (b"{}", b"", b"")
+    head = json.loads(head)
+    if head.get("format") != FORMAT:
         raise HeaderError("no index of a vmlinux.h, or a damaged one", fix="index the header again")
     parts, position = [], 0
-    for size in sizes:
+    for size in head["sizes"]:
         parts.append(body[position:position + size])
         position += size
     starts, ends, lines, forwards, tags, tag_numbers, ordinary, numbers, text = parts

@@ -18,12 +18,16 @@ _NESTED = re.compile(r"\n[ \t]+(?:(enum)|struct|union)\s+([A-Za-z_]\w*)?\s*\{")
 
 
 def plain(text: str) -> str:
-    """The text with LF line ends, and without comments where there are others than bpftool's one after the guard."""
+    """The text with LF line ends, and without comments if any stands inside of a declaration; bpftool writes none there."""
     if "\r" in text:
         text = text.replace("\r\n", "\n")
-    if text.count("/*") > 1 or text.startswith("/*") or "//" in text:
-        text = _COMMENT.sub(_blank, text)
-    return text
+    place = text.find("/*")
+    while place >= 0:
+        line, end = text.rfind("\n", 0, place) + 1, text.find("*/", place + 2)
+        if line != place and (text[line] != "#" or "\n" in text[place:end]):
+            return _COMMENT.sub(_blank, text)
+        place = text.find("/*", end) if end > 0 else -1
+    return _COMMENT.sub(_blank, text) if "//" in text else text
 
 
 def _blank(comment: re.Match) -> str:
@@ -47,34 +51,35 @@ class Scanner:
         position, size, find = 0, len(text), text.find
         while position < size:
             first = text[position]
-            if first == "\n":
+            if first.isspace():
                 position += 1
-                continue
-            newline = find("\n", position)
-            newline = size if newline < 0 else newline
-            if first == "#":
-                position = self._directive(position, newline)
+            elif first == "#":
+                position = self._directive(position)
             elif first.isalpha() or first == "_":
-                position = self._declaration(position, newline)
-            elif text[position:newline].strip():
-                raise self._refuse(position)
+                position = self._declaration(position)
+            elif text.startswith("/*", position) and find("*/", position + 2) > 0:
+                position = find("*/", position + 2) + 2
             else:
-                position = newline + 1
+                raise self._refuse(position)
         if not self.tags:
             raise HeaderError("no vmlinux.h: it defines no struct", fix="give it a vmlinux.h made by bpftool")
 
-    def _directive(self, start: int, newline: int) -> int:
+    def _directive(self, start: int) -> int:
+        newline = self._line_end(start)
         while self.text[newline - 1] == "\\" and newline < len(self.text):
-            following = self.text.find("\n", newline + 1)
-            newline = len(self.text) if following < 0 else following
+            newline = self._line_end(newline + 1)
         self.lines.append(len(self.starts))
         self.starts.append(start)
         self.ends.append(newline)
         return newline + 1
 
-    def _declaration(self, start: int, newline: int) -> int:
+    def _line_end(self, start: int) -> int:
+        newline = self.text.find("\n", start)
+        return len(self.text) if newline < 0 else newline
+
+    def _declaration(self, start: int) -> int:
         """The position after the declaration that starts here; its `;` may be lines further on."""
-        text = self.text
+        text, newline = self.text, self._line_end(start)
         close = start
         brace = newline - 1 if text[newline - 1] == "{" else text.find("{", start, newline)
         if brace >= 0:
