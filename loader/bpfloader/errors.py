@@ -6,6 +6,7 @@ import os
 # include/linux/errno.h: the kernel's own number, never meant for users and so unknown to libc, yet BPF returns it.
 ENOTSUPP = 524
 SHOWN_LINES = 20  # of a log in an error's text: the verifier states its reason at the end
+ANOTHER = "try another variant"
 
 
 class BpfError(Exception):
@@ -70,9 +71,20 @@ class AttachError(RefusedError):
 class VariantsError(RefusedError):
     """Not one of the variants works on this kernel. `refused` tells of each why."""
 
-    def __init__(self, what: str, *, refused: "dict[str, RefusedError]", fix: str = ""):
-        super().__init__(what, fix=fix, details=tuple(f"{name}: {error.what}" for name, error in refused.items()))
+    def __init__(self, refused: "dict[str, RefusedError]"):
         self.refused = refused
+        if len(refused) == 1:
+            ((name, error),) = refused.items()
+            details = (_line(name, error.what, error.fix), *(f"  {detail}" for detail in error.details))
+            super().__init__(f"this kernel doesn't take the variant {name}", details=details)
+            return
+        lines = (_line(name, error.what, "" if error.fix == ANOTHER else error.fix) for name, error in refused.items())
+        what = f"this kernel takes none of the variants {', '.join(refused)}"
+        super().__init__(what, fix="choose one alone to see all of its log", details=tuple(lines))
+
+
+def _line(variant: str, what: str, fix: str) -> str:
+    return f"{variant}: {what}; {fix}" if fix else f"{variant}: {what}"
 
 
 class MapError(BpfError):

@@ -19,6 +19,7 @@ from .program import Link, Program
 from .refusal import lines, load_refused
 
 P = TypeVar("P")
+GIVEN = "give the path of a file that this user may read"
 
 
 class Part(Protocol):
@@ -77,11 +78,13 @@ class Object:
         """The object, opened and not yet loaded. A skeleton knows its file; any other source is a path or the bytes.
 
         `btf` is a file with the kernel's BTF, for a kernel that doesn't carry it. Raises LibraryError, DigestError,
-        ObjectError, OSError.
+        ObjectError.
         """
         cls._check_machine()
         path = cls._beside() if source is None else source
-        data = path if isinstance(path, bytes) else Path(path).read_bytes()
+        data = path if isinstance(path, bytes) else _read(path, cls._where_it_belongs() if source is None else GIVEN)
+        if btf:
+            _read(btf, GIVEN, 0)  # libbpf would tell at load, and of its errno only
         cls._check_digest(data, "the bytes given" if isinstance(path, bytes) else os.fspath(path))
         name = cls.FILE or (cls.__name__ if isinstance(path, bytes) else os.path.basename(path))
         handle = open_bytes(data, name.split(".")[0], btf)
@@ -97,6 +100,11 @@ class Object:
         if not cls.FILE or not module:
             raise ObjectError("no BPF object was given", fix="call open(path), or use a generated skeleton")
         return Path(module).with_name(cls.FILE)
+
+    @classmethod
+    def _where_it_belongs(cls) -> str:
+        skeleton = os.path.basename(sys.modules[cls.__module__].__file__ or "")
+        return f"put {cls.FILE} beside {skeleton}, both from the same build"
 
     @classmethod
     def _check_machine(cls) -> None:
@@ -189,6 +197,15 @@ class Object:
 
     def __exit__(self, *_: object) -> None:
         self.destroy()
+
+
+def _read(path: str | os.PathLike[str], fix: str, size: int = -1) -> bytes:
+    """The first bytes of a file, all of them for -1. Raises ObjectError."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(size)
+    except OSError as error:
+        raise ObjectError(f"can't read {os.fspath(path)} ({errno_text(error.errno or 0)})", fix=fix) from None
 
 
 def _attach_if_targeted(program: Program) -> Link | None:

@@ -3,9 +3,10 @@
 import errno
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from .errors import (
+    ANOTHER,
     ENOTSUPP,
     AttachError,
     BpfError,
@@ -28,21 +29,23 @@ NO_BTF = re.compile(r"Error loading vmlinux BTF|failed to find valid kernel BTF|
 FAILED_PROGRAM = re.compile(r"prog '(?P<program>[^']*)': (?:BPF program load failed|failed to load)")
 
 TRACING = ("/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events")  # where libbpf looks for tracefs
-NO_TRACEFS = "mount tracefs, which classic tracepoints need: mount -t tracefs tracefs /sys/kernel/tracing"
-LOAD_FIXES = {
-    errno.EPERM: "this kernel doesn't permit that kind of program: try another variant (kprobe, tp_btf, cgroup)",
-    errno.ENOENT: "this kernel has no such hook: try another variant",
-    errno.ESRCH: "this kernel has no such function or tracepoint: try another variant",
-    ENOTSUPP: "this kernel can't do that on this machine: try another variant",
+NO_TRACEFS = "tracefs, in which libbpf finds tracepoints, is not mounted", "mount -t tracefs tracefs /sys/kernel/tracing"
+READ_ON = "see libbpf's messages"
+LOAD_REASONS = {
+    errno.EPERM: ("this kernel doesn't permit that kind of program", ANOTHER),
+    errno.ENOENT: ("this kernel has no such hook", ANOTHER),
+    errno.ESRCH: ("this kernel has no such function or tracepoint", ANOTHER),
+    ENOTSUPP: ("this kernel can't do that on this machine", ANOTHER),
 }
-ATTACH_FIXES = {
-    errno.EPERM: "this kernel doesn't permit that way to attach: try another variant (kprobe, tp_btf, cgroup)",
-    errno.ENOENT: "this kernel has no such function, tracepoint or hook: try another variant",
-    errno.ESRCH: "this kernel has no such function: try another variant",
-    errno.EOPNOTSUPP: "its section says not where to: use attach_cgroup(path), attach_xdp(interface) … or a variant",
-    ENOTSUPP: "this kernel can't do that on this machine: try another variant",
-    errno.EBUSY: "another program is attached there: detach it first",
-    errno.EINVAL: "this kernel doesn't know that way to attach, or the target is no such thing: try another variant",
+HOW_TO_ATTACH = "use attach_cgroup(path), attach_xdp(interface) … or another variant"
+ATTACH_REASONS = {
+    errno.EPERM: ("this kernel doesn't permit that way to attach", ANOTHER),
+    errno.ENOENT: ("this kernel has no such function, tracepoint or hook", ANOTHER),
+    errno.ESRCH: ("this kernel has no such function", ANOTHER),
+    errno.EOPNOTSUPP: ("its section says not where to", HOW_TO_ATTACH),
+    ENOTSUPP: ("this kernel can't do that on this machine", ANOTHER),
+    errno.EBUSY: ("another program is attached there", "detach it first"),
+    errno.EINVAL: ("this kernel doesn't know that way to attach, or the target is no such thing", ANOTHER),
 }
 
 
@@ -71,11 +74,12 @@ def privilege_error(verb: str, number: int) -> PrivilegeError | None:
     return PrivilegeError(f"can't {verb}: {who} ({errno_text(number)})", fix=fix, errno=number)
 
 
-def _next_step(fixes: dict[int, str], number: int, otherwise: str) -> str:
-    """The next step for an errno, with the capability that a denied network hook may lack."""
+def _explained(number: int, reasons: Mapping[int, tuple[str, str]], fix: str) -> tuple[str, str]:
+    """(the errno with its reason, the next step), with the capability that a denied network hook may lack."""
+    reason, fix = reasons.get(number, ("", fix))
     if number == errno.EPERM and missing_capabilities():
-        return f"give the process {', '.join(missing_capabilities())} if it is a network hook, or try another variant"
-    return fixes.get(number, otherwise)
+        fix = f"give the process {', '.join(missing_capabilities())} if it is a network hook, or {ANOTHER}"
+    return f"({errno_text(number)}){reason and ': '}{reason}", fix
 
 
 def load_refused(name: str, error: CallError, messages: Iterable[str]) -> BpfError:
@@ -94,23 +98,21 @@ def load_refused(name: str, error: CallError, messages: Iterable[str]) -> BpfErr
         fix = "read the end of its log (all of it is in this error's `log`)"
         return VerifierError(what, program=refused["program"], log=log, fix=fix, errno=error.errno)
     failed = FAILED_PROGRAM.search(said)
-    where = f"the kernel refuses the program {failed['program']}" if failed else "the kernel refuses the object"
-    fix = "see libbpf's messages below; a program that this kernel can't take is left out by its autoload = False"
-    fix = _next_step(LOAD_FIXES, error.errno, fix) if failed else fix
-    what = f"can't load {name}: {where} ({errno_text(error.errno)})"
-    return LoadError(what, fix=fix, details=lines(said), errno=error.errno)
+    refuses = f"the kernel refuses the program {failed['program']}" if failed else "the kernel refuses the object"
+    fix = f"{READ_ON}; a program that this kernel can't take is left out by its autoload = False"
+    why, fix = _explained(error.errno, LOAD_REASONS if failed else {}, fix)
+    return LoadError(f"can't load {name}: {refuses} {why}", fix=fix, details=lines(said), errno=error.errno)
 
 
 def attach_refused(program: str, error: CallError, messages: Iterable[str]) -> BpfError:
     """The error for a program that doesn't attach."""
     said = lines("".join(messages))
-    fix = _next_step(ATTACH_FIXES, error.errno, "see libbpf's messages below")
-    if error.errno == errno.ENOENT and "tracepoint" in "".join(said) and not any(map(os.path.isdir, TRACING)):
-        fix = NO_TRACEFS
-    what = f"can't attach {program} ({errno_text(error.errno)})"
-    return privilege_error(f"attach {program}", error.errno) or AttachError(
-        what, fix=fix, details=said, errno=error.errno
-    )
+    reasons = ATTACH_REASONS
+    if "tracepoint" in "".join(said) and not any(map(os.path.isdir, TRACING)):
+        reasons = {**reasons, errno.ENOENT: NO_TRACEFS}
+    why, fix = _explained(error.errno, reasons, READ_ON)
+    denied = privilege_error(f"attach {program}", error.errno)
+    return denied or AttachError(f"can't attach {program} {why}", fix=fix, details=said, errno=error.errno)
 
 
 def lines(said: str) -> tuple[str, ...]:

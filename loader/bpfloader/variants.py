@@ -49,5 +49,4 @@ def choose(open_object: Callable[[], S], variants: Mapping[str, Callable[[S], No
             raise
         else:
             return Choice(candidate, name, refused)
-    fix = "this kernel takes none of them: see each one's reason below"
-    raise VariantsError("no variant works on this kernel", refused=refused, fix=fix)
+    raise VariantsError(refused)
