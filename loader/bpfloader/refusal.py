@@ -29,7 +29,7 @@ NO_BTF = re.compile(r"Error loading vmlinux BTF|failed to find valid kernel BTF|
 FAILED_PROGRAM = re.compile(r"prog '(?P<program>[^']*)': (?:BPF program load failed|failed to load)")
 
 TRACING = ("/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events")  # where libbpf looks for tracefs
-NO_TRACEFS = "tracefs, in which libbpf finds tracepoints, is not mounted", "mount -t tracefs tracefs /sys/kernel/tracing"
+NO_TRACEFS = "tracefs, where libbpf finds tracepoints, is not mounted", "mount -t tracefs tracefs /sys/kernel/tracing"
 READ_ON = "see libbpf's messages"
 LOAD_REASONS = {
     errno.EPERM: ("this kernel doesn't permit that kind of program", ANOTHER),

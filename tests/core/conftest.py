@@ -1,31 +1,16 @@
-"""The pinned compiler and the pinned headers for the core's tests; what isn't here skips a test with its reason."""
+"""Objects by the pinned compiler, and the pinned headers; what can't be had skips a test with its reason."""
 
 import functools
-import importlib.util
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from ebpfbuild.arch import arch_named
-from ebpfbuild.store import Store, cache_folder
-from ebpfbuild.toolchain import load
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTDATA = ROOT / "tests" / "testdata"
-MIRROR = ROOT.parent / "shared" / "mirror"
 FLAGS = """-mcpu=v3 -O2 -g -std=gnu11 -Wall -Werror -nostdinc -fms-extensions -Wno-microsoft-anon-tag
 -ffile-compilation-dir=. -I.""".split()
-
-
-@pytest.fixture(scope="session")
-def clang() -> list[str]:
-    """The argv that starts the pinned wheel's clang."""
-    spec = importlib.util.find_spec("ziglang")
-    if spec is None or not spec.submodule_search_locations:
-        pytest.skip("the compiler's wheel (ziglang) is not installed")
-    return [str(Path(spec.submodule_search_locations[0], "zig")), "clang", "--no-default-config"]
 
 
 @pytest.fixture(scope="session")
@@ -79,25 +64,12 @@ def prove_object(compile_bpf):
 
 
 @pytest.fixture(scope="session")
-def vmlinux():
-    """A function arch -> the path of its pinned vmlinux.h, from the mirror beside the checkout or the user's cache."""
-
-    def find(arch: str = "x86_64") -> Path:
-        pin = load(ROOT / "toolchain.toml").header(arch_named(arch).name)
-        mirrored = MIRROR / pin.source.location.partition("://")[2]
-        path = mirrored if mirrored.is_file() else Store(cache_folder(os.environ)).get(pin.sha256)
-        if path is None:
-            pytest.skip(f"{pin.title} is neither in ../shared/mirror nor in the cache")
-        return path
-
-    return find
+def vmlinux(pinned):
+    """A function arch -> the path of its pinned vmlinux.h."""
+    return lambda arch="x86_64": pinned.vmlinux(arch)
 
 
 @pytest.fixture(scope="session")
-def libbpf_headers():
-    """The pinned libbpf headers by name, from the user's cache."""
-    pin = load(ROOT / "toolchain.toml").libbpf
-    tree = Store(cache_folder(os.environ)).tree(pin.sha256)
-    if tree is None:
-        pytest.skip(f"{pin.title} headers are not in the cache")
-    return tree
+def libbpf_headers(pinned):
+    """The pinned libbpf headers by name."""
+    return pinned.libbpf()

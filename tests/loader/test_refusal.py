@@ -60,7 +60,7 @@ def test_a_skeleton_without_its_object_names_the_file(skel, monkeypatch, libbpf)
     assert str(caught.value) == f"can't read {place} (ENOENT: No such file or directory); {fix}"
 
 
-@pytest.mark.parametrize(("name", "why"), [("gone", "ENOENT: No such file or directory"), ("", "EISDIR: Is a directory")])
+@pytest.mark.parametrize("name, why", [("gone", "ENOENT: No such file or directory"), ("", "EISDIR: Is a directory")])
 @pytest.mark.parametrize("role", ["object", "btf"])
 def test_a_path_that_can_t_be_read_is_named(folder, libbpf, tmp_path, role, name, why):
     path = str(tmp_path / name)

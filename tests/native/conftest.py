@@ -2,7 +2,6 @@
 
 import functools
 import importlib
-import importlib.util
 import json
 import os
 import shutil
@@ -13,41 +12,22 @@ from pathlib import Path
 import pytest
 from ebpfbuild import compile as compiling
 from ebpfbuild.arch import Arch, host_arch
-from ebpfbuild.artifacts import FetchOptions, obtain_header, obtain_tree
-from ebpfbuild.console import Reporter
-from ebpfbuild.errors import FetchError
 from ebpfbuild.package import ArchFiles, package_files
 from ebpfbuild.skeleton import render
-from ebpfbuild.store import cache_folder
-from ebpfbuild.toolchain import load
 
 ROOT = Path(__file__).resolve().parents[2]
-MIRROR = ROOT.parent / "shared" / "mirror"
 HOST = host_arch(os.uname().machine)
 
 
-def _clang() -> tuple[str, ...]:
-    spec = importlib.util.find_spec("ziglang")
-    if spec is None or not spec.submodule_search_locations:
-        pytest.skip("the compiler's wheel (ziglang) is not installed")
-    return (str(Path(spec.submodule_search_locations[0], "zig")), "clang")
-
-
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory):
+def compiled(clang, pinned, tmp_path_factory):
     """A function arch -> the object's bytes and clang's warnings, compiled as the build does; -Wextra on top."""
-    toolchain = load(ROOT / "toolchain.toml")
-    options = FetchOptions(cache_folder(os.environ), str(MIRROR) if MIRROR.is_dir() else None, offline=True)
     root = tmp_path_factory.mktemp("tracker")
     shutil.copytree(ROOT / "bpf", root / "bpf")
 
     @functools.cache
     def compile_(arch: Arch) -> tuple[bytes, str]:
-        try:
-            header = obtain_header(toolchain.header(arch.name), options, Reporter()).path
-            tree = obtain_tree(toolchain.libbpf, options, Reporter()).files
-        except FetchError as error:
-            pytest.skip(f"no pinned headers for {arch.name}: {error.what}")
+        header, tree = pinned.vmlinux(arch.name), pinned.libbpf()
         folder = root / arch.name
         (folder / "libbpf" / "bpf").mkdir(parents=True)
         shutil.copy(header, folder / "vmlinux.h")
@@ -56,7 +36,8 @@ def compiled(tmp_path_factory):
         known = [str(path.relative_to(root)) for path in root.rglob("*.h")]
         output = f"{arch.name}/socket_tracker.bpf.o"
         folders = arch.name, f"{arch.name}/libbpf"
-        args = compiling.CompileArgs(_clang(), arch, "bpf/socket_tracker.bpf.c", output, *folders, cflags=("-Wextra",))
+        source = "bpf/socket_tracker.bpf.c"
+        args = compiling.CompileArgs(tuple(clang), arch, source, output, *folders, cflags=("-Wextra",))
         return compiling.compiled(args, known, str(root))
 
     return compile_
@@ -108,7 +89,7 @@ def refusal(tracker):
         try:
             tracker.start(variant=variant).object.destroy()
         except tracker.errors.VariantsError as error:
-            return f"this kernel: {error.refused[variant].what}"
+            return f"{variant}: {error.refused[variant].what}"
         except tracker.errors.LibraryError as error:
             return str(error)
         return ""

@@ -52,4 +52,5 @@ def test_libbpf_opens_every_arch(compiled, arch):
 
 def test_no_object_names_a_path_of_this_machine(compiled, tmp_path):
     data, _ = compiled(ARCHES[0])
-    assert not [part for part in (str(Path.cwd()), str(tmp_path.parent), tempfile.gettempdir() + "/") if part.encode() in data]
+    folders = str(Path.cwd()), str(tmp_path.parent), tempfile.gettempdir() + "/"
+    assert not [folder for folder in folders if folder.encode() in data]
