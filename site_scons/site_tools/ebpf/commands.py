@@ -13,6 +13,7 @@ import SCons.Script
 from SCons.Errors import StopError
 
 from .compiling import index_cache, known_paths
+from .fetching import fetch_options
 from .minimized import minimize_args
 from .step import build_path
 
@@ -39,11 +40,15 @@ def run_target(env, name, nodes, module):
 
 
 def test_target(env, name, folder):
-    """`scons <name>` runs pytest on `folder` and ends with what was skipped and why; ARGS= goes to pytest."""
+    """`scons <name>` runs pytest on `folder` and ends with what was skipped and why; ARGS= goes to pytest.
+
+    The tests find MIRROR= as SCONS_BPF_MIRROR.
+    """
 
     def test(target, source, env):
         command = [sys.executable, "-m", "pytest", "-q", "-rs", "-n", str(os.cpu_count()), folder, *_arguments()]
-        status = subprocess.call(command, cwd=env["EBPF"].root)
+        mirror = {"SCONS_BPF_MIRROR": fetch_options(env).mirror} if env["EBPF_MIRROR"] else {}
+        status = subprocess.call(command, cwd=env["EBPF"].root, env={**os.environ, **mirror})
         if status:
             raise SCons.Errors.BuildError(target[0], errstr=f"pytest ended with {status}", status=2, exitstatus=2)
 
