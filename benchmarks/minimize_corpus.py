@@ -3,9 +3,10 @@
     .venv/bin/python benchmarks/minimize_corpus.py MANIFEST --header FILE --libbpf FOLDER [--arch x86] [--mode exact]
         [--clang zig|clang-19|…] [--only TEXT] [--step N] [-j N]
 
-MANIFEST is JSON: a list of {"id", "source", "include_dirs", "idirafter", "defines"}, paths relative to its folder. Nothing of
-such a corpus is part of this project. A program that the full header doesn't compile is skipped. Prints each that fails, differs
-or ends in another mode than the one asked for, then counts and medians. Exits 1 if any program fails.
+MANIFEST is JSON: a list of {"id", "source", "include_dirs", "idirafter", "defines"}, paths relative to its folder.
+Nothing of such a corpus is part of this project. A program that the full header doesn't compile is skipped. Prints
+each that fails, differs or ends in another mode than the one asked for, then counts and medians. Exits 1 if any
+program fails.
 """
 
 import argparse
@@ -60,11 +61,16 @@ class Corpus:
         """Runs clang on a program and returns what it printed. Raises CompileError."""
         target = "bpfeb" if self.arguments.arch == "s390" else "bpfel"
         command = [*self.clang, "-target", target, *FLAGS, f"-D__TARGET_ARCH_{self.arguments.arch}"]
-        command += [f"-D{define}" for define in row["defines"]] + [f"-I{folder}", f"-I{Path(self.arguments.libbpf).resolve()}"]
+        command += [f"-D{define}" for define in row["defines"]] + [
+            f"-I{folder}",
+            f"-I{Path(self.arguments.libbpf).resolve()}",
+        ]
         command += [f"-I{each}" for each in row["include_dirs"]]
         for each in row["idirafter"]:
             command += ["-idirafter", each]
-        done = subprocess.run([*command, *flags, row["source"]], cwd=self.root, capture_output=True, text=True, errors="replace")
+        done = subprocess.run(
+            [*command, *flags, row["source"]], cwd=self.root, capture_output=True, text=True, errors="replace"
+        )
         if done.returncode:
             raise CompileError("clang refused it", details=tuple(done.stderr.splitlines()))
         return done.stdout
@@ -106,7 +112,13 @@ class Corpus:
 
         settled = settle(arguments.mode, made, compile_, lambda one, mode: prove(full, one, mode), lambda text: None)
         lines = settled.minimized.text.count("\n")
-        return {"fate": settled.minimized.mode, "said": settled.notices, "lines": lines, "compile": took[-1], "rounds": len(took)}
+        return {
+            "fate": settled.minimized.mode,
+            "said": settled.notices,
+            "lines": lines,
+            "compile": took[-1],
+            "rounds": len(took),
+        }
 
 
 def main():
@@ -126,7 +138,7 @@ def main():
         corpus = Corpus(arguments, Path(scratch))
         programs = corpus.programs()
         outcomes = list(pool.map(corpus.tried, programs))
-    for row, outcome in zip(programs, outcomes):
+    for row, outcome in zip(programs, outcomes, strict=True):
         if outcome["fate"] not in ("skipped", arguments.mode):
             print(f"{row['id']}: {outcome['fate']}: {' | '.join(outcome['said'])[:400]}")
     report(arguments, outcomes, corpus.text.count("\n"))
@@ -138,14 +150,15 @@ def report(arguments, outcomes, lines):
     tried = [outcome for outcome in outcomes if outcome["fate"] != "skipped"]
     fates = collections.Counter(outcome["fate"] for outcome in tried)
     held = [outcome for outcome in tried if outcome["fate"] == arguments.mode]
-    print(f"\n{arguments.header}, {arguments.clang}, {arguments.mode}: {len(tried)} programs ({len(outcomes) - len(tried)} skipped)")
-    print(f"  {', '.join(f'{fate}: {count}' for fate, count in fates.most_common())}")
+    print(f"\n{arguments.header}, {arguments.clang}, {arguments.mode}:")
+    print(f"  {len(tried)} programs ({len(outcomes) - len(tried)} skipped): {dict(fates.most_common())}")
     if held:
-        kept = [outcome["lines"] for outcome in held]
-        median, mean = statistics.median(kept), statistics.mean(kept)
-        print(f"  lines kept of {lines}: median {median:.0f} ({100 - 100 * median / lines:.1f} % gone), mean {mean:.0f} ({100 - 100 * mean / lines:.1f} %)")
-        print(f"  compile: median {statistics.median(outcome['compile'] / outcome['plain'] for outcome in held):.2f} of the full header's")
-        print(f"  proven at once: {sum(outcome['rounds'] == 1 for outcome in held)}, after keeping types whole: {sum(outcome['rounds'] > 1 for outcome in held)}")
+        kept, at_once = [outcome["lines"] for outcome in held], sum(outcome["rounds"] == 1 for outcome in held)
+        for name, of in (("median", statistics.median), ("mean", statistics.mean)):
+            print(f"  {name} lines kept: {of(kept):.0f} of {lines} ({100 - 100 * of(kept) / lines:.1f} % gone)")
+        ratio = statistics.median(each["compile"] / each["plain"] for each in held)
+        print(f"  median compile: {ratio:.2f} of the full header's")
+        print(f"  proven at once: {at_once}, after keeping types whole: {len(held) - at_once}")
 
 
 if __name__ == "__main__":

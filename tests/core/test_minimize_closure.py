@@ -42,7 +42,9 @@ def test_a_word_is_no_tag():
     assert whole(run(words="file task")) == set()
 
 
-@pytest.mark.parametrize("word, kept", [("RED", "enum color"), ("ANON_ONE", "enum { ANON_ONE, … }"), ("DENTRY_LIVE", "struct dentry")])
+@pytest.mark.parametrize(
+    "word, kept", [("RED", "enum color"), ("ANON_ONE", "enum { ANON_ONE, … }"), ("DENTRY_LIVE", "struct dentry")]
+)
 def test_an_enumerator_keeps_its_enum(word, kept):
     assert kept in whole(run(words=word))
 
@@ -77,7 +79,9 @@ def test_exact_follows_what_btf_follows_and_lean_does_not(mode, tags, kept):
     assert kept in declared(run("lean", tags=tags))
 
 
-@pytest.mark.parametrize("tags, kept", [("vm ns", "struct task"), ("bag", "struct pipe"), ("inode", "struct super_block")])
+@pytest.mark.parametrize(
+    "tags, kept", [("vm ns", "struct task"), ("bag", "struct pipe"), ("inode", "struct super_block")]
+)
 def test_exact_follows_no_plain_pointer(tags, kept):
     assert kept in declared(run("exact", tags=tags))
 
@@ -93,7 +97,9 @@ def test_a_function_keeps_its_types_whole():
     assert {"struct task", "struct ns_ops"} <= whole(run(words="task_acquire"))
 
 
-@pytest.mark.parametrize("word, kept", [("pipe_t", "struct pipe"), ("secret_t", "struct secret"), ("opener_t", "struct inode")])
+@pytest.mark.parametrize(
+    "word, kept", [("pipe_t", "struct pipe"), ("secret_t", "struct secret"), ("opener_t", "struct inode")]
+)
 def test_a_typedef_that_the_program_names_is_looked_through(word, kept):
     assert kept in whole(run(words=word))
 

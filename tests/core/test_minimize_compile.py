@@ -21,29 +21,34 @@ def lab(clang, tmp_path_factory):
     return Lab(clang, tmp_path_factory.mktemp("minimize"), HEADER)
 
 
+HOOK = 'SEC("a") int f('  # how most of them start
+OWN_KFUNC = "extern struct ns *mine(struct cred *c) __ksym;\n"
 PROGRAMS = {
-    "a chain of pointers": "SEC('a') int f(struct task *t) { struct vm *m = READ(t, mm); return READ(m, owner)->pid; }",
-    "members of an anonymous tagged member": "SEC('a') int f(struct ns *n) { return n->inum + n->level; }",
-    "sizes of odd shapes": "int s[] = {sizeof(struct bag), sizeof(struct flags), sizeof(struct packed_one), sizeof(union both)};",
-    "an enumerator only": "SEC('a') int f(void *p) { return ANON_TWO + DENTRY_DEAD; }",
-    "function pointers": "SEC('a') int f(struct file *f) { const struct file_operations *o = READ(f, f_op); return !!READ(o, open); }",
-    "an array of pointers": "SEC('a') int f(struct task *t) { return t->files[1]->f_uid.val; }",
-    "a kfunc": "SEC('a') int f(struct task *t) { return task_acquire(t, t->ns->ops)->pid; }",
-    "a kfunc of its own": "#define task_acquire x\nextern struct ns *mine(struct cred *c) __ksym;\nSEC('a') int f(struct cred *c) { return mine(c)->level; }",
-    "a typedef of a pointer": "SEC('a') int f(secret_t s) { return s->key; }",
-    "a typedef of an array": "SEC('a') int f(struct bag *b) { return b->slots[1].second; }",
-    "a variable named like a tag": "SEC('a') int f(struct vm *m) { int file = 3; int task = m->pgd; return file + task; }",
-    "an extern of a const struct": "extern const struct task init __ksym;\nSEC('a') int f(void *p) { return init.pid; }",
-    "type relocations": "SEC('a') long f(void *p) { return __builtin_preserve_type_info(*(struct cred *)0, 0) + __builtin_btf_type_id(*(struct vm *)0, 0); }",
-    "an enum by value": "SEC('a') int f(enum color *c) { return *c == GREEN; }",
-    "nothing of the header": "SEC('a') int f(void *p) { return 1; }",
+    "a chain of pointers": HOOK + "struct task *t) { struct vm *m = READ(t, mm); return READ(m, owner)->pid; }",
+    "members of an anonymous tagged member": HOOK + "struct ns *n) { return n->inum + n->level; }",
+    "sizes of odd shapes": "int s[] = {sizeof(struct bag), sizeof(struct flags), sizeof(struct packed_one)};",
+    "the size of a union": "int s = sizeof(union both);",
+    "an enumerator only": HOOK + "void *p) { return ANON_TWO + DENTRY_DEAD; }",
+    "function pointers": HOOK
+    + "struct file *f) { const struct file_operations *o = READ(f, f_op); return !!o->open; }",
+    "an array of pointers": HOOK + "struct task *t) { return t->files[1]->f_uid.val; }",
+    "a kfunc": HOOK + "struct task *t) { return task_acquire(t, t->ns->ops)->pid; }",
+    "a kfunc of its own": OWN_KFUNC + HOOK + "struct cred *c) { return mine(c)->level; }",
+    "a typedef of a pointer": HOOK + "secret_t s) { return s->key; }",
+    "a typedef of an array": HOOK + "struct bag *b) { return b->slots[1].second; }",
+    "variables named like tags": HOOK + "struct vm *m) { int file = 3; int task = m->pgd; return file + task; }",
+    "an extern of a const struct": "extern const struct task init __ksym;\n" + HOOK + "void *p) { return init.pid; }",
+    "a type relocation": HOOK + "void *p) { return __builtin_preserve_type_info(*(struct cred *)0, 0); }",
+    "a type's id": 'SEC("a") long f(void *p) { return __builtin_btf_type_id(*(struct vm *)0, 0); }',
+    "an enum by pointer": HOOK + "enum color *c) { return *c == GREEN; }",
+    "nothing of the header": HOOK + "void *p) { return 1; }",
 }
 
 
 @pytest.mark.parametrize("mode", ["exact", "lean", "fields"])
 @pytest.mark.parametrize("code", PROGRAMS.values(), ids=PROGRAMS)
 def test_a_program_keeps_its_object(lab, code, mode):
-    program = '#include "vmlinux.h"\n' + PRELUDE + code.replace("'", '"') + "\n"
+    program = f'#include "vmlinux.h"\n{PRELUDE}{code}\n'
     settled = lab.settled(program, mode)
     assert settled.minimized.mode == mode, settled.notices
 
@@ -100,7 +105,17 @@ class Writer:
             self.lines.append(f"{self.tagged(tag)} {{\n{body}}}{self.pick(ATTRIBUTES)};")
             self.done.append(tag)
         push = "#pragma clang attribute push (__attribute__((preserve_access_index)), apply_to = record)"
-        return "\n\n".join(["#ifndef __VMLINUX_H__\n#define __VMLINUX_H__", push, *self.lines, "#pragma clang attribute pop\n#endif"]) + "\n"
+        return (
+            "\n\n".join(
+                [
+                    "#ifndef __VMLINUX_H__\n#define __VMLINUX_H__",
+                    push,
+                    *self.lines,
+                    "#pragma clang attribute pop\n#endif",
+                ]
+            )
+            + "\n"
+        )
 
     def typedef(self, name: str) -> None:
         tag = self.tagged(self.pick(self.tags))
@@ -148,8 +163,9 @@ def headers(draw):
 def using(tags: list[str], members: list[str]) -> str:
     """A program whose functions take pointers to the tags, hold some by value, and that names the members."""
     lines = ['#include "vmlinux.h"', PRELUDE, "struct mine { int a; } named = {};"]
-    lines += [f"struct own{number} {{ int {member}; }};\nint use{number}(struct own{number} *p) {{ return p->{member}; }}"
-              for number, member in enumerate(members)]  # fmt: skip
+    for number, member in enumerate(members):
+        lines.append(f"struct own{number} {{ int {member}; }};")
+        lines.append(f"int use{number}(struct own{number} *p) {{ return p->{member}; }}")
     for number, tag in enumerate(tags):
         lines.append(f'SEC("a") int f{number}({tag} *p, int (*g)({tag} *)) {{ return sizeof({tag}) + !!p; }}')
         lines.append(f"{tag} v{number};")
@@ -181,22 +197,30 @@ def test_every_size_and_offset_stays(clang, tmp_path_factory, drawn):
     data = Elf.parse(lab.compiled(text, probe)).section(".data").data
     answers = struct.unpack(f"<{len(asked)}Q", data)
     asserted = "".join(f'_Static_assert({what} == {value}, "");\n' for what, value in zip(asked, answers, strict=True))
-    header = lab.minimized(f'#include "vmlinux.h"\n{" ".join(f"{tag} *p{n};" for n, tag in enumerate(tags))}\n', "lean").text
+    header = lab.minimized(
+        f'#include "vmlinux.h"\n{" ".join(f"{tag} *p{n};" for n, tag in enumerate(tags))}\n', "lean"
+    ).text
     lab.compiled(header, f'#include "vmlinux.h"\n{asserted}')
 
 
 def _own_members(text: str, tag: str) -> list[str]:
     """The members of a struct that are no bitfields and not nested."""
-    body = text[text.index(f"\n{tag} {{\n"):].split("\n}", 1)[0]
+    body = text[text.index(f"\n{tag} {{\n") :].split("\n}", 1)[0]
     found = []
     for line in body.split("\n"):
         if not line.startswith("\t") or line.startswith("\t\t") or any(mark in line for mark in ":{}"):
             continue
-        words = [word for word in line.replace("*", " ").replace("[", " ").replace(")", " ").replace(";", " ").split() if word[0] == "m"]
+        words = [
+            word
+            for word in line.replace("*", " ").replace("[", " ").replace(")", " ").replace(";", " ").split()
+            if word[0] == "m"
+        ]
         found += words[:1]
     return found
 
 
 def test_the_stub_is_what_a_program_sees_of_macros(lab):
-    text = lab.clang_on(stub(lab.index), '#include "vmlinux.h"\n#ifdef __VMLINUX_H__\nkuid_t seen;\n#endif\n', "-E", "-dD").decode()
+    text = lab.clang_on(
+        stub(lab.index), '#include "vmlinux.h"\n#ifdef __VMLINUX_H__\nkuid_t seen;\n#endif\n', "-E", "-dD"
+    ).decode()
     assert "kuid_t" in names_of(text).words

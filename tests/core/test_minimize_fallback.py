@@ -54,7 +54,9 @@ def test_a_diagnostic_names_the_type_to_keep():
     assert "eth" in world.settle("fields").kept_whole and "other" not in world.settle("fields").kept_whole
 
 
-@pytest.mark.parametrize("start, tried", [("fields", ["fields", "lean", "exact"]), ("lean", ["lean", "exact"]), ("exact", ["exact"])])
+@pytest.mark.parametrize(
+    "start, tried", [("fields", ["fields", "lean", "exact"]), ("lean", ["lean", "exact"]), ("exact", ["exact"])]
+)
 def test_a_difference_without_a_type_leads_to_the_next_mode(start, tried):
     world = World(differs=lambda mode, keep: None if mode == "off" else ())
     settled = world.settle(start)

@@ -76,7 +76,8 @@ def lab(clang, tmp_path_factory):
 
 def program(body: str, outside: str = "") -> str:
     head = f'#include "vmlinux.h"\n{PRELUDE}\n{outside}\n'
-    return f'{head}SEC("tp") int prog(struct ctx *ctx) {{ struct task *t = ctx->task; struct eth *e = ctx->eth; {body} }}\n'
+    variables = "struct task *t = ctx->task; struct eth *e = ctx->eth;"
+    return f'{head}SEC("tp") int prog(struct ctx *ctx) {{ {variables} {body} }}\n'
 
 
 def test_only_named_members_are_kept(lab):
@@ -104,7 +105,10 @@ TRAPS = {
     "sizeof": ("return sizeof(struct load) + t->se.load.inverse;", ""),
     "sizeof of an expression": ("return sizeof(t->se.load) + t->se.load.inverse;", "load"),
     "pointer difference": ("return &t->se - t->table + t->se.runtime;", "entity"),
-    "typeof of a member": ("typeof(t->se.load) l; probe_read(&l, sizeof(l), CORE(&t->se.load)); return l.inverse;", "load"),
+    "typeof of a member": (
+        "typeof(t->se.load) l; probe_read(&l, sizeof(l), CORE(&t->se.load)); return l.inverse;",
+        "load",
+    ),
     "a struct read by value": ("return READ(t, se.load).inverse;", "load"),
     "a variable index": ("return t->table[random() & 3].runtime;", "entity"),
     "a variable of the type": ("struct load l = {}; probe_read(&l, 12, ctx); return l.inverse + l.weight;", ""),
@@ -143,7 +147,7 @@ def test_a_struct_by_value_is_never_left_empty(lab):
 
 
 def test_a_map_value_is_whole(lab):
-    outside = "struct { int (*type)[1]; typeof(struct load) *value; } map SEC(\".maps\");"
+    outside = 'struct { int (*type)[1]; typeof(struct load) *value; } map SEC(".maps");'
     settled = lab.settled(program("return t->se.load.inverse;", outside), "fields")
     assert settled.minimized.mode == "fields" and "u64 weight;" in settled.minimized.text
 

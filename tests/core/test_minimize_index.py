@@ -66,18 +66,24 @@ def test_a_windows_header_gives_the_same_index(index):
 
 
 def test_comments_and_one_line_structs_are_read():
-    text = "/* by\n   hand */ typedef int z;\n#define X 1 /* one\n */\nstruct a { int b; /* }; */ struct c *d; };\n// struct no {\nstruct e {};\nenum f { G = 1, H };\n"
+    text = "/* by\n   hand */ typedef int z;\n#define X 1 /* one\n */\nstruct a { int b; /* }; */ struct c *d; };\n"
+    text += "// struct no {\nstruct e {};\nenum f { G = 1, H };\n"
     found = indexes.index_header(text)
     assert list(found.tags) == ["a", "e", "f"] and list(found.ordinary) == ["z", "G", "H"]
 
 
-@pytest.mark.parametrize("text", ["/* kfuncs */\nstruct a {\n\tint b;\n};\n#endif /* GUARD */\n", "struct a { int b; };\n\t/* end */ struct c;\n"])
+@pytest.mark.parametrize(
+    "text",
+    ["/* kfuncs */\nstruct a {\n\tint b;\n};\n#endif /* GUARD */\n", "struct a { int b; };\n\t/* end */ struct c;\n"],
+)
 def test_comments_between_declarations_are_passed_over(text):
     assert list(indexes.index_header(text).tags) == ["a"]
 
 
 def test_attributes_of_gcc_builds_are_read():
-    found = indexes.index_header("struct a {\n\tint b;\n} ATTR_PRESERVE_ACCESS_INDEX;\n\ntypedef struct {\n\tint c;\n} ATTR_X d;\n")
+    found = indexes.index_header(
+        "struct a {\n\tint b;\n} ATTR_PRESERVE_ACCESS_INDEX;\n\ntypedef struct {\n\tint c;\n} ATTR_X d;\n"
+    )
     assert found.declaration(found.ordinary["d"]).endswith("} ATTR_X d;")
 
 

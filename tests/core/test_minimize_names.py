@@ -63,7 +63,9 @@ static long (*bpf_old)(struct pt_regs *ctx,
 """
 
 
-@pytest.mark.parametrize("text", [PROTOTYPES, f'# 1 "bpf/bpf_helper_defs.h" 1\nstruct pt_regs;\n{PROTOTYPES}# 9 "p.c" 2\n'])
+@pytest.mark.parametrize(
+    "text", [PROTOTYPES, f'# 1 "bpf/bpf_helper_defs.h" 1\nstruct pt_regs;\n{PROTOTYPES}# 9 "p.c" 2\n']
+)
 def test_only_the_helpers_used_give_their_tags(text):
     assert names(text).tags == set()
     assert {"__u32", "be16_t"} <= names(text).words  # clang reads the prototypes, used or not
@@ -72,8 +74,13 @@ def test_only_the_helpers_used_give_their_tags(text):
 
 
 def test_a_name_is_found_where_the_program_has_it(preprocess):
-    text = preprocess('#include "vmlinux.h"\n#include "common.h"\n\nint f(struct vm *v) { return v->pgd; }\n', common="struct ns *n;\n")
-    assert where(text, "vm").endswith("p.c:4") and where(text, "ns").endswith("common.h:1") and where(text, "absent") == ""
+    text = preprocess(
+        '#include "vmlinux.h"\n#include "common.h"\n\nint f(struct vm *v) { return v->pgd; }\n',
+        common="struct ns *n;\n",
+    )
+    assert (
+        where(text, "vm").endswith("p.c:4") and where(text, "ns").endswith("common.h:1") and where(text, "absent") == ""
+    )
     assert where('# 7 "include/bpf/helpers.h"\nx\n# 3 "p.c"\n\nx\n', "x") == "p.c:4"
 
 
@@ -85,7 +92,9 @@ def test_equal_names_have_equal_digests():
 
 
 def test_a_macro_is_expanded_before_names_are_taken(preprocess):
-    found = names_of(preprocess('#include "vmlinux.h"\n#define GET(x, f) ((struct task *)(x))->f\nint a = GET(p, mm);\n'))
+    found = names_of(
+        preprocess('#include "vmlinux.h"\n#define GET(x, f) ((struct task *)(x))->f\nint a = GET(p, mm);\n')
+    )
     assert found.included and "task" in found.tags and "mm" in found.members and "GET" not in found.words
 
 
@@ -118,7 +127,7 @@ def test_a_macro_that_would_rewrite_the_header_is_found(preprocess, before, foun
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.text(alphabet=st.sampled_from('ab_->.(){};*"\'\\ \n#=structenum,'), max_size=120))
+@given(st.text(alphabet=st.sampled_from("ab_->.(){};*\"'\\ \n#=structenum,"), max_size=120))
 def test_any_text_has_names(text):
     found = names(text)
     assert all(name.isidentifier() for name in found.tags | found.members | found.words)

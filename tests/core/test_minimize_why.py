@@ -36,7 +36,9 @@ def test_a_chain_starts_at_the_program(name, lines):
 
 
 def test_a_name_of_nothing_gets_its_nearest_ones():
-    assert ask("inodes") == ["nothing called inodes is kept, and the full header declares no such type; nearest: inode, wide"]
+    assert ask("inodes") == [
+        "nothing called inodes is kept, and the full header declares no such type; nearest: inode, wide"
+    ]
     assert len(ask("")) == 1
 
 
@@ -50,17 +52,32 @@ def test_every_declaration_kept_has_a_chain():
 @pytest.mark.parametrize(
     "diagnostic, parts",
     [
-        ("p.c:1:1: error: unknown type name 'u65'; did you mean 'u64'?", ("no type u65", "nearest", "u64", "another pin")),
-        ("p.c:1: error: variable has incomplete type 'struct request'", ("no struct request", "struct request___local")),
+        (
+            "p.c:1:1: error: unknown type name 'u65'; did you mean 'u64'?",
+            ("no type u65", "nearest", "u64", "another pin"),
+        ),
+        (
+            "p.c:1: error: variable has incomplete type 'struct request'",
+            ("no struct request", "struct request___local"),
+        ),
         ("p.c:1: error: incomplete definition of type 'struct tasks'", ("no struct tasks", "nearest: task")),
         ("p.c:1: error: invalid application of 'sizeof' to an incomplete type 'struct cgrp'", ("no struct cgrp",)),
-        ("p.c:1: warning: declaration of 'struct mine' will not be visible outside of this function", ("no struct mine",)),
+        (
+            "p.c:1: warning: declaration of 'struct mine' will not be visible outside of this function",
+            ("no struct mine",),
+        ),
         ("p.c:1:1: error: unknown type name 'task'", ("struct task: write struct",)),
         ("p.c:1: error: variable has incomplete type 'struct u64'", ("as a typedef: write u64 without struct",)),
-        ("p.c:1: error: no member named 'pidd' in 'struct task'", ("no member pidd in struct task", "nearest: pid", "struct task___local")),
+        (
+            "p.c:1: error: no member named 'pidd' in 'struct task'",
+            ("no member pidd in struct task", "nearest: pid", "struct task___local"),
+        ),
         ("p.c:1: error: no member named 'value' in 'kuid_t'", ("no member value in kuid_t", "nearest: val")),
         ("p.c:1: error: use of undeclared identifier 'ETH_P_IP'", ("no ETH_P_IP", "#define it")),
-        ("p.c:1: error: call to undeclared function 'task_acquired'; ISO C99", ("declares no task_acquired", "nearest: task_acquire", "__ksym")),
+        (
+            "p.c:1: error: call to undeclared function 'task_acquired'; ISO C99",
+            ("declares no task_acquired", "nearest: task_acquire", "__ksym"),
+        ),
         ("p.c:1: error: redefinition of 'vm'", ("declares vm already", "vm___local")),
         ("p.c:1:10: fatal error: 'linux/ptrace.h' file not found", ("<linux/ptrace.h>", "drop the #include")),
     ],
@@ -72,14 +89,31 @@ def test_a_diagnostic_is_explained(diagnostic, parts):
         assert lines[0].startswith("this header (6.19, x86_64)")
 
 
-@pytest.mark.parametrize("diagnostic", ["p.c:1: error: expected ';'", "", "p.c:2: error: redefinition of 'own'", "p.c:1: error: no member named 'a' in 'struct own'"])
+@pytest.mark.parametrize(
+    "diagnostic",
+    [
+        "p.c:1: error: expected ';'",
+        "",
+        "p.c:2: error: redefinition of 'own'",
+        "p.c:1: error: no member named 'a' in 'struct own'",
+    ],
+)
 def test_what_is_no_fault_of_the_header_is_left_alone(diagnostic):
     assert explain(INDEX, [diagnostic], "6.19", "x86_64") == []
 
 
 def test_members_of_nested_and_anonymous_tagged_ones_count():
     assert member_names(INDEX, INDEX.tags["ns"]) == ["inum", "ops", "level"]
-    assert member_names(INDEX, INDEX.tags["bag"]) == ["arr", "matrix", "by_pointer", "buffer", "aligned", "pipe", "slots", "items"]
+    assert member_names(INDEX, INDEX.tags["bag"]) == [
+        "arr",
+        "matrix",
+        "by_pointer",
+        "buffer",
+        "aligned",
+        "pipe",
+        "slots",
+        "items",
+    ]
     assert member_names(INDEX, INDEX.tags["dentry"]) == ["d_inode", "hash", "d_name", "d_state"]
     assert member_names(INDEX, INDEX.tags["flags"]) == ["before", "low", "high", "last"]
 

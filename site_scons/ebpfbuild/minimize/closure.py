@@ -25,8 +25,8 @@ class Closure:
 
     `whole` holds numbers of declarations. `declared` maps the tags that are not kept whole to their keyword, `ahead`
     those that are but that something names before: a prototype would else declare them for itself alone (C11 6.2.1p4).
-    `trimmed` are the numbers of structs of which only the program's members are kept. `reasons` gives, for a number in `whole` or a tag in `declared`, which declaration asked for it first (or SEED) and
-    through which member.
+    `trimmed` are the numbers of structs of which only the program's members are kept. `reasons` gives, for a number in
+    `whole` or a tag in `declared`, which declaration asked for it first (or SEED) and through which member.
     """
 
     whole: frozenset[int] = frozenset()
@@ -36,12 +36,14 @@ class Closure:
     reasons: dict[int | str, tuple[int, str]] = field(default_factory=dict)
 
 
-def close(index: Index, names: Names, exact: bool, trimmer: Trimmer | None = None, keep_whole: Iterable[str] = ()) -> Closure:
+def close(
+    index: Index, names: Names, exact: bool, trimmer: Trimmer | None = None, keep_whole: Iterable[str] = ()
+) -> Closure:
     """The closure of a program's names over a header's declarations.
 
-    `exact` keeps whole what clang's BTF would hold with the full header, too. With a `trimmer`, structs are cut down to the
-    program's members, but for the tags in `keep_whole` and what those hold by value. A pure function: the same names give
-    the same closure.
+    `exact` keeps whole what clang's BTF would hold with the full header, too. With a `trimmer`, structs are cut down
+    to the program's members, but for the tags in `keep_whole` and what those hold by value. A pure function: the same
+    names give the same closure.
     """
     walk = _Walk(index, names.members, exact, trimmer)
     whole = names.values.union(keep_whole) if trimmer else frozenset()

@@ -8,7 +8,7 @@ from .names import MARKER
 
 
 def stub(index: Index) -> str:
-    """A header with only the `#` lines of the full one, for `clang -E`: enough for macros, and it marks its own place."""
+    """A header with only the `#` lines of the full one, for `clang -E`: what macros need, and a mark of its place."""
     leading = _leading(index)
     lines = [index.declaration(number) for number in sorted(index.lines)]
     return "\n".join([*lines[:leading], MARKER, *lines[leading:]]) + "\n"
@@ -22,7 +22,7 @@ def emit(index: Index, closure: Closure, comment: list[str], text_of: Callable[[
     leading = _leading(index)
     parts = ["/*\n" + "".join(f" * {line}\n" for line in comment).replace("*/", "* /") + " */"]
     if leading:
-        parts.append(index.text[index.starts[0]:index.ends[leading - 1]])
+        parts.append(index.text[index.starts[0] : index.ends[leading - 1]])
     for tags in (closure.declared, closure.ahead):
         if tags:
             parts.append("\n".join(f"{tags[name]} {name};" for name in sorted(tags)))
@@ -32,7 +32,7 @@ def emit(index: Index, closure: Closure, comment: list[str], text_of: Callable[[
         if text.startswith("#endif") and parts[-1].startswith("#if") and "\n" not in parts[-1]:
             parts.pop()  # nothing is kept of what stood between
         elif number in index.lines and previous in index.lines and previous == number - 1:
-            parts[-1] += index.text[index.ends[previous]:index.starts[number]] + text
+            parts[-1] += index.text[index.ends[previous] : index.starts[number]] + text
         else:
             parts.append(text)
         previous = number

@@ -7,10 +7,15 @@ from collections.abc import Iterable
 from .index import Index
 from .refs import member_names
 
-_TYPE = re.compile(r"(?:unknown type name|incomplete (?:definition of )?type|incomplete element type|incomplete result type"
-                   r"|declaration of) '(?:const |volatile )*((?:struct |union |enum )?\w+)")  # fmt: skip
+_TYPE = re.compile(
+    r"(?:unknown type name|incomplete (?:definition of |element |result )?type|declaration of)"
+    r" '(?:const |volatile )*((?:struct |union |enum )?\w+)"
+)
 _MEMBER = re.compile(r"no member named '(\w+)' in '(?:const |volatile )*((?:struct |union )?\w+)'")
-_NAME = re.compile(r"(?:use of undeclared identifier|call to undeclared (?:library )?function|implicit declaration of function) '(\w+)'")
+_NAME = re.compile(
+    r"(?:use of undeclared identifier|call to undeclared (?:library )?function|implicit declaration of function)"
+    r" '(\w+)'"
+)
 _TWICE = re.compile(r"(?:redefinition of|typedef redefinition .*|redefinition of enumerator) '(\w+)'")
 _FILE = re.compile(r"'((?:linux|asm|uapi|sys|net|bits|gnu|std)\S*\.h)' file not found")
 
@@ -18,8 +23,8 @@ _FILE = re.compile(r"'((?:linux|asm|uapi|sys|net|bits|gnu|std)\S*\.h)' file not 
 def explain(index: Index, diagnostics: Iterable[str], kernel: str, arch: str) -> list[str]:
     """Lines for a person, one per cause, in the order of clang's diagnostics; empty where none is the header's.
 
-    `index` is the full header's, `kernel` and `arch` are what it was made from. The caller has found out whether the full
-    header fails too: where it doesn't, the minimizer is at fault and these lines are not for the user.
+    `index` is the full header's, `kernel` and `arch` are what it was made from. The caller has found out whether the
+    full header fails too: where it doesn't, the minimizer is at fault and these lines are not for the user.
     """
     header = f"this header ({kernel}, {arch})"
     lines = []
@@ -38,8 +43,10 @@ def _type(index: Index, header: str, name: str) -> list[str]:
         return _known(index, header, name, word)
     choices = index.tags if " " in name else {**index.ordinary, **index.tags}
     shown = name if " " in name else f"type {name}"
-    return [f"{header} has no {shown}: it comes from a kernel built without it{_nearest(word, choices)}; take another pin, or "
-            f"declare what you read of it as struct {word}___local {{ … }} __attribute__((preserve_access_index))"]  # fmt: skip
+    return [
+        f"{header} has no {shown}: it comes from a kernel built without it{_nearest(word, choices)}; take another pin, "
+        f"or declare what you read of it as struct {word}___local {{ … }} __attribute__((preserve_access_index))"
+    ]
 
 
 def _known(index: Index, header: str, name: str, word: str) -> list[str]:
@@ -57,17 +64,22 @@ def _member(index: Index, header: str, member: str, owner: str) -> list[str]:
     if number is None:
         return []
     names = member_names(index, number)
-    return [f"{header} has no member {member} in {owner}{_nearest(member, names)}; kernels differ: take another pin, or declare "
-            f"the layout that has it as struct {word}___local and ask bpf_core_field_exists first"]  # fmt: skip
+    return [
+        f"{header} has no member {member} in {owner}{_nearest(member, names)}; kernels differ: take another pin, or "
+        f"declare the layout that has it as struct {word}___local and ask bpf_core_field_exists first"
+    ]
 
 
 def _name(index: Index, header: str, name: str) -> list[str]:
     if name in index.ordinary:
         return []
+    near = _nearest(name, index.ordinary)
     if name.isupper():
-        return [f"{header} has no {name}{_nearest(name, index.ordinary)}; a kernel #define is in no BTF: #define it in your program"]
-    return [f"{header} declares no {name}{_nearest(name, index.ordinary)}; a kfunc of another kernel: declare it "
-            f"extern … __ksym __weak and ask bpf_ksym_exists first; a helper: it needs a newer libbpf"]  # fmt: skip
+        return [f"{header} has no {name}{near}; a kernel #define is in no BTF: #define it in your program"]
+    return [
+        f"{header} declares no {name}{near}; a kfunc of another kernel: declare it extern … __ksym __weak and ask "
+        f"bpf_ksym_exists first; a helper: it needs a newer libbpf"
+    ]
 
 
 def _twice(index: Index, header: str, name: str) -> list[str]:
@@ -77,7 +89,10 @@ def _twice(index: Index, header: str, name: str) -> list[str]:
 
 
 def _file(index: Index, header: str, name: str) -> list[str]:
-    return [f"<{name}> isn't there, and vmlinux.h takes the place of the kernel's headers: drop the #include, and #define the macros you need"]
+    return [
+        f"<{name}> isn't there, and vmlinux.h takes the place of the kernel's headers: drop the #include, and #define "
+        f"the macros you need"
+    ]
 
 
 _ROWS = ((_MEMBER, _member), (_TYPE, _type), (_NAME, _name), (_TWICE, _twice), (_FILE, _file))

@@ -1,4 +1,4 @@
-"""From the mode asked for to one that holds: `fields`, then with more types whole, then `lean`, `exact` and the full header."""
+"""From the mode asked for to one that holds: `fields`, that with more types whole, `lean`, `exact`, the full header."""
 
 import functools
 import re
@@ -25,7 +25,7 @@ class Verdict(Protocol):
 
 
 class Settled(NamedTuple):
-    """The header to use and its object. `kept_whole` are the types that a proof asked for; `notices` say what gave way."""
+    """The header to use and its object. `kept_whole`: the types that a proof asked for; `notices`: what gave way."""
 
     minimized: Minimized
     object: bytes
@@ -49,9 +49,9 @@ def settle(
 ) -> Settled:
     """The first header that compiles and, where there is a `prove`, is proven.
 
-    `minimized(mode, keep_whole)` makes a header, `compile_` an object of it (CompileError if clang refuses), `prove(object,
-    mode)` compares it with the full header's. `fields` needs a `prove`. Each step back is told to `report`. Raises
-    CompileError if the full header doesn't compile either.
+    `minimized(mode, keep_whole)` makes a header, `compile_` an object of it (CompileError if clang refuses),
+    `prove(object, mode)` compares it with the full header's. `fields` needs a `prove`. Each step back is told to
+    `report`. Raises CompileError if the full header doesn't compile either.
     """
     if mode == "fields" and prove is None:
         raise ValueError("fields is never used unproven")

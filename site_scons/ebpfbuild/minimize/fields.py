@@ -1,7 +1,7 @@
-"""The `fields` mode: a struct keeps only the members that a program names. CO-RE finds those by name, wherever they lie.
+"""The `fields` mode: a struct keeps only the members that a program uses. CO-RE finds those by name, wherever they are.
 
-pycparser tells members, bitfields and nested types apart, and is shown the kept declarations only (the whole header takes
-it two seconds); what is written is the header's own text.
+pycparser tells members, bitfields and nested types apart, and is shown the kept declarations only (the whole header
+takes it two seconds); what is written is the header's own text.
 """
 
 import re
@@ -59,7 +59,7 @@ class Trimmer:
         if not node or not node.decls:
             return None
         close = text.rindex("}")
-        whole = Statement(text[:head.end()], _statements(text, head.end(), close), text[text.rfind("\n", 0, close):])
+        whole = Statement(text[: head.end()], _statements(text, head.end(), close), text[text.rfind("\n", 0, close) :])
         if not _keep(whole.inner, node.decls, self._members):
             return None
         if not any(each.kept for each in whole.inner):
@@ -70,12 +70,14 @@ class Trimmer:
 
 
 def _parsed(text: str):
-    """pycparser's node of a struct; None for C that it doesn't know. What is a typedef to it is any word that may be one."""
-    from pycparser import c_ast, c_parser  # 60 ms that the other modes need not pay
+    """pycparser's node of a struct; None for C that it doesn't know. Any word that may be a typedef is one."""
+    from pycparser import c_parser  # 60 ms that the other modes need not pay
 
     code = ATTRIBUTE.sub(" ", text).replace("__int128", "int")
-    code = code[:code.rindex("}") + 1] + ";"  # macros such as ATTR_PRESERVE_ACCESS_INDEX stand in the tail
-    types = sorted(set(re.findall(r"(?:^|[;{(,]|\bconst|\bvolatile)\s*([A-Za-z_]\w*)(?=[\s*]+[\w(*]|\s*[,)])", code)) - _C_WORDS)
+    code = code[: code.rindex("}") + 1] + ";"  # macros such as ATTR_PRESERVE_ACCESS_INDEX stand in the tail
+    types = sorted(
+        set(re.findall(r"(?:^|[;{(,]|\bconst|\bvolatile)\s*([A-Za-z_]\w*)(?=[\s*]+[\w(*]|\s*[,)])", code)) - _C_WORDS
+    )
     prelude = "".join(f"typedef int {name};" for name in types)
     try:
         return c_parser.CParser().parse(prelude + code).ext[-1].type
@@ -83,8 +85,10 @@ def _parsed(text: str):
         return None
 
 
-_C_WORDS = frozenset("""void char short int long float double signed unsigned _Bool struct union enum const volatile
-restrict""".split())
+_C_WORDS = frozenset(
+    """void char short int long float double signed unsigned _Bool struct union enum const volatile
+restrict""".split()
+)
 
 
 def _statements(text: str, start: int, end: int) -> list[Statement]:
@@ -98,9 +102,11 @@ def _statements(text: str, start: int, end: int) -> list[Statement]:
             depth -= 1
             closing = mark.start() if not depth else 0
         elif not depth:
-            piece = text[start:mark.end()]
-            if opening and not re.search(r"\benum\b[^;{]*$", text[start:opening - 1]):
-                tail = text[text.rfind("\n", opening, closing) if "\n" in text[opening:closing] else closing:mark.end()]
+            piece = text[start : mark.end()]
+            if opening and not re.search(r"\benum\b[^;{]*$", text[start : opening - 1]):
+                tail = text[
+                    text.rfind("\n", opening, closing) if "\n" in text[opening:closing] else closing : mark.end()
+                ]
                 found.append(Statement(text[start:opening], _statements(text, opening, closing), tail))
             else:
                 found.append(Statement(piece))
@@ -157,7 +163,7 @@ def _keep_all(statements: list[Statement]) -> None:
 
 
 def _keep_one(statements: list[Statement]) -> None:
-    """An empty struct has size 0 and crashes clang by value; the first member that needs nothing else stands for all."""
+    """Keeps the first member that needs nothing else: an empty struct has size 0, and by value it crashes clang."""
     plain = [each for each in statements if each.inner is None and "struct" not in each.text and "(" not in each.text]
     _keep_all((plain or statements)[:1])
 

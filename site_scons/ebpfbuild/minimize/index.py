@@ -18,9 +18,10 @@ class Index:
     """The declarations of one header, by position and by name.
 
     `text` is the header with LF line ends and without comments; declaration `n` is `text[starts[n]:ends[n]]`, without
-    its newline. `lines` are the numbers of the `#` lines, `forwards` of declarations such as `struct x;`. `tags` maps a
-    struct, union or enum name to its definition, `ordinary` a typedef, function, variable or enumerator (C has them in one
-    name space, C11 6.2.3). `memo` keeps what the closure has parsed, so that a set of programs parses a declaration once.
+    its newline. `lines` are the numbers of the `#` lines, `forwards` of declarations such as `struct x;`. `tags` maps
+    a struct, union or enum name to its definition, `ordinary` a typedef, function, variable or enumerator (C has them
+    in one name space, C11 6.2.3). `memo` keeps what the closure has parsed, so that a set of programs parses a
+    declaration once.
     """
 
     text: str
@@ -34,7 +35,7 @@ class Index:
 
     def declaration(self, number: int) -> str:
         """The text of a declaration, as the header spells it."""
-        return self.text[self.starts[number]:self.ends[number]]
+        return self.text[self.starts[number] : self.ends[number]]
 
     @cached_property
     def total(self) -> int:
@@ -49,16 +50,28 @@ def index_header(text: str) -> Index:
     """
     scanner = Scanner(plain(text))
     scanner.scan()
-    return Index(scanner.text, scanner.starts, scanner.ends, frozenset(scanner.lines), frozenset(scanner.forwards),
-                 scanner.tags, scanner.ordinary)
+    return Index(
+        scanner.text,
+        scanner.starts,
+        scanner.ends,
+        frozenset(scanner.lines),
+        frozenset(scanner.forwards),
+        scanner.tags,
+        scanner.ordinary,
+    )
 
 
 def dump(index: Index) -> bytes:
     """The index, its header's text included, as bytes for `load`: a digest, a line of JSON, then the tables."""
     parts = [
-        _packed(index.starts), _packed(index.ends), _packed(sorted(index.lines)), _packed(sorted(index.forwards)),
-        "\n".join(index.tags).encode(), _packed(index.tags.values()),
-        "\n".join(index.ordinary).encode(), _packed(index.ordinary.values()),
+        _packed(index.starts),
+        _packed(index.ends),
+        _packed(sorted(index.lines)),
+        _packed(sorted(index.forwards)),
+        "\n".join(index.tags).encode(),
+        _packed(index.tags.values()),
+        "\n".join(index.ordinary).encode(),
+        _packed(index.ordinary.values()),
         index.text.encode(),
     ]
     head = json.dumps({"format": FORMAT, "sizes": [len(part) for part in parts]}).encode()
@@ -75,11 +88,18 @@ def load(data: bytes) -> Index:
         raise HeaderError("no index of a vmlinux.h, or a damaged one", fix="index the header again")
     parts, position = [], 0
     for size in head["sizes"]:
-        parts.append(body[position:position + size])
+        parts.append(body[position : position + size])
         position += size
     starts, ends, lines, forwards, tags, tag_numbers, ordinary, numbers, text = parts
-    return Index(text.decode(), _unpacked(starts), _unpacked(ends), frozenset(_unpacked(lines)),
-                 frozenset(_unpacked(forwards)), _table(tags, tag_numbers), _table(ordinary, numbers))
+    return Index(
+        text.decode(),
+        _unpacked(starts),
+        _unpacked(ends),
+        frozenset(_unpacked(lines)),
+        frozenset(_unpacked(forwards)),
+        _table(tags, tag_numbers),
+        _table(ordinary, numbers),
+    )
 
 
 def _packed(numbers) -> bytes:

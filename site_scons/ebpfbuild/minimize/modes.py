@@ -48,16 +48,26 @@ class Minimized:
         return (*forward, *(Kept(title(self.index, number), True) for number in sorted(self.closure.whole)))
 
 
-def minimize(index: Index, names: Names, mode: str, program: str, arch: str, kernel: str, sha256: str,
-             keep_whole: Iterable[str] = ()) -> Minimized:
+def minimize(
+    index: Index,
+    names: Names,
+    mode: str,
+    program: str,
+    arch: str,
+    kernel: str,
+    sha256: str,
+    keep_whole: Iterable[str] = (),
+) -> Minimized:
     """The minimized header of a program, or of several whose names were joined with `|`.
 
-    A pure function of its arguments: the same set of names gives the same bytes. `mode` is one of MODES; `program`, `arch`,
-    `kernel` and `sha256` (of the full header) go into the first comment. `keep_whole` names tags that `fields` must not cut
-    down. Raises EbpfError for another mode.
+    A pure function of its arguments: the same set of names gives the same bytes. `mode` is one of MODES; `program`,
+    `arch`, `kernel` and `sha256` (of the full header) go into the first comment. `keep_whole` names tags that `fields`
+    must not cut down. Raises EbpfError for another mode.
     """
     if mode not in MODES:
-        raise EbpfError(f"no minimizer mode is called {mode!r}", where="MINIMIZE", fix=f"take one of {', '.join(MODES)}")
+        raise EbpfError(
+            f"no minimizer mode is called {mode!r}", where="MINIMIZE", fix=f"take one of {', '.join(MODES)}"
+        )
     if mode == "off":
         return Minimized(index.text, mode, index, Closure())
     trimmer = Trimmer(index, names.members) if mode == "fields" else None
@@ -69,7 +79,9 @@ def minimize(index: Index, names: Names, mode: str, program: str, arch: str, ker
         f"mode:    {mode}",
         f"kept:    {len(closure.whole)} of {index.total} declarations, {len(closure.declared)} more are only declared",
     ]
-    return Minimized(emit(index, closure, comment, trimmer.text if trimmer else index.declaration), mode, index, closure)
+    return Minimized(
+        emit(index, closure, comment, trimmer.text if trimmer else index.declaration), mode, index, closure
+    )
 
 
 def title(index: Index, number: int) -> str:

@@ -46,11 +46,17 @@ class Names:
     macros: frozenset[str] = frozenset()
 
     def __or__(self, other: "Names") -> "Names":
-        return Names(self.tags | other.tags, self.members | other.members, self.words | other.words,
-                     self.values | other.values, self.included and other.included, self.macros | other.macros)
+        return Names(
+            self.tags | other.tags,
+            self.members | other.members,
+            self.words | other.words,
+            self.values | other.values,
+            self.included and other.included,
+            self.macros | other.macros,
+        )
 
     def digest(self) -> str:
-        """The sha256 of the names, the same for the same sets: with the header's and the mode it keys a minimized header."""
+        """The sha256 of the names, the same for the same sets; with header and mode it keys a minimized header."""
         parts = (self.tags, self.members, self.words, self.values, self.macros, (str(self.included),))
         return hashlib.sha256("\n\n".join(" ".join(sorted(part)) for part in parts).encode()).hexdigest()
 
@@ -74,8 +80,14 @@ def names_of(preprocessed: str) -> Names:
         if name in words:
             tags |= more_tags
         words |= more_words
-    return Names(frozenset(tags), frozenset(members), frozenset(words), _values(own), bool(marker),
-                 _macros(before) if marker else frozenset())
+    return Names(
+        frozenset(tags),
+        frozenset(members),
+        frozenset(words),
+        _values(own),
+        bool(marker),
+        _macros(before) if marker else frozenset(),
+    )
 
 
 def segments(preprocessed: str) -> Iterator[tuple[str, int, str]]:
@@ -83,7 +95,7 @@ def segments(preprocessed: str) -> Iterator[tuple[str, int, str]]:
     path, line, start = "", 1, 0
     text = "\n" + preprocessed
     for marker in _LINE_MARKER.finditer(text):
-        yield path, line, text[start:marker.start() + 1]
+        yield path, line, text[start : marker.start() + 1]
         path, line, start = marker[2], int(marker[1]) - 1, marker.end()
     yield path, line, text[start:]
 
@@ -153,17 +165,18 @@ def conflicts(index: Index, names: Names) -> list[str]:
     `#` lines name (`__weak`, `BPF_NO_KFUNC_PROTOTYPES`) are meant to be defined by a program.
     """
     own = set(_WORD.findall(" ".join(index.declaration(number) for number in index.lines)))
-    return sorted(macro.rstrip("(") for macro in names.macros if macro.rstrip("(") not in own and _meets(index.text, macro))
+    macros = {macro: macro.rstrip("(") for macro in names.macros}
+    return sorted(name for macro, name in macros.items() if name not in own and _meets(index.text, macro))
 
 
 def _meets(text: str, macro: str) -> bool:
-    """Whether a macro's name is a word of the text. Found by str.find: a pattern that starts with \\b is 20 times slower."""
+    """Whether a macro's name is a word of the text. str.find is 20 times as fast as a pattern that starts with \\b."""
     name = macro.rstrip("(")
     place = text.find(name)
     while place >= 0:
         end = place + len(name)
-        if not _in_word(text[place - 1:place]) and not _in_word(text[end:end + 1]):
-            if macro == name or text[end:end + 8].lstrip().startswith("("):
+        if not _in_word(text[place - 1 : place]) and not _in_word(text[end : end + 1]):
+            if macro == name or text[end : end + 8].lstrip().startswith("("):
                 return True
         place = text.find(name, end)
     return False
@@ -181,5 +194,5 @@ def _offsetofs(code: str) -> list[str]:
         while depth and place < len(code):
             depth += {"(": 1, ")": -1}.get(code[place], 0)
             place += 1
-        arguments.append(code[found.end():place - 1])
+        arguments.append(code[found.end() : place - 1])
     return arguments

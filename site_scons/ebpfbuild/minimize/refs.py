@@ -7,13 +7,13 @@ from .scanner import ATTRIBUTE
 
 # How a member or typedef reaches a type. The order is that of clang's BTFDebug.cpp (visitDerivedType), which decides
 # what an object's BTF holds: see docs/minimizer.md.
-VALUE = 1    # the layout needs it
-DIRECT = 2   # a pointer to it: BTF gets a forward declaration
-AGAIN = 4    # a pointer to a const, volatile or typedef of it: BTF follows it only when it meets it a second time
-CHASED = 8   # an array of pointers, a parameter or return of a function pointer: BTF always follows it
+VALUE = 1  # the layout needs it
+DIRECT = 2  # a pointer to it: BTF gets a forward declaration
+AGAIN = 4  # a pointer to a const, volatile or typedef of it: BTF follows it only when it meets it a second time
+CHASED = 8  # an array of pointers, a parameter or return of a function pointer: BTF always follows it
 STRONG = 16  # the program names the member: it may look through the pointer
-TWICE = 32   # met a second time through AGAIN or the same typedef
-WHOLE = 64   # with every member, where `fields` keeps only those named
+TWICE = 32  # met a second time through AGAIN or the same typedef
+WHOLE = 64  # with every member, where `fields` keeps only those named
 
 _STATEMENT = re.compile(r"([^;{}]*)([;{}])")
 # The same, but that most members are told apart by the regex engine alone: `const struct x *name[3];` gives six groups,
@@ -28,8 +28,25 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 _POINTER_NAMES = re.compile(r"\(\s*\*[\s*]*(?:const\s+|volatile\s+)*([A-Za-z_]\w*)")
 _KEYWORDS = frozenset(("struct", "union", "enum"))
 _QUALIFIERS = frozenset(("const", "volatile", "restrict", "__restrict", "_Atomic"))
-_BUILTIN = frozenset(("void", "char", "short", "int", "long", "float", "double", "signed", "unsigned", "_Bool",
-                      "__int128", "__signed__", "extern", "static", "inline"))
+_BUILTIN = frozenset(
+    (
+        "void",
+        "char",
+        "short",
+        "int",
+        "long",
+        "float",
+        "double",
+        "signed",
+        "unsigned",
+        "_Bool",
+        "__int128",
+        "__signed__",
+        "extern",
+        "static",
+        "inline",
+    )
+)
 
 Mention = tuple[str, str, int]  # name, keyword (empty for a typedef), how
 
@@ -59,7 +76,7 @@ def _parse(index: Index, text: str) -> Composite | Typedef | Function:
     if text.startswith("enum") or (opening >= 0 and text.startswith("typedef enum")):
         return Function()
     if opening >= 0:
-        return Composite(_members(index, text[opening + 1:text.rindex("}")]))
+        return Composite(_members(index, text[opening + 1 : text.rindex("}")]))
     if text.startswith("typedef"):
         _, mentions = statement(index, text[7:-1])
         return Typedef((mention, "[" in text and mention[2] == VALUE) for mention in mentions)
@@ -107,13 +124,17 @@ def _base(index: Index, text: str) -> tuple[str, str, bool] | None:
     qualified = False
     for place, word in enumerate(words):
         if word in _KEYWORDS:
-            return words[place + 1], word, qualified or not _QUALIFIERS.isdisjoint(words[place + 2:])
+            return words[place + 1], word, qualified or not _QUALIFIERS.isdisjoint(words[place + 2 :])
         if word in _QUALIFIERS:
             qualified = True
         elif word in _BUILTIN:
             return None
         else:
-            return (word, "", qualified or not _QUALIFIERS.isdisjoint(words[place + 1:])) if word in index.ordinary else None
+            return (
+                (word, "", qualified or not _QUALIFIERS.isdisjoint(words[place + 1 :]))
+                if word in index.ordinary
+                else None
+            )
     return None
 
 
@@ -134,7 +155,7 @@ def _sizes(index: Index, text: str) -> list[Mention]:
     """The enumerators that an array's size or a bitfield's width names; bpftool writes numbers, people may not."""
     if "[" not in text and ":" not in text:
         return []
-    tail = text[min(place for place in (text.find("["), text.find(":")) if place >= 0):]
+    tail = text[min(place for place in (text.find("["), text.find(":")) if place >= 0) :]
     return [(word, "", VALUE) for word in _WORD.findall(tail) if word in index.ordinary]
 
 
@@ -152,7 +173,7 @@ def member_names(index: Index, number: int, around: tuple[int, ...] = ()) -> lis
     """
     text = index.declaration(number)
     names, previous = [], ""
-    for code, terminator in _STATEMENT.findall(ATTRIBUTE.sub(" ", text[text.find("{") + 1:text.rfind("}")])):
+    for code, terminator in _STATEMENT.findall(ATTRIBUTE.sub(" ", text[text.find("{") + 1 : text.rfind("}")])):
         after_body, previous = previous == "}", terminator
         tagged = _TAG.fullmatch(code.strip())
         if terminator != ";":

@@ -18,7 +18,7 @@ _NESTED = re.compile(r"\n[ \t]+(?:(enum)|struct|union)\s+([A-Za-z_]\w*)?\s*\{")
 
 
 def plain(text: str) -> str:
-    """The text with LF line ends, and without comments if any stands inside of a declaration; bpftool writes none there."""
+    """The text with LF line ends, and without comments if any is inside of a declaration; bpftool writes none there."""
     if "\r" in text:
         text = text.replace("\r\n", "\n")
     place = text.find("/*")
@@ -120,33 +120,35 @@ class Scanner:
         self.ordinary.setdefault(name, number)
 
     def _nested(self, number: int, first: int, close: int) -> None:
-        """Enumerators of an enum inside of a struct are as global as any, and so is a tag (bpftool writes none there)."""
+        """An enumerator inside of a struct is as global as any, and so is a tag (bpftool writes none there)."""
         text = self.text
         for found in _NESTED.finditer(text, first, close):
             enum, tag = found.groups()
             if tag:
                 self.tags.setdefault(tag, number)
             if enum:
-                body = text[found.end() - 1:text.index("}", found.end())]
+                body = text[found.end() - 1 : text.index("}", found.end())]
                 self.ordinary.update(dict.fromkeys(_ENUMERATOR.findall(body), number))
 
     def _refuse(self, start: int) -> HeaderError:
         line = self.text[start:].split("\n", 1)[0].strip()
-        return HeaderError(f"{line[:60]!r} is no declaration that bpftool writes, or has no end",
-                           where=f"line {self.text.count(chr(10), 0, start) + 1}",
-                           fix="give it a vmlinux.h made by `bpftool btf dump file … format c`")
+        return HeaderError(
+            f"{line[:60]!r} is no declaration that bpftool writes, or has no end",
+            where=f"line {self.text.count(chr(10), 0, start) + 1}",
+            fix="give it a vmlinux.h made by `bpftool btf dump file … format c`",
+        )
 
 
 def declared(declaration: str) -> str:
     """The name that a typedef, function or variable declares; empty if none is found."""
     if "}" in declaration:
-        declaration = declaration[declaration.rindex("}") + 1:]
+        declaration = declaration[declaration.rindex("}") + 1 :]
     if "__attribute__" in declaration:
         declaration = ATTRIBUTE.sub("", declaration)
     opening = declaration.find("(")
     if opening < 0:
         found = _LAST_WORD.search(declaration.split("[", 1)[0].rstrip("; \t\n"))
-    elif declaration[opening + 1:].lstrip()[:1] in ("*", "("):
+    elif declaration[opening + 1 :].lstrip()[:1] in ("*", "("):
         found = _POINTER_NAME.search(declaration)
     else:
         found = _PLAIN_NAME.search(declaration)

@@ -11,22 +11,28 @@ from .modes import Minimized, title
 def why(minimized: Minimized, name: str, where: Callable[[str], str] = lambda name: "") -> list[str]:
     """The lines that explain why a type, or what a member leads to, was kept; each chain starts at the program.
 
-    `name` may come with struct, union, enum or typedef before it. `where(name)` gives `file:line` of a name's first use by the
-    program, or nothing (names.where does, on preprocessed text). A name that isn't in the header gets its nearest ones.
+    `name` may come with struct, union, enum or typedef before it. `where(name)` gives `file:line` of a name's first
+    use by the program, or nothing (names.where does, on preprocessed text). A name that isn't in the header gets its
+    nearest ones.
     """
     word = name.split()[-1] if name.split() else ""
     index, closure = minimized.index, minimized.closure
     targets = [table[word] for table in (index.tags, index.ordinary) if word in table]
     found = [number for number in dict.fromkeys(targets) if number in closure.whole]
     found += [word] if word in closure.declared else []
-    found = found or [key for key, (_, via) in closure.reasons.items() if word and via == word and _kept(minimized, key)]
+    found = found or [
+        key for key, (_, via) in closure.reasons.items() if word and via == word and _kept(minimized, key)
+    ]
     lines = [line for key in found for line in _chain(minimized, key, word, where)]
     if lines:
         return lines
     if targets:
         return [f"{title(index, targets[0])} is in the full header, but nothing that the program names leads to it"]
     near = difflib.get_close_matches(word, {*index.tags, *index.ordinary}, n=3)
-    return [f"nothing called {word} is kept, and the full header declares no such type" + (f"; nearest: {', '.join(near)}" if near else "")]
+    return [
+        f"nothing called {word} is kept, and the full header declares no such type"
+        + (f"; nearest: {', '.join(near)}" if near else "")
+    ]
 
 
 def _kept(minimized: Minimized, key: int | str) -> bool:
