@@ -38,6 +38,7 @@ from .errors import (
     StateError,
     VariantsError,
     VerifierError,
+    errno_text,
 )
 from .keyed import ANY, EXIST, NOEXIST, Array, Hash, PerCpuArray, PerCpuHash
 from .layout import Struct, Union, struct, union
@@ -53,9 +54,10 @@ little_endian = CTypes("<")
 big_endian = CTypes(">")
 
 __all__ = [
-    "ANY", "Array", "AttachError", "BpfError", "CTypes", "CallError", "Choice", "Codec", "DigestError", "EXIST", "Enum",
-    "Hash", "LayoutError", "LibraryError", "Link", "LoadError", "Map", "MapError", "Maps", "MissingBtfError", "NOEXIST",
-    "Object", "ObjectError", "PerCpuArray", "PerCpuHash", "PrivilegeError", "Program", "Progs", "RecordError",
-    "RefusedError", "RingBuffer", "RunResult", "Section", "StateError", "Struct", "Union", "VariantsError",
-    "VerifierError", "big_endian", "choose", "little_endian", "skeleton_module", "struct", "union", "version",
+    "ANY", "Array", "AttachError", "BpfError", "CTypes", "CallError", "Choice", "Codec", "DigestError", "EXIST",
+    "Enum", "Hash", "LayoutError", "LibraryError", "Link", "LoadError", "Map", "MapError", "Maps", "MissingBtfError",
+    "NOEXIST", "Object", "ObjectError", "PerCpuArray", "PerCpuHash", "PrivilegeError", "Program", "Progs",
+    "RecordError", "RefusedError", "RingBuffer", "RunResult", "Section", "StateError", "Struct", "Union",
+    "VariantsError", "VerifierError", "big_endian", "choose", "errno_text", "little_endian", "skeleton_module",
+    "struct", "union", "version",
 ]  # fmt: skip

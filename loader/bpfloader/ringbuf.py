@@ -24,6 +24,7 @@ T = TypeVar("T")
 BUSY, DISCARD, HEADER = 1 << 31, 1 << 30, 8  # BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT, BPF_RINGBUF_HDR_SZ
 UNIFORM = 64  # records tried at once as being all of the codec's size
 AT_ONCE = 1024  # records decoded before their space goes back to the kernel
+DAY = 86400.0  # seconds: poll(2) takes milliseconds in an int
 LONG = structs.calcsize("L")
 
 
@@ -158,9 +159,10 @@ class RingBuffer(Map, Generic[T]):
         return used > 0
 
     def poll(self, timeout: float | None = None) -> bool:
-        """Whether there is a record, after waiting up to `timeout` seconds for one; without end for None."""
+        """Whether there is a record, after waiting up to `timeout` seconds (at most a day); without end for None."""
         self._open()
-        return bool(self._pending) or bool(self._poll.poll(None if timeout is None else max(0.0, timeout) * 1000))
+        limit = None if timeout is None else min(max(0.0, timeout), DAY) * 1000
+        return bool(self._pending) or bool(self._poll.poll(limit))
 
     def events(self, timeout: float | None = None) -> Iterator[T]:
         """The records as they come, until none has come for `timeout` seconds; without end for None.

@@ -1,17 +1,20 @@
 """The command line: options, the loop, the end."""
 
 import argparse
+import errno
 import math
 import os
+import re
 import shutil
 import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
-from .bpfloader import BpfError
+from .bpfloader import BpfError, errno_text
 from .render import Json, Table, kind_of
 from .variants import VARIANTS, start
 
@@ -24,6 +27,7 @@ local_port is its identifier), socket, duration_ns, sent, received, error; null 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0, or 1 after one error line on stderr. Ends by Ctrl-C, SIGTERM, --duration, a closed stdout."""
+    _replace_missing_streams()
     options = _parser().parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) != signal.SIG_IGN:  # a shell's background job ignores Ctrl-C
@@ -35,6 +39,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BpfError, OSError) as error:
         _say(str(error))
         return 1
+
+
+def _replace_missing_streams() -> None:
+    """Puts /dev/null where a caller closed a standard stream, before a BPF program's descriptor gets its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))
 
 
 def _interrupt(number: int, frame: object) -> None:
@@ -72,23 +86,38 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _notice(pid: int) -> str:
+    """Why a process's events may not come: there is no such process, or it is a thread; "" if they will."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return f"no process {pid} runs here now"
+    process = int(re.search(r"^Tgid:\s*(\d+)", status, re.MULTILINE)[1])
+    return f"{pid} is a thread of the process {process}: nothing will show; use --pid {process}" * (process != pid)
+
+
 def _track(options: argparse.Namespace) -> int:
+    if options.pid and (notice := _notice(options.pid)):
+        _say(notice)
     choice = start(options.pid, options.variant)
     counts: Counter[str] = Counter()
+    status = 0
     with choice.object as skel:
         for name, error in choice.refused.items():
             _say(f"{name} doesn't work here: {error.what}")
-        _say(f"variant {choice.variant}; Ctrl-C ends")
         try:
+            _say(f"variant {choice.variant}; Ctrl-C ends")
             _show(skel.maps.events, Json() if options.json else _table(), options.duration, counts)
         except KeyboardInterrupt:
             pass
-        except BrokenPipeError:
-            # So that Python's own flush at the end is quiet.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            _abandon(sys.stdout)
+            if error.errno != errno.EPIPE:
+                status = 1
+                _say(f"can't write the events ({errno_text(error.errno or 0)}); give stdout another place")
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "none"
         _say(f"events: {kinds}; {skel.bss.dropped} dropped; {len(skel.maps.connections)} connections still open")
-    return 0
+    return status
 
 
 def _show(ring: Any, format: Json | Table, duration: float, counts: Counter[str]) -> None:
@@ -115,4 +144,12 @@ def _table() -> Table:
 
 
 def _say(text: str) -> None:
-    print(f"socket_tracker: {text}", file=sys.stderr, flush=True)
+    try:
+        print(f"socket_tracker: {text}", file=sys.stderr, flush=True)
+    except OSError:
+        _abandon(sys.stderr)
+
+
+def _abandon(stream: TextIO) -> None:
+    """Lets what is still to be written to a broken stream vanish, so that Python's own flush at the end is quiet."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

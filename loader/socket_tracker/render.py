@@ -9,7 +9,15 @@ from typing import Any
 
 PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6"}  # IANA's protocol numbers
 COLOURS = {"connect": "32", "accept": "36", "send": "33", "close": "2", "fail": "31"}  # ECMA-48, SGR
-WIDE = 117  # columns from which both addresses fit
+DETAILS = "sent/received time"
+# The columns from which on a layout fits, and the format of each cell that it has.
+LAYOUTS = (
+    (117, {"time": "12", "event": "7", "proto": "5", "pid": ">7", "comm": "15.15", "local": ">21", "": "2",
+           "remote": "21", DETAILS: ""}),
+    (72, {"time": "8.8", "event": "7", "proto": "5", "pid": ">7", "comm": "10.10", "port": ">5", "": "2",
+          "remote": "21", DETAILS: ""}),
+    (0, {"event": "7", "pid": ">7", "": "2", "remote": "21"}),
+)  # fmt: skip
 
 
 def wall_clock(boot_ns: int) -> datetime:
@@ -76,32 +84,35 @@ class Json:
 
 
 class Table:
-    """A table that fits `width` columns; no limit for None. Below WIDE only the port of the local side is shown."""
+    """A table that fits `width` columns; no limit for None. The narrower it is, the fewer cells it has: see LAYOUTS."""
 
     def __init__(self, width: int | None, colours: bool):
         self.width, self.colours = width, colours
-        self.wide = width is None or width >= WIDE
-        clock, comm, local = ("12", "15.15", ">21") if self.wide else ("8", "10.10", ">5")
-        self.columns = (clock, "7", "5", ">7", comm, local, "2", "21", "")
+        self.columns = next(cells for least, cells in LAYOUTS if width is None or width >= least)
 
     def header(self) -> str:
         """The columns' names."""
-        return self._row("1", "TIME", "EVENT", "PROTO", "PID", "COMM", "LOCAL", "", "REMOTE", "SENT/RECEIVED TIME")
+        return self._row("1", {name: name.upper() for name in self.columns})
 
     def line(self, event: Any) -> str:
         """The event as one line. What a process calls itself can't move the cursor: control characters become ?."""
         fields = record(event)
-        clock = wall_clock(event.time).astimezone().isoformat(timespec="milliseconds")[11:23]
-        comm = "".join(sign if sign.isprintable() else "?" for sign in fields["comm"])
-        arrow = "->" if fields["direction"] == "out" else "<-"
-        local, remote = _endpoint(fields, "local"), _endpoint(fields, "remote")
-        if not self.wide:
-            clock, local = clock[:8], str(fields["local_port"])
-        who = fields["event"], fields["protocol"], str(fields["pid"]), comm
-        return self._row(COLOURS.get(fields["event"], ""), clock, *who, local, arrow, remote, _details(fields))
+        cells = {
+            "time": wall_clock(event.time).astimezone().isoformat(timespec="milliseconds")[11:23],
+            "event": fields["event"],
+            "proto": fields["protocol"],
+            "pid": str(fields["pid"]),
+            "comm": "".join(sign if sign.isprintable() else "?" for sign in fields["comm"]),
+            "local": _endpoint(fields, "local"),
+            "port": str(fields["local_port"]),
+            "": "->" if fields["direction"] == "out" else "<-",
+            "remote": _endpoint(fields, "remote"),
+            DETAILS: _details(fields),
+        }
+        return self._row(COLOURS.get(fields["event"], ""), cells)
 
-    def _row(self, sgr: str, *cells: str) -> str:
-        row = " ".join(map(format, cells, self.columns))[: self.width].rstrip()
+    def _row(self, sgr: str, cells: dict[str, str]) -> str:
+        row = " ".join(format(cells[name], column) for name, column in self.columns.items())[: self.width].rstrip()
         return f"\033[{sgr}m{row}\033[0m\n" if self.colours and sgr else f"{row}\n"
 
 

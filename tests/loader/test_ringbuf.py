@@ -76,6 +76,8 @@ def test_waiting_ends_by_a_record_or_the_timeout(loaded):
     assert next(events.events(timeout=30)).number == 100
     timer.join()
     assert time.monotonic() - started < 20
+    loaded.progs.emit.test_run(PACKET)
+    assert events.poll(1e300)
 
 
 def test_records_without_a_type_are_bytes(loaded):

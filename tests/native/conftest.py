@@ -125,3 +125,31 @@ def traffic():
         return json.loads(done.stdout)
 
     return make
+
+
+@pytest.fixture
+def run(package, tracker):
+    """A function that starts the app, waits until it watches, and returns the process; skips where no variant works.
+
+    Its `said` is what the app last said on stderr until then, the line that it watches at the end.
+    """
+    started = []
+
+    def start(*arguments: str, **options) -> subprocess.Popen:
+        command = [sys.executable, "-u", "-m", "socket_tracker", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(package)}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        started.append(subprocess.Popen(command, env=environment, text=True, **pipes))
+        start.said = []
+        for line in started[-1].stderr:
+            start.said.append(line)
+            if line.startswith("socket_tracker: variant "):
+                return started[-1]
+        if "this kernel takes none" in start.said[0]:
+            pytest.skip("".join(start.said))
+        pytest.fail("".join(start.said))
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()

@@ -11,54 +11,11 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from app import V4, finished, send, stop
 from sightings import PATIENCE
 
-V4 = "127.0.0.1"
 FIELDS = """time boot_ns event protocol direction pid tid uid comm local_address local_port remote_address remote_port
 socket duration_ns sent received error""".split()
-
-
-@pytest.fixture
-def run(package, tracker):
-    """A function that starts the app, waits until it watches, and returns the process; skips where no variant works."""
-    started = []
-
-    def start(*arguments: str, **options) -> subprocess.Popen:
-        command = [sys.executable, "-u", "-m", "socket_tracker", *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(package)}
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        started.append(subprocess.Popen(command, env=environment, text=True, **pipes))
-        said = []
-        for line in started[-1].stderr:
-            said.append(line)
-            if line.startswith("socket_tracker: variant "):
-                return started[-1]
-        if "this kernel takes none" in said[0]:
-            pytest.skip("".join(said))
-        pytest.fail("".join(said))
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def send(payload: bytes = b"hello") -> int:
-    """Sends a datagram from this process; returns its port."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        sender.sendto(payload, (V4, 9))
-        return sender.getsockname()[1]
-
-
-def finished(package, *arguments: str) -> subprocess.CompletedProcess:
-    """The app, run out of a package to its end."""
-    command = [sys.executable, "-m", "socket_tracker", *arguments]
-    return subprocess.run(command, env={**os.environ, "PYTHONPATH": str(package)}, capture_output=True, text=True)
-
-
-def stop(process: subprocess.Popen, number: int = signal.SIGTERM) -> tuple[str, str]:
-    process.send_signal(number)
-    return process.communicate(timeout=PATIENCE)
 
 
 def test_json_lines_have_the_documented_fields(run):

@@ -1,0 +1,31 @@
+"""The app as a process, and what its tests do to be seen by it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+from sightings import PATIENCE
+
+V4 = "127.0.0.1"
+
+
+def send(payload: bytes = b"hello") -> int:
+    """Sends a datagram from this process; returns its port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(payload, (V4, 9))
+        return sender.getsockname()[1]
+
+
+def finished(package, *arguments: str, **changes: str) -> subprocess.CompletedProcess:
+    """The app, run out of a package to its end, in this environment with changes."""
+    command = [sys.executable, "-m", "socket_tracker", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(package), **changes}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def stop(process: subprocess.Popen, number: int = signal.SIGTERM) -> tuple[str, str]:
+    """What the app still writes to stdout and stderr after a signal."""
+    process.send_signal(number)
+    return process.communicate(timeout=PATIENCE)
