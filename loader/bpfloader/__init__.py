@@ -16,7 +16,8 @@ A generated skeleton is the usual way in; it derives from what is here.
             ...
         skel.maps.events.consume(print)                     # those that are there now, by callback
 
-`choose` picks the first of several variants that this kernel takes. Every error is a BpfError and says the next step.
+`choose` picks the first of several variants that this kernel takes. Every error is a BpfError and says the next step,
+but for a path or an interface to attach to that isn't there: that is an OSError.
 """
 
 from .arch import skeleton_module

@@ -28,7 +28,8 @@ def cgroup2_root(mountinfo: str = "/proc/self/mountinfo") -> str:
             root, point = mount.split(" ")[3:5]
             found.append((root != "/", re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point)))
     if not found:
-        raise RefusedError("cgroup v2 is not mounted", fix="mkdir /run/cgroup2 && mount -t cgroup2 none /run/cgroup2")
+        fix = "mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2"
+        raise RefusedError("cgroup v2 is not mounted", fix=fix)
     return min(found)[1]
 
 
