@@ -108,7 +108,7 @@ def where(preprocessed: str, name: str) -> str:
         for offset, line in enumerate(text.split("\n")):
             if word.search(line) and not line.startswith("#"):
                 found = f"{path}:{number + offset}"
-                if os.path.basename(os.path.dirname(path)) != "bpf":
+                if "include/bpf/" not in path:
                     return found
                 later = later or found
     return later

@@ -6,16 +6,19 @@ from collections.abc import Callable
 from .closure import SEED
 from .index import Index
 from .modes import Minimized, title
+from .refs import member_names
 
 
 def why(minimized: Minimized, name: str, where: Callable[[str], str] = lambda name: "") -> list[str]:
-    """The lines that explain why a type, or what a member leads to, was kept; each chain starts at the program.
+    """The lines that explain why a type or a member was kept; each chain starts at the program.
 
-    `name` may come with struct, union, enum or typedef before it. `where(name)` gives `file:line` of a name's first
+    `name` may come with struct, union, enum or typedef before it; a member may be written `sock.sk_prot`. `where(name)` gives `file:line` of a name's first
     use by the program, or nothing (names.where does, on preprocessed text). A name that isn't in the header gets its
     nearest ones.
     """
-    word = name.split()[-1] if name.split() else ""
+    owner, _, word = (name.split()[-1] if name.split() else "").rpartition(".")
+    if owner:
+        return _members(minimized, word, owner, where) or [f"no struct {owner} with a member {word} is kept"]
     index, closure = minimized.index, minimized.closure
     targets = [table[word] for table in (index.tags, index.ordinary) if word in table]
     found = [number for number in dict.fromkeys(targets) if number in closure.whole]
@@ -26,6 +29,8 @@ def why(minimized: Minimized, name: str, where: Callable[[str], str] = lambda na
     lines = [line for key in found for line in _chain(minimized, key, word, where)]
     if lines:
         return lines
+    if not targets and (lines := _members(minimized, word, "", where)):
+        return lines
     if targets:
         return [f"{title(index, targets[0])} is in the full header, but nothing that the program names leads to it"]
     near = difflib.get_close_matches(word, {*index.tags, *index.ordinary}, n=3)
@@ -33,6 +38,18 @@ def why(minimized: Minimized, name: str, where: Callable[[str], str] = lambda na
         f"nothing called {word} is kept, and the full header declares no such type"
         + (f"; nearest: {', '.join(near)}" if near else "")
     ]
+
+
+def _members(minimized: Minimized, member: str, owner: str, where: Callable[[str], str]) -> list[str]:
+    """The chains to the structs kept whole that have the member, in the header's order, with a line for it below each."""
+    index, lines = minimized.index, []
+    for number in sorted(minimized.closure.whole) if member else ():
+        if owner and index.tags.get(owner, index.ordinary.get(owner)) != number:
+            continue
+        if member in index.declaration(number) and member in member_names(index, number):
+            chain = _chain(minimized, number, owner, where)
+            lines += [*chain, f"{'  ' * len(chain)}.{member}{_at(where(member))}"]
+    return lines
 
 
 def _kept(minimized: Minimized, key: int | str) -> bool:
