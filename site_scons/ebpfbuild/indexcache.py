@@ -1,9 +1,10 @@
 """Indexes of full headers, kept between runs, and what they know about a compile that failed."""
 
+import contextlib
 import threading
 from pathlib import Path
 
-from .errors import CacheError, CompileError, HeaderError
+from .errors import CompileError, HeaderError
 from .files import write_file
 from .minimize.explain import explain
 from .minimize.index import FORMAT, Index, dump, index_header, load
@@ -18,7 +19,7 @@ class IndexCache:
         self._lock = threading.Lock()
 
     def get(self, header: Path, sha256: str) -> Index:
-        """The index of a header whose digest is known. Raises HeaderError, CacheError."""
+        """The index of a header whose digest is known. Raises HeaderError."""
         with self._lock:
             if sha256 not in self._indexes:
                 self._indexes[sha256] = self._stored(header, sha256)
@@ -30,10 +31,8 @@ class IndexCache:
             return load(path.read_bytes())
         except (OSError, HeaderError):  # not there, or damaged: made anew
             index = index_header(header.read_text(encoding="utf-8"))
-        try:
+        with contextlib.suppress(OSError):  # a cache that is read-only or full serves all the same
             write_file(path, dump(index))
-        except OSError as error:
-            raise CacheError(f"can't keep an index: {error.strerror}", where=str(path), fix="set EBPF_CACHE to a folder that you may write") from None
         return index
 
 

@@ -50,14 +50,24 @@ def package_files(
 
 
 def arch_files(built: Iterable[Path]) -> dict[str, ArchFiles]:
-    """Objects and skeletons, by the arch whose folder they lie in; each object has its skeleton. Raises OSError."""
+    """Objects and skeletons, by the arch whose folder they lie in. Raises OSError, and PackageError unless each is one pair."""
     built = sorted(built)
-    objects = {path.parent.name: path for path in built if path.suffix == ".o"}
-    skeletons = {path.parent.name: path for path in built if path.suffix == ".py"}
+    objects, skeletons = (_by_arch(path for path in built if path.suffix == suffix) for suffix in (".o", ".py"))
+    if odd := sorted(objects.keys() ^ skeletons.keys()):
+        raise PackageError(f"got an object or a skeleton for {odd[0]}, not both", where="BpfPackage", fix="hand it what BpfObject and BpfSkeleton gave")
     return {
         arch: ArchFiles(path.name, path.read_bytes(), skeletons[arch].name, skeletons[arch].read_text(encoding="utf-8"))
         for arch, path in objects.items()
     }
+
+
+def _by_arch(paths: Iterable[Path]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in paths:
+        other = found.setdefault(path.parent.name, path)
+        if other != path:
+            raise PackageError(f"holds {other.name} and {path.name} for {path.parent.name}", where="BpfPackage", fix="make a package for each program")
+    return found
 
 
 def vendored(skeleton: str, name: str) -> str:

@@ -48,3 +48,18 @@ def test_files_are_grouped_by_the_folder_of_their_arch(tmp_path):
         (tmp_path / arch / "foo_skel.py").write_text(SKELETON)
     found = arch_files(tmp_path.rglob("*.*"))
     assert {arch: files.object_data for arch, files in found.items()} == {"arm": b"arm", "x86_64": b"x86_64"}
+
+
+@pytest.mark.parametrize(
+    "names, message",
+    [
+        (["arm/foo.bpf.o", "arm/bar.bpf.o", "arm/foo_skel.py"], "holds bar.bpf.o and foo.bpf.o for arm; make a package for each program"),
+        (["arm/foo.bpf.o", "arm/foo_skel.py", "x86_64/foo.bpf.o"], "got an object or a skeleton for x86_64, not both"),
+    ],
+)
+def test_what_is_not_one_pair_per_arch(tmp_path, names, message):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(SKELETON)
+    with pytest.raises(PackageError, match=message):
+        arch_files(tmp_path / name for name in names)

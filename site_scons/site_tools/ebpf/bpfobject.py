@@ -9,7 +9,7 @@ from ebpfbuild.compile import compile_object
 
 from SCons.Errors import StopError
 
-from .compiling import compile_args, explaining, inputs_of, known_paths
+from .compiling import compile_args, explaining, inputs_of, known_paths, source_node
 from .fetching import reporter
 from .minimized import SCANNER
 from .session import user_error
@@ -26,8 +26,10 @@ def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, in
     depends       files that the compile reads and the scanner can't see (`#include MACRO`)
     """
     arches = [user_error(arch_named, arch)] if arch else env["EBPF_ARCHES"]
-    source = env.File(source)
+    source = source_node(env, source)
     name = name or source.name.removesuffix(".c").removesuffix(".bpf")
+    if "/" in name:
+        raise StopError(f"{name!r} is no name for an object: it lies right below its arch's folder; name it without a /")
     options = {"include_dirs": include_dirs, "cflags": cflags, "depends": depends}
     return [_declare(env, source, name, each, minimize, header, options) for each in arches]
 
@@ -41,6 +43,8 @@ def _declare(env, source, name, arch, minimize, header, options):
     if mode == "off":
         header = full
     elif header:
+        if arch.name not in header:
+            raise StopError(f"{node.path}: its header is not made for {arch.name}, only for {', '.join(header)}")
         header = header[arch.name]
     else:
         header = env.MinimizedVmlinux(name, source, arch.name, mode, **options)[arch.name]

@@ -23,10 +23,16 @@ def compile_args(env, source, arch, target, header, include_dirs, cflags):
         output=target.path,
         header_dir=os.path.dirname(header.path),
         libbpf_dir=os.path.join(os.path.dirname(libbpf.path), "include"),
-        include_dirs=tuple(_inside(env.Dir(folder)) for folder in [*env["EBPF_CPPPATH"], *include_dirs]),
+        include_dirs=tuple(_inside(env.Dir(folder).srcnode()) for folder in [*env["EBPF_CPPPATH"], *include_dirs]),
         cpu=session.toolchain.cpu,
         cflags=(*session.toolchain.cflags, *env["EBPF_CFLAGS"], *cflags),
     )
+
+
+def source_node(env, source):
+    """The node of a source, in a variant_dir that of the original: clang reads the project as it stands, not a copy."""
+    node = env.File(source)
+    return node if node.has_builder() else node.srcnode()
 
 
 def _inside(folder):
@@ -46,7 +52,8 @@ def known_paths(env, target):
     """The paths that the graph knows a step's compile to read."""
     session = env["EBPF"]
     libbpf = os.path.dirname(env.LibbpfHeaders().path)
-    known = {child.path for child in target.all_children() if isinstance(child, SCons.Node.FS.File)}
+    files = [child for child in target.all_children() if isinstance(child, SCons.Node.FS.File)]
+    known = {node.path for file in files for node in (file, file.srcnode())}
     return known | {os.path.join(libbpf, "include", "bpf", name) for name in session.toolchain.libbpf.files}
 
 

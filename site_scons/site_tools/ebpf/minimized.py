@@ -5,8 +5,9 @@ from pathlib import Path
 import SCons.Scanner
 from ebpfbuild.arch import arch_named
 from ebpfbuild.files import write_file
+from SCons.Errors import StopError
 
-from .compiling import compile_args, explaining, index_cache, inputs_of, kernel_of, known_paths
+from .compiling import compile_args, explaining, index_cache, inputs_of, kernel_of, known_paths, source_node
 from .fetching import reporter
 from .session import user_error
 from .step import build_path, builder, told
@@ -18,7 +19,9 @@ def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(),
     With several sources it is one header for them all: hand it to each BpfObject as `header`.
     """
     arches = [user_error(arch_named, arch)] if arch else env["EBPF_ARCHES"]
-    sources = [env.File(source) for source in env.Flatten(sources)]
+    sources = [source_node(env, source) for source in env.Flatten(sources)]
+    if not sources:
+        raise StopError(f"MinimizedVmlinux: {name} has no sources; name the programs that include the header")
     return {each.name: _declare(env, name, sources, each, mode or "exact", include_dirs, cflags, depends) for each in arches}
 
 
@@ -36,7 +39,7 @@ def _declare(env, name, sources, arch, mode, include_dirs, cflags, depends):
 
 def scan(node, env, path):
     """The nodes of the project's headers that a source includes."""
-    return [env.File("#" + header) for header in env["EBPF"].headers(node.path, env["EBPF_TOLD"].include_dirs)]
+    return [env.fs.File("#" + header) for header in env["EBPF"].headers(node.path, env["EBPF_TOLD"].include_dirs)]
 
 
 def minimize_args(env, step):

@@ -4,8 +4,9 @@ import os
 from functools import cache
 from pathlib import Path
 
-from ebpfbuild.arch import BY_NAME
+from ebpfbuild.arch import BY_NAME, arch_named
 from ebpfbuild.files import write_file
+from SCons.Errors import StopError
 
 from .session import user_error
 from .step import build_path, builder, told
@@ -21,11 +22,14 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary=""):
     from ebpfbuild.wheel import wheel_name
 
     session = env["EBPF"]
-    objects, skeletons = env.Flatten(objects), env.Flatten(skeletons)
-    arches = [BY_NAME[arch] for arch in sorted({node.dir.name for node in objects})]
+    objects, skeletons = ([env.File(node) for node in env.Flatten(nodes)] for nodes in (objects, skeletons))
+    arches = sorted({user_error(arch_named, node.dir.name, node.path) for node in objects})
     target = env.File(build_path(env, "dist", user_error(wheel_name, name, version, arches)))
     session.repair([target])
-    python = {"loader": _files(str(LOADER)), "app": _files(env.Dir(app).srcnode().abspath) if app else {}}
+    folder = app and env.Dir(app).srcnode().abspath
+    if app and not os.path.isdir(folder):
+        raise StopError(f"app: there is no folder {app}; name the one that holds {name}'s Python")
+    python = {"loader": _files(str(LOADER)), "app": _files(folder) if app else {}}
     WHEEL(env, target=target, source=[*objects, *skeletons], **told(name=name, version=version, summary=summary, python=python))
     digests = {part: {path: session.ledger.digest(file) for path, file in files.items()} for part, files in python.items()}
     env.Depends(target, session.value(env, "package.py", name, version, summary, digests))

@@ -3,30 +3,56 @@
 import contextlib
 import json
 import os
-from functools import cached_property
+from functools import cache, cached_property
 
+import SCons.Node.FS
 import SCons.Script
 from ebpfbuild import code, toolchain
 from ebpfbuild.compiler import locate
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.ledger import Ledger
 from ebpfbuild.scan import project_headers
-from SCons.Errors import StopError
+from SCons.Errors import StopError, UserError
 
 OWN_TOOLCHAIN = str(code.CORE.parent.parent / "toolchain.toml")
+
+
+_SESSIONS = {}  # by build folder
+
+
+def session_of(env):
+    """The session of an environment: one for all that share a build folder, so that each sees what the others declare."""
+    build, pins = build_folder(env), env.get("EBPF_TOOLCHAIN")
+    if build not in _SESSIONS:
+        _SESSIONS[build] = Session(env.Dir("#").abspath, build, pins)
+    if _SESSIONS[build].pins != pins:
+        raise StopError(f"EBPF_TOOLCHAIN: two of them would share {build}; give one of the environments an EBPF_BUILD of its own")
+    return _SESSIONS[build]
+
+
+def build_folder(env):
+    """The path of EBPF_BUILD below the project's root. A folder outside would put this machine's paths into the objects."""
+    return _below(env.Dir("#").abspath, env["EBPF_BUILD"])
+
+
+@cache
+def _below(root, build):
+    path = os.path.relpath(os.path.join(root, build.removeprefix("#")), root)
+    if path.split(os.sep)[0] == os.pardir:
+        raise StopError(f"EBPF_BUILD: {build} is outside of the project, and its path would get into the objects; name a folder below {root}")
+    return path
 
 
 class Session:
     """The state behind `env["EBPF"]`. Clones of an environment share it."""
 
-    def __init__(self, env):
-        self.root = env.Dir("#").abspath
-        self.build = env["EBPF_BUILD"]
-        self.ledger = Ledger(os.path.join(self.root, self.build, ".ebpf-ledger"))
-        self.commands = []  # what compile_commands.json holds
+    commands = []  # what compile_commands.json holds: one file for all sessions
+
+    def __init__(self, root, build, pins):
+        self.root, self.pins = root, pins
+        self.ledger = Ledger(os.path.join(root, build, ".ebpf-ledger"))
         self.compiled = {}  # how each object is compiled, by its node
         self.minimized = {}  # how each minimized header is made, by its node
-        self._toolchain_path = env.get("EBPF_TOOLCHAIN")
         self.fetch_options = self.reporter = self.indexes = None  # made by the first step that needs them
         self._code, self._texts, self._headers = {}, {}, {}
 
@@ -34,7 +60,7 @@ class Session:
     def toolchain(self):
         """The project's pins: its own toolchain.toml, or the one that this tool came with."""
         own = os.path.join(self.root, "toolchain.toml")
-        path = self._toolchain_path or (own if os.path.exists(own) else OWN_TOOLCHAIN)
+        path = self.pins or (own if os.path.exists(own) else OWN_TOOLCHAIN)
         with contextlib.chdir(self.root):  # a SConscript is read in its own folder; messages name paths from the root
             return user_error(toolchain.load, os.path.relpath(path))
 
@@ -42,7 +68,8 @@ class Session:
     def compiler(self):
         """The pinned clang, its version checked."""
         spec = self.toolchain.compiler
-        return user_error(locate, spec.package, spec.path, spec.version, spec.where, self.ledger)
+        with contextlib.chdir(self.root):  # its path may be relative to the root
+            return user_error(locate, spec.package, spec.path, spec.version, spec.where, self.ledger)
 
     def value(self, env, entry, *parts):
         """The Value node of all that a step depends on beside its sources: its code, and what it is told."""
@@ -62,20 +89,42 @@ class Session:
     def headers(self, source, include_dirs):
         """The project's headers that a source includes, as paths: scanned once a run, however many arches ask."""
         key = source, tuple(include_dirs)
-        if key not in self._headers:
-            pinned = {"vmlinux.h", *(f"bpf/{name}" for name in self.toolchain.libbpf.files)}
-            self._headers[key] = user_error(project_headers, source, include_dirs, self._text, pinned.__contains__)
-        return self._headers[key]
+        if key in self._headers:
+            return self._headers[key]
+        pinned = {"vmlinux.h", *(f"bpf/{name}" for name in self.toolchain.libbpf.files)}
+        generated = []
+
+        def read(path):
+            if not derived(path):
+                return self._text(path)
+            generated.append(path)  # it has still to be made, or made anew
+            return self._read(path) or ""
+
+        headers = user_error(project_headers, source, include_dirs, read, pinned.__contains__)
+        if not generated:
+            self._headers[key] = headers
+        return headers
 
     def _text(self, path):
         """A project file's text, or None."""
         if path not in self._texts:
-            try:
-                with open(os.path.join(self.root, path), encoding="utf-8", errors="replace") as file:
-                    self._texts[path] = file.read()
-            except OSError:
-                self._texts[path] = None
+            self._texts[path] = self._read(path)
         return self._texts[path]
+
+    def _read(self, path):
+        try:
+            with open(os.path.join(self.root, path), encoding="utf-8", errors="surrogateescape") as file:  # names are bytes
+                return file.read()
+        except OSError:
+            return None
+
+
+def derived(path):
+    """Whether a path below the root is one that this build makes."""
+    try:
+        return SCons.Node.FS.get_default_fs().Entry(f"#{path}", create=False).has_builder()
+    except UserError:  # no node has that path
+        return False
 
 
 def user_error(call, *args):

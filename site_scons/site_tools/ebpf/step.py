@@ -8,6 +8,8 @@ import SCons.Builder
 import SCons.Errors
 from ebpfbuild.errors import EbpfError
 
+from .session import build_folder
+
 
 class Step(SCons.Action.FunctionAction):
     """Runs `run(target, source, env)`, remembers what the outputs hold, and tells a core's error in its own words."""
@@ -44,4 +46,4 @@ def builder(run, message, **kwargs):
 
 def build_path(env, *parts):
     """A path in the build folder, relative to the project's root."""
-    return "#" + os.path.join(env["EBPF"].build, *parts)
+    return "#" + os.path.join(build_folder(env), *parts)

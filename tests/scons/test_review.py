@@ -1,0 +1,141 @@
+"""What other people's SConstructs do: several environments, SConscripts in subfolders, variant_dir, generated files, odd names."""
+
+import os
+
+import pytest
+
+HEAD = """
+import os
+DefaultEnvironment(tools=[])
+def ebpf(**given):
+    return Environment(tools=["ebpf"], toolpath=[os.environ["TOOLPATH"]], EBPF_CPPPATH=["#include"], **given)
+env = ebpf()
+"""
+COPY = """
+def copy(target, source, env):
+    import shutil
+    shutil.copy(source[0].abspath, target[0].abspath)
+"""
+
+
+@pytest.fixture
+def declare(project):
+    """The test project with another SConstruct, and with files written into it."""
+
+    def declare(body, **files):
+        (project.folder / "SConstruct").write_text(HEAD + body)
+        for name, text in files.items():
+            (project.folder / "src" / name).write_text(text)
+        return project
+
+    return declare
+
+
+def objects(paths):
+    return {path for path in paths if path.endswith(".o")}
+
+
+def test_two_environments_share_one_compile_commands(declare):
+    project = declare('env.BpfObject("src/one.bpf.c")\nebpf(EBPF_CFLAGS=["-DTWO"]).BpfObject("src/two.bpf.c")\n')
+    project.build("ARCH=x86_64")
+    assert [entry["file"] for entry in project.commands()] == ["src/one.bpf.c", "src/two.bpf.c"]
+    assert ["-DTWO" in entry["arguments"] for entry in project.commands()] == [False, True]
+    assert project.build("ARCH=x86_64") == set()
+
+
+def test_two_environments_do_not_declare_the_same_object(declare):
+    project = declare('env.BpfObject("src/one.bpf.c")\nebpf(EBPF_CFLAGS=["-DTWO"]).BpfObject("src/one.bpf.c")\n')
+    assert "build/x86_64/one.bpf.o is declared twice" in project.fails("ARCH=x86_64")
+
+
+def test_two_toolchains_do_not_share_a_build_folder(declare):
+    project = declare('ebpf(EBPF_TOOLCHAIN="other.toml")\n')
+    assert "EBPF_TOOLCHAIN: two of them would share build; " in project.fails("ARCH=x86_64")
+
+
+def test_a_clone_with_a_build_folder_of_its_own(declare):
+    project = declare('env.BpfObject("src/one.bpf.c")\nenv.Clone(EBPF_BUILD="#other/bpf", EBPF_CFLAGS=["-DTWO"]).BpfObject("src/one.bpf.c")\n')
+    project.build("ARCH=x86_64")
+    assert (project.folder / "other/bpf/x86_64/one.bpf.o").exists()
+    assert [entry["output"] for entry in project.commands()] == ["build/x86_64/one.bpf.o", "other/bpf/x86_64/one.bpf.o"]
+
+
+def test_a_build_folder_by_its_absolute_path(declare, tmp_path):
+    inside = tmp_path / "project/out/bpf"
+    declare(f'ebpf(EBPF_BUILD="{inside}").BpfObject("src/one.bpf.c")\n').build("ARCH=x86_64")
+    assert (inside / "x86_64/one.bpf.o").exists()
+    project = declare(f'ebpf(EBPF_BUILD="{tmp_path}/elsewhere")\n')
+    assert "elsewhere is outside of the project, and its path would get into the objects" in project.fails("ARCH=x86_64")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_compiler_below_the_root_is_found_from_any_sconscript(declare, compiler):
+    project = declare('SConscript("src/SConscript", exports="env")\n', SConscript='Import("env")\nenv.BpfObject("one.bpf.c")\n')
+    wrapper = project.folder / "clang"
+    wrapper.write_text(f'#!/bin/sh\nexec "{compiler.argv[0]}" clang "$@"\n')
+    wrapper.chmod(0o755)
+    project.edit("toolchain.toml", 'package = "ziglang"', 'path = "clang"')
+    assert objects(project.build("ARCH=x86_64")) == {"x86_64/one.bpf.o"}
+
+
+@pytest.mark.parametrize("duplicate", [0, 1])
+def test_a_variant_dir_is_read_through_to_the_sources(declare, duplicate):
+    project = declare(
+        f'SConscript("src/SConscript", exports="env", variant_dir="out/v", duplicate={duplicate})\n',
+        SConscript='Import("env")\nenv.BpfObject("one.bpf.c", include_dirs=["."], depends=["hidden.h"])\n',
+        **{"hidden.h": "#define HIDDEN 1\n", "local.h": "#define LOCAL 1\n"},
+    )
+    project.edit("src/one.bpf.c", '"shared.h"', '"shared.h"\n#include <local.h>\n#define NAME "hidden.h"\n#include NAME')
+    project.build("ARCH=x86_64")
+    assert [entry["file"] for entry in project.commands()] == ["src/one.bpf.c"]
+    for name in ("hidden.h", "local.h"):
+        project.edit(f"src/{name}", "1\n", "2\nint more;\n")
+        assert objects(project.build("ARCH=x86_64")) == {"x86_64/one.bpf.o"}, name
+
+
+def test_a_generated_source_and_a_generated_header(declare):
+    project = declare(
+        COPY + 'plain = Environment(tools=[])\nplain.Command("gen/made.bpf.c", "src/made.in", copy)\n'
+        'plain.Command("gen/inner.h", "src/inner.in", copy)\nenv.BpfObject("gen/made.bpf.c")\n',
+        **{"inner.in": "#define INNER 1\n"},
+    )
+    (project.folder / "src/one.bpf.c").rename(project.folder / "src/made.in")
+    project.edit("src/made.in", '"shared.h"', '"shared.h"\n#include "inner.h"')
+    project.build("ARCH=x86_64")
+    assert project.build("ARCH=x86_64") == set()
+    project.edit("src/inner.in", "INNER 1", "INNER 2\nint more;")
+    assert objects(project.build("ARCH=x86_64")) == {"x86_64/made.bpf.o"}
+    (project.folder / "include/late.h").write_text("#define LATE 1\n")
+    project.edit("src/made.in", '"shared.h"', '"shared.h"\n#include "late.h"')
+    assert objects(project.build("ARCH=x86_64")) == {"x86_64/made.bpf.o"}
+
+
+def test_names_with_blanks_dollars_and_bytes_that_are_no_utf8(declare):
+    project = declare('env.BpfObject("src/one.bpf.c")\n')
+    folder = os.fsencode(project.folder / "include/a $b #c")
+    os.mkdir(folder)
+    with open(folder + b"/h\xe4.h", "w") as header:
+        header.write("#define ODD 1\n")
+    source = project.folder / "src/one.bpf.c"
+    source.write_bytes(source.read_bytes().replace(b'"shared.h"', b'"shared.h"\n#include "a $b #c/h\xe4.h"'))
+    project.build("ARCH=x86_64")
+    with open(folder + b"/h\xe4.h", "a") as header:
+        header.write("int more;\n")
+    assert objects(project.build("ARCH=x86_64")) == {"x86_64/one.bpf.o"}
+
+
+@pytest.mark.parametrize(
+    "body, message",
+    [
+        ('env.BpfProgram("sub/one", "src/one.bpf.c")', "'sub/one' is no name for an object"),
+        ('env.BpfProgram("one", "src/one.bpf.c", app="nosuch")', "app: there is no folder nosuch; name the one that holds one's Python"),
+        ('env.BpfPackage("one", "1", ["lib/one.bpf.o"], [])', "lib/one.bpf.o: no arch is called 'lib'"),
+        ('env.MinimizedVmlinux("set", [])', "MinimizedVmlinux: set has no sources"),
+        (
+            'env.BpfObject("src/one.bpf.c", arch="arm64", header=env.MinimizedVmlinux("set", ["src/one.bpf.c"]))',
+            "build/aarch64/one.bpf.o: its header is not made for aarch64, only for x86_64",
+        ),
+    ],
+)
+def test_a_declaration_that_can_not_be(declare, body, message):
+    assert message in declare(body + "\n").fails("ARCH=x86_64")
