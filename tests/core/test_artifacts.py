@@ -397,7 +397,7 @@ def test_two_builds_at_once_fetch_once(world):
 
 # The real pins, where their sources can be reached.
 
-MIRROR = Path(os.environ.get("SCONS_BPF_MIRROR") or ROOT.parent / "shared/mirror")
+MIRROR = Path(os.environ.get("SCONS_BPF_MIRROR", ROOT.parent / "shared/mirror") or "no mirror")
 
 
 @pytest.mark.skipif(not MIRROR.is_dir(), reason="no mirror folder (SCONS_BPF_MIRROR or ../shared/mirror)")
