@@ -139,3 +139,9 @@ def test_names_with_blanks_dollars_and_bytes_that_are_no_utf8(declare):
 )
 def test_a_declaration_that_can_not_be(declare, body, message):
     assert message in declare(body + "\n").fails("ARCH=x86_64")
+
+
+def test_a_build_folder_that_can_not_be_used_is_told_in_one_line(project):
+    (project.folder / "build").write_text("")
+    text = project.fails("ARCH=x86_64")
+    assert text.startswith("scons: *** ") and "build/.ebpf-ledger: Not a directory" in text and text.count("\n") == 1

@@ -219,3 +219,13 @@ def test_a_set_up_that_was_cut_short_is_done_again(checkout):
     checkout.stamp().unlink()
     _, stderr, calls = checkout.run()
     assert "making .venv" in stderr and pips(calls) == ["requirements.lock"]
+
+
+def test_offline_asks_no_index_for_packages(checkout):
+    _, _, calls = checkout.run("--offline")
+    assert any(call.startswith("pip") and " --no-index " in call for call in calls)
+    checkout.stamp().unlink()
+    checkout.offline(True)
+    status, stderr, _ = checkout.run("--offline", "ARCH=arm")
+    assert status == 1
+    assert "requirements.lock is not installed, and --offline connects to nothing; run this once without it" in one_line(stderr)

@@ -18,14 +18,14 @@ import ebpfbuild  # noqa: E402, F401
 from SCons.Errors import StopError  # noqa: E402
 
 from . import bpfobject, cmdline, commands, compdb, header, libbpf, minimized, package, program, proof, skeleton  # noqa: E402
-from .session import session_of  # noqa: E402
+from .session import session_of, user_error  # noqa: E402
 
 
 def generate(env):
     """Adds the builders and the command line's options to `env`. Touches no network and starts no process."""
     cmdline.add(env)
     env.SetDefault(EBPF_BUILD="build", EBPF_CPPPATH=[], EBPF_CFLAGS=[])
-    env["EBPF"] = session_of(env)
+    env["EBPF"] = user_error(session_of, env)
     for module in (header, libbpf, minimized, bpfobject, proof, skeleton, package, program, compdb, commands, cmdline):
         for name, method in module.METHODS.items():
             env.AddMethod(checked(name, method), name)
@@ -36,7 +36,7 @@ def checked(name, method):
 
     def call(env, *args, **kwargs):
         try:
-            return method(env, *args, **kwargs)
+            return user_error(method, env, *args, **kwargs)
         except TypeError as error:
             try:
                 inspect.signature(method).bind(env, *args, **kwargs)

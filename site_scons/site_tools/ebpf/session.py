@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+from errno import EACCES, EPERM
 from functools import cache, cached_property
 
 import SCons.Node.FS
@@ -127,9 +128,12 @@ def derived(path):
         return False
 
 
-def user_error(call, *args):
-    """What `call(*args)` returns; the core's errors become SCons's kind that is one line and names no line of this tool."""
+def user_error(call, *args, **kwargs):
+    """What `call(*args)` returns; the core's errors and the file system's become SCons's kind that is one line."""
     try:
-        return call(*args)
+        return call(*args, **kwargs)
     except EbpfError as error:
         raise StopError(str(error)) from None
+    except OSError as error:
+        hint = 'if a build as root made it, take it back: sudo chown -R "$USER" .' if error.errno in (EACCES, EPERM) else ""
+        raise StopError(f"{error.filename}: {error.strerror}" + (f"; {hint}" if hint else "")) from None
