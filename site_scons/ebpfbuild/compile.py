@@ -101,7 +101,7 @@ def compiled(args: CompileArgs, known: Iterable[str], root: str) -> tuple[bytes,
         made, depfile = Path(scratch, "object"), Path(scratch, "depfile")
         action = ["-c", args.source, "-MD", "-MF", str(depfile), "-o", str(made)]
         warnings = run_clang(args, action, needs_ms_extensions(header), root)
-        check_inputs(read_depfile(os.fsdecode(depfile.read_bytes())), [*known, args.source], args.source)
+        check_inputs(read_depfile(os.fsdecode(depfile.read_bytes()), root), [*known, args.source], args.source)
         return strip_dwarf(made.read_bytes(), args.output), warnings
 
 

@@ -9,15 +9,17 @@ from .errors import UndeclaredInputError
 _ESCAPED = re.compile(r"\\([ #:\\])")
 
 
-def read_depfile(text: str) -> list[str]:
-    """The prerequisites of a make rule as clang writes it, in order, normalised (`a/../b.h` is `b.h`).
+def read_depfile(text: str, root: str) -> list[str]:
+    """The prerequisites of a make rule as clang writes it, in order, normalised: `a/../b.h` is `b.h`, and what lies below
+    `root`, where clang ran, relative to it (clang writes an `#embed`ded file absolute).
 
     Source of the escapes: clang's DependencyFile.cpp (`\\ ` and `\\#` for a blank and a hash, `$$` for a dollar).
     """
     joined = text.replace("\\\r\n", " ").replace("\\\n", " ")
     _, _, prerequisites = joined.partition(": ")
     words = re.findall(r"(?:\\.|[^\s\\])+", prerequisites)
-    return [os.path.normpath(_ESCAPED.sub(r"\1", word).replace("$$", "$")) for word in words]
+    paths = (os.path.normpath(_ESCAPED.sub(r"\1", word).replace("$$", "$")) for word in words)
+    return [path.removeprefix(f"{root}/") for path in paths]
 
 
 def check_inputs(read: Iterable[str], known: Iterable[str], source: str) -> None:

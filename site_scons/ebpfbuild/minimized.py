@@ -43,7 +43,7 @@ def preprocessed(args: CompileArgs, index: Index, known: Iterable[str], root: st
         text, depfile = Path(scratch, "text"), Path(scratch, "depfile")
         command = ["-E", "-dD", "-w", args.source, "-MD", "-MF", str(depfile), "-o", str(text)]
         run_clang(replace(args, header_dir=folder), command, False, root)
-        check_inputs(read_depfile(os.fsdecode(depfile.read_bytes())), [*known, args.source, f"{folder}/vmlinux.h"], args.source)
+        check_inputs(read_depfile(os.fsdecode(depfile.read_bytes()), root), [*known, args.source, f"{folder}/vmlinux.h"], args.source)
         return text.read_text(encoding="utf-8", errors="replace")
 
 

@@ -7,11 +7,15 @@ from collections.abc import Callable, Iterable
 from .errors import CompileError
 
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*(?:include|include_next|import)[ \t]*(["<])([^">\n]+)[">]', re.MULTILINE)
+_ASKED = re.compile(r'__has_include(?:_next)?[ \t]*\([ \t]*(["<])([^">\n]+)[">]')
 
 
 def included_names(text: str) -> list[tuple[bool, str]]:
-    """The `#include`s of a source as (quoted, name) in order; those behind an `#if` count as well."""
-    return [(quote == '"', name) for quote, name in _INCLUDE.findall(text)]
+    """The names that a source includes, as (quoted, name), then those that it asks for by `__has_include`.
+
+    Those behind an `#if` count as well; a file that is only asked for changes the object by being there.
+    """
+    return [(quote == '"', name) for pattern in (_INCLUDE, _ASKED) for quote, name in pattern.findall(text)]
 
 
 def project_headers(

@@ -8,11 +8,15 @@ from hypothesis import strategies as st
 
 
 def test_a_rule_over_several_lines():
-    assert read_depfile("x.o: src/x.c \\\n  include/../a.h b.h\n") == ["src/x.c", "a.h", "b.h"]
+    assert read_depfile("x.o: src/x.c \\\n  include/../a.h b.h\n", "/project") == ["src/x.c", "a.h", "b.h"]
+
+
+def test_what_lies_below_the_root_is_relative_to_it():
+    assert read_depfile("x.o: /project/src/a.bin /projects/b.h /usr/c.h\n", "/project") == ["src/a.bin", "/projects/b.h", "/usr/c.h"]
 
 
 def test_blanks_hashes_and_dollars_in_names():
-    assert read_depfile("x.o: my\\ dir/a\\#1.h b$$c.h\n") == ["my dir/a#1.h", "b$c.h"]
+    assert read_depfile("x.o: my\\ dir/a\\#1.h b$$c.h\n", "/project") == ["my dir/a#1.h", "b$c.h"]
 
 
 @given(st.lists(st.text("ab/. #$", min_size=1).filter(lambda name: name.strip(" ") == name), min_size=1))
@@ -20,12 +24,12 @@ def test_every_name_comes_back(names):
     import os.path
 
     written = " ".join(name.replace("$", "$$").replace("#", "\\#").replace(" ", "\\ ") for name in names)
-    assert read_depfile(f"x.o: {written}\n") == [os.path.normpath(name) for name in names]
+    assert read_depfile(f"x.o: {written}\n", "/project") == [os.path.normpath(name) for name in names]
 
 
 @given(st.text())
 def test_anything_is_read_as_something(text):
-    assert isinstance(read_depfile(text), list)
+    assert isinstance(read_depfile(text, "/project"), list)
 
 
 def test_an_unknown_file_is_named():

@@ -41,3 +41,8 @@ def test_a_pinned_name_is_not_looked_for_unless_it_is_there():
 @given(st.text())
 def test_any_text_is_scanned(text):
     assert isinstance(included_names(text), list)
+
+
+def test_a_file_that_is_only_asked_for_counts():
+    text = '#if __has_include("a.h") && defined(X) || __has_include_next( <b/c.h> )\n#endif\n'
+    assert included_names(text) == [(True, "a.h"), (False, "b/c.h")]

@@ -145,3 +145,16 @@ def test_a_build_folder_that_can_not_be_used_is_told_in_one_line(project):
     (project.folder / "build").write_text("")
     text = project.fails("ARCH=x86_64")
     assert text.startswith("scons: *** ") and "build/.ebpf-ledger: Not a directory" in text and text.count("\n") == 1
+
+
+def test_files_that_are_asked_for_or_embedded(declare):
+    project = declare('env.BpfObject("src/one.bpf.c", depends=["src/table.bin"])\n', **{"table.bin": "a"})
+    project.edit(
+        "src/one.bpf.c",
+        "char LICENSE",
+        'const volatile char table[] = {\n#embed "table.bin"\n};\n#if __has_include("option.h")\nint option;\n#endif\nchar LICENSE',
+    )
+    project.build("ARCH=x86_64")
+    for name in ("table.bin", "option.h"):
+        (project.folder / "src" / name).write_text("b")
+        assert objects(project.build("ARCH=x86_64")) == {"x86_64/one.bpf.o"}, name
