@@ -50,11 +50,15 @@ def package_files(
 
 
 def arch_files(built: Iterable[Path]) -> dict[str, ArchFiles]:
-    """Objects and skeletons, by the arch whose folder they lie in. Raises OSError, and PackageError unless each is one pair."""
+    """Objects and skeletons, by the arch whose folder they lie in.
+
+    Raises OSError, and PackageError unless there is one pair for each arch.
+    """
     built = sorted(built)
     objects, skeletons = (_by_arch(path for path in built if path.suffix == suffix) for suffix in (".o", ".py"))
     if odd := sorted(objects.keys() ^ skeletons.keys()):
-        raise PackageError(f"got an object or a skeleton for {odd[0]}, not both", where="BpfPackage", fix="hand it what BpfObject and BpfSkeleton gave")
+        what, fix = f"got an object or a skeleton for {odd[0]}, not both", "hand it what BpfObject and BpfSkeleton gave"
+        raise PackageError(what, where="BpfPackage", fix=fix)
     return {
         arch: ArchFiles(path.name, path.read_bytes(), skeletons[arch].name, skeletons[arch].read_text(encoding="utf-8"))
         for arch, path in objects.items()
@@ -66,7 +70,8 @@ def _by_arch(paths: Iterable[Path]) -> dict[str, Path]:
     for path in paths:
         other = found.setdefault(path.parent.name, path)
         if other != path:
-            raise PackageError(f"holds {other.name} and {path.name} for {path.parent.name}", where="BpfPackage", fix="make a package for each program")
+            what = f"holds {other.name} and {path.name} for {path.parent.name}"
+            raise PackageError(what, where="BpfPackage", fix="make a package for each program")
     return found
 
 

@@ -29,7 +29,8 @@ def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, in
     source = source_node(env, source)
     name = name or source.name.removesuffix(".c").removesuffix(".bpf")
     if "/" in name:
-        raise StopError(f"{name!r} is no name for an object: it lies right below its arch's folder; name it without a /")
+        what = "is no name for an object, which lies right in its arch's folder"
+        raise StopError(f"{name!r} {what}; name it without a /")
     options = {"include_dirs": include_dirs, "cflags": cflags, "depends": depends}
     return [_declare(env, source, name, each, minimize, header, options) for each in arches]
 

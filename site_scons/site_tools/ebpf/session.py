@@ -22,17 +22,18 @@ _SESSIONS = {}  # by build folder
 
 
 def session_of(env):
-    """The session of an environment: one for all that share a build folder, so that each sees what the others declare."""
+    """The session of an environment, one for all that share a build folder: each sees what the others declare."""
     build, pins = build_folder(env), env.get("EBPF_TOOLCHAIN")
     if build not in _SESSIONS:
         _SESSIONS[build] = Session(env.Dir("#").abspath, build, pins)
     if _SESSIONS[build].pins != pins:
-        raise StopError(f"EBPF_TOOLCHAIN: two of them would share {build}; give one of the environments an EBPF_BUILD of its own")
+        fix = "give one of the environments an EBPF_BUILD of its own"
+        raise StopError(f"EBPF_TOOLCHAIN: two of them would share {build}; {fix}")
     return _SESSIONS[build]
 
 
 def build_folder(env):
-    """The path of EBPF_BUILD below the project's root. A folder outside would put this machine's paths into the objects."""
+    """The path of EBPF_BUILD below the project's root. From outside, this machine's paths would get into objects."""
     return _below(env.Dir("#").abspath, env["EBPF_BUILD"])
 
 
@@ -40,7 +41,8 @@ def build_folder(env):
 def _below(root, build):
     path = os.path.relpath(os.path.join(root, build.removeprefix("#")), root)
     if path.split(os.sep)[0] == os.pardir:
-        raise StopError(f"EBPF_BUILD: {build} is outside of the project, and its path would get into the objects; name a folder below {root}")
+        what = "is outside of the project, and its path would get into the objects"
+        raise StopError(f"EBPF_BUILD: {build} {what}; name a folder below {root}")
     return path
 
 
@@ -114,7 +116,8 @@ class Session:
 
     def _read(self, path):
         try:
-            with open(os.path.join(self.root, path), encoding="utf-8", errors="surrogateescape") as file:  # names are bytes
+            # A name in an #include is bytes, and so is one of the file system.
+            with open(os.path.join(self.root, path), encoding="utf-8", errors="surrogateescape") as file:
                 return file.read()
         except OSError:
             return None
@@ -135,5 +138,6 @@ def user_error(call, *args, **kwargs):
     except EbpfError as error:
         raise StopError(str(error)) from None
     except OSError as error:
-        hint = 'if a build as root made it, take it back: sudo chown -R "$USER" .' if error.errno in (EACCES, EPERM) else ""
-        raise StopError(f"{error.filename}: {error.strerror}" + (f"; {hint}" if hint else "")) from None
+        denied = error.errno in (EACCES, EPERM)
+        hint = '; if a build as root made it, take it back: sudo chown -R "$USER" .' if denied else ""
+        raise StopError(f"{error.filename}: {error.strerror}{hint}") from None
