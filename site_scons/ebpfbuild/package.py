@@ -37,8 +37,6 @@ def package_files(
     name: str, app: Mapping[str, bytes], loader: Mapping[str, bytes], arches: Mapping[str, ArchFiles]
 ) -> dict[str, bytes]:
     """The wheel's files, path to bytes. `app` and `loader` map paths below the package to bytes. Raises PackageError."""
-    if not name.isidentifier():
-        raise PackageError(f"{name!r} can't be imported", where="BpfPackage", fix="name it as a Python module: letters, digits and _")
     files = {f"{name}/{path}": data for path, data in app.items()}
     files.setdefault(f"{name}/__init__.py", _DEFAULT_INIT.format(name=name, arches=", ".join(sorted(arches))).encode())
     files |= {f"{name}/bpfloader/{path}": data for path, data in loader.items()}

@@ -31,6 +31,8 @@ def project_headers(
     queue = [(source, read(source) or "")]
     while queue:
         path, text = queue.pop()
+        if ".incbin" in text:
+            raise _unseen(path)
         for quoted, name in included_names(text):
             places = ([os.path.dirname(path)] if quoted else []) + list(include_dirs)
             for candidate in (os.path.normpath(os.path.join(place, name)) for place in places):
@@ -45,6 +47,14 @@ def project_headers(
                     break
     found.pop(source, None)
     return sorted(found)
+
+
+def _unseen(path: str) -> CompileError:
+    return CompileError(
+        "uses .incbin, which reads a file that no depfile tells of",
+        where=path,
+        fix="take #embed or an array: an input that the build can't see would leave a stale object",
+    )
 
 
 def _shadows(candidate: str, name: str, path: str) -> CompileError:

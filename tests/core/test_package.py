@@ -36,11 +36,6 @@ def test_what_is_no_skeleton(text):
         vendored(text, "foo_skel.py")
 
 
-def test_a_name_that_python_can_not_import():
-    with pytest.raises(PackageError, match="'foo-bar' can't be imported"):
-        package_files("foo-bar", {}, {}, {"arm": made()})
-
-
 def test_files_are_grouped_by_the_folder_of_their_arch(tmp_path):
     for arch in ("arm", "x86_64"):
         (tmp_path / arch).mkdir()

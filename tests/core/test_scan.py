@@ -38,6 +38,12 @@ def test_a_pinned_name_is_not_looked_for_unless_it_is_there():
         headers({"src/x.c": '#include "vmlinux.h"\n', "src/vmlinux.h": ""})
 
 
+def test_an_input_that_no_depfile_tells_of_is_refused():
+    files = {"src/x.c": '#include "a.h"\n', "src/a.h": 'asm(".incbin \\"data\\"");\n'}
+    with pytest.raises(CompileError, match=r"src/a.h: uses .incbin, which reads a file that no depfile tells of"):
+        headers(files)
+
+
 @given(st.text())
 def test_any_text_is_scanned(text):
     assert isinstance(included_names(text), list)

@@ -90,6 +90,7 @@ def test_offline_says_what_is_missing(project):
         ('version="1.0"', 'versoin="1.0"', "BpfObject: got an unexpected keyword argument 'versoin'; it takes (env, source, name=None"),
         ('version="1.0"', 'version="1.0 beta"', "version: '1.0 beta' is no version; write it as PEP 440 does"),
         ('BpfProgram(name,', 'BpfProgram("same",', "build/x86_64/same.bpf.o is declared twice; give one of the programs another name"),
+        ('BpfProgram(name,', 'BpfProgram("my-" + name,', "BpfPackage: 'my-one' can't be imported; name it as a Python module"),
         ('version="1.0"', 'minimize="exat"', "minimize='exat': no such mode; take one of off, exact, lean, fields"),
         ('version="1.0"', 'include_dirs=["/usr/include"]', "include_dirs: /usr/include is outside of the project"),
     ],

@@ -17,7 +17,7 @@ from .step import build_path, builder, told
 
 
 def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, include_dirs=(), cflags=(), depends=()):
-    """The nodes of build/<arch>/<name>.bpf.o, one for each arch asked for, or for `arch` alone.
+    """The nodes of build/<arch>/<name>.bpf.o, one for each arch asked for, or for `arch`, a name or a list, alone.
 
     name          the source's, without .bpf.c, unless given
     minimize      off, exact, lean or fields; MINIMIZE= on the command line overrides it, and exact is the default
@@ -25,7 +25,7 @@ def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, in
     include_dirs  come behind EBPF_CPPPATH, cflags behind toolchain.toml's and EBPF_CFLAGS
     depends       files that the compile reads and the scanner can't see (`#include MACRO`)
     """
-    arches = [user_error(arch_named, arch)] if arch else env["EBPF_ARCHES"]
+    arches = [user_error(arch_named, each) for each in env.Flatten([arch])] if arch else env["EBPF_ARCHES"]
     source = source_node(env, source)
     name = name or source.name.removesuffix(".c").removesuffix(".bpf")
     if "/" in name:

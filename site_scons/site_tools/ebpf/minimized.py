@@ -18,7 +18,7 @@ def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(),
 
     With several sources it is one header for them all: hand it to each BpfObject as `header`.
     """
-    arches = [user_error(arch_named, arch)] if arch else env["EBPF_ARCHES"]
+    arches = [user_error(arch_named, each) for each in env.Flatten([arch])] if arch else env["EBPF_ARCHES"]
     sources = [source_node(env, source) for source in env.Flatten(sources)]
     if not sources:
         raise StopError(f"MinimizedVmlinux: {name} has no sources; name the programs that include the header")

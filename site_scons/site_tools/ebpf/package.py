@@ -21,6 +21,8 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary=""):
     """
     from ebpfbuild.wheel import wheel_name
 
+    if not name.isidentifier():
+        raise StopError(f"BpfPackage: {name!r} can't be imported; name it as a Python module: letters, digits and _")
     session = env["EBPF"]
     objects, skeletons = ([env.File(node) for node in env.Flatten(nodes)] for nodes in (objects, skeletons))
     arches = sorted({user_error(arch_named, node.dir.name, node.path) for node in objects})
