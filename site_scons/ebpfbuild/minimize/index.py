@@ -10,6 +10,7 @@ from hashlib import sha256
 from ..errors import HeaderError
 from .scanner import Scanner, plain
 
+_DIGITS = 64  # of a sha256, before the first newline
 FORMAT = 2  # a caller keys stored indexes by the header's sha256 and by this number
 
 
@@ -81,18 +82,19 @@ def dump(index: Index) -> bytes:
 
 def load(data: bytes) -> Index:
     """The index in `data`. Raises HeaderError for bytes that are none, were changed, or have another FORMAT."""
-    digest, _, body = data.partition(b"\n")
-    head, _, body = body.partition(b"\n") if digest == sha256(body).hexdigest().encode() else (b"{}", b"", b"")
-    head = json.loads(head)
+    view = memoryview(data)  # slices of it copy nothing
+    start = data.find(b"\n", _DIGITS + 1) + 1
+    intact = sha256(view[_DIGITS + 1 :]).hexdigest().encode() == data[:_DIGITS]
+    head = json.loads(data[_DIGITS + 1 : start]) if intact else {}
     if head.get("format") != FORMAT:
         raise HeaderError("no index of a vmlinux.h, or a damaged one", fix="index the header again")
-    parts, position = [], 0
+    parts = []
     for size in head["sizes"]:
-        parts.append(body[position : position + size])
-        position += size
+        parts.append(view[start : start + size])
+        start += size
     starts, ends, lines, forwards, tags, tag_numbers, ordinary, numbers, text = parts
     return Index(
-        text.decode(),
+        str(text, "utf-8"),
         _unpacked(starts),
         _unpacked(ends),
         frozenset(_unpacked(lines)),
@@ -110,12 +112,13 @@ def _packed(numbers) -> bytes:
     return packed.tobytes()
 
 
-def _unpacked(data: bytes) -> array:
-    numbers = array("I", data)
+def _unpacked(data: memoryview) -> array:
+    numbers = array("I")
+    numbers.frombytes(data)
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers
 
 
-def _table(names: bytes, numbers: bytes) -> dict[str, int]:
-    return dict(zip(names.decode().split("\n"), _unpacked(numbers), strict=True)) if names else {}
+def _table(names: memoryview, numbers: memoryview) -> dict[str, int]:
+    return dict(zip(str(names, "utf-8").split("\n"), _unpacked(numbers), strict=True)) if names else {}

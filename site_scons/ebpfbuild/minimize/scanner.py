@@ -16,6 +16,18 @@ _POINTER_NAME = re.compile(r"\(\s*\*[\s*]*(?:(?:const|volatile)\s+)*([A-Za-z_]\w
 _PLAIN_NAME = re.compile(r"([A-Za-z_]\w*)\s*\)?\s*\(")
 _NESTED = re.compile(r"\n[ \t]+(?:(enum)|struct|union)\s+([A-Za-z_]\w*)?\s*\{")
 
+# Nine of ten declarations, as bpftool spells them: (1) the declaration, (2) a tag with (3) its body or without, (4) an
+# enum's tag and (5) body, (6) (7) a typedef's name, (8) a function's. What doesn't match is read step by step.
+_TYPICAL = re.compile(
+    r"((?:struct|union) (\w+)(?: \{\n((?:\t.*+\n)*+)\}[^;{}\n]*+)?;"
+    r"|enum (?:(\w+) )?\{\n((?:\t\w++(?: = [^,\n]*+)?,?\n)*+)\};"
+    r"|typedef [\w *]+\b(\w+);"
+    r"|typedef [\w *]+\(\*(\w+)\)\([^()\n]*+\);"
+    r"|extern [\w *]+\b(\w+)\([^()\n]*+\)[\w ]*+;"
+    r")\n*+"
+)
+_LINE_START = re.compile(r"\t(\w+)")
+
 
 def plain(text: str) -> str:
     """The text with LF line ends, and without comments if any is inside of a declaration; bpftool writes none there."""
@@ -50,6 +62,11 @@ class Scanner:
         text = self.text
         position, size, find = 0, len(text), text.find
         while position < size:
+            typical = _TYPICAL.match(text, position)
+            if typical:
+                self._typical(typical)
+                position = typical.end()
+                continue
             first = text[position]
             if first.isspace():
                 position += 1
@@ -63,6 +80,25 @@ class Scanner:
                 raise self._refuse(position)
         if not self.tags:
             raise HeaderError("no vmlinux.h: it defines no struct", fix="give it a vmlinux.h made by bpftool")
+
+    def _typical(self, found: re.Match) -> None:
+        _, tag, body, enum, values, name, pointer, function = found.groups()
+        number = len(self.starts)
+        self.starts.append(found.start())
+        self.ends.append(found.end(1))
+        if tag:
+            if body is None:
+                self.forwards.append(number)
+                return
+            self.tags.setdefault(tag, number)
+            if body.count("{") != body.count("struct {") + body.count("union {"):
+                self._nested(number, found.start(3) - 1, found.end(3))
+        elif values is None:
+            self.ordinary.setdefault(name or pointer or function, number)
+        else:
+            if enum:
+                self.tags.setdefault(enum, number)
+            self.ordinary.update(dict.fromkeys(_LINE_START.findall(values), number))
 
     def _directive(self, start: int) -> int:
         newline = self._line_end(start)
