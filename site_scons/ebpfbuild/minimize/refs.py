@@ -19,9 +19,11 @@ _STATEMENT = re.compile(r"([^;{}]*)([;{}])")
 # The same, but that most members are told apart by the regex engine alone: `const struct x *name[3];` gives six groups,
 # `unsigned int name: 3;` none, all else its text and mark.
 _MEMBER = re.compile(
-    r"\s*(?:unsigned|signed|long|short|int|char|void|_Bool)\b[\w *]*(?:\[\d*\]|: ?\d+)*;"
-    r"|\s*(const |volatile )?(?:(struct|union|enum) )?(?!(?:struct|union|enum)\b)(\w+) (\**)(\w+)((?:\[\d*\])*);"
-    r"|([^;{}]*)([;{}])"
+    r"\s*+(?:"
+    r"(?:unsigned|signed|long|short|int|char|void|_Bool)\b[\w *]*+(?:\[\d*+\]|: ?\d++)*+;"
+    r"|(const |volatile )?(?:(struct|union|enum) )?(?!(?:struct|union|enum)\b)(\w++) (\**+)(\w++)((?:\[\d*+\])*+);"
+    r"|([^;{}]*+)([;{}])"
+    r")"
 )
 _TAG = re.compile(r"\b(struct|union|enum)\s+([A-Za-z_]\w*)")
 _WORD = re.compile(r"[A-Za-z_]\w*")
