@@ -184,12 +184,13 @@ def test_damaged_gzip_is_tried_again(server, fetch, pauses):
     assert pauses == [0.1]
 
 
-def test_redirects_are_followed_but_not_for_ever(server, fetch):
+def test_redirects_are_followed_but_not_for_ever(server, fetch, pauses):
     server.say(body(DATA), path="/there")
     assert fetch(server.say(status(302, Location="/there"))) == DATA
     with pytest.raises(FetchError, match="redirects more than 5 times"):
         fetch(server.say(status(301, Location="/loop"), path="/loop"))
-    assert server.seen.count("/loop") == 6
+    # Each try asks six times; a connection that this machine dropped by itself is tried again, after a pause.
+    assert 6 <= server.seen.count("/loop") <= 6 * (1 + len(pauses))
 
 
 @pytest.mark.parametrize("target", ["ftp://127.0.0.1/x", "file:///etc/passwd"])
