@@ -193,8 +193,9 @@ def test_every_size_and_offset_stays(clang, tmp_path_factory, drawn):
     whole = [f"{tag}" for tag in tags]
     places = [(tag, name) for tag in whole for name in _own_members(text, tag)]
     asked = [f"sizeof({tag})" for tag in whole] + [f"__builtin_offsetof({tag}, {name})" for tag, name in places]
-    probe = f'#include "vmlinux.h"\nunsigned long long answers[] = {{{", ".join(asked)}}};\n'
-    data = Elf.parse(lab.compiled(text, probe)).section(".data").data
+    probe = f'#include "vmlinux.h"\nSECTION unsigned long long answers[] = {{{", ".join(asked)}}};\n'
+    probe = probe.replace("SECTION", '__attribute__((section(".answers")))')  # all zeros would else be .bss
+    data = Elf.parse(lab.compiled(text, probe)).section(".answers").data
     answers = struct.unpack(f"<{len(asked)}Q", data)
     asserted = "".join(f'_Static_assert({what} == {value}, "");\n' for what, value in zip(asked, answers, strict=True))
     header = lab.minimized(
