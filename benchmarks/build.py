@@ -23,7 +23,6 @@ SCONSTRUCT = """
 SetOption("hash_format", "sha256")
 DefaultEnvironment(tools=[])
 env = Environment(tools=["ebpf"], toolpath=[{tool!r}], EBPF_TOOLCHAIN={pins!r}, ENV={{}})
-env.Decider("content-timestamp")
 for number in range({programs}):
     Default(env.BpfProgram(f"p{{number}}", f"src/p{{number}}.bpf.c"))
 """

@@ -104,7 +104,6 @@ def write(project, programs):
         'SetOption("hash_format", "sha256")\nDefaultEnvironment(tools=[])\n'
         f'env = Environment(tools=["ebpf"], toolpath=[{str(ROOT / "site_scons" / "site_tools")!r}],'
         f' EBPF_TOOLCHAIN={str(ROOT / "toolchain.toml")!r}, ENV={{}})\n'
-        'env.Decider("content-timestamp")\n'
         'env.Alias("headers", [env.LibbpfHeaders(), *(env.VmlinuxHeader(arch.name) for arch in env["EBPF_ARCHES"])])\n'
         f'Default([env.BpfObject(f"src/p{{number}}.bpf.c") for number in range({programs})])\n'
     )

@@ -74,6 +74,18 @@ def test_a_pin_rebuilds_its_arch_only(built):
     assert not any(path.startswith(ARM) for path in made)
 
 
+def test_a_change_within_the_second_of_the_last_build_counts(built):
+    """SCons's content-timestamp decider sees whole seconds: a header made anew with another digest went by unseen."""
+    header = built.folder / "build/x86_64/include/vmlinux.h"
+    second = header.stat().st_mtime_ns // 10**9 * 10**9
+    source = built.folder / "src/one.bpf.c"
+    os.utime(source, ns=(second, second))
+    built.build(BOTH)
+    built.edit("src/one.bpf.c", "LIMIT;", "LIMIT + 1;")
+    os.utime(source, ns=(second, second + 5))
+    assert only_objects(built.build(BOTH)) == objects("one")
+
+
 def test_a_flag_rebuilds_the_objects(built):
     assert only_objects(built.build(BOTH, "CFLAGS=-DMORE")) == objects("one", "two", "three")
 
