@@ -195,7 +195,9 @@ def _symbol(elf: Elf, symbol: Symbol) -> str:
 def compare_lines(full: Parsed, small: Parsed) -> Iterator[Difference]:
     """The source line of each instruction: the first difference of each section."""
     seen: set[str] = set()
-    for one, other in zip_longest(full.ext.lines, small.ext.lines):
+    # clang orders the sections by where their names stand in BTF's strings, which `struct socket` beside `socket` moves.
+    ordered = (sorted(parsed.ext.lines, key=lambda row: row.section) for parsed in (full, small))
+    for one, other in zip_longest(*ordered):
         row = one or other
         if one != other and row.section not in seen:
             seen.add(row.section)
