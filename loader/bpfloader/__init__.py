@@ -20,6 +20,8 @@ A generated skeleton is the usual way in; it derives from what is here.
 but for a path or an interface to attach to that isn't there: that is an OSError.
 """
 
+from __future__ import annotations
+
 from .arch import skeleton_module
 from .codec import Codec
 from .ctype import CTypes, Enum

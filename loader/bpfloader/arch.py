@@ -1,5 +1,7 @@
 """Which skeleton of a package fits this machine."""
 
+from __future__ import annotations
+
 import importlib
 import importlib.util
 import platform

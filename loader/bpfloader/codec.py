@@ -1,5 +1,7 @@
 """How values lie in memory. A codec at an offset, `u32 @ 8`, is a field: of a struct, a union or a data section."""
 
+from __future__ import annotations
+
 import struct as structs
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast

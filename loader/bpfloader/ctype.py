@@ -13,6 +13,8 @@
 | struct, union                     | Struct and Union of layout.py                                           |
 """
 
+from __future__ import annotations
+
 import struct as structs
 from collections.abc import Callable
 from enum import IntEnum
@@ -33,7 +35,7 @@ class Enum(IntEnum):
     """A C enum. A value without a name (a newer kernel's, an OR of flags) is a member named by its number."""
 
     @classmethod
-    def _missing_(cls, value: object) -> "Enum | None":
+    def _missing_(cls, value: object) -> Enum | None:
         if not isinstance(value, int):
             return None
         member = int.__new__(cls, value)
@@ -102,7 +104,7 @@ class CTypes:
         """A C enum stored as that integer."""
         return Codec(self.order, storage.code, Memo(kind).__getitem__, index, f"enum {kind.__name__}")
 
-    def bits(self, shift: int, width: int, size: int, signed: bool = False) -> "Bits":
+    def bits(self, shift: int, width: int, size: int, signed: bool = False) -> Bits:
         """A bitfield: `width` bits, `shift` bits above the lowest one of the `size` bytes that hold it."""
         return Bits(self.order, shift, width, size, signed)
 

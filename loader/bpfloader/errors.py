@@ -1,5 +1,7 @@
 """The errors that the loader raises: one line each that says what is wrong and what to do next."""
 
+from __future__ import annotations
+
 import errno as numbers
 import os
 
@@ -71,7 +73,7 @@ class AttachError(RefusedError):
 class VariantsError(RefusedError):
     """Not one of the variants works on this kernel. `refused` tells of each why."""
 
-    def __init__(self, refused: "dict[str, RefusedError]"):
+    def __init__(self, refused: dict[str, RefusedError]):
         self.refused = refused
         if len(refused) == 1:
             ((name, error),) = refused.items()

@@ -1,5 +1,7 @@
 """Hashes and arrays as Python mappings, typed by the codecs of their keys and values."""
 
+from __future__ import annotations
+
 import ctypes
 import errno
 from collections.abc import ItemsView, Iterator, MutableMapping
@@ -56,7 +58,7 @@ class KeyedMap(Map, MutableMapping[K, V]):
     Iteration goes on while the kernel or this process adds and deletes: it gives each key at most once.
     """
 
-    def __init__(self, owner: "Object", name: str, key: Codec[K], value: Codec[V]):
+    def __init__(self, owner: Object, name: str, key: Codec[K], value: Codec[V]):
         super().__init__(owner, name)
         self._key, self._value = key, value
         stated, known = (self.key_size, self.value_size), (key.size, value.stated)
@@ -182,21 +184,21 @@ class _Items(ItemsView[K, V]):
 class Hash(KeyedMap[K, V]):
     """A hash, LRU hash or LPM trie. `key` and `value` are generated classes or codecs."""
 
-    def __init__(self, owner: "Object", name: str, key: "type[K] | Codec[K]", value: "type[V] | Codec[V]"):
+    def __init__(self, owner: Object, name: str, key: type[K] | Codec[K], value: type[V] | Codec[V]):
         super().__init__(owner, name, codec_of(key), codec_of(value))
 
 
 class PerCpuHash(KeyedMap[K, tuple[V, ...]]):
     """A per-CPU hash, LRU or not: each value is a tuple, one element for each possible CPU."""
 
-    def __init__(self, owner: "Object", name: str, key: "type[K] | Codec[K]", value: "type[V] | Codec[V]"):
+    def __init__(self, owner: Object, name: str, key: type[K] | Codec[K], value: type[V] | Codec[V]):
         super().__init__(owner, name, codec_of(key), _PerCpu(codec_of(value)))
 
 
 class _Indexed(KeyedMap[int, V]):
     """Keys are 0 … max_entries - 1, and all of them are always there."""
 
-    def __init__(self, owner: "Object", name: str, order: str, value: Codec[V]):
+    def __init__(self, owner: Object, name: str, order: str, value: Codec[V]):
         super().__init__(owner, name, CTypes(order).u32, value)
 
     def __len__(self) -> int:
@@ -209,7 +211,7 @@ class _Indexed(KeyedMap[int, V]):
 class Array(_Indexed[V]):
     """An array as a mapping from its indexes. `value` is a generated class or a codec."""
 
-    def __init__(self, owner: "Object", name: str, value: "type[V] | Codec[V]"):
+    def __init__(self, owner: Object, name: str, value: type[V] | Codec[V]):
         plain: Codec[V] = codec_of(value)
         super().__init__(owner, name, plain.order, plain)
 
@@ -217,6 +219,6 @@ class Array(_Indexed[V]):
 class PerCpuArray(_Indexed[tuple[V, ...]]):
     """A per-CPU array: each value is a tuple, one element for each possible CPU."""
 
-    def __init__(self, owner: "Object", name: str, value: "type[V] | Codec[V]"):
+    def __init__(self, owner: Object, name: str, value: type[V] | Codec[V]):
         plain: Codec[V] = codec_of(value)
         super().__init__(owner, name, plain.order, _PerCpu(plain))

@@ -10,14 +10,27 @@
 A Struct is a slotted dataclass, compared and hashed by value; what the constructor isn't given is zero, padding always.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import struct as structs
+import sys
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple, Self, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from .codec import Bits, Codec, Field, Tail
 from .errors import LayoutError
 
+if TYPE_CHECKING:
+    from typing_extensions import Self, dataclass_transform
+else:
+
+    def dataclass_transform():
+        """Python 3.11's, which type checkers alone read."""
+        return lambda decorator: decorator
+
+
+SLOTS: dict[str, bool] = {"slots": True} if sys.version_info >= (3, 10) else {}
 S = TypeVar("S", bound="Struct")
 U = TypeVar("U", bound="Union")
 IMMUTABLE = (int, float, str, bytes)
@@ -48,7 +61,7 @@ def struct(size: int) -> Callable[[type[S]], type[S]]:
         fields = {name: field for name, field in vars(kind).items() if isinstance(field, Field)}
         for name, field in fields.items():
             setattr(kind, name, _default(field.codec))
-        made = dataclasses.dataclass(slots=True, unsafe_hash=True)(kind)
+        made = dataclasses.dataclass(unsafe_hash=True, **SLOTS)(kind)
         made.codec = StructCodec(made, size, fields)
         return made
 
@@ -97,7 +110,7 @@ def codes_of(slots: list[Slot], size: int) -> str:
 
 def _merge(*parts: bytes) -> bytes:
     """Bitfields that share their storage, as one."""
-    return bytes(map(sum, zip(*parts, strict=True)))
+    return bytes(map(sum, zip(*parts)))
 
 
 class StructCodec(Codec[S]):

@@ -1,63 +1,25 @@
 """libbpf.so.1 through ctypes: one table of the C functions used, and of what each one's return value means.
 
-The declarations are those of libbpf 1.0 (bpf.h, libbpf.h, libbpf_legacy.h); the soname .so.1 keeps them until 2.0.
-Structs that libbpf extends carry their own size first (`sz`), so that a shorter one, as here, stays valid.
+The declarations are those of bpf.h, libbpf.h, btf.h and libbpf_legacy.h; the soname .so.1 keeps them until 2.0. A
+function younger than 1.0 says so in its row (libbpf.map has the versions); calling it with an older libbpf is a
+LibraryError.
 """
+
+from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
 from ctypes import POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import CallError, LibraryError, errno_text
+from .structures import OpenOptions, TestRunOptions
 
 LIBRARY = "libbpf.so.1"
 
 # libbpf_print_fn_t; its va_list is one machine word (see log.py).
 PRINTER = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
-
-
-class OpenOptions(ctypes.Structure):
-    """struct bpf_object_open_opts up to btf_custom_path."""
-
-    _fields_ = [
-        ("sz", c_size_t),
-        ("object_name", c_char_p),
-        ("relaxed_maps", c_bool),
-        ("pin_root_path", c_char_p),
-        ("attach_prog_fd", c_uint),
-        ("kconfig", c_char_p),
-        ("btf_custom_path", c_char_p),
-    ]
-
-
-class TestRunOptions(ctypes.Structure):
-    """struct bpf_test_run_opts."""
-
-    _fields_ = [
-        ("sz", c_size_t),
-        ("data_in", c_char_p),
-        ("data_out", c_void_p),
-        ("data_size_in", c_uint),
-        ("data_size_out", c_uint),
-        ("ctx_in", c_char_p),
-        ("ctx_out", c_void_p),
-        ("ctx_size_in", c_uint),
-        ("ctx_size_out", c_uint),
-        ("retval", c_uint),
-        ("repeat", c_int),
-        ("duration", c_uint),
-        ("flags", c_uint),
-        ("cpu", c_uint),
-        ("batch_size", c_uint),
-    ]
-
-
-class LinkInfo(ctypes.Structure):
-    """struct bpf_link_info of linux/bpf.h, the fields that every link has."""
-
-    _fields_ = [("type", c_uint), ("id", c_uint), ("prog_id", c_uint)]
 
 
 def status(result: int, function: Any, _arguments: object) -> int:
@@ -85,44 +47,61 @@ def failure(function: str, errno: int) -> CallError:
 
 
 Convention = Callable[[Any, Any, object], Any]
-FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...], Convention], ...] = (
-    ("libbpf_version_string", c_char_p, (), plain),
-    ("libbpf_set_print", c_void_p, (PRINTER,), plain),
-    ("libbpf_num_possible_cpus", c_int, (), status),
-    ("bpf_object__open_mem", c_void_p, (c_char_p, c_size_t, POINTER(OpenOptions)), pointer),
-    ("bpf_object__load", c_int, (c_void_p,), status),
-    ("bpf_object__close", None, (c_void_p,), plain),
-    ("bpf_object__find_map_by_name", c_void_p, (c_void_p, c_char_p), pointer),
-    ("bpf_object__find_program_by_name", c_void_p, (c_void_p, c_char_p), pointer),
-    ("bpf_program__fd", c_int, (c_void_p,), status),
-    ("bpf_program__section_name", c_char_p, (c_void_p,), plain),
-    ("bpf_program__autoload", c_bool, (c_void_p,), plain),
-    ("bpf_program__set_autoload", c_int, (c_void_p, c_bool), status),
-    ("bpf_program__attach", c_void_p, (c_void_p,), pointer),
-    ("bpf_program__attach_cgroup", c_void_p, (c_void_p, c_int), pointer),
-    ("bpf_program__attach_netns", c_void_p, (c_void_p, c_int), pointer),
-    ("bpf_program__attach_raw_tracepoint", c_void_p, (c_void_p, c_char_p), pointer),
-    ("bpf_program__attach_tracepoint", c_void_p, (c_void_p, c_char_p, c_char_p), pointer),
-    ("bpf_program__attach_kprobe", c_void_p, (c_void_p, c_bool, c_char_p), pointer),
-    ("bpf_program__attach_xdp", c_void_p, (c_void_p, c_int), pointer),
-    ("bpf_prog_test_run_opts", c_int, (c_int, POINTER(TestRunOptions)), status),
-    ("bpf_link__fd", c_int, (c_void_p,), status),
-    ("bpf_link__destroy", c_int, (c_void_p,), status),
-    ("bpf_obj_get_info_by_fd", c_int, (c_int, c_void_p, POINTER(c_uint)), status),
-    ("bpf_map__fd", c_int, (c_void_p,), status),
-    ("bpf_map__type", c_int, (c_void_p,), plain),
-    ("bpf_map__key_size", c_uint, (c_void_p,), plain),
-    ("bpf_map__value_size", c_uint, (c_void_p,), plain),
-    ("bpf_map__map_flags", c_uint, (c_void_p,), plain),
-    ("bpf_map__max_entries", c_uint, (c_void_p,), plain),
-    ("bpf_map__set_max_entries", c_int, (c_void_p, c_uint), status),
-    ("bpf_map__initial_value", c_void_p, (c_void_p, POINTER(c_size_t)), pointer),
-    ("bpf_map_lookup_elem", c_int, (c_int, c_char_p, c_void_p), status),
-    ("bpf_map_update_elem", c_int, (c_int, c_char_p, c_char_p, c_ulonglong), status),
-    ("bpf_map_delete_elem", c_int, (c_int, c_char_p), status),
-    ("bpf_map_lookup_and_delete_elem", c_int, (c_int, c_char_p, c_void_p), status),
-    ("bpf_map_get_next_key", c_int, (c_int, c_char_p, c_void_p), status),
-    ("bpf_map_lookup_batch", c_int, (c_int, c_void_p, c_void_p, c_void_p, c_void_p, POINTER(c_uint), c_void_p), status),
+
+
+class Function(NamedTuple):
+    """A C function: its result's type and its arguments', what the result means, the first libbpf that has it."""
+
+    name: str
+    result: Any
+    arguments: tuple[Any, ...]
+    convention: Convention
+    since: str = "1.0"
+
+
+FUNCTIONS = (
+    Function("libbpf_version_string", c_char_p, (), plain),
+    Function("libbpf_set_print", c_void_p, (PRINTER,), plain),
+    Function("libbpf_num_possible_cpus", c_int, (), status),
+    Function("bpf_object__open_mem", c_void_p, (c_char_p, c_size_t, POINTER(OpenOptions)), pointer),
+    Function("bpf_object__load", c_int, (c_void_p,), status),
+    Function("bpf_object__close", None, (c_void_p,), plain),
+    Function("bpf_object__find_map_by_name", c_void_p, (c_void_p, c_char_p), pointer),
+    Function("bpf_object__find_program_by_name", c_void_p, (c_void_p, c_char_p), pointer),
+    Function("bpf_program__fd", c_int, (c_void_p,), status),
+    Function("bpf_program__section_name", c_char_p, (c_void_p,), plain),
+    Function("bpf_program__autoload", c_bool, (c_void_p,), plain),
+    Function("bpf_program__set_autoload", c_int, (c_void_p, c_bool), status),
+    Function("bpf_program__attach", c_void_p, (c_void_p,), pointer),
+    Function("bpf_program__attach_cgroup", c_void_p, (c_void_p, c_int), pointer),
+    Function("bpf_program__attach_netns", c_void_p, (c_void_p, c_int), pointer),
+    Function("bpf_program__attach_raw_tracepoint", c_void_p, (c_void_p, c_char_p), pointer),
+    Function("bpf_program__attach_tracepoint", c_void_p, (c_void_p, c_char_p, c_char_p), pointer),
+    Function("bpf_program__attach_kprobe", c_void_p, (c_void_p, c_bool, c_char_p), pointer),
+    Function("bpf_program__attach_xdp", c_void_p, (c_void_p, c_int), pointer),
+    Function("bpf_prog_test_run_opts", c_int, (c_int, POINTER(TestRunOptions)), status),
+    Function("bpf_link__fd", c_int, (c_void_p,), status),
+    Function("bpf_link__destroy", c_int, (c_void_p,), status),
+    Function("bpf_obj_get_info_by_fd", c_int, (c_int, c_void_p, POINTER(c_uint)), status),
+    Function("bpf_map__fd", c_int, (c_void_p,), status),
+    Function("bpf_map__type", c_int, (c_void_p,), plain),
+    Function("bpf_map__key_size", c_uint, (c_void_p,), plain),
+    Function("bpf_map__value_size", c_uint, (c_void_p,), plain),
+    Function("bpf_map__map_flags", c_uint, (c_void_p,), plain),
+    Function("bpf_map__max_entries", c_uint, (c_void_p,), plain),
+    Function("bpf_map__set_max_entries", c_int, (c_void_p, c_uint), status),
+    Function("bpf_map__initial_value", c_void_p, (c_void_p, POINTER(c_size_t)), pointer),
+    Function("bpf_map_lookup_elem", c_int, (c_int, c_char_p, c_void_p), status),
+    Function("bpf_map_update_elem", c_int, (c_int, c_char_p, c_char_p, c_ulonglong), status),
+    Function("bpf_map_delete_elem", c_int, (c_int, c_char_p), status),
+    Function("bpf_map_lookup_and_delete_elem", c_int, (c_int, c_char_p, c_void_p), status),
+    Function("bpf_map_get_next_key", c_int, (c_int, c_char_p, c_void_p), status),
+    Function(
+        "bpf_map_lookup_batch",
+        c_int,
+        (c_int, c_void_p, c_void_p, c_void_p, c_void_p, POINTER(c_uint), c_void_p),
+        status,
+    ),
 )
 
 
@@ -135,13 +114,27 @@ class Library:
         except OSError as error:
             fix = "install it: apt install libbpf1 (Debian, Ubuntu), dnf install libbpf (Fedora)"
             raise LibraryError(f"can't load {name}", fix=fix, details=(str(error),)) from None
-        for function, result, arguments, convention in FUNCTIONS:
-            try:
-                bound = getattr(shared, function)
-            except AttributeError:
-                raise LibraryError(f"{name} has no {function}", fix="install libbpf 1.0 or newer") from None
-            bound.restype, bound.argtypes, bound.errcheck = result, arguments, convention
-            setattr(self, function, bound)
+        self.name = name
+        for row in FUNCTIONS:
+            setattr(self, row.name, self._bound(shared, row))
+
+    def _bound(self, shared: ctypes.CDLL, row: Function) -> Any:
+        try:
+            bound = getattr(shared, row.name)
+        except AttributeError:
+            if row.since == "1.0":
+                raise LibraryError(f"{self.name} has no {row.name}", fix="install libbpf 1.0 or newer") from None
+            return self._absent(row)
+        bound.restype, bound.argtypes, bound.errcheck = row.result, row.arguments, row.convention
+        return bound
+
+    def _absent(self, row: Function) -> Callable[..., Any]:
+        """What stands for a function that this libbpf is too old for: calling it says so."""
+
+        def absent(*_: object) -> Any:
+            raise LibraryError(f"libbpf {version()} has no {row.name}", fix=f"install libbpf {row.since} or newer")
+
+        return absent
 
     def __getattr__(self, function: str) -> Any:
         raise AttributeError(f"{function} is not in bpfloader's table of libbpf functions")

@@ -1,5 +1,7 @@
 """Keeps what libbpf prints, for the errors: per thread, the last lines only."""
 
+from __future__ import annotations
+
 import ctypes
 import threading
 from collections import deque

@@ -1,5 +1,7 @@
 """A map of an object, whatever its type."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Any, cast
 
 from .codec import Codec
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 class Map:
     """A map of any type: its name, sizes and file descriptor. Base of the typed ones."""
 
-    def __init__(self, owner: "Object", name: str):
+    def __init__(self, owner: Object, name: str):
         self.name, self._owner = name, owner
         self._found = library().bpf_object__find_map_by_name(owner.handle, name.encode())
         owner.parts.append(self)

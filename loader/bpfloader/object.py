@@ -1,5 +1,7 @@
 """An object in libbpf's hands: open, load, attach, destroy. Generated skeletons derive from Object."""
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import errno
@@ -9,14 +11,18 @@ import platform
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import ClassVar, Generic, Protocol, Self, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar, cast
 
 from .errors import AttachError, CallError, DigestError, ObjectError, StateError, errno_text
-from .libbpf import OpenOptions, library
+from .libbpf import library
 from .log import captured
 from .maps import Map
 from .program import Link, Program
 from .refusal import lines, load_refused
+from .structures import OpenOptions, sized
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 P = TypeVar("P")
 GIVEN = "give the path of a file that this user may read"
@@ -33,7 +39,7 @@ class Part(Protocol):
 class Collection(Generic[P]):
     """The maps or programs of an object, each an attribute; also by name (`progs["x"]`), and iterable."""
 
-    def __init__(self, owner: "Object"):
+    def __init__(self, owner: Object):
         """Generated classes set one attribute for each part of their owner."""
 
     def __iter__(self) -> Iterator[P]:
@@ -220,9 +226,7 @@ def _attach_if_targeted(program: Program) -> Link | None:
 
 def open_bytes(data: bytes, name: str, btf: str | None = None) -> int:
     """libbpf's struct bpf_object * for an object's bytes; `name` begins its maps' names. Raises ObjectError."""
-    options = OpenOptions(
-        sz=ctypes.sizeof(OpenOptions), object_name=name.encode(), btf_custom_path=os.fsencode(btf) if btf else None
-    )
+    options = sized(OpenOptions, object_name=name.encode(), btf_custom_path=os.fsencode(btf) if btf else None)
     with captured() as messages:
         try:
             return cast(int, library().bpf_object__open_mem(data, len(data), ctypes.byref(options)))

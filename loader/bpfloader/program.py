@@ -1,14 +1,17 @@
 """Programs of an object, and the links that attach them."""
 
+from __future__ import annotations
+
 import ctypes
 import os
 import socket
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from .errors import CallError, StateError
-from .libbpf import LinkInfo, TestRunOptions, library
+from .libbpf import library
 from .log import captured
 from .refusal import attach_refused, privilege_error
+from .structures import LinkInfo, TestRunOptions, sized
 
 if TYPE_CHECKING:
     from .object import Object
@@ -63,7 +66,7 @@ class RunResult(NamedTuple):
 class Program:
     """One program of an object: chosen by `autoload` before load, attached after it."""
 
-    def __init__(self, owner: "Object", name: str):
+    def __init__(self, owner: Object, name: str):
         self.name, self._owner = name, owner
         self._found = library().bpf_object__find_program_by_name(owner.handle, name.encode())
         self.autoattach = True
@@ -152,7 +155,7 @@ class Program:
         `room` is how many bytes its output may have. Raises CallError where the kernel can't run that kind of program.
         """
         out, context_out = ctypes.create_string_buffer(room), ctypes.create_string_buffer(max(1, len(context)))
-        run = TestRunOptions(sz=ctypes.sizeof(TestRunOptions), repeat=repeat)
+        run = sized(TestRunOptions, repeat=repeat)
         if data:
             run.data_in, run.data_size_in = data, len(data)
             run.data_out, run.data_size_out = ctypes.addressof(out), room

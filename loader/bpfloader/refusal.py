@@ -1,5 +1,7 @@
 """Tells from errno, libbpf's log and this process's capabilities why the kernel refused, and what to do next."""
 
+from __future__ import annotations
+
 import errno
 import os
 import re

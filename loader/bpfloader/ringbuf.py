@@ -5,6 +5,8 @@ record that wraps around is in one piece. A record is a header of 8 bytes, whose
 and a discard bit, and its data; each starts at a multiple of 8.
 """
 
+from __future__ import annotations
+
 import mmap
 import select
 import struct as structs
@@ -121,7 +123,7 @@ class RingBuffer(Map, Generic[T]):
     `record` is a generated class or a codec.
     """
 
-    def __init__(self, owner: "Object", name: str, record: "type[T] | Codec[T]"):
+    def __init__(self, owner: Object, name: str, record: type[T] | Codec[T]):
         super().__init__(owner, name)
         self._codec: Codec[T] = codec_of(record)
         self._fence, self._pending = Fence(), deque[T]()

@@ -1,5 +1,7 @@
 """Global variables: the sections .rodata, .data and .bss as objects with a typed attribute for each variable."""
 
+from __future__ import annotations
+
 import ctypes
 import mmap
 from typing import TYPE_CHECKING
@@ -19,7 +21,7 @@ class Section:
     Constants (.rodata) can be set before load only: the verifier prunes by them. Base of the generated classes.
     """
 
-    def __init__(self, owner: "Object", name: str):
+    def __init__(self, owner: Object, name: str):
         self._owner, self._name, self._constant = owner, name, False
         self._map = library().bpf_object__find_map_by_name(owner.handle, name.encode())
         size = ctypes.c_size_t()

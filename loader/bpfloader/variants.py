@@ -1,7 +1,10 @@
 """Picks the first of several ways to do a thing that this kernel takes."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from .errors import RefusedError, VariantsError
 from .object import Object
@@ -9,7 +12,8 @@ from .object import Object
 S = TypeVar("S", bound=Object)
 
 
-class Choice(NamedTuple, Generic[S]):
+@dataclass(frozen=True)
+class Choice(Generic[S]):
     """What `choose` found: the running object, the name of its variant, and why the ones before it were refused."""
 
     object: S
@@ -33,8 +37,8 @@ def choose(open_object: Callable[[], S], variants: Mapping[str, Callable[[S], No
                 skel.attach()
             return run
 
-        skel, variant, refused = choose(SocketTracker.open, {"fentry": start([…]), "kprobe": start([…])})
-        with skel: …
+        choice = choose(SocketTracker.open, {"fentry": start([…]), "kprobe": start([…])})
+        with choice.object as skel: …
     """
     refused: dict[str, RefusedError] = {}
     for name, start in variants.items():

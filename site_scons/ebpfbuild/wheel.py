@@ -24,7 +24,7 @@ VERSION = re.compile(  # PEP 440, appendix B, in its normal form
     r"([1-9][0-9]*!)?(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*((a|b|rc)(0|[1-9][0-9]*))?"
     r"(\.post(0|[1-9][0-9]*))?(\.dev(0|[1-9][0-9]*))?(\+[a-z0-9]+(\.[a-z0-9]+)*)?"
 )
-REQUIRES_PYTHON = ">=3.11"  # what bpfloader needs
+REQUIRES_PYTHON = ">=3.9"  # what bpfloader needs
 
 
 def wheel_name(name: str, version: str, arches: Sequence[Arch]) -> str:

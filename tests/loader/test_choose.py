@@ -31,10 +31,10 @@ def test_autoload_chooses_programs(opened):
 def test_choose_takes_the_first_variant_that_works(skel, kernel):
     variants = {"verifier": start("refused"), "hook": start("nowhere"), "attach": start("on_enter", "unattachable"),
                 "raw": start("on_enter"), "never": start("emit")}  # fmt: skip
-    probe, variant, refused = bpfloader.choose(skel.Probe.open, variants)
-    with probe:
-        assert variant == "raw" and hits_of(probe) >= 10
-        assert {name: type(error).__name__ for name, error in refused.items()} == {
+    choice = bpfloader.choose(skel.Probe.open, variants)
+    with choice.object as probe:
+        assert choice.variant == "raw" and hits_of(probe) >= 10
+        assert {name: type(error).__name__ for name, error in choice.refused.items()} == {
             "verifier": "VerifierError", "hook": "LoadError", "attach": "AttachError"}  # fmt: skip
 
 

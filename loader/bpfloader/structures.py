@@ -1,0 +1,59 @@
+"""The C structs that libbpf and the kernel are handed, as ctypes has them.
+
+Those of libbpf (bpf.h, libbpf.h) carry their own size first (`sz`), so that a shorter one, as here, stays valid.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import c_bool, c_char_p, c_int, c_size_t, c_uint, c_void_p
+from typing import TypeVar
+
+S = TypeVar("S", bound=ctypes.Structure)
+
+
+def sized(kind: type[S], **fields: object) -> S:
+    """An options struct of libbpf with its own size in `sz`."""
+    return kind(sz=ctypes.sizeof(kind), **fields)
+
+
+class OpenOptions(ctypes.Structure):
+    """struct bpf_object_open_opts up to btf_custom_path."""
+
+    _fields_ = [
+        ("sz", c_size_t),
+        ("object_name", c_char_p),
+        ("relaxed_maps", c_bool),
+        ("pin_root_path", c_char_p),
+        ("attach_prog_fd", c_uint),
+        ("kconfig", c_char_p),
+        ("btf_custom_path", c_char_p),
+    ]
+
+
+class TestRunOptions(ctypes.Structure):
+    """struct bpf_test_run_opts."""
+
+    _fields_ = [
+        ("sz", c_size_t),
+        ("data_in", c_char_p),
+        ("data_out", c_void_p),
+        ("data_size_in", c_uint),
+        ("data_size_out", c_uint),
+        ("ctx_in", c_char_p),
+        ("ctx_out", c_void_p),
+        ("ctx_size_in", c_uint),
+        ("ctx_size_out", c_uint),
+        ("retval", c_uint),
+        ("repeat", c_int),
+        ("duration", c_uint),
+        ("flags", c_uint),
+        ("cpu", c_uint),
+        ("batch_size", c_uint),
+    ]
+
+
+class LinkInfo(ctypes.Structure):
+    """struct bpf_link_info of linux/bpf.h, the fields that every link has."""
+
+    _fields_ = [("type", c_uint), ("id", c_uint), ("prog_id", c_uint)]
