@@ -2,21 +2,14 @@
 
 import json
 from collections.abc import Iterable
-from typing import NamedTuple
+
+from .compile import CompileArgs
 
 
-class CompileCommand(NamedTuple):
-    """One entry: the source, the object and the arguments of its compile, with paths relative to the project's root."""
-
-    source: str
-    output: str
-    arguments: tuple[str, ...]
-
-
-def compile_commands(commands: Iterable[CompileCommand], directory: str) -> str:
-    """The text of a compile_commands.json, sorted. Source: clang's JSONCompilationDatabase."""
+def compile_commands(compiles: Iterable[CompileArgs], directory: str) -> str:
+    """The text of a compile_commands.json, sorted, of compiles that run in `directory`. Source: clang's JSONCompilationDatabase."""
     entries = [
-        {"directory": directory, "file": each.source, "output": each.output, "arguments": list(each.arguments)}
-        for each in sorted(commands, key=lambda each: (each.source, each.output))
+        {"directory": directory, "file": each.source, "output": each.output, "arguments": each.command()}
+        for each in sorted(compiles, key=lambda each: (each.source, each.output))
     ]
     return json.dumps(entries, indent=1) + "\n"

@@ -1,6 +1,5 @@
 """The step between header and object: which names a program uses, by clang -E, and the header that holds just those."""
 
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable
@@ -47,12 +46,11 @@ def preprocessed(args: CompileArgs, index: Index, known: Iterable[str], root: st
         return text.read_text(encoding="utf-8", errors="replace")
 
 
-def minimize_programs(args: MinimizeArgs, indexes: IndexCache, known: Iterable[str], root: str, report) -> tuple[str, str]:
-    """The minimized header for all of a step's programs, and its record as JSON.
+def minimize_programs(args: MinimizeArgs, indexes: IndexCache, known: Iterable[str], root: str, report) -> str:
+    """The minimized header for all of a step's programs.
 
-    The record gives the mode that the header came out in, how many of the full header's declarations it keeps whole and how
-    many it only declares, and the sizes of both in lines and bytes. `fields` comes out proven, or as another mode; each
-    step back is told to `report.notice`. Raises what preprocessed raises, and HeaderError.
+    `fields` comes out proven, or as another mode; each step back is told to `report.notice`. Raises what preprocessed
+    raises, and HeaderError.
     """
     index = indexes.get(Path(root, args.compiles[0].vmlinux), args.sha256)
     names = reduce(or_, (names_of(preprocessed(each, index, known, root)) for each in args.compiles))
@@ -70,7 +68,7 @@ def minimize_programs(args: MinimizeArgs, indexes: IndexCache, known: Iterable[s
         made = _proven(args, made_in, known, root, notice)
     else:
         made = made_in(args.mode)
-    return made.text, _record(made, Path(root, args.compiles[0].vmlinux).read_bytes())
+    return made.text
 
 
 def why_kept(args: MinimizeArgs, indexes: IndexCache, known: Iterable[str], root: str, name: str) -> list[str]:
@@ -104,14 +102,3 @@ def _proven(args: MinimizeArgs, made_in: Callable, known: Iterable[str], root: s
         return Verdict(mode, all(each.equal for each in verdicts), differences, types)
 
     return settle(args.mode, made_in, objects, verdict, notice).minimized
-
-
-def _record(made: Minimized, full: bytes) -> str:
-    whole = sum(kept.whole for kept in made.kept)
-    facts = {
-        "mode": made.mode,
-        "declarations": {"whole": whole, "declared": len(made.kept) - whole, "of": made.total},
-        "lines": {"kept": made.text.count("\n"), "of": full.count(b"\n")},
-        "bytes": {"kept": len(made.text.encode()), "of": len(full)},
-    }
-    return json.dumps(facts, indent=1, sort_keys=True) + "\n"

@@ -5,12 +5,17 @@ from pathlib import Path
 
 from .compile import CompileArgs, compiled, with_header
 from .errors import ProofError
+from .minimize.modes import facts_of
 from .prove import Verdict, prove
 
 
-def prove_object(args: CompileArgs, full: str, mode: str, known: Iterable[str], root: str) -> Verdict:
-    """The verdict on args.output, which was made with a header minimized in `mode`. Raises CompileError, ElfError, BtfError."""
+def prove_object(args: CompileArgs, full: str, known: Iterable[str], root: str) -> Verdict:
+    """The verdict on args.output, which was made with the minimized header args.vmlinux.
+
+    Raises CompileError, ElfError, BtfError.
+    """
     with_full, _ = compiled(with_header(args, full), known, root)
+    mode = facts_of(Path(root, args.vmlinux).read_text(encoding="utf-8")).mode
     # A step that fell back to the full header has nothing to be lenient about.
     return prove(with_full, Path(root, args.output).read_bytes(), "exact" if mode == "off" else mode)
 

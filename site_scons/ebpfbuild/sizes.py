@@ -9,35 +9,39 @@ from typing import NamedTuple
 
 from .compile import CompileArgs, run_clang, with_header
 from .header import needs_ms_extensions
+from .minimize.modes import Facts, facts_of
 
 RUNS = 3
 
 
 class Size(NamedTuple):
-    """One row: a program, its arch, the record of its minimized header, and the seconds of a compile with either header."""
+    """One row: a program, its arch, then pairs of the minimized header's and the full one's: lines, bytes, seconds of a compile."""
 
     program: str
     arch: str
-    record: dict
-    minimized: float
-    full: float
+    facts: Facts
+    lines: tuple[int, int]
+    bytes: tuple[int, int]
+    seconds: tuple[float, float]
 
 
-def measure(args: CompileArgs, full: str, record: dict, root: str) -> Size:
+def measure(args: CompileArgs, full: str, root: str) -> Size:
     """The row of one object; the median of three compiles each, wall clock. Raises CompileError."""
-    seconds = [_compile_seconds(each, root) for each in (args, with_header(args, full))]
-    return Size(args.source, args.arch.name, record, *seconds)
+    texts = [Path(root, path).read_bytes() for path in (args.vmlinux, full)]
+    lines, sizes = zip(*((text.count(b"\n"), len(text)) for text in texts))
+    seconds = tuple(_compile_seconds(each, root) for each in (args, with_header(args, full)))
+    return Size(args.source, args.arch.name, facts_of(texts[0].decode()), lines, sizes, seconds)
 
 
 def table(sizes: Iterable[Size]) -> str:
     """The rows as text, in columns, each figure beside the full header's."""
     rows = [("program", "arch", "mode", "declarations", "lines", "bytes", "compile")]
     for size in sorted(sizes):
-        record = size.record
-        whole, lines, data = record["declarations"], record["lines"], record["bytes"]
+        facts, lines, data, seconds = size.facts, size.lines, size.bytes, size.seconds
+        kept = f"{facts.whole} of {facts.total}" if facts.total else "all"
         rows.append((
-            size.program, size.arch, record["mode"], f"{whole['whole']} of {whole['of']}", f"{lines['kept']} of {lines['of']}",
-            f"{data['kept']} of {data['of']}", f"{size.minimized:.3f} of {size.full:.3f} s",
+            size.program, size.arch, facts.mode, kept, f"{lines[0]} of {lines[1]}", f"{data[0]} of {data[1]}",
+            f"{seconds[0]:.3f} of {seconds[1]:.3f} s",
         ))
     widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)

@@ -2,11 +2,16 @@
 
 import json
 
-from ebpfbuild.compdb import CompileCommand, compile_commands
+from ebpfbuild.arch import BY_NAME
+from ebpfbuild.compdb import compile_commands
+from ebpfbuild.compile import CompileArgs
 
 
 def test_entries_are_sorted_and_complete():
-    commands = [CompileCommand("b.c", "build/b.o", ("clang", "-c", "b.c")), CompileCommand("a.c", "build/a.o", ("clang", "-c", "a.c"))]
-    text = compile_commands(commands, "/project")
-    assert text == compile_commands(reversed(commands), "/project")
-    assert json.loads(text)[0] == {"directory": "/project", "file": "a.c", "output": "build/a.o", "arguments": ["clang", "-c", "a.c"]}
+    compiles = [CompileArgs(("zig",), BY_NAME["arm"], f"{name}.c", f"build/{name}.o", "headers", "libbpf") for name in "ba"]
+    text = compile_commands(compiles, "/project")
+    assert text == compile_commands(reversed(compiles), "/project")
+    first, second = json.loads(text)
+    assert {name: first[name] for name in ("directory", "file", "output")} == {"directory": "/project", "file": "a.c", "output": "build/a.o"}
+    assert first["arguments"][0] == "clang" and first["arguments"][-4:] == ["-c", "a.c", "-o", "build/a.o"]
+    assert second["file"] == "b.c"

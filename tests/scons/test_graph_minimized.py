@@ -87,6 +87,19 @@ def test_an_edited_minimized_header_is_repaired(built):
     assert header(built, "one") == good
 
 
+def test_a_minimized_header_that_is_gone_is_made_again(built):
+    path = built.folder / "build/x86_64/minimized/one/vmlinux.h"
+    good = path.read_text()
+    path.unlink()
+    assert "x86_64/minimized/one/vmlinux.h" in built.build("ARCH=x86_64,aarch64")
+    assert path.read_text() == good
+
+
+def test_clean_removes_the_header_with_its_object(built):
+    assert built.scons("ARCH=x86_64,aarch64", "-c").returncode == 0
+    assert not list((built.folder / "build").rglob("minimized/*/vmlinux.h"))
+
+
 def test_fields_keeps_what_the_program_names_and_is_proven(project):
     project.build("ARCH=x86_64", "MINIMIZE=fields")
     assert "int pid;" in header(project, "one") and "int tgid;" not in header(project, "one")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from ..errors import EbpfError
 from .closure import Closure, close
@@ -16,6 +17,10 @@ from .scanner import declared
 MODES = ("off", "exact", "lean", "fields")
 
 _TAGGED = re.compile(r"(struct|union|enum)\s+(?:__attribute__\s*\(\(.*?\)\)\s*)?(\w+)\s*\{")
+# The comment that `minimize` begins a header with.
+_SAID = re.compile(
+    r"/\*\n(?: \*.*\n)*? \* mode:    (?P<mode>\w+)\n \* kept:    (?P<whole>\d+) of (?P<total>\d+) declarations"
+)
 _FIRST = re.compile(r"\{\s*(\w+)")
 
 
@@ -25,6 +30,14 @@ class Kept:
 
     name: str
     whole: bool
+
+
+class Facts(NamedTuple):
+    """What a minimized header says of itself: its mode, how many declarations it keeps whole, and of how many."""
+
+    mode: str
+    whole: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,12 @@ def minimize(
     return Minimized(
         emit(index, closure, comment, trimmer.text if trimmer else index.declaration), mode, index, closure
     )
+
+
+def facts_of(text: str) -> Facts:
+    """What a header's first comment says, `off` and no counts for one that isn't minimized."""
+    said = _SAID.match(text)
+    return Facts(said["mode"], int(said["whole"]), int(said["total"])) if said else Facts("off", 0, 0)
 
 
 def title(index: Index, number: int) -> str:

@@ -1,17 +1,20 @@
-"""BpfObject(source): a BPF object for each arch, compiled by the pinned clang from files that the graph knows."""
+"""BpfObject(source): a BPF object for each arch, compiled by the pinned clang from files that the graph knows.
 
+A program's own minimized header is made by the step that compiles it, not by a node of its own: for a null build, SCons's
+share of a node and of its folder is half of all that an object costs. MinimizedVmlinux is that node, for a set of programs.
+"""
+
+import os
 import sys
-from types import SimpleNamespace
 
+import SCons.Script
 from ebpfbuild.arch import arch_named
-from ebpfbuild.compdb import CompileCommand
 from ebpfbuild.compile import compile_object
-
 from SCons.Errors import StopError
 
 from .compiling import compile_args, explaining, inputs_of, known_paths, source_node
 from .fetching import reporter
-from .minimized import SCANNER
+from .minimized import SCANNER, Minimizing, header_path, write_header
 from .session import user_error
 from .step import build_path, builder, told
 
@@ -24,6 +27,8 @@ def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, in
     header        what MinimizedVmlinux gave for a set of programs, instead of a header of this program's own
     include_dirs  come behind EBPF_CPPPATH, cflags behind toolchain.toml's and EBPF_CFLAGS
     depends       files that the compile reads and the scanner can't see (`#include MACRO`)
+
+    The program's own header is build/<arch>/minimized/<name>/vmlinux.h.
     """
     arches = [user_error(arch_named, each) for each in env.Flatten([arch])] if arch else env["EBPF_ARCHES"]
     source = source_node(env, source)
@@ -31,41 +36,52 @@ def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, in
     if "/" in name:
         what = "is no name for an object, which lies right in its arch's folder"
         raise StopError(f"{name!r} {what}; name it without a /")
-    options = {"include_dirs": include_dirs, "cflags": cflags, "depends": depends}
-    return [_declare(env, source, name, each, minimize, header, options) for each in arches]
+    mode = env.MinimizeMode(minimize)
+    depends = env.arg2nodes(env.Flatten(depends), env.fs.Entry)
+    return [_declare(env, source, name, each, mode, header, include_dirs, cflags, depends) for each in arches]
 
 
-def _declare(env, source, name, arch, minimize, header, options):
+def _declare(env, source, name, arch, mode, header, include_dirs, cflags, depends):
     session, full = env["EBPF"], env.VmlinuxHeader(arch.name)
-    node = env.File(build_path(env, arch.name, f"{name}.bpf.o"))
+    node = env.fs.File(build_path(env, arch.name, f"{name}.bpf.o"))
     if node in session.compiled:
         raise StopError(f"{node.path} is declared twice; give one of the programs another name")
-    mode = env.MinimizeMode(minimize)
-    if mode == "off":
-        header = full
-    elif header:
-        if arch.name not in header:
-            raise StopError(f"{node.path}: its header is not made for {arch.name}, only for {', '.join(header)}")
-        header = header[arch.name]
-    else:
-        header = env.MinimizedVmlinux(name, source, arch.name, mode, **options)[arch.name]
-    include_dirs, cflags, depends = options.values()
-    args = compile_args(env, source, arch, node, header, include_dirs, cflags)
-    clangd = compile_args(env, source, arch, node, full, include_dirs, cflags)  # an editor completes from the full header
-    session.commands.append(CompileCommand(clangd.source, clangd.output, tuple(clangd.command())))
-    session.repair([node])
-    session.compiled[node] = SimpleNamespace(args=args, header=header, full=full)
-    OBJECT(env, target=node, source=source, **told(args=args, full=full, include_dirs=args.include_dirs))
-    env.Depends(node, [inputs_of(env, "compile.py", args), header, full, env.LibbpfHeaders(), *env.Flatten(depends)])
-    env.Requires(node, env.CompileCommands())
+    given, own = _headers(env, node, name, arch, mode, header, full)
+    args = compile_args(env, source, arch, node.path, own or given.path, include_dirs, cflags)
+    session.commands.append((args, full.path))
+    session.repair([node], beside=own and os.path.join(session.root, own))
+    if own:
+        session.minimized[node] = Minimizing((args,), name, mode, full)
+        if SCons.Script.GetOption("clean"):
+            env.Clean(node, f"#{own}")
+    step = told(args=args, full=full, include_dirs=args.include_dirs, own=own)
+    session.compiled[node] = step["EBPF_TOLD"]
+    OBJECT(env, target=node, source=source, **step)
+    inputs = inputs_of(env, "minimized.py", args, name, mode) if own else inputs_of(env, "compile.py", args)
+    node.add_dependency([inputs, full, env.LibbpfHeaders(), *([] if own else [given]), *depends])
+    node.add_prerequisite([env.CompileCommands()])
     return node
 
 
+def _headers(env, node, name, arch, mode, header, full):
+    """(the node of the header that a program includes, None) or (None, the path of its own minimized one)."""
+    if mode == "off":
+        return full, None
+    if not header:
+        return None, header_path(env, arch, name)
+    if arch.name not in header:
+        raise StopError(f"{node.path}: its header is not made for {arch.name}, only for {', '.join(header)}")
+    return header[arch.name], None
+
+
 def _compile(target, source, env):
-    step = env["EBPF_TOLD"]
+    session, step = env["EBPF"], env["EBPF_TOLD"]
     with explaining(env, step.full, step.args.arch.name):
         known = known_paths(env, target[0])
-        warnings = compile_object(step.args, step.full.path, known, env["EBPF"].root, reporter(env))
+        if step.own:
+            write_header(env, session.minimized[target[0]], step.own, known)
+            known.add(step.own)
+        warnings = compile_object(step.args, step.full.path, known, session.root, reporter(env))
     sys.stderr.write(warnings)
 
 

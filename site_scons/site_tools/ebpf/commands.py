@@ -1,12 +1,10 @@
 """EbpfRun, EbpfTest, EbpfSizes, EbpfWhy: targets that start something for the user, in the user's own environment."""
 
 import atexit
-import json
 import os
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import SCons.Errors
 import SCons.Script
@@ -63,9 +61,8 @@ def sizes_target(env, name):
         from ebpfbuild.sizes import measure, table
 
         root = env["EBPF"].root
-        minimized = [each for each in compiled.values() if each.header is not each.full]
-        records = (json.loads(Path(each.header.abspath + ".json").read_text()) for each in minimized)
-        print(table(measure(each.args, each.full.path, record, root) for each, record in zip(minimized, records)))
+        minimized = [each for each in compiled.values() if each.args.vmlinux != each.full.path]
+        print(table(measure(each.args, each.full.path, root) for each in minimized))
 
     return env.AlwaysBuild(env.Alias(name, list(compiled), SCons.Script.Action(sizes, None)))
 
@@ -91,7 +88,8 @@ def why_target(env, name):
                 lines = why_kept(minimize_args(env, step), index_cache(env), known, env["EBPF"].root, word)
                 print("\n".join(f"  {line}" for line in lines))
 
-    return env.AlwaysBuild(env.Alias(name, list(minimized), SCons.Script.Action(explain, None)))
+    needed = [env.LibbpfHeaders(), *{step.full: None for step in minimized.values()}]
+    return env.AlwaysBuild(env.Alias(name, needed, SCons.Script.Action(explain, None)))
 
 
 def _arguments():

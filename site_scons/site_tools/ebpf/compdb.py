@@ -3,32 +3,39 @@
 from pathlib import Path
 
 from ebpfbuild.compdb import compile_commands
+from ebpfbuild.compile import with_header
 from ebpfbuild.files import write_file
 
 from .step import builder
 
 
-class _Text:
-    """The database's text when it is asked for: by then every SConscript has been read."""
+class _Compiles:
+    """The compiles that the database lists, known when every SConscript has been read; its text is what a null build compares."""
 
     def __init__(self, session):
         self.session = session
 
     def __str__(self):
-        return compile_commands(self.session.commands, self.session.root)
+        rows = (f"{args.source} {args.output} {full} {self.session.flags(args)}" for args, full in self.session.commands)
+        return "\n".join([self.session.root, *sorted(rows)])
 
 
 def compile_db(env):
     """The node of compile_commands.json in the project's root. Every object requires it, so each build keeps it fresh."""
-    session, node = env["EBPF"], env.File("#compile_commands.json")
-    if not node.has_builder():
-        session.repair([node])
-        COMPDB(env, target=node, source=env.Value(_Text(session)))
-    return node
+    session = env["EBPF"]
+    if "compdb" not in session.shared:
+        node = session.shared["compdb"] = env.File("#compile_commands.json")
+        if not node.has_builder():  # by another session of this run
+            session.repair([node])
+            COMPDB(env, target=node, source=env.Value(_Compiles(session)))
+    return session.shared["compdb"]
 
 
 def _write(target, source, env):
-    write_file(Path(target[0].abspath), str(source[0].value).encode())
+    session = source[0].value.session
+    # An editor completes from the full header.
+    compiles = [with_header(args, full) for args, full in session.commands]
+    write_file(Path(target[0].abspath), compile_commands(compiles, session.root).encode())
 
 
 COMPDB = builder(_write, "COMPDB   $TARGET")

@@ -13,15 +13,15 @@ from SCons.Errors import StopError
 from .fetching import fetch_options
 
 
-def compile_args(env, source, arch, target, header, include_dirs, cflags):
-    """The core's CompileArgs for one source, with vmlinux.h in the folder of the node `header`."""
+def compile_args(env, source, arch, output, header, include_dirs, cflags):
+    """The core's CompileArgs for one source, with the vmlinux.h of that path."""
     session, libbpf = env["EBPF"], env.LibbpfHeaders()
     return CompileArgs(
         clang=session.compiler.argv,
         arch=arch,
         source=source.path,
-        output=target.path,
-        header_dir=os.path.dirname(header.path),
+        output=output,
+        header_dir=os.path.dirname(header),
         libbpf_dir=os.path.join(os.path.dirname(libbpf.path), "include"),
         include_dirs=tuple(_inside(env.Dir(folder).srcnode()) for folder in [*env["EBPF_CPPPATH"], *include_dirs]),
         cpu=session.toolchain.cpu,
@@ -43,13 +43,13 @@ def _inside(folder):
 
 
 def inputs_of(env, entry, args, *parts):
-    """The Value of a step that runs clang: its code, the compiler's fingerprint, the flags with and without the extension."""
+    """The Value of a step that runs clang: its code, the compiler's fingerprint, the flags, the place of its vmlinux.h."""
     session = env["EBPF"]
-    return session.value(env, entry, session.compiler.fingerprint, args.flags(True), args.flags(False), *parts)
+    return session.value(env, entry, session.compiler.fingerprint, session.flags(args), args.header_dir, *parts)
 
 
 def known_paths(env, target):
-    """The paths that the graph knows a step's compile to read."""
+    """The paths of the files that the graph knows a step's compile to read."""
     session = env["EBPF"]
     libbpf = os.path.dirname(env.LibbpfHeaders().path)
     files = [child for child in target.all_children() if isinstance(child, SCons.Node.FS.File)]

@@ -12,14 +12,16 @@ from .step import build_path, builder, told
 def vmlinux_header(env, arch):
     """The node of build/<arch>/include/vmlinux.h. Beside it, vmlinux.h.json records which source its bytes came from."""
     session, arch = env["EBPF"], user_error(arch_named, arch)
-    header, record = (env.File(build_path(env, arch.name, "include", name)) for name in ("vmlinux.h", "vmlinux.h.json"))
-    if header.has_builder():
-        return header
+    folder = build_path(env, arch.name, "include")
+    if folder in session.shared:
+        return session.shared[folder]
+    header, record = (env.File(f"{folder}/{name}") for name in ("vmlinux.h", "vmlinux.h.json"))
     pin = user_error(session.toolchain.header, arch.name)
     session.repair([header], lambda path: _stays(env, pin, session.ledger.digest(path)))
     session.repair([record])
     inputs = session.value(env, "install.py", pin.signature)
     HEADER(env, target=[header, record], source=inputs, **told(pin=pin, arch=arch))
+    session.shared[folder] = header
     return header
 
 

@@ -9,14 +9,15 @@ from .step import build_path, builder, told
 def libbpf_headers(env):
     """The node of build/libbpf/headers.sha256, the manifest that stands for the headers in build/libbpf/include/bpf/."""
     session = env["EBPF"]
-    manifest = env.File(build_path(env, "libbpf", "headers.sha256"))
-    if not manifest.has_builder():
+    folder = build_path(env, "libbpf")
+    if folder not in session.shared:
         pin = session.toolchain.libbpf
-        headers = [env.File(build_path(env, "libbpf", "include", "bpf", name)) for name in pin.files]
+        manifest, *headers = (env.File(f"{folder}/{name}") for name in ("headers.sha256", *(f"include/bpf/{name}" for name in pin.files)))
         session.repair([manifest, *headers])
         inputs = session.value(env, "install.py", pin.signature, pin.files)
         LIBBPF(env, target=[manifest, *headers], source=inputs, **told(pin=pin))
-    return manifest
+        session.shared[folder] = manifest
+    return session.shared[folder]
 
 
 def _install(target, source, env):

@@ -1,9 +1,11 @@
 """MinimizedVmlinux(name, sources): a vmlinux.h for each arch that holds only what the sources use."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import SCons.Scanner
 from ebpfbuild.arch import arch_named
+from ebpfbuild.compile import CompileArgs, with_header
 from ebpfbuild.files import write_file
 from SCons.Errors import StopError
 
@@ -11,6 +13,15 @@ from .compiling import compile_args, explaining, index_cache, inputs_of, kernel_
 from .fetching import reporter
 from .session import user_error
 from .step import build_path, builder, told
+
+
+class Minimizing(NamedTuple):
+    """How a minimized header is made: of which compiles, under which name, in which mode, from which node's full header."""
+
+    compiles: tuple[CompileArgs, ...]
+    name: str
+    mode: str
+    full: object
 
 
 def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(), cflags=(), depends=()):
@@ -25,14 +36,18 @@ def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(),
     return {each.name: _declare(env, name, sources, each, mode or "exact", include_dirs, cflags, depends) for each in arches}
 
 
+def header_path(env, arch, name):
+    """The path of a minimized header, from the project's root."""
+    return build_path(env, arch.name, "minimized", name, "vmlinux.h").removeprefix("#")
+
+
 def _declare(env, name, sources, arch, mode, include_dirs, cflags, depends):
     session, full = env["EBPF"], env.VmlinuxHeader(arch.name)
-    node, record = (env.File(build_path(env, arch.name, "minimized", name, file)) for file in ("vmlinux.h", "vmlinux.h.json"))
-    compiles = tuple(compile_args(env, source, arch, node, full, include_dirs, cflags) for source in sources)
-    session.repair([node, record])
-    step = told(compiles=compiles, include_dirs=compiles[0].include_dirs, full=full, name=name, mode=mode)
-    session.minimized[node] = step["EBPF_TOLD"]
-    MINIMIZED(env, target=[node, record], source=sources, **step)
+    node = env.File("#" + header_path(env, arch, name))
+    compiles = tuple(compile_args(env, source, arch, node.path, node.path, include_dirs, cflags) for source in sources)
+    session.repair([node])
+    session.minimized[node] = Minimizing(compiles, name, mode, full)
+    MINIMIZED(env, target=node, source=sources, **told(include_dirs=compiles[0].include_dirs))
     env.Depends(node, [inputs_of(env, "minimized.py", compiles[0], name, mode), full, env.LibbpfHeaders(), *env.Flatten(depends)])
     return node
 
@@ -43,22 +58,28 @@ def scan(node, env, path):
 
 
 def minimize_args(env, step):
-    """The core's MinimizeArgs of a step, whose full header has been fetched."""
+    """The core's MinimizeArgs of a Minimizing, whose full header has been fetched."""
     from ebpfbuild.minimized import MinimizeArgs
 
     digest = env["EBPF"].ledger.digest(step.full.abspath)
-    return MinimizeArgs(step.compiles, step.name, step.mode, digest, kernel_of(step.full))
+    compiles = tuple(with_header(args, step.full.path) for args in step.compiles)
+    return MinimizeArgs(compiles, step.name, step.mode, digest, kernel_of(step.full))
+
+
+def write_header(env, step, path, known):
+    """Makes the header of a Minimizing at a path from the root. Raises what minimize_programs does."""
+    from ebpfbuild.minimized import minimize_programs
+
+    session, place = env["EBPF"], Path(env["EBPF"].root, path)
+    text = minimize_programs(minimize_args(env, step), index_cache(env), known, session.root, reporter(env))
+    write_file(place, text.encode())
+    session.ledger.built(str(place))
 
 
 def _minimize(target, source, env):
-    from ebpfbuild.minimized import minimize_programs
-
-    session, step = env["EBPF"], env["EBPF_TOLD"]
+    step = env["EBPF"].minimized[target[0]]
     with explaining(env, step.full, step.compiles[0].arch.name):
-        known = known_paths(env, target[0])
-        text, record = minimize_programs(minimize_args(env, step), index_cache(env), known, session.root, reporter(env))
-    write_file(Path(target[0].abspath), text.encode())
-    write_file(Path(target[1].abspath), record.encode())
+        write_header(env, step, target[0].path, known_paths(env, target[0]))
 
 
 SCANNER = SCons.Scanner.Scanner(scan, "ebpf")

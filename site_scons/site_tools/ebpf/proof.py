@@ -1,6 +1,5 @@
 """BpfProof(objects): for each object the proof that the full vmlinux.h gives the same one."""
 
-import json
 from pathlib import Path
 
 from ebpfbuild.files import write_file
@@ -22,7 +21,7 @@ def _declare(env, node):
     target = node.dir.File(f"{node.name.removesuffix('.o').removesuffix('.bpf')}.proof.json")
     session.repair([target])
     PROOF(env, target=target, source=node, **told(**vars(compiled)))
-    env.Depends(target, [inputs_of(env, "proof.py", compiled.args), compiled.header, compiled.full])
+    env.Depends(target, [inputs_of(env, "proof.py", compiled.args), compiled.full])
     return target
 
 
@@ -30,9 +29,7 @@ def _prove(target, source, env):
     from ebpfbuild.proof import check_verdict, prove_object
 
     step = env["EBPF_TOLD"]
-    mode = json.loads(Path(step.header.abspath + ".json").read_text())["mode"]
-    known = known_paths(env, source[0]) | {step.full.path}
-    verdict = prove_object(step.args, step.full.path, mode, known, env["EBPF"].root)
+    verdict = prove_object(step.args, step.full.path, known_paths(env, source[0]), env["EBPF"].root)
     write_file(Path(target[0].abspath), verdict.to_json().encode())
     check_verdict(verdict, step.args, target[0].path)
 

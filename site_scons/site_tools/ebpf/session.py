@@ -1,8 +1,10 @@
 """What the builders of one environment share: the pins, the ledger of outputs, the compiler."""
 
 import contextlib
+import hashlib
 import json
 import os
+from dataclasses import replace
 from errno import EACCES, EPERM
 from functools import cache, cached_property
 
@@ -34,7 +36,7 @@ def session_of(env):
 
 def build_folder(env):
     """The path of EBPF_BUILD below the project's root. From outside, this machine's paths would get into objects."""
-    return _below(env.Dir("#").abspath, env["EBPF_BUILD"])
+    return _below(env.fs.Top.get_abspath(), env["EBPF_BUILD"])
 
 
 @cache
@@ -49,15 +51,16 @@ def _below(root, build):
 class Session:
     """The state behind `env["EBPF"]`. Clones of an environment share it."""
 
-    commands = []  # what compile_commands.json holds: one file for all sessions
+    commands = []  # the CompileArgs in compile_commands.json: one file for all sessions
 
     def __init__(self, root, build, pins):
         self.root, self.pins = root, pins
         self.ledger = Ledger(os.path.join(root, build, ".ebpf-ledger"))
         self.compiled = {}  # how each object is compiled, by its node
-        self.minimized = {}  # how each minimized header is made, by its node
+        self.minimized = {}  # how each minimized header is made, by the node of the step that makes it
+        self.shared = {}  # the nodes that all programs share, by their folder or name
         self.fetch_options = self.reporter = self.indexes = None  # made by the first step that needs them
-        self._code, self._texts, self._headers = {}, {}, {}
+        self._code, self._texts, self._headers, self._flags = {}, {}, {}, {}
 
     @cached_property
     def toolchain(self):
@@ -80,13 +83,25 @@ class Session:
             self._code[entry] = code.step_code(entry, self.ledger.digest, self.ledger.fact)
         return env.Value(json.dumps([entry, self._code[entry], *parts], sort_keys=True, default=str))
 
-    def repair(self, nodes, good=None):
-        """Removes outputs that somebody changed since they were made: SCons never looks at a target again."""
+    def flags(self, args):
+        """The sha256 of a compile's flags, with and without the extension. Where its vmlinux.h lies is not part of it."""
+        key = args.arch.name, args.include_dirs, args.cflags
+        if key not in self._flags:
+            flags = [replace(args, header_dir="").flags(extension) for extension in (True, False)]
+            self._flags[key] = hashlib.sha256(json.dumps(flags).encode()).hexdigest()
+        return self._flags[key]
+
+    def repair(self, nodes, good=None, beside=None):
+        """Removes outputs that somebody changed since they were made: SCons never looks at a target again.
+
+        `beside` is the path of a file that the nodes' step makes as well, unknown to SCons: they go where it isn't intact.
+        """
         if SCons.Script.GetOption("no_exec") or SCons.Script.GetOption("question"):
             return
+        stale = beside and not self.ledger.intact(beside)
         for node in nodes:
             path = node.abspath
-            if os.path.lexists(path) and not (good or self.ledger.intact)(path):
+            if os.path.lexists(path) and (stale or not (good or self.ledger.intact)(path)):
                 os.unlink(path)
 
     def headers(self, source, include_dirs):
