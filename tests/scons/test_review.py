@@ -1,5 +1,6 @@
 """What other people's SConstructs do: several environments, SConscripts in subfolders, variant_dir, generated files, odd names."""
 
+import shutil
 import os
 
 import pytest
@@ -51,6 +52,19 @@ def test_two_environments_do_not_declare_the_same_object(declare):
 def test_two_toolchains_do_not_share_a_build_folder(declare):
     project = declare('ebpf(EBPF_TOOLCHAIN="other.toml")\n')
     assert "EBPF_TOOLCHAIN: two of them would share build; " in project.fails("ARCH=x86_64")
+
+
+def test_a_clone_with_other_pins_says_where_they_would_meet(declare):
+    project = declare('env.BpfObject("src/one.bpf.c")\nenv.Clone(EBPF_TOOLCHAIN="other.toml").BpfObject("src/two.bpf.c")\n')
+    assert "EBPF_TOOLCHAIN: two of them would share build; " in project.fails("ARCH=x86_64")
+
+
+def test_a_clone_with_other_pins_and_a_folder_of_its_own_takes_those_pins(declare):
+    project = declare('env.Clone(EBPF_TOOLCHAIN="other.toml", EBPF_BUILD="other").BpfObject("src/one.bpf.c", cflags=["-DONE"])\n')
+    assert "other.toml: " in project.fails("ARCH=x86_64")
+    shutil.copy(project.folder / "toolchain.toml", project.folder / "other.toml")
+    project.build("ARCH=x86_64")
+    assert (project.folder / "other/x86_64/one.bpf.o").exists()
 
 
 def test_a_clone_with_a_build_folder_of_its_own(declare):

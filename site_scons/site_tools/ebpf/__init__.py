@@ -32,9 +32,15 @@ def generate(env):
 
 
 def checked(name, method):
-    """The method, with a misspelt argument told in one line: Python's own TypeError would show the tool's inside."""
+    """The method, with a misspelt argument told in one line: Python's own TypeError would show the tool's inside.
+
+    It sees the session of the environment as it is now: a clone may have another EBPF_BUILD or EBPF_TOOLCHAIN.
+    """
 
     def call(env, *args, **kwargs):
+        session = user_error(session_of, env)
+        if env["EBPF"] is not session:
+            env["EBPF"] = session
         try:
             return user_error(method, env, *args, **kwargs)
         except TypeError as error:
