@@ -1,7 +1,7 @@
 """What other people's SConstructs do: several environments, SConscripts in subfolders, variant_dir, generated files, odd names."""
 
-import shutil
 import os
+import shutil
 
 import pytest
 
