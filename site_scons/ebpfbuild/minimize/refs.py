@@ -26,6 +26,7 @@ _MEMBER = re.compile(
     r")"
 )
 _TAG = re.compile(r"\b(struct|union|enum)\s+([A-Za-z_]\w*)")
+_TAG_OR_WORD = re.compile(r"\b(?:(struct|union|enum)\s+)?([A-Za-z_]\w*)")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _POINTER_NAMES = re.compile(r"\(\s*\*[\s*]*(?:const\s+|volatile\s+)*([A-Za-z_]\w*)")
 _KEYWORDS = frozenset(("struct", "union", "enum"))
@@ -163,9 +164,10 @@ def _sizes(index: Index, text: str) -> list[Mention]:
 
 def every_mention(index: Index, text: str, how: int) -> list[Mention]:
     """All types that a text names, tags and typedefs alike, each reached as `how`."""
-    mentions = [(name, keyword, how) for keyword, name in _TAG.findall(text)]
-    bare = _TAG.sub(" ", text)
-    return mentions + [(word, "", how) for word in _WORD.findall(bare) if word in index.ordinary]
+    ordinary = index.ordinary
+    found = _TAG_OR_WORD.findall(text)
+    tags = [(name, keyword, how) for keyword, name in found if keyword]
+    return tags + [(name, "", how) for keyword, name in found if not keyword and name in ordinary]
 
 
 def member_names(index: Index, number: int, around: tuple[int, ...] = ()) -> list[str]:
