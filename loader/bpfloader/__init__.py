@@ -48,9 +48,11 @@ from .layout import Struct, Union, struct, union
 from .libbpf import version
 from .maps import Map
 from .object import Maps, Object, Progs
+from .perfbuf import PerfEventArray
 from .program import Link, Program, RunResult
 from .ringbuf import RecordError, RingBuffer
 from .section import Section
+from .userring import UserRingBuffer
 from .variants import Choice, choose
 
 little_endian = CTypes("<")
@@ -59,8 +61,10 @@ big_endian = CTypes(">")
 __all__ = [
     "ANY", "Array", "AttachError", "BpfError", "CTypes", "CallError", "Choice", "Codec", "DigestError", "EXIST",
     "Enum", "Hash", "LayoutError", "LibraryError", "Link", "LoadError", "Map", "MapError", "Maps", "MissingBtfError",
-    "NOEXIST", "Object", "ObjectError", "PerCpuArray", "PerCpuHash", "PrivilegeError", "Program", "Progs",
+    "NOEXIST", "Object", "ObjectError", "PerCpuArray", "PerCpuHash", "PerfEventArray",
+    "PrivilegeError", "Program", "Progs",
     "RecordError", "RefusedError", "RingBuffer", "RunResult", "Section", "StateError", "Struct", "Union",
+    "UserRingBuffer",
     "VariantsError", "VerifierError", "big_endian", "choose", "errno_text", "little_endian", "skeleton_module",
     "struct", "union", "version",
 ]  # fmt: skip

@@ -1,0 +1,21 @@
+"""Perf buffers: what programs send by bpf_perf_event_output, one buffer for each online CPU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from .codec import Codec
+from .maps import Map, codec_of
+
+if TYPE_CHECKING:
+    from .object import Object
+
+T = TypeVar("T")
+
+
+class PerfEventArray(Map, Generic[T]):
+    """A perf event array, its records typed. `record` is a generated class or a codec."""
+
+    def __init__(self, owner: Object, name: str, record: type[T] | Codec[T]):
+        super().__init__(owner, name)
+        self._codec: Codec[T] = codec_of(record)
