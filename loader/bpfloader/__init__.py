@@ -22,7 +22,9 @@ but for a path or an interface to attach to that isn't there: that is an OSError
 
 from __future__ import annotations
 
-from .arch import skeleton_module
+import sys
+
+from .arch import arch_among, skeleton_module
 from .codec import Codec
 from .ctype import CTypes, Enum
 from .errors import (
@@ -57,14 +59,57 @@ from .variants import Choice, choose
 
 little_endian = CTypes("<")
 big_endian = CTypes(">")
+native_endian = little_endian if sys.byteorder == "little" else big_endian
 
 __all__ = [
-    "ANY", "Array", "AttachError", "BpfError", "CTypes", "CallError", "Choice", "Codec", "DigestError", "EXIST",
-    "Enum", "Hash", "LayoutError", "LibraryError", "Link", "LoadError", "Map", "MapError", "Maps", "MissingBtfError",
-    "NOEXIST", "Object", "ObjectError", "PerCpuArray", "PerCpuHash", "PerfEventArray",
-    "PrivilegeError", "Program", "Progs",
-    "RecordError", "RefusedError", "RingBuffer", "RunResult", "Section", "StateError", "Struct", "Union",
+    "ANY",
+    "Array",
+    "AttachError",
+    "BpfError",
+    "CTypes",
+    "CallError",
+    "Choice",
+    "Codec",
+    "DigestError",
+    "EXIST",
+    "Enum",
+    "Hash",
+    "LayoutError",
+    "LibraryError",
+    "Link",
+    "LoadError",
+    "Map",
+    "MapError",
+    "Maps",
+    "MissingBtfError",
+    "NOEXIST",
+    "Object",
+    "ObjectError",
+    "PerCpuArray",
+    "PerCpuHash",
+    "PerfEventArray",
+    "PrivilegeError",
+    "Program",
+    "Progs",
+    "RecordError",
+    "RefusedError",
+    "RingBuffer",
+    "RunResult",
+    "Section",
+    "StateError",
+    "Struct",
+    "Union",
     "UserRingBuffer",
-    "VariantsError", "VerifierError", "big_endian", "choose", "errno_text", "little_endian", "skeleton_module",
-    "struct", "union", "version",
-]  # fmt: skip
+    "VariantsError",
+    "VerifierError",
+    "arch_among",
+    "big_endian",
+    "choose",
+    "errno_text",
+    "little_endian",
+    "native_endian",
+    "skeleton_module",
+    "struct",
+    "union",
+    "version",
+]

@@ -1,17 +1,17 @@
-"""Which skeleton of a package fits this machine."""
+"""Which arch this machine is, and where its object lies."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import platform
-from pathlib import Path
+import os
+import sys
+from collections.abc import Collection
 from types import ModuleType
 
 from .errors import ObjectError
 
 # Where `uname -m` differs from the folder's name; the folders are named as libbpf/vmlinux.h names its own.
 FOLDERS = {"ppc64le": "powerpc", "ppc64": "powerpc", "arm64": "aarch64"}
+EI_DATA, ELF_ORDERS = 5, {1: "little", 2: "big"}  # byte of an ELF file's head, and ELFDATA2LSB, ELFDATA2MSB (elf.h)
 
 
 def folder_of(machine: str) -> str:
@@ -19,15 +19,56 @@ def folder_of(machine: str) -> str:
     return "arm" if machine.startswith("armv") else FOLDERS.get(machine, machine)
 
 
+def this_arch() -> str:
+    """The name of this machine's arch, as skeletons and folders spell it."""
+    return folder_of(os.uname().machine)
+
+
+def arch_among(*arches: str) -> str:
+    """This machine's arch if it is one of these, else the first: a skeleton can be imported anywhere."""
+    here = this_arch()
+    return here if here in arches else arches[0]
+
+
+def object_path(folder: str, file: str, arches: Collection[str]) -> str:
+    """Where the object for this machine lies: beside its skeleton in `folder`, or there in a folder named as the arch.
+
+    Only the object of a skeleton for one arch lies beside it.
+    """
+    beside = os.path.join(folder, file)
+    if len(arches) == 1 and os.path.exists(beside):
+        return beside
+    below = os.path.join(folder, this_arch(), file)
+    return below if len(arches) > 1 or os.path.exists(below) else beside
+
+
+def require_arch(file: str, arches: Collection[str]) -> None:
+    """Raises ObjectError unless this machine's arch is among those that an object was compiled for."""
+    here = this_arch()
+    if here not in arches:
+        held = ", ".join(sorted(arches))
+        raise ObjectError(f"{file} was compiled for {held}, this machine is {here}", fix=f"build it with ARCH={here}")
+
+
+def require_order(data: bytes, where: str) -> None:
+    """Raises ObjectError for an object of the other byte order than this machine's; what is no ELF is libbpf's to say."""
+    order = ELF_ORDERS.get(data[EI_DATA]) if data[:4] == b"\x7fELF" and len(data) > EI_DATA else None
+    if order and order != sys.byteorder:
+        fix = f"compile it with -target {'bpfel' if sys.byteorder == 'little' else 'bpfeb'}, or ARCH={this_arch()}"
+        raise ObjectError(f"{where} is {order}-endian, this machine is not", fix=fix)
+
+
 def skeleton_module(package: str) -> ModuleType:
     """The generated skeleton in `package` for this machine, `<package>.<arch>.<package>_skel`.
 
     Raises ObjectError naming the arches that the package holds.
     """
-    arch, module = folder_of(platform.machine()), f"{package.rpartition('.')[2]}_skel"
+    import importlib.util
+
+    arch, module = this_arch(), f"{package.rpartition('.')[2]}_skel"
     spec = importlib.util.find_spec(package)
-    folders = [Path(place) for place in (spec.submodule_search_locations if spec else None) or ()]
-    held = sorted(path.parent.name for folder in folders for path in folder.glob(f"*/{module}.py"))
+    folders = (spec.submodule_search_locations if spec else None) or ()
+    held = sorted(arch for place in folders for arch in os.listdir(place) if os.path.exists(f"{place}/{arch}/{module}.py"))
     if arch not in held:
         fix = f"it holds {', '.join(held) or 'none'}: build it with ARCH={arch}"
         raise ObjectError(f"the package {package} has no object for this machine ({arch})", fix=fix)

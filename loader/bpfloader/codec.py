@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct as structs
 from collections.abc import Callable
+from operator import index
 from typing import Any, Generic, TypeVar, cast
 
 from .errors import LayoutError
@@ -80,25 +81,35 @@ class Field(Generic[T]):
         self.codec.store(owner._writable(), self.offset, value)
 
 
-class Bits(Codec[int]):
-    """A bitfield; as one item it is the whole storage, so that neighbours may share it."""
+class Bits(Codec[T]):
+    """A bitfield; as one item it is the whole storage, so that neighbours may share it.
 
-    def __init__(self, order: str, shift: int, width: int, size: int, signed: bool):
+    `start` counts bits as BTF does, from the first one in memory: the lowest of a little-endian storage, the highest of
+    a big-endian one. `of` makes the value of the integer: `bool`, an enum's class.
+    """
+
+    def __init__(
+        self, order: str, start: int, width: int, size: int, signed: bool = False, of: Callable[[int], T] | None = None
+    ):
         super().__init__(order, f"{size}s", self._extract, self._insert, f"bitfield of {width} bits")
         self.endian: Any = "little" if order == "<" else "big"
-        self.shift, self.width, self.signed = shift, width, signed
+        self.shift = start if order == "<" else 8 * size - start - width
+        self.width, self.signed, self.of = width, signed, of
 
-    def _extract(self, item: bytes) -> int:
+    def _extract(self, item: bytes) -> T:
         value = int.from_bytes(item, self.endian) >> self.shift & (1 << self.width) - 1
-        return value - (1 << self.width) if self.signed and value >> self.width - 1 else value
+        if self.signed and value >> self.width - 1:
+            value -= 1 << self.width
+        return self.of(value) if self.of else cast(T, value)
 
-    def _insert(self, value: int) -> bytes:
+    def _insert(self, value: T) -> bytes:
+        number = index(cast(int, value))
         low, high = (-(1 << self.width - 1), 1 << self.width - 1) if self.signed else (0, 1 << self.width)
-        if not low <= value < high:
+        if not low <= number < high:
             raise OverflowError(f"it takes {low} to {high - 1}")
-        return ((value & (1 << self.width) - 1) << self.shift).to_bytes(self.size, self.endian)
+        return ((number & (1 << self.width) - 1) << self.shift).to_bytes(self.size, self.endian)
 
-    def store(self, buffer: Any, offset: int, value: int) -> None:
+    def store(self, buffer: Any, offset: int, value: T) -> None:
         """Writes the bitfield and leaves its neighbours as they are."""
         mask = ((1 << self.width) - 1) << self.shift
         around = int.from_bytes(buffer[offset : offset + self.size], self.endian) & ~mask
@@ -106,15 +117,23 @@ class Bits(Codec[int]):
         buffer[offset : offset + self.size] = packed.to_bytes(self.size, self.endian)
 
 
-class Tail(Codec[bytes]):
+class Tail(Codec[T]):
     """A flexible array: whatever follows the struct's other members. As a record of its own, all of the record."""
 
     fixed = False
 
-    def unpack(self, data: Any, offset: int = 0) -> bytes:
-        """All bytes from an offset on."""
-        return bytes(memoryview(data)[offset:])
+    def __init__(self, order: str, of: Callable[[bytes], T] | None = None, to: Callable[[T], bytes] | None = None):
+        super().__init__(order, "0s", name="flexible array")
+        self.of, self.to = of, to
 
-    def pack(self, value: bytes) -> bytes:
-        """The bytes themselves."""
-        return bytes(value)
+    def unpack(self, data: Any, offset: int = 0) -> T:
+        """The value of all bytes from an offset on."""
+        rest = bytes(memoryview(data)[offset:])
+        return self.of(rest) if self.of else cast(T, rest)
+
+    def pack(self, value: T) -> bytes:
+        """The bytes of the whole value. Raises LayoutError for one that isn't of the array's type."""
+        try:
+            return self.to(value) if self.to else bytes(cast(bytes, value))
+        except (TypeError, AttributeError, UnicodeError) as error:
+            raise LayoutError(f"{value!r} doesn't fit {self.name} ({error})") from None

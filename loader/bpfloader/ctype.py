@@ -8,9 +8,21 @@
 | char[N]                           | str: UTF-8 up to the first NUL; other bytes survive as surrogate escapes |
 | __u8[N], signed char[N]           | bytes, all N of them                                                    |
 | T[N]                              | tuple of N                                                              |
-| T[] at the end of a record        | bytes, all that follows                                                 |
+| T[] at the end of a record        | the same as T[N], of all that follows                                   |
+| __be16, __le32 …                  | int: of that byte order in memory                                       |
+| struct in_addr, struct in6_addr   | IPv4Address and IPv6Address of ipaddress                                |
 | enum                              | an IntEnum that takes unknown values as well                            |
 | struct, union                     | Struct and Union of layout.py                                           |
+
+A BTF decl tag on a member, a global variable or a typedef says more than C can, `__be32 to __attribute__((btf_decl_tag("ipv4")));`:
+
+| tag   | on                                                 | Python                                              |
+|-------|----------------------------------------------------|-----------------------------------------------------|
+| ipv4  | 4 bytes, as in an IP header                        | IPv4Address                                         |
+| ipv6  | 16 bytes                                           | IPv6Address                                         |
+| ip    | 16 bytes, IPv4 as ::ffff:a.b.c.d                   | IPv4Address or IPv6Address                          |
+| bytes | char[N], char[]                                    | bytes                                               |
+| str   | __u8[N], __u8[]                                    | str                                                 |
 """
 
 from __future__ import annotations
@@ -24,11 +36,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .codec import Bits, Codec, Tail
 
 if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
+
     from .layout import Struct, Union
 
+IPV4_MAPPED = bytes(10) + b"\xff\xff"  # RFC 4291, 2.5.5.2
 T = TypeVar("T")
 E = TypeVar("E", bound="Enum")
 S = TypeVar("S", bound="Struct | Union")
+U = TypeVar("U", bound="Union")
 
 
 class Enum(IntEnum):
@@ -69,22 +85,37 @@ class CTypes:
         self.u8, self.u16, self.u32, self.u64 = (self._int(code, f"u{8 << n}") for n, code in enumerate("BHIQ"))
         self.s8, self.s16, self.s32, self.s64 = (self._int(code, f"s{8 << n}") for n, code in enumerate("bhiq"))
         self.boolean = Codec[bool](order, "?", name="_Bool")
-        self.f32, self.f64 = Codec[float](order, "f", name="float"), Codec[float](order, "d", name="double")
-        self.u128, self.s128 = self._wide(False), self._wide(True)
+        self.f16, self.f32, self.f64 = (self._float(code, bits) for code, bits in (("e", 16), ("f", 32), ("d", 64)))
+        self.u128, self.s128 = self._wide(16, order, False), self._wide(16, order, True)
+        self.be16, self.be32, self.be64 = (self._ordered(size, ">") for size in (2, 4, 8))
+        self.le16, self.le32, self.le64 = (self._ordered(size, "<") for size in (2, 4, 8))
+        self.ipv4, self.ipv6, self.ip = (self._address(kind, size) for kind, size in (("4", 4), ("6", 16), ("", 16)))
 
     def _int(self, code: str, name: str) -> Codec[int]:
         return Codec(self.order, code, name=name)
 
-    def _wide(self, signed: bool) -> Codec[int]:
-        endian = "little" if self.order == "<" else "big"
+    def _float(self, code: str, bits: int) -> Codec[float]:
+        return Codec(self.order, code, name=f"f{bits}")
+
+    def _ordered(self, size: int, order: str) -> Codec[int]:
+        """A __be… or __le… integer: of that byte order, whatever the machine's is."""
+        return self._int({2: "H", 4: "I", 8: "Q"}[size], f"u{8 * size}") if order == self.order else self._wide(size, order)
+
+    def _wide(self, size: int, order: str, signed: bool = False) -> Codec[int]:
+        endian: Any = "little" if order == "<" else "big"
 
         def decode(item: bytes) -> int:
-            return int.from_bytes(item, endian, signed=signed)  # type: ignore[arg-type]
+            return int.from_bytes(item, endian, signed=signed)
 
         def encode(value: int) -> bytes:
-            return value.to_bytes(16, endian, signed=signed)  # type: ignore[arg-type]
+            return index(value).to_bytes(size, endian, signed=signed)
 
-        return Codec(self.order, "16s", decode, encode, "__int128")
+        return Codec(self.order, f"{size}s", decode, encode, f"{'s' if signed else 'u'}{8 * size}")
+
+    def _address(self, version: str, size: int) -> Codec[Any]:
+        """An IP address in network byte order. ipaddress is imported with the first one that is read or written."""
+        make = Memo(_address_of(version))
+        return Codec(self.order, f"{size}s", make.__getitem__, _address_bytes(version, size), f"IPv{version or '4 or 6'}")
 
     def chars(self, length: int) -> Codec[str]:
         """char[length] as str. Raises LayoutError, when packing, for text longer than that."""
@@ -104,9 +135,17 @@ class CTypes:
         """A C enum stored as that integer."""
         return Codec(self.order, storage.code, Memo(kind).__getitem__, index, f"enum {kind.__name__}")
 
-    def bits(self, shift: int, width: int, size: int, signed: bool = False) -> Bits:
-        """A bitfield: `width` bits, `shift` bits above the lowest one of the `size` bytes that hold it."""
-        return Bits(self.order, shift, width, size, signed)
+    def bits(self, start: int, width: int, size: int, signed: bool = False) -> Codec[int]:
+        """A bitfield of `width` bits, the first of them bit `start` of the `size` bytes that hold it (see Bits)."""
+        return Bits[int](self.order, start, width, size, signed)
+
+    def flag(self, start: int, size: int) -> Codec[bool]:
+        """A bitfield of one bit that is a _Bool."""
+        return Bits(self.order, start, 1, size, of=bool)
+
+    def enum_bits(self, kind: type[E], start: int, width: int, size: int, signed: bool = False) -> Codec[E]:
+        """A bitfield of an enum's type."""
+        return Bits(self.order, start, width, size, signed, Memo(kind).__getitem__)
 
     def array(self, element: Codec[T], length: int) -> Codec[tuple[T, ...]]:
         """element[length] as a tuple. Raises LayoutError, when packing, for another length."""
@@ -123,12 +162,61 @@ class CTypes:
         return Codec(self.order, f"{length * element.size}s", decode, encode, name)
 
     def tail(self) -> Codec[bytes]:
-        """A flexible array at the end of a struct: all bytes that follow."""
-        return Tail(self.order, "0s", name="flexible array")
+        """A flexible array of 8-bit integers at the end of a struct: all bytes that follow."""
+        return Tail[bytes](self.order)
+
+    def text_tail(self) -> Codec[str]:
+        """A flexible array of char: as str, all that follows up to the first NUL."""
+        return Tail(self.order, _text, _bytes_of)
+
+    def array_tail(self, element: Codec[T]) -> Codec[tuple[T, ...]]:
+        """A flexible array of anything else: a tuple of the whole elements that follow."""
+
+        def decode(rest: bytes) -> tuple[T, ...]:
+            return self.array(element, len(rest) // element.size).unpack(rest)
+
+        def encode(values: tuple[T, ...]) -> bytes:
+            return b"".join(map(element.pack, values))
+
+        return Tail(self.order, decode, encode)
+
+    def anonymous(self, kind: type[U]) -> Codec[U]:
+        """A generated anonymous union: the struct around it has its members, too."""
+        from .layout import Anonymous
+
+        return Anonymous(kind)
 
     def of(self, kind: type[S]) -> Codec[S]:
         """A generated struct or union."""
         return kind.codec
+
+
+def _address_of(version: str) -> Callable[[bytes], IPv4Address | IPv6Address]:
+    """What makes an address of bytes; for no version IPv4 of an IPv4-mapped one, else IPv6."""
+
+    def decode(item: bytes) -> IPv4Address | IPv6Address:
+        from ipaddress import IPv4Address, IPv6Address
+
+        if version == "4":
+            return IPv4Address(item)
+        address = IPv6Address(item)
+        return address.ipv4_mapped or address if not version else address
+
+    return decode
+
+
+def _address_bytes(version: str, size: int) -> Callable[[Any], bytes]:
+    """What makes bytes of an address, or of text or bytes that are one."""
+
+    def encode(value: Any) -> bytes:
+        from ipaddress import IPv4Address, IPv6Address, ip_address
+
+        address = ip_address(value) if isinstance(value, (str, bytes)) else value
+        if not isinstance(address, (IPv4Address, IPv6Address)) or str(address.version) not in (version or "46"):
+            raise TypeError(f"it is no IPv{version or '4 or 6'} address")
+        return address.packed if len(address.packed) == size else IPV4_MAPPED + address.packed
+
+    return encode
 
 
 def _bytes_of(text: str | bytes) -> bytes:

@@ -4,43 +4,68 @@
     class Sample(bpfloader.Struct):
         '''struct sample, 16 bytes'''
 
-        time: int = c.u64 @ 0  # __u64 time
-        pid: int = c.u32 @ 8  # __u32 pid
+        time = c.u64 @ 0  # __u64 time
+        pid = c.u32 @ 8  # __u32 pid
 
-A Struct is a slotted dataclass, compared and hashed by value; what the constructor isn't given is zero, padding always.
+A Struct behaves as a slotted dataclass does, compared and hashed by value; what the constructor isn't given is zero,
+padding always. It isn't made by `dataclasses`, whose import and `exec` take longer than all the rest of a skeleton's.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import struct as structs
-import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
-from .codec import Bits, Codec, Field, Tail
+from .codec import Codec, Field
 from .errors import LayoutError
+from .structcodec import StructCodec
 
 if TYPE_CHECKING:
-    from typing_extensions import Self, dataclass_transform
-else:
+    from typing_extensions import Self
 
-    def dataclass_transform():
-        """Python 3.11's, which type checkers alone read."""
-        return lambda decorator: decorator
-
-
-SLOTS: dict[str, bool] = {"slots": True} if sys.version_info >= (3, 10) else {}
 S = TypeVar("S", bound="Struct")
 U = TypeVar("U", bound="Union")
-IMMUTABLE = (int, float, str, bytes)
+
+
+class _OfDataclass:
+    """What makes `dataclasses.asdict`, `replace` and others take a Struct: their own attribute, made when asked for."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, value: Any, kind: type[Struct]) -> Any:
+        import dataclasses
+
+        if kind is Struct:
+            raise AttributeError(self.name)
+        return getattr(dataclasses.make_dataclass(kind.__name__, kind.__match_args__), self.name)
 
 
 class Struct:
     """A C struct by value. Base of the generated classes; don't change one that is a key of a dict."""
 
     __slots__ = ()
+    __match_args__: ClassVar[tuple[str, ...]] = ()
+    __dataclass_fields__: ClassVar[Any] = _OfDataclass()
+    __dataclass_params__: ClassVar[Any] = _OfDataclass()
     codec: ClassVar[Codec[Any]]
+
+    def __init__(self, *values: Any, **members: Any):
+        codec, kind = self.codec, type(self).__name__
+        assert isinstance(codec, StructCodec)
+        if len(values) > len(codec.fields):
+            raise TypeError(f"{kind} takes {len(codec.fields)} values, not {len(values)}")
+        given = dict(zip(codec.fields, values))
+        if twice := given.keys() & members.keys():
+            raise TypeError(f"{kind} got two values for {min(twice)}")
+        for name, field in codec.fields.items():
+            value = given[name] if name in given else members.pop(name) if name in members else field.codec.zero()
+            setattr(self, name, value)
+        for name, value in members.items():
+            if name not in codec.promoted:
+                raise TypeError(f"{kind} has no member {name}")
+            setattr(self, name, value)
 
     @classmethod
     def from_bytes(cls, data: Any) -> Self:
@@ -52,141 +77,61 @@ class Struct:
         """The struct as it lies in memory, padding zero. Raises LayoutError naming the field that doesn't fit."""
         return self.codec.pack(self)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The members by name; structs and unions in it as dicts too."""
+        return {name: _plain(getattr(self, name)) for name in self.__match_args__}
 
-@dataclass_transform()
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__match_args__)
+
+    def __eq__(self, other: object) -> bool:
+        return self._values() == other._values() if type(other) is type(self) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+    def __repr__(self) -> str:
+        members = (f"{name}={getattr(self, name)!r}" for name in self.__match_args__)
+        return f"{type(self).__name__}({', '.join(members)})"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (Struct, Union)):
+        return value.to_dict()
+    return tuple(map(_plain, value)) if isinstance(value, tuple) else value
+
+
 def struct(size: int) -> Callable[[type[S]], type[S]]:
     """A class decorator that makes a Struct of `size` bytes of its fields. Raises LayoutError for overlaps."""
 
     def decorate(kind: type[S]) -> type[S]:
         fields = {name: field for name, field in vars(kind).items() if isinstance(field, Field)}
-        for name, field in fields.items():
-            setattr(kind, name, _default(field.codec))
-        made = dataclasses.dataclass(unsafe_hash=True, **SLOTS)(kind)
-        made.codec = StructCodec(made, size, fields)
+        promoted = {
+            member: _Promoted(name, member)
+            for name, field in fields.items()
+            for member in (field.codec.promotes if isinstance(field.codec, Anonymous) else ())
+            if member not in fields
+        }
+        left = {name: value for name, value in vars(kind).items() if name not in (*fields, "__dict__", "__weakref__")}
+        slots = {"__slots__": tuple(fields), "__match_args__": tuple(fields)}
+        made = cast("type[S]", type(kind.__name__, kind.__bases__, {**left, **promoted, **slots}))
+        made.codec = StructCodec(made, size, fields, frozenset(promoted))
         return made
 
     return decorate
 
 
-def _default(codec: Codec[Any]) -> Any:
-    zero = codec.zero()
-    return zero if isinstance(zero, IMMUTABLE) else dataclasses.field(default_factory=codec.zero)
+class _Promoted:
+    """A member of an anonymous union as the struct around it has it, too: `event.port` is `event.anon0.port`."""
 
+    def __init__(self, union: str, name: str):
+        self.union, self.name = attrgetter(union), name
 
-class Slot(NamedTuple):
-    """One item of a struct.Struct: a field, or neighbouring bitfields that share their storage."""
+    def __get__(self, value: Any, kind: type) -> Any:
+        return self if value is None else getattr(self.union(value), self.name)
 
-    offset: int
-    codec: Codec[Any]
-    names: list[str]
-
-
-def slots_of(kind: str, size: int, fields: dict[str, Field[Any]]) -> list[Slot]:
-    """The items of a struct by offset, without the flexible array. Raises LayoutError for overlaps."""
-    slots: list[Slot] = []
-    end = 0
-    for name, field in sorted(fields.items(), key=lambda pair: pair[1].offset):
-        codec, offset = field.codec, field.offset
-        if isinstance(codec, Tail):
-            continue
-        if isinstance(codec, Bits) and slots and (offset, codec.code) == (slots[-1].offset, slots[-1].codec.code):
-            slots[-1].names.append(name)
-            continue
-        if offset < end or offset + codec.size > size:
-            raise LayoutError(f"{kind}.{name} at {offset} overlaps its neighbour or the end of {size} bytes")
-        slots.append(Slot(offset, codec, [name]))
-        end = offset + codec.size
-    return slots
-
-
-def codes_of(slots: list[Slot], size: int) -> str:
-    """The struct.Struct codes of the items, with the padding between them."""
-    codes, end = "", 0
-    for slot in slots:
-        codes += f"{slot.offset - end}x{slot.codec.code}"
-        end = slot.offset + slot.codec.size
-    return f"{codes}{size - end}x"
-
-
-def _merge(*parts: bytes) -> bytes:
-    """Bitfields that share their storage, as one."""
-    return bytes(map(sum, zip(*parts)))
-
-
-class StructCodec(Codec[S]):
-    """A struct's codec: all its fields in one struct.Struct, and two functions compiled once, as dataclasses do."""
-
-    def __init__(self, kind: type[S], size: int, fields: dict[str, Field[Any]]):
-        order = next((field.codec.order for field in fields.values()), "<")
-        super().__init__(order, f"{size}s", self.unpack, self.pack, kind.__name__)
-        self.kind, self.fields = kind, fields
-        self.tail = next(
-            ((name, field.offset) for name, field in fields.items() if isinstance(field.codec, Tail)), None
-        )
-        self.fixed = self.tail is None
-        slots = slots_of(kind.__name__, size, fields)
-        self.codes = codes_of(slots, size)
-        self.packer = structs.Struct(order + self.codes)
-        self.build: Callable[[tuple[Any, ...]], S] = self._compile("i", self._construction(slots))
-        self.take: Callable[[S], tuple[Any, ...]] = self._compile("v", self._extraction(slots))
-
-    def _compile(self, argument: str, expression: str) -> Any:
-        """A function of one argument; the names that its expression calls are this struct's codecs."""
-        names: dict[str, Any] = {"kind": self.kind, "merge": _merge}
-        for name, field in self.fields.items():
-            names |= {f"decode_{name}": field.codec.decode, f"encode_{name}": field.codec.encode}
-        return eval(f"lambda {argument}: {expression}", names)
-
-    def _construction(self, slots: list[Slot]) -> str:
-        """The class called with every field, `kind(i[0], decode_b(i[1]))`; a flexible array is empty at first."""
-        item = {name: f"i[{number}]" for number, slot in enumerate(slots) for name in slot.names}
-        calls = (f"decode_{name}({item[name]})" if field.codec.decode else item.get(name, "b''")
-                 for name, field in self.fields.items())  # fmt: skip
-        return f"kind({', '.join(calls)})"
-
-    def _extraction(self, slots: list[Slot]) -> str:
-        """A tuple with every item, `(v.a, encode_b(v.b), merge(encode_c(v.c), encode_d(v.d)),)`."""
-        items = []
-        for slot in slots:
-            parts = [f"encode_{name}(v.{name})" if slot.codec.encode else f"v.{name}" for name in slot.names]
-            items.append(parts[0] if len(parts) == 1 else f"merge({', '.join(parts)})")
-        return f"({''.join(f'{item}, ' for item in items)})"
-
-    def unpack(self, data: Any, offset: int = 0) -> S:
-        """The struct at an offset of a buffer, with all that follows as its flexible array if it has one."""
-        try:
-            value = self.build(self.packer.unpack_from(data, offset))
-        except structs.error:
-            raise LayoutError(f"{len(data) - offset} bytes can't hold {self.name}, which has {self.size}") from None
-        if self.tail:
-            name, start = self.tail
-            setattr(value, name, bytes(memoryview(data)[offset + start :]))
-        return value
-
-    def pack(self, value: S) -> bytes:
-        """The struct's bytes, padding zero. Raises LayoutError naming the field that doesn't fit."""
-        try:
-            data = self.packer.pack(*self.take(value))
-        except (structs.error, OverflowError, TypeError, AttributeError, UnicodeError, LayoutError) as error:
-            raise self._misfit(value, error) from None
-        if self.tail:
-            name, start = self.tail
-            return data[:start] + getattr(value, name) if getattr(value, name) else data
-        return data
-
-    def _misfit(self, value: Any, error: Exception) -> LayoutError:
-        if not isinstance(value, self.kind):
-            return LayoutError(f"{value!r} is no {self.name}")
-        for name, field in self.fields.items():
-            try:
-                field.codec.pack(getattr(value, name))
-            except LayoutError as misfit:
-                return LayoutError(f"{self.name}.{name}: {misfit.what}")
-        return LayoutError(f"{self.name}: {error}")
-
-    def body(self) -> tuple[str, Callable[[tuple[Any, ...]], S]]:
-        """The codes of all fields, and what makes the struct of their items."""
-        return self.codes, self.build
+    def __set__(self, value: Any, member: Any) -> None:
+        setattr(self.union(value), self.name, member)
 
 
 class Union:
@@ -195,11 +140,11 @@ class Union:
     __slots__ = ("_bytes",)
     codec: ClassVar[Codec[Any]]
 
-    def __init__(self, data: bytes = b"", **members: Any):
+    def __init__(self, _bytes: bytes = b"", /, **members: Any):
         self._bytes = bytearray(self.codec.size)
-        self._bytes[: len(data)] = data
+        self._bytes[: len(_bytes)] = _bytes
         if len(self._bytes) != self.codec.size:
-            raise LayoutError(f"{len(data)} bytes don't fit {type(self).__name__}, which has {self.codec.size}")
+            raise LayoutError(f"{len(_bytes)} bytes don't fit {type(self).__name__}, which has {self.codec.size}")
         for name, value in members.items():
             if not isinstance(getattr(type(self), name, None), Field):
                 raise TypeError(f"{type(self).__name__} has no member {name}")
@@ -215,6 +160,10 @@ class Union:
         """All its bytes, whichever member they are."""
         return bytes(self._bytes)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The bytes as each of the members, by name; structs and unions in it as dicts too."""
+        return {name: _plain(getattr(self, name)) for name in members_of(type(self))}
+
     def _readable(self) -> bytearray:
         return self._bytes
 
@@ -228,6 +177,20 @@ class Union:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({bytes(self._bytes)!r})"
+
+
+class Anonymous(Codec[U]):
+    """The codec of an anonymous union in a struct, which has the union's members as its own."""
+
+    def __init__(self, kind: type[U]):
+        one = kind.codec
+        super().__init__(one.order, one.code, one.decode, one.encode, one.name)
+        self.promotes = members_of(kind)
+
+
+def members_of(kind: type[Union]) -> tuple[str, ...]:
+    """The names of a union's members."""
+    return tuple(name for name, field in vars(kind).items() if isinstance(field, Field))
 
 
 def union(size: int) -> Callable[[type[U]], type[U]]:

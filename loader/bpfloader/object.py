@@ -7,12 +7,11 @@ import ctypes
 import errno
 import hashlib
 import os
-import platform
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar, cast
 
+from .arch import object_path, require_arch, require_order, this_arch
 from .errors import AttachError, CallError, DigestError, ObjectError, StateError, errno_text
 from .libbpf import library
 from .log import captured
@@ -66,12 +65,11 @@ class Progs(Collection[Program]):
 class Object:
     """A BPF object, from open to destroy; it owns its links, so all of it is detached at the end of a `with`.
 
-    A skeleton states the file beside it, its sha256 and the machine that it was compiled for.
+    A skeleton states its file's name and, by arch, the sha256 of each object of that name (see arch.object_path).
     """
 
     FILE: ClassVar[str] = ""
-    SHA256: ClassVar[str] = ""
-    MACHINE: ClassVar[str] = ""
+    OBJECTS: ClassVar[dict[str, str]] = {}
     progs: Progs
 
     def __init__(self, handle: int):
@@ -86,12 +84,15 @@ class Object:
         `btf` is a file with the kernel's BTF, for a kernel that doesn't carry it. Raises LibraryError, DigestError,
         ObjectError.
         """
-        cls._check_machine()
+        if cls.OBJECTS:
+            require_arch(cls.FILE, cls.OBJECTS)
         path = cls._beside() if source is None else source
         data = path if isinstance(path, bytes) else _read(path, cls._where_it_belongs() if source is None else GIVEN)
         if btf:
             _read(btf, GIVEN, 0)  # libbpf would tell at load, and of its errno only
-        cls._check_digest(data, "the bytes given" if isinstance(path, bytes) else os.fspath(path))
+        where = "the object given" if isinstance(path, bytes) else os.fspath(path)
+        require_order(data, where)
+        cls._check_digest(data, where)
         name = cls.FILE or (cls.__name__ if isinstance(path, bytes) else os.path.basename(path))
         handle = open_bytes(data, name.split(".")[0], btf)
         try:
@@ -101,34 +102,24 @@ class Object:
             raise
 
     @classmethod
-    def _beside(cls) -> Path:
+    def _beside(cls) -> str:
         module = sys.modules[cls.__module__].__file__
         if not cls.FILE or not module:
             raise ObjectError("no BPF object was given", fix="call open(path), or use a generated skeleton")
-        return Path(module).with_name(cls.FILE)
+        return object_path(os.path.dirname(module), cls.FILE, cls.OBJECTS)
 
     @classmethod
     def _where_it_belongs(cls) -> str:
         skeleton = os.path.basename(sys.modules[cls.__module__].__file__ or "")
-        return f"put {cls.FILE} beside {skeleton}, both from the same build"
-
-    @classmethod
-    def _check_machine(cls) -> None:
-        machine = platform.machine()
-        if (
-            cls.MACHINE
-            and machine != cls.MACHINE
-            and not (cls.MACHINE.startswith("arm") and machine.startswith("armv"))
-        ):
-            fix = f"use the object and skeleton for {machine}"
-            raise ObjectError(f"{cls.FILE} was compiled for {cls.MACHINE}, this machine is {machine}", fix=fix)
+        folder = f" in a folder {this_arch()}" if len(cls.OBJECTS) > 1 else ""
+        return f"put {cls.FILE}{folder} beside {skeleton}, both from the same build"
 
     @classmethod
     def _check_digest(cls, data: bytes, where: str) -> None:
-        digest = hashlib.sha256(data).hexdigest()
-        if cls.SHA256 and digest != cls.SHA256:
+        digest, expected = hashlib.sha256(data).hexdigest(), cls.OBJECTS.get(this_arch())
+        if expected and digest != expected:
             fix = "take object and skeleton from the same build"
-            raise DigestError(f"{where} has sha256 {digest}, its skeleton was made for {cls.SHA256}", fix=fix)
+            raise DigestError(f"{where} has sha256 {digest}, its skeleton was made for {expected}", fix=fix)
 
     @property
     def handle(self) -> int:

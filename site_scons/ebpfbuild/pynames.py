@@ -1,16 +1,23 @@
 """Python names for C names: deterministic, refused where two become one."""
 
+import builtins
 import keyword
 import re
 
 from .errors import SkeletonError
 
-# The types and modules that a generated class mentions, and what bpfloader's base classes define.
-RESERVED = frozenset(keyword.kwlist) | set(
-    """bool bpfloader bytes c codec float from_bytes int mro name self str to_bytes tuple value
-    _bytes _close _constant _loaded _map _name _owner _readable _view _writable""".split()
-)
 C_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+KEYWORDS = frozenset(keyword.kwlist)
+BUILTINS = KEYWORDS | set(dir(builtins))
+
+# What a generated class body mentions, and what bpfloader's base classes define; tests hold them against the loader's own.
+_HINTS = set("bool bytes float int str tuple".split())
+_MODULE = {"bpfloader", "c", "ARCH"}
+FIELDS = KEYWORDS | _HINTS | _MODULE | set("self codec from_bytes to_bytes to_dict _bytes _readable _writable".split())
+VARIABLES = KEYWORDS | _HINTS | _MODULE | set("_close _constant _loaded _map _name _owner _readable _view _writable".split())
+MEMBERS = KEYWORDS | _MODULE | set("_map _name _owner".split())  # maps, programs and links
+CONSTANTS = BUILTINS | _MODULE
+ENUMERATORS = KEYWORDS | {"mro", "name", "value"} | {name for name in dir(int) if not name.startswith("_")}
 
 
 def c_name(name: str, what: str) -> str:
@@ -21,13 +28,18 @@ def c_name(name: str, what: str) -> str:
 
 
 def class_name(name: str) -> str:
-    """A type's or program's name in CamelCase: `tcp_state` is TcpState, `event___v2` EventV2, `IPv4` IPv4."""
+    """A type's or program's name in CamelCase: `tcp_state` is TcpState, `event___v2` EventV2, `IPv4` IPv4.
+
+    An underscore follows what Python calls so itself: `struct none` is None_, `struct exception` Exception_.
+    """
     words = [word for word in re.split(r"[^A-Za-z0-9]+", name) if word]
     camel = "".join(word[0].upper() + word[1:] for word in words)
+    if camel in BUILTINS | _MODULE:
+        return f"{camel}_"
     return f"_{camel}" if not camel or camel[0].isdigit() else camel
 
 
-def attribute_name(name: str, taken: set[str], what: str) -> str:
+def attribute_name(name: str, taken: set[str], what: str, reserved: frozenset[str] = FIELDS) -> str:
     """A member's, map's or variable's name: C's own, with one leading underscore at most (two hide it in a class).
 
     One follows it where Python or the loader uses the name. Adds it to `taken`; raises SkeletonError if it is there.
@@ -35,7 +47,7 @@ def attribute_name(name: str, taken: set[str], what: str) -> str:
     plain = c_name(name, what)
     if plain.startswith("__"):
         plain = "_" + plain.lstrip("_")
-    if plain in RESERVED:
+    if plain in reserved or (reserved is ENUMERATORS and re.fullmatch("_.*_", plain)):  # Enum keeps _x_ for itself
         plain += "_"
     if plain in taken:
         raise SkeletonError(

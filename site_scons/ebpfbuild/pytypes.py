@@ -1,4 +1,4 @@
-"""Python declarations for BTF types: what the skeleton's template prints, in terms of bpfloader's codecs.
+"""Python declarations for BTF types: what the skeleton's templates print, in terms of bpfloader's codecs.
 
 What a C type becomes is the table in bpfloader's ctype.py. Names: a class is its tag in CamelCase, or its typedef's
 where it has no tag, or else its place (`EventFlags` for the member `flags` of `struct event`). The members of an
@@ -6,105 +6,139 @@ anonymous struct belong to the struct around it; an anonymous union in a struct 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from .btf import Btf
 from .btf_text import declaration, definition
 from .btf_types import COMPOSITES, ENUMS, MODIFIERS, Kind, Member, Type
 from .errors import SkeletonError
-from .pynames import attribute_name, c_name, class_name, comment
+from .pydecl import PyClass, PyField, PyType
+from .pynames import CONSTANTS, ENUMERATORS, attribute_name, c_name, class_name, comment
 
-POINTER = "c.u64"
-
-
-@dataclass(frozen=True)
-class PyType:
-    """A type where it is used: its annotation, the expression of its codec, its size in bytes."""
-
-    hint: str
-    codec: str
-    size: int
-
-
-@dataclass(frozen=True)
-class PyField:
-    """A member or variable: its Python name, its type, its place in bytes, the C declaration for the comment."""
-
-    name: str
-    type: PyType
-    offset: int
-    comment: str
+POINTER = PyType("int", "c.u64", 8)
+BYTE_ORDERED = frozenset(f"__{order}{bits}" for order in ("be", "le") for bits in (16, 32, 64))
+FLOATS = {2: "c.f16", 4: "c.f32", 8: "c.f64"}
+ADDRESSES = {  # by decl tag
+    "ipv4": {4: PyType("IPv4Address", "c.ipv4", 4)},
+    "ipv6": {16: PyType("IPv6Address", "c.ipv6", 16)},
+    "ip": {4: PyType("IPv4Address", "c.ipv4", 4), 16: PyType("IPv4Address | IPv6Address", "c.ip", 16)},
+}
+ADDRESS_STRUCTS = {"in_addr": "ipv4", "in6_addr": "ipv6"}
 
 
-@dataclass(frozen=True)
-class PyClass:
-    """A class to print. `kind` is struct, union or enum; `fields` are a struct's or union's, `values` an enum's."""
-
-    kind: str
-    name: str
-    c_name: str = ""
-    size: int = 0
-    fields: tuple[PyField, ...] = ()
-    values: tuple[tuple[str, int], ...] = ()
-    definition: str = ""
+def tags_of(btf: Btf, number: int, component: int = -1) -> frozenset[str]:
+    """The texts of the decl tags of a type or variable, or of one of its members."""
+    return frozenset(tag.name for tag in btf.tags(number) if tag.component == component)
 
 
 class PyTypes:
-    """The classes that the types asked for need, each before those that hold it."""
+    """The classes that the types asked for need, by name."""
 
     def __init__(self, btf: Btf):
         self.btf = btf
         self.classes: dict[str, PyClass] = {}
         self._names: dict[int, str] = {}
 
-    def use(self, number: int, place: str) -> PyType:
-        """A type as it is used by value; `place` names an anonymous one. Raises SkeletonError, BtfError."""
-        named = self._typedef(number)
-        kind = self.btf.resolve(number)
-        if kind.kind == Kind.INT:
-            return _integer(kind)
-        if kind.kind == Kind.PTR:
-            return PyType("int", POINTER, 8)
-        if kind.kind == Kind.FLOAT and kind.size in (4, 8):
-            return PyType("float", f"c.f{kind.size * 8}", kind.size)
+    def use(self, number: int, place: str, tags: frozenset[str] = frozenset()) -> PyType:
+        """A type as it is used by value; `place` names an anonymous one. Raises SkeletonError, BtfError.
+
+        `tags` are the decl tags of the member or variable; those of typedefs on the way to the type count as well.
+        """
+        typedefs, own = self._typedefs(number)
+        kind, tags = self.btf.resolve(number), tags | own
+        if kind.kind == Kind.STRUCT and kind.name in ADDRESS_STRUCTS:
+            tags |= {ADDRESS_STRUCTS[kind.name]}
+        if address := self._address(kind, place, tags):
+            return address
         if kind.kind == Kind.ARRAY:
-            return self._array(kind, place)
+            return self._array(kind, place, tags)
         if kind.kind in ENUMS:
-            name = self._class(kind, named, place, self._enum)
-            return PyType(name, f"c.enum({name}, c.{'s' if kind.signed else 'u'}{kind.size * 8})", kind.size)
+            name = self._class(kind, typedefs, place, self._enum)
+            return PyType(name, f"c.enum({name}, c.{'s' if kind.signed else 'u'}{kind.size * 8})", kind.size, name)
         if kind.kind in COMPOSITES:
-            name = self._class(kind, named, place, self._composite)
-            return PyType(name, f"c.of({name})", kind.size)
+            name = self._class(kind, typedefs, place, self._composite)
+            return PyType(name, f"c.of({name})", kind.size, name)
+        return self._scalar(kind, typedefs) or self._refuse(number, place)
+
+    def _scalar(self, kind: Type, typedefs: list[str]) -> PyType | None:
+        if kind.kind == Kind.PTR:
+            return POINTER
+        if kind.kind == Kind.FLOAT:
+            raw = PyType("bytes", f"c.raw({kind.size})", kind.size)  # long double, which Python has no use for
+            return PyType("float", FLOATS[kind.size], kind.size) if kind.size in FLOATS else raw
+        if kind.kind != Kind.INT or kind.size not in (1, 2, 4, 8, 16) or (kind.bool and kind.size != 1):
+            return None
+        if kind.bool:
+            return PyType("bool", "c.boolean", 1)
+        for name in typedefs:
+            if name in BYTE_ORDERED and name == f"__{name[2:4]}{kind.size * 8}":
+                return PyType("int", f"c.{name[2:]}", kind.size)
+        return PyType("int", f"c.{'s' if kind.signed else 'u'}{kind.size * 8}", kind.size)
+
+    def _refuse(self, number: int, place: str) -> PyType:
         what = declaration(self.btf, number)
         raise SkeletonError(f"{place} has the type {what}, which has no size in this object", where=self.btf.where,
                             fix="use the type whole, not only by pointer")  # fmt: skip
 
-    def _typedef(self, number: int) -> str:
-        """The innermost typedef's name, which an anonymous type is known by; empty for none."""
-        kind, name = self.btf[number], ""
+    def _typedefs(self, number: int) -> tuple[list[str], frozenset[str]]:
+        """The typedefs' names on the way to a type, outermost first, and their decl tags."""
+        kind, names, tags = self.btf[number], [], set()
         while kind.kind in (Kind.TYPEDEF, *MODIFIERS):
-            name = kind.name if kind.kind == Kind.TYPEDEF else name
+            if kind.kind == Kind.TYPEDEF:
+                names.append(kind.name)
+                tags |= tags_of(self.btf, kind.id)
             kind = self.btf[kind.type]
-        return name
+        return names, frozenset(tags)
 
-    def _array(self, kind: Type, place: str) -> PyType:
-        element = self.btf.resolve(kind.type)
-        if element.kind == Kind.INT and element.size == 1 and not element.bool:
-            hint, codec = ("str", "chars") if element.name == "char" else ("bytes", "raw")
-            return PyType(hint, f"c.{codec}({kind.length})", kind.length)
-        one = self.use(kind.type, place)
-        return PyType(f"tuple[{one.hint}, ...]", f"c.array({one.codec}, {kind.length})", kind.length * one.size)
+    def _address(self, kind: Type, place: str, tags: frozenset[str]) -> PyType | None:
+        """An IP address, where a tag says that these bytes are one; None elsewhere, also for an array of them."""
+        found = sorted(tags & ADDRESSES.keys())
+        if not found or self._holds_more(kind, ADDRESSES[found[0]]):
+            return None
+        size = self.btf.size_of(kind.id)
+        if size not in ADDRESSES[found[0]]:
+            wanted = " or ".join(map(str, ADDRESSES[found[0]]))
+            what = f"{place} is tagged {found[0]} and has {size} bytes, not {wanted}"
+            raise SkeletonError(what, where=self.btf.where, fix="tag a __be32, a __u8[16] or a struct in6_addr")
+        return ADDRESSES[found[0]][size]
 
-    def _class(self, kind: Type, typedef: str, place: str, declare: Callable[[Type, str], PyClass]) -> str:
+    def _holds_more(self, kind: Type, sizes: dict[int, PyType]) -> bool:
+        """Whether it is an array whose elements, or theirs, have an address's size."""
+        while kind.kind == Kind.ARRAY:
+            kind = self.btf.resolve(kind.type)
+            if self.btf.size_of(kind.id) in sizes:
+                return True
+        return False
+
+    def _array(self, kind: Type, place: str, tags: frozenset[str]) -> PyType:
+        if text := self._text(kind, tags):
+            return PyType(text, f"c.{'chars' if text == 'str' else 'raw'}({kind.length})", kind.length)
+        one = self.use(kind.type, place, tags)
+        hint, codec = f"tuple[{one.hint}, ...]", f"c.array({one.codec}, {kind.length})"
+        return PyType(hint, codec, kind.length * one.size, one.class_name)
+
+    def _text(self, array: Type, tags: frozenset[str]) -> str:
+        """What an array of 8-bit integers is: `str` for char, else `bytes`, if no tag says otherwise; empty for others."""
+        element = self.btf.resolve(array.type)
+        if element.kind != Kind.INT or element.size != 1 or element.bool:
+            return ""
+        if tags & {"str", "bytes"}:
+            return min(tags & {"str", "bytes"})
+        return "str" if element.name == "char" else "bytes"
+
+    def _class(self, kind: Type, typedefs: list[str], place: str, declare: Callable[[Type, str], PyClass]) -> str:
         """The name of a type's class, declared at its first use. Raises SkeletonError if another one has that name."""
         name = self._names.get(kind.id)
         if name is not None and name not in self.classes:
             raise SkeletonError(f"{name} contains itself", where=self.btf.where, fix="compile it with clang")
         if name is None:
+            typedef = typedefs[-1] if typedefs else ""
             name = self._names[kind.id] = class_name(c_name(kind.name or typedef or place, "a type"))
             word = "enum" if kind.kind in ENUMS else kind.kind.name.lower()
             called = f"{word} {kind.name}" if kind.name else comment(typedef) or f"anonymous {word}"
             made = replace(declare(kind, name), c_name=called, definition=definition(self.btf, kind.id))
+            if word == "enum" and not (kind.name or typedef):
+                made = replace(made, constants=_constants(kind, made))
             known = self.classes.setdefault(name, made)
             if known != made:
                 both = f"{known.c_name} and {made.c_name}"
@@ -114,18 +148,19 @@ class PyTypes:
         return name
 
     def _enum(self, kind: Type, name: str) -> PyClass:
+        if kind.size not in (1, 2, 4, 8):
+            raise SkeletonError(f"{name} is an enum of {kind.size} bytes", where=self.btf.where, fix="compile it with clang")
         taken: set[str] = set()
-        values = tuple((attribute_name(value.name, taken, "enumerator"), value.value) for value in kind.values)
-        return PyClass("enum", name, size=kind.size, values=values)
+        values = [(attribute_name(row.name, taken, "enumerator", ENUMERATORS), row.value) for row in kind.values]
+        return PyClass("enum", name, size=kind.size, values=tuple(values))
 
     def _composite(self, kind: Type, name: str) -> PyClass:
         word = "struct" if kind.kind == Kind.STRUCT else "union"
         members = self._flat(kind, 0)
-        storages = _storages([place for _, place in members])
+        storages = _storages([place for _, place, _ in members])
         taken: set[str] = set()
-        anonymous = 0
-        fields = []
-        for number, (member, place) in enumerate(members):
+        anonymous, fields = 0, []
+        for number, (member, place, tags) in enumerate(members):
             called = member.name
             if not called:
                 called, anonymous = f"anon{anonymous}", anonymous + 1
@@ -133,42 +168,73 @@ class PyTypes:
             if flexible and (word == "union" or number + 1 < len(members)):
                 continue  # of no size of its own: what follows, or shares its place, says what is there
             python = attribute_name(called, taken, f"in {word} {kind.name or name}: member")
-            fields.append(self._field(member, place, python, f"{name}_{called}", storages, bool(flexible)))
-        return PyClass(word, name, size=kind.size, fields=tuple(fields))
+            text = comment(declaration(self.btf, member.type, member.name) + (f" : {member.bits}" if member.bits else ""))
+            path = f"{name}_{called}"
+            if member.bits:
+                fields.append(self._bitfield(place, storages[place], python, path, text))
+            else:
+                used = self._tail(member.type, path, tags) if flexible else self.use(member.type, path, tags)
+                if not member.name:
+                    used = replace(used, codec=f"c.anonymous({used.hint})")
+                fields.append(PyField(python, used, place.offset, text))
+        made = PyClass(word, name, size=kind.size, fields=tuple(fields), promoted=self._promoted(fields))
+        if not made.fits():
+            what = f"{word} {kind.name or name} has members that overlap or lie outside of it"
+            raise SkeletonError(what, where=self.btf.where, fix="compile it with clang")
+        return made
 
-    def _flat(self, kind: Type, base: int) -> list[tuple[Member, Member]]:
-        """A type's members, those of anonymous ones too: as they are, and with bits from the outermost start."""
+    def _promoted(self, fields: list[PyField]) -> tuple[PyField, ...]:
+        """The members of a struct's anonymous unions, but those of a name that it has itself."""
+        taken = {field.name for field in fields}
+        unions = [field for field in fields if field.type.codec.startswith("c.anonymous(")]
+        members = [(field.name, member) for field in unions for member in self.classes[field.type.hint].fields]
+        return tuple(
+            replace(member, comment=f"in {union}: {member.comment}") for union, member in members if member.name not in taken
+        )
+
+    def _flat(self, kind: Type, base: int) -> list[tuple[Member, Member, frozenset[str]]]:
+        """A type's members, those of anonymous ones too: as they are, with bits from the outermost start, their tags."""
         found = []
-        for member in kind.members:
+        for number, member in enumerate(kind.members):
             inner = self.btf.resolve(member.type)
             placed = member._replace(bit_offset=base + member.bit_offset)
             if not member.name and (inner.kind == Kind.STRUCT or inner.kind == kind.kind == Kind.UNION):
                 found += self._flat(inner, placed.bit_offset)
             elif member.name or inner.kind == Kind.UNION:
-                found.append((member, placed))
+                found.append((member, placed, tags_of(self.btf, kind.id, number)))
         return found
 
     def _flexible(self, number: int) -> bool:
         kind = self.btf.resolve(number)
         return kind.kind == Kind.ARRAY and not kind.length
 
-    def _field(self, member: Member, place: Member, name: str, path: str, storages: dict, flexible: bool) -> PyField:
-        text = declaration(self.btf, member.type, member.name) + (f" : {member.bits}" if member.bits else "")
-        if flexible:
-            return PyField(name, PyType("bytes", "c.tail()", 0), place.offset, comment(text))
-        if not member.bits:
-            return PyField(name, self.use(member.type, path), place.offset, comment(text))
-        start, end = storages[place]
-        shift = place.bit_offset - 8 * start if self.btf.little else 8 * end - place.bit_offset - place.bits
-        signed = ", signed=True" * self.btf.resolve(member.type).signed
-        codec = f"c.bits({shift}, {place.bits}, {end - start}{signed})"
-        return PyField(name, PyType("int", codec, end - start), start, comment(text))
+    def _tail(self, number: int, path: str, tags: frozenset[str]) -> PyType:
+        """A flexible array: all that follows, as text, bytes or as many elements as there are."""
+        array = self.btf.resolve(number)
+        if text := self._text(array, tags | self._typedefs(number)[1]):
+            return PyType(text, "c.text_tail()" if text == "str" else "c.tail()", 0)
+        one = self.use(array.type, path, tags)
+        if not one.size:
+            return PyType("bytes", "c.tail()", 0)
+        return PyType(f"tuple[{one.hint}, ...]", f"c.array_tail({one.codec})", 0, one.class_name)
+
+    def _bitfield(self, place: Member, storage: tuple[int, int], name: str, path: str, text: str) -> PyField:
+        (start, end), kind = storage, self.btf.resolve(place.type)
+        bits, signed = f"{place.bit_offset - 8 * start}, {place.bits}, {end - start}", ", signed=True" * kind.signed
+        used = PyType("int", f"c.bits({bits}{signed})", end - start)
+        if kind.kind in ENUMS:
+            made = self.use(place.type, path)
+            used = PyType(made.hint, f"c.enum_bits({made.hint}, {bits}{signed})", end - start, made.hint)
+        elif kind.bool and place.bits == 1:
+            used = PyType("bool", f"c.flag({place.bit_offset - 8 * start}, {end - start})", end - start)
+        return PyField(name, used, start, text)
 
 
-def _integer(kind: Type) -> PyType:
-    if kind.bool:
-        return PyType("bool", "c.boolean", kind.size)
-    return PyType("int", f"c.{'s' if kind.signed else 'u'}{kind.size * 8}", kind.size)
+def _constants(kind: Type, made: PyClass) -> tuple[tuple[str, str], ...]:
+    """An anonymous enum's enumerators as the module has them, since C has them everywhere: its names, the class's."""
+    taken: set[str] = set()
+    names = (attribute_name(row.name, taken, "enumerator", CONSTANTS) for row in kind.values)
+    return tuple((name, member) for name, (member, _) in zip(names, made.values, strict=True))
 
 
 def _storages(members: list[Member]) -> dict[Member, tuple[int, int]]:

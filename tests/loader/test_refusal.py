@@ -71,7 +71,7 @@ def test_a_path_that_can_t_be_read_is_named(folder, libbpf, tmp_path, role, name
 
 
 def test_an_object_for_another_machine_is_refused(skel, monkeypatch, libbpf):
-    monkeypatch.setattr(skel.Probe, "MACHINE", "pdp11")
+    monkeypatch.setattr(skel.Probe, "OBJECTS", {"pdp11": "0" * 64})
     with pytest.raises(bpfloader.ObjectError, match="compiled for pdp11, this machine is"):
         skel.Probe.open()
 

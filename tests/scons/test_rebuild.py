@@ -12,7 +12,7 @@ BOTH = "ARCH=x86_64,aarch64"
 WHEELS = {f"dist/{name}-1.0-py3-none-linux_aarch64.linux_x86_64.whl" for name in ("one", "two", "three")}
 
 
-def outputs(*names, arches=(X86, ARM), kinds=(".bpf.o", "_skel.py")):
+def outputs(*names, arches=(X86, ARM), kinds=(".bpf.o", "_skel.py", "_skel.pyi")):
     return {f"{arch}/{name}{kind}" for arch in arches for name in names for kind in kinds}
 
 
@@ -146,9 +146,9 @@ def test_the_core_rebuilds_what_it_makes(make_project, tmp_path):
     project.build("ARCH=x86_64")
     core = tool / "site_scons" / "ebpfbuild"
 
-    template = next((core / "templates").iterdir())
+    template = core / "templates" / "skeleton.py.j2"
     template.write_text("{# nothing new #}" + template.read_text())
-    assert project.build("ARCH=x86_64") == outputs("one", "two", "three", arches=(X86,), kinds=("_skel.py",))
+    assert project.build("ARCH=x86_64") == outputs("one", "two", "three", arches=(X86,), kinds=("_skel.py", "_skel.pyi"))
 
     edited = core / "compile.py"
     edited.write_text(edited.read_text().replace('"-Wall"', '"-Wall", "-Wextra"'))

@@ -1,35 +1,56 @@
-"""BpfSkeleton(object): the typed Python skeleton of an object, beside it."""
+"""BpfSkeleton(objects): the typed Python skeleton of a program's objects, and its stub."""
 
 from pathlib import Path
 
+from ebpfbuild.arch import arch_named
 from ebpfbuild.files import write_file
+from SCons.Errors import StopError
 
-from .step import builder, told
-
-
-def bpf_skeleton(env, objects, name=None):
-    """The nodes of <stem>_skel.py beside each object; `name` is the program's, by default the object's stem."""
-    return [_declare(env, node, name) for node in env.Flatten(objects)]
+from .session import user_error
+from .step import build_path, builder, told
 
 
-def _declare(env, node, name):
-    session, node = env["EBPF"], env.File(node)
-    stem = node.name.removesuffix(".o").removesuffix(".bpf")
-    target = node.dir.File(f"{stem}_skel.py")
-    session.repair([target])
-    arch = node.dir.name
-    SKELETON(env, target=target, source=node, **told(name=name or stem, arch=arch))
-    env.Depends(target, session.value(env, "skeleton.py", name or stem, arch))
-    return target
+def bpf_skeleton(env, objects, name=None, events=None):
+    """The nodes of <stem>_skel.py and <stem>_skel.pyi, one pair for the objects of all arches of a program.
+
+    The object of one arch has them beside it, those of several in the build folder, which holds the arches' folders.
+    `name` is the program's, by default the objects' stem; `events` are the C types of the records of ring and perf
+    buffers, by map: {"events": "struct event"}.
+    """
+    nodes = [env.File(node) for node in env.Flatten(objects)]
+    files = sorted({node.name for node in nodes})
+    if len(files) != 1:
+        what = f"got {' and '.join(files)}" if files else "got no object"
+        raise StopError(f"BpfSkeleton: {what}; hand it the objects of one program, those of all its arches together")
+    by_arch = {user_error(arch_named, node.dir.name, node.path).name: node for node in nodes}
+    if len(by_arch) < len(nodes):
+        raise StopError(f"BpfSkeleton: got two objects {files[0]} for one arch; hand it one for each arch")
+    return _declare(env, by_arch, name or _stem(files[0]), dict(events or {}))
+
+
+def _stem(file):
+    return file.removesuffix(".o").removesuffix(".bpf")
+
+
+def _declare(env, by_arch, name, events):
+    session, (first, *others) = env["EBPF"], by_arch.values()
+    stem = _stem(first.name)
+    place = build_path(env, f"{stem}_skel") if others else f"#{first.dir.path}/{stem}_skel"
+    targets = [env.File(f"{place}{ending}") for ending in (".py", ".pyi")]
+    session.repair(targets)
+    SKELETON(env, target=targets, source=[first, *others], **told(name=name, events=events, arches=list(by_arch)))
+    env.Depends(targets, session.value(env, "skeleton.py", name, events, list(by_arch)))
+    return targets
 
 
 def _render(target, source, env):
-    from ebpfbuild.skeleton import render
+    from ebpfbuild.skeleton import skeleton
 
-    data = Path(source[0].abspath).read_bytes()
     args = env["EBPF_TOLD"]
-    text = render(data, args.name, args.arch, source[0].name)
-    write_file(Path(target[0].abspath), text.encode())
+    objects = {arch: Path(node.abspath).read_bytes() for arch, node in zip(args.arches, source, strict=True)}
+    made = skeleton(objects, args.name, source[0].name, args.events)
+    for node, text in zip(target, (made.module, made.stub), strict=True):
+        write_file(Path(node.abspath), text.encode())
 
 
 SKELETON = builder(_render, "SKELETON $TARGET")

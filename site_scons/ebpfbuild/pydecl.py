@@ -1,0 +1,99 @@
+"""What a skeleton declares, for one arch, as plain values: equal ones print the same text."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PyType:
+    """A type where it is used: its annotation, its codec's expression, its size in bytes, the class that it is or holds."""
+
+    hint: str
+    codec: str
+    size: int
+    class_name: str = ""
+
+
+@dataclass(frozen=True)
+class PyField:
+    """A member or variable: its Python name, its type, its place in bytes, the C declaration for the comment."""
+
+    name: str
+    type: PyType
+    offset: int
+    comment: str
+
+
+@dataclass(frozen=True)
+class PyClass:
+    """A class to print. `kind` is struct, union or enum; `fields` are a struct's or union's, `values` an enum's.
+
+    `promoted` are the members of the anonymous unions in a struct, which it has as its own.
+
+    `constants` are an anonymous enum's enumerators as the module has them too, since C has them everywhere: the
+    module's name, the class's.
+    """
+
+    kind: str
+    name: str
+    c_name: str = ""
+    size: int = 0
+    fields: tuple[PyField, ...] = ()
+    promoted: tuple[PyField, ...] = ()
+    values: tuple[tuple[str, int], ...] = ()
+    definition: str = ""
+    constants: tuple[tuple[str, str], ...] = ()
+
+    def fits(self) -> bool:
+        """Whether all fields lie inside and, in a struct, beside each other; bitfields may share their storage."""
+        if any(field.offset + field.type.size > self.size for field in self.fields):
+            return False
+        end, last = 0, None
+        for field in sorted(self.fields, key=lambda field: field.offset) if self.kind == "struct" else ():
+            place = field.offset, field.type.size
+            if field.offset < end and place != last and field.type.size:
+                return False
+            end, last = max(end, sum(place)), place
+        return True
+
+
+@dataclass(frozen=True)
+class PyMap:
+    """A map to print: attribute, name in C, bpfloader's class, what that is told, and the hint of its parameters."""
+
+    attribute: str
+    name: str
+    kind: str
+    arguments: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class PyProgram:
+    """A program to print: attribute, name in C, bpfloader's class, section."""
+
+    attribute: str
+    name: str
+    kind: str
+    section: str
+
+
+@dataclass(frozen=True)
+class PySection:
+    """A data section to print: attribute of the skeleton, class, name in ELF, kind, variables."""
+
+    attribute: str
+    name: str
+    c_name: str
+    kind: str
+    fields: tuple[PyField, ...]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """All of one arch's skeleton: classes by name, maps and sections sorted, programs in the object's order."""
+
+    classes: dict[str, PyClass]
+    maps: tuple[PyMap, ...]
+    programs: tuple[PyProgram, ...]
+    sections: tuple[PySection, ...]

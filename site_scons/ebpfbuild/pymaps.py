@@ -1,0 +1,112 @@
+"""Which class of bpfloader's a map is in Python, and what that is told of keys, values or records.
+
+How the records of a ring or perf buffer are typed, the first of these that there is:
+
+    BpfSkeleton(…, events={"events": "struct event"})                       named in the build's declaration
+    struct { … } events SEC(".maps") __attribute__((btf_decl_tag("struct event")));
+    __type(value, struct event);                                            in the map's definition
+    struct event (*type)[BPF_MAP_TYPE_RINGBUF];                             instead of __uint(type, …)
+
+The third sets a value_size with which the kernel refuses such a map: bpfloader puts it right before load. The fourth
+loads with every loader, which read the array's length only. Without any, the records are bytes.
+"""
+
+from collections.abc import Mapping
+
+from .btf import Btf
+from .btf_types import COMPOSITES, ENUMS, Kind
+from .errors import SkeletonError
+from .mapspec import MapSpec
+from .objectspec import BpfObjectSpec
+from .pydecl import PyMap, PyType
+from .pynames import MEMBERS, attribute_name
+from .pytypes import PyTypes, tags_of
+
+# bpfloader's class, and which codecs it takes, by the map's type as bpftool spells it.
+CLASSES = {
+    "hash": ("Hash", "key value"),
+    "lru_hash": ("Hash", "key value"),
+    "percpu_hash": ("PerCpuHash", "key value"),
+    "lru_percpu_hash": ("PerCpuHash", "key value"),
+    "lpm_trie": ("Hash", "key value"),
+    "array": ("Array", "value"),
+    "percpu_array": ("PerCpuArray", "value"),
+    "ringbuf": ("RingBuffer", "record"),
+}
+RECORDS = ("ringbuf", "user_ringbuf", "perf_event_array")
+TAGGED = {"struct": (Kind.STRUCT,), "union": (Kind.UNION,), "enum": ENUMS}
+
+
+def python_maps(types: PyTypes, spec: BpfObjectSpec, events: Mapping[str, str]) -> tuple[PyMap, ...]:
+    """The maps by name. Raises SkeletonError for a record's type that there isn't, or an event of no ring or buffer."""
+    rings = {row.name for row in spec.maps if row.type_name in RECORDS}
+    if unknown := sorted(events.keys() - rings):
+        what = f"events names {unknown[0]}, which is no ring or perf buffer of this object"
+        fix = f"it has {', '.join(sorted(rings))}" if rings else "it has none"
+        raise SkeletonError(what, where=types.btf.where, fix=fix)
+    taken: set[str] = set()
+    rows = sorted(spec.maps, key=lambda row: row.name)
+    return tuple(_python_map(types, row, attribute_name(row.name, taken, "map", MEMBERS), events) for row in rows)
+
+
+def _python_map(types: PyTypes, row: MapSpec, attribute: str, events: Mapping[str, str]) -> PyMap:
+    kind, takes = CLASSES.get(row.type_name, ("Map", ""))
+    told = [_part(types, row, part, events) for part in takes.split()]
+    arguments, hints = (tuple(each) for each in zip(*told)) if told else ((), ())
+    return PyMap(attribute, row.name, kind, arguments, hints, _comment(row))
+
+
+def _comment(row: MapSpec) -> str:
+    """The map's type and size, for whoever reads the skeleton."""
+    many = row.max_entries != 1
+    unit = "bytes" if row.type_name in ("ringbuf", "user_ringbuf") else "entries" if many else "entry"
+    return f"{row.type_name}, {row.max_entries} {unit}" if row.max_entries else row.type_name
+
+
+def _part(types: PyTypes, row: MapSpec, part: str, events: Mapping[str, str]) -> tuple[str, str]:
+    """The argument and the hint for a map's key, value or records: a class where it has one, else a codec."""
+    if part == "record":
+        record = record_type(types.btf, row, events)
+        used = types.use(record, f"{row.name}_record") if record else PyType("bytes", "c.tail()", 0)
+    else:
+        number, size = (row.key_type, row.key_size) if part == "key" else (row.value_type, row.value_size)
+        used = types.use(number, f"{row.name}_{part}") if number else PyType("bytes", f"c.raw({size})", size)
+    return (used.class_name if used.codec == f"c.of({used.class_name})" else used.codec), used.hint
+
+
+def record_type(btf: Btf, row: MapSpec, events: Mapping[str, str]) -> int:
+    """The BTF id of a ring's or buffer's records, 0 where nothing says. Raises SkeletonError for a type there isn't."""
+    variable = btf.find(row.name, Kind.VAR)
+    named = [events[row.name]] if row.name in events else sorted(tags_of(btf, variable.id)) if variable else []
+    for text in named:
+        if found := _named_type(btf, text):
+            return found
+        if row.name in events or text.split()[0] in TAGGED:
+            what = f"the records of {row.name} are to be {text}, which this object's BTF doesn't hold"
+            fix = f"use it in the program, or add: const {text} *unused_{row.name} __attribute__((unused));"
+            raise SkeletonError(what, where=btf.where, fix=fix)
+    if row.value_type and not _is_number(btf, row):
+        return row.value_type
+    return _element_of_type(btf, variable.type) if variable else 0
+
+
+def _is_number(btf: Btf, row: MapSpec) -> bool:
+    """Whether a perf buffer's values are the file descriptors that they are to the kernel, not its records."""
+    return row.type_name == "perf_event_array" and btf.resolve(row.value_type).kind == Kind.INT and row.value_size == 4
+
+
+def _named_type(btf: Btf, text: str) -> int:
+    """The id of a type that is spelled as in C: `struct event`, `event_t`, `__u64`; 0 if there is none."""
+    word, _, name = text.strip().rpartition(" ")
+    kinds = TAGGED.get(word, ()) if word else (Kind.TYPEDEF, Kind.INT, *COMPOSITES)
+    found = btf.find(name, *kinds) if kinds else None
+    return found.id if found else 0
+
+
+def _element_of_type(btf: Btf, number: int) -> int:
+    """What `type` points to an array of, if that is the records' type and not the `int` of __uint."""
+    member = next((member for member in btf.resolve(number).members if member.name == "type"), None)
+    array = btf.resolve(btf.resolve(member.type).type) if member else None
+    if not array or array.kind != Kind.ARRAY:
+        return 0
+    return 0 if (btf[array.type].kind, btf[array.type].name) == (Kind.INT, "int") else array.type

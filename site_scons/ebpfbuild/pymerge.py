@@ -1,0 +1,151 @@
+"""Puts the skeletons of several arches together: what is alike is declared once, what differs once per arch."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .pydecl import Declared, PyClass, PyField, PyMap, PyProgram, PySection, PyType
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What these arches declare under one name: a PyClass, a PySection, or all the maps or programs."""
+
+    arches: tuple[str, ...]
+    item: Any
+
+    @property
+    def condition(self) -> str:
+        """The Python expression that is true where the module's ARCH is one of them."""
+        if len(self.arches) == 1:
+            return f'ARCH == "{self.arches[0]}"'
+        return f"ARCH in ({', '.join(f'{arch!r}' for arch in self.arches)})".replace("'", '"')
+
+
+@dataclass(frozen=True)
+class Block:
+    """One name of the module with its variants; `everywhere` where all arches have the same one.
+
+    `present` is on which arches it is there, None for all; `merged` is what the stub prints.
+    """
+
+    variants: tuple[Variant, ...]
+    everywhere: bool
+    present: Variant | None
+    merged: Any
+
+    @property
+    def item(self) -> Any:
+        """The one variant's item."""
+        return self.variants[0].item
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All blocks of a module, in the order in which they are printed: a class before those that use it."""
+
+    enums: tuple[Block, ...]
+    classes: tuple[Block, ...]
+    maps: Block
+    programs: Block
+    sections: tuple[Block, ...]
+
+    @property
+    def alike(self) -> bool:
+        """Whether no arch differs from another one."""
+        return all(block.everywhere for block in (*self.enums, *self.classes, self.maps, self.programs, *self.sections))
+
+
+def merged(declared: Mapping[str, Declared]) -> Parts:
+    """The blocks of a module for what each arch declares, by the arch's name."""
+    names = {name: made for each in declared.values() for name, made in each.classes.items()}
+    enums = sorted(name for name, made in names.items() if made.kind == "enum")
+    classes = {name: _block({arch: each.classes.get(name) for arch, each in declared.items()}, _class) for name in names}
+    sections = sorted({section.name for each in declared.values() for section in each.sections})
+    return Parts(
+        enums=tuple(classes[name] for name in enums),
+        classes=tuple(classes[name] for name in _order(classes) if name not in enums),
+        maps=_block({arch: each.maps for arch, each in declared.items()}, _maps),
+        programs=_block({arch: each.programs for arch, each in declared.items()}, _programs),
+        sections=tuple(_block({arch: _named(each, name) for arch, each in declared.items()}, _section) for name in sections),
+    )
+
+
+def _named(declared: Declared, name: str) -> PySection | None:
+    return next((section for section in declared.sections if section.name == name), None)
+
+
+def _block(items: Mapping[str, Any], merge: Callable[[list[Variant]], Any]) -> Block:
+    """A name's block; an arch that hasn't got it has None."""
+    groups: dict[Any, list[str]] = {}
+    for arch, item in items.items():
+        if item is not None:
+            groups.setdefault(item, []).append(arch)
+    variants = tuple(Variant(tuple(arches), item) for item, arches in groups.items())
+    everywhere = len(variants) == 1 and len(variants[0].arches) == len(items)
+    there = tuple(arch for arch, item in items.items() if item is not None)
+    present = Variant(there, None) if len(there) < len(items) else None
+    return Block(variants, everywhere, present, variants[0].item if everywhere else merge(list(variants)))
+
+
+def _order(classes: Mapping[str, Block]) -> list[str]:
+    """The names, sorted, but each behind those that it uses on any arch."""
+    done: dict[str, None] = {}
+    waiting = sorted(classes, reverse=True)
+    entered: set[str] = set()
+    while waiting:
+        name = waiting[-1]
+        fields = [field for variant in classes[name].variants for field in variant.item.fields]
+        used = {field.type.class_name for field in fields} & classes.keys()
+        missing = sorted(used - done.keys() - entered, reverse=True)
+        if name in done or not missing or name in entered:
+            done.setdefault(waiting.pop())
+            continue
+        entered.add(name)
+        waiting += missing
+    return list(done)
+
+
+def _class(variants: list[Variant]) -> PyClass:
+    """The class as the stub has it: all members of all arches."""
+    first = variants[0].item
+    values = {name: value for variant in variants for name, value in variant.item.values}
+    sizes = ", ".join(f"{variant.item.size} bytes on {_and(variant.arches)}" for variant in variants)
+    fields = _fields(variants, lambda made: made.fields)
+    promoted = _fields(variants, lambda made: made.promoted)
+    return replace(first, c_name=f"{first.c_name}: {sizes}", values=tuple(values.items()), fields=fields, promoted=promoted)
+
+
+def _section(variants: list[Variant]) -> PySection:
+    return replace(variants[0].item, fields=_fields(variants, lambda section: section.fields))
+
+
+def _fields(variants: list[Variant], of: Callable[[Any], tuple[PyField, ...]]) -> tuple[PyField, ...]:
+    """All arches' fields, each with all its hints; where not all have it, the comment says which do."""
+    found: dict[str, list[tuple[Variant, PyField]]] = {}
+    for variant in variants:
+        for field in of(variant.item):
+            found.setdefault(field.name, []).append((variant, field))
+    return tuple(_field(rows, len(rows) == len(variants)) for rows in found.values())
+
+
+def _field(rows: list[tuple[Variant, PyField]], everywhere: bool) -> PyField:
+    hints = dict.fromkeys(field.type.hint for _, field in rows)
+    arches = [arch for variant, _ in rows for arch in variant.arches]
+    comment = rows[0][1].comment + ("" if everywhere else f" ({_and(arches)} only)")
+    return PyField(rows[0][1].name, PyType(" | ".join(hints), "", 0), 0, comment)
+
+
+def _maps(variants: list[Variant]) -> tuple[PyMap, ...]:
+    """The maps of all arches; one that differs has the class of the first arch that has it, which the others share."""
+    found = {row.attribute: row for variant in reversed(variants) for row in variant.item}
+    return tuple(found[name] for name in sorted(found))
+
+
+def _programs(variants: list[Variant]) -> tuple[PyProgram, ...]:
+    found = {row.attribute: row for variant in variants for row in variant.item}
+    return tuple(found.values())
+
+
+def _and(arches: Iterable[str]) -> str:
+    return ", ".join(sorted(arches))

@@ -1,0 +1,105 @@
+"""Lines of generated Python as ruff formats them, none longer than 120."""
+
+from collections.abc import Iterable
+
+from .pydecl import PyClass, PyField, PyMap, PyProgram
+from .pymerge import Parts
+
+WIDTH = 120
+
+
+def field_line(field: PyField) -> str:
+    """A member or variable in the module."""
+    return line(f"{field.name} = {field.type.codec} @ {field.offset}", field.comment, 4)
+
+
+def map_line(map: PyMap) -> str:
+    """A map in the module."""
+    arguments = ["owner", f'"{map.name}"', *map.arguments]
+    return call(f"self.{map.attribute} = bpfloader.{map.kind}", arguments, map.comment, 8)
+
+
+def program_line(program: PyProgram) -> str:
+    """A program in the module."""
+    head = f"self.{program.attribute} = bpfloader.{program.kind}"
+    return call(head, ["owner", f'"{program.name}"'], f'SEC("{program.section}")', 8)
+
+
+def arch_line(arches: Iterable[str]) -> str:
+    """Which arch the module is for, where one differs from another one."""
+    return call("ARCH = bpfloader.arch_among", [f'"{arch}"' for arch in arches], "", 0)
+
+
+def field_hint(field: PyField) -> str:
+    """A member or variable in the stub."""
+    return line(f"{field.name}: {field.type.hint}", field.comment, 4)
+
+
+def map_hint(map: PyMap) -> str:
+    """A map in the stub."""
+    head = f"{map.attribute}: bpfloader.{map.kind}"
+    return call(head, list(map.hints), map.comment, 4, "[]") if map.hints else line(head, map.comment, 4)
+
+
+def program_hint(program: PyProgram) -> str:
+    """A program in the stub."""
+    return line(f"{program.attribute}: bpfloader.{program.kind}", f'SEC("{program.section}")', 4)
+
+
+def line(code: str, comment: str, indent: int) -> str:
+    """A statement with its comment: behind it where there is room, else above it."""
+    return _commented(" " * indent + code, comment, indent)
+
+
+def call(head: str, arguments: list[str], comment: str, indent: int, brackets: str = "()") -> str:
+    """A statement that ends in a call (or a subscript) with these arguments, on as many lines as it takes."""
+    space, (opening, closing) = " " * indent, brackets
+    text = f"{space}{head}{opening}{', '.join(arguments)}{closing}"
+    if len(text) <= WIDTH:
+        return _commented(text, comment, indent)
+    inner = f"{space}    {', '.join(arguments)}"
+    if len(inner) > WIDTH or brackets == "[]":
+        inner = "\n".join(f"{space}    {argument}," for argument in arguments)
+    return _above(comment, indent) + f"{space}{head}{opening}\n{inner}\n{space}{closing}"
+
+
+def _commented(text: str, comment: str, indent: int) -> str:
+    if not comment:
+        return _kept(text)
+    beside = f"{text}  # {comment}"
+    return beside if len(beside) <= WIDTH else _above(comment, indent) + _kept(text)
+
+
+def _above(comment: str, indent: int) -> str:
+    text = f"{' ' * indent}# {comment}"
+    return (text if len(text) <= WIDTH else f"{text[: WIDTH - 4]} ...") + "\n"
+
+
+def _kept(text: str) -> str:
+    """A line that no formatter can shorten as it stands: names of C may be long."""
+    return text if len(text) <= WIDTH else f"{text}  # noqa: E501  # fmt: skip"
+
+
+def init(made: PyClass) -> str:
+    """The constructor of a struct or union in a stub; what it isn't given is zero."""
+    given = [f"{field.name}: {field.type.hint} = ..." for field in made.fields]
+    if made.promoted:
+        given += ["*", *(f"{field.name}: {field.type.hint} = ..." for field in made.promoted)]
+    if made.kind == "union":
+        given = ["_bytes: bytes = ...", "/", "*", *given]
+    one = f"    def __init__(self, {', '.join(given)}) -> None: ..."
+    two = f"        self, {', '.join(given)}"
+    if len(one) <= WIDTH:
+        return one
+    if len(two) > WIDTH:
+        two = "\n".join(f"        {each}," for each in ["self", *given])
+    return f"    def __init__(\n{two}\n    ) -> None: ..."
+
+
+def stub_imports(parts: Parts) -> list[tuple[str, list[str]]]:
+    """What a stub imports from the standard library for its hints and constants: modules, and their names."""
+    fields = [field for block in (*parts.classes, *parts.sections) for field in block.merged.fields]
+    hints = " ".join([field.type.hint for field in fields] + [hint for map in parts.maps.merged for hint in map.hints])
+    addresses = [name for name in ("IPv4Address", "IPv6Address") if name in hints]
+    constants = ["Final"] if any(block.merged.constants for block in parts.enums) else []
+    return [(module, names) for module, names in (("ipaddress", addresses), ("typing", constants)) if names]
