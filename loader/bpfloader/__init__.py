@@ -9,8 +9,8 @@ A generated skeleton is the usual way in; it derives from what is here.
         skel.maps.connections.max_entries = 4096            # before load
         skel.progs.on_connect_fentry.autoload = False       # or skel.select(["on_connect_kprobe"]): these and no other
         skel.load()
-        skel.attach()                                       # links are the skeleton's; also progs.x.attach(),
-        skel.progs.on_send.attach_cgroup("/sys/fs/cgroup")  # .attach_cgroup(path), .attach_xdp("lo") …
+        skel.attach()                                       # links are the skeleton's; or by hand, as each kind is:
+        skel.progs.on_send.attach("/sys/fs/cgroup")         # a cgroup's path, an interface, a binary and a function …
         skel.maps.connections[key]                          # typed; len, iteration, items, del, .put(…, NOEXIST)
         for event in skel.maps.events.events(timeout=1.0):  # until none has come for a second; None: for ever
             ...
@@ -45,15 +45,42 @@ from .errors import (
     VerifierError,
     errno_text,
 )
+from .iterator import IterLink, IterProgram
 from .keyed import ANY, EXIST, NOEXIST, Array, Hash, PerCpuArray, PerCpuHash
+from .kinds import program_class
 from .layout import Struct, Union, struct, union
 from .libbpf import version
+from .link import Link, Links
 from .maps import Map
-from .object import Maps, Object, Progs
+from .network import (
+    CgroupProgram,
+    NetfilterProgram,
+    NetnsProgram,
+    ReuseportProgram,
+    SocketFilterProgram,
+    SockmapProgram,
+    XdpProgram,
+)
+from .object import Object
+from .parts import Maps, Progs
 from .perfbuf import PerfEventArray
-from .program import Link, Program, RunResult
+from .perfevent import PerfEventProgram
+from .probes import (
+    ExtensionProgram,
+    KprobeMultiProgram,
+    KprobeProgram,
+    KsyscallProgram,
+    RawTracepointProgram,
+    TracepointProgram,
+    TracingProgram,
+)
+from .program import Program, RunResult
 from .ringbuf import RecordError, RingBuffer
 from .section import Section
+from .structops import StructOpsLink, StructOpsMap, StructOpsProgram
+from .syscallprog import SyscallProgram
+from .traffic import NetkitProgram, TcProgram
+from .uprobes import UprobeMultiProgram, UprobeProgram, UsdtProgram
 from .userring import UserRingBuffer
 from .variants import Choice, choose
 
@@ -68,48 +95,76 @@ __all__ = [
     "BpfError",
     "CTypes",
     "CallError",
+    "CgroupProgram",
     "Choice",
     "Codec",
     "DigestError",
     "EXIST",
     "Enum",
+    "ExtensionProgram",
     "Hash",
+    "IterLink",
+    "IterProgram",
+    "KprobeMultiProgram",
+    "KprobeProgram",
+    "KsyscallProgram",
     "LayoutError",
     "LibraryError",
     "Link",
+    "Links",
     "LoadError",
     "Map",
     "MapError",
     "Maps",
     "MissingBtfError",
     "NOEXIST",
+    "NetfilterProgram",
+    "NetkitProgram",
+    "NetnsProgram",
     "Object",
     "ObjectError",
     "PerCpuArray",
     "PerCpuHash",
     "PerfEventArray",
+    "PerfEventProgram",
     "PrivilegeError",
     "Program",
     "Progs",
+    "RawTracepointProgram",
     "RecordError",
     "RefusedError",
+    "ReuseportProgram",
     "RingBuffer",
     "RunResult",
     "Section",
+    "SocketFilterProgram",
+    "SockmapProgram",
     "StateError",
     "Struct",
+    "StructOpsLink",
+    "StructOpsMap",
+    "StructOpsProgram",
+    "SyscallProgram",
+    "TcProgram",
+    "TracepointProgram",
+    "TracingProgram",
     "Union",
+    "UprobeMultiProgram",
+    "UprobeProgram",
+    "UsdtProgram",
     "UserRingBuffer",
     "VariantsError",
     "VerifierError",
+    "XdpProgram",
     "arch_among",
     "big_endian",
     "choose",
     "errno_text",
     "little_endian",
     "native_endian",
+    "program_class",
     "skeleton_module",
     "struct",
     "union",
     "version",
-]
+]  # fmt: skip

@@ -4,85 +4,73 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import hashlib
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar, cast
+import threading
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from .arch import object_path, require_arch, require_order, this_arch
-from .errors import AttachError, CallError, DigestError, ObjectError, StateError, errno_text
-from .libbpf import library
+from .discover import maps_of, programs_of
+from .errors import CallError, DigestError, ObjectError, StateError, errno_text
+from .forks import follow
+from .kinds import libbpf_needed
+from .libbpf import library, require
+from .link import Link, Links
 from .log import captured
 from .maps import Map
-from .program import Link, Program
+from .parts import Maps, Part, Progs
 from .refusal import lines, load_refused
+from .structops import StructOpsMap
 from .structures import OpenOptions, sized
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-P = TypeVar("P")
 GIVEN = "give the path of a file that this user may read"
-
-
-class Part(Protocol):
-    """What an object tells of its life: its maps and sections."""
-
-    def _loaded(self) -> None: ...
-
-    def _close(self) -> None: ...
-
-
-class Collection(Generic[P]):
-    """The maps or programs of an object, each an attribute; also by name (`progs["x"]`), and iterable."""
-
-    def __init__(self, owner: Object):
-        """Generated classes set one attribute for each part of their owner."""
-
-    def __iter__(self) -> Iterator[P]:
-        return iter(vars(self).values())
-
-    def __len__(self) -> int:
-        return len(vars(self))
-
-    def __getitem__(self, name: str) -> P:
-        for part in self:
-            if part.name == name:  # type: ignore[attr-defined]
-                return part
-        raise KeyError(name)
-
-
-class Maps(Collection[Map]):
-    """Base of the generated maps."""
-
-
-class Progs(Collection[Program]):
-    """Base of the generated programs."""
 
 
 class Object:
     """A BPF object, from open to destroy; it owns its links, so all of it is detached at the end of a `with`.
 
-    A skeleton states its file's name and, by arch, the sha256 of each object of that name (see arch.object_path).
+    A skeleton states its file's name and, by arch, the sha256 of each object of that name (see arch.object_path);
+    without one, `maps` and `progs` are what libbpf finds, with keys and values as bytes. `bpf["name"]` is a map, as
+    with bcc.
+
+    Any thread may use it, and destroy it while others do: they get a StateError. A child of fork has its maps and
+    programs, but no links: those stay the parent's, whatever the child does.
     """
 
     FILE: ClassVar[str] = ""
     OBJECTS: ClassVar[dict[str, str]] = {}
+    maps: Maps
     progs: Progs
 
     def __init__(self, handle: int):
         self._handle, self._load_tried, self._is_loaded = handle, False, False
-        self.links: list[Link] = []
+        self.lock = threading.RLock()  # held by what hands libbpf a pointer, so that no other thread frees it
         self.parts: list[Part] = []
+        self.links = Links(self)
+        if not self.FILE:
+            self.maps, self.progs = maps_of(self), programs_of(self)
+        follow(self)
 
     @classmethod
-    def open(cls, source: str | os.PathLike[str] | bytes | None = None, *, btf: str | None = None) -> Self:
+    def open(
+        cls,
+        source: str | os.PathLike[str] | bytes | None = None,
+        *,
+        btf: str | None = None,
+        pin_root: str | None = None,
+        kconfig: Mapping[str, str | int] | None = None,
+    ) -> Self:
         """The object, opened and not yet loaded. A skeleton knows its file; any other source is a path or the bytes.
 
-        `btf` is a file with the kernel's BTF, for a kernel that doesn't carry it. Raises LibraryError, DigestError,
-        ObjectError.
+        `btf` is a file with the kernel's BTF, for a kernel that doesn't carry it. `pin_root` is the folder of maps
+        that are pinned by name (by default /sys/fs/bpf). `kconfig` gives values of `__kconfig` externs that go before
+        the kernel's own, such as {"CONFIG_HZ": 250, "CONFIG_BPF": "y"}. Raises LibraryError, DigestError, ObjectError.
         """
         if cls.OBJECTS:
             require_arch(cls.FILE, cls.OBJECTS)
@@ -94,12 +82,16 @@ class Object:
         require_order(data, where)
         cls._check_digest(data, where)
         name = cls.FILE or (cls.__name__ if isinstance(path, bytes) else os.path.basename(path))
-        handle = open_bytes(data, name.split(".")[0], btf)
+        handle = open_bytes(data, name.split(".")[0], btf, pin_root, kconfig)
+        opened = cls.__new__(cls)
+        opened._handle = handle
         try:
-            return cls(handle)
+            opened.__init__(handle)  # type: ignore[misc]
         except BaseException:
+            opened._handle = 0  # nothing is attached, and the half of an object can't be destroyed in order
             library().bpf_object__close(handle)
             raise
+        return opened
 
     @classmethod
     def _beside(cls) -> str:
@@ -147,47 +139,77 @@ class Object:
     def load(self) -> None:
         """Makes the maps and hands the chosen programs to the verifier, all or nothing.
 
-        Raises VerifierError, MissingBtfError, LoadError, PrivilegeError, StateError. Afterwards only destroy helps.
+        Raises VerifierError, MissingBtfError, LoadError, PrivilegeError, StateError; LibraryError for a chosen program
+        that libbpf is too old for. Afterwards only destroy helps.
         """
-        self.require_open("the object")
-        self._load_tried = True
-        with captured() as messages:
+        with self.lock, captured() as messages:
+            self.require_open("the object")
+            for program in self.progs:
+                if program.autoload:
+                    section = program.section
+                    require(libbpf_needed(section), f'SEC("{section}"), which {program.name} is')
+            self._load_tried = True
             try:
                 library().bpf_object__load(self.handle)
             except CallError as error:
                 raise load_refused(self.FILE or type(self).__name__, error, messages) from None
-        self._is_loaded = True
-        for part in self.parts:
-            part._loaded()
+            self._is_loaded = True
+            for part in self.parts:
+                part._loaded()
 
     def attach(self) -> list[Link]:
-        """The new links, one for each loaded program whose section says where it attaches and whose autoattach is on.
+        """The new links, one for each loaded program whose section says where it attaches and whose autoattach is on,
+        and for each struct_ops map.
 
-        All or nothing. Programs of other sections (cgroup, XDP …) wait for their attach_… call. Raises what
+        All or nothing. Programs of other sections (cgroup, XDP …) wait for their own attach. Raises what
         Program.attach does.
         """
-        made = []
-        try:
-            for program in self.progs:
-                if program.autoload and program.autoattach and (link := _attach_if_targeted(program)):
-                    made.append(link)
-        except BaseException:
-            for link in reversed(made):
-                link.detach()
-            raise
+        made: list[Link] = []
+        with self.lock:
+            self.require_loaded("a link")
+            try:
+                for program in self.progs:
+                    if program.autoload and program.autoattach and (link := program.attach_by_section()):
+                        made.append(link)
+                for part in self.parts:
+                    if isinstance(part, StructOpsMap) and part.autoattach:
+                        made.append(part.attach())
+            except BaseException:
+                for link in reversed(made):
+                    link.detach()
+                raise
         return made
 
     def destroy(self) -> None:
-        """Detaches all links, unloads programs and maps; does nothing the second time."""
-        handle, self._handle = self._handle, 0
-        if not handle:
-            return
-        with contextlib.ExitStack() as stack:
-            stack.callback(library().bpf_object__close, handle)
-            for part in self.parts:
-                stack.callback(part._close)
-            for link in self.links:
-                stack.callback(link.detach)
+        """Detaches all links, unloads programs and maps; does nothing the second time, or in another thread."""
+        with self.lock, contextlib.ExitStack() as stack:
+            handle, self._handle = self._handle, 0
+            if handle:
+                stack.callback(library().bpf_object__close, handle)
+                for part in self.parts:
+                    stack.callback(part._close)
+                for link in self.links:
+                    stack.callback(link.detach)
+
+    close = destroy
+
+    def __del__(self) -> None:
+        """Destroys what nobody can reach any more, with a ResourceWarning, as a file does. Not as Python ends: the
+        kernel takes everything back then."""
+        if getattr(self, "_handle", 0) and not sys.is_finalizing():
+            warnings.warn(f"{self!r} was not destroyed", ResourceWarning, source=self, stacklevel=1)
+            self.destroy()
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a BPF object can't be pickled or copied: it belongs to this process")
+
+    def __getitem__(self, name: str) -> Map:
+        """The map of that name. Raises KeyError."""
+        return self.maps[name]
+
+    def __repr__(self) -> str:
+        state = "loaded" if self._is_loaded else "opened"
+        return f"<{type(self).__name__} {self.FILE} {state if self._handle else 'destroyed'}>"
 
     def __enter__(self) -> Self:
         return self
@@ -205,19 +227,21 @@ def _read(path: str | os.PathLike[str], fix: str, size: int = -1) -> bytes:
         raise ObjectError(f"can't read {os.fspath(path)} ({errno_text(error.errno or 0)})", fix=fix) from None
 
 
-def _attach_if_targeted(program: Program) -> Link | None:
-    """The link, or None where libbpf says, without a message, that the section names no target."""
-    try:
-        return program.attach()
-    except AttachError as error:
-        if error.errno == errno.EOPNOTSUPP and not error.details:
-            return None
-        raise
-
-
-def open_bytes(data: bytes, name: str, btf: str | None = None) -> int:
+def open_bytes(
+    data: bytes,
+    name: str,
+    btf: str | None = None,
+    pin_root: str | None = None,
+    kconfig: Mapping[str, str | int] | None = None,
+) -> int:
     """libbpf's struct bpf_object * for an object's bytes; `name` begins its maps' names. Raises ObjectError."""
-    options = sized(OpenOptions, object_name=name.encode(), btf_custom_path=os.fsencode(btf) if btf else None)
+    options = sized(
+        OpenOptions,
+        object_name=name.encode(),
+        btf_custom_path=os.fsencode(btf) if btf else None,
+        pin_root_path=os.fsencode(pin_root) if pin_root else None,
+        kconfig="".join(f"{option}={value}\n" for option, value in (kconfig or {}).items()).encode() or None,
+    )
     with captured() as messages:
         try:
             return cast(int, library().bpf_object__open_mem(data, len(data), ctypes.byref(options)))

@@ -32,7 +32,7 @@ def run(variant: str, pid: int, skel: Any) -> None:
 def _attach_tp_btf(skel: Any) -> None:
     cgroup = cgroup2_root()
     with_tracefs(lambda: _attach_any(skel.progs.accept_tp_btf, skel.progs.accept4_tp_btf))
-    skel.progs.send_tp_btf.attach_cgroup(cgroup)
+    skel.progs.send_tp_btf.attach(cgroup)
     skel.progs.state_tp_btf.attach()
 
 

@@ -76,20 +76,20 @@ def test_a_link_detaches_alone(opened):
     link.detach()
     link.detach()
     assert hits_of(opened) == 0
-    named = opened.progs.on_named.attach_raw_tracepoint("sys_enter")
+    named = opened.progs.on_named.attach("sys_enter")
     assert hits_of(opened) >= 10 and named in opened.links
 
 
 def test_a_cgroup_program_sees_connections(loaded, cgroup):
-    loaded.progs.on_connect.attach_cgroup(cgroup)
+    loaded.progs.on_connect.attach(cgroup)
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
         assert loaded.bss.connects >= 1
 
 
 def test_xdp_attaches_to_an_interface_once(loaded):
-    loaded.progs.pass_.attach_xdp("lo")
+    loaded.progs.pass_.attach("lo")
     with pytest.raises(bpfloader.AttachError, match="can't attach pass .*EBUSY.*another program is attached"):
-        loaded.progs.pass_.attach_xdp("lo")
+        loaded.progs.pass_.attach("lo")
 
 
 def test_autoattach_leaves_a_program_out(loaded):
@@ -98,8 +98,8 @@ def test_autoattach_leaves_a_program_out(loaded):
 
 
 def test_a_section_without_a_target_says_how_to_attach(loaded):
-    with pytest.raises(bpfloader.AttachError, match=r"attach_cgroup\(path\)"):
-        loaded.progs.on_connect.attach()
+    with pytest.raises(bpfloader.AttachError, match="can't attach on_named: neither its section nor attach names a tra"):
+        loaded.progs.on_named.attach()
 
 
 def test_a_test_run_gives_value_and_data(loaded):

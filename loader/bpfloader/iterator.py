@@ -1,0 +1,96 @@
+"""Iterators: programs that the kernel runs for each task, map element, socket …, and what they write."""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .libbpf import library
+from .link import BpfLink
+from .maps import Map, codec_of
+from .network import opened
+from .options import IterLinkInfo, IterOptions
+from .program import Program
+from .structures import sized
+
+if TYPE_CHECKING:
+    from .codec import Codec
+
+T = TypeVar("T")
+# enum bpf_cgroup_iter_order of linux/bpf.h.
+ORDERS = {"self": 1, "preorder": 2, "postorder": 3, "ancestors": 4}
+
+
+class IterLink(BpfLink):
+    """An attached iterator. Each reading of it runs the program anew over all there is.
+
+    for line in link: …                     # text, as with a file of /proc
+    for row in link.records(Row): …         # structs, as written by bpf_seq_write
+    """
+
+    def open(self) -> io.BufferedReader:
+        """A file of one run, to be read as bytes and closed. Raises CallError, StateError."""
+        with self._owner.lock:
+            return os.fdopen(library().bpf_iter_create(self.fd), "rb")
+
+    def read(self) -> bytes:
+        """All that one run writes. Raises OSError where the program fails, CallError, StateError."""
+        with self.open() as file:
+            return file.read()
+
+    def __iter__(self) -> Iterator[str]:
+        """The lines that one run writes, without their ends."""
+        with self.open() as file:
+            for line in file:
+                yield line.decode("utf-8", "replace").rstrip("\n")
+
+    def records(self, kind: type[T] | Codec[T]) -> Iterator[T]:
+        """The records that one run writes one after another, each of that generated class or codec.
+
+        Raises what `read` does; an incomplete one at the end is left out.
+        """
+        codec: Codec[Any] = codec_of(kind)
+        with self.open() as file:
+            while len(record := file.read(codec.size)) == codec.size:
+                yield codec.unpack(record)
+
+
+class IterProgram(Program):
+    """SEC("iter/task"), SEC("iter/bpf_map_elem") …: for each task, map element, socket … when it is read."""
+
+    def attach(
+        self,
+        *,
+        elements: Map | None = None,
+        cgroup: str | os.PathLike[str] | None = None,
+        order: str = "preorder",
+        pid: int = 0,
+        tid: int = 0,
+    ) -> IterLink:
+        """A link to read from, over all there is or over a part.
+
+        `elements` is the map of bpf_map_elem and bpf_sk_storage_map; `cgroup` is where a cgroup iterator begins, with
+        `order` "self", "preorder", "postorder" or "ancestors"; `pid` limits a task iterator to the threads of a
+        process, `tid` to one. Raises AttachError, PrivilegeError, StateError, OSError, KeyError for an unknown order.
+        """
+        info = IterLinkInfo()
+        if cgroup is not None:
+            with opened(cgroup, os.O_DIRECTORY) as fd:
+                info.cgroup.order, info.cgroup.cgroup_fd = ORDERS[order], fd
+                return self._iterator(info)
+        if elements is not None:
+            info.map.map_fd = elements.fd
+        elif pid or tid:
+            info.task.pid, info.task.tid = pid, tid
+        return self._iterator(info if elements is not None or pid or tid else None)
+
+    def _iterator(self, info: IterLinkInfo | None) -> IterLink:
+        options = sized(IterOptions)
+        if info is not None:
+            options.link_info, options.link_info_len = ctypes.pointer(info), ctypes.sizeof(info)
+        with self._owner.lock:
+            handle = self._call("bpf_program__attach_iter", self._loaded_handle(), options)
+            return IterLink(self._owner, self.name, handle)

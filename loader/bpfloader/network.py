@@ -1,0 +1,166 @@
+"""Programs at network interfaces, sockets, cgroups and namespaces."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import weakref
+from collections.abc import Iterator
+from functools import partial
+
+from .errors import CallError
+from .libbpf import library
+from .link import FdLink, HookLink, Link
+from .maps import Map
+from .options import LinkCreateOptions, NetfilterOptions
+from .placement import Neighbour, placement
+from .program import Program
+from .refusal import attach_refused
+from .structures import sized
+
+BPF_XDP = 37  # enum bpf_attach_type of linux/bpf.h
+XDP_MODES = {"generic": 1 << 1, "native": 1 << 2, "offload": 1 << 3}  # XDP_FLAGS_*_MODE of linux/if_link.h
+# include/uapi/asm-generic/socket.h, which all seven arches use for these.
+SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_EBPF, SO_DETACH_REUSEPORT_BPF, SO_DETACH_FILTER = 50, 52, 68, 27
+# NFPROTO_* of linux/netfilter.h, NF_INET_* of the same.
+FAMILIES = {"ipv4": 2, "ipv6": 10}
+HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
+BPF_F_NETFILTER_IP_DEFRAG = 1 << 0
+
+
+def interface_index(interface: str | int) -> int:
+    """An interface's index, given that or its name. Raises OSError for a name that there isn't."""
+    return interface if isinstance(interface, int) else socket.if_nametoindex(interface)
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike[str], flags: int = 0) -> Iterator[int]:
+    """A descriptor of a path for the `with`. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+class XdpProgram(Program):
+    """SEC("xdp"), SEC("xdp.frags"): on packets as an interface receives them."""
+
+    def attach(self, interface: str | int, *, mode: str = "") -> Link:
+        """A link to a network interface, by name or index.
+
+        `mode` is "generic", "native" or "offload"; empty, the kernel takes native where the driver has it. Raises
+        AttachError, PrivilegeError, StateError, OSError for an unknown name, KeyError for an unknown mode.
+        """
+        index = interface_index(interface)
+        if not mode:
+            return self._link("attach_xdp", index)
+        options = sized(LinkCreateOptions, flags=XDP_MODES[mode])
+        with self._owner.lock:
+            return FdLink(self._owner, self.name, self._call("bpf_link_create", self.fd, index, BPF_XDP, options))
+
+
+class CgroupProgram(Program):
+    """SEC("cgroup/…"), SEC("cgroup_skb/…"), SEC("sockops"), SEC("lsm_cgroup/…"): for what a cgroup's processes do."""
+
+    def attach(
+        self,
+        cgroup: str | os.PathLike[str] | int,
+        *,
+        before: Neighbour = None,
+        after: Neighbour = None,
+        first: bool = False,
+        preorder: bool = False,
+        revision: int = 0,
+    ) -> Link:
+        """A link to a cgroup v2 folder, or to the descriptor of one.
+
+        Where among the programs of that cgroup it runs: `before` or `after` one of them (a Program or a Link), or
+        `first`; `preorder` runs it before those of the cgroups below. `revision` refuses if the list has changed.
+        Raises AttachError, PrivilegeError, StateError, OSError; LibraryError for a place with libbpf older than 1.6.
+        """
+        place = placement(before, after, first, revision, preorder)
+        with contextlib.nullcontext(cgroup) if isinstance(cgroup, int) else opened(cgroup, os.O_DIRECTORY) as fd:
+            if place.flags or revision:
+                return self._link("attach_cgroup_opts", fd, place)
+            return self._link("attach_cgroup", fd)
+
+
+class NetnsProgram(Program):
+    """SEC("sk_lookup"), SEC("flow_dissector"): for a network namespace."""
+
+    def attach(self, namespace: str | os.PathLike[str] | int = "/proc/self/ns/net") -> Link:
+        """A link to a network namespace, by path or descriptor. Raises AttachError, PrivilegeError, OSError …"""
+        with contextlib.nullcontext(namespace) if isinstance(namespace, int) else opened(namespace) as fd:
+            return self._link("attach_netns", fd)
+
+
+class SockmapProgram(Program):
+    """SEC("sk_skb/…"), SEC("sk_msg"): for the sockets in a map."""
+
+    def attach(self, sockets: Map) -> Link:
+        """The attachment to a sockmap or sockhash. Raises AttachError, PrivilegeError, StateError."""
+        with self._owner.lock:
+            fd, kind = os.dup(sockets.fd), library().bpf_program__expected_attach_type(self._loaded_handle())
+            try:
+                self._call("bpf_prog_attach", self.fd, fd, kind, 0)
+            except BaseException:
+                os.close(fd)
+                raise
+            return HookLink(self._owner, self.name, partial(_detach, self.fd, fd, kind))
+
+
+def _detach(program: int, target: int, kind: int) -> None:
+    try:
+        library().bpf_prog_detach2(program, target, kind)
+    finally:
+        os.close(target)
+
+
+class SocketFilterProgram(Program):
+    """SEC("socket"): on what a socket receives; its return value is how many bytes of that the socket gets."""
+
+    _attach_option, _detach_option = SO_ATTACH_BPF, SO_DETACH_FILTER
+
+    def attach(self, target: socket.socket) -> Link:
+        """The attachment to a socket, which ends with the socket. Raises AttachError, PrivilegeError, StateError."""
+        with self._owner.lock:
+            try:
+                target.setsockopt(socket.SOL_SOCKET, self._attach_option, self.fd)
+            except OSError as error:
+                failed = CallError("setsockopt failed", errno=error.errno or 0)
+                raise attach_refused(self.name, failed, ()) from None
+            return HookLink(self._owner, self.name, partial(_unset, weakref.ref(target), self._detach_option))
+
+
+class ReuseportProgram(SocketFilterProgram):
+    """SEC("sk_reuseport"): chooses the socket of a SO_REUSEPORT group that gets a connection or a packet."""
+
+    _attach_option, _detach_option = SO_ATTACH_REUSEPORT_EBPF, SO_DETACH_REUSEPORT_BPF
+
+
+def _unset(reference: weakref.ref[socket.socket], option: int) -> None:
+    target = reference()
+    if target is not None and target.fileno() >= 0:
+        with contextlib.suppress(OSError):  # the filter has gone with another's SO_DETACH_FILTER
+            target.setsockopt(socket.SOL_SOCKET, option, 0)
+
+
+class NetfilterProgram(Program):
+    """SEC("netfilter"): at a hook of netfilter. Needs libbpf 1.3 and Linux 6.4."""
+
+    def attach(self, hook: str, *, family: str = "ipv4", priority: int = 0, defragment: bool = False) -> Link:
+        """A link to "prerouting", "input", "forward", "output" or "postrouting" of "ipv4" or "ipv6".
+
+        Lower priorities run first, and one is taken once only; `defragment` hands it whole packets (Linux 6.6).
+        Raises AttachError, PrivilegeError, StateError, LibraryError, KeyError for an unknown hook or family.
+        """
+        options = sized(
+            NetfilterOptions,
+            pf=FAMILIES[family],
+            hooknum=HOOKS[hook],
+            priority=priority,
+            flags=BPF_F_NETFILTER_IP_DEFRAG if defragment else 0,
+        )
+        return self._link("attach_netfilter", options)

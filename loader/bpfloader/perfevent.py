@@ -1,0 +1,95 @@
+"""Programs at perf events: samples by the clock, by counters of the processor or of the kernel."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+
+from .errors import CallError
+from .link import GroupLink, Link
+from .options import PerfEventAttr, PerfEventOptions
+from .program import Program
+from .refusal import attach_refused
+from .structures import sized
+
+# enum perf_type_id, perf_hw_id and perf_sw_ids of linux/perf_event.h.
+TYPES = {"hardware": 0, "software": 1, "tracepoint": 2, "hw_cache": 3, "raw": 4}
+EVENTS = {
+    "cpu-clock": (1, 0), "task-clock": (1, 1), "page-faults": (1, 2), "context-switches": (1, 3),
+    "cpu-migrations": (1, 4), "minor-faults": (1, 5), "major-faults": (1, 6),
+    "cpu-cycles": (0, 0), "instructions": (0, 1), "cache-references": (0, 2), "cache-misses": (0, 3),
+    "branch-instructions": (0, 4), "branch-misses": (0, 5),
+}  # fmt: skip
+PERF_FLAG_FD_CLOEXEC = 1 << 3
+# perf_event_open has no function in libc: its number in the tables of the kernel (arch/*/…/syscall*.tbl).
+CALLS = {"x86_64": 298, "aarch64": 241, "riscv64": 241, "loongarch64": 241, "ppc64le": 319, "s390x": 331}
+ARM_CALL = 364
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class PerfEventProgram(Program):
+    """SEC("perf_event"): at each sample of a perf event."""
+
+    def attach(
+        self,
+        event: str | tuple[int, int] = "cpu-clock",
+        *,
+        frequency: int = 0,
+        period: int = 0,
+        pid: int = -1,
+        cpu: int = -1,
+        cookie: int = 0,
+    ) -> Link:
+        """A link to an event: a name such as "cpu-clock", "page-faults", "cpu-cycles", or (type, config) as numbers.
+
+        It samples `frequency` times a second, or every `period` events; one of them must be given. `pid` is one
+        process, 0 this one, -1 all; `cpu` one CPU, -1 all (a link that stands for one of each CPU, where pid is -1
+        too). Raises AttachError, PrivilegeError, StateError, ValueError, KeyError for an unknown name.
+        """
+        if bool(frequency) == bool(period):
+            raise ValueError("give one of frequency (samples a second) and period (events a sample)")
+        kind, config = EVENTS[event] if isinstance(event, str) else event
+        attributes = PerfEventAttr(type=kind, size=ctypes.sizeof(PerfEventAttr), config=config)
+        attributes.sample_period, attributes.freq = frequency or period, bool(frequency)
+        with self._owner.lock:
+            if pid != -1 or cpu != -1:
+                return self._event(attributes, pid, cpu, cookie)
+            made: list[Link] = []
+            try:
+                for each in online_cpus():
+                    made.append(self._event(attributes, -1, each, cookie))
+            except BaseException:
+                for link in made:
+                    link.detach()
+                raise
+            return GroupLink(self._owner, self.name, made)
+
+    def _event(self, attributes: PerfEventAttr, pid: int, cpu: int, cookie: int) -> Link:
+        """A link to one event, which the link owns."""
+        self._loaded_handle()
+        fd = _perf_event_open(attributes, pid, cpu)
+        if fd < 0:
+            failed = CallError("perf_event_open failed", errno=ctypes.get_errno())
+            raise attach_refused(self.name, failed, ())
+        try:
+            options = sized(PerfEventOptions, bpf_cookie=cookie)
+            return self._link("attach_perf_event_opts", fd, options)
+        except BaseException:
+            os.close(fd)
+            raise
+
+
+def online_cpus() -> list[int]:
+    """The numbers of the CPUs that are online, from sysfs: `0-3,8`."""
+    with open("/sys/devices/system/cpu/online", encoding="ascii") as file:
+        ranges = [part.split("-") for part in file.read().strip().split(",")]
+    return [number for ends in ranges for number in range(int(ends[0]), int(ends[-1]) + 1)]
+
+
+def _perf_event_open(attributes: PerfEventAttr, pid: int, cpu: int) -> int:
+    """perf_event_open(2): a descriptor, or -1 with the errno in ctypes."""
+    number = ARM_CALL if ctypes.sizeof(ctypes.c_void_p) == 4 else CALLS[platform.machine()]
+    arguments = (number, ctypes.addressof(attributes), pid, cpu, -1, PERF_FLAG_FD_CLOEXEC)
+    return int(_libc.syscall(*map(ctypes.c_long, arguments)))

@@ -1,0 +1,176 @@
+"""Programs at functions, system calls and tracepoints of the kernel."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+from .errors import CallError, LoadError, errno_text
+from .libbpf import library, require
+from .link import Link
+from .options import CookieOptions, KprobeMultiOptions, KprobeOptions, KsyscallOptions
+from .program import Program
+from .structures import sized
+
+
+def given_once(cookies: Sequence[int], count: int, what: str) -> None:
+    """Raises ValueError unless there are no cookies or as many as `what`: libbpf reads past the end of fewer."""
+    if cookies and len(cookies) != count:
+        raise ValueError(f"{len(cookies)} cookies for {count} {what}: give one for each")
+
+
+def c_array(kind: Any, values: Sequence[Any]) -> Any:
+    """A C array of the values, or None (a NULL pointer) for none."""
+    return (kind * len(values))(*values) if values else None
+
+
+def c_strings(values: Sequence[str]) -> Any:
+    """A C array of strings, or None for none."""
+    return c_array(ctypes.c_char_p, [value.encode() for value in values])
+
+
+class KprobeProgram(Program):
+    """SEC("kprobe/function+offset") or SEC("kretprobe/function"): at a kernel function's entry, inside it or at its
+    return."""
+
+    def attach(self, function: str = "", *, offset: int = 0, at_return: bool | None = None, cookie: int = 0) -> Link:
+        """A link to a kernel function, that of the section if none is given.
+
+        `offset` is bytes into it, `at_return` says whether it runs as the function returns (by default: as the section
+        says), `cookie` is what bpf_get_attach_cookie gives. Raises AttachError, PrivilegeError, StateError.
+        """
+        if not function:
+            function, _, inside = self.target.partition("+")
+            offset = offset or int(inside or "0", 0)
+        retprobe = self._kind == "kretprobe" if at_return is None else at_return
+        options = sized(KprobeOptions, bpf_cookie=cookie, offset=offset, retprobe=retprobe)
+        return self._link("attach_kprobe_opts", self._required(function, "a function").encode(), options)
+
+
+class KprobeMultiProgram(Program):
+    """SEC("kprobe.multi/pattern"), SEC("kretprobe.multi/pattern") or SEC("kprobe.session/pattern"): at many functions
+    at once."""
+
+    def attach(
+        self,
+        pattern: str = "",
+        *,
+        functions: Sequence[str] = (),
+        addresses: Sequence[int] = (),
+        cookies: Sequence[int] = (),
+        at_return: bool | None = None,
+    ) -> Link:
+        """A link to the kernel functions that a pattern with `*` and `?` names, or to those listed.
+
+        Without any of them the section's pattern counts. `cookies` go with `functions` or `addresses`, one for each.
+        Raises AttachError, PrivilegeError, StateError, ValueError.
+        """
+        listed = functions or addresses
+        given_once(cookies, len(listed), "functions")
+        session = self._kind == "kprobe.session"
+        if session:
+            require("1.5", "kprobe.session")
+        options = sized(
+            KprobeMultiOptions,
+            syms=c_strings(functions),
+            addrs=c_array(ctypes.c_ulong, addresses),
+            cookies=c_array(ctypes.c_uint64, cookies),
+            cnt=len(listed),
+            retprobe=self._kind == "kretprobe.multi" if at_return is None else at_return,
+            session=session,
+        )
+        if not listed:
+            pattern = self._required(pattern or self.target, "a pattern")
+        return self._link("attach_kprobe_multi_opts", pattern.encode() or None, options)
+
+
+class KsyscallProgram(Program):
+    """SEC("ksyscall/name") or SEC("kretsyscall/name"): at a system call, whatever the kernel calls its function."""
+
+    def attach(self, syscall: str = "", *, at_return: bool | None = None, cookie: int = 0) -> Link:
+        """A link to a system call such as `openat`, that of the section if none is given.
+
+        Raises AttachError, PrivilegeError, StateError.
+        """
+        retprobe = self._kind == "kretsyscall" if at_return is None else at_return
+        options = sized(KsyscallOptions, bpf_cookie=cookie, retprobe=retprobe)
+        return self._link("attach_ksyscall", self._required(syscall or self.target, "a system call").encode(), options)
+
+
+class TracepointProgram(Program):
+    """SEC("tp/category/name"): at a tracepoint of tracefs."""
+
+    def attach(self, category: str = "", name: str = "", *, cookie: int = 0) -> Link:
+        """A link to a tracepoint such as `syscalls`, `sys_enter_openat`, that of the section if none is given.
+
+        Needs tracefs. Raises AttachError, PrivilegeError, StateError.
+        """
+        if not name:
+            category, _, name = (category or self.target).partition("/")
+        self._required(name, "a category and a name")
+        options = sized(CookieOptions, cookie=cookie)
+        return self._link("attach_tracepoint_opts", category.encode(), name.encode(), options)
+
+
+class RawTracepointProgram(Program):
+    """SEC("raw_tp/name"), SEC("raw_tp.w/name"): at a tracepoint, with its arguments as they are."""
+
+    _returns_context = False  # bpf_prog_test_run_raw_tp (net/bpf/test_run.c) refuses room for it
+
+    def attach(self, name: str = "", *, cookie: int = 0) -> Link:
+        """A link to a raw tracepoint such as `sys_enter`, that of the section if none is given.
+
+        Raises AttachError, PrivilegeError, StateError; LibraryError for a cookie with a libbpf older than 1.4.
+        """
+        wanted = self._required(name or self.target, "a tracepoint").encode()
+        if cookie:
+            return self._link("attach_raw_tracepoint_opts", wanted, sized(CookieOptions, cookie=cookie))
+        return self._link("attach_raw_tracepoint", wanted)
+
+
+class TargetedProgram(Program):
+    """A program whose target the kernel checks as it loads it."""
+
+    def set_attach_target(self, function: str, program: Program | None = None) -> None:
+        """Sets, before load, the kernel function, or the function of a loaded `program`, that it is for.
+
+        Raises StateError after load, LoadError where there is no such function.
+        """
+        with self._owner.lock:
+            self._owner.require_open(f"the target of {self.name}")
+            try:
+                fd = program.fd if program else 0
+                library().bpf_program__set_attach_target(self.handle, fd, function.encode())
+            except CallError as error:
+                what = f"can't make {function} the target of {self.name} ({errno_text(error.errno)})"
+                fix = "name a function that the kernel's BTF has, or one of a loaded program"
+                raise LoadError(what, fix=fix, errno=error.errno) from None
+
+
+class TracingProgram(TargetedProgram):
+    """SEC("tp_btf/name"), SEC("fentry/function"), fexit, fmod_ret, fsession and lsm: typed by the kernel's BTF."""
+
+    def attach(self, *, cookie: int = 0) -> Link:
+        """A link to the target of the section or of `set_attach_target`.
+
+        Raises AttachError, PrivilegeError, StateError; an LSM program takes no cookie (ValueError).
+        """
+        if self._kind.startswith("lsm"):
+            if cookie:
+                raise ValueError(f"{self.name} is an LSM program, which takes no cookie")
+            return self._link("attach_lsm")
+        return self._link("attach_trace_opts", sized(CookieOptions, cookie=cookie))
+
+
+class ExtensionProgram(TargetedProgram):
+    """SEC("freplace/function"): in the place of a global function of another program."""
+
+    def attach(self, program: Program | None = None, function: str = "") -> Link:
+        """A link to the target given before load, or to a function with the same arguments of another program.
+
+        Raises AttachError, PrivilegeError, StateError.
+        """
+        if program is None:
+            return self._link("attach_trace_opts", sized(CookieOptions))
+        return self._link("attach_freplace", program.fd, (function or self.target).encode())

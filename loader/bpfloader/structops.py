@@ -1,0 +1,52 @@
+"""struct_ops: tables of functions of the kernel (a congestion control, a scheduler), given by programs."""
+
+from __future__ import annotations
+
+from .errors import AttachError, CallError
+from .libbpf import library
+from .link import BpfLink
+from .log import captured
+from .maps import Map
+from .program import Program
+from .refusal import attach_refused
+
+
+class StructOpsProgram(Program):
+    """SEC("struct_ops/name"): a function of a struct_ops map, which is what attaches."""
+
+    def attach(self) -> BpfLink:
+        """Raises AttachError: the map that names the program is what attaches."""
+        raise AttachError(f"can't attach {self.name} alone: it is part of a struct_ops map", fix="attach that map")
+
+
+class StructOpsLink(BpfLink):
+    """An attached struct_ops map, `program` is the map's name."""
+
+    def exchange(self, table: StructOpsMap) -> None:
+        """Puts another map of the same kind in the place of this one. Raises AttachError, LibraryError, StateError."""
+        with self._owner.lock, captured() as messages:
+            self.fd  # noqa: B018  raises StateError once it is detached
+            try:
+                library().bpf_link__update_map(self._handle, table.handle)
+            except CallError as error:
+                raise attach_refused(table.name, error, messages) from None
+            self.program = table.name
+
+
+class StructOpsMap(Map):
+    """A table of functions: SEC(".struct_ops") or SEC(".struct_ops.link"); the latter can be updated and pinned.
+
+    `autoattach` says whether the object's attach takes it.
+    """
+
+    autoattach = True
+
+    def attach(self) -> StructOpsLink:
+        """A link that registers the table with the kernel. Raises AttachError, PrivilegeError, StateError."""
+        with self._owner.lock, captured() as messages:
+            self.fd  # noqa: B018  raises StateError before load
+            try:
+                handle = library().bpf_map__attach_struct_ops(self.handle)
+            except CallError as error:
+                raise attach_refused(self.name, error, messages) from None
+            return StructOpsLink(self._owner, self.name, handle)

@@ -1,0 +1,108 @@
+"""Programs in an interface's traffic control: filters of a clsact qdisc, tcx and netkit."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+from functools import partial
+
+from .errors import CallError
+from .libbpf import library
+from .link import HookLink, Link
+from .log import captured
+from .network import interface_index
+from .options import TcHook, TcOptions
+from .placement import Neighbour, placement
+from .program import Program
+from .structures import sized
+
+DIRECTIONS = {"ingress": 1 << 0, "egress": 1 << 1}  # enum bpf_tc_attach_point of libbpf.h
+BPF_TC_F_REPLACE = 1 << 0
+TCX_SECTIONS = ("tcx/ingress", "tcx/egress", "tc/ingress", "tc/egress")
+
+
+class TcProgram(Program):
+    """SEC("tc"), SEC("classifier"), SEC("action"): a filter on an interface; SEC("tcx/ingress"), SEC("tcx/egress"):
+    a tcx link (libbpf 1.3, Linux 6.6)."""
+
+    @property
+    def is_tcx(self) -> bool:
+        """Whether its section makes it a tcx link, and not a filter."""
+        return self.section.removeprefix("?") in TCX_SECTIONS
+
+    def attach(
+        self,
+        interface: str | int,
+        direction: str = "",
+        *,
+        priority: int = 0,
+        handle: int = 0,
+        replace: bool = False,
+        before: Neighbour = None,
+        after: Neighbour = None,
+        first: bool = False,
+        revision: int = 0,
+    ) -> Link:
+        """The attachment to an interface's "ingress" or "egress".
+
+        A filter: `priority` and `handle` are 1 or more, or 0 for the kernel's choice; `replace` takes the place of one
+        that has both. A clsact qdisc is made where there is none, and stays. A tcx link: the section says the
+        direction; it runs `before` or `after` another (a Program or a Link), `first`, or else last; `revision` refuses
+        if the list has changed. Raises AttachError, PrivilegeError, StateError, LibraryError, OSError, ValueError.
+        """
+        place = placement(before, after, first, revision)
+        if self.is_tcx:
+            if priority or handle or replace or direction not in ("", self.target):
+                raise ValueError(f"{self.name} is a tcx program: its place is told by before, after or first")
+            return self._link("attach_tcx", interface_index(interface), place)
+        if place.flags or revision:
+            raise ValueError(f"{self.name} is a filter: its place is told by priority and handle")
+        if direction not in DIRECTIONS:
+            raise ValueError(f'{self.name} is attached to "ingress" or "egress", not to {direction!r}')
+        return self._filter(interface_index(interface), DIRECTIONS[direction], priority, handle, replace)
+
+    def _filter(self, index: int, point: int, priority: int, handle: int, replace: bool) -> Link:
+        hook = sized(TcHook, ifindex=index, attach_point=point)
+        with self._owner.lock:
+            options = sized(TcOptions, prog_fd=self.fd, priority=priority, handle=handle)
+            options.flags = BPF_TC_F_REPLACE if replace else 0
+            self._make_qdisc(hook)
+            self._call("bpf_tc_attach", hook, options)
+            return HookLink(self._owner, self.name, partial(_remove_filter, hook, options))
+
+    def _make_qdisc(self, hook: TcHook) -> None:
+        """Makes the clsact qdisc, which holds both directions, unless it is there."""
+        with captured(), contextlib.suppress(CallError):
+            library().bpf_tc_hook_create(ctypes.byref(hook))  # what else goes wrong, bpf_tc_attach tells better
+
+
+def _remove_filter(hook: TcHook, made: TcOptions) -> None:
+    wanted = sized(TcOptions, handle=made.handle, priority=made.priority)
+    with captured():
+        try:
+            library().bpf_tc_detach(ctypes.byref(hook), ctypes.byref(wanted))
+        except CallError as error:
+            if error.errno not in (errno.ENOENT, errno.EINVAL, errno.ENODEV):  # gone with its qdisc or interface
+                raise
+
+
+class NetkitProgram(Program):
+    """SEC("netkit/primary"), SEC("netkit/peer"): in a netkit device. Needs libbpf 1.3 and Linux 6.7."""
+
+    def attach(
+        self,
+        interface: str | int,
+        *,
+        before: Neighbour = None,
+        after: Neighbour = None,
+        first: bool = False,
+        revision: int = 0,
+    ) -> Link:
+        """A link to a netkit device, by the name or index of its primary end.
+
+        It runs `before` or `after` another (a Program or a Link), `first`, or else last; `revision` refuses if the
+        list has changed. Raises AttachError, PrivilegeError, StateError, LibraryError, OSError.
+        """
+        place = placement(before, after, first, revision)
+        return self._link("attach_netkit", interface_index(interface), place)

@@ -1,0 +1,43 @@
+"""Which class a program has, by its section."""
+
+import bpfloader
+import pytest
+from bpfloader.kinds import CLASSES, VERSIONS, libbpf_needed
+from ebpfbuild import pyprograms
+from ebpfbuild.section_types import PROGRAM_TYPES
+
+PLAIN = {"lwt_in", "lwt_out", "lwt_xmit", "lwt_seg6local", "lirc_mode2"}  # netlink's and the infrared's own
+
+
+@pytest.mark.parametrize("section, kind", [
+    ("kprobe/tcp_connect", "KprobeProgram"), ("?kretprobe/tcp_connect", "KprobeProgram"),
+    ("kprobe.multi/tcp_*", "KprobeMultiProgram"), ("ksyscall/openat", "KsyscallProgram"),
+    ("uprobe.s//bin/sh:main", "UprobeProgram"), ("uprobe.multi", "UprobeMultiProgram"), ("usdt", "UsdtProgram"),
+    ("tp/syscalls/sys_enter_openat", "TracepointProgram"), ("raw_tp.w/x", "RawTracepointProgram"),
+    ("fentry/tcp_connect", "TracingProgram"), ("lsm.s/file_open", "TracingProgram"), ("iter/task", "IterProgram"),
+    ("perf_event", "PerfEventProgram"), ("xdp.frags", "XdpProgram"), ("tcx/egress", "TcProgram"),
+    ("action", "TcProgram"), ("netkit/peer", "NetkitProgram"), ("cgroup/connect4", "CgroupProgram"),
+    ("lsm_cgroup/socket_bind", "CgroupProgram"), ("sockops", "CgroupProgram"), ("sk_msg", "SockmapProgram"),
+    ("sk_lookup", "NetnsProgram"), ("sk_reuseport/migrate", "ReuseportProgram"), ("socket", "SocketFilterProgram"),
+    ("netfilter", "NetfilterProgram"), ("freplace/f", "ExtensionProgram"), ("struct_ops/init", "StructOpsProgram"),
+    ("syscall", "SyscallProgram"), ("socket1", "Program"), ("kprobes/x", "Program"), ("xdp/other", "Program"),
+    ("", "Program"),
+])  # fmt: skip
+def test_a_section_tells_the_class(section, kind):
+    assert bpfloader.program_class(section) is getattr(bpfloader, kind)
+
+
+def test_every_kind_that_libbpf_attaches_has_a_class():
+    assert {name for name in PROGRAM_TYPES if name not in CLASSES and ".multi" not in name} == PLAIN
+    assert set(CLASSES) <= set(PROGRAM_TYPES)
+    assert set(VERSIONS) <= set(PROGRAM_TYPES)
+
+
+def test_the_libbpf_that_a_section_needs():
+    assert libbpf_needed("?netfilter") == "1.3" and libbpf_needed("uprobe.session/a:b") == "1.6"
+    assert libbpf_needed("kprobe/f") == libbpf_needed("nothing") == "1.0"
+
+
+def test_skeletons_name_the_same_classes():
+    assert pyprograms.BY_SECTION == {section: kind.__name__ for section, kind in CLASSES.items()}
+    assert pyprograms.program_class("?kprobe/f") == "KprobeProgram" and pyprograms.program_class("x") == "Program"
