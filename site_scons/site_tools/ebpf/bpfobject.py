@@ -57,7 +57,7 @@ def _declare(env, source, name, arch, mode, header, include_dirs, cflags, depend
     step = told(args=args, full=full, include_dirs=args.include_dirs, own=own)
     session.compiled[node] = step["EBPF_TOLD"]
     OBJECT(env, target=node, source=source, **step)
-    inputs = inputs_of(env, "minimized.py", args, name, mode) if own else inputs_of(env, "compile.py", args)
+    inputs = inputs_of(env, "minimized.py", args, mode) if own else inputs_of(env, "compile.py", args, args.header_dir)
     node.add_dependency([inputs, full, env.LibbpfHeaders(), *([] if own else [given]), *depends])
     node.add_prerequisite([env.CompileCommands()])
     return node

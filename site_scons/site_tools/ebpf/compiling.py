@@ -43,9 +43,12 @@ def _inside(folder):
 
 
 def inputs_of(env, entry, args, *parts):
-    """The Value of a step that runs clang: its code, the compiler's fingerprint, the flags, the place of its vmlinux.h."""
+    """The Value of a step that runs clang: its code, the compiler's fingerprint, the flags.
+
+    What names the target names (a program, the place of its own header) is no part of it: so all programs share a node.
+    """
     session = env["EBPF"]
-    return session.value(env, entry, session.compiler.fingerprint, session.flags(args), args.header_dir, *parts)
+    return session.value(env, entry, session.compiler.fingerprint, session.flags(args), *parts)
 
 
 def known_paths(env, target):

@@ -48,7 +48,7 @@ def _declare(env, name, sources, arch, mode, include_dirs, cflags, depends):
     session.repair([node])
     session.minimized[node] = Minimizing(compiles, name, mode, full)
     MINIMIZED(env, target=node, source=sources, **told(include_dirs=compiles[0].include_dirs))
-    env.Depends(node, [inputs_of(env, "minimized.py", compiles[0], name, mode), full, env.LibbpfHeaders(), *env.Flatten(depends)])
+    env.Depends(node, [inputs_of(env, "minimized.py", compiles[0], mode), full, env.LibbpfHeaders(), *env.Flatten(depends)])
     return node
 
 
