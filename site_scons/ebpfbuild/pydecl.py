@@ -3,6 +3,11 @@
 from dataclasses import dataclass
 
 
+def bytes_of(size: int) -> str:
+    """A number of bytes in words."""
+    return f"{size} byte" + "s" * (size != 1)
+
+
 @dataclass(frozen=True)
 class PyType:
     """A type where it is used: its annotation, its codec's expression, its size in bytes, the class that it is or holds."""
@@ -27,7 +32,8 @@ class PyField:
 class PyClass:
     """A class to print. `kind` is struct, union or enum; `fields` are a struct's or union's, `values` an enum's.
 
-    `promoted` are the members of the anonymous unions in a struct, which it has as its own.
+    `promoted` are the members of the anonymous unions in a struct, which it has as its own; `sizes` says which arch has
+    which size, where they differ.
 
     `constants` are an anonymous enum's enumerators as the module has them too, since C has them everywhere: the
     module's name, the class's.
@@ -42,6 +48,12 @@ class PyClass:
     values: tuple[tuple[str, int], ...] = ()
     definition: str = ""
     constants: tuple[tuple[str, str], ...] = ()
+    sizes: str = ""
+
+    @property
+    def title(self) -> str:
+        """What its docstring says: the C type and its size, or sizes."""
+        return f"{self.c_name}, {self.sizes or bytes_of(self.size)}"
 
     def fits(self) -> bool:
         """Whether all fields lie inside and, in a struct, beside each other; bitfields may share their storage."""

@@ -31,7 +31,9 @@ CLASSES = {
     "lpm_trie": ("Hash", "key value"),
     "array": ("Array", "value"),
     "percpu_array": ("PerCpuArray", "value"),
+    "perf_event_array": ("PerfEventArray", "record"),
     "ringbuf": ("RingBuffer", "record"),
+    "user_ringbuf": ("UserRingBuffer", "record"),
 }
 RECORDS = ("ringbuf", "user_ringbuf", "perf_event_array")
 TAGGED = {"struct": (Kind.STRUCT,), "union": (Kind.UNION,), "enum": ENUMS}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .pydecl import Declared, PyClass, PyField, PyMap, PyProgram, PySection, PyType
+from .pydecl import Declared, PyClass, PyField, PyMap, PyProgram, PySection, PyType, bytes_of
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,10 @@ def _class(variants: list[Variant]) -> PyClass:
     """The class as the stub has it: all members of all arches."""
     first = variants[0].item
     values = {name: value for variant in variants for name, value in variant.item.values}
-    sizes = ", ".join(f"{variant.item.size} bytes on {_and(variant.arches)}" for variant in variants)
+    sizes = "; ".join(f"{bytes_of(variant.item.size)} on {_and(variant.arches)}" for variant in variants)
     fields = _fields(variants, lambda made: made.fields)
     promoted = _fields(variants, lambda made: made.promoted)
-    return replace(first, c_name=f"{first.c_name}: {sizes}", values=tuple(values.items()), fields=fields, promoted=promoted)
+    return replace(first, sizes=sizes, values=tuple(values.items()), fields=fields, promoted=promoted)
 
 
 def _section(variants: list[Variant]) -> PySection:

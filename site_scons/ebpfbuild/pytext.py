@@ -8,21 +8,21 @@ from .pymerge import Parts
 WIDTH = 120
 
 
-def field_line(field: PyField) -> str:
-    """A member or variable in the module."""
-    return line(f"{field.name} = {field.type.codec} @ {field.offset}", field.comment, 4)
+def field_line(field: PyField, outside: int) -> str:
+    """A member or variable in the module, in a class that is itself indented by `outside`."""
+    return line(f"{field.name} = {field.type.codec} @ {field.offset}", field.comment, outside + 4)
 
 
-def map_line(map: PyMap) -> str:
-    """A map in the module."""
+def map_line(map: PyMap, outside: int) -> str:
+    """A map in the module, in a class that is itself indented by `outside`."""
     arguments = ["owner", f'"{map.name}"', *map.arguments]
-    return call(f"self.{map.attribute} = bpfloader.{map.kind}", arguments, map.comment, 8)
+    return call(f"self.{map.attribute} = bpfloader.{map.kind}", arguments, map.comment, outside + 8)
 
 
-def program_line(program: PyProgram) -> str:
-    """A program in the module."""
+def program_line(program: PyProgram, outside: int) -> str:
+    """A program in the module, in a class that is itself indented by `outside`."""
     head = f"self.{program.attribute} = bpfloader.{program.kind}"
-    return call(head, ["owner", f'"{program.name}"'], f'SEC("{program.section}")', 8)
+    return call(head, ["owner", f'"{program.name}"'], f'SEC("{program.section}")', outside + 8)
 
 
 def arch_line(arches: Iterable[str]) -> str:
@@ -55,7 +55,7 @@ def call(head: str, arguments: list[str], comment: str, indent: int, brackets: s
     """A statement that ends in a call (or a subscript) with these arguments, on as many lines as it takes."""
     space, (opening, closing) = " " * indent, brackets
     text = f"{space}{head}{opening}{', '.join(arguments)}{closing}"
-    if len(text) <= WIDTH:
+    if len(text) <= WIDTH or len(space + head) >= WIDTH:
         return _commented(text, comment, indent)
     inner = f"{space}    {', '.join(arguments)}"
     if len(inner) > WIDTH or brackets == "[]":
@@ -77,16 +77,19 @@ def _above(comment: str, indent: int) -> str:
 
 def _kept(text: str) -> str:
     """A line that no formatter can shorten as it stands: names of C may be long."""
-    return text if len(text) <= WIDTH else f"{text}  # noqa: E501  # fmt: skip"
+    return text if len(text) <= WIDTH else f"{text}  # fmt: skip"
 
 
 def init(made: PyClass) -> str:
     """The constructor of a struct or union in a stub; what it isn't given is zero."""
     given = [f"{field.name}: {field.type.hint} = ..." for field in made.fields]
-    if made.promoted:
-        given += ["*", *(f"{field.name}: {field.type.hint} = ..." for field in made.promoted)]
+    promoted = [f"{field.name}: {field.type.hint} = ..." for field in made.promoted]
     if made.kind == "union":
         given = ["_bytes: bytes = ...", "/", "*", *given]
+    elif made.sizes:  # each arch has its own order
+        given = ["*", *given, *promoted]
+    elif promoted:
+        given += ["*", *promoted]
     one = f"    def __init__(self, {', '.join(given)}) -> None: ..."
     two = f"        self, {', '.join(given)}"
     if len(one) <= WIDTH:

@@ -156,7 +156,7 @@ class PyTypes:
 
     def _composite(self, kind: Type, name: str) -> PyClass:
         word = "struct" if kind.kind == Kind.STRUCT else "union"
-        members = self._flat(kind, 0)
+        members = self._flat(kind, 0, word)
         storages = _storages([place for _, place, _ in members])
         taken: set[str] = set()
         anonymous, fields = 0, []
@@ -192,14 +192,14 @@ class PyTypes:
             replace(member, comment=f"in {union}: {member.comment}") for union, member in members if member.name not in taken
         )
 
-    def _flat(self, kind: Type, base: int) -> list[tuple[Member, Member, frozenset[str]]]:
+    def _flat(self, kind: Type, base: int, word: str) -> list[tuple[Member, Member, frozenset[str]]]:
         """A type's members, those of anonymous ones too: as they are, with bits from the outermost start, their tags."""
         found = []
         for number, member in enumerate(kind.members):
             inner = self.btf.resolve(member.type)
             placed = member._replace(bit_offset=base + member.bit_offset)
-            if not member.name and (inner.kind == Kind.STRUCT or inner.kind == kind.kind == Kind.UNION):
-                found += self._flat(inner, placed.bit_offset)
+            if not member.name and (inner.kind == Kind.STRUCT or (inner.kind == Kind.UNION and word == "union")):
+                found += self._flat(inner, placed.bit_offset, word)
             elif member.name or inner.kind == Kind.UNION:
                 found.append((member, placed, tags_of(self.btf, kind.id, number)))
         return found

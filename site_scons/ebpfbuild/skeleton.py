@@ -93,6 +93,7 @@ def _print(declared: Mapping[str, Declared], orders: set[bool], **facts: object)
         loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
+    environment.filters["rstrip"] = str.rstrip
     printers = (field_line, map_line, program_line, arch_line, field_hint, map_hint, program_hint, init)
     environment.globals |= {"titles": TITLES, **{print.__name__: print for print in printers}}
     parts = merged(declared)

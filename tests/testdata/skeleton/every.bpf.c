@@ -7,6 +7,8 @@
 
 typedef signed char __s8;
 typedef short __s16;
+typedef __u16 __be16;
+typedef __u32 __be32;
 typedef __u32 ip4;
 typedef struct {
 	ip4 from, to;
@@ -17,6 +19,21 @@ enum wide { WIDE_TOP = 0x8000000000000000ULL };
 
 struct point {
 	__s32 x, y;
+};
+
+struct in6_addr {
+	__u8 s6_addr[16];
+};
+
+/* As a kernel's own struct, another one on each arch. */
+struct regs {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	__u64 di, si;
+#else
+	__u64 psw;
+	__u64 gprs[16];
+	__u32 si;
+#endif
 };
 
 union address {
@@ -91,6 +108,16 @@ struct every {
 	__u8 bytes;
 	__u8 __hidden_name;
 	__u8 codec;
+	/* Numbers in network order, addresses, bytes that are no text and text that C calls bytes. */
+	__be16 port;
+	__be32 source __tag("ipv4");
+	struct in6_addr destination;
+	char blob[4] __tag("bytes");
+	__u8 label[8] __tag("str");
+	__u8 peers[2][16] __tag("ip");
+	enum level few : 3;
+	_Bool flag : 1;
+	enum { NONE, SOME } many;
 };
 
 struct empty {};
@@ -120,6 +147,29 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
 } untyped SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+	__type(value, struct point);
+} by_value SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} by_tag SEC(".maps") __tag("struct point");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} by_option SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct regs);
+} last_regs SEC(".maps");
 
 struct {
 	__uint(type, LRU_HASH);
@@ -160,6 +210,13 @@ struct every every = {
 	.bits = {.first = 5, .second = -33, .third = 0x123456789ULL, .fourth = 1, .after = 9},
 	.inside = 77, .one = 0x00010002, .named = {.deep = 3}, .whole = 0x1122334455667788ULL,
 	.class = 1, .int_ = 2, .bytes = 3, .__hidden_name = 4, .codec = 5,
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	.port = 0xbb01, .source = 0x0100007f,
+#else
+	.port = 0x01bb, .source = 0x7f000001,
+#endif
+	.destination = {{0x20, 1, 0xd, 0xb8, [15] = 1}}, .blob = "\0\xff", .label = "abc",
+	.peers = {{[10] = 0xff, 0xff, 10, 0, 0, 1}, {[15] = 1}}, .few = LEVEL_LOW, .flag = 1, .many = SOME,
 };
 const struct every template;
 const volatile __u16 limits[2] = {1, 65535};
