@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Collection
 from types import ModuleType
 
@@ -11,7 +10,6 @@ from .errors import ObjectError
 
 # Where `uname -m` differs from the folder's name; the folders are named as libbpf/vmlinux.h names its own.
 FOLDERS = {"ppc64le": "powerpc", "ppc64": "powerpc", "arm64": "aarch64"}
-EI_DATA, ELF_ORDERS = 5, {1: "little", 2: "big"}  # byte of an ELF file's head, and ELFDATA2LSB, ELFDATA2MSB (elf.h)
 
 
 def folder_of(machine: str) -> str:
@@ -48,14 +46,6 @@ def require_arch(file: str, arches: Collection[str]) -> None:
     if here not in arches:
         held = ", ".join(sorted(arches))
         raise ObjectError(f"{file} was compiled for {held}, this machine is {here}", fix=f"build it with ARCH={here}")
-
-
-def require_order(data: bytes, where: str) -> None:
-    """Raises ObjectError for an object of the other byte order than this machine's; what is no ELF is libbpf's to say."""
-    order = ELF_ORDERS.get(data[EI_DATA]) if data[:4] == b"\x7fELF" and len(data) > EI_DATA else None
-    if order and order != sys.byteorder:
-        fix = f"compile it with -target {'bpfel' if sys.byteorder == 'little' else 'bpfeb'}, or ARCH={this_arch()}"
-        raise ObjectError(f"{where} is {order}-endian, this machine is not", fix=fix)
 
 
 def skeleton_module(package: str) -> ModuleType:

@@ -21,6 +21,11 @@ class BpfError(Exception):
         self.what, self.fix, self.details, self.errno = what, fix, tuple(details), errno
         super().__init__(what)
 
+    @property
+    def errno_name(self) -> str:
+        """The errno by name, as `EPERM`; empty where there was none."""
+        return errno_text(self.errno).split(":")[0].split(" (")[0] if self.errno else ""
+
     def __str__(self) -> str:
         line = f"{self.what}; {self.fix}" if self.fix else self.what
         return "\n".join([line, *(f"  {detail}" for detail in self.details)])
@@ -47,7 +52,23 @@ class StateError(BpfError):
 
 
 class RefusedError(BpfError):
-    """This kernel doesn't take a program. `choose` goes on to the next variant."""
+    """This kernel doesn't take a program. `choose` goes on to the next variant.
+
+    `program` is its name where one was to blame, `log` all that the verifier said of it, `fix` the hint.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        fix: str = "",
+        details: tuple[str, ...] = (),
+        errno: int = 0,
+        program: str = "",
+        log: tuple[str, ...] = (),
+    ):
+        super().__init__(what, fix=fix, details=details, errno=errno)
+        self.program, self.log = program, log
 
 
 class LoadError(RefusedError):
@@ -59,11 +80,13 @@ class MissingBtfError(LoadError):
 
 
 class VerifierError(LoadError):
-    """The verifier refused a program. `program` is its name, `log` is all that the verifier said."""
+    """The verifier refused a program: `program`, `errno`, `log` (a line each); its last lines are in the message."""
 
     def __init__(self, what: str, *, program: str, log: tuple[str, ...], fix: str = "", errno: int = 0):
-        super().__init__(what, fix=fix, details=log[-SHOWN_LINES:], errno=errno)
-        self.program, self.log = program, log
+        hidden = len(log) - SHOWN_LINES
+        above = (f"[{hidden} lines of the verifier's log are above these, all in this error's `log`]",) * (hidden > 0)
+        details = (*above, *log[-SHOWN_LINES:])
+        super().__init__(what, fix=fix, details=details, errno=errno, program=program, log=log)
 
 
 class AttachError(RefusedError):

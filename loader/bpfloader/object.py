@@ -12,8 +12,9 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from .arch import object_path, require_arch, require_order, this_arch
+from .arch import object_path, require_arch, this_arch
 from .discover import maps_of, programs_of
+from .elf import check
 from .errors import CallError, DigestError, ObjectError, StateError, errno_text
 from .forks import follow
 from .kinds import libbpf_needed
@@ -50,6 +51,7 @@ class Object:
 
     def __init__(self, handle: int):
         self._handle, self._load_tried, self._is_loaded = handle, False, False
+        self._name, self._btf = type(self).__name__, cast("str | None", None)
         self.lock = threading.RLock()  # held by what hands libbpf a pointer, so that no other thread frees it
         self.parts: list[Part] = []
         self.links = Links(self)
@@ -79,14 +81,15 @@ class Object:
         if btf:
             _read(btf, GIVEN, 0)  # libbpf would tell at load, and of its errno only
         where = "the object given" if isinstance(path, bytes) else os.fspath(path)
-        require_order(data, where)
         cls._check_digest(data, where)
+        check(data, where)
         name = cls.FILE or (cls.__name__ if isinstance(path, bytes) else os.path.basename(path))
-        handle = open_bytes(data, name.split(".")[0], btf, pin_root, kconfig)
+        handle = open_bytes(data, name, btf, pin_root, kconfig)
         opened = cls.__new__(cls)
         opened._handle = handle
         try:
             opened.__init__(handle)  # type: ignore[misc]
+            opened._name, opened._btf = name, btf
         except BaseException:
             opened._handle = 0  # nothing is attached, and the half of an object can't be destroyed in order
             library().bpf_object__close(handle)
@@ -110,8 +113,13 @@ class Object:
     def _check_digest(cls, data: bytes, where: str) -> None:
         digest, expected = hashlib.sha256(data).hexdigest(), cls.OBJECTS.get(this_arch())
         if expected and digest != expected:
-            fix = "take object and skeleton from the same build"
-            raise DigestError(f"{where} has sha256 {digest}, its skeleton was made for {expected}", fix=fix)
+            what = f"{where} has sha256 {digest}, its skeleton was made for {expected}"
+            details: tuple[str, ...] = ()
+            try:
+                check(data, where)
+            except ObjectError as error:  # such as one that is cut short, which the digest alone doesn't tell
+                details = (error.what,)
+            raise DigestError(what, fix="take object and skeleton from the same build", details=details)
 
     @property
     def handle(self) -> int:
@@ -152,7 +160,7 @@ class Object:
             try:
                 library().bpf_object__load(self.handle)
             except CallError as error:
-                raise load_refused(self.FILE or type(self).__name__, error, messages) from None
+                raise load_refused(self.FILE or self._name, error, messages, self.handle, self._btf) from None
             self._is_loaded = True
             for part in self.parts:
                 part._loaded()
@@ -237,7 +245,7 @@ def open_bytes(
     """libbpf's struct bpf_object * for an object's bytes; `name` begins its maps' names. Raises ObjectError."""
     options = sized(
         OpenOptions,
-        object_name=name.encode(),
+        object_name=name.split(".")[0].encode(),
         btf_custom_path=os.fsencode(btf) if btf else None,
         pin_root_path=os.fsencode(pin_root) if pin_root else None,
         kconfig="".join(f"{option}={value}\n" for option, value in (kconfig or {}).items()).encode() or None,

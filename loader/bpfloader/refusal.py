@@ -1,4 +1,7 @@
-"""Tells from errno, libbpf's log and this process's capabilities why the kernel refused, and what to do next."""
+"""Tells from errno, libbpf's log and this process's capabilities why the kernel refused, and what to do next.
+
+What it needs for that (the verifier's words, the kernel's BTF, the tables of versions) is imported when it's needed.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import errno
 import os
 import re
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from .errors import (
     ANOTHER,
@@ -15,24 +19,30 @@ from .errors import (
     CallError,
     LoadError,
     MissingBtfError,
+    ObjectError,
     PrivilegeError,
     VerifierError,
     errno_text,
 )  # fmt: skip
 
+if TYPE_CHECKING:
+    from .btf import Btf
+
 KERNEL_BTF = "/sys/kernel/btf/vmlinux"
-CAPABILITIES = {"CAP_BPF": 39, "CAP_PERFMON": 38, "CAP_NET_ADMIN": 12}  # linux/capability.h
-CAP_SYS_ADMIN = 21
 # What libbpf says before and around the verifier's log (bpf_object_load_prog in libbpf.c; the same from 1.0 to 1.8).
-VERIFIER_LOG = re.compile(
-    r"prog '(?P<program>[^']*)': -- BEGIN PROG LOAD LOG --\n(?P<log>.*?)-- END PROG LOAD LOG --", re.DOTALL
-)
+LOG_BEGINS = re.compile(r"prog '(?P<program>[^']*)': -- BEGIN PROG LOAD LOG --\n")
+LOG_ENDS = "-- END PROG LOAD LOG --"
 NO_BTF = re.compile(r"Error loading vmlinux BTF|failed to find valid kernel BTF|vmlinux BTF is not found")
-FAILED_PROGRAM = re.compile(r"prog '(?P<program>[^']*)': (?:BPF program load failed|failed to load)")
+FAILED_PROGRAM = re.compile(
+    r"prog '(?P<program>[^']*)': (?:BPF program load failed|failed to load|missing BPF prog type)"
+)
+FAILED_MAP = re.compile(r"map '(?P<map>[^']*)': failed to create")
+RING = 27  # BPF_MAP_TYPE_RINGBUF, which alone is sized in bytes
 
 TRACING = ("/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events")  # where libbpf looks for tracefs
 NO_TRACEFS = "tracefs, where libbpf finds tracepoints, is not mounted", "mount -t tracefs tracefs /sys/kernel/tracing"
 READ_ON = "see libbpf's messages"
+LEFT_OUT = f"{READ_ON}; a program that this kernel can't take is left out by its autoload = False"
 LOAD_REASONS = {
     errno.EPERM: ("this kernel doesn't permit that kind of program", ANOTHER),
     errno.ENOENT: ("this kernel has no such hook", ANOTHER),
@@ -51,70 +61,163 @@ ATTACH_REASONS = {
 }
 
 
-def missing_capabilities() -> tuple[str, ...]:
-    """The names of the capabilities for BPF that this process lacks; none if it has CAP_SYS_ADMIN (capabilities(7))."""
-    with open("/proc/self/status", "rb") as file:
-        held = next((int(line.split()[1], 16) for line in file if line.startswith(b"CapEff:")), 0)
-    if held >> CAP_SYS_ADMIN & 1:
-        return ()
-    return tuple(name for name, bit in CAPABILITIES.items() if not held >> bit & 1)
-
-
 def privilege_error(verb: str, number: int) -> PrivilegeError | None:
     """The error for a verb that the kernel denied for want of a capability; None if it wasn't that.
 
     Without CAP_NET_ADMIN alone only network hooks are denied, so that is a refusal: another variant may do.
     """
-    missing = missing_capabilities() if number in (errno.EPERM, errno.EACCES) else ()
+    from . import host
+
+    missing = host.missing_capabilities() if number in (errno.EPERM, errno.EACCES) else ()
     if not {"CAP_BPF", "CAP_PERFMON"} & {*missing}:
         return None
     who = f"user {os.geteuid()} lacks {', '.join(missing)}"
-    fix = "give the process those capabilities" + " (CAP_NET_ADMIN for network hooks only)" * (
-        "CAP_NET_ADMIN" in missing
-    )
+    fix = "give the process those capabilities"
+    if "CAP_NET_ADMIN" in missing:
+        fix += " (CAP_NET_ADMIN for network hooks only)"
+    if host.kernel_is_before("5.8"):
+        fix = f"give the process CAP_SYS_ADMIN (CAP_BPF came with Linux 5.8, this is {host.kernel_release()})"
     fix = "run it as root, or " + fix if os.geteuid() else fix + ", or run it outside its container"
+    if os.geteuid() and host.unprivileged_bpf_disabled():
+        fix += f"; kernel.unprivileged_bpf_disabled is {host.unprivileged_bpf_disabled()}: nothing loads without them"
     return PrivilegeError(f"can't {verb}: {who} ({errno_text(number)})", fix=fix, errno=number)
 
 
-def _explained(number: int, reasons: Mapping[int, tuple[str, str]], fix: str) -> tuple[str, str]:
-    """(the errno with its reason, the next step), with the capability that a denied network hook may lack."""
+def _explained(number: int, reasons: Mapping[int, tuple[str, str]], fix: str, section: str = "") -> tuple[str, str]:
+    """(the errno with its reason, the next step): what this kernel was built without, what this process lacks."""
+    from . import host
+
     reason, fix = reasons.get(number, ("", fix))
-    if number == errno.EPERM and missing_capabilities():
-        fix = f"give the process {', '.join(missing_capabilities())} if it is a network hook, or {ANOTHER}"
+    options = host.missing_options(section)
+    if number == errno.EPERM and host.missing_capabilities():
+        fix = f"give the process {', '.join(host.missing_capabilities())} if it is a network hook, or {ANOTHER}"
+    elif options:
+        fix = f"this kernel was built without {', '.join(options)}: {ANOTHER}"
+    elif number == errno.EPERM:
+        fix = host.denied_because() or fix
+    elif number == errno.ENOMEM and host.memlock_limit() is not None and host.kernel_is_before("5.11"):
+        fix = host.memlock_fix()
     return f"({errno_text(number)}){reason and ': '}{reason}", fix
 
 
-def load_refused(name: str, error: CallError, messages: Iterable[str]) -> BpfError:
-    """The error for an object that doesn't load: whose fault it is, with the verifier's log or libbpf's last lines."""
+def load_refused(
+    name: str, error: CallError, messages: Iterable[str], handle: int = 0, btf: str | None = None
+) -> BpfError:
+    """The error for an object that doesn't load: whose fault it is, with the verifier's log or libbpf's last lines.
+
+    `handle` is libbpf's object, to ask what its parts are; `btf` is the file that stands for the kernel's BTF.
+    """
     said = "".join(messages)
-    refused = VERIFIER_LOG.search(said)
-    denied = privilege_error(f"load {name}", error.errno)
-    if denied and not (refused and refused["log"].strip()):
-        return denied
+    refused = _verifier_log(said)
+    if not (refused and any(map(str.strip, refused[1]))):
+        denied = privilege_error(f"load {name}", error.errno)
+        if denied:
+            return denied
     if NO_BTF.search(said) and not os.path.exists(KERNEL_BTF):
         fix = "boot a kernel with CONFIG_DEBUG_INFO_BTF=y, or give its BTF: open(btf=path)"
         return MissingBtfError(f"can't load {name}: this kernel has no {KERNEL_BTF}", fix=fix, errno=error.errno)
-    if refused:
-        log = tuple(refused["log"].splitlines())
-        what = f"can't load {name}: the verifier refuses the program {refused['program']} ({errno_text(error.errno)})"
-        fix = "read the end of its log (all of it is in this error's `log`)"
-        return VerifierError(what, program=refused["program"], log=log, fix=fix, errno=error.errno)
+    if refused and any(map(str.strip, refused[1])):
+        return _verifier_error(name, error, *refused, btf or KERNEL_BTF)
+    failed_map = FAILED_MAP.search(said)
+    if failed_map:
+        return _map_refused(name, failed_map["map"], error, said, handle)
+    return _program_refused(name, error, said, handle)
+
+
+def _verifier_log(said: str) -> tuple[str, tuple[str, ...]] | None:
+    """(the program, the lines of its log), of the last program whose log libbpf shows."""
+    begins = list(LOG_BEGINS.finditer(said))
+    if not begins:
+        return None
+    start = begins[-1].end()
+    end = said.find(LOG_ENDS, start)
+    return begins[-1]["program"], tuple(said[start : end if end >= 0 else len(said)].splitlines())
+
+
+def _verifier_error(name: str, error: CallError, program: str, log: tuple[str, ...], btf: str) -> VerifierError:
+    """The error of a program whose log is there: the reason, the source line, a hint; CO-RE's in words of its own."""
+    from .core import missing
+    from .verdict import verdict
+
+    reason, source, hint = verdict(log)
+    lacking = missing("\n".join(log[-20:]), _kernel_types(btf))
+    if lacking:
+        reason, hint = f"CO-RE can't resolve {lacking.what}: {lacking.instead}", lacking.fix
+    what = f"can't load {name}: the verifier refuses the program {program} ({errno_text(error.errno)})"
+    what += f": {reason}" * bool(reason) + f", at {source}" * bool(source)
+    fix = hint or "read the end of its log (all of it is in this error's `log`)"
+    return VerifierError(what, program=program, log=log, fix=fix, errno=error.errno)
+
+
+def _kernel_types(path: str) -> Btf | None:
+    """The BTF that CO-RE was resolved against, if it can be read."""
+    from .btf import Btf
+
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+        if data[:4] == b"\x7fELF":
+            from .elf import Elf
+
+            data = Elf(data, path).data(".BTF")
+        return Btf(data, path)
+    except (OSError, ObjectError):
+        return None
+
+
+def _map_refused(name: str, of: str, error: CallError, said: str, handle: int) -> LoadError:
+    """The error of a map that the kernel doesn't make: it doesn't know the type, or takes no such sizes."""
+    from .features import map_types
+    from .libbpf import library
+    from .verdict import too_old
+
+    what = f"can't load {name}: the kernel refuses the map {of} ({errno_text(error.errno)})"
+    fix = _explained(error.errno, {}, "check its sizes and flags")[1]
+    if handle:
+        at = library().bpf_object__find_map_by_name(handle, of.encode())
+        number = library().bpf_map__type(at)
+        kind = next((kind for kind in map_types() if kind.number == number), None)
+        sizes = f"max_entries {library().bpf_map__max_entries(at)}, key {library().bpf_map__key_size(at)} bytes"
+        sizes += f", value {library().bpf_map__value_size(at)} bytes, flags {library().bpf_map__map_flags(at):#x}"
+        what += f": {kind.name if kind else f'type {number}'} of {sizes}"
+        fix = (kind and too_old(f"a map of type {kind.name}", kind.kernel)) or fix
+        if number == RING and error.errno == errno.EINVAL:
+            fix = "give a ring buffer a power of two of whole pages as max_entries, and neither key nor value"
+    return LoadError(what, fix=fix, details=lines(said), errno=error.errno)
+
+
+def _program_refused(name: str, error: CallError, said: str, handle: int) -> LoadError:
+    """The error of a program without a log, or of an object as a whole: libbpf's own words, and what they mean."""
+    from .saying import meaning
+
     failed = FAILED_PROGRAM.search(said)
-    refuses = f"the kernel refuses the program {failed['program']}" if failed else "the kernel refuses the object"
-    fix = f"{READ_ON}; a program that this kernel can't take is left out by its autoload = False"
-    why, fix = _explained(error.errno, LOAD_REASONS if failed else {}, fix)
-    return LoadError(f"can't load {name}: {refuses} {why}", fix=fix, details=lines(said), errno=error.errno)
+    program, section = failed["program"] if failed else "", ""
+    if program and handle:
+        from .libbpf import library
+
+        at = library().bpf_object__find_program_by_name(handle, program.encode())
+        section = library().bpf_program__section_name(at).decode()
+    refuses = f"the kernel refuses the program {program}" if program else "the kernel refuses the object"
+    why, fix = _explained(error.errno, LOAD_REASONS if failed else {}, LEFT_OUT, section)
+    means = meaning(said, section, _kernel_types(KERNEL_BTF))
+    if means:
+        why, fix = f"({errno_text(error.errno)}): {means[0]}", means[1] or fix
+    what = f"can't load {name}: {refuses} {why}"
+    return LoadError(what, fix=fix, details=lines(said), errno=error.errno, program=program)
 
 
-def attach_refused(program: str, error: CallError, messages: Iterable[str]) -> BpfError:
-    """The error for a program that doesn't attach."""
+def attach_refused(program: str, error: CallError, messages: Iterable[str], section: str = "") -> BpfError:
+    """The error for a program that doesn't attach; its section tells what the kernel may lack for it."""
     said = lines("".join(messages))
     reasons = ATTACH_REASONS
     if "tracepoint" in "".join(said) and not any(map(os.path.isdir, TRACING)):
         reasons = {**reasons, errno.ENOENT: NO_TRACEFS}
-    why, fix = _explained(error.errno, reasons, READ_ON)
     denied = privilege_error(f"attach {program}", error.errno)
-    return denied or AttachError(f"can't attach {program} {why}", fix=fix, details=said, errno=error.errno)
+    if denied:
+        return denied
+    why, fix = _explained(error.errno, reasons, READ_ON, section)
+    what = f"can't attach {program} {why}"
+    return AttachError(what, fix=fix, details=said, errno=error.errno, program=program)
 
 
 def lines(said: str) -> tuple[str, ...]:

@@ -1,13 +1,42 @@
 """Each error, one line that says the next step."""
 
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import bpfloader
 import pytest
 from bpfloader import libbpf as libbpf_module
+from conftest import FLAGS, TESTDATA
 from probing import run_python
+
+
+def compile_object(clang: list[str], name: str, target: str = FLAGS[1]) -> bytes:
+    """An object of testdata/loader, for a byte order."""
+    command = [*clang, *FLAGS[:1], target, *FLAGS[2:], "-c", f"loader/{name}.bpf.c", "-o", "-"]
+    done = subprocess.run(command, cwd=TESTDATA, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def broken(clang, tmp_path_factory) -> Path:
+    """The object of testdata/loader/broken.bpf.c."""
+    path = tmp_path_factory.mktemp("broken") / "broken.bpf.o"
+    path.write_bytes(compile_object(clang, "broken"))
+    return path
+
+
+def refused(path: Path, program: str, kind: type = bpfloader.VerifierError) -> bpfloader.LoadError:
+    """The error of loading an object with that program alone."""
+    with bpfloader.Object.open(path) as opened:
+        opened.progs[program].autoload = True
+        with pytest.raises(kind) as caught:
+            opened.load()
+    assert caught.value.program == program and caught.value.errno_name in str(caught.value)
+    return caught.value
 
 
 def load_with_capabilities(folder: Path, capabilities: str, program: str) -> str:
@@ -51,6 +80,12 @@ def test_the_digest_is_checked(skel, folder, libbpf):
         skel.Probe.open(bytes(data))
 
 
+def test_a_digest_that_differs_because_the_object_is_cut_short_says_so(skel, folder, libbpf):
+    data = (folder / "probe.bpf.o").read_bytes()
+    with pytest.raises(bpfloader.DigestError, match=r"its skeleton was made for(.|\n)*is cut short: it has"):
+        skel.Probe.open(data[:1000])
+
+
 def test_a_skeleton_without_its_object_names_the_file(skel, monkeypatch, libbpf):
     monkeypatch.setattr(skel.Probe, "FILE", "gone.bpf.o")
     with pytest.raises(bpfloader.ObjectError) as caught:
@@ -76,10 +111,27 @@ def test_an_object_for_another_machine_is_refused(skel, monkeypatch, libbpf):
         skel.Probe.open()
 
 
-@pytest.mark.parametrize("data", [b"", b"\x7fELF", b"no object at all" * 100])
-def test_what_is_no_object_is_refused(data, libbpf):
-    with pytest.raises(bpfloader.ObjectError, match="libbpf can't open"):
-        bpfloader.Object.open(data)
+@pytest.mark.parametrize(
+    "spoil, said",
+    [
+        (lambda data: b"", "is empty"),
+        (lambda data: data[:20], "is cut short: 20 bytes, fewer than an ELF header; copy it again"),
+        (lambda data: data[: len(data) // 2], "is cut short: it has .* its header counts on .*; copy it again"),
+        (lambda data: data[:-1], "is cut short: .*; copy it again"),
+        (lambda data: b"no object at all" * 100, "is no BPF object: it starts with b'no o', not with ELF's mark"),
+        (lambda data: data[:4] + b"\1" + data[5:], "is no 64-bit ELF file"),
+        (lambda data: Path("/proc/self/exe").read_bytes(), "is an ELF file for another machine"),
+    ],
+)
+def test_what_is_no_whole_object_is_named_as_what_it_is(compiled, libbpf, spoil, said):
+    with pytest.raises(bpfloader.ObjectError, match=f"^the object given {said}"):
+        bpfloader.Object.open(spoil(compiled))
+
+
+def test_an_object_of_the_other_byte_order_is_named(clang, libbpf):
+    other = "bpfeb" if sys.byteorder == "little" else "bpfel"
+    with pytest.raises(bpfloader.ObjectError, match=r"-endian, this machine is not; compile it with -target bpf"):
+        bpfloader.Object.open(compile_object(clang, "broken", other))
 
 
 def test_a_missing_libbpf_names_the_package(monkeypatch, folder):
@@ -164,3 +216,132 @@ def test_a_missing_btf_says_what_to_do(skel, kernel, monkeypatch):
     monkeypatch.setattr(refusal, "KERNEL_BTF", "/nonexistent/btf")
     made = refusal.load_refused("x", error, ["libbpf: Error loading vmlinux BTF: -2\n"])
     assert isinstance(made, bpfloader.MissingBtfError) and "CONFIG_DEBUG_INFO_BTF=y" in str(made)
+
+
+@pytest.mark.parametrize(
+    "program, reason, hint",
+    [
+        ("unchecked", "R0 invalid mem access 'map_value_or_null', at `sink = value[1];`",
+         "check the pointer against NULL"),
+        ("scalar", "R1 invalid mem access 'scalar'", "read kernel memory with BPF_CORE_READ"),
+        ("endless", "infinite loop detected", "a bound that is a constant"),
+        ("leaked", "reference", "bpf_ringbuf_submit or _discard"),
+        ("out_of_bounds", "unbounded min value", "check the index or length against a constant"),
+        ("no_result", "R0 !read_ok", "return a value on every path"),
+        ("stack", "invalid write to stack R10 off=-520 size=8", "the stack has 512 bytes"),
+        ("uninitialised", "R5 !read_ok", "never set"),
+        ("constant_written", "write into map forbidden", "that memory is read-only"),
+        ("wrong_helper", "bpf_skb_load_bytes#26", "programs of this type may not call bpf_skb_load_bytes"),
+        ("unknown_helper", "invalid func unknown#100000", "doesn't have that helper"),
+        ("bad_return", "At program exit the register R0", "return only what the hook allows"),
+        ("bad_context", "invalid bpf_context access off=400", "that program type may not use that field"),
+    ],
+)  # fmt: skip
+def test_a_verifiers_refusal_says_the_reason_the_line_and_what_helps(broken, kernel, program, reason, hint):
+    first, *rest = str(refused(broken, program)).splitlines()
+    assert reason in first and hint in first and "broken.bpf.c:" in first
+    assert any(line.startswith("  processed ") for line in rest)
+
+
+@pytest.mark.parametrize(
+    "program, said",
+    [
+        ("no_field", "CO-RE can't resolve struct task_struct.piid: this kernel's struct task_struct has no piid (nearest: "),
+        ("renamed_field", "struct task_struct.state: this kernel's struct task_struct has no state (nearest: __state"),
+        ("moved_field", "this kernel's struct sock has no skc_daddr: it is in __sk_common.skc_daddr"),
+        ("no_type", "struct no_such_struct.field: this kernel has no struct no_such_struct"),
+        ("no_enumerator", "enum bpf_map_type::BPF_MAP_TYPE_RINGBUFF: this kernel's enum bpf_map_type has no "
+                          "BPF_MAP_TYPE_RINGBUFF (nearest: BPF_MAP_TYPE_RINGBUF,"),
+    ],
+)  # fmt: skip
+def test_a_co_re_failure_names_the_field_and_what_the_kernel_has_instead(broken, kernel, program, said):
+    first = str(refused(broken, program)).splitlines()[0]
+    assert said in first and "guard it with bpf_core_" in first
+
+
+@pytest.mark.parametrize(
+    "program, said",
+    [
+        ("no_function", "no such function or tracepoint: tcp_v4_connekt; nearest: tcp_v4_connect"),
+        ("no_tracepoint", "no such function or tracepoint: inet_sock_set_stat; nearest: inet_sock_set_state"),
+        ("no_section", "doesn't know the section not_a_section/of_libbpf; spell it as libbpf does"),
+    ],
+)
+def test_a_name_that_nobody_knows_is_named(broken, kernel, program, said):
+    assert said in str(refused(broken, program, bpfloader.LoadError)).splitlines()[0]
+
+
+def test_a_section_newer_than_libbpf_is_said_so_by_version(broken, kernel):
+    from bpfloader.features import version_of
+
+    if version_of(bpfloader.version()) >= (1, 3):
+        pytest.skip("this libbpf knows the section netfilter")
+    with bpfloader.Object.open(broken) as opened:
+        opened.progs.newer_section.autoload = True
+        with pytest.raises(bpfloader.LibraryError, match='has no SEC."netfilter"., .* install libbpf 1.3 or newer'):
+            opened.load()
+
+
+def test_a_log_of_many_megabytes_comes_back_whole(broken, kernel):
+    error = refused(broken, "too_long")
+    assert sum(map(len, error.log)) > 32 << 20  # libbpf's own buffer begins with 16 MiB
+    assert error.log[0].startswith(("0:", "arg#0", "Func#", "func#")) and "processed 1000001 insns" in error.log[-1]
+    said = str(error).splitlines()
+    assert len(said) < 30 and "program is too large" in said[0] and "fewer branches" in said[0]
+    assert said[1].startswith(f"  [{len(error.log) - 20} lines of the verifier's log are above these")
+
+
+@pytest.mark.parametrize(
+    "log, hint",
+    [
+        ("cannot call GPL-restricted function from non-GPL compatible program", "a licence that the kernel counts"),
+        ("misaligned stack access off (0x0; 0x0)+-15+0 size 8", "copy it with __builtin_memcpy"),
+        ("combined stack size of 2 calls is 576. Too large", "the stack has 512 bytes"),
+        ("invalid indirect read from stack R4 off -16+8 size 16", "initialise all of the variable"),
+        ("R2 pointer comparison prohibited", "give the process CAP_PERFMON"),
+        ("invalid access to packet, off=12 size=2, R2(id=0,off=12,r=0)", "compare data + length with data_end"),
+        ("the sequence that nobody has a hint for", ""),
+    ],
+)
+def test_the_words_of_other_kernels_get_their_hint(log, hint):
+    from bpfloader.verdict import verdict
+
+    found = verdict(("; line = of(source);", "7: (79) r1 = *(u64 *)(r0 +8)", log, "processed 7 insns (limit 1000000)"))
+    assert found.reason == log and found.source == "`line = of(source);`"
+    assert hint in found.hint and bool(hint) == bool(found.hint)
+
+
+def test_an_older_kernel_is_told_who_has_the_feature_first(monkeypatch):
+    from bpfloader import host, verdict
+
+    monkeypatch.setattr(host, "kernel_release", lambda: "5.4.0-1-generic")
+    monkeypatch.setattr(verdict, "kernel_release", lambda: "5.4.0-1-generic")
+    found = verdict.verdict(("3: (85) call bpf_ringbuf_reserve#131", "invalid func unknown#131", "processed 4 insns"))
+    assert found.hint == "the helper bpf_ringbuf_reserve came with Linux 5.8, this is 5.4.0-1-generic"
+
+
+def test_an_old_kernel_without_room_for_maps_is_told_of_memlock(monkeypatch):
+    from bpfloader import host, refusal
+
+    monkeypatch.setattr(host, "kernel_release", lambda: "5.4.0")
+    monkeypatch.setattr(host, "memlock_limit", lambda: 65536)
+    error = bpfloader.CallError("bpf_object__load failed", errno=12)
+    made = refusal.load_refused("x", error, ["libbpf: map 'm': failed to create: Cannot allocate memory(-12)\n"])
+    assert "the kernel refuses the map m (ENOMEM: Cannot allocate memory)" in str(made)
+    assert "raise RLIMIT_MEMLOCK, 64 KiB now: `ulimit -l unlimited`" in str(made)
+
+
+def test_a_map_that_the_kernel_refuses_is_shown_with_its_sizes(opened):
+    opened.maps.slots.max_entries = 0
+    with pytest.raises(bpfloader.LoadError, match="the map slots .EINVAL.*: array of max_entries 0, key 4 bytes"):
+        opened.load()
+
+
+def test_what_the_kernel_was_built_without_is_named(monkeypatch):
+    from bpfloader import host, refusal
+
+    monkeypatch.setattr(host, "kernel_config", lambda: frozenset({"BPF", "BPF_EVENTS"}))
+    error = bpfloader.CallError("bpf_program__attach failed", errno=2)
+    made = refusal.attach_refused("on_open", error, [], "kprobe/do_sys_openat2")
+    assert made.program == "on_open" and made.errno_name == "ENOENT"
+    assert "this kernel was built without CONFIG_KPROBES, CONFIG_KPROBE_EVENTS" in str(made)

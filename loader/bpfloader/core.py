@@ -1,0 +1,144 @@
+"""Says what of a CO-RE relocation this kernel lacks, and what it has instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from .btf import ARRAY, COMPOSITES, ENUMS, FWD, KEYWORDS, PTR, TYPEDEF, Btf, Member, Type
+from .ctext import declaration
+
+# What libbpf puts in place of the verifier's words: bpf_core_format_spec in relo_core.c, the same from 1.0 to 1.8.
+UNRESOLVED = re.compile(
+    r"failed to resolve CO-RE relocation <(?P<kind>\w+)> \[\d+\] (?P<keyword>\w+) (?P<name>[^\s.:\[]+)(?P<path>[^\s(]*)"
+)
+STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
+MAX_DEPTH = 4  # structs in one another that a field is looked for in
+SHOWN = 3  # of what the kernel has instead
+GUARDS = {"field": "bpf_core_field_exists()", "type": "bpf_core_type_exists()",
+          "enumval": "bpf_core_enum_value_exists()"}  # fmt: skip
+
+
+class Missing(NamedTuple):
+    """What a relocation asks for (`struct sock.skc_state`), what this kernel says to that, and how to go on."""
+
+    what: str
+    instead: str
+    fix: str
+
+
+def missing(log: str, btf: Btf | None) -> Missing | None:
+    """What the relocation that libbpf names in a verifier's log asks for; None if it names none.
+
+    `btf` is the kernel's, None where it can't be read. Raises ObjectError for BTF that is malformed.
+    """
+    found = None
+    for found in UNRESOLVED.finditer(log):
+        pass
+    if not found:
+        return None
+    keyword, name = found["keyword"].replace("enum64", "enum"), found["name"].split("___")[0]
+    path = found["path"]
+    what = f"{keyword} {name}".replace("typedef ", "") + path
+    guard = next((text for key, text in GUARDS.items() if key in found["kind"]), GUARDS["field"])
+    fix = f"guard it with {guard}, or read what this kernel has"
+    return Missing(what, _instead(btf, keyword, name, path) if btf else "this kernel doesn't have it", fix)
+
+
+def _instead(btf: Btf, keyword: str, name: str, path: str) -> str:
+    """What the kernel has of that name, or near it."""
+    kinds = [kind for kind in btf.named(name) if kind.kind != FWD and _keyword(kind) == keyword]
+    if not kinds:
+        near = get_close_matches(name, _names(btf, keyword), SHOWN)
+        return f"this kernel has no {keyword} {name}" + (f" (nearest: {', '.join(near)})" if near else "")
+    if "::" in path:
+        return _enumerator(btf, kinds, name, path.strip(":"))
+    return _field(btf, kinds[0], f"{keyword} {name}", STEP.findall(path))
+
+
+def _keyword(kind: Type) -> str:
+    return KEYWORDS.get(kind.kind, "typedef" if kind.kind == TYPEDEF else "int")
+
+
+def _names(btf: Btf, keyword: str) -> list[str]:
+    return sorted({kind.name for kind in btf if _keyword(kind) == keyword and kind.name})
+
+
+def _enumerator(btf: Btf, kinds: list[Type], name: str, wanted: str) -> str:
+    values = [value for kind in kinds for value, _ in btf.values(kind)]
+    if wanted in values:
+        return f"this kernel has it in an enum {name} of another kind"
+    homes = [kind for kind in btf if kind.kind in ENUMS and wanted in (value for value, _ in btf.values(kind))]
+    if homes:
+        return f"this kernel has {wanted} in {'enum ' + homes[0].name if homes[0].name else 'an enum without a name'}"
+    near = get_close_matches(wanted, values, SHOWN)
+    return f"this kernel's enum {name} has no {wanted}" + (f" (nearest: {', '.join(near)})" if near else "")
+
+
+def _field(btf: Btf, kind: Type, where: str, steps: list[tuple[str, str]]) -> str:
+    """Follows the names as libbpf does, through anonymous structs, up to the one that isn't there."""
+    number = kind.id
+    for place, (name, _) in enumerate(steps):
+        here = btf.resolve(number)
+        if not name:
+            number = btf.element(here) if here.kind == ARRAY else number
+            continue
+        member = next((found for path, found in _reachable(btf, here, 0) if path == name), None)
+        if member is None:
+            return f"this kernel's {where} has no {name}{_elsewhere(btf, here, name)}"
+        number = member.type
+        if place + 1 < len(steps):
+            where = _name(btf, btf.resolve(number)) or where
+    if not steps:
+        return f"this kernel's {where} is another kind of type"
+    return f"this kernel has it as `{declaration(btf, number, name or 'it')}`, a type that doesn't fit"
+
+
+def _elsewhere(btf: Btf, kind: Type, name: str) -> str:
+    """Where a field is that its struct lacks: deeper in it, under a near name, or in other structs."""
+    found = dict.fromkeys(path for path, _ in _reachable(btf, kind, MAX_DEPTH))
+    paths = sorted(found, key=lambda path: path.count("."))
+    inside = [path for path in paths if path.endswith("." + name)]
+    near = get_close_matches(name, [path for path in paths if "." not in path], SHOWN)
+    if inside and (inside[0].count(".") == 1 or not near):
+        return f": it is in {', '.join(inside[:SHOWN])} there"
+    said = [f"nearest: {', '.join(near)}"] if near else []
+    homes = _homes(btf, btf.owners(name))
+    if 0 < len(homes) <= SHOWN:
+        said.append(f"{name} is in {', '.join(homes)}")
+    return f" ({'; '.join(said)})" if said else ""
+
+
+def _reachable(btf: Btf, kind: Type, depth: int, inside: int = 0) -> Iterator[tuple[str, Member]]:
+    """The paths of a struct's members, down to `depth` named structs by value and through those without a name."""
+    if inside > 2 * MAX_DEPTH:
+        return
+    for member in btf.members(kind):
+        inner = btf.resolve(member.type)
+        if member.name:
+            yield member.name, member
+        if inner.kind in COMPOSITES and (depth or not member.name):
+            start = f"{member.name}." if member.name else ""
+            for path, found in _reachable(btf, inner, depth - bool(member.name), inside + 1):
+                yield start + path, found
+
+
+def _homes(btf: Btf, owners: list[Type]) -> list[str]:
+    """The names of structs, by the struct around it for one without a name; none if they are too many to tell."""
+    if len(owners) > 2 * SHOWN:
+        return []
+    around = {m.type: outer for outer in btf if outer.kind in COMPOSITES for m in btf.members(outer) if not m.name}
+    found = []
+    for kind in owners:
+        for _ in range(MAX_DEPTH):
+            kind = kind if kind.name else around.get(kind.id, kind)
+        found.append(_name(btf, kind))
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def _name(btf: Btf, kind: Type) -> str:
+    if kind.kind == PTR:
+        kind = btf.resolve(kind.word)
+    return f"{KEYWORDS[kind.kind]} {kind.name}" if kind.kind in KEYWORDS and kind.name else ""

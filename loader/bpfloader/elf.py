@@ -1,0 +1,159 @@
+"""Reads relocatable BPF ELF64 objects of either byte order (System V gABI, chapter 4; elf.h spells the constants).
+
+Every object goes through here before libbpf sees it, so that a file that is cut short or made for another machine is
+named as such, and no offset that lies outside of it gets that far. Raises ObjectError for whatever is wrong.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple, NoReturn
+
+from .errors import ObjectError
+
+EM_BPF, ET_REL = 247, 1
+HEADER_SIZE, SECTION_SIZE, SYMBOL_SIZE, RELOCATION_SIZE = 64, 64, 24, 16
+NULL, SYMTAB, STRTAB, NOBITS, REL = 0, 2, 3, 8, 9  # SHT_*
+EXECUTABLE = 4  # SHF_EXECINSTR
+RESERVED = 0xFF00  # SHN_LORESERVE
+FUNCTION, SECTION = 2, 3  # STT_*
+ENCODINGS = {1: "little", 2: "big"}  # EI_DATA
+MAX_NAME = 4096
+
+
+class ElfSection(NamedTuple):
+    """A section header with its name; `offset` and `size` are where its bytes lie in the file."""
+
+    number: int
+    name: str
+    type: int
+    flags: int
+    offset: int
+    size: int
+    link: int
+    info: int
+
+
+class Symbol(NamedTuple):
+    """A row of the symbol table; `section` is a section's index, 0 for an extern."""
+
+    name: str
+    value: int
+    size: int
+    type: int
+    section: int
+
+
+class Elf:
+    """A parsed object. `where` names it in errors; `order` is its byte order as the struct module spells it."""
+
+    def __init__(self, content: bytes, where: str):
+        self.content, self.where = content, where
+        self.order, start, count, names = self._header()
+        self.sections = self._sections(start, count, names)
+
+    def fail(self, what: str, fix: str = "take the object as clang -target bpf -g wrote it") -> NoReturn:
+        """Never returns: raises ObjectError."""
+        raise ObjectError(f"{self.where} {what}", fix=fix)
+
+    @property
+    def little(self) -> bool:
+        """Whether it is little-endian."""
+        return self.order == "<"
+
+    def _header(self) -> tuple[str, int, int, int]:
+        head = self.content[:HEADER_SIZE]
+        if head[:4] != b"\x7fELF":
+            self.fail("is empty" if not head else f"is no BPF object: it starts with {head[:4]!r}, not with ELF's mark")
+        if len(head) < HEADER_SIZE:
+            self.fail(f"is cut short: {len(head)} bytes, fewer than an ELF header", "copy it again")
+        if head[4] != 2 or head[5] not in ENCODINGS:
+            self.fail("is no 64-bit ELF file, so no BPF object")
+        order = "<" if head[5] == 1 else ">"
+        kind, machine = struct.unpack_from(order + "HH", head, 16)
+        if machine != EM_BPF:
+            self.fail(f"is an ELF file for another machine (e_machine {machine}), not for BPF ({EM_BPF})")
+        if kind != ET_REL:
+            self.fail(f"is an ELF file of type {kind}, not a relocatable object")
+        (start,) = struct.unpack_from(order + "Q", head, 40)
+        size, count, names = struct.unpack_from(order + "HHH", head, 58)
+        if size != SECTION_SIZE or not 0 < count < RESERVED or names >= count:
+            self.fail(f"has a broken ELF header: {count} sections of {size} bytes, their names in number {names}")
+        if start + count * SECTION_SIZE > len(self.content):
+            ends = start + count * SECTION_SIZE
+            self.fail(f"is cut short: it has {len(self.content)} bytes, its header counts on {ends}", "copy it again")
+        return order, start, count, names
+
+    def _sections(self, start: int, count: int, names: int) -> list[ElfSection]:
+        table = self.content[start : start + count * SECTION_SIZE]
+        rows = list(struct.iter_unpack(self.order + "IIQQQQIIQQ", table))
+        used = 0
+        for index, (_, kind, _, _, offset, size, link, _, _, entry) in enumerate(rows):
+            if kind in (NULL, NOBITS):
+                continue
+            used += size
+            if offset + size > len(self.content):
+                self.fail(f"is cut short: section {index} ends {offset + size - len(self.content)} bytes after it",
+                          "copy it again")  # fmt: skip
+            each = {SYMTAB: SYMBOL_SIZE, REL: RELOCATION_SIZE}.get(kind)
+            if each and (entry != each or size % each) or link >= count:
+                self.fail(f"has a broken section {index}")
+        if used > len(self.content):
+            self.fail("has sections that overlap")
+        texts = self.content[rows[names][4] : rows[names][4] + rows[names][5]] if rows[names][1] == STRTAB else b""
+        return [ElfSection(i, self.string(texts, r[0]), r[1], r[2], r[4], r[5], r[6], r[7]) for i, r in enumerate(rows)]
+
+    def string(self, table: bytes, offset: int) -> str:
+        """The name at an offset of a string table."""
+        if not offset and not table:
+            return ""
+        end = table.find(0, offset, offset + MAX_NAME)
+        if end < 0:
+            self.fail(f"has a name at {offset} that doesn't end in its string table")
+        return table[offset:end].decode("utf-8", "backslashreplace")
+
+    def section(self, name: str) -> ElfSection | None:
+        """The first section of that name, or None."""
+        return next((section for section in self.sections if section.name == name), None)
+
+    def bytes_of(self, section: ElfSection) -> bytes:
+        """A section's bytes; none for one that takes no place in the file, such as .bss."""
+        if section.type in (NULL, NOBITS):
+            return b""
+        return self.content[section.offset : section.offset + section.size]
+
+    def data(self, name: str) -> bytes:
+        """The bytes of the first section of that name; none where there is no such section."""
+        section = self.section(name)
+        return self.bytes_of(section) if section else b""
+
+    def symbols(self) -> list[Symbol]:
+        """The symbol table's rows."""
+        table = next((section for section in self.sections if section.type == SYMTAB), None)
+        if table is None:
+            return []
+        names, found = self.bytes_of(self.sections[table.link]), []
+        for name, info, _, section, value, size in struct.iter_unpack(self.order + "IBBHQQ", self.bytes_of(table)):
+            if len(self.sections) <= section < RESERVED:
+                self.fail(f"has a symbol in section {section} of {len(self.sections)}")
+            text = self.sections[section].name if info & 15 == SECTION and not name else self.string(names, name)
+            found.append(Symbol(text, value, size, info & 15, section))
+        return found
+
+    def relocations(self, section: ElfSection) -> Iterator[tuple[int, int]]:
+        """(place in the section, symbol's index) of each relocation that applies to a section."""
+        for table in self.sections:
+            if table.type == REL and table.info == section.number:
+                for offset, info in struct.iter_unpack(self.order + "QQ", self.bytes_of(table)):
+                    yield offset, info >> 32
+
+
+def check(content: bytes, where: str) -> None:
+    """Raises ObjectError for what is no whole BPF object of this machine's byte order, saying what it is instead."""
+    elf = Elf(content, where)
+    if elf.little != (sys.byteorder == "little"):
+        theirs, target = "little" if elf.little else "big", "bpfel" if sys.byteorder == "little" else "bpfeb"
+        elf.fail(f"is {theirs}-endian, this machine is not", f"compile it with -target {target}, or take this arch's")
+    elf.symbols()

@@ -1,0 +1,167 @@
+"""What this process and this kernel are allowed to do: capabilities, limits, switches, the kernel's configuration."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from .features import version_of
+
+CAPABILITIES = {"CAP_BPF": 39, "CAP_PERFMON": 38, "CAP_NET_ADMIN": 12}  # linux/capability.h
+CAP_SYS_ADMIN = 21
+# is_net_admin_prog_type and is_perfmon_prog_type in the kernel's kernel/bpf/syscall.c; every type but cgroup_skb and
+# socket_filter wants CAP_BPF as well, and these two only where unprivileged BPF is off.
+NET_ADMIN_TYPES = """sched_cls sched_act xdp lwt_in lwt_out lwt_xmit lwt_seg6local sk_skb sk_msg flow_dissector
+cgroup_device cgroup_sock cgroup_sock_addr cgroup_sockopt cgroup_sysctl sock_ops ext netfilter""".split()
+PERFMON_TYPES = """kprobe tracepoint perf_event raw_tracepoint raw_tracepoint_writable tracing lsm struct_ops
+ext""".split()
+UNPRIVILEGED_TYPES = "socket_filter", "cgroup_skb"
+# What a way to attach needs of the kernel's configuration, by the section's first word.
+OPTIONS = {
+    **dict.fromkeys(("kprobe", "kretprobe", "ksyscall", "kretsyscall"), ("KPROBES", "KPROBE_EVENTS", "BPF_EVENTS")),
+    **dict.fromkeys(("kprobe.multi", "kretprobe.multi", "kprobe.session"), ("KPROBES", "FPROBE", "BPF_EVENTS")),
+    **dict.fromkeys(("uprobe", "uretprobe", "uprobe.multi", "usdt"), ("UPROBES", "UPROBE_EVENTS", "BPF_EVENTS")),
+    **dict.fromkeys(
+        ("fentry", "fexit", "fmod_ret"), ("BPF_JIT", "FUNCTION_TRACER", "DYNAMIC_FTRACE_WITH_DIRECT_CALLS")
+    ),
+    **dict.fromkeys(("lsm", "lsm_cgroup"), ("BPF_LSM", "BPF_JIT", "DYNAMIC_FTRACE_WITH_DIRECT_CALLS")),
+    **dict.fromkeys(("tp", "tracepoint"), ("TRACEPOINTS", "BPF_EVENTS")),
+    **dict.fromkeys(("cgroup", "cgroup_skb", "sockops"), ("CGROUP_BPF",)),
+    "tcx": ("NET_XGRESS",),
+    "netkit": ("NETKIT",),
+    "netfilter": ("NETFILTER_BPF_LINK",),
+    "sk_msg": ("NET_SOCK_MSG",),
+    "sk_skb": ("BPF_STREAM_PARSER",),
+    "struct_ops": ("BPF_JIT", "DEBUG_INFO_BTF"),
+    "lirc_mode2": ("BPF_LIRC_MODE2",),
+}
+
+
+def kernel_release() -> str:
+    """The running kernel's release, as `uname -r` prints it."""
+    return os.uname().release
+
+
+def kernel_is_before(version: str) -> bool:
+    """Whether the running kernel is older than a version such as `5.11`."""
+    return version_of(kernel_release()) < version_of(version)
+
+
+def _status(field: str) -> str:
+    with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
+        return next((line.split()[1] for line in file if line.startswith(field + ":")), "0")
+
+
+def capabilities() -> tuple[str, ...]:
+    """The names of the effective capabilities of this process that BPF asks for (capabilities(7))."""
+    held = int(_status("CapEff"), 16)
+    names = {**CAPABILITIES, "CAP_SYS_ADMIN": CAP_SYS_ADMIN}
+    return tuple(name for name, bit in names.items() if held >> bit & 1)
+
+
+def missing_capabilities(types: Iterable[str] | None = None) -> tuple[str, ...]:
+    """The names of the capabilities that this process lacks for these program types (None: for any type).
+
+    None if it has CAP_SYS_ADMIN, which stands for them all.
+    """
+    held = capabilities()
+    if "CAP_SYS_ADMIN" in held:
+        return ()
+    return tuple(name for name in CAPABILITIES if name not in held and (types is None or name in needed(types)))
+
+
+def needed(types: Iterable[str]) -> tuple[str, ...]:
+    """The names of the capabilities that programs of these types (`xdp`, `kprobe` …) need, with a map or two."""
+    wanted = set()
+    for name in types:
+        if name not in UNPRIVILEGED_TYPES or unprivileged_bpf_disabled():
+            wanted.add("CAP_BPF")
+        if name in PERFMON_TYPES:
+            wanted.add("CAP_PERFMON")
+        if name in NET_ADMIN_TYPES:
+            wanted.add("CAP_NET_ADMIN")
+    return tuple(name for name in CAPABILITIES if name in wanted)
+
+
+def unprivileged_bpf_disabled() -> int | None:
+    """kernel.unprivileged_bpf_disabled: 0 lets users load simple programs, 1 and 2 don't; None where it isn't told."""
+    text = _read("/proc/sys/kernel/unprivileged_bpf_disabled")
+    return int(text) if text.isdigit() else None
+
+
+def lockdown() -> str:
+    """The kernel's lockdown mode: `none`, `integrity` or `confidentiality`; empty where it has no lockdown."""
+    found = re.search(r"\[(\w+)\]", _read("/sys/kernel/security/lockdown"))
+    return found[1] if found else ""
+
+
+def memlock_limit() -> int | None:
+    """The soft RLIMIT_MEMLOCK in bytes; None for unlimited."""
+    found = re.search(r"^Max locked memory\s+(\d+)", _read("/proc/self/limits"), re.MULTILINE)
+    return int(found[1]) if found else None
+
+
+def in_user_namespace() -> bool:
+    """Whether this process is in a user namespace of its own, whose capabilities don't count for BPF."""
+    return _read("/proc/self/uid_map").split() not in (["0", "0", "4294967295"], [])
+
+
+def has_seccomp_filter() -> bool:
+    """Whether a seccomp filter, such as a container's, looks at this process's system calls."""
+    return _status("Seccomp") == "2"
+
+
+def missing_options(section: str) -> tuple[str, ...]:
+    """The CONFIG_ names that a section's way to attach needs and this kernel was built without; none if unknown."""
+    head = section.lstrip("?").split("/")[0]
+    names, config = OPTIONS.get(head) or OPTIONS.get(re.sub(r"\.s$|\.multi.*$", "", head), ()), kernel_config()
+    return tuple(f"CONFIG_{name}" for name in names if config and name not in config)
+
+
+@lru_cache(maxsize=1)
+def kernel_config() -> frozenset[str]:
+    """The options that this kernel was built with, y or m, without CONFIG_; empty where it doesn't tell."""
+    for path in ("/proc/config.gz", f"/boot/config-{kernel_release()}"):
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+        except OSError:
+            continue
+        if path.endswith(".gz"):
+            import gzip
+
+            data = gzip.decompress(data)
+        return frozenset(re.findall(r"^CONFIG_(\w+)=[ym]$", data.decode(), re.MULTILINE))
+    return frozenset()
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def denied_because() -> str:
+    """Why a process with all capabilities may still be denied BPF (EPERM), as the next step; empty if nothing shows."""
+    if in_user_namespace():
+        return "run it outside its user namespace, whose capabilities the kernel doesn't count for BPF"
+    if memlock_limit() is not None and kernel_is_before("5.11"):
+        return memlock_fix()
+    if lockdown() == "confidentiality":
+        return "boot without lockdown=confidentiality, in which BPF may not read the kernel's memory"
+    if has_seccomp_filter():
+        return "run it without its seccomp filter (a container's?), which may deny bpf(2) or perf_event_open(2)"
+    return ""
+
+
+def memlock_fix() -> str:
+    """How to raise RLIMIT_MEMLOCK, which kernels before 5.11 count maps and programs against."""
+    limit = memlock_limit()
+    return (
+        f"raise RLIMIT_MEMLOCK, {(limit or 0) >> 10} KiB now: `ulimit -l unlimited` or LimitMEMLOCK=infinity "
+        f"(kernels before 5.11 count BPF memory against it, this is {kernel_release()})"
+    )

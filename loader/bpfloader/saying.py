@@ -1,0 +1,83 @@
+"""What libbpf's messages about an object mean, where they name something that this kernel or libbpf lacks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
+
+from .btf import FUNC, TYPEDEF, Btf
+from .errors import ANOTHER
+from .features import SECTIONS
+from .libbpf import version
+
+SHOWN = 3
+WEAK = "declare it __weak and test it before use"
+
+
+def meaning(said: str, section: str, btf: Btf | None) -> tuple[str, str] | None:
+    """(what is wrong, the next step) by libbpf's messages; None if none of them is known.
+
+    `section` is the failed program's, `btf` the kernel's where it can be read.
+    """
+    for pattern, explain in SAYINGS:
+        found = pattern.search(said)
+        if found:
+            return explain(found, section, btf)
+    return None
+
+
+def _unknown_section(found: re.Match[str], _section: str, _btf: Btf | None) -> tuple[str, str]:
+    """libbpf knows no program type for a section; the names nearest to it."""
+    name = found[1]
+    what = f"libbpf {version()} doesn't know the section {name}"
+    known = [row.split()[0] for row in re.split(r";\s|\n", SECTIONS)]
+    near = get_close_matches(name.split("/")[0], known, SHOWN, 0.5)
+    return what, "spell it as libbpf does" + (f": {', '.join(near)} …" if near else "")
+
+
+def _hook(found: re.Match[str], section: str, btf: Btf | None) -> tuple[str, str]:
+    """A function or tracepoint that isn't in the kernel's BTF, with the names nearest to it."""
+    name = found[1]
+    near = _nearest(name, btf, "btf_trace_" if "tp_btf" in section else "")
+    what = f"this kernel has no such function or tracepoint: {name}"
+    return what, f"nearest: {', '.join(near)}; or {ANOTHER}" if near else ANOTHER
+
+
+def _nearest(name: str, btf: Btf | None, prefix: str = "") -> list[str]:
+    """The kernel's functions with a name near that one; with `btf_trace_` as prefix, its tracepoints."""
+    if not btf or len(name) < 3:
+        return []
+    kind, start = (TYPEDEF, prefix + name[:3]) if prefix else (FUNC, name[:3])
+    names = sorted({type_.name for type_ in btf if type_.kind == kind and type_.name.startswith(start)})
+    return get_close_matches(name, [found[len(prefix) :] for found in names], SHOWN, 0.7)
+
+
+def _kfunc(found: re.Match[str], _section: str, btf: Btf | None) -> tuple[str, str]:
+    near = _nearest(found[1], btf)
+    what = f"this kernel has no kfunc {found[1]}"
+    return what, (f"nearest: {', '.join(near)}; or " if near else "") + WEAK
+
+
+Explain = Callable[["re.Match[str]", str, "Btf | None"], "tuple[str, str]"]
+SAYINGS: tuple[tuple[re.Pattern[str], Explain], ...] = tuple((re.compile(pattern), explain) for pattern, explain in (
+    (r"missing BPF prog type, check ELF section name '([^']*)'", _unknown_section),
+    (r"failed to find kernel BTF type ID of '([^']*)'", _hook),
+    (r"extern \(func ksym\) '(\w+)'.*not found", _kfunc),
+    (r"extern (?:\(\w+ ksym\) )?'(\w+)'.*(?:not found|not resolved)",
+     lambda found, *_: (f"this kernel has no {found[1]} (an extern of the program)", WEAK)),
+    (r"failed to open system Kconfig",
+     lambda found, *_: ("this kernel doesn't tell its configuration, which the program's __kconfig externs want",
+                       "declare them __weak, or boot a kernel with CONFIG_IKCONFIG_PROC=y")),
+    (r"couldn't reuse pinned map at '([^']*)': parameter mismatch",
+     lambda found, *_: (f"the map pinned at {found[1]} has another type or sizes", f"rm {found[1]}, or pin elsewhere")),
+    (r"failed to (?:auto-)?pin (?:map )?(?:at )?'?([^':\n]*)",
+     lambda found, *_: (f"a map can't be pinned ({found[1].strip()})",
+                       "pin in a BPF file system: mount -t bpf bpf /sys/fs/bpf")),
+    (r"struct_ops init_kern: struct (\w+) is not found in kernel BTF",
+     lambda found, *_: (f"this kernel has no struct_ops {found[1]}", ANOTHER)),
+    (r"Couldn't load trivial BPF program|Couldn't create simple array map",
+     lambda found, *_: ("the kernel denies even the simplest program",
+                       "boot a kernel with CONFIG_BPF_SYSCALL=y; in a container see whether its seccomp profile "
+                       "denies bpf(2); `python -m bpfloader probe` shows the rest")),
+))  # fmt: skip
