@@ -73,7 +73,7 @@ def _facts(argv: tuple[str, ...], where: str) -> dict:
     """What only running it tells. `flags` keep a distribution's clang.cfg out, from clang 15 on, where there may be one."""
     version = _version(argv, where)
     flags = ["--no-default-config"] if int(version.split(".")[0]) >= 15 else []
-    return {"version": version, "libraries": _libraries(argv[0]), "flags": flags}
+    return {"version": version, "libraries": libraries(argv[0]), "flags": flags}
 
 
 def _version(argv: tuple[str, ...], where: str) -> str:
@@ -83,7 +83,7 @@ def _version(argv: tuple[str, ...], where: str) -> str:
     return match[1]
 
 
-def _libraries(binary: str) -> list[str]:
+def libraries(binary: str) -> list[str]:
     """The real paths of the libraries that the loader gives a dynamic binary; none for a static one. Source: ldd(1)."""
     try:
         listed = subprocess.run(["ldd", binary], env=CLEAN_ENVIRONMENT, capture_output=True, text=True).stdout

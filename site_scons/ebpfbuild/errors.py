@@ -71,6 +71,10 @@ class SkeletonError(EbpfError):
     """An object from which no skeleton can be generated."""
 
 
+class ToolError(EbpfError):
+    """A tool of the machine's that is missing, or does not do what was asked of it."""
+
+
 class PackageError(EbpfError):
     """A wheel that can't be made from what was given."""
 

@@ -67,11 +67,11 @@ def test_what_is_not_there(tmp_path):
         locate("no_such_wheel", None, "1.2.3", "toolchain.toml:3", Ledger(tmp_path / "ledger"))
 
 
-def test_the_libraries_of_a_dynamic_binary_count(tmp_path):
+def test_thelibraries_of_a_dynamic_binary_count(tmp_path):
     """The interpreter is a dynamic binary that is surely here; its C library is part of what it runs."""
-    from ebpfbuild.compiler import _libraries
+    from ebpfbuild.compiler import libraries
 
-    libraries = _libraries("/bin/sh")
+    libraries = libraries("/bin/sh")
     if not libraries:
         pytest.skip("there is no ldd, or /bin/sh is static")
     assert any("libc" in library for library in libraries)

@@ -17,7 +17,7 @@ import ebpfbuild  # noqa: E402, F401
 
 from SCons.Errors import StopError  # noqa: E402
 
-from . import bpfobject, cmdline, commands, compdb, header, libbpf, minimized, package, program, proof, skeleton  # noqa: E402
+from . import bpfobject, cmdline, commands, compdb, cskeleton, header, libbpf, minimized, package, program, proof, skeleton  # noqa: E402
 from .session import session_of, user_error  # noqa: E402
 
 
@@ -26,7 +26,7 @@ def generate(env):
     cmdline.add(env)
     env.SetDefault(EBPF_BUILD="build", EBPF_CPPPATH=[], EBPF_CFLAGS=[])
     env["EBPF"] = user_error(session_of, env)
-    for module in (header, libbpf, minimized, bpfobject, proof, skeleton, package, program, compdb, commands, cmdline):
+    for module in (header, libbpf, minimized, bpfobject, proof, skeleton, cskeleton, package, program, compdb, commands, cmdline):
         for name, method in module.METHODS.items():
             env.AddMethod(checked(name, method), name)
 

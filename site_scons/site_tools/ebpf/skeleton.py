@@ -25,16 +25,17 @@ def bpf_skeleton(env, objects, name=None, events=None):
     by_arch = {user_error(arch_named, node.dir.name, node.path).name: node for node in nodes}
     if len(by_arch) < len(nodes):
         raise StopError(f"BpfSkeleton: got two objects {files[0]} for one arch; hand it one for each arch")
-    return _declare(env, by_arch, name or _stem(files[0]), dict(events or {}))
+    return _declare(env, by_arch, name or stem_of(files[0]), dict(events or {}))
 
 
-def _stem(file):
+def stem_of(file):
+    """An object's file name without its ending: `foo` for foo.bpf.o."""
     return file.removesuffix(".o").removesuffix(".bpf")
 
 
 def _declare(env, by_arch, name, events):
     session, (first, *others) = env["EBPF"], by_arch.values()
-    stem = _stem(first.name)
+    stem = stem_of(first.name)
     place = build_path(env, f"{stem}_skel") if others else f"#{first.dir.path}/{stem}_skel"
     targets = [env.File(f"{place}{ending}") for ending in (".py", ".pyi")]
     session.repair(targets)
