@@ -12,9 +12,13 @@ A generated skeleton is the usual way in; it derives from what is here.
         skel.attach()                                       # links are the skeleton's; or by hand, as each kind is:
         skel.progs.on_send.attach("/sys/fs/cgroup")         # a cgroup's path, an interface, a binary and a function …
         skel.maps.connections[key]                          # typed; len, iteration, items, del, .put(…, NOEXIST)
-        for event in skel.maps.events.events(timeout=1.0):  # until none has come for a second; None: for ever
+        for event in skel.maps.events:                      # for ever; also async for
+            ...
+        for event in skel.maps.events.events(timeout=1.0):  # until none has come for a second
             ...
         skel.maps.events.consume(print)                     # those that are there now, by callback
+        skel.maps.events.batch(), .tuples(), .batch(numpy=True)  # those that are there as a list, faster, as an array
+        skel.maps.events.lost                               # how many found no room
 
 `choose` picks the first of several variants that this kernel takes. Every error is a BpfError and says the next step,
 but for a path or an interface to attach to that isn't there: that is an OSError.
@@ -77,6 +81,7 @@ from .probes import (
 from .program import Program, RunResult
 from .ringbuf import RecordError, RingBuffer
 from .section import Section
+from .several import events, poll
 from .structops import StructOpsLink, StructOpsMap, StructOpsProgram
 from .syscallprog import SyscallProgram
 from .traffic import NetkitProgram, TcProgram
@@ -160,8 +165,10 @@ __all__ = [
     "big_endian",
     "choose",
     "errno_text",
+    "events",
     "little_endian",
     "native_endian",
+    "poll",
     "program_class",
     "skeleton_module",
     "struct",

@@ -16,10 +16,13 @@ class Codec(Generic[T]):
     """One C type: `size` in bytes, byte `order` (`<`, `>`), `code` for struct.Struct as one item.
 
     `decode` turns that item into the Python value and `encode` turns it back; None where the item is the value.
-    `fixed` is whether each value has `size` bytes; `stated` is the size that a map of such values states.
+    `fixed` is whether each value has `size` bytes; `stated` is the size that a map of such values states; `element` is the
+    codec of an array's elements, `array_code` what numpy calls a number that struct.Struct has no code for.
     """
 
     fixed = True
+    element: Codec[Any] | None = None
+    array_code = ""
 
     def __init__(
         self,

@@ -110,7 +110,9 @@ class CTypes:
         def encode(value: int) -> bytes:
             return index(value).to_bytes(size, endian, signed=signed)
 
-        return Codec(self.order, f"{size}s", decode, encode, f"{'s' if signed else 'u'}{8 * size}")
+        made = Codec(self.order, f"{size}s", decode, encode, f"{'s' if signed else 'u'}{8 * size}")
+        made.array_code = f"{order}u{size}" if size <= 8 else ""
+        return made
 
     def _address(self, version: str, size: int) -> Codec[Any]:
         """An IP address in network byte order. ipaddress is imported with the first one that is read or written."""
@@ -159,7 +161,9 @@ class CTypes:
             return b"".join(map(element.pack, _exactly(tuple(values), length)))
 
         name = f"{element.name}[{length}]"
-        return Codec(self.order, f"{length * element.size}s", decode, encode, name)
+        made = Codec(self.order, f"{length * element.size}s", decode, encode, name)
+        made.element = element
+        return made
 
     def tail(self) -> Codec[bytes]:
         """A flexible array of 8-bit integers at the end of a struct: all bytes that follow."""

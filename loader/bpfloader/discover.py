@@ -12,8 +12,10 @@ from .kinds import program_class
 from .libbpf import library
 from .maps import Map
 from .parts import Maps, Progs
+from .perfbuf import PerfEventArray
 from .ringbuf import RingBuffer
 from .structops import StructOpsMap
+from .userring import UserRingBuffer
 
 if TYPE_CHECKING:
     from .object import Object
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 # enum bpf_map_type of linux/bpf.h.
 HASHES: dict[int, Any] = {1: Hash, 9: Hash, 11: Hash, 5: PerCpuHash, 10: PerCpuHash}
 ARRAYS: dict[int, Any] = {2: Array, 6: PerCpuArray}
-STRUCT_OPS, RINGBUF = 26, 27
+STRUCT_OPS = 26
+BUFFERS: dict[int, Any] = {4: PerfEventArray, 27: RingBuffer, 31: UserRingBuffer}
 
 
 def maps_of(owner: Object) -> Maps:
@@ -57,6 +60,6 @@ def _map(owner: Object, handle: int, name: str) -> Map:
         return cast(Map, HASHES[kind](owner, name, key, types.raw(value)))
     if kind in ARRAYS and value:
         return cast(Map, ARRAYS[kind](owner, name, types.raw(value)))
-    if kind == RINGBUF:
-        return RingBuffer(owner, name, types.tail())
+    if kind in BUFFERS:
+        return cast(Map, BUFFERS[kind](owner, name, types.tail()))
     return StructOpsMap(owner, name) if kind == STRUCT_OPS else Map(owner, name)

@@ -163,6 +163,8 @@ FUNCTIONS = (
     Function("bpf_map__value_size", c_uint, (c_void_p,), plain),
     Function("bpf_map__map_flags", c_uint, (c_void_p,), plain),
     Function("bpf_map__max_entries", c_uint, (c_void_p,), plain),
+    Function("bpf_map__set_key_size", c_int, (c_void_p, c_uint), status),
+    Function("bpf_map__set_value_size", c_int, (c_void_p, c_uint), status),
     Function("bpf_map__set_max_entries", c_int, (c_void_p, c_uint), status),
     Function("bpf_map__initial_value", c_void_p, (c_void_p, POINTER(c_size_t)), pointer),
     Function("bpf_map_lookup_elem", c_int, (c_int, c_char_p, c_void_p), status),

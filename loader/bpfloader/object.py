@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from .arch import object_path, require_arch, this_arch
+from .bcc import BufferNames
 from .discover import maps_of, programs_of
 from .elf import check
 from .errors import CallError, DigestError, ObjectError, StateError, errno_text
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 GIVEN = "give the path of a file that this user may read"
 
 
-class Object:
+class Object(BufferNames):
     """A BPF object, from open to destroy; it owns its links, so all of it is detached at the end of a `with`.
 
     A skeleton states its file's name and, by arch, the sha256 of each object of that name (see arch.object_path);

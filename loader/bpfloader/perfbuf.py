@@ -1,21 +1,226 @@
-"""Perf buffers: what programs send by bpf_perf_event_output, one buffer for each online CPU."""
+"""Perf buffers: what programs send by bpf_perf_event_output, one buffer for each CPU (linux/perf_event.h).
+
+A buffer is a page that holds positions and then data, a power of two of pages. data_head is the kernel's and only grows,
+data_tail is ours; both count bytes. perfdata.py has the records.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+import mmap
+import os
+import struct as structs
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from .bcc import Callback, Subscription
 from .codec import Codec
-from .maps import Map, codec_of
+from .errors import CallError, MapError
+from .fence import Fence
+from .forms import Form
+from .libbpf import library
+from .perfdata import HEADER, samples, stride_of
+from .perfopen import online_cpus, open_bpf_output
+from .reader import Reader
+from .ringbuf import RecordError
+from .source import EMPTY, READY, Source, state_sizes
 
 if TYPE_CHECKING:
     from .object import Object
 
 T = TypeVar("T")
+DATA_HEAD, DATA_TAIL = 1024 // 8, 1032 // 8  # offsets in struct perf_event_mmap_page, as words of 8 bytes
+DEFAULT_SIZE = 128 * 1024  # bytes a CPU, within what perf_event_mlock_kb lets an unprivileged user map
 
 
-class PerfEventArray(Map, Generic[T]):
-    """A perf event array, its records typed. `record` is a generated class or a codec."""
+class Buffer:
+    """One CPU's buffer: its perf event and its memory. `tail` and `lost` change together, in one assignment."""
+
+    def __init__(self, cpu: int, size: int):
+        self.cpu, self.size, self.fd = cpu, size, open_bpf_output(cpu)
+        self.done = 0, 0
+        try:
+            self.map()
+        except BaseException:
+            os.close(self.fd)
+            raise
+
+    def map(self) -> None:
+        """Maps its memory; writable, since the kernel overwrites unread records in one that is read-only."""
+        try:
+            mapped = mmap.mmap(self.fd, mmap.PAGESIZE + self.size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+        except OSError as error:
+            fix = "make it smaller, or raise RLIMIT_MEMLOCK or kernel.perf_event_mlock_kb"
+            what = f"can't map {self.size} bytes of a perf buffer for CPU {self.cpu} ({error.strerror})"
+            raise MapError(what, fix=fix, errno=error.errno or 0) from None
+        self._view = memoryview(mapped)
+        self.data = self._view[mmap.PAGESIZE :]
+        self.words = self._view[: mmap.PAGESIZE].cast("Q")
+
+    def available(self) -> int:
+        """Bytes between tail and head. On 32 bits positions wrap at 2^32, hence the mask."""
+        available: int = (self.words[DATA_HEAD] - self.done[0]) & (2 * self.size - 1)
+        return available
+
+    def copy(self, available: int) -> bytes:
+        """The bytes from the tail on, in one piece."""
+        start = self.done[0] % self.size
+        first = bytes(self.data[start : start + available])
+        return first + bytes(self.data[: available - len(first)])
+
+    def unmap(self) -> None:
+        """Lets go of the memory."""
+        self.words.release()
+        self.data.release()
+        self._view.release()
+
+
+class Buffers(Source):
+    """The buffers of all CPUs that were online when it was made."""
+
+    def __init__(self, name: str, fd: int, size: int):
+        self.buffers: list[Buffer] = []
+        self._fence, self._turn = Fence(), 0
+        try:
+            for cpu in online_cpus():
+                buffer = Buffer(cpu, size)
+                self.buffers.append(buffer)
+                _put(name, fd, buffer)
+        except BaseException:
+            self.close()
+            raise
+        self.fds = [buffer.fd for buffer in self.buffers]
+
+    def available(self) -> int:
+        """Bytes that have not been read, of all CPUs."""
+        return sum(buffer.available() for buffer in self.buffers)
+
+    def state(self) -> int:
+        return READY if any(buffer.available() for buffer in self.buffers) else EMPTY
+
+    def take(self, form: Form, limit: int | None) -> tuple[list[Any], Any]:
+        values: list[Any] = []
+        left, marks = 1 << 62 if limit is None else limit, []
+        self._turn = (self._turn + 1) % len(self.buffers)  # each CPU is the first one in turn
+        for buffer in (*self.buffers[self._turn :], *self.buffers[: self._turn]):
+            available = buffer.available()
+            if not available or not left:
+                continue
+            self._fence()
+            tail, lost = buffer.done
+            form.cpu = buffer.cpu
+            try:
+                found = samples(form, buffer.copy(available), left)
+            except RecordError as error:
+                if values:
+                    break
+                self.release([(buffer, tail + error.step, lost)])
+                raise
+            values, left = values + found.values, left - found.number
+            marks.append((buffer, tail + found.used, lost + found.lost))
+        return values, marks
+
+    def release(self, mark: Any) -> None:
+        for buffer, tail, lost in mark or ():
+            if tail > buffer.done[0]:
+                self._fence()
+                buffer.done = tail, lost
+                buffer.words[DATA_TAIL] = tail
+
+    def lost(self) -> int:
+        """How many records the kernel said it had no room for."""
+        return sum(buffer.done[1] for buffer in self.buffers)
+
+    def forked(self) -> None:
+        """Maps the memory again: a child doesn't inherit it (VM_DONTCOPY in kernel/events/core.c)."""
+        self._fence = Fence()
+        for buffer in self.buffers:
+            buffer.unmap()
+            buffer.map()
+
+    def close(self) -> None:
+        for buffer in self.buffers:
+            buffer.unmap()
+            os.close(buffer.fd)
+
+
+def _put(name: str, fd: int, buffer: Buffer) -> None:
+    """Lets the program's output on that CPU go to the buffer."""
+    key, value = structs.pack("=I", buffer.cpu), structs.pack("=I", buffer.fd)
+    try:
+        library().bpf_map_update_elem(fd, key, value, 0)
+    except CallError as error:
+        fix = "leave the map's max_entries at 0, for as many as there are CPUs"
+        raise MapError(f"{name} has no place for CPU {buffer.cpu}: {error.what}", fix=fix, errno=error.errno) from None
+
+
+class PerfEventArray(Reader[T]):
+    """A perf event array, its records typed: one buffer for each CPU that is online at load. `record` is a class or codec.
+
+    Records of one CPU are in order, those of several are not. A struct or another type of fixed size is cut to its size;
+    records that are bytes, or end in a flexible array, keep up to 7 bytes that the kernel pads them with.
+    """
+
+    HEADER = HEADER
 
     def __init__(self, owner: Object, name: str, record: type[T] | Codec[T]):
-        super().__init__(owner, name)
-        self._codec: Codec[T] = codec_of(record)
+        super().__init__(owner, name, record)
+        state_sizes(self, 4)
+        self._size = DEFAULT_SIZE
+
+    @property
+    def size(self) -> int:
+        """How many bytes the buffer of each CPU holds: 128 KiB unless set, before load, to a power of two of pages."""
+        return self._size
+
+    @size.setter
+    def size(self, size: int) -> None:
+        self._checked(size)
+        self._owner.require_open(f"the size of the perf buffer {self.name}")
+        self._size = size
+
+    def _checked(self, size: int) -> None:
+        if size < mmap.PAGESIZE or size & (size - 1):
+            what = f"{size} bytes are no size for the perf buffer {self.name}"
+            raise MapError(what, fix=f"give a power of two, {mmap.PAGESIZE} or more")
+
+    def open_perf_buffer(
+        self, callback: Callback, page_cnt: int | None = None, lost_cb: Callable[[int], Any] | None = None
+    ) -> None:
+        """Lets Object.perf_buffer_poll call back with (cpu, bytes, size), and `lost_cb` with how many were lost.
+
+        `page_cnt` is the size of each CPU's buffer in pages, a power of two: other than before, it opens new ones and
+        drops what is in the old. Raises StateError before load, MapError. For those who come from bcc (see bcc.py).
+        """
+        if page_cnt is not None and page_cnt * mmap.PAGESIZE != self._size:
+            self._checked(page_cnt * mmap.PAGESIZE)
+            with self._lock:
+                self._close()
+                self._size = page_cnt * mmap.PAGESIZE
+        self._opened()
+        self.subscription = Subscription("perf", self, callback)
+        self.subscription.on_loss = lost_cb
+
+    def _loaded(self) -> None:
+        """Opens the buffers: what a program sends while there is none is lost, and nobody would know."""
+        self._opened()
+
+    def _make(self) -> Buffers:
+        return Buffers(self.name, self.fd, max(self._size, mmap.PAGESIZE))
+
+    def _stride(self, length: int) -> int:
+        return stride_of(length)
+
+    @property
+    def available(self) -> int:
+        """How many bytes have not been read yet, of all CPUs. Raises StateError before load and after destroy."""
+        self._opened()
+        return self._under_lock(lambda buffers: buffers.available(), 0)  # type: ignore[attr-defined]
+
+    @property
+    def lost(self) -> int:
+        """How many records found no room, by the kernel's count. It tells of them with the next record that finds some.
+
+        Raises StateError before load and after destroy.
+        """
+        self._opened()
+        return self._under_lock(lambda buffers: buffers.lost(), 0)  # type: ignore[attr-defined]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 
 from .errors import CallError
 from .link import GroupLink, Link
 from .options import PerfEventAttr, PerfEventOptions
+from .perfopen import online_cpus, perf_event_open
 from .program import Program
 from .refusal import attach_refused
 from .structures import sized
@@ -21,12 +21,6 @@ EVENTS = {
     "cpu-cycles": (0, 0), "instructions": (0, 1), "cache-references": (0, 2), "cache-misses": (0, 3),
     "branch-instructions": (0, 4), "branch-misses": (0, 5),
 }  # fmt: skip
-PERF_FLAG_FD_CLOEXEC = 1 << 3
-# perf_event_open has no function in libc: its number in the tables of the kernel (arch/*/…/syscall*.tbl).
-CALLS = {"x86_64": 298, "aarch64": 241, "riscv64": 241, "loongarch64": 241, "ppc64le": 319, "s390x": 331}
-ARM_CALL = 364
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class PerfEventProgram(Program):
@@ -69,27 +63,13 @@ class PerfEventProgram(Program):
     def _event(self, attributes: PerfEventAttr, pid: int, cpu: int, cookie: int) -> Link:
         """A link to one event, which the link owns."""
         self._loaded_handle()
-        fd = _perf_event_open(attributes, pid, cpu)
-        if fd < 0:
-            failed = CallError("perf_event_open failed", errno=ctypes.get_errno())
-            raise attach_refused(self.name, failed, ())
+        try:
+            fd = perf_event_open(attributes, pid, cpu)
+        except CallError as error:
+            raise attach_refused(self.name, error, ()) from None
         try:
             options = sized(PerfEventOptions, bpf_cookie=cookie)
             return self._link("attach_perf_event_opts", fd, options)
         except BaseException:
             os.close(fd)
             raise
-
-
-def online_cpus() -> list[int]:
-    """The numbers of the CPUs that are online, from sysfs: `0-3,8`."""
-    with open("/sys/devices/system/cpu/online", encoding="ascii") as file:
-        ranges = [part.split("-") for part in file.read().strip().split(",")]
-    return [number for ends in ranges for number in range(int(ends[0]), int(ends[-1]) + 1)]
-
-
-def _perf_event_open(attributes: PerfEventAttr, pid: int, cpu: int) -> int:
-    """perf_event_open(2): a descriptor, or -1 with the errno in ctypes."""
-    number = ARM_CALL if ctypes.sizeof(ctypes.c_void_p) == 4 else CALLS[platform.machine()]
-    arguments = (number, ctypes.addressof(attributes), pid, cpu, -1, PERF_FLAG_FD_CLOEXEC)
-    return int(_libc.syscall(*map(ctypes.c_long, arguments)))

@@ -3,43 +3,37 @@
 The first page holds the consumer's position, the second the producer's, then come the data, mapped twice so that a
 record that wraps around is in one piece. A record is a header of 8 bytes, whose first word is the length with a busy
 and a discard bit, and its data; each starts at a multiple of 8.
+
+The order of accesses (kernel/bpf/ringbuf.c): the producer's position, then a record's header, then its data; all of the
+data before the consumer's position is moved on, since the kernel may overwrite what lies before it. A busy record
+is left, with all that follow: programs commit in any order, the ring keeps the order of reservation.
 """
 
 from __future__ import annotations
 
 import mmap
-import select
 import struct as structs
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from array import array
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from .bcc import Callback, Subscription
 from .codec import Codec
 from .errors import LayoutError, MapError
-from .maps import Map, codec_of
+from .fence import Fence
+from .forms import Form
+from .lost import program_count
+from .reader import Reader
+from .source import BUSY_HEAD, EMPTY, READY, Source, state_sizes
 
 if TYPE_CHECKING:
     from .object import Object
 
 T = TypeVar("T")
 BUSY, DISCARD, HEADER = 1 << 31, 1 << 30, 8  # BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT, BPF_RINGBUF_HDR_SZ
-UNIFORM = 64  # records tried at once as being all of the codec's size
-AT_ONCE = 1024  # records decoded before their space goes back to the kernel
-DAY = 86400.0  # seconds: poll(2) takes milliseconds in an int
+FEW, MOST = 64, 4096  # records tried at once as being all of the type's size, at first and when they always are
 LONG = structs.calcsize("L")
-
-
-class Fence:
-    """Orders memory accesses across the call, which arm64 and others don't do by themselves: release, then acquire."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-
-    def __call__(self) -> None:
-        self._lock.release()
-        self._lock.acquire()
+POSITIONS = 1 << 8 * LONG  # positions are unsigned longs that count bytes and wrap around
 
 
 class RecordError(LayoutError):
@@ -50,61 +44,79 @@ class RecordError(LayoutError):
         self.step = step
 
 
-class Records(Generic[T]):
-    """Decodes records from a ring's data, `memory`, in which they are mapped twice."""
+class Records:
+    """Finds the records in a ring's data, `memory`, in which they are mapped twice."""
 
-    def __init__(self, memory: memoryview, codec: Codec[T], fence: Callable[[], None]):
-        self.memory, self.codec, self.fence, self.size = memory, codec, fence, len(memory) // 2
+    def __init__(self, memory: memoryview, fence: Callable[[], None]):
+        self.memory, self.fence, self.size = memory, fence, len(memory) // 2
         self.words = memory.cast("I")
-        codes, self.build = codec.body()
-        self.stride = _step(codec.size)
-        self.batch = structs.Struct(f"{codec.order}{HEADER}x{codes}{self.stride - HEADER - codec.size}x")
+        self._sizes: dict[int, memoryview] = {}
+        self._guess = FEW
 
-    def take(self, position: int, available: int, limit: int = AT_ONCE) -> tuple[list[T], int]:
+    def take(self, form: Form, position: int, available: int, limit: int | None = None) -> tuple[list[Any], int]:
         """The records committed from a position on, and how many of the available bytes they and discarded ones take.
 
         Stops at a record that is still being written. Raises RecordError for a first record that doesn't fit its type.
         """
-        values: list[T] = []
-        used = 0
-        while used < available and len(values) < limit:
+        values: list[Any] = []
+        used, left = 0, available if limit is None else limit
+        while used < available and left > 0:
             offset = (position + used) % self.size
-            count = self._uniform(offset, available - used)
+            count = self._uniform(form, offset, min(left, (available - used) // form.stride)) if form.fixed else 0
             if count:
                 self.fence()
-                rows = self.batch.iter_unpack(self.memory[offset : offset + count * self.stride])
-                values += map(self.build, rows)
-                used += count * self.stride
+                values += form.run(self.memory[offset : offset + count * form.stride])
+                used, left = used + count * form.stride, left - count
                 continue
             length = self.words[offset >> 2]
-            step = _step(length & ~(BUSY | DISCARD))
+            step = step_of(length)
             if length & BUSY:
                 break
             if step > available - used:
-                raise MapError(
-                    f"a record of {step} bytes in {available - used}", fix="let only one reader consume the ring"
-                )
+                what = f"a record of {step} bytes in {available - used}"
+                raise MapError(what, fix="let only one process consume the ring")
             if not length & DISCARD:
                 self.fence()
                 try:
-                    values.append(self._one(offset + HEADER, length))
+                    values += form.one(self.memory[offset + HEADER : offset + HEADER + length])
                 except LayoutError as error:
                     if values:
                         break
                     raise RecordError(error.what, step) from None
+                left -= 1
             used += step
         return values, used
 
-    def _uniform(self, offset: int, available: int) -> int:
-        """How many records from here on are committed and just as long as the type."""
-        most = min(available // self.stride, UNIFORM) if self.codec.fixed else 0
-        lengths = self.words[offset >> 2 : (offset + most * self.stride) >> 2 : self.stride >> 2].tolist()
-        if lengths.count(self.codec.size) == most:
+    def _uniform(self, form: Form, offset: int, most: int) -> int:
+        """How many records from here on, up to `most`, are committed and just as long as the type."""
+        most = min(most, self._guess)
+        if not most:
+            return 0
+        lengths = self.words[offset >> 2 : (offset + most * form.stride) >> 2 : form.stride >> 2]
+        if lengths == self._all(form.size)[:most]:
+            self._guess = min(2 * self._guess, MOST)
             return most
-        return next(number for number, length in enumerate(lengths) if length != self.codec.size)
+        count = next(number for number, length in enumerate(lengths) if length != form.size)
+        self._guess = max(1, count)
+        return count
 
-    def _one(self, start: int, length: int) -> T:
-        return self.codec.unpack(self.memory[start : start + length])
+    def _all(self, size: int) -> memoryview:
+        """MOST times the size, to compare with: many times as fast as a look at each."""
+        if size not in self._sizes:
+            self._sizes[size] = memoryview(array("I", [size]) * MOST)
+        return self._sizes[size]
+
+    def front(self, position: int, available: int) -> tuple[int, int]:
+        """Whether the first record that isn't discarded is READY, BUSY_HEAD or not there, and the bytes before it."""
+        used = 0
+        while used < available:
+            length = self.words[(position + used) % self.size >> 2]
+            if length & BUSY:
+                return BUSY_HEAD, used
+            if not length & DISCARD:
+                return READY, used
+            used += step_of(length)
+        return EMPTY, min(used, available)
 
     def close(self) -> None:
         """Lets go of the memory."""
@@ -112,87 +124,103 @@ class Records(Generic[T]):
         self.memory.release()
 
 
-def _step(length: int) -> int:
-    """How far the record after one of that length is."""
-    return (length + HEADER + 7) // 8 * 8
+def step_of(length: int) -> int:
+    """How far the record after one with that header is."""
+    return ((length & ~(BUSY | DISCARD)) + HEADER + 7) // 8 * 8
 
 
-class RingBuffer(Map, Generic[T]):
-    """A ring buffer, its records typed. One reader at a time; records are copied, so that they stay valid.
+class Ring(Source):
+    """A ring's memory, mapped with the machine's own page size: 4096 is EINVAL where pages have 16 KiB."""
 
-    `record` is a generated class or a codec.
+    def __init__(self, fd: int, size: int):
+        self.fds, self._fence = [fd], Fence()
+        mapped = mmap.mmap(fd, mmap.PAGESIZE, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+        self.consumer = memoryview(mapped)[:LONG].cast("L")
+        length = mmap.PAGESIZE + 2 * size
+        view = memoryview(mmap.mmap(fd, length, mmap.MAP_SHARED, mmap.PROT_READ, offset=mmap.PAGESIZE))
+        self.producer = view[:LONG].cast("L")
+        self.records = Records(view[mmap.PAGESIZE :], self._fence)
+
+    def available(self) -> int:
+        """Bytes that are reserved or committed and not yet handed back."""
+        available: int = (self.producer[0] - self.consumer[0]) % POSITIONS
+        self._fence()
+        return available
+
+    def state(self) -> int:
+        position = self.consumer[0]
+        state, discarded = self.records.front(position, self.available())
+        if discarded:  # epoll would report them again and again
+            self.release(position + discarded)
+        return state
+
+    def take(self, form: Form, limit: int | None) -> tuple[list[Any], Any]:
+        position = self.consumer[0]
+        try:
+            values, used = self.records.take(form, position, self.available(), limit)
+        except RecordError as error:
+            self.release(position + error.step)
+            raise
+        return values, position + used
+
+    def release(self, mark: Any) -> None:
+        """Moves the consumer's position on, never back."""
+        if mark is not None and 0 < (mark - self.consumer[0]) % POSITIONS <= 2 * self.records.size:
+            self._fence()
+            self.consumer[0] = mark % POSITIONS
+
+    def forked(self) -> None:
+        self._fence = self.records.fence = Fence()
+
+    def close(self) -> None:
+        self.records.close()
+        self.consumer.release()
+        self.producer.release()
+
+
+class RingBuffer(Reader[T]):
+    """A ring buffer, its records typed. `record` is a generated class or a codec.
+
+    A program that can't reserve space may count that itself: in a global variable or a per-CPU array called as
+    the ring is, with `_lost` behind it, or whatever `counter` is set to. `lost` reads it.
     """
 
+    HEADER = HEADER
+    counter: str = ""
+
     def __init__(self, owner: Object, name: str, record: type[T] | Codec[T]):
-        super().__init__(owner, name)
-        self._codec: Codec[T] = codec_of(record)
-        self._fence, self._pending = Fence(), deque[T]()
-        self._records: Records[T] | None = None
+        super().__init__(owner, name, record)
+        state_sizes(self, 0)
 
-    def _open(self) -> Records[T]:
-        """Maps the ring at the first use, with the machine's own page size: 4096 is EINVAL where pages have 16 KiB."""
-        fd = self.fd
-        if self._records is None:
-            page, size = mmap.PAGESIZE, self.max_entries
-            mapped = mmap.mmap(fd, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
-            self._consumer = memoryview(mapped)[:LONG].cast("L")
-            view = memoryview(mmap.mmap(fd, page + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page))
-            self._producer = view[:LONG].cast("L")
-            self._records = Records(view[page:], self._codec, self._fence)
-            self._poll = select.poll()
-            self._poll.register(fd, select.POLLIN)
-        return self._records
+    def open_ring_buffer(self, callback: Callback, ctx: Any = None) -> None:
+        """Lets Object.ring_buffer_poll call back with (ctx, bytes, size). Raises StateError before load.
 
-    def _refill(self) -> bool:
-        """Decodes what is committed and hands its space back; whether there was any."""
-        records, position = self._open(), self._consumer[0]
-        available = (self._producer[0] - position) % (1 << 8 * LONG)
-        self._fence()
-        used = 0
-        try:
-            values, used = records.take(position, available)
-            self._pending.extend(values)
-        except RecordError as error:
-            used = error.step
-            raise
-        finally:
-            self._fence()  # the kernel may overwrite what lies before the position
-            self._consumer[0] = (position + used) % (1 << 8 * LONG)
-        return used > 0
-
-    def poll(self, timeout: float | None = None) -> bool:
-        """Whether there is a record, after waiting up to `timeout` seconds (at most a day); without end for None."""
-        self._open()
-        limit = None if timeout is None else min(max(0.0, timeout), DAY) * 1000
-        return bool(self._pending) or bool(self._poll.poll(limit))
-
-    def events(self, timeout: float | None = None) -> Iterator[T]:
-        """The records as they come, until none has come for `timeout` seconds; without end for None.
-
-        Breaking off loses nothing: the next call goes on. Raises StateError before load and after destroy, RecordError
-        for a record shorter than its type, which the next call passes over.
+        For those who come from bcc (see bcc.py).
         """
-        while True:
-            while self._pending:
-                yield self._pending.popleft()
-            if not self._refill() and not self.poll(timeout):
-                return
+        self._opened()
+        self.subscription = Subscription("ring", self, callback, ctx)
 
-    def consume(self, callback: Callable[[T], Any]) -> int:
-        """How many records were there, each handed to `callback`; never waits. Raises as `events` does."""
-        count = 0
-        self._open()
-        while self._pending or self._refill():
-            if self._pending:
-                callback(self._pending.popleft())
-                count += 1
-        return count
+    def _make(self) -> Ring:
+        return Ring(self.fd, self.max_entries)
 
-    def _close(self) -> None:
-        """Unmaps the ring; records already decoded are dropped."""
-        if self._records:
-            self._records.close()
-            self._consumer.release()
-            self._producer.release()
-            self._records = None
-        self._pending.clear()
+    def _stride(self, length: int) -> int:
+        return step_of(length)
+
+    @property
+    def size(self) -> int:
+        """How many bytes the ring holds; each record takes its own size, 8 more, and what fills up a multiple of 8."""
+        return self.max_entries
+
+    @property
+    def available(self) -> int:
+        """How many of its bytes are taken by records that haven't been read; the nearer to `size`, the nearer to loss.
+
+        Raises StateError before load and after destroy.
+        """
+        self._opened()
+        return self._under_lock(lambda ring: ring.available(), 0)  # type: ignore[attr-defined]
+
+    @property
+    def lost(self) -> int | None:
+        """How many records found no room, by the program's own count; None where it doesn't count (see above)."""
+        return program_count(self._owner, self.counter or f"{self.name}_lost")

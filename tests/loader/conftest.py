@@ -17,14 +17,19 @@ FLAGS = """-target bpfel -mcpu=v3 -O2 -g -std=gnu11 -Wall -Werror -nostdinc
 ARCHES = {"ppc64le": "powerpc", "armv7l": "arm"}
 
 
-@pytest.fixture(scope="session")
-def compiled(clang) -> bytes:
-    """The object of testdata/loader/probe.bpf.c, compiled for this machine's byte order."""
+def compile_program(clang, name: str) -> bytes:
+    """The object of testdata/loader/<name>.bpf.c, compiled for this machine's byte order."""
     if sys.byteorder != "little":
         pytest.skip("the test programs are compiled for little-endian machines")
-    done = subprocess.run([*clang, *FLAGS, "-c", "loader/probe.bpf.c", "-o", "-"], cwd=TESTDATA, capture_output=True)
+    done = subprocess.run([*clang, *FLAGS, "-c", f"loader/{name}.bpf.c", "-o", "-"], cwd=TESTDATA, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
+
+
+@pytest.fixture(scope="session")
+def compiled(clang) -> bytes:
+    """The object of testdata/loader/probe.bpf.c."""
+    return compile_program(clang, "probe")
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +42,29 @@ def folder(compiled, tmp_path_factory) -> Path:
     (folder / "probe.bpf.o").write_bytes(compiled)
     (folder / "probe_skel.py").write_text(render(compiled, "probe", ARCHES.get(machine, machine), "probe.bpf.o"))
     return folder
+
+
+@pytest.fixture(scope="session")
+def rings_skel(clang, libbpf, tmp_path_factory) -> ModuleType:
+    """The generated module of testdata/loader/rings.bpf.c."""
+    from ebpfbuild.skeleton import render
+
+    folder, machine = tmp_path_factory.mktemp("rings"), platform.machine()
+    data = compile_program(clang, "rings")
+    (folder / "rings.bpf.o").write_bytes(data)
+    (folder / "rings_skel.py").write_text(render(data, "rings", ARCHES.get(machine, machine), "rings.bpf.o"))
+    spec = importlib.util.spec_from_file_location("rings_skel", folder / "rings_skel.py")
+    module = sys.modules["rings_skel"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def rings(rings_skel, kernel):
+    """The producers of rings.bpf.c, loaded; destroyed after the test."""
+    with rings_skel.Rings.open() as rings:
+        rings.load()
+        yield rings
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,109 @@
+"""Records as a numpy array. Imported by the first `batch(numpy=True)` only; numpy is no dependency of the loader.
+
+| C                                   | field                                                             |
+|-------------------------------------|-------------------------------------------------------------------|
+| integers, enums, pointers, _Bool    | the integer of that size and byte order; bool                     |
+| __be16, __le32 …                    | an integer of that size and order                                 |
+| float, double                       | f4, f8                                                            |
+| char[N]                             | SN: bytes up to the trailing NULs                                 |
+| T[N]                                | N elements of T                                                   |
+| __u8[N], __int128, unions           | their bytes, u1                                                   |
+| struct                              | a structured type                                                 |
+| bitfield                            | an integer of 64 bits, extracted                                  |
+| T[] at the end                      | none: records keep their fixed part                               |
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from .codec import Bits, Codec, Tail
+from .errors import LayoutError, LibraryError
+from .forms import Form
+
+NUMBERS = {**{code: f"u{1 << n}" for n, code in enumerate("BHIQ")}, **{code: f"i{1 << n}" for n, code in enumerate("bhiq")},
+           "?": "?", "e": "f2", "f": "f4", "d": "f8"}  # fmt: skip
+
+
+def numpy() -> Any:
+    """The module numpy. Raises LibraryError where there is none."""
+    try:
+        return importlib.import_module("numpy")
+    except ImportError:
+        raise LibraryError("numpy is not installed", fix="pip install numpy, or take batch() or tuples()") from None
+
+
+class Arrays(Form):
+    """Structured arrays. Each `run` is copied out of the shared memory at once: nothing dangles when the ring goes on."""
+
+    def __init__(self, codec: Codec[Any], header: int, stride: int):
+        super().__init__(codec, header, stride)
+        if not codec.size:
+            raise LayoutError("records without a type are no array", fix="declare their type, or take batch()")
+        self.numpy = numpy()
+        self.memory = self.numpy.dtype(_layout(codec))
+        block = {"names": ["record"], "formats": [f"V{codec.size}"], "offsets": [header], "itemsize": stride}
+        self.framed = self.numpy.dtype(block)
+        self.bits = _bitfields(codec)
+
+    def one(self, data: memoryview) -> list[Any]:
+        if len(data) < self.size:
+            what = f"{len(data)} bytes can't hold {self.codec.name or self.codec.code}, which has {self.size}"
+            raise LayoutError(what)
+        return [self.numpy.frombuffer(bytes(data[: self.size]), self.memory)]
+
+    def run(self, data: memoryview) -> list[Any]:
+        return [self.numpy.frombuffer(data, self.framed)["record"].copy().view(self.memory)]
+
+    def joined(self, values: list[Any]) -> Any:
+        records = self.numpy.concatenate(values) if values else self.numpy.empty(0, self.memory)
+        return self._with_bits(records) if self.bits else records
+
+    def _with_bits(self, records: Any) -> Any:
+        """The records with a field for each bitfield, which has none of its own in memory."""
+        kinds = [(name, "i8" if bits.signed else "u8") for name, _, bits in self.bits]
+        whole = [(name, self.memory.fields[name][0]) for name in self.memory.names or ()]
+        made = self.numpy.empty(len(records), [*whole, *kinds])
+        for name, _ in whole:
+            made[name] = records[name]
+        octets = records.view("u1").reshape(len(records), self.size)
+        for name, offset, bits in self.bits:
+            made[name] = self._extracted(octets[:, offset : offset + bits.size], bits)
+        return made
+
+    def _extracted(self, octets: Any, bits: Bits[Any]) -> Any:
+        """A column of one bitfield's values."""
+        value = self.numpy.zeros(len(octets), "u8")
+        columns = range(bits.size) if bits.endian == "little" else reversed(range(bits.size))
+        for place, column in enumerate(columns):
+            if 8 * place < bits.shift + bits.width and 8 * place + 8 > bits.shift:
+                octet, at = octets[:, column].astype("u8"), 8 * place - bits.shift
+                value |= octet << self.numpy.uint64(at) if at >= 0 else octet >> self.numpy.uint64(-at)
+        up = self.numpy.uint64(64 - bits.width)
+        value = value << up  # what lies above the bitfield goes
+        return value.view("i8") >> self.numpy.int64(64 - bits.width) if bits.signed else value >> up
+
+
+def _layout(codec: Codec[Any]) -> Any:
+    """What numpy.dtype takes for a codec."""
+    fields = getattr(codec, "fields", None)
+    if fields is not None:
+        rows = {name: field for name, field in fields.items() if not isinstance(field.codec, (Tail, Bits))}
+        return {"names": list(rows), "formats": [_layout(field.codec) for field in rows.values()],
+                "offsets": [field.offset for field in rows.values()], "itemsize": codec.size}  # fmt: skip
+    if codec.code in NUMBERS:
+        return codec.order + NUMBERS[codec.code]
+    if codec.array_code:
+        return codec.array_code
+    if codec.name.startswith("char["):
+        return f"S{codec.size}"
+    if codec.element and codec.element.size:
+        return (_layout(codec.element), (codec.size // codec.element.size,))
+    return ("u1", (codec.size,))
+
+
+def _bitfields(codec: Codec[Any]) -> list[tuple[str, int, Bits[Any]]]:
+    """The bitfields of a struct: name, offset, codec; not those of structs within it, which stay unread."""
+    fields = getattr(codec, "fields", None) or {}
+    return [(name, field.offset, field.codec) for name, field in fields.items() if isinstance(field.codec, Bits)]

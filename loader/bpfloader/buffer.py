@@ -1,0 +1,161 @@
+"""What lies under the ways to read a ring or perf buffer: its memory, locks, waiting, and its end in the middle of it all.
+
+The lock guards the memory: it is held while records are decoded, never while anybody waits or a callback runs. It is
+reentrant, since a signal's handler may destroy the object in the middle. `destroy` takes the object's lock, then this one.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from .codec import Codec
+from .forms import Form
+from .maps import Map, codec_of
+from .source import EMPTY, PAUSE, READY, Source, Taken
+from .waiter import Waiter
+
+if TYPE_CHECKING:
+    from .bcc import Subscription
+    from .object import Object
+
+T = TypeVar("T")
+R = TypeVar("R")
+AT_ONCE = 1024  # records decoded before their space goes back to the kernel
+BUFFERS: weakref.WeakSet[Buffer[Any]] = weakref.WeakSet()
+
+
+class Buffer(Map, Generic[T]):
+    """A buffer that programs fill and Python empties: all of it but the ways to read."""
+
+    HEADER: ClassVar[int]  # bytes before a record's data
+
+    def __init__(self, owner: Object, name: str, record: type[T] | Codec[T]):
+        super().__init__(owner, name)
+        self._codec: Codec[T] = codec_of(record)
+        self._lock = threading.RLock()
+        self._source: Source | None = None
+        self._waiter: Waiter | None = None
+        self._taken = Taken(deque(), None)
+        self._forms: dict[type[Form], Form] = {}
+        self.subscription: Subscription | None = None  # see bcc.py
+        BUFFERS.add(self)
+
+    def _make(self) -> Source:
+        """Maps the buffer."""
+        raise NotImplementedError
+
+    def _stride(self, length: int) -> int:
+        """How far from a record of that length the next one is."""
+        raise NotImplementedError
+
+    def _opened(self) -> Source:
+        """The buffer, mapped at the first use. Raises StateError before load and after destroy."""
+        if (source := self._source) is not None:
+            return source
+        with self._owner.lock, self._lock:  # in the order in which destroy takes them
+            if self._source is None:
+                self._source = self._make()
+            return self._source
+
+    def _waiting(self) -> Waiter | None:
+        """What wakes this process for the buffer, None for one whose object is destroyed."""
+        with self._lock:
+            if self._source and not self._waiter:
+                self._waiter = Waiter(self._source.fds)
+            return self._waiter
+
+    def _form(self, kind: type[Form]) -> Form:
+        if kind not in self._forms:
+            self._forms[kind] = kind(self._codec, self.HEADER, self._stride(self._codec.size))
+        return self._forms[kind]
+
+    def _under_lock(self, read: Callable[[Source], R], closed: R) -> R:
+        """What `read` gives of the open buffer, `closed` for one whose object is destroyed, even in the middle."""
+        with self._lock:
+            if self._source is None:
+                return closed
+            try:
+                return read(self._source)
+            except ValueError:  # a signal's handler has released the memory while this thread was in it
+                if self._source is None:
+                    return closed
+                raise
+
+    def _refill(self) -> bool:
+        """Decodes what is committed and hands its space back; whether there was any."""
+
+        def refill(source: Source) -> bool:
+            if self._taken.values:
+                return True
+            source.release(self._taken.mark)  # an interrupt may have come before it was
+            values, mark = source.take(self._form(Form), AT_ONCE)
+            self._taken = Taken(deque(values), mark)
+            source.release(mark)
+            return bool(values)
+
+        return self._under_lock(refill, False)
+
+    def _batch(self, kind: type[Form], limit: int | None) -> list[Any]:
+        """Records in one of the forms, at most `limit`: those that an iteration has left, or else the buffer's."""
+        form = self._form(kind)
+
+        def read(source: Source) -> list[Any]:
+            left, values = self._taken.values, list[Any]()
+            if not left:
+                values, mark = source.take(form, limit)
+                source.release(mark)
+            while left and (limit is None or len(values) < limit):
+                value = left.popleft()
+                values += [value] if kind is Form else form.one(memoryview(self._codec.pack(value)))
+            return values
+
+        return self._under_lock(read, [])
+
+    def _state(self) -> int:
+        return READY if self._taken.values else self._under_lock(lambda source: source.state(), EMPTY)
+
+    def _poll(self, timeout: float | None) -> bool:
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            state, waiter = self._state(), self._waiting()
+            left = None if end is None else end - time.monotonic()
+            if state == READY or waiter is None or (left is not None and left <= 0):
+                return state == READY
+            if state == EMPTY:
+                waiter.wait(left)
+            else:  # epoll would say at once that there is something
+                time.sleep(PAUSE)
+
+    def _forked(self) -> None:
+        """In a new child process: locks may be held by threads that it hasn't got, and epoll is the parent's."""
+        self._lock = threading.RLock()
+        if self._waiter:
+            self._waiter.abandon()
+            self._waiter = None
+        if self._source:
+            self._source.forked()
+
+    def _close(self) -> None:
+        """Ends whatever iteration is under way, and unmaps the buffer; records that nobody has got are dropped."""
+        with self._lock:
+            source, self._source = self._source, None
+            waiter, self._waiter = self._waiter, None
+            self._taken.values.clear()
+            if source:
+                source.close()
+            if waiter:
+                waiter.close()
+
+
+def _after_fork() -> None:
+    for buffer in list(BUFFERS):
+        buffer._forked()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,27 @@
+"""A memory barrier, which Python has no name for."""
+
+from __future__ import annotations
+
+import threading
+
+
+class Fence:
+    """A full barrier: what was read or written before the call stays before it, what follows stays after it.
+
+    The kernel's side of a ring uses smp_load_acquire and smp_store_release; Python has neither, and arm64 and others
+    reorder plain accesses. A lock has both: its release keeps what is before it before, its acquire keeps what is after
+    it after, and the two are in program order themselves: on arm64 they are STLXR (or STADDL) and LDAXR (or CASA), which
+    the architecture orders by [L]; po; [A] (RCsc: Arm ARM, "barrier-ordered-before"), so nothing crosses in either
+    direction, a store before and a load after included. CPython's lock is glibc's or musl's sem_post and
+    sem_trywait up to 3.13, and a compare-and-swap that is sequentially consistent (PyMutex) from 3.14 on; the C
+    compiler can't see through either call. On x86 both are locked instructions. The other order, acquire and then
+    release, would let accesses slip in from both sides and pass one another.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def __call__(self) -> None:
+        self._lock.release()
+        self._lock.acquire()

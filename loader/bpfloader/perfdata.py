@@ -1,0 +1,81 @@
+"""The records in a perf buffer's data (linux/perf_event.h, PERF_RECORD_*).
+
+Each is a struct perf_event_header (type, misc, size), then for a PERF_RECORD_SAMPLE of PERF_SAMPLE_RAW a u32 size and the
+data, padded so that the whole is a multiple of 8: the kernel's size includes that padding. A PERF_RECORD_LOST has an id and
+how many the full buffer had no room for; it comes once there is room.
+"""
+
+from __future__ import annotations
+
+import struct as structs
+from typing import Any, NamedTuple
+
+from .errors import LayoutError, MapError
+from .forms import Form
+from .ringbuf import RecordError
+
+LOST, SAMPLE = 2, 9  # PERF_RECORD_LOST, PERF_RECORD_SAMPLE
+HEAD = structs.Struct("=IHH")  # struct perf_event_header
+NUMBER = structs.Struct("=Q")
+HEADER = HEAD.size + 4  # a sample's header and its u32 size
+AT_MOST = 256  # samples tried at once as being all of the type's size
+
+
+def stride_of(length: int) -> int:
+    """How far from a sample of that length the next record is."""
+    return HEAD.size + (4 + length + 7) // 8 * 8
+
+
+class Samples(NamedTuple):
+    """What was found in a buffer: values, how many bytes they and all between them take, how many were lost."""
+
+    values: list[Any]
+    used: int
+    number: int
+    lost: int
+
+
+def samples(form: Form, data: bytes, limit: int) -> Samples:
+    """The first samples, at most `limit`, of a buffer's data, in which the wrap is undone.
+
+    Raises RecordError for a first sample that doesn't fit its type, MapError for what is no buffer's data.
+    """
+    view, values = memoryview(data), list[Any]()
+    used = number = lost = 0
+    while used < len(data) and number < limit:
+        run = _uniform(form, data, used, min(limit - number, AT_MOST)) if form.fixed else 0
+        if run:
+            values += form.run(view[used : used + run * form.stride])
+            used, number = used + run * form.stride, number + run
+            continue
+        kind, _, size = HEAD.unpack_from(data, used) if len(data) - used >= HEADER else (0, 0, 0)
+        if size < HEADER or used + size > len(data):
+            raise MapError(f"a perf record of {size} bytes in {len(data) - used}", fix="let only one process read it")
+        if kind == SAMPLE:
+            try:
+                values += form.one(_trimmed(form, view[used + HEADER : used + size]))
+            except LayoutError as error:
+                if values or lost:
+                    break
+                raise RecordError(error.what, size) from None
+            number += 1
+        elif kind == LOST and size >= HEAD.size + 2 * NUMBER.size:
+            lost += NUMBER.unpack_from(data, used + HEAD.size + NUMBER.size)[0]
+        used += size
+    return Samples(values, used, number, lost)
+
+
+def _uniform(form: Form, data: bytes, start: int, most: int) -> int:
+    """How many samples from there on, up to `most`, have the type's size."""
+    head = data[start : start + HEADER]
+    if len(head) < HEADER or HEAD.unpack_from(head)[::2] != (SAMPLE, form.stride):
+        return 0
+    count = 1
+    while count < most and data.startswith(head, start + count * form.stride):
+        count += 1
+    return count if start + count * form.stride <= len(data) else count - 1
+
+
+def _trimmed(form: Form, data: memoryview) -> memoryview:
+    """The sample without the kernel's padding, where the type says how long it is."""
+    return data[: form.size] if form.fixed else data

@@ -1,0 +1,74 @@
+"""Several ring and perf buffers at once."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from .reader import Reader
+from .source import BUSY_HEAD, PAUSE, READY
+from .waiter import DAY, Waiter
+
+
+def poll(readers: Iterable[Reader[Any]], timeout: float | None = None) -> list[Reader[Any]]:
+    """Those that have a record, after waiting up to `timeout` seconds for one of them; without end for None.
+
+    An empty list, too, when the object of one is destroyed meanwhile. Raises StateError before load and after destroy.
+    """
+    waited = list(readers)
+    for reader in waited:
+        reader._opened()
+    return _poll(waited, timeout)
+
+
+def events(readers: Iterable[Reader[Any]], timeout: float | None = None) -> Iterator[tuple[Reader[Any], Any]]:
+    """Pairs of a buffer and a record of it, as they come, until none has come for `timeout` seconds; None: without end.
+
+    The buffers take turns, so that a busy one doesn't keep the others waiting. Ends when the object of one is destroyed.
+    Raises what their own `events` does.
+    """
+    waited = list(readers)
+    for reader in waited:
+        reader._opened()
+    while True:
+        for reader in waited:
+            reader._refill()
+            values = reader._taken.values
+            while values:
+                try:
+                    value = values.popleft()
+                except IndexError:  # another thread was faster
+                    break
+                yield reader, value
+        if not _poll(waited, timeout):
+            return
+
+
+def _poll(readers: Sequence[Reader[Any]], timeout: float | None) -> list[Reader[Any]]:
+    end = None if timeout is None else time.monotonic() + timeout
+    while True:
+        states = [reader._state() for reader in readers]
+        ready = [reader for reader, state in zip(readers, states) if state == READY]
+        waiters = [waiter for reader in readers if (waiter := reader._waiting())]
+        left = DAY if end is None else min(DAY, end - time.monotonic())
+        if ready or left <= 0 or len(waiters) < len(readers) or not readers:
+            return ready
+        if BUSY_HEAD in states:
+            time.sleep(PAUSE)
+        else:
+            _wait(waiters, left)
+
+
+def _wait(waiters: list[Waiter], timeout: float) -> None:
+    """Returns when one of them may have something to read, or is closed."""
+    inside, any_of_them = [waiter for waiter in waiters if waiter.enter()], select.poll()
+    try:
+        if len(inside) == len(waiters):
+            for waiter in inside:
+                any_of_them.register(waiter.fileno(), select.POLLIN)
+            any_of_them.poll(timeout * 1000)
+    finally:
+        for waiter in inside:
+            waiter.leave()

@@ -1,0 +1,55 @@
+"""What a reader reads from: memory that it shares with the kernel."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, NamedTuple
+
+from .forms import Form
+from .libbpf import library
+from .maps import Map
+
+EMPTY, READY, BUSY_HEAD = range(3)
+PAUSE = 0.0002  # seconds: how long a record is waited for that its program has begun and not finished
+
+
+class Source:
+    """The memory that a reader reads; only ever used under the reader's lock."""
+
+    fds: list[int]
+
+    def state(self) -> int:
+        """READY with a committed record in front, BUSY_HEAD with one that is being written, else EMPTY."""
+        raise NotImplementedError
+
+    def take(self, form: Form, limit: int | None) -> tuple[list[Any], Any]:
+        """The committed records, at most `limit`, and what `release` wants in order to hand their space back."""
+        raise NotImplementedError
+
+    def release(self, mark: Any) -> None:
+        """Hands space back to the kernel; doing it twice is doing it once."""
+        raise NotImplementedError
+
+    def forked(self) -> None:
+        """Makes it usable in a new child process."""
+
+    def close(self) -> None:
+        """Lets go of the memory."""
+        raise NotImplementedError
+
+
+class Taken(NamedTuple):
+    """Decoded records that nobody has got yet, and the mark to release; one object, so that no interrupt parts them."""
+
+    values: deque[Any]
+    mark: Any
+
+
+def state_sizes(of: Map, size: int) -> None:
+    """Sets the sizes of keys and values that the kernel wants of such a map, where it states those of its records.
+
+    `__type(value, struct event)` types the records of a ring; the kernel wants 0 for rings, 4 for perf event arrays.
+    """
+    if (of.key_size, of.value_size) != (size, size):
+        library().bpf_map__set_key_size(of.handle, size)
+        library().bpf_map__set_value_size(of.handle, size)

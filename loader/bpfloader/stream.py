@@ -1,0 +1,82 @@
+"""Reading a ring or perf buffer with asyncio. Imported by the first `async for` only: asyncio takes its time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, TypeVar
+
+from .source import BUSY_HEAD, EMPTY, PAUSE
+
+if TYPE_CHECKING:
+    from .reader import Reader
+    from .waiter import Waiter
+
+T = TypeVar("T")
+
+
+class Stream(AsyncIterator[T]):
+    """A reader's records as they come. Ends when the object is destroyed.
+
+    A task that is cancelled while it waits loses none, and `anext` may be called again: nothing is awaited between a
+    record's removal and its return. Other tasks get a turn after each batch, however fast the records come.
+    """
+
+    def __init__(self, reader: Reader[T]):
+        self._reader, self._rested = reader, False
+
+    async def __anext__(self) -> T:
+        reader = self._reader
+        while True:
+            try:
+                value: T = reader._taken.values.popleft()
+            except IndexError:
+                await self._more()
+            else:
+                return value
+
+    async def _more(self) -> None:
+        """Returns when there may be a record. Raises StopAsyncIteration once there won't be one again."""
+        reader = self._reader
+        if reader._refill():
+            if not self._rested:
+                await asyncio.sleep(0)
+            self._rested = False
+            return
+        state, waiter = reader._state(), reader._waiting()
+        if waiter is None:
+            raise StopAsyncIteration
+        if state == BUSY_HEAD:
+            await asyncio.sleep(PAUSE)
+        elif state == EMPTY:
+            await readable(waiter)
+            self._rested = True
+
+
+async def readable(waiter: Waiter) -> None:
+    """Returns when there may be something to read, or on `close`. Many tasks may wait, in several event loops."""
+    loop = asyncio.get_running_loop()
+    if not waiter.enter():
+        return
+    try:
+        future = loop.create_future()
+        waiting = waiter.sleepers.setdefault(loop, set())
+        if not waiting:  # a descriptor has one callback in a loop
+            loop.add_reader(waiter.fileno(), _wake, waiting)
+        waiting.add(future)
+        try:
+            await future
+        finally:
+            waiting.discard(future)
+            if not waiting:
+                waiter.sleepers.pop(loop, None)
+                if not loop.is_closed():
+                    loop.remove_reader(waiter.fileno())
+    finally:
+        waiter.leave()
+
+
+def _wake(waiting: set[asyncio.Future[None]]) -> None:
+    for future in waiting:
+        if not future.done():
+            future.set_result(None)

@@ -1,0 +1,79 @@
+"""Waiting that another thread can end: an epoll (epoll(7)) over a reader's descriptors and a pipe of its own."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+DAY = 86400.0  # seconds: epoll_wait(2) takes milliseconds in an int
+
+
+class Waiter:
+    """Wakes when a descriptor has something to read, or when `close` is called, in whatever thread.
+
+    A descriptor's number is free for others once it is closed, so the epoll outlives whoever is still inside `wait`:
+    the last one to leave closes it. The lock is reentrant, for a signal's handler may close in the middle of it all.
+    """
+
+    def __init__(self, fds: Iterable[int]):
+        self._lock, self._inside, self._closed = threading.RLock(), 0, True
+        self._epoll = select.epoll()
+        self._bell, self._rope = os.pipe()
+        for fd in (*fds, self._bell):
+            self._epoll.register(fd, select.EPOLLIN)
+        self.sleepers: dict[Any, set[Any]] = {}  # of each event loop the futures that wait (stream.py)
+        self._closed = False
+
+    def fileno(self) -> int:
+        """The epoll's descriptor: readable when one of those in it is. Raises ValueError after `close`."""
+        return self._epoll.fileno()
+
+    def wait(self, timeout: float | None) -> None:
+        """Returns when there may be something to read, after `timeout` seconds (at most a day), or on `close`."""
+        if self.enter():
+            try:
+                self._epoll.poll(None if timeout is None else min(max(0.0, timeout), DAY))
+            except ValueError:  # closed by a signal's handler, between the two lines above
+                if not self._closed:
+                    raise
+            finally:
+                self.leave()
+
+    def enter(self) -> bool:
+        """Whether it is open; if it is, it stays until `leave`, and `close` only makes it readable."""
+        with self._lock:
+            self._inside += not self._closed
+            return not self._closed
+
+    def leave(self) -> None:
+        """Ends what `enter` began."""
+        with self._lock:
+            self._inside -= 1
+            self._shut_if_unused()
+
+    def close(self) -> None:
+        """Wakes all who wait, now and from now on; does nothing the second time."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                os.write(self._rope, b"\0")
+                self._shut_if_unused()
+
+    def abandon(self) -> None:
+        """Closes this process's copies after a fork, whoever was inside in the other one; nobody is woken."""
+        self._lock, self._inside, self._closed = threading.RLock(), 0, True
+        self._shut_if_unused()
+
+    def _shut_if_unused(self) -> None:
+        if self._closed and not self._inside and not self._epoll.closed:
+            self._epoll.close()
+            os.close(self._bell)
+            os.close(self._rope)
+
+    def __del__(self) -> None:
+        """Closes what an object that was never destroyed leaves open."""
+        self._inside = 0
+        self.close()
