@@ -80,7 +80,7 @@ from .probes import (
 )
 from .program import Program, RunResult
 from .ringbuf import RecordError, RingBuffer
-from .section import Section
+from .section import Kconfig, Section
 from .several import events, poll
 from .structops import StructOpsLink, StructOpsMap, StructOpsProgram
 from .syscallprog import SyscallProgram
@@ -110,6 +110,7 @@ __all__ = [
     "Hash",
     "IterLink",
     "IterProgram",
+    "Kconfig",
     "KprobeMultiProgram",
     "KprobeProgram",
     "KsyscallProgram",

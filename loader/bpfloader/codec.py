@@ -51,7 +51,7 @@ class Codec(Generic[T]):
         """The value's bytes. Raises LayoutError for a value that the C type can't hold."""
         try:
             return self.packer.pack(self.encode(value) if self.encode else value)
-        except (structs.error, OverflowError, TypeError, AttributeError, UnicodeError) as error:
+        except (structs.error, OverflowError, TypeError, AttributeError, ValueError) as error:
             raise LayoutError(f"{value!r} doesn't fit {self.name or self.code} ({error})") from None
 
     def store(self, buffer: Any, offset: int, value: T) -> None:
@@ -76,12 +76,10 @@ class Field(Generic[T]):
         self.codec, self.offset = codec, offset
 
     def __get__(self, owner: Any, kind: type) -> Any:
-        return (
-            self if owner is None else self.codec.unpack(owner._readable()[self.offset : self.offset + self.codec.size])
-        )
+        return self if owner is None else self.codec.unpack(owner._read(self.offset, self.codec.size))
 
     def __set__(self, owner: Any, value: T) -> None:
-        self.codec.store(owner._writable(), self.offset, value)
+        owner._write(self.codec, self.offset, value)
 
 
 class Bits(Codec[T]):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 S = TypeVar("S", bound="Struct")
+T = TypeVar("T")
 U = TypeVar("U", bound="Union")
 
 
@@ -164,10 +165,11 @@ class Union:
         """The bytes as each of the members, by name; structs and unions in it as dicts too."""
         return {name: _plain(getattr(self, name)) for name in members_of(type(self))}
 
-    def _readable(self) -> bytearray:
-        return self._bytes
+    def _read(self, offset: int, size: int) -> bytearray:
+        return self._bytes[offset : offset + size]
 
-    _writable = _readable
+    def _write(self, codec: Codec[T], offset: int, value: T) -> None:
+        codec.store(self._bytes, offset, value)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, type(self)) and self._bytes == other._bytes

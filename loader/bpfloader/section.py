@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from .codec import Codec
 from .errors import StateError
 from .libbpf import library
 
 if TYPE_CHECKING:
     from .object import Object
 
+T = TypeVar("T")
 BPF_F_MMAPABLE, BPF_F_RDONLY_PROG = 1 << 10, 1 << 7  # linux/bpf.h
 
 
@@ -44,7 +46,18 @@ class Section:
         """Lets go of the memory, which libbpf frees with the object."""
         self._view.release()
 
-    def _readable(self) -> memoryview:
+    def _read(self, offset: int, size: int) -> bytes:
+        with self._owner.lock:  # nobody frees the memory meanwhile
+            return bytes(self._memory()[offset : offset + size])
+
+    def _write(self, codec: Codec[T], offset: int, value: T) -> None:
+        with self._owner.lock:
+            view = self._memory()
+            if self._constant:
+                raise StateError(f"{self._name} is constant after load", fix="set it between open and load")
+            codec.store(view, offset, value)
+
+    def _memory(self) -> memoryview:
         self._owner.handle  # noqa: B018  raises StateError after destroy
         if not self._view:
             raise StateError(
@@ -52,8 +65,14 @@ class Section:
             )
         return self._view
 
-    def _writable(self) -> memoryview:
-        view = self._readable()
-        if self._constant:
-            raise StateError(f"{self._name} is constant after load", fix="set it between open and load")
-        return view
+
+class Kconfig(Section):
+    """The kernel's configuration (`extern int CONFIG_HZ __kconfig;`), which libbpf reads at load. Not to be set."""
+
+    def _memory(self) -> memoryview:
+        if not self._constant:
+            self._owner.require_loaded("the kernel's configuration")
+        return super()._memory()
+
+    def _write(self, codec: Codec[T], offset: int, value: T) -> None:
+        raise StateError("the kernel's configuration can't be set", fix='open(kconfig={"CONFIG_HZ": 250}) overrides it')

@@ -11,7 +11,7 @@ from .codec import Bits, Codec, Field, Tail
 from .errors import LayoutError
 
 S = TypeVar("S")
-MISFITS = (structs.error, OverflowError, TypeError, AttributeError, UnicodeError, ValueError, LayoutError)
+MISFITS = (structs.error, OverflowError, TypeError, AttributeError, ValueError, LayoutError)
 
 
 class Slot(NamedTuple):

@@ -14,12 +14,14 @@ loads with every loader, which read the array's length only. Without any, the re
 from collections.abc import Mapping
 
 from .btf import Btf
+from .btf_text import declaration
 from .btf_types import COMPOSITES, ENUMS, Kind
 from .errors import SkeletonError
 from .mapspec import MapSpec
+from .objectparts import StructOpsSpec
 from .objectspec import BpfObjectSpec
 from .pydecl import PyMap, PyType
-from .pynames import MEMBERS, attribute_name
+from .pynames import MEMBERS, attribute_name, comment
 from .pytypes import PyTypes, tags_of
 
 # bpfloader's class, and which codecs it takes, by the map's type as bpftool spells it.
@@ -47,11 +49,15 @@ def python_maps(types: PyTypes, spec: BpfObjectSpec, events: Mapping[str, str]) 
         fix = f"it has {', '.join(sorted(rings))}" if rings else "it has none"
         raise SkeletonError(what, where=types.btf.where, fix=fix)
     taken: set[str] = set()
-    rows = sorted(spec.maps, key=lambda row: row.name)
-    return tuple(_python_map(types, row, attribute_name(row.name, taken, "map", MEMBERS), events) for row in rows)
+    return tuple(
+        _python_map(types, row, attribute_name(row.name, taken, "map", MEMBERS), events)
+        for row in sorted([*spec.maps, *spec.struct_ops], key=lambda row: row.name)
+    )
 
 
-def _python_map(types: PyTypes, row: MapSpec, attribute: str, events: Mapping[str, str]) -> PyMap:
+def _python_map(types: PyTypes, row: MapSpec | StructOpsSpec, attribute: str, events: Mapping[str, str]) -> PyMap:
+    if isinstance(row, StructOpsSpec):
+        return PyMap(attribute, row.name, "StructOpsMap", comment=comment(declaration(types.btf, row.type)))
     kind, takes = CLASSES.get(row.type_name, ("Map", ""))
     told = [_part(types, row, part, events) for part in takes.split()]
     arguments, hints = (tuple(each) for each in zip(*told)) if told else ((), ())

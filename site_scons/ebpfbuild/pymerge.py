@@ -51,6 +51,12 @@ class Parts:
     sections: tuple[Block, ...]
 
     @property
+    def linked(self) -> tuple[PyProgram | PyMap, ...]:
+        """The programs, and maps, that have links: a program of struct_ops hasn't, its map has."""
+        programs = (row for row in self.programs.merged if row.kind != "StructOpsProgram")
+        return (*programs, *(row for row in self.maps.merged if row.kind == "StructOpsMap"))
+
+    @property
     def alike(self) -> bool:
         """Whether no arch differs from another one."""
         return all(block.everywhere for block in (*self.enums, *self.classes, self.maps, self.programs, *self.sections))

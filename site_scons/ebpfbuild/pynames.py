@@ -13,9 +13,9 @@ BUILTINS = KEYWORDS | set(dir(builtins))
 # What a generated class body mentions, and what bpfloader's base classes define; tests hold them against the loader's own.
 _HINTS = set("bool bytes float int str tuple".split())
 _MODULE = {"bpfloader", "c", "ARCH"}
-FIELDS = KEYWORDS | _HINTS | _MODULE | set("self codec from_bytes to_bytes to_dict _bytes _readable _writable".split())
-VARIABLES = KEYWORDS | _HINTS | _MODULE | set("_close _constant _loaded _map _name _owner _readable _view _writable".split())
-MEMBERS = KEYWORDS | _MODULE | set("_map _name _owner".split())  # maps, programs and links
+FIELDS = KEYWORDS | _HINTS | _MODULE | set("self codec from_bytes to_bytes to_dict _bytes _read _write _values".split())
+VARIABLES = KEYWORDS | _HINTS | _MODULE | set("_close _constant _loaded _map _memory _name _owner _read _view _write".split())
+MEMBERS = KEYWORDS | _MODULE | set("_add _all _clear _is_protocol _names _owner _remove".split())  # maps, programs and links
 CONSTANTS = BUILTINS | _MODULE
 ENUMERATORS = KEYWORDS | {"mro", "name", "value"} | {name for name in dir(int) if not name.startswith("_")}
 

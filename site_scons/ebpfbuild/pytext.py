@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from .program_classes import LINKS
 from .pydecl import PyClass, PyField, PyMap, PyProgram
 from .pymerge import Parts
 
@@ -78,6 +79,11 @@ def _above(comment: str, indent: int) -> str:
 def _kept(text: str) -> str:
     """A line that no formatter can shorten as it stands: names of C may be long."""
     return text if len(text) <= WIDTH else f"{text}  # fmt: skip"
+
+
+def link_hint(part: PyProgram | PyMap) -> str:
+    """In the stub, the link of a program, or of a struct_ops map."""
+    return line(f"{part.attribute}: bpfloader.{LINKS.get(part.kind, 'Link')} | None", "", 4)
 
 
 def init(made: PyClass) -> str:

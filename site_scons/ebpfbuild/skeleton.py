@@ -16,8 +16,10 @@ from .arch import Arch, arch_named
 from .btf_text import declaration
 from .btf_types import COMPOSITES, ENUMS, Kind
 from .errors import SkeletonError
+from .kconfig import kconfig_section
 from .objectparts import DataSection, Variable
 from .objectspec import BpfObjectSpec
+from .program_classes import program_class_name
 from .pydecl import Declared, PyClass, PyField, PyProgram, PySection
 from .pymaps import python_maps
 from .pymerge import merged
@@ -28,6 +30,7 @@ from .pytext import (
     field_hint,
     field_line,
     init,
+    link_hint,
     map_hint,
     map_line,
     program_hint,
@@ -37,7 +40,8 @@ from .pytext import (
 from .pytypes import PyTypes, tags_of
 
 TEMPLATES = Path(__file__).parent / "templates"
-TITLES = {"rodata": "constants, set before load", "data": "variables", "bss": "variables"}
+TITLES = {"rodata": "constants, set before load", "data": "variables", "bss": "variables",
+          "kconfig": "the kernel's configuration, known after load"}  # fmt: skip
 FILE_NAME = re.compile(r"[A-Za-z0-9_.+-]+")
 
 
@@ -94,12 +98,12 @@ def _print(declared: Mapping[str, Declared], orders: set[bool], **facts: object)
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters["rstrip"] = str.rstrip
-    printers = (field_line, map_line, program_line, arch_line, field_hint, map_hint, program_hint, init)
+    printers = (field_line, map_line, program_line, arch_line, field_hint, map_hint, program_hint, link_hint, init)
     environment.globals |= {"titles": TITLES, **{print.__name__: print for print in printers}}
     parts = merged(declared)
     facts |= {"arches": tuple(declared), "parts": parts,
               "order": "native" if len(orders) > 1 else "little" if True in orders else "big",
-              "imports": stub_imports(parts)}  # fmt: skip
+              "imports": stub_imports(parts), "linked": parts.linked}  # fmt: skip
     module, stub = (environment.get_template(name) for name in ("skeleton.py.j2", "skeleton.pyi.j2"))
     return Skeleton(module.render(facts), stub.render(facts))
 
@@ -115,7 +119,8 @@ def _declared(spec: BpfObjectSpec, program: str, events: Mapping[str, str]) -> D
     """What one arch's object declares."""
     types = PyTypes(spec.btf)
     maps = python_maps(types, spec, events)
-    sections = sorted(filter(None, (_section(types, row, program) for row in spec.data)), key=lambda row: row.name)
+    data = [*spec.data, *([kconfig_section(spec.btf, spec.kconfig)] if spec.kconfig else [])]
+    sections = sorted(filter(None, (_section(types, row, program) for row in data)), key=lambda row: row.name)
     own = [program, *(f"{program}{part}" for part in ("Maps", "Progs", "Links")), *(row.name for row in sections)]
     _refuse_collisions(types, own)
     return Declared(

@@ -1,5 +1,14 @@
 """Codecs and structs without a kernel: whatever bytes come in, whatever values go out."""
 
+import copy
+import dataclasses
+import pickle
+import pprint
+import subprocess
+import sys
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+
 import bpfloader
 import pytest
 from bpfloader import LayoutError
@@ -101,3 +110,87 @@ def test_a_memory_of_texts_stays_small():
     for number in range(3000):
         assert codec.unpack(number.to_bytes(8, "big").replace(b"\0", b"+")) != ""
     assert len(codec.decode.__self__) <= 1024
+
+
+@bpfloader.union(4)
+class Either(bpfloader.Union):
+    """An anonymous union of Both."""
+
+    word = c.u32 @ 0
+    halves = c.array(c.u16, 2) @ 0
+
+
+@bpfloader.struct(8)
+class Both(bpfloader.Struct):
+    """A struct with an anonymous union."""
+
+    first = c.u32 @ 0
+    anon0 = c.anonymous(Either) @ 4
+
+
+def test_an_anonymous_union_s_members_are_the_struct_s():
+    value = Both(1, halves=(2, 3))
+    assert (value.word, value.anon0.word, value.to_bytes()) == (0x20003, 0x20003, bytes([0, 0, 0, 1, 0, 2, 0, 3]))
+    assert Both.from_bytes(value.to_bytes()) == value and value != Both(1) and hash(value) == hash(Both(1, word=0x20003))
+    assert value.to_dict() == {"first": 1, "anon0": {"word": 0x20003, "halves": (2, 3)}}
+
+
+@pytest.mark.parametrize("values, members, said", [
+    ((1, Either(), 3), {}, "Both takes 2 values, not 3"), ((1,), {"first": 2}, "got two values for first"),
+    ((), {"other": 1}, "Both has no member other"),
+])  # fmt: skip
+def test_a_constructor_says_what_it_does_not_take(values, members, said):
+    with pytest.raises(TypeError, match=said):
+        Both(*values, **members)
+
+
+def test_a_struct_is_to_python_as_a_dataclass_is():
+    value = Outer(shade=Shade.DARK, inner=(Inner(1, 2), Inner()), text="x")
+    assert dataclasses.asdict(value)["inner"] == ({"low": 1, "high": 2}, {"low": 0, "high": 0})
+    assert dataclasses.replace(value, text="y") == Outer(shade=Shade.DARK, inner=(Inner(1, 2), Inner()), text="y")
+    assert [field.name for field in dataclasses.fields(Inner)] == ["low", "high"] == list(Inner.__match_args__)
+    assert copy.copy(value) == copy.deepcopy(value) == pickle.loads(pickle.dumps(value)) == value
+    assert pprint.pformat(Inner(1, 2)) == repr(Inner(1, 2)) == "Inner(low=1, high=2)"
+    with pytest.raises(AttributeError):
+        value.txet = "a typo"
+
+
+@pytest.mark.parametrize("codec, value, data", [
+    (c.ipv4, IPv4Address("10.0.0.1"), bytes([10, 0, 0, 1])), (c.ipv6, IPv6Address("::2"), bytes(15) + b"\2"),
+    (c.ip, IPv4Address("10.0.0.1"), bytes(10) + b"\xff\xff\x0a\0\0\1"), (c.ip, IPv6Address("fe80::"), b"\xfe\x80" + bytes(14)),
+    (c.le16, 0x0102, b"\2\1"), (bpfloader.little_endian.be32, 0x01020304, b"\1\2\3\4"), (c.be64, 1, bytes(7) + b"\1"),
+    (c.f16, 1.5, b"\x3e\0"), (c.u128, 1 << 127, b"\x80" + bytes(15)), (c.flag(3, 1), True, b"\x10"),
+    (c.enum_bits(Shade, 1, 3, 1), Shade.DARK, b"\x10"), (bpfloader.little_endian.bits(3, 4, 1, signed=True), -2, b"\x70"),
+])  # fmt: skip
+def test_a_codec_reads_what_it_writes(codec, value, data):
+    assert codec.pack(value) == data
+    assert codec.unpack(data) == value and type(codec.unpack(data)) is type(value)
+
+
+@pytest.mark.parametrize("codec, text", [(c.ipv4, "127.0.0.1"), (c.ipv6, "::1"), (c.ip, "10.1.2.3"), (c.ip, "2001:db8::7")])
+def test_an_address_may_be_written_as_text(codec, text):
+    assert codec.unpack(codec.pack(text)) == ip_address(text)
+
+
+@pytest.mark.parametrize("codec, value", [
+    (c.ipv4, "::1"), (c.ipv6, "127.0.0.1"), (c.ip, "nowhere"), (c.ip, 5), (c.ipv4, None), (c.be16, 65536), (c.le32, "1"),
+    (c.flag(0, 1), "yes"), (c.enum_bits(Shade, 0, 1, 1), 2),
+])  # fmt: skip
+def test_a_value_that_does_not_fit_is_refused(codec, value):
+    with pytest.raises(LayoutError, match="doesn't fit"):
+        codec.pack(value)
+
+
+@given(st.binary(max_size=40))
+def test_a_flexible_array_takes_any_bytes(data):
+    numbers = c.array_tail(c.u16)
+    assert numbers.pack(numbers.unpack(data)) == data[: len(data) // 2 * 2]
+    assert c.text_tail().pack(c.text_tail().unpack(data)) == data.partition(b"\0")[0]
+    assert c.tail().pack(c.tail().unpack(data)) == data
+
+
+def test_addresses_are_imported_by_those_who_read_them():
+    code = "import bpfloader, sys; print('ipaddress' in sys.modules)"
+    loader = Path(bpfloader.__file__).parents[1]
+    done = subprocess.run([sys.executable, "-S", "-c", code], env={"PYTHONPATH": str(loader)}, capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr

@@ -229,3 +229,46 @@ int on_enter(void *ctx)
 {
 	return kept_to_itself++;
 }
+
+SEC("?xdp")
+int on_packet(void *ctx)
+{
+	return 2;
+}
+
+SEC("iter/task")
+int each_task(void *ctx)
+{
+	return 0;
+}
+
+SEC("unheard_of")
+int lambda_(void *ctx)
+{
+	return 0;
+}
+
+/* A table of functions that the kernel is given. */
+struct table {
+	int (*init)(void *sk);
+	char name[16];
+};
+
+SEC("struct_ops/init")
+int table_init(void *ctx)
+{
+	return 0;
+}
+
+SEC(".struct_ops.link")
+struct table table = {.init = (void *)table_init, .name = "every"};
+
+extern int LINUX_KERNEL_VERSION __kconfig;
+extern unsigned long CONFIG_HZ __kconfig __weak;
+extern char CONFIG_DEFAULT_HOSTNAME[12] __kconfig __weak;
+
+SEC("syscall")
+int configured(void *ctx)
+{
+	return LINUX_KERNEL_VERSION + CONFIG_HZ + CONFIG_DEFAULT_HOSTNAME[0];
+}

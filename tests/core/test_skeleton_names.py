@@ -1,0 +1,50 @@
+"""What the skeleton's generator knows of the loader, which it may not import: held against the loader itself."""
+
+import bpfloader
+import pytest
+from bpfloader.kinds import CLASSES
+from ebpfbuild import pynames, program_classes, pymaps
+
+
+def test_programs_have_the_loader_s_classes():
+    assert program_classes.BY_SECTION == {section: kind.__name__ for section, kind in CLASSES.items()}
+
+
+@pytest.mark.parametrize("section", ["kprobe/tcp_connect", "?xdp", "tc", "fentry/x", "iter/task", "no/such", ".text", "kprobes"])
+def test_a_section_has_the_loader_s_class(section):
+    assert program_classes.program_class_name(section) == bpfloader.program_class(section).__name__
+
+
+def test_every_class_that_a_skeleton_names_is_there():
+    named = {kind for kind, _ in pymaps.CLASSES.values()} | {"Map", "StructOpsMap", "Kconfig", "Link", "Program"}
+    assert named | {*program_classes.LINKS.values(), *program_classes.CLASSES} <= set(bpfloader.__all__)
+
+
+@pytest.mark.parametrize("base, reserved", [
+    (bpfloader.Struct, pynames.FIELDS), (bpfloader.Union, pynames.FIELDS), (bpfloader.Section, pynames.VARIABLES),
+    (bpfloader.Kconfig, pynames.VARIABLES), (bpfloader.Maps, pynames.MEMBERS), (bpfloader.Progs, pynames.MEMBERS),
+    (bpfloader.Links, pynames.MEMBERS), (bpfloader.Enum, pynames.ENUMERATORS),
+])  # fmt: skip
+def test_no_generated_name_hides_what_a_base_class_has(base, reserved):
+    names = {name for name in dir(base) if not name.startswith("__")}
+    assert {name for name in names if pynames.attribute_name(name, set(), "member", reserved) == name} == set()
+
+
+@pytest.mark.parametrize("name, python", [
+    ("class", "class_"), ("bytes", "bytes_"), ("self", "self_"), ("type", "type"), ("name", "name"), ("value", "value"),
+    ("__hidden", "_hidden"), ("__dunder__", "_dunder__"), ("_bytes", "_bytes_"), ("from_bytes", "from_bytes_"), ("id", "id"),
+])  # fmt: skip
+def test_members_names(name, python):
+    assert pynames.attribute_name(name, set(), "member", pynames.FIELDS) == python
+
+
+@pytest.mark.parametrize("name, python", [("name", "name_"), ("mro", "mro_"), ("real", "real_"), ("_sunder_", "_sunder__"), ("OK", "OK")])
+def test_enumerators_names(name, python):
+    assert pynames.attribute_name(name, set(), "enumerator", pynames.ENUMERATORS) == python
+
+
+@pytest.mark.parametrize("name, python", [
+    ("none", "None_"), ("exception", "Exception_"), ("c", "C"), ("ARCH", "ARCH_"), ("event___v2", "EventV2"), ("2d", "_2d"),
+])  # fmt: skip
+def test_classes_names(name, python):
+    assert pynames.class_name(name) == python
