@@ -58,7 +58,9 @@ def skeleton_module(package: str) -> ModuleType:
     arch, module = this_arch(), f"{package.rpartition('.')[2]}_skel"
     spec = importlib.util.find_spec(package)
     folders = (spec.submodule_search_locations if spec else None) or ()
-    held = sorted(arch for place in folders for arch in os.listdir(place) if os.path.exists(f"{place}/{arch}/{module}.py"))
+    held = sorted(
+        arch for place in folders for arch in os.listdir(place) if os.path.exists(f"{place}/{arch}/{module}.py")
+    )
     if arch not in held:
         fix = f"it holds {', '.join(held) or 'none'}: build it with ARCH={arch}"
         raise ObjectError(f"the package {package} has no object for this machine ({arch})", fix=fix)

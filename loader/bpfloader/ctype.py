@@ -99,7 +99,11 @@ class CTypes:
 
     def _ordered(self, size: int, order: str) -> Codec[int]:
         """A __be… or __le… integer: of that byte order, whatever the machine's is."""
-        return self._int({2: "H", 4: "I", 8: "Q"}[size], f"u{8 * size}") if order == self.order else self._wide(size, order)
+        return (
+            self._int({2: "H", 4: "I", 8: "Q"}[size], f"u{8 * size}")
+            if order == self.order
+            else self._wide(size, order)
+        )
 
     def _wide(self, size: int, order: str, signed: bool = False) -> Codec[int]:
         endian: Any = "little" if order == "<" else "big"
@@ -117,7 +121,9 @@ class CTypes:
     def _address(self, version: str, size: int) -> Codec[Any]:
         """An IP address in network byte order. ipaddress is imported with the first one that is read or written."""
         make = Memo(_address_of(version))
-        return Codec(self.order, f"{size}s", make.__getitem__, _address_bytes(version, size), f"IPv{version or '4 or 6'}")
+        return Codec(
+            self.order, f"{size}s", make.__getitem__, _address_bytes(version, size), f"IPv{version or '4 or 6'}"
+        )
 
     def chars(self, length: int) -> Codec[str]:
         """char[length] as str. Raises LayoutError, when packing, for text longer than that."""

@@ -79,7 +79,11 @@ class StructCodec(Codec[S]):
     @cached_property
     def build(self) -> Callable[[tuple[Any, ...]], S]:
         """What makes the struct of its items; a flexible array is empty at first."""
-        lines = ["def made(items):", " v = new(kind)", f" ({''.join(f'i{n}, ' for n in range(len(self.slots)))}) = items"]
+        lines = [
+            "def made(items):",
+            " v = new(kind)",
+            f" ({''.join(f'i{n}, ' for n in range(len(self.slots)))}) = items",
+        ]
         for number, slot in enumerate(self.slots):
             lines += (f" v.{name} = " + (f"decode_{name}(i{number})" if self.fields[name].codec.decode else f"i{number}")
                       for name in slot.names)  # fmt: skip
@@ -95,7 +99,9 @@ class StructCodec(Codec[S]):
         for slot in self.slots:
             parts = [f"encode_{name}(v.{name})" if slot.codec.encode else f"v.{name}" for name in slot.names]
             items.append(parts[0] if len(parts) == 1 else f"merge({', '.join(parts)})")
-        function: Callable[[S], tuple[Any, ...]] = self._compile(f"made = lambda v: ({''.join(f'{i}, ' for i in items)})")
+        function: Callable[[S], tuple[Any, ...]] = self._compile(
+            f"made = lambda v: ({''.join(f'{i}, ' for i in items)})"
+        )
         return function
 
     def unpack(self, data: Any, offset: int = 0) -> S:
