@@ -54,7 +54,8 @@ from .keyed import ANY, EXIST, NOEXIST, Array, Hash, PerCpuArray, PerCpuHash
 from .kinds import program_class
 from .layout import Struct, Union, struct, union
 from .libbpf import version
-from .link import Link, Links
+from .link import Link
+from .links import Links
 from .maps import Map
 from .network import (
     CgroupProgram,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .libbpf import library
-from .link import BpfLink
+from .link import BpfLink, Link
 from .maps import Map, codec_of
 from .network import opened
 from .options import IterLinkInfo, IterOptions
@@ -58,6 +58,9 @@ class IterLink(BpfLink):
                 yield codec.unpack(record)
 
 
+PARTIAL = ("bpf_map_elem", "bpf_sk_storage_map", "cgroup")  # these want to know of which map or cgroup
+
+
 class IterProgram(Program):
     """SEC("iter/task"), SEC("iter/bpf_map_elem") …: for each task, map element, socket … when it is read."""
 
@@ -86,6 +89,10 @@ class IterProgram(Program):
         elif pid or tid:
             info.task.pid, info.task.tid = pid, tid
         return self._iterator(info if elements is not None or pid or tid else None)
+
+    def attach_by_section(self) -> Link | None:
+        """The link, or None for a kind that goes over a map or a cgroup, which attach is given. Raises as attach."""
+        return None if self.target in PARTIAL else self.attach()
 
     def _iterator(self, info: IterLinkInfo | None) -> IterLink:
         options = sized(IterOptions)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from .errors import AttachError, CallError, StateError, errno_text
 from .libbpf import library
+from .pins import pin_to
 from .structures import LinkInfo
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class BpfLink(Link):
         library().bpf_link__destroy(self._handle)
 
     def _abandon(self) -> None:
-        """Closes the copy of the descriptor, which would keep the link alive; libbpf's own way may do more than that."""
+        """Closes the copy of the descriptor, which keeps the link alive; what libbpf does may end the parent's, too."""
         super()._abandon()
         if (fd := self._descriptor()) is not None:
             os.close(fd)
@@ -187,65 +187,3 @@ class GroupLink(Link):
         with contextlib.ExitStack() as stack:
             for member in self._members:
                 stack.callback(member.detach)
-
-
-class Links:
-    """The live links of an object: iterable, and by their program's name, as an item or an attribute.
-
-    A program that isn't attached has None; of one that is attached more than once, it is the last link.
-    """
-
-    def __init__(self, owner: Object):
-        self._owner, self._all = owner, {}  # type: Object, dict[int, Link]
-
-    def _add(self, link: Link) -> None:
-        self._all[id(link)] = link
-
-    def _remove(self, link: Link) -> None:
-        self._all.pop(id(link), None)
-
-    def _clear(self) -> None:
-        self._all.clear()
-
-    def __iter__(self) -> Iterator[Link]:
-        return iter(list(self._all.values()))
-
-    def __len__(self) -> int:
-        return len(self._all)
-
-    def __contains__(self, link: object) -> bool:
-        return id(link) in self._all
-
-    def __repr__(self) -> str:
-        return f"<Links {', '.join(sorted(link.program for link in self))}>"
-
-    def __getitem__(self, program: str) -> Link | None:
-        found = [link for link in self if link.program == program]
-        if not found and program not in self._names().values():
-            raise KeyError(program)
-        return found[-1] if found else None
-
-    def __getattr__(self, program: str) -> Link | None:
-        if program.startswith("__") or program not in (names := self._names()):
-            raise AttributeError(f"the object has no program {program}")
-        return self[names[program]]
-
-    def _names(self) -> dict[str, str]:
-        """The names of programs and maps (struct_ops are attached by their map) by the skeleton's attribute."""
-        parts = {**vars(self._owner.maps), **vars(self._owner.progs)}
-        return {attribute: part.name for attribute, part in parts.items()}
-
-
-def pin_to(fd: int, path: str | os.PathLike[str], what: str) -> None:
-    """Pins a descriptor's object (`what`) to a path of a BPF file system. Raises AttachError."""
-    try:
-        library().bpf_obj_pin(fd, os.fsencode(path))
-    except CallError as error:
-        fixes = {
-            errno.EPERM: "give a path of a BPF file system: mount -t bpf bpf /sys/fs/bpf",
-            errno.EEXIST: "unlink what is pinned there first",
-            errno.ENOENT: "make its folder first",
-        }
-        reason = f"can't pin {what} to {os.fspath(path)} ({errno_text(error.errno)})"
-        fix = fixes.get(error.errno, "give a path of a BPF file system")
-        raise AttachError(reason, fix=fix, errno=error.errno) from None

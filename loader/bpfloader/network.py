@@ -130,7 +130,7 @@ class SocketFilterProgram(Program):
                 target.setsockopt(socket.SOL_SOCKET, self._attach_option, self.fd)
             except OSError as error:
                 failed = CallError("setsockopt failed", errno=error.errno or 0)
-                raise attach_refused(self.name, failed, ()) from None
+                raise attach_refused(self.name, failed, (), self.section) from None
             return HookLink(self._owner, self.name, partial(_unset, weakref.ref(target), self._detach_option))
 
 

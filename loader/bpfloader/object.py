@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import hashlib
 import os
 import sys
@@ -16,17 +15,18 @@ from .arch import object_path, require_arch, this_arch
 from .bcc import BufferNames
 from .discover import maps_of, programs_of
 from .elf import check
-from .errors import CallError, DigestError, ObjectError, StateError, errno_text
+from .errors import CallError, DigestError, ObjectError, StateError
 from .forks import follow
 from .kinds import libbpf_needed
 from .libbpf import library, require
-from .link import Link, Links
+from .link import Link
+from .links import Links
 from .log import captured
 from .maps import Map
+from .opening import open_bytes, read
 from .parts import Maps, Part, Progs
-from .refusal import lines, load_refused
+from .refusal import load_refused
 from .structops import StructOpsMap
-from .structures import OpenOptions, sized
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -78,9 +78,9 @@ class Object(BufferNames):
         if cls.OBJECTS:
             require_arch(cls.FILE, cls.OBJECTS)
         path = cls._beside() if source is None else source
-        data = path if isinstance(path, bytes) else _read(path, cls._where_it_belongs() if source is None else GIVEN)
+        data = path if isinstance(path, bytes) else read(path, cls._where_it_belongs() if source is None else GIVEN)
         if btf:
-            _read(btf, GIVEN, 0)  # libbpf would tell at load, and of its errno only
+            read(btf, GIVEN, 0)  # libbpf would tell at load, and of its errno only
         where = "the object given" if isinstance(path, bytes) else os.fspath(path)
         cls._check_digest(data, where)
         check(data, where)
@@ -225,37 +225,3 @@ class Object(BufferNames):
 
     def __exit__(self, *_: object) -> None:
         self.destroy()
-
-
-def _read(path: str | os.PathLike[str], fix: str, size: int = -1) -> bytes:
-    """The first bytes of a file, all of them for -1. Raises ObjectError."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(size)
-    except OSError as error:
-        raise ObjectError(f"can't read {os.fspath(path)} ({errno_text(error.errno or 0)})", fix=fix) from None
-
-
-def open_bytes(
-    data: bytes,
-    name: str,
-    btf: str | None = None,
-    pin_root: str | None = None,
-    kconfig: Mapping[str, str | int] | None = None,
-) -> int:
-    """libbpf's struct bpf_object * for an object's bytes; `name` begins its maps' names. Raises ObjectError."""
-    options = sized(
-        OpenOptions,
-        object_name=name.split(".")[0].encode(),
-        btf_custom_path=os.fsencode(btf) if btf else None,
-        pin_root_path=os.fsencode(pin_root) if pin_root else None,
-        kconfig="".join(f"{option}={value}\n" for option, value in (kconfig or {}).items()).encode() or None,
-    )
-    with captured() as messages:
-        try:
-            return cast(int, library().bpf_object__open_mem(data, len(data), ctypes.byref(options)))
-        except CallError as error:
-            what = f"libbpf can't open {name} ({errno_text(error.errno)})"
-            raise ObjectError(
-                what, fix="compile it with clang -target bpf -g", details=lines("".join(messages))
-            ) from None

@@ -66,7 +66,7 @@ class PerfEventProgram(Program):
         try:
             fd = perf_event_open(attributes, pid, cpu)
         except CallError as error:
-            raise attach_refused(self.name, error, ()) from None
+            raise attach_refused(self.name, error, (), self.section) from None
         try:
             options = sized(PerfEventOptions, bpf_cookie=cookie)
             return self._link("attach_perf_event_opts", fd, options)

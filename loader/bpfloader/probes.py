@@ -154,12 +154,15 @@ class TracingProgram(TargetedProgram):
     def attach(self, *, cookie: int = 0) -> Link:
         """A link to the target of the section or of `set_attach_target`.
 
-        Raises AttachError, PrivilegeError, StateError; an LSM program takes no cookie (ValueError).
+        Raises AttachError, PrivilegeError, StateError; LibraryError for the cookie of a tp_btf program with libbpf
+        older than 1.4; ValueError for that of an LSM program, which takes none.
         """
         if self._kind.startswith("lsm"):
             if cookie:
                 raise ValueError(f"{self.name} is an LSM program, which takes no cookie")
             return self._link("attach_lsm")
+        if cookie and self._kind.startswith("tp_btf"):
+            require("1.4", "cookies of tp_btf programs")
         return self._link("attach_trace_opts", sized(CookieOptions, cookie=cookie))
 
 

@@ -8,9 +8,10 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from .errors import AttachError, CallError, StateError, errno_text
-from .libbpf import library
-from .link import BpfLink, Link, pin_to
+from .libbpf import LIBRARY, library
+from .link import BpfLink, Link
 from .log import captured
+from .pins import pin_to
 from .refusal import attach_refused, privilege_error
 from .structures import TestRunOptions, sized
 
@@ -86,7 +87,11 @@ class Program:
         """A link to where the program's section says. Raises AttachError, PrivilegeError, StateError, LibraryError."""
         if target or options:
             raise TypeError(f"{self.name} is attached by its section {self.section}: attach takes no arguments")
-        return self._link("attach")
+        link = Program.attach_by_section(self)
+        if link is None:
+            what = f"can't attach {self.name}: its section {self.section} says not where to"
+            raise AttachError(what, fix=f"no kind of program that {LIBRARY} attaches has that section")
+        return link
 
     def attach_by_section(self) -> Link | None:
         """The link to where the section says, or None where it names no target: attach the program by hand then.
@@ -94,7 +99,7 @@ class Program:
         Raises what `attach` does.
         """
         try:
-            return Program.attach(self)
+            return self._link("attach")
         except AttachError as error:
             if error.errno == errno.EOPNOTSUPP and not error.details:  # libbpf has no way to attach that section
                 return None
@@ -124,7 +129,7 @@ class Program:
             try:
                 return getattr(library(), function)(*arguments)
             except CallError as error:
-                raise attach_refused(self.name, error, messages) from None
+                raise attach_refused(self.name, error, messages, self.section) from None
 
     def pin(self, path: str | os.PathLike[str]) -> None:
         """Keeps the loaded program at a path of a BPF file system, even beyond this process. Raises AttachError."""

@@ -49,14 +49,14 @@ LOAD_REASONS = {
     errno.ESRCH: ("this kernel has no such function or tracepoint", ANOTHER),
     ENOTSUPP: ("this kernel can't do that on this machine", ANOTHER),
 }
-HOW_TO_ATTACH = "use attach_cgroup(path), attach_xdp(interface) … or another variant"
 ATTACH_REASONS = {
     errno.EPERM: ("this kernel doesn't permit that way to attach", ANOTHER),
     errno.ENOENT: ("this kernel has no such function, tracepoint or hook", ANOTHER),
     errno.ESRCH: ("this kernel has no such function", ANOTHER),
-    errno.EOPNOTSUPP: ("its section says not where to", HOW_TO_ATTACH),
+    errno.EOPNOTSUPP: ("this kernel doesn't support that way to attach", ANOTHER),
     ENOTSUPP: ("this kernel can't do that on this machine", ANOTHER),
     errno.EBUSY: ("another program is attached there", "detach it first"),
+    errno.E2BIG: ("no more programs can be attached there", "detach another first"),
     errno.EINVAL: ("this kernel doesn't know that way to attach, or the target is no such thing", ANOTHER),
 }
 

@@ -24,7 +24,6 @@ from .pydecl import Declared, PyClass, PyField, PyProgram, PySection
 from .pymaps import python_maps
 from .pymerge import merged
 from .pynames import MEMBERS, VARIABLES, attribute_name, class_name, comment
-from .pyprograms import program_class
 from .pytext import (
     arch_line,
     field_hint,
@@ -136,10 +135,8 @@ def _programs(spec: BpfObjectSpec) -> tuple[PyProgram, ...]:
     taken: set[str] = set()
     rows = [row for row in spec.programs if not row.static]
     return tuple(
-        PyProgram(
-            attribute_name(row.name, taken, "program", MEMBERS), row.name, program_class(row.section), comment(row.section)
-        )
-        for row in rows
+        PyProgram(attribute_name(row.name, taken, "program", MEMBERS), row.name, kind, comment(row.section))
+        for row, kind in ((row, program_class_name(row.section)) for row in rows)
     )
 
 

@@ -3,7 +3,6 @@
 import bpfloader
 import pytest
 from bpfloader.kinds import CLASSES, VERSIONS, libbpf_needed
-from ebpfbuild import pyprograms
 from ebpfbuild.section_types import PROGRAM_TYPES
 
 PLAIN = {"lwt_in", "lwt_out", "lwt_xmit", "lwt_seg6local", "lirc_mode2"}  # netlink's and the infrared's own
@@ -36,8 +35,3 @@ def test_every_kind_that_libbpf_attaches_has_a_class():
 def test_the_libbpf_that_a_section_needs():
     assert libbpf_needed("?netfilter") == "1.3" and libbpf_needed("uprobe.session/a:b") == "1.6"
     assert libbpf_needed("kprobe/f") == libbpf_needed("nothing") == "1.0"
-
-
-def test_skeletons_name_the_same_classes():
-    assert pyprograms.BY_SECTION == {section: kind.__name__ for section, kind in CLASSES.items()}
-    assert pyprograms.program_class("?kprobe/f") == "KprobeProgram" and pyprograms.program_class("x") == "Program"

@@ -98,7 +98,7 @@ def test_autoattach_leaves_a_program_out(loaded):
 
 
 def test_a_section_without_a_target_says_how_to_attach(loaded):
-    with pytest.raises(bpfloader.AttachError, match="can't attach on_named: neither its section nor attach names a tra"):
+    with pytest.raises(bpfloader.AttachError, match="can't attach on_named: neither its section nor attach names a"):
         loaded.progs.on_named.attach()
 
 

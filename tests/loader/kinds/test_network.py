@@ -1,0 +1,223 @@
+"""Programs at interfaces, sockets and namespaces: each attaches and counts real packets, in a network of its own."""
+
+import contextlib
+import socket
+import subprocess
+
+import bpfloader
+import pytest
+
+
+def talk(size: int = 100) -> bytes:
+    """One UDP packet over lo, and what arrives of it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(2)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"x" * size, receiver.getsockname())
+        return receiver.recv(1000)
+
+
+@contextlib.contextmanager
+def connected():
+    """The two ends of a TCP connection over lo."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_connection(server.getsockname()) as client:
+            peer, _ = server.accept()
+            with peer:
+                peer.settimeout(2)
+                yield client, peer
+
+
+def seen(bpf, function=talk) -> int:
+    """How many packets the program counts while a function runs."""
+    before = bpf.bss.hits
+    function()
+    return bpf.bss.hits - before
+
+
+@pytest.mark.parametrize("mode", ["", "generic"])
+def test_xdp(start, own_network, mode):
+    def run():
+        bpf = start("on_xdp", "on_xdp_too")
+        link = bpf.progs.on_xdp.attach("lo", mode=mode)
+        assert seen(bpf) == 1 and link.id and bpf.links["on_xdp"] is link
+        with pytest.raises(bpfloader.AttachError, match="EBUSY.*another program is attached there"):
+            bpf.progs.on_xdp_too.attach(socket.if_nametoindex("lo"))
+        link.update(bpf.progs.on_xdp_too)
+        assert seen(bpf) == 1 and link.program == "on_xdp_too" and bpf.links.on_xdp is None
+        link.detach()
+        assert seen(bpf) == 0
+        with pytest.raises(bpfloader.StateError, match="the link of on_xdp_too is detached; attach the program again"):
+            link.update(bpf.progs.on_xdp)
+
+    own_network(run)
+
+
+def test_xdp_native_where_the_driver_has_none(start, own_network):
+    bpf = start("on_xdp")
+    with pytest.raises(bpfloader.AttachError, match="can't attach on_xdp"):
+        own_network(lambda: bpf.progs.on_xdp.attach("lo", mode="native"))
+    with pytest.raises(OSError):
+        bpf.progs.on_xdp.attach("no-such-interface")
+    run = bpf.progs.on_xdp.test_run(bytes(64), repeat=10)
+    assert run.value == 2 and run.data == bytes(64) and bpf.bss.hits == 10
+
+
+def test_tc_filters(start, own_network):
+    def run():
+        bpf = start("on_tc")
+        into = bpf.progs.on_tc.attach("lo", "ingress", priority=5, handle=1)
+        out = bpf.progs.on_tc.attach("lo", "egress")
+        assert seen(bpf) == 2 and len(bpf.links) == 2
+        with pytest.raises(bpfloader.AttachError):
+            bpf.progs.on_tc.attach("lo", "ingress", priority=5, handle=1)
+        again = bpf.progs.on_tc.attach("lo", "ingress", priority=5, handle=1, replace=True)
+        assert seen(bpf) == 2
+        out.detach()
+        assert seen(bpf) == 1
+        again.detach()
+        into.detach()  # what it made is gone by now: that's no error
+        assert seen(bpf) == 0
+        with pytest.raises(ValueError, match='"ingress" or "egress"'):
+            bpf.progs.on_tc.attach("lo")
+        with pytest.raises(ValueError, match="its place is told by priority and handle"):
+            bpf.progs.on_tc.attach("lo", "ingress", first=True)
+
+    own_network(run)
+
+
+def test_tcx(start, attached, own_network):
+    def run():
+        bpf = attached(start, "on_tcx", "on_tcx_too")
+        link = attached(bpf.progs.on_tcx.attach, "lo")
+        assert seen(bpf) == 1
+        with pytest.raises(ValueError, match="give one of them"):
+            bpf.progs.on_tcx.attach("lo", before=link, after=link)
+        other = bpf.progs.on_tcx_too.attach("lo", before=link)
+        other.detach()
+        other = bpf.progs.on_tcx_too.attach("lo", after=bpf.progs.on_tcx)
+        other.detach()
+        other = bpf.progs.on_tcx_too.attach("lo", first=True)
+        assert seen(bpf) == 2
+        with pytest.raises(bpfloader.AttachError):
+            bpf.progs.on_tcx.attach("lo", revision=1)
+        with pytest.raises(ValueError, match="its place is told by before, after or first"):
+            bpf.progs.on_tcx.attach("lo", priority=3)
+        other.detach()
+        link.update(bpf.progs.on_tcx_too)
+        assert seen(bpf) == 1
+
+    own_network(run)
+
+
+def test_netkit(start, attached, own_network):
+    def run():
+        bpf = attached(start, "on_netkit")
+        made = subprocess.run(["ip", "link", "add", "nk0", "type", "netkit"], capture_output=True, text=True)
+        if made.returncode:
+            pytest.skip(f"no netkit device can be made: {made.stderr.strip()}")
+        subprocess.run("ip addr add 10.9.9.1/24 dev nk0; ip link set nk0 up", shell=True, check=True)
+        attached(bpf.progs.on_netkit.attach, "nk0")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"x", ("10.9.9.2", 9))
+        assert bpf.bss.hits
+
+    own_network(run)
+
+
+def test_netfilter(start, attached, own_network):
+    def run():
+        bpf = attached(start, "on_netfilter")
+        link = attached(bpf.progs.on_netfilter.attach, "input", priority=-100)
+        assert seen(bpf) == 1 and link.id
+        with pytest.raises(bpfloader.AttachError):
+            bpf.progs.on_netfilter.attach("input", priority=-100)
+        bpf.progs.on_netfilter.attach("output", family="ipv4", priority=7)
+        assert seen(bpf) == 2
+        link.detach()
+        assert seen(bpf) == 1
+
+    own_network(run)
+
+
+def test_a_socket_filter(start):
+    bpf = start("on_socket")
+    with connected() as (client, peer):
+        link = bpf.progs.on_socket.attach(peer)
+        client.sendall(b"hello")
+        assert peer.recv(10) == b"hello" and bpf.bss.hits >= 1
+        link.detach()
+        before = bpf.bss.hits
+        client.sendall(b"again")
+        assert peer.recv(10) == b"again" and bpf.bss.hits == before
+        late = bpf.progs.on_socket.attach(peer)
+    late.detach()  # the socket is closed: that's no error
+    with pytest.raises(bpfloader.AttachError, match="EBADF"):
+        bpf.progs.on_socket.attach(peer)
+
+
+def test_a_group_of_sockets(start):
+    bpf = start("on_reuseport")
+    with contextlib.ExitStack() as stack:
+        group = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2)]
+        for each in group:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        group[0].bind(("127.0.0.1", 0))
+        group[1].bind(group[0].getsockname())
+        link = bpf.progs.on_reuseport.attach(group[0])
+        sender = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        sender.sendto(b"x", group[0].getsockname())
+        assert bpf.bss.hits == 1
+        link.detach()
+        sender.sendto(b"x", group[0].getsockname())
+        assert bpf.bss.hits == 1
+
+
+def test_look_ups_of_sockets(start, own_network):
+    def run():
+        bpf = start("on_lookup")
+        link = bpf.progs.on_lookup.attach("/proc/thread-self/ns/net")
+        assert seen(bpf) == 1
+        link.detach()
+        assert seen(bpf) == 0
+
+    own_network(run)
+
+
+def test_the_flow_dissector(start, own_network):
+    def run():
+        bpf = start("on_flow")
+        link = bpf.progs.on_flow.attach("/proc/thread-self/ns/net")
+        with pytest.raises(bpfloader.AttachError, match="E2BIG.*no more programs can be attached there"):
+            bpf.progs.on_flow.attach("/proc/thread-self/ns/net")
+        run = bpf.progs.on_flow.test_run(bytes(12) + b"\x08\x00" + bytes(50))
+        assert bpf.bss.hits == 1 and run.value == 129
+        link.detach()
+
+    own_network(run)
+
+
+def put(bpf, place: int, sock) -> None:
+    """Puts a socket into the sockmap."""
+    from bpfloader.libbpf import library
+
+    fd = bpf.maps.sockets.fd
+    library().bpf_map_update_elem(fd, place.to_bytes(4, "little"), sock.fileno().to_bytes(4, "little"), 0)
+
+
+@pytest.mark.parametrize("name", ["on_message", "on_verdict"])
+def test_sockets_in_a_map(start, name):
+    bpf = start(name)
+    link = bpf.progs[name].attach(bpf.maps.sockets)
+    with connected() as (client, peer):
+        put(bpf, 0, client if name == "on_message" else peer)
+        client.sendall(b"hello")
+        assert peer.recv(10) == b"hello" and bpf.bss.hits >= 1
+    assert bpf.links[name] is link
+    link.detach()
+    before = bpf.bss.hits
+    with connected() as (client, peer):
+        put(bpf, 0, client if name == "on_message" else peer)
+        client.sendall(b"hello")
+        assert peer.recv(10) == b"hello" and bpf.bss.hits == before
