@@ -7,7 +7,7 @@ import pytest
 from ebpfbuild.elf import Elf
 from ebpfbuild.elf_strip import strip_dwarf
 from ebpfbuild.minimize.emit import stub
-from ebpfbuild.minimize.names import names_of
+from ebpfbuild.minimize.names import conflicts, names_of
 from ebpfbuild.prove import prove
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -49,6 +49,24 @@ PROGRAMS = {
 @pytest.mark.parametrize("code", PROGRAMS.values(), ids=PROGRAMS)
 def test_a_program_keeps_its_object(lab, code, mode):
     program = f'#include "vmlinux.h"\n{PRELUDE}{code}\n'
+    settled = lab.settled(program, mode)
+    assert settled.minimized.mode == mode, settled.notices
+
+
+RENAMED = {
+    "declared anew by the program": "#undef task\nstruct task { int mine; };\n" + HOOK + "struct task *t) { return t->mine; }",
+    "used by its new name": "#undef task\n" + HOOK + "struct task___old *t) { return t->parent->pid; }",
+    "used while the macro is in force": HOOK + "struct task *t) { return READ(t, parent)->pid; }",
+    "an enumerator too": "#undef RED\nenum { RED = 40 };\n" + HOOK + "enum color *c) { return *c == GREEN ? RED : RED___old; }",
+}
+
+
+@pytest.mark.parametrize("mode", ["exact", "lean", "fields"])
+@pytest.mark.parametrize("code", RENAMED.values(), ids=RENAMED)
+def test_a_declaration_under_another_name_keeps_the_object(lab, code, mode):
+    """`#define bpf_iter_meta bpf_iter_meta___not_used` before the include is how programs declare a type themselves."""
+    program = f'#define task task___old\n#define RED RED___old\n#include "vmlinux.h"\n{PRELUDE}{code}\n'
+    assert conflicts(lab.index, lab.names(program)) == []
     settled = lab.settled(program, mode)
     assert settled.minimized.mode == mode, settled.notices
 

@@ -111,7 +111,11 @@ def test_a_program_without_the_header_says_so(preprocess):
     "before, found",
     [
         ("#define parent ancestor", ["parent"]),
-        ("#define task task___old", ["task"]),
+        ("#define task task___old", []),  # a declaration's other name
+        ("#define task file", ["task"]),
+        ("#define task same\n#define file same", ["file", "task"]),
+        ("#define task next\n#define next other", ["next", "task"]),
+        ("#define task task___old\n#define task (x)", ["task"]),
         ("#define RED 7", ["RED"]),
         ("#define parent x\n#undef parent", []),
         ("#define create(a) a", []),

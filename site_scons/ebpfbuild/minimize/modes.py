@@ -83,6 +83,7 @@ def minimize(
         )
     if mode == "off":
         return Minimized(index.text, mode, index, Closure())
+    names = names.unrenamed()
     trimmer = Trimmer(index, names.members) if mode == "fields" else None
     closure = close(index, names, mode == "exact", trimmer, keep_whole)
     comment = [

@@ -1,11 +1,12 @@
 """What a program names: the tags, members and other words of its preprocessed text, and where it names them."""
 
+import collections
 import functools
 import hashlib
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .index import Index
 
@@ -20,7 +21,7 @@ _TOKEN = re.compile(
 )
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _OFFSETOF = re.compile(r"__builtin_offsetof\s*\(")
-_DEFINED = re.compile(r"^#(define|undef) (\w+)(\(?)", re.M)
+_DEFINED = re.compile(r"^#(define|undef) (\w+)(?:(\()| ?([A-Za-z_]\w*)?$)?", re.M)
 # `static long (* const bpf_x)(…) = (void *) 1;`, and the same in older hand-made copies of the helpers.
 _HELPER = re.compile(r"^[ \t]*static\b[^;{}=]*?\(\s*\*\s*(?:const\s+)?(\w+)\s*\)[^;{}]*?=\s*\(void\s*\*\)[^;]*;", re.M)
 # A cast such as `(typeof(struct x) *)0` uses a pointer, `typeof(struct x) *value;` in a map's definition does not, and
@@ -35,7 +36,7 @@ _MATCHES = re.compile(r"__builtin_preserve_type_info\s*\(([^;]*?),\s*(?:BPF_TYPE
 class Names:
     """The names that a program uses. `tags` follow struct, union or enum; `members` follow `.` or `->` or stand in
     offsetof; `words` are all others. `values` are the tags that are used other than through a pointer. `included` says
-    whether vmlinux.h was reached, `macros` what was defined before it.
+    whether vmlinux.h was reached, `macros` what was defined before it, `renames` those macros that are one other name.
     """
 
     tags: frozenset[str]
@@ -44,6 +45,7 @@ class Names:
     values: frozenset[str] = frozenset()
     included: bool = True
     macros: frozenset[str] = frozenset()
+    renames: frozenset[tuple[str, str]] = frozenset()
 
     def __or__(self, other: "Names") -> "Names":
         return Names(
@@ -53,11 +55,24 @@ class Names:
             self.values | other.values,
             self.included and other.included,
             self.macros | other.macros,
+            self.renames | other.renames,
         )
+
+    def unrenamed(self) -> "Names":
+        """These names and what the header calls them: behind `#define sock sock___old`, sock is its name for sock___old."""
+        if not self.renames:
+            return self
+
+        def also(names: frozenset[str]) -> frozenset[str]:
+            return names | {name for name, other in self.renames if other in names}
+
+        sets = {part: also(getattr(self, part)) for part in ("tags", "members", "words", "values")}
+        return replace(self, **sets)
 
     def digest(self) -> str:
         """The sha256 of the names, the same for the same sets; with header and mode it keys a minimized header."""
-        parts = (self.tags, self.members, self.words, self.values, self.macros, (str(self.included),))
+        renames = (f"{name}={other}" for name, other in self.renames)
+        parts = (self.tags, self.members, self.words, self.values, self.macros, renames, (str(self.included),))
         return hashlib.sha256("\n\n".join(" ".join(sorted(part)) for part in parts).encode()).hexdigest()
 
 
@@ -86,7 +101,7 @@ def names_of(preprocessed: str) -> Names:
         frozenset(words),
         _values(own),
         bool(marker),
-        _macros(before) if marker else frozenset(),
+        *(_macros(before) if marker else ()),
     )
 
 
@@ -150,23 +165,35 @@ def _values(code: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _macros(before: str) -> frozenset[str]:
-    """The program's macros that are in force where vmlinux.h is included; one with arguments as `name(`."""
-    defined = {}
-    for verb, name, opening in _DEFINED.findall(before):
-        defined[name] = name + opening if verb == "define" else ""
-    return frozenset(defined.values()) - {""}
+def _macros(before: str) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
+    """The program's macros that are in force where vmlinux.h is included, one with arguments as `name(`; and, of those
+    that stand for one other name, that name."""
+    defined: dict[str, tuple[str, str]] = {}
+    for verb, name, opening, other in _DEFINED.findall(before):
+        defined[name] = (name + opening, other)
+        if verb == "undef":
+            del defined[name]
+    macros = frozenset(macro for macro, _ in defined.values())
+    return macros, frozenset((name, other) for name, (_, other) in defined.items() if other)
 
 
 def conflicts(index: Index, names: Names) -> list[str]:
     """The macros, sorted, that would rewrite the header because they are named like something in it.
 
     A macro with arguments counts only where the header has that name before a parenthesis. Those that the header's own
-    `#` lines name (`__weak`, `BPF_NO_KFUNC_PROTOTYPES`) are meant to be defined by a program.
+    `#` lines name (`__weak`, `BPF_NO_KFUNC_PROTOTYPES`) are meant to be defined by a program. Those that give a
+    declaration another name, one that is new, rewrite the minimized header as they do the full one: `unrenamed` sees
+    through them.
     """
     own = set(_WORD.findall(" ".join(index.declaration(number) for number in index.lines)))
     macros = {macro: macro.rstrip("(") for macro in names.macros}
-    return sorted(name for macro, name in macros.items() if name not in own and _meets(index.text, macro))
+    found = {name for macro, name in macros.items() if name not in own and _meets(index.text, macro)}
+    taken = collections.Counter(other for _, other in names.renames)
+    for name, other in names.renames:
+        declared = name in index.tags or name in index.ordinary
+        if declared and taken[other] == 1 and other not in macros.values() and not _meets(index.text, other):
+            found.discard(name)
+    return sorted(found)
 
 
 def _meets(text: str, macro: str) -> bool:
