@@ -5,8 +5,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import platform
-from pathlib import Path
 
 from .errors import BpfError, CallError, MapError, errno_text
 from .options import PerfEventAttr
@@ -27,10 +25,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def perf_event_open(attributes: PerfEventAttr, pid: int, cpu: int) -> int:
     """The descriptor of a new perf event. Raises CallError."""
-    number = CALLS.get((platform.machine(), 8 * ctypes.sizeof(ctypes.c_long)))
+    number = CALLS.get((os.uname().machine, 8 * ctypes.sizeof(ctypes.c_long)))
     if number is None:
         fix = "use a ring buffer instead of a perf buffer, another kind of program instead of perf_event"
-        raise CallError(f"perf_event_open's number on {platform.machine()} isn't known", fix=fix, errno=errno.ENOSYS)
+        raise CallError(f"perf_event_open's number on {os.uname().machine} isn't known", fix=fix, errno=errno.ENOSYS)
     arguments = (number, ctypes.addressof(attributes), pid, cpu, -1, PERF_FLAG_FD_CLOEXEC)
     fd = int(_libc.syscall(*map(ctypes.c_long, arguments)))
     if fd < 0:
@@ -59,7 +57,8 @@ def _refused(cpu: int, error: CallError) -> BpfError:
 def online_cpus(path: str = "/sys/devices/system/cpu/online") -> list[int]:
     """The numbers of the CPUs that are online, from a list such as `0-3,8` (admin-guide/cputopology.rst)."""
     try:
-        text = Path(path).read_text(encoding="ascii")
+        with open(path, encoding="ascii") as file:
+            text = file.read()
     except OSError:  # no sysfs, as in a bare chroot
         return sorted(os.sched_getaffinity(0))
     ranges = [part.partition("-") for part in text.strip().split(",")]

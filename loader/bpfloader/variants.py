@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from .errors import RefusedError, VariantsError
@@ -12,13 +11,11 @@ from .object import Object
 S = TypeVar("S", bound=Object)
 
 
-@dataclass(frozen=True)
 class Choice(Generic[S]):
     """What `choose` found: the running object, the name of its variant, and why the ones before it were refused."""
 
-    object: S
-    variant: str
-    refused: dict[str, RefusedError]
+    def __init__(self, object: S, variant: str, refused: dict[str, RefusedError]):
+        self.object, self.variant, self.refused = object, variant, refused
 
 
 def choose(open_object: Callable[[], S], variants: Mapping[str, Callable[[S], None]]) -> Choice[S]:

@@ -153,30 +153,31 @@ def broken(package, tracker, tmp_path):
     return tmp_path, found
 
 
-def one_line(package, **changes) -> str:
-    done = finished(package, **changes)
+def refusal(package) -> str:
+    """What the app says on stderr when it can't start."""
+    done = finished(package)
     assert (done.returncode, done.stdout) == (1, "")
-    (line,) = done.stderr.splitlines()
-    return line.removeprefix("socket_tracker: ")
+    return done.stderr.removeprefix("socket_tracker: ")
 
 
 def test_a_corrupted_object_is_refused(broken):
     package, path = broken
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    assert one_line(package).startswith(f"{path} has sha256 ")
+    said, *details = refusal(package).splitlines()
+    assert said.startswith(f"{path} has sha256 ") and all(line.startswith("  ") for line in details)
 
 
 def test_a_missing_object_is_named(broken):
     package, path = broken
     path.unlink()
-    assert one_line(package).startswith(f"can't read {path} (ENOENT: No such file or directory); put ")
+    assert refusal(package).startswith(f"can't read {path} (ENOENT: No such file or directory); put ")
 
 
 def test_a_missing_skeleton_is_named(broken):
     package, path = broken
     shutil.rmtree(path.parent)
     said = f"the package socket_tracker has no object for this machine ({path.parent.name}); it holds none"
-    assert one_line(package).startswith(said)
+    assert refusal(package).startswith(said)
 
 
 def test_a_libbpf_that_does_not_load_is_named(package, tracker, tmp_path):
