@@ -11,9 +11,11 @@ import ctypes
 from collections.abc import Callable
 from ctypes import POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
-from .errors import CallError, LibraryError, errno_text
+from . import btfcalls
+from .cfunction import Function, plain, pointer, status
+from .errors import LibraryError
 from .options import (
     CookieOptions,
     IterOptions,
@@ -36,43 +38,6 @@ LIBRARY = "libbpf.so.1"
 
 # libbpf_print_fn_t; its va_list is one machine word (see log.py).
 PRINTER = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
-
-
-def status(result: int, function: Any, _arguments: object) -> int:
-    """The result of a function that returns a negative errno when it fails. Raises CallError."""
-    if result < 0:
-        raise failure(function.__name__, -result)
-    return result
-
-
-def pointer(result: int | None, function: Any, _arguments: object) -> int:
-    """The result of a function that returns NULL and sets errno when it fails. Raises CallError."""
-    if not result:
-        raise failure(function.__name__, ctypes.get_errno())
-    return result
-
-
-def plain(result: Any, _function: object, _arguments: object) -> Any:
-    """The result of a function that can't fail."""
-    return result
-
-
-def failure(function: str, errno: int) -> CallError:
-    """The CallError for a function that failed with an errno."""
-    return CallError(f"{function} failed ({errno_text(errno)})", errno=errno)
-
-
-Convention = Callable[[Any, Any, object], Any]
-
-
-class Function(NamedTuple):
-    """A C function: its result's type and its arguments', what the result means, the first libbpf that has it."""
-
-    name: str
-    result: Any
-    arguments: tuple[Any, ...]
-    convention: Convention
-    since: str = "1.0"
 
 
 FUNCTIONS = (
@@ -178,6 +143,7 @@ FUNCTIONS = (
         (c_int, c_void_p, c_void_p, c_void_p, c_void_p, POINTER(c_uint), c_void_p),
         status,
     ),
+    *btfcalls.FUNCTIONS,
 )
 
 
