@@ -27,6 +27,7 @@ but for a path or an interface to attach to that isn't there: that is an OSError
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 from .arch import arch_among, skeleton_module
 from .codec import Codec
@@ -49,9 +50,7 @@ from .errors import (
     VerifierError,
     errno_text,
 )
-from .iterator import IterLink, IterProgram
 from .keyed import ANY, EXIST, NOEXIST, Array, Hash, PerCpuArray, PerCpuHash
-from .kinds import program_class
 from .layout import Struct, Union, struct, union
 from .libbpf import version
 from .link import Link
@@ -68,8 +67,6 @@ from .network import (
 )
 from .object import Object
 from .parts import Maps, Progs
-from .perfbuf import PerfEventArray
-from .perfevent import PerfEventProgram
 from .probes import (
     ExtensionProgram,
     KprobeMultiProgram,
@@ -82,13 +79,51 @@ from .probes import (
 from .program import Program, RunResult
 from .ringbuf import RecordError, RingBuffer
 from .section import Kconfig, Section
-from .several import events, poll
-from .structops import StructOpsLink, StructOpsMap, StructOpsProgram
-from .syscallprog import SyscallProgram
-from .traffic import NetkitProgram, TcProgram
-from .uprobes import UprobeMultiProgram, UprobeProgram, UsdtProgram
-from .userring import UserRingBuffer
-from .variants import Choice, choose
+
+if TYPE_CHECKING:
+    from .iterator import IterLink, IterProgram
+    from .kinds import program_class
+    from .perfbuf import PerfEventArray
+    from .perfevent import PerfEventProgram
+    from .several import events, poll
+    from .structops import StructOpsLink, StructOpsMap, StructOpsProgram
+    from .syscallprog import SyscallProgram
+    from .traffic import NetkitProgram, TcProgram
+    from .uprobes import UprobeMultiProgram, UprobeProgram, UsdtProgram
+    from .userring import UserRingBuffer
+    from .variants import Choice, choose
+
+# Imported when first named (PEP 562), as the modules above say it to type checkers: a program uses few of them, and
+# with all of them an import takes twice as long.
+_LATER = {
+    "iterator": "IterLink IterProgram",
+    "kinds": "program_class",
+    "perfbuf": "PerfEventArray",
+    "perfevent": "PerfEventProgram",
+    "several": "events poll",
+    "structops": "StructOpsLink StructOpsMap StructOpsProgram",
+    "syscallprog": "SyscallProgram",
+    "traffic": "NetkitProgram TcProgram",
+    "uprobes": "UprobeMultiProgram UprobeProgram UsdtProgram",
+    "userring": "UserRingBuffer",
+    "variants": "Choice choose",
+}
+_MODULES = {name: module for module, names in _LATER.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    """What a name of `__all__` stands for that isn't imported yet."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 little_endian = CTypes("<")
 big_endian = CTypes(">")

@@ -1,67 +1,48 @@
 """Which class a program has, by its section: `section_defs` of libbpf (src/libbpf.c), with the libbpf that came first.
 
-A name that ends in `+` may be followed by `/` and a target; any other must match whole.
+A name that ends in `+` may be followed by `/` and a target; any other must match whole. The classes are named, not
+imported: a skeleton names those that it needs.
 """
 
 from __future__ import annotations
 
-from .iterator import IterProgram
-from .network import (
-    CgroupProgram,
-    NetfilterProgram,
-    NetnsProgram,
-    ReuseportProgram,
-    SocketFilterProgram,
-    SockmapProgram,
-    XdpProgram,
-)
-from .perfevent import PerfEventProgram
-from .probes import (
-    ExtensionProgram,
-    KprobeMultiProgram,
-    KprobeProgram,
-    KsyscallProgram,
-    RawTracepointProgram,
-    TracepointProgram,
-    TracingProgram,
-)
-from .program import Program
-from .structops import StructOpsProgram
-from .syscallprog import SyscallProgram
-from .traffic import NetkitProgram, TcProgram
-from .uprobes import UprobeMultiProgram, UprobeProgram, UsdtProgram
+import sys
+from typing import TYPE_CHECKING, cast
 
-SECTIONS: dict[type[Program], str] = {
-    KprobeProgram: "kprobe+ kretprobe+",
-    KprobeMultiProgram: "kprobe.multi+ kretprobe.multi+ kprobe.session+",
-    KsyscallProgram: "ksyscall+ kretsyscall+",
-    UprobeProgram: "uprobe+ uprobe.s+ uretprobe+ uretprobe.s+",
-    UprobeMultiProgram: """uprobe.multi+ uprobe.multi.s+ uretprobe.multi+ uretprobe.multi.s+ uprobe.session+
+if TYPE_CHECKING:
+    from .program import Program
+
+SECTIONS = {
+    "KprobeProgram": "kprobe+ kretprobe+",
+    "KprobeMultiProgram": "kprobe.multi+ kretprobe.multi+ kprobe.session+",
+    "KsyscallProgram": "ksyscall+ kretsyscall+",
+    "UprobeProgram": "uprobe+ uprobe.s+ uretprobe+ uretprobe.s+",
+    "UprobeMultiProgram": """uprobe.multi+ uprobe.multi.s+ uretprobe.multi+ uretprobe.multi.s+ uprobe.session+
         uprobe.session.s+""",
-    UsdtProgram: "usdt+ usdt.s+",
-    TracepointProgram: "tracepoint+ tracepoint.s+ tp+ tp.s+",
-    RawTracepointProgram: "raw_tracepoint+ raw_tracepoint.s+ raw_tracepoint.w+ raw_tp+ raw_tp.s+ raw_tp.w+",
-    TracingProgram: """tp_btf+ tp_btf.s+ fentry+ fentry.s+ fexit+ fexit.s+ fmod_ret+ fmod_ret.s+ fsession+ fsession.s+
+    "UsdtProgram": "usdt+ usdt.s+",
+    "TracepointProgram": "tracepoint+ tracepoint.s+ tp+ tp.s+",
+    "RawTracepointProgram": "raw_tracepoint+ raw_tracepoint.s+ raw_tracepoint.w+ raw_tp+ raw_tp.s+ raw_tp.w+",
+    "TracingProgram": """tp_btf+ tp_btf.s+ fentry+ fentry.s+ fexit+ fexit.s+ fmod_ret+ fmod_ret.s+ fsession+ fsession.s+
         lsm+ lsm.s+""",
-    IterProgram: "iter+ iter.s+",
-    PerfEventProgram: "perf_event",
-    XdpProgram: "xdp xdp.frags xdp/devmap xdp.frags/devmap xdp/cpumap xdp.frags/cpumap",
-    TcProgram: "tc classifier action tc/ingress tc/egress tcx/ingress tcx/egress",
-    NetkitProgram: "netkit/primary netkit/peer",
-    CgroupProgram: """sockops lsm_cgroup+ cgroup_skb/ingress cgroup_skb/egress cgroup/skb cgroup/sock
+    "IterProgram": "iter+ iter.s+",
+    "PerfEventProgram": "perf_event",
+    "XdpProgram": "xdp xdp.frags xdp/devmap xdp.frags/devmap xdp/cpumap xdp.frags/cpumap",
+    "TcProgram": "tc classifier action tc/ingress tc/egress tcx/ingress tcx/egress",
+    "NetkitProgram": "netkit/primary netkit/peer",
+    "CgroupProgram": """sockops lsm_cgroup+ cgroup_skb/ingress cgroup_skb/egress cgroup/skb cgroup/sock
         cgroup/sock_create cgroup/sock_release cgroup/post_bind4 cgroup/post_bind6 cgroup/bind4 cgroup/bind6
         cgroup/connect4 cgroup/connect6 cgroup/connect_unix cgroup/sendmsg4 cgroup/sendmsg6 cgroup/sendmsg_unix
         cgroup/recvmsg4 cgroup/recvmsg6 cgroup/recvmsg_unix cgroup/getpeername4 cgroup/getpeername6
         cgroup/getpeername_unix cgroup/getsockname4 cgroup/getsockname6 cgroup/getsockname_unix cgroup/sysctl
         cgroup/getsockopt cgroup/setsockopt cgroup/dev""",
-    SockmapProgram: "sk_skb sk_skb/stream_parser sk_skb/stream_verdict sk_skb/verdict sk_msg",
-    NetnsProgram: "sk_lookup flow_dissector",
-    ReuseportProgram: "sk_reuseport sk_reuseport/migrate",
-    SocketFilterProgram: "socket",
-    NetfilterProgram: "netfilter",
-    ExtensionProgram: "freplace+",
-    StructOpsProgram: "struct_ops+ struct_ops.s+",
-    SyscallProgram: "syscall",
+    "SockmapProgram": "sk_skb sk_skb/stream_parser sk_skb/stream_verdict sk_skb/verdict sk_msg",
+    "NetnsProgram": "sk_lookup flow_dissector",
+    "ReuseportProgram": "sk_reuseport sk_reuseport/migrate",
+    "SocketFilterProgram": "socket",
+    "NetfilterProgram": "netfilter",
+    "ExtensionProgram": "freplace+",
+    "StructOpsProgram": "struct_ops+ struct_ops.s+",
+    "SyscallProgram": "syscall",
 }
 CLASSES = {name: kind for kind, names in SECTIONS.items() for name in names.split()}
 
@@ -85,7 +66,8 @@ def program_class(section: str) -> type[Program]:
     A leading `?` (not loaded unless asked for) doesn't count.
     """
     name = section.removeprefix("?")
-    return CLASSES.get(name) or CLASSES.get(name.partition("/")[0] + "+", Program)
+    kind = CLASSES.get(name) or CLASSES.get(name.partition("/")[0] + "+", "Program")
+    return cast("type[Program]", getattr(sys.modules[__package__], kind))
 
 
 def libbpf_needed(section: str) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import weakref
 from collections.abc import Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 from .errors import CallError
 from .libbpf import library
@@ -19,9 +19,13 @@ from .program import Program
 from .refusal import attach_refused
 from .structures import sized
 
+if TYPE_CHECKING:
+    import socket
+
 BPF_XDP = 37  # enum bpf_attach_type of linux/bpf.h
 XDP_MODES = {"generic": 1 << 1, "native": 1 << 2, "offload": 1 << 3}  # XDP_FLAGS_*_MODE of linux/if_link.h
 # include/uapi/asm-generic/socket.h, which all seven arches use for these.
+SOL_SOCKET = 1
 SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_EBPF, SO_DETACH_REUSEPORT_BPF, SO_DETACH_FILTER = 50, 52, 68, 27
 # NFPROTO_* of linux/netfilter.h, NF_INET_* of the same.
 FAMILIES = {"ipv4": 2, "ipv6": 10}
@@ -31,7 +35,11 @@ BPF_F_NETFILTER_IP_DEFRAG = 1 << 0
 
 def interface_index(interface: str | int) -> int:
     """An interface's index, given that or its name. Raises OSError for a name that there isn't."""
-    return interface if isinstance(interface, int) else socket.if_nametoindex(interface)
+    if isinstance(interface, int):
+        return interface
+    from socket import if_nametoindex
+
+    return if_nametoindex(interface)
 
 
 @contextlib.contextmanager
@@ -127,7 +135,7 @@ class SocketFilterProgram(Program):
         """The attachment to a socket, which ends with the socket. Raises AttachError, PrivilegeError, StateError."""
         with self._owner.lock:
             try:
-                target.setsockopt(socket.SOL_SOCKET, self._attach_option, self.fd)
+                target.setsockopt(SOL_SOCKET, self._attach_option, self.fd)
             except OSError as error:
                 failed = CallError("setsockopt failed", errno=error.errno or 0)
                 raise attach_refused(self.name, failed, (), self.section) from None
@@ -144,7 +152,7 @@ def _unset(reference: weakref.ref[socket.socket], option: int) -> None:
     target = reference()
     if target is not None and target.fileno() >= 0:
         with contextlib.suppress(OSError):  # the filter has gone with another's SO_DETACH_FILTER
-            target.setsockopt(socket.SOL_SOCKET, option, 0)
+            target.setsockopt(SOL_SOCKET, option, 0)
 
 
 class NetfilterProgram(Program):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import sys
 import threading
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from .arch import object_path, require_arch, this_arch
 from .bcc import BufferNames
-from .discover import maps_of, programs_of
+from .digest import sha256
 from .elf import check
 from .errors import CallError, DigestError, ObjectError, StateError
 from .forks import follow
@@ -57,6 +56,8 @@ class Object(BufferNames):
         self.parts: list[Part] = []
         self.links = Links(self)
         if not self.FILE:
+            from .discover import maps_of, programs_of
+
             self.maps, self.progs = maps_of(self), programs_of(self)
         follow(self)
 
@@ -112,8 +113,8 @@ class Object(BufferNames):
 
     @classmethod
     def _check_digest(cls, data: bytes, where: str) -> None:
-        digest, expected = hashlib.sha256(data).hexdigest(), cls.OBJECTS.get(this_arch())
-        if expected and digest != expected:
+        expected = cls.OBJECTS.get(this_arch())
+        if expected and (digest := sha256(data)) != expected:
             what = f"{where} has sha256 {digest}, its skeleton was made for {expected}"
             details: tuple[str, ...] = ()
             try:

@@ -1,6 +1,7 @@
 """Tells from errno, libbpf's log and this process's capabilities why the kernel refused, and what to do next.
 
-What it needs for that (the verifier's words, the kernel's BTF, the tables of versions) is imported when it's needed.
+What it needs for that (the verifier's words, the kernel's BTF, the tables of versions) is imported when it's needed,
+as its patterns are compiled: most programs load.
 """
 
 from __future__ import annotations
@@ -30,13 +31,11 @@ if TYPE_CHECKING:
 
 KERNEL_BTF = "/sys/kernel/btf/vmlinux"
 # What libbpf says before and around the verifier's log (bpf_object_load_prog in libbpf.c; the same from 1.0 to 1.8).
-LOG_BEGINS = re.compile(r"prog '(?P<program>[^']*)': -- BEGIN PROG LOAD LOG --\n")
+LOG_BEGINS = r"prog '(?P<program>[^']*)': -- BEGIN PROG LOAD LOG --\n"
 LOG_ENDS = "-- END PROG LOAD LOG --"
-NO_BTF = re.compile(r"Error loading vmlinux BTF|failed to find valid kernel BTF|vmlinux BTF is not found")
-FAILED_PROGRAM = re.compile(
-    r"prog '(?P<program>[^']*)': (?:BPF program load failed|failed to load|missing BPF prog type)"
-)
-FAILED_MAP = re.compile(r"map '(?P<map>[^']*)': failed to create")
+NO_BTF = r"Error loading vmlinux BTF|failed to find valid kernel BTF|vmlinux BTF is not found"
+FAILED_PROGRAM = r"prog '(?P<program>[^']*)': (?:BPF program load failed|failed to load|missing BPF prog type)"
+FAILED_MAP = r"map '(?P<map>[^']*)': failed to create"
 RING = 27  # BPF_MAP_TYPE_RINGBUF, which alone is sized in bytes
 
 TRACING = ("/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events")  # where libbpf looks for tracefs
@@ -113,12 +112,12 @@ def load_refused(
         denied = privilege_error(f"load {name}", error.errno)
         if denied:
             return denied
-    if NO_BTF.search(said) and not os.path.exists(KERNEL_BTF):
+    if re.search(NO_BTF, said) and not os.path.exists(KERNEL_BTF):
         fix = "boot a kernel with CONFIG_DEBUG_INFO_BTF=y, or give its BTF: open(btf=path)"
         return MissingBtfError(f"can't load {name}: this kernel has no {KERNEL_BTF}", fix=fix, errno=error.errno)
     if refused and any(map(str.strip, refused[1])):
         return _verifier_error(name, error, *refused, btf or KERNEL_BTF)
-    failed_map = FAILED_MAP.search(said)
+    failed_map = re.search(FAILED_MAP, said)
     if failed_map:
         return _map_refused(name, failed_map["map"], error, said, handle)
     return _program_refused(name, error, said, handle)
@@ -126,7 +125,7 @@ def load_refused(
 
 def _verifier_log(said: str) -> tuple[str, tuple[str, ...]] | None:
     """(the program, the lines of its log), of the last program whose log libbpf shows."""
-    begins = list(LOG_BEGINS.finditer(said))
+    begins = list(re.finditer(LOG_BEGINS, said))
     if not begins:
         return None
     start = begins[-1].end()
@@ -190,7 +189,7 @@ def _program_refused(name: str, error: CallError, said: str, handle: int) -> Loa
     """The error of a program without a log, or of an object as a whole: libbpf's own words, and what they mean."""
     from .saying import meaning
 
-    failed = FAILED_PROGRAM.search(said)
+    failed = re.search(FAILED_PROGRAM, said)
     program, section = failed["program"] if failed else "", ""
     if program and handle:
         from .libbpf import library

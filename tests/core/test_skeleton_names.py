@@ -7,7 +7,7 @@ from ebpfbuild import pynames, program_classes, pymaps
 
 
 def test_programs_have_the_loader_s_classes():
-    assert program_classes.BY_SECTION == {section: kind.__name__ for section, kind in CLASSES.items()}
+    assert program_classes.BY_SECTION == CLASSES
 
 
 @pytest.mark.parametrize("section", ["kprobe/tcp_connect", "?xdp", "tc", "fentry/x", "iter/task", "no/such", ".text", "kprobes"])

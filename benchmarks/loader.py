@@ -1,0 +1,267 @@
+"""What the loader costs: draining a ring, pacing, start-up, maps; in one run, beside the targets that the project sets itself.
+
+    .venv/bin/python benchmarks/loader.py [runs]
+
+Wants root, libbpf.so.1 and the compiler's wheel; bpftool for one of the lines, numpy for another. The tracker is compiled
+without its fentry programs, which not every kernel takes, and bpftool loads all or none. Medians; rates count the thread's CPU time, so that other
+work on the machine disturbs them less, and the wall time stands beside it. No test: a busy machine is no bug.
+"""
+
+import ctypes
+import importlib
+import os
+import platform
+import re
+import resource
+import shutil
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from build import ROOT
+
+for folder in ("site_scons", "loader"):
+    sys.path.insert(0, str(ROOT / folder))
+
+from ebpfbuild.arch import arch_named
+from ebpfbuild.compile import CompileArgs
+from ebpfbuild.compiler import locate
+from ebpfbuild.elf_strip import strip_dwarf
+from ebpfbuild.ledger import Ledger
+from ebpfbuild.skeleton import render
+from ebpfbuild.store import Store, cache_folder
+from ebpfbuild.toolchain import load as load_toolchain
+
+EVENT, PACKET = struct.Struct("=QII16s"), bytes(64)
+PACE, SECONDS, TICK = 100_000, 5, 0.001  # events a second, for how long, and how often they come in a burst
+ENTRIES = 10_000
+START = """
+import sys, time
+sys.path[:0] = {paths!r}
+import socket_tracker_skel
+clocks = time.perf_counter, time.process_time
+before = [clock() for clock in clocks]
+skel = socket_tracker_skel.SocketTracker.open()
+skel.load()
+skel.progs.state_tp_btf.attach()
+print(*(1000 * (clock() - start) for clock, start in zip(clocks, before)))
+"""
+
+
+class Inputs:
+    """The two objects and their skeletons, in a scratch folder that can be imported from."""
+
+    def __init__(self, scratch):
+        toolchain, store = load_toolchain(ROOT / "toolchain.toml"), Store(cache_folder(os.environ))
+        spec = toolchain.compiler
+        self.arch, self.scratch = arch_named(platform.machine()), scratch
+        self.clang = locate(spec.package, spec.path, spec.version, spec.where, Ledger(scratch / "ledger")).argv
+        (scratch / "include" / "bpf").mkdir(parents=True)
+        (scratch / "include" / "vmlinux.h").symlink_to(store.get(toolchain.header(self.arch.name).sha256))
+        for name, path in store.tree(toolchain.libbpf.sha256).items():
+            (scratch / "include" / "bpf" / name).symlink_to(path)
+        self.made("events", ROOT / "benchmarks" / "events.bpf.c", ROOT / "tests" / "testdata")
+        shutil.copytree(ROOT / "bpf", scratch / "bpf")
+        tracker = scratch / "bpf" / "socket_tracker.bpf.c"
+        tracker.write_text(re.sub(r'SEC\("fentry/.*?\n}\n', "", tracker.read_text(), flags=re.DOTALL))
+        self.made("socket_tracker", tracker, scratch / "include")
+        sys.path.insert(0, str(scratch))
+
+    def made(self, name, source, headers):
+        """Compiles a program and generates its skeleton."""
+        out = self.scratch / f"{name}.bpf.o"
+        args = CompileArgs(self.clang, self.arch, str(source), str(out), str(headers), str(self.scratch / "include"))
+        command = [*self.clang, *args.flags(True), "-w", "-c", str(source), "-o", str(out)]
+        subprocess.run(command, cwd=source.parent, check=True)
+        out.write_bytes(strip_dwarf(out.read_bytes()))
+        skeleton = render(out.read_bytes(), name, self.arch.name, out.name)
+        (self.scratch / f"{name}_skel.py").write_text(skeleton)
+
+
+def cost(step):
+    """What a step returns, its seconds of this thread's CPU time, and of wall time."""
+    wall, cpu = time.perf_counter(), time.thread_time()
+    result = step()
+    return result, time.thread_time() - cpu, time.perf_counter() - wall
+
+
+def row(name, value, unit, good, target):
+    """Prints one figure beside its target."""
+    print(f"  {name:44} {value:9.2f} {unit:8} {'' if good is None else 'yes' if good else 'NO':4} {target}")
+
+
+class Polled:
+    """ring_buffer__poll of libbpf with a ctypes callback that decodes each event: what one writes without a loader."""
+
+    def __init__(self, fd):
+        self.rows, unpack = [], EVENT.unpack
+        callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+
+        def take(_context, data, size):
+            self.rows.append(unpack(ctypes.string_at(data, size)))
+            return 0
+
+        self.libbpf, self.callback = ctypes.CDLL("libbpf.so.1"), callback(take)
+        self.libbpf.ring_buffer__new.restype = ctypes.c_void_p
+        self.ring = ctypes.c_void_p(self.libbpf.ring_buffer__new(fd, self.callback, None, None))
+
+    def drain(self):
+        self.rows.clear()
+        self.libbpf.ring_buffer__poll(self.ring, 0)
+        return self.rows
+
+
+def drains(skel, runs):
+    """Each way to read a full ring of 32-byte events."""
+    ring = skel.maps.events
+    ways = {
+        "tuples()": (lambda: ring.tuples(timeout=0), 5),
+        "batch()": (lambda: ring.batch(timeout=0), 1.5),
+        "for event in events()": (lambda: list(ring.events(timeout=0)), 1.5),
+        "consume(callback)": (lambda: [None] * ring.consume(lambda event: None), None),
+        "batch(numpy=True)": (lambda: ring.batch(timeout=0, numpy=True), 25),
+        "ring_buffer__poll, ctypes callback": (Polled(ring.fd).drain, None),
+    }
+    if not importlib.util.find_spec("numpy"):
+        del ways["batch(numpy=True)"]
+    rates = {name: [] for name in ways}
+    for number in range(runs + 1):  # the first one warms up
+        for name, (drain, _) in ways.items():
+            skel.progs.produce.test_run(PACKET, repeat=ring.size // (EVENT.size + 8))
+            found, cpu, wall = cost(drain)
+            if number:
+                rates[name].append((len(found) / cpu / 1e6, len(found) / wall / 1e6))
+    median = {name: [statistics.median(column) for column in zip(*values)] for name, values in rates.items()}
+    print(f"\ndraining {len(found)} events of 32 bytes; millions a second of CPU time (of wall time)")
+    for name, (_, target) in ways.items():
+        cpu, wall = median[name]
+        row(f"{name}  ({wall:.2f})", cpu, "M/s", target and cpu >= target, f"at least {target}" if target else "")
+    ratio = median["tuples()"][0] / median["ring_buffer__poll, ctypes callback"][0]
+    row("tuples() / the ctypes callback", ratio, "x", ratio >= 4, "at least 4")
+
+
+def paced(skel, burst):
+    """A producer in another process, on another core where there is one, and what it costs to follow it."""
+    ring, lost = skel.maps.events, skel.bss.events_lost
+    ring.batch(timeout=0)
+    cpus = sorted(os.sched_getaffinity(0))
+    child = os.fork()
+    if not child:
+        os.sched_setaffinity(0, {cpus[-1]})
+        produce(skel, burst)
+        os._exit(0)
+    os.sched_setaffinity(0, {cpus[0]})
+    count, started, cpu = 0, time.perf_counter(), time.process_time()
+    for _ in ring.events(timeout=1):
+        count += 1
+    share = (time.process_time() - cpu) / (time.perf_counter() - started - 1)
+    os.waitpid(child, 0)
+    os.sched_setaffinity(0, cpus)
+    rate = count / (time.perf_counter() - started - 1)
+    missing = skel.bss.events_lost - lost
+    row(f"{rate / 1000:.0f} k/s in bursts of {burst}: events lost", missing, "", missing == 0, "none")
+    row("  of a core", 100 * share, "%", share < 0.15, "under 15")
+
+
+def produce(skel, burst):
+    """PACE events a second for SECONDS seconds, `burst` at a time."""
+    run, start = skel.progs.produce.test_run, time.perf_counter()
+    for number in range(SECONDS * PACE // burst):
+        while time.perf_counter() < start + number * burst / PACE:
+            if burst > 10:
+                time.sleep(TICK / 10)
+        run(PACKET, repeat=burst)
+
+
+def maps(skel, runs):
+    """Reading a hash one by one and by batches."""
+    table, seconds = skel.maps.counters, {"each": [], "batch": []}
+    for number in range(ENTRIES):
+        table[number] = number
+    for _ in range(runs):
+        for name, step in {
+            "each": lambda: {key: table[key] for key in range(ENTRIES)},
+            "batch": lambda: dict(table.items()),
+        }.items():
+            found, cpu, _ = cost(step)
+            assert len(found) == ENTRIES
+            seconds[name].append(cpu)
+    each, batch = (statistics.median(values) / ENTRIES * 1e9 for values in seconds.values())
+    print(f"\na hash of {ENTRIES} entries, CPU nanoseconds an entry")
+    row("table[key] for each key", each, "ns", None, "")
+    row("dict(table.items()), by batches", batch, "ns", None, "")
+    row("one by one / by batches", each / batch, "x", each / batch >= 10, "at least 10")
+
+
+def process(command):
+    """The wall and CPU milliseconds of a fresh process, and what it printed."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    wall, used = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+    return (wall * 1000, cpu * 1000), done.stdout
+
+
+def starts(scratch, runs):
+    """Import, and open, load and attach beside bpftool's load of the same programs, each in fresh processes.
+
+    bpftool's own start counts as its; Python's start and imports don't count as the loader's, who is timed within.
+    """
+    code = START.format(paths=[str(scratch), str(ROOT / "loader")])
+    bpftool, pins = shutil.which("bpftool", path=os.environ.get("PATH", "") + ":/usr/sbin"), scratch / "pins"
+    spent = {"pass": [], "import": [], "load": [], "bpftool": []}
+    pins.mkdir()
+    subprocess.run(["mount", "-t", "bpf", "bpf", pins], check=True)
+    try:
+        for number in range(runs + 1):  # the first one warms up, and writes the bytecode
+            times = {"pass": process([sys.executable, "-c", "pass"])[0]}
+            times["import"] = process([sys.executable, "-c", code.partition("clocks")[0]])[0]
+            times["load"] = map(float, process([sys.executable, "-c", code])[1].split())
+            if bpftool:
+                command = [bpftool, "prog", "loadall", scratch / "socket_tracker.bpf.o", pins / "tracker"]
+                times["bpftool"] = process(command)[0]
+                shutil.rmtree(pins / "tracker")
+            for name, value in times.items():
+                spent[name] += [value] * (number > 0)
+    finally:
+        subprocess.run(["umount", pins], check=True)
+    median = {name: [statistics.median(column) for column in zip(*values)] for name, values in spent.items()}
+    print("\nfresh processes, milliseconds of CPU time (of wall time)")
+    wall, cpu = (value - base for value, base in zip(median["import"], median["pass"]))
+    row(f"import of loader and skeleton, beyond pass  ({wall:.1f})", cpu, "ms", cpu < 40, "under 40")
+    wall, cpu = median["load"]
+    row(f"open, load, attach of the tracker  ({wall:.1f})", cpu, "ms", None, "")
+    if bpftool:
+        tool_wall, tool = median["bpftool"]
+        row(f"bpftool prog loadall of the same  ({tool_wall:.1f})", tool, "ms", None, "")
+        row("the loader / bpftool", cpu / tool, "x", cpu / tool <= 1.1, "at most 1.1")
+
+
+def main(runs=9):
+    """Prints the tables."""
+    if os.geteuid():
+        sys.exit("loading BPF programs needs root")
+    print(
+        f"medians of {runs} runs, Python {platform.python_version()}, Linux {platform.release()}, {os.cpu_count()} CPUs"
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        inputs = Inputs(Path(scratch))
+        starts(inputs.scratch, runs)
+        with importlib.import_module("events_skel").Events.open() as skel:
+            skel.load()
+            drains(skel, runs)
+            maps(skel, runs)
+            print(f"\n{PACE} events a second for {SECONDS} s, read by `for event in events()`")
+            for burst in (100, 1):
+                paced(skel, burst)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    main(*map(int, sys.argv[1:]))

@@ -1,0 +1,57 @@
+"""What importing the loader costs: no module that its user may not need."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import bpfloader
+import pytest
+
+LOADER = Path(bpfloader.__file__).parent
+HEAVY = """argparse ast asyncio concurrent.futures ctypes.util dataclasses difflib gzip hashlib importlib.util inspect
+ipaddress json logging multiprocessing numpy pathlib pickle platform selectors shutil socket ssl string subprocess
+tempfile textwrap tokenize traceback unittest urllib.parse uuid zipfile zlib""".split()
+OWN = "arrays core discover iterator perfbuf saying several stream traffic uprobes userring variants verdict".split()
+
+
+def run_python(code: str, *paths: Path) -> str:
+    """What a fresh interpreter prints, without site-packages, whose .pth files import what they like."""
+    environment = {"PYTHONPATH": ":".join(map(str, (LOADER.parent, *paths)))}
+    done = subprocess.run([sys.executable, "-S", "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_loader_imports_nothing_heavy():
+    names = run_python("import bpfloader, sys; print(*sys.modules)").split()
+    assert not {*HEAVY, *(f"bpfloader.{name}" for name in OWN)} & set(names)
+
+
+def test_nor_does_a_program_that_opens_loads_and_reads(folder, kernel):
+    code = """if True:
+        import sys
+        import probe_skel
+        with probe_skel.Probe.open() as probe:
+            probe.load()
+            probe.progs.emit.test_run(bytes(64))
+            probe.progs.fill.test_run(bytes(64))
+            assert len(list(probe.maps.events.events(timeout=0))) == 1 and len(dict(probe.maps.table)) == 1
+            print(*sys.modules)
+    """
+    assert not set(HEAVY) & set(run_python(code, folder).split())
+
+
+def test_every_name_is_there_and_is_what_type_checkers_take_it_for():
+    (block,) = (node for node in ast.parse((LOADER / "__init__.py").read_text()).body if isinstance(node, ast.If))
+    for node in block.body:
+        module = sys.modules.get(f"bpfloader.{node.module}") or __import__(f"bpfloader.{node.module}", fromlist=["x"])
+        for alias in node.names:
+            assert getattr(bpfloader, alias.name) is getattr(module, alias.name)
+    assert all(hasattr(bpfloader, name) for name in bpfloader.__all__) and set(bpfloader.__all__) <= set(dir(bpfloader))
+    with pytest.raises(AttributeError, match="module 'bpfloader' has no attribute 'nothing'"):
+        bpfloader.nothing  # noqa: B018
+
+
+def test_all_names_come_with_a_star():
+    assert run_python("from bpfloader import *; print(RingBuffer.__name__, choose.__name__)") == "RingBuffer choose\n"
