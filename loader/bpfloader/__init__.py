@@ -81,6 +81,7 @@ from .ringbuf import RecordError, RingBuffer
 from .section import Kconfig, Section
 
 if TYPE_CHECKING:
+    from .attachprobe import Support, attach_kind, supports
     from .iterator import IterLink, IterProgram
     from .kinds import program_class
     from .perfbuf import PerfEventArray
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
 # Imported when first named (PEP 562), as the modules above say it to type checkers: a program uses few of them, and
 # with all of them an import takes twice as long.
 _LATER = {
+    "attachprobe": "Support attach_kind supports",
     "iterator": "IterLink IterProgram",
     "kinds": "program_class",
     "perfbuf": "PerfEventArray",
@@ -128,6 +130,8 @@ def __dir__() -> list[str]:
 little_endian = CTypes("<")
 big_endian = CTypes(">")
 native_endian = little_endian if sys.byteorder == "little" else big_endian
+
+
 
 __all__ = [
     "ANY",
@@ -186,6 +190,7 @@ __all__ = [
     "StructOpsLink",
     "StructOpsMap",
     "StructOpsProgram",
+    "Support",
     "SyscallProgram",
     "TcProgram",
     "TracepointProgram",
@@ -199,6 +204,7 @@ __all__ = [
     "VerifierError",
     "XdpProgram",
     "arch_among",
+    "attach_kind",
     "big_endian",
     "choose",
     "errno_text",
@@ -209,6 +215,7 @@ __all__ = [
     "program_class",
     "skeleton_module",
     "struct",
+    "supports",
     "union",
     "version",
 ]  # fmt: skip

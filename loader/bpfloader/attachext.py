@@ -1,0 +1,47 @@
+"""How a probe tries freplace: it needs a program to extend, and BTF of both (see attachtry.py)."""
+
+from __future__ import annotations
+
+import os
+import struct
+from contextlib import ExitStack
+
+from . import rawbpf
+from .attachtry import Kind
+from .rawbpf import Load
+
+SOCKET_FILTER = 1  # BPF_PROG_TYPE_SOCKET_FILTER
+FILTER_ID = 5  # the id of `f` in FILTER_BTF
+
+
+def freplace(kind: Kind) -> None:
+    """In the place of a socket filter that is attached nowhere."""
+    function = ((0, FILTER_ID),)
+    with ExitStack() as stack:
+
+        def kept(fd: int) -> int:
+            stack.callback(os.close, fd)
+            return fd
+
+        btf = kept(rawbpf.load_btf(FILTER_BTF))
+        target = kept(rawbpf.load(rawbpf.returning(0), Load(SOCKET_FILTER, btf=btf, functions=function)))
+        told = kind.load(FILTER_ID, target)._replace(btf=btf, functions=function)
+        program = kept(rawbpf.load(rawbpf.returning(0), told))
+        kept(rawbpf.raw_tracepoint(program))
+
+
+def _filter_btf() -> bytes:
+    """BTF of `int f(struct __sk_buff *s)`, where f has the id FILTER_ID (Documentation/bpf/btf.rst)."""
+    names = b"\0int\0__sk_buff\0s\0f\0"
+    words = (
+        1, 1 << 24, 4, 1 << 24 | 32,  # 1 INT int: signed, 32 bits
+        5, 4 << 24, 4,  # 2 STRUCT __sk_buff
+        0, 2 << 24, 2,  # 3 PTR to 2
+        0, 13 << 24 | 1, 1, 15, 3,  # 4 FUNC_PROTO (s: 3) -> 1
+        17, 12 << 24 | 1, 4,  # 5 FUNC f: global, of type 4
+    )  # fmt: skip
+    types = struct.pack(f"={len(words)}I", *words)
+    return struct.pack("=HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(names)) + types + names
+
+
+FILTER_BTF = _filter_btf()

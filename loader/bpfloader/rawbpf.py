@@ -1,0 +1,124 @@
+"""The bpf(2) system call itself, for probes: libbpf's wrappers refuse what is newer than they are, the kernel doesn't.
+
+Layouts and numbers: union bpf_attr of linux/bpf.h, struct bpf_insn; Documentation/bpf/standardization/instruction-set.rst.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import struct
+from typing import NamedTuple
+
+# Its number in the tables of the kernel (arch/*/…/syscall*.tbl), by machine and by the width of this process's longs.
+CALLS = {
+    ("x86_64", 64): 321, ("x86_64", 32): 357, ("i686", 32): 357, ("aarch64", 64): 280, ("aarch64", 32): 386,
+    ("armv8l", 32): 386, ("armv7l", 32): 386, ("armv6l", 32): 386, ("riscv64", 64): 280, ("loongarch64", 64): 280,
+    ("ppc64le", 64): 361, ("ppc64", 64): 361, ("s390x", 64): 351,
+}  # fmt: skip
+# enum bpf_cmd.
+MAP_CREATE, MAP_UPDATE, PROG_LOAD, PROG_ATTACH, PROG_DETACH, TEST_RUN = 0, 2, 5, 8, 9, 10
+RAW_TRACEPOINT_OPEN, BTF_LOAD, LINK_CREATE = 17, 18, 28
+CALL, EXIT, SET = 0x85, 0x95, 0xB7  # BPF_JMP | BPF_CALL, BPF_JMP | BPF_EXIT, BPF_ALU64 | BPF_MOV | BPF_K
+LICENSE = ctypes.create_string_buffer(b"GPL")  # so that helpers and hooks that want it are there
+LOG_SIZE = 1 << 12
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def bpf(command: int, attributes: bytes) -> int:
+    """What the system call gives: a descriptor, or 0. Raises OSError."""
+    number = CALLS.get((os.uname().machine, 8 * ctypes.sizeof(ctypes.c_long)))
+    if number is None:
+        raise OSError(38, f"bpf(2)'s number on {os.uname().machine} isn't known")  # ENOSYS
+    room = ctypes.create_string_buffer(attributes.rstrip(b"\0").ljust(64, b"\0"))
+    arguments = (number, command, ctypes.addressof(room), len(room) - 1)
+    result = int(_libc.syscall(*map(ctypes.c_long, arguments)))
+    if result < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    return result
+
+
+def instruction(code: int, value: int = 0) -> bytes:
+    """One struct bpf_insn that uses register 0 alone."""
+    return struct.pack("=BBhi", code, 0, 0, value)
+
+
+def returning(value: int) -> bytes:
+    """The program `return value`."""
+    return instruction(SET, value) + instruction(EXIT)
+
+
+def calling(helper: int) -> bytes:
+    """A program that calls a helper with whatever is in its arguments: the verifier says whether it may."""
+    return instruction(CALL, helper) + instruction(EXIT)
+
+
+class Load(NamedTuple):
+    """What BPF_PROG_LOAD is told of a program beside its instructions."""
+
+    type: int
+    attach_type: int = 0
+    btf_id: int = 0
+    target: int = 0  # the descriptor of a program that it is for, or of a module's BTF
+    flags: int = 0
+    btf: int = 0
+    functions: tuple[tuple[int, int], ...] = ()  # (instruction, BTF id) of each
+
+
+def load(code: bytes, what: Load, log: ctypes.Array[ctypes.c_char] | None = None) -> int:
+    """The descriptor of a loaded program; `log` takes what the verifier says. Raises OSError."""
+    buffer = ctypes.create_string_buffer(code, len(code))
+    rows = b"".join(struct.pack("=II", *row) for row in what.functions)
+    functions = ctypes.create_string_buffer(rows)
+    attributes = struct.pack(
+        "=IIQQIIQII16sIIIIQIIQIII",
+        what.type, len(code) // 8, ctypes.addressof(buffer), ctypes.addressof(LICENSE), int(log is not None),
+        len(log) if log is not None else 0, ctypes.addressof(log) if log is not None else 0, _version_code(),
+        what.flags, b"", 0, what.attach_type, what.btf, 8 if rows else 0, ctypes.addressof(functions) if rows else 0,
+        len(what.functions), 0, 0, 0, what.btf_id, what.target,
+    )  # fmt: skip
+    return bpf(PROG_LOAD, attributes)
+
+
+def _version_code() -> int:
+    """LINUX_VERSION_CODE, which kernels before 5.0 compare for programs at kprobes."""
+    found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", os.uname().release)
+    major, minor, patch = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    return major << 16 | minor << 8 | min(patch, 255)
+
+
+def create_map(kind: int, key: int, value: int, entries: int, flags: int = 0, **rest: int) -> int:
+    """The descriptor of a new map; `rest` are the attributes from btf_fd on. Raises OSError."""
+    last = (rest.get(name, 0) for name in ("btf", "key_type", "value_type", "kernel_type", "extra"))
+    return bpf(MAP_CREATE, struct.pack("=IIIIIII16sIIIIIQ", kind, key, value, entries, flags, 0, 0, b"", 0, *last))
+
+
+def load_btf(data: bytes) -> int:
+    """The descriptor of BTF given to the kernel. Raises OSError."""
+    room = ctypes.create_string_buffer(data, len(data))
+    return bpf(BTF_LOAD, struct.pack("=QQI", ctypes.addressof(room), 0, len(data)))
+
+
+def link(program: int, target: int, attach_type: int, options: bytes = b"") -> int:
+    """The descriptor of a link; `options` is what follows `flags`. Raises OSError."""
+    return bpf(LINK_CREATE, struct.pack("=IIII", program, target, attach_type, 0) + options)
+
+
+def raw_tracepoint(program: int, name: bytes = b"") -> int:
+    """The descriptor of a link at a raw tracepoint, or at what the program was loaded for. Raises OSError."""
+    text = ctypes.create_string_buffer(name)
+    return bpf(RAW_TRACEPOINT_OPEN, struct.pack("=QI", ctypes.addressof(text) if name else 0, program))
+
+
+def attach(program: int, target: int, attach_type: int) -> None:
+    """Attaches without a link. Raises OSError."""
+    bpf(PROG_ATTACH, struct.pack("=III", target, program, attach_type))
+
+
+def close(*descriptors: int) -> None:
+    """Closes those that are open, as numbers of 0 or more."""
+    for fd in descriptors:
+        if fd >= 0:
+            os.close(fd)

@@ -1,0 +1,53 @@
+"""What attaching a program of each kind does is what `attach_kind` had said."""
+
+import socket
+
+import bpfloader
+import pytest
+
+# Where the programs of kinds.bpf.c attach whose section doesn't say it all.
+UPROBES = "on_uprobe", "on_uretprobe", "on_uprobe_sleepable", "on_uprobe_multi", "on_uprobe_session"
+CGROUPS = """on_cgroup_ingress on_cgroup_egress on_sock_create on_sock_release on_bind4 on_bind6 on_post_bind4 on_connect4
+on_connect6 on_connect_unix on_sendmsg4 on_recvmsg4 on_getpeername4 on_getsockname4 on_getsockopt on_setsockopt on_sysctl
+on_device on_sockops on_lsm_cgroup""".split()
+OTHERS = """on_kprobe on_kretprobe on_kprobe_multi on_kprobe_session on_ksyscall on_tracepoint on_raw_tracepoint on_tp_btf
+on_fentry on_fexit on_fmod_ret on_lsm list_tasks""".split()
+TARGETS = {
+    **dict.fromkeys(OTHERS, ()), "on_sample": (), "on_xdp": ("lo",), "on_tcx": ("lo",), "on_tc": ("lo", "ingress"),
+    "on_netfilter": ("input",), "on_lookup": ("/proc/thread-self/ns/net",), "on_flow": ("/proc/thread-self/ns/net",),
+}  # fmt: skip
+OPTIONS = {"on_sample": {"frequency": 100}, "on_netfilter": {"priority": -100}}
+
+
+def attaches(kinds, name, target) -> tuple[bool, str]:
+    """(whether the program loads and attaches, why not)."""
+    with kinds.open() as bpf:
+        bpf.select([name])
+        try:
+            bpf.load()
+            bpf.progs[name].attach(*target, **OPTIONS.get(name, {}))
+        except (bpfloader.RefusedError, bpfloader.LibraryError) as error:
+            return False, str(error)
+    return True, ""
+
+
+@pytest.mark.parametrize("name", [*TARGETS, *UPROBES, *CGROUPS])
+def test_what_is_said_is_what_happens(kinds, kernel, own_network, request, name):
+    target = TARGETS.get(name)
+    if target is None:
+        target = ("libc.so.6", "getppid") if name in UPROBES else (request.getfixturevalue("cgroup"),)
+    with kinds.open() as bpf:
+        section = bpf.progs[name].section
+    said = bpfloader.attach_kind(section)
+    happened = own_network(lambda: attaches(kinds, name, target))
+    assert said.ok is happened[0], f"{said}, but {happened[1] or 'it attaches'}"
+
+
+def test_a_socket_takes_what_it_is_said_to_take(kinds, kernel):
+    for name, section in (("on_socket", "socket"), ("on_reuseport", "sk_reuseport")):
+        with kinds.open() as bpf, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mine:
+            mine.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            bpf.select([name])
+            bpf.load()
+            bpf.progs[name].attach(mine)
+        assert bpfloader.supports(section)

@@ -1,0 +1,63 @@
+"""What `supports` and `attach_kind` say of a kind is what attaching such a program then does."""
+
+import os
+from pathlib import Path
+
+import bpfloader
+import pytest
+from bpfloader.attachprobe import attach_kinds
+from probing import run_python
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_every_kind_is_answered_with_a_reason_and_a_version(kernel):
+    before = descriptors()
+    for kind in attach_kinds():
+        said = bpfloader.attach_kind(kind)
+        assert said.name == kind and said.since[0].isdigit()
+        assert bool(said.reason) == (said.ok is not True), said
+        assert "\n" not in said.reason and bpfloader.supports(kind) is (said.ok is True) is bool(said)
+    assert descriptors() == before
+
+
+def test_what_is_asked_twice_is_tried_once(kernel):
+    assert bpfloader.attach_kind("tp_btf/one") is bpfloader.attach_kind("tp_btf/other")
+
+
+def test_a_section_that_nobody_knows_is_named_with_those_near_it():
+    with pytest.raises(ValueError, match="no way to attach is called 'fenttry/x'; nearest: fentry"):
+        bpfloader.supports("fenttry/x")
+
+
+def test_to_ask_costs_an_import_only_when_it_is_asked():
+    done = run_python(Path("/"), """
+        import sys, bpfloader
+        print([name for name in sys.modules if name.startswith(("bpfloader.attach", "bpfloader.rawbpf"))])
+    """)  # fmt: skip
+    assert done.stdout == "[]\n", done.stderr
+
+
+@pytest.mark.parametrize("section", ["raw_tp", "tp_btf", "perf_event", "cgroup/connect4", "iter", "uprobe", "xdp"])
+def test_without_capabilities_it_cannot_be_told(section, kernel):
+    done = run_python(Path("/"), f"""
+        import os, socket, bpfloader
+        ask = bpfloader.attach_kind  # imports what it needs, while this user may read the interpreter's folders
+        os.setresuid(65534, 65534, 65534)
+        said = ask({section!r})
+        print(said.ok, said.reason)
+    """)  # fmt: skip
+    assert done.stdout.startswith("None user 65534 lacks CAP_BPF"), done.stderr + done.stdout
+
+
+def test_another_user_asks_anew(kernel):
+    done = run_python(Path("/"), """
+        import os, socket, bpfloader
+        ask = bpfloader.attach_kind  # imports what it needs, while this user may read the interpreter's folders
+        print(ask("raw_tp").ok)
+        os.setresuid(65534, 65534, 0)
+        print(ask("raw_tp").ok)
+    """)  # fmt: skip
+    assert done.stdout == "True\nNone\n", done.stderr
