@@ -29,7 +29,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .arch import arch_among, skeleton_module
+from .arch import arch_among
 from .codec import Codec
 from .ctype import CTypes, Enum
 from .errors import (
@@ -213,7 +213,6 @@ __all__ = [
     "native_endian",
     "poll",
     "program_class",
-    "skeleton_module",
     "struct",
     "supports",
     "union",

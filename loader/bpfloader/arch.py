@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from types import ModuleType
 
 from .errors import ObjectError
 
@@ -46,22 +45,3 @@ def require_arch(file: str, arches: Collection[str]) -> None:
     if here not in arches:
         held = ", ".join(sorted(arches))
         raise ObjectError(f"{file} was compiled for {held}, this machine is {here}", fix=f"build it with ARCH={here}")
-
-
-def skeleton_module(package: str) -> ModuleType:
-    """The generated skeleton in `package` for this machine, `<package>.<arch>.<package>_skel`.
-
-    Raises ObjectError naming the arches that the package holds.
-    """
-    import importlib.util
-
-    arch, module = this_arch(), f"{package.rpartition('.')[2]}_skel"
-    spec = importlib.util.find_spec(package)
-    folders = (spec.submodule_search_locations if spec else None) or ()
-    held = sorted(
-        arch for place in folders for arch in os.listdir(place) if os.path.exists(f"{place}/{arch}/{module}.py")
-    )
-    if arch not in held:
-        fix = f"it holds {', '.join(held) or 'none'}: build it with ARCH={arch}"
-        raise ObjectError(f"the package {package} has no object for this machine ({arch})", fix=fix)
-    return importlib.import_module(f"{package}.{arch}.{module}")

@@ -9,6 +9,7 @@ import os
 ENOTSUPP = 524
 SHOWN_LINES = 20  # of a log in an error's text: the verifier states its reason at the end
 ANOTHER = "try another variant"
+REINSTALL = "install the package again, from a wheel that you trust"
 
 
 class BpfError(Exception):

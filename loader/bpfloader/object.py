@@ -14,7 +14,7 @@ from .arch import object_path, require_arch, this_arch
 from .bcc import BufferNames
 from .digest import sha256
 from .elf import check
-from .errors import CallError, DigestError, ObjectError, StateError
+from .errors import REINSTALL, CallError, DigestError, ObjectError, StateError
 from .forks import follow
 from .kinds import libbpf_needed
 from .libbpf import library, require
@@ -36,8 +36,8 @@ GIVEN = "give the path of a file that this user may read"
 class Object(BufferNames):
     """A BPF object, from open to destroy; it owns its links, so all of it is detached at the end of a `with`.
 
-    A skeleton states its file's name and, by arch, the sha256 of each object of that name (see arch.object_path);
-    without one, `maps` and `progs` are what libbpf finds, with keys and values as bytes. `bpf["name"]` is a map, as
+    A skeleton states its file's name and, by arch, the sha256 of each object of that name (see arch.object_path, and
+    manifest.py for one in a package); without one, `maps` and `progs` are what libbpf finds, with keys and values as bytes. `bpf["name"]` is a map, as
     with bcc.
 
     Any thread may use it, and destroy it while others do: they get a StateError. A child of fork has its maps and
@@ -45,6 +45,7 @@ class Object(BufferNames):
     """
 
     FILE: ClassVar[str] = ""
+    MANIFEST: ClassVar[str] = ""  # in a package: the sha256 of its manifest.json
     OBJECTS: ClassVar[dict[str, str]] = {}
     maps: Maps
     progs: Progs
@@ -100,22 +101,36 @@ class Object(BufferNames):
 
     @classmethod
     def _beside(cls) -> str:
-        module = sys.modules[cls.__module__].__file__
+        module = cls._module()
         if not cls.FILE or not module:
             raise ObjectError("no BPF object was given", fix="call open(path), or use a generated skeleton")
-        return object_path(os.path.dirname(module), cls.FILE, cls.OBJECTS)
+        folder = os.path.dirname(module)
+        if cls.MANIFEST:
+            from .manifest import packed_object
+
+            return packed_object(folder, cls.MANIFEST)
+        return object_path(folder, cls.FILE, cls.OBJECTS)
+
+    @classmethod
+    def _module(cls) -> str:
+        """The path of the skeleton's module; a class derived from the skeleton's may be anywhere."""
+        stating = next((each for each in cls.__mro__ if "OBJECTS" in vars(each)), cls)
+        return getattr(sys.modules[stating.__module__], "__file__", None) or ""
 
     @classmethod
     def _where_it_belongs(cls) -> str:
-        skeleton = os.path.basename(sys.modules[cls.__module__].__file__ or "")
+        if cls.MANIFEST:
+            return REINSTALL
         folder = f" in a folder {this_arch()}" if len(cls.OBJECTS) > 1 else ""
-        return f"put {cls.FILE}{folder} beside {skeleton}, both from the same build"
+        return f"put {cls.FILE}{folder} beside {os.path.basename(cls._module())}, both from the same build"
 
     @classmethod
     def _check_digest(cls, data: bytes, where: str) -> None:
         expected = cls.OBJECTS.get(this_arch())
         if expected and (digest := sha256(data)) != expected:
             what = f"{where} has sha256 {digest}, its skeleton was made for {expected}"
+            if cls.MANIFEST:
+                raise DigestError(what, fix=REINSTALL)
             details: tuple[str, ...] = ()
             try:
                 check(data, where)

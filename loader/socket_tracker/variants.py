@@ -4,8 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from .bpfloader import AttachError, Choice, Program, choose, skeleton_module
+from .bpfloader import AttachError, Choice, Program, choose
 from .kernel import cgroup2_root, with_tracefs
+from .socket_tracker_skel import SocketTracker
 
 VARIANTS = ("fentry", "kprobe", "tp_btf")  # the cheapest first; a program's name ends in its variant's
 
@@ -16,8 +17,7 @@ def start(pid: int = 0, variant: str | None = None) -> Choice[Any]:
     `pid` limits it to one process, `variant` to one of VARIANTS. The caller destroys the object: use it in a `with`.
     Raises BpfError: ObjectError where the package holds no object for this machine, PrivilegeError, VariantsError …
     """
-    open_object = skeleton_module(__package__).SocketTracker.open
-    return choose(open_object, {name: partial(run, name, pid) for name in ([variant] if variant else VARIANTS)})
+    return choose(SocketTracker.open, {name: partial(run, name, pid) for name in ([variant] if variant else VARIANTS)})
 
 
 def run(variant: str, pid: int, skel: Any) -> None:

@@ -1,18 +1,18 @@
-"""Packs files into a wheel whose bytes depend on nothing but them: PEP 427, PEP 425 tags, core metadata 2.1.
+"""Packs files into a wheel whose bytes depend on nothing but them: PEP 427, PEP 425 tags, core metadata 2.4 (PEP 639).
 
 Reproducible because entries are stored (deflate's output differs between zlib versions), sorted, of mode 0644 and dated
 1980-01-01, the earliest that ZIP can say; no path, user, time or version of the packer gets in.
 
-A wheel holds objects for some arches, so its tag names them all, compressed as PEP 425 has it: pip takes it where one
-of them fits. For 32-bit ARM that is `linux_armv7l` alone: pip asks for it in a 32-bit userland of a 64-bit kernel as
-well. `armv8l` is no arch of its own: it is what such a 64-bit kernel calls itself to 32-bit programs, and its structs
-are aarch64's; so only the loader, at run time, can tell which object fits.
+A wheel with the objects of several arches is tagged `any`: the loader, at run time, takes the one that fits or says
+that none does. One with a single arch's is for that platform, and pip refuses it elsewhere. 32-bit ARM is `linux_armv7l`:
+pip asks for it in a 32-bit userland of a 64-bit kernel as well.
 """
 
 import hashlib
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from .arch import Arch
 from .errors import PackageError
@@ -25,25 +25,47 @@ VERSION = re.compile(  # PEP 440, appendix B, in its normal form
     r"(\.post(0|[1-9][0-9]*))?(\.dev(0|[1-9][0-9]*))?(\+[a-z0-9]+(\.[a-z0-9]+)*)?"
 )
 REQUIRES_PYTHON = ">=3.9"  # what bpfloader needs
+CLASSIFIERS = ("Operating System :: POSIX :: Linux", "Programming Language :: Python :: 3", "Typing :: Typed")
+# SPDX 2.3, annex D: names of licences, put together by AND, OR, WITH and brackets. An index looks the names up.
+LICENSE = re.compile(r"\(*[A-Za-z0-9.+-]+\)*( (AND|OR|WITH) \(*[A-Za-z0-9.+-]+\)*)*")
+
+
+@dataclass(frozen=True)
+class About:
+    """What a wheel's METADATA says: `license` is an SPDX expression or empty, `description` Markdown unless `markup`,
+    a MIME type, says otherwise; `license_files` are files' bytes by their path below the wheel's folder for licences."""
+
+    name: str
+    version: str
+    summary: str = ""
+    license: str = ""
+    description: str = ""
+    markup: str = "text/markdown"
+    license_files: Mapping[str, bytes] | None = None
+
+
+def distribution_name(name: str, version: str) -> str:
+    """What the files of a distribution begin with: `socket_tracker-1.0`. Raises PackageError for a name or version
+    that no installer would take."""
+    return f"{_distribution(name)}-{_version(version)}"
 
 
 def wheel_name(name: str, version: str, arches: Sequence[Arch]) -> str:
-    """The wheel's file name, such as `socket_tracker-1.0-py3-none-linux_aarch64.linux_x86_64.whl`.
-
-    Raises PackageError for a name or version that no installer would take, and for no arch at all.
-    """
-    return f"{_distribution(name)}-{_version(version)}-py3-none-{'.'.join(_platforms(arches))}.whl"
+    """The wheel's file name, such as `socket_tracker-1.0-py3-none-any.whl`. Raises PackageError as distribution_name
+    does, and for no arch at all."""
+    return f"{distribution_name(name, version)}-py3-none-{_platform(arches)}.whl"
 
 
-def build_wheel(
-    name: str, version: str, files: Mapping[str, bytes], arches: Sequence[Arch], summary: str = ""
-) -> bytes:
+def build_wheel(about: About, files: Mapping[str, bytes], arches: Sequence[Arch]) -> bytes:
     """The bytes of a wheel with `files`, paths as they are installed. Raises PackageError for a path that can't be."""
     _check_paths(files)
-    info = f"{_distribution(name)}-{_version(version)}.dist-info"
+    licenses = about.license_files or {}
+    _check_paths(licenses)
+    info = f"{distribution_name(about.name, about.version)}.dist-info"
     entries = dict(sorted(files.items()))
-    entries[f"{info}/METADATA"] = _metadata(name, version, summary)
-    entries[f"{info}/WHEEL"] = _wheel(_platforms(arches))
+    entries[f"{info}/METADATA"] = _metadata(about)
+    entries[f"{info}/WHEEL"] = _wheel(_platform(arches))
+    entries |= {f"{info}/licenses/{path}": data for path, data in sorted(licenses.items())}
     entries[f"{info}/RECORD"] = _record(entries, f"{info}/RECORD")
     return _zipped(entries)
 
@@ -63,23 +85,34 @@ def _version(version: str) -> str:
     return version
 
 
-def _platforms(arches: Iterable[Arch]) -> list[str]:
+def _platform(arches: Sequence[Arch]) -> str:
+    """The platform tag: `any` for the objects of several arches."""
     if not arches:
         raise PackageError("a wheel is for at least one arch", where="arches", fix="name one, such as ARCH=x86_64")
-    return sorted({f"linux_{arch.machine}" for arch in arches})
+    machines = {arch.machine for arch in arches}
+    return f"linux_{machines.pop()}" if len(machines) == 1 else "any"
 
 
-def _metadata(name: str, version: str, summary: str) -> bytes:
-    if not summary.isprintable():
+def _metadata(about: About) -> bytes:
+    if not about.summary.isprintable():
         raise PackageError("has more than one line", where="summary", fix="say it in one")
-    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
-    lines += [f"Summary: {summary}"] if summary else []
-    return "\n".join([*lines, f"Requires-Python: {REQUIRES_PYTHON}", ""]).encode()
+    if about.license and not LICENSE.fullmatch(about.license):
+        fix = "name it as SPDX does: BSD-2-Clause, or GPL-2.0-only OR BSD-2-Clause (spdx.org/licenses)"
+        raise PackageError(f"{about.license!r} is no SPDX licence expression", where="license", fix=fix)
+    lines = ["Metadata-Version: 2.4", f"Name: {about.name}", f"Version: {about.version}"]
+    lines += [f"Summary: {about.summary}"] if about.summary else []
+    lines += [f"License-Expression: {about.license}"] if about.license else []
+    lines += [f"License-File: {path}" for path in sorted(about.license_files or {})]
+    lines += [f"Classifier: {classifier}" for classifier in CLASSIFIERS]
+    lines += [f"Requires-Python: {REQUIRES_PYTHON}"]
+    lines += [f"Description-Content-Type: {about.markup}; charset=UTF-8"] if about.description else []
+    return "\n".join([*lines, "", about.description]).encode()
 
 
-def _wheel(platforms: list[str]) -> bytes:
-    tags = [f"Tag: py3-none-{platform}" for platform in platforms]
-    return "\n".join(["Wheel-Version: 1.0", "Generator: scons-bpf", "Root-Is-Purelib: false", *tags, ""]).encode()
+def _wheel(platform: str) -> bytes:
+    pure = "true" if platform == "any" else "false"  # where to: purelib or platlib
+    tag = f"Tag: py3-none-{platform}"
+    return "\n".join(["Wheel-Version: 1.0", "Generator: scons-bpf", f"Root-Is-Purelib: {pure}", tag, ""]).encode()
 
 
 def _record(entries: Mapping[str, bytes], itself: str) -> bytes:

@@ -1,60 +1,211 @@
-"""What a wheel holds, and how a skeleton finds the loader in it."""
+"""What a wheel and a tar hold: objects of all arches, one skeleton, the manifest; and parts that don't belong together."""
+
+import ast
+import hashlib
+import io
+import json
+import re
+import tarfile
+from dataclasses import replace
 
 import pytest
+from bpfloader.errors import ObjectError
+from bpfloader.manifest import parse
 from ebpfbuild.errors import PackageError
-from ebpfbuild.package import ArchFiles, arch_files, package_files, vendored
+from ebpfbuild.manifest import Made
+from ebpfbuild.package import Parts, default_description, description, objects_by_arch, package
+from ebpfbuild.packedskel import PackedSkeleton, skeleton_of
+from ebpfbuild.skeleton import skeleton
+from ebpfbuild.tarball import build_tar
 
-SKELETON = '"""generated"""\n\nimport bpfloader\n\nclass Foo: pass\n'
-
-
-def made():
-    return ArchFiles("foo.bpf.o", b"object", "foo_skel.py", SKELETON)
-
-
-def test_the_layout():
-    files = package_files("foo", {"__main__.py": b"main"}, {"__init__.py": b"loader"}, {"arm": made(), "aarch64": made()})
-    assert sorted(files) == [
-        "foo/__init__.py",
-        "foo/__main__.py",
-        *(f"foo/{arch}/{name}" for arch in ("aarch64", "arm") for name in ("__init__.py", "foo.bpf.o", "foo_skel.py")),
-        "foo/bpfloader/__init__.py",
-    ]
-    assert b"\nfrom .. import bpfloader\n" in files["foo/arm/foo_skel.py"]
-    assert b"aarch64, arm" in files["foo/__init__.py"]
-    for path, data in files.items():
-        if path.endswith("__init__.py") and path != "foo/bpfloader/__init__.py":
-            compile(data, path, "exec")
+MADE = Made(
+    {"alternate": False, "kernel": "6.19", "sha256": "ab" * 32}, {"fingerprint": "cd" * 32, "version": "22.1.8"}
+)
+ARCH_TYPE = """
+#include "mini_bpf.h"
+struct seen { int pid; };
+#ifdef WIDE
+struct wide { long address; };
+struct wide wide;
+#endif
+struct seen seen;
+int small = SMALL;
+char LICENSE[] SEC("license") = "GPL";
+"""
 
 
-def test_an_app_brings_its_own_init():
-    assert package_files("foo", {"__init__.py": b"mine"}, {}, {"arm": made()})["foo/__init__.py"] == b"mine"
+@pytest.fixture(scope="session")
+def made(sample):
+    """A function of arches -> the parts of a package of the sample, whose little-endian objects are the same bytes."""
+
+    def parts(*arches, **changes) -> Parts:
+        objects = {arch: sample("bpfeb" if arch == "s390x" else "bpfel") for arch in arches}
+        text = skeleton(objects, "foo", "foo.bpf.o")
+        packed = PackedSkeleton("foo_skel.py", text.module, text.stub)
+        whole = Parts(objects, "foo.bpf.o", packed, {}, {"__init__.py": b"loader"}, {arch: MADE for arch in arches}, {})
+        return replace(whole, **changes)
+
+    return parts
 
 
-@pytest.mark.parametrize("text", ["", "import bpfloader\nimport bpfloader\n", "import bpfloaders\n", " import bpfloader\n"])
-def test_what_is_no_skeleton(text):
+def test_the_layout(made):
+    headers = {"aarch64/foo.skel.h": b"header"}
+    parts = made("s390x", "aarch64", "x86_64", app={"__main__.py": b"main"}, c_skeletons=headers)
+    packed = package("foo", "1.0", parts)
+    assert sorted(packed.wheel) == [
+        "__init__.py", "__main__.py", "aarch64/foo.bpf.o", "bpfloader/__init__.py", "foo_skel.py", "foo_skel.pyi",
+        "manifest.json", "py.typed", "s390x/foo.bpf.o",
+    ]  # fmt: skip
+    assert sorted(packed.tar) == ["aarch64/foo.bpf.o", "aarch64/foo.skel.h", "manifest.json", "s390x/foo.bpf.o"]
+    assert packed.links == {"x86_64/foo.bpf.o": "aarch64/foo.bpf.o"}
+    assert packed.wheel["manifest.json"] == packed.tar["manifest.json"]
+
+
+def test_the_manifest_says_what_is_there_and_of_what_it_was_made(made):
+    verdict = {"differences": [], "equal": True, "mode": "exact"}
+    parts = made("s390x", "x86_64", made={"s390x": replace(MADE, proof=verdict)})
+    packed = package("foo", "1.0", parts)
+    facts = json.loads(packed.wheel["manifest.json"])
+    assert (facts["format"], facts["name"], facts["version"], list(facts["arches"])) == (1, "foo", "1.0", ["s390x", "x86_64"])
+    for arch, data in parts.objects.items():
+        told = {"path": f"{arch}/foo.bpf.o", "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+        assert facts["arches"][arch]["object"] == told | {"license": "GPL"}
+    assert facts["arches"]["s390x"] == facts["arches"]["s390x"] | {
+        "header": MADE.header, "compiler": MADE.compiler, "proof": verdict}  # fmt: skip
+    assert list(facts["arches"]["x86_64"]) == ["object"], "what isn't known isn't there"
+    assert json.dumps(facts, indent=1, sort_keys=True) + "\n" == packed.wheel["manifest.json"].decode()
+
+
+def test_the_loader_reads_what_the_build_writes(made):
+    parts = made("s390x", "x86_64")
+    manifest = parse(package("foo", "1.0", parts).wheel["manifest.json"], "it")
+    packed = manifest.of("x86_64")
+    assert (manifest.name, manifest.version, packed.path) == ("foo", "1.0", "x86_64/foo.bpf.o")
+    assert (packed.license, packed.size) == ("GPL", len(parts.objects["x86_64"]))
+    assert packed.facts["compiler"]["version"] == "22.1.8"
+    with pytest.raises(ObjectError, match=r"the package foo has no object for this machine \(arm\); it holds s390x, x86_64: build"):
+        manifest.of("arm")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ('"x86_64/foo.bpf.o"', '"../foo.bpf.o"'), ('"x86_64/foo.bpf.o"', '"/foo.bpf.o"'), ('"x86_64/foo.bpf.o"', '"a/../../b"'),
+        ('"x86_64/foo.bpf.o"', "7"), ('"sha256": "', '"sha256": "x'), ('"size"', '"sise"'), ('"arches": {', '"arches": [{'),
+        ('"format": 1', '"format": [1]'), ('"arches"', '"arch"'), ('"size": ', '"size": true, "sized": '),
+    ],
+)  # fmt: skip
+def test_a_manifest_that_is_none_is_refused(made, change):
+    text = package("foo", "1.0", made("x86_64")).wheel["manifest.json"].decode()
+    with pytest.raises(ObjectError, match="no manifest of a package|is of format"):
+        parse(text.replace(*change).encode(), "it")
+
+
+def test_a_later_format_is_told(made):
+    data = package("foo", "1.0", made("x86_64")).wheel["manifest.json"].replace(b'"format": 1', b'"format": 2')
+    with pytest.raises(ObjectError, match="it is of format 2, this loader reads 1; take a loader as new as the package"):
+        parse(data, "it")
+
+
+def test_the_skeleton_knows_its_loader_and_its_manifest(made):
+    packed = package("foo", "1.0", made("s390x", "x86_64"))
+    digest = hashlib.sha256(packed.wheel["manifest.json"]).hexdigest()
+    module, stub = packed.wheel["foo_skel.py"].decode(), packed.wheel["foo_skel.pyi"].decode()
+    assert f'\n    FILE = "foo.bpf.o"\n    MANIFEST = "{digest}"\n' in module
+    assert module.count("\nfrom . import bpfloader\n") == stub.count("\nfrom . import bpfloader\n") == 1
+    assert "\nimport bpfloader\n" not in module + stub
+
+
+def test_an_app_brings_its_own_init(made):
+    assert package("foo", "1", made("x86_64", app={"__init__.py": b"mine"})).wheel["__init__.py"] == b"mine"
+
+
+@pytest.mark.parametrize("path", ["manifest.json", "foo_skel.py", "bpfloader/extra.py", "x86_64/more.py"])
+def test_an_app_in_the_place_of_the_package_s_own_is_refused(made, path):
+    parts = made("x86_64", app={path: b""})
+    with pytest.raises(PackageError, match="app: .* is in the place of what the package itself holds; rename it"):
+        package("foo", "1", parts)
+
+
+def names_of(init: bytes) -> list[str]:
+    (exported,) = [node for node in ast.parse(init).body if isinstance(node, ast.Assign)]
+    return ast.literal_eval(exported.value)
+
+
+def test_the_default_init_gives_what_every_arch_has(compile_bpf):
+    objects = {
+        "x86_64": compile_bpf(ARCH_TYPE, flags=("-DWIDE", "-DSMALL=1")),
+        "aarch64": compile_bpf(ARCH_TYPE, flags=("-DSMALL=2",)),
+    }
+    text = skeleton(objects, "foo", "foo.bpf.o")
+    parts = Parts(objects, "foo.bpf.o", PackedSkeleton("foo_skel.py", text.module, text.stub), {}, {}, {}, {})
+    packed = package("foo", "1", parts, 'Says "hi"\\')
+    names = names_of(packed.wheel["__init__.py"])
+    assert {"Foo", "FooMaps", "Seen", "bpfloader"} <= set(names) and "Wide" not in names and "c" not in names
+    assert ast.get_docstring(ast.parse(packed.wheel["__init__.py"])).startswith('Says "hi"\\: a BPF program for aarch64, x86_64.')
+
+
+def test_a_skeleton_of_other_objects_is_refused(made):
+    parts = made("s390x", "x86_64")
+    for changed, message in (
+        (made("s390x", "x86_64", skeleton=made("x86_64").skeleton), "is for x86_64, the objects are for s390x, x86_64; hand BpfSkeleton"),
+        (replace(made("x86_64"), skeleton=parts.skeleton), "is for s390x, x86_64, the objects are for x86_64"),
+        (replace(parts, object_name="bar.bpf.o"), "is the skeleton of foo.bpf.o, the objects are bar.bpf.o; make a package for each"),
+        (replace(parts, objects=parts.objects | {"s390x": parts.objects["x86_64"]}), "was made for another foo.bpf.o of s390x"),
+    ):  # fmt: skip
+        with pytest.raises(PackageError, match=re.escape(f"foo_skel.py: {message}")):
+            package("foo", "1", changed)
+
+
+@pytest.mark.parametrize("text", ["", "import bpfloader\n", "(", "import bpfloader\nclass A:\n    B: int = C\n"])
+def test_what_is_no_skeleton(made, text):
+    broken = PackedSkeleton("foo_skel.py", text, "import bpfloader\n")
     with pytest.raises(PackageError, match="foo_skel.py: is no skeleton made by this build"):
-        vendored(text, "foo_skel.py")
-
-
-def test_files_are_grouped_by_the_folder_of_their_arch(tmp_path):
-    for arch in ("arm", "x86_64"):
-        (tmp_path / arch).mkdir()
-        (tmp_path / arch / "foo.bpf.o").write_bytes(arch.encode())
-        (tmp_path / arch / "foo_skel.py").write_text(SKELETON)
-    found = arch_files(tmp_path.rglob("*.*"))
-    assert {arch: files.object_data for arch, files in found.items()} == {"arm": b"arm", "x86_64": b"x86_64"}
+        package("foo", "1", made("x86_64", skeleton=broken))
 
 
 @pytest.mark.parametrize(
     "names, message",
     [
-        (["arm/foo.bpf.o", "arm/bar.bpf.o", "arm/foo_skel.py"], "holds bar.bpf.o and foo.bpf.o for arm; make a package for each program"),
-        (["arm/foo.bpf.o", "arm/foo_skel.py", "x86_64/foo.bpf.o"], "got an object or a skeleton for x86_64, not both"),
+        (["arm/foo.bpf.o", "arm/bar.bpf.o"], "holds bar.bpf.o and foo.bpf.o for arm; make a package for each program"),
+        (["arm/foo.bpf.o", "x86_64/bar.bpf.o"], "got objects of several programs, bar.bpf.o and foo.bpf.o; make"),
+        ([], "got no object; hand it what BpfObject gave"),
     ],
 )
-def test_what_is_not_one_pair_per_arch(tmp_path, names, message):
+def test_objects_of_several_programs(tmp_path, names, message):
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(SKELETON)
+        (tmp_path / name).touch()
     with pytest.raises(PackageError, match=message):
-        arch_files(tmp_path / name for name in names)
+        objects_by_arch(tmp_path / name for name in names)
+
+
+def test_skeletons_of_each_arch_are_not_one_of_all(tmp_path):
+    paths = [tmp_path / name for name in ("a_skel.py", "b_skel.py", "b_skel.pyi")]
+    with pytest.raises(PackageError, match="got as skeletons a_skel.py, b_skel.py, b_skel.pyi, not one module and its stub"):
+        skeleton_of(paths)
+
+
+def test_a_readme_is_shown_as_what_it_is(tmp_path):
+    for name, markup in (("README.md", "text/markdown"), ("README.rst", "text/x-rst"), ("README.txt", "text/plain")):
+        (tmp_path / name).write_text("naïve", encoding="utf-8")
+        assert description(tmp_path / name) == ("naïve", markup)
+    (tmp_path / "README.md").write_bytes(b"\xff")
+    with pytest.raises(PackageError, match="readme: README.md is not UTF-8"):
+        description(tmp_path / "README.md")
+    with pytest.raises(PackageError, match="readme: README is neither Markdown"):
+        description(tmp_path / "README")
+    assert r"\<b\>\*x\*" in default_description("foo", "Foo", "<b>*x*", ["x86_64"])
+
+
+def test_a_tar_is_the_same_bytes_and_every_file_is_root_s(tmp_path):
+    files = {"b/c.o": b"object", "a.json": b"{}"}
+    data = build_tar("foo-1", files, {"a/z.o": "b/c.o"})
+    assert data == build_tar("foo-1", dict(reversed(files.items())), {"a/z.o": "b/c.o"})
+    archive = tarfile.open(fileobj=io.BytesIO(data))
+    assert archive.getnames() == ["foo-1/a.json", "foo-1/b/c.o", "foo-1/a/z.o"]
+    assert {(it.mode, it.mtime, it.uid, it.gid, it.uname, it.gname) for it in archive} == {(0o644, 315532800, 0, 0, "", "")}
+    archive.extractall(tmp_path, filter="data")
+    assert (tmp_path / "foo-1/a/z.o").read_bytes() == b"object"
+    with pytest.raises(PackageError, match="is too long for a tar"):
+        build_tar("foo-1", {"x" * 300: b""}, {})

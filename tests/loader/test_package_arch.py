@@ -1,7 +1,6 @@
 """A package that holds several arches, with the loader inside it as a wheel has it."""
 
 import platform
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,51 +8,99 @@ from pathlib import Path
 import bpfloader
 import pytest
 from bpfloader import arch
+from ebpfbuild.arch import host_arch
+from ebpfbuild.package import Parts, package
+from ebpfbuild.packedskel import PackedSkeleton
+from ebpfbuild.skeleton import skeleton
+
+HERE = host_arch(platform.machine()).name
+ELSEWHERE = "os.uname = lambda: os.uname_result(('Linux', 'here', '6', '1', 'sparc64'))"
 
 
 @pytest.fixture
-def package(folder, tmp_path) -> Path:
-    """A package `probe` with the loader and one arch, this machine's, laid out as packaging does."""
-    held = tmp_path / "probe" / arch.folder_of(platform.machine())
-    held.mkdir(parents=True)
-    shutil.copytree(Path(bpfloader.__file__).parent, tmp_path / "probe" / "bpfloader")
-    shutil.copy(folder / "probe.bpf.o", held)
-    text = (folder / "probe_skel.py").read_text()
-    (held / "probe_skel.py").write_text(text.replace("\nimport bpfloader\n", "\nfrom .. import bpfloader\n"))
-    for place in (tmp_path / "probe", held):
-        (place / "__init__.py").touch()
-    return tmp_path
+def packed(compiled, tmp_path) -> Path:
+    """The folder of a package `probe` without an app, for two arches with the same object."""
+    objects = {HERE: compiled, "riscv64" if HERE != "riscv64" else "aarch64": compiled}
+    text = skeleton(objects, "probe", "probe.bpf.o")
+    loader = {path.name: path.read_bytes() for path in Path(bpfloader.__file__).parent.glob("*.py")}
+    parts = Parts(objects, "probe.bpf.o", PackedSkeleton("probe_skel.py", text.module, text.stub), {}, loader, {}, {})
+    for name, data in package("probe", "1", parts).wheel.items():
+        path = tmp_path / "probe" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return tmp_path / "probe"
 
 
-def run(package: Path, code: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-S", "-c", f"import sys; sys.path.insert(0, {str(package)!r})\n{code}"]
-    return subprocess.run(command, capture_output=True, text=True, cwd=package)
+def run(packed: Path, code: str) -> tuple[str, str]:
+    """What a program that uses the package writes to stdout and stderr."""
+    text = f"import os, sys; sys.path.insert(0, {str(packed.parent)!r})\n{code}"
+    done = subprocess.run([sys.executable, "-S", "-c", text], capture_output=True, text=True, cwd=packed)
+    return done.stdout, done.stderr
 
 
-def test_a_package_finds_this_machine_s_skeleton_and_its_own_loader(package, kernel):
-    done = run(package, """
-from probe.bpfloader import skeleton_module
-skel = skeleton_module("probe")
-with skel.Probe.open() as probe:
-    probe.load()
-    print(probe.progs.emit.test_run(bytes(64)).value, skel.bpfloader.__name__, "bpfloader" in sys.modules)
-""")  # fmt: skip
-    assert (done.stdout, done.stderr) == ("7 probe.bpfloader False\n", "")
-
-
-def test_an_arch_that_is_not_there_is_named_with_those_that_are(package):
-    done = run(package, """
-import os
-os.uname = lambda: os.uname_result(("Linux", "here", "6", "1", "sparc64"))
-from probe.bpfloader import ObjectError, skeleton_module
+def refused(packed: Path, before: str = "") -> str:
+    """What opening the package's program says."""
+    code = f"""
+from probe import Probe, bpfloader
+{before}
 try:
-    skeleton_module("probe")
-except ObjectError as error:
-    print(error)
+    Probe.open()
+except bpfloader.BpfError as error:
+    print(type(error).__name__, error)
+"""
+    said, errors = run(packed, code)
+    assert not errors and said.count("\n") == 1, errors + said
+    return said.strip()
+
+
+def test_a_package_gives_its_program_by_its_own_loader(packed, kernel):
+    said = run(packed, """
+from probe import Probe, bpfloader
+with Probe.open() as probe:
+    probe.load()
+    print(probe.progs.emit.test_run(bytes(64)).value, bpfloader.__name__, "bpfloader" in sys.modules)
 """)  # fmt: skip
-    here = arch.folder_of(platform.machine())
-    said = f"the package probe has no object for this machine (sparc64); it holds {here}: build it with ARCH=sparc64\n"
-    assert (done.stdout, done.stderr) == (said, "")
+    assert said == ("7 probe.bpfloader False\n", "")
+
+
+def test_a_class_derived_elsewhere_finds_the_object(packed, libbpf):
+    said = run(packed, "import probe\nclass Mine(probe.Probe): pass\nwith Mine.open() as it: print(it)")
+    assert said == ("<Mine probe.bpf.o opened>\n", "")
+
+
+def test_another_machine_is_told_what_the_package_is_for(packed):
+    said = refused(packed, ELSEWHERE)
+    assert said.startswith("ObjectError probe.bpf.o was compiled for ") and HERE in said
+    assert said.endswith("this machine is sparc64; build it with ARCH=sparc64")
+
+
+def test_an_altered_manifest_is_refused(packed):
+    path = packed / "manifest.json"
+    path.write_text(path.read_text().replace('"version": "1"', '"version": "2"'))
+    said = refused(packed)
+    assert said.startswith(f"DigestError {path} has sha256 ") and "; install the package again" in said
+
+
+def test_a_missing_manifest_is_named(packed):
+    (packed / "manifest.json").unlink()
+    assert refused(packed) == (
+        f"ObjectError can't read {packed / 'manifest.json'} (ENOENT: No such file or directory); "
+        "install the package again, from a wheel that you trust"
+    )
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-1] + b"x", lambda data: data[:1000], lambda data: b""])
+def test_an_altered_object_is_refused_in_one_line(packed, libbpf, damage):
+    (path,) = packed.rglob("probe.bpf.o")
+    path.write_bytes(damage(path.read_bytes()))
+    said = refused(packed)
+    assert said.startswith(f"DigestError {path} has sha256 ") and "; install the package again" in said
+
+
+def test_a_missing_object_is_named(packed):
+    (path,) = packed.rglob("probe.bpf.o")
+    path.unlink()
+    assert refused(packed).startswith(f"ObjectError can't read {path} (ENOENT: No such file or directory); install")
 
 
 @pytest.mark.parametrize("machine, folder", [
@@ -61,6 +108,4 @@ except ObjectError as error:
     ("s390x", "s390x"), ("loongarch64", "loongarch64"),
 ])  # fmt: skip
 def test_each_machine_has_its_folder(machine, folder):
-    from ebpfbuild.arch import host_arch
-
     assert arch.folder_of(machine) == folder == host_arch(machine).name

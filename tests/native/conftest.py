@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from ebpfbuild import compile as compiling
 from ebpfbuild.arch import Arch, host_arch
-from ebpfbuild.package import ArchFiles, package_files
-from ebpfbuild.skeleton import render
+from ebpfbuild.package import Parts
+from ebpfbuild.package import package as packed
+from ebpfbuild.packedskel import PackedSkeleton
+from ebpfbuild.skeleton import skeleton
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = host_arch(os.uname().machine)
@@ -51,13 +53,14 @@ def _files(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="session")
 def package(compiled, tmp_path_factory):
     """A folder for sys.path with the package `socket_tracker` for this machine, laid out as in the wheel."""
-    data, _ = compiled(HOST)
-    skeleton = render(data, "socket_tracker", HOST.name, "socket_tracker.bpf.o")
-    made = ArchFiles("socket_tracker.bpf.o", data, "socket_tracker_skel.py", skeleton)
+    objects = {HOST.name: compiled(HOST)[0]}
+    text = skeleton(objects, "socket_tracker", "socket_tracker.bpf.o")
+    made = PackedSkeleton("socket_tracker_skel.py", text.module, text.stub)
     app, loader = _files(ROOT / "loader" / "socket_tracker"), _files(ROOT / "loader" / "bpfloader")
+    parts = Parts(objects, "socket_tracker.bpf.o", made, app, loader, {}, {})
     folder = tmp_path_factory.mktemp("package")
-    for name, content in package_files("socket_tracker", app, loader, {HOST.name: made}).items():
-        path = folder / name
+    for name, content in packed("socket_tracker", "1", parts).wheel.items():
+        path = folder / "socket_tracker" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return folder

@@ -163,21 +163,14 @@ def refusal(package) -> str:
 def test_a_corrupted_object_is_refused(broken):
     package, path = broken
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    said, *details = refusal(package).splitlines()
-    assert said.startswith(f"{path} has sha256 ") and all(line.startswith("  ") for line in details)
+    (said,) = refusal(package).splitlines()
+    assert said.startswith(f"{path} has sha256 ") and "; install the package again" in said
 
 
 def test_a_missing_object_is_named(broken):
     package, path = broken
     path.unlink()
-    assert refusal(package).startswith(f"can't read {path} (ENOENT: No such file or directory); put ")
-
-
-def test_a_missing_skeleton_is_named(broken):
-    package, path = broken
-    shutil.rmtree(path.parent)
-    said = f"the package socket_tracker has no object for this machine ({path.parent.name}); it holds none"
-    assert refusal(package).startswith(said)
+    assert refusal(package).startswith(f"can't read {path} (ENOENT: No such file or directory); install ")
 
 
 def test_a_libbpf_that_does_not_load_is_named(package, tracker, tmp_path):

@@ -167,7 +167,7 @@ def test_after_destroy_the_kernel_runs_none_of_it(start):
 
 def test_what_a_full_ring_loses_is_counted(start, tracker):
     """With a ring of one page, as a flood that fills the usual one fills that of every other test as well."""
-    with tracker.errors.skeleton_module("socket_tracker").SocketTracker.open() as skel:
+    with tracker.variants.SocketTracker.open() as skel:
         skel.maps.events.max_entries = mmap.PAGESIZE
         tracker.variants.run(start.variant, os.getpid(), skel)
         most = mmap.PAGESIZE // 100

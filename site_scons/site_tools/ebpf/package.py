@@ -1,41 +1,84 @@
-"""BpfPackage(name): the wheel of a program: objects, skeletons, the loader and the program's own Python."""
+"""BpfPackage(name): a program's wheel, with its objects, skeleton, loader and own Python; and a tar without any Python."""
 
 import os
 from functools import cache
 from pathlib import Path
 
-from ebpfbuild.arch import BY_NAME, arch_named
+from ebpfbuild.arch import arch_named
 from ebpfbuild.files import write_file
 from SCons.Errors import StopError
 
+from .proof import proofs_wanted
 from .session import user_error
 from .step import build_path, builder, told
 
 LOADER = Path(__file__).resolve().parents[3] / "loader" / "bpfloader"
+LICENSES = {"bpfloader/LICENSE": str(LOADER.with_name("LICENSE"))}  # the loader's goes with it
 
 
-def bpf_package(env, name, version, objects, skeletons, app=None, summary=""):
-    """The node of build/dist/<name>-<version>-py3-none-<arches>.whl.
+def bpf_package(
+    env, name, version, objects, skeletons, app=None, summary="", license="", readme=None, c_skeletons=()
+):
+    """The nodes of build/dist/<name>-<version>-py3-none-any.whl (-linux_<arch>.whl for one arch) and <name>-<version>.tar.
 
-    `objects` and `skeletons` are nodes in folders named after their arch; `app` is a folder with the program's Python.
+    objects      of all arches, in folders named after their arch
+    skeletons    what BpfSkeleton gave for just these objects
+    c_skeletons  what BpfCSkeleton gave: for the tar
+    app          a folder with the program's Python, its __init__.py and __main__.py among them
+    license      the package's, as SPDX names it; readme is a file that indexes show, .md, .rst or .txt
     """
-    from ebpfbuild.wheel import wheel_name
+    objects, skeletons, c_skeletons = (_nodes(env, nodes) for nodes in (objects, skeletons, c_skeletons))
+    arches = sorted({user_error(arch_named, node.dir.name, node.path) for node in objects})
+    targets = _targets(env, name, version, arches)
+    proofs = _proofs(env, objects)
+    readme = [env.File(readme).srcnode()] if readme else []
+    about = {"name": name, "version": version, "summary": summary, "license": license}
+    python = {"loader": _files(str(LOADER)), "app": _app(env, name, app), "licenses": LICENSES}
+    args = {**about, "readme": readme[0].abspath if readme else ""}
+    step = told(args=args, python=python, objects=objects, skeletons=skeletons, c_skeletons=c_skeletons, proofs=proofs)
+    PACKAGE(env, target=targets, source=[*objects, *skeletons, *c_skeletons, *proofs, *readme], **step)
+    compiled = [env["EBPF"].compiled[node] for node in objects if node in env["EBPF"].compiled]
+    env.Depends(targets, [_inputs(env, about, python, bool(compiled)), *(each.full for each in compiled)])
+    return targets
+
+
+def _nodes(env, nodes):
+    return [env.File(node) for node in env.Flatten(nodes)]
+
+
+def _targets(env, name, version, arches):
+    from ebpfbuild.wheel import distribution_name, wheel_name
 
     if not name.isidentifier():
         raise StopError(f"BpfPackage: {name!r} can't be imported; name it as a Python module: letters, digits and _")
-    session = env["EBPF"]
-    objects, skeletons = ([env.File(node) for node in env.Flatten(nodes)] for nodes in (objects, skeletons))
-    arches = sorted({user_error(arch_named, node.dir.name, node.path) for node in objects})
-    target = env.File(build_path(env, "dist", user_error(wheel_name, name, version, arches)))
-    session.repair([target])
+    files = user_error(wheel_name, name, version, arches), f"{distribution_name(name, version)}.tar"
+    targets = [env.File(build_path(env, "dist", file)) for file in files]
+    env["EBPF"].repair(targets)
+    return targets
+
+
+def _proofs(env, objects):
+    """The proofs to pack. In a release each object has one, or was made with the full header."""
+    compiled = env["EBPF"].compiled
+    unknown = [node for node in objects if node not in compiled]
+    if unknown and env["EBPF_RELEASE"]:
+        fix = "make it with BpfObject, which pins and proves what it is made of"
+        raise StopError(f"BpfPackage: RELEASE=1 packs no object that isn't proven, and {unknown[0].path} can't be; {fix}")
+    return env.BpfProof([node for node in objects if node in compiled]) if proofs_wanted(env) else []
+
+
+def _app(env, name, app):
     folder = app and env.Dir(app).srcnode().abspath
     if app and not os.path.isdir(folder):
         raise StopError(f"app: there is no folder {app}; name the one that holds {name}'s Python")
-    python = {"loader": _files(str(LOADER)), "app": _files(folder) if app else {}}
-    WHEEL(env, target=target, source=[*objects, *skeletons], **told(name=name, version=version, summary=summary, python=python))
+    return _files(folder) if app else {}
+
+
+def _inputs(env, about, python, compiled):
+    """The Value of what the step is told; the manifest names the compiler of the objects that are `compiled` here."""
+    session = env["EBPF"]
     digests = {part: {path: session.ledger.digest(file) for path, file in files.items()} for part, files in python.items()}
-    env.Depends(target, session.value(env, "package.py", name, version, summary, digests))
-    return target
+    return session.value(env, "packing.py", about, digests, session.compiler[1:] if compiled else None)
 
 
 @cache
@@ -43,21 +86,24 @@ def _files(folder):
     """The files that ship out of a folder: path below it to path on disk, without what Python leaves there."""
     found = {}
     for parent, _, names in os.walk(folder):
-        kept = (os.path.join(parent, name) for name in names if name.endswith((".py", ".typed")))
+        kept = (os.path.join(parent, name) for name in names if name.endswith((".py", ".pyi", ".typed")))
         found |= {os.path.relpath(file, folder): file for file in kept}
     return dict(sorted(found.items()))
 
 
 def _pack(target, source, env):
-    from ebpfbuild.package import arch_files, package_files
-    from ebpfbuild.wheel import build_wheel
+    from ebpfbuild.packing import PackArgs, made_of, pack
 
-    args = env["EBPF_TOLD"]
-    arches = arch_files([Path(node.abspath) for node in source])
-    app, loader = ({path: Path(file).read_bytes() for path, file in args.python[part].items()} for part in ("app", "loader"))
-    files = package_files(args.name, app, loader, arches)
-    write_file(Path(target[0].abspath), build_wheel(args.name, args.version, files, [BY_NAME[arch] for arch in arches], args.summary))
+    session, step = env["EBPF"], env["EBPF_TOLD"]
+    proofs, made = {node.dir: node.abspath for node in step.proofs}, {}
+    for node in step.objects:
+        if compiled := session.compiled.get(node):
+            record, compiler = compiled.full.abspath + ".json", session.compiler
+            made[node.dir.name] = made_of(record, compiler.version, compiler.fingerprint, proofs.get(node.dir, ""))
+    files = {key: tuple(node.abspath for node in getattr(step, key)) for key in ("objects", "skeletons", "c_skeletons")}
+    for node, data in zip(target, pack(PackArgs(**step.args, **step.python, **files, made=made)), strict=True):
+        write_file(Path(node.abspath), data)
 
 
-WHEEL = builder(_pack, "WHEEL    $TARGET")
+PACKAGE = builder(_pack, "PACKAGE  $TARGET")
 METHODS = {"BpfPackage": bpf_package}

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import SCons.Script
 from ebpfbuild.files import write_file
 
 from .compiling import inputs_of, known_paths
@@ -9,9 +10,16 @@ from .step import builder, told
 
 
 def bpf_proof(env, objects):
-    """The nodes of <stem>.proof.json beside each object that a minimized header was used for."""
+    """The nodes of <stem>.proof.json beside each object that a minimized header was used for; `scons prove` makes them."""
     made = (_declare(env, env.File(node)) for node in env.Flatten(objects))
-    return [node for node in made if node]
+    proofs = [node for node in made if node]
+    env.Alias("prove", proofs)
+    return proofs
+
+
+def proofs_wanted(env):
+    """Whether this run proves objects, and packs none that isn't proven."""
+    return env["EBPF_PROVE"] or env["EBPF_RELEASE"] or "prove" in SCons.Script.COMMAND_LINE_TARGETS
 
 
 def _declare(env, node):
@@ -19,6 +27,8 @@ def _declare(env, node):
     if compiled.args.vmlinux == compiled.full.path:
         return None
     target = node.dir.File(f"{node.name.removesuffix('.o').removesuffix('.bpf')}.proof.json")
+    if target.has_builder():
+        return target
     session.repair([target])
     PROOF(env, target=target, source=node, **told(**vars(compiled)))
     env.Depends(target, [inputs_of(env, "proof.py", compiled.args), compiled.full])

@@ -1,0 +1,87 @@
+"""A package's manifest.json: which object each arch has, and what it was made with. Written by ebpfbuild/manifest.py.
+
+docs/package.md is its reference. Unknown keys are passed over: a later build may say more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from typing import Any, NamedTuple
+
+from .arch import this_arch
+from .errors import REINSTALL, DigestError, ObjectError, errno_text
+
+NAME = "manifest.json"
+FORMAT = 1
+SHA256 = re.compile(r"[0-9a-f]{64}")
+FILE = re.compile(r"(?!\.)[A-Za-z0-9_.+-]+(/(?!\.)[A-Za-z0-9_.+-]+)*")  # relative, and down only
+
+
+class Packed(NamedTuple):
+    """One arch's object: its `path` below the package, `sha256` and `size` in bytes, and the `license` it declares.
+
+    `facts` is all that the manifest says of that arch: `header`, `compiler`, `proof` where there are such.
+    """
+
+    path: str
+    sha256: str
+    size: int
+    license: str
+    facts: dict[str, Any]
+
+
+class Manifest(NamedTuple):
+    """What a package holds: its `name` and `version`, and each arch's object."""
+
+    name: str
+    version: str
+    arches: dict[str, Packed]
+
+    def of(self, arch: str) -> Packed:
+        """The object of an arch. Raises ObjectError naming those that the package holds."""
+        if arch not in self.arches:
+            fix = f"it holds {', '.join(sorted(self.arches)) or 'none'}: build it with ARCH={arch}"
+            raise ObjectError(f"the package {self.name} has no object for this machine ({arch})", fix=fix)
+        return self.arches[arch]
+
+
+def parse(data: bytes, where: str) -> Manifest:
+    """The manifest that these bytes are; `where` names them in errors. Raises ObjectError."""
+    import json
+
+    try:
+        facts = json.loads(data)
+        if facts["format"] != FORMAT:
+            what = f"{where} is of format {facts['format']}, this loader reads {FORMAT}"
+            raise ObjectError(what, fix="take a loader as new as the package")
+        arches = {arch: _packed(each) for arch, each in facts["arches"].items()}
+        return Manifest(str(facts["name"]), str(facts["version"]), arches)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise ObjectError(f"{where} is no manifest of a package", fix=REINSTALL) from None
+
+
+def _packed(facts: dict[str, Any]) -> Packed:
+    told = facts["object"]
+    path, sha256, size, license = told["path"], told["sha256"], told["size"], told.get("license", "")
+    if not (FILE.fullmatch(path) and SHA256.fullmatch(sha256) and type(size) is int and isinstance(license, str)):
+        raise ValueError(told)
+    return Packed(path, sha256, size, license, facts)
+
+
+def packed_object(folder: str, sha256: str) -> str:
+    """The path of this machine's object in a package, by its manifest, whose own sha256 the skeleton knows.
+
+    Raises ObjectError for a manifest that is missing, or holds no object for this machine; DigestError for another one.
+    """
+    path = os.path.join(folder, NAME)
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise ObjectError(f"can't read {path} ({errno_text(error.errno or 0)})", fix=REINSTALL) from None
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise DigestError(f"{path} has sha256 {found}, the package was made with {sha256}", fix=REINSTALL)
+    return os.path.join(folder, *parse(data, path).of(this_arch()).path.split("/"))

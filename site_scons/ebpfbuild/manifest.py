@@ -1,0 +1,54 @@
+"""A package's manifest.json: which object each arch has, and what it was made with. bpfloader/manifest.py reads it.
+
+docs/package.md is its reference. It holds digests and names, no path, time or user of the build: the same inputs give
+the same bytes. What isn't known of an object (its header, where somebody else compiled it) is left out.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+NAME = "manifest.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Made:
+    """What an object was made with: `header` (kernel, sha256, alternate), `compiler` (version, fingerprint) and
+    `proof` (mode, equal, differences), each as the manifest has it, None where it isn't known."""
+
+    header: Mapping[str, Any] | None = None
+    compiler: Mapping[str, Any] | None = None
+    proof: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class PackedObject:
+    """One arch's object: its path below the package, its bytes, the licence that it declares, and how it was made."""
+
+    path: str
+    data: bytes
+    license: str
+    made: Made = Made()
+
+
+def manifest(name: str, version: str, objects: Mapping[str, PackedObject]) -> bytes:
+    """The bytes of the manifest of a package, its objects by arch."""
+    facts = {
+        "arches": {arch: _facts(packed) for arch, packed in objects.items()},
+        "format": FORMAT,
+        "name": name,
+        "version": version,
+    }
+    return (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _facts(packed: PackedObject) -> dict[str, Any]:
+    digest = hashlib.sha256(packed.data).hexdigest()
+    facts: dict[str, Any] = {
+        "object": {"license": packed.license, "path": packed.path, "sha256": digest, "size": len(packed.data)}
+    }
+    made = {"header": packed.made.header, "compiler": packed.made.compiler, "proof": packed.made.proof}
+    return facts | {key: dict(value) for key, value in made.items() if value is not None}

@@ -1,0 +1,159 @@
+"""A generated skeleton as a package has it: with the loader of the package, and the digest of the package's manifest."""
+
+import ast
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from .errors import PackageError
+
+# The line by which a generated skeleton finds its loader. In a package the loader lies inside it, so that two programs'
+# wheels, each with the loader that it was built with, can be installed side by side.
+_IMPORT = re.compile(r"^import bpfloader$", re.MULTILINE)
+_VENDORED = "from . import bpfloader"
+_FILE = re.compile(r'^    FILE = "[^"\n]+"$', re.MULTILINE)
+
+_INIT = '''"""{summary}: a BPF program for {arches}.
+
+    from {package} import {program}
+
+    with {program}.open() as bpf:  # this machine's object, its digest checked
+        bpf.load()
+        bpf.attach()
+
+Errors are `{package}.bpfloader.BpfError`s; `help({package}.bpfloader)` shows the whole of a session.
+"""
+
+from . import bpfloader
+from .{package}_skel import (
+{imports}
+)
+
+__all__ = [
+{names}
+]
+'''
+
+
+@dataclass(frozen=True)
+class PackedSkeleton:
+    """A skeleton's module and stub, as BpfSkeleton writes them; `name` is the module's file, for errors."""
+
+    name: str
+    module: str
+    stub: str
+
+    def files(self, module: str, manifest: str) -> dict[str, bytes]:
+        """Its files for a package with a manifest of that sha256. Raises PackageError for what is no skeleton."""
+        text = self._once(_FILE, rf'\g<0>\n    MANIFEST = "{manifest}"', self._vendored(self.module))
+        return {f"{module}.py": text.encode(), f"{module}.pyi": self._vendored(self.stub).encode()}
+
+    def check(self, object_name: str, objects: Mapping[str, bytes]) -> None:
+        """Raises PackageError unless it was made for just these objects, by arch."""
+        file, digests = self._made_for
+        if file != object_name:
+            what = f"is the skeleton of {file}, the objects are {object_name}"
+            raise PackageError(what, where=self.name, fix="make a package for each program")
+        if digests.keys() != objects.keys():
+            what = f"is for {', '.join(sorted(digests))}, the objects are for {', '.join(sorted(objects))}"
+            fix = "hand BpfSkeleton and BpfPackage the same objects, those of all arches together"
+            raise PackageError(what, where=self.name, fix=fix)
+        for arch, data in objects.items():
+            if hashlib.sha256(data).hexdigest() != digests[arch]:
+                what = f"was made for another {object_name} of {arch}"
+                raise PackageError(what, where=self.name, fix="hand BpfPackage the objects that BpfSkeleton was handed")
+
+    def init(self, package: str, summary: str) -> bytes:
+        """The package's __init__.py, for a program that brings none: the skeleton's names are the package's."""
+        _, digests = self._made_for
+        names = sorted(self._names(len(digests)))
+        text = _INIT.format(
+            summary=summary.replace("\\", "\\\\").replace('"', '\\"'),
+            arches=", ".join(sorted(digests)),
+            package=package,
+            program=self.program,
+            imports="\n".join(f"    {name}," for name in names),
+            names="\n".join(f'    "{name}",' for name in sorted([*names, "bpfloader"])),
+        )
+        return text.encode()
+
+    @property
+    def program(self) -> str:
+        """The name of the skeleton's class."""
+        return self._class.name
+
+    @cached_property
+    def _tree(self) -> ast.Module:
+        try:
+            return ast.parse(self.module)
+        except SyntaxError:
+            raise self._no_skeleton() from None
+
+    @cached_property
+    def _class(self) -> ast.ClassDef:
+        for node in self._tree.body:
+            if isinstance(node, ast.ClassDef) and any(isinstance(row, ast.AnnAssign) for row in node.body):
+                return node
+        raise self._no_skeleton()
+
+    @cached_property
+    def _made_for(self) -> tuple[str, dict[str, str]]:
+        """The object's file name, and the sha256 of each arch's."""
+        found = {}
+        for row in self._class.body:
+            if isinstance(row, ast.Assign | ast.AnnAssign) and row.value:
+                target = row.targets[0] if isinstance(row, ast.Assign) else row.target
+                found[ast.unparse(target)] = row.value
+        try:
+            return ast.literal_eval(found["FILE"]), ast.literal_eval(found["OBJECTS"])
+        except (KeyError, ValueError):
+            raise self._no_skeleton() from None
+
+    def _names(self, arches: int) -> set[str]:
+        """The module's classes and constants that every arch has: in an `if ARCH` each branch is some arches' own."""
+        found: dict[str, int] = {}
+        for node in self._tree.body:
+            branches = [(node, arches)] if not isinstance(node, ast.If) else []
+            while isinstance(node, ast.If):
+                count = sum(isinstance(part, ast.Constant) for part in ast.walk(node.test))
+                branches += [(inside, count) for inside in node.body]
+                node = node.orelse[0] if node.orelse else ast.Pass()
+            for inside, count in branches:
+                for name in _defined(inside):
+                    found[name] = found.get(name, 0) + count
+        return {name for name, count in found.items() if count == arches}
+
+    def _vendored(self, text: str) -> str:
+        return self._once(_IMPORT, _VENDORED, text)
+
+    def _once(self, pattern: re.Pattern[str], by: str, text: str) -> str:
+        changed, count = pattern.subn(by, text)
+        if count != 1:
+            raise self._no_skeleton()
+        return changed
+
+    def _no_skeleton(self) -> PackageError:
+        return PackageError("is no skeleton made by this build", where=self.name, fix="build it with BpfSkeleton")
+
+
+def skeleton_of(paths: Iterable[Path]) -> PackedSkeleton:
+    """The skeleton that BpfSkeleton wrote, a module and its stub. Raises PackageError for other files, OSError."""
+    given = sorted(paths)
+    found = {path.suffix: path for path in given}
+    if len(given) != 2 or found.keys() != {".py", ".pyi"}:
+        names = ", ".join(path.name for path in given) or "nothing"
+        fix = "hand it what BpfSkeleton gave for the objects of all arches together"
+        raise PackageError(f"got as skeletons {names}, not one module and its stub", where="BpfPackage", fix=fix)
+    module, stub = (found[suffix].read_text(encoding="utf-8") for suffix in (".py", ".pyi"))
+    return PackedSkeleton(found[".py"].name, module, stub)
+
+
+def _defined(node: ast.stmt) -> list[str]:
+    """The name of a class or of an enumerator, if it is one: `c`, the codecs, and ARCH are the module's own."""
+    if isinstance(node, ast.ClassDef):
+        return [node.name]
+    enumerator = isinstance(node, ast.Assign) and isinstance(node.value, ast.Attribute)
+    return [name for name in map(ast.unparse, node.targets) if name != "c"] if enumerator else []

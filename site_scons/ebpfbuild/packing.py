@@ -1,0 +1,70 @@
+"""From the files of a build to the bytes of a wheel and a tar."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .arch import BY_NAME
+from .manifest import Made
+from .package import Parts, default_description, description, objects_by_arch, package
+from .packedskel import skeleton_of
+from .tarball import build_tar
+from .wheel import About, build_wheel, distribution_name
+
+
+@dataclass(frozen=True)
+class PackArgs:
+    """One package: the paths of what it holds, in folders named after their arch where there is one for each arch.
+
+    `app` and `loader` are paths by their place in the package, `licenses` by that among the wheel's licences; `made`,
+    by arch, is what is known of an object's making.
+    """
+
+    name: str
+    version: str
+    objects: tuple[str, ...]
+    skeletons: tuple[str, ...]
+    loader: Mapping[str, str]
+    app: Mapping[str, str] = field(default_factory=dict)
+    c_skeletons: tuple[str, ...] = ()
+    summary: str = ""
+    license: str = ""
+    readme: str = ""
+    licenses: Mapping[str, str] = field(default_factory=dict)
+    made: Mapping[str, Made] = field(default_factory=dict)
+
+
+def pack(args: PackArgs) -> tuple[bytes, bytes]:
+    """The bytes of the wheel and of the tar. Raises PackageError, ElfError, BtfError, OSError."""
+    object_name, objects = objects_by_arch(map(Path, args.objects))
+    app, loader, licenses = map(_read, (args.app, args.loader, args.licenses))
+    headers = {f"{path.parent.name}/{path.name}": path.read_bytes() for path in map(Path, args.c_skeletons)}
+    skeleton = skeleton_of(map(Path, args.skeletons))
+    made = package(args.name, args.version, Parts(objects, object_name, skeleton, app, loader, args.made, headers), args.summary)
+    text, markup = default_description(args.name, skeleton.program, args.summary, objects), "text/markdown"
+    if args.readme:
+        text, markup = description(Path(args.readme))
+    about = About(args.name, args.version, args.summary, args.license, text, markup, licenses)
+    wheel = {f"{args.name}/{path}": data for path, data in made.wheel.items()}
+    return (
+        build_wheel(about, wheel, [BY_NAME[arch] for arch in objects]),
+        build_tar(distribution_name(args.name, args.version), made.tar, made.links),
+    )
+
+
+def _read(paths: Mapping[str, str]) -> dict[str, bytes]:
+    return {place: Path(path).read_bytes() for place, path in paths.items()}
+
+
+def made_of(header_record: str, version: str, fingerprint: str, proof: str = "") -> Made:
+    """What an object was made with: by the record beside its full header, the compiler, and its proof's verdict.
+
+    `header_record` and `proof` are paths. Raises OSError, ValueError.
+    """
+    record = json.loads(Path(header_record).read_text(encoding="utf-8"))
+    return Made(
+        header={key: record[key] for key in ("alternate", "kernel", "sha256")},
+        compiler={"fingerprint": fingerprint, "version": version},
+        proof=json.loads(Path(proof).read_text(encoding="utf-8")) if proof else None,
+    )
