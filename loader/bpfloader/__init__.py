@@ -83,6 +83,7 @@ from .section import Kconfig, Section
 if TYPE_CHECKING:
     from .attachprobe import Support, attach_kind, supports
     from .iterator import IterLink, IterProgram
+    from .kernelprobe import Report, probe
     from .kinds import program_class
     from .perfbuf import PerfEventArray
     from .perfevent import PerfEventProgram
@@ -99,6 +100,7 @@ if TYPE_CHECKING:
 _LATER = {
     "attachprobe": "Support attach_kind supports",
     "iterator": "IterLink IterProgram",
+    "kernelprobe": "Report probe",
     "kinds": "program_class",
     "perfbuf": "PerfEventArray",
     "perfevent": "PerfEventProgram",
@@ -179,6 +181,7 @@ __all__ = [
     "RawTracepointProgram",
     "RecordError",
     "RefusedError",
+    "Report",
     "ReuseportProgram",
     "RingBuffer",
     "RunResult",
@@ -212,6 +215,7 @@ __all__ = [
     "little_endian",
     "native_endian",
     "poll",
+    "probe",
     "program_class",
     "struct",
     "supports",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from . import rawbpf
 from .attachtry import Kind
@@ -14,20 +15,26 @@ SOCKET_FILTER = 1  # BPF_PROG_TYPE_SOCKET_FILTER
 FILTER_ID = 5  # the id of `f` in FILTER_BTF
 
 
-def freplace(kind: Kind) -> None:
-    """In the place of a socket filter that is attached nowhere."""
+@contextmanager
+def target(kind: Kind) -> Iterator[Load]:
+    """How a program is loaded that extends a socket filter, attached nowhere, which is there until the end."""
     function = ((0, FILTER_ID),)
     with ExitStack() as stack:
+        btf = rawbpf.load_btf(FILTER_BTF)
+        stack.callback(os.close, btf)
+        extended = rawbpf.load(rawbpf.returning(0), Load(SOCKET_FILTER, btf=btf, functions=function))
+        stack.callback(os.close, extended)
+        yield kind.load(FILTER_ID, extended)._replace(btf=btf, functions=function)
 
-        def kept(fd: int) -> int:
-            stack.callback(os.close, fd)
-            return fd
 
-        btf = kept(rawbpf.load_btf(FILTER_BTF))
-        target = kept(rawbpf.load(rawbpf.returning(0), Load(SOCKET_FILTER, btf=btf, functions=function)))
-        told = kind.load(FILTER_ID, target)._replace(btf=btf, functions=function)
-        program = kept(rawbpf.load(rawbpf.returning(0), told))
-        kept(rawbpf.raw_tracepoint(program))
+def freplace(kind: Kind) -> None:
+    """In the place of a socket filter."""
+    with target(kind) as what:
+        program = rawbpf.load(rawbpf.returning(0), what)
+        try:
+            os.close(rawbpf.raw_tracepoint(program))
+        finally:
+            os.close(program)
 
 
 def _filter_btf() -> bytes:

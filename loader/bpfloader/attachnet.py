@@ -117,7 +117,7 @@ def netfilter(kind: Kind) -> None:
 
 def sockmap(kind: Kind) -> None:
     """sk_skb and sk_msg, at a map of sockets without any."""
-    of = rawbpf.create_map(SOCKMAP, 4, 4, 1)
+    of = rawbpf.create_map(SOCKMAP, rawbpf.MapSpec())
     try:
         with loaded(kind) as program:
             rawbpf.attach(program, of, kind.attach_type)

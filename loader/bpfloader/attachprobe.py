@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 from . import attachext, attachnet, attachtrace, attachtry, host
 from .attachtry import CantTell, Kind, Lacking
-from .errors import LibraryError
+from .errors import LibraryError, errno_text
 from .features import SECTIONS, SectionKind, program_types, section_kind, version_of
 from .kinds import CLASSES, libbpf_needed
 from .libbpf import version
-from .refusal import ATTACH_REASONS, explained
+from .refusal import ATTACH_REASONS
 
 # enum bpf_attach_type (linux/bpf.h) by section, as section_defs of libbpf.c has it; 0 for those not here.
 ATTACH_TYPES = """kprobe.multi 42 kretprobe.multi 42 kprobe.session 56 uprobe.multi 48 uretprobe.multi 48
@@ -119,7 +119,8 @@ def _attach_kind(kind: SectionKind, _user: int) -> Support:
     needed = libbpf_needed(kind.section)
     try:
         if ok is not False and version_of(version()) < version_of(needed):
-            ok, reason = False, f'libbpf {version()} has no SEC("{kind.section}"); install libbpf {needed} or newer'
+            lacks = f'libbpf {version()} has no SEC("{kind.section}")' + ", the kernel has it" * (ok is True)
+            ok, reason = False, f"{lacks}; install libbpf {needed} or newer"
     except LibraryError as error:
         ok, reason = False, str(error).splitlines()[0]
     return Support(kind.section, ok, reason, kind.kernel, ATTACHED_AS.get(kind.section, 0))
@@ -127,14 +128,12 @@ def _attach_kind(kind: SectionKind, _user: int) -> Support:
 
 def _tried(kind: SectionKind) -> tuple[bool | None, str]:
     """(whether the kernel attaches it, why not or why it can't be told)."""
-    numbers = {feature.name: feature.number for feature in program_types()}
     head = kind.section.split("/")[0]
     run = TRIES.get(kind.section) or TRIES.get(head) or TRIES[head.removesuffix(".s")]
-    value = VALUES.get(head, 0)
     try:
-        run(Kind(kind.section, numbers[kind.type], ATTACHED_AS.get(kind.section, 0), value))
+        run(told(kind))
     except OSError as error:
-        return refused(error.errno or errno.EINVAL, kind)
+        return refused(error.errno or errno.EINVAL, kind.type, kind.kernel, kind.section)
     except CantTell as error:
         return None, str(error)
     except Lacking as error:
@@ -144,15 +143,28 @@ def _tried(kind: SectionKind) -> tuple[bool | None, str]:
     return True, ""
 
 
-def refused(number: int, kind: SectionKind) -> tuple[bool | None, str]:
-    """(False, or None where it is this process that isn't allowed to ask; the reason) of a kernel's errno."""
+def told(kind: SectionKind) -> Kind:
+    """What a try of a section's kind is told."""
+    number = next(feature.number for feature in program_types() if feature.name == kind.type)
+    value = VALUES.get(kind.section.split("/")[0], 0)
+    return Kind(kind.section, number, ATTACHED_AS.get(kind.section, 0), value)
+
+
+def refused(number: int, type: str, since: str, section: str = "") -> tuple[bool | None, str]:
+    """(False, or None where it is this process that isn't allowed to ask; the reason) of a kernel's errno.
+
+    `type` is the program type, empty for a map; `since` the first Linux that has what was asked for.
+    """
     if number in (errno.EPERM, errno.EACCES):
-        missing = host.missing_capabilities((kind.type,))
+        missing = host.missing_capabilities((type,))
         if missing:
             return None, f"user {os.geteuid()} lacks {', '.join(missing)} to ask this kernel"
         if host.denied_because():
             return None, host.denied_because()
-    why, fix = explained(number, ATTACH_REASONS, "", kind.section)
-    if host.kernel_is_before(kind.kernel):
-        fix = f"it came with Linux {kind.kernel}, this is {host.kernel_release()}"
-    return False, f"{why}; {fix}" if fix else why
+    why = ATTACH_REASONS[number][0] if section and number in ATTACH_REASONS else ""
+    options = host.missing_options(section)
+    if options:
+        why = f"this kernel was built without {', '.join(options)}"
+    elif host.kernel_is_before(since):
+        why = f"it came with Linux {since}, this is {host.kernel_release()}"
+    return False, f"{why} ({errno_text(number)})" if why else errno_text(number)

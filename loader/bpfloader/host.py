@@ -37,6 +37,10 @@ OPTIONS = {
     "struct_ops": ("BPF_JIT", "DEBUG_INFO_BTF"),
     "lirc_mode2": ("BPF_LIRC_MODE2",),
 }
+# What any use of BPF may want of it.
+BASIC_OPTIONS = """BPF BPF_SYSCALL BPF_JIT BPF_JIT_ALWAYS_ON BPF_UNPRIV_DEFAULT_OFF DEBUG_INFO_BTF DEBUG_INFO_BTF_MODULES
+IKCONFIG_PROC SECURITY_LOCKDOWN_LSM CGROUPS NET_CLS_BPF NET_ACT_BPF NET_SCH_INGRESS XDP_SOCKETS FUNCTION_ERROR_INJECTION
+FTRACE_SYSCALLS HAVE_DYNAMIC_FTRACE_WITH_DIRECT_CALLS""".split()
 
 
 def kernel_release() -> str:
@@ -95,6 +99,23 @@ def lockdown() -> str:
     """The kernel's lockdown mode: `none`, `integrity` or `confidentiality`; empty where it has no lockdown."""
     found = re.search(r"\[(\w+)\]", _read("/sys/kernel/security/lockdown"))
     return found[1] if found else ""
+
+
+def security_modules() -> str:
+    """The kernel's security modules as it lists them, `capability,landlock,bpf`; empty where it doesn't tell."""
+    return _read("/sys/kernel/security/lsm")
+
+
+def jit() -> int | None:
+    """net.core.bpf_jit_enable: 0 off, 1 on, 2 on and traced; None where it isn't told, as to other users than root."""
+    text = _read("/proc/sys/net/core/bpf_jit_enable")
+    return int(text) if text.isdigit() else None
+
+
+def mounts(kinds: Iterable[str]) -> dict[str, str]:
+    """Where file systems of these kinds are mounted first, by kind; none for one that isn't."""
+    rows = [line.split() for line in _read("/proc/mounts").splitlines()]
+    return {kind: row[1] for kind in kinds for row in reversed(rows) if len(row) > 2 and row[2] == kind}
 
 
 def memlock_limit() -> int | None:

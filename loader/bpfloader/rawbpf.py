@@ -18,11 +18,10 @@ CALLS = {
     ("ppc64le", 64): 361, ("ppc64", 64): 361, ("s390x", 64): 351,
 }  # fmt: skip
 # enum bpf_cmd.
-MAP_CREATE, MAP_UPDATE, PROG_LOAD, PROG_ATTACH, PROG_DETACH, TEST_RUN = 0, 2, 5, 8, 9, 10
+MAP_CREATE, PROG_LOAD, PROG_ATTACH, TEST_RUN = 0, 5, 8, 10
 RAW_TRACEPOINT_OPEN, BTF_LOAD, LINK_CREATE = 17, 18, 28
 CALL, EXIT, SET = 0x85, 0x95, 0xB7  # BPF_JMP | BPF_CALL, BPF_JMP | BPF_EXIT, BPF_ALU64 | BPF_MOV | BPF_K
 LICENSE = ctypes.create_string_buffer(b"GPL")  # so that helpers and hooks that want it are there
-LOG_SIZE = 1 << 12
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -89,10 +88,24 @@ def _version_code() -> int:
     return major << 16 | minor << 8 | min(patch, 255)
 
 
-def create_map(kind: int, key: int, value: int, entries: int, flags: int = 0, **rest: int) -> int:
-    """The descriptor of a new map; `rest` are the attributes from btf_fd on. Raises OSError."""
-    last = (rest.get(name, 0) for name in ("btf", "key_type", "value_type", "kernel_type", "extra"))
-    return bpf(MAP_CREATE, struct.pack("=IIIIIII16sIIIIIQ", kind, key, value, entries, flags, 0, 0, b"", 0, *last))
+class MapSpec(NamedTuple):
+    """What BPF_MAP_CREATE is told beside the type: sizes in bytes, and BTF ids where a type wants them."""
+
+    key: int = 4
+    value: int = 4
+    entries: int = 1
+    flags: int = 0
+    inner: int = 0  # the descriptor of a map that stands for those inside
+    btf: int = 0
+    key_type: int = 0
+    value_type: int = 0
+    kernel_type: int = 0
+
+
+def create_map(kind: int, spec: MapSpec) -> int:
+    """The descriptor of a new map. Raises OSError."""
+    key, value, entries, flags, inner, *types = spec
+    return bpf(MAP_CREATE, struct.pack("=IIIIIII16sIIIII", kind, key, value, entries, flags, inner, 0, b"", 0, *types))
 
 
 def load_btf(data: bytes) -> int:
@@ -115,10 +128,3 @@ def raw_tracepoint(program: int, name: bytes = b"") -> int:
 def attach(program: int, target: int, attach_type: int) -> None:
     """Attaches without a link. Raises OSError."""
     bpf(PROG_ATTACH, struct.pack("=III", target, program, attach_type))
-
-
-def close(*descriptors: int) -> None:
-    """Closes those that are open, as numbers of 0 or more."""
-    for fd in descriptors:
-        if fd >= 0:
-            os.close(fd)

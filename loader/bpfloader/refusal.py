@@ -82,7 +82,7 @@ def privilege_error(verb: str, number: int) -> PrivilegeError | None:
     return PrivilegeError(f"can't {verb}: {who} ({errno_text(number)})", fix=fix, errno=number)
 
 
-def explained(number: int, reasons: Mapping[int, tuple[str, str]], fix: str, section: str = "") -> tuple[str, str]:
+def _explained(number: int, reasons: Mapping[int, tuple[str, str]], fix: str, section: str = "") -> tuple[str, str]:
     """(the errno with its reason, the next step): what this kernel was built without, what this process lacks.
 
     `fix` is the next step where no other is known.
@@ -174,7 +174,7 @@ def _map_refused(name: str, of: str, error: CallError, said: str, handle: int) -
     from .verdict import too_old
 
     what = f"can't load {name}: the kernel refuses the map {of} ({errno_text(error.errno)})"
-    fix = explained(error.errno, {}, "check its sizes and flags")[1]
+    fix = _explained(error.errno, {}, "check its sizes and flags")[1]
     if handle:
         at = library().bpf_object__find_map_by_name(handle, of.encode())
         number = library().bpf_map__type(at)
@@ -200,7 +200,7 @@ def _program_refused(name: str, error: CallError, said: str, handle: int) -> Loa
         at = library().bpf_object__find_program_by_name(handle, program.encode())
         section = library().bpf_program__section_name(at).decode()
     refuses = f"the kernel refuses the program {program}" if program else "the kernel refuses the object"
-    why, fix = explained(error.errno, LOAD_REASONS if failed else {}, LEFT_OUT, section)
+    why, fix = _explained(error.errno, LOAD_REASONS if failed else {}, LEFT_OUT, section)
     means = meaning(said, section, _kernel_types(KERNEL_BTF))
     if means:
         why, fix = f"({errno_text(error.errno)}): {means[0]}", means[1] or fix
@@ -217,7 +217,7 @@ def attach_refused(program: str, error: CallError, messages: Iterable[str], sect
     denied = privilege_error(f"attach {program}", error.errno)
     if denied:
         return denied
-    why, fix = explained(error.errno, reasons, READ_ON, section)
+    why, fix = _explained(error.errno, reasons, READ_ON, section)
     what = f"can't attach {program} {why}"
     return AttachError(what, fix=fix, details=said, errno=error.errno, program=program)
 
