@@ -1,12 +1,12 @@
 """Tries the minimizer on many programs: does each compile with the minimized header, and is its object proven the same?
 
-    .venv/bin/python benchmarks/minimize_corpus.py MANIFEST --header FILE --libbpf FOLDER [--arch x86] [--mode exact]
+    .venv/bin/python benchmarks/minimize_corpus.py MANIFEST --header FILE --libbpf FOLDER [--arch x86] [--mode exact …]
         [--clang zig|clang-19|…] [--only TEXT] [--step N] [-j N]
 
-MANIFEST is JSON: a list of {"id", "source", "include_dirs", "idirafter", "defines"}, paths relative to its folder.
-Nothing of such a corpus is part of this project. A program that the full header doesn't compile is skipped. Prints
-each that fails, differs or ends in another mode than the one asked for, then counts and medians. Exits 1 if any
-program fails.
+MANIFEST is JSON: a list of {"id", "source", "include_dirs", "idirafter", "defines"}, paths relative to its folder; a
+"libbpf" in it is taken instead of FOLDER. Nothing of such a corpus is part of this project. A program that the full
+header doesn't compile is skipped. Prints each that fails, differs or ends in another mode than the one asked for, then
+counts and medians, mode by mode. Exits 1 if any program fails.
 """
 
 import argparse
@@ -41,7 +41,7 @@ class Corpus:
 
     def __init__(self, arguments, scratch):
         self.arguments, self.scratch = arguments, scratch
-        self.root = Path(arguments.manifest).resolve().parent
+        self.root, self.libbpf = Path(arguments.manifest).resolve().parent, Path(arguments.libbpf).resolve()
         self.text = Path(arguments.header).read_text()
         self.index = index_header(self.text)
         self.clang = [arguments.clang]
@@ -63,13 +63,18 @@ class Corpus:
         command = [*self.clang, "-target", target, *FLAGS, f"-D__TARGET_ARCH_{self.arguments.arch}"]
         command += [f"-D{define}" for define in row["defines"]] + [
             f"-I{folder}",
-            f"-I{Path(self.arguments.libbpf).resolve()}",
+            f"-I{row.get('libbpf', self.libbpf)}",
         ]
         command += [f"-I{each}" for each in row["include_dirs"]]
         for each in row["idirafter"]:
             command += ["-idirafter", each]
         done = subprocess.run(
-            [*command, *flags, row["source"]], cwd=self.root, capture_output=True, text=True, errors="replace"
+            [*command, *flags, row["source"]],
+            cwd=self.root,
+            capture_output=True,
+            check=False,
+            text=True,
+            errors="replace",
         )
         if done.returncode:
             raise CompileError("clang refused it", details=tuple(done.stderr.splitlines()))
@@ -84,25 +89,25 @@ class Corpus:
             return strip_dwarf(output.read_bytes()), time.perf_counter() - start
 
     def tried(self, row):
-        """What came of one program, as a dictionary; `fate` is skipped, fails, or the mode that it ends in."""
+        """What came of one program, a dictionary for each mode; `fate` is skipped, fails, or the mode that it ends in."""
+        modes = self.arguments.mode
         try:
             full, seconds = self.compiled(row, self.scratch / "full")
         except CompileError:
-            return {"fate": "skipped"}
+            return [{"fate": "skipped"}] * len(modes)
         try:
             names = names_of(self.clang_on(row, self.scratch / "stub", "-E", "-dD"))
-            with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
-                return self._settled(row, names, full, Path(folder)) | {"plain": seconds}
         except EbpfError as error:
-            return {"fate": "fails", "said": [str(error)]}
+            return [{"fate": "fails", "said": [str(error)]}] * len(modes)
+        return [{"plain": seconds} | self._settled(row, names, full, mode) for mode in modes]
 
-    def _settled(self, row, names, full, folder):
-        arguments, took = self.arguments, []
+    def _settled(self, row, names, full, mode):
+        took = []
         if macros := conflicts(self.index, names):
             return {"fate": "full header", "said": [f"defines {', '.join(macros)} before vmlinux.h"]}
 
         def made(mode, keep_whole):
-            return minimize(self.index, names, mode, row["id"], arguments.arch, "", "", keep_whole)
+            return minimize(self.index, names, mode, row["id"], self.arguments.arch, "", "", keep_whole)
 
         def compile_(header):
             (folder / "vmlinux.h").write_text(header.text)
@@ -110,15 +115,15 @@ class Corpus:
             took.append(seconds)
             return made_object
 
-        settled = settle(arguments.mode, made, compile_, lambda one, mode: prove(full, one, mode), lambda text: None)
+        with tempfile.TemporaryDirectory(dir=self.scratch) as into:
+            folder = Path(into)
+            try:
+                settled = settle(mode, made, compile_, lambda one, step: prove(full, one, step), lambda text: None)
+            except EbpfError as error:
+                return {"fate": "fails", "said": [str(error)]}
         lines = settled.minimized.text.count("\n")
-        return {
-            "fate": settled.minimized.mode,
-            "said": settled.notices,
-            "lines": lines,
-            "compile": took[-1],
-            "rounds": len(took),
-        }
+        fate, said = settled.minimized.mode, settled.notices
+        return {"fate": fate, "said": said, "lines": lines, "compile": took[-1], "rounds": len(took)}
 
 
 def main():
@@ -128,7 +133,7 @@ def main():
     parser.add_argument("--header", required=True)
     parser.add_argument("--libbpf", required=True)
     parser.add_argument("--arch", default="x86", help="as in __TARGET_ARCH_…")
-    parser.add_argument("--mode", default="exact", choices=MODES)
+    parser.add_argument("--mode", default=["exact"], choices=MODES, nargs="+")
     parser.add_argument("--clang", default="zig")
     parser.add_argument("--only", default="")
     parser.add_argument("--step", type=int, default=1)
@@ -138,19 +143,20 @@ def main():
         corpus = Corpus(arguments, Path(scratch))
         programs = corpus.programs()
         outcomes = list(pool.map(corpus.tried, programs))
-    for row, outcome in zip(programs, outcomes, strict=True):
-        if outcome["fate"] not in ("skipped", arguments.mode):
-            print(f"{row['id']}: {outcome['fate']}: {' | '.join(outcome['said'])[:400]}")
-    report(arguments, outcomes, corpus.text.count("\n"))
-    sys.exit(any(outcome["fate"] in ("fails", "off") for outcome in outcomes))
+    for mode, of_mode in zip(arguments.mode, zip(*outcomes, strict=True), strict=True):
+        print(f"\n{arguments.header}, {arguments.clang}, {mode}:")
+        for row, outcome in zip(programs, of_mode, strict=True):
+            if outcome["fate"] not in ("skipped", mode):
+                print(f"{row['id']}: {outcome['fate']}: {' | '.join(outcome['said'])[:400]}")
+        report(mode, of_mode, corpus.text.count("\n"))
+    sys.exit(any(outcome["fate"] in ("fails", "off") for row in outcomes for outcome in row))
 
 
-def report(arguments, outcomes, lines):
+def report(mode, outcomes, lines):
     """Prints counts and medians."""
     tried = [outcome for outcome in outcomes if outcome["fate"] != "skipped"]
     fates = collections.Counter(outcome["fate"] for outcome in tried)
-    held = [outcome for outcome in tried if outcome["fate"] == arguments.mode]
-    print(f"\n{arguments.header}, {arguments.clang}, {arguments.mode}:")
+    held = [outcome for outcome in tried if outcome["fate"] == mode]
     print(f"  {len(tried)} programs ({len(outcomes) - len(tried)} skipped): {dict(fates.most_common())}")
     if held:
         kept, at_once = [outcome["lines"] for outcome in held], sum(outcome["rounds"] == 1 for outcome in held)

@@ -76,9 +76,9 @@ def start_at_sections(full: Btf, small: Btf, types: TypeComparison, differ: Diff
     ours, theirs = ({kind.name: kind for kind in btf if kind.kind == Kind.DATASEC} for btf in (full, small))
     for name in sorted({*ours, *theirs}):
         if name not in ours or name not in theirs:
-            differ(
-                f"BTF of section {name} is missing in {'the full' if name in theirs else 'the minimized'} object", ""
-            )
+            whose, of, where = (full, ours, "the minimized") if name in ours else (small, theirs, "the full")
+            held = ", ".join(sorted(_variables(whose, of[name])))
+            differ(f"BTF of section {name} ({held}) is missing in {where} object", "")
             continue
         if ours[name].size != theirs[name].size:
             differ(f"BTF of section {name}: size {ours[name].size} != {theirs[name].size}", "")

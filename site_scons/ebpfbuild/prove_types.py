@@ -79,9 +79,13 @@ class TypeComparison:
         full, small = met.full.id, met.small.id
         if not self.exact:
             return True
-        if self._partner.setdefault(full, small) == small and self._owner.setdefault(small, full) == full:
+        partner, owner = self._partner.setdefault(full, small), self._owner.setdefault(small, full)
+        if partner == small and owner == full:
             return True
-        self._report(met, "is one type in one object and two in the other")
+        if partner != small:
+            self._report(met, f"is also {_text(self.small[partner])} != {_text(met.small)}")
+        else:
+            self._report(met, f"{_text(met.full)} and {_text(self.full[owner])} are one type: {_text(met.small)}")
         return False
 
     def _report(self, met: Meeting, what: str, above: bool = False) -> None:

@@ -18,6 +18,8 @@ SOCK_PROTO = [("struct proto *proto", "struct net *proto")]
 NET = "struct net {\n\tint ifindex;\n\tstruct proto *first;\n};\n"
 UNTOUCHED = "struct untouched {\n\tint one;\n\tint two;\n};\n"
 BY_NAME = "an anonymous struct in a union != an anonymous union in a union"
+REUSE, IPV6ONLY = "\tunsigned int reuse : 4;\n", "\tunsigned int ipv6only : 1;\n"
+KSYM = ' __attribute__((section(".ksyms"), weak))'
 PLANTED = {
     "dropped member": planted(
         "struct sock: member more is in the minimized object only",
@@ -45,6 +47,11 @@ PLANTED = {
     "dropped const": planted(
         "struct sock.net: const volatile struct net != volatile struct net",
         [("const volatile struct net *net", "volatile struct net *net")],
+    ),
+    "dropped volatile": planted(
+        "struct sock.net: volatile struct net != struct net",
+        [("const volatile struct net *net", "const struct net *net")],
+        exact="struct sock.net: const volatile struct net * and const struct net * are one type: const struct net *",
     ),
     "changed pointee": planted(
         "struct sock.proto: struct proto != struct net", SOCK_PROTO, [("sk->proto->inuse", "sk->proto->ifindex")]
@@ -107,6 +114,100 @@ PLANTED = {
     ),
     "static function made global": planted(
         "weigh: linkage 0 != 1", program=[("static __noinline int weigh", "__noinline int weigh")]
+    ),
+    "aligned attribute": planted(
+        "struct load: size 16 != 32",
+        [("\tunsigned int inverse;\n};", "\tunsigned int inverse;\n} __attribute__((aligned(32)));")],
+        fields=None,  # only CO-RE looks into load
+    ),
+    "aligned attribute of a map's value": planted(
+        "map flows: value size 48 != 64",
+        [("\tconst struct net *net;\n};", "\tconst struct net *net;\n} __attribute__((aligned(32)));")],
+    ),
+    "bitfield moved": planted(
+        "struct sock: member ipv6only lies at bit 132 != 128",
+        [(f"{REUSE}{IPV6ONLY}", f"{IPV6ONLY}{REUSE}")],
+        fields="section kprobe/tcp_connect: instruction",  # its shifts are computed from the local struct
+    ),
+    "bitfield moved in a map's value": planted(
+        "struct flow: member kind lies at bit 256 != 258", [("\tint kind : 5;", "\tint : 2;\n\tint kind : 5;")]
+    ),
+    "union's members in another order": planted(
+        "struct lock: its members are in another order",
+        [("\t\tint slock;\n", ""), ("\t\t};\n\t};\n};", "\t\t};\n\t\tint slock;\n\t};\n};")],
+        fields=None,  # CO-RE finds them by name
+    ),
+    "pointer instead of value": planted(
+        "struct sock.lock: struct lock != struct lock *",
+        [("\tstruct lock lock;", "\tstruct lock *lock;")],
+        [("sk->lock.pending", "sk->lock->pending")],
+    ),
+    "value instead of pointer": planted(
+        "struct net.first: struct proto * != long", [("\tstruct proto *first;", "\tlong first;")]
+    ),
+    "typedef of another width": planted("count_t: long != int", [("typedef long count_t", "typedef int count_t")]),
+    "kfunc's result": planted(
+        "bpf_sock_check result: int != long", [("extern int bpf_sock_check", "extern long bpf_sock_check")]
+    ),
+    "kfunc's pointee": planted(
+        "bpf_sock_check argument 1: struct sock != struct net",
+        [("check(struct sock *sk,", "check(struct net *sk,")],
+        [("bpf_sock_check(sk, limit)", "bpf_sock_check((void *)sk, limit)")],
+    ),
+    "dropped __ksym": planted(
+        "BTF of section .ksyms (bpf_sock_check) is missing in the minimized object", [(KSYM, " __attribute__((weak))")]
+    ),
+    "function pointer's parameter": planted(
+        "struct proto.connect argument 3: int != long", [("address, int length", "address, long length")]
+    ),
+    "enum of another width": planted(
+        "enum state != enum state", [("\tSTATE_LAST = 8,", "\tSTATE_LAST = 8,\n\tSTATE_HUGE = 0x100000000,")]
+    ),
+    "bool instead of a byte": planted(
+        "struct tuple.kind: unsigned char != _Bool", [("\tunsigned char kind;", "\t_Bool kind;")]
+    ),
+    "member without CO-RE": planted(
+        "CO-RE: .text +0x10: field_byte_offset of struct tuple: port != nothing",
+        [
+            ("#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)\n", ""),
+            ("#pragma clang attribute pop\n", ""),
+        ],
+    ),
+    "map dropped": planted(
+        "section .maps: totals: 32 bytes at 0 != nothing", program=[('totals SEC(".maps")', 'totals SEC(".bss")')]
+    ),
+    "map's key": planted(
+        "map flows: key: struct tuple != struct load",
+        program=[("__type(key, struct tuple)", "__type(key, struct load)")],
+    ),
+    "map's new property": planted(
+        "map totals: member pinning is in the minimized object only",
+        program=[("\t__uint(max_entries, 1);", "\t__uint(max_entries, 1);\n\t__uint(pinning, 1);")],
+    ),
+    "licence": planted("section license: byte 0 (LICENSE) differs", program=[('"GPL"', '"BSD"')]),
+    "const of a global": planted(
+        "section .rodata is missing in the minimized object",
+        program=[("const volatile int limit", "volatile int limit")],
+    ),
+    "kind of a type id": planted(
+        "type_id_local of struct flow != +0x2b8: type_id_target of struct flow",
+        program=[("btf_type_id(*(struct flow *)0, 0)", "btf_type_id(*(struct flow *)0, 1)")],
+    ),
+    "CO-RE kind of a type": planted(
+        "type_exists of struct net != +0x2e0: type_size of struct net",
+        program=[("type_info(*(struct net *)0, 0)", "type_info(*(struct net *)0, 1)")],
+    ),
+    "CO-RE kind of an enumerator": planted(
+        "enumval_value of enum state: STATE_LAST != +0x2c8: enumval_exists of enum state: STATE_LAST",
+        program=[("STATE_LAST, 1)", "STATE_LAST, 0)")],
+    ),
+    "function's name": planted(
+        "function on_connect in section kprobe/tcp_connect: starts at 0x0 != nowhere",
+        program=[("int on_connect", "int at_connect")],
+    ),
+    "parameter's name": planted(
+        "on_connect: parameter names ['regs'] != ['context']",
+        program=[("pt_regs *regs)", "pt_regs *context)"), ("regs->FIRST", "context->FIRST")],
     ),
     "declared only": planted(
         "struct untouched != a declared struct untouched", [(UNTOUCHED, "")], lean=None, fields=None
