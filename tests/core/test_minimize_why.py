@@ -29,7 +29,9 @@ def ask(name: str) -> list[str]:
         ("cred", ["struct task: named by the program as task (p.bpf.c:3)", "  .cred: struct cred, only declared"]),
         ("pid", ["struct task: named by the program as task (p.bpf.c:3)", "  .pid"]),
         ("task.mm", ["struct task: named by the program as task (p.bpf.c:3)", "  .mm (p.bpf.c:9)"]),
-        ("task.nosuch", ["no struct task with a member nosuch is kept"]),
+        ("task.parnt", ["the full header has no task with a member parnt; nearest: parent"]),
+        ("nothere.pid", ["the full header has no nothere with a member pid"]),
+        ("task.nosuch", ["the full header has no task with a member nosuch"]),
         ("GREEN", ["enum color: named by the program as RED (p.bpf.c:5)"]),
         ("super_block", ["struct super_block is in the full header, but nothing that the program names leads to it"]),
     ],
@@ -40,9 +42,21 @@ def test_a_chain_starts_at_the_program(name, lines):
 
 def test_a_name_of_nothing_gets_its_nearest_ones():
     assert ask("inodes") == [
-        "nothing called inodes is kept, and the full header declares no such type; nearest: inode, wide"
+        "nothing called inodes is kept, and the full header has no such type or member; nearest: inode, wide"
     ]
     assert len(ask("")) == 1
+
+
+@pytest.mark.parametrize("name, struct", [("inum", "ns_part"), ("struct ns.inum", "ns")])
+def test_a_member_of_what_is_not_kept_is_told_with_its_struct(name, struct):
+    assert ask(name) == [f"inum is a member of struct {struct}, to which nothing that the program names leads"]
+
+
+def test_a_member_that_fields_drops_is_not_told_as_kept():
+    made = minimize(INDEX, NAMES, "fields", "p.bpf.c", "x86_64", "6.19", "00")
+    assert why(made, "task.mm") == ["struct task: named by the program", "  .mm"]
+    assert why(made, "task.parent") == ["parent is a member of struct task, of which the program doesn't name it"]
+    assert why(made, "files") == ["files is a member of struct task, of which the program doesn't name it"]
 
 
 def test_every_declaration_kept_has_a_chain():
@@ -63,6 +77,8 @@ def test_every_declaration_kept_has_a_chain():
             "p.c:1: error: variable has incomplete type 'struct request'",
             ("no struct request", "struct request___local"),
         ),
+        ("p.c:1:1: error: unknown type name 'u65'", ("no type u65", "or typedef it in your program")),
+        ("p.c:1: error: use of undeclared identifier 'kgid_t'", ("no type kgid_t", "nearest: kuid_t", "typedef it")),
         ("p.c:1: error: incomplete definition of type 'struct tasks'", ("no struct tasks", "nearest: task")),
         ("p.c:1: error: invalid application of 'sizeof' to an incomplete type 'struct cgrp'", ("no struct cgrp",)),
         (

@@ -43,9 +43,10 @@ def _type(index: Index, header: str, name: str) -> list[str]:
         return _known(index, header, name, word)
     choices = index.tags if " " in name else {**index.ordinary, **index.tags}
     shown = name if " " in name else f"type {name}"
+    typedef = "" if " " in name else ", or typedef it in your program"
     return [
         f"{header} has no {shown}: it comes from a kernel built without it{_nearest(word, choices)}; take another pin, "
-        f"or declare what you read of it as struct {word}___local {{ … }} __attribute__((preserve_access_index))"
+        f"or declare what you read of it as struct {word}___local {{ … }} __attribute__((preserve_access_index)){typedef}"
     ]
 
 
@@ -73,6 +74,8 @@ def _member(index: Index, header: str, member: str, owner: str) -> list[str]:
 def _name(index: Index, header: str, name: str) -> list[str]:
     if name in index.ordinary:
         return []
+    if name.endswith("_t"):
+        return _type(index, header, name)  # in C, `x_t a;` is a use of an unknown name as well
     near = _nearest(name, index.ordinary)
     if name.isupper():
         return [f"{header} has no {name}{near}; a kernel #define is in no BTF: #define it in your program"]

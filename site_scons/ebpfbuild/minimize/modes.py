@@ -10,7 +10,7 @@ from ..errors import EbpfError
 from .closure import Closure, close
 from .emit import emit
 from .fields import Trimmer
-from .index import Index
+from .index import Index, index_header
 from .names import Names
 from .scanner import declared
 
@@ -53,6 +53,11 @@ class Minimized:
     def total(self) -> int:
         """How many declarations the full header has."""
         return self.index.total
+
+    @cached_property
+    def reread(self) -> Index:
+        """The index of the minimized header itself."""
+        return index_header(self.text)
 
     @cached_property
     def kept(self) -> tuple[Kept, ...]:

@@ -8,17 +8,19 @@ from .index import Index
 from .modes import Minimized, title
 from .refs import member_names
 
+SHOWN = 3  # structs, or nearest names
+
 
 def why(minimized: Minimized, name: str, where: Callable[[str], str] = lambda name: "") -> list[str]:
     """The lines that explain why a type or a member was kept; each chain starts at the program.
 
-    `name` may come with struct, union, enum or typedef before it; a member may be written `sock.sk_prot`. `where(name)` gives `file:line` of a name's first
-    use by the program, or nothing (names.where does, on preprocessed text). A name that isn't in the header gets its
-    nearest ones.
+    `name` may come with struct, union, enum or typedef before it; a member may be written `sock.sk_prot`. `where(name)`
+    gives `file:line` of a name's first use by the program, or nothing (names.where does, on preprocessed text). What
+    isn't kept is told with the structs that have such a member, or with the nearest names.
     """
     owner, _, word = (name.split()[-1] if name.split() else "").rpartition(".")
     if owner:
-        return _members(minimized, word, owner, where) or [f"no struct {owner} with a member {word} is kept"]
+        return _members(minimized, word, owner, where) or _left_out(minimized, word, owner)
     index, closure = minimized.index, minimized.closure
     targets = [table[word] for table in (index.tags, index.ordinary) if word in table]
     found = [number for number in dict.fromkeys(targets) if number in closure.whole]
@@ -33,23 +35,52 @@ def why(minimized: Minimized, name: str, where: Callable[[str], str] = lambda na
         return lines
     if targets:
         return [f"{title(index, targets[0])} is in the full header, but nothing that the program names leads to it"]
-    near = difflib.get_close_matches(word, {*index.tags, *index.ordinary}, n=3)
-    return [
-        f"nothing called {word} is kept, and the full header declares no such type"
-        + (f"; nearest: {', '.join(near)}" if near else "")
-    ]
+    return _left_out(minimized, word, "")
 
 
 def _members(minimized: Minimized, member: str, owner: str, where: Callable[[str], str]) -> list[str]:
     """The chains to the structs kept whole that have the member, in the header's order, with a line for it below each."""
-    index, lines = minimized.index, []
-    for number in sorted(minimized.closure.whole) if member else ():
-        if owner and index.tags.get(owner, index.ordinary.get(owner)) != number:
-            continue
-        if member in index.declaration(number) and member in member_names(index, number):
+    lines = []
+    for number in _holders(minimized.index, member, owner):
+        if number in minimized.closure.whole and _has(minimized, number, member):
             chain = _chain(minimized, number, owner, where)
             lines += [*chain, f"{'  ' * len(chain)}.{member}{_at(where(member))}"]
     return lines
+
+
+def _holders(index: Index, member: str, owner: str) -> list[int]:
+    """The numbers of the full header's declarations that have a member, or of that one called `owner`; in their order."""
+    if owner:
+        numbers = [table[owner] for table in (index.tags, index.ordinary) if owner in table]
+    else:
+        every = sorted({*index.tags.values(), *index.ordinary.values()}) if member else ()
+        numbers = [number for number in every if member in index.declaration(number)]  # 50 times as fast as the parser
+    return [number for number in numbers if member in member_names(index, number)]
+
+
+def _has(minimized: Minimized, number: int, member: str) -> bool:
+    """Whether a declaration that is kept still has a member: `fields` may have dropped it."""
+    if number not in minimized.closure.trimmed:
+        return True
+    made, name = minimized.reread, title(minimized.index, number).split()[-1]
+    return member in member_names(made, made.tags[name] if name in made.tags else made.ordinary[name])
+
+
+def _left_out(minimized: Minimized, word: str, owner: str) -> list[str]:
+    """What to say of a name that isn't kept: whose member it is in the full header, or what is called nearly so."""
+    index, whole = minimized.index, minimized.closure.whole
+    if holders := _holders(index, word, owner):
+        some = ", ".join(title(index, number) for number in holders[:SHOWN]) + ", …" * (len(holders) > SHOWN)
+        dropped = any(number in whole for number in holders)
+        why_not = "of which the program doesn't name it" if dropped else "to which nothing that the program names leads"
+        return [f"{word} is a member of {some}, {why_not}"]
+    number = index.tags.get(owner, index.ordinary.get(owner))
+    choices = {*index.tags, *index.ordinary} if number is None else member_names(index, number)
+    near = difflib.get_close_matches(word, choices, n=SHOWN) if number is not None or not owner else []
+    what = f"the full header has no {owner} with a member {word}"
+    if not owner:
+        what = f"nothing called {word} is kept, and the full header has no such type or member"
+    return [what + (f"; nearest: {', '.join(near)}" if near else "")]
 
 
 def _kept(minimized: Minimized, key: int | str) -> bool:
