@@ -72,6 +72,22 @@ def test_comments_and_one_line_structs_are_read():
     assert list(found.tags) == ["a", "e", "f"] and list(found.ordinary) == ["z", "G", "H"]
 
 
+def test_a_closing_brace_behind_padding_is_the_end():
+    """bpftool of Linux 5.16 to 6.2 forgot a newline there: `\tlong: 64;};`."""
+    text = "struct a {\n\tlong: 64;\n\tlong: 64;};\n\nstruct b {\n\tint c;\n};\n"
+    text += "struct d {\n\tint e;\n\tlong: 0;} __attribute__((aligned(8)));\ntypedef struct {\n\tlong: 64;} f_t;\n"
+    text += "struct g {\n\tstruct {\n\t\tlong: 64;};\n\tint h;\n};\nunion i {\n\tint j;\n};\n"
+    found = indexes.index_header(text)
+    assert list(found.tags) == ["a", "b", "d", "g", "i"] and list(found.ordinary) == ["f_t"]
+    assert [text_of(found, name, "tags").count("}") for name in found.tags] == [1, 1, 1, 2, 1]
+
+
+def test_a_stray_semicolon_is_no_declaration():
+    text = "#pragma once\n;\n; // for an editor\nstruct a {\n\tint b;\n};\n"
+    found = indexes.index_header(text)
+    assert list(found.tags) == ["a"] and found.total == 1
+
+
 @pytest.mark.parametrize(
     "text",
     ["/* kfuncs */\nstruct a {\n\tint b;\n};\n#endif /* GUARD */\n", "struct a { int b; };\n\t/* end */ struct c;\n"],

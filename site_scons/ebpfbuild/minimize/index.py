@@ -11,7 +11,7 @@ from ..errors import HeaderError
 from .scanner import Scanner, plain
 
 _DIGITS = 64  # of a sha256, before the first newline
-FORMAT = 2  # a caller keys stored indexes by the header's sha256 and by this number
+FORMAT = 3  # a caller keys stored indexes by the header's sha256 and by this number
 
 
 @dataclass(frozen=True, eq=False)

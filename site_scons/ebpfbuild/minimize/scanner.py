@@ -14,6 +14,7 @@ _TAIL_NAME = re.compile(r"(\w+)\s*;")
 _LAST_WORD = re.compile(r"([A-Za-z_]\w*)[\s)]*$")
 _POINTER_NAME = re.compile(r"\(\s*\*[\s*]*(?:(?:const|volatile)\s+)*([A-Za-z_]\w*)")
 _PLAIN_NAME = re.compile(r"([A-Za-z_]\w*)\s*\)?\s*\(")
+_BRACE = re.compile(r"[{}]")
 _NESTED = re.compile(r"\n[ \t]+(?:(enum)|struct|union)\s+([A-Za-z_]\w*)?\s*\{")
 
 # Nine of ten declarations, as bpftool spells them: (1) the declaration, (2) a tag with (3) its body or without, (4) an
@@ -68,7 +69,7 @@ class Scanner:
                 position = typical.end()
                 continue
             first = text[position]
-            if first.isspace():
+            if first.isspace() or first == ";":
                 position += 1
             elif first == "#":
                 position = self._directive(position)
@@ -121,7 +122,7 @@ class Scanner:
         if brace >= 0:
             close = text.rfind("}", brace, newline)
             if close < 0:
-                close = text.find("\n}", newline - 1) + 1 or len(text)
+                close = self._closing(brace, newline)
         end = text.find(";", close) + 1
         if not end:
             raise self._refuse(start)
@@ -130,6 +131,22 @@ class Scanner:
         self.ends.append(end)
         self._names(number, start, close, end)
         return end
+
+    def _closing(self, brace: int, newline: int) -> int:
+        """The position of the brace that closes the one at the end of a line; of the text's end if none does.
+
+        It stands in column 0, unless bpftool wrote padding last: from 5.16 to 6.2 it forgot the newline behind that.
+        """
+        text = self.text
+        close = text.find("\n}", newline - 1) + 1 or len(text)
+        if text.find(";}", brace, close) < 0:
+            return close
+        depth = 0
+        for found in _BRACE.finditer(text, brace):
+            depth += 1 if found[0] == "{" else -1
+            if depth == 0:
+                return found.start()
+        return len(text)
 
     def _names(self, number: int, start: int, close: int, end: int) -> None:
         text = self.text
@@ -171,7 +188,7 @@ class Scanner:
         return HeaderError(
             f"{line[:60]!r} is no declaration that bpftool writes, or has no end",
             where=f"line {self.text.count(chr(10), 0, start) + 1}",
-            fix="give it a vmlinux.h made by `bpftool btf dump file … format c`",
+            fix="give it a vmlinux.h made by `bpftool btf dump file … format c`, or build with MINIMIZE=off",
         )
 
 
