@@ -33,7 +33,7 @@ from .objectparts import DataSection, Extern, ProgramSpec, StructOpsSpec, Variab
 from .section_types import program_type
 
 INSTRUCTION = 8  # bytes
-DATA_SECTION = re.compile(r"\.(rodata|data|bss)(\..+)?")
+DATA_SECTION = re.compile(r"\.(rodata|data|bss)(\..+)?", re.DOTALL)
 STRUCT_OPS = (".struct_ops", ".struct_ops.link")
 
 

@@ -1,4 +1,4 @@
-"""Python names for C names: deterministic, refused where two become one."""
+"""Python names for C names: deterministic, with underscores behind what Python, the loader or a neighbour is called."""
 
 import builtins
 import keyword
@@ -11,12 +11,14 @@ KEYWORDS = frozenset(keyword.kwlist)
 BUILTINS = KEYWORDS | set(dir(builtins))
 
 # What a generated class body mentions, and what bpfloader's base classes define; tests hold them against the loader's own.
-_HINTS = set("bool bytes float int str tuple".split())
+_IMPORTED = {"ClassVar", "Final", "IPv4Address", "IPv6Address"}
+_HINTS = set("bool bytes float int str tuple".split()) | _IMPORTED
 _MODULE = {"bpfloader", "c", "ARCH"}
 FIELDS = KEYWORDS | _HINTS | _MODULE | set("self codec from_bytes to_bytes to_dict _bytes _read _write _values".split())
 VARIABLES = KEYWORDS | _HINTS | _MODULE | set("_close _constant _loaded _map _memory _name _owner _read _view _write".split())
-MEMBERS = KEYWORDS | _MODULE | set("_add _all _clear _is_protocol _names _owner _remove".split())  # maps, programs and links
-CONSTANTS = BUILTINS | _MODULE
+# Of maps, programs and links.
+MEMBERS = KEYWORDS | _HINTS | _MODULE | set("_add _all _clear _is_protocol _names _owner _remove".split())
+CONSTANTS = BUILTINS | _IMPORTED | _MODULE
 ENUMERATORS = KEYWORDS | {"mro", "name", "value"} | {name for name in dir(int) if not name.startswith("_")}
 
 
@@ -34,27 +36,36 @@ def class_name(name: str) -> str:
     """
     words = [word for word in re.split(r"[^A-Za-z0-9]+", name) if word]
     camel = "".join(word[0].upper() + word[1:] for word in words)
-    if camel in BUILTINS | _MODULE:
+    if camel in CONSTANTS:
         return f"{camel}_"
     return f"_{camel}" if not camel or camel[0].isdigit() else camel
+
+
+def module_name(stem: str) -> str:
+    """The name of a skeleton's module, which has to be one for `import`: `tcp-rtt` is tcp_rtt_skel."""
+    name = re.sub(r"\W", "_", f"{stem}_skel", flags=re.ASCII)
+    return f"_{name}" if name[0].isdigit() else name
 
 
 def attribute_name(name: str, taken: set[str], what: str, reserved: frozenset[str] = FIELDS) -> str:
     """A member's, map's or variable's name: C's own, with one leading underscore at most (two hide it in a class).
 
-    One follows it where Python or the loader uses the name. Adds it to `taken`; raises SkeletonError if it is there.
+    One follows it where Python, the loader or another one uses the name. Adds it to `taken`. Raises SkeletonError.
     """
     plain = c_name(name, what)
     if plain.startswith("__"):
         plain = "_" + plain.lstrip("_")
     if plain in reserved or (reserved is ENUMERATORS and re.fullmatch("_.*_", plain)):  # Enum keeps _x_ for itself
         plain += "_"
-    if plain in taken:
-        raise SkeletonError(
-            f"{what} {name} and another one would both be called {plain} in Python", fix="rename one of them"
-        )
-    taken.add(plain)
-    return plain
+    return unique(plain, taken)
+
+
+def unique(name: str, taken: set[str]) -> str:
+    """The name with as many underscores behind it as make it none of those taken. Adds it to them."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
 
 
 def comment(text: str) -> str:

@@ -1,5 +1,6 @@
 """Lines of generated Python as ruff formats them, none longer than 120."""
 
+import textwrap
 from collections.abc import Iterable
 
 from .program_classes import LINKS
@@ -7,23 +8,60 @@ from .pydecl import PyClass, PyField, PyMap, PyProgram
 from .pymerge import Parts
 
 WIDTH = 120
+AMBIGUOUS = ("l", "O", "I")  # what ruff's E741 calls so, and C has
+
+
+def literal(text: str) -> str:
+    """Any text as a string of Python: the names of ELF sections may hold all but NUL."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{"".join(each if each.isprintable() else ascii(each)[1:-1] for each in escaped)}"'
+
+
+def doc(text: str, indent: int = 0) -> str:
+    """A docstring, on as many lines as it takes."""
+    space, inner = " " * indent, literal(text)[1:-1]
+    if len(space) + len(inner) + 6 <= WIDTH:
+        return f'{space}"""{inner}"""'
+    first, *others = _wrapped(inner, WIDTH - indent - 6)
+    return "\n".join([f'{space}"""{first}', *(f"{space}{each}" for each in others), f'{space}"""'])
+
+
+def above(text: str) -> str:
+    """A comment of the module's, on as many lines as it takes."""
+    return "\n".join(f"# {each}" for each in _wrapped(text, WIDTH - 2))
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def field_line(field: PyField, outside: int) -> str:
     """A member or variable in the module, in a class that is itself indented by `outside`."""
-    return line(f"{field.name} = {field.type.codec} @ {field.offset}", field.comment, outside + 4)
+    code, comment = f"{field.name} = {field.type.codec} @ {field.offset}", field.comment
+    return line(code, _excused(field.name, comment, WIDTH - outside - len(code)), outside + 4)
+
+
+def value_line(name: str, value: int, outside: int) -> str:
+    """An enumerator in the module, in a class that is itself indented by `outside`."""
+    return line(f"{name} = {value}", _excused(name, "", WIDTH), outside + 4)
+
+
+def _excused(name: str, comment: str, room: int) -> str:
+    """The comment, cut so that it stays beside the name if that is one which ruff has to be told to take."""
+    noqa = "noqa: E741"
+    return " ".join(filter(None, (noqa, comment and f"({comment})")))[: room - 8] if name in AMBIGUOUS else comment
 
 
 def map_line(map: PyMap, outside: int) -> str:
     """A map in the module, in a class that is itself indented by `outside`."""
-    arguments = ["owner", f'"{map.name}"', *map.arguments]
+    arguments = ["owner", literal(map.name), *map.arguments]
     return call(f"self.{map.attribute} = bpfloader.{map.kind}", arguments, map.comment, outside + 8)
 
 
 def program_line(program: PyProgram, outside: int) -> str:
     """A program in the module, in a class that is itself indented by `outside`."""
     head = f"self.{program.attribute} = bpfloader.{program.kind}"
-    return call(head, ["owner", f'"{program.name}"'], f'SEC("{program.section}")', outside + 8)
+    return call(head, ["owner", literal(program.name)], f'SEC("{program.section}")', outside + 8)
 
 
 def arch_line(arches: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ where it has no tag, or else its place (`EventFlags` for the member `flags` of `
 anonymous struct belong to the struct around it; an anonymous union in a struct is its member `anon0`, `anon1` …
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from .btf import Btf
@@ -34,10 +34,12 @@ def tags_of(btf: Btf, number: int, component: int = -1) -> frozenset[str]:
 class PyTypes:
     """The classes that the types asked for need, by name."""
 
-    def __init__(self, btf: Btf):
-        self.btf = btf
+    def __init__(self, btf: Btf, reserved: Iterable[str] = ()):
+        """`reserved` are the names of other classes beside these."""
+        self.btf, self._reserved = btf, frozenset(reserved)
         self.classes: dict[str, PyClass] = {}
         self._names: dict[int, str] = {}
+        self._entered: set[int] = set()
 
     def use(self, number: int, place: str, tags: frozenset[str] = frozenset()) -> PyType:
         """A type as it is used by value; `place` names an anonymous one. Raises SkeletonError, BtfError.
@@ -127,25 +129,22 @@ class PyTypes:
         return "str" if element.name == "char" else "bytes"
 
     def _class(self, kind: Type, typedefs: list[str], place: str, declare: Callable[[Type, str], PyClass]) -> str:
-        """The name of a type's class, declared at its first use. Raises SkeletonError if another one has that name."""
-        name = self._names.get(kind.id)
-        if name is not None and name not in self.classes:
-            raise SkeletonError(f"{name} contains itself", where=self.btf.where, fix="compile it with clang")
-        if name is None:
+        """The name of a type's class, declared at its first use; underscores follow one that another class has."""
+        if kind.id not in self._names:
             typedef = typedefs[-1] if typedefs else ""
-            name = self._names[kind.id] = class_name(c_name(kind.name or typedef or place, "a type"))
+            name = class_name(c_name(kind.name or typedef or place, "a type"))
+            if kind.id in self._entered:
+                raise SkeletonError(f"{name} contains itself", where=self.btf.where, fix="compile it with clang")
+            self._entered.add(kind.id)
             word = "enum" if kind.kind in ENUMS else kind.kind.name.lower()
             called = f"{word} {kind.name}" if kind.name else comment(typedef) or f"anonymous {word}"
             made = replace(declare(kind, name), c_name=called, definition=definition(self.btf, kind.id))
             if word == "enum" and not (kind.name or typedef):
                 made = replace(made, constants=_constants(kind, made))
-            known = self.classes.setdefault(name, made)
-            if known != made:
-                both = f"{known.c_name} and {made.c_name}"
-                raise SkeletonError(
-                    f"{both} would both be the class {name}", where=self.btf.where, fix="rename one of them"
-                )
-        return name
+            while made.name in self._reserved or self.classes.setdefault(made.name, made) != made:
+                made = replace(made, name=made.name + "_")
+            self._names[kind.id] = made.name
+        return self._names[kind.id]
 
     def _enum(self, kind: Type, name: str) -> PyClass:
         if kind.size not in (1, 2, 4, 8):

@@ -23,18 +23,22 @@ from .program_classes import program_class_name
 from .pydecl import Declared, PyClass, PyField, PyProgram, PySection
 from .pymaps import python_maps
 from .pymerge import merged
-from .pynames import MEMBERS, VARIABLES, attribute_name, class_name, comment
+from .pynames import MEMBERS, VARIABLES, attribute_name, class_name, comment, unique
 from .pytext import (
+    above,
     arch_line,
+    doc,
     field_hint,
     field_line,
     init,
     link_hint,
+    literal,
     map_hint,
     map_line,
     program_hint,
     program_line,
     stub_imports,
+    value_line,
 )
 from .pytypes import PyTypes, tags_of
 
@@ -58,8 +62,8 @@ def skeleton(
     """The skeleton of a program's objects, each arch's bytes by its name: the same bytes, the same text.
 
     `name` is the program's (its CamelCase is the class), `object_name` the file that the skeleton looks for, `events`
-    the C types of the records of ring and perf buffers, by map. Raises SkeletonError for names that collide, ElfError
-    and BtfError for what is no BPF object.
+    the C types of the records of ring and perf buffers, by map. Raises SkeletonError for what Python can't say or events
+    that there aren't, ElfError and BtfError for what is no BPF object.
     """
     if not FILE_NAME.fullmatch(object_name):
         raise SkeletonError(f"{object_name!r} is no name for an object", fix="use letters, digits and . _ + -")
@@ -97,7 +101,8 @@ def _print(declared: Mapping[str, Declared], orders: set[bool], **facts: object)
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters["rstrip"] = str.rstrip
-    printers = (field_line, map_line, program_line, arch_line, field_hint, map_hint, program_hint, link_hint, init)
+    printers = (above, arch_line, doc, field_hint, field_line, init, link_hint, literal, map_hint, map_line, program_hint,
+                program_line, value_line)  # fmt: skip
     environment.globals |= {"titles": TITLES, **{print.__name__: print for print in printers}}
     parts = merged(declared)
     facts |= {"arches": tuple(declared), "parts": parts,
@@ -116,17 +121,19 @@ def _require_order(spec: BpfObjectSpec, arch: Arch) -> None:
 
 def _declared(spec: BpfObjectSpec, program: str, events: Mapping[str, str]) -> Declared:
     """What one arch's object declares."""
-    types = PyTypes(spec.btf)
-    maps = python_maps(types, spec, events)
     data = [*spec.data, *([kconfig_section(spec.btf, spec.kconfig)] if spec.kconfig else [])]
-    sections = sorted(filter(None, (_section(types, row, program) for row in data)), key=lambda row: row.name)
-    own = [program, *(f"{program}{part}" for part in ("Maps", "Progs", "Links")), *(row.name for row in sections)]
-    _refuse_collisions(types, own)
+    shown = sorted((row for row in data if any(not each.static for each in row.variables)), key=lambda row: row.name)
+    own, taken = {program, *(f"{program}{part}" for part in ("Maps", "Progs", "Links"))}, set[str]()
+    names = [unique(re.sub(r"\W", "_", row.name.lstrip(".")), taken) for row in shown]
+    classes = [unique(f"{program}{class_name(name)}", own) for name in names]
+    types = PyTypes(spec.btf, own)
+    maps = python_maps(types, spec, events)
+    sections = [_section(types, *row) for row in zip(shown, names, classes, strict=True)]
     return Declared(
-        {name: _apart(made, types) for name, made in types.classes.items()},
+        _constants_apart({name: _apart(made, types) for name, made in types.classes.items()}, own),
         tuple(replace(row, attribute=row.attribute + "_" * (row.attribute in types.classes)) for row in maps),
         _programs(spec),
-        tuple(replace(row, fields=apart(row.fields, types, row.c_name)) for row in sections),
+        tuple(replace(row, fields=apart(row.fields, types)) for row in sections),
     )
 
 
@@ -140,12 +147,11 @@ def _programs(spec: BpfObjectSpec) -> tuple[PyProgram, ...]:
     )
 
 
-def _section(types: PyTypes, row: DataSection, program: str) -> PySection | None:
-    """A data section with its global variables; None if it has none: static ones are the program's own."""
+def _section(types: PyTypes, row: DataSection, attribute: str, name: str) -> PySection:
+    """A data section with its global variables: static ones are the program's own."""
     taken: set[str] = set()
     fields = tuple(_variable(types, variable, taken) for variable in row.variables if not variable.static)
-    attribute = re.sub(r"\W", "_", row.name.lstrip("."))
-    return PySection(attribute, f"{program}{class_name(attribute)}", row.name, row.kind, fields) if fields else None
+    return PySection(attribute, name, row.name, row.kind, fields)
 
 
 def _variable(types: PyTypes, variable: Variable, taken: set[str]) -> PyField:
@@ -160,32 +166,23 @@ def _variable(types: PyTypes, variable: Variable, taken: set[str]) -> PyField:
 
 
 def _apart(made: PyClass, types: PyTypes) -> PyClass:
-    fields, promoted = (apart(fields, types, made.c_name) for fields in (made.fields, made.promoted))
-    return replace(made, fields=fields, promoted=promoted)
+    return replace(made, fields=apart(made.fields, types), promoted=apart(made.promoted, types))
 
 
-def apart(fields: tuple[PyField, ...], types: PyTypes, where: str) -> tuple[PyField, ...]:
-    """The fields, an underscore after each one that is called as a class is: beside it, the class would mean the field.
-
-    Raises SkeletonError where there is a field of that name already.
-    """
-    names = [field.name + "_" * (field.name in types.classes) for field in fields]
-    if len(set(names)) < len(names):
-        both = next(name for name in names if names.count(name) > 1)
-        raise SkeletonError(f"two members of {where} would be called {both}", where=types.btf.where, fix="rename one")
-    return tuple(replace(field, name=name) for field, name in zip(fields, names, strict=True))
+def apart(fields: tuple[PyField, ...], types: PyTypes) -> tuple[PyField, ...]:
+    """The fields, an underscore after each one that is called as a class is: beside it, the class would mean the field."""
+    taken = {field.name for field in fields} | types.classes.keys()
+    return tuple(
+        replace(field, name=unique(field.name, taken) if field.name in types.classes else field.name)
+        for field in fields
+    )
 
 
-def _refuse_collisions(types: PyTypes, own: list[str]) -> None:
-    """Raises SkeletonError for a type called as one of the skeleton's own classes is, or two of those alike."""
-    constants = [name for made in types.classes.values() for name, _ in made.constants]
-    for name in constants:
-        if name in types.classes or name in own or constants.count(name) > 1:
-            what = f"the enumerator {name} and another name would both be {name} in the module"
-            raise SkeletonError(what, where=types.btf.where, fix="rename one")
-    for name in own:
-        if name in types.classes:
-            what = f"{types.classes[name].c_name} and the program would both be the class {name}"
-            raise SkeletonError(what, where=types.btf.where, fix="rename one")
-        if own.count(name) > 1:
-            raise SkeletonError(f"two sections would be the class {name}", where=types.btf.where, fix="rename one")
+def _constants_apart(classes: dict[str, PyClass], own: set[str]) -> dict[str, PyClass]:
+    """The classes, the module's constants called as nothing else in it."""
+    taken = own | classes.keys()
+    settled = {
+        name: tuple((unique(constant, taken), member) for constant, member in classes[name].constants)
+        for name in sorted(classes)
+    }
+    return {name: replace(made, constants=settled[name]) for name, made in classes.items()}

@@ -48,3 +48,8 @@ def test_enumerators_names(name, python):
 ])  # fmt: skip
 def test_classes_names(name, python):
     assert pynames.class_name(name) == python
+
+
+@pytest.mark.parametrize("stem, module", [("filter", "filter_skel"), ("tcp-rtt.v2", "tcp_rtt_v2_skel"), ("2d", "_2d_skel"), ("é", "__skel")])
+def test_modules_names(stem, module):
+    assert pynames.module_name(stem) == module

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ebpfbuild.arch import arch_named
 from ebpfbuild.files import write_file
+from ebpfbuild.pynames import module_name
 from SCons.Errors import StopError
 
 from .session import user_error
@@ -14,6 +15,7 @@ def bpf_skeleton(env, objects, name=None, events=None):
     """The nodes of <stem>_skel.py and <stem>_skel.pyi, one pair for the objects of all arches of a program.
 
     The object of one arch has them beside it, those of several in the build folder, which holds the arches' folders.
+    What `import` can't name is an underscore in the stem: the module of tcp-rtt.bpf.o is tcp_rtt_skel.
     `name` is the program's, by default the objects' stem; `events` are the C types of the records of ring and perf
     buffers, by map: {"events": "struct event"}.
     """
@@ -35,8 +37,8 @@ def stem_of(file):
 
 def _declare(env, by_arch, name, events):
     session, (first, *others) = env["EBPF"], by_arch.values()
-    stem = stem_of(first.name)
-    place = build_path(env, f"{stem}_skel") if others else f"#{first.dir.path}/{stem}_skel"
+    module = module_name(stem_of(first.name))
+    place = build_path(env, module) if others else f"#{first.dir.path}/{module}"
     targets = [env.File(f"{place}{ending}") for ending in (".py", ".pyi")]
     session.repair(targets)
     SKELETON(env, target=targets, source=[first, *others], **told(name=name, events=events, arches=list(by_arch)))
