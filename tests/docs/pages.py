@@ -1,0 +1,80 @@
+"""A page's examples, found in its fences and built by real scons, as a reader would."""
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"(?://|#) ([\w/.]+)$", re.MULTILINE)  # an example's first line, where the example is a file
+MOUNT = 'mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null; exec "$@"'
+
+
+class Example(NamedTuple):
+    """A fence of a page: its language, its text, the line where that begins, and the file that it is, if it is one."""
+
+    language: str
+    text: str
+    line: int
+    file: str
+
+
+def examples(page: Path) -> list[Example]:
+    """The fences of a page in their order."""
+    text = page.read_text(encoding="utf-8")
+    found = []
+    for match in FENCE.finditer(text):
+        first = FILE.match(match[2])
+        found.append(Example(match[1], match[2], text.count("\n", 0, match.start(2)) + 1, first[1] if first else ""))
+    return found
+
+
+def write_files(page: Path, folder: Path) -> None:
+    """Puts the page's files into a folder, with this checkout where they expect it."""
+    for each in examples(page):
+        if each.file:
+            path = folder / each.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(each.text)
+    (folder / "third_party").mkdir()
+    (folder / "third_party" / "scons-bpf").symlink_to(ROOT)
+
+
+def build(folder: Path) -> None:
+    """Runs scons there; skips where the pinned inputs can't be had."""
+    mirror = os.environ.get("SCONS_BPF_MIRROR")
+    command = [sys.executable, "-m", "SCons", "-Q", *([f"MIRROR={mirror}"] if mirror else [])]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if "can be reached" in done.stdout + done.stderr:
+        pytest.skip("the pinned headers can't be reached")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def platform_wheel(folder: Path, name: str) -> Path:
+    """The one wheel of that name that the build made."""
+    (wheel,) = (folder / "build" / "dist").glob(f"{name}-*.whl")
+    return wheel
+
+
+def install(wheel: Path, folder: Path) -> None:
+    """What pip does with a wheel of pure files: they are unpacked."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+
+
+def with_tracefs(command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.Popen:
+    """A process that has /sys/kernel/tracing, in a mount namespace of its own."""
+    everything = ["unshare", "--mount", "sh", "-c", MOUNT, "sh", *command]
+    return subprocess.Popen(
+        everything, cwd=folder, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def shim(folder, name):
+    (folder / name / "__init__.py").write_text(f"from . import bpfloader\nfrom .x86_64.{name}_skel import *\nfrom .x86_64.{name}_skel import {name.title()}\n")

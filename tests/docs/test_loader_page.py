@@ -1,0 +1,104 @@
+"""docs/loader.md says what is true: its programs build, its tool runs, and each example gives what stands behind `→`."""
+
+import ast
+import re
+import subprocess
+import sys
+import tokenize
+from io import StringIO
+
+import pytest
+from pages import ROOT, build, examples, install, platform_wheel, with_tracefs, write_files
+
+PAGE = ROOT / "docs" / "loader.md"
+ALL = examples(PAGE)
+SNIPPETS = [each for each in ALL if each.language == "python" and not each.file]
+PROMISE = re.compile(r"# → (.*)$")
+REFUSAL = re.compile(r"# raises (\w+): (.*)$")
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory, kernel):
+    """A folder as site-packages, with the page's two programs in it."""
+    folder = tmp_path_factory.mktemp("page")
+    write_files(PAGE, folder)
+    with (folder / "SConstruct").open("a") as file:
+        file.write('Default(env.BpfProgram("demo", "bpf/demo.bpf.c"))\n')
+    build(folder)
+    for name in ("opens", "demo"):
+        install(platform_wheel(folder, name), folder / "site")
+        from pages import shim; shim(folder / "site", name)
+    sys.path.insert(0, str(folder / "site"))
+    yield folder
+    sys.path.remove(str(folder / "site"))
+
+
+def promises(text: str) -> dict[int, str]:
+    """What the comments of an example say, by line."""
+    tokens = tokenize.generate_tokens(StringIO(text).readline)
+    return {token.start[0]: token.string for token in tokens if token.type == tokenize.COMMENT}
+
+
+def run(text: str, line: int, names: dict) -> None:
+    """Runs an example, statement by statement, and holds what each gives against its comment."""
+    comments = promises(text)
+    tree = ast.parse("\n" * (line - 1) + text)
+    step(tree.body, {number + line - 1: comment for number, comment in comments.items()}, names)
+
+
+def step(statements: list, comments: dict[int, str], names: dict) -> None:
+    for statement in statements:
+        comment = comments.get(statement.end_lineno, "")
+        if isinstance(statement, ast.With):
+            enter(statement, comments, names)
+        elif refusal := REFUSAL.search(comment):
+            with pytest.raises(Exception) as caught:
+                exec(compile(ast.Module([statement], []), str(PAGE), "exec"), names)
+            assert (type(caught.value).__name__, str(caught.value).splitlines()[0]) == refusal.groups()
+        elif isinstance(statement, ast.Expr) and (promise := PROMISE.search(comment)):
+            value = eval(compile(ast.Expression(statement.value), str(PAGE), "eval"), names)
+            assert repr(value) == promise[1], f"{PAGE.name}:{statement.lineno}"
+        else:
+            exec(compile(ast.Module([statement], []), str(PAGE), "exec"), names)
+
+
+def enter(statement: ast.With, comments: dict[int, str], names: dict) -> None:
+    """A `with` of one item, so that what its block promises is looked at too."""
+    (item,) = statement.items
+    manager = eval(compile(ast.Expression(item.context_expr), str(PAGE), "eval"), names)
+    with manager as value:
+        if isinstance(item.optional_vars, ast.Name):
+            names[item.optional_vars.id] = value
+        step(statement.body, comments, names)
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=[f"line{each.line}" for each in SNIPPETS])
+def test_an_example_gives_what_it_says(installed, snippet, capsys):
+    from demo import Demo, bpfloader
+
+    if "Demo.open" in snippet.text:
+        run(snippet.text, snippet.line, {"bpfloader": bpfloader})
+        return
+    with Demo.open() as bpf:
+        bpf.load()
+        run(snippet.text, snippet.line, {"bpf": bpf, "bpfloader": bpfloader})
+
+
+def test_the_tool_sees_a_file_being_opened(installed):
+    command = [sys.executable, "opens_tool.py", "--seconds", "1"]
+    process = with_tracefs(command, installed, {"PYTHONPATH": str(installed / "site")})
+    watched = installed / "watched.txt"
+    watched.write_text("x")
+    lines = []
+    while not any(str(watched) in line for line in lines):
+        subprocess.run(["cat", watched], check=True, capture_output=True)
+        lines.append(process.stdout.readline())
+        assert lines[-1], process.stderr.read()
+    rest = process.communicate(timeout=60)[0]
+    assert "opened" in rest and "events lost" in rest
+
+
+def test_nothing_promised_is_left_out():
+    """An example without a promise may be fine, but a page of them would say nothing."""
+    kept = [each for each in SNIPPETS if "# →" in each.text or "# raises" in each.text]
+    assert len(kept) > 10 and all(ast.parse(each.text) for each in SNIPPETS)
