@@ -229,3 +229,12 @@ def test_offline_asks_no_index_for_packages(checkout):
     status, stderr, _ = checkout.run("--offline", "ARCH=arm")
     assert status == 1
     assert "requirements.lock is not installed, and --offline connects to nothing; run this once without it" in one_line(stderr)
+
+
+def test_it_builds_the_project_that_it_is_called_in(checkout, tmp_path):
+    project = tmp_path / "my project"
+    (project / "src").mkdir(parents=True)
+    (project / "SConstruct").touch()
+    assert f"scons in {project} with SCONSFLAGS=unset" in checkout.run("test", cwd=project)[2]
+    assert checkout.stamp().exists() and not checkout.stamp("requirements-test.lock").exists()
+    assert f"scons in {checkout.folder} with SCONSFLAGS=unset" in checkout.run(cwd=project / "src")[2]
