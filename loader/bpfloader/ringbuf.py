@@ -96,7 +96,8 @@ class Records:
         if lengths == self._all(form.size)[:most]:
             self._guess = min(2 * self._guess, MOST)
             return most
-        count = next(number for number, length in enumerate(lengths) if length != form.size)
+        # The memory is the kernel's: what was busy when it was compared may be committed when it is looked at here.
+        count = next((number for number, length in enumerate(lengths) if length != form.size), most)
         self._guess = max(1, count)
         return count
 
