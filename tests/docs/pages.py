@@ -74,7 +74,3 @@ def with_tracefs(command: list[str], folder: Path, environment: dict[str, str]) 
     return subprocess.Popen(
         everything, cwd=folder, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-
-
-def shim(folder, name):
-    (folder / name / "__init__.py").write_text(f"from . import bpfloader\nfrom .x86_64.{name}_skel import *\nfrom .x86_64.{name}_skel import {name.title()}\n")

@@ -1,8 +1,9 @@
 """docs/loader.md says what is true: its programs build, its tool runs, and each example gives what stands behind `→`."""
 
 import ast
+import os
 import re
-import subprocess
+import select
 import sys
 import tokenize
 from io import StringIO
@@ -27,7 +28,6 @@ def installed(tmp_path_factory, kernel):
     build(folder)
     for name in ("opens", "demo"):
         install(platform_wheel(folder, name), folder / "site")
-        from pages import shim; shim(folder / "site", name)
     sys.path.insert(0, str(folder / "site"))
     yield folder
     sys.path.remove(str(folder / "site"))
@@ -73,7 +73,8 @@ def enter(statement: ast.With, comments: dict[int, str], names: dict) -> None:
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=[f"line{each.line}" for each in SNIPPETS])
-def test_an_example_gives_what_it_says(installed, snippet, capsys):
+def test_an_example_gives_what_it_says(installed, snippet, monkeypatch):
+    monkeypatch.chdir(installed)
     from demo import Demo, bpfloader
 
     if "Demo.open" in snippet.text:
@@ -85,17 +86,15 @@ def test_an_example_gives_what_it_says(installed, snippet, capsys):
 
 
 def test_the_tool_sees_a_file_being_opened(installed):
-    command = [sys.executable, "opens_tool.py", "--seconds", "1"]
+    command = [sys.executable, "opens_tool.py", "--pid", str(os.getpid()), "--seconds", "1"]
     process = with_tracefs(command, installed, {"PYTHONPATH": str(installed / "site")})
     watched = installed / "watched.txt"
     watched.write_text("x")
-    lines = []
-    while not any(str(watched) in line for line in lines):
-        subprocess.run(["cat", watched], check=True, capture_output=True)
-        lines.append(process.stdout.readline())
-        assert lines[-1], process.stderr.read()
-    rest = process.communicate(timeout=60)[0]
-    assert "opened" in rest and "events lost" in rest
+    while process.poll() is None and not select.select([process.stdout], [], [], 0.1)[0]:
+        watched.read_text()
+    out, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, "")
+    assert f" {watched}\n" in out and f"process {os.getpid()} opened " in out and out.endswith("0 events lost\n")
 
 
 def test_nothing_promised_is_left_out():
