@@ -5,7 +5,7 @@
 | integers, pointers, bitfields     | int                                                                     |
 | _Bool                             | bool                                                                    |
 | float, double                     | float                                                                   |
-| char[N]                           | str: UTF-8 up to the first NUL; other bytes survive as surrogate escapes |
+| char[N]                           | str: UTF-8 up to the first NUL; other bytes show as \\xff (see text.py)    |
 | __u8[N], signed char[N]           | bytes, all N of them                                                    |
 | T[N]                              | tuple of N                                                              |
 | T[] at the end of a record        | the same as T[N], of all that follows                                   |
@@ -34,6 +34,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .codec import Bits, Codec, Tail
+from .text import bytes_of, text_of
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
@@ -57,10 +58,6 @@ class Enum(IntEnum):
         member = int.__new__(cls, value)
         member._name_, member._value_ = str(value), value
         return member
-
-
-def _text(item: bytes) -> str:
-    return item.partition(b"\0")[0].decode("utf-8", "surrogateescape")
 
 
 class Memo(dict[Any, T]):
@@ -127,7 +124,7 @@ class CTypes:
 
     def chars(self, length: int) -> Codec[str]:
         """char[length] as str. Raises LayoutError, when packing, for text longer than that."""
-        return Codec(self.order, f"{length}s", Memo(_text).__getitem__, lambda text: _fitting(_bytes_of(text), length),
+        return Codec(self.order, f"{length}s", Memo(text_of).__getitem__, lambda text: _fitting(bytes_of(text), length),
                      f"char[{length}]")  # fmt: skip
 
     def raw(self, length: int) -> Codec[bytes]:
@@ -177,7 +174,7 @@ class CTypes:
 
     def text_tail(self) -> Codec[str]:
         """A flexible array of char: as str, all that follows up to the first NUL."""
-        return Tail(self.order, _text, _bytes_of)
+        return Tail(self.order, text_of, bytes_of)
 
     def array_tail(self, element: Codec[T]) -> Codec[tuple[T, ...]]:
         """A flexible array of anything else: a tuple of the whole elements that follow."""
@@ -227,10 +224,6 @@ def _address_bytes(version: str, size: int) -> Callable[[Any], bytes]:
         return address.packed if len(address.packed) == size else IPV4_MAPPED + address.packed
 
     return encode
-
-
-def _bytes_of(text: str | bytes) -> bytes:
-    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
 
 
 def _fitting(data: bytes, length: int) -> bytes:

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import os
 import pickle
 import pprint
 from ipaddress import IPv4Address, IPv6Address, ip_address
