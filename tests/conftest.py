@@ -53,6 +53,10 @@ class Pinned:
         """libbpf's headers by name."""
         return self._had(obtain_tree, self.toolchain.libbpf).files
 
+    def file(self, pin) -> Path:
+        """What a pin of a single file stands for."""
+        return self._had(obtain_header, pin).path
+
     def _had(self, obtain, pin):
         try:
             return obtain(pin, self.options, Reporter())

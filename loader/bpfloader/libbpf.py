@@ -35,6 +35,7 @@ from .options import (
 from .structures import OpenOptions, TestRunOptions
 
 LIBRARY = "libbpf.so.1"
+OLD_LIBRARY = "libbpf.so.0"  # of the versions before 1.0, whose functions differ
 
 # libbpf_print_fn_t; its va_list is one machine word (see log.py).
 PRINTER = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
@@ -154,8 +155,7 @@ class Library:
         try:
             shared = ctypes.CDLL(name, use_errno=True)
         except OSError as error:
-            fix = "install it: apt install libbpf1 (Debian, Ubuntu), dnf install libbpf (Fedora)"
-            raise LibraryError(f"can't load {name}", fix=fix, details=(str(error),)) from None
+            raise _missing(name, error) from None
         self.name = name
         for row in FUNCTIONS:
             setattr(self, row.name, self._bound(shared, row))
@@ -180,6 +180,21 @@ class Library:
 
     def __getattr__(self, function: str) -> Any:
         raise AttributeError(f"{function} is not in bpfloader's table of libbpf functions")
+
+
+def _missing(name: str, error: OSError) -> LibraryError:
+    """The error where there is no libbpf, or only one from before 1.0."""
+    try:
+        old = ctypes.CDLL(OLD_LIBRARY)
+    except OSError:
+        fix = "install it: apt install libbpf1 (Debian, Ubuntu), dnf install libbpf (Fedora)"
+        return LibraryError(f"can't load {name}", fix=fix, details=(str(error),))
+    version = b"0.x"
+    if hasattr(old, "libbpf_version_string"):  # since 0.6
+        old.libbpf_version_string.restype = c_char_p
+        version = old.libbpf_version_string().lstrip(b"v")
+    what = f"can't load {name}: libbpf {version.decode()} (libbpf.so.0) is installed, which is too old"
+    return LibraryError(what, fix="install libbpf 1.0 or newer", details=(str(error),))
 
 
 @lru_cache(maxsize=1)
