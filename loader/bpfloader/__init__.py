@@ -50,7 +50,7 @@ from .errors import (
     VerifierError,
     errno_text,
 )
-from .keyed import ANY, EXIST, NOEXIST, Array, Hash, PerCpuArray, PerCpuHash
+from .keyed import ANY, EXIST, LOCK, NOEXIST, Hash
 from .layout import Struct, Union, struct, union
 from .libbpf import version
 from .link import Link
@@ -81,16 +81,26 @@ from .ringbuf import RecordError, RingBuffer
 from .section import Kconfig, Section
 
 if TYPE_CHECKING:
+    from .arena import Arena
     from .attachprobe import Support, attach_kind, supports
+    from .indexed import Array, Elements
     from .iterator import IterLink, IterProgram
     from .kernelprobe import Report, probe
     from .kinds import program_class
+    from .mapinfo import MapInfo
+    from .nested import ArrayOfMaps, HashOfMaps, KernelId, ProgArray, inner
+    from .percpu import PerCpuArray, PerCpuHash
     from .perfbuf import PerfEventArray
     from .perfevent import PerfEventProgram
+    from .queues import BloomFilter, Queue, Stack
     from .several import events, poll
+    from .sockets import CgroupArray, CpuMap, DevMap, DevMapHash, ReuseportSockArray, SockHash, SockMap, XskMap
+    from .storage import CgroupStorage, InodeStorage, SkStorage, TaskStorage
     from .structops import StructOpsLink, StructOpsMap, StructOpsProgram
     from .syscallprog import SyscallProgram
+    from .traces import Frame, StackTrace, kernel_symbol
     from .traffic import NetkitProgram, TcProgram
+    from .tries import LpmTrie
     from .uprobes import UprobeMultiProgram, UprobeProgram, UsdtProgram
     from .userring import UserRingBuffer
     from .variants import Choice, choose
@@ -98,16 +108,26 @@ if TYPE_CHECKING:
 # Imported when first named (PEP 562), as the modules above say it to type checkers: a program uses few of them, and
 # with all of them an import takes twice as long.
 _LATER = {
+    "arena": "Arena",
     "attachprobe": "Support attach_kind supports",
+    "indexed": "Array Elements",
     "iterator": "IterLink IterProgram",
     "kernelprobe": "Report probe",
     "kinds": "program_class",
+    "mapinfo": "MapInfo",
+    "nested": "ArrayOfMaps HashOfMaps KernelId ProgArray inner",
+    "percpu": "PerCpuArray PerCpuHash",
     "perfbuf": "PerfEventArray",
     "perfevent": "PerfEventProgram",
+    "queues": "BloomFilter Queue Stack",
     "several": "events poll",
+    "sockets": "CgroupArray CpuMap DevMap DevMapHash ReuseportSockArray SockHash SockMap XskMap",
+    "storage": "CgroupStorage InodeStorage SkStorage TaskStorage",
     "structops": "StructOpsLink StructOpsMap StructOpsProgram",
     "syscallprog": "SyscallProgram",
+    "traces": "Frame StackTrace kernel_symbol",
     "traffic": "NetkitProgram TcProgram",
+    "tries": "LpmTrie",
     "uprobes": "UprobeMultiProgram UprobeProgram UsdtProgram",
     "userring": "UserRingBuffer",
     "variants": "Choice choose",
@@ -133,92 +153,20 @@ little_endian = CTypes("<")
 big_endian = CTypes(">")
 native_endian = little_endian if sys.byteorder == "little" else big_endian
 
-
-
 __all__ = [
-    "ANY",
-    "Array",
-    "AttachError",
-    "BpfError",
-    "CTypes",
-    "CallError",
-    "CgroupProgram",
-    "Choice",
-    "Codec",
-    "DigestError",
-    "EXIST",
-    "Enum",
-    "ExtensionProgram",
-    "Hash",
-    "IterLink",
-    "IterProgram",
-    "Kconfig",
-    "KprobeMultiProgram",
-    "KprobeProgram",
-    "KsyscallProgram",
-    "LayoutError",
-    "LibraryError",
-    "Link",
-    "Links",
-    "LoadError",
-    "Map",
-    "MapError",
-    "Maps",
-    "MissingBtfError",
-    "NOEXIST",
-    "NetfilterProgram",
-    "NetkitProgram",
-    "NetnsProgram",
-    "Object",
-    "ObjectError",
-    "PerCpuArray",
-    "PerCpuHash",
-    "PerfEventArray",
-    "PerfEventProgram",
-    "PrivilegeError",
-    "Program",
-    "Progs",
-    "RawTracepointProgram",
-    "RecordError",
-    "RefusedError",
-    "Report",
-    "ReuseportProgram",
-    "RingBuffer",
-    "RunResult",
-    "Section",
-    "SocketFilterProgram",
-    "SockmapProgram",
-    "StateError",
-    "Struct",
-    "StructOpsLink",
-    "StructOpsMap",
-    "StructOpsProgram",
-    "Support",
-    "SyscallProgram",
-    "TcProgram",
-    "TracepointProgram",
-    "TracingProgram",
-    "Union",
-    "UprobeMultiProgram",
-    "UprobeProgram",
-    "UsdtProgram",
-    "UserRingBuffer",
-    "VariantsError",
-    "VerifierError",
-    "XdpProgram",
-    "arch_among",
-    "attach_kind",
-    "big_endian",
-    "choose",
-    "errno_text",
-    "events",
-    "little_endian",
-    "native_endian",
-    "poll",
-    "probe",
-    "program_class",
-    "struct",
-    "supports",
-    "union",
-    "version",
+    "ANY", "Arena", "Array", "ArrayOfMaps", "AttachError", "BloomFilter", "BpfError", "CTypes", "CallError",
+    "CgroupArray", "CgroupProgram", "CgroupStorage", "Choice", "Codec", "CpuMap", "DevMap", "DevMapHash", "DigestError",
+    "EXIST", "Elements", "Enum", "ExtensionProgram", "Frame", "Hash", "HashOfMaps", "InodeStorage", "IterLink",
+    "IterProgram", "Kconfig", "KernelId", "KprobeMultiProgram", "KprobeProgram", "KsyscallProgram", "LOCK",
+    "LayoutError", "LibraryError", "Link", "Links", "LoadError", "LpmTrie", "Map", "MapError", "MapInfo", "Maps",
+    "MissingBtfError", "NOEXIST", "NetfilterProgram", "NetkitProgram", "NetnsProgram", "Object", "ObjectError",
+    "PerCpuArray", "PerCpuHash", "PerfEventArray", "PerfEventProgram", "PrivilegeError", "ProgArray", "Program",
+    "Progs", "Queue", "RawTracepointProgram", "RecordError", "RefusedError", "Report", "ReuseportProgram",
+    "ReuseportSockArray", "RingBuffer", "RunResult", "Section", "SkStorage", "SockHash", "SockMap",
+    "SocketFilterProgram", "SockmapProgram", "Stack", "StackTrace", "StateError", "Struct", "StructOpsLink",
+    "StructOpsMap", "StructOpsProgram", "Support", "SyscallProgram", "TaskStorage", "TcProgram", "TracepointProgram",
+    "TracingProgram", "Union", "UprobeMultiProgram", "UprobeProgram", "UsdtProgram", "UserRingBuffer", "VariantsError",
+    "VerifierError", "XdpProgram", "XskMap", "arch_among", "attach_kind", "big_endian", "choose", "errno_text",
+    "events", "inner", "kernel_symbol", "little_endian", "native_endian", "poll", "probe", "program_class", "struct",
+    "supports", "union", "version",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ doesn't matter. New code has it simpler: `for event in skel.maps.events`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from .forms import Placed
@@ -49,6 +49,26 @@ class Subscription:
         if self.on_loss and lost > self.told:
             new, self.told = lost - self.told, lost
             self.on_loss(new)
+
+
+class TableNames:
+    """What bcc's tables have for many entries at once. A base of the maps with keys."""
+
+    def items_lookup_batch(self) -> Iterator[tuple[Any, Any]]:
+        """The entries: what `items` gives, in bcc's words."""
+        return iter(self.batch())  # type: ignore[attr-defined]
+
+    def items_lookup_and_delete_batch(self) -> Iterator[tuple[Any, Any]]:
+        """The entries, which are deleted: `drain`."""
+        return iter(self.drain())  # type: ignore[attr-defined]
+
+    def items_update_batch(self, keys: Iterable[Any], values: Iterable[Any]) -> None:
+        """Sets a value for each key: `update`."""
+        self.update(zip(keys, values))  # type: ignore[attr-defined]
+
+    def items_delete_batch(self, keys: Iterable[Any] | None = None) -> None:
+        """Deletes these keys, or all: `delete`, `clear`."""
+        self.clear() if keys is None else self.delete(keys)  # type: ignore[attr-defined]
 
 
 class BufferNames:

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
+from .arena import Arena
 from .ctype import CTypes
-from .keyed import Array, Hash, PerCpuArray, PerCpuHash
+from .indexed import NATIVE, Array
+from .keyed import Hash
 from .kinds import program_class
 from .libbpf import library
 from .maps import Map
+from .nested import ArrayOfMaps, HashOfMaps, ProgArray, inner
 from .parts import Maps, Progs
+from .percpu import PerCpuArray, PerCpuHash
 from .perfbuf import PerfEventArray
+from .queues import BloomFilter, Queue, Stack
 from .ringbuf import RingBuffer
+from .sockets import CgroupArray, CpuMap, DevMap, DevMapHash, ReuseportSockArray, SockHash, SockMap, XskMap
+from .storage import CgroupStorage, InodeStorage, SkStorage, TaskStorage
 from .structops import StructOpsMap
+from .traces import StackTrace
+from .tries import LpmTrie
 from .userring import UserRingBuffer
 
 if TYPE_CHECKING:
     from .object import Object
 
-# enum bpf_map_type of linux/bpf.h.
-HASHES: dict[int, Any] = {1: Hash, 9: Hash, 11: Hash, 5: PerCpuHash, 10: PerCpuHash}
-ARRAYS: dict[int, Any] = {2: Array, 6: PerCpuArray}
-STRUCT_OPS = 26
+# enum bpf_map_type of linux/bpf.h: the class of each, by what it is told besides its owner and name.
+KEYED: dict[int, Any] = {1: Hash, 9: Hash, 19: Hash, 5: PerCpuHash, 10: PerCpuHash, 21: PerCpuHash, 11: LpmTrie,
+                         25: DevMapHash}  # fmt: skip
+VALUED: dict[int, Any] = {2: Array, 6: PerCpuArray, 22: Queue, 23: Stack, 30: BloomFilter, 24: SkStorage,
+                          28: InodeStorage, 29: TaskStorage, 32: CgroupStorage, 14: DevMap, 16: CpuMap}  # fmt: skip
+NAMED: dict[int, Any] = {3: ProgArray, 7: StackTrace, 8: CgroupArray, 15: SockMap, 17: XskMap, 20: ReuseportSockArray,
+                         26: StructOpsMap, 33: Arena}  # fmt: skip
 BUFFERS: dict[int, Any] = {4: PerfEventArray, 27: RingBuffer, 31: UserRingBuffer}
+SOCKHASH, ARRAY_OF_MAPS, HASH_OF_MAPS = 18, 12, 13
 
 
 def maps_of(owner: Object) -> Maps:
@@ -53,13 +65,22 @@ def _each(owner: Object, what: str) -> Iterator[int]:
 
 
 def _map(owner: Object, handle: int, name: str) -> Map:
-    types = CTypes("<" if sys.byteorder == "little" else ">")
-    kind, value = library().bpf_map__type(handle), library().bpf_map__value_size(handle)
-    if kind in HASHES:
-        key = types.raw(library().bpf_map__key_size(handle))
-        return cast(Map, HASHES[kind](owner, name, key, types.raw(value)))
-    if kind in ARRAYS and value:
-        return cast(Map, ARRAYS[kind](owner, name, types.raw(value)))
+    return _maker(handle)(owner, name)
+
+
+def _maker(handle: int) -> Callable[[Any, str], Map]:
+    """What makes the map that a struct bpf_map * is, of an owner and a name."""
+    types = CTypes(NATIVE)
+    kind, value = library().bpf_map__type(handle), types.raw(library().bpf_map__value_size(handle))
+    key = types.raw(library().bpf_map__key_size(handle))
+    if kind in KEYED:
+        return inner(KEYED[kind], key, value)
+    if kind in VALUED and value.size:
+        return inner(VALUED[kind], value)
     if kind in BUFFERS:
-        return cast(Map, BUFFERS[kind](owner, name, types.tail()))
-    return StructOpsMap(owner, name) if kind == STRUCT_OPS else Map(owner, name)
+        return inner(BUFFERS[kind], types.tail())
+    if kind in (ARRAY_OF_MAPS, HASH_OF_MAPS):
+        template = library().bpf_map__inner_map(handle)
+        make = _maker(template) if template else inner(Map)
+        return inner(ArrayOfMaps, make) if kind == ARRAY_OF_MAPS else inner(HashOfMaps, key, make)
+    return inner(SockHash, key) if kind == SOCKHASH else inner(NAMED.get(kind, Map))

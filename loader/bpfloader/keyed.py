@@ -4,61 +4,41 @@ from __future__ import annotations
 
 import ctypes
 import errno
-from collections.abc import ItemsView, Iterator, MutableMapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, overload
 
+from . import bulk
+from .bcc import TableNames
 from .codec import Codec
 from .ctype import CTypes
-from .errors import ENOTSUPP, CallError, LayoutError, MapError
-from .libbpf import library
+from .errors import ENOTSUPP, LayoutError, MapError
 from .maps import Map, codec_of
 
 if TYPE_CHECKING:
+    from typing import Literal
+
+    from .alone import Alone
     from .object import Object
 
 K = TypeVar("K")
 V = TypeVar("V")
-T = TypeVar("T")
 
-ANY, NOEXIST, EXIST = 0, 1, 2  # BPF_ANY, BPF_NOEXIST, BPF_EXIST of linux/bpf.h
-BATCH = 256
-# What a kernel without batch operations for this map answers: bpf(2) before 5.6, or a map type that has none.
-NO_BATCH = (errno.EINVAL, errno.EOPNOTSUPP, ENOTSUPP)
-
-FIXES = {
-    errno.E2BIG: "the map is full or the index too high: raise max_entries before load",
-    errno.EEXIST: "the key is there already: put it with ANY or EXIST",
-    errno.EPERM: "the map is read-only for programs in user space, or frozen",
-    errno.ENOMEM: "the kernel has no memory for another entry: try again, or preallocate (no BPF_F_NO_PREALLOC)",
-}
+ANY, NOEXIST, EXIST, LOCK = 0, 1, 2, 4  # BPF_ANY, BPF_NOEXIST, BPF_EXIST, BPF_F_LOCK of linux/bpf.h
+MISSING: Any = object()
 
 
-class _PerCpu(Codec[tuple[T, ...]], Generic[T]):
-    """A tuple with one value for each possible CPU, each at a multiple of 8 bytes (bpf(2))."""
-
-    def __init__(self, one: Codec[T]):
-        self.one, self.step = one, (one.size + 7) // 8 * 8
-        self.count: int = library().libbpf_num_possible_cpus()
-        super().__init__(one.order, f"{self.step * self.count}s", name=f"{one.name} per CPU")
-        self.stated = one.size
-
-    def unpack(self, data: Any, offset: int = 0) -> tuple[T, ...]:
-        return tuple(self.one.unpack(data, offset + number * self.step) for number in range(self.count))
-
-    def pack(self, value: tuple[T, ...]) -> bytes:
-        if not isinstance(value, (tuple, list)) or len(value) != self.count:
-            fix = f"give a tuple of {self.count} values, one for each possible CPU"
-            raise LayoutError(f"{value!r} doesn't fit {self.name}", fix=fix)
-        return b"".join(self.one.pack(each).ljust(self.step, b"\0") for each in value)
-
-
-class KeyedMap(Map, MutableMapping[K, V]):
+class KeyedMap(TableNames, Map, MutableMapping[K, V]):
     """What hashes and arrays share.
 
     Iteration goes on while the kernel or this process adds and deletes: it gives each key at most once.
     """
 
-    def __init__(self, owner: Object, name: str, key: Codec[K], value: Codec[V]):
+    BATCH_FLAGS: ClassVar[int] = LOCK  # those that the kernel takes for many entries at once
+    batches: ClassVar[bool] = True  # whether writing goes by batches
+    restarts: ClassVar[bool] = False  # whether a deleted key sends the kernel's batches back to the first one
+    per_cpu: ClassVar[bool] = False
+
+    def __init__(self, owner: Object | Alone, name: str, key: Codec[K], value: Codec[V]):
         super().__init__(owner, name)
         self._key, self._value = key, value
         stated, known = (self.key_size, self.value_size), (key.size, value.stated)
@@ -66,31 +46,56 @@ class KeyedMap(Map, MutableMapping[K, V]):
             what = f"the map {name} has keys and values of {stated} bytes, its types have {known}"
             raise LayoutError(what, fix="generate the skeleton from this object")
 
-    def _call(self, verb: str, *arguments: Any) -> None:
-        """Calls bpf_map_<verb>. Raises KeyError for ENOENT and MapError for all else."""
-        try:
-            getattr(library(), f"bpf_map_{verb}")(self.fd, *arguments)
-        except CallError as error:
-            if error.errno == errno.ENOENT:
-                raise KeyError from None
-            raise MapError(f"{self.name}: {error.what}", fix=FIXES.get(error.errno, ""), errno=error.errno) from None
+    def _resize(self, part: str, size: int) -> None:
+        """Raises LayoutError unless keys or values are plain bytes, which may have any size."""
+        codec = self._key if part == "key" else self._value
+        plain = codec.element if self.per_cpu and part == "value" else codec
+        if not plain or plain.name != f"__u8[{plain.size}]":
+            what = f"the {part}s of {self.name} are {codec.name or codec.code}, which has {codec.stated} bytes"
+            raise LayoutError(what, fix="change the type in the program, or open the object without its skeleton")
+        super()._resize(part, size)
+        made: Any = CTypes(codec.order).raw(size)
+        setattr(self, f"_{part}", type(codec)(made) if plain is not codec else made)  # type: ignore[call-arg]
 
-    def _lookup(self, packed: bytes) -> V:
-        found = ctypes.create_string_buffer(self._value.size)
-        self._call("lookup_elem", packed, found)
-        return self._value.unpack(found.raw)
+    def lookup(self, key: K, flags: int = ANY) -> V:
+        """One value; with LOCK whole, where programs and others change it under its bpf_spin_lock.
 
-    def __getitem__(self, key: K) -> V:
+        Raises KeyError, LayoutError, MapError.
+        """
         try:
-            return self._lookup(self._key.pack(key))
+            return self._value.unpack(self._read(self._key.pack(key), flags))
         except KeyError:
             raise KeyError(key) from None
+
+    def _read(self, packed: bytes, flags: int = ANY) -> bytes:
+        found = ctypes.create_string_buffer(self._value.size)
+        if flags:
+            self._call("lookup_elem_flags", packed, found, flags)
+        else:
+            self._call("lookup_elem", packed, found)
+        return found.raw
+
+    def _taken(self, packed: bytes) -> bytes:
+        """The bytes of a value that is deleted in the same step; in two where the kernel can't (before Linux 5.14)."""
+        found = ctypes.create_string_buffer(self._value.size)
+        try:
+            self._call("lookup_and_delete_elem", packed, found)
+            return found.raw
+        except MapError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, ENOTSUPP):
+                raise
+        value = self._read(packed)
+        self._call("delete_elem", packed)
+        return value
+
+    def __getitem__(self, key: K) -> V:
+        return self.lookup(key)
 
     def __setitem__(self, key: K, value: V) -> None:
         self.put(key, value)
 
     def put(self, key: K, value: V, flags: int = ANY) -> None:
-        """Sets one entry: ANY, only a new one (NOEXIST), or only an old one (EXIST).
+        """Sets one entry: ANY, only a new one (NOEXIST), or only an old one (EXIST); LOCK under its bpf_spin_lock.
 
         Raises MapError (the map is full, the key is there), KeyError (it isn't), LayoutError.
         """
@@ -99,69 +104,105 @@ class KeyedMap(Map, MutableMapping[K, V]):
         except KeyError:
             raise KeyError(key) from None
 
+    def _put_each(self, entries: Iterable[tuple[K, V]], flags: int) -> None:
+        for key, value in entries:
+            self.put(key, value, flags)
+
     def __delitem__(self, key: K) -> None:
+        if not self._discard(self._key.pack(key)):
+            raise KeyError(key)
+
+    def _discard(self, packed: bytes) -> bool:
+        """Whether the key was there; it is deleted."""
         try:
-            self._call("delete_elem", self._key.pack(key))
+            self._call("delete_elem", packed)
         except KeyError:
-            raise KeyError(key) from None
+            return False
+        return True
+
+    def pop(self, key: K, default: Any = MISSING) -> Any:
+        """The value of a key, which is deleted in the same step. Raises KeyError where there is neither it nor a default."""
+        try:
+            return self._value.unpack(self._taken(self._key.pack(key)))
+        except KeyError:
+            if default is MISSING:
+                raise KeyError(key) from None
+            return default
+
+    def popitem(self) -> tuple[K, V]:
+        """An entry, which is deleted. Raises KeyError for a map without one."""
+        for key in self:
+            value = self.pop(key, MISSING)
+            if value is not MISSING:
+                return key, cast(V, value)
+        raise KeyError(f"{self.name} is empty")
+
+    def update(  # type: ignore[override]
+        self, entries: Mapping[K, V] | Iterable[tuple[K, V]] = (), /, flags: int = ANY
+    ) -> None:
+        """Sets many entries, in as few calls as the kernel allows; `flags` as for `put`.
+
+        Raises what `put` does, for the first entry that it refuses: those before it are set.
+        """
+        pairs = entries.items() if isinstance(entries, Mapping) else entries
+        bulk.write(self, pairs, flags)
+
+    def delete(self, keys: Iterable[K]) -> int:
+        """How many of these keys were there; they are deleted, in as few calls as the kernel allows."""
+        return bulk.delete(self, keys)
+
+    def clear(self) -> None:
+        """Deletes the entries that are there now."""
+        for _ in bulk.chunks(self, take=True):
+            pass
 
     def __iter__(self) -> Iterator[K]:
-        return (key for key, _ in self.entries())
+        column = bulk.Column(self._key)
+        for chunk in bulk.chunks(self):
+            yield from column(chunk.keys)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self.entries())
+        return sum(chunk.number for chunk in bulk.chunks(self))
 
     def items(self) -> ItemsView[K, V]:
         """A view of the entries as (key, value), read in batches: quicker than a look-up for each key."""
         return _Items(self)
 
+    def values(self) -> ValuesView[V]:
+        """A view of the values, read in batches."""
+        return _Values(self)
+
     def entries(self) -> Iterator[tuple[K, V]]:
         """The entries now, by batches of the kernel's where it has them (Linux 5.6), else key by key."""
-        try:
-            yield from self._batches()
-        except MapError as error:
-            if error.errno not in NO_BATCH:
-                raise
-            yield from self._walk()
+        keys, values = bulk.Column(self._key), bulk.Column(self._value)
+        for chunk in bulk.chunks(self):
+            yield from zip(keys(chunk.keys), values(chunk.values))
 
-    def _batches(self) -> Iterator[tuple[K, V]]:
-        room, before, more = BATCH, None, True
-        while more:
-            # The kernel's place in the map: 4 bytes in a hash, a key elsewhere.
-            after, count = ctypes.create_string_buffer(max(4, self._key.size)), ctypes.c_uint(room)
-            keys, values = (ctypes.create_string_buffer(room * codec.size) for codec in (self._key, self._value))
-            try:
-                self._call("lookup_batch", before, after, keys, values, count, None)
-            except KeyError:
-                more = False
-            except MapError as error:
-                if error.errno != errno.ENOSPC:  # one bucket holds more than there is room for
-                    raise
-                room *= 2
-                continue
-            for number in range(count.value):
-                yield (
-                    self._key.unpack(keys, number * self._key.size),
-                    self._value.unpack(values, number * self._value.size),
-                )
-            before = after
+    @overload
+    def batch(self, *, numpy: Literal[True]) -> tuple[Any, Any]: ...
 
-    def _walk(self) -> Iterator[tuple[K, V]]:
-        """Key by key. A key deleted meanwhile sends the kernel back to the first one, hence `seen` and the limit."""
-        seen: set[bytes] = set()
-        following = self._after(None)
-        for _ in range(4 * self.max_entries + 4):
-            if following is None:
-                return
-            packed, following = following, self._after(following)
-            if packed in seen:
-                continue
-            seen.add(packed)
-            try:
-                value = self._lookup(packed)
-            except KeyError:
-                continue
-            yield self._key.unpack(packed), value
+    @overload
+    def batch(self, *, numpy: Literal[False] = False) -> list[tuple[K, V]]: ...
+
+    def batch(self, *, numpy: bool = False) -> Any:
+        """All entries now as a list of pairs; with `numpy` as two arrays, of keys and of values, row by row.
+
+        Structs are structured arrays (see arrays.py), per-CPU values have a column for each CPU. Raises MapError;
+        LibraryError where there is no numpy.
+        """
+        found = bulk.chunks(self)
+        return bulk.columns(self, found) if numpy else bulk.pairs(self, found)
+
+    @overload
+    def drain(self, *, numpy: Literal[True]) -> tuple[Any, Any]: ...
+
+    @overload
+    def drain(self, *, numpy: Literal[False] = False) -> list[tuple[K, V]]: ...
+
+    def drain(self, *, numpy: bool = False) -> Any:
+        """What `batch` gives, and each entry is deleted in the step that reads it: none is counted twice or missed."""
+        taken = bulk.chunks(self, take=True)
+        return bulk.columns(self, taken) if numpy else bulk.pairs(self, taken)
 
     def _after(self, packed: bytes | None) -> bytes | None:
         key = ctypes.create_string_buffer(self._key.size)
@@ -181,44 +222,17 @@ class _Items(ItemsView[K, V]):
         return self._shown.entries()
 
 
+class _Values(ValuesView[V]):
+    def __init__(self, shown: KeyedMap[Any, V]):
+        super().__init__(shown)
+        self._shown = shown
+
+    def __iter__(self) -> Iterator[V]:
+        return (value for _, value in self._shown.entries())
+
+
 class Hash(KeyedMap[K, V]):
-    """A hash, LRU hash or LPM trie. `key` and `value` are generated classes or codecs."""
+    """A hash or LRU hash. `key` and `value` are generated classes or codecs."""
 
-    def __init__(self, owner: Object, name: str, key: type[K] | Codec[K], value: type[V] | Codec[V]):
+    def __init__(self, owner: Object | Alone, name: str, key: type[K] | Codec[K], value: type[V] | Codec[V]):
         super().__init__(owner, name, codec_of(key), codec_of(value))
-
-
-class PerCpuHash(KeyedMap[K, tuple[V, ...]]):
-    """A per-CPU hash, LRU or not: each value is a tuple, one element for each possible CPU."""
-
-    def __init__(self, owner: Object, name: str, key: type[K] | Codec[K], value: type[V] | Codec[V]):
-        super().__init__(owner, name, codec_of(key), _PerCpu(codec_of(value)))
-
-
-class _Indexed(KeyedMap[int, V]):
-    """Keys are 0 … max_entries - 1, and all of them are always there."""
-
-    def __init__(self, owner: Object, name: str, order: str, value: Codec[V]):
-        super().__init__(owner, name, CTypes(order).u32, value)
-
-    def __len__(self) -> int:
-        return self.max_entries
-
-    def __delitem__(self, key: int) -> None:
-        raise MapError(f"{self.name} is an array, whose elements can't be deleted", fix="set the element to zero")
-
-
-class Array(_Indexed[V]):
-    """An array as a mapping from its indexes. `value` is a generated class or a codec."""
-
-    def __init__(self, owner: Object, name: str, value: type[V] | Codec[V]):
-        plain: Codec[V] = codec_of(value)
-        super().__init__(owner, name, plain.order, plain)
-
-
-class PerCpuArray(_Indexed[tuple[V, ...]]):
-    """A per-CPU array: each value is a tuple, one element for each possible CPU."""
-
-    def __init__(self, owner: Object, name: str, value: type[V] | Codec[V]):
-        plain: Codec[V] = codec_of(value)
-        super().__init__(owner, name, plain.order, _PerCpu(plain))

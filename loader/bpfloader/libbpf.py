@@ -13,7 +13,7 @@ from ctypes import POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint, c_ulonglo
 from functools import lru_cache
 from typing import Any
 
-from . import btfcalls
+from . import btfcalls, mapcalls
 from .cfunction import Function, plain, pointer, status
 from .errors import LibraryError
 from .options import (
@@ -47,6 +47,7 @@ FUNCTIONS = (
     Function("libbpf_num_possible_cpus", c_int, (), status),
     Function("bpf_object__open_mem", c_void_p, (c_char_p, c_size_t, POINTER(OpenOptions)), pointer),
     Function("bpf_object__load", c_int, (c_void_p,), status),
+    Function("bpf_object__btf_fd", c_int, (c_void_p,), plain),
     Function("bpf_object__close", None, (c_void_p,), plain),
     Function("bpf_object__next_map", c_void_p, (c_void_p, c_void_p), plain),
     Function("bpf_object__next_program", c_void_p, (c_void_p, c_void_p), plain),
@@ -115,6 +116,7 @@ FUNCTIONS = (
     Function("bpf_tc_detach", c_int, (POINTER(TcHook), POINTER(TcOptions)), status),
     Function("bpf_iter_create", c_int, (c_int,), status),
     Function("bpf_obj_pin", c_int, (c_int, c_char_p), status),
+    Function("bpf_obj_get", c_int, (c_char_p,), status),
     Function("bpf_prog_test_run_opts", c_int, (c_int, POINTER(TestRunOptions)), status),
     Function("bpf_link__fd", c_int, (c_void_p,), status),
     Function("bpf_link__update_map", c_int, (c_void_p, c_void_p), status, "1.2"),
@@ -122,29 +124,8 @@ FUNCTIONS = (
     Function("bpf_link_update", c_int, (c_int, c_int, POINTER(LinkUpdateOptions)), status),
     Function("bpf_link__destroy", c_int, (c_void_p,), status),
     Function("bpf_obj_get_info_by_fd", c_int, (c_int, c_void_p, POINTER(c_uint)), status),
-    Function("bpf_map__name", c_char_p, (c_void_p,), plain),
-    Function("bpf_map__fd", c_int, (c_void_p,), status),
-    Function("bpf_map__type", c_int, (c_void_p,), plain),
-    Function("bpf_map__key_size", c_uint, (c_void_p,), plain),
-    Function("bpf_map__value_size", c_uint, (c_void_p,), plain),
-    Function("bpf_map__map_flags", c_uint, (c_void_p,), plain),
-    Function("bpf_map__max_entries", c_uint, (c_void_p,), plain),
-    Function("bpf_map__set_key_size", c_int, (c_void_p, c_uint), status),
-    Function("bpf_map__set_value_size", c_int, (c_void_p, c_uint), status),
-    Function("bpf_map__set_max_entries", c_int, (c_void_p, c_uint), status),
-    Function("bpf_map__initial_value", c_void_p, (c_void_p, POINTER(c_size_t)), pointer),
-    Function("bpf_map_lookup_elem", c_int, (c_int, c_char_p, c_void_p), status),
-    Function("bpf_map_update_elem", c_int, (c_int, c_char_p, c_char_p, c_ulonglong), status),
-    Function("bpf_map_delete_elem", c_int, (c_int, c_char_p), status),
-    Function("bpf_map_lookup_and_delete_elem", c_int, (c_int, c_char_p, c_void_p), status),
-    Function("bpf_map_get_next_key", c_int, (c_int, c_char_p, c_void_p), status),
-    Function(
-        "bpf_map_lookup_batch",
-        c_int,
-        (c_int, c_void_p, c_void_p, c_void_p, c_void_p, POINTER(c_uint), c_void_p),
-        status,
-    ),
     *btfcalls.FUNCTIONS,
+    *mapcalls.FUNCTIONS,
 )
 
 
@@ -167,7 +148,9 @@ class Library:
             if row.since == "1.0":
                 raise LibraryError(f"{self.name} has no {row.name}", fix="install libbpf 1.0 or newer") from None
             return self._absent(row)
-        bound.restype, bound.argtypes, bound.errcheck = row.result, row.arguments, row.convention
+        bound.restype, bound.argtypes = row.result, row.arguments
+        if row.convention is not plain:
+            bound.errcheck = row.convention
         return bound
 
     def _absent(self, row: Function) -> Callable[..., Any]:

@@ -1,27 +1,52 @@
-"""A map of an object, whatever its type."""
+"""A map of an object, or of none, whatever its type."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+import errno
+import os
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from .codec import Codec
+from .errors import ENOTSUPP, CallError, MapError, StateError
 from .layout import Struct, Union
 from .libbpf import library
+from .mapinfo import MapInfo, info_of, pinned_fd
+from .pins import pin_to, unpin
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .alone import Alone
     from .object import Object
+
+UNSUPPORTED = "this type of map has no such operation in this kernel"
+FIXES = {
+    errno.E2BIG: "the map is full or the index too high: raise max_entries before load",
+    errno.EEXIST: "the key is there already: put it with ANY or EXIST",
+    errno.EPERM: "the map is read-only for programs in user space, or frozen",
+    errno.ENOMEM: "the kernel has no memory for another entry: try again, or preallocate (no BPF_F_NO_PREALLOC)",
+    errno.EOPNOTSUPP: UNSUPPORTED,
+    ENOTSUPP: UNSUPPORTED,
+    errno.EBADF: "the descriptor given is closed, or not of the kind that this map holds",
+}
 
 
 class Map:
-    """A map of any type: its name, sizes and file descriptor. Base of the typed ones."""
+    """A map of any type: what it is, before load and after, and where it is pinned. Base of the typed ones."""
 
-    def __init__(self, owner: Object, name: str):
-        self.name, self._owner = name, owner
-        self._found = library().bpf_object__find_map_by_name(owner.handle, name.encode())
+    fixes: ClassVar[Mapping[int, str]] = {}  # the next step by errno, where a type of map knows better than FIXES
+
+    def __init__(self, owner: Object | Alone, name: str):
+        # Any: a map works without an object, too; what needs one is not asked of those.
+        self.name, self._owner = name, cast(Any, owner)
+        self._found = owner.find_map(name)
         owner.parts.append(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a map can't be pickled or copied: it belongs to this process")
 
     @property
     def handle(self) -> int:
@@ -30,40 +55,194 @@ class Map:
 
     @property
     def fd(self) -> int:
-        """The file descriptor, owned by the object. Raises StateError before load and after destroy."""
+        """The file descriptor, owned by the object. Raises StateError before load, after destroy, without autocreate."""
         self._owner.require_loaded(f"the map {self.name}")
-        return cast(int, library().bpf_map__fd(self.handle))
+        found: int = self._owner.map_fd(self._found)
+        if found < 0:
+            raise StateError(f"the map {self.name} was not created", fix="set its autocreate = True before load")
+        return found
+
+    def fileno(self) -> int:
+        """The file descriptor, for what takes anything that has one."""
+        return self.fd
+
+    @property
+    def info(self) -> MapInfo:
+        """What the kernel says of the map. Raises StateError before load."""
+        with self._owner.lock:
+            return info_of(self.fd)
+
+    @property
+    def id(self) -> int:
+        """The kernel's number of the map (`bpftool map`). Raises StateError before load."""
+        return self.info.id
+
+    def _stated(self, what: str) -> int:
+        with self._owner.lock:
+            return cast(int, self._owner.map_fact(self._found, what))
+
+    def _set(self, what: str, value: object) -> None:
+        """Changes what the object's file states of the map. Raises StateError after load, MapError."""
+        with self._owner.lock:
+            self._owner.require_open(f"{what} of the map {self.name}")
+            try:
+                getattr(library(), f"bpf_map__set_{what}")(self.handle, value)
+            except CallError as error:
+                what = f"can't set {what} of the map {self.name} to {value!r}: {error.what}"
+                raise MapError(what, fix="see what its type takes (linux/bpf.h)", errno=error.errno) from None
 
     @property
     def type(self) -> int:
-        """The map's type, a BPF_MAP_TYPE_* of linux/bpf.h."""
-        return cast(int, library().bpf_map__type(self.handle))
+        """The map's type, a BPF_MAP_TYPE_* of linux/bpf.h. Settable before load, to one with the same keys and values
+        (a hash to an LRU hash)."""
+        return self._stated("type")
+
+    @type.setter
+    def type(self, number: int) -> None:
+        self._set("type", number)
 
     @property
     def key_size(self) -> int:
-        """A key's size in bytes."""
-        return cast(int, library().bpf_map__key_size(self.handle))
+        """A key's size in bytes. Settable before load where keys are bytes."""
+        return self._stated("key_size")
+
+    @key_size.setter
+    def key_size(self, size: int) -> None:
+        self._resize("key", size)
 
     @property
     def value_size(self) -> int:
-        """A value's size in bytes; for one CPU if the map is per CPU."""
-        return cast(int, library().bpf_map__value_size(self.handle))
+        """A value's size in bytes; for one CPU if the map is per CPU. Settable before load where values are bytes."""
+        return self._stated("value_size")
+
+    @value_size.setter
+    def value_size(self, size: int) -> None:
+        self._resize("value", size)
+
+    def _resize(self, part: str, size: int) -> None:
+        self._set(f"{part}_size", size)
 
     @property
     def max_entries(self) -> int:
         """How many entries the map takes (a ring buffer: bytes). Settable before load; rings round up to pages."""
-        return cast(int, library().bpf_map__max_entries(self.handle))
+        return self._stated("max_entries")
 
     @max_entries.setter
     def max_entries(self, entries: int) -> None:
-        self._owner.require_open(f"the size of the map {self.name}")
-        library().bpf_map__set_max_entries(self.handle, entries)
+        self._set("max_entries", entries)
+
+    @property
+    def map_flags(self) -> int:
+        """BPF_F_* of linux/bpf.h that the map is created with. Settable before load."""
+        return self._stated("map_flags")
+
+    @map_flags.setter
+    def map_flags(self, flags: int) -> None:
+        self._set("map_flags", flags)
+
+    @property
+    def map_extra(self) -> int:
+        """What a type wants besides: a bloom filter's number of hashes, an arena's address. Settable before load."""
+        return self._stated("map_extra")
+
+    @map_extra.setter
+    def map_extra(self, value: int) -> None:
+        self._set("map_extra", value)
+
+    @property
+    def numa_node(self) -> int:
+        """The NUMA node of its memory, if map_flags has BPF_F_NUMA_NODE (4). Settable before load."""
+        return self._stated("numa_node")
+
+    @numa_node.setter
+    def numa_node(self, node: int) -> None:
+        self._set("numa_node", node)
+
+    @property
+    def autocreate(self) -> bool:
+        """Whether `load` creates the map. Settable before load; a program that uses one that isn't there is refused."""
+        return bool(self._stated("autocreate"))
+
+    @autocreate.setter
+    def autocreate(self, wanted: bool) -> None:
+        self._set("autocreate", wanted)
+
+    @property
+    def pin_path(self) -> str | None:
+        """Where `load` pins the map, or takes the one that is pinned there. Settable before load; None for not at all."""
+        path = cast("bytes | None", self._stated("pin_path"))
+        return os.fsdecode(path) if path else None
+
+    @pin_path.setter
+    def pin_path(self, path: str | os.PathLike[str] | None) -> None:
+        self._set("pin_path", os.fsencode(path) if path is not None else None)
+
+    def reuse(self, source: Any) -> None:
+        """Lets `load` take an existing map instead of making one: the path where it is pinned, a Map or a descriptor.
+
+        Raises MapError for one of another type or sizes, or where there is none; StateError after load.
+        """
+        path = source if isinstance(source, (str, os.PathLike)) else None
+        fd = pinned_fd(path) if path is not None else descriptor(source)
+        try:
+            there, wanted = info_of(fd), (self.type, self.key_size, self.value_size)
+            if there[2:5] != wanted:
+                what = f"can't reuse {source!r} as the map {self.name}: (type, key_size, value_size) is {there[2:5]}, not {wanted}"
+                raise MapError(what, fix="give a map of the same declaration")
+            with self._owner.lock:
+                self._owner.require_open(f"the map {self.name}")
+                self._call_on(self.handle, "_reuse_fd", fd)
+        finally:
+            if path is not None:
+                os.close(fd)
+
+    def pin(self, path: str | os.PathLike[str]) -> None:
+        """Keeps the map at a path of a BPF file system, even beyond this process. Raises MapError, StateError."""
+        with self._owner.lock:
+            pin_to(self.fd, path, f"the map {self.name}", MapError)
+
+    def unpin(self, path: str | os.PathLike[str] | None = None) -> None:
+        """Takes the pin away, by default that of pin_path; the map stays while it is used. Raises MapError."""
+        where = self.pin_path if path is None else path
+        if where is None:
+            raise MapError(f"the map {self.name} has no pin_path", fix="say what to unpin: unpin(path)")
+        unpin(where, f"the map {self.name}")
+
+    def freeze(self) -> None:
+        """Makes the map read-only for user space, this process included, for ever; programs may still write.
+
+        Raises MapError.
+        """
+        self._call("freeze")
+
+    def _call(self, verb: str, *arguments: Any) -> None:
+        """Calls bpf_map_<verb>. Raises KeyError for ENOENT and MapError for all else."""
+        with self._owner.lock:  # nobody closes the descriptor meanwhile
+            self._call_on(self.fd, verb, *arguments)
+
+    def _call_on(self, first: int, verb: str, *arguments: Any) -> None:
+        try:
+            getattr(library(), f"bpf_map_{verb}")(first, *arguments)
+        except CallError as error:
+            if error.errno == errno.ENOENT:
+                raise KeyError from None
+            fix = self.fixes.get(error.errno) or FIXES.get(error.errno, "")
+            raise MapError(f"{self.name}: {error.what}", fix=fix, errno=error.errno) from None
 
     def _loaded(self) -> None:
         """Nothing to do once the map exists."""
 
     def _close(self) -> None:
         """Lets go of what the map holds itself; the object closes the descriptor."""
+
+
+def descriptor(source: Any) -> int:
+    """The descriptor of a map, a program or anything with a fileno, or the descriptor itself. Raises TypeError."""
+    if hasattr(source, "fd") or hasattr(source, "fileno"):
+        return cast(int, source.fd if hasattr(source, "fd") else source.fileno())
+    if not isinstance(source, int) or isinstance(source, bool):
+        raise TypeError(f"{source!r} is no descriptor and has none")
+    return source
 
 
 def codec_of(kind: Any) -> Codec[Any]:

@@ -23,7 +23,7 @@ from .links import Links
 from .log import captured
 from .maps import Map
 from .opening import open_bytes, read
-from .parts import Maps, Part, Progs
+from .parts import Maps, OwnsMaps, Part, Progs
 from .refusal import load_refused
 from .structops import StructOpsMap
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 GIVEN = "give the path of a file that this user may read"
 
 
-class Object(BufferNames):
+class Object(BufferNames, OwnsMaps):
     """A BPF object, from open to destroy; it owns its links, so all of it is detached at the end of a `with`.
 
     A skeleton states its file's name and, by arch, the sha256 of each object of that name (see arch.object_path, and
@@ -180,7 +180,8 @@ class Object(BufferNames):
                 raise load_refused(self.FILE or self._name, error, messages, self.handle, self._btf) from None
             self._is_loaded = True
             for part in self.parts:
-                part._loaded()
+                if not isinstance(part, Map) or part.autocreate:
+                    part._loaded()
 
     def attach(self) -> list[Link]:
         """The new links, one for each loaded program whose section says where it attaches and whose autoattach is on,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
+from .libbpf import library
 from .maps import Map
 from .program import Program
 
@@ -47,3 +48,25 @@ class Maps(Collection[Map]):
 
 class Progs(Collection[Program]):
     """Base of the generated programs."""
+
+
+class OwnsMaps:
+    """What a map asks of the object that it is in; Alone has the same for a map in none. A base of Object."""
+
+    @property
+    def handle(self) -> int:
+        """libbpf's struct bpf_object *."""
+        raise NotImplementedError
+
+    def find_map(self, name: str) -> int:
+        """libbpf's struct bpf_map * of that name. Raises CallError."""
+        return cast(int, library().bpf_object__find_map_by_name(self.handle, name.encode()))
+
+    def map_fd(self, handle: int) -> int:
+        """The descriptor of a map of the object; negative for one that was not created."""
+        created = library().bpf_map__autocreate(handle)  # libbpf 1.4 and newer have a descriptor for what isn't there
+        return cast(int, library().bpf_map__fd(handle)) if created else -1
+
+    def map_fact(self, handle: int, what: str) -> Any:
+        """What libbpf says of a map of the object, by the name of its function."""
+        return getattr(library(), f"bpf_map__{what}")(self.handle and handle)

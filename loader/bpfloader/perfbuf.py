@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .bcc import Callback, Subscription
 from .codec import Codec
+from .counters import Counters
 from .errors import CallError, MapError
 from .fence import Fence
 from .forms import Form
@@ -153,7 +154,7 @@ def _put(name: str, fd: int, buffer: Buffer) -> None:
         raise MapError(f"{name} has no place for CPU {buffer.cpu}: {error.what}", fix=fix, errno=error.errno) from None
 
 
-class PerfEventArray(Reader[T]):
+class PerfEventArray(Counters, Reader[T]):
     """A perf event array, its records typed: one buffer for each CPU that is online at load. `record` is a class or codec.
 
     Records of one CPU are in order, those of several are not. A struct or another type of fixed size is cut to its size;
@@ -203,6 +204,10 @@ class PerfEventArray(Reader[T]):
     def _loaded(self) -> None:
         """Opens the buffers: what a program sends while there is none is lost, and nobody would know."""
         self._opened()
+
+    def _stop(self) -> None:
+        with self._lock:
+            self._close()
 
     def _make(self) -> Buffers:
         return Buffers(self.name, self.fd, max(self._size, mmap.PAGESIZE))

@@ -1,16 +1,16 @@
-"""Pins: paths of a BPF file system that keep a program or a link beyond the process that made it."""
+"""Pins: paths of a BPF file system that keep a map, a program or a link beyond the process that made it."""
 
 from __future__ import annotations
 
 import errno
 import os
 
-from .errors import AttachError, CallError, errno_text
+from .errors import AttachError, BpfError, CallError, MapError, errno_text
 from .libbpf import library
 
 
-def pin_to(fd: int, path: str | os.PathLike[str], what: str) -> None:
-    """Pins a descriptor's object (`what`) to a path of a BPF file system. Raises AttachError."""
+def pin_to(fd: int, path: str | os.PathLike[str], what: str, kind: type[BpfError] = AttachError) -> None:
+    """Pins a descriptor's object (`what`) to a path of a BPF file system. Raises an error of that kind."""
     try:
         library().bpf_obj_pin(fd, os.fsencode(path))
     except CallError as error:
@@ -21,4 +21,13 @@ def pin_to(fd: int, path: str | os.PathLike[str], what: str) -> None:
         }
         reason = f"can't pin {what} to {os.fspath(path)} ({errno_text(error.errno)})"
         fix = fixes.get(error.errno, "give a path of a BPF file system")
-        raise AttachError(reason, fix=fix, errno=error.errno) from None
+        raise kind(reason, fix=fix, errno=error.errno) from None
+
+
+def unpin(path: str | os.PathLike[str], what: str) -> None:
+    """Removes the pin of `what` at a path. Raises MapError."""
+    try:
+        os.unlink(path)
+    except OSError as error:
+        reason = f"can't unpin {what} at {os.fspath(path)} ({errno_text(error.errno or 0)})"
+        raise MapError(reason, fix="give the path that it is pinned to", errno=error.errno or 0) from None

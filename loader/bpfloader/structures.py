@@ -6,7 +6,7 @@ Those of libbpf (bpf.h, libbpf.h) carry their own size first (`sz`), so that a s
 from __future__ import annotations
 
 import ctypes
-from ctypes import c_bool, c_char_p, c_int, c_size_t, c_uint, c_void_p
+from ctypes import c_bool, c_char, c_char_p, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
 from typing import TypeVar
 
 S = TypeVar("S", bound=ctypes.Structure)
@@ -28,6 +28,41 @@ class OpenOptions(ctypes.Structure):
         ("attach_prog_fd", c_uint),
         ("kconfig", c_char_p),
         ("btf_custom_path", c_char_p),
+    ]
+
+
+class BatchOptions(ctypes.Structure):
+    """struct bpf_map_batch_opts."""
+
+    _fields_ = [("sz", c_size_t), ("elem_flags", c_ulonglong), ("flags", c_ulonglong)]
+
+
+class CreateOptions(ctypes.Structure):
+    """struct bpf_map_create_opts up to numa_node."""
+
+    _fields_ = [
+        ("sz", c_size_t),
+        ("btf_fd", c_uint),
+        ("btf_key_type_id", c_uint),
+        ("btf_value_type_id", c_uint),
+        ("btf_vmlinux_value_type_id", c_uint),
+        ("inner_map_fd", c_uint),
+        ("map_flags", c_uint),
+        ("map_extra", c_ulonglong),
+        ("numa_node", c_uint),
+    ]
+
+
+class MapInformation(ctypes.Structure):
+    """struct bpf_map_info of linux/bpf.h up to map_extra."""
+
+    _fields_ = [
+        *((name, c_uint) for name in ("type", "id", "key_size", "value_size", "max_entries", "map_flags")),
+        ("name", c_char * 16),
+        *((name, c_uint) for name in ("ifindex", "btf_vmlinux_value_type_id")),
+        *((name, c_ulonglong) for name in ("netns_dev", "netns_ino")),
+        *((name, c_uint) for name in ("btf_id", "btf_key_type_id", "btf_value_type_id", "btf_vmlinux_id")),
+        ("map_extra", c_ulonglong),
     ]
 
 

@@ -12,6 +12,7 @@ loads with every loader, which read the array's length only. Without any, the re
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from .btf import Btf
 from .btf_text import declaration
@@ -24,19 +25,43 @@ from .pydecl import PyMap, PyType
 from .pynames import MEMBERS, attribute_name, comment
 from .pytypes import PyTypes, tags_of
 
-# bpfloader's class, and which codecs it takes, by the map's type as bpftool spells it.
+# bpfloader's class, and what it is told, by the map's type as bpftool spells it.
 CLASSES = {
     "hash": ("Hash", "key value"),
     "lru_hash": ("Hash", "key value"),
     "percpu_hash": ("PerCpuHash", "key value"),
     "lru_percpu_hash": ("PerCpuHash", "key value"),
-    "lpm_trie": ("Hash", "key value"),
+    "lpm_trie": ("LpmTrie", "key value"),
     "array": ("Array", "value"),
     "percpu_array": ("PerCpuArray", "value"),
+    "queue": ("Queue", "value"),
+    "stack": ("Stack", "value"),
+    "bloom_filter": ("BloomFilter", "value"),
+    "prog_array": ("ProgArray", ""),
+    "array_of_maps": ("ArrayOfMaps", "inner"),
+    "hash_of_maps": ("HashOfMaps", "key inner"),
+    "stack_trace": ("StackTrace", ""),
+    "sk_storage": ("SkStorage", "value"),
+    "inode_storage": ("InodeStorage", "value"),
+    "task_storage": ("TaskStorage", "value"),
+    "cgrp_storage": ("CgroupStorage", "value"),
+    "cgroup_storage": ("Hash", "key value"),  # of a cgroup and a kind of program: keys as any hash's
+    "percpu_cgroup_storage": ("PerCpuHash", "key value"),
+    "cgroup_array": ("CgroupArray", ""),
+    "sockmap": ("SockMap", ""),
+    "sockhash": ("SockHash", "key"),
+    "reuseport_sockarray": ("ReuseportSockArray", ""),
+    "devmap": ("DevMap", "value"),
+    "devmap_hash": ("DevMapHash", "key value"),
+    "cpumap": ("CpuMap", "value"),
+    "xskmap": ("XskMap", ""),
+    "arena": ("Arena", ""),
     "perf_event_array": ("PerfEventArray", "record"),
     "ringbuf": ("RingBuffer", "record"),
     "user_ringbuf": ("UserRingBuffer", "record"),
 }
+INNER = "_inner"  # behind the name of a map of maps: the name of those in it
+NUMBERS = ("devmap", "devmap_hash", "cpumap")  # 4 bytes of these without a type are an index or a count
 RECORDS = ("ringbuf", "user_ringbuf", "perf_event_array")
 TAGGED = {"struct": (Kind.STRUCT,), "union": (Kind.UNION,), "enum": ENUMS}
 
@@ -58,10 +83,15 @@ def python_maps(types: PyTypes, spec: BpfObjectSpec, events: Mapping[str, str]) 
 def _python_map(types: PyTypes, row: MapSpec | StructOpsSpec, attribute: str, events: Mapping[str, str]) -> PyMap:
     if isinstance(row, StructOpsSpec):
         return PyMap(attribute, row.name, "StructOpsMap", comment=comment(declaration(types.btf, row.type)))
+    kind, arguments, hints = _told(types, row, events)
+    return PyMap(attribute, row.name, kind, arguments, hints, _comment(row))
+
+
+def _told(types: PyTypes, row: MapSpec, events: Mapping[str, str]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """A map's class, its arguments, and the hints of its parameters."""
     kind, takes = CLASSES.get(row.type_name, ("Map", ""))
     told = [_part(types, row, part, events) for part in takes.split()]
-    arguments, hints = (tuple(each) for each in zip(*told)) if told else ((), ())
-    return PyMap(attribute, row.name, kind, arguments, hints, _comment(row))
+    return kind, tuple(argument for argument, _ in told), tuple(hint for _, hint in told)
 
 
 def _comment(row: MapSpec) -> str:
@@ -72,13 +102,20 @@ def _comment(row: MapSpec) -> str:
 
 
 def _part(types: PyTypes, row: MapSpec, part: str, events: Mapping[str, str]) -> tuple[str, str]:
-    """The argument and the hint for a map's key, value or records: a class where it has one, else a codec."""
+    """The argument and the hint for a map's key, value, records or inner maps: a class where it has one, else a codec."""
+    if part == "inner":
+        named = replace(row.inner, name=row.name + INNER) if row.inner else MapSpec("")
+        kind, arguments, hints = _told(types, named, events)
+        made = ", ".join([f"bpfloader.{kind}", *arguments])
+        return f"bpfloader.inner({made})", f"bpfloader.{kind}" + (f"[{', '.join(hints)}]" if hints else "")
     if part == "record":
         record = record_type(types.btf, row, events)
         used = types.use(record, f"{row.name}_record") if record else PyType("bytes", "c.tail()", 0)
     else:
         number, size = (row.key_type, row.key_size) if part == "key" else (row.value_type, row.value_size)
-        used = types.use(number, f"{row.name}_{part}") if number else PyType("bytes", f"c.raw({size})", size)
+        number_like = size == 4 and row.type_name in NUMBERS
+        bare = PyType("int", "c.u32", 4) if number_like else PyType("bytes", f"c.raw({size})", size)
+        used = types.use(number, f"{row.name}_{part}") if number else bare
     return (used.class_name if used.codec == f"c.of({used.class_name})" else used.codec), used.hint
 
 
@@ -95,7 +132,15 @@ def record_type(btf: Btf, row: MapSpec, events: Mapping[str, str]) -> int:
             raise SkeletonError(what, where=btf.where, fix=fix)
     if row.value_type and not _is_number(btf, row):
         return row.value_type
-    return _element_of_type(btf, variable.type) if variable else 0
+    declared = variable.type if variable else _inner_type(btf, row.name.removesuffix(INNER))
+    return _element_of_type(btf, declared) if declared else 0
+
+
+def _inner_type(btf: Btf, name: str) -> int:
+    """The BTF id of the struct that declares the maps in a map of maps; 0 for none."""
+    outer = btf.find(name, Kind.VAR)
+    values = next((row for row in btf.resolve(outer.type).members if row.name == "values"), None) if outer else None
+    return btf.resolve(btf.resolve(values.type).type).type if values else 0
 
 
 def _is_number(btf: Btf, row: MapSpec) -> bool:

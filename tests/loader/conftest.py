@@ -1,14 +1,18 @@
 """Objects compiled by the pinned clang, their generated skeletons, and what this kernel must allow to load them."""
 
+import contextlib
 import ctypes
+import errno
 import importlib.util
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import bpfloader
 import pytest
 
 TESTDATA = Path(__file__).resolve().parents[1] / "testdata"
@@ -45,18 +49,27 @@ def folder(compiled, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def rings_skel(clang, libbpf, tmp_path_factory) -> ModuleType:
-    """The generated module of testdata/loader/rings.bpf.c."""
+def skeleton_module(clang, libbpf, tmp_path_factory) -> Callable[[str], ModuleType]:
+    """A function: the name of a program in testdata/loader -> its generated module, its object beside it."""
     from ebpfbuild.skeleton import render
 
-    folder, machine = tmp_path_factory.mktemp("rings"), platform.machine()
-    data = compile_program(clang, "rings")
-    (folder / "rings.bpf.o").write_bytes(data)
-    (folder / "rings_skel.py").write_text(render(data, "rings", ARCHES.get(machine, machine), "rings.bpf.o"))
-    spec = importlib.util.spec_from_file_location("rings_skel", folder / "rings_skel.py")
-    module = sys.modules["rings_skel"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    def module(name: str) -> ModuleType:
+        folder, machine = tmp_path_factory.mktemp(name), platform.machine()
+        data = compile_program(clang, name)
+        (folder / f"{name}.bpf.o").write_bytes(data)
+        (folder / f"{name}_skel.py").write_text(render(data, name, ARCHES.get(machine, machine), f"{name}.bpf.o"))
+        spec = importlib.util.spec_from_file_location(f"{name}_skel", folder / f"{name}_skel.py")
+        made = sys.modules[f"{name}_skel"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(made)
+        return made
+
     return module
+
+
+@pytest.fixture(scope="session")
+def rings_skel(skeleton_module) -> ModuleType:
+    """The generated module of testdata/loader/rings.bpf.c."""
+    return skeleton_module("rings")
 
 
 @pytest.fixture
@@ -106,3 +119,67 @@ def loaded(opened):
     """The probe, loaded; destroyed after the test."""
     opened.load()
     return opened
+
+
+@pytest.fixture(scope="session")
+def maps_skel(skeleton_module):
+    """The generated module of maps.bpf.c."""
+    return skeleton_module("maps")
+
+
+@pytest.fixture
+def opened_with(maps_skel, kernel):
+    """A function: names of maps and programs -> the object, opened, which will load these and no other."""
+    with contextlib.ExitStack() as stack:
+
+        def open_(maps: str, programs: str = "", kind=maps_skel.Maps, source=None):
+            bpf = stack.enter_context(kind.open(source))
+            bpf.select(programs.split())
+            for part in bpf.maps:
+                if type(part) is not bpfloader.Map:  # the data sections of an object without a skeleton
+                    part.autocreate = part.name in maps.split()
+            return bpf
+
+        yield open_
+
+
+@pytest.fixture
+def using(opened_with):
+    """A function: names of maps and programs -> the object with these, loaded; skips what this kernel can't create."""
+
+    def load(maps: str, programs: str = "", **how):
+        bpf = opened_with(maps, programs, **how)
+        try:
+            bpf.load()
+        except bpfloader.LoadError as error:
+            if any("failed to create" in detail for detail in error.details) and error.errno_name == "EINVAL":
+                pytest.skip(f"this kernel has no such map: {maps} ({error.what})")
+            raise
+        return bpf
+
+    return load
+
+
+@pytest.fixture
+def cached(opened_with):
+    """A function (name, how to load it) -> a map, loaded at its first call in a test: what hypothesis calls again."""
+    made = {}
+
+    def get(name, load):
+        if name not in made:
+            made[name] = load(opened_with, name)
+        return made[name]
+
+    return get
+
+
+@pytest.fixture
+def no_batches(monkeypatch):
+    """As in a kernel that has no batch operations."""
+
+    def refuse(self, verb, *arguments, ours=bpfloader.Map._call):
+        if verb.endswith("_batch"):
+            raise bpfloader.MapError("no batches", errno=errno.EINVAL)
+        ours(self, verb, *arguments)
+
+    monkeypatch.setattr(bpfloader.Map, "_call", refuse)

@@ -15,6 +15,9 @@ from bpfloader import options, structures
 NAMES = {
     structures.OpenOptions: "struct bpf_object_open_opts",
     structures.TestRunOptions: "struct bpf_test_run_opts",
+    structures.BatchOptions: "struct bpf_map_batch_opts",
+    structures.CreateOptions: "struct bpf_map_create_opts",
+    structures.MapInformation: "struct bpf_map_info",
     structures.LinkInfo: "struct bpf_link_info",
     options.KprobeOptions: "struct bpf_kprobe_opts",
     options.KprobeMultiOptions: "struct bpf_kprobe_multi_opts",

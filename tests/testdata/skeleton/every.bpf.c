@@ -4,6 +4,7 @@
 #define LRU_HASH 9
 #define PERCPU_HASH 5
 #define PERCPU_ARRAY 6
+#define HASH_OF_MAPS 13
 
 typedef signed char __s8;
 typedef short __s16;
@@ -197,6 +198,104 @@ struct {
 	__uint(key_size, 4);
 	__uint(value_size, 4);
 } perf SEC(".maps");
+
+struct prefix {
+	__u32 length;
+	__be32 address __tag("ipv4");
+};
+
+struct inner {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4);
+	__type(key, struct point);
+	__type(value, __u64);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__array(values, struct inner);
+} tables SEC(".maps");
+
+/* An inner map of its own types, which nothing else names. */
+struct {
+	__uint(type, HASH_OF_MAPS);
+	__uint(max_entries, 2);
+	__type(key, pair_t);
+	__array(values, struct {
+		__uint(type, PERCPU_ARRAY);
+		__uint(max_entries, 2);
+		__type(key, __u32);
+		__type(value, struct {
+			__u64 seen;
+		});
+	});
+} tables_by_name SEC(".maps");
+
+struct {
+	__uint(type, HASH_OF_MAPS);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__array(values, struct {
+		struct point (*type)[BPF_MAP_TYPE_RINGBUF];
+		__uint(max_entries, 4096);
+	});
+} rings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 2);
+	__uint(key_size, 4);
+	__uint(value_size, 4);
+} tables_of_whatever SEC(".maps");
+
+#define MAP(name, number, k, v)                \
+	struct {                               \
+		__uint(type, number);          \
+		__uint(max_entries, 8);        \
+		__type(key, k);                \
+		__type(value, v);              \
+	} name SEC(".maps")
+#define KEYLESS(name, number, v)               \
+	struct {                               \
+		__uint(type, number);          \
+		__uint(max_entries, 8);        \
+		__type(value, v);              \
+	} name SEC(".maps")
+#define UNTYPED(name, number, size)            \
+	struct {                               \
+		__uint(type, number);          \
+		__uint(max_entries, 8);        \
+		__uint(key_size, 4);           \
+		__uint(value_size, size);      \
+	} name SEC(".maps")
+
+MAP(calls, BPF_MAP_TYPE_PROG_ARRAY, __u32, __u32);
+UNTYPED(stacks, 7, 1016);
+UNTYPED(groups, 8, 4);
+MAP(routes, 11, struct prefix, struct point);
+UNTYPED(interfaces, 14, 4);
+UNTYPED(sockets, 15, 8);
+MAP(processors, 16, __u32, struct point);
+UNTYPED(xsks, 17, 4);
+MAP(sockets_by_name, 18, struct point, __u64);
+MAP(of_cgroup_before, 19, __u64, struct point);
+UNTYPED(listeners, 20, 8);
+MAP(per_cpu_of_cgroup_before, 21, __u64, struct point);
+KEYLESS(waiting, 22, struct point);
+KEYLESS(piled, 23, __u32);
+MAP(of_socket, 24, int, struct point);
+MAP(interfaces_by_name, 25, __u32, struct point);
+MAP(of_file, 28, int, struct point);
+MAP(of_task, 29, int, __u64);
+KEYLESS(known, 30, struct point);
+MAP(of_cgroup, 32, int, struct point);
+
+struct {
+	__uint(type, 33);
+	__uint(max_entries, 8);
+} arena SEC(".maps");
 
 char LICENSE[] SEC("license") = "GPL";
 

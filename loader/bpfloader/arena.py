@@ -1,0 +1,90 @@
+"""Arenas: memory that programs and this process share, given page by page as it is touched (Linux 6.9)."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import mmap
+from functools import lru_cache
+
+from .errors import CallError, MapError, errno_text
+from .libbpf import library, version
+from .maps import Map
+
+FAILED = ctypes.c_void_p(-1).value  # MAP_FAILED
+
+
+class Arena(Map):
+    """An arena; `max_entries` is its size in pages, `map_extra` the address that it has in this process, 0 for any.
+
+    libbpf before 1.5 knows nothing of arenas. Programs with pointers into one then load only if map_extra is set, and
+    variables in an arena (`__arena` globals) not at all.
+    """
+
+    _view: memoryview | None = None
+    _address = _length = 0  # where it was mapped here, and how many bytes of it
+
+    @property
+    def memory(self) -> memoryview:
+        """All of it, writable; valid until the object is destroyed. A page that nobody has touched reads as zero.
+
+        Raises MapError where it can't be mapped, StateError before load and after destroy.
+        """
+        return self._mapped()[0]
+
+    @property
+    def address(self) -> int:
+        """Where it begins in this process: what a pointer into it is, for a program. Raises as `memory` does."""
+        return self._mapped()[1]
+
+    def _mapped(self) -> tuple[memoryview, int]:
+        with self._owner.lock:
+            fd = self.fd
+            address = self._by_libbpf() or self._by_hand(fd)
+            if self._view is None:
+                self._view = memoryview((ctypes.c_char * self._size).from_address(address)).cast("B")
+            return self._view, address
+
+    def _by_libbpf(self) -> int:
+        """The address where libbpf has mapped it; 0 if it hasn't."""
+        if tuple(map(int, version().split(".")[:2])) < (1, 5) or not self.handle:
+            return 0
+        with contextlib.suppress(CallError):
+            return int(library().bpf_map__initial_value(self.handle, ctypes.byref(ctypes.c_size_t())))
+        return 0
+
+    def _by_hand(self, fd: int) -> int:
+        """The address where it is mapped here. Python's own mmap takes none to map it at."""
+        if not self._address:
+            protection = mmap.PROT_READ | mmap.PROT_WRITE
+            address = _libc().mmap(self.map_extra, self._size, protection, mmap.MAP_SHARED, fd, 0)
+            if address in (None, FAILED):
+                what = f"can't map the arena {self.name} ({errno_text(ctypes.get_errno())})"
+                fix = (
+                    "give it at most 4 GiB and a map_extra that is free in this process, at a multiple of the page size"
+                )
+                raise MapError(what, fix=fix, errno=ctypes.get_errno())
+            self._address, self._length = address, self._size
+        return self._address
+
+    @property
+    def _size(self) -> int:
+        return self.max_entries * mmap.PAGESIZE
+
+    def _close(self) -> None:
+        """Lets go of the memory, which goes with the object."""
+        if self._view is not None:
+            self._view.release()
+            self._view = None
+        if self._address:
+            address, self._address = self._address, 0
+            _libc().munmap(address, self._length)
+
+
+@lru_cache(maxsize=1)
+def _libc() -> ctypes.CDLL:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long)
+    libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+    return libc

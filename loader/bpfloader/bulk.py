@@ -1,0 +1,180 @@
+"""Many entries of a map in one system call, where the kernel has that for the map's type (Linux 5.6), else one by one.
+
+The kernel copies keys into one array and values into another; these are decoded by struct.iter_unpack, or taken as
+numpy arrays as they are.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import struct as structs
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from .codec import Codec
+from .errors import ENOTSUPP, MapError
+from .structures import BatchOptions, sized
+
+if TYPE_CHECKING:
+    from .keyed import KeyedMap
+
+T = TypeVar("T")
+NATIVE = "<=" if sys.byteorder == "little" else ">="
+NUMBERS = tuple("bBhHiIqQfd")  # what memoryview.cast takes, of the same size as in struct's standard ones
+FIRST, MOST = 256, 8192  # entries a call
+# What a kernel without batch operations for this map answers: bpf(2) before 5.6, or a map type that has none.
+NO_BATCH = (errno.EINVAL, errno.EOPNOTSUPP, ENOTSUPP)
+
+
+class Chunk(NamedTuple):
+    """The bytes of a number of entries: keys one after another, values one after another."""
+
+    keys: Any
+    values: Any
+    number: int
+
+
+class Column:
+    """Decodes values of one codec that lie one after another, each `step` bytes from the one before."""
+
+    def __init__(self, codec: Codec[Any], step: int = 0):
+        codes, self.build = codec.body()
+        self.decode, self.single = codec.decode, codes == codec.code  # an item is a value, but for its decode
+        self.packer = structs.Struct(f"{codec.order}{codes}{(step or codec.size) - codec.size}x")
+        self.array: Any = codes if codec.order in NATIVE and codes in NUMBERS and step in (0, codec.size) else ""
+
+    def __call__(self, data: Any) -> Iterator[Any]:
+        if not self.single:
+            return map(self.build, self.packer.iter_unpack(data))
+        if self.array:  # numbers as they are: no tuple for each
+            items: Iterator[Any] = iter(memoryview(data).cast("B").cast(self.array).tolist())
+        else:
+            items = chain.from_iterable(self.packer.iter_unpack(data))
+        return map(self.decode, items) if self.decode else items
+
+
+def chunks(of: KeyedMap[Any, Any], take: bool = False) -> Iterator[Chunk]:
+    """The entries now; `take` deletes them. Each key comes at most once."""
+    seen: set[bytes] | None = set() if of.restarts else None
+    try:
+        for chunk in _batches(of, "lookup_and_delete_batch" if take else "lookup_batch"):
+            yield chunk if seen is None else _unseen(of, chunk, seen)
+    except MapError as error:
+        if error.errno not in NO_BATCH:
+            raise
+        yield from _walked(of, take)
+
+
+def pairs(of: KeyedMap[Any, Any], found: Iterable[Chunk]) -> list[tuple[Any, Any]]:
+    """The entries of all chunks, decoded."""
+    keys, values, made = Column(of._key), Column(of._value), list[Any]()
+    for chunk in found:
+        made.extend(zip(keys(chunk.keys), values(chunk.values)))
+    return made
+
+
+def _batches(of: KeyedMap[Any, Any], verb: str) -> Iterator[Chunk]:
+    room, before, more = min(FIRST, max(1, of.max_entries)), None, True
+    sizes = of._key.size, of._value.size
+    while more:
+        # The kernel's place in the map: 4 bytes in a hash, a key elsewhere.
+        after, count = ctypes.create_string_buffer(max(4, sizes[0])), ctypes.c_uint(room)
+        keys, values = ((ctypes.c_char * (room * size))() for size in sizes)
+        try:
+            of._call(verb, before, after, keys, values, count, None)
+        except KeyError:
+            more = False
+        except MapError as error:
+            if error.errno != errno.ENOSPC or room > of.max_entries:  # a bucket holds more than there is room for
+                raise
+            room *= 2
+            continue
+        if count.value:
+            filled = [memoryview(part)[: count.value * size] for part, size in zip((keys, values), sizes)]
+            yield Chunk(filled[0], filled[1], count.value)
+        before, room = after, max(room, min(2 * room, MOST))
+
+
+def _unseen(of: KeyedMap[Any, Any], chunk: Chunk, seen: set[bytes]) -> Chunk:
+    """The entries of a chunk that have not come before."""
+    sizes = of._key.size, of._value.size
+    rows = [(bytes(chunk.keys[n * sizes[0] :][: sizes[0]]), chunk.values[n * sizes[1] :][: sizes[1]])
+            for n in range(chunk.number)]  # fmt: skip
+    new = [(key, value) for key, value in rows if not (key in seen or seen.add(key))]  # type: ignore[func-returns-value]
+    return Chunk(b"".join(key for key, _ in new), b"".join(value for _, value in new), len(new))
+
+
+def _walked(of: KeyedMap[Any, Any], take: bool) -> Iterator[Chunk]:
+    entries = _walk(of, take)
+    while rows := list(islice(entries, FIRST)):
+        yield Chunk(b"".join(key for key, _ in rows), b"".join(value for _, value in rows), len(rows))
+
+
+def _walk(of: KeyedMap[Any, Any], take: bool) -> Iterator[tuple[bytes, bytes]]:
+    """Key by key. A key deleted meanwhile sends the kernel back to the first one, hence `seen` and the limit."""
+    seen: set[bytes] = set()
+    following = of._after(None)
+    for _ in range(4 * (of.max_entries or 1 << 20) + 4):
+        if following is None:
+            return
+        packed, following = following, of._after(following)
+        if packed in seen:
+            continue
+        seen.add(packed)
+        try:
+            value = of._taken(packed) if take else of._read(packed)
+        except KeyError:
+            continue
+        yield packed, value
+
+
+def write(of: KeyedMap[Any, Any], entries: Iterable[tuple[Any, Any]], flags: int) -> None:
+    """Sets entries, in as few calls as there can be. Raises what `put` does, for the first entry that it refuses."""
+    options, rows = sized(BatchOptions, elem_flags=flags), iter(entries)
+    while some := list(islice(rows, MOST)):
+        if flags & ~of.BATCH_FLAGS or not of.batches:
+            of._put_each(some, flags)
+            continue
+        keys = b"".join(of._key.pack(key) for key, _ in some)
+        values = b"".join(of._value.pack(value) for _, value in some)
+        try:
+            of._call("update_batch", keys, values, ctypes.c_uint(len(some)), options)
+        except (MapError, KeyError):
+            of._put_each(some, flags)  # again, since that is the same as once: it says which one is refused, and why
+
+
+def delete(of: KeyedMap[Any, Any], keys: Iterable[Any]) -> int:
+    """How many of the keys were there; they are deleted, in as few calls as there can be."""
+    rows, deleted = iter(keys), 0
+    while some := [of._key.pack(key) for key in islice(rows, MOST)]:
+        start = 0
+        while start < len(some):
+            count = ctypes.c_uint(len(some) - start)
+            try:
+                of._call("delete_batch", b"".join(some[start:]), count, None)
+            except KeyError:
+                deleted, start = deleted + count.value, start + count.value + 1  # the next one isn't there
+            except MapError as error:
+                if error.errno not in NO_BATCH:
+                    raise
+                return deleted + sum(of._discard(packed) for packed in chain(some[start:], map(of._key.pack, rows)))
+            else:
+                deleted, start = deleted + count.value, len(some)
+    return deleted
+
+
+def columns(of: KeyedMap[Any, Any], found: Iterable[Chunk]) -> tuple[Any, Any]:
+    """The entries as two numpy arrays, of keys and of values. Raises LibraryError where there is no numpy."""
+    from .arrays import Arrays
+
+    kept = list(found)
+    keys = Arrays(of._key, 0, of._key.size)
+    one = of._value.element if of.per_cpu else None
+    values = Arrays(one or of._value, 0, (one.size + 7) // 8 * 8 if one else of._value.size)
+    rows = values.joined([values.run(memoryview(chunk.values))[0] for chunk in kept])
+    if one:
+        rows = rows.reshape(-1, of._value.size // values.stride, *rows.shape[1:])
+    return keys.joined([keys.run(memoryview(chunk.keys))[0] for chunk in kept]), rows

@@ -1,0 +1,144 @@
+"""Arrays as mappings from their indexes, and their memory where the kernel shares it."""
+
+from __future__ import annotations
+
+import mmap
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
+
+from . import bulk
+from .codec import Codec
+from .ctype import CTypes
+from .errors import LayoutError, MapError
+from .keyed import KeyedMap
+from .maps import codec_of
+
+if TYPE_CHECKING:
+    from .alone import Alone
+    from .object import Object
+
+V = TypeVar("V")
+BPF_F_MMAPABLE = 1 << 10  # linux/bpf.h
+NATIVE = "<" if sys.byteorder == "little" else ">"  # of a map's own numbers: its machine's
+
+
+class Indexed(KeyedMap[int, V]):
+    """Keys are 0 … max_entries - 1, and all of them are always there. Base of Array and PerCpuArray."""
+
+    def __init__(self, owner: Object | Alone, name: str, value: Codec[V]):
+        super().__init__(owner, name, CTypes(value.order).u32, value)
+
+    def __len__(self) -> int:
+        return self.max_entries
+
+    def _discard(self, packed: bytes) -> NoReturn:
+        raise MapError(f"{self.name} is an array, whose elements can't be deleted", fix="set the element to zero")
+
+    _taken = _discard
+
+    def clear(self) -> None:
+        """Sets all elements to zero: they can't be deleted."""
+        self.update((key, self._value.zero()) for key in range(self.max_entries))
+
+
+class Sparse(KeyedMap[int, V]):
+    """Keys are among 0 … max_entries - 1, and those are there that have been set. Base of arrays of what the kernel holds."""
+
+    def __init__(self, owner: Object | Alone, name: str, value: Codec[V]):
+        super().__init__(owner, name, CTypes(NATIVE).u32, value)
+
+
+class Array(Indexed[V]):
+    """An array as a mapping from its indexes. `value` is a generated class or a codec."""
+
+    _mapped: Elements[V] | None = None
+
+    def __init__(self, owner: Object | Alone, name: str, value: type[V] | Codec[V]):
+        super().__init__(owner, name, codec_of(value))
+
+    @property
+    def memory(self) -> memoryview:
+        """All elements as the kernel has them, each at a multiple of 8 bytes; writable unless the map is frozen.
+
+        It stays valid as long as anything refers to it, even after destroy. Raises MapError unless map_flags has
+        BPF_F_MMAPABLE, StateError before load and after destroy.
+        """
+        return self.elements.memory
+
+    @property
+    def elements(self) -> Elements[V]:
+        """The elements in the memory that programs see, read and written without a system call. Raises as `memory`."""
+        with self._owner.lock:
+            fd = self.fd
+            if self._mapped is None:
+                self._mapped = Elements(self._map(fd), self._value, self.max_entries)
+            return self._mapped
+
+    def _map(self, fd: int) -> memoryview:
+        if not self.map_flags & BPF_F_MMAPABLE:
+            what = f"the array {self.name} can't be mapped"
+            raise MapError(what, fix="declare it with __uint(map_flags, BPF_F_MMAPABLE), or set it before load")
+        step = (self._value.size + 7) // 8 * 8
+        size = -(-step * self.max_entries // mmap.PAGESIZE) * mmap.PAGESIZE
+        try:
+            whole = mmap.mmap(fd, size)
+        except PermissionError:  # frozen
+            whole = mmap.mmap(fd, size, prot=mmap.PROT_READ)
+        except OSError as error:
+            raise MapError(f"can't map the array {self.name} ({error.strerror})", errno=error.errno or 0) from None
+        return memoryview(whole)[: step * self.max_entries]
+
+    def _close(self) -> None:
+        self._mapped = None
+
+
+class Elements(Sequence[V], Generic[V]):
+    """The elements of a mapped array. Each access is a copy: one that a program changes meanwhile may come torn."""
+
+    def __init__(self, memory: memoryview, codec: Codec[V], count: int):
+        self.memory, self._codec, self._count = memory, codec, count
+        self._step = len(memory) // count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def _place(self, index: int) -> int:
+        if not -self._count <= index < self._count:
+            raise IndexError(f"there is no element {index}: the array has {self._count}")
+        return index % self._count * self._step
+
+    @overload
+    def __getitem__(self, index: int) -> V: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[V]: ...
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(self._count))]
+        return self._codec.unpack(self.memory, self._place(index))
+
+    def __setitem__(self, index: int, value: V) -> None:
+        """Raises LayoutError for a value that doesn't fit, TypeError for a frozen map."""
+        self._codec.store(self.memory, self._place(index), value)
+
+    def __iter__(self) -> Iterator[V]:
+        column = bulk.Column(self._codec, self._step)
+        return iter(list(column(bytes(self.memory))))
+
+    def numpy(self) -> Any:
+        """The elements as a numpy array on the memory itself: what a program writes is seen in it at once.
+
+        Raises LibraryError where there is no numpy, LayoutError for structs with bitfields.
+        """
+        from .arrays import Arrays
+
+        form = Arrays(self._codec, 0, self._step)
+        if form.bits:
+            raise LayoutError(
+                f"{self._codec.name} has bitfields, which no array on memory has", fix="take batch(numpy=True)"
+            )
+        rows = form.numpy.frombuffer(self.memory, form.numpy.dtype(f"V{self._step}"))
+        fields = {"names": ["value"], "formats": [form.memory], "offsets": [0], "itemsize": self._step}
+        return rows.view(form.numpy.dtype(fields))["value"]

@@ -1,0 +1,71 @@
+"""What the kernel says of a map, by descriptor, and maps by their pins and ids."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from typing import NamedTuple, cast
+
+from .errors import CallError, MapError, PrivilegeError, errno_text
+from .libbpf import library
+from .structures import MapInformation
+
+
+class MapInfo(NamedTuple):
+    """What the kernel says of a map (struct bpf_map_info); sizes in bytes, the name cut to 15 characters."""
+
+    id: int
+    name: str
+    type: int
+    key_size: int
+    value_size: int
+    max_entries: int
+    map_flags: int
+    map_extra: int
+    btf_id: int
+
+
+def info_of(fd: int) -> MapInfo:
+    """What the kernel says of the map with that descriptor. Raises MapError for what is no map's."""
+    found, size = MapInformation(), ctypes.c_uint(ctypes.sizeof(MapInformation))
+    if not _is_map(fd):
+        raise MapError(f"the descriptor {fd} is no map's", fix="give a Map, or the path of a pinned one")
+    try:
+        library().bpf_obj_get_info_by_fd(fd, ctypes.byref(found), ctypes.byref(size))
+    except CallError as error:
+        raise MapError(f"the kernel doesn't tell of the map {fd}: {error.what}", errno=error.errno) from None
+    fields = {name: getattr(found, name) for name in MapInfo._fields}
+    return MapInfo(**{**fields, "name": found.name.decode(errors="replace")})
+
+
+def _is_map(fd: int) -> bool:
+    """bpf_obj_get_info_by_fd takes programs and links as well and would fill in their fields."""
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}") == "anon_inode:bpf-map"
+    except FileNotFoundError:  # no such descriptor, or no /proc
+        return not os.path.exists("/proc/self/fd")
+
+
+def pinned_fd(path: str | os.PathLike[str]) -> int:
+    """A new descriptor of what is pinned at a path. Raises MapError, PrivilegeError."""
+    try:
+        return cast(int, library().bpf_obj_get(os.fsencode(path)))
+    except CallError as error:
+        what = f"can't take what is pinned at {os.fspath(path)} ({errno_text(error.errno)})"
+        if error.errno in (errno.EPERM, errno.EACCES):
+            raise PrivilegeError(what, fix="run as root, or change the owner of the pin", errno=error.errno) from None
+        raise MapError(what, fix="list what is there: ls /sys/fs/bpf", errno=error.errno) from None
+
+
+def map_by_id(number: int) -> int:
+    """A new descriptor of the map with that id. Raises KeyError where it is gone, PrivilegeError, MapError."""
+    try:
+        return cast(int, library().bpf_map_get_fd_by_id(number))
+    except CallError as error:
+        if error.errno == errno.ENOENT:
+            raise KeyError(number) from None
+        what = f"can't open the map with the id {number} ({errno_text(error.errno)})"
+        if error.errno == errno.EPERM:
+            raise PrivilegeError(what, fix="run with CAP_SYS_ADMIN, which maps by id need", errno=error.errno) from None
+        raise MapError(what, errno=error.errno) from None

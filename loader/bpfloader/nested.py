@@ -1,0 +1,195 @@
+"""Maps of programs and maps of maps: what goes in is an object of this process, what comes out is found by its id."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from .alone import Alone, alone
+from .codec import Codec
+from .ctype import CTypes
+from .errors import CallError, MapError
+from .indexed import NATIVE, Sparse
+from .keyed import MISSING, KeyedMap
+from .libbpf import library
+from .mapinfo import info_of, map_by_id
+from .maps import Map, codec_of, descriptor
+from .structures import CreateOptions, sized
+
+if TYPE_CHECKING:
+    from .object import Object
+    from .program import Program
+
+K = TypeVar("K")
+M = TypeVar("M", bound=Map)
+TYPED = (1, 2, 5, 6, 9, 10, 11)  # hashes, arrays and tries: the types of map that take BTF of their keys and values
+
+
+class KernelId(int):
+    """The kernel's number for what is in a map: a program's id, a socket's cookie. No descriptor, so not to be put back."""
+
+
+def given(value: Any) -> int:
+    """The descriptor of what is put into a map. Raises TypeError, also for a KernelId."""
+    if isinstance(value, KernelId):
+        raise TypeError("it is an id that was read from a map: put the object itself, or a descriptor")
+    return descriptor(value)
+
+
+class HasFd(Protocol):
+    """Whatever has a descriptor, such as a socket."""
+
+    def fileno(self) -> int: ...
+
+
+def kernel_ids(size: int, name: str) -> Codec[Any]:
+    """Values that are put as descriptors and read as ids, of so many bytes."""
+    return Codec(NATIVE, {4: "I", 8: "Q"}[size], KernelId, given, name)
+
+
+class ProgArray(Sparse[int]):
+    """Programs that others call by their index (bpf_tail_call). `array[0] = skel.progs.next`; its id is read."""
+
+    batches = False
+    fixes = {errno.EINVAL: "give a loaded program of the same type as those that call it"}
+
+    def __init__(self, owner: Object | Alone, name: str):
+        super().__init__(owner, name, kernel_ids(4, "program"))
+
+    def __setitem__(self, key: int, value: Program | int) -> None:
+        """Puts a loaded program, or one by its descriptor. Raises MapError, LayoutError, StateError."""
+        self.put(key, value)  # type: ignore[arg-type]
+
+
+Make = Callable[[Any, str], M]
+
+
+def inner(kind: Callable[..., M], *types: Any) -> Make[M]:
+    """What makes an inner map of a class and what that is told: `inner(Hash, c.u32, c.u64)`."""
+
+    def make(owner: Any, name: str) -> M:
+        return kind(owner, name, *types)
+
+    return make
+
+
+class Definition:
+    """What a map of maps takes: type, sizes in bytes, max_entries, flags, ids in the object's BTF."""
+
+    def __init__(self, source: Callable[[str], int], of_object: bool):
+        self.type, self.key_size, self.value_size = source("type"), source("key_size"), source("value_size")
+        self.max_entries, self.map_flags, self.map_extra = map(source, ("max_entries", "map_flags", "map_extra"))
+        self.key_btf, self.value_btf = map(source, ("btf_key_type_id", "btf_value_type_id")) if of_object else (0, 0)
+
+    def create(self, name: str, max_entries: int, btf_fd: int) -> int:
+        """The descriptor of a new map. Raises CallError."""
+        options = sized(CreateOptions, map_flags=self.map_flags, map_extra=self.map_extra)
+        if btf_fd >= 0 and self.value_btf and self.type in TYPED:
+            options.btf_fd, options.btf_key_type_id, options.btf_value_type_id = btf_fd, self.key_btf, self.value_btf
+        sizes = self.key_size, self.value_size, max_entries
+        fd: int = library().bpf_map_create(self.type, name.encode()[:15], *sizes, ctypes.byref(options))
+        return fd
+
+
+class MapOfMaps(KeyedMap[K, M]):
+    """What arrays and hashes of maps share: `outer[key] = outer.create()`, `outer[key]` is the inner map, typed.
+
+    Each inner map that is read is a descriptor of its own, closed with the last use of the map.
+    """
+
+    batches = False
+    fixes = {errno.EINVAL: "give a map of the declared inner type, sizes and flags: `create` makes one"}
+
+    def __init__(self, owner: Object | Alone, name: str, key: Codec[K], make: Make[M]):
+        self._make = make
+        found: Codec[M] = Codec(NATIVE, "I", self._by_id, given, "map")
+        super().__init__(owner, name, key, found)
+        handle = library().bpf_map__inner_map(self.handle) if self.handle else 0
+        self._inner: Definition | None = None
+        if handle:  # read now: libbpf frees it at load
+            self._inner = Definition(lambda what: int(getattr(library(), f"bpf_map__{what}")(handle)), True)
+
+    def _by_id(self, number: int) -> M:
+        return alone(map_by_id(number), self._make)
+
+    def __setitem__(self, key: K, value: M | Map | int) -> None:
+        """Puts a map: one of `create`, one of an object, a descriptor. Raises MapError, LayoutError, StateError."""
+        self.put(key, value)  # type: ignore[arg-type]
+
+    def set_inner(self, source: Map | int) -> None:
+        """Says, before load, what inner maps look like: as an existing map does, or the map of a descriptor.
+
+        For an object whose declaration doesn't say. Raises MapError, StateError.
+        """
+        fd = descriptor(source)
+        info = info_of(fd)
+        self._set("inner_map_fd", fd)
+        self._inner = Definition(lambda what: getattr(info, what), False)
+
+    def create(self, max_entries: int = 0, name: str = "") -> M:
+        """A new inner map, as the declaration says; it is in no map yet, and gone with its last use unless it is put.
+
+        `max_entries` other than declared the kernel takes for hashes, and for arrays with BPF_F_INNER_MAP. Raises
+        MapError, StateError before load.
+        """
+        with self._owner.lock:
+            self.fd  # noqa: B018  raises StateError before load
+            definition = self._inner
+            if definition is None:
+                what = f"the object doesn't say what the maps in {self.name} look like"
+                raise MapError(what, fix="declare it: __array(values, struct { … }), or call set_inner before load")
+            btf_fd = library().bpf_object__btf_fd(self._owner.handle) if self._found else -1
+            entries = max_entries or definition.max_entries
+            try:
+                fd = definition.create(name or self.name, entries, btf_fd)
+            except CallError as error:
+                what = f"can't create a map for {self.name}: {error.what}"
+                raise MapError(what, fix="see what its type takes (linux/bpf.h)", errno=error.errno) from None
+        return alone(fd, self._make)
+
+    def entries(self) -> Iterator[tuple[K, M]]:
+        """The keys and their maps now; one that is taken out meanwhile is left out."""
+        for key in self:
+            try:
+                found = self[key]
+            except KeyError:
+                continue
+            yield key, found
+
+    def batch(self, *, numpy: bool = False) -> Any:
+        """All keys and their maps as a list; with `numpy` as two arrays, of keys and of the maps' ids."""
+        return super().batch(numpy=True) if numpy else list(self.entries())
+
+    def pop(self, key: K, default: Any = MISSING) -> Any:
+        """The map of a key, which is taken out. Raises KeyError where there is neither it nor a default."""
+        try:
+            found = self[key]  # opened before it is taken out: nothing else may hold it
+            del self[key]
+        except KeyError:
+            if default is MISSING:
+                raise
+            return default
+        return found
+
+    def drain(self, *, numpy: bool = False) -> Any:
+        """All keys and their maps, which are taken out. As numpy arrays only ids are left of them."""
+        if numpy:
+            return super().drain(numpy=True)
+        found = [(key, self.pop(key, None)) for key in self]
+        return [(key, value) for key, value in found if value is not None]
+
+
+class ArrayOfMaps(MapOfMaps[int, M]):
+    """An array of maps; `make` is what `inner` gives."""
+
+    def __init__(self, owner: Object | Alone, name: str, make: Make[M]):
+        super().__init__(owner, name, CTypes(NATIVE).u32, make)
+
+
+class HashOfMaps(MapOfMaps[K, M]):
+    """A hash of maps; `key` is a generated class or a codec, `make` what `inner` gives."""
+
+    def __init__(self, owner: Object | Alone, name: str, key: type[K] | Codec[K], make: Make[M]):
+        super().__init__(owner, name, codec_of(key), make)

@@ -1,0 +1,138 @@
+"""Maps of what packets go to: sockets, interfaces, CPUs; and of cgroups, which programs test tasks against."""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct as structs
+from typing import TYPE_CHECKING, Any, TypeVar, Union
+
+from .codec import Codec
+from .errors import MapError, errno_text
+from .indexed import Sparse
+from .keyed import ANY, Hash, KeyedMap
+from .maps import Map, codec_of, descriptor
+from .nested import HasFd, kernel_ids
+
+if TYPE_CHECKING:
+    from .alone import Alone
+    from .object import Object
+
+K = TypeVar("K")
+V = TypeVar("V")
+Socket = Union[HasFd, int]
+NO_COOKIE = "declare values of 8 bytes (__u64): the kernel then tells a socket's cookie"
+
+
+class Sockets(KeyedMap[K, int]):
+    """What maps of sockets share: a socket, or its descriptor, goes in; its cookie is read (SO_COOKIE of socket(7)).
+
+    It is read only where values have 8 bytes. A closed socket leaves the map by itself.
+    """
+
+    batches = False
+    fixes = {
+        errno.ENOSPC: NO_COOKIE,
+        errno.EOPNOTSUPP: "the kernel takes TCP sockets that are connected or listen, UDP and connected Unix sockets",
+        errno.EINVAL: "give a socket of a kind that this map takes, and is not in it already under another key",
+    }
+
+    def __setitem__(self, key: K, value: Socket) -> None:
+        """Puts a socket. Raises MapError, LayoutError."""
+        self.put(key, value)  # type: ignore[arg-type]
+
+
+class SockMap(Sockets[int], Sparse[int]):
+    """An array of sockets."""
+
+    def __init__(self, owner: Object | Alone, name: str):
+        Sparse.__init__(self, owner, name, _socket_codec(owner, name))
+
+
+class SockHash(Sockets[K]):
+    """A hash of sockets; `key` is a generated class or a codec."""
+
+    def __init__(self, owner: Object | Alone, name: str, key: type[K] | Codec[K]):
+        super().__init__(owner, name, codec_of(key), _socket_codec(owner, name))
+
+
+class ReuseportSockArray(SockMap):
+    """Sockets among which a program of SEC("sk_reuseport") chooses: bound ones, with SO_REUSEPORT set before."""
+
+    fixes = {**Sockets.fixes, errno.EINVAL: "set SO_REUSEPORT on the socket, then bind it (UDP) or let it listen (TCP)",
+             errno.EBUSY: "the socket is in such an array already"}  # fmt: skip
+
+
+def _socket_codec(owner: Object | Alone, name: str) -> Codec[Any]:
+    return kernel_ids(owner.map_fact(owner.find_map(name), "value_size"), "socket")
+
+
+class DevMap(Sparse[V]):
+    """Interfaces to redirect to, by index: an ifindex (socket.if_nametoindex), or struct bpf_devmap_val. `value` is
+    a generated class or a codec."""
+
+    batches = False
+    fixes = {errno.EINVAL: "give the ifindex of an interface of this network namespace: socket.if_nametoindex"}
+
+    def __init__(self, owner: Object | Alone, name: str, value: type[V] | Codec[V]):
+        super().__init__(owner, name, codec_of(value))
+
+
+class DevMapHash(Hash[K, V]):
+    """Interfaces to redirect to, by a key of 4 bytes; else as DevMap."""
+
+    batches = False
+    fixes = DevMap.fixes
+
+
+class CpuMap(DevMap[V]):
+    """CPUs to redirect packets to, by number: how many packets may wait there, or struct bpf_cpumap_val."""
+
+    fixes = {errno.EOVERFLOW: "let at most 16384 packets wait", errno.ENODEV: "give the number of a CPU that is there"}
+
+
+class Descriptors(Map):
+    """What is only put and taken out, by index: the kernel doesn't tell what is in it. Base of XskMap, CgroupArray."""
+
+    fixes = {errno.E2BIG: "the index is too high: raise max_entries before load"}
+
+    def _opened(self, value: Any) -> int | None:
+        """A new descriptor of the value; None for one that is or has a descriptor itself."""
+        return None
+
+    def put(self, index: int, value: Any, flags: int = ANY) -> None:
+        """Puts what has a descriptor, or the descriptor, at an index. Raises MapError, KeyError, TypeError."""
+        opened = self._opened(value)
+        try:
+            fd = descriptor(value) if opened is None else opened
+            self._call("update_elem", structs.pack("=I", index), structs.pack("=i", fd), flags)
+        finally:
+            if opened is not None:
+                os.close(opened)
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        self.put(index, value)
+
+    def __delitem__(self, index: int) -> None:
+        """Takes out what is there. Raises KeyError where nothing is, MapError."""
+        try:
+            self._call("delete_elem", structs.pack("=I", index))
+        except KeyError:
+            raise KeyError(index) from None
+
+
+class XskMap(Descriptors):
+    """AF_XDP sockets that SEC("xdp") redirects to; each must be bound to an interface and a queue."""
+
+
+class CgroupArray(Descriptors):
+    """Cgroups that programs test tasks against (bpf_current_task_under_cgroup): by path, descriptor or open folder."""
+
+    def _opened(self, value: Any) -> int | None:
+        if not isinstance(value, (str, os.PathLike)):
+            return None
+        try:
+            return os.open(value, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            what = f"{self.name}: can't open the cgroup {os.fspath(value)} ({errno_text(error.errno or 0)})"
+            raise MapError(what, fix="give a folder of the cgroup v2 file system", errno=error.errno or 0) from None

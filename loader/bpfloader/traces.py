@@ -1,0 +1,96 @@
+"""Stack traces that programs took (bpf_get_stackid), and the names of the kernel's functions in them."""
+
+from __future__ import annotations
+
+import errno
+import struct as structs
+from bisect import bisect_right
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .codec import Codec
+from .errors import PrivilegeError, errno_text
+from .indexed import NATIVE, Sparse
+
+if TYPE_CHECKING:
+    from .alone import Alone
+    from .object import Object
+
+BPF_F_STACK_BUILD_ID = 1 << 5  # linux/bpf.h
+BUILD_ID = structs.Struct(NATIVE + "i20sQ")  # struct bpf_stack_build_id
+EMPTY, VALID = 0, 1  # enum bpf_stack_build_id_status; 2: only the address is known
+
+
+class Frame(NamedTuple):
+    """A frame of a user stack by its file: the build id, and the offset in the file. Without one, the address."""
+
+    build_id: bytes | None
+    offset: int
+
+
+def _addresses(item: bytes) -> tuple[int, ...]:
+    """The addresses up to the first 0, which fill the rest."""
+    found: tuple[int, ...] = structs.unpack(f"{NATIVE}{len(item) // 8}Q", item)
+    return found[: found.index(0)] if 0 in found else found
+
+
+def _frames(item: bytes) -> tuple[Frame, ...]:
+    rows = BUILD_ID.iter_unpack(item)
+    return tuple(Frame(number if status == VALID else None, at) for status, number, at in rows if status != EMPTY)
+
+
+class StackTrace(Sparse[Any]):
+    """Stack traces by the ids that bpf_get_stackid gave: tuples of addresses, the innermost first.
+
+    With BPF_F_STACK_BUILD_ID in map_flags, tuples of Frame. They are the programs' to add; `del` and `clear` make room.
+    """
+
+    batches = False
+    fixes = {errno.EINVAL: "only programs add stack traces: bpf_get_stackid"}
+
+    def __init__(self, owner: Object | Alone, name: str):
+        super().__init__(owner, name, self._codec(owner.map_fact(owner.find_map(name), "value_size")))
+
+    def _codec(self, size: int) -> Codec[Any]:
+        return Codec(NATIVE, f"{size}s", self._of, name="stack trace")
+
+    def _of(self, item: bytes) -> tuple[Any, ...]:
+        return _frames(item) if self.map_flags & BPF_F_STACK_BUILD_ID else _addresses(item)
+
+    def _resize(self, part: str, size: int) -> None:
+        """Takes any depth: a multiple of 8 bytes, of 32 with BPF_F_STACK_BUILD_ID."""
+        self._set(f"{part}_size", size)
+        self._value = self._codec(self.value_size)
+
+    def walk(self, stack_id: int) -> Iterator[int]:
+        """The addresses of a stack trace, for those who come from bcc. Raises KeyError."""
+        return iter(self[stack_id])
+
+    def symbols(self, stack_id: int) -> tuple[str, ...]:
+        """The frames of a kernel stack by name, `tcp_connect+0x1f`. Raises KeyError, PrivilegeError."""
+        return tuple(map(kernel_symbol, self[stack_id]))
+
+
+@lru_cache(maxsize=1)
+def _kernel_symbols() -> tuple[list[int], list[str]]:
+    """The addresses and names of the kernel's functions, by address (/proc/kallsyms). Raises PrivilegeError."""
+    what = "can't tell the names of the kernel's functions"
+    try:
+        with open("/proc/kallsyms", encoding="utf-8", errors="replace") as file:
+            rows = sorted((int(row[0], 16), row[2]) for row in map(str.split, file) if row[1] in "tTwW")
+    except OSError as error:
+        raise PrivilegeError(f"{what} ({errno_text(error.errno or 0)})", fix="mount /proc, run as root") from None
+    if not rows or not rows[-1][0]:
+        raise PrivilegeError(what, fix="run as root, or with sysctl kernel.kptr_restrict=0 (and CAP_SYSLOG)")
+    return [address for address, _ in rows], [name for _, name in rows]
+
+
+def kernel_symbol(address: int) -> str:
+    """A kernel address as `function+0xoffset`; as a number where it is in none. Raises PrivilegeError.
+
+    The names are read once: those of modules loaded later are missing.
+    """
+    addresses, names = _kernel_symbols()
+    place = bisect_right(addresses, address) - 1
+    return f"{names[place]}+{address - addresses[place]:#x}" if place >= 0 else f"{address:#x}"
