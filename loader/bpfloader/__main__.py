@@ -27,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m bpfloader", description="Asks the kernel what it can do, and BPF objects what they want of it.")
+    about = "Asks the kernel what it can do, and BPF objects what they want of it."
+    parser = argparse.ArgumentParser("python -m bpfloader", description=about)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     probe = verbs.add_parser("probe", help="what this kernel can do")
     probe.add_argument("kind", nargs="*", help="only these ways to attach, as SEC() spells them; exit status 1 if not")

@@ -18,6 +18,7 @@ from .errors import LibraryError, errno_text
 from .features import SECTIONS, SectionKind, program_types, section_kind, version_of
 from .kinds import CLASSES, libbpf_needed
 from .libbpf import version
+from .privileges import wanted_to_attach
 from .refusal import ATTACH_REASONS
 
 # enum bpf_attach_type (linux/bpf.h) by section, as section_defs of libbpf.c has it; 0 for those not here.
@@ -133,7 +134,8 @@ def _tried(kind: SectionKind) -> tuple[bool | None, str]:
     try:
         run(told(kind))
     except OSError as error:
-        return refused(error.errno or errno.EINVAL, kind.type, kind.kernel, kind.section)
+        number = error.errno or errno.EINVAL
+        return refused(number, wanted_to_attach(kind.section, number) or (), kind.kernel, kind.section)
     except CantTell as error:
         return None, str(error)
     except Lacking as error:
@@ -150,13 +152,13 @@ def told(kind: SectionKind) -> Kind:
     return Kind(kind.section, number, ATTACHED_AS.get(kind.section, 0), value)
 
 
-def refused(number: int, type: str, since: str, section: str = "") -> tuple[bool | None, str]:
+def refused(number: int, wanted: tuple[str, ...], since: str, section: str = "") -> tuple[bool | None, str]:
     """(False, or None where it is this process that isn't allowed to ask; the reason) of a kernel's errno.
 
-    `type` is the program type, empty for a map; `since` the first Linux that has what was asked for.
+    `wanted` is the capabilities that it takes, `since` the first Linux that has what was asked for.
     """
     if number in (errno.EPERM, errno.EACCES):
-        missing = host.missing_capabilities((type,))
+        missing = host.missing_capabilities(wanted)
         if missing:
             return None, f"user {os.geteuid()} lacks {', '.join(missing)} to ask this kernel"
         if host.denied_because():

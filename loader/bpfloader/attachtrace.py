@@ -44,8 +44,6 @@ class WideAttr(PerfEventAttr):
 
 def _perf(kind: Kind, attributes: PerfEventAttr) -> None:
     """A perf event, of which each kind that libbpf attaches so is one, with the program set on it."""
-    import fcntl
-
     attributes.size, attributes.disabled = ctypes.sizeof(attributes), 1
     # PERF_EVENT_IOC_SET_BPF, _IOW('$', 8, __u32): powerpc has other bits for the direction.
     command = 0x80042408 if os.uname().machine.startswith("ppc") else 0x40042408

@@ -3,7 +3,7 @@
 Functions that only BPF's own self-tests call, a tracepoint that next to never fires, a socket, a map and a network
 namespace of its own: what is attached there can't touch anything else. Where there is no such place, or ending it takes
 long, the target is none (no such file, no cgroup), and it counts that the kernel finds nothing else to refuse.
-Each try raises OSError with the kernel's errno where it is refused, Lacking, or CantTell where it would touch something.
+Each try raises OSError with the kernel's errno, Lacking for another reason, CantTell where it would touch something.
 """
 
 from __future__ import annotations

@@ -18,6 +18,9 @@ cgroup_device cgroup_sock cgroup_sock_addr cgroup_sockopt cgroup_sysctl sock_ops
 PERFMON_TYPES = """kprobe tracepoint perf_event raw_tracepoint raw_tracepoint_writable tracing lsm struct_ops
 ext""".split()
 UNPRIVILEGED_TYPES = "socket_filter", "cgroup_skb"
+NET_ADMIN_MAPS = "sockmap", "sockhash", "devmap", "devmap_hash", "xskmap"
+UNPRIVILEGED_MAPS = """array percpu_array prog_array perf_event_array cgroup_array array_of_maps hash percpu_hash
+hash_of_maps ringbuf user_ringbuf cgroup_storage percpu_cgroup_storage""".split()
 # What a way to attach needs of the kernel's configuration, by the section's first word.
 OPTIONS = {
     **dict.fromkeys(("kprobe", "kretprobe", "ksyscall", "kretsyscall"), ("KPROBES", "KPROBE_EVENTS", "BPF_EVENTS")),
@@ -38,8 +41,8 @@ OPTIONS = {
     "lirc_mode2": ("BPF_LIRC_MODE2",),
 }
 # What any use of BPF may want of it.
-BASIC_OPTIONS = """BPF BPF_SYSCALL BPF_JIT BPF_JIT_ALWAYS_ON BPF_UNPRIV_DEFAULT_OFF DEBUG_INFO_BTF DEBUG_INFO_BTF_MODULES
-IKCONFIG_PROC SECURITY_LOCKDOWN_LSM CGROUPS NET_CLS_BPF NET_ACT_BPF NET_SCH_INGRESS XDP_SOCKETS FUNCTION_ERROR_INJECTION
+BASIC_OPTIONS = """BPF BPF_SYSCALL BPF_JIT BPF_JIT_ALWAYS_ON BPF_UNPRIV_DEFAULT_OFF DEBUG_INFO_BTF
+DEBUG_INFO_BTF_MODULES IKCONFIG_PROC SECURITY_LOCKDOWN_LSM CGROUPS NET_CLS_BPF NET_ACT_BPF NET_SCH_INGRESS XDP_SOCKETS FUNCTION_ERROR_INJECTION
 FTRACE_SYSCALLS HAVE_DYNAMIC_FTRACE_WITH_DIRECT_CALLS""".split()
 
 
@@ -65,15 +68,14 @@ def capabilities() -> tuple[str, ...]:
     return tuple(name for name, bit in names.items() if held >> bit & 1)
 
 
-def missing_capabilities(types: Iterable[str] | None = None) -> tuple[str, ...]:
-    """The names of the capabilities that this process lacks for these program types (None: for any type).
+def missing_capabilities(wanted: Iterable[str] | None = None) -> tuple[str, ...]:
+    """The names of those capabilities that this process lacks (None: of all that BPF asks for).
 
     None if it has CAP_SYS_ADMIN, which stands for them all.
     """
-    held = capabilities()
-    if "CAP_SYS_ADMIN" in held:
-        return ()
-    return tuple(name for name in CAPABILITIES if name not in held and (types is None or name in needed(types)))
+    held, wanted = capabilities(), CAPABILITIES if wanted is None else tuple(wanted)
+    names = (*CAPABILITIES, "CAP_SYS_ADMIN")
+    return () if "CAP_SYS_ADMIN" in held else tuple(name for name in names if name in wanted and name not in held)
 
 
 def needed(types: Iterable[str]) -> tuple[str, ...]:
@@ -87,6 +89,13 @@ def needed(types: Iterable[str]) -> tuple[str, ...]:
         if name in NET_ADMIN_TYPES:
             wanted.add("CAP_NET_ADMIN")
     return tuple(name for name in CAPABILITIES if name in wanted)
+
+
+def needed_by_map(type: str) -> tuple[str, ...]:
+    """The names of the capabilities that a map of a type takes, by map_create in the kernel's kernel/bpf/syscall.c."""
+    if type in NET_ADMIN_MAPS:
+        return ("CAP_NET_ADMIN",)
+    return () if type in UNPRIVILEGED_MAPS and not unprivileged_bpf_disabled() else ("CAP_BPF",)
 
 
 def unprivileged_bpf_disabled() -> int | None:

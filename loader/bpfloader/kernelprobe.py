@@ -48,7 +48,8 @@ SECTIONS = {
 # What they are loaded for, as the kernel's BTF names it.
 TYPED = {
     "tp_btf": (f"btf_trace_{TRACEPOINT}", TYPEDEF), "iter": ("bpf_iter_task", FUNC), "fentry": (TESTED, FUNC),
-    "fexit": (TESTED, FUNC), "fmod_ret": (MODIFIED, FUNC), "lsm": (LSM_HOOK, FUNC), "struct_ops": ("bpf_dummy_ops", STRUCT),
+    "fexit": (TESTED, FUNC), "fmod_ret": (MODIFIED, FUNC), "lsm": (LSM_HOOK, FUNC),
+    "struct_ops": ("bpf_dummy_ops", STRUCT),
 }  # fmt: skip
 # What the verifier says of a helper that a kernel, or a program type of it, hasn't: since 4.9, since 4.9, since 6.12.
 NO_HELPER = b"invalid func ", b"unknown func ", b"program of this type cannot use helper"
@@ -187,7 +188,7 @@ def _program_type(feature: Feature) -> Support:
         with _loading(feature.name) as what:
             os.close(rawbpf.load(rawbpf.returning(told(kind).value if kind else 0), what))
     except OSError as error:
-        ok, reason = refused(error.errno or errno.EINVAL, feature.name, feature.kernel)
+        ok, reason = refused(error.errno or errno.EINVAL, host.needed([feature.name]), feature.kernel)
     except (Lacking, CantTell, LibraryError) as error:
         ok, reason = None, str(error).splitlines()[0]
     return Support(feature.name, ok, reason, feature.kernel, feature.number)
@@ -200,7 +201,7 @@ def _map_type(feature: Feature) -> Support:
         _make(feature)
     except OSError as error:
         if (feature.name, error.errno) != ("struct_ops", ENOTSUPP):
-            ok, reason = refused(error.errno or errno.EINVAL, "", feature.kernel)
+            ok, reason = refused(error.errno or errno.EINVAL, host.needed_by_map(feature.name), feature.kernel)
     return Support(feature.name, ok, reason, feature.kernel, feature.number)
 
 
@@ -221,7 +222,7 @@ def _make(feature: Feature) -> None:
 
 
 def _helpers(name: str) -> tuple[str, ...]:
-    """The helpers that the verifier lets programs of a type call, whatever of the type's ways to attach they are for."""
+    """The helpers that the verifier lets programs of a type call, whatever way to attach they are for."""
     found: set[Feature] = set()
     log = ctypes.create_string_buffer(4096)
     for section in ("tp_btf", "iter", "fentry", "fexit", "fmod_ret") if name == "tracing" else ("",):

@@ -8,7 +8,7 @@ import os
 
 from .errors import BpfError, CallError, MapError, errno_text
 from .options import PerfEventAttr
-from .refusal import privilege_error
+from .privileges import privilege_error
 
 PERF_FLAG_FD_CLOEXEC = 1 << 3
 PERF_TYPE_SOFTWARE, PERF_COUNT_SW_BPF_OUTPUT, PERF_SAMPLE_RAW = 1, 10, 1 << 10  # linux/perf_event.h

@@ -54,7 +54,7 @@ def _environment(report: Report) -> list[str]:
         "in a user namespace": MARKS[environment.user_namespace],
         "under a seccomp filter": MARKS[environment.seccomp_filter],
         "RLIMIT_MEMLOCK": "unlimited" if environment.memlock_limit is None else f"{environment.memlock_limit} bytes",
-        "mounted": ", ".join(f"{kind} at {path}" for kind, path in sorted(environment.mounts.items())) or "none of its own",
+        "mounted": ", ".join(f"{kind} at {path}" for kind, path in sorted(environment.mounts.items())) or "nothing",
         "built with CONFIG_": " ".join(built) or unknown,
         "built without CONFIG_": " ".join(lacks) or unknown,
     }  # fmt: skip

@@ -12,7 +12,8 @@ from .libbpf import LIBRARY, library
 from .link import BpfLink, Link
 from .log import captured
 from .pins import pin_to
-from .refusal import attach_refused, privilege_error
+from .privileges import privilege_error, wanted_by
+from .refusal import attach_refused
 from .structures import TestRunOptions, sized
 
 if TYPE_CHECKING:
@@ -168,4 +169,4 @@ class Program:
             what = f"the kernel doesn't run {self.name} without an event ({errno_text(error.errno)})"
             fix = "give the data or the context that its kind takes; not every kind can be run so"
             refused = CallError(what, fix=fix, errno=error.errno)
-            raise privilege_error(f"run {self.name}", error.errno) or refused from None
+            raise privilege_error(f"run {self.name}", error.errno, wanted_by([self.section])) or refused from None

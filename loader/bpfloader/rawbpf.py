@@ -1,6 +1,6 @@
 """The bpf(2) system call itself, for probes: libbpf's wrappers refuse what is newer than they are, the kernel doesn't.
 
-Layouts and numbers: union bpf_attr of linux/bpf.h, struct bpf_insn; Documentation/bpf/standardization/instruction-set.rst.
+Layouts and numbers: union bpf_attr and struct bpf_insn of linux/bpf.h.
 """
 
 from __future__ import annotations

@@ -21,10 +21,10 @@ from .errors import (
     LoadError,
     MissingBtfError,
     ObjectError,
-    PrivilegeError,
     VerifierError,
     errno_text,
 )  # fmt: skip
+from .privileges import privilege_error, wanted_to_attach, wanted_to_load
 
 if TYPE_CHECKING:
     from .btf import Btf
@@ -60,28 +60,6 @@ ATTACH_REASONS = {
 }
 
 
-def privilege_error(verb: str, number: int) -> PrivilegeError | None:
-    """The error for a verb that the kernel denied for want of a capability; None if it wasn't that.
-
-    Without CAP_NET_ADMIN alone only network hooks are denied, so that is a refusal: another variant may do.
-    """
-    from . import host
-
-    missing = host.missing_capabilities() if number in (errno.EPERM, errno.EACCES) else ()
-    if not {"CAP_BPF", "CAP_PERFMON"} & {*missing}:
-        return None
-    who = f"user {os.geteuid()} lacks {', '.join(missing)}"
-    fix = "give the process those capabilities"
-    if "CAP_NET_ADMIN" in missing:
-        fix += " (CAP_NET_ADMIN for network hooks only)"
-    if host.kernel_is_before("5.8"):
-        fix = f"give the process CAP_SYS_ADMIN (CAP_BPF came with Linux 5.8, this is {host.kernel_release()})"
-    fix = "run it as root, or " + fix if os.geteuid() else fix + ", or run it outside its container"
-    if os.geteuid() and host.unprivileged_bpf_disabled():
-        fix += f"; kernel.unprivileged_bpf_disabled is {host.unprivileged_bpf_disabled()}: nothing loads without them"
-    return PrivilegeError(f"can't {verb}: {who} ({errno_text(number)})", fix=fix, errno=number)
-
-
 def _explained(number: int, reasons: Mapping[int, tuple[str, str]], fix: str, section: str = "") -> tuple[str, str]:
     """(the errno with its reason, the next step): what this kernel was built without, what this process lacks.
 
@@ -91,8 +69,10 @@ def _explained(number: int, reasons: Mapping[int, tuple[str, str]], fix: str, se
 
     reason, fix = reasons.get(number, ("", fix))
     options = host.missing_options(section)
-    if number == errno.EPERM and host.missing_capabilities():
-        fix = f"give the process {', '.join(host.missing_capabilities())} if it is a network hook, or {ANOTHER}"
+    missing = host.missing_capabilities(wanted_to_attach(section, number)) if number == errno.EPERM else ()
+    if missing:
+        unsure = "" if section else " if it is a network hook"
+        fix = f"give the process {', '.join(missing)}{unsure}, or {ANOTHER}"
     elif options:
         fix = f"this kernel was built without {', '.join(options)}: {ANOTHER}"
     elif number == errno.EPERM:
@@ -110,9 +90,10 @@ def load_refused(
     `handle` is libbpf's object, to ask what its parts are; `btf` is the file that stands for the kernel's BTF.
     """
     said = "".join(messages)
-    refused = _verifier_log(said)
+    refused, failed_map = _verifier_log(said), re.search(FAILED_MAP, said)
     if not (refused and any(map(str.strip, refused[1]))):
-        denied = privilege_error(f"load {name}", error.errno)
+        wanted = wanted_to_load(failed_map["map"] if failed_map else "", handle)
+        denied = privilege_error(f"load {name}", error.errno, wanted)
         if denied:
             return denied
     if re.search(NO_BTF, said) and not os.path.exists(KERNEL_BTF):
@@ -120,7 +101,6 @@ def load_refused(
         return MissingBtfError(f"can't load {name}: this kernel has no {KERNEL_BTF}", fix=fix, errno=error.errno)
     if refused and any(map(str.strip, refused[1])):
         return _verifier_error(name, error, *refused, btf or KERNEL_BTF)
-    failed_map = re.search(FAILED_MAP, said)
     if failed_map:
         return _map_refused(name, failed_map["map"], error, said, handle)
     return _program_refused(name, error, said, handle)
@@ -169,8 +149,9 @@ def _kernel_types(path: str) -> Btf | None:
 
 def _map_refused(name: str, of: str, error: CallError, said: str, handle: int) -> LoadError:
     """The error of a map that the kernel doesn't make: it doesn't know the type, or takes no such sizes."""
-    from .features import map_types
+    from .host import missing_capabilities, needed_by_map
     from .libbpf import library
+    from .privileges import map_kind
     from .verdict import too_old
 
     what = f"can't load {name}: the kernel refuses the map {of} ({errno_text(error.errno)})"
@@ -178,11 +159,14 @@ def _map_refused(name: str, of: str, error: CallError, said: str, handle: int) -
     if handle:
         at = library().bpf_object__find_map_by_name(handle, of.encode())
         number = library().bpf_map__type(at)
-        kind = next((kind for kind in map_types() if kind.number == number), None)
+        kind = map_kind(at)
         sizes = f"max_entries {library().bpf_map__max_entries(at)}, key {library().bpf_map__key_size(at)} bytes"
         sizes += f", value {library().bpf_map__value_size(at)} bytes, flags {library().bpf_map__map_flags(at):#x}"
         what += f": {kind.name if kind else f'type {number}'} of {sizes}"
         fix = (kind and too_old(f"a map of type {kind.name}", kind.kernel)) or fix
+        missing = missing_capabilities(needed_by_map(kind.name)) if kind and error.errno == errno.EPERM else ()
+        if kind and missing:
+            fix = f"give the process {', '.join(missing)}, which a map of type {kind.name} needs"
         if number == RING and error.errno == errno.EINVAL:
             fix = "give a ring buffer a power of two of whole pages as max_entries, and neither key nor value"
     return LoadError(what, fix=fix, details=lines(said), errno=error.errno)
@@ -214,7 +198,7 @@ def attach_refused(program: str, error: CallError, messages: Iterable[str], sect
     reasons = ATTACH_REASONS
     if "tracepoint" in "".join(said) and not any(map(os.path.isdir, TRACING)):
         reasons = {**reasons, errno.ENOENT: NO_TRACEFS}
-    denied = privilege_error(f"attach {program}", error.errno)
+    denied = privilege_error(f"attach {program}", error.errno, wanted_to_attach(section, error.errno))
     if denied:
         return denied
     why, fix = _explained(error.errno, reasons, READ_ON, section)

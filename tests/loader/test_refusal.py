@@ -1,6 +1,5 @@
 """Each error, one line that says the next step."""
 
-import shutil
 import subprocess
 import sys
 import threading
@@ -37,25 +36,6 @@ def refused(path: Path, program: str, kind: type = bpfloader.VerifierError) -> b
             opened.load()
     assert caught.value.program == program and caught.value.errno_name in str(caught.value)
     return caught.value
-
-
-def load_with_capabilities(folder: Path, capabilities: str, program: str) -> str:
-    """What loading says with these capabilities and no other (setpriv's spelling)."""
-    if not shutil.which("setpriv"):
-        pytest.skip("setpriv is not installed (apt install util-linux)")
-    code = f"""
-        import bpfloader, probe_skel
-        with probe_skel.Probe.open() as probe:
-            probe.select([{program!r}])
-            try:
-                probe.load()
-                print("loaded")
-            except bpfloader.BpfError as error:
-                print(type(error).__name__, error)
-    """
-    done = run_python(folder, code, "setpriv", "--bounding-set", capabilities)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_the_verifiers_log_is_in_the_error(opened):
@@ -145,34 +125,6 @@ def test_a_missing_libbpf_names_the_package(monkeypatch, folder):
 def test_a_library_without_the_functions_is_too_old(monkeypatch):
     with pytest.raises(bpfloader.LibraryError, match="has no libbpf_version_string; install libbpf 1.0 or newer"):
         libbpf_module.Library("libc.so.6")
-
-
-def test_missing_capabilities_are_named(folder, kernel):
-    said = load_with_capabilities(folder, "-all", "on_enter")
-    assert said.startswith("PrivilegeError can't load probe.bpf.o: user 0 lacks CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN")
-    assert "give the process those capabilities" in said
-
-
-def test_network_hooks_alone_want_cap_net_admin(folder, kernel):
-    assert load_with_capabilities(folder, "-all,+bpf,+perfmon", "on_enter") == "loaded\n"
-    said = load_with_capabilities(folder, "-all,+bpf,+perfmon", "pass")
-    assert said.startswith("LoadError can't load probe.bpf.o: the kernel refuses the program pass")
-    assert "give the process CAP_NET_ADMIN if it is a network hook, or try another variant" in said
-
-
-def test_a_user_is_told_to_be_root(folder, kernel):
-    data = str((folder / "probe.bpf.o").read_bytes())
-    done = run_python(folder, f"""
-        import os, bpfloader, probe_skel
-        probe = probe_skel.Probe.open({data})
-        os.setresuid(65534, 65534, 65534)
-        try:
-            probe.load()
-        except bpfloader.PrivilegeError as error:
-            print(error)
-    """)  # fmt: skip
-    assert "user 65534 lacks CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN" in done.stdout, done.stderr
-    assert "run it as root, or give the process those capabilities" in done.stdout
 
 
 def test_each_thread_keeps_its_own_log(skel, kernel):

@@ -1,0 +1,92 @@
+"""Which capabilities a load, an attach or a run takes, and the error where this process lacks one of them."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from .errors import PrivilegeError, errno_text
+
+if TYPE_CHECKING:
+    from .features import Feature
+
+# What goes by perf_kprobe_event_init and perf_uprobe_event_init of kernel/events/core.c, which answer EACCES: by kernel
+# they ask for CAP_PERFMON or for CAP_SYS_ADMIN (6.18 does).
+PERF_PROBES = "kprobe", "kretprobe", "ksyscall", "kretsyscall", "uprobe", "uretprobe", "usdt"
+
+
+def privilege_error(verb: str, number: int, wanted: Iterable[str] | None = None) -> PrivilegeError | None:
+    """The error for a verb that the kernel denied for want of a capability; None if it wasn't that.
+
+    `wanted` are those that it takes, all that BPF asks for where that isn't known. Without CAP_NET_ADMIN alone only
+    network hooks are denied, so that is a refusal: another variant may do.
+    """
+    from . import host
+
+    missing = host.missing_capabilities(wanted) if number in (errno.EPERM, errno.EACCES) else ()
+    if not {*missing} - {"CAP_NET_ADMIN"}:
+        return None
+    who = f"user {os.geteuid()} lacks {', '.join(missing)}"
+    fix = "give the process those capabilities"
+    if "CAP_NET_ADMIN" in missing and wanted is None:
+        fix += " (CAP_NET_ADMIN for network hooks only)"
+    if host.kernel_is_before("5.8"):
+        fix = f"give the process CAP_SYS_ADMIN (CAP_BPF came with Linux 5.8, this is {host.kernel_release()})"
+    fix = "run it as root, or " + fix if os.geteuid() else fix + ", or run it outside its container"
+    if "CAP_SYS_ADMIN" in missing:
+        fix += "; this kernel wants it for such probes, but not for uprobe.multi and kprobe.multi"
+    elif os.geteuid() and host.unprivileged_bpf_disabled():
+        fix += f"; kernel.unprivileged_bpf_disabled is {host.unprivileged_bpf_disabled()}: nothing loads without them"
+    return PrivilegeError(f"can't {verb}: {who} ({errno_text(number)})", fix=fix, errno=number)
+
+
+def wanted_by(sections: Iterable[str]) -> tuple[str, ...] | None:
+    """The capabilities that programs of these sections take; None where a section's kind isn't known."""
+    from . import host
+    from .features import section_kind
+
+    kinds = [section_kind(section) for section in sections]
+    return host.needed(kind.type for kind in kinds if kind) if all(kinds) else None
+
+
+def wanted_to_attach(section: str, number: int) -> tuple[str, ...] | None:
+    """The capabilities that attaching a program of a section takes, where the kernel refused with that errno."""
+    from . import host
+
+    wanted = wanted_by([section])
+    if wanted is None:
+        return None
+    head = section.removeprefix("?").split("/")[0].removesuffix(".s")
+    if head == "cgroup_skb":  # its load alone may do without
+        return (*wanted, "CAP_NET_ADMIN")
+    if head in PERF_PROBES and number == errno.EACCES and not host.missing_capabilities(wanted):
+        return (*wanted, "CAP_SYS_ADMIN")
+    return wanted
+
+
+def wanted_to_load(refused_map: str, handle: int) -> tuple[str, ...] | None:
+    """The capabilities that an object takes: of the map that was refused, or else of the programs that are chosen."""
+    from . import host
+    from .libbpf import library
+
+    if not handle:
+        return None
+    if refused_map:
+        kind = map_kind(library().bpf_object__find_map_by_name(handle, refused_map.encode()))
+        return host.needed_by_map(kind.name) if kind else None
+    sections, program = [], None
+    while program := library().bpf_object__next_program(handle, program):
+        if library().bpf_program__autoload(program):
+            sections.append(library().bpf_program__section_name(program).decode())
+    return wanted_by(sections)
+
+
+def map_kind(handle: int) -> Feature | None:
+    """The type of libbpf's struct bpf_map *; None for one that isn't in the table."""
+    from .features import map_types
+    from .libbpf import library
+
+    number = library().bpf_map__type(handle)
+    return next((kind for kind in map_types() if kind.number == number), None)
