@@ -19,32 +19,43 @@ enum direction {
 	DIRECTION_IN = 2,
 };
 
-/* Who talks to whom. Addresses are in network byte order, an IPv4 one in the first four bytes; ports are numbers. */
-struct connection {
-	__u64 since; /* ns since boot: when connect() was called, accept() returned, or the datagram was sent */
-	__u32 pid;   /* what user space calls so: the kernel's tgid */
-	__u32 tid;
-	__u32 uid;
-	char comm[COMM_LENGTH]; /* the thread's name */
-	__u8 local_address[ADDRESS_LENGTH];
-	__u8 remote_address[ADDRESS_LENGTH];
-	__u16 local_port;  /* ICMP: the echo identifier */
-	__u16 remote_port; /* ICMP: 0 */
-	enum direction direction;
-	__u8 ip_version;  /* 4 or 6; an IPv4-mapped IPv6 socket is 4 */
-	__u8 protocol;    /* an IPPROTO_ number */
+/* An address is 16 bytes in network order, IPv4 as ::ffff:a.b.c.d; the tag makes it an address in skeletons. */
+#ifdef __clang__
+#define IP_ADDRESS __attribute__((btf_decl_tag("ip")))
+#else
+#define IP_ADDRESS
+#endif
+
+/* Who talks to whom, as struct sock names it: s… is this process's side, d… the other one's. Ports are numbers.
+ * The members are a macro as an event has them too, by the same names: `struct connection;` as a member is an extension. */
+#define CONNECTION_MEMBERS                                                                                  \
+	__u64 since; /* ns since boot: when connect() was called, accept() returned, or the datagram was sent */ \
+	__u32 pid;   /* what user space calls so: the kernel's tgid */                                       \
+	__u32 tid;                                                                                          \
+	__u32 uid;                                                                                          \
+	char comm[COMM_LENGTH]; /* the thread's name */                                                     \
+	__u8 saddr[ADDRESS_LENGTH] IP_ADDRESS;                                                              \
+	__u8 daddr[ADDRESS_LENGTH] IP_ADDRESS;                                                              \
+	__u16 sport; /* ICMP: the echo identifier */                                                        \
+	__u16 dport; /* ICMP: 0 */                                                                          \
+	enum direction direction;                                                                           \
+	__u8 ip_version; /* 4 or 6; an IPv4-mapped IPv6 socket is 4 */                                      \
+	__u8 protocol;   /* an IPPROTO_ number */                                                           \
 	__u8 established; /* 0 while a connect() waits for its answer */
+
+struct connection {
+	CONNECTION_MEMBERS
 };
 
 struct event {
+	CONNECTION_MEMBERS /* first: an event begins as its connection does */
 	__u64 time;     /* ns since boot, suspend included (CLOCK_BOOTTIME) */
 	__u64 socket;   /* the kernel's address of it: its name for as long as it lives, and the key in `connections` */
-	__u64 duration; /* ns since connection.since, on CONNECT, FAIL and CLOSE */
+	__u64 duration; /* ns since `since`, on CONNECT, FAIL and CLOSE */
 	__u64 sent;     /* payload bytes: of the connection on CLOSE, of the datagram on SEND */
 	__u64 received; /* payload bytes, on CLOSE */
 	enum event_kind kind;
 	__u32 error; /* errno, on FAIL; 0 where the kernel gives none */
-	struct connection connection;
 };
 
 #endif

@@ -39,14 +39,14 @@ static __always_inline __u32 set_network(struct connection *connection, const st
 	connection->ip_version = first >> 4;
 	if (connection->ip_version == 4 && !read_packet(packet, 0, &v4, sizeof(v4))) {
 		connection->protocol = v4.protocol;
-		__builtin_memcpy(connection->local_address, &v4.saddr, sizeof(v4.saddr));
-		__builtin_memcpy(connection->remote_address, &v4.daddr, sizeof(v4.daddr));
+		set_ipv4(connection->saddr, v4.saddr);
+		set_ipv4(connection->daddr, v4.daddr);
 		return (first & 15) * 4;
 	}
 	if (connection->ip_version == 6 && !read_packet(packet, 0, &v6, sizeof(v6))) {
 		connection->protocol = v6.nexthdr;
-		__builtin_memcpy(connection->local_address, &v6.saddr, sizeof(v6.saddr));
-		__builtin_memcpy(connection->remote_address, &v6.daddr, sizeof(v6.daddr));
+		__builtin_memcpy(connection->saddr, &v6.saddr, sizeof(v6.saddr));
+		__builtin_memcpy(connection->daddr, &v6.daddr, sizeof(v6.daddr));
 		return sizeof(v6);
 	}
 	return 0;
@@ -68,11 +68,11 @@ static __always_inline bool set_transport(struct connection *connection, const s
 	if (read_packet(packet, offset, &header, UDP_HEADER_LENGTH))
 		return false;
 	if (connection->protocol == IPPROTO_UDP) {
-		connection->local_port = bpf_ntohs(header.udp.source);
-		connection->remote_port = bpf_ntohs(header.udp.dest);
+		connection->sport = bpf_ntohs(header.udp.source);
+		connection->dport = bpf_ntohs(header.udp.dest);
 		return true;
 	}
-	connection->local_port = bpf_ntohs(header.icmp.un.echo.id);
+	connection->sport = bpf_ntohs(header.icmp.un.echo.id);
 	return header.icmp.type == echo;
 }
 
@@ -128,8 +128,8 @@ static __always_inline void echo4_sent(struct sock *sk, struct flowi4 *flow)
 {
 	struct connection connection = {.ip_version = 4, .protocol = BPF_CORE_READ(flow, __fl_common.flowic_proto)};
 
-	bpf_core_read(connection.local_address, sizeof(__be32), &flow->saddr);
-	bpf_core_read(connection.remote_address, sizeof(__be32), &flow->daddr);
+	set_ipv4(connection.saddr, BPF_CORE_READ(flow, saddr));
+	set_ipv4(connection.daddr, BPF_CORE_READ(flow, daddr));
 	echo_sent(&connection, sk);
 }
 
@@ -138,8 +138,8 @@ static __always_inline void echo6_sent(struct sock *sk)
 	struct flowi6 *flow = __builtin_preserve_access_index(&((struct inet_sock *)sk)->cork.fl.u.ip6);
 	struct connection connection = {.ip_version = 6, .protocol = BPF_CORE_READ(flow, __fl_common.flowic_proto)};
 
-	bpf_core_read(connection.local_address, ADDRESS_LENGTH, &flow->saddr);
-	bpf_core_read(connection.remote_address, ADDRESS_LENGTH, &flow->daddr);
+	bpf_core_read(connection.saddr, ADDRESS_LENGTH, &flow->saddr);
+	bpf_core_read(connection.daddr, ADDRESS_LENGTH, &flow->daddr);
 	echo_sent(&connection, sk);
 }
 

@@ -22,20 +22,20 @@ static __always_inline void set_addresses(struct connection *connection, struct 
 	struct sock_common *common = &sk->__sk_common;
 	struct in6_addr remote = {};
 
-	connection->local_port = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
-	connection->remote_port = bpf_ntohs(BPF_CORE_READ(common, skc_dport));
+	connection->sport = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
+	connection->dport = bpf_ntohs(BPF_CORE_READ(common, skc_dport));
 	if (BPF_CORE_READ(common, skc_family) == AF_INET6 && bpf_core_field_exists(common->skc_v6_daddr)) {
 		BPF_CORE_READ_INTO(&remote, common, skc_v6_daddr);
 		if (!is_ipv4_mapped(&remote)) {
 			connection->ip_version = 6;
-			__builtin_memcpy(connection->remote_address, &remote, sizeof(remote));
-			bpf_core_read(connection->local_address, ADDRESS_LENGTH, &common->skc_v6_rcv_saddr);
+			__builtin_memcpy(connection->daddr, &remote, sizeof(remote));
+			bpf_core_read(connection->saddr, ADDRESS_LENGTH, &common->skc_v6_rcv_saddr);
 			return;
 		}
 	}
 	connection->ip_version = 4;
-	bpf_core_read(connection->remote_address, sizeof(__be32), &common->skc_daddr);
-	bpf_core_read(connection->local_address, sizeof(__be32), &common->skc_rcv_saddr);
+	set_ipv4(connection->daddr, BPF_CORE_READ(common, skc_daddr));
+	set_ipv4(connection->saddr, BPF_CORE_READ(common, skc_rcv_saddr));
 }
 
 /* A new event that ends what began at connection->since. */
@@ -51,7 +51,7 @@ static __always_inline struct event *new_result(enum event_kind kind, __u64 sock
 static __always_inline void keep(__u64 socket, const struct connection *connection)
 {
 	if (bpf_map_update_elem(&connections, &socket, connection, BPF_ANY))
-		count_dropped();
+		__sync_fetch_and_add(&connections_lost, 1);
 }
 
 /* In connect(), before the local port is chosen. */

@@ -2,13 +2,19 @@
 
 `python -m socket_tracker` shows it. In a program of one's own:
 
-    from socket_tracker import start
+    from socket_tracker import SocketTracker
 
-    with start().object as skel:
-        for event in skel.maps.events.events():
-            print(event.kind.name, event.connection.pid, event.connection.comm)
+    with SocketTracker.open() as bpf:
+        bpf.load()
+        bpf.attach()
+        for event in bpf.maps.events:
+            print(event.kind.name, event.pid, event.comm, event.daddr, event.dport)
+
+`start` does the first three steps, by whichever hooks this kernel takes. Errors are `bpfloader.BpfError`s.
 """
 
-from .variants import start
+from . import bpfloader
+from .socket_tracker_skel import Connection, Direction, Event, EventKind
+from .tracker import VARIANTS, SocketTracker, start
 
-__all__ = ["start"]
+__all__ = ["VARIANTS", "Connection", "Direction", "Event", "EventKind", "SocketTracker", "bpfloader", "start"]

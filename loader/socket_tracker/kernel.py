@@ -1,11 +1,12 @@
 """What the tp_btf variant wants of the file system: the root of cgroup v2, and tracefs."""
 
+from __future__ import annotations
+
 import ctypes
 import os
 import re
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TypeVar
 
 from .bpfloader import RefusedError
@@ -22,7 +23,9 @@ def cgroup2_root(mountinfo: str = "/proc/self/mountinfo") -> str:
     The format is that of proc_pid_mountinfo(5).
     """
     found = []
-    for line in Path(mountinfo).read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+    with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:
+        lines = file.read().splitlines()
+    for line in lines:
         mount, _, kind = line.partition(" - ")
         if kind.startswith("cgroup2 "):
             root, point = mount.split(" ")[3:5]
@@ -41,8 +44,21 @@ def with_tracefs(function: Callable[[], T]) -> T:
     """
     if any(os.path.isdir(f"{folder}/events") for folder in TRACEFS):
         return function()
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(_with_own_tracefs, function).result()
+    done: list[T] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            done.append(_with_own_tracefs(function))
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return done[0]
 
 
 def _with_own_tracefs(function: Callable[[], T]) -> T:

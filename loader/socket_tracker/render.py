@@ -1,13 +1,19 @@
 """Events as text: a line of a table for people, a JSON object for programs."""
 
+from __future__ import annotations
+
 import errno
 import json
 import time
-from datetime import UTC, datetime
-from ipaddress import ip_address
-from typing import Any
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
-PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6"}  # IANA's protocol numbers
+from .filters import PROTOCOLS
+from .text import duration, endpoint, printable, size
+
+if TYPE_CHECKING:
+    from .socket_tracker_skel import Event
+
 COLOURS = {"connect": "32", "accept": "36", "send": "33", "close": "2", "fail": "31"}  # ECMA-48, SGR
 DETAILS = "sent/received time"
 # The columns from which on a layout fits, and the format of each cell that it has.
@@ -22,15 +28,16 @@ LAYOUTS = (
 
 def wall_clock(boot_ns: int) -> datetime:
     """The moment, in UTC, of an event's time in ns since boot, by the clock as it is set now."""
-    return datetime.fromtimestamp((time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME) + boot_ns) / 1e9, UTC)
+    booted = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return datetime.fromtimestamp((booted + boot_ns) / 1e9, timezone.utc)
 
 
-def kind_of(event: Any) -> str:
+def kind_of(event: Event) -> str:
     """What happened, in one word: connect, fail, accept, close or send."""
-    return event.kind.name.removeprefix("EVENT_").lower()
+    return event.kind.name.replace("EVENT_", "").lower()
 
 
-def record(event: Any) -> dict[str, Any]:
+def record(event: Event) -> dict[str, Any]:
     """The event as JSON-ready fields, always the same ones; None for what this kind of event doesn't have.
 
     time           ISO 8601, UTC, in microseconds; boot_ns is the kernel's own, in ns since boot
@@ -44,31 +51,27 @@ def record(event: Any) -> dict[str, Any]:
     sent, received payload bytes: of the connection on close, of the datagram on send
     error          fail: the errno's name
     """
-    kind, who = kind_of(event), event.connection
+    kind = kind_of(event)
     return {
         "time": wall_clock(event.time).isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "boot_ns": event.time,
         "event": kind,
-        "protocol": PROTOCOLS.get(who.protocol, str(who.protocol)),
-        "direction": who.direction.name.removeprefix("DIRECTION_").lower(),
-        "pid": who.pid,
-        "tid": who.tid,
-        "uid": who.uid,
-        "comm": who.comm.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
-        "local_address": _address(who, who.local_address),
-        "local_port": who.local_port,
-        "remote_address": _address(who, who.remote_address),
-        "remote_port": who.remote_port,
+        "protocol": PROTOCOLS.get(event.protocol, str(event.protocol)),
+        "direction": event.direction.name.replace("DIRECTION_", "").lower(),
+        "pid": event.pid,
+        "tid": event.tid,
+        "uid": event.uid,
+        "comm": event.comm.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
+        "local_address": str(event.saddr),
+        "local_port": event.sport,
+        "remote_address": str(event.daddr),
+        "remote_port": event.dport,
         "socket": f"{event.socket:x}",
         "duration_ns": event.duration if kind in ("connect", "fail", "close") else None,
         "sent": event.sent if kind in ("close", "send") else None,
         "received": event.received if kind == "close" else None,
         "error": errno.errorcode.get(event.error, str(event.error)) if event.error else None,
     }
-
-
-def _address(who: Any, raw: bytes) -> str:
-    return str(ip_address(raw if who.ip_version == 6 else raw[:4]))
 
 
 class Json:
@@ -78,7 +81,7 @@ class Json:
         """Nothing: each line stands for itself."""
         return ""
 
-    def line(self, event: Any) -> str:
+    def line(self, event: Event) -> str:
         """The event as one line of JSON, ASCII only."""
         return json.dumps(record(event)) + "\n"
 
@@ -94,7 +97,7 @@ class Table:
         """The columns' names."""
         return self._row("1", {name: name.upper() for name in self.columns})
 
-    def line(self, event: Any) -> str:
+    def line(self, event: Event) -> str:
         """The event as one line. What a process calls itself can't move the cursor: control characters become ?."""
         fields = record(event)
         cells = {
@@ -102,11 +105,11 @@ class Table:
             "event": fields["event"],
             "proto": fields["protocol"],
             "pid": str(fields["pid"]),
-            "comm": "".join(sign if sign.isprintable() else "?" for sign in fields["comm"]),
-            "local": _endpoint(fields, "local"),
+            "comm": printable(fields["comm"]),
+            "local": endpoint(event.saddr, event.sport, event.protocol),
             "port": str(fields["local_port"]),
             "": "->" if fields["direction"] == "out" else "<-",
-            "remote": _endpoint(fields, "remote"),
+            "remote": endpoint(event.daddr, event.dport, event.protocol),
             DETAILS: _details(fields),
         }
         return self._row(COLOURS.get(fields["event"], ""), cells)
@@ -116,35 +119,15 @@ class Table:
         return f"\033[{sgr}m{row}\033[0m\n" if self.colours and sgr else f"{row}\n"
 
 
-def _endpoint(fields: dict[str, Any], side: str) -> str:
-    """An address, with its port where the protocol has ports (RFC 3986's brackets around IPv6)."""
-    address, port = fields[f"{side}_address"], fields[f"{side}_port"]
-    if "icmp" in fields["protocol"]:
-        return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
 def _details(fields: dict[str, Any]) -> str:
     parts = []
     if "icmp" in fields["protocol"]:
         parts.append(f"echo {fields['local_port']}")
     if fields["event"] == "fail":
         parts.append(fields["error"] or "given up")
-    bytes_ = [_bytes(fields[name]) for name in ("sent", "received") if fields[name] is not None]
-    if bytes_:
-        parts.append("/".join(bytes_))
+    sizes = [size(fields[name]) for name in ("sent", "received") if fields[name] is not None]
+    if sizes:
+        parts.append("/".join(sizes))
     if fields["duration_ns"] is not None:
-        parts.append(_duration(fields["duration_ns"] / 1e6))
+        parts.append(duration(fields["duration_ns"]))
     return " ".join(parts)
-
-
-def _bytes(count: float) -> str:
-    units = iter(("B", "kB", "MB", "GB", "TB"))
-    unit = next(units)
-    while count >= 1000 and unit != "TB":
-        count, unit = count / 1000, next(units)
-    return f"{count:.0f}{unit}" if unit == "B" else f"{count:.1f}{unit}"
-
-
-def _duration(ms: float) -> str:
-    return f"{ms / 1000:.1f}s" if ms >= 1000 else f"{ms:.1f}ms" if ms >= 1 else f"{ms:.2f}ms"

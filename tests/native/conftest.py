@@ -74,12 +74,9 @@ def tracker(package):
     sys.path.insert(0, str(package))
     try:
         module = importlib.import_module("socket_tracker")
-        variants = importlib.import_module("socket_tracker.variants")
-        kinds = importlib.import_module("socket_tracker.bpfloader")
     finally:
         sys.path.remove(str(package))
     assert Path(module.__file__).is_relative_to(package)
-    module.variants, module.errors = variants, kinds
     return module
 
 
@@ -91,9 +88,9 @@ def refusal(tracker):
     def ask(variant: str) -> str:
         try:
             tracker.start(variant=variant).object.destroy()
-        except tracker.errors.VariantsError as error:
+        except tracker.bpfloader.VariantsError as error:
             return f"{variant}: {error.refused[variant].what}"
-        except tracker.errors.LibraryError as error:
+        except tracker.bpfloader.LibraryError as error:
             return str(error)
         return ""
 
@@ -108,7 +105,8 @@ def start(request, tracker, refusal):
     running = []
 
     def run(**options):
-        running.append(tracker.start(variant=request.param, **options).object)
+        filters = importlib.import_module("socket_tracker.filters").Filters(**options)
+        running.append(tracker.start(filters, request.param).object)
         return running[-1]
 
     run.variant = request.param

@@ -1,7 +1,6 @@
 """Waits for events and says what is in them."""
 
 import time
-from ipaddress import ip_address
 
 PATIENCE = 10.0  # seconds
 
@@ -20,11 +19,8 @@ def seen(skel, wanted, patience=PATIENCE):
 
 def facts(event) -> tuple:
     """What a test compares: kind, protocol, both ends as text, pid, comm, direction."""
-    who = event.connection
-    length = 4 if who.ip_version == 4 else 16
-    local, remote = (ip_address(raw[:length]) for raw in (who.local_address, who.remote_address))
-    ends = f"{local} {who.local_port}", f"{remote} {who.remote_port}"
-    return event.kind.name[6:], who.protocol, *ends, who.pid, who.comm, who.direction.name[10:]
+    ends = f"{event.saddr} {event.sport}", f"{event.daddr} {event.dport}"
+    return event.kind.name[6:], event.protocol, *ends, event.pid, event.comm, event.direction.name[10:]
 
 
 def all_of(*wanted):

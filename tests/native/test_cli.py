@@ -51,7 +51,7 @@ def test_a_signal_ends_it_with_a_summary(run, number):
     assert header.split()[:3] == ["TIME", "EVENT", "PROTO"]
     assert line.split()[1:3] == ["send", "udp"] and f"{V4}:{port} -> {V4}:9" in line and "\033" not in line
     _, errors = stop(process, number)
-    assert errors == "socket_tracker: events: 1 send; 0 dropped; 0 connections still open\n"
+    assert errors == "socket_tracker: events: 1 send; 0 lost; 0 connections still open\n"
     assert process.returncode == 0
 
 

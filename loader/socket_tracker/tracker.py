@@ -1,0 +1,119 @@
+"""SocketTracker: the generated skeleton, with the hooks that this kernel takes chosen as it is opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from . import socket_tracker_skel
+from .bpfloader import AttachError, Choice, Link, Program, RefusedError, choose, supports
+from .bpfloader.errors import ANOTHER
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from .filters import Filters
+
+VARIANTS = ("fentry", "kprobe", "tp_btf")  # the cheapest first; each is a kind of program, and ends its programs' names
+
+
+class SocketTracker(socket_tracker_skel.SocketTracker):
+    """The tracker, from open to destroy. `variant` is which of VARIANTS its events come by."""
+
+    variant = VARIANTS[-1]
+
+    @classmethod
+    def open(
+        cls,
+        source: str | os.PathLike[str] | bytes | None = None,
+        *,
+        btf: str | None = None,
+        pin_root: str | None = None,
+        kconfig: Mapping[str, str | int] | None = None,
+        variant: str | None = None,
+    ) -> Self:
+        """The tracker, opened, with the programs of `variant`: by default the first that this kernel attaches.
+
+        The other arguments, and what is raised, are those of bpfloader.Object.open.
+        """
+        opened = super().open(source, btf=btf, pin_root=pin_root, kconfig=kconfig)
+        opened.use(variant or next(filter(supports, VARIANTS), VARIANTS[-1]))
+        return opened
+
+    def use(self, variant: str) -> None:
+        """Lets `load` load the programs of one of VARIANTS. Raises StateError after it."""
+        self.select(program.name for program in self.progs if program.name.endswith(f"_{variant}"))
+        self.variant = variant
+
+    def load(self) -> None:
+        """Loads the variant's programs. Raises as bpfloader.Object.load does, naming the other variants."""
+        try:
+            super().load()
+        except RefusedError as error:
+            raise self._with_others(error) from None
+
+    def attach(self) -> list[Link]:
+        """The links of the variant's programs, all or none. Raises as bpfloader.Object.attach does, and RefusedError
+        where cgroup v2 or tracefs are wanted and can't be had; naming the other variants."""
+        try:
+            return self._attach()
+        except RefusedError as error:
+            raise self._with_others(error) from None
+
+    def _with_others(self, error: RefusedError) -> RefusedError:
+        others = " or ".join(f'"{name}"' for name in VARIANTS if name != self.variant)
+        fix, words = f"try SocketTracker.open(variant={others})", error.fix
+        error.fix = words.replace(ANOTHER, fix) if ANOTHER in words else "; or ".join(filter(None, (words, fix)))
+        return error
+
+    def _attach(self) -> list[Link]:
+        return self._attach_tp_btf() if self.variant == "tp_btf" else super().attach()
+
+    def _attach_tp_btf(self) -> list[Link]:
+        from .kernel import cgroup2_root, with_tracefs  # the other variants do without
+
+        made: list[Link] = []
+        try:
+            cgroup = cgroup2_root()
+            made += with_tracefs(lambda: _attach_any(self.progs.accept_tp_btf, self.progs.accept4_tp_btf))
+            made.append(self.progs.send_tp_btf.attach(cgroup))
+            made.append(self.progs.state_tp_btf.attach())
+        except BaseException:
+            for link in reversed(made):
+                link.detach()
+            raise
+        return made
+
+
+def _attach_any(*programs: Program) -> list[Link]:
+    """Attaches those of which the kernel has the hook: s390x has an accept4 system call and no accept."""
+    made, refused = [], []
+    for program in programs:
+        try:
+            made.append(program.attach())
+        except AttachError as error:
+            refused.append(error)
+    if not made:
+        raise refused[0]
+    return made
+
+
+def start(filters: Filters | None = None, variant: str | None = None) -> Choice[SocketTracker]:
+    """The running tracker (`.object`), its `.variant`, and why others were `.refused`.
+
+    Unlike SocketTracker.open, which asks the kernel, it tries: a variant that fails to load or attach is followed by
+    the next. `filters` limit the events, as far as the kernel can; `variant` is one of VARIANTS alone. The caller
+    destroys the object: use it in a `with`. Raises BpfError: ObjectError where the package holds no object for this
+    machine, PrivilegeError, VariantsError …
+    """
+
+    def run(name: str, tracker: SocketTracker) -> None:
+        tracker.use(name)
+        if filters:
+            filters.set(tracker.rodata)
+        super(SocketTracker, tracker).load()
+        tracker._attach()
+
+    return choose(SocketTracker.open, {name: partial(run, name) for name in ([variant] if variant else VARIANTS)})

@@ -1,0 +1,127 @@
+"""Packages by real scons: what passes the indexes' checks, what a user's program gets, what isn't packed."""
+
+import io
+import json
+import subprocess
+import sys
+import tarfile
+import zipfile
+
+import pytest
+
+BOTH = "ARCH=x86_64,aarch64"
+HEAD = """
+import os
+DefaultEnvironment(tools=[])
+env = Environment(tools=["ebpf"], toolpath=[os.environ["TOOLPATH"]], EBPF_CPPPATH=["include"])
+"""
+
+
+@pytest.fixture
+def declare(project):
+    """A function of a SConstruct's body -> the test project with it."""
+
+    def declare(body):
+        (project.folder / "SConstruct").write_text(HEAD + body)
+        return project
+
+    return declare
+
+
+PROGRAM = 'Default(env.BpfProgram("one", "src/one.bpf.c", version="1.2", license="GPL-2.0-only", readme="README.md"))\n'
+
+
+@pytest.fixture
+def packed(declare):
+    """The test project with the package of `one` for two arches."""
+    project = declare(PROGRAM)
+    (project.folder / "README.md").write_text("# One\n\nCounts *system calls*.\n")
+    project.build(BOTH)
+    return project
+
+
+def checked(tool: str, *arguments) -> str:
+    """What a tool says of a wheel; skips where it isn't installed."""
+    done = subprocess.run([sys.executable, "-m", tool, *arguments], capture_output=True, text=True)
+    if f"No module named {tool}" in done.stderr:
+        pytest.skip(f"{tool} is not installed")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_indexes_take_the_wheel_and_the_program_s_class_is_the_package_s(packed, tmp_path):
+    (wheel,) = (packed.folder / "build/dist").glob("*.whl")
+    assert wheel.name == "one-1.2-py3-none-any.whl"
+    assert "WARNING" not in checked("twine", "check", "--strict", wheel).upper()
+    assert checked("check_wheel_contents", wheel).strip().endswith("OK")
+    metadata = zipfile.ZipFile(wheel).read("one-1.2.dist-info/METADATA").decode()
+    assert "\nLicense-Expression: GPL-2.0-only\n" in metadata and metadata.endswith("\n\n# One\n\nCounts *system calls*.\n")
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    code = "from one import One, OneMaps, bpfloader; print(One.FILE, *sorted(One.OBJECTS), issubclass(One, bpfloader.Object))"
+    done = subprocess.run([sys.executable, "-S", "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("one.bpf.o aarch64 x86_64 True\n", "")
+
+
+def test_the_manifest_names_what_the_build_used(packed):
+    archive = tarfile.open(packed.folder / "build/dist/one-1.2.tar")
+    facts = json.load(archive.extractfile("one-1.2/manifest.json"))
+    header = json.loads((packed.folder / "build/aarch64/include/vmlinux.h.json").read_text())
+    told = facts["arches"]["aarch64"]
+    assert told["header"] == {"alternate": False, "kernel": "6.19", "sha256": header["sha256"]}
+    assert told["compiler"]["version"] == packed.version and len(told["compiler"]["fingerprint"]) == 64
+    assert "proof" not in told and "btfs" not in told
+    data = archive.extractfile(f"one-1.2/{told['object']['path']}").read()
+    assert data == (packed.folder / "build/aarch64/one.bpf.o").read_bytes()
+    assert archive.extractfile("one-1.2/aarch64/one.bpf.o").read() == data
+
+
+def test_a_readme_and_a_licence_make_it_anew_and_nothing_else(packed):
+    dist = {"dist/one-1.2.tar", "dist/one-1.2-py3-none-any.whl"}
+    (packed.folder / "README.md").write_text("# Two\n")
+    assert packed.build(BOTH) == dist
+    packed.edit("SConstruct", "GPL-2.0-only", "MIT")
+    assert packed.build(BOTH) == dist
+    packed.edit("SConstruct", "MIT", "My own")
+    assert "license: 'My own' is no SPDX licence expression; name it as SPDX does" in packed.fails(BOTH)
+
+
+def test_a_release_for_one_arch_packs_its_proof_s_verdict_for_its_machines(declare):
+    packed = declare(PROGRAM.replace(', readme="README.md"', ""))
+    packed.build("ARCH=x86_64", "RELEASE=1")
+    archive = zipfile.ZipFile(packed.folder / "build/dist/one-1.2-py3-none-linux_x86_64.whl")
+    facts = json.load(io.BytesIO(archive.read("one/manifest.json")))
+    assert facts["arches"]["x86_64"]["proof"] == {"differences": [], "equal": True, "mode": "exact", "types": []}
+
+
+FOREIGN = """
+objects = [env.BpfObject("src/one.bpf.c", arch="x86_64"), env.Command("aarch64/one.bpf.o", "src/one.bpf.c", Copy("$TARGET", "$SOURCE"))]
+Default(env.BpfPackage("one", "1", objects, env.BpfSkeleton(objects)))
+"""
+MISSING = """
+objects = env.BpfObject("src/one.bpf.c", arch=["x86_64", "aarch64"])
+Default(env.BpfPackage("one", "1", objects, env.BpfSkeleton(objects[0])))
+"""
+MIXED = """
+one, two = (env.BpfObject(f"src/{name}.bpf.c", arch="x86_64") for name in ("one", "two"))
+Default(env.BpfPackage("one", "1", one, env.BpfSkeleton(two)))
+"""
+SEVERAL = """
+objects = env.BpfObject("src/one.bpf.c", arch=["x86_64", "aarch64"])
+Default(env.BpfPackage("one", "1", objects, [env.BpfSkeleton(each) for each in objects]))
+"""
+
+
+@pytest.mark.parametrize(
+    "body, arguments, said",
+    [
+        (FOREIGN, ["RELEASE=1"], "BpfPackage: RELEASE=1 packs no object that isn't proven, and aarch64/one.bpf.o can't be; make it"),
+        (MISSING, [], "one_skel.py: is for x86_64, the objects are for aarch64, x86_64; hand BpfSkeleton and BpfPackage the same"),
+        (MIXED, [], "two_skel.py: is the skeleton of two.bpf.o, the objects are one.bpf.o; make a package for each program"),
+        (SEVERAL, [], "got as skeletons one_skel.py, one_skel.pyi, one_skel.py, one_skel.pyi, not one module and its stub; hand it"),
+        (PROGRAM, [], "README.md"),
+    ],
+)
+def test_what_does_not_belong_together_is_not_packed(declare, body, arguments, said):
+    project = declare(body)
+    assert said in project.fails("ARCH=x86_64", *arguments)
+    assert not list((project.folder / "build/dist").glob("one*"))
