@@ -35,7 +35,7 @@ def numpy() -> Any:
 
 
 class Arrays(Form):
-    """Structured arrays. Each `run` is copied out of the shared memory at once: nothing dangles when the ring goes on."""
+    """Structured arrays. A `run` is a view of the shared memory, which `joined` copies."""
 
     def __init__(self, codec: Codec[Any], header: int, stride: int):
         super().__init__(codec, header, stride)
@@ -43,7 +43,8 @@ class Arrays(Form):
             raise LayoutError("records without a type are no array", fix="declare their type, or take batch()")
         self.numpy = numpy()
         self.memory = self.numpy.dtype(_layout(codec))
-        block = {"names": ["record"], "formats": [f"V{codec.size}"], "offsets": [header], "itemsize": stride}
+        self.opaque = self.numpy.dtype(f"V{codec.size}")  # numpy compares the fields of others when it joins them
+        block = {"names": ["record"], "formats": [self.opaque], "offsets": [header], "itemsize": stride}
         self.framed = self.numpy.dtype(block)
         self.bits = _bitfields(codec)
 
@@ -51,13 +52,14 @@ class Arrays(Form):
         if len(data) < self.size:
             what = f"{len(data)} bytes can't hold {self.codec.name or self.codec.code}, which has {self.size}"
             raise LayoutError(what)
-        return [self.numpy.frombuffer(bytes(data[: self.size]), self.memory)]
+        return [self.numpy.frombuffer(bytes(data[: self.size]), self.opaque)]
 
     def run(self, data: memoryview) -> list[Any]:
-        return [self.numpy.frombuffer(data, self.framed)["record"].copy().view(self.memory)]
+        return [self.numpy.frombuffer(data, self.framed)["record"]]
 
     def joined(self, values: list[Any]) -> Any:
-        records = self.numpy.concatenate(values) if values else self.numpy.empty(0, self.memory)
+        opaque = self.numpy.concatenate(values) if values else self.numpy.empty(0, self.opaque)
+        records = opaque.view(self.memory)
         return self._with_bits(records) if self.bits else records
 
     def _with_bits(self, records: Any) -> Any:

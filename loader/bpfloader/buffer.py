@@ -11,12 +11,14 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice, repeat, starmap
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from .codec import Codec
 from .forms import Form
 from .maps import Map, codec_of
+from .pace import Pace
 from .source import EMPTY, PAUSE, READY, Source, Taken
 from .waiter import Waiter
 
@@ -43,6 +45,9 @@ class Buffer(Map, Generic[T]):
         self._waiter: Waiter | None = None
         self._taken = Taken(deque(), None)
         self._forms: dict[type[Form], Form] = {}
+        # Of each thread and form the batch that it is about to return: an interrupt leaves it here for the next call.
+        self._handed: dict[tuple[int, type[Form]], Taken] = {}
+        self._pace = Pace()
         self.subscription: Subscription | None = None  # see bcc.py
         BUFFERS.add(self)
 
@@ -93,7 +98,7 @@ class Buffer(Map, Generic[T]):
         def refill(source: Source) -> bool:
             if self._taken.values:
                 return True
-            source.release(self._taken.mark)  # an interrupt may have come before it was
+            self._settle(source)
             values, mark = source.take(self._form(Form), AT_ONCE)
             self._taken = Taken(deque(values), mark)
             source.release(mark)
@@ -101,24 +106,55 @@ class Buffer(Map, Generic[T]):
 
         return self._under_lock(refill, False)
 
-    def _batch(self, kind: type[Form], limit: int | None) -> list[Any]:
+    def _settle(self, source: Source) -> None:
+        """Hands back what has been taken: an interrupt may have come before that was done."""
+        for taken in (self._taken, *self._handed.values()):
+            source.release(taken.mark)
+
+    def _batch(self, kind: type[Form], limit: int | None) -> Any:
         """Records in one of the forms, at most `limit`: those that an iteration has left, or else the buffer's."""
-        form = self._form(kind)
+        form, key = self._form(kind), (threading.get_ident(), kind)
 
-        def read(source: Source) -> list[Any]:
-            left, values = self._taken.values, list[Any]()
-            if not left:
-                values, mark = source.take(form, limit)
-                source.release(mark)
-            while left and (limit is None or len(values) < limit):
-                value = left.popleft()
-                values += [value] if kind is Form else form.one(memoryview(self._codec.pack(value)))
-            return values
+        def read(source: Source) -> None:
+            self._settle(source)
+            if key in self._handed:  # an interrupted call's
+                return
+            if self._taken.values:
+                return self._hand_left(key, form, limit)
+            values, mark = source.take(form, limit)
+            self._handed[key] = Taken(form.joined(values), mark)
+            source.release(mark)
 
-        return self._under_lock(read, [])
+        self._under_lock(read, None)
+        for taken in starmap(self._handed.pop, ((key, None),)):  # see `_drain`
+            return taken.values if taken else form.joined([])
+
+    def _hand_left(self, key: tuple[int, type[Form]], form: Form, limit: int | None) -> None:
+        """A batch of the records that an iteration has left."""
+        values: list[Any] = []
+        typed = type(form) is Form
+        if typed:
+            self._handed[key] = Taken(values, None)  # before it is filled, so that an interrupt loses none
+        for value in islice(self._drain(), limit):
+            values += [value] if typed else form.one(memoryview(self._codec.pack(value)))
+        self._handed[key] = Taken(form.joined(values), None)
+
+    def _drain(self) -> Iterator[T]:
+        """The records that are decoded already, each removed.
+
+        Nothing is called in Python between a record's removal and where it goes: there CPython would raise an interrupt.
+        """
+        try:
+            yield from starmap(self._taken.values.popleft, repeat(()))
+        except IndexError:  # that was the last one
+            return
 
     def _state(self) -> int:
         return READY if self._taken.values else self._under_lock(lambda source: source.state(), EMPTY)
+
+    def _pause(self) -> float:
+        """How long to sleep rather than to wait for the next record (see pace.py)."""
+        return self._under_lock(lambda source: self._pace.pause(time.monotonic(), *source.progress()), 0.0)
 
     def _poll(self, timeout: float | None) -> bool:
         end = None if timeout is None else time.monotonic() + timeout
@@ -128,7 +164,8 @@ class Buffer(Map, Generic[T]):
             if state == READY or waiter is None or (left is not None and left <= 0):
                 return state == READY
             if state == EMPTY:
-                waiter.wait(left)
+                pause = self._pause()
+                time.sleep(pause if left is None else min(pause, left)) if pause else waiter.wait(left)
             else:  # epoll would say at once that there is something
                 time.sleep(PAUSE)
 
@@ -147,6 +184,7 @@ class Buffer(Map, Generic[T]):
             source, self._source = self._source, None
             waiter, self._waiter = self._waiter, None
             self._taken.values.clear()
+            self._handed.clear()
             if source:
                 source.close()
             if waiter:

@@ -23,5 +23,6 @@ class Fence:
         self._lock.acquire()
 
     def __call__(self) -> None:
+        self._lock.acquire(False)  # it is held, unless an interrupt came between the two lines below
         self._lock.release()
-        self._lock.acquire()
+        self._lock.acquire(False)

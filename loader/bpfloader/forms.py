@@ -31,7 +31,7 @@ class Form:
         return list(map(self.build, self.packer.iter_unpack(data)))
 
     def joined(self, values: list[Any]) -> Any:
-        """What the caller is given of all the lists, put together."""
+        """What the caller is given of all the lists, put together; none of it in the buffer's memory any more."""
         return values
 
 

@@ -98,6 +98,9 @@ class Buffers(Source):
     def state(self) -> int:
         return READY if any(buffer.available() for buffer in self.buffers) else EMPTY
 
+    def progress(self) -> tuple[int, int]:
+        return sum(buffer.done[0] for buffer in self.buffers), min(buffer.size for buffer in self.buffers)
+
     def take(self, form: Form, limit: int | None) -> tuple[list[Any], Any]:
         values: list[Any] = []
         left, marks = 1 << 62 if limit is None else limit, []

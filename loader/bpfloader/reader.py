@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .buffer import Buffer
@@ -23,7 +24,7 @@ class Reader(Buffer[T]):
     Records are copies: they stay valid. Any number of threads and tasks may read, each record goes to one of them; of
     processes only one may. An iteration ends when the object is destroyed, by whatever thread; one that is begun
     afterwards raises StateError. An exception in a callback, a KeyboardInterrupt, a cancelled task or a loop that is
-    broken off loses nothing but what was in hand: one record, or one batch. The next call goes on behind it.
+    broken off loses nothing but the record that was in hand: the next call goes on behind it.
     """
 
     def fileno(self) -> int:
@@ -53,13 +54,7 @@ class Reader(Buffer[T]):
         """
         self._opened()
         while True:
-            values = self._taken.values
-            while values:
-                try:
-                    value = values.popleft()
-                except IndexError:  # another thread was faster
-                    break
-                yield value
+            yield from self._drain()
             if not self._refill() and not self._poll(timeout):
                 return
 
@@ -82,12 +77,9 @@ class Reader(Buffer[T]):
         count = 0
         self._opened()
         while (limit is None or count < limit) and self._refill():
-            try:
-                value = self._taken.values.popleft()
-            except IndexError:  # another thread was faster
-                continue
-            callback(value)
-            count += 1
+            for value in islice(self._drain(), None if limit is None else limit - count):
+                count += 1
+                callback(value)
         return count
 
     @overload
@@ -119,8 +111,7 @@ class Reader(Buffer[T]):
 
     def _after_waiting(self, kind: type[Form], timeout: float | None, limit: int | None) -> Any:
         self._opened()
-        values = self._batch(kind, limit) if self._poll(timeout) else []
-        return self._form(kind).joined(values)
+        return self._batch(kind, limit) if self._poll(timeout) else self._form(kind).joined([])
 
     def event(self, data: bytes) -> T:
         """The record that bytes are, as `raw` gives them. Raises LayoutError for too few of them."""
@@ -134,4 +125,5 @@ class Reader(Buffer[T]):
     def raw(self, limit: int | None = None) -> list[bytes]:
         """The bytes of the records that are there, at most `limit`, whatever their type; never waits."""
         self._opened()
-        return self._batch(Raw, limit)
+        values: list[bytes] = self._batch(Raw, limit)
+        return values

@@ -148,6 +148,9 @@ class Ring(Source):
         self._fence()
         return available
 
+    def progress(self) -> tuple[int, int]:
+        return self.consumer[0], self.records.size
+
     def state(self) -> int:
         position = self.consumer[0]
         state, discarded = self.records.front(position, self.available())

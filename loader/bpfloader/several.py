@@ -35,12 +35,7 @@ def events(readers: Iterable[Reader[Any]], timeout: float | None = None) -> Iter
     while True:
         for reader in waited:
             reader._refill()
-            values = reader._taken.values
-            while values:
-                try:
-                    value = values.popleft()
-                except IndexError:  # another thread was faster
-                    break
+            for value in reader._drain():
                 yield reader, value
         if not _poll(waited, timeout):
             return
@@ -58,7 +53,8 @@ def _poll(readers: Sequence[Reader[Any]], timeout: float | None) -> list[Reader[
         if BUSY_HEAD in states:
             time.sleep(PAUSE)
         else:
-            _wait(waiters, left)
+            pauses = [reader._pause() for reader in readers]
+            time.sleep(min(*pauses, left)) if all(pauses) else _wait(waiters, left)
 
 
 def _wait(waiters: list[Waiter], timeout: float) -> None:

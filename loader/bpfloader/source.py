@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any, NamedTuple
 
 from .forms import Form
@@ -20,6 +19,10 @@ class Source:
 
     def state(self) -> int:
         """READY with a committed record in front, BUSY_HEAD with one that is being written, else EMPTY."""
+        raise NotImplementedError
+
+    def progress(self) -> tuple[int, int]:
+        """How many bytes have been handed back so far, and how many the buffer holds, or the smallest of several."""
         raise NotImplementedError
 
     def take(self, form: Form, limit: int | None) -> tuple[list[Any], Any]:
@@ -41,7 +44,7 @@ class Source:
 class Taken(NamedTuple):
     """Decoded records that nobody has got yet, and the mark to release; one object, so that no interrupt parts them."""
 
-    values: deque[Any]
+    values: Any  # a deque, or what a form makes of a batch
     mark: Any
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
+from itertools import starmap
 from typing import TYPE_CHECKING, TypeVar
 
 from .source import BUSY_HEAD, EMPTY, PAUSE
@@ -28,12 +30,12 @@ class Stream(AsyncIterator[T]):
     async def __anext__(self) -> T:
         reader = self._reader
         while True:
+            values: deque[T] = reader._taken.values
             try:
-                value: T = reader._taken.values.popleft()
+                for value in starmap(values.popleft, ((),)):  # as Buffer._drain does
+                    return value
             except IndexError:
                 await self._more()
-            else:
-                return value
 
     async def _more(self) -> None:
         """Returns when there may be a record. Raises StopAsyncIteration once there won't be one again."""
@@ -49,7 +51,8 @@ class Stream(AsyncIterator[T]):
         if state == BUSY_HEAD:
             await asyncio.sleep(PAUSE)
         elif state == EMPTY:
-            await readable(waiter)
+            pause = reader._pause()
+            await (asyncio.sleep(pause) if pause else readable(waiter))
             self._rested = True
 
 
