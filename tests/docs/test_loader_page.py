@@ -1,12 +1,14 @@
 """docs/loader.md says what is true: its programs build, its tool runs, and each example gives what stands behind `→`."""
 
 import ast
+import contextlib
 import os
 import re
 import select
 import sys
 import tokenize
 from io import StringIO
+from ipaddress import IPv4Address
 
 import pytest
 from pages import ROOT, build, examples, install, platform_wheel, with_tracefs, write_files
@@ -15,6 +17,7 @@ PAGE = ROOT / "docs" / "loader.md"
 ALL = examples(PAGE)
 SNIPPETS = [each for each in ALL if each.language == "python" and not each.file]
 PROMISE = re.compile(r"# → (.*)$")
+HOME = IPv4Address("192.0.2.1")  # as an example before it has it
 REFUSAL = re.compile(r"# raises (\w+): (.*)$")
 
 
@@ -63,26 +66,27 @@ def step(statements: list, comments: dict[int, str], names: dict) -> None:
 
 
 def enter(statement: ast.With, comments: dict[int, str], names: dict) -> None:
-    """A `with` of one item, so that what its block promises is looked at too."""
-    (item,) = statement.items
-    manager = eval(compile(ast.Expression(item.context_expr), str(PAGE), "eval"), names)
-    with manager as value:
-        if isinstance(item.optional_vars, ast.Name):
-            names[item.optional_vars.id] = value
+    """A `with`, entered here so that what its block promises is looked at too."""
+    with contextlib.ExitStack() as stack:
+        for item in statement.items:
+            manager = eval(compile(ast.Expression(item.context_expr), str(PAGE), "eval"), names)
+            value = stack.enter_context(manager)
+            if isinstance(item.optional_vars, ast.Name):
+                names[item.optional_vars.id] = value
         step(statement.body, comments, names)
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=[f"line{each.line}" for each in SNIPPETS])
 def test_an_example_gives_what_it_says(installed, snippet, monkeypatch):
     monkeypatch.chdir(installed)
-    from demo import Demo, bpfloader
+    from demo import Demo, Flow, bpfloader
 
     if "Demo.open" in snippet.text:
-        run(snippet.text, snippet.line, {"bpfloader": bpfloader})
+        run(snippet.text, snippet.line, {"bpfloader": bpfloader, "Demo": Demo})
         return
     with Demo.open() as bpf:
         bpf.load()
-        run(snippet.text, snippet.line, {"bpf": bpf, "bpfloader": bpfloader})
+        run(snippet.text, snippet.line, {"bpf": bpf, "bpfloader": bpfloader, "Flow": Flow, "home": HOME})
 
 
 def test_the_tool_sees_a_file_being_opened(installed):
