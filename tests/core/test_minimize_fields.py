@@ -173,3 +173,12 @@ def test_the_other_modes_need_no_pycparser():
     environment = {"PYTHONPATH": str(Path(ebpfbuild.__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.stdout == "False\n", done.stderr
+
+
+def test_padding_before_the_closing_brace_is_not_written_twice(clang, tmp_path):
+    """bpftool of Linux 5.16 to 6.2 wrote `\tlong: 64;};`; a bitfield named beside it keeps it."""
+    header = HEADER.replace("struct eth {", "struct odd {\n\tint one;\n\tint used: 3;\n\tlong: 64;};\nstruct eth {", 1)
+    lab = Lab(clang, tmp_path, header)
+    program = f'#include "vmlinux.h"\n{PRELUDE}SEC("a") int f(struct odd *o) {{ return o->used; }}\n'
+    assert "struct odd {\n\tint used: 3;\n\tlong: 64;};" in lab.minimized(program, "fields").text
+    assert lab.settled(program, "fields").minimized.mode == "fields"

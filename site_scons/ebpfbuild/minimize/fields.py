@@ -59,7 +59,7 @@ class Trimmer:
         if not node or not node.decls:
             return None
         close = text.rindex("}")
-        whole = Statement(text[: head.end()], _statements(text, head.end(), close), text[text.rfind("\n", 0, close) :])
+        whole = Statement(text[: head.end()], _statements(text, head.end(), close), text[_tail(text, close) :])
         if not _keep(whole.inner, node.decls, self._members):
             return None
         if not any(each.kept for each in whole.inner):
@@ -104,14 +104,18 @@ def _statements(text: str, start: int, end: int) -> list[Statement]:
         elif not depth:
             piece = text[start : mark.end()]
             if opening and not re.search(r"\benum\b[^;{]*$", text[start : opening - 1]):
-                tail = text[
-                    text.rfind("\n", opening, closing) if "\n" in text[opening:closing] else closing : mark.end()
-                ]
+                tail = text[_tail(text, closing) : mark.end()]
                 found.append(Statement(text[start:opening], _statements(text, opening, closing), tail))
             else:
                 found.append(Statement(piece))
             start, opening = mark.end(), 0
     return found
+
+
+def _tail(text: str, closing: int) -> int:
+    """Where the line of a closing brace begins, its newline included; at the brace if a statement stands before it."""
+    newline = text.rfind("\n", 0, closing)
+    return closing if text[newline + 1 : closing].strip() else newline
 
 
 def _keep(statements: list[Statement], decls: list, members: frozenset[str]) -> bool:
