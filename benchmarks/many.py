@@ -1,9 +1,9 @@
-"""A clean build of many programs for three arches: scons with minimized headers beside make and ninja with the full ones.
+"""A clean build of many programs for three arches: scons with minimized headers, make and ninja with the full ones.
 
     .venv/bin/python benchmarks/many.py [programs] [jobs]
 
-Same sources, same compiler, same flags, -j2, objects only. The programs are generated and differ in what they use. Needs the
-headers in the cache or MIRROR=. Prints wall seconds, the ratios, and the null builds of all three.
+Same sources, same compiler, same flags, -j2, objects only. The programs are generated and differ in what they use.
+Needs the headers in the cache or MIRROR=. Prints wall seconds, the ratios, and the null builds of all three.
 """
 
 import json
@@ -17,10 +17,26 @@ from build import ROOT, makefile, made, run, scons, timed
 
 ARCHES = "x86_64,aarch64,arm"
 TYPES = (
-    ("task_struct", "pid"), ("task_struct", "tgid"), ("file", "f_flags"), ("inode", "i_ino"), ("sock", "sk_protocol"),
-    ("sk_buff", "len"), ("net_device", "ifindex"), ("dentry", "d_flags"), ("mm_struct", "start_code"), ("cred", "uid.val"),
-    ("vm_area_struct", "vm_start"), ("socket", "type"), ("super_block", "s_flags"), ("nsproxy", "uts_ns"), ("tcp_sock", "snd_cwnd"),
-    ("sighand_struct", "count.refs.counter"), ("page", "flags.f"), ("rq", "nr_running"), ("user_struct", "uid.val"), ("signal_struct", "nr_threads"),
+    ("task_struct", "pid"),
+    ("task_struct", "tgid"),
+    ("file", "f_flags"),
+    ("inode", "i_ino"),
+    ("sock", "sk_protocol"),
+    ("sk_buff", "len"),
+    ("net_device", "ifindex"),
+    ("dentry", "d_flags"),
+    ("mm_struct", "start_code"),
+    ("cred", "uid.val"),
+    ("vm_area_struct", "vm_start"),
+    ("socket", "type"),
+    ("super_block", "s_flags"),
+    ("nsproxy", "uts_ns"),
+    ("tcp_sock", "snd_cwnd"),
+    ("sighand_struct", "count.refs.counter"),
+    ("page", "flags.f"),
+    ("rq", "nr_running"),
+    ("user_struct", "uid.val"),
+    ("signal_struct", "nr_threads"),
 )
 PROGRAM = """#include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -103,7 +119,7 @@ def write(project, programs):
     (project / "SConstruct").write_text(
         'SetOption("hash_format", "sha256")\nDefaultEnvironment(tools=[])\n'
         f'env = Environment(tools=["ebpf"], toolpath=[{str(ROOT / "site_scons" / "site_tools")!r}],'
-        f' EBPF_TOOLCHAIN={str(ROOT / "toolchain.toml")!r}, ENV={{}})\n'
+        f" EBPF_TOOLCHAIN={str(ROOT / 'toolchain.toml')!r}, ENV={{}})\n"
         'env.Alias("headers", [env.LibbpfHeaders(), *(env.VmlinuxHeader(arch.name) for arch in env["EBPF_ARCHES"])])\n'
         f'Default([env.BpfObject(f"src/p{{number}}.bpf.c") for number in range({programs})])\n'
     )

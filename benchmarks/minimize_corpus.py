@@ -89,7 +89,7 @@ class Corpus:
             return strip_dwarf(output.read_bytes()), time.perf_counter() - start
 
     def tried(self, row):
-        """What came of one program, a dictionary for each mode; `fate` is skipped, fails, or the mode that it ends in."""
+        """What came of one program, a row for each mode; its `fate` is skipped, fails, or the mode that it ends in."""
         modes = self.arguments.mode
         try:
             full, seconds = self.compiled(row, self.scratch / "full")

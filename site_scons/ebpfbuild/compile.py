@@ -17,7 +17,7 @@ from .header import check_registers, needs_ms_extensions
 
 @dataclass(frozen=True)
 class CompileArgs:
-    """One compile. Paths are relative to the project's root, which is where clang runs: that keeps it out of the object.
+    """One compile. Paths are relative to the project's root, where clang runs: that keeps it out of the object.
 
     include_dirs are the project's own, searched first; header_dir holds vmlinux.h; libbpf_dir holds bpf/*.h.
     """
@@ -42,7 +42,7 @@ class CompileArgs:
         return [
             "-target",
             self.arch.target,
-            f"-mcpu={self.cpu}",  # clang 20 raised its default to v3; a new compiler must not change the instructions in silence
+            f"-mcpu={self.cpu}",  # clang 20 raised its default to v3; a new compiler must not change instructions in silence
             "-std=gnu11",
             "-O2",  # the verifier takes nothing less
             "-g",  # BTF comes from debug info; the DWARF beside it is stripped
@@ -52,7 +52,8 @@ class CompileArgs:
             f"-D__TARGET_ARCH_{self.arch.kernel}",
             "-ffile-compilation-dir=.",  # a debug-info path that is the same in every checkout
             *self.cflags,
-            # Behind the user's own flags: Linux 6.19 has `struct ns_tree;` as a member: without the extension clang drops it and every offset behind it moves.
+            # Behind the user's own flags: Linux 6.19 has `struct ns_tree;` as a member, which clang drops without the
+            # extension, and every offset behind it moves.
             *(["-fms-extensions", "-Wno-microsoft-anon-tag"] if ms_extensions else []),
             *(f"-I{folder}" for folder in self.include_dirs),
             "-isystem",
@@ -62,16 +63,17 @@ class CompileArgs:
         ]
 
     def command(self) -> list[str]:
-        """The command line for clangd, which knows a driver by the name `clang` and not by that of the wheel's binary."""
+        """The command line for clangd, which knows a driver by the name `clang`, not by that of the wheel's binary."""
         return ["clang", *self.flags(True), "-c", self.source, "-o", self.output]
 
 
 def compile_object(args: CompileArgs, full: str, known: Iterable[str], root: str, report) -> str:
     """Makes args.output, free of DWARF, and returns clang's warnings.
 
-    `full` is the path of the full vmlinux.h, `known` are the paths that the graph knows, `report.notice(text)` is told of a
-    fallback: a program that only the minimized header breaks is compiled with the full one. Nothing is left behind when it
-    fails. Raises CompileError (clang's diagnostics with the full header), UndeclaredInputError, HeaderError, ElfError.
+    `full` is the path of the full vmlinux.h, `known` are the paths that the graph knows, `report.notice(text)` is told
+    of a fallback: a program that only the minimized header breaks is compiled with the full one. Nothing is left behind
+    when it fails. Raises CompileError (clang's diagnostics with the full header), UndeclaredInputError, HeaderError,
+    ElfError.
     """
     try:
         data, warnings = compiled(args, known, root)
@@ -82,8 +84,8 @@ def compile_object(args: CompileArgs, full: str, known: Iterable[str], root: str
             raise
         data, warnings = compiled(with_header(args, full), known, root)
         report.notice(
-            f"{args.source} ({args.arch.name}) compiles with the full vmlinux.h only, and was: that is a bug of the minimizer, "
-            f"please report it with {args.vmlinux} and this: {error.where}: {error.what}"
+            f"{args.source} ({args.arch.name}) compiles with the full vmlinux.h only, and was: that is a bug of the "
+            f"minimizer, please report it with {args.vmlinux} and this: {error.where}: {error.what}"
         )
     write_file(Path(root, args.output), data)
     return warnings

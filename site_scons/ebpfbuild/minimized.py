@@ -35,14 +35,21 @@ class MinimizeArgs:
 
 
 def preprocessed(args: CompileArgs, index: Index, known: Iterable[str], root: str) -> str:
-    """A program's text after clang -E -dD, with a stub in vmlinux.h's place. Raises CompileError, UndeclaredInputError."""
+    """A program's text after clang -E -dD, with a stub in vmlinux.h's place.
+
+    Raises CompileError and UndeclaredInputError.
+    """
     with tempfile.TemporaryDirectory(dir=Path(root, args.output).parent, prefix=".names-") as scratch:
         folder = os.path.relpath(scratch, root)
         Path(scratch, "vmlinux.h").write_text(stub(index))
         text, depfile = Path(scratch, "text"), Path(scratch, "depfile")
         command = ["-E", "-dD", "-w", args.source, "-MD", "-MF", str(depfile), "-o", str(text)]
         run_clang(replace(args, header_dir=folder), command, False, root)
-        check_inputs(read_depfile(os.fsdecode(depfile.read_bytes()), root), [*known, args.source, f"{folder}/vmlinux.h"], args.source)
+        check_inputs(
+            read_depfile(os.fsdecode(depfile.read_bytes()), root),
+            [*known, args.source, f"{folder}/vmlinux.h"],
+            args.source,
+        )
         return text.read_text(encoding="utf-8", errors="replace")
 
 
@@ -56,13 +63,18 @@ def minimize_programs(args: MinimizeArgs, indexes: IndexCache, known: Iterable[s
     names = reduce(or_, (names_of(preprocessed(each, index, known, root)) for each in args.compiles))
 
     def made_in(mode: str, keep_whole: Iterable[str] = ()) -> Minimized:
-        return minimize(index, names, mode, args.program, args.compiles[0].arch.name, args.kernel, args.sha256, keep_whole)
+        return minimize(
+            index, names, mode, args.program, args.compiles[0].arch.name, args.kernel, args.sha256, keep_whole
+        )
 
     def notice(text: str) -> None:
         report.notice(f"{args.program} ({args.compiles[0].arch.name}): {text}")
 
     if macros := conflicts(index, names):
-        notice(f"using the full header, since the program defines {', '.join(macros)} before it and vmlinux.h has that name")
+        notice(
+            f"using the full header, since the program defines {', '.join(macros)} before it and vmlinux.h has that "
+            "name"
+        )
         made = made_in("off")
     elif args.mode == "fields":
         made = _proven(args, made_in, known, root, notice)
@@ -72,7 +84,10 @@ def minimize_programs(args: MinimizeArgs, indexes: IndexCache, known: Iterable[s
 
 
 def why_kept(args: MinimizeArgs, indexes: IndexCache, known: Iterable[str], root: str, name: str) -> list[str]:
-    """The lines that say by which chain a step's programs keep a declaration or a member. Raises as minimize_programs does."""
+    """The lines that say by which chain a step's programs keep a declaration or a member.
+
+    Raises as minimize_programs does.
+    """
     index = indexes.get(Path(root, args.compiles[0].vmlinux), args.sha256)
     texts = [preprocessed(each, index, known, root) for each in args.compiles]
     mode = args.mode if args.mode != "off" else "exact"
@@ -98,7 +113,10 @@ def _proven(args: MinimizeArgs, made_in: Callable, known: Iterable[str], root: s
 
     def verdict(made: tuple[bytes, ...], mode: str) -> Verdict:
         verdicts = [prove(*pair, mode) for pair in zip(full(), made)]
-        differences, types = (tuple(sorted({part for each in verdicts for part in getattr(each, kind)})) for kind in ("differences", "types"))
+        differences, types = (
+            tuple(sorted({part for each in verdicts for part in getattr(each, kind)}))
+            for kind in ("differences", "types")
+        )
         return Verdict(mode, all(each.equal for each in verdicts), differences, types)
 
     return settle(args.mode, made_in, objects, verdict, notice).minimized

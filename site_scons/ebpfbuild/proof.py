@@ -21,7 +21,7 @@ def prove_object(args: CompileArgs, full: str, known: Iterable[str], root: str) 
 
 
 def check_verdict(verdict: Verdict, args: CompileArgs, written: str) -> None:
-    """Refuses an object that isn't the full header's. Raises ProofError naming the differences and the file that holds them."""
+    """Refuses an object that isn't the full header's: raises ProofError, with the differences and the file of them."""
     if not verdict.equal:
         raise ProofError(
             f"is not what the full vmlinux.h gives (mode {verdict.mode}): {verdict.differences[0]}",

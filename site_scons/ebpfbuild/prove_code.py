@@ -195,7 +195,7 @@ def _symbol(elf: Elf, symbol: Symbol) -> str:
 def compare_lines(full: Parsed, small: Parsed) -> Iterator[Difference]:
     """The source line of each instruction: the first difference of each section."""
     seen: set[str] = set()
-    # clang orders the sections by where their names stand in BTF's strings, which `struct socket` beside `socket` moves.
+    # clang orders sections by where their names stand in BTF's strings, which `struct socket` beside `socket` moves.
     ordered = (sorted(parsed.ext.lines, key=lambda row: row.section) for parsed in (full, small))
     for one, other in zip_longest(*ordered):
         row = one or other

@@ -15,7 +15,10 @@ RUNS = 3
 
 
 class Size(NamedTuple):
-    """One row: a program, its arch, then pairs of the minimized header's and the full one's: lines, bytes, seconds of a compile."""
+    """One row: a program, its arch, then pairs of the minimized header's and the full one's.
+
+    Those are lines, bytes and seconds of a compile.
+    """
 
     program: str
     arch: str
@@ -39,10 +42,17 @@ def table(sizes: Iterable[Size]) -> str:
     for size in sorted(sizes):
         facts, lines, data, seconds = size.facts, size.lines, size.bytes, size.seconds
         kept = f"{facts.whole} of {facts.total}" if facts.total else "all"
-        rows.append((
-            size.program, size.arch, facts.mode, kept, f"{lines[0]} of {lines[1]}", f"{data[0]} of {data[1]}",
-            f"{seconds[0]:.3f} of {seconds[1]:.3f} s",
-        ))
+        rows.append(
+            (
+                size.program,
+                size.arch,
+                facts.mode,
+                kept,
+                f"{lines[0]} of {lines[1]}",
+                f"{data[0]} of {data[1]}",
+                f"{seconds[0]:.3f} of {seconds[1]:.3f} s",
+            )
+        )
     widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 

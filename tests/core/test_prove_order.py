@@ -7,7 +7,10 @@ from ebpfbuild.prove_code import compare_lines
 
 
 def parsed(*sections, line=1):
-    rows = tuple(LineInfo(**{**dict.fromkeys(LineInfo._fields, 0), "section": name, "file": "p.c", "text": "x", "line": line}) for name in sections)
+    rows = tuple(
+        LineInfo(**{**dict.fromkeys(LineInfo._fields, 0), "section": name, "file": "p.c", "text": "x", "line": line})
+        for name in sections
+    )
     return SimpleNamespace(ext=SimpleNamespace(lines=rows))
 
 

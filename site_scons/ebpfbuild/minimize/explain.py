@@ -46,7 +46,8 @@ def _type(index: Index, header: str, name: str) -> list[str]:
     typedef = "" if " " in name else ", or typedef it in your program"
     return [
         f"{header} has no {shown}: it comes from a kernel built without it{_nearest(word, choices)}; take another pin, "
-        f"or declare what you read of it as struct {word}___local {{ … }} __attribute__((preserve_access_index)){typedef}"
+        f"or declare what you read of it as struct {word}___local {{ … }} __attribute__((preserve_access_index))"
+        f"{typedef}"
     ]
 
 

@@ -39,7 +39,7 @@ def why(minimized: Minimized, name: str, where: Callable[[str], str] = lambda na
 
 
 def _members(minimized: Minimized, member: str, owner: str, where: Callable[[str], str]) -> list[str]:
-    """The chains to the structs kept whole that have the member, in the header's order, with a line for it below each."""
+    """The chains to the structs kept whole that have the member, in the header's order; a line for it below each."""
     lines = []
     for number in _holders(minimized.index, member, owner):
         if number in minimized.closure.whole and _has(minimized, number, member):
@@ -49,7 +49,7 @@ def _members(minimized: Minimized, member: str, owner: str, where: Callable[[str
 
 
 def _holders(index: Index, member: str, owner: str) -> list[int]:
-    """The numbers of the full header's declarations that have a member, or of that one called `owner`; in their order."""
+    """The numbers of the full header's declarations that have a member; with `owner` only of those so called."""
     if owner:
         numbers = [table[owner] for table in (index.tags, index.ordinary) if owner in table]
     else:
