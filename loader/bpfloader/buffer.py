@@ -21,6 +21,7 @@ from .maps import Map, codec_of
 from .pace import Pace
 from .source import EMPTY, PAUSE, READY, Source, Taken
 from .waiter import Waiter
+from .undisturbed import Undisturbed
 
 if TYPE_CHECKING:
     from .bcc import Subscription
@@ -63,7 +64,7 @@ class Buffer(Map, Generic[T]):
         """The buffer, mapped at the first use. Raises StateError before load and after destroy."""
         if (source := self._source) is not None:
             return source
-        with self._owner.lock, self._lock:  # in the order in which destroy takes them
+        with self._owner.lock, self._lock, Undisturbed():  # the locks in the order in which destroy takes them
             if self._source is None:
                 self._source = self._make()
             return self._source
@@ -72,7 +73,8 @@ class Buffer(Map, Generic[T]):
         """What wakes this process for the buffer, None for one whose object is destroyed."""
         with self._lock:
             if self._source and not self._waiter:
-                self._waiter = Waiter(self._source.fds)
+                with Undisturbed():
+                    self._waiter = Waiter(self._source.fds)
             return self._waiter
 
     def _form(self, kind: type[Form]) -> Form:

@@ -15,6 +15,7 @@ from .network import opened
 from .options import IterLinkInfo, IterOptions
 from .program import Program
 from .structures import sized
+from .undisturbed import Undisturbed
 
 if TYPE_CHECKING:
     from .codec import Codec
@@ -33,7 +34,7 @@ class IterLink(BpfLink):
 
     def open(self) -> io.BufferedReader:
         """A file of one run, to be read as bytes and closed. Raises CallError, StateError."""
-        with self._owner.lock:
+        with self._owner.lock, Undisturbed():
             return os.fdopen(library().bpf_iter_create(self.fd), "rb")
 
     def read(self) -> bytes:
@@ -98,6 +99,6 @@ class IterProgram(Program):
         options = sized(IterOptions)
         if info is not None:
             options.link_info, options.link_info_len = ctypes.pointer(info), ctypes.sizeof(info)
-        with self._owner.lock:
+        with self._owner.lock, Undisturbed():
             handle = self._call("bpf_program__attach_iter", self._loaded_handle(), options)
             return IterLink(self._owner, self.name, handle)

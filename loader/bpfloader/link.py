@@ -12,6 +12,7 @@ from .errors import AttachError, CallError, StateError, errno_text
 from .libbpf import library
 from .pins import pin_to
 from .structures import LinkInfo
+from .undisturbed import Undisturbed
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -75,7 +76,7 @@ class Link:
 
     def detach(self) -> None:
         """Detaches the program, unless the link is pinned; does nothing the second time."""
-        with self._owner.lock:
+        with self._owner.lock, Undisturbed():
             if self._live:
                 self._live = False
                 self._owner.links._remove(self)

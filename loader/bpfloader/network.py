@@ -18,6 +18,7 @@ from .placement import Neighbour, placement
 from .program import Program
 from .refusal import attach_refused
 from .structures import sized
+from .undisturbed import Undisturbed
 
 if TYPE_CHECKING:
     import socket
@@ -65,7 +66,7 @@ class XdpProgram(Program):
         if not mode:
             return self._link("attach_xdp", index)
         options = sized(LinkCreateOptions, flags=XDP_MODES[mode])
-        with self._owner.lock:
+        with self._owner.lock, Undisturbed():
             return FdLink(self._owner, self.name, self._call("bpf_link_create", self.fd, index, BPF_XDP, options))
 
 
@@ -109,7 +110,7 @@ class SockmapProgram(Program):
 
     def attach(self, sockets: Map) -> Link:
         """The attachment to a sockmap or sockhash. Raises AttachError, PrivilegeError, StateError."""
-        with self._owner.lock:
+        with self._owner.lock, Undisturbed():
             fd, kind = os.dup(sockets.fd), library().bpf_program__expected_attach_type(self._loaded_handle())
             try:
                 self._call("bpf_prog_attach", self.fd, fd, kind, 0)
@@ -133,7 +134,7 @@ class SocketFilterProgram(Program):
 
     def attach(self, target: socket.socket) -> Link:
         """The attachment to a socket, which ends with the socket. Raises AttachError, PrivilegeError, StateError."""
-        with self._owner.lock:
+        with self._owner.lock, Undisturbed():
             try:
                 target.setsockopt(SOL_SOCKET, self._attach_option, self.fd)
             except OSError as error:

@@ -26,6 +26,7 @@ from .opening import open_bytes, read
 from .parts import Maps, OwnsMaps, Part, Progs
 from .refusal import load_refused
 from .structops import StructOpsMap
+from .undisturbed import Undisturbed
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -87,7 +88,11 @@ class Object(BufferNames, OwnsMaps):
         cls._check_digest(data, where)
         check(data, where)
         name = cls.FILE or (cls.__name__ if isinstance(path, bytes) else os.path.basename(path))
-        handle = open_bytes(data, name, btf, pin_root, kconfig)
+        with Undisturbed():
+            return cls._of(open_bytes(data, name, btf, pin_root, kconfig), name, btf)
+
+    @classmethod
+    def _of(cls, handle: int, name: str, btf: str | None) -> Self:
         opened = cls.__new__(cls)
         opened._handle = handle
         try:
@@ -167,7 +172,7 @@ class Object(BufferNames, OwnsMaps):
         Raises VerifierError, MissingBtfError, LoadError, PrivilegeError, StateError; LibraryError for a chosen program
         that libbpf is too old for. Afterwards only destroy helps.
         """
-        with self.lock, captured() as messages:
+        with self.lock, Undisturbed(), captured() as messages:
             self.require_open("the object")
             for program in self.progs:
                 if program.autoload:
@@ -191,7 +196,7 @@ class Object(BufferNames, OwnsMaps):
         Program.attach does.
         """
         made: list[Link] = []
-        with self.lock:
+        with self.lock, Undisturbed():
             self.require_loaded("a link")
             try:
                 for program in self.progs:
@@ -208,7 +213,7 @@ class Object(BufferNames, OwnsMaps):
 
     def destroy(self) -> None:
         """Detaches all links, unloads programs and maps; does nothing the second time, or in another thread."""
-        with self.lock, contextlib.ExitStack() as stack:
+        with self.lock, Undisturbed(), contextlib.ExitStack() as stack:
             handle, self._handle = self._handle, 0
             if handle:
                 stack.callback(library().bpf_object__close, handle)

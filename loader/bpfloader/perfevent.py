@@ -12,6 +12,7 @@ from .perfopen import online_cpus, perf_event_open
 from .program import Program
 from .refusal import attach_refused
 from .structures import sized
+from .undisturbed import Undisturbed
 
 # enum perf_type_id, perf_hw_id and perf_sw_ids of linux/perf_event.h.
 TYPES = {"hardware": 0, "software": 1, "tracepoint": 2, "hw_cache": 3, "raw": 4}
@@ -47,7 +48,7 @@ class PerfEventProgram(Program):
         kind, config = EVENTS[event] if isinstance(event, str) else event
         attributes = PerfEventAttr(type=kind, size=ctypes.sizeof(PerfEventAttr), config=config)
         attributes.sample_period, attributes.freq = frequency or period, bool(frequency)
-        with self._owner.lock:
+        with self._owner.lock, Undisturbed():
             if pid != -1 or cpu != -1:
                 return self._event(attributes, pid, cpu, cookie)
             made: list[Link] = []

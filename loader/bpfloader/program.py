@@ -15,6 +15,7 @@ from .pins import pin_to
 from .privileges import privilege_error, wanted_by
 from .refusal import attach_refused
 from .structures import TestRunOptions, sized
+from .undisturbed import Undisturbed
 
 if TYPE_CHECKING:
     from .object import Object
@@ -116,7 +117,7 @@ class Program:
 
     def _link(self, verb: str, *target: object) -> Link:
         """The link that libbpf's bpf_program__<verb> makes."""
-        with self._owner.lock:
+        with self._owner.lock, Undisturbed():
             handle = self._call(f"bpf_program__{verb}", self._loaded_handle(), *target)
             return BpfLink(self._owner, self.name, handle)
 

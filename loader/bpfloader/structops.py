@@ -9,6 +9,7 @@ from .log import captured
 from .maps import Map
 from .program import Program
 from .refusal import attach_refused
+from .undisturbed import Undisturbed
 
 
 class StructOpsProgram(Program):
@@ -24,7 +25,7 @@ class StructOpsLink(BpfLink):
 
     def exchange(self, table: StructOpsMap) -> None:
         """Puts another map of the same kind in the place of this one. Raises AttachError, LibraryError, StateError."""
-        with self._owner.lock, captured() as messages:
+        with self._owner.lock, Undisturbed(), captured() as messages:
             self.fd  # noqa: B018  raises StateError once it is detached
             try:
                 library().bpf_link__update_map(self._handle, table.handle)
@@ -43,7 +44,7 @@ class StructOpsMap(Map):
 
     def attach(self) -> StructOpsLink:
         """A link that registers the table with the kernel. Raises AttachError, PrivilegeError, StateError."""
-        with self._owner.lock, captured() as messages:
+        with self._owner.lock, Undisturbed(), captured() as messages:
             self.fd  # noqa: B018  raises StateError before load
             try:
                 handle = library().bpf_map__attach_struct_ops(self.handle)

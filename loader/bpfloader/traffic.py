@@ -16,6 +16,7 @@ from .options import TcHook, TcOptions
 from .placement import Neighbour, placement
 from .program import Program
 from .structures import sized
+from .undisturbed import Undisturbed
 
 DIRECTIONS = {"ingress": 1 << 0, "egress": 1 << 1}  # enum bpf_tc_attach_point of libbpf.h
 BPF_TC_F_REPLACE = 1 << 0
@@ -64,7 +65,7 @@ class TcProgram(Program):
 
     def _filter(self, index: int, point: int, priority: int, handle: int, replace: bool) -> Link:
         hook = sized(TcHook, ifindex=index, attach_point=point)
-        with self._owner.lock:
+        with self._owner.lock, Undisturbed():
             options = sized(TcOptions, prog_fd=self.fd, priority=priority, handle=handle)
             options.flags = BPF_TC_F_REPLACE if replace else 0
             self._make_qdisc(hook)

@@ -19,6 +19,7 @@ from .fence import Fence
 from .maps import Map, codec_of
 from .ringbuf import BUSY, DISCARD, HEADER, LONG, POSITIONS, step_of
 from .source import state_sizes
+from .undisturbed import Undisturbed
 
 if TYPE_CHECKING:
     from .object import Object
@@ -115,7 +116,7 @@ class UserRingBuffer(Map, Generic[T]):
     def _opened(self) -> UserRing:
         if (ring := self._ring) is not None:
             return ring
-        with self._owner.lock, self._lock:  # in the order in which destroy takes them
+        with self._owner.lock, self._lock, Undisturbed():  # the locks in the order in which destroy takes them
             if self._ring is None:
                 self._ring = UserRing(self.fd, self.max_entries)
             return self._ring

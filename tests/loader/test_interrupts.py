@@ -2,8 +2,10 @@
 
 import asyncio
 import gc
+import os
 import random
 import signal
+import sys
 import threading
 
 import pytest
@@ -27,12 +29,12 @@ def storm(monkeypatch):
             armed[0] = False
             raise Interrupt
 
-    def under_fire(step):
+    def under_fire(step, longest=5e-3):
         ended = False
         while not ended:
             try:
                 armed[0] = True
-                signal.setitimer(signal.ITIMER_REAL, waits.choice((1e-4, 3e-4, 1e-3, 5e-3)) * waits.random() + 2e-5)
+                signal.setitimer(signal.ITIMER_REAL, longest * waits.choice((0.02, 0.06, 0.2, 1)) * waits.random() + 2e-5)
                 ended = step()
                 armed[0] = False
             except Interrupt:
@@ -67,12 +69,12 @@ def in_hand(ring, way, found) -> bool:
 def test_no_record_is_lost_or_comes_twice(rings, storm, name, way):
     ring, found = getattr(rings.maps, name), []
     produce = rings.progs.produce if name == "ring" else rings.progs.produce_perf
-    for _ in range(100):
+    for _ in range(50):
         produce.test_run(PACKET, repeat=500)
         storm(lambda: in_hand(ring, way, found))
     records = found if way in ("events", "consume") else [record for batch in found for record in batch]
     numbers = [record[0] if way == "tuples" else record.number for record in records]
-    assert len(numbers) == len(set(numbers)) and sorted(numbers) == list(range(50_000))
+    assert len(numbers) == len(set(numbers)) and sorted(numbers) == list(range(25_000))
 
 
 def test_ways_that_alternate_lose_nothing_either(rings, storm):
@@ -114,3 +116,65 @@ def test_cancelled_tasks_lose_nothing(rings):
     asyncio.run(run())
     numbers += [record.number for record in ring.events(timeout=0)]
     assert numbers == list(range(15_000))
+
+
+def test_interrupted_lives_of_objects_leave_nothing(skel, kernel, storm, monkeypatch):
+    """Each handler's exception comes out, none in a callback of libbpf's; what was attached is detached."""
+    swallowed, lives, descriptors = [], [0], len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(sys, "unraisablehook", swallowed.append)
+
+    def life():
+        with skel.Probe.open() as probe:
+            probe.select(["on_enter", "emit"])
+            probe.load()
+            link, *_ = probe.attach()
+            probe.progs.emit.test_run(PACKET)
+            assert len(list(probe.maps.events.events(timeout=0))) == 1 and not probe.maps.events.poll(0)
+            link.detach()
+            probe.progs.on_enter.attach()
+            lives[0] += 1
+        return True
+
+    for _ in range(15):
+        storm(life, 0.2)
+    gc.collect()
+    assert lives[0] >= 15 and len(os.listdir("/proc/self/fd")) == descriptors
+    assert [args for args in swallowed if "callback" in (args.err_msg or "")] == []
+    assert signal.getsignal(signal.SIGALRM).__name__ == "handler"
+
+
+def test_handlers_wait_and_come_once(skel):
+    """Whatever its order and nesting, each handler is put back and each signal that came is handled."""
+    from bpfloader.undisturbed import Undisturbed
+
+    came = []
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in (signal.SIGUSR1, signal.SIGTERM)}
+    try:
+        handlers = [signal.getsignal(number) for number in before]
+        with Undisturbed():
+            with Undisturbed():
+                signal.raise_signal(signal.SIGUSR1)
+            signal.raise_signal(signal.SIGTERM)
+            assert came == []
+        assert came == [signal.SIGUSR1, signal.SIGTERM] and handlers == [signal.getsignal(number) for number in before]
+        with pytest.raises(KeyboardInterrupt), Undisturbed():
+            signal.raise_signal(signal.SIGINT)
+            came.append("done")
+        assert came[-1] == "done" and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_other_threads_leave_handlers_alone():
+    from bpfloader.undisturbed import Undisturbed
+
+    def look():
+        with Undisturbed():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    seen = []
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert seen == [signal.default_int_handler]
