@@ -23,7 +23,7 @@ class Counters(Map):
         from .options import PerfEventAttr
         from .perfevent import EVENTS
         from .perfopen import online_cpus, perf_event_open
-        from .refusal import privilege_error
+        from .privileges import privilege_error
 
         kind, config = EVENTS.get(event, (-1, 0)) if isinstance(event, str) else event
         if kind < 0:

@@ -13,7 +13,9 @@ from typing import Any
 
 HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2)
 
-_active: list[Undisturbed] = []  # the one that holds signals now; only the main thread runs handlers, and so changes this
+_active: list[
+    Undisturbed
+] = []  # the one that holds signals now; only the main thread runs handlers, and so changes this
 
 
 class Undisturbed:

@@ -34,7 +34,9 @@ def storm(monkeypatch):
         while not ended:
             try:
                 armed[0] = True
-                signal.setitimer(signal.ITIMER_REAL, longest * waits.choice((0.02, 0.06, 0.2, 1)) * waits.random() + 2e-5)
+                signal.setitimer(
+                    signal.ITIMER_REAL, longest * waits.choice((0.02, 0.06, 0.2, 1)) * waits.random() + 2e-5
+                )
                 ended = step()
                 armed[0] = False
             except Interrupt:
@@ -148,7 +150,10 @@ def test_handlers_wait_and_come_once(skel):
     from bpfloader.undisturbed import Undisturbed
 
     came = []
-    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in (signal.SIGUSR1, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGUSR1, signal.SIGTERM)
+    }
     try:
         handlers = [signal.getsignal(number) for number in before]
         with Undisturbed():
