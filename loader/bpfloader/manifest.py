@@ -5,12 +5,12 @@ docs/package.md is its reference. Unknown keys are passed over: a later build ma
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from typing import Any, NamedTuple
 
 from .arch import this_arch
+from .digest import sha256 as digest_of
 from .errors import REINSTALL, DigestError, ObjectError, errno_text
 
 NAME = "manifest.json"
@@ -81,7 +81,7 @@ def packed_object(folder: str, sha256: str) -> str:
             data = file.read()
     except OSError as error:
         raise ObjectError(f"can't read {path} ({errno_text(error.errno or 0)})", fix=REINSTALL) from None
-    found = hashlib.sha256(data).hexdigest()
+    found = digest_of(data)
     if found != sha256:
         raise DigestError(f"{path} has sha256 {found}, the package was made with {sha256}", fix=REINSTALL)
     return os.path.join(folder, *parse(data, path).of(this_arch()).path.split("/"))

@@ -1,4 +1,4 @@
-"""What goes into a program's wheel and tar: the objects of all arches, their manifest, one skeleton, the loader, its app.
+"""What goes into a program's wheel and tar: objects of all arches, their manifest, one skeleton, the loader, an app.
 
 docs/package.md shows the layout.
 """
@@ -120,7 +120,8 @@ def default_description(name: str, skeleton: str, summary: str, arches: Iterable
 
 {lines}
 
-For Linux on {", ".join(sorted(arches))}, with `libbpf.so.1`; loading it wants root, or CAP_BPF and what its programs need.
+For Linux on {", ".join(sorted(arches))}, with `libbpf.so.1`.
+Loading it wants root, or CAP_BPF and what its programs need.
 
 ```python
 from {name} import {skeleton}

@@ -1,4 +1,4 @@
-"""A generated skeleton as a package has it: with the loader of the package, and the digest of the package's manifest."""
+"""A generated skeleton as a package has it: with the package's loader, and the digest of the package's manifest."""
 
 import ast
 import hashlib

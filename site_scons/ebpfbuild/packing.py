@@ -35,22 +35,30 @@ class PackArgs:
     made: Mapping[str, Made] = field(default_factory=dict)
 
 
-def pack(args: PackArgs) -> tuple[bytes, bytes]:
-    """The bytes of the wheel and of the tar. Raises PackageError, ElfError, BtfError, OSError."""
-    object_name, objects = objects_by_arch(map(Path, args.objects))
-    app, loader, licenses = map(_read, (args.app, args.loader, args.licenses))
-    headers = {f"{path.parent.name}/{path.name}": path.read_bytes() for path in map(Path, args.c_skeletons)}
-    skeleton = skeleton_of(map(Path, args.skeletons))
-    made = package(args.name, args.version, Parts(objects, object_name, skeleton, app, loader, args.made, headers), args.summary)
-    text, markup = default_description(args.name, skeleton.program, args.summary, objects), "text/markdown"
+def wheel(args: PackArgs) -> bytes:
+    """The bytes of the wheel. Raises PackageError, ElfError, BtfError, OSError."""
+    parts = _parts(args)
+    made = package(args.name, args.version, parts, args.summary)
+    program = parts.skeleton.program
+    text, markup = default_description(args.name, program, args.summary, parts.objects), "text/markdown"
     if args.readme:
         text, markup = description(Path(args.readme))
-    about = About(args.name, args.version, args.summary, args.license, text, markup, licenses)
-    wheel = {f"{args.name}/{path}": data for path, data in made.wheel.items()}
-    return (
-        build_wheel(about, wheel, [BY_NAME[arch] for arch in objects]),
-        build_tar(distribution_name(args.name, args.version), made.tar, made.links),
-    )
+    about = About(args.name, args.version, args.summary, args.license, text, markup, _read(args.licenses))
+    files = {f"{args.name}/{path}": data for path, data in made.wheel.items()}
+    return build_wheel(about, files, [BY_NAME[arch] for arch in parts.objects])
+
+
+def tar(args: PackArgs) -> bytes:
+    """The bytes of the tar. Raises as `wheel` does."""
+    made = package(args.name, args.version, _parts(args), args.summary)
+    return build_tar(distribution_name(args.name, args.version), made.tar, made.links)
+
+
+def _parts(args: PackArgs) -> Parts:
+    object_name, objects = objects_by_arch(map(Path, args.objects))
+    headers = {f"{path.parent.name}/{path.name}": path.read_bytes() for path in map(Path, args.c_skeletons)}
+    skeleton = skeleton_of(map(Path, args.skeletons))
+    return Parts(objects, object_name, skeleton, _read(args.app), _read(args.loader), args.made, headers)
 
 
 def _read(paths: Mapping[str, str]) -> dict[str, bytes]:

@@ -3,9 +3,9 @@
 Reproducible because entries are stored (deflate's output differs between zlib versions), sorted, of mode 0644 and dated
 1980-01-01, the earliest that ZIP can say; no path, user, time or version of the packer gets in.
 
-A wheel with the objects of several arches is tagged `any`: the loader, at run time, takes the one that fits or says
-that none does. One with a single arch's is for that platform, and pip refuses it elsewhere. 32-bit ARM is `linux_armv7l`:
-pip asks for it in a 32-bit userland of a 64-bit kernel as well.
+A wheel with the objects of several arches is tagged `any`: the loader, at run time, takes the one that fits or
+says that none does. One with a single arch's is for that platform, and pip refuses it elsewhere. 32-bit ARM is
+`linux_armv7l`: pip asks for it in a 32-bit userland of a 64-bit kernel as well.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ LICENSE = re.compile(r"\(*[A-Za-z0-9.+-]+\)*( (AND|OR|WITH) \(*[A-Za-z0-9.+-]+\)
 @dataclass(frozen=True)
 class About:
     """What a wheel's METADATA says: `license` is an SPDX expression or empty, `description` Markdown unless `markup`,
-    a MIME type, says otherwise; `license_files` are files' bytes by their path below the wheel's folder for licences."""
+    a MIME type, says otherwise; `license_files` are bytes by their path below the wheel's folder for licences."""
 
     name: str
     version: str

@@ -66,7 +66,12 @@ def test_the_manifest_says_what_is_there_and_of_what_it_was_made(made):
     parts = made("s390x", "x86_64", made={"s390x": replace(MADE, proof=verdict)})
     packed = package("foo", "1.0", parts)
     facts = json.loads(packed.wheel["manifest.json"])
-    assert (facts["format"], facts["name"], facts["version"], list(facts["arches"])) == (1, "foo", "1.0", ["s390x", "x86_64"])
+    assert (facts["format"], facts["name"], facts["version"], list(facts["arches"])) == (
+        1,
+        "foo",
+        "1.0",
+        ["s390x", "x86_64"],
+    )
     for arch, data in parts.objects.items():
         told = {"path": f"{arch}/foo.bpf.o", "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
         assert facts["arches"][arch]["object"] == told | {"license": "GPL"}
@@ -83,7 +88,9 @@ def test_the_loader_reads_what_the_build_writes(made):
     assert (manifest.name, manifest.version, packed.path) == ("foo", "1.0", "x86_64/foo.bpf.o")
     assert (packed.license, packed.size) == ("GPL", len(parts.objects["x86_64"]))
     assert packed.facts["compiler"]["version"] == "22.1.8"
-    with pytest.raises(ObjectError, match=r"the package foo has no object for this machine \(arm\); it holds s390x, x86_64: build"):
+    with pytest.raises(
+        ObjectError, match=r"the package foo has no object for this machine \(arm\); it holds s390x, x86_64: build"
+    ):
         manifest.of("arm")
 
 
@@ -103,7 +110,9 @@ def test_a_manifest_that_is_none_is_refused(made, change):
 
 def test_a_later_format_is_told(made):
     data = package("foo", "1.0", made("x86_64")).wheel["manifest.json"].replace(b'"format": 1', b'"format": 2')
-    with pytest.raises(ObjectError, match="it is of format 2, this loader reads 1; take a loader as new as the package"):
+    with pytest.raises(
+        ObjectError, match="it is of format 2, this loader reads 1; take a loader as new as the package"
+    ):
         parse(data, "it")
 
 
@@ -142,7 +151,9 @@ def test_the_default_init_gives_what_every_arch_has(compile_bpf):
     packed = package("foo", "1", parts, 'Says "hi"\\')
     names = names_of(packed.wheel["__init__.py"])
     assert {"Foo", "FooMaps", "Seen", "bpfloader"} <= set(names) and "Wide" not in names and "c" not in names
-    assert ast.get_docstring(ast.parse(packed.wheel["__init__.py"])).startswith('Says "hi"\\: a BPF program for aarch64, x86_64.')
+    assert ast.get_docstring(ast.parse(packed.wheel["__init__.py"])).startswith(
+        'Says "hi"\\: a BPF program for aarch64, x86_64.'
+    )
 
 
 def test_a_skeleton_of_other_objects_is_refused(made):
@@ -182,7 +193,9 @@ def test_objects_of_several_programs(tmp_path, names, message):
 
 def test_skeletons_of_each_arch_are_not_one_of_all(tmp_path):
     paths = [tmp_path / name for name in ("a_skel.py", "b_skel.py", "b_skel.pyi")]
-    with pytest.raises(PackageError, match="got as skeletons a_skel.py, b_skel.py, b_skel.pyi, not one module and its stub"):
+    with pytest.raises(
+        PackageError, match="got as skeletons a_skel.py, b_skel.py, b_skel.pyi, not one module and its stub"
+    ):
         skeleton_of(paths)
 
 
@@ -204,7 +217,9 @@ def test_a_tar_is_the_same_bytes_and_every_file_is_root_s(tmp_path):
     assert data == build_tar("foo-1", dict(reversed(files.items())), {"a/z.o": "b/c.o"})
     archive = tarfile.open(fileobj=io.BytesIO(data))
     assert archive.getnames() == ["foo-1/a.json", "foo-1/b/c.o", "foo-1/a/z.o"]
-    assert {(it.mode, it.mtime, it.uid, it.gid, it.uname, it.gname) for it in archive} == {(0o644, 315532800, 0, 0, "", "")}
+    assert {(it.mode, it.mtime, it.uid, it.gid, it.uname, it.gname) for it in archive} == {
+        (0o644, 315532800, 0, 0, "", "")
+    }
     archive.extractall(tmp_path, filter="data")
     assert (tmp_path / "foo-1/a/z.o").read_bytes() == b"object"
     with pytest.raises(PackageError, match="is too long for a tar"):

@@ -24,7 +24,9 @@ FILES = {
     "tracker/data, with comma.txt": b"",
     "tracker/naïve.txt": "naïve\n".encode(),
 }
-ABOUT = About("tracker", "1.0", "Shows sockets", "BSD-2-Clause", "# Tracker\n", license_files={"LICENSE": b"Be kind.\n"})
+ABOUT = About(
+    "tracker", "1.0", "Shows sockets", "BSD-2-Clause", "# Tracker\n", license_files={"LICENSE": b"Be kind.\n"}
+)
 
 
 def opened(data):
@@ -54,7 +56,9 @@ def test_entries_are_stored_sorted_and_of_one_date_and_mode():
     entries = opened(build_wheel(ABOUT, FILES, [X86])).infolist()
     names = [entry.filename for entry in entries]
     assert names[:4] == sorted(FILES)
-    assert names[4:] == [f"tracker-1.0.dist-info/{name}" for name in ("METADATA", "WHEEL", "licenses/LICENSE", "RECORD")]
+    assert names[4:] == [
+        f"tracker-1.0.dist-info/{name}" for name in ("METADATA", "WHEEL", "licenses/LICENSE", "RECORD")
+    ]
     assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
     assert {entry.compress_type for entry in entries} == {zipfile.ZIP_STORED}
     assert {entry.external_attr >> 16 for entry in entries} == {0o100644}

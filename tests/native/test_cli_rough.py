@@ -94,6 +94,17 @@ def test_a_full_disk_is_named_and_the_events_are_summed_up(package, run):
     assert summary.startswith("socket_tracker: events: ")
 
 
+def test_python_3_9_is_enough(package, run):
+    stop(run())
+    found = sorted(Path.home().glob(".pyenv/versions/3.9*/bin/python3.9"))
+    if not found:
+        pytest.skip("there is no Python 3.9 here")
+    for arguments in (["--json"], ["--top", "--interval", "0.1"], ["--protocol", "udp", "--address", "::1"]):
+        command = [found[0], "-B", "-m", "socket_tracker", "--duration", "0.3", *arguments]
+        done = subprocess.run(command, cwd=package, capture_output=True, text=True)
+        assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+
+
 def test_a_long_time_is_a_duration(run):
     process = run("--duration", "1e300")
     process.stdout.readline()

@@ -80,7 +80,10 @@ def test_an_option_lets_through_what_it_says(run, happen, options, expected):
         ({"directions": (2,)}, {"ACCEPT", "CLOSE"}),
         ({"ports": (9,)}, {"SEND"}),
         ({"uids": (65534,)}, set()),
-        ({"comms": ("no such",), "networks": (ip_network("10.0.0.0/8"),)}, {"CONNECT", "ACCEPT", "CLOSE", "FAIL", "SEND"}),
+        (
+            {"comms": ("no such",), "networks": (ip_network("10.0.0.0/8"),)},
+            {"CONNECT", "ACCEPT", "CLOSE", "FAIL", "SEND"},
+        ),
     ],
 )
 def test_the_kernel_makes_no_event_of_what_it_can_tell_is_not_wanted(start, happen, wanted, expected):
@@ -96,9 +99,11 @@ def test_the_rest_is_told_apart_here(tracker):
     filters = importlib.import_module("socket_tracker.filters").Filters
     event = tracker.Event(pid=7, comm="nginx", daddr=ip_network("10.1.2.3").network_address, dport=443, protocol=6)
     for wanted, fits in (
-        ({}, True), ({"pids": (7, 8)}, True), ({"pids": (8,)}, False), ({"comms": ("ng*",)}, True), ({"comms": ("x", "y")}, False),
+        ({}, True), ({"pids": (7, 8)}, True), ({"pids": (8,)}, False), ({"comms": ("ng*",)}, True),
+        ({"comms": ("x", "y")}, False),
         ({"ports": (443, 80)}, True), ({"ports": (80,)}, False), ({"networks": (ip_network("10.0.0.0/8"),)}, True),
-        ({"networks": (ip_network("fe80::/10"), ip_network("11.0.0.0/8"))}, False), ({"protocols": (6,), "ports": (80,)}, False),
+        ({"networks": (ip_network("fe80::/10"), ip_network("11.0.0.0/8"))}, False),
+        ({"protocols": (6,), "ports": (80,)}, False),
     ):  # fmt: skip
         assert filters(**wanted).events()(event) == fits, wanted
 

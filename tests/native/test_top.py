@@ -43,7 +43,9 @@ class Terminal:
                 self.text += os.read(self.leader, 65536).decode()
             for frame in self.text[start:].split("\033[H")[1:]:
                 if "\033[J" in frame:
-                    lines = [re.sub(r"\033\[[0-9;]*[A-Za-z]", "", line) for line in frame.split("\033[J")[0].split("\r\n")]
+                    lines = [
+                        re.sub(r"\033\[[0-9;]*[A-Za-z]", "", line) for line in frame.split("\033[J")[0].split("\r\n")
+                    ]
                     if wanted(lines):
                         return lines
         raise AssertionError(self.text[start:])
@@ -238,6 +240,8 @@ def test_times_are_short(parts, ns, said):
     assert parts[3].duration(ns) == said
 
 
-@pytest.mark.parametrize("count, said", [(0, "0B"), (999, "999B"), (1000, "1.0kB"), (999_960, "1.0MB"), (1 << 60, "1152921.5TB")])
+@pytest.mark.parametrize(
+    "count, said", [(0, "0B"), (999, "999B"), (1000, "1.0kB"), (999_960, "1.0MB"), (1 << 60, "1152921.5TB")]
+)
 def test_sizes_are_short(parts, count, said):
     assert parts[3].size(count) == said

@@ -55,9 +55,11 @@ def test_indexes_take_the_wheel_and_the_program_s_class_is_the_package_s(packed,
     assert "WARNING" not in checked("twine", "check", "--strict", wheel).upper()
     assert checked("check_wheel_contents", wheel).strip().endswith("OK")
     metadata = zipfile.ZipFile(wheel).read("one-1.2.dist-info/METADATA").decode()
-    assert "\nLicense-Expression: GPL-2.0-only\n" in metadata and metadata.endswith("\n\n# One\n\nCounts *system calls*.\n")
+    assert "\nLicense-Expression: GPL-2.0-only\n" in metadata and metadata.endswith(
+        "\n\n# One\n\nCounts *system calls*.\n"
+    )
     zipfile.ZipFile(wheel).extractall(tmp_path)
-    code = "from one import One, OneMaps, bpfloader; print(One.FILE, *sorted(One.OBJECTS), issubclass(One, bpfloader.Object))"
+    code = "from one import One, OneMaps, bpfloader as it; print(One.FILE, *One.OBJECTS, issubclass(One, it.Object))"
     done = subprocess.run([sys.executable, "-S", "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("one.bpf.o aarch64 x86_64 True\n", "")
 
@@ -78,7 +80,7 @@ def test_the_manifest_names_what_the_build_used(packed):
 def test_a_readme_and_a_licence_make_it_anew_and_nothing_else(packed):
     dist = {"dist/one-1.2.tar", "dist/one-1.2-py3-none-any.whl"}
     (packed.folder / "README.md").write_text("# Two\n")
-    assert packed.build(BOTH) == dist
+    assert packed.build(BOTH) == {min(dist)}, "the tar holds no README"
     packed.edit("SConstruct", "GPL-2.0-only", "MIT")
     assert packed.build(BOTH) == dist
     packed.edit("SConstruct", "MIT", "My own")
@@ -94,7 +96,8 @@ def test_a_release_for_one_arch_packs_its_proof_s_verdict_for_its_machines(decla
 
 
 FOREIGN = """
-objects = [env.BpfObject("src/one.bpf.c", arch="x86_64"), env.Command("aarch64/one.bpf.o", "src/one.bpf.c", Copy("$TARGET", "$SOURCE"))]
+foreign = env.Command("aarch64/one.bpf.o", "src/one.bpf.c", Copy("$TARGET", "$SOURCE"))
+objects = [env.BpfObject("src/one.bpf.c", arch="x86_64"), foreign]
 Default(env.BpfPackage("one", "1", objects, env.BpfSkeleton(objects)))
 """
 MISSING = """
@@ -114,14 +117,30 @@ Default(env.BpfPackage("one", "1", objects, [env.BpfSkeleton(each) for each in o
 @pytest.mark.parametrize(
     "body, arguments, said",
     [
-        (FOREIGN, ["RELEASE=1"], "BpfPackage: RELEASE=1 packs no object that isn't proven, and aarch64/one.bpf.o can't be; make it"),
-        (MISSING, [], "one_skel.py: is for x86_64, the objects are for aarch64, x86_64; hand BpfSkeleton and BpfPackage the same"),
-        (MIXED, [], "two_skel.py: is the skeleton of two.bpf.o, the objects are one.bpf.o; make a package for each program"),
-        (SEVERAL, [], "got as skeletons one_skel.py, one_skel.pyi, one_skel.py, one_skel.pyi, not one module and its stub; hand it"),
+        (
+            FOREIGN,
+            ["RELEASE=1"],
+            "BpfPackage: RELEASE=1 packs no object that isn't proven, and aarch64/one.bpf.o can't be; make it",
+        ),
+        (
+            MISSING,
+            [],
+            "one_skel.py: is for x86_64, the objects are for aarch64, x86_64; hand BpfSkeleton and BpfPackage the same",
+        ),
+        (
+            MIXED,
+            [],
+            "two_skel.py: is the skeleton of two.bpf.o, the objects are one.bpf.o; make a package for each program",
+        ),
+        (
+            SEVERAL,
+            [],
+            "got as skeletons one_skel.py, one_skel.pyi, one_skel.py, one_skel.pyi, not one module and its stub; hand",
+        ),
         (PROGRAM, [], "README.md"),
     ],
 )
 def test_what_does_not_belong_together_is_not_packed(declare, body, arguments, said):
     project = declare(body)
     assert said in project.fails("ARCH=x86_64", *arguments)
-    assert not list((project.folder / "build/dist").glob("one*"))
+    assert not list((project.folder / "build/dist").glob("one*.whl"))

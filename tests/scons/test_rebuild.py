@@ -128,7 +128,7 @@ def test_an_edited_wheel_is_repaired(built):
     path = built.folder / "build" / min(packages("one"))
     good = path.read_bytes()
     path.write_bytes(good[:-1] + b"?")
-    assert built.build(BOTH) == packages("one")
+    assert built.build(BOTH) == {min(packages("one"))}
     assert path.read_bytes() == good
 
 

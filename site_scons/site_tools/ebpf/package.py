@@ -1,4 +1,4 @@
-"""BpfPackage(name): a program's wheel, with its objects, skeleton, loader and own Python; and a tar without any Python."""
+"""BpfPackage(name): a program's wheel, with its objects, skeleton, loader and own Python; and a tar without Python."""
 
 import os
 from functools import cache
@@ -16,10 +16,8 @@ LOADER = Path(__file__).resolve().parents[3] / "loader" / "bpfloader"
 LICENSES = {"bpfloader/LICENSE": str(LOADER.with_name("LICENSE"))}  # the loader's goes with it
 
 
-def bpf_package(
-    env, name, version, objects, skeletons, app=None, summary="", license="", readme=None, c_skeletons=()
-):
-    """The nodes of build/dist/<name>-<version>-py3-none-any.whl (-linux_<arch>.whl for one arch) and <name>-<version>.tar.
+def bpf_package(env, name, version, objects, skeletons, app=None, summary="", license="", readme=None, c_skeletons=()):
+    """The nodes of build/dist/<name>-<version>-py3-none-any.whl, for one arch -linux_<arch>.whl, and of the tar.
 
     objects      of all arches, in folders named after their arch
     skeletons    what BpfSkeleton gave for just these objects
@@ -35,10 +33,14 @@ def bpf_package(
     about = {"name": name, "version": version, "summary": summary, "license": license}
     python = {"loader": _files(str(LOADER)), "app": _app(env, name, app), "licenses": LICENSES}
     args = {**about, "readme": readme[0].abspath if readme else ""}
-    step = told(args=args, python=python, objects=objects, skeletons=skeletons, c_skeletons=c_skeletons, proofs=proofs)
-    PACKAGE(env, target=targets, source=[*objects, *skeletons, *c_skeletons, *proofs, *readme], **step)
     compiled = [env["EBPF"].compiled[node] for node in objects if node in env["EBPF"].compiled]
-    env.Depends(targets, [_inputs(env, about, python, bool(compiled)), *(each.full for each in compiled)])
+    inputs = [_inputs(env, about, python, bool(compiled)), *(each.full for each in compiled)]
+    packed = [*objects, *skeletons, *proofs]
+    # Two steps: a C skeleton that can't be made, for want of a bpftool, keeps nobody from the wheel.
+    for step, target, more, headers in ((WHEEL, targets[0], readme, []), (TAR, targets[1], [], c_skeletons)):
+        facts = told(args=args, python=python, objects=objects, skeletons=skeletons, c_skeletons=headers, proofs=proofs)
+        step(env, target=target, source=[*packed, *headers, *more], **facts)
+        env.Depends(target, inputs)
     return targets
 
 
@@ -63,7 +65,9 @@ def _proofs(env, objects):
     unknown = [node for node in objects if node not in compiled]
     if unknown and env["EBPF_RELEASE"]:
         fix = "make it with BpfObject, which pins and proves what it is made of"
-        raise StopError(f"BpfPackage: RELEASE=1 packs no object that isn't proven, and {unknown[0].path} can't be; {fix}")
+        raise StopError(
+            f"BpfPackage: RELEASE=1 packs no object that isn't proven, and {unknown[0].path} can't be; {fix}"
+        )
     return env.BpfProof([node for node in objects if node in compiled]) if proofs_wanted(env) else []
 
 
@@ -77,7 +81,9 @@ def _app(env, name, app):
 def _inputs(env, about, python, compiled):
     """The Value of what the step is told; the manifest names the compiler of the objects that are `compiled` here."""
     session = env["EBPF"]
-    digests = {part: {path: session.ledger.digest(file) for path, file in files.items()} for part, files in python.items()}
+    digests = {
+        part: {path: session.ledger.digest(file) for path, file in files.items()} for part, files in python.items()
+    }
     return session.value(env, "packing.py", about, digests, session.compiler[1:] if compiled else None)
 
 
@@ -91,8 +97,8 @@ def _files(folder):
     return dict(sorted(found.items()))
 
 
-def _pack(target, source, env):
-    from ebpfbuild.packing import PackArgs, made_of, pack
+def _write(target, env, pack):
+    from ebpfbuild.packing import PackArgs, made_of
 
     session, step = env["EBPF"], env["EBPF_TOLD"]
     proofs, made = {node.dir: node.abspath for node in step.proofs}, {}
@@ -101,9 +107,21 @@ def _pack(target, source, env):
             record, compiler = compiled.full.abspath + ".json", session.compiler
             made[node.dir.name] = made_of(record, compiler.version, compiler.fingerprint, proofs.get(node.dir, ""))
     files = {key: tuple(node.abspath for node in getattr(step, key)) for key in ("objects", "skeletons", "c_skeletons")}
-    for node, data in zip(target, pack(PackArgs(**step.args, **step.python, **files, made=made)), strict=True):
-        write_file(Path(node.abspath), data)
+    write_file(Path(target[0].abspath), pack(PackArgs(**step.args, **step.python, **files, made=made)))
 
 
-PACKAGE = builder(_pack, "PACKAGE  $TARGET")
+def _wheel(target, source, env):
+    from ebpfbuild.packing import wheel
+
+    _write(target, env, wheel)
+
+
+def _tar(target, source, env):
+    from ebpfbuild.packing import tar
+
+    _write(target, env, tar)
+
+
+WHEEL = builder(_wheel, "WHEEL    $TARGET")
+TAR = builder(_tar, "TAR      $TARGET")
 METHODS = {"BpfPackage": bpf_package}

@@ -2,7 +2,17 @@
 
 
 def bpf_program(
-    env, name, source=None, version="0", app=None, summary="", license="", readme=None, events=None, c_skeleton=False, **options
+    env,
+    name,
+    source=None,
+    version="0",
+    app=None,
+    summary="",
+    license="",
+    readme=None,
+    events=None,
+    c_skeleton=False,
+    **options,
 ):
     """All nodes of one program; `scons <name>` builds them. The source is <name>.bpf.c unless given.
 

@@ -1,0 +1,84 @@
+"""The first program that a reader is shown, word for word: it prints real connections, and type checkers take it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+from app import V4
+
+SNIPPET = """\
+from socket_tracker import SocketTracker            # generated; an IDE completes all of it
+
+with SocketTracker.open() as bpf:                   # this machine's arch, digest checked
+    bpf.rodata.filter_pid = 42                      # typed, before load
+    bpf.maps.events.max_entries = 1 << 20
+    bpf.load()
+    bpf.attach()
+    for event in bpf.maps.events:                   # typed: event.comm is str, event.daddr an address
+        print(event.pid, event.comm, event.daddr, event.dport)
+"""
+TYPES = """
+from socket_tracker import SocketTracker, start
+
+with SocketTracker.open(variant="tp_btf") as bpf:
+    for event in bpf.maps.events:
+        reveal_type(event.daddr)
+        reveal_type(event.comm)
+    bpf.rodata.filter_pid = "42"
+    bpf.rodata.filter_pit = 42
+reveal_type(start().object)
+"""
+
+
+def test_it_prints_what_a_process_connects_to(package, run):
+    run().kill()  # skips where no variant works
+    attached = SNIPPET.replace("    for event", "    print(bpf.variant, flush=True)\n    for event")
+    code = attached.replace("= 42 ", f"= {os.getpid()} ").replace("event.dport)", "event.dport, flush=True)")
+    with subprocess.Popen([sys.executable, "-c", code], cwd=package, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline().strip() in ("fentry", "kprobe", "tp_btf")
+        with socket.create_server((V4, 0)) as server, socket.create_connection(server.getsockname()) as client:
+            ports = server.getsockname()[1], client.getsockname()[1]
+            server.accept()[0].close()
+        said = {process.stdout.readline() for _ in range(2)}
+        process.kill()
+    comm = Path("/proc/self/comm").read_text().strip()
+    assert said == {f"{os.getpid()} {comm} {V4} {port}\n" for port in ports}
+
+
+@pytest.fixture(scope="module")
+def installed(package, tmp_path_factory):
+    """The Python of an empty venv in which the package is installed."""
+    folder = tmp_path_factory.mktemp("user") / "venv"
+    venv.create(folder)
+    (place,) = folder.glob("lib/python3*/site-packages")
+    shutil.copytree(package, place, dirs_exist_ok=True)
+    return folder / "bin" / "python"
+
+
+def checked(installed, tmp_path, text: str) -> str:
+    """What mypy --strict says of a program."""
+    program = tmp_path / "program.py"
+    program.write_text(text)
+    command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", installed, program.name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    if "No module named mypy" in done.stderr:
+        pytest.skip("mypy is not installed")
+    return done.stdout
+
+
+def test_type_checkers_take_it_and_see_what_is_wrong(installed, tmp_path):
+    assert checked(installed, tmp_path, SNIPPET).startswith("Success: ")
+    said = checked(installed, tmp_path, TYPES)
+    for words in (
+        'program.py:6: note: Revealed type is "ipaddress.IPv4Address | ipaddress.IPv6Address"',
+        'program.py:7: note: Revealed type is "str"',
+        "program.py:8: error: Incompatible types in assignment",
+        'program.py:9: error: "SocketTrackerRodata" has no attribute "filter_pit"; maybe "filter_pid"',
+        'Revealed type is "socket_tracker.tracker.SocketTracker"',
+    ):
+        assert words in said, said
