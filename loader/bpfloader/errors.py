@@ -125,8 +125,21 @@ class CallError(BpfError):
     """A libbpf function failed, and nothing better is known of it than its errno."""
 
 
+# libbpf's own, from 4000 on (src/libbpf.h, enum libbpf_errno), with what it says of them.
+LIBBPF_ERRNOS = {
+    4000: "LIBELF: libelf failed",
+    4001: "FORMAT: no valid BPF object",
+    4002: "KVERSION: 'version' section incorrect or lost",
+    4003: "ENDIAN: another byte order",
+    4004: "INTERNAL: internal error in libbpf",
+    4005: "RELOC: relocation failed",
+}
+
+
 def errno_text(number: int) -> str:
-    """An errno as people search for it, `EPERM: Operation not permitted`; the kernel's own 524 included."""
+    """An errno as people search for it, `EPERM: Operation not permitted`; the kernel's own 524 and libbpf's included."""
+    if number in LIBBPF_ERRNOS:
+        return f"LIBBPF_ERRNO__{LIBBPF_ERRNOS[number]}"
     if number == ENOTSUPP:
         return "ENOTSUPP (524): not supported by this kernel"
     return f"{numbers.errorcode.get(number, f'errno {number}')}: {os.strerror(number)}"

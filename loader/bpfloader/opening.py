@@ -42,7 +42,12 @@ def open_bytes(
         try:
             return cast(int, library().bpf_object__open_mem(data, len(data), ctypes.byref(options)))
         except CallError as error:
-            what = f"libbpf can't open {name} ({errno_text(error.errno)})"
-            raise ObjectError(
-                what, fix="compile it with clang -target bpf -g", details=lines("".join(messages))
-            ) from None
+            raise _unopened(name, error, "".join(messages)) from None
+
+
+def _unopened(name: str, error: CallError, said: str) -> ObjectError:
+    from .saying import unopened
+
+    why, fix = unopened(said) or ("", "compile it with clang -target bpf -g")
+    what = f"libbpf can't open {name} ({errno_text(error.errno)})" + f": {why}" * bool(why)
+    return ObjectError(what, fix=fix, details=lines(said), errno=error.errno)

@@ -152,8 +152,13 @@ def _map_refused(name: str, of: str, error: CallError, said: str, handle: int) -
     from .host import missing_capabilities, needed_by_map
     from .libbpf import library
     from .privileges import map_kind
+    from .saying import meaning
     from .verdict import too_old
 
+    means = meaning(said, "", None)
+    if means:  # no fault of its type or sizes: where it is to be pinned
+        what = f"can't load {name}: the map {of} ({errno_text(error.errno)}): {means[0]}"
+        return LoadError(what, fix=means[1], details=lines(said), errno=error.errno)
     what = f"can't load {name}: the kernel refuses the map {of} ({errno_text(error.errno)})"
     fix = _explained(error.errno, {}, "check its sizes and flags")[1]
     if handle:

@@ -27,6 +27,15 @@ def meaning(said: str, section: str, btf: Btf | None) -> tuple[str, str] | None:
     return None
 
 
+def unopened(said: str) -> tuple[str, str] | None:
+    """(what is wrong, the next step) of an object that libbpf doesn't open, by its messages; None if none is known."""
+    for pattern, what, fix in OPENINGS:
+        found = re.search(pattern, said)
+        if found:
+            return what.format(*found.groups(), libbpf=f"libbpf {version()}"), fix
+    return None
+
+
 def _unknown_section(found: re.Match[str], _section: str, _btf: Btf | None) -> tuple[str, str]:
     """libbpf knows no program type for a section; the names nearest to it."""
     name = found[1]
@@ -74,6 +83,9 @@ SAYINGS: tuple[tuple[re.Pattern[str], Explain], ...] = tuple((re.compile(pattern
     (r"failed to (?:auto-)?pin (?:map )?(?:at )?'?([^':\n]*)",
      lambda found, *_: (f"a map can't be pinned ({found[1].strip()})",
                        "pin in a BPF file system: mount -t bpf bpf /sys/fs/bpf")),
+    (r"prog '([^']*)': attach program FD is not set",
+     lambda found, *_: (f"{found[1]} is to replace a function of a program that it wasn't told",
+                       f"call progs.{found[1]}.set_attach_target(function, program) before load")),
     (r"struct_ops init_kern: struct (\w+) is not found in kernel BTF",
      lambda found, *_: (f"this kernel has no struct_ops {found[1]}", ANOTHER)),
     (r"Couldn't load trivial BPF program|Couldn't create simple array map",
@@ -81,3 +93,14 @@ SAYINGS: tuple[tuple[re.Pattern[str], Explain], ...] = tuple((re.compile(pattern
                        "boot a kernel with CONFIG_BPF_SYSCALL=y; in a container see whether its seccomp profile "
                        "denies bpf(2); `python -m bpfloader probe` shows the rest")),
 ))  # fmt: skip
+
+LINK = "link them first: bpftool gen object whole.bpf.o one.bpf.o other.bpf.o"
+OPENINGS = (  # what libbpf says (src/libbpf.c, from 1.0 to 1.7); the versions are those of the tags that know it first
+    (r"failed to find BTF for extern '([^']*)'", "{0} is defined in another object", LINK),
+    (r"map '([^']*)': attr '(\w+)': expected PTR, got enum",
+     "{libbpf} doesn't know how the map {0} states its {1}", "install libbpf 1.4 or newer"),
+    (r"bad map relo against '([^']*)' in section '\.addr_space\.1'",
+     "{libbpf} doesn't know arenas, as {0} needs one", "install libbpf 1.4 or newer"),
+    (r"struct_ops reloc (\w+): prog (\w+) is not struct_ops BPF program",
+     "{libbpf} doesn't know the section of {1}, a program of the struct_ops map {0}", "install libbpf 1.2 or newer"),
+)  # fmt: skip

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .errors import AttachError, CallError
-from .libbpf import library
+from .libbpf import library, require
 from .link import BpfLink
 from .log import captured
 from .maps import Map
 from .program import Program
 from .refusal import attach_refused
 from .undisturbed import Undisturbed
+
+if TYPE_CHECKING:
+    from .alone import Alone
+    from .object import Object
 
 
 class StructOpsProgram(Program):
@@ -41,6 +47,13 @@ class StructOpsMap(Map):
     """
 
     autoattach = True
+
+    def __init__(self, owner: Object | Alone, name: str):
+        try:
+            super().__init__(owner, name)
+        except CallError:
+            require("1.2", f'SEC(".struct_ops.link"), which {name} is')
+            raise
 
     def attach(self) -> StructOpsLink:
         """A link that registers the table with the kernel. Raises AttachError, PrivilegeError, StateError."""

@@ -20,6 +20,7 @@ from .elf import (
     STB_LOCAL,
     STB_WEAK,
     STT_FUNC,
+    STT_NOTYPE,
     STT_OBJECT,
     STT_SECTION,
     Elf,
@@ -34,7 +35,8 @@ from .section_types import program_type
 
 INSTRUCTION = 8  # bytes
 DATA_SECTION = re.compile(r"\.(rodata|data|bss)(\..+)?", re.DOTALL)
-STRUCT_OPS = (".struct_ops", ".struct_ops.link")
+STRUCT_OPS = (".struct_ops", ".struct_ops.link", "?.struct_ops", "?.struct_ops.link")  # with `?`: not made unless asked
+LINK = "link them first: bpftool gen object whole.bpf.o one.bpf.o other.bpf.o"
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,14 @@ class BpfObjectSpec:
     kconfig: tuple[Extern, ...]
     ksyms: tuple[Extern, ...]
     struct_ops: tuple[StructOpsSpec, ...]
+
+    def require_whole(self) -> None:
+        """Raises ElfError if the object lacks what another one defines: libbpf takes it only once they are linked."""
+        known = {row.name for row in (*self.kconfig, *self.ksyms)}
+        for row in self.elf.symbols:  # as libbpf's sym_is_extern has it
+            extern = row.section == SHN_UNDEF and row.bind != STB_LOCAL and row.type == STT_NOTYPE
+            if extern and row.name and row.name not in known:
+                raise ElfError(f"{row.name} is defined in another object", where=self.elf.where, fix=LINK)
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str = "") -> "BpfObjectSpec":
@@ -137,7 +147,7 @@ class _Reader:
         if var.kind != Kind.VAR:
             self.btf.fail(f"has {var.name or var.id} in section {name}, which is no variable")
         if var.linkage == VAR_EXTERN:
-            raise ElfError(f"{var.name} in {name} is defined in another object", where=where, fix="link them first")
+            raise ElfError(f"{var.name} in {name} is defined in another object", where=where, fix=LINK)
         static = var.linkage == VAR_STATIC
         symbol = self.symbols_by_name.get((section.index, var.name)) if section else None
         if section is None or not (static or symbol):

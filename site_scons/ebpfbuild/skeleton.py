@@ -73,6 +73,7 @@ def skeleton(
     specs = {arch.name: BpfObjectSpec.from_bytes(objects[arch.name], object_name) for arch in arches}
     for arch in arches:
         _require_order(specs[arch.name], arch)
+        specs[arch.name].require_whole()
     program = class_name(name)
     try:
         declared = {arch: _declared(spec, program, events or {}) for arch, spec in specs.items()}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import bpfloader
 import pytest
-from ebpfbuild.errors import EbpfError, SkeletonError
+from ebpfbuild.errors import EbpfError, ElfError, SkeletonError
 from ebpfbuild.objectspec import BpfObjectSpec
 from ebpfbuild.skeleton import render, skeleton
 from hypothesis import given, settings
@@ -221,6 +221,23 @@ def test_a_member_called_as_a_class_gets_an_underscore(compile_bpf):
     source = 'struct t { int x; }; struct s { struct t T; struct t u; }; struct s one = {.T = {1}, .u = {2}};\n'
     skel = module_of(render(compile_bpf(source), "program", "x86_64", "x.bpf.o"))
     assert skel.S.from_bytes(bytes([1, 0, 0, 0, 2, 0, 0, 0])) == skel.S(T_=skel.T(1), u=skel.T(2))
+
+
+@pytest.mark.parametrize("used", ["elsewhere", "elsewhere()"])
+def test_an_object_that_lacks_another_s_is_to_be_linked(compile_bpf, used):
+    """libbpf would refuse it on the target."""
+    declared = f"extern int {used};".replace("()", "(void)")
+    source = f'#include "mini_bpf.h"\n{declared}\nSEC("xdp") int f(void *ctx) {{ return {used}; }}\n'
+    with pytest.raises(ElfError, match="elsewhere is defined in another object; link them first: bpftool gen object"):
+        render(compile_bpf(source), "program", "x86_64", "x.bpf.o")
+
+
+@pytest.mark.parametrize("section", [".struct_ops", ".struct_ops.link", "?.struct_ops", "?.struct_ops.link"])
+def test_a_struct_ops_map_is_one_in_each_of_its_sections(compile_bpf, section):
+    source = f'#include "mini_bpf.h"\nstruct table {{ int (*f)(void); }} one SEC("{section}");\n'
+    made = skeleton({"x86_64": compile_bpf(source)}, "program", "x.bpf.o")
+    assert 'self.one = bpfloader.StructOpsMap(owner, "one")  # struct table' in made.module
+    assert "    one: bpfloader.StructOpsLink | None" in made.stub
 
 
 def test_the_byte_order_must_be_the_arch_s(every):
