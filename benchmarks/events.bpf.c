@@ -1,4 +1,4 @@
-/* What benchmarks/loader.py reads: a ring of 32-byte events, and a hash of counters. */
+/* What benchmarks/loader.py and leaks.py load: a ring of 32-byte events, a perf buffer, a hash, a program that attaches. */
 #include "mini_bpf.h"
 
 static void *(*bpf_ringbuf_reserve)(void *ringbuf, __u64 size, __u64 flags) = (void *)131;
@@ -16,6 +16,12 @@ struct {
 	__uint(max_entries, 4 << 20);
 	__type(value, struct event);
 } events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__uint(key_size, 4);
+	__uint(value_size, 4);
+} samples SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -44,5 +50,12 @@ int produce(void *ctx)
 	__builtin_memcpy(event->comm, "benchmark-00\0\0\0", 16);
 	event->comm[10] += number & 7;
 	bpf_ringbuf_submit(event, 0);
+	return 0;
+}
+
+SEC("raw_tp/sched_process_exec")
+int on_exec(void *ctx)
+{
+	number++;
 	return 0;
 }
