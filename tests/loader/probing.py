@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import bpfloader
@@ -23,3 +25,29 @@ def run_python(folder: Path, code: str, *wrapper: str) -> subprocess.CompletedPr
     setup = f"import sys; sys.path[:0] = [{str(folder)!r}, {str(LOADER)!r}]\n"
     command = [*wrapper, sys.executable, "-S", "-c", setup + textwrap.dedent(code)]
     return subprocess.run(command, capture_output=True, text=True)
+
+
+@contextmanager
+def beside(*actions, after: float = 0.0):
+    """Threads that do the actions, `after` some seconds; they end with the `with`, and so before their test's object.
+
+    Gives a function that says whether one still runs. Raises what one of them raised.
+    """
+    raised, threads = [], []
+
+    def run(action):
+        try:
+            action()
+        except BaseException as error:
+            raised.append(error)
+
+    threads = [threading.Timer(after, run, (action,)) for action in actions]
+    for thread in threads:
+        thread.start()
+    try:
+        yield lambda: any(thread.is_alive() for thread in threads)
+    finally:
+        for thread in threads:
+            thread.join()
+    if raised:
+        raise raised[0]

@@ -56,7 +56,13 @@ def users(rings):
         "section": lambda: rings.bss.next_number,
         "run": lambda: (rings.progs.produce.test_run(PACKET, repeat=100), rings.progs.produce_perf.test_run(PACKET)),
         "drain": lambda: rings.progs.drain_now.test_run(PACKET),
-        "facts": lambda: (maps.ring.available, maps.ring.lost, maps.perf.lost, maps.commands.free, maps.ring.max_entries),
+        "facts": lambda: (
+            maps.ring.available,
+            maps.ring.lost,
+            maps.perf.lost,
+            maps.commands.free,
+            maps.ring.max_entries,
+        ),
         "attach": lambda: rings.attach(),
     }
 

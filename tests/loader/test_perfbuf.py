@@ -2,8 +2,8 @@
 
 import os
 import struct
-import threading
 import time
+from mmap import PAGESIZE
 
 import bpfloader
 import pytest
@@ -12,25 +12,20 @@ from bpfloader.perfdata import HEADER, LOST, SAMPLE, samples, stride_of
 from bpfloader.perfopen import online_cpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from probing import beside
 from test_ringbuf import PACKET, Pair
 from test_ringflow import check
 
 
 def on_cpu(cpu, run):
     """Runs in a thread of that CPU, for a program sends to the buffer of its own."""
-    failed = []
 
     def go():
-        try:
-            os.sched_setaffinity(0, {cpu})
-            run()
-        except BaseException as error:
-            failed.append(error)
+        os.sched_setaffinity(0, {cpu})
+        run()
 
-    thread = threading.Thread(target=go)
-    thread.start()
-    thread.join()
-    assert not failed
+    with beside(go):
+        pass
 
 
 def test_each_cpu_has_its_buffer(rings):
@@ -100,24 +95,22 @@ def test_a_record_too_short_for_its_type_is_passed_over(rings):
 def test_waiting_ends_by_a_record_or_the_time_out(rings):
     perf, started = rings.maps.perf, time.monotonic()
     assert list(perf.events(timeout=0.2)) == [] and time.monotonic() - started < 5
-    timer = threading.Timer(0.2, rings.progs.produce_perf.test_run, (PACKET,))
-    timer.start()
-    assert next(perf.events(timeout=30)).number == 0
-    timer.join()
+    with beside(lambda: rings.progs.produce_perf.test_run(PACKET), after=0.2):
+        assert next(perf.events(timeout=30)).number == 0
     assert time.monotonic() - started < 20
 
 
 def test_the_size_is_set_before_load(rings_skel, kernel):
     with rings_skel.Rings.open() as rings:
-        rings.maps.perf.size = 8192
-        for size in (0, 5000, 12288):
+        rings.maps.perf.size = 2 * PAGESIZE
+        for size in (0, 5000, PAGESIZE // 2, 3 * PAGESIZE):
             with pytest.raises(bpfloader.MapError, match="power of two"):
                 rings.maps.perf.size = size
         rings.load()
-        on_cpu(online_cpus()[0], lambda: rings.progs.produce_perf.test_run(PACKET, repeat=1000))
-        assert 100 < len(rings.maps.perf.batch(timeout=0)) <= 8192 // 48
+        on_cpu(online_cpus()[0], lambda: rings.progs.produce_perf.test_run(PACKET, repeat=PAGESIZE // 4))
+        assert 100 < len(rings.maps.perf.batch(timeout=0)) <= 2 * PAGESIZE // 48
         with pytest.raises(bpfloader.StateError, match="after load"):
-            rings.maps.perf.size = 8192
+            rings.maps.perf.size = 2 * PAGESIZE
 
 
 def test_online_cpus_are_the_kernels_list(tmp_path):

@@ -2,7 +2,6 @@
 
 import struct
 import sys
-import threading
 import time
 
 import bpfloader
@@ -11,6 +10,7 @@ from bpfloader.forms import Form
 from bpfloader.ringbuf import BUSY, DISCARD, HEADER, Records, step_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from probing import beside
 
 PACKET = bytes(64)
 c = bpfloader.little_endian if sys.byteorder == "little" else bpfloader.big_endian
@@ -72,10 +72,8 @@ def test_waiting_ends_by_a_record_or_the_timeout(loaded):
     events, started = loaded.maps.events, time.monotonic()
     assert list(events.events(timeout=0.2)) == [] and not events.poll(0)
     assert 0.15 < time.monotonic() - started < 5
-    timer = threading.Timer(0.2, loaded.progs.emit.test_run, (PACKET,))
-    timer.start()
-    assert next(events.events(timeout=30)).number == 100
-    timer.join()
+    with beside(lambda: loaded.progs.emit.test_run(PACKET), after=0.2):
+        assert next(events.events(timeout=30)).number == 100
     assert time.monotonic() - started < 20
     loaded.progs.emit.test_run(PACKET)
     assert events.poll(1e300)

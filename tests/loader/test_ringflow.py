@@ -1,11 +1,12 @@
 """Ring buffers with a producer whose records can be checked: none lost, none torn, none twice, and loss counted."""
 
 import os
-import threading
 import time
+from functools import partial
 
 import bpfloader
 import pytest
+from probing import beside
 from test_ringbuf import PACKET
 
 
@@ -57,12 +58,9 @@ def test_paced_records_come_whole_once_and_in_order(rings, way):
 def test_a_producer_at_the_same_time(rings, way):
     """Records are committed, wrap and are lost while they are read; each one that was not lost comes once."""
     ring, numbers = rings.maps.ring, []
-    producer = threading.Thread(
-        target=lambda: [rings.progs.produce.test_run(PACKET, repeat=20_000) for _ in range(20)]
-    )
-    producer.start()
-    while producer.is_alive():
-        numbers += drained(ring, way)
+    with beside(lambda: [rings.progs.produce.test_run(PACKET, repeat=20_000) for _ in range(20)]) as running:
+        while running():
+            numbers += drained(ring, way)
     numbers += drained(ring, way)
     assert numbers == sorted(set(numbers))
     assert len(numbers) + ring.lost == rings.bss.next_number == 400_000
@@ -119,10 +117,8 @@ def test_ways_to_read_may_be_mixed(rings):
 def test_a_batch_waits_for_the_first_record(rings):
     ring, started = rings.maps.ring, time.monotonic()
     assert ring.batch(timeout=0.1) == [] and ring.tuples(timeout=0) == [] and time.monotonic() - started < 5
-    timer = threading.Timer(0.2, rings.progs.produce.test_run, (PACKET,))
-    timer.start()
-    assert [record.number for record in ring.batch(timeout=30)] == [0]
-    timer.join()
+    with beside(lambda: rings.progs.produce.test_run(PACKET), after=0.2):
+        assert [record.number for record in ring.batch(timeout=30)] == [0]
 
 
 def test_several_threads_share_the_records(rings):
@@ -132,15 +128,11 @@ def test_several_threads_share_the_records(rings):
         for record in rings.maps.ring.events(timeout=0.5):
             into.append(record.number)
 
-    readers = [threading.Thread(target=read, args=(into,)) for into in numbers]
-    for reader in readers:
-        reader.start()
-    for _ in range(20):
-        rings.progs.produce.test_run(PACKET, repeat=1000)
-        while rings.maps.ring.available:
-            time.sleep(0.001)
-    for reader in readers:
-        reader.join()
+    with beside(*(partial(read, into) for into in numbers)):
+        for _ in range(20):
+            rings.progs.produce.test_run(PACKET, repeat=1000)
+            while rings.maps.ring.available:
+                time.sleep(0.001)
     assert sorted(number for own in numbers for number in own) == list(range(20_000))
     assert all(own == sorted(own) for own in numbers)
 
@@ -153,10 +145,8 @@ def test_several_buffers_at_once(rings):
     rings.progs.produce.test_run(PACKET, repeat=2)
     found = [(reader.name, record.number) for reader, record in bpfloader.events([ring, perf, mixed], timeout=0)]
     assert sorted(found) == [("perf", 0), ("ring", 1), ("ring", 2)]
-    timer = threading.Timer(0.2, rings.progs.produce_mixed.test_run, (PACKET,))
-    timer.start()
-    assert next(bpfloader.events([ring, perf, mixed], timeout=30))[0] is mixed
-    timer.join()
+    with beside(lambda: rings.progs.produce_mixed.test_run(PACKET), after=0.2):
+        assert next(bpfloader.events([ring, perf, mixed], timeout=30))[0] is mixed
 
 
 def test_a_callbacks_error_loses_its_record_alone(rings):
@@ -189,7 +179,10 @@ def test_reading_leaves_no_descriptors(rings_skel, kernel):
     for _ in range(20):
         with rings_skel.Rings.open() as rings:
             rings.load()
-            for reader, program in ((rings.maps.ring, rings.progs.produce), (rings.maps.perf, rings.progs.produce_perf)):
+            for reader, program in (
+                (rings.maps.ring, rings.progs.produce),
+                (rings.maps.perf, rings.progs.produce_perf),
+            ):
                 program.test_run(PACKET)
                 assert len(list(reader.events(timeout=0))) == 1 and reader.poll(0) is False
             rings.maps.commands.submit(rings_skel.Command())

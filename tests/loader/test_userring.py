@@ -1,13 +1,15 @@
 """User ring buffers: what Python sends is what a program drains."""
 
-import threading
 import time
+from functools import partial
+from mmap import PAGESIZE
 
 import bpfloader
 import pytest
+from probing import beside
 from test_ringbuf import PACKET
 
-ROOM = 4096 // 24  # records of 16 bytes
+ROOM = PAGESIZE // 24  # records of 16 bytes
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def test_a_program_drains_what_was_sent(rings, commands):
         ring.submit(command(1, number, "text"))
     assert drain(rings) == rings.bss.drained == 10 and rings.bss.argument_sum == sum(range(10))
     assert rings.bss.last_command == command(1, 9, "text")
-    assert drain(rings) == 0 and ring.free == ring.size == 4096
+    assert drain(rings) == 0 and ring.free == ring.size == PAGESIZE
 
 
 def test_a_hundred_thousand_go_round_and_round(rings, commands):
@@ -50,10 +52,8 @@ def test_a_full_ring_says_so_and_takes_more_once_drained(rings, commands):
     with pytest.raises(bpfloader.MapError, match="the user ring buffer commands is full; let the program drain it"):
         ring.submit(command(1, 0), timeout=0.1)
     assert 0.1 <= time.monotonic() - started < 5
-    timer = threading.Timer(0.2, drain, (rings,))
-    timer.start()
-    ring.submit(command(2, 0), timeout=None)
-    timer.join()
+    with beside(lambda: drain(rings), after=0.2):
+        ring.submit(command(2, 0), timeout=None)
     assert drain(rings) == 1 and rings.bss.last_command.verb == 2
 
 
@@ -82,8 +82,10 @@ def test_a_with_submits_or_discards(rings, commands):
 
 def test_what_never_fits_is_an_error_at_once(commands):
     ring, command = commands
-    with pytest.raises(bpfloader.LayoutError, match="a record of 5000 bytes doesn't fit commands, which has 4096"):
-        ring.reserve(5000, timeout=None)
+    with pytest.raises(
+        bpfloader.LayoutError, match=f"a record of {2 * PAGESIZE} bytes doesn't fit commands, which has {PAGESIZE}"
+    ):
+        ring.reserve(2 * PAGESIZE, timeout=None)
     with pytest.raises(bpfloader.LayoutError, match="verb"):
         ring.submit(command(-1))
     with pytest.raises(bpfloader.LayoutError):
@@ -108,10 +110,8 @@ def test_threads_write_side_by_side(rings, commands):
         for number in range(first, first + 5000):
             ring.submit(command(1, number), timeout=30)
 
-    writers = [threading.Thread(target=write, args=(first,)) for first in (0, 5000, 10_000)]
-    for writer in writers:
-        writer.start()
-    while any(writer.is_alive() for writer in writers):
-        drain(rings)
+    with beside(*(partial(write, first) for first in (0, 5000, 10_000))) as running:
+        while running():
+            drain(rings)
     drain(rings)
     assert rings.bss.drained == 15_000 and rings.bss.argument_sum == sum(range(15_000))
