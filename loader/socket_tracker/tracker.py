@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from . import socket_tracker_skel
-from .bpfloader import AttachError, Choice, Link, Program, RefusedError, choose, supports
+from .bpfloader import AttachError, Choice, Link, Program, RefusedError, attach_kind, choose, supports
 from .bpfloader.errors import ANOTHER
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ class SocketTracker(socket_tracker_skel.SocketTracker):
             raise self._with_others(error) from None
 
     def _with_others(self, error: RefusedError) -> RefusedError:
-        others = " or ".join(f'"{name}"' for name in VARIANTS if name != self.variant)
-        fix, words = f"try SocketTracker.open(variant={others})", error.fix
+        one, other = (name for name in VARIANTS if name != self.variant)
+        fix, words = f'try SocketTracker.open(variant="{one}"), or "{other}"', error.fix
         error.fix = words.replace(ANOTHER, fix) if ANOTHER in words else "; or ".join(filter(None, (words, fix)))
         return error
 
@@ -103,17 +103,20 @@ def _attach_any(*programs: Program) -> list[Link]:
 def start(filters: Filters | None = None, variant: str | None = None) -> Choice[SocketTracker]:
     """The running tracker (`.object`), its `.variant`, and why others were `.refused`.
 
-    Unlike SocketTracker.open, which asks the kernel, it tries: a variant that fails to load or attach is followed by
-    the next. `filters` limit the events, as far as the kernel can; `variant` is one of VARIANTS alone. The caller
-    destroys the object: use it in a `with`. Raises BpfError: ObjectError where the package holds no object for this
-    machine, PrivilegeError, VariantsError …
+    Unlike SocketTracker.open, which asks the kernel, it tries as well: a variant that fails to load or attach is
+    followed by the next. `filters` limit the events, as far as the kernel can; `variant` is one of VARIANTS alone. The
+    caller destroys the object: use it in a `with`. Raises BpfError: ObjectError where the package holds no object for
+    this machine, PrivilegeError, VariantsError …
     """
 
     def run(name: str, tracker: SocketTracker) -> None:
+        if not variant and (kind := attach_kind(name)).ok is False:
+            raise AttachError(kind.reason)  # at a tenth of what it takes to load it, and be refused with a log
         tracker.use(name)
         if filters:
             filters.set(tracker.rodata)
         super(SocketTracker, tracker).load()
         tracker._attach()
 
-    return choose(SocketTracker.open, {name: partial(run, name) for name in ([variant] if variant else VARIANTS)})
+    opened = partial(SocketTracker.open, variant=VARIANTS[0])  # `run` says which; open needn't ask
+    return choose(opened, {name: partial(run, name) for name in ([variant] if variant else VARIANTS)})

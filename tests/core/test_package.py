@@ -17,6 +17,8 @@ from ebpfbuild.package import Parts, default_description, description, objects_b
 from ebpfbuild.packedskel import PackedSkeleton, skeleton_of
 from ebpfbuild.skeleton import skeleton
 from ebpfbuild.tarball import build_tar
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 MADE = Made(
     {"alternate": False, "kernel": "6.19", "sha256": "ab" * 32}, {"fingerprint": "cd" * 32, "version": "22.1.8"}
@@ -114,6 +116,36 @@ def test_a_later_format_is_told(made):
         ObjectError, match="it is of format 2, this loader reads 1; take a loader as new as the package"
     ):
         parse(data, "it")
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+            lambda inner: (
+                st.lists(inner, max_size=2)
+                | st.dictionaries(
+                    st.sampled_from(
+                        ["format", "name", "version", "arches", "object", "path", "sha256", "size", "license"]
+                    ),
+                    inner,
+                )
+            ),
+            max_leaves=12,
+        ).map(
+            lambda value: json.dumps(
+                {"format": 1, "arches": {"arm": {"object": value}}, "name": 1, "version": value}
+            ).encode()
+        ),
+    )
+)
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_give_a_manifest_or_an_error(data):
+    try:
+        assert parse(data, "it").arches.keys() <= {"arm"}
+    except ObjectError as error:
+        assert str(error).count("\n") == 0
 
 
 def test_the_skeleton_knows_its_loader_and_its_manifest(made):

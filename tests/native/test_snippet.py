@@ -50,6 +50,27 @@ def test_it_prints_what_a_process_connects_to(package, run):
     assert said == {f"{os.getpid()} {comm} {V4} {port}\n" for port in ports}
 
 
+def test_a_variant_that_does_not_work_names_the_others(tracker, refusal):
+    for variant in tracker.VARIANTS:
+        if refusal(variant):
+            break
+    else:
+        pytest.skip("this kernel takes every variant")
+    with tracker.SocketTracker.open(variant=variant) as bpf, pytest.raises(tracker.bpfloader.RefusedError) as caught:
+        bpf.load()
+        bpf.attach()
+    one, other = (name for name in tracker.VARIANTS if name != variant)
+    assert f'try SocketTracker.open(variant="{one}"), or "{other}"' in str(caught.value)
+
+
+def test_the_chosen_variant_is_one_that_works(tracker, refusal):
+    with tracker.SocketTracker.open() as bpf:
+        works = [variant for variant in tracker.VARIANTS if not refusal(variant)]
+        if not works:
+            pytest.skip("this kernel takes no variant")
+        assert bpf.variant == works[0]
+
+
 @pytest.fixture(scope="module")
 def installed(package, tmp_path_factory):
     """The Python of an empty venv in which the package is installed."""
