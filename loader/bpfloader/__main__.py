@@ -34,6 +34,13 @@ def _parser() -> argparse.ArgumentParser:
     probe.add_argument("kind", nargs="*", help="only these ways to attach, as SEC() spells them; exit status 1 if not")
     probe.add_argument("--json", action="store_true", help="sorted JSON instead of a table")
     probe.set_defaults(run=_probe)
+    inspect = verbs.add_parser("inspect", help="what a BPF object, a wheel or a tar of objects holds and needs")
+    inspect.add_argument("file", help="a .bpf.o, a .whl or a .tar")
+    inspect.add_argument("--json", action="store_true", help="sorted JSON instead of a table")
+    inspect.add_argument("--type", action="append", default=[], metavar="NAME", help="the C text of a type; repeatable")
+    inspect.add_argument("--arch", default="", help="of a package: the object to show, this machine's without it")
+    inspect.add_argument("--no-kernel", action="store_true", help="don't ask this kernel whether it takes the object")
+    inspect.set_defaults(run=_inspect)
     return parser
 
 
@@ -46,6 +53,15 @@ def _probe(options: argparse.Namespace) -> tuple[str, int]:
         return text, 0 if all_there else 1
     report = Report()
     return as_json(report.as_dict()) if options.json else report_text(report), 0
+
+
+def _inspect(options: argparse.Namespace) -> tuple[str, int]:
+    from .inspection import inspect
+    from .inspecttext import inspection_text
+    from .probetext import as_json
+
+    found = inspect(options.file, options.type, not options.no_kernel)
+    return as_json(found) if options.json else inspection_text(found, options.arch), 0
 
 
 if __name__ == "__main__":

@@ -138,7 +138,10 @@ class Elf:
         for name, info, _, section, value, size in struct.iter_unpack(self.order + "IBBHQQ", self.bytes_of(table)):
             if len(self.sections) <= section < RESERVED:
                 self.fail(f"has a symbol in section {section} of {len(self.sections)}")
-            text = self.sections[section].name if info & 15 == SECTION and not name else self.string(names, name)
+            if info & 15 == SECTION and not name and section < len(self.sections):
+                text = self.sections[section].name
+            else:
+                text = self.string(names, name)
             found.append(Symbol(text, value, size, info & 15, section))
         return found
 

@@ -12,7 +12,7 @@ import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from . import attachext, host, rawbpf
@@ -140,6 +140,12 @@ class Report:
 def probe() -> Report:
     """What this kernel can do. Costs next to nothing itself: each part is asked for as it is read, 0.5 s for all."""
     return Report()
+
+
+@cache
+def map_type(name: str) -> Support | None:
+    """Whether this kernel makes maps of a type such as `ringbuf`; None for a type that isn't in the table."""
+    return next((_map_type(feature) for feature in map_types() if feature.name == name), None)
 
 
 def plain(said: Support) -> dict[str, Any]:

@@ -1,0 +1,155 @@
+"""Opens a file for `inspect`: a BPF object, a wheel, or a tar of objects with their manifest, all of it checked.
+
+Nothing is unpacked to disk. Names that point outside of an archive, links out of it and digests that differ are errors,
+and more than is plausible for a package of objects isn't read.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import lzma
+import posixpath
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .errors import REINSTALL, DigestError, ObjectError
+from .manifest import NAME, Manifest, parse
+
+LIMIT = 256 << 20  # bytes of all files in an archive
+OBJECT = ".bpf.o"
+UNSIGNED = ".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7s"  # that RECORD can't list (PEP 427)
+# zipfile and tarfile promise their own errors only, but pass on what their parts raise on malformed streams.
+MALFORMED = (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, ValueError, ArithmeticError, LookupError,
+             RuntimeError, struct.error, zlib.error, lzma.LZMAError)  # fmt: skip
+
+
+class Bundle(NamedTuple):
+    """What a file holds. `kind` is "object", "wheel" or "tar"; `objects` are by path, "" for a file that is one itself.
+
+    `recorded` is how many files a wheel's RECORD vouches for, None where there is none; `arches` are those that the
+    manifest, or the folder, says each object is for.
+    """
+
+    kind: str
+    objects: dict[str, bytes]
+    arches: dict[str, tuple[str, ...]]
+    manifest: Manifest | None
+    recorded: int | None
+
+
+def bundle(data: bytes, where: str) -> Bundle:
+    """What these bytes hold; `where` names them. Raises ObjectError, DigestError for what RECORD or manifest belies."""
+    kind = "wheel" if data[:2] == b"PK" else "tar" if data[:2] in (b"\x1f\x8b", b"\xfd7", b"BZ") else ""
+    if not kind and data[257:262] != b"ustar":
+        return Bundle("object", {"": data}, {"": ()}, None, None)
+    try:
+        files = dict(_zip_files(data, where) if kind == "wheel" else _tar_files(data, where))
+    except MALFORMED as error:
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ObjectError(f"{where} is no whole archive ({text})", fix="copy it again") from None
+    recorded = _check_record(files, where) if kind == "wheel" else None
+    manifest, arches = _check_manifest(files, where)
+    for path in files:
+        if path.endswith(OBJECT):
+            arches.setdefault(path, (posixpath.basename(posixpath.dirname(path)),))
+    objects = {path: files[path] for path in sorted(arches)}
+    if not objects:
+        raise ObjectError(f"{where} holds no BPF object (*{OBJECT})", fix="take a package that BpfPackage made")
+    return Bundle(kind or "tar", objects, arches, manifest, recorded)
+
+
+def _safe(name: str, where: str) -> str:
+    parts = name.split("/")
+    if not name or name.startswith("/") or "\\" in name or "\0" in name or ".." in parts or ":" in parts[0]:
+        raise ObjectError(f"{where} holds {name!r}, which points outside of it", fix="don't unpack it")
+    return posixpath.normpath(name)
+
+
+def _within(left: int, size: int, where: str) -> int:
+    if size < 0 or size > left:
+        raise ObjectError(f"{where} unpacks to more than {LIMIT >> 20} MiB", fix="take a package of objects alone")
+    return left - size
+
+
+def _zip_files(data: bytes, where: str) -> Iterator[tuple[str, bytes]]:
+    left, seen = LIMIT, set()
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for entry in archive.infolist():
+            name = _safe(entry.filename, where)
+            if entry.is_dir():
+                continue
+            if name in seen:
+                raise ObjectError(f"{where} holds {name} twice", fix="don't unpack it")
+            seen.add(name)
+            left = _within(left, entry.file_size, where)
+            with archive.open(entry) as file:
+                content = file.read(entry.file_size + 1)
+            yield name, content
+
+
+def _tar_files(data: bytes, where: str) -> Iterator[tuple[str, bytes]]:
+    left, files = LIMIT, dict[str, bytes]()
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        for entry in archive:
+            name = _safe(entry.name, where)
+            if entry.isdir():
+                continue
+            if name in files:
+                raise ObjectError(f"{where} holds {name} twice", fix="don't unpack it")
+            if entry.islnk():  # a hard link: the bytes of a file before it
+                content = files.get(_safe(entry.linkname, where))
+            else:
+                left = _within(left, entry.size, where)
+                opened = archive.extractfile(entry) if entry.isreg() else None
+                content = opened.read() if opened else None
+            if content is None:
+                raise ObjectError(f"{where} holds {name}, which is no file", fix="take a package that BpfPackage made")
+            files[name] = content
+            yield name, content
+
+
+def _check_record(files: dict[str, bytes], where: str) -> int | None:
+    """How many files RECORD vouches for (PEP 376, PEP 427); None without one. Raises DigestError."""
+    place = next((name for name in files if name.endswith(UNSIGNED[0]) and name.count("/") == 1), None)
+    if place is None:
+        return None
+    listed = {}
+    for row in csv.reader(io.StringIO(files[place].decode("utf-8", "backslashreplace"))):
+        if len(row) == 3 and row[1].startswith("sha256="):
+            listed[posixpath.normpath(row[0])] = row[1].removeprefix("sha256=")
+    for name, content in files.items():
+        if name.endswith(UNSIGNED):
+            continue
+        found = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+        if listed.get(name) != found:
+            what = "isn't in its RECORD" if name not in listed else "has another sha256 than its RECORD says"
+            raise DigestError(f"{where}: {name} {what}", fix=REINSTALL)
+    gone = sorted(listed.keys() - files.keys())
+    if gone:
+        raise DigestError(f"{where}: its RECORD has {gone[0]}, which it lacks", fix=REINSTALL)
+    return len(listed)
+
+
+def _check_manifest(files: dict[str, bytes], where: str) -> tuple[Manifest | None, dict[str, tuple[str, ...]]]:
+    """The manifest, and the arches of the objects that it names by their paths. Raises ObjectError, DigestError."""
+    places = sorted((name for name in files if posixpath.basename(name) == NAME), key=lambda name: name.count("/"))
+    if not places:
+        return None, {}
+    manifest, folder = parse(files[places[0]], f"{where}: {places[0]}"), posixpath.dirname(places[0])
+    arches: dict[str, tuple[str, ...]] = {}
+    for arch, packed in sorted(manifest.arches.items()):
+        path = posixpath.join(folder, packed.path)
+        if path not in files:
+            raise ObjectError(f"{where}: its manifest has {path}, which it lacks", fix=REINSTALL)
+        found = hashlib.sha256(files[path]).hexdigest()
+        if (found, len(files[path])) != (packed.sha256, packed.size):
+            raise DigestError(f"{where}: {path} has sha256 {found}, its manifest says {packed.sha256}", fix=REINSTALL)
+        arches[path] = (*arches.get(path, ()), arch)
+    return manifest, arches

@@ -1,0 +1,131 @@
+"""What a BPF object, a wheel or a tar of objects holds and needs, in plain values: what `inspect --json` prints."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from .bundle import Bundle, bundle
+from .ctext import definition
+from .digest import sha256
+from .errors import LibraryError
+from .mapspec import MapSpec
+from .needs import asks, first_kernel, minimum, needs
+from .objectspec import ObjectSpec, ProgramSpec, VariableSpec, object_spec
+from .opening import read
+
+
+def inspect(path: str | os.PathLike[str], types: Iterable[str] = (), ask_kernel: bool = False) -> dict[str, Any]:
+    """All of a file, by the keys that docs/probe.md lists; with `types`, the C text of those of that name as well.
+
+    With `ask_kernel` each object says whether this kernel attaches its programs and makes its maps; nothing else
+    touches the kernel. Raises ObjectError for what is no such file, DigestError for one that was altered.
+    """
+    data = read(path, "give the path of a file that this user may read")
+    name = os.path.basename(os.fspath(path))
+    found = bundle(data, name)
+    return {
+        "format": 1,
+        "file": name,
+        "kind": found.kind,
+        "sha256": sha256(data),
+        "package": _package(found),
+        "recorded": found.recorded,
+        "objects": [
+            {
+                "path": place,
+                "arches": list(found.arches[place]),
+                **inspect_object(each, place or name, types, ask_kernel),
+            }
+            for place, each in found.objects.items()
+        ],
+    }
+
+
+def _package(found: Bundle) -> dict[str, Any] | None:
+    if found.manifest is None:
+        return None
+    made = {arch: packed.facts for arch, packed in found.manifest.arches.items()}
+    return {"name": found.manifest.name, "version": found.manifest.version, "arches": made}
+
+
+def inspect_object(data: bytes, where: str, types: Iterable[str] = (), ask_kernel: bool = False) -> dict[str, Any]:
+    """One object's part of `inspect`. Raises ObjectError."""
+    spec = object_spec(data, where)
+    wanted = needs(spec)
+    return {
+        "sha256": spec.sha256,
+        "size": len(data),
+        "byte_order": "little" if spec.elf.little else "big",
+        "license": spec.license,
+        "kernel": first_kernel(spec, wanted),
+        "asks_kernel": asks(spec),
+        "needs": [{"kernel": need.kernel, "what": need.what, "for": need.for_} for need in wanted],
+        "programs": [{**_program(each), "kernel": minimum(wanted, each.name)} for each in spec.programs],
+        "functions": [{"name": each.name, "instructions": each.instructions} for each in spec.functions],
+        "maps": [_map(each) for each in spec.maps],
+        "variables": [_variable(each) for each in spec.variables],
+        "externs": [_variable(each) for each in spec.externs],
+        "struct_ops": [_variable(each) for each in spec.struct_ops],
+        "core": [each._asdict() for each in spec.core],
+        "types": {"count": max(0, len(spec.btf) - 1) if spec.btf else 0, "named": _named(spec, types)},
+        "this_kernel": this_kernel(spec) if ask_kernel else None,
+    }
+
+
+def _program(each: ProgramSpec) -> dict[str, Any]:
+    return {
+        "name": each.name, "section": each.section, "type": each.type, "target": each.target,
+        "instructions": each.instructions, "sleepable": each.sleepable, "autoload": each.autoload,
+    }  # fmt: skip
+
+
+def _map(each: MapSpec) -> dict[str, Any]:
+    inner = _map(each.inner) if each.inner else None
+    return {**each._asdict(), "flags": list(each.flags), "inner": inner}
+
+
+def _variable(each: VariableSpec) -> dict[str, Any]:
+    return each._asdict()
+
+
+def _named(spec: ObjectSpec, names: Iterable[str]) -> dict[str, list[str]]:
+    """The C text of all types of these names; none for a name that isn't there."""
+    btf = spec.btf
+    return {name: [definition(btf, kind.id) for kind in btf.named(name)] if btf else [] for name in names}
+
+
+def this_kernel(spec: ObjectSpec) -> dict[str, Any]:
+    """What this kernel says to an object: `ok`, `programs` and `maps` that it doesn't take with the reasons.
+
+    `ok` is None where it can't be told; programs that are off at first count like the others.
+    """
+    import sys
+
+    from .attachprobe import attach_kind
+    from .kernelprobe import map_type
+
+    if spec.elf.little != (sys.byteorder == "little"):
+        return {"ok": False, "reason": "it is of another byte order", "programs": {}, "maps": {}}
+    answers = []
+    refused: dict[str, dict[str, str]] = {"programs": {}, "maps": {}}
+    try:
+        for program in spec.programs:
+            try:
+                answers.append(said := attach_kind(program.section.removeprefix("?")))
+            except ValueError as error:
+                refused["programs"][program.name] = str(error)
+                continue
+            if not said:
+                refused["programs"][program.name] = said.reason
+        for each in spec.maps:
+            if kind := map_type(each.type):
+                answers.append(kind)
+                if not kind:
+                    refused["maps"][each.name] = kind.reason
+    except LibraryError as error:
+        return {"ok": None, "reason": error.what, **refused}
+    unknown = any(said.ok is None for said in answers)
+    no = any(said.ok is False for said in answers) or len(answers) < len(spec.programs)
+    return {"ok": False if no else None if unknown else True, "reason": "", **refused}

@@ -1,0 +1,119 @@
+"""`python -m bpfloader inspect` as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .arch import this_arch
+
+MANY = 12  # CO-RE records of one program and needs that are shown; --json has all
+
+
+def inspection_text(found: Mapping[str, Any], arch: str = "") -> str:
+    """The table of what `inspect` found. Of a package's objects, that of `arch` in full, this machine's without one."""
+    lines = [f"{found['file']}: {found['kind']}, sha256 {found['sha256']}"]
+    package = found["package"]
+    if package:
+        lines.append(f"  {package['name']} {package['version']}: the objects are those of its manifest")
+    if found["kind"] == "wheel":
+        lines.append(f"  {found['recorded']} files are as RECORD says" if found["recorded"] else "  it has no RECORD")
+    objects = found["objects"]
+    for each in objects:
+        if each["path"]:
+            lines.append(f"  {each['path']}  {' '.join(each['arches'])}  sha256 {each['sha256']}")
+    wanted = arch or this_arch()
+    shown = next((each for each in objects if wanted in each["arches"]), objects[0] if not arch else None)
+    if shown is None:
+        raise ValueError(
+            f"there is no object for {arch}; there is {', '.join(a for o in objects for a in o['arches'])}"
+        )
+    return "\n".join([*lines, "", *_object(shown)])
+
+
+def _object(each: Mapping[str, Any]) -> list[str]:
+    licence = f"licence {each['license']}" if each["license"] else "no licence, so no GPL-only helpers"
+    lines = [f"{each['path'] or 'Object'}: {each['size']} bytes, {each['byte_order']}-endian, {licence}"]
+    lines += [*_kernel(each), "", *_table("Programs", "name section type insns from", map(_program, each["programs"]))]
+    lines += _table("Functions that they call", "name insns",
+                    ((one["name"], str(one["instructions"])) for one in each["functions"]))  # fmt: skip
+    lines += _table("Maps", "name type key value entries flags", map(_map, each["maps"]))
+    for title, part in (("Global variables", "variables"), ("Externs", "externs"), ("struct_ops", "struct_ops")):
+        rows = ((one["name"], one["section"], one["type"], one["value"]) for one in each[part])
+        lines += _table(title, "name section type value", rows)
+    return [*lines, *_core(each), *_types(each["types"])]
+
+
+def _program(one: Mapping[str, Any]) -> tuple[str, ...]:
+    marks = " sleepable" * one["sleepable"] + " off at first" * (not one["autoload"])
+    return one["name"], one["section"], one["type"] or "?", str(one["instructions"]), f"{one['kernel']}{marks}"
+
+
+def _map(one: Mapping[str, Any]) -> tuple[str, ...]:
+    flags = " ".join([*one["flags"], *(["pinned " + one["pinning"]] if one["pinning"] else [])])
+    key = f"{one['key'] or '-'} ({one['key_size']})"
+    inner = f" of {one['inner']['type']}" if one["inner"] else ""
+    return (
+        one["name"],
+        one["type"] + inner,
+        key,
+        f"{one['value'] or '-'} ({one['value_size']})",
+        str(one["max_entries"]),
+        flags,
+    )
+
+
+def _kernel(each: Mapping[str, Any]) -> list[str]:
+    """The first kernel that takes it and why, and what this one says."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for need in each["needs"]:
+        reasons.setdefault((need["kernel"], need["what"]), []).append(need["for"])
+    lines = [
+        f"Needs Linux {each['kernel']}"
+        + ("; it asks what the kernel has, so an older one may do" * each["asks_kernel"])
+    ]
+    for (kernel, what), users in list(reasons.items())[:MANY]:
+        shown = _some([name for name in users if name])
+        lines.append(f"  {kernel:6}{what}" + f": {shown}" * bool(shown))
+    if len(reasons) > MANY:
+        lines.append(f"        and {len(reasons) - MANY} things that came before")
+    said = each["this_kernel"]
+    if said:
+        verdict = {True: "takes all of it", False: "doesn't take all of it", None: "can't be told"}[said["ok"]]
+        lines.append(f"This kernel {verdict}" + f": {said['reason']}" * bool(said["reason"]))
+        refused: dict[str, list[str]] = {}
+        for name, why in [*said["programs"].items(), *said["maps"].items()]:
+            refused.setdefault(why, []).append(name)
+        lines += [f"  {_some(names)}: {why}" for why, names in refused.items()]
+    return lines
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _core(each: Mapping[str, Any]) -> list[str]:
+    """The CO-RE accesses by kind, each once, with how often."""
+    counts: dict[tuple[str, str], int] = {}
+    for one in each["core"]:
+        key = one["access"], one["kind"]
+        counts[key] = counts.get(key, 0) + 1
+    rows = ((access, kind, str(count)) for (access, kind), count in sorted(counts.items()))
+    return _table(f"CO-RE ({len(each['core'])} records)", "access kind times", rows)
+
+
+def _types(types: Mapping[str, Any]) -> list[str]:
+    lines = [f"Types: {types['count']}; --type NAME shows one"]
+    for name, texts in types["named"].items():
+        lines += texts or [f"there is no type {name}"]
+    return lines
+
+
+def _table(title: str, heads: str, rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """A title, and its rows in columns; nothing where there are none."""
+    table = [tuple(heads.split()), *rows]
+    if len(table) == 1:
+        return []
+    widths = [max(map(len, column)) for column in zip(*table)]
+    texts = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in table)
+    return [title, *(f"  {text}" for text in texts), ""]

@@ -1,0 +1,99 @@
+"""Reads BTF-defined maps: what libbpf makes of a variable in the section `.maps`.
+
+The fields and their encoding are libbpf's `parse_btf_map_def` (src/libbpf.c) and the macros of bpf_helpers.h: `__uint`
+is a pointer to an array of that length, `__ulong` an enum of one value, `__type` a pointer to the type.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .btf import ARRAY, ENUMS, FUNC_PROTO, PTR, STRUCT, Btf
+from .ctext import declaration
+from .features import map_types
+
+# BPF_F_* of linux/bpf.h that BPF_MAP_CREATE takes, by bit.
+FLAGS = """no_prealloc no_common_lru numa_node rdonly wronly stack_build_id zero_seed rdonly_prog wronly_prog clone mmapable
+preserve_elems inner_map link path_fd vtype_btf_obj_fd token_fd segv_on_fault no_user_conv""".split()
+NUMBERS = "type", "key_size", "value_size", "max_entries", "map_flags", "numa_node", "pinning", "map_extra"
+PINNINGS = {0: "", 1: "by name"}  # enum libbpf_pin_type
+
+
+class MapSpec(NamedTuple):
+    """A map as an object declares it: sizes in bytes, types as C has them ("" without one), flags by name.
+
+    A `max_entries` of 0 is filled in at load: a perf event array's by the number of CPUs, others by the loader.
+    """
+
+    name: str
+    type: str
+    key_size: int
+    value_size: int
+    key: str
+    value: str
+    max_entries: int
+    flags: tuple[str, ...]
+    pinning: str
+    inner: MapSpec | None = None
+
+
+def map_type(number: int) -> str:
+    """The name of a map type such as `ringbuf`; `type 99` for one newer than the table."""
+    return next((kind.name for kind in map_types() if kind.number == number), f"type {number}")
+
+
+def flag_names(flags: int) -> tuple[str, ...]:
+    """The names of a map's flags without BPF_F_; a bit that has none as its number."""
+    named = tuple(name for bit, name in enumerate(FLAGS) if flags >> bit & 1)
+    return named + ((hex(flags >> len(FLAGS) << len(FLAGS)),) if flags >> len(FLAGS) else ())
+
+
+def map_spec(btf: Btf, number: int, name: str, nested: bool = False) -> MapSpec:
+    """The map that a type declares. Raises ObjectError for what libbpf wouldn't take either."""
+    kind = btf.resolve(number)
+    if kind.kind != STRUCT:
+        btf.fail(f"has a map {name} that is no struct")
+    numbers: dict[str, int] = dict.fromkeys(NUMBERS, 0)
+    types: dict[str, str] = {"key": "", "value": ""}
+    inner = None
+    for member in btf.members(kind):
+        if member.name in NUMBERS:
+            numbers[member.name] = _number(btf, member.type, name)
+        elif member.name in types:
+            target = _pointee(btf, member.type, name)
+            types[member.name], numbers[f"{member.name}_size"] = declaration(btf, target), btf.size(target)
+        elif member.name == "values" and not nested:
+            numbers["value_size"], inner = 4, _inner(btf, member.type, name)  # maps and programs as descriptors
+        else:
+            btf.fail(f"has a map {name} with a field {member.name!r} that libbpf doesn't know")
+    pinning = PINNINGS.get(numbers["pinning"], f"way {numbers['pinning']}")
+    return MapSpec(
+        name, map_type(numbers["type"]), numbers["key_size"], numbers["value_size"], types["key"], types["value"],
+        numbers["max_entries"], flag_names(numbers["map_flags"]), pinning, inner,
+    )  # fmt: skip
+
+
+def _number(btf: Btf, number: int, name: str) -> int:
+    kind = btf.resolve(number)
+    if kind.kind in ENUMS and kind.entries == 1:
+        return btf.values(kind)[0][1]
+    array = btf.resolve(kind.word) if kind.kind == PTR else kind
+    if array.kind != ARRAY:
+        btf.fail(f"has a map {name} with a number that is not written with __uint or __ulong")
+    return btf.length(array)
+
+
+def _pointee(btf: Btf, number: int, name: str) -> int:
+    pointer = btf.resolve(number)
+    if pointer.kind != PTR:
+        btf.fail(f"has a map {name} with a type that is not written with __type or __array")
+    return pointer.word
+
+
+def _inner(btf: Btf, number: int, name: str) -> MapSpec | None:
+    """The map that `values` points to; None where it points to programs."""
+    array = btf.resolve(number)
+    if array.kind != ARRAY:
+        btf.fail(f"has a map {name} whose values are no array")
+    target = btf.resolve(_pointee(btf, btf.element(array), name))
+    return None if target.kind == FUNC_PROTO else map_spec(btf, target.id, f"{name}.inner", nested=True)

@@ -1,0 +1,149 @@
+"""The first Linux that has all that an object uses, and what for: as far as its instructions, maps and sections tell.
+
+Versions are those of the kernel's history: features.py has those of types, helpers and ways to attach; the instruction
+sets' are in Documentation/bpf/standardization/instruction-set.rst and its commits. What a program asks for only where
+the kernel has it (bpf_core_enum_value_exists and its like) counts as used: nothing in the object says otherwise.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .corerelo import ASKING
+from .features import helpers, map_types, section_kind, version_of
+from .mapspec import MapSpec
+from .objectspec import INSTRUCTION, ObjectSpec, ProgramSpec
+
+JUMPS, JUMPS32, ALU, ALU64, LOADS, STORES = 0x05, 0x06, 0x04, 0x07, 0x01, 0x03  # BPF_CLASS
+CALL, WIDE, MAY_GOTO, SWAP = 0x85, 0x18, 0xE5, 0xD7
+FUNCTION = 1  # BPF_PSEUDO_CALL
+TYPED = ("tp_btf", "fentry", "fexit", "fmod_ret", "fsession", "lsm", "lsm_cgroup", "iter", "freplace", "struct_ops")
+FLAGS = {"mmapable": "5.5", "rdonly_prog": "5.2", "wronly_prog": "5.2", "inner_map": "5.10", "link": "6.4"}
+MANY = 4096  # instructions, which a privileged program might have before 5.2
+
+
+class Need(NamedTuple):
+    """Something used, `for_` by which program or map ("" for the object), and the first Linux that has it."""
+
+    kernel: str
+    what: str
+    for_: str
+
+
+class Instruction(NamedTuple):
+    """One struct bpf_insn, in this machine's terms."""
+
+    at: int
+    code: int
+    source: int
+    offset: int
+    value: int
+
+
+def instructions(code: bytes, little: bool) -> Iterator[Instruction]:
+    """The instructions of a program; the second half of one that loads 64 bits is passed over."""
+    rows = struct.iter_unpack("<BBhi" if little else ">BBhi", code[: len(code) // INSTRUCTION * INSTRUCTION])
+    wide = False
+    for at, (opcode, registers, offset, value) in enumerate(rows):
+        if wide:
+            wide = False
+            continue
+        wide = opcode == WIDE
+        yield Instruction(at, opcode, registers >> 4 if little else registers & 15, offset, value)
+
+
+def needs(spec: ObjectSpec) -> list[Need]:
+    """What the object uses that came after Linux 4.1, the newest first. Each thing is named once for each user."""
+    found = {*_object_needs(spec)}
+    for each in spec.maps:
+        found.update(_map_needs(each))
+    for program in (*spec.programs, *spec.functions):
+        found.update(_program_needs(spec, program))
+    return sorted(found, key=lambda need: (*(-part for part in version_of(need.kernel)), need.what, need.for_))
+
+
+def minimum(found: list[Need], *names: str) -> str:
+    """The first Linux that has what these programs, all maps and the object itself need."""
+    wanted = [need.kernel for need in found if not names or need.for_ in names]
+    return max(wanted, key=version_of, default="4.1")
+
+
+def first_kernel(spec: ObjectSpec, found: list[Need]) -> str:
+    """The first Linux that takes the object as it is: its maps, and the programs that load unless somebody says no."""
+    on = {program.name for program in spec.programs if program.autoload}
+    off = {program.name for program in spec.programs} - on
+    return minimum([need for need in found if need.for_ not in off])
+
+
+def _object_needs(spec: ObjectSpec) -> Iterator[Need]:
+    if spec.variables:
+        yield Need("5.2", "global variables", "")
+    if any(record.kind != "local_type_id" for record in spec.core):
+        yield Need("5.4", "CO-RE, by the kernel's own BTF (older ones by open(btf=…))", "")
+    if any(program.section.lstrip("?").split("/")[0].removesuffix(".s") in TYPED for program in spec.programs):
+        yield Need("5.5", "programs typed by the kernel's BTF", "")
+    if any(each.section.endswith(".link") for each in spec.struct_ops):
+        yield Need("6.4", "struct_ops with a link", "")
+
+
+def _map_needs(spec: MapSpec) -> Iterator[Need]:
+    kernel = next((kind.kernel for kind in map_types() if kind.name == spec.type), "")
+    if kernel:
+        yield Need(kernel, f"a map of type {spec.type}", spec.name)
+    for flag in spec.flags:
+        if flag in FLAGS:
+            yield Need(FLAGS[flag], f"the map flag {flag}", spec.name)
+
+
+def _program_needs(spec: ObjectSpec, program: ProgramSpec) -> Iterator[Need]:
+    kind = section_kind(program.section)
+    if kind and program.section != ".text":
+        yield Need(kind.kernel, f'SEC("{kind.section}")', program.name)
+    if program.instructions > MANY:
+        yield Need("5.2", f"more than {MANY} instructions", program.name)
+    known = {helper.number: helper for helper in helpers()}
+    relocated, externs = dict(spec.calls(program)), {each.name for each in spec.externs}
+    for each in instructions(program.code, spec.elf.little):
+        helper = known.get(each.value) if each.code == CALL and not each.source else None
+        if helper:
+            yield Need(helper.kernel, f"the helper bpf_{helper.name}", program.name)
+        elif each.code == CALL and relocated.get(each.at * INSTRUCTION) in externs:
+            yield Need("5.13", f"the kfunc {relocated[each.at * INSTRUCTION]}", program.name)
+        elif each.code == CALL and each.source == FUNCTION:
+            yield Need("4.16", "calls between its functions", program.name)
+        else:
+            yield from (Need(kernel, what, program.name) for kernel, what in _instruction_set(each))
+
+
+def _instruction_set(each: Instruction) -> Iterator[tuple[str, str]]:
+    """What an instruction asks of the kernel's instruction set."""
+    kind, mode, operation = each.code & 7, each.code & 0xE0, each.code & 0xF0
+    if each.code == MAY_GOTO:
+        yield "6.9", "may_goto"
+    elif kind in (JUMPS, JUMPS32) and operation not in (0x80, 0x90):
+        if each.code == JUMPS32:
+            yield "6.6", "instructions of v4: a far jump"
+        elif kind == JUMPS32:
+            yield "5.1", "32-bit jumps (-mcpu=v3)"
+        if (each.value if each.code == JUMPS32 else each.offset) < 0:
+            yield "5.3", "loops"
+    if kind == STORES and mode == 0xC0 and each.value:
+        acquire = each.value in (0x100, 0x110)
+        yield ("6.15", "atomic loads and stores") if acquire else ("5.12", "atomic instructions beyond an addition")
+    if kind == LOADS and mode == 0x80:
+        yield "6.6", "instructions of v4: a load that extends the sign"
+    if kind in (ALU, ALU64) and each.offset:
+        if operation in (0x30, 0x90):
+            yield "6.6", "instructions of v4: signed division"
+        elif operation == 0xB0:
+            cast = kind == ALU64 and each.offset == 1
+            yield ("6.9", "arenas") if cast else ("6.6", "instructions of v4: a move that extends the sign")
+    if each.code == SWAP:
+        yield "6.6", "instructions of v4: a byte swap"
+
+
+def asks(spec: ObjectSpec) -> bool:
+    """Whether its programs ask the kernel what it has, so that an older kernel than they use may do."""
+    return any(record.kind in ASKING for record in spec.core)

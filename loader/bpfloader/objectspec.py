@@ -1,0 +1,156 @@
+"""What a BPF object holds, read from its ELF and BTF: programs, maps, global variables, CO-RE. Touches no kernel.
+
+How names and sections are understood follows libbpf (src/libbpf.c): `.text` holds functions that programs call, any
+other executable section programs; `.rodata*`, `.data*` and `.bss*` become maps; `.maps`, `.kconfig`, `.ksyms` and
+`.struct_ops*` are declared in BTF.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from .btf import DATASEC, VAR, Btf
+from .corerelo import CoreRecord, core_records
+from .ctext import declaration
+from .digest import sha256
+from .elf import EXECUTABLE, FUNCTION, Elf, ElfSection, Symbol
+from .features import section_kind
+from .initial import initial_value
+from .mapspec import MapSpec, map_spec
+
+PROGBITS = 1  # SHT_PROGBITS
+INSTRUCTION = 8  # bytes
+DATA = re.compile(r"\.(rodata|data|bss)(\..+)?", re.DOTALL)
+STRUCT_OPS = (".struct_ops", ".struct_ops.link")
+
+
+class ProgramSpec(NamedTuple):
+    """A program, or a function of `.text` that programs call (of no type): where it lies and what it is for.
+
+    `autoload` is false where a `?` stands before its section; `target` is what follows the section's kind.
+    """
+
+    name: str
+    section: str
+    type: str
+    target: str
+    sleepable: bool
+    autoload: bool
+    offset: int
+    code: bytes
+
+    @property
+    def instructions(self) -> int:
+        """How many there are; one that loads 64 bits counts as two."""
+        return len(self.code) // INSTRUCTION
+
+
+class VariableSpec(NamedTuple):
+    """A global variable, or an extern of `.kconfig` or `.ksyms`: size in bytes, type and initial value as C has them."""
+
+    name: str
+    section: str
+    type: str
+    size: int
+    value: str
+
+
+class ObjectSpec(NamedTuple):
+    """All of an object; programs, maps and variables in the order of their sections and offsets."""
+
+    elf: Elf
+    btf: Btf | None
+    sha256: str
+    license: str
+    programs: tuple[ProgramSpec, ...]
+    functions: tuple[ProgramSpec, ...]
+    maps: tuple[MapSpec, ...]
+    struct_ops: tuple[VariableSpec, ...]
+    variables: tuple[VariableSpec, ...]
+    externs: tuple[VariableSpec, ...]
+    core: tuple[CoreRecord, ...]
+
+    def calls(self, program: ProgramSpec) -> list[tuple[int, str]]:
+        """(place in the code, symbol) of each relocation of a program: maps, functions, externs."""
+        section = self.elf.section(program.section)
+        symbols, end = self.elf.symbols(), program.offset + len(program.code)
+        return [
+            (offset - program.offset, symbols[number].name)
+            for offset, number in (self.elf.relocations(section) if section else ())
+            if program.offset <= offset < end and number < len(symbols)
+        ]
+
+
+def object_spec(data: bytes, where: str) -> ObjectSpec:
+    """What these bytes hold; `where` names them in errors. Raises ObjectError."""
+    elf = Elf(data, where)
+    blob = elf.data(".BTF")
+    btf = Btf(blob, where) if blob else None
+    found = [program for section in elf.sections for program in _functions(elf, section)]
+    extended = elf.data(".BTF.ext")
+    return ObjectSpec(
+        elf=elf,
+        btf=btf,
+        sha256=sha256(data),
+        license=elf.data("license").partition(b"\0")[0].decode("utf-8", "backslashreplace"),
+        programs=tuple(program for program in found if program.section != ".text"),
+        functions=tuple(program for program in found if program.section == ".text"),
+        maps=tuple(map_spec(btf, var, name) for name, var, _ in _declared(elf, btf, ".maps")) if btf else (),
+        struct_ops=tuple(each for name in STRUCT_OPS for each in _variables(elf, btf, name)),
+        variables=tuple(each for section in elf.sections if DATA.fullmatch(section.name)
+                        for each in _variables(elf, btf, section.name)),
+        externs=tuple(each for name in (".kconfig", ".ksyms") for each in _variables(elf, btf, name)),
+        core=tuple(core_records(extended, btf)) if btf and extended else (),
+    )  # fmt: skip
+
+
+def _functions(elf: Elf, section: ElfSection) -> list[ProgramSpec]:
+    """The functions of an executable section, by offset."""
+    if section.type != PROGBITS or not section.flags & EXECUTABLE:
+        return []
+    symbols = [each for each in elf.symbols() if each.section == section.number and each.type == FUNCTION]
+    return [_function(elf, section, symbol) for symbol in sorted(symbols, key=lambda each: (each.value, each.name))]
+
+
+def _function(elf: Elf, section: ElfSection, symbol: Symbol) -> ProgramSpec:
+    end = symbol.value + symbol.size
+    if symbol.value % INSTRUCTION or symbol.size % INSTRUCTION or not symbol.size or end > section.size:
+        elf.fail(f"has a function {symbol.name} that doesn't lie on instructions of {section.name}")
+    name = section.name.removeprefix("?")
+    kind = None if name == ".text" else section_kind(name)
+    head = name.split("/")[0]
+    target = name[len(kind.section) :].strip("/") if kind else name.partition("/")[2]
+    sleepable = head.endswith(".s") or head == "syscall"
+    code = elf.bytes_of(section)[symbol.value : end]
+    return ProgramSpec(symbol.name, section.name, kind.type if kind else "", target, sleepable,
+                       section.name == name, symbol.value, code)  # fmt: skip
+
+
+def _declared(elf: Elf, btf: Btf, section: str) -> list[tuple[str, int, int]]:
+    """(name, the id of its VAR's type, offset) of the variables that BTF declares in a section, by offset.
+
+    clang leaves offsets of global variables to the linker; as libbpf's btf_fixup_datasec, take the symbol's.
+    """
+    there = elf.section(section)
+    where = {each.name: each.value for each in elf.symbols() if there and each.section == there.number}
+    found = []
+    for kind in (each for each in btf.named(section) if each.kind == DATASEC):
+        for row in btf.variables(kind):
+            var = btf[row.type]
+            if var.kind == VAR:
+                found.append((var.name, var.word, where.get(var.name, row.offset)))
+    return sorted(found, key=lambda row: (row[2], row[0]))
+
+
+def _variables(elf: Elf, btf: Btf | None, name: str) -> list[VariableSpec]:
+    if btf is None:
+        return []
+    section = elf.section(name)
+    data = elf.bytes_of(section) if section else b""
+    room = section.size if section and not data else 0  # .bss takes no place in the file
+    return [
+        VariableSpec(each, name, declaration(btf, number), btf.size(number),
+                     initial_value(btf, number, data, offset, room) if section else "")
+        for each, number, offset in _declared(elf, btf, name)
+    ]  # fmt: skip
