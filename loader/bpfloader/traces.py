@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import struct as structs
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -10,8 +9,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .codec import Codec
-from .errors import PrivilegeError, errno_text
+from .errors import MapError, PrivilegeError, errno_text
 from .indexed import NATIVE, Sparse
+from .keyed import ANY
 
 if TYPE_CHECKING:
     from .alone import Alone
@@ -47,7 +47,6 @@ class StackTrace(Sparse[Any]):
     """
 
     batches = False
-    fixes = {errno.EINVAL: "only programs add stack traces: bpf_get_stackid"}
 
     def __init__(self, owner: Object | Alone, name: str):
         super().__init__(owner, name, self._codec(owner.map_fact(owner.find_map(name), "value_size")))
@@ -62,6 +61,10 @@ class StackTrace(Sparse[Any]):
         """Takes any depth: a multiple of 8 bytes, of 32 with BPF_F_STACK_BUILD_ID."""
         self._set(f"{part}_size", size)
         self._value = self._codec(self.value_size)
+
+    def put(self, key: int, value: Any, flags: int = ANY) -> None:
+        """Raises MapError: the kernel takes stack traces from programs only."""
+        raise MapError(f"{self.name} takes no stack traces from here", fix="add them in a program: bpf_get_stackid")
 
     def walk(self, stack_id: int) -> Iterator[int]:
         """The addresses of a stack trace, for those who come from bcc. Raises KeyError."""

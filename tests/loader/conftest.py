@@ -122,9 +122,23 @@ def loaded(opened):
 
 
 @pytest.fixture(scope="session")
+def cgroup() -> str:
+    """Where cgroup v2 is mounted."""
+    mounts = (line.split() for line in Path("/proc/mounts").read_text().splitlines())
+    found = next((fields[1] for fields in mounts if fields[2] == "cgroup2"), None)
+    return found or pytest.skip("no cgroup v2 is mounted")
+
+
+@pytest.fixture(scope="session")
 def maps_skel(skeleton_module):
     """The generated module of maps.bpf.c."""
     return skeleton_module("maps")
+
+
+@pytest.fixture(scope="session")
+def maps_object(maps_skel) -> Path:
+    """The object of maps.bpf.c, to be opened without its skeleton."""
+    return Path(maps_skel.__file__).parent / "maps.bpf.o"
 
 
 @pytest.fixture

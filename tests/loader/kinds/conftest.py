@@ -178,14 +178,6 @@ def with_mount(kernel):
 
 
 @pytest.fixture(scope="session")
-def cgroup() -> str:
-    """Where cgroup v2 is mounted."""
-    mounts = (line.split() for line in Path("/proc/mounts").read_text().splitlines())
-    found = next((fields[1] for fields in mounts if fields[2] == "cgroup2"), None)
-    return found or pytest.skip("no cgroup v2 is mounted")
-
-
-@pytest.fixture(scope="session")
 def binary(tmp_path_factory) -> Path:
     """A program with functions `work` and `more` and the static probe tests:beat; its argument is how often."""
     gcc = shutil.which("gcc") or pytest.skip("gcc is not installed")

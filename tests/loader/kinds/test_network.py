@@ -198,26 +198,18 @@ def test_the_flow_dissector(start, own_network):
     own_network(run)
 
 
-def put(bpf, place: int, sock) -> None:
-    """Puts a socket into the sockmap."""
-    from bpfloader.libbpf import library
-
-    fd = bpf.maps.sockets.fd
-    library().bpf_map_update_elem(fd, place.to_bytes(4, "little"), sock.fileno().to_bytes(4, "little"), 0)
-
-
 @pytest.mark.parametrize("name", ["on_message", "on_verdict"])
 def test_sockets_in_a_map(start, name):
     bpf = start(name)
     link = bpf.progs[name].attach(bpf.maps.sockets)
     with connected() as (client, peer):
-        put(bpf, 0, client if name == "on_message" else peer)
+        bpf.maps.sockets[0] = client if name == "on_message" else peer
         client.sendall(b"hello")
         assert peer.recv(10) == b"hello" and bpf.bss.hits >= 1
     assert bpf.links[name] is link
     link.detach()
     before = bpf.bss.hits
     with connected() as (client, peer):
-        put(bpf, 0, client if name == "on_message" else peer)
+        bpf.maps.sockets[0] = client if name == "on_message" else peer
         client.sendall(b"hello")
         assert peer.recv(10) == b"hello" and bpf.bss.hits == before
