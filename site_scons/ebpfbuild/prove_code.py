@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import zip_longest
 
 from .btf import Btf
+from .btf_types import Kind
 from .btfext import BtfExt, CoreKind, CoreRelocation, access_types
 from .elf import SHF_EXECINSTR, SHT_NULL, SHT_REL, SHT_STRTAB, SHT_SYMTAB, STT_FUNC, STT_SECTION, Elf, Section, Symbol
 from .elf_strip import strip_dwarf
@@ -111,14 +112,24 @@ def _compare_instructions(
 
 
 def _structs_used(parsed: Parsed, section: Section, place: int) -> list[str]:
-    """What CO-RE walks through, and what source lines name, in the function around a place: why its code may differ."""
+    """Why the code of the function around a place may differ: what CO-RE walks through there, and what source lines and
+    its parameters name."""
     starts = [row.value for row in parsed.elf.symbols_in(section) if row.type == STT_FUNC]
     start = max((value for value in starts if value <= place), default=0)
     end = min((value for value in starts if value > place), default=section.size)
     rows = [row for row in parsed.core.get(section.name, ()) if start <= row.offset < end]
     lines = [row for row in parsed.ext.lines if row.section == section.name and start <= row.offset < end]
     names = {struct_name(parsed.btf, number) for row in rows for number in access_types(parsed.btf, row)}
-    return sorted(names.union(*(TAG.findall(line.text) for line in lines)) - {""})
+    names.update(*(TAG.findall(line.text) for line in lines), _parameters(parsed, section.name, start))
+    return sorted(names - {""})
+
+
+def _parameters(parsed: Parsed, section: str, start: int) -> list[str]:
+    """The structs that the parameters of the function at a place point to."""
+    btf = parsed.btf
+    types = [btf[row.type].type for row in parsed.ext.funcs if (row.section, row.offset) == (section, start)]
+    pointers = [btf.resolve(param.type) for number in types for param in btf[number].params]
+    return [struct_name(btf, pointer.type) for pointer in pointers if pointer.kind == Kind.PTR]
 
 
 def _masked(parsed: Parsed, section: Section, layout: bool) -> bytes:
@@ -205,4 +216,8 @@ def compare_lines(full: Parsed, small: Parsed) -> Iterator[Difference]:
                 f"{line.file}:{line.line}:{line.column} {line.text.strip()}" if line else "none"
                 for line in (one, other)
             )
-            yield f"section {row.section}: line of +{row.offset:#x} differs: {' != '.join(texts)}", ""
+            text = f"section {row.section}: line of +{row.offset:#x} differs: {' != '.join(texts)}"
+            yield text, ""
+            section = full.elf.section(row.section)
+            for name in _structs_used(full, section, row.offset) if section else ():
+                yield text, name

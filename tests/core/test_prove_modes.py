@@ -140,3 +140,29 @@ def test_a_ring_buffers_record_is_whole(compile_bpf):
     for mode in MODES:
         verdict = prove(compile_bpf(text), compile_bpf(text.replace("int v4; ", "")), mode)
         assert verdict.types == ("event",)
+
+
+def test_a_parameters_struct_is_concerned_where_code_differs(compile_bpf):
+    """Without CO-RE, or with a compiler that doesn't record an access, the prototype tells what a function reads."""
+    text = """#include "mini_bpf.h"
+    struct context { long unused; long used; };
+    static inline long used(struct context *ctx)
+    {
+        return ctx->used;
+    }
+    SEC("tc") int f(struct context *ctx)
+    {
+        return used(ctx);
+    }
+    char LICENSE[] SEC("license") = "GPL";"""
+    verdict = prove(compile_bpf(text), compile_bpf(text.replace("long unused;", "")), "fields")
+    assert not verdict.equal and verdict.types == ("context",)
+
+
+def test_the_structs_of_a_function_are_concerned_where_only_a_line_differs(compile_bpf):
+    text = """#include "mini_bpf.h"
+    struct context { long used; } __core;
+    SEC("tc") int f(struct context *ctx) { return ctx->used; }
+    char LICENSE[] SEC("license") = "GPL";"""
+    verdict = prove(compile_bpf(text), compile_bpf(text.replace("return ctx", "return  ctx")), "fields")
+    assert not verdict.equal and verdict.types == ("context",)

@@ -11,7 +11,7 @@ def parsed(*sections, line=1):
         LineInfo(**{**dict.fromkeys(LineInfo._fields, 0), "section": name, "file": "p.c", "text": "x", "line": line})
         for name in sections
     )
-    return SimpleNamespace(ext=SimpleNamespace(lines=rows))
+    return SimpleNamespace(ext=SimpleNamespace(lines=rows), elf=SimpleNamespace(section=lambda name: None))
 
 
 def test_sections_in_another_order_are_no_difference():
