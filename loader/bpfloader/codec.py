@@ -17,12 +17,13 @@ class Codec(Generic[T]):
 
     `decode` turns that item into the Python value and `encode` turns it back; None where the item is the value.
     `fixed` is whether each value has `size` bytes; `stated` is the size that a map of such values states; `element` is the
-    codec of an array's elements, `array_code` what numpy calls a number that struct.Struct has no code for.
+    codec of an array's elements, `array_code` what numpy calls a number that struct.Struct has no code for, `inline`
+    an expression with {} for the item that says the same as `decode` (see structread.py).
     """
 
     fixed = True
     element: Codec[Any] | None = None
-    array_code = ""
+    array_code = inline = ""
 
     def __init__(
         self,
@@ -63,9 +64,13 @@ class Codec(Generic[T]):
         """The value whose bytes are all zero, a new one at each call."""
         return self.unpack(bytes(self.size))
 
+    def decoder(self) -> Callable[[Any], T] | None:
+        """The quickest function that does what `decode` does, for many calls."""
+        return self.decode
+
     def body(self) -> tuple[str, Callable[[tuple[Any, ...]], T]]:
         """What decodes many values in one struct.iter_unpack: the items' codes, and what makes a value of the items."""
-        decode = self.decode
+        decode = self.decoder()
         return self.code, (lambda items: decode(items[0])) if decode else (lambda items: cast(T, items[0]))
 
 

@@ -27,12 +27,12 @@ A BTF decl tag on a member, a global variable or a typedef says more than C can,
 
 from __future__ import annotations
 
-import struct as structs
 from collections.abc import Callable
 from enum import IntEnum
 from operator import index
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .arraycodec import ArrayCodec
 from .codec import Bits, Codec, Tail
 from .text import bytes_of, text_of
 
@@ -113,6 +113,7 @@ class CTypes:
 
         made = Codec(self.order, f"{size}s", decode, encode, f"{'s' if signed else 'u'}{8 * size}")
         made.array_code = f"{order}u{size}" if size <= 8 else ""
+        made.inline = f"from_bytes({{}}, {endian!r}{', signed=True' if signed else ''})"
         return made
 
     def _address(self, version: str, size: int) -> Codec[Any]:
@@ -154,19 +155,7 @@ class CTypes:
 
     def array(self, element: Codec[T], length: int) -> Codec[tuple[T, ...]]:
         """element[length] as a tuple. Raises LayoutError, when packing, for another length."""
-        one = structs.Struct(self.order + element.code)
-
-        def decode(item: bytes) -> tuple[T, ...]:
-            values = (value for (value,) in one.iter_unpack(item))
-            return tuple(map(element.decode, values) if element.decode else values)
-
-        def encode(values: tuple[T, ...]) -> bytes:
-            return b"".join(map(element.pack, _exactly(tuple(values), length)))
-
-        name = f"{element.name}[{length}]"
-        made = Codec(self.order, f"{length * element.size}s", decode, encode, name)
-        made.element = element
-        return made
+        return ArrayCodec(element, length)
 
     def tail(self) -> Codec[bytes]:
         """A flexible array of 8-bit integers at the end of a struct: all bytes that follow."""

@@ -19,8 +19,12 @@ class Form:
         self.codec, self.header, self.stride = codec, header, stride
         self.size, self.fixed = codec.size, codec.fixed
         self.cpu: int | None = None  # whose buffer is being read, where each CPU has one
-        codes, self.build = codec.body()
+        codes, self.build = self._decoding()
         self.packer = structs.Struct(f"{codec.order}{header}x{codes}{stride - header - codec.size}x")
+
+    def _decoding(self) -> tuple[str, Any]:
+        """The codes of a record's items, and what makes the value of them."""
+        return self.codec.body()
 
     def one(self, data: memoryview) -> list[Any]:
         """The record that is all of `data`. Raises LayoutError for one that is too short."""
@@ -36,7 +40,10 @@ class Form:
 
 
 class Rows(Form):
-    """Tuples of the items as they lie in memory: integers, and bytes for what is no number."""
+    """Tuples of the members as they lie in memory: integers, and bytes for what is no number."""
+
+    def _decoding(self) -> tuple[str, Any]:
+        return getattr(self.codec, "codes", self.codec.code), None
 
     def one(self, data: memoryview) -> list[Any]:
         self.codec.unpack(data)  # raises LayoutError

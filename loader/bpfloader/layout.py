@@ -199,7 +199,12 @@ def union(size: int) -> Callable[[type[U]], type[U]]:
     """A class decorator that gives a Union of `size` bytes its codec."""
 
     def decorate(kind: type[U]) -> type[U]:
-        kind.codec = Codec(order_of(kind), f"{size}s", kind, kind.to_bytes, kind.__name__)
+        def of(item: bytes) -> U:
+            made = kind.__new__(kind)
+            made._bytes = bytearray(item)
+            return made
+
+        kind.codec = Codec(order_of(kind), f"{size}s", of, kind.to_bytes, kind.__name__)
         return kind
 
     return decorate

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from .codec import Bits, Codec, Field, Tail
 from .errors import LayoutError
+from .structread import reader
 
 S = TypeVar("S")
 MISFITS = (structs.error, OverflowError, TypeError, AttributeError, ValueError, LayoutError)
@@ -20,6 +21,7 @@ class Slot(NamedTuple):
     offset: int
     codec: Codec[Any]
     names: list[str]
+    codecs: list[Codec[Any]]
 
 
 def slots_of(kind: str, size: int, fields: dict[str, Field[Any]]) -> list[Slot]:
@@ -32,10 +34,11 @@ def slots_of(kind: str, size: int, fields: dict[str, Field[Any]]) -> list[Slot]:
             continue
         if isinstance(codec, Bits) and slots and (offset, codec.code) == (slots[-1].offset, slots[-1].codec.code):
             slots[-1].names.append(name)
+            slots[-1].codecs.append(codec)
             continue
         if offset < end or offset + codec.size > size:
             raise LayoutError(f"{kind}.{name} at {offset} overlaps its neighbour or the end of {size} bytes")
-        slots.append(Slot(offset, codec, [name]))
+        slots.append(Slot(offset, codec, [name], [codec]))
         end = offset + codec.size
     return slots
 
@@ -69,28 +72,17 @@ class StructCodec(Codec[S]):
 
     def _compile(self, source: str) -> Any:
         """The function `made` of that source; the names that it calls are this struct's codecs."""
-        names: dict[str, Any] = {"kind": self.kind, "new": object.__new__, "merge": _merge}
+        names: dict[str, Any] = {"merge": _merge}
         for name, field in self.fields.items():
-            names |= {f"decode_{name}": field.codec.decode, f"encode_{name}": field.codec.encode}
-            names[f"zero_{name}"] = field.codec.zero
+            names[f"encode_{name}"] = field.codec.encode
         exec(source, names)
         return names["made"]
 
     @cached_property
-    def build(self) -> Callable[[tuple[Any, ...]], S]:
-        """What makes the struct of its items; a flexible array is empty at first."""
-        lines = [
-            "def made(items):",
-            " v = new(kind)",
-            f" ({''.join(f'i{n}, ' for n in range(len(self.slots)))}) = items",
-        ]
-        for number, slot in enumerate(self.slots):
-            lines += (f" v.{name} = " + (f"decode_{name}(i{number})" if self.fields[name].codec.decode else f"i{number}")
-                      for name in slot.names)  # fmt: skip
-        if self.tail:
-            lines.append(f" v.{self.tail[0]} = zero_{self.tail[0]}()")
-        function: Callable[[tuple[Any, ...]], S] = self._compile("\n".join([*lines, " return v"]))
-        return function
+    def read(self) -> tuple[structs.Struct, str, Callable[[tuple[Any, ...]], S]]:
+        """What unpacks all items, those of structs within it included, its codes, and what makes the struct of them."""
+        codes, build = reader(self)
+        return structs.Struct(self.order + codes), codes, build
 
     @cached_property
     def take(self) -> Callable[[S], tuple[Any, ...]]:
@@ -107,7 +99,8 @@ class StructCodec(Codec[S]):
     def unpack(self, data: Any, offset: int = 0) -> S:
         """The struct at an offset of a buffer, with all that follows as its flexible array if it has one."""
         try:
-            value = self.build(self.packer.unpack_from(data, offset))
+            packer, _, build = self.read
+            value = build(packer.unpack_from(data, offset))
         except structs.error:
             raise LayoutError(f"{len(data) - offset} bytes can't hold {self.name}, which has {self.size}") from None
         if self.tail:
@@ -135,5 +128,5 @@ class StructCodec(Codec[S]):
         return LayoutError(f"{self.name}: {error}")
 
     def body(self) -> tuple[str, Callable[[tuple[Any, ...]], S]]:
-        """The codes of all fields, and what makes the struct of their items."""
-        return self.codes, self.build
+        """The codes of all items, and what makes the struct of them. The flexible array is empty at first."""
+        return self.read[1:]
