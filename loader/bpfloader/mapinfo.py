@@ -1,4 +1,4 @@
-"""What the kernel says of a map, by descriptor, and maps by their pins and ids."""
+"""What the kernel says of a map, by descriptor and by errno, and maps by their pins and ids."""
 
 from __future__ import annotations
 
@@ -7,9 +7,25 @@ import errno
 import os
 from typing import NamedTuple, cast
 
-from .errors import CallError, MapError, PrivilegeError, errno_text
+from .errors import ENOTSUPP, CallError, MapError, PrivilegeError, errno_text
 from .libbpf import library
 from .structures import MapInformation
+
+
+# The next step, by what the kernel answers.
+UNSUPPORTED = "this type of map has no such operation in this kernel"
+FIXES = {
+    errno.E2BIG: "the map is full or the index too high: raise max_entries before load",
+    errno.EEXIST: "the key is there already: put it with ANY or EXIST",
+    errno.EPERM: "the map is read-only for programs in user space, or frozen",
+    errno.ENOMEM: "the kernel has no memory for another entry: try again, or preallocate (no BPF_F_NO_PREALLOC)",
+    errno.ENOSPC: "the map is full: raise max_entries before load",
+    errno.EINVAL: "this type of map takes no such key, value or flags (linux/bpf.h)",
+    errno.EBUSY: "it is being changed, or is mapped here: try again, or let go of its memory",
+    errno.EOPNOTSUPP: UNSUPPORTED,
+    ENOTSUPP: UNSUPPORTED,
+    errno.EBADF: "the descriptor given is closed, or not of the kind that this map holds",
+}
 
 
 class MapInfo(NamedTuple):

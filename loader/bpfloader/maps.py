@@ -7,10 +7,10 @@ import os
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from .codec import Codec
-from .errors import ENOTSUPP, CallError, MapError, StateError
+from .errors import CallError, MapError, StateError
 from .layout import Struct, Union
 from .libbpf import library
-from .mapinfo import MapInfo, info_of, pinned_fd
+from .mapinfo import FIXES, MapInfo, info_of, pinned_fd
 from .pins import pin_to, unpin
 
 if TYPE_CHECKING:
@@ -18,17 +18,6 @@ if TYPE_CHECKING:
 
     from .alone import Alone
     from .object import Object
-
-UNSUPPORTED = "this type of map has no such operation in this kernel"
-FIXES = {
-    errno.E2BIG: "the map is full or the index too high: raise max_entries before load",
-    errno.EEXIST: "the key is there already: put it with ANY or EXIST",
-    errno.EPERM: "the map is read-only for programs in user space, or frozen",
-    errno.ENOMEM: "the kernel has no memory for another entry: try again, or preallocate (no BPF_F_NO_PREALLOC)",
-    errno.EOPNOTSUPP: UNSUPPORTED,
-    ENOTSUPP: UNSUPPORTED,
-    errno.EBADF: "the descriptor given is closed, or not of the kind that this map holds",
-}
 
 
 class Map:

@@ -16,6 +16,7 @@ from .keyed import MISSING, KeyedMap
 from .libbpf import library
 from .mapinfo import info_of, map_by_id
 from .maps import Map, codec_of, descriptor
+from .privileges import privilege_error
 from .structures import CreateOptions, sized
 
 if TYPE_CHECKING:
@@ -145,8 +146,11 @@ class MapOfMaps(KeyedMap[K, M]):
             try:
                 fd = definition.create(name or self.name, entries, btf_fd)
             except CallError as error:
-                what = f"can't create a map for {self.name}: {error.what}"
-                raise MapError(what, fix="see what its type takes (linux/bpf.h)", errno=error.errno) from None
+                what = f"create a map for {self.name}"
+                refused = MapError(
+                    f"can't {what}: {error.what}", fix="see what its type takes (linux/bpf.h)", errno=error.errno
+                )
+                raise privilege_error(what, error.errno) or refused from None
         return alone(fd, self._make)
 
     def entries(self) -> Iterator[tuple[K, M]]:

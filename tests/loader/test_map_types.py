@@ -268,6 +268,24 @@ def test_a_cgroup_keeps_what_a_program_counts(using, cgroup):
         bpf.maps.of_cgroup["/no/such/cgroup"]
 
 
+def test_a_cgroup_keeps_what_programs_attached_to_it_count(using, cgroup, maps_skel):
+    """The older storage, whose keys are a cgroup's inode and a kind of program: a mapping that only attaching adds to."""
+    bpf = using("of_cgroup_before of_cgroup_per_cpu", "on_egress")
+    whole, each = bpf.maps.of_cgroup_before, bpf.maps.of_cgroup_per_cpu
+    assert dict(whole) == {} == dict(each)
+    with bpf.progs.on_egress.attach(cgroup), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for _ in range(3):
+            sender.sendto(b"x", ("127.0.0.1", 9))
+        ((key, count),) = whole.items()
+        assert key.cgroup_inode_id == os.stat(cgroup).st_ino and count >= 3
+        assert sum(each[key]) >= 3 and list(each) == [key]
+        whole[key] = 1000
+        sender.sendto(b"x", ("127.0.0.1", 9))
+        assert whole[key] > 1000
+        with pytest.raises(bpfloader.MapError, match="of_cgroup_before: bpf_map_delete_elem failed .EINVAL"):
+            del whole[key]
+
+
 def test_an_inode_keeps_a_value(using, tmp_path):
     files = using("of_inode").maps.of_inode
     path = tmp_path / "kept"

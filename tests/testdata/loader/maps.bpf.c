@@ -5,7 +5,7 @@ enum {
 	CGROUP_ARRAY = 8, STACK_TRACE = 7, PERCPU_HASH = 5, PERCPU_ARRAY = 6, LRU_HASH = 9, LPM_TRIE = 11,
 	HASH_OF_MAPS = 13, DEVMAP = 14, SOCKMAP = 15, CPUMAP = 16, XSKMAP = 17, SOCKHASH = 18, REUSEPORT_SOCKARRAY = 20,
 	QUEUE = 22, STACK = 23, SK_STORAGE = 24, DEVMAP_HASH = 25, INODE_STORAGE = 28, TASK_STORAGE = 29, BLOOM_FILTER = 30,
-	CGRP_STORAGE = 32, ARENA = 33, NO_PREALLOC = 1, MMAPABLE = 1 << 10, CREATE = 1,
+	CGRP_STORAGE = 32, CGROUP_STORAGE = 19, PERCPU_CGROUP_STORAGE = 21, ARENA = 33, NO_PREALLOC = 1, MMAPABLE = 1 << 10, CREATE = 1,
 };
 
 static long (*bpf_tail_call)(void *ctx, void *map, __u32 index) = (void *)12;
@@ -15,6 +15,7 @@ static long (*bpf_current_task_under_cgroup)(void *map, __u32 index) = (void *)3
 static long (*bpf_redirect_map)(void *map, __u64 key, __u64 flags) = (void *)51;
 static long (*bpf_sk_redirect_map)(void *skb, void *map, __u32 key, __u64 flags) = (void *)52;
 static long (*bpf_sk_redirect_hash)(void *skb, void *map, void *key, __u64 flags) = (void *)72;
+static void *(*bpf_get_local_storage)(void *map, __u64 flags) = (void *)81;
 static long (*bpf_sk_select_reuseport)(void *ctx, void *map, void *key, __u64 flags) = (void *)82;
 static long (*bpf_map_push_elem)(void *map, const void *value, __u64 flags) = (void *)87;
 static long (*bpf_map_pop_elem)(void *map, void *value) = (void *)88;
@@ -104,6 +105,14 @@ MAP(devices, DEVMAP, 4, __u32, __u32);
 MAP(devices_by_name, DEVMAP_HASH, 4, __u32, __u32);
 MAP(cpus, CPUMAP, 4, __u32, __u32);
 MAP(xsks, XSKMAP, 4, __u32, __u32);
+
+struct bpf_cgroup_storage_key {
+	__u64 cgroup_inode_id;
+	__u32 attach_type;
+};
+
+MAP(of_cgroup_before, CGROUP_STORAGE, 0, struct bpf_cgroup_storage_key, __u64);
+MAP(of_cgroup_per_cpu, PERCPU_CGROUP_STORAGE, 0, struct bpf_cgroup_storage_key, __u64);
 
 struct {
 	__uint(type, STACK_TRACE);
@@ -287,6 +296,15 @@ int on_socket(void *ctx)
 		found->low = 7;
 		found->high = bpf_get_current_pid_tgid() >> 32;
 	}
+	return 1;
+}
+
+SEC("?cgroup_skb/egress")
+int on_egress(void *ctx)
+{
+	__u64 *all = bpf_get_local_storage(&of_cgroup_before, 0), *here = bpf_get_local_storage(&of_cgroup_per_cpu, 0);
+	__sync_fetch_and_add(all, 1);
+	*here += 1;
 	return 1;
 }
 
