@@ -58,7 +58,7 @@ class Column:
 
 def chunks(of: KeyedMap[Any, Any], take: bool = False) -> Iterator[Chunk]:
     """The entries now; `take` deletes them. Each key comes at most once."""
-    seen: set[bytes] | None = set() if of.restarts else None
+    seen: set[bytes] | None = set() if of._restarts else None
     try:
         for chunk in _batches(of, "lookup_and_delete_batch" if take else "lookup_batch"):
             yield chunk if seen is None else _unseen(of, chunk, seen)
@@ -103,8 +103,9 @@ def _unseen(of: KeyedMap[Any, Any], chunk: Chunk, seen: set[bytes]) -> Chunk:
     sizes = of._key.size, of._value.size
     rows = [(bytes(chunk.keys[n * sizes[0] :][: sizes[0]]), chunk.values[n * sizes[1] :][: sizes[1]])
             for n in range(chunk.number)]  # fmt: skip
-    new = [(key, value) for key, value in rows if not (key in seen or seen.add(key))]  # type: ignore[func-returns-value]
-    return Chunk(b"".join(key for key, _ in new), b"".join(value for _, value in new), len(new))
+    new = dict(row for row in rows if row[0] not in seen)
+    seen.update(new)
+    return Chunk(b"".join(new), b"".join(new.values()), len(new))
 
 
 def _walked(of: KeyedMap[Any, Any], take: bool) -> Iterator[Chunk]:
@@ -135,7 +136,7 @@ def write(of: KeyedMap[Any, Any], entries: Iterable[tuple[Any, Any]], flags: int
     """Sets entries, in as few calls as there can be. Raises what `put` does, for the first entry that it refuses."""
     options, rows = sized(BatchOptions, elem_flags=flags), iter(entries)
     while some := list(islice(rows, MOST)):
-        if flags & ~of.BATCH_FLAGS or not of.batches:
+        if flags & ~of._batch_flags or not of._batches:
             of._put_each(some, flags)
             continue
         keys = b"".join(of._key.pack(key) for key, _ in some)
@@ -172,7 +173,7 @@ def columns(of: KeyedMap[Any, Any], found: Iterable[Chunk]) -> tuple[Any, Any]:
 
     kept = list(found)
     keys = Arrays(of._key, 0, of._key.size)
-    one = of._value.element if of.per_cpu else None
+    one = of._value.element if of._per_cpu else None
     values = Arrays(one or of._value, 0, (one.size + 7) // 8 * 8 if one else of._value.size)
     rows = values.joined([values.run(memoryview(chunk.values))[0] for chunk in kept])
     if one:

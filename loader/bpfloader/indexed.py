@@ -43,7 +43,7 @@ class Indexed(KeyedMap[int, V]):
 
 
 class Sparse(KeyedMap[int, V]):
-    """Keys are among 0 … max_entries - 1, and those are there that have been set. Base of arrays of what the kernel holds."""
+    """Keys are among 0 … max_entries - 1, and those are there that have been set. Base of arrays of objects."""
 
     def __init__(self, owner: Object | Alone, name: str, value: Codec[V]):
         super().__init__(owner, name, CTypes(NATIVE).u32, value)

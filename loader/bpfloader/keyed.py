@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
@@ -12,7 +13,7 @@ from .bcc import TableNames
 from .codec import Codec
 from .ctype import CTypes
 from .errors import ENOTSUPP, LayoutError, MapError
-from .maps import Map, codec_of
+from .maps import PER_CPU, Map, codec_of
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -33,14 +34,17 @@ class KeyedMap(TableNames, Map, MutableMapping[K, V]):
     Iteration goes on while the kernel or this process adds and deletes: it gives each key at most once.
     """
 
-    BATCH_FLAGS: ClassVar[int] = LOCK  # those that the kernel takes for many entries at once
-    batches: ClassVar[bool] = True  # whether writing goes by batches
-    restarts: ClassVar[bool] = False  # whether a deleted key sends the kernel's batches back to the first one
-    per_cpu: ClassVar[bool] = False
+    _batch_flags: ClassVar[int] = LOCK  # those that the kernel takes for many entries at once
+    _batches: ClassVar[bool] = True  # whether writing goes by batches
+    _restarts: ClassVar[bool] = False  # whether a deleted key sends the kernel's batches back to the first one
+    _per_cpu: ClassVar[bool] = False
 
     def __init__(self, owner: Object | Alone, name: str, key: Codec[K], value: Codec[V]):
         super().__init__(owner, name)
         self._key, self._value = key, value
+        if self._per_cpu != (self.type in PER_CPU):  # else the kernel would write beyond a value's bytes
+            what = f"the map {name} has type {self.type}, which is no {type(self).__name__}"
+            raise LayoutError(what, fix="generate the skeleton from this object")
         stated, known = (self.key_size, self.value_size), (key.size, value.stated)
         if stated != known:
             what = f"the map {name} has keys and values of {stated} bytes, its types have {known}"
@@ -49,7 +53,7 @@ class KeyedMap(TableNames, Map, MutableMapping[K, V]):
     def _resize(self, part: str, size: int) -> None:
         """Raises LayoutError unless keys or values are plain bytes, which may have any size."""
         codec = self._key if part == "key" else self._value
-        plain = codec.element if self.per_cpu and part == "value" else codec
+        plain = codec.element if self._per_cpu and part == "value" else codec
         if not plain or plain.name != f"__u8[{plain.size}]":
             what = f"the {part}s of {self.name} are {codec.name or codec.code}, which has {codec.stated} bytes"
             raise LayoutError(what, fix="change the type in the program, or open the object without its skeleton")
@@ -121,7 +125,7 @@ class KeyedMap(TableNames, Map, MutableMapping[K, V]):
         return True
 
     def pop(self, key: K, default: Any = MISSING) -> Any:
-        """The value of a key, which is deleted in the same step. Raises KeyError where there is neither it nor a default."""
+        """The value of a key, which is deleted in the same step; the default where there is none. Raises KeyError."""
         try:
             return self._value.unpack(self._taken(self._key.pack(key)))
         except KeyError:
@@ -132,9 +136,8 @@ class KeyedMap(TableNames, Map, MutableMapping[K, V]):
     def popitem(self) -> tuple[K, V]:
         """An entry, which is deleted. Raises KeyError for a map without one."""
         for key in self:
-            value = self.pop(key, MISSING)
-            if value is not MISSING:
-                return key, cast(V, value)
+            with contextlib.suppress(KeyError):  # it went meanwhile
+                return key, cast(V, self.pop(key))
         raise KeyError(f"{self.name} is empty")
 
     def update(  # type: ignore[override]

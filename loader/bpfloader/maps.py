@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from .alone import Alone
     from .object import Object
 
+PER_CPU = (5, 6, 10, 21)  # BPF_MAP_TYPE_*: hash, array, LRU hash and cgroup storage with a value for each CPU
+
 
 class Map:
     """A map of any type: what it is, before load and after, and where it is pinned. Base of the typed ones."""
 
-    fixes: ClassVar[Mapping[int, str]] = {}  # the next step by errno, where a type of map knows better than FIXES
+    _fixes: ClassVar[Mapping[int, str]] = {}  # the next step by errno, where a type of map knows better than FIXES
 
     def __init__(self, owner: Object | Alone, name: str):
         # Any: a map works without an object, too; what needs one is not asked of those.
@@ -44,7 +46,7 @@ class Map:
 
     @property
     def fd(self) -> int:
-        """The file descriptor, owned by the object. Raises StateError before load, after destroy, without autocreate."""
+        """The descriptor, owned by the object. Raises StateError before load, after destroy and without autocreate."""
         self._owner.require_loaded(f"the map {self.name}")
         found: int = self._owner.map_fd(self._found)
         if found < 0:
@@ -88,6 +90,9 @@ class Map:
 
     @type.setter
     def type(self, number: int) -> None:
+        if (number in PER_CPU) != (self.type in PER_CPU):
+            what = f"the map {self.name} can't become one of type {number}: its values would be of another form"
+            raise MapError(what, fix="change the type in the program")
         self._set("type", number)
 
     @property
@@ -158,7 +163,7 @@ class Map:
 
     @property
     def pin_path(self) -> str | None:
-        """Where `load` pins the map, or takes the one that is pinned there. Settable before load; None for not at all."""
+        """Where `load` pins the map, or takes the one that is pinned there; None for nowhere. Settable before load."""
         path = cast("bytes | None", self._stated("pin_path"))
         return os.fsdecode(path) if path else None
 
@@ -176,8 +181,8 @@ class Map:
         try:
             there, wanted = info_of(fd), (self.type, self.key_size, self.value_size)
             if there[2:5] != wanted:
-                what = f"can't reuse {source!r} as the map {self.name}: (type, key_size, value_size) is {there[2:5]}, not {wanted}"
-                raise MapError(what, fix="give a map of the same declaration")
+                what = f"can't reuse {source!r} as the map {self.name}: (type, key_size, value_size) is {there[2:5]}"
+                raise MapError(f"{what}, not {wanted}", fix="give a map of the same declaration")
             with self._owner.lock:
                 self._owner.require_open(f"the map {self.name}")
                 self._call_on(self.handle, "_reuse_fd", fd)
@@ -215,7 +220,7 @@ class Map:
         except CallError as error:
             if error.errno == errno.ENOENT:
                 raise KeyError from None
-            fix = self.fixes.get(error.errno) or FIXES.get(error.errno, "")
+            fix = self._fixes.get(error.errno) or FIXES.get(error.errno, "")
             raise MapError(f"{self.name}: {error.what}", fix=fix, errno=error.errno) from None
 
     def _loaded(self) -> None:

@@ -29,7 +29,7 @@ TYPED = (1, 2, 5, 6, 9, 10, 11)  # hashes, arrays and tries: the types of map th
 
 
 class KernelId(int):
-    """The kernel's number for what is in a map: a program's id, a socket's cookie. No descriptor, so not to be put back."""
+    """The kernel's number for what is in a map: a program's id, a socket's cookie. No descriptor: it can't be put back."""
 
 
 def given(value: Any) -> int:
@@ -53,8 +53,8 @@ def kernel_ids(size: int, name: str) -> Codec[Any]:
 class ProgArray(Sparse[int]):
     """Programs that others call by their index (bpf_tail_call). `array[0] = skel.progs.next`; its id is read."""
 
-    batches = False
-    fixes = {errno.EINVAL: "give a loaded program of the same type as those that call it"}
+    _batches = False
+    _fixes = {errno.EINVAL: "give a loaded program of the same type as those that call it"}
 
     def __init__(self, owner: Object | Alone, name: str):
         super().__init__(owner, name, kernel_ids(4, "program"))
@@ -100,8 +100,8 @@ class MapOfMaps(KeyedMap[K, M]):
     Each inner map that is read is a descriptor of its own, closed with the last use of the map.
     """
 
-    batches = False
-    fixes = {errno.EINVAL: "give a map of the declared inner type, sizes and flags: `create` makes one"}
+    _batches = False
+    _fixes = {errno.EINVAL: "give a map of the declared inner type, sizes and flags: `create` makes one"}
 
     def __init__(self, owner: Object | Alone, name: str, key: Codec[K], make: Make[M]):
         self._make = make

@@ -184,9 +184,7 @@ class Object(BufferNames, OwnsMaps):
             except CallError as error:
                 raise load_refused(self.FILE or self._name, error, messages, self.handle, self._btf) from None
             self._is_loaded = True
-            for part in self.parts:
-                if not isinstance(part, Map) or part.autocreate:
-                    part._loaded()
+            self._tell_loaded(self.parts)
 
     def attach(self) -> list[Link]:
         """The new links, one for each loaded program whose section says where it attaches and whose autoattach is on,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from .libbpf import library
@@ -53,6 +53,8 @@ class Progs(Collection[Program]):
 class OwnsMaps:
     """What a map asks of the object that it is in; Alone has the same for a map in none. A base of Object."""
 
+    _absent: frozenset[int] = frozenset()
+
     @property
     def handle(self) -> int:
         """libbpf's struct bpf_object *."""
@@ -64,8 +66,15 @@ class OwnsMaps:
 
     def map_fd(self, handle: int) -> int:
         """The descriptor of a map of the object; negative for one that was not created."""
-        created = library().bpf_map__autocreate(handle)  # libbpf 1.4 and newer have a descriptor for what isn't there
-        return cast(int, library().bpf_map__fd(handle)) if created else -1
+        return -1 if handle in self._absent else cast(int, library().bpf_map__fd(handle))
+
+    def _tell_loaded(self, parts: Iterable[Part]) -> None:
+        """Tells the parts that they are there; remembers the maps that aren't, though libbpf may have descriptors."""
+        for part in parts:
+            if isinstance(part, Map) and not part.autocreate:
+                self._absent |= {part._found}
+            else:
+                part._loaded()
 
     def map_fact(self, handle: int, what: str) -> Any:
         """What libbpf says of a map of the object, by the name of its function."""

@@ -57,7 +57,7 @@ class PerCpu(Codec[tuple[T, ...]], Generic[T]):
 class PerCpuHash(KeyedMap[K, tuple[V, ...]]):
     """A per-CPU hash, LRU or not: each value is a tuple, one element for each possible CPU."""
 
-    per_cpu = True
+    _per_cpu = True
 
     def __init__(self, owner: Object | Alone, name: str, key: type[K] | Codec[K], value: type[V] | Codec[V]):
         super().__init__(owner, name, codec_of(key), PerCpu(codec_of(value)))
@@ -66,7 +66,7 @@ class PerCpuHash(KeyedMap[K, tuple[V, ...]]):
 class PerCpuArray(Indexed[tuple[V, ...]]):
     """A per-CPU array: each value is a tuple, one element for each possible CPU."""
 
-    per_cpu = True
+    _per_cpu = True
 
     def __init__(self, owner: Object | Alone, name: str, value: type[V] | Codec[V]):
         super().__init__(owner, name, PerCpu(codec_of(value)))

@@ -33,7 +33,7 @@ class Queue(Keyless[V]):
     """First in, first out. How many values are in it the kernel doesn't tell: there is no len()."""
 
     def push(self, value: V, *, replace: bool = False) -> None:
-        """Adds a value; into a full one only with `replace`, at the cost of the oldest. Raises MapError, LayoutError."""
+        """Adds a value; into a full one only with `replace`, for the oldest. Raises MapError, LayoutError."""
         self._call("update_elem", None, self._value.pack(value), EXIST if replace else ANY)
 
     def extend(self, values: Iterable[V]) -> None:
@@ -79,7 +79,7 @@ class Stack(Queue[V]):
 class BloomFilter(Keyless[V]):
     """Values that may have been added: `in` errs for some that weren't, never for one that was.
 
-    Nothing comes out of it again. `map_extra` is how many hashes each value has, 1 to 15, 0 for the kernel's choice of 5.
+    Nothing comes out of it again. `map_extra` is how many hashes each value has, 1 to 15; 0 is the kernel's 5.
     """
 
     def add(self, value: V) -> None:

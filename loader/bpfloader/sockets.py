@@ -30,8 +30,8 @@ class Sockets(KeyedMap[K, int]):
     It is read only where values have 8 bytes. A closed socket leaves the map by itself.
     """
 
-    batches = False
-    fixes = {
+    _batches = False
+    _fixes = {
         errno.ENOSPC: NO_COOKIE,
         errno.EOPNOTSUPP: "the kernel takes TCP sockets that are connected or listen, UDP and connected Unix sockets",
         errno.EINVAL: "give a socket of a kind that this map takes, and is not in it already under another key",
@@ -59,7 +59,7 @@ class SockHash(Sockets[K]):
 class ReuseportSockArray(SockMap):
     """Sockets among which a program of SEC("sk_reuseport") chooses: bound ones, with SO_REUSEPORT set before."""
 
-    fixes = {**Sockets.fixes, errno.EINVAL: "set SO_REUSEPORT on the socket, then bind it (UDP) or let it listen (TCP)",
+    _fixes = {**Sockets._fixes, errno.EINVAL: "set SO_REUSEPORT on it, then bind it (UDP) or let it listen (TCP)",
              errno.EBUSY: "the socket is in such an array already"}  # fmt: skip
 
 
@@ -71,8 +71,8 @@ class DevMap(Sparse[V]):
     """Interfaces to redirect to, by index: an ifindex (socket.if_nametoindex), or struct bpf_devmap_val. `value` is
     a generated class or a codec."""
 
-    batches = False
-    fixes = {errno.EINVAL: "give the ifindex of an interface of this network namespace: socket.if_nametoindex"}
+    _batches = False
+    _fixes = {errno.EINVAL: "give the ifindex of an interface of this network namespace: socket.if_nametoindex"}
 
     def __init__(self, owner: Object | Alone, name: str, value: type[V] | Codec[V]):
         super().__init__(owner, name, codec_of(value))
@@ -81,20 +81,20 @@ class DevMap(Sparse[V]):
 class DevMapHash(Hash[K, V]):
     """Interfaces to redirect to, by a key of 4 bytes; else as DevMap."""
 
-    batches = False
-    fixes = DevMap.fixes
+    _batches = False
+    _fixes = DevMap._fixes
 
 
 class CpuMap(DevMap[V]):
     """CPUs to redirect packets to, by number: how many packets may wait there, or struct bpf_cpumap_val."""
 
-    fixes = {errno.EOVERFLOW: "let at most 16384 packets wait", errno.ENODEV: "give the number of a CPU that is there"}
+    _fixes = {errno.EOVERFLOW: "let at most 16384 packets wait", errno.ENODEV: "give the number of a CPU that is there"}
 
 
 class Descriptors(Map):
     """What is only put and taken out, by index: the kernel doesn't tell what is in it. Base of XskMap, CgroupArray."""
 
-    fixes = {errno.E2BIG: "the index is too high: raise max_entries before load"}
+    _fixes = {errno.E2BIG: "the index is too high: raise max_entries before load"}
 
     def _opened(self, value: Any) -> int | None:
         """A new descriptor of the value; None for one that is or has a descriptor itself."""

@@ -36,7 +36,7 @@ class Storage(Map, Generic[H, V]):
     """
 
     holder = "descriptor"  # what it takes, for errors
-    fixes = {errno.EINVAL: "give ANY, NOEXIST or EXIST, and LOCK for values with a bpf_spin_lock"}
+    _fixes = {errno.EINVAL: "give ANY, NOEXIST or EXIST, and LOCK for values with a bpf_spin_lock"}
 
     def __init__(self, owner: Object | Alone, name: str, value: type[V] | Codec[V]):
         super().__init__(owner, name)

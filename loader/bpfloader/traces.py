@@ -46,7 +46,7 @@ class StackTrace(Sparse[Any]):
     With BPF_F_STACK_BUILD_ID in map_flags, tuples of Frame. They are the programs' to add; `del` and `clear` make room.
     """
 
-    batches = False
+    _batches = False
 
     def __init__(self, owner: Object | Alone, name: str):
         super().__init__(owner, name, self._codec(owner.map_fact(owner.find_map(name), "value_size")))

@@ -1,4 +1,4 @@
-"""LPM tries: keys are prefixes, and a look-up finds the longest one that matches (Documentation/bpf/map_lpm_trie.rst)."""
+"""LPM tries: keys are prefixes, a look-up finds the longest that matches (Documentation/bpf/map_lpm_trie.rst)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LpmTrie(Hash[K, V]):
     `del` and `pop` take the very key. `key` and `network` turn IP networks into keys and back.
     """
 
-    restarts = True
+    _restarts = True
 
     def key(self, network: str | IPv4Network | IPv6Network) -> K:
         """The key for a network or an address: `trie[trie.key("10.0.0.0/8")] = 1`, `trie[trie.key("10.1.2.3")]`.

@@ -102,7 +102,7 @@ def _comment(row: MapSpec) -> str:
 
 
 def _part(types: PyTypes, row: MapSpec, part: str, events: Mapping[str, str]) -> tuple[str, str]:
-    """The argument and the hint for a map's key, value, records or inner maps: a class where it has one, else a codec."""
+    """The argument and the hint for a map's key, value, records or inner maps: a class, or else a codec."""
     if part == "inner":
         named = replace(row.inner, name=row.name + INNER) if row.inner else MapSpec("")
         kind, arguments, hints = _told(types, named, events)

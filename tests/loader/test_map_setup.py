@@ -47,6 +47,20 @@ def test_a_map_is_shaped_before_load(opened_with):
         bpf.maps.big[0]
 
 
+def test_a_map_keeps_the_form_of_its_values(opened_with):
+    """A value for each CPU needs more room than one: the kernel would write beyond it."""
+    bpf = opened_with("counts percpu_counts")
+    for name, number in (("counts", 5), ("percpu_counts", 9), ("percpu_pairs", 2)):
+        with pytest.raises(bpfloader.MapError, match=f"{name} can't become one of type {number}"):
+            bpf.maps[name].type = number
+    bpf.maps.percpu_counts.type = 10
+    for name, kind in (("counts", bpfloader.PerCpuHash), ("percpu_counts", bpfloader.Hash)):
+        with pytest.raises(bpfloader.LayoutError, match=f"{name} has type .*, which is no {kind.__name__}"):
+            kind(bpf, name, bpfloader.native_endian.u32, bpfloader.native_endian.u64)
+    bpf.load()
+    assert bpf.maps.percpu_counts.info.type == 10
+
+
 def test_typed_keys_keep_their_size(opened_with):
     bpf = opened_with("counts traces")
     with pytest.raises(bpfloader.LayoutError, match="the values of counts are u64, which has 8 bytes"):

@@ -269,7 +269,7 @@ def test_a_cgroup_keeps_what_a_program_counts(using, cgroup):
 
 
 def test_a_cgroup_keeps_what_programs_attached_to_it_count(using, cgroup, maps_skel):
-    """The older storage, whose keys are a cgroup's inode and a kind of program: a mapping that only attaching adds to."""
+    """The older storage: keys are a cgroup's inode and a kind of program, and only attaching adds one."""
     bpf = using("of_cgroup_before of_cgroup_per_cpu", "on_egress")
     whole, each = bpf.maps.of_cgroup_before, bpf.maps.of_cgroup_per_cpu
     assert dict(whole) == {} == dict(each)
