@@ -126,9 +126,11 @@ def record_type(btf: Btf, row: MapSpec, events: Mapping[str, str]) -> int:
     for text in named:
         if found := _named_type(btf, text):
             return found
-        if row.name in events or text.split()[0] in TAGGED:
+        if row.name in events or text.partition(" ")[0] in TAGGED:
             what = f"the records of {row.name} are to be {text}, which this object's BTF doesn't hold"
-            fix = f"use it in the program, or add: const {text} *unused_{row.name} __attribute__((unused));"
+            instead = " instead of its value_size" * (row.value_size > 0 and not row.value_type)
+            fix = f"write __type(value, {text}); into the map's definition{instead}, or add a global variable: "
+            fix += f"const {text} *unused_{row.name} __attribute__((unused));"
             raise SkeletonError(what, where=btf.where, fix=fix)
     if row.value_type and not _is_number(btf, row):
         return row.value_type

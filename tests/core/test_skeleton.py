@@ -138,7 +138,8 @@ def test_packaging_finds_the_one_import(every):
 
 @pytest.mark.parametrize("named, said", [
     ({"by_option": "struct poin"}, "the records of by_option are to be struct poin, which this object's BTF doesn't hold; "
-                                   "use it in the program, or add: const struct poin *unused_by_option"),
+     "write __type(value, struct poin); into the map's definition, or add a global variable: const struct poin *unused_by_option "),
+    ({"perf": "struct poin"}, "into the map's definition instead of its value_size, or add a global variable: const "),
     ({"counts": "struct point"}, "events names counts, which is no ring or perf buffer of this object; it has by_option, by_tag"),
     ({"nowhere": "struct point"}, "events names nowhere, which is no ring"),
 ])  # fmt: skip
@@ -154,6 +155,26 @@ def test_records_of_no_type_or_no_ring_are_refused(every, named, said):
 def test_records_may_be_of_any_type(every, named, hint):
     made = skeleton({every[2]: every[0]}, "every_kind", "every.bpf.o", {"by_option": named})
     assert f"    by_option: bpfloader.RingBuffer[{hint}]" in made.stub
+
+
+def test_the_first_way_out_of_a_local_struct_is_one(compile_bpf):
+    """clang tells BTF nothing of a type that only a local variable has, though the program sends it to the ring."""
+    source = """#include "mini_bpf.h"
+        static long (*bpf_ringbuf_output)(void *ring, void *data, __u64 size, __u64 flags) = (void *)130;
+        struct event { int pid; };
+        struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096);%s } events SEC(".maps") __tag("struct event");
+        SEC("xdp") int f(void *ctx) { struct event one = {1}; return bpf_ringbuf_output(&events, &one, sizeof(one), 0); }
+    """
+    with pytest.raises(SkeletonError, match=r"doesn't hold; write __type\(value, struct event\); into the map's definition"):
+        render(compile_bpf(source % ""), "program", "x86_64", "x.bpf.o")
+    text = render(compile_bpf(source % " __type(value, struct event);"), "program", "x86_64", "x.bpf.o")
+    assert 'self.events = bpfloader.RingBuffer(owner, "events", Event)' in text
+
+
+def test_a_tag_of_no_words_says_nothing(compile_bpf):
+    source = '#include "mini_bpf.h"\nstruct { __uint(type, BPF_MAP_TYPE_RINGBUF); } events SEC(".maps") __tag("%s");\n'
+    for tag in ("", " ", "\\t", "of mine"):
+        assert "c.tail()" in render(compile_bpf(source % tag), "program", "x86_64", "x.bpf.o")
 
 
 def test_where_arches_differ_the_one_is_taken_that_runs(every, compile_bpf, monkeypatch):

@@ -98,8 +98,8 @@ def test_an_edited_or_deleted_skeleton_is_repaired(declare, path):
     ('env.BpfSkeleton(env.BpfObject("src/ring.bpf.c"), events={"rang": "struct first"})\n',
      "events names rang, which is no ring or perf buffer of this object; it has ring"),
     ('env.BpfSkeleton(env.BpfObject("src/ring.bpf.c"), events={"ring": "struct third"})\n',
-     "the records of ring are to be struct third, which this object's BTF doesn't hold; use it in the program, or add: "
-     "const struct third *unused_ring"),
+     "the records of ring are to be struct third, which this object's BTF doesn't hold; write __type(value, struct "
+     "third); into the map's definition, or add a global variable: const struct third *unused_ring"),
 ])  # fmt: skip
 def test_what_is_declared_wrongly_is_said(declare, body, said):
     assert said in declare(body, ring=RING).fails("ARCH=x86_64")
