@@ -3,6 +3,7 @@
 from .btf import Btf
 from .btf_types import COMPOSITES, ENUMS, KEYWORDS, MODIFIERS, Kind, Type
 
+MAX_NAME = 512  # bytes; the kernel's KSYM_NAME_LEN, which bounds BTF's names
 MAX_PARTS = 200  # pointers, arrays, parameters …: a cycle in malformed BTF ends there
 
 QUALIFIERS = {Kind.CONST: "const", Kind.VOLATILE: "volatile", Kind.RESTRICT: "restrict"}
@@ -31,6 +32,8 @@ def _declare(btf: Btf, number: int, inner: str, left: list[int]) -> str:
         elif kind.kind == Kind.FUNC_PROTO:
             inner = f"{_wrapped(inner)}({_parameters(btf, kind, left)})"
         elif kind.kind not in (Kind.FUNC, Kind.VAR):
+            if len(kind.name) > MAX_NAME:
+                btf.fail(f"has a type with a name of {len(kind.name)} characters")
             return f"{qualifiers}{_base(kind)}{' ' * bool(inner)}{inner}"
         number = kind.type
     btf.fail(f"has a type of more than {MAX_PARTS} parts, too many to write as C")

@@ -6,7 +6,7 @@ import re
 
 from .errors import SkeletonError
 
-C_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+C_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,511}")  # as long as the kernel takes one: KSYM_NAME_LEN
 KEYWORDS = frozenset(keyword.kwlist)
 BUILTINS = KEYWORDS | set(dir(builtins))
 
@@ -25,7 +25,7 @@ ENUMERATORS = KEYWORDS | {"mro", "name", "value"} | {name for name in dir(int) i
 def c_name(name: str, what: str) -> str:
     """The name itself. Raises SkeletonError for one that is none in C and must not get into generated code."""
     if not C_NAME.fullmatch(name):
-        raise SkeletonError(f"{what} {name!r} has no C name", fix="compile it with clang")
+        raise SkeletonError(f"{what} {name[:80]!r} has no C name", fix="compile it with clang")
     return name
 
 

@@ -23,6 +23,8 @@ ADDRESSES = {  # by decl tag
     "ipv6": {16: PyType("IPv6Address", "c.ipv6", 16)},
     "ip": {4: PyType("IPv4Address", "c.ipv4", 4), 16: PyType("IPv4Address | IPv6Address", "c.ip", 16)},
 }
+MAX_MEMBERS = 100_000  # of all classes together; task_struct and all that it holds have a few thousand
+MAX_SIZE = 2**32  # in bytes: a map's sizes, as the kernel has them, are 32-bit
 ADDRESS_STRUCTS = {"in_addr": "ipv4", "in6_addr": "ipv6"}
 
 
@@ -40,14 +42,16 @@ class PyTypes:
         self.classes: dict[str, PyClass] = {}
         self._names: dict[int, str] = {}
         self._entered: set[int] = set()
+        self._members = 0
 
     def use(self, number: int, place: str, tags: frozenset[str] = frozenset()) -> PyType:
         """A type as it is used by value; `place` names an anonymous one. Raises SkeletonError, BtfError.
 
         `tags` are the decl tags of the member or variable; those of typedefs on the way to the type count as well.
         """
+        kind = self.btf.resolve(number)
         typedefs, own = self._typedefs(number)
-        kind, tags = self.btf.resolve(number), tags | own
+        tags |= own
         if kind.kind == Kind.STRUCT and kind.name in ADDRESS_STRUCTS:
             tags |= {ADDRESS_STRUCTS[kind.name]}
         if address := self._address(kind, place, tags):
@@ -116,8 +120,12 @@ class PyTypes:
         if text := self._text(kind, tags):
             return PyType(text, f"c.{'chars' if text == 'str' else 'raw'}({kind.length})", kind.length)
         one = self.use(kind.type, place, tags)
-        hint, codec = f"tuple[{one.hint}, ...]", f"c.array({one.codec}, {kind.length})"
-        return PyType(hint, codec, kind.length * one.size, one.class_name)
+        if not one.size:
+            return PyType("bytes", "c.raw(0)", 0)
+        size = kind.length * one.size
+        if size >= MAX_SIZE:
+            raise SkeletonError(f"{place} has {size} bytes", where=self.btf.where, fix="compile it with clang")
+        return PyType(f"tuple[{one.hint}, ...]", f"c.array({one.codec}, {kind.length})", size, one.class_name)
 
     def _text(self, array: Type, tags: frozenset[str]) -> str:
         """What an array of 8-bit integers is: `str` for char, else `bytes`, if no tag says otherwise; empty for others."""
@@ -186,6 +194,7 @@ class PyTypes:
         """The members of a struct's anonymous unions, but those of a name that it has itself."""
         taken = {field.name for field in fields}
         unions = [field for field in fields if field.type.codec.startswith("c.anonymous(")]
+        self._count(sum(len(self.classes[field.type.hint].fields) for field in unions))
         members = [(field.name, member) for field in unions for member in self.classes[field.type.hint].fields]
         return tuple(
             replace(member, comment=f"in {union}: {member.comment}") for union, member in members if member.name not in taken
@@ -193,6 +202,7 @@ class PyTypes:
 
     def _flat(self, kind: Type, base: int, word: str) -> list[tuple[Member, Member, frozenset[str]]]:
         """A type's members, those of anonymous ones too: as they are, with bits from the outermost start, their tags."""
+        self._count(len(kind.members))
         found = []
         for number, member in enumerate(kind.members):
             inner = self.btf.resolve(member.type)
@@ -202,6 +212,13 @@ class PyTypes:
             elif member.name or inner.kind == Kind.UNION:
                 found.append((member, placed, tags_of(self.btf, kind.id, number)))
         return found
+
+    def _count(self, members: int) -> None:
+        """Raises SkeletonError where malformed types would make a module without end."""
+        self._members += members
+        if self._members > MAX_MEMBERS:
+            what = f"has types of more than {MAX_MEMBERS} members"
+            raise SkeletonError(what, where=self.btf.where, fix="compile it with clang")
 
     def _flexible(self, number: int) -> bool:
         kind = self.btf.resolve(number)

@@ -163,6 +163,9 @@ def _variable(types: PyTypes, variable: Variable, taken: set[str]) -> PyField:
         types.use(pointer.type, f"{variable.name}_target")
     found = btf.find(variable.name, Kind.VAR)
     used = types.use(variable.type, variable.name, tags_of(btf, found.id) if found else frozenset())
+    if used.size > variable.size:
+        what = f"variable {variable.name} has {used.size} bytes, in a place of {variable.size}"
+        raise SkeletonError(what, where=btf.where, fix="compile it with clang")
     return PyField(attribute_name(variable.name, taken, "variable", VARIABLES), used, variable.offset, text)
 
 
