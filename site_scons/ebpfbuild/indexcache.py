@@ -30,10 +30,19 @@ class IndexCache:
         try:
             return load(path.read_bytes())
         except (OSError, HeaderError):  # not there, or damaged: made anew
-            index = index_header(header.read_text(encoding="utf-8"))
+            index = _index_of(header)
         with contextlib.suppress(OSError):  # a cache that is read-only or full serves all the same
             write_file(path, dump(index))
         return index
+
+
+def _index_of(header: Path) -> Index:
+    try:
+        return index_header(header.read_text(encoding="utf-8"))
+    except HeaderError as error:
+        raise HeaderError(
+            error.what, where=": ".join(filter(None, (header.name, error.where))), fix=error.fix
+        ) from None
 
 
 def explained(error: CompileError, index: Index, kernel: str, arch: str) -> CompileError:

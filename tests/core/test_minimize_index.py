@@ -2,6 +2,7 @@
 
 import pytest
 from ebpfbuild.errors import HeaderError
+from ebpfbuild.indexcache import IndexCache
 from ebpfbuild.minimize import index as indexes
 from fuzzing import EDITS, mutate
 from hypothesis import given, settings
@@ -165,3 +166,12 @@ def test_the_real_header_is_indexed(vmlinux):
     found = indexes.index_header(text)
     assert found.total > 5000 and "task_struct" in found.tags and "TCP_ESTABLISHED" in found.ordinary
     assert found.declaration(found.tags["sock"]).startswith("struct sock {\n\tstruct sock_common __sk_common;")
+
+
+def test_what_no_bpftool_writes_is_told_with_file_and_line(tmp_path):
+    header = tmp_path / "vmlinux.h"
+    header.write_text("struct a {\n\tint b;\n};\n\nconst int c = 4;\n")
+    with pytest.raises(HeaderError) as caught:
+        IndexCache(tmp_path / "cache").get(header, "00")
+    assert str(caught.value).startswith("vmlinux.h: line 5: 'const int c = 4;' is no declaration that bpftool writes")
+    assert "MINIMIZE=off" in str(caught.value) and not (tmp_path / "cache").exists()
