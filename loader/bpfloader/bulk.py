@@ -58,10 +58,9 @@ class Column:
 
 def chunks(of: KeyedMap[Any, Any], take: bool = False) -> Iterator[Chunk]:
     """The entries now; `take` deletes them. Each key comes at most once."""
-    seen: set[bytes] | None = set() if of._restarts else None
+    verb = "lookup_and_delete_batch" if take else "lookup_batch"
     try:
-        for chunk in _batches(of, "lookup_and_delete_batch" if take else "lookup_batch"):
-            yield chunk if seen is None else _unseen(of, chunk, seen)
+        yield from _unseen(of, _batches(of, verb)) if of._restarts else _batches(of, verb)
     except MapError as error:
         if error.errno not in NO_BATCH:
             raise
@@ -98,14 +97,19 @@ def _batches(of: KeyedMap[Any, Any], verb: str) -> Iterator[Chunk]:
         before, room = after, max(room, min(2 * room, MOST))
 
 
-def _unseen(of: KeyedMap[Any, Any], chunk: Chunk, seen: set[bytes]) -> Chunk:
-    """The entries of a chunk that have not come before."""
-    sizes = of._key.size, of._value.size
-    rows = [(bytes(chunk.keys[n * sizes[0] :][: sizes[0]]), chunk.values[n * sizes[1] :][: sizes[1]])
-            for n in range(chunk.number)]  # fmt: skip
-    new = dict(row for row in rows if row[0] not in seen)
-    seen.update(new)
-    return Chunk(b"".join(new), b"".join(new.values()), len(new))
+def _unseen(of: KeyedMap[Any, Any], found: Iterable[Chunk]) -> Iterator[Chunk]:
+    """The entries that have not come before; ends as _walk does where the kernel starts again and again."""
+    seen: set[bytes] = set()
+    sizes, left = (of._key.size, of._value.size), 4 * of.max_entries + 4
+    for chunk in found:
+        rows = ((bytes(chunk.keys[n * sizes[0] :][: sizes[0]]), chunk.values[n * sizes[1] :][: sizes[1]])
+                for n in range(chunk.number))  # fmt: skip
+        new = dict(row for row in rows if row[0] not in seen)
+        seen.update(new)
+        yield Chunk(b"".join(new), b"".join(new.values()), len(new))
+        left -= chunk.number
+        if left < 0:
+            return
 
 
 def _walked(of: KeyedMap[Any, Any], take: bool) -> Iterator[Chunk]:

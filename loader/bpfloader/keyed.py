@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import errno
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from . import bulk
 from .bcc import TableNames
@@ -14,6 +14,7 @@ from .codec import Codec
 from .ctype import CTypes
 from .errors import ENOTSUPP, LayoutError, MapError
 from .maps import PER_CPU, Map, codec_of
+from .views import Items, Values
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 V = TypeVar("V")
+T = TypeVar("T")
 
 ANY, NOEXIST, EXIST, LOCK = 0, 1, 2, 4  # BPF_ANY, BPF_NOEXIST, BPF_EXIST, BPF_F_LOCK of linux/bpf.h
 MISSING: Any = object()
@@ -124,20 +126,29 @@ class KeyedMap(TableNames, Map, MutableMapping[K, V]):
             return False
         return True
 
+    @overload
+    def pop(self, key: K) -> V: ...
+
+    @overload
+    def pop(self, key: K, default: V | T) -> V | T: ...
+
     def pop(self, key: K, default: Any = MISSING) -> Any:
         """The value of a key, which is deleted in the same step; the default where there is none. Raises KeyError."""
         try:
-            return self._value.unpack(self._taken(self._key.pack(key)))
+            return self._pop(key)
         except KeyError:
             if default is MISSING:
                 raise KeyError(key) from None
             return default
 
+    def _pop(self, key: K) -> V:
+        return self._value.unpack(self._taken(self._key.pack(key)))
+
     def popitem(self) -> tuple[K, V]:
         """An entry, which is deleted. Raises KeyError for a map without one."""
         for key in self:
             with contextlib.suppress(KeyError):  # it went meanwhile
-                return key, cast(V, self.pop(key))
+                return key, self._pop(key)
         raise KeyError(f"{self.name} is empty")
 
     def update(  # type: ignore[override]
@@ -169,11 +180,11 @@ class KeyedMap(TableNames, Map, MutableMapping[K, V]):
 
     def items(self) -> ItemsView[K, V]:
         """A view of the entries as (key, value), read in batches: quicker than a look-up for each key."""
-        return _Items(self)
+        return Items(self)
 
     def values(self) -> ValuesView[V]:
         """A view of the values, read in batches."""
-        return _Values(self)
+        return Values(self)
 
     def entries(self) -> Iterator[tuple[K, V]]:
         """The entries now, by batches of the kernel's where it has them (Linux 5.6), else key by key."""
@@ -193,8 +204,10 @@ class KeyedMap(TableNames, Map, MutableMapping[K, V]):
         Structs are structured arrays (see arrays.py), per-CPU values have a column for each CPU. Raises MapError;
         LibraryError where there is no numpy.
         """
-        found = bulk.chunks(self)
-        return bulk.columns(self, found) if numpy else bulk.pairs(self, found)
+        return bulk.columns(self, bulk.chunks(self)) if numpy else self._listed()
+
+    def _listed(self) -> list[tuple[K, V]]:
+        return bulk.pairs(self, bulk.chunks(self))
 
     @overload
     def drain(self, *, numpy: Literal[True]) -> tuple[Any, Any]: ...
@@ -204,8 +217,10 @@ class KeyedMap(TableNames, Map, MutableMapping[K, V]):
 
     def drain(self, *, numpy: bool = False) -> Any:
         """What `batch` gives, and each entry is deleted in the step that reads it: none is counted twice or missed."""
-        taken = bulk.chunks(self, take=True)
-        return bulk.columns(self, taken) if numpy else bulk.pairs(self, taken)
+        return bulk.columns(self, bulk.chunks(self, take=True)) if numpy else self._drained()
+
+    def _drained(self) -> list[tuple[K, V]]:
+        return bulk.pairs(self, bulk.chunks(self, take=True))
 
     def _after(self, packed: bytes | None) -> bytes | None:
         key = ctypes.create_string_buffer(self._key.size)
@@ -214,24 +229,6 @@ class KeyedMap(TableNames, Map, MutableMapping[K, V]):
         except KeyError:
             return None
         return key.raw
-
-
-class _Items(ItemsView[K, V]):
-    def __init__(self, shown: KeyedMap[K, V]):
-        super().__init__(shown)
-        self._shown = shown
-
-    def __iter__(self) -> Iterator[tuple[K, V]]:
-        return self._shown.entries()
-
-
-class _Values(ValuesView[V]):
-    def __init__(self, shown: KeyedMap[Any, V]):
-        super().__init__(shown)
-        self._shown = shown
-
-    def __iter__(self) -> Iterator[V]:
-        return (value for _, value in self._shown.entries())
 
 
 class Hash(KeyedMap[K, V]):

@@ -12,7 +12,7 @@ from .codec import Codec
 from .ctype import CTypes
 from .errors import CallError, MapError
 from .indexed import NATIVE, Sparse
-from .keyed import MISSING, KeyedMap
+from .keyed import KeyedMap
 from .libbpf import library
 from .mapinfo import info_of, map_by_id
 from .maps import Map, codec_of, descriptor
@@ -29,7 +29,7 @@ TYPED = (1, 2, 5, 6, 9, 10, 11)  # hashes, arrays and tries: the types of map th
 
 
 class KernelId(int):
-    """The kernel's number for what is in a map: a program's id, a socket's cookie. No descriptor: it can't be put back."""
+    """The kernel's number for what is in a map: a program's id, a socket's cookie. It can't be put back."""
 
 
 def given(value: Any) -> int:
@@ -162,25 +162,16 @@ class MapOfMaps(KeyedMap[K, M]):
                 continue
             yield key, found
 
-    def batch(self, *, numpy: bool = False) -> Any:
-        """All keys and their maps as a list; with `numpy` as two arrays, of keys and of the maps' ids."""
-        return super().batch(numpy=True) if numpy else list(self.entries())
+    def _listed(self) -> list[tuple[K, M]]:
+        return list(self.entries())
 
-    def pop(self, key: K, default: Any = MISSING) -> Any:
-        """The map of a key, which is taken out. Raises KeyError where there is neither it nor a default."""
-        try:
-            found = self[key]  # opened before it is taken out: nothing else may hold it
-            del self[key]
-        except KeyError:
-            if default is MISSING:
-                raise
-            return default
+    def _pop(self, key: K) -> M:
+        found = self[key]  # opened before it is taken out: nothing else may hold it
+        del self[key]
         return found
 
-    def drain(self, *, numpy: bool = False) -> Any:
-        """All keys and their maps, which are taken out. As numpy arrays only ids are left of them."""
-        if numpy:
-            return super().drain(numpy=True)
+    def _drained(self) -> list[tuple[K, M]]:
+        """Of maps drained as a numpy array only the ids are left."""
         found = [(key, self.pop(key, None)) for key in self]
         return [(key, value) for key, value in found if value is not None]
 

@@ -62,6 +62,9 @@ with EveryKind.open() as bpf, socket.socket() as sock, open("x") as file:
     assert_type(inner, bpfloader.Hash[Point, int])
     maps.tables[1] = inner
     assert_type(maps.tables[1][Point()], int)
+    assert_type(maps.tables.drain(), list[tuple[int, bpfloader.Hash[Point, int]]])
+    assert_type(maps.routes.pop(key), Point)
+    assert_type(maps.routes.pop(key, None), Point | None)
     assert_type(maps.tables_by_name[PairT()][0], tuple[TablesByNameInnerValue, ...])
     assert_type(maps.rings[0].batch(), list[Point])
     assert_type(maps.tables_of_whatever[0], bpfloader.Map)

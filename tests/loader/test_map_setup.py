@@ -163,6 +163,25 @@ def test_bytes_may_have_another_size(opened_with, maps_object):
     assert dict(bpf["counts"]) == {b"ab": b"xyz"} and bpf["percpu_counts"][bytes(4)][-1] == b"0123456789abcdef"
 
 
+def test_elements_of_an_odd_size_lie_at_multiples_of_8(opened_with, maps_object):
+    bpf = opened_with("shared percpu_pairs", kind=bpfloader.Object, source=maps_object)
+    bpf["shared"].value_size = bpf["percpu_pairs"].value_size = 12
+    bpf.load()
+    bpf["shared"][7] = b"0123456789ab"
+    elements = bpf["shared"].elements
+    assert bytes(bpf["shared"].memory[7 * 16 : 7 * 16 + 12]) == elements[7] == list(elements)[7] == b"0123456789ab"
+    elements[299] = b"abcdefghijkl"
+    assert bpf["shared"][299] == b"abcdefghijkl" and dict(bpf["shared"].batch())[299] == b"abcdefghijkl"
+    one, *others = bpf["percpu_pairs"][0]
+    bpf["percpu_pairs"][0] = (b"0123456789ab", *others)
+    assert bpf["percpu_pairs"][0] == (b"0123456789ab", *others) == dict(bpf["percpu_pairs"].items())[0]
+    numpy = pytest.importorskip("numpy")
+    assert bytes(elements.numpy()[299]) == b"abcdefghijkl"
+    _, values = bpf["percpu_pairs"].batch(numpy=True)
+    assert values.shape == (5, 1 + len(others), 12) and bytes(values[0][0].astype(numpy.uint8)) == b"0123456789ab"
+    assert bpf["shared"].batch(numpy=True)[1].shape == (300, 12)
+
+
 def test_a_map_is_not_pickled(using):
     import copy
 
