@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     about = "Asks the kernel what it can do, and BPF objects what they want of it."
-    parser = argparse.ArgumentParser("python -m bpfloader", description=about)
+    parser = argparse.ArgumentParser(f"python -m {__package__}", description=about)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     probe = verbs.add_parser("probe", help="what this kernel can do")
     probe.add_argument("kind", nargs="*", help="only these ways to attach, as SEC() spells them; exit status 1 if not")

@@ -31,3 +31,15 @@ with Probe.open() as probe:
     assert done.returncode == 0, done.stderr
     value, events = map(int, done.stdout.split())
     assert value >= 0 and events > 0
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["probe", "--json"], '"format": 1'), (["inspect", "probe.bpf.o"], "raw_tp/sys_enter"),
+])  # fmt: skip
+def test_the_command_works_with_python_3_9(folder, kernel, arguments, said):
+    python = python39()
+    if not python:
+        pytest.skip("there is no Python 3.9 here")
+    code = f"import sys; sys.path[:0] = [{str(LOADER)!r}]; from bpfloader.__main__ import main; sys.exit(main())"
+    done = subprocess.run([python, "-I", "-B", "-c", code, *arguments], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0 and said in done.stdout, done.stderr
