@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from . import rawbpf
 from .attachtrace import lsm
-from .attachtry import CGROUP_HOOK, CantTell, Kind, kernel_type, loaded, refused_with
+from .attachtry import CGROUP_HOOK, CantTell, Kind, Lacking, kernel_type, loaded, refused_with
 from .btf import FUNC
 from .errors import CallError, errno_text
 from .libbpf import library
@@ -25,6 +25,7 @@ CLONE_NEWNET = 0x40000000  # linux/sched.h
 SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_EBPF = 50, 52  # asm-generic/socket.h
 LO = 1  # the index of a new namespace's only interface
 INGRESS = 1  # BPF_TC_INGRESS
+NETKIT = b"probed"  # not nk0, which the kernel gives its peer
 LOCAL_OUT, IPV4, CONNTRACK = 3, 2, -200  # NF_INET_LOCAL_OUT, NFPROTO_IPV4, NF_IP_PRI_CONNTRACK, which links may not use
 
 
@@ -70,6 +71,8 @@ def tc(kind: Kind) -> None:
             library().bpf_tc_hook_create(ctypes.byref(hook))
             library().bpf_tc_attach(ctypes.byref(hook), ctypes.byref(sized(TcOptions, prog_fd=program)))
         except CallError as error:
+            if error.errno == errno.ENOENT:
+                raise Lacking("this kernel has no clsact; modprobe sch_ingress cls_bpf") from None
             raise OSError(error.errno, error.what) from None
 
 
@@ -84,7 +87,7 @@ def _new_netkit() -> int:
     """The index of a new netkit device: RTM_NEWLINK with IFLA_IFNAME and IFLA_LINKINFO (rtnetlink(7))."""
     import socket
 
-    name = struct.pack("=HH4s", 8, 3, b"nk0")
+    name = struct.pack("=HH8s", 12, 3, NETKIT)
     info = struct.pack("=HHHH8s", 16, 18, 12, 1, b"netkit")
     body = bytes(16) + name + info
     header = struct.pack("=IHHII", 16 + len(body), 16, 0x605, 1, 0)  # NLM_F_REQUEST | _ACK | _EXCL | _CREATE
@@ -93,7 +96,7 @@ def _new_netkit() -> int:
         (number,) = struct.unpack_from("=i", netlink.recv(4096), 16)  # struct nlmsgerr
     if number:
         raise OSError(-number, "no netkit device can be made")
-    return socket.if_nametoindex("nk0")
+    return socket.if_nametoindex(NETKIT.decode())
 
 
 @in_own_network

@@ -7,12 +7,14 @@ import errno
 import fcntl
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from . import rawbpf
 from .attachtry import (
     LSM_HOOK,
     MODIFIED,
+    SECURITY_HOOK,
     TESTED,
     TRACEPOINT,
     CantTell,
@@ -156,7 +158,27 @@ def _typed(name: str, type_kind: int = FUNC) -> Callable[[Kind], None]:
 
 tp_btf = _typed(f"btf_trace_{TRACEPOINT}", TYPEDEF)
 fentry = _typed(TESTED)
-modified = _typed(MODIFIED)  # fmod_ret, and programs that sleep
+
+
+def fmod_ret(kind: Kind) -> None:
+    """At the function for tests, or where that may not be modified (no error injection) at a hook next to never called:
+    what is named security_ may be modified since 5.7."""
+    try:
+        _typed(MODIFIED)(kind)
+    except OSError as error:
+        if error.errno != errno.EINVAL or kind.section.endswith(".s"):
+            raise
+        _typed(SECURITY_HOOK)(kind)
+
+
+def sleeping(kind: Kind) -> None:
+    """fentry.s, fexit.s and fmod_ret.s: kernels differ in which of the two they let programs sleep in."""
+    try:
+        fentry(kind)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        _typed(MODIFIED)(kind)
 
 
 def lsm(kind: Kind) -> None:
@@ -177,11 +199,22 @@ def iterator(kind: Kind) -> None:
         os.close(rawbpf.link(program, 0, kind.attach_type))
 
 
+@contextmanager
+def _told(member: int) -> Iterator[None]:
+    """Kernels before 6.3 have no test_sleepable, and so no way to ask them whether operations may sleep."""
+    try:
+        yield
+    except OSError as error:
+        if not member or error.errno != errno.EINVAL:
+            raise
+        raise CantTell("this kernel has no operation that may sleep for a try") from None
+
+
 def struct_ops(kind: Kind) -> None:
     """The operations that the kernel has for tests, which can't be registered: the program runs once instead."""
     member = 2 if kind.section.endswith(".s") else 0  # test_sleepable, test_1 of struct bpf_dummy_ops
     told = kind._replace(attach_type=member)
-    with loaded(told, kernel_type("bpf_dummy_ops", STRUCT)) as program:
+    with _told(member), loaded(told, kernel_type("bpf_dummy_ops", STRUCT)) as program:
         state = ctypes.c_uint32(0)  # struct bpf_dummy_ops_state
         arguments = ctypes.c_uint64(ctypes.addressof(state))
         attributes = struct.pack("=IIIIQQIIIIQQ", program, 0, 0, 0, 0, 0, 0, 0, 8, 0, ctypes.addressof(arguments), 0)

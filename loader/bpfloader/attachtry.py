@@ -22,8 +22,9 @@ from .rawbpf import Load
 SLEEPABLE, HAS_FRAGS = 1 << 4, 1 << 5  # BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS
 TRACEPOINT = "oom_score_adj_update"  # of all kernels since 3.6; fires as someone writes /proc/*/oom_score_adj
 TESTED = "bpf_fentry_test1"  # net/bpf/test_run.c, since 5.5: called by test runs of tracing programs alone
-MODIFIED = "bpf_modify_return_test"  # there too, since 5.7; may be modified, and programs there may sleep
+MODIFIED = "bpf_modify_return_test"  # there too, since 5.7; its return value may be modified
 LSM_HOOK, CGROUP_HOOK = "bpf_lsm_settime", "bpf_lsm_socket_bind"
+SECURITY_HOOK = "security_settime64"  # called as the clock is set, as is LSM_HOOK
 
 
 class CantTell(Exception):
@@ -88,7 +89,7 @@ def kernel_type(name: str, kind: int) -> int:
 
 def _find_ids() -> None:
     """All that any try asks for at once: reading the kernel's BTF takes most of the time."""
-    functions = (TESTED, MODIFIED, LSM_HOOK, CGROUP_HOOK, "bpf_iter_task")
+    functions = (TESTED, MODIFIED, LSM_HOOK, CGROUP_HOOK, SECURITY_HOOK, "bpf_iter_task")
     structs = ("bpf_dummy_ops", "bpf_struct_ops_bpf_dummy_ops")
     wanted = [*((name, FUNC) for name in functions), *((name, STRUCT) for name in structs)]
     try:

@@ -233,6 +233,7 @@ def _helpers(name: str) -> tuple[str, ...]:
     log = ctypes.create_string_buffer(4096)
     for section in ("tp_btf", "iter", "fentry", "fexit", "fmod_ret") if name == "tracing" else ("",):
         with suppress(OSError, Lacking, CantTell), _loading(name, section) as what:
+            os.close(rawbpf.load(rawbpf.returning(0), what))  # if this isn't taken, a call's refusal says nothing of it
             found.update(helper for helper in helpers() if _may_call(helper.number, what, log))
     return tuple(f"bpf_{helper.name}" for helper in sorted(found))
 

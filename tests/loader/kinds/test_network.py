@@ -114,11 +114,11 @@ def test_tcx(start, attached, own_network):
 def test_netkit(start, attached, own_network):
     def run():
         bpf = attached(start, "on_netkit")
-        made = subprocess.run(["ip", "link", "add", "nk0", "type", "netkit"], capture_output=True, text=True)
+        made = subprocess.run(["ip", "link", "add", "kit0", "type", "netkit"], capture_output=True, text=True)
         if made.returncode:
             pytest.skip(f"no netkit device can be made: {made.stderr.strip()}")
         subprocess.run("ip addr add 10.9.9.1/24 dev nk0; ip link set nk0 up", shell=True, check=True)
-        attached(bpf.progs.on_netkit.attach, "nk0")
+        attached(bpf.progs.on_netkit.attach, "kit0")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(b"x", ("10.9.9.2", 9))
         assert bpf.bss.hits
