@@ -68,7 +68,7 @@ def first_of(pinned, versions: list[str]) -> tuple[str, Path]:
     raise reason
 
 
-def tested(folder: Path, *tests: Path) -> subprocess.CompletedProcess:
+def session_of(folder: Path, *tests: Path) -> subprocess.CompletedProcess:
     """A session of these tests with the libbpf in a folder, in which all pass that don't skip."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     # Another user than root may not read the folder, so what test_privileges.py does would be with the machine's libbpf.
@@ -83,12 +83,12 @@ def tested(folder: Path, *tests: Path) -> subprocess.CompletedProcess:
 def test_every_type_of_map_works_with_a_newer_libbpf(newer):
     """It maps arenas itself, and has a descriptor for a map before there is one."""
     _, folder = newer
-    assert " passed" in tested(folder, *(KINDS.parent / f"test_map_{name}.py" for name in ("types", "setup"))).stdout
+    assert " passed" in session_of(folder, *(KINDS.parent / f"test_map_{name}.py" for name in ("types", "setup"))).stdout
 
 
 def test_every_kind_attaches_with_a_newer_libbpf(newer):
     version, folder = newer
-    done = tested(folder, KINDS)
+    done = session_of(folder, KINDS)
     assert " passed" in done.stdout and f"libbpf {bpfloader.version()} has no" not in done.stdout
     missing = [line for line in done.stdout.splitlines() if f"libbpf {version.rpartition('.')[0]} has no" in line]
     assert not missing or version != max(RELEASES, key=version_of), missing
