@@ -66,14 +66,18 @@ def merged(declared: Mapping[str, Declared]) -> Parts:
     """The blocks of a module for what each arch declares, by the arch's name."""
     names = {name: made for each in declared.values() for name, made in each.classes.items()}
     enums = sorted(name for name, made in names.items() if made.kind == "enum")
-    classes = {name: _block({arch: each.classes.get(name) for arch, each in declared.items()}, _class) for name in names}
+    classes = {
+        name: _block({arch: each.classes.get(name) for arch, each in declared.items()}, _class) for name in names
+    }
     sections = sorted({section.name for each in declared.values() for section in each.sections})
     return Parts(
         enums=tuple(classes[name] for name in enums),
         classes=tuple(classes[name] for name in _order(classes) if name not in enums),
         maps=_block({arch: each.maps for arch, each in declared.items()}, _maps),
         programs=_block({arch: each.programs for arch, each in declared.items()}, _programs),
-        sections=tuple(_block({arch: _named(each, name) for arch, each in declared.items()}, _section) for name in sections),
+        sections=tuple(
+            _block({arch: _named(each, name) for arch, each in declared.items()}, _section) for name in sections
+        ),
     )
 
 
@@ -117,8 +121,9 @@ def _class(variants: list[Variant]) -> PyClass:
     first = variants[0].item
     values = {name: value for variant in variants for name, value in variant.item.values}
     sizes = "; ".join(f"{bytes_of(variant.item.size)} on {_and(variant.arches)}" for variant in variants)
-    fields = _fields(variants, lambda made: made.fields)
-    promoted = _fields(variants, lambda made: made.promoted)
+    own = {field.name for variant in variants for field in variant.item.fields}  # of an anonymous union on other arches
+    fields = _fields(variants, lambda made: (*made.fields, *(row for row in made.promoted if row.name in own)))
+    promoted = _fields(variants, lambda made: tuple(row for row in made.promoted if row.name not in own))
     return replace(first, sizes=sizes, values=tuple(values.items()), fields=fields, promoted=promoted)
 
 

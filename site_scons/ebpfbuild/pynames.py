@@ -10,12 +10,13 @@ C_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,511}")  # as long as the kernel ta
 KEYWORDS = frozenset(keyword.kwlist)
 BUILTINS = KEYWORDS | set(dir(builtins))
 
-# What a generated class body mentions, and what bpfloader's base classes define; tests hold them against the loader's own.
+# What a generated class body mentions, and what bpfloader's base classes define: a test holds them against the loader.
 _IMPORTED = {"ClassVar", "Final", "IPv4Address", "IPv6Address"}
 _HINTS = set("bool bytes float int str tuple".split()) | _IMPORTED
 _MODULE = {"bpfloader", "c", "ARCH"}
 FIELDS = KEYWORDS | _HINTS | _MODULE | set("self codec from_bytes to_bytes to_dict _bytes _read _write _values".split())
-VARIABLES = KEYWORDS | _HINTS | _MODULE | set("_close _constant _loaded _map _memory _name _owner _read _view _write".split())
+VARIABLES = KEYWORDS | _HINTS | _MODULE
+VARIABLES |= set("_close _constant _loaded _map _memory _name _owner _read _view _write".split())
 # Of maps, programs and links.
 MEMBERS = KEYWORDS | _HINTS | _MODULE | set("_add _all _clear _is_protocol _names _owner _remove".split())
 CONSTANTS = BUILTINS | _IMPORTED | _MODULE

@@ -12,20 +12,15 @@ from .btf import Btf
 from .btf_text import declaration, definition
 from .btf_types import COMPOSITES, ENUMS, MODIFIERS, Kind, Member, Type
 from .errors import SkeletonError
+from .pyaddress import address_type
 from .pydecl import PyClass, PyField, PyType
 from .pynames import CONSTANTS, ENUMERATORS, attribute_name, c_name, class_name, comment
 
 POINTER = PyType("int", "c.u64", 8)
 BYTE_ORDERED = frozenset(f"__{order}{bits}" for order in ("be", "le") for bits in (16, 32, 64))
 FLOATS = {2: "c.f16", 4: "c.f32", 8: "c.f64"}
-ADDRESSES = {  # by decl tag
-    "ipv4": {4: PyType("IPv4Address", "c.ipv4", 4)},
-    "ipv6": {16: PyType("IPv6Address", "c.ipv6", 16)},
-    "ip": {4: PyType("IPv4Address", "c.ipv4", 4), 16: PyType("IPv4Address | IPv6Address", "c.ip", 16)},
-}
 MAX_MEMBERS = 100_000  # of all classes together; task_struct and all that it holds have a few thousand
 MAX_SIZE = 2**32  # in bytes: a map's sizes, as the kernel has them, are 32-bit
-ADDRESS_STRUCTS = {"in_addr": "ipv4", "in6_addr": "ipv6"}
 
 
 def tags_of(btf: Btf, number: int, component: int = -1) -> frozenset[str]:
@@ -52,9 +47,7 @@ class PyTypes:
         kind = self.btf.resolve(number)
         typedefs, own = self._typedefs(number)
         tags |= own
-        if kind.kind == Kind.STRUCT and kind.name in ADDRESS_STRUCTS:
-            tags |= {ADDRESS_STRUCTS[kind.name]}
-        if address := self._address(kind, place, tags):
+        if address := address_type(self.btf, kind, place, tags):
             return address
         if kind.kind == Kind.ARRAY:
             return self._array(kind, place, tags)
@@ -96,26 +89,6 @@ class PyTypes:
             kind = self.btf[kind.type]
         return names, frozenset(tags)
 
-    def _address(self, kind: Type, place: str, tags: frozenset[str]) -> PyType | None:
-        """An IP address, where a tag says that these bytes are one; None elsewhere, also for an array of them."""
-        found = sorted(tags & ADDRESSES.keys())
-        if not found or self._holds_more(kind, ADDRESSES[found[0]]):
-            return None
-        size = self.btf.size_of(kind.id)
-        if size not in ADDRESSES[found[0]]:
-            wanted = " or ".join(map(str, ADDRESSES[found[0]]))
-            what = f"{place} is tagged {found[0]} and has {size} bytes, not {wanted}"
-            raise SkeletonError(what, where=self.btf.where, fix="tag a __be32, a __u8[16] or a struct in6_addr")
-        return ADDRESSES[found[0]][size]
-
-    def _holds_more(self, kind: Type, sizes: dict[int, PyType]) -> bool:
-        """Whether it is an array whose elements, or theirs, have an address's size."""
-        while kind.kind == Kind.ARRAY:
-            kind = self.btf.resolve(kind.type)
-            if self.btf.size_of(kind.id) in sizes:
-                return True
-        return False
-
     def _array(self, kind: Type, place: str, tags: frozenset[str]) -> PyType:
         if text := self._text(kind, tags):
             return PyType(text, f"c.{'chars' if text == 'str' else 'raw'}({kind.length})", kind.length)
@@ -128,7 +101,7 @@ class PyTypes:
         return PyType(f"tuple[{one.hint}, ...]", f"c.array({one.codec}, {kind.length})", size, one.class_name)
 
     def _text(self, array: Type, tags: frozenset[str]) -> str:
-        """What an array of 8-bit integers is: `str` for char, else `bytes`, if no tag says otherwise; empty for others."""
+        """What an array of bytes is: `str` for char, else `bytes`, if no tag says otherwise; empty for other arrays."""
         element = self.btf.resolve(array.type)
         if element.kind != Kind.INT or element.size != 1 or element.bool:
             return ""
@@ -156,7 +129,9 @@ class PyTypes:
 
     def _enum(self, kind: Type, name: str) -> PyClass:
         if kind.size not in (1, 2, 4, 8):
-            raise SkeletonError(f"{name} is an enum of {kind.size} bytes", where=self.btf.where, fix="compile it with clang")
+            raise SkeletonError(
+                f"{name} is an enum of {kind.size} bytes", where=self.btf.where, fix="compile it with clang"
+            )
         taken: set[str] = set()
         values = [(attribute_name(row.name, taken, "enumerator", ENUMERATORS), row.value) for row in kind.values]
         return PyClass("enum", name, size=kind.size, values=tuple(values))
@@ -175,7 +150,9 @@ class PyTypes:
             if flexible and (word == "union" or number + 1 < len(members)):
                 continue  # of no size of its own: what follows, or shares its place, says what is there
             python = attribute_name(called, taken, f"in {word} {kind.name or name}: member")
-            text = comment(declaration(self.btf, member.type, member.name) + (f" : {member.bits}" if member.bits else ""))
+            text = comment(
+                declaration(self.btf, member.type, member.name) + (f" : {member.bits}" if member.bits else "")
+            )
             path = f"{name}_{called}"
             if member.bits:
                 fields.append(self._bitfield(place, storages[place], python, path, text))
@@ -197,11 +174,13 @@ class PyTypes:
         self._count(sum(len(self.classes[field.type.hint].fields) for field in unions))
         members = [(field.name, member) for field in unions for member in self.classes[field.type.hint].fields]
         return tuple(
-            replace(member, comment=f"in {union}: {member.comment}") for union, member in members if member.name not in taken
+            replace(member, comment=f"in {union}: {member.comment}")
+            for union, member in members
+            if member.name not in taken
         )
 
     def _flat(self, kind: Type, base: int, word: str) -> list[tuple[Member, Member, frozenset[str]]]:
-        """A type's members, those of anonymous ones too: as they are, with bits from the outermost start, their tags."""
+        """A type's members, those of anonymous ones too: as they are, placed from the outermost start, their tags."""
         self._count(len(kind.members))
         found = []
         for number, member in enumerate(kind.members):

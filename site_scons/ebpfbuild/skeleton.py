@@ -62,8 +62,8 @@ def skeleton(
     """The skeleton of a program's objects, each arch's bytes by its name: the same bytes, the same text.
 
     `name` is the program's (its CamelCase is the class), `object_name` the file that the skeleton looks for, `events`
-    the C types of the records of ring and perf buffers, by map. Raises SkeletonError for what Python can't say or events
-    that there aren't, ElfError and BtfError for what is no BPF object.
+    the C types of the records of ring and perf buffers, by map. Raises SkeletonError for what Python can't say or
+    events that there aren't, ElfError and BtfError for what is no BPF object.
     """
     if not FILE_NAME.fullmatch(object_name):
         raise SkeletonError(f"{object_name!r} is no name for an object", fix="use letters, digits and . _ + -")
@@ -102,8 +102,8 @@ def _print(declared: Mapping[str, Declared], orders: set[bool], **facts: object)
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters["rstrip"] = str.rstrip
-    printers = (above, arch_line, doc, field_hint, field_line, init, link_hint, literal, map_hint, map_line, program_hint,
-                program_line, value_line)  # fmt: skip
+    printers = (above, arch_line, doc, field_hint, field_line, init, link_hint, literal, map_hint, map_line,
+                program_hint, program_line, value_line)  # fmt: skip
     environment.globals |= {"titles": TITLES, **{print.__name__: print for print in printers}}
     parts = merged(declared)
     facts |= {"arches": tuple(declared), "parts": parts,
@@ -170,14 +170,21 @@ def _variable(types: PyTypes, variable: Variable, taken: set[str]) -> PyField:
 
 
 def _apart(made: PyClass, types: PyTypes) -> PyClass:
-    return replace(made, fields=apart(made.fields, types), promoted=apart(made.promoted, types))
+    return replace(made, fields=apart(made.fields, types), promoted=apart(made.promoted, types), definition="")
 
 
 def apart(fields: tuple[PyField, ...], types: PyTypes) -> tuple[PyField, ...]:
-    """The fields, an underscore after each one that is called as a class is: beside it, the class would mean the field."""
+    """The fields, an underscore after each one that is called as a class is: beside it, the class would mean the field.
+
+    And without the sizes of their types, which are checked by now and not printed: what prints alike is equal.
+    """
     taken = {field.name for field in fields} | types.classes.keys()
     return tuple(
-        replace(field, name=unique(field.name, taken) if field.name in types.classes else field.name)
+        replace(
+            field,
+            name=unique(field.name, taken) if field.name in types.classes else field.name,
+            type=replace(field.type, size=0),
+        )
         for field in fields
     )
 

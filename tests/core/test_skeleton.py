@@ -186,6 +186,25 @@ def test_where_arches_differ_the_one_is_taken_that_runs(every, compile_bpf, monk
     assert module_of(text).EveryKind.OBJECTS.keys() == objects.keys()
 
 
+SPLIT = """#include "mini_bpf.h"
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+struct s { int sp; __u64 wide; };
+#else
+struct s { union { __u64 sp; char text[8]; }; };
+#endif
+struct s one;
+"""
+
+
+def test_a_member_that_another_arch_has_in_a_union_is_one_member(compile_bpf):
+    """As ARM's and AArch64's pt_regs have their stack pointers."""
+    made = skeleton({arch: compile_bpf(SPLIT, target) for target, arch in TARGETS.items()}, "program", "x.bpf.o")
+    compile(made.stub, "x_skel.pyi", "exec")
+    assert "    sp: int  # in anon0: __u64 sp\n" in made.stub or "    sp: int  # int sp\n" in made.stub
+    assert made.stub.count("sp: int = ...") == 2  # of the struct, and of its union
+    assert made.module.count("class ProgramBss(") == 1  # which prints alike, though what is in it has other sizes
+
+
 @pytest.mark.parametrize("source, shown", [
     ("struct a_b { int x; }; struct aB { int y; }; struct a_b one; struct aB two;", ["AB.x", "AB_.y", ".bss.one: AB", ".bss.two: AB_"]),
     ("struct program { int x; }; struct program one; struct program_bss { int y; } two;", ["Program_.x", "ProgramBss_.y"]),

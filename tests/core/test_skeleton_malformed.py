@@ -1,4 +1,4 @@
-"""Types that no compiler writes: an error or a class, in bounded time and memory. Without the bounds these would not end."""
+"""Types that no compiler writes: an error or a class, in bounded time and memory: without bounds, some would not end."""
 
 import pytest
 from btfwriter import assemble, info
