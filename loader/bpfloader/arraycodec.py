@@ -12,7 +12,7 @@ from .codec import Codec
 T = TypeVar("T")
 
 
-class ArrayCodec(Codec["tuple[T, ...]"]):
+class ArrayCodec(Codec[tuple[T, ...]]):
     """A tuple of `length` elements; one item, its bytes, as all that isn't a number."""
 
     def __init__(self, element: Codec[T], length: int):

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 from .forms import Placed
@@ -43,8 +44,8 @@ class Subscription:
             if not self.undelivered:
                 break
             while self.undelivered:
-                cpu, data = self.undelivered.popleft()
-                self.callback(self.context if cpu is None else cpu, data, len(data))
+                for cpu, data in starmap(self.undelivered.popleft, ((),)):  # as Buffer._drain does
+                    self.callback(self.context if cpu is None else cpu, data, len(data))
         lost: int = (self.reader.lost or 0) if self.on_loss else 0
         if self.on_loss and lost > self.told:
             new, self.told = lost - self.told, lost

@@ -16,6 +16,12 @@ class Fence:
     sem_trywait up to 3.13, and a compare-and-swap that is sequentially consistent (PyMutex) from 3.14 on; the C
     compiler can't see through either call. On x86 both are locked instructions. The other order, acquire and then
     release, would let accesses slip in from both sides and pass one another.
+
+    None of it rests on the GIL, which isn't there in a free-threaded Python and orders nothing against the kernel in any:
+    threads of this process are kept apart by the reader's lock. The accesses themselves are whole, one aligned word
+    each: memoryview reads and writes an item by a memcpy of its size, which compilers make one instruction. Only
+    reading the producer's position after the consumer's was written needs the store before the load, so that a record
+    which came in between is seen; it has that from this barrier, the reader's lock and, before a wait, epoll's own.
     """
 
     def __init__(self) -> None:

@@ -134,16 +134,16 @@ class Library:
 
     def __init__(self, name: str):
         try:
-            shared = ctypes.CDLL(name, use_errno=True)
+            self._shared = ctypes.CDLL(name, use_errno=True)
         except OSError as error:
             raise _missing(name, error) from None
         self.name = name
-        for row in FUNCTIONS:
-            setattr(self, row.name, self._bound(shared, row))
+        self._rows = {row.name: row for row in FUNCTIONS}
+        self.libbpf_version_string = self._bound(self._rows["libbpf_version_string"])  # it is libbpf
 
-    def _bound(self, shared: ctypes.CDLL, row: Function) -> Any:
+    def _bound(self, row: Function) -> Any:
         try:
-            bound = getattr(shared, row.name)
+            bound = getattr(self._shared, row.name)
         except AttributeError:
             if row.since == "1.0":
                 raise LibraryError(f"{self.name} has no {row.name}", fix="install libbpf 1.0 or newer") from None
@@ -162,7 +162,12 @@ class Library:
         return absent
 
     def __getattr__(self, function: str) -> Any:
-        raise AttributeError(f"{function} is not in bpfloader's table of libbpf functions")
+        """The function, bound when it is first named: a program calls a few of them."""
+        if function not in self._rows:
+            raise AttributeError(f"{function} is not in bpfloader's table of libbpf functions")
+        bound = self._bound(self._rows[function])
+        setattr(self, function, bound)
+        return bound
 
 
 def _missing(name: str, error: OSError) -> LibraryError:

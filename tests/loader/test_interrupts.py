@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import operator
 import os
 import random
 import signal
@@ -77,6 +78,20 @@ def test_no_record_is_lost_or_comes_twice(rings, storm, name, way):
     records = found if way in ("events", "consume") else [record for batch in found for record in batch]
     numbers = [record[0] if way == "tuples" else record.number for record in records]
     assert len(numbers) == len(set(numbers)) and sorted(numbers) == list(range(25_000))
+
+
+def test_bccs_callbacks_get_all(rings, storm):
+    found = {}
+    rings["ring"].open_ring_buffer(operator.setitem, found)  # no callback in Python, which an interrupt would end
+
+    def step():
+        rings.ring_buffer_consume()
+        return True
+
+    for _ in range(50):
+        rings.progs.produce.test_run(PACKET, repeat=500)
+        storm(step)
+    assert [int.from_bytes(data[:8], "little") for data in found] == list(range(25_000))
 
 
 def test_ways_that_alternate_lose_nothing_either(rings, storm):
