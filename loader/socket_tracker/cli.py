@@ -67,7 +67,7 @@ def _notice(pid: int) -> str:
 def _track(options: Namespace, wanted: Filters, ending: Ending) -> int:
     for notice in filter(None, map(_notice, wanted.pids)):
         say(notice)
-    choice = start(wanted, options.variant)
+    choice = start(wanted, options.variant, options.buffer << 10)
     status = 0
     with choice.object as tracker:
         for name, error in choice.refused.items():

@@ -42,7 +42,7 @@ JSON fields: time (ISO 8601, UTC), boot_ns, event (connect, fail, accept, close,
 icmp6), direction (out, in), pid, tid, uid, comm, local_address, local_port, remote_address, remote_port (an ICMP echo's
 local_port is its identifier), socket, duration_ns, sent, received, error; null for what an event doesn't have.
 
-lost events are counted by the kernel's side, told on stderr as they come, and summed up at the end.
+lost events (--buffer was full) are counted in the kernel, told on stderr as it happens, and summed up at the end.
 """
 
 
@@ -65,6 +65,8 @@ def parser() -> argparse.ArgumentParser:
     _add_filters(made.add_argument_group("filters"))
     rest = made.add_argument_group("the rest")
     rest.add_argument("--duration", type=_seconds, default=math.inf, metavar="SECONDS", help="end after so long")
+    buffer = "the ring's size, against loss when much comes at once: default 4096"
+    rest.add_argument("--buffer", type=_kib, default=4096, metavar="KIB", help=buffer)
     rest.add_argument("--variant", choices=VARIANTS, help="the hooks to use; else the first that this kernel takes")
     return made
 
@@ -118,6 +120,10 @@ def _pid(text: str) -> int:
 
 def _port(text: str) -> int:
     return _number(text, 1 << 16, "port")
+
+
+def _kib(text: str) -> int:
+    return _number(text, (1 << 20) + 1, "number of KiB up to a GiB")
 
 
 def _uid(text: str) -> int:

@@ -100,13 +100,16 @@ def _attach_any(*programs: Program) -> list[Link]:
     return made
 
 
-def start(filters: Filters | None = None, variant: str | None = None) -> Choice[SocketTracker]:
+def start(
+    filters: Filters | None = None, variant: str | None = None, buffer: int | None = None
+) -> Choice[SocketTracker]:
     """The running tracker (`.object`), its `.variant`, and why others were `.refused`.
 
     Unlike SocketTracker.open, which asks the kernel, it tries as well: a variant that fails to load or attach is
-    followed by the next. `filters` limit the events, as far as the kernel can; `variant` is one of VARIANTS alone. The
-    caller destroys the object: use it in a `with`. Raises BpfError: ObjectError where the package holds no object for
-    this machine, PrivilegeError, VariantsError …
+    followed by the next. `filters` limit the events, as far as the kernel can; `variant` is one of VARIANTS alone,
+    `buffer` the ring's size in bytes, rounded up to a power of two by libbpf. The caller destroys the object: use it in
+    a `with`. Raises BpfError: ObjectError where the package holds no object for this machine, PrivilegeError,
+    VariantsError …
     """
 
     def run(name: str, tracker: SocketTracker) -> None:
@@ -115,6 +118,8 @@ def start(filters: Filters | None = None, variant: str | None = None) -> Choice[
         tracker.use(name)
         if filters:
             filters.set(tracker.rodata)
+        if buffer:
+            tracker.maps.events.max_entries = buffer
         super(SocketTracker, tracker).load()
         tracker._attach()
 

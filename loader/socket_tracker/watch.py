@@ -67,7 +67,7 @@ class Watch:
         now = time.monotonic()
         if now >= self._next and (lost := self.lost()) != self._told:
             self._told, self._next = lost, now + 1
-            say(f"{loss(*lost)} so far: this machine is busier than the tracker; a filter helps")
+            say(f"{loss(*lost)} so far: this machine is busier than the tracker; a filter or a larger --buffer helps")
 
     def summary(self) -> str:
         """What came, what was lost, what is still open."""

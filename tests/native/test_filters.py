@@ -113,6 +113,7 @@ def test_the_rest_is_told_apart_here(tracker):
     [
         (["--port", "65536"], "'65536' is no port"),
         (["--port", "80,"], "'' is no port"),
+        (["--buffer", "0"], "'0' is no number of KiB"),
         (["--address", "10.0.0.0/33"], "is no IP address or network"),
         (["--protocol", "sctp"], "'sctp' is no protocol; take of icmp, tcp, udp, icmp6"),
         (["--event", "open"], "'open' is no event; take of connect, fail, accept, close, send"),

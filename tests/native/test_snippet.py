@@ -81,11 +81,9 @@ def installed(package, tmp_path_factory):
     return folder / "bin" / "python"
 
 
-def checked(installed, tmp_path, text: str) -> str:
-    """What mypy --strict says of a program."""
-    program = tmp_path / "program.py"
-    program.write_text(text)
-    command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", installed, program.name]
+def checked(installed, tmp_path, *what: str) -> str:
+    """What mypy --strict says of files or packages."""
+    command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", installed, *what]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     if "No module named mypy" in done.stderr:
         pytest.skip("mypy is not installed")
@@ -93,8 +91,10 @@ def checked(installed, tmp_path, text: str) -> str:
 
 
 def test_type_checkers_take_it_and_see_what_is_wrong(installed, tmp_path):
-    assert checked(installed, tmp_path, SNIPPET).startswith("Success: ")
-    said = checked(installed, tmp_path, TYPES)
+    (tmp_path / "snippet.py").write_text(SNIPPET)
+    (tmp_path / "program.py").write_text(TYPES)
+    assert checked(installed, tmp_path, "snippet.py").startswith("Success: ")
+    said = checked(installed, tmp_path, "program.py")
     for words in (
         'program.py:6: note: Revealed type is "ipaddress.IPv4Address | ipaddress.IPv6Address"',
         'program.py:7: note: Revealed type is "str"',
@@ -103,3 +103,4 @@ def test_type_checkers_take_it_and_see_what_is_wrong(installed, tmp_path):
         'Revealed type is "socket_tracker.tracker.SocketTracker"',
     ):
         assert words in said, said
+    assert checked(installed, tmp_path, "-p", "socket_tracker").startswith("Success: "), "the app's own Python"

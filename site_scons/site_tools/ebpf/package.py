@@ -2,6 +2,7 @@
 
 import os
 from functools import cache
+from keyword import iskeyword
 from pathlib import Path
 
 from ebpfbuild.arch import arch_named
@@ -51,7 +52,7 @@ def _nodes(env, nodes):
 def _targets(env, name, version, arches):
     from ebpfbuild.wheel import distribution_name, wheel_name
 
-    if not name.isidentifier():
+    if not name.isidentifier() or iskeyword(name):
         raise StopError(f"BpfPackage: {name!r} can't be imported; name it as a Python module: letters, digits and _")
     files = user_error(wheel_name, name, version, arches), f"{distribution_name(name, version)}.tar"
     targets = [env.File(build_path(env, "dist", file)) for file in files]
