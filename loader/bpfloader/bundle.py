@@ -10,7 +10,6 @@ import base64
 import csv
 import hashlib
 import io
-import lzma
 import posixpath
 import struct
 import tarfile
@@ -18,6 +17,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
+
+try:
+    from lzma import LZMAError
+except ImportError:  # a Python without it reads no .xz, and says so
+    LZMAError = EOFError  # type: ignore[misc,assignment]
 
 from .errors import REINSTALL, DigestError, ObjectError
 from .manifest import NAME, Manifest, parse
@@ -27,7 +31,7 @@ OBJECT = ".bpf.o"
 UNSIGNED = ".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7s"  # that RECORD can't list (PEP 427)
 # zipfile and tarfile promise their own errors only, but pass on what their parts raise on malformed streams.
 MALFORMED = (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, ValueError, ArithmeticError, LookupError,
-             RuntimeError, struct.error, zlib.error, lzma.LZMAError)  # fmt: skip
+             RuntimeError, struct.error, zlib.error, LZMAError)  # fmt: skip
 
 
 class Bundle(NamedTuple):
@@ -121,7 +125,11 @@ def _check_record(files: dict[str, bytes], where: str) -> int | None:
     if place is None:
         return None
     listed = {}
-    for row in csv.reader(io.StringIO(files[place].decode("utf-8", "backslashreplace"))):
+    try:
+        rows = list(csv.reader(io.StringIO(files[place].decode("utf-8", "backslashreplace"))))
+    except csv.Error as error:
+        raise ObjectError(f"{where}: {place} is no list of files ({error})", fix=REINSTALL) from None
+    for row in rows:
         if len(row) == 3 and row[1].startswith("sha256="):
             listed[posixpath.normpath(row[0])] = row[1].removeprefix("sha256=")
     for name, content in files.items():

@@ -84,6 +84,8 @@ def _object_needs(spec: ObjectSpec) -> Iterator[Need]:
         yield Need("5.4", "CO-RE, by the kernel's own BTF (older ones by open(btf=…))", "")
     if any(program.section.lstrip("?").split("/")[0].removesuffix(".s") in TYPED for program in spec.programs):
         yield Need("5.5", "programs typed by the kernel's BTF", "")
+    if any(each.section == ".ksyms" and each.size for each in spec.externs):  # a function has none
+        yield Need("5.10", "variables of the kernel, by its BTF", "")
     if any(each.section.endswith(".link") for each in spec.struct_ops):
         yield Need("6.4", "struct_ops with a link", "")
 

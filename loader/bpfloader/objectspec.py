@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from .btf import DATASEC, VAR, Btf
+from .btf import DATASEC, FUNC, VAR, Btf
 from .corerelo import CoreRecord, core_records
 from .ctext import declaration
 from .digest import sha256
@@ -138,7 +138,7 @@ def _declared(elf: Elf, btf: Btf, section: str) -> list[tuple[str, int, int]]:
     for kind in (each for each in btf.named(section) if each.kind == DATASEC):
         for row in btf.variables(kind):
             var = btf[row.type]
-            if var.kind == VAR:
+            if var.kind in (VAR, FUNC):  # an extern function is one of .ksyms
                 found.append((var.name, var.word, where.get(var.name, row.offset)))
     return sorted(found, key=lambda row: (row[2], row[0]))
 

@@ -16,7 +16,7 @@ from ebpfbuild.btfext import BtfExt, access_path
 from ebpfbuild.objectspec import BpfObjectSpec
 from probing import LOADER
 
-PROGRAMS = "probe kinds rings congestion freplace broken maps privileges".split()
+PROGRAMS = "probe kinds rings congestion freplace broken maps privileges externs".split()
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,7 @@ def test_it_reads_what_the_build_s_own_reader_reads(objects, name):
     paths = [access_path(other.btf, each).replace(": [", "[").replace(": ", ".") for each in records]
     assert [each.access.replace("::", ".") for each in mine.core] == paths
     assert mine.license == other.license
+    assert sorted(each.name for each in mine.externs) == sorted(each.name for each in (*other.kconfig, *other.ksyms))
 
 
 def test_it_reads_what_libbpf_reads(objects, kernel):
@@ -97,6 +98,16 @@ def test_each_instruction_says_which_kernel_it_wants(objects, code, kernel, what
     if order == "<":
         found = needs(spec._replace(programs=(program,), functions=(), maps=(), variables=(), core=()))
         assert [need.kernel for need in found if what in need.what and need.for_ == program.name] == [kernel], found
+
+
+def test_what_an_object_takes_from_the_kernel(objects):
+    said = inspect_object(objects["externs"], "externs")
+    types = {each["name"]: (each["section"], each["type"], each["value"]) for each in said["externs"]}
+    assert types["bpf_iter_num_new"] == (".ksyms", "int (void *, int, int)", "")
+    assert types["CONFIG_HZ"] == (".kconfig", "int", "")
+    wants = {(each["kernel"], each["what"], each["for"]) for each in said["needs"]}
+    assert {("5.13", "the kfunc bpf_rcu_read_lock", "locks"), ("5.13", "the kfunc bpf_iter_num_new", "counts")} <= wants
+    assert ("5.10", "variables of the kernel, by its BTF", "") in wants and said["kernel"] == "5.13"
 
 
 def test_this_kernel_says_of_each_program_what_attach_kind_says(objects, kernel):

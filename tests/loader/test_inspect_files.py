@@ -97,6 +97,14 @@ def test_a_file_that_was_altered_is_told_by_record_and_by_manifest(objects):
         bundle(added.getvalue(), "x.whl")
 
 
+def test_a_record_that_is_none(objects):
+    broken = rezipped(
+        wheel_of(packed(objects)), lambda n, c: b"x," * 10 + b"y" * 200_000 if n.endswith("RECORD") else c
+    )
+    with pytest.raises(bpfloader.ObjectError, match="RECORD is no list of files"):
+        bundle(broken, "x.whl")
+
+
 @pytest.mark.parametrize("name", ["../out.bpf.o", "/etc/x.bpf.o", "a/../../b.bpf.o", "..\\x.bpf.o", "C:/x.bpf.o"])
 def test_no_name_may_point_outside(objects, name):
     zipped, tarred = io.BytesIO(), io.BytesIO()
