@@ -10,7 +10,7 @@
 
 As in bcc, a callback gets (ctx, data, size) or (cpu, data, size), and `event` makes the typed record; time-outs are
 milliseconds. Other than there, `data` is bytes, an exception in a callback is the poll's own, and what a callback returns
-doesn't matter. New code has it simpler: `for event in skel.maps.events`. Maps with keys have bcc's `items_…_batch` as well.
+doesn't matter. New code has it simpler: `for event in skel.maps.events`. Maps with keys have bcc's batches, too.
 """
 
 from __future__ import annotations

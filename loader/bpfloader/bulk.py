@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import gc
 import struct as structs
 import sys
 from collections.abc import Iterable, Iterator
@@ -69,9 +70,31 @@ def chunks(of: KeyedMap[Any, Any], take: bool = False) -> Iterator[Chunk]:
 
 def pairs(of: KeyedMap[Any, Any], found: Iterable[Chunk]) -> list[tuple[Any, Any]]:
     """The entries of all chunks, decoded."""
-    keys, values, made = Column(of._key), Column(of._value), list[Any]()
-    for chunk in found:
-        made.extend(zip(keys(chunk.keys), values(chunk.values)))
+    keys, values = Column(of._key), Column(of._value)
+    return _kept(zip(keys(chunk.keys), values(chunk.values)) for chunk in found)
+
+
+def rows(of: KeyedMap[Any, Any], found: Iterable[Chunk]) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+    """The entries of all chunks as tuples of the items that lie in memory."""
+    keys, values = Column(of._key).packer, Column(of._value).packer
+    return _kept(zip(keys.iter_unpack(chunk.keys), values.iter_unpack(chunk.values)) for chunk in found)
+
+
+def _kept(chunks: Iterable[Iterable[T]]) -> list[T]:
+    """All of them in one list.
+
+    No garbage is collected meanwhile: what is made is all kept, and to look for cycles in it again and again takes as
+    long as to make it.
+    """
+    made: list[T] = []
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        for chunk in chunks:
+            made.extend(chunk)
+    finally:
+        if collecting:
+            gc.enable()
     return made
 
 

@@ -209,6 +209,13 @@ class KeyedMap(TableNames, Map, MutableMapping[K, V]):
     def _listed(self) -> list[tuple[K, V]]:
         return bulk.pairs(self, bulk.chunks(self))
 
+    def tuples(self) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+        """As `batch`, but key and value as tuples of what lies in memory, which is twice as fast for structs.
+
+        Integers and floats are numbers, all else is bytes, as for RingBuffer.tuples. Raises MapError.
+        """
+        return bulk.rows(self, bulk.chunks(self))
+
     @overload
     def drain(self, *, numpy: Literal[True]) -> tuple[Any, Any]: ...
 

@@ -1,5 +1,6 @@
 """Many entries at once, and maps that change meanwhile."""
 
+import gc
 import threading
 
 import bpfloader
@@ -28,6 +29,18 @@ def test_entries_are_written_read_and_deleted_in_bulk(using, maps_skel, batches,
     big.update((number, pair()) for number in range(100))
     big.clear()
     assert list(big) == []
+
+
+@BATCHES
+def test_entries_as_tuples(using, maps_skel, batches, kernel_s):
+    maps, pair = using("big counts outer_by_name percpu_counts").maps, maps_skel.Pair
+    maps.big.update({number: pair(number, 1) for number in range(1000)})
+    assert sorted(maps.big.tuples()) == [((number,), (number, 1)) for number in range(1000)]
+    maps.counts[3] = 4
+    maps.outer_by_name[pair(5, 6)] = inner = maps.outer_by_name.create()
+    assert (maps.counts.tuples(), maps.outer_by_name.tuples()) == ([((3,), (4,))], [((5, 6), (inner.id,))])
+    maps.percpu_counts[1] = values = tuple(range(maps.percpu_counts._value.count))
+    assert maps.percpu_counts.tuples() == [((1,), values)]
 
 
 @BATCHES
@@ -157,6 +170,21 @@ def test_destroy_in_another_thread_ends_operations_with_a_state_error(using):
     for thread in threads:
         thread.join()
     assert len(said) == 3
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_the_garbage_collector_is_left_as_it_was(using, monkeypatch, collecting):
+    counts = using("counts").maps.counts
+    counts[1] = 1
+    (gc.enable if collecting else gc.disable)()
+    try:
+        assert counts.batch() == [(1, 1)] and gc.isenabled() is collecting
+        monkeypatch.setattr(counts, "_call", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            counts.batch()
+        assert gc.isenabled() is collecting
+    finally:
+        gc.enable()
 
 
 def test_bcc_s_names(using):
