@@ -34,10 +34,10 @@ def test_many_lives_leave_nothing(skel, kernel):
     for _ in range(20):
         live()
     before, blocks = held(), sys.getallocatedblocks()
-    for _ in range(150):
+    for _ in range(100):
         live()
     assert held() == before
-    assert sys.getallocatedblocks() - blocks < 1500  # ten for each life would be a leak
+    assert sys.getallocatedblocks() - blocks < 1000  # ten for each life would be a leak
 
 
 def users(rings):
