@@ -35,6 +35,9 @@ class Collection(Generic[P]):
     def __len__(self) -> int:
         return len(vars(self))
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {', '.join(vars(self))}>"
+
     def __getitem__(self, name: str) -> P:
         for part in self:
             if part.name == name:  # type: ignore[attr-defined]

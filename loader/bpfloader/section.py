@@ -6,7 +6,7 @@ import ctypes
 import mmap
 from typing import TYPE_CHECKING, TypeVar
 
-from .codec import Codec
+from .codec import Codec, Field
 from .errors import StateError
 from .libbpf import library
 
@@ -30,6 +30,10 @@ class Section:
         address = library().bpf_map__initial_value(self._map, ctypes.byref(size))
         self._view = memoryview((ctypes.c_char * size.value).from_address(address)).cast("B")
         owner.parts.append(self)
+
+    def __repr__(self) -> str:
+        names = (name for name, field in vars(type(self)).items() if isinstance(field, Field))
+        return f"<{type(self).__name__}: {', '.join(names)}>"
 
     def _loaded(self) -> None:
         """Goes over from the initial values to the map's memory; libbpf before 1.5 keeps the two apart after load."""

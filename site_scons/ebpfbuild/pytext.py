@@ -26,13 +26,26 @@ def doc(text: str, indent: int = 0) -> str:
     return "\n".join([f'{space}"""{first}', *(f"{space}{each}" for each in others), f'{space}"""'])
 
 
+def summary(object_name: str, parts: Parts) -> str:
+    """The docstring of the skeleton's class: what it has, by name, for `help`."""
+    rows = [("maps", parts.maps.merged), ("progs", parts.programs.merged)]
+    rows += [(block.merged.attribute, block.merged.fields) for block in parts.sections]
+    lines = [f"{object_name}: open, set rodata, load, attach, destroy", ""]
+    for what, found in rows:
+        names = [row.name if isinstance(row, PyField) else row.attribute for row in found]
+        lines += _wrapped(f"{what}: {', '.join(names)}", WIDTH - 8, "    ") if names else []
+    if len(lines) == 2:
+        return doc(lines[0], 4)
+    return "\n".join([f'    """{lines[0]}', *(f"    {each}".rstrip() for each in lines[1:]), '    """'])
+
+
 def above(text: str) -> str:
     """A comment of the module's, on as many lines as it takes."""
     return "\n".join(f"# {each}" for each in _wrapped(text, WIDTH - 2))
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+def _wrapped(text: str, width: int, hanging: str = "") -> list[str]:
+    return textwrap.wrap(text, width, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False)
 
 
 def field_line(field: PyField, outside: int) -> str:

@@ -10,7 +10,9 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .arch import Arch, arch_named
 from .btf_text import declaration
@@ -38,9 +40,13 @@ from .pytext import (
     program_hint,
     program_line,
     stub_imports,
+    summary,
     value_line,
 )
 from .pytypes import PyTypes, tags_of
+
+if TYPE_CHECKING:
+    import jinja2
 
 TEMPLATES = Path(__file__).parent / "templates"
 TITLES = {"rodata": "constants, set before load", "data": "variables", "bss": "variables",
@@ -95,6 +101,17 @@ def render(object_data: bytes, name: str, arch: str, object_name: str) -> str:
 
 
 def _print(declared: Mapping[str, Declared], orders: set[bool], **facts: object) -> Skeleton:
+    parts = merged(declared)
+    facts |= {"arches": tuple(declared), "parts": parts,
+              "order": "native" if len(orders) > 1 else "little" if True in orders else "big",
+              "imports": stub_imports(parts), "linked": parts.linked}  # fmt: skip
+    module, stub = _templates()
+    return Skeleton(module.render(facts), stub.render(facts))
+
+
+@cache
+def _templates() -> tuple["jinja2.Template", "jinja2.Template"]:
+    """The module's and the stub's: compiling them takes longer than printing a skeleton."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -103,14 +120,9 @@ def _print(declared: Mapping[str, Declared], orders: set[bool], **facts: object)
     )  # fmt: skip
     environment.filters["rstrip"] = str.rstrip
     printers = (above, arch_line, doc, field_hint, field_line, init, link_hint, literal, map_hint, map_line,
-                program_hint, program_line, value_line)  # fmt: skip
+                program_hint, program_line, summary, value_line)  # fmt: skip
     environment.globals |= {"titles": TITLES, **{print.__name__: print for print in printers}}
-    parts = merged(declared)
-    facts |= {"arches": tuple(declared), "parts": parts,
-              "order": "native" if len(orders) > 1 else "little" if True in orders else "big",
-              "imports": stub_imports(parts), "linked": parts.linked}  # fmt: skip
-    module, stub = (environment.get_template(name) for name in ("skeleton.py.j2", "skeleton.pyi.j2"))
-    return Skeleton(module.render(facts), stub.render(facts))
+    return environment.get_template("skeleton.py.j2"), environment.get_template("skeleton.pyi.j2")
 
 
 def _require_order(spec: BpfObjectSpec, arch: Arch) -> None:

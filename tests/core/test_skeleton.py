@@ -129,6 +129,14 @@ def test_the_same_object_gives_the_same_text(every):
     assert render(data, "every_kind", arch, "every.bpf.o") == text
 
 
+def test_help_names_what_there_is(every):
+    text = module_of(every[1]).EveryKind.__doc__
+    assert text.startswith("every.bpf.o: open, set rodata, load, attach, destroy\n\n    maps: arena, by_option, by_tag, ")
+    assert "\n    progs: on_enter, on_packet, each_task, lambda_, " in text
+    assert "\n    data_late: last\n" in text and "\n    rodata: limits, template\n" in text
+    assert all(len(line) <= 120 for line in text.splitlines())
+
+
 def test_packaging_finds_the_one_import(every):
     made = skeleton({every[2]: every[0]}, "every_kind", "every.bpf.o")
     for text in (made.module, made.stub):

@@ -155,3 +155,9 @@ def test_the_loader_needs_only_the_standard_library(folder, libbpf):
         print(sorted(names - sys.stdlib_module_names - {"__main__", "bpfloader", "probe_skel"}))
     """)  # fmt: skip
     assert done.stdout == "[]\n", done.stdout + done.stderr
+
+
+def test_what_an_object_has_is_shown_by_name(opened):
+    assert repr(opened.rodata).startswith("<ProbeRodata: ") and "start" in repr(opened.rodata)
+    assert repr(opened.maps) == f"<ProbeMaps: {', '.join(each.name for each in opened.maps)}>"
+    assert "emit" in repr(opened.progs) and repr(opened.progs).startswith("<ProbeProgs: ")
