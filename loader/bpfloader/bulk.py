@@ -26,8 +26,9 @@ T = TypeVar("T")
 NATIVE = "<=" if sys.byteorder == "little" else ">="
 NUMBERS = tuple("bBhHiIqQfd")  # what memoryview.cast takes, of the same size as in struct's standard ones
 FIRST, MOST = 256, 8192  # entries a call
-# What a kernel without batch operations for this map answers: bpf(2) before 5.6, or a map type that has none.
-NO_BATCH = (errno.EINVAL, errno.EOPNOTSUPP, ENOTSUPP)
+# What a kernel without batch operations for this map answers: bpf(2) before 5.6, or a map type that has none. EINTR is
+# what generic_map_lookup_batch (kernel/bpf/syscall.c) said until Linux 6.14 where it met several keys without a value.
+NO_BATCH = (errno.EINVAL, errno.EOPNOTSUPP, ENOTSUPP, errno.EINTR)
 
 
 class Chunk(NamedTuple):
@@ -59,9 +60,13 @@ class Column:
 
 def chunks(of: KeyedMap[Any, Any], take: bool = False) -> Iterator[Chunk]:
     """The entries now; `take` deletes them. Each key comes at most once."""
-    verb = "lookup_and_delete_batch" if take else "lookup_batch"
+    found = _found(of, take)
+    return _unseen(of, found) if of._repeats else found
+
+
+def _found(of: KeyedMap[Any, Any], take: bool) -> Iterator[Chunk]:
     try:
-        yield from _unseen(of, _batches(of, verb)) if of._restarts else _batches(of, verb)
+        yield from _batches(of, "lookup_and_delete_batch" if take else "lookup_batch")
     except MapError as error:
         if error.errno not in NO_BATCH:
             raise

@@ -38,7 +38,7 @@ class KeyedMap(TableNames, Map, MutableMapping[K, V]):
 
     _batch_flags: ClassVar[int] = LOCK  # those that the kernel takes for many entries at once
     _batches: ClassVar[bool] = True  # whether writing goes by batches
-    _restarts: ClassVar[bool] = False  # whether a deleted key sends the kernel's batches back to the first one
+    _repeats: ClassVar[bool] = False  # whether batches may give a key twice: a deleted one starts them again
     _per_cpu: ClassVar[bool] = False
 
     def __init__(self, owner: Object | Alone, name: str, key: Codec[K], value: Codec[V]):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from .alone import Alone, alone
 from .codec import Codec
 from .ctype import CTypes
-from .errors import CallError, MapError
+from .errors import CallError, LayoutError, MapError
 from .indexed import NATIVE, Sparse
 from .keyed import KeyedMap
 from .libbpf import library
@@ -46,8 +46,10 @@ class HasFd(Protocol):
 
 
 def kernel_ids(size: int, name: str) -> Codec[Any]:
-    """Values that are put as descriptors and read as ids, of so many bytes."""
-    return Codec(NATIVE, {4: "I", 8: "Q"}[size], KernelId, given, name)
+    """Values that are put as descriptors and read as ids, of so many bytes. Raises LayoutError for other than 4 or 8."""
+    if size not in (4, 8):
+        raise LayoutError(f"a {name} in a map has 4 or 8 bytes, not {size}", fix="declare values of 8 bytes (__u64)")
+    return Codec(NATIVE, "I" if size == 4 else "Q", KernelId, given, name)
 
 
 class ProgArray(Sparse[int]):
@@ -178,6 +180,8 @@ class MapOfMaps(KeyedMap[K, M]):
 
 class ArrayOfMaps(MapOfMaps[int, M]):
     """An array of maps; `make` is what `inner` gives."""
+
+    _repeats = True
 
     def __init__(self, owner: Object | Alone, name: str, make: Make[M]):
         super().__init__(owner, name, CTypes(NATIVE).u32, make)

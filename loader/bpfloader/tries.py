@@ -25,7 +25,7 @@ class LpmTrie(Hash[K, V]):
     `del` and `pop` take the very key. `key` and `network` turn IP networks into keys and back.
     """
 
-    _restarts = True
+    _repeats = True
 
     def key(self, network: str | IPv4Network | IPv6Network) -> K:
         """The key for a network or an address: `trie[trie.key("10.0.0.0/8")] = 1`, `trie[trie.key("10.1.2.3")]`.

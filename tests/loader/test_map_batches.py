@@ -1,10 +1,12 @@
 """Many entries at once, and maps that change meanwhile."""
 
+import errno
 import gc
 import threading
 
 import bpfloader
 import pytest
+from bpfloader import bulk
 
 BATCHES = pytest.mark.parametrize("batches", [True, False])
 
@@ -134,6 +136,28 @@ def test_iteration_survives_a_thread_that_deletes(using, maps_skel, name, batche
     finally:
         ended.set()
         thread.join()
+
+
+@pytest.mark.parametrize("name", ["routes", "outer"])
+def test_a_batch_that_the_kernel_breaks_off_is_gone_on_with_one_by_one(using, monkeypatch, name):
+    """EINTR is what it says before Linux 6.14 where keys have no value, or lost it meanwhile."""
+    table = using(f"{name} first_inner").maps[name]
+    if name == "routes":
+        table.update({table.key(f"10.0.0.{number}"): number for number in range(40)})
+    else:
+        table[3] = table[1]
+    monkeypatch.setattr(bulk, "FIRST", 1)
+    called = []
+
+    def interrupted(verb, *arguments, call=table._call):
+        called.append(verb)
+        if verb == "lookup_batch" and called.count(verb) == 2:
+            raise bpfloader.MapError("interrupted", errno=errno.EINTR)
+        call(verb, *arguments)
+
+    monkeypatch.setattr(table, "_call", interrupted)
+    keys = [key.address[-1] if name == "routes" else key for key in table]
+    assert sorted(keys) == (list(range(40)) if name == "routes" else [1, 3]) and "get_next_key" in called
 
 
 @BATCHES

@@ -2,9 +2,13 @@
 
 import ctypes
 import os
+import re
+import shutil
+from pathlib import Path
 
 import bpfloader
 import pytest
+from probing import run_python
 
 LRU_HASH, BPF_F_NUMA_NODE = 9, 1 << 2  # linux/bpf.h
 
@@ -180,6 +184,26 @@ def test_elements_of_an_odd_size_lie_at_multiples_of_8(opened_with, maps_object)
     _, values = bpf["percpu_pairs"].batch(numpy=True)
     assert values.shape == (5, 1 + len(others), 12) and bytes(values[0][0].astype(numpy.uint8)) == b"0123456789ab"
     assert bpf["shared"].batch(numpy=True)[1].shape == (300, 12)
+
+
+def test_inner_maps_need_the_capability_that_ids_need(maps_skel, kernel):
+    if not shutil.which("setpriv"):
+        pytest.skip("setpriv is not installed (apt install util-linux)")
+    code = """
+        import maps_skel
+        bpf = maps_skel.Maps.open()
+        bpf.select([])
+        for part in bpf.maps:
+            part.autocreate = part.name in ("outer", "first_inner")
+        bpf.load()
+        print(list(bpf.maps.outer))
+        bpf.maps.outer[1]
+    """
+    folder = Path(maps_skel.__file__).parent
+    done = run_python(folder, code, "setpriv", "--bounding-set", "-sys_admin")
+    assert done.stdout == "[1]\n", done.stderr
+    said = r"PrivilegeError: can't open the map with the id \d+ \(EPERM.*run with CAP_SYS_ADMIN, which maps by id need"
+    assert re.search(said, done.stderr), done.stderr
 
 
 def test_a_map_is_not_pickled(using):
