@@ -20,8 +20,7 @@ A generated skeleton is the usual way in; it derives from what is here.
         skel.maps.events.batch(), .tuples(), .batch(numpy=True)  # those that are there as a list, faster, as an array
         skel.maps.events.lost                               # how many found no room
 
-`choose` picks the first of several variants that this kernel takes. Every error is a BpfError and says the next step,
-but for a path or an interface to attach to that isn't there: that is an OSError.
+`choose` picks the first of several variants that this kernel takes. Every error is a BpfError and says the next step.
 """
 
 from __future__ import annotations

@@ -107,10 +107,10 @@ def attach_kind(section: str) -> Support:
     """
     kind = section_kind(section)
     if kind is None or kind.section not in attach_kinds():
-        from difflib import get_close_matches
+        from .nearness import near
 
-        near = get_close_matches(section.split("/")[0], attach_kinds(), 3, 0.5)
-        raise ValueError(f"no way to attach is called {section!r}" + (f"; nearest: {', '.join(near)}" if near else ""))
+        close = near(section.split("/")[0], attach_kinds())
+        raise ValueError(f"no way to attach is called {section!r}" + (f"; {close}" if close else ""))
     return _attach_kind(kind, os.geteuid())
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from .btf import ARRAY, COMPOSITES, ENUMS, FWD, KEYWORDS, PTR, TYPEDEF, Btf, Member, Type
 from .ctext import declaration
+from .nearness import SHOWN, near
 
 # What libbpf puts in place of the verifier's words: bpf_core_format_spec in relo_core.c, the same from 1.0 to 1.8.
 UNRESOLVED = re.compile(
@@ -16,7 +16,6 @@ UNRESOLVED = re.compile(
 )
 STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 MAX_DEPTH = 4  # structs in one another that a field is looked for in
-SHOWN = 3  # of what the kernel has instead
 GUARDS = {"field": "bpf_core_field_exists()", "type": "bpf_core_type_exists()",
           "enumval": "bpf_core_enum_value_exists()"}  # fmt: skip
 
@@ -51,8 +50,7 @@ def _instead(btf: Btf, keyword: str, name: str, path: str) -> str:
     """What the kernel has of that name, or near it."""
     kinds = [kind for kind in btf.named(name) if kind.kind != FWD and _keyword(kind) == keyword]
     if not kinds:
-        near = get_close_matches(name, _names(btf, keyword), SHOWN)
-        return f"this kernel has no {keyword} {name}" + (f" (nearest: {', '.join(near)})" if near else "")
+        return f"this kernel has no {keyword} {name}{_near(name, _names(btf, keyword))}"
     if "::" in path:
         return _enumerator(btf, kinds, name, path.strip(":"))
     return _field(btf, kinds[0], f"{keyword} {name}", STEP.findall(path))
@@ -73,8 +71,12 @@ def _enumerator(btf: Btf, kinds: list[Type], name: str, wanted: str) -> str:
     homes = [kind for kind in btf if kind.kind in ENUMS and wanted in (value for value, _ in btf.values(kind))]
     if homes:
         return f"this kernel has {wanted} in {'enum ' + homes[0].name if homes[0].name else 'an enum without a name'}"
-    near = get_close_matches(wanted, values, SHOWN)
-    return f"this kernel's enum {name} has no {wanted}" + (f" (nearest: {', '.join(near)})" if near else "")
+    return f"this kernel's enum {name} has no {wanted}{_near(wanted, values)}"
+
+
+def _near(name: str, among: list[str]) -> str:
+    close = near(name, among)
+    return f" ({close})" if close else ""
 
 
 def _field(btf: Btf, kind: Type, where: str, steps: list[tuple[str, str]]) -> str:
@@ -101,10 +103,10 @@ def _elsewhere(btf: Btf, kind: Type, name: str) -> str:
     found = dict.fromkeys(path for path, _ in _reachable(btf, kind, MAX_DEPTH))
     paths = sorted(found, key=lambda path: path.count("."))
     inside = [path for path in paths if path.endswith("." + name)]
-    near = get_close_matches(name, [path for path in paths if "." not in path], SHOWN)
-    if inside and (inside[0].count(".") == 1 or not near):
+    close = near(name, (path for path in paths if "." not in path))
+    if inside and (inside[0].count(".") == 1 or not close):
         return f": it is in {', '.join(inside[:SHOWN])} there"
-    said = [f"nearest: {', '.join(near)}"] if near else []
+    said = [close] if close else []
     homes = _homes(btf, btf.owners(name))
     if 0 < len(homes) <= SHOWN:
         said.append(f"{name} is in {', '.join(homes)}")

@@ -128,7 +128,7 @@ class CallError(BpfError):
 # libbpf's own, from 4000 on (src/libbpf.h, enum libbpf_errno), with what it says of them.
 LIBBPF_ERRNOS = {
     4000: "LIBELF: libelf failed",
-    4001: "FORMAT: no valid BPF object",
+    4001: "FORMAT: not the format expected",
     4002: "KVERSION: 'version' section incorrect or lost",
     4003: "ENDIAN: another byte order",
     4004: "INTERNAL: internal error in libbpf",

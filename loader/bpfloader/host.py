@@ -100,42 +100,42 @@ def needed_by_map(type: str) -> tuple[str, ...]:
 
 def unprivileged_bpf_disabled() -> int | None:
     """kernel.unprivileged_bpf_disabled: 0 lets users load simple programs, 1 and 2 don't; None where it isn't told."""
-    text = _read("/proc/sys/kernel/unprivileged_bpf_disabled")
+    text = read("/proc/sys/kernel/unprivileged_bpf_disabled")
     return int(text) if text.isdigit() else None
 
 
 def lockdown() -> str:
     """The kernel's lockdown mode: `none`, `integrity` or `confidentiality`; empty where it has no lockdown."""
-    found = re.search(r"\[(\w+)\]", _read("/sys/kernel/security/lockdown"))
+    found = re.search(r"\[(\w+)\]", read("/sys/kernel/security/lockdown"))
     return found[1] if found else ""
 
 
 def security_modules() -> str:
     """The kernel's security modules as it lists them, `capability,landlock,bpf`; empty where it doesn't tell."""
-    return _read("/sys/kernel/security/lsm")
+    return read("/sys/kernel/security/lsm")
 
 
 def jit() -> int | None:
     """net.core.bpf_jit_enable: 0 off, 1 on, 2 on and traced; None where it isn't told, as to other users than root."""
-    text = _read("/proc/sys/net/core/bpf_jit_enable")
+    text = read("/proc/sys/net/core/bpf_jit_enable")
     return int(text) if text.isdigit() else None
 
 
 def mounts(kinds: Iterable[str]) -> dict[str, str]:
     """Where file systems of these kinds are mounted first, by kind; none for one that isn't."""
-    rows = [line.split() for line in _read("/proc/mounts").splitlines()]
+    rows = [line.split() for line in read("/proc/mounts").splitlines()]
     return {kind: row[1] for kind in kinds for row in reversed(rows) if len(row) > 2 and row[2] == kind}
 
 
 def memlock_limit() -> int | None:
     """The soft RLIMIT_MEMLOCK in bytes; None for unlimited."""
-    found = re.search(r"^Max locked memory\s+(\d+)", _read("/proc/self/limits"), re.MULTILINE)
+    found = re.search(r"^Max locked memory\s+(\d+)", read("/proc/self/limits"), re.MULTILINE)
     return int(found[1]) if found else None
 
 
 def in_user_namespace() -> bool:
     """Whether this process is in a user namespace of its own, whose capabilities don't count for BPF."""
-    return _read("/proc/self/uid_map").split() not in (["0", "0", "4294967295"], [])
+    return read("/proc/self/uid_map").split() not in (["0", "0", "4294967295"], [])
 
 
 def has_seccomp_filter() -> bool:
@@ -167,7 +167,8 @@ def kernel_config() -> frozenset[str]:
     return frozenset()
 
 
-def _read(path: str) -> str:
+def read(path: str) -> str:
+    """What a small file of the kernel's says, without the line's end; empty where it can't be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read().strip()

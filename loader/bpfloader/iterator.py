@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .libbpf import library
 from .link import BpfLink, Link
 from .maps import Map, codec_of
-from .network import opened
+from .network import one_of, opened
 from .options import IterLinkInfo, IterOptions
 from .program import Program
 from .structures import sized
@@ -78,13 +78,15 @@ class IterProgram(Program):
 
         `elements` is the map of bpf_map_elem and bpf_sk_storage_map; `cgroup` is where a cgroup iterator begins, with
         `order` "self", "preorder", "postorder" or "ancestors"; `pid` limits a task iterator to the threads of a
-        process, `tid` to one. Raises AttachError, PrivilegeError, StateError, OSError, KeyError for an unknown order.
+        process, `tid` to one. Raises AttachError, PrivilegeError, StateError.
         """
         info = IterLinkInfo()
         if cgroup is not None:
-            with opened(cgroup, os.O_DIRECTORY) as fd:
-                info.cgroup.order, info.cgroup.cgroup_fd = ORDERS[order], fd
-                return self._iterator(info)
+            with opened(self.name, cgroup) as fd:
+                info.cgroup.order, info.cgroup.cgroup_fd = one_of(self.name, ORDERS, order, "order"), fd
+                return self._iterator(info, cgroup=cgroup)
+        if self.target in PARTIAL and elements is None:
+            self._required("", "a cgroup" if self.target == "cgroup" else "a map")
         if elements is not None:
             info.map.map_fd = elements.fd
         elif pid or tid:
@@ -95,10 +97,10 @@ class IterProgram(Program):
         """The link, or None for a kind that goes over a map or a cgroup, which attach is given. Raises as attach."""
         return None if self.target in PARTIAL else self.attach()
 
-    def _iterator(self, info: IterLinkInfo | None) -> IterLink:
+    def _iterator(self, info: IterLinkInfo | None, **asked: object) -> IterLink:
         options = sized(IterOptions)
         if info is not None:
             options.link_info, options.link_info_len = ctypes.pointer(info), ctypes.sizeof(info)
         with self._owner.lock, Undisturbed():
-            handle = self._call("bpf_program__attach_iter", self._loaded_handle(), options)
+            handle = self._call("bpf_program__attach_iter", self._loaded_handle(), options, **asked)
             return IterLink(self._owner, self.name, handle)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from .errors import CallError
+from .errors import AttachError, CallError, errno_text
 from .libbpf import library
 from .link import FdLink, HookLink, Link
 from .maps import Map
@@ -23,6 +24,7 @@ from .undisturbed import Undisturbed
 if TYPE_CHECKING:
     import socket
 
+T = TypeVar("T")
 BPF_XDP = 37  # enum bpf_attach_type of linux/bpf.h
 XDP_MODES = {"generic": 1 << 1, "native": 1 << 2, "offload": 1 << 3}  # XDP_FLAGS_*_MODE of linux/if_link.h
 # include/uapi/asm-generic/socket.h, which all seven arches use for these.
@@ -34,19 +36,48 @@ HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 
 BPF_F_NETFILTER_IP_DEFRAG = 1 << 0
 
 
-def interface_index(interface: str | int) -> int:
-    """An interface's index, given that or its name. Raises OSError for a name that there isn't."""
+def interface_index(program: str, interface: str | int) -> int:
+    """An interface's index, given that or its name. Raises AttachError for a name that there isn't."""
     if isinstance(interface, int):
         return interface
     from socket import if_nametoindex
 
-    return if_nametoindex(interface)
+    try:
+        return if_nametoindex(interface)
+    except OSError:
+        from .targets import no_interface
+
+        what = f"can't attach {program}: there is no interface {interface}"
+        raise AttachError(what, fix=no_interface(interface), errno=errno.ENODEV, program=program) from None
+
+
+def one_of(program: str, words: Mapping[str, T], word: str, what: str) -> T:
+    """What a word stands for. Raises AttachError for one that isn't among them; `what` they are called."""
+    if word in words:
+        return words[word]
+    known = ", ".join(f'"{each}"' for each in words)
+    raise AttachError(
+        f"can't attach {program}: there is no {what} {word!r}", fix=f"give one of {known}", program=program
+    )
 
 
 @contextlib.contextmanager
-def opened(path: str | os.PathLike[str], flags: int = 0) -> Iterator[int]:
-    """A descriptor of a path for the `with`. Raises OSError."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+def opened(program: str, path: str | os.PathLike[str] | int, cgroup: bool = True) -> Iterator[int]:
+    """A descriptor of a cgroup's folder or a network namespace's file for the `with`; one that is given stays open.
+
+    Raises AttachError.
+    """
+    if isinstance(path, int):
+        yield path
+        return
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (os.O_DIRECTORY if cgroup else 0))
+    except OSError as error:
+        from .targets import NAMESPACES, cgroups
+
+        number = error.errno or 0
+        what = f"can't attach {program} ({errno_text(number)}): can't open {os.fspath(path)}"
+        raise AttachError(what, fix=cgroups() if cgroup else NAMESPACES, errno=number, program=program) from None
     try:
         yield fd
     finally:
@@ -60,14 +91,15 @@ class XdpProgram(Program):
         """A link to a network interface, by name or index.
 
         `mode` is "generic", "native" or "offload"; empty, the kernel takes native where the driver has it. Raises
-        AttachError, PrivilegeError, StateError, OSError for an unknown name, KeyError for an unknown mode.
+        AttachError, PrivilegeError, StateError.
         """
-        index = interface_index(interface)
+        index = interface_index(self.name, interface)
         if not mode:
-            return self._link("attach_xdp", index)
-        options = sized(LinkCreateOptions, flags=XDP_MODES[mode])
+            return self._link("attach_xdp", index, interface=index)
+        options = sized(LinkCreateOptions, flags=one_of(self.name, XDP_MODES, mode, "mode"))
         with self._owner.lock, Undisturbed():
-            return FdLink(self._owner, self.name, self._call("bpf_link_create", self.fd, index, BPF_XDP, options))
+            fd = self._call("bpf_link_create", self.fd, index, BPF_XDP, options, interface=index)
+            return FdLink(self._owner, self.name, fd)
 
 
 class CgroupProgram(Program):
@@ -87,22 +119,22 @@ class CgroupProgram(Program):
 
         Where among the programs of that cgroup it runs: `before` or `after` one of them (a Program or a Link), or
         `first`; `preorder` runs it before those of the cgroups below. `revision` refuses if the list has changed.
-        Raises AttachError, PrivilegeError, StateError, OSError; LibraryError for a place with libbpf older than 1.6.
+        Raises AttachError, PrivilegeError, StateError; LibraryError for a place with libbpf older than 1.6.
         """
         place = placement(before, after, first, revision, preorder)
-        with contextlib.nullcontext(cgroup) if isinstance(cgroup, int) else opened(cgroup, os.O_DIRECTORY) as fd:
+        with opened(self.name, cgroup) as fd:
             if place.flags or revision:
-                return self._link("attach_cgroup_opts", fd, place)
-            return self._link("attach_cgroup", fd)
+                return self._link("attach_cgroup_opts", fd, place, cgroup=cgroup)
+            return self._link("attach_cgroup", fd, cgroup=cgroup)
 
 
 class NetnsProgram(Program):
     """SEC("sk_lookup"), SEC("flow_dissector"): for a network namespace."""
 
     def attach(self, namespace: str | os.PathLike[str] | int = "/proc/self/ns/net") -> Link:
-        """A link to a network namespace, by path or descriptor. Raises AttachError, PrivilegeError, OSError …"""
-        with contextlib.nullcontext(namespace) if isinstance(namespace, int) else opened(namespace) as fd:
-            return self._link("attach_netns", fd)
+        """A link to a network namespace, by path or descriptor. Raises AttachError, PrivilegeError, StateError."""
+        with opened(self.name, namespace, cgroup=False) as fd:
+            return self._link("attach_netns", fd, namespace=namespace)
 
 
 class SockmapProgram(Program):
@@ -163,12 +195,12 @@ class NetfilterProgram(Program):
         """A link to "prerouting", "input", "forward", "output" or "postrouting" of "ipv4" or "ipv6".
 
         Lower priorities run first, and one is taken once only; `defragment` hands it whole packets (Linux 6.6).
-        Raises AttachError, PrivilegeError, StateError, LibraryError, KeyError for an unknown hook or family.
+        Raises AttachError, PrivilegeError, StateError, LibraryError.
         """
         options = sized(
             NetfilterOptions,
-            pf=FAMILIES[family],
-            hooknum=HOOKS[hook],
+            pf=one_of(self.name, FAMILIES, family, "family"),
+            hooknum=one_of(self.name, HOOKS, hook, "hook"),
             priority=priority,
             flags=BPF_F_NETFILTER_IP_DEFRAG if defragment else 0,
         )

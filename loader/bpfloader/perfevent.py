@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-from .errors import CallError
+from .errors import AttachError, CallError
 from .link import GroupLink, Link
 from .options import PerfEventAttr, PerfEventOptions
 from .perfopen import online_cpus, perf_event_open
@@ -41,10 +41,15 @@ class PerfEventProgram(Program):
 
         It samples `frequency` times a second, or every `period` events; one of them must be given. `pid` is one
         process, 0 this one, -1 all; `cpu` one CPU, -1 all (a link that stands for one of each CPU, where pid is -1
-        too). Raises AttachError, PrivilegeError, StateError, ValueError, KeyError for an unknown name.
+        too). Raises AttachError, PrivilegeError, StateError, ValueError.
         """
         if bool(frequency) == bool(period):
             raise ValueError("give one of frequency (samples a second) and period (events a sample)")
+        if isinstance(event, str) and event not in EVENTS:
+            from .nearness import near
+
+            fix = near(event, EVENTS, f"give one of {', '.join(EVENTS)}, or (type, config)")
+            raise AttachError(f"can't attach {self.name}: there is no event {event}", fix=fix, program=self.name)
         kind, config = EVENTS[event] if isinstance(event, str) else event
         attributes = PerfEventAttr(type=kind, size=ctypes.sizeof(PerfEventAttr), config=config)
         attributes.sample_period, attributes.freq = frequency or period, bool(frequency)
@@ -67,7 +72,9 @@ class PerfEventProgram(Program):
         try:
             fd = perf_event_open(attributes, pid, cpu)
         except CallError as error:
-            raise attach_refused(self.name, error, (), self.section) from None
+            asked = {"event": (attributes.type, attributes.config), "pid": pid, "cpu": cpu}
+            asked["frequency"] = attributes.sample_period if attributes.freq else 0
+            raise attach_refused(self.name, error, (), self.section, asked) from None
         try:
             options = sized(PerfEventOptions, bpf_cookie=cookie)
             return self._link("attach_perf_event_opts", fd, options)

@@ -45,7 +45,8 @@ class KprobeProgram(Program):
             offset = offset or int(inside or "0", 0)
         retprobe = self._kind == "kretprobe" if at_return is None else at_return
         options = sized(KprobeOptions, bpf_cookie=cookie, offset=offset, retprobe=retprobe)
-        return self._link("attach_kprobe_opts", self._required(function, "a function").encode(), options)
+        wanted = self._required(function, "a function").encode()
+        return self._link("attach_kprobe_opts", wanted, options, function=function)
 
 
 class KprobeMultiProgram(Program):
@@ -82,7 +83,7 @@ class KprobeMultiProgram(Program):
         )
         if not listed:
             pattern = self._required(pattern or self.target, "a pattern")
-        return self._link("attach_kprobe_multi_opts", pattern.encode() or None, options)
+        return self._link("attach_kprobe_multi_opts", pattern.encode() or None, options, function=pattern)
 
 
 class KsyscallProgram(Program):
@@ -110,7 +111,9 @@ class TracepointProgram(Program):
             category, _, name = (category or self.target).partition("/")
         self._required(name, "a category and a name")
         options = sized(CookieOptions, cookie=cookie)
-        return self._link("attach_tracepoint_opts", category.encode(), name.encode(), options)
+        return self._link(
+            "attach_tracepoint_opts", category.encode(), name.encode(), options, category=category, name=name
+        )
 
 
 class RawTracepointProgram(Program):
@@ -123,10 +126,11 @@ class RawTracepointProgram(Program):
 
         Raises AttachError, PrivilegeError, StateError; LibraryError for a cookie with a libbpf older than 1.4.
         """
-        wanted = self._required(name or self.target, "a tracepoint").encode()
+        name = self._required(name or self.target, "a tracepoint")
         if cookie:
-            return self._link("attach_raw_tracepoint_opts", wanted, sized(CookieOptions, cookie=cookie))
-        return self._link("attach_raw_tracepoint", wanted)
+            options = sized(CookieOptions, cookie=cookie)
+            return self._link("attach_raw_tracepoint_opts", name.encode(), options, name=name)
+        return self._link("attach_raw_tracepoint", name.encode(), name=name)
 
 
 class TargetedProgram(Program):

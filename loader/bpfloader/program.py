@@ -115,23 +115,23 @@ class Program:
             )
         return target
 
-    def _link(self, verb: str, *target: object) -> Link:
-        """The link that libbpf's bpf_program__<verb> makes."""
+    def _link(self, verb: str, /, *target: object, **asked: object) -> Link:
+        """The link that libbpf's bpf_program__<verb> makes; `asked` is what the caller asked for (targets.py)."""
         with self._owner.lock, Undisturbed():
-            handle = self._call(f"bpf_program__{verb}", self._loaded_handle(), *target)
+            handle = self._call(f"bpf_program__{verb}", self._loaded_handle(), *target, **asked)
             return BpfLink(self._owner, self.name, handle)
 
     def _loaded_handle(self) -> int:
         self.fd  # noqa: B018  raises StateError where there is nothing to attach
         return self.handle
 
-    def _call(self, function: str, *arguments: object) -> Any:
+    def _call(self, function: str, /, *arguments: object, **asked: object) -> Any:
         """What a function that attaches gives. Raises AttachError, PrivilegeError, LibraryError."""
         with captured() as messages:
             try:
                 return getattr(library(), function)(*arguments)
             except CallError as error:
-                raise attach_refused(self.name, error, messages, self.section) from None
+                raise attach_refused(self.name, error, messages, self.section, asked) from None
 
     def pin(self, path: str | os.PathLike[str]) -> None:
         """Keeps the loaded program at a path of a BPF file system, even beyond this process. Raises AttachError."""

@@ -74,7 +74,7 @@ def _explained(number: int, reasons: Mapping[int, tuple[str, str]], fix: str, se
         unsure = "" if section else " if it is a network hook"
         fix = f"give the process {', '.join(missing)}{unsure}, or {ANOTHER}"
     elif options:
-        fix = f"this kernel was built without {', '.join(options)}: {ANOTHER}"
+        reason, fix = f"this kernel was built without {', '.join(options)}", ANOTHER
     elif number == errno.EPERM:
         fix = host.denied_because() or fix
     elif number == errno.ENOMEM and host.memlock_limit() is not None and host.kernel_is_before("5.11"):
@@ -122,7 +122,7 @@ def _verifier_error(name: str, error: CallError, program: str, log: tuple[str, .
     from .verdict import verdict
 
     reason, source, hint = verdict(log)
-    lacking = missing("\n".join(log[-20:]), _kernel_types(btf))
+    lacking = missing("\n".join(log[-20:]), kernel_types(btf))
     if lacking:
         reason, hint = f"CO-RE can't resolve {lacking.what}: {lacking.instead}", lacking.fix
     what = f"can't load {name}: the verifier refuses the program {program} ({errno_text(error.errno)})"
@@ -131,7 +131,7 @@ def _verifier_error(name: str, error: CallError, program: str, log: tuple[str, .
     return VerifierError(what, program=program, log=log, fix=fix, errno=error.errno)
 
 
-def _kernel_types(path: str) -> Btf | None:
+def kernel_types(path: str) -> Btf | None:
     """The BTF that CO-RE was resolved against, if it can be read."""
     from .btf import Btf
 
@@ -190,23 +190,31 @@ def _program_refused(name: str, error: CallError, said: str, handle: int) -> Loa
         section = library().bpf_program__section_name(at).decode()
     refuses = f"the kernel refuses the program {program}" if program else "the kernel refuses the object"
     why, fix = _explained(error.errno, LOAD_REASONS if failed else {}, LEFT_OUT, section)
-    means = meaning(said, section, _kernel_types(KERNEL_BTF))
+    means = meaning(said, section, kernel_types(KERNEL_BTF))
     if means:
         why, fix = f"({errno_text(error.errno)}): {means[0]}", means[1] or fix
     what = f"can't load {name}: {refuses} {why}"
     return LoadError(what, fix=fix, details=lines(said), errno=error.errno, program=program)
 
 
-def attach_refused(program: str, error: CallError, messages: Iterable[str], section: str = "") -> BpfError:
-    """The error for a program that doesn't attach; its section tells what the kernel may lack for it."""
+def attach_refused(
+    program: str,
+    error: CallError,
+    messages: Iterable[str],
+    section: str = "",
+    asked: Mapping[str, object] | None = None,
+) -> BpfError:
+    """The error for a program that doesn't attach; its section and what was asked for tell what is missing for it."""
     said = lines("".join(messages))
-    reasons = ATTACH_REASONS
-    if "tracepoint" in "".join(said) and not any(map(os.path.isdir, TRACING)):
-        reasons = {**reasons, errno.ENOENT: NO_TRACEFS}
     denied = privilege_error(f"attach {program}", error.errno, wanted_to_attach(section, error.errno))
     if denied:
         return denied
-    why, fix = _explained(error.errno, reasons, READ_ON, section)
+    from .targets import fault
+
+    why, fix = _explained(error.errno, ATTACH_REASONS, READ_ON if said else ANOTHER, section)
+    wrong = fault(error.errno, section, asked or {})
+    if wrong:
+        why, fix = f"({errno_text(error.errno)}): {wrong[0]}", wrong[1] or ANOTHER
     what = f"can't attach {program} {why}"
     return AttachError(what, fix=fix, details=said, errno=error.errno, program=program)
 

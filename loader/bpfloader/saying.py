@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from difflib import get_close_matches
 
 from .btf import FUNC, TYPEDEF, Btf
 from .errors import ANOTHER
 from .features import SECTIONS
 from .libbpf import version
+from .nearness import kernel_names, near, nearest
 
-SHOWN = 3
 WEAK = "declare it __weak and test it before use"
 
 
@@ -41,31 +40,20 @@ def _unknown_section(found: re.Match[str], _section: str, _btf: Btf | None) -> t
     name = found[1]
     what = f"libbpf {version()} doesn't know the section {name}"
     known = [row.split()[0] for row in re.split(r";\s|\n", SECTIONS)]
-    near = get_close_matches(name.split("/")[0], known, SHOWN, 0.5)
-    return what, "spell it as libbpf does" + (f": {', '.join(near)} …" if near else "")
+    close = nearest(name.split("/")[0], known, 0.5)
+    return what, "spell it as libbpf does" + (f": {', '.join(close)} …" if close else "")
 
 
 def _hook(found: re.Match[str], section: str, btf: Btf | None) -> tuple[str, str]:
     """A function or tracepoint that isn't in the kernel's BTF, with the names nearest to it."""
-    name = found[1]
-    near = _nearest(name, btf, "btf_trace_" if "tp_btf" in section else "")
-    what = f"this kernel has no such function or tracepoint: {name}"
-    return what, f"nearest: {', '.join(near)}; or {ANOTHER}" if near else ANOTHER
-
-
-def _nearest(name: str, btf: Btf | None, prefix: str = "") -> list[str]:
-    """The kernel's functions with a name near that one; with `btf_trace_` as prefix, its tracepoints."""
-    if not btf or len(name) < 3:
-        return []
-    kind, start = (TYPEDEF, prefix + name[:3]) if prefix else (FUNC, name[:3])
-    names = sorted({type_.name for type_ in btf if type_.kind == kind and type_.name.startswith(start)})
-    return get_close_matches(name, [found[len(prefix) :] for found in names], SHOWN, 0.7)
+    names = kernel_names(btf, TYPEDEF if "tp_btf" in section else FUNC)
+    fix = near(found[1], names)
+    return f"this kernel has no such function or tracepoint: {found[1]}", f"{fix}; or {ANOTHER}" if fix else ANOTHER
 
 
 def _kfunc(found: re.Match[str], _section: str, btf: Btf | None) -> tuple[str, str]:
-    near = _nearest(found[1], btf)
-    what = f"this kernel has no kfunc {found[1]}"
-    return what, (f"nearest: {', '.join(near)}; or " if near else "") + WEAK
+    fix = near(found[1], kernel_names(btf, FUNC))
+    return f"this kernel has no kfunc {found[1]}", f"{fix}; or {WEAK}" if fix else WEAK
 
 
 Explain = Callable[["re.Match[str]", str, "Btf | None"], "tuple[str, str]"]

@@ -50,18 +50,19 @@ class TcProgram(Program):
         A filter: `priority` and `handle` are 1 or more, or 0 for the kernel's choice; `replace` takes the place of one
         that has both. A clsact qdisc is made where there is none, and stays. A tcx link: the section says the
         direction; it runs `before` or `after` another (a Program or a Link), `first`, or else last; `revision` refuses
-        if the list has changed. Raises AttachError, PrivilegeError, StateError, LibraryError, OSError, ValueError.
+        if the list has changed. Raises AttachError, PrivilegeError, StateError, LibraryError, ValueError.
         """
         place = placement(before, after, first, revision)
         if self.is_tcx:
             if priority or handle or replace or direction not in ("", self.target):
                 raise ValueError(f"{self.name} is a tcx program: its place is told by before, after or first")
-            return self._link("attach_tcx", interface_index(interface), place)
+            index = interface_index(self.name, interface)
+            return self._link("attach_tcx", index, place, interface=index)
         if place.flags or revision:
             raise ValueError(f"{self.name} is a filter: its place is told by priority and handle")
         if direction not in DIRECTIONS:
             raise ValueError(f'{self.name} is attached to "ingress" or "egress", not to {direction!r}')
-        return self._filter(interface_index(interface), DIRECTIONS[direction], priority, handle, replace)
+        return self._filter(interface_index(self.name, interface), DIRECTIONS[direction], priority, handle, replace)
 
     def _filter(self, index: int, point: int, priority: int, handle: int, replace: bool) -> Link:
         hook = sized(TcHook, ifindex=index, attach_point=point)
@@ -69,7 +70,7 @@ class TcProgram(Program):
             options = sized(TcOptions, prog_fd=self.fd, priority=priority, handle=handle)
             options.flags = BPF_TC_F_REPLACE if replace else 0
             self._make_qdisc(hook)
-            self._call("bpf_tc_attach", hook, options)
+            self._call("bpf_tc_attach", hook, options, interface=index)
             return HookLink(self._owner, self.name, partial(_remove_filter, hook, options))
 
     def _make_qdisc(self, hook: TcHook) -> None:
@@ -103,7 +104,8 @@ class NetkitProgram(Program):
         """A link to a netkit device, by the name or index of its primary end.
 
         It runs `before` or `after` another (a Program or a Link), `first`, or else last; `revision` refuses if the
-        list has changed. Raises AttachError, PrivilegeError, StateError, LibraryError, OSError.
+        list has changed. Raises AttachError, PrivilegeError, StateError, LibraryError.
         """
         place = placement(before, after, first, revision)
-        return self._link("attach_netkit", interface_index(interface), place)
+        index = interface_index(self.name, interface)
+        return self._link("attach_netkit", index, place, interface=index)

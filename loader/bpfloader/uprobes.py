@@ -47,7 +47,12 @@ class UprobeProgram(Program):
             retprobe=self._kind.startswith("uretprobe") if at_return is None else at_return,
             func_name=function.encode() or None,
         )
-        return self._link("attach_uprobe_opts", pid, os.fsencode(binary), offset, options)
+        asked = {"binary": binary, "function": function, "offset": offset, "pid": pid}
+        return self._link("attach_uprobe_opts", pid, os.fsencode(binary), offset, options, **asked)
+
+    def attach_by_section(self) -> Link | None:
+        """The link to the binary and function of the section, or None where it names none. Raises as attach."""
+        return self.attach() if self.target else None
 
 
 class UprobeMultiProgram(Program):
@@ -93,7 +98,8 @@ class UprobeMultiProgram(Program):
             session=session,
         )
         wanted = None if listed else self._required(pattern, "a pattern").encode()
-        return self._link("attach_uprobe_multi", pid, os.fsencode(binary), wanted, options)
+        asked = {"binary": binary, "function": functions[0] if len(functions) == 1 else "", "pid": pid}
+        return self._link("attach_uprobe_multi", pid, os.fsencode(binary), wanted, options, **asked)
 
 
 class UsdtProgram(Program):
@@ -117,4 +123,5 @@ class UsdtProgram(Program):
             binary, _, provider = path.rpartition(":")
         self._required(name if binary and provider else "", "a binary, a provider and a name")
         options = sized(CookieOptions, cookie=cookie)
-        return self._link("attach_usdt", pid, os.fsencode(binary), provider.encode(), name.encode(), options)
+        asked = {"binary": binary, "provider": provider, "name": name, "pid": pid}
+        return self._link("attach_usdt", pid, os.fsencode(binary), provider.encode(), name.encode(), options, **asked)

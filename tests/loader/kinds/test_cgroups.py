@@ -4,7 +4,6 @@ import os
 import socket
 from pathlib import Path
 
-import bpfloader
 import pytest
 
 
@@ -54,17 +53,13 @@ def test_what_a_cgroup_does_is_seen(start, attached, cgroup, name):
     assert bpf.attach() == []
 
 
-def test_a_cgroup_by_its_descriptor_and_one_that_is_none(start, cgroup, tmp_path):
+def test_a_cgroup_by_its_descriptor(start, cgroup):
     bpf = start("on_connect4")
     fd = os.open(cgroup, os.O_RDONLY)
     with bpf.progs.on_connect4.attach(fd):
         os.close(fd)
         tcp()
         assert bpf.bss.hits >= 1
-    with pytest.raises(bpfloader.AttachError, match="can't attach on_connect4"):
-        bpf.progs.on_connect4.attach(tmp_path)
-    with pytest.raises(FileNotFoundError):
-        bpf.progs.on_connect4.attach(tmp_path / "none")
     with pytest.raises(TypeError):
         bpf.progs.on_connect4.attach()
 

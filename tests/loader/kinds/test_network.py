@@ -58,8 +58,6 @@ def test_xdp_native_where_the_driver_has_none(start, own_network):
     bpf = start("on_xdp")
     with pytest.raises(bpfloader.AttachError, match="can't attach on_xdp"):
         own_network(lambda: bpf.progs.on_xdp.attach("lo", mode="native"))
-    with pytest.raises(OSError):
-        bpf.progs.on_xdp.attach("no-such-interface")
     run = bpf.progs.on_xdp.test_run(bytes(64), repeat=10)
     assert run.value == 2 and run.data == bytes(64) and bpf.bss.hits == 10
 

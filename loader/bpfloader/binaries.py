@@ -1,0 +1,143 @@
+"""What a user-space binary offers to be attached to: its functions and its static probes, read when an attach failed.
+
+Unlike the objects that elf.py reads, these are of any width (System V gABI, chapter 4) and whole only as far as needed.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+STRTAB, SYMBOL_TABLES, NOTES = 3, (2, 11), 7  # SHT_STRTAB; SHT_SYMTAB, SHT_DYNSYM; SHT_NOTE
+FUNCTION, INDIRECT = 2, 10  # STT_FUNC, STT_GNU_IFUNC
+STAPSDT = 3  # the type of a static probe's note (systemtap's sys/sdt.h)
+MAX_TABLE = 1 << 26  # bytes of a table that is read for a message
+
+
+class Names(NamedTuple):
+    """The names in a binary's symbol tables: its functions, those that it chooses when loaded, those of others."""
+
+    functions: set[str]
+    indirect: set[str]
+    imported: set[str]
+
+
+class Binary:
+    """An open ELF file. Raises ValueError for a file that is none, or broken; OSError."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.size = file, os.fstat(file.fileno()).st_size
+        head = file.read(64)
+        if (
+            len(head) < (64 if head[4:5] == b"\2" else 52)
+            or head[:4] != b"\x7fELF"
+            or head[4] not in (1, 2)
+            or head[5] not in (1, 2)
+        ):
+            raise ValueError("no ELF file")
+        self.order, self.wide = "<>"[head[5] - 1], head[4] == 2
+        start = self._unpack("Q", head, 40) if self.wide else self._unpack("I", head, 32)
+        entry, count, self.names = struct.unpack_from(self.order + "HHH", head, 58 if self.wide else 46)
+        row = struct.Struct(self.order + ("IIQQQQIIQQ" if self.wide else "10I"))
+        if count and entry != row.size:
+            raise ValueError("broken section headers")
+        self.rows = list(row.iter_unpack(self._bytes(start, count * entry)))
+
+    def _unpack(self, code: str, data: bytes, offset: int) -> int:
+        (number,) = struct.unpack_from(self.order + code, data, offset)
+        return int(number)
+
+    def _bytes(self, offset: int, size: int) -> bytes:
+        if size > MAX_TABLE or offset + size > self.size:
+            raise ValueError("a table that is too large, or beyond the file's end")
+        self.file.seek(offset)
+        return self.file.read(size)
+
+    def _section(self, number: int) -> bytes:
+        if number >= len(self.rows):
+            raise ValueError("no such section")
+        return self._bytes(self.rows[number][4], self.rows[number][5])
+
+    def symbols(self) -> Names:
+        """The names of all symbol tables."""
+        found = Names(set(), set(), set())
+        row = struct.Struct(self.order + ("IBBHQQ" if self.wide else "IIIBBH"))
+        name, info, section = (0, 1, 3) if self.wide else (0, 3, 5)
+        for number, header in enumerate(self.rows):
+            if header[1] not in SYMBOL_TABLES or header[9] != row.size:
+                continue
+            texts, table = self._section(header[6]), self._section(number)
+            for symbol in row.iter_unpack(table[: len(table) // row.size * row.size]):
+                kind = symbol[info] & 15
+                if kind in (FUNCTION, INDIRECT):
+                    home = found.imported if not symbol[section] else found.indirect if kind == INDIRECT else None
+                    (found.functions if home is None else home).add(_text(texts, symbol[name]).split("@")[0])
+        return found
+
+    def probes(self) -> set[str]:
+        """The static probes as `provider:name`, by the notes of .note.stapsdt."""
+        if self.names >= len(self.rows):
+            return set()
+        texts, found = self._section(self.names), set()
+        for number, header in enumerate(self.rows):
+            if header[1] == NOTES and _text(texts, header[0]) == ".note.stapsdt":
+                found |= set(self._notes(self._section(number)))
+        return found
+
+    def _notes(self, data: bytes) -> Iterator[str]:
+        """The probes of a notes' section: three words of sizes and type, owner, three addresses, then the names."""
+        place, addresses = 0, 24 if self.wide else 12
+        while place + 12 <= len(data):
+            owner, length, kind = struct.unpack_from(self.order + "III", data, place)
+            start = place + 12 + (owner + 3 & ~3)
+            place = start + (length + 3 & ~3)
+            texts = data[start + addresses : start + length].split(b"\0")
+            if kind == STAPSDT and len(texts) > 1:
+                yield b":".join(texts[:2]).decode("utf-8", "replace")
+
+
+def _text(table: bytes, offset: int) -> str:
+    return table[offset : table.find(b"\0", offset)].decode("utf-8", "replace")
+
+
+def folders(library: bool) -> list[str]:
+    """Where libbpf looks for a library or a program that is named without a slash (resolve_full_path in libbpf.c)."""
+    if not library:
+        return [*os.environ.get("PATH", "").split(":"), "/usr/bin", "/usr/sbin"]
+    multiarch = sorted(name for name in _listed("/usr/lib") if "-linux-" in name)
+    return [*os.environ.get("LD_LIBRARY_PATH", "").split(":"), "/usr/lib64", "/usr/lib",
+            *(f"/usr/lib/{name}" for name in multiarch)]  # fmt: skip
+
+
+def is_library(name: str) -> bool:
+    """Whether libbpf takes a name for a library's."""
+    return name.endswith(".so") or ".so." in name
+
+
+def resolved(binary: str) -> str:
+    """The path that libbpf finds for a binary's name; the name itself if it has a slash; empty if there is none."""
+    if "/" in binary:
+        return binary
+    paths = (os.path.join(folder, binary) for folder in folders(is_library(binary)) if folder)
+    return next(filter(os.path.exists, paths), "")
+
+
+def others(binary: str) -> list[str]:
+    """The names in those folders, for one that isn't there."""
+    library = is_library(binary)
+    return sorted({name for folder in folders(library) if folder for name in _listed(folder)
+                   if is_library(name) == library})  # fmt: skip
+
+
+def libraries(stem: str) -> list[str]:
+    """The libraries of that name as the linker's -l spells it, and bcc: `c` is libc.so.6."""
+    return [name for name in others("lib.so") if name.startswith(f"lib{stem}.so.")]
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
