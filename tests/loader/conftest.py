@@ -6,7 +6,6 @@ import errno
 import importlib.util
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,20 +13,7 @@ from types import ModuleType
 
 import bpfloader
 import pytest
-
-TESTDATA = Path(__file__).resolve().parents[1] / "testdata"
-FLAGS = """-target bpfel -mcpu=v3 -O2 -g -std=gnu11 -Wall -Werror -nostdinc
--ffile-compilation-dir=. -I.""".split()
-ARCHES = {"ppc64le": "powerpc", "armv7l": "arm"}
-
-
-def compile_program(clang, name: str) -> bytes:
-    """The object of testdata/loader/<name>.bpf.c, compiled for this machine's byte order."""
-    if sys.byteorder != "little":
-        pytest.skip("the test programs are compiled for little-endian machines")
-    done = subprocess.run([*clang, *FLAGS, "-c", f"loader/{name}.bpf.c", "-o", "-"], cwd=TESTDATA, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout
+from programs import ARCHES, compile_program
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,10 @@ from bpfloader.corerelo import KINDS
 from bpfloader.inspection import inspect_object
 from bpfloader.needs import instructions, needs
 from bpfloader.objectspec import object_spec
-from conftest import compile_program
 from ebpfbuild.btfext import BtfExt, access_path
 from ebpfbuild.objectspec import BpfObjectSpec
 from probing import LOADER
+from programs import compile_program
 
 PROGRAMS = "probe kinds rings congestion freplace broken maps privileges externs".split()
 

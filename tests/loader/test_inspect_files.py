@@ -13,7 +13,6 @@ from bpfloader.bundle import LIMIT, bundle
 from bpfloader.inspection import inspect, inspect_object
 from bpfloader.inspecttext import inspection_text
 from bpfloader.objectspec import object_spec
-from conftest import compile_program
 from ebpfbuild import wheel
 from ebpfbuild.arch import arch_named
 from ebpfbuild.manifest import PackedObject, manifest
@@ -21,6 +20,7 @@ from ebpfbuild.tarball import build_tar
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from probing import LOADER
+from programs import compile_program
 
 
 @pytest.fixture(scope="module")

@@ -185,3 +185,16 @@ def test_a_flexible_array_takes_any_bytes(data):
     assert numbers.pack(numbers.unpack(data)) == data[: len(data) // 2 * 2]
     assert c.text_tail().pack(c.text_tail().unpack(data)) == data.partition(b"\0")[0]
     assert c.tail().pack(c.tail().unpack(data)) == data
+
+
+@given(st.binary(max_size=16))
+def test_text_can_be_printed_and_is_its_bytes_again(data):
+    text = c.chars(16).unpack(data.ljust(16, b"\0"))
+    text.encode()  # raises for what print would choke on
+    whole = data.partition(b"\0")[0].ljust(16, b"\0")
+    assert c.chars(16).pack(text) == c.chars(16).pack(pickle.loads(pickle.dumps(text))) == whole
+
+
+def test_text_shows_what_is_no_utf8_and_takes_names_of_files():
+    assert c.chars(8).unpack("grün".encode()[:3] + bytes(5)) == "gr\\xc3"
+    assert c.chars(4).pack(os.fsdecode(b"a\xff")) == b"a\xff\0\0"

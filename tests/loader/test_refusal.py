@@ -8,8 +8,8 @@ from pathlib import Path
 import bpfloader
 import pytest
 from bpfloader import libbpf as libbpf_module
-from conftest import FLAGS, TESTDATA
 from probing import run_python
+from programs import FLAGS, TESTDATA
 
 
 def compile_object(clang: list[str], name: str, target: str = FLAGS[1]) -> bytes:

@@ -8,7 +8,7 @@ import bpfloader
 import pytest
 from bpfloader.arch import this_arch
 from bpfloader.saying import unopened
-from conftest import FLAGS, TESTDATA
+from programs import FLAGS, TESTDATA
 
 HEAD = '#include "mini_bpf.h"\nchar LICENSE[] SEC("license") = "GPL";\n'
 

@@ -14,10 +14,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from programs import ARCHES, compile_program
 
-TESTDATA = Path(__file__).resolve().parents[2] / "testdata"
-FLAGS = "-target bpfel -mcpu=v3 -O2 -g -std=gnu11 -Wall -Werror -nostdinc -ffile-compilation-dir=. -I.".split()
-ARCHES = {"ppc64le": "powerpc", "armv7l": "arm"}
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000  # linux/sched.h
 MS_REC, MS_PRIVATE = 1 << 14, 1 << 18  # linux/mount.h
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1  # linux/sockios.h, linux/if.h
@@ -65,22 +63,7 @@ int main(int argc, char **argv)
 
 
 @pytest.fixture(scope="session")
-def compile_bpf(clang):
-    """A function: the name of a program in testdata/loader -> its object's bytes."""
-    if sys.byteorder != "little":
-        pytest.skip("the test programs are compiled for little-endian machines")
-
-    def compiled(name: str) -> bytes:
-        command = [*clang, *FLAGS, "-c", f"loader/{name}.bpf.c", "-o", "-"]
-        done = subprocess.run(command, cwd=TESTDATA, capture_output=True)
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout
-
-    return compiled
-
-
-@pytest.fixture(scope="session")
-def skeleton_of(compile_bpf, tmp_path_factory, libbpf):
+def skeleton_of(clang, tmp_path_factory, libbpf):
     """A function: the name of a program in testdata/loader -> its generated module."""
     from ebpfbuild.skeleton import render
 
@@ -89,7 +72,7 @@ def skeleton_of(compile_bpf, tmp_path_factory, libbpf):
     def generated(name: str):
         module = f"{name}_skel"
         if module not in sys.modules:
-            data = compile_bpf(name)
+            data = compile_program(clang, name)
             (folder / f"{name}.bpf.o").write_bytes(data)
             text = render(data, name, ARCHES.get(machine, machine), f"{name}.bpf.o")
             (folder / f"{module}.py").write_text(text)

@@ -1,0 +1,20 @@
+"""How the tests' own BPF programs are compiled: by the pinned clang, for this machine."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTDATA = Path(__file__).resolve().parents[1] / "testdata"
+FLAGS = "-target bpfel -mcpu=v3 -O2 -g -std=gnu11 -Wall -Werror -nostdinc -ffile-compilation-dir=. -I.".split()
+ARCHES = {"ppc64le": "powerpc", "armv7l": "arm"}  # where `uname -m` isn't the arch's name
+
+
+def compile_program(clang: list[str], name: str) -> bytes:
+    """The object of testdata/loader/<name>.bpf.c, compiled for this machine's byte order."""
+    if sys.byteorder != "little":
+        pytest.skip("the test programs are compiled for little-endian machines")
+    done = subprocess.run([*clang, *FLAGS, "-c", f"loader/{name}.bpf.c", "-o", "-"], cwd=TESTDATA, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
