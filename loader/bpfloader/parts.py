@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
+from .errors import CallError
 from .libbpf import library
 from .maps import Map
 from .program import Program
@@ -65,7 +66,14 @@ class OwnsMaps:
 
     def find_map(self, name: str) -> int:
         """libbpf's struct bpf_map * of that name. Raises CallError."""
-        return cast(int, library().bpf_object__find_map_by_name(self.handle, name.encode()))
+        try:
+            return cast(int, library().bpf_object__find_map_by_name(self.handle, name.encode()))
+        except CallError:
+            found = None  # of a section .bss.…, libbpf tells 15 characters and wants all of them
+            while found := library().bpf_object__next_map(self.handle, found):
+                if library().bpf_map__name(found) == name.encode():
+                    return cast(int, found)
+            raise
 
     def map_fd(self, handle: int) -> int:
         """The descriptor of a map of the object; negative for one that was not created."""

@@ -89,6 +89,7 @@ OPENINGS = (  # what libbpf says (src/libbpf.c, from 1.0 to 1.7); the versions a
      "{libbpf} doesn't know how the map {0} states its {1}", "install libbpf 1.4 or newer"),
     (r"bad map relo against '([^']*)' in section '\.addr_space\.1'",
      "{libbpf} doesn't know arenas, as {0} needs one", "install libbpf 1.4 or newer"),
+    (r"bad map relo against '(\.bss\.[^']*)' in section", "{libbpf} makes no map of {0}", "install libbpf 1.1 or newer"),
     (r"struct_ops reloc (\w+): prog (\w+) is not struct_ops BPF program",
      "{libbpf} doesn't know the section of {1}, a program of the struct_ops map {0}", "install libbpf 1.2 or newer"),
 )  # fmt: skip

@@ -7,8 +7,8 @@ import mmap
 from typing import TYPE_CHECKING, TypeVar
 
 from .codec import Codec, Field
-from .errors import StateError
-from .libbpf import library
+from .errors import CallError, StateError
+from .libbpf import library, require
 
 if TYPE_CHECKING:
     from .object import Object
@@ -25,7 +25,11 @@ class Section:
 
     def __init__(self, owner: Object, name: str):
         self._owner, self._name, self._constant = owner, name, False
-        self._map = library().bpf_object__find_map_by_name(owner.handle, name.encode())
+        try:
+            self._map = library().bpf_object__find_map_by_name(owner.handle, name.encode())
+        except CallError:
+            require("1.1" if name.startswith(".bss.") else "1.0", f'SEC("{name}")')
+            raise
         size = ctypes.c_size_t()
         address = library().bpf_map__initial_value(self._map, ctypes.byref(size))
         self._view = memoryview((ctypes.c_char * size.value).from_address(address)).cast("B")

@@ -51,7 +51,7 @@ def _facts(path: str) -> dict:
 
 def c_skeleton(tool: Bpftool, object_path: str, name: str) -> bytes:
     """The text of an object's skeleton in C, `struct <name>`. Raises ToolError with what bpftool says."""
-    identifier = re.sub(r"\W", "_", name, flags=re.ASCII)
+    identifier = re.sub(r"^(?=\d)|\W", "_", name, flags=re.ASCII)
     done = _run([tool.path, "gen", "skeleton", object_path, "name", identifier])
     if done.returncode or not done.stdout:
         what = f"{tool.version.split(',')[0].split(' using')[0]} makes no skeleton of {os.path.basename(object_path)}"

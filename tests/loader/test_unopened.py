@@ -49,8 +49,11 @@ def test_what_nothing_is_known_of_has_libbpf_s_words(made):
 
 
 @pytest.mark.parametrize("line, what, fix", [
-    ("map 'arena': attr 'map_extra': expected PTR, got enum64.", "doesn't know how the map arena states its map_extra", "1.4"),
-    ("prog 'alloc_pages': bad map relo against 'page' in section '.addr_space.1'", "doesn't know arenas, as page needs one", "1.4"),
+    ("map 'arena': attr 'map_extra': expected PTR, got enum64.", "doesn't know how the map arena states its map_extra",
+     "1.4"),
+    ("prog 'alloc_pages': bad map relo against 'page' in section '.addr_space.1'",
+     "doesn't know arenas, as page needs one", "1.4"),
+    ("prog 'p': bad map relo against '.bss.MASK' in section '.bss.MASK'", "makes no map of .bss.MASK", "1.1"),
     ("struct_ops reloc dummy_1: prog test_sleepable is not struct_ops BPF program",
      "doesn't know the section of test_sleepable, a program of the struct_ops map dummy_1", "1.2"),
 ])  # fmt: skip
@@ -79,8 +82,8 @@ def test_a_map_that_libbpf_is_too_old_for_is_said_by_version(made, tmp_path):
 
 def test_a_map_pinned_in_no_bpf_file_system_says_so(made, kernel, tmp_path):
     """And not that its sizes are at fault."""
-    fields = "__uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, int); __type(value, int); __uint(pinning, 1);"
-    data = made(f'struct {{ {fields} }} kept SEC(".maps");\n')
+    fields = "__uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, int); __type(value, int);"
+    data = made(f'struct {{ {fields} __uint(pinning, 1); }} kept SEC(".maps");\n')
     with bpfloader.Object.open(data, pin_root=str(tmp_path)) as opened, pytest.raises(bpfloader.LoadError) as caught:
         opened.load()
     assert "the map kept (EINVAL: Invalid argument): a map can't be pinned" in caught.value.what
@@ -92,6 +95,20 @@ def test_a_replacement_without_a_program_to_replace_in_says_so(made, kernel):
     with bpfloader.Object.open(data) as opened, pytest.raises(bpfloader.LoadError) as caught:
         opened.load()
     assert caught.value.fix == "call progs.other.set_attach_target(function, program) before load"
+
+
+@pytest.mark.parametrize(
+    "section", [".data.of_a_long_name_indeed", ".rodata.of_a_long_name_indeed", ".bss.of_a_long_name_indeed"]
+)
+def test_a_section_of_a_long_name_opens(made, section):
+    """libbpf tells 15 characters of the names of some."""
+    if section.startswith(".bss") and tuple(map(int, bpfloader.version().split(".")[:2])) < (1, 1):
+        pytest.skip(f"libbpf {bpfloader.version()} makes no map of {section}")
+    constant = "const volatile " * section.startswith(".rodata")
+    value = " = 3" * (not section.startswith(".bss"))
+    data = made(f'{constant}int three SEC("{section}"){value};\nSEC("xdp") int f(void *ctx) {{ return three; }}\n')
+    with bpfloader.Object.open(data) as opened:
+        assert [each.value_size for each in opened.maps] == [4]
 
 
 def test_libbpf_s_own_errnos_have_names():

@@ -1,6 +1,7 @@
 """Skeletons in Python and C by real scons: what they are made of, and what makes them anew."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -128,6 +129,30 @@ def test_a_c_skeleton_holds_the_object(declare, bpftool):
     assert project.build(BOTH) == set()
     project.edit("src/one.bpf.c", "int one(", "int one_more(")
     assert headers < project.build(BOTH)
+
+
+C_MAIN = """#include "one.skel.h"
+int main(void)
+{
+	struct one *skel = one__open();
+	if (!skel || !skel->progs.one || !skel->skeleton || skel->skeleton->prog_cnt != 1)
+		return 1;
+	one__destroy(skel);
+	return 0;
+}
+"""
+
+
+def test_a_c_skeleton_opens_the_object(declare, bpftool):
+    project = declare(C_SKELETON)
+    project.build("ARCH=x86_64")
+    compiler = next(filter(shutil.which, ("cc", "gcc", "clang")), None)
+    if not compiler or not os.path.exists("/usr/include/bpf/libbpf.h"):
+        pytest.skip("this machine has no C compiler or no headers of libbpf")
+    folder = project.folder / "build/x86_64"
+    (folder / "main.c").write_text(C_MAIN)
+    subprocess.run([compiler, "-Wall", "-Werror", "-o", "main", "main.c", "-lbpf"], cwd=folder, check=True)
+    assert subprocess.run(["./main"], cwd=folder).returncode == 0
 
 
 def test_another_bpftool_makes_it_anew(declare, bpftool):
