@@ -46,7 +46,7 @@ class HasFd(Protocol):
 
 
 def kernel_ids(size: int, name: str) -> Codec[Any]:
-    """Values that are put as descriptors and read as ids, of so many bytes. Raises LayoutError for other than 4 or 8."""
+    """Values that are put as descriptors and read as ids. Raises LayoutError for sizes other than 4 and 8 bytes."""
     if size not in (4, 8):
         raise LayoutError(f"a {name} in a map has 4 or 8 bytes, not {size}", fix="declare values of 8 bytes (__u64)")
     return Codec(NATIVE, "I" if size == 4 else "Q", KernelId, given, name)
