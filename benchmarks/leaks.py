@@ -17,7 +17,7 @@ import threading
 import time
 from pathlib import Path
 
-from loader import PACKET, Inputs
+from programs import PACKET, Inputs
 
 WARM = 100  # cycles until caches, arenas and Python's own memory have their size
 

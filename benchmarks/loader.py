@@ -3,15 +3,16 @@
     .venv/bin/python benchmarks/loader.py [runs]
 
 Wants root, libbpf.so.1 and the compiler's wheel; bpftool for one of the lines, numpy for another. The tracker is compiled
-without its fentry programs, which not every kernel takes, and bpftool loads all or none. Medians; rates count the thread's CPU time, so that other
-work on the machine disturbs them less, and the wall time stands beside it. No test: a busy machine is no bug.
+without its fentry programs, which not every kernel takes, and bpftool loads all or none. Medians; rates count the thread's
+CPU time, so that other work on the machine disturbs them less, and the wall time stands beside it. No test: a busy machine
+is no bug.
 """
 
 import ctypes
+import gc
 import importlib
 import os
 import platform
-import re
 import resource
 import shutil
 import signal
@@ -24,20 +25,9 @@ import time
 from pathlib import Path
 
 from build import ROOT
+from programs import PACKET, Inputs
 
-for folder in ("site_scons", "loader"):
-    sys.path.insert(0, str(ROOT / folder))
-
-from ebpfbuild.arch import arch_named
-from ebpfbuild.compile import CompileArgs
-from ebpfbuild.compiler import locate
-from ebpfbuild.elf_strip import strip_dwarf
-from ebpfbuild.ledger import Ledger
-from ebpfbuild.skeleton import render
-from ebpfbuild.store import Store, cache_folder
-from ebpfbuild.toolchain import load as load_toolchain
-
-EVENT, PACKET = struct.Struct("=QII16s"), bytes(64)
+EVENT = struct.Struct("=QII16s")
 PACE, SECONDS, TICK = 100_000, 5, 0.001  # events a second, for how long, and how often they come in a burst
 ENTRIES = 10_000
 START = """
@@ -53,38 +43,9 @@ print(*(1000 * (clock() - start) for clock, start in zip(clocks, before)))
 """
 
 
-class Inputs:
-    """The two objects and their skeletons, in a scratch folder that can be imported from."""
-
-    def __init__(self, scratch):
-        toolchain, store = load_toolchain(ROOT / "toolchain.toml"), Store(cache_folder(os.environ))
-        spec = toolchain.compiler
-        self.arch, self.scratch = arch_named(platform.machine()), scratch
-        self.clang = locate(spec.package, spec.path, spec.version, spec.where, Ledger(scratch / "ledger")).argv
-        (scratch / "include" / "bpf").mkdir(parents=True)
-        (scratch / "include" / "vmlinux.h").symlink_to(store.get(toolchain.header(self.arch.name).sha256))
-        for name, path in store.tree(toolchain.libbpf.sha256).items():
-            (scratch / "include" / "bpf" / name).symlink_to(path)
-        self.made("events", ROOT / "benchmarks" / "events.bpf.c", ROOT / "tests" / "testdata")
-        shutil.copytree(ROOT / "bpf", scratch / "bpf")
-        tracker = scratch / "bpf" / "socket_tracker.bpf.c"
-        tracker.write_text(re.sub(r'SEC\("fentry/.*?\n}\n', "", tracker.read_text(), flags=re.DOTALL))
-        self.made("socket_tracker", tracker, scratch / "include")
-        sys.path.insert(0, str(scratch))
-
-    def made(self, name, source, headers):
-        """Compiles a program and generates its skeleton."""
-        out = self.scratch / f"{name}.bpf.o"
-        args = CompileArgs(self.clang, self.arch, str(source), str(out), str(headers), str(self.scratch / "include"))
-        command = [*self.clang, *args.flags(True), "-w", "-c", str(source), "-o", str(out)]
-        subprocess.run(command, cwd=source.parent, check=True)
-        out.write_bytes(strip_dwarf(out.read_bytes()))
-        skeleton = render(out.read_bytes(), name, self.arch.name, out.name)
-        (self.scratch / f"{name}_skel.py").write_text(skeleton)
-
-
 def cost(step):
-    """What a step returns, its seconds of this thread's CPU time, and of wall time."""
+    """What a step returns, its seconds of this thread's CPU time, and of wall time; without the garbage of others."""
+    gc.collect()
     wall, cpu = time.perf_counter(), time.thread_time()
     result = step()
     return result, time.thread_time() - cpu, time.perf_counter() - wall
@@ -134,10 +95,12 @@ def drains(skel, runs):
         for name, (drain, _) in ways.items():
             skel.progs.produce.test_run(PACKET, repeat=ring.size // (EVENT.size + 8))
             found, cpu, wall = cost(drain)
+            count = len(found)
+            found.clear() if isinstance(found, list) else None
             if number:
-                rates[name].append((len(found) / cpu / 1e6, len(found) / wall / 1e6))
+                rates[name].append((count / cpu / 1e6, count / wall / 1e6))
     median = {name: [statistics.median(column) for column in zip(*values)] for name, values in rates.items()}
-    print(f"\ndraining {len(found)} events of 32 bytes; millions a second of CPU time (of wall time)")
+    print(f"\ndraining {count} events of 32 bytes; millions a second of CPU time (of wall time)")
     for name, (_, target) in ways.items():
         cpu, wall = median[name]
         row(f"{name}  ({wall:.2f})", cpu, "M/s", target and cpu >= target, f"at least {target}" if target else "")
