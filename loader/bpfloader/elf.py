@@ -112,7 +112,10 @@ class Elf:
         end = table.find(0, offset, offset + MAX_NAME)
         if end < 0:
             self.fail(f"has a name at {offset} that doesn't end in its string table")
-        return table[offset:end].decode("utf-8", "backslashreplace")
+        try:
+            return table[offset:end].decode()
+        except UnicodeDecodeError:
+            self.fail(f"has a name at {offset} of its string table that is no text: {table[offset:end]!r}")
 
     def section(self, name: str) -> ElfSection | None:
         """The first section of that name, or None."""

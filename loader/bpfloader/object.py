@@ -87,6 +87,10 @@ class Object(BufferNames, OwnsMaps):
         where = "the object given" if isinstance(path, bytes) else os.fspath(path)
         cls._check_digest(data, where)
         check(data, where)
+        if not cls.OBJECTS.get(this_arch()):
+            from .vetting import vet
+
+            vet(data, where)
         name = cls.FILE or (cls.__name__ if isinstance(path, bytes) else os.path.basename(path))
         with Undisturbed():
             return cls._of(open_bytes(data, name, btf, pin_root, kconfig), name, btf)
