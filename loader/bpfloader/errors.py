@@ -83,10 +83,20 @@ class MissingBtfError(LoadError):
 class VerifierError(LoadError):
     """The verifier refused a program: `program`, `errno`, `log` (a line each); its last lines are in the message."""
 
-    def __init__(self, what: str, *, program: str, log: tuple[str, ...], fix: str = "", errno: int = 0):
-        hidden = len(log) - SHOWN_LINES
-        above = (f"[{hidden} lines of the verifier's log are above these, all in this error's `log`]",) * (hidden > 0)
-        details = (*above, *log[-SHOWN_LINES:])
+    def __init__(
+        self,
+        what: str,
+        *,
+        program: str,
+        log: tuple[str, ...],
+        shown: tuple[str, ...] = (),
+        fix: str = "",
+        errno: int = 0,
+    ):
+        shown = (shown or log)[-SHOWN_LINES:]
+        hidden = len(log) - len(shown)
+        above = (f"[{hidden} more lines of the verifier's log are in this error's `log`]",) * (hidden > 0)
+        details = (*above, *shown)
         super().__init__(what, fix=fix, details=details, errno=errno, program=program, log=log)
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from .libbpf import PRINTER, library
 
 KEPT_MESSAGES = 200
+KEPT_HEAD, KEPT_TAIL = 1 << 20, 15 << 20  # bytes of a message; the verifier's log of a long program has hundreds of MB
 WARN = 0  # enum libbpf_print_level: LIBBPF_WARN, LIBBPF_INFO, LIBBPF_DEBUG
 
 _here = threading.local()
@@ -28,11 +29,21 @@ def _keep(level: int, template: bytes, arguments: int | None) -> int:
     if messages is None or level > WARN:
         return 0
     text = ctypes.c_void_p()
-    if _libc.vasprintf(ctypes.byref(text), template, arguments) < 0:
+    size = _libc.vasprintf(ctypes.byref(text), template, arguments)
+    if size < 0 or text.value is None:
         return 0
-    messages.append(ctypes.string_at(text).decode("utf-8", "replace"))
+    messages.append(_kept(text.value, size).decode("utf-8", "replace"))
     _libc.free(text)
     return 0
+
+
+def _kept(text: int, size: int) -> bytes:
+    """A message's bytes; of a very long one, which is a verifier's log, the lines at its begin and at its end."""
+    if size <= KEPT_HEAD + KEPT_TAIL:
+        return ctypes.string_at(text, size)
+    head = ctypes.string_at(text, KEPT_HEAD).rpartition(b"\n")[0]
+    tail = ctypes.string_at(text + size - KEPT_TAIL, KEPT_TAIL).partition(b"\n")[2]
+    return b"%s\n[%d bytes of the log are left out here]\n%s" % (head, size - len(head) - len(tail), tail)
 
 
 _printer = PRINTER(_keep)  # libbpf calls it as long as the process lives

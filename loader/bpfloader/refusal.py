@@ -121,14 +121,14 @@ def _verifier_error(name: str, error: CallError, program: str, log: tuple[str, .
     from .core import missing
     from .verdict import verdict
 
-    reason, source, hint = verdict(log)
+    reason, source, hint, shown = verdict(log)
     lacking = missing("\n".join(log[-20:]), kernel_types(btf))
     if lacking:
         reason, hint = f"CO-RE can't resolve {lacking.what}: {lacking.instead}", lacking.fix
     what = f"can't load {name}: the verifier refuses the program {program} ({errno_text(error.errno)})"
     what += f": {reason}" * bool(reason) + f", at {source}" * bool(source)
-    fix = hint or "read the end of its log (all of it is in this error's `log`)"
-    return VerifierError(what, program=program, log=log, fix=fix, errno=error.errno)
+    fix = hint or "read the end of its log (more of it is in this error's `log`)"
+    return VerifierError(what, program=program, log=log, shown=shown, fix=fix, errno=error.errno)
 
 
 def kernel_types(path: str) -> Btf | None:

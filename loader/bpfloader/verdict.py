@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from .features import helpers, version_of
@@ -10,10 +11,19 @@ from .host import kernel_is_before, kernel_release
 
 # What the verifier prints after its reason, whatever that was (print_verification_stats in kernel/bpf/verifier.c).
 STATISTICS = re.compile(r"processed \d+ insns|verification time|stack depth|max_states|insns processed|mark_precise")
-# An instruction, a state, where paths meet: the log's course, not its verdict.
+# An instruction, a state, where paths meet, what is known of arguments: the log's course, not its verdict.
 COURSE = re.compile(
-    r"^(\d+: |from \d+ to \d+|last_idx|regs=|parent |propagating|; |cur state|old state|func#\d+ @|R\d+(_\w+)?=)"
+    r"^(\d+: |from \d+ to \d+|last_idx|regs=|parent |propagating|; |cur state|old state|func#\d+ @|R\d+(_\w+)?=|"
+    r"func '\w+' arg\d+ has btf_id|arg#\d+ reference type)"
 )
+INSTRUCTION = re.compile(r"^(\d+): \(")
+# Newer kernels end the line of a conditional jump only with what they say next.
+JUMP = re.compile(r"^(\d+: \([0-9a-f]{2}\) (?:if .* |may_goto |)goto pc[+-]\d+) +(?!; R\d|; refs|\s)(.+)$")
+BACK = re.compile(r"^(\d+): \(.*goto pc-\d+")
+STATE = re.compile(r"^(cur state|old state|\d+: R\d|from \d+ to|R\d+(_\w+)?=|last_idx|regs=|parent |func '|arg#)")
+NOTED = re.compile(r"detected at insn (\d+)|alloc_insn=(\d+)")  # the instruction that the reason is about
+RECENT = 2000  # lines at a log's end
+ROUNDS = 3  # so often an instruction is among them if the program goes round a loop
 SOURCE = re.compile(r"^; (?P<text>.*?)(?: @ (?P<place>\S+:\d+))?$")
 RESTRICTED = "without CAP_PERFMON the verifier allows no such use of pointers: give the process CAP_PERFMON"
 NULL = "check the pointer against NULL first, on every path to this line"
@@ -57,6 +67,7 @@ HINTS = tuple((re.compile(pattern), hint) for pattern, hint in (
     (r"doesn't have \d+\S* argument",
      "this kernel's function or tracepoint has fewer arguments: see `inspect` and its BTF"),
     (r"prohibited for !root|leaks addr|pointer comparison prohibited|pointer arithmetic .* prohibited", RESTRICTED),
+    (r"only read is supported", "the kernel's structs can be read by programs, not written"),
     (r"write into map forbidden|cannot write into|write to rdonly|read-only",
      "that memory is read-only: constants (.rodata) and maps with BPF_F_RDONLY_PROG can't be written by programs"),
     (r"unreachable insn", "some code can't be reached, as after a __builtin_unreachable: remove it"),
@@ -74,33 +85,73 @@ HINTS = tuple((re.compile(pattern), hint) for pattern, hint in (
 HELPER = re.compile(r"(?:cannot use helper|unknown func) (?:bpf_)?(\w+)#(\d+)|invalid func unknown#(\d+)")
 
 
+LOOP = ("BPF program is too large", ", in a loop without a bound, or with a large one",
+        "give the loop a small constant for a bound, or leave it to the kernel: bpf_for, bpf_loop")  # fmt: skip
+
+
 class Verdict(NamedTuple):
-    """The verifier's reason, the source line before it (empty if not told), and a hint (empty if none fits)."""
+    """The verifier's reason, the source line that it is about (empty if not told), a hint (empty if none fits).
+
+    `shown` are the lines to show of a loop: what it does, once, without the registers; empty to show the log's end.
+    """
 
     reason: str
     source: str
     hint: str
+    shown: tuple[str, ...] = ()
 
 
 def verdict(log: tuple[str, ...]) -> Verdict:
     """What a verifier's log comes to."""
-    reason, place = "", len(log)
-    for place in range(len(log) - 1, -1, -1):
-        line = log[place].strip()
-        if line and not STATISTICS.search(line) and not COURSE.match(line):
-            reason = line
-            break
-    tail = "\n".join(log[max(0, place - 2) : place + 2])
-    return Verdict(reason, _source(log[:place] if reason else log), _helper(tail) or _hint(reason) or _hint(tail))
+    recent = [part for line in log[-RECENT:] for part in _parts(line)]
+    place = next((at for at in range(len(recent) - 1, -1, -1) if _states_a_reason(recent[at])), len(recent))
+    reason = recent[place].strip() if place < len(recent) else ""
+    around = "\n".join(recent[max(0, place - 2) : place + 2])
+    hint = _helper(around) or _hint(reason) or _hint(around)
+    if LOOP[0] in reason and (back := _loop(recent)):
+        return Verdict(reason + LOOP[1], _source_of(log, back), LOOP[2], _once(recent))
+    noted = NOTED.search(around)
+    source = _source_of(log, int(noted[1] or noted[2])) if noted else ""
+    shown = _once(recent) if "infinite loop" in reason else ()
+    return Verdict(reason, source or _source(recent[:place]), hint, shown)
 
 
-def _source(log: tuple[str, ...]) -> str:
+def _parts(line: str) -> list[str]:
+    """A line of the log, and what the kernel went on to say on it."""
+    found = JUMP.match(line)
+    return [found[1], found[2]] if found else [line]
+
+
+def _states_a_reason(line: str) -> bool:
+    return bool(line.strip()) and not STATISTICS.search(line) and not COURSE.match(line)
+
+
+def _source(lines: Sequence[str]) -> str:
     """The source line that the log shows last, with its file and line where the kernel tells them (6.9 and newer)."""
-    for line in reversed(log[-2000:]):
+    for line in reversed(lines):
         found = SOURCE.match(line)
         if found and found["text"]:
             return f"`{found['text'].strip()}`" + (f" ({found['place']})" if found["place"] else "")
     return ""
+
+
+def _source_of(log: Sequence[str], instruction: int) -> str:
+    """The source line of an instruction: the one shown last before the log comes to it for the first time."""
+    shown = f"{instruction}: ("
+    place = next((at for at, line in enumerate(log) if line.startswith(shown)), 0)
+    return _source([part for line in log[max(0, place - RECENT) : place] for part in _parts(line)])
+
+
+def _loop(lines: Sequence[str]) -> int:
+    """The jump back of the loop that the log's end goes round; 0 if it goes round none."""
+    back = [int(found[1]) for found in map(BACK.match, lines) if found]
+    return back[-1] if back and back.count(back[-1]) >= ROUNDS else 0
+
+
+def _once(lines: Sequence[str]) -> tuple[str, ...]:
+    """Lines without the registers' states, each instruction and source line where it comes last."""
+    bare = [re.sub(r"\s+; (R\d|refs).*$", "", line) for line in lines if not STATE.match(line)]
+    return tuple(reversed(dict.fromkeys(reversed(bare))))
 
 
 def _hint(text: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import bpfloader
 import pytest
 from bpfloader import libbpf as libbpf_module
+from bpfloader import verdict
 from probing import run_python
 from programs import FLAGS, TESTDATA
 
@@ -177,7 +178,8 @@ def test_a_missing_btf_says_what_to_do(skel, kernel, monkeypatch):
          "check the pointer against NULL"),
         ("scalar", "R1 invalid mem access 'scalar'", "read kernel memory with BPF_CORE_READ"),
         ("endless", "infinite loop detected", "a bound that is a constant"),
-        ("leaked", "reference", "bpf_ringbuf_submit or _discard"),
+        ("leaked", "reference leak, at `__u64 *record = bpf_ringbuf_reserve(", "bpf_ringbuf_submit or _discard"),
+        ("kernel_written", "only read is supported, at `p->pid = 5;`", "the kernel's structs can be read by programs"),
         ("out_of_bounds", "unbounded min value", "check the index or length against a constant"),
         ("no_result", "R0 !read_ok", "return a value on every path"),
         ("stack", "invalid write to stack R10 off=-520 size=8", "the stack has 512 bytes"),
@@ -234,13 +236,31 @@ def test_a_section_newer_than_libbpf_is_said_so_by_version(broken, kernel):
             opened.load()
 
 
-def test_a_log_of_many_megabytes_comes_back_whole(broken, kernel):
-    error = refused(broken, "too_long")
-    assert sum(map(len, error.log)) > 32 << 20  # libbpf's own buffer begins with 16 MiB
+def test_a_loop_over_a_variable_is_named_and_its_log_is_kept_in_part(broken, kernel):
+    error = refused(broken, "unbounded")
+    assert 15 << 20 < sum(len(line) + 1 for line in error.log) <= (16 << 20) + 100  # the kernel wrote more than 40 MiB
     assert error.log[0].startswith(("0:", "arg#0", "Func#", "func#")) and "processed 1000001 insns" in error.log[-1]
-    said = str(error).splitlines()
-    assert len(said) < 30 and "program is too large" in said[0] and "fewer branches" in said[0]
-    assert said[1].startswith(f"  [{len(error.log) - 20} lines of the verifier's log are above these")
+    (cut,) = (line for line in error.log if line.startswith("["))
+    assert int(cut[1:].split()[0]) > 16 << 20 and cut.endswith(" bytes of the log are left out here]")
+    first, second, *rest = str(error).splitlines()
+    assert "program is too large" in first and "; give the loop a small constant for a bound" in first
+    assert "in a loop without a bound, or with a large one, at `for (__u64 i = 0; i < n; i++)` (broken.bpf" in first
+    assert second == f"  [{len(error.log) - len(rest)} more lines of the verifier's log are in this error's `log`]"
+    assert [line.split(": ")[0].strip() for line in rest[:2]] == ["4", "3"]  # once, and no registers
+    assert len(rest) == 4
+
+
+def test_what_the_kernel_says_behind_an_instruction_is_its_reason(broken, kernel):
+    first, *rest = str(refused(broken, "walk")).splitlines()
+    assert "infinite loop detected at insn" in first and "btf_id" not in first
+    assert "at `while (p->pid > 1) p = p->real_parent;` (broken.bpf.c:" in first
+    assert not any("state:" in line for line in rest)
+    found = verdict.verdict((
+        "func 'sched_switch' arg0 has btf_id 114 type STRUCT 'task_struct'", "; while (p->pid > 1) @ a.bpf.c:7",
+        "6: (61) r2 = *(u32 *)(r1 +1264)       ; R1=trusted_ptr_task_struct() R2=scalar()", "; p = p->real_parent;",
+        "10: (66) if w4 s> 0x1 goto pc-5 infinite loop detected at insn 6", "processed 14 insns (limit 1000000)",
+    ))  # fmt: skip
+    assert found[:2] == ("infinite loop detected at insn 6", "`while (p->pid > 1)` (a.bpf.c:7)")
 
 
 @pytest.mark.parametrize(
@@ -256,15 +276,13 @@ def test_a_log_of_many_megabytes_comes_back_whole(broken, kernel):
     ],
 )
 def test_the_words_of_other_kernels_get_their_hint(log, hint):
-    from bpfloader.verdict import verdict
-
-    found = verdict(("; line = of(source);", "7: (79) r1 = *(u64 *)(r0 +8)", log, "processed 7 insns (limit 1000000)"))
+    found = verdict.verdict(("; line = of(source);", "7: (79) r1 = *(u64 *)(r0 +8)", log, "processed 7 insns (limit 1000000)"))
     assert found.reason == log and found.source == "`line = of(source);`"
     assert hint in found.hint and bool(hint) == bool(found.hint)
 
 
 def test_an_older_kernel_is_told_who_has_the_feature_first(monkeypatch):
-    from bpfloader import host, verdict
+    from bpfloader import host
 
     monkeypatch.setattr(host, "kernel_release", lambda: "5.4.0-1-generic")
     monkeypatch.setattr(verdict, "kernel_release", lambda: "5.4.0-1-generic")

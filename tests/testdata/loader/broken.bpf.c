@@ -74,17 +74,6 @@ int endless(void *ctx)
 }
 
 SEC("?raw_tp/sys_enter")
-int too_long(void *ctx)
-{
-	__u64 total = 0;
-	for (__u64 i = 0; i < 10000000; i++) {
-		asm volatile("%0 += 1" : "+r"(total));
-	}
-	sink = total;
-	return 0;
-}
-
-SEC("?raw_tp/sys_enter")
 int leaked(void *ctx)
 {
 	__u64 *record = bpf_ringbuf_reserve(&events, 8, 0);
@@ -229,4 +218,37 @@ int talkative(__u64 *ctx)
 		sink = total;
 	}
 	return *(volatile __u64 *)ctx[0];
+}
+
+struct task_struct___walked {
+	int pid;
+	struct task_struct___walked *real_parent;
+} __core;
+
+SEC("?tp_btf/sched_switch")
+int walk(__u64 *ctx)
+{
+	struct task_struct___walked *p = (void *)ctx[1];
+
+	while (p->pid > 1) p = p->real_parent;
+	return 0;
+}
+
+SEC("?raw_tp/sys_enter")
+int unbounded(__u64 *ctx)
+{
+	__u64 n = ctx[1];
+
+	for (__u64 i = 0; i < n; i++)
+		asm volatile("" ::: "memory");
+	return 0;
+}
+
+SEC("?tp_btf/sched_switch")
+int kernel_written(__u64 *ctx)
+{
+	struct task_struct___walked *p = (void *)ctx[1];
+
+	p->pid = 5;
+	return 0;
 }
