@@ -8,6 +8,7 @@ from pathlib import Path
 
 import bpfloader
 import pytest
+from programs import compile_program
 
 
 def test_an_iterator_is_read_as_text_and_as_records(start, kinds):
@@ -88,11 +89,11 @@ def test_a_struct_ops_map_can_stay_unattached(skeleton_of, kernel):
         assert bpf.attach() == []
 
 
-def test_a_function_takes_the_place_of_another(start, compile_bpf, attached):
+def test_a_function_takes_the_place_of_another(start, clang, attached):
     bpf = start("calls_replaceable")
     target = bpf.progs.calls_replaceable
     assert target.test_run(bytes(64)).value == 5
-    with bpfloader.Object.open(compile_bpf("freplace")) as other:
+    with bpfloader.Object.open(compile_program(clang, "freplace")) as other:
         (program,) = other.progs
         assert type(program) is bpfloader.ExtensionProgram
         with pytest.raises(bpfloader.LoadError, match="can't make no_such_function the target of replacement"):

@@ -12,6 +12,7 @@ import pytest
 from bpfloader.binaries import Binary
 from hypothesis import given
 from hypothesis import strategies as st
+from programs import compile_program
 
 NOBODY = 1 << 22  # above every process's id (PID_MAX_LIMIT)
 
@@ -63,8 +64,8 @@ def test_a_binary_that_is_not_there_or_is_none(start, tmp_path):
     assert f"{tmp_path}/text is no program or library" in refusal(attach, tmp_path / "text", "main")
 
 
-def test_a_binary_that_its_section_names(compile_bpf, kernel, binary):
-    with bpfloader.Object.open(compile_bpf("targets")) as opened:
+def test_a_binary_that_its_section_names(clang, kernel):
+    with bpfloader.Object.open(compile_program(clang, "targets")) as opened:
         opened.select(["on_maloc"])
         opened.load()
         assert "has no function maloc; nearest: malloc" in refusal(opened.attach)
