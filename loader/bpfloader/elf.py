@@ -51,6 +51,7 @@ class Elf:
 
     def __init__(self, content: bytes, where: str):
         self.content, self.where = content, where
+        self._symbols: list[Symbol] | None = None
         self.order, start, count, names = self._header()
         self.sections = self._sections(start, count, names)
 
@@ -133,7 +134,12 @@ class Elf:
         return self.bytes_of(section) if section else b""
 
     def symbols(self) -> list[Symbol]:
-        """The symbol table's rows."""
+        """The symbol table's rows, read once."""
+        if self._symbols is None:
+            self._symbols = self._read_symbols()
+        return self._symbols
+
+    def _read_symbols(self) -> list[Symbol]:
         table = next((section for section in self.sections if section.type == SYMTAB), None)
         if table is None:
             return []
