@@ -24,6 +24,7 @@ SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR, SHF_INFO_LINK = 1, 2, 4, 0x40
 SHN_UNDEF, SHN_LORESERVE, SHN_ABS, SHN_COMMON = 0, 0xFF00, 0xFFF1, 0xFFF2
 STB_LOCAL, STB_GLOBAL, STB_WEAK = 0, 1, 2
 STT_NOTYPE, STT_OBJECT, STT_FUNC, STT_SECTION, STT_FILE = 0, 1, 2, 3, 4
+STV_INTERNAL, STV_HIDDEN = 1, 2
 R_BPF_NONE, R_BPF_64_64, R_BPF_64_ABS64, R_BPF_64_ABS32, R_BPF_64_NODYLD32, R_BPF_64_32 = 0, 1, 2, 3, 4, 10
 
 MAX_ALIGN = 1 << 16  # the largest page of any arch
@@ -40,6 +41,11 @@ class Symbol(NamedTuple):
     bind: int
     other: int
     section: int
+
+    @property
+    def visibility(self) -> int:
+        """STV_INTERNAL, STV_HIDDEN or another one of the ELF specification's."""
+        return self.other & 3
 
 
 class Relocation(NamedTuple):

@@ -23,6 +23,8 @@ from .elf import (
     STT_NOTYPE,
     STT_OBJECT,
     STT_SECTION,
+    STV_HIDDEN,
+    STV_INTERNAL,
     Elf,
     Relocation,
     Section,
@@ -155,7 +157,8 @@ class _Reader:
         offset = entry.offset if static else symbol.value
         if offset + entry.size > section.size:
             raise ElfError(f"variable {var.name} ends after its section {name}", where=where)
-        return var.name, var.type, offset, entry.size, static
+        # libbpf makes one that is hidden static (btf_fixup_datasec), and doesn't map a section that has no others.
+        return var.name, var.type, offset, entry.size, static or symbol.visibility in (STV_INTERNAL, STV_HIDDEN)
 
     def map(self, name: str, kind: int, offset: int, size: int, _static: bool) -> MapSpec:
         """A map with its initial slots, which are relocations in the declaration's `values`."""

@@ -288,6 +288,16 @@ def test_a_struct_ops_map_is_one_in_each_of_its_sections(compile_bpf, section):
     assert "    one: bpfloader.StructOpsLink | None" in made.stub
 
 
+def test_a_hidden_variable_is_the_program_s_own(compile_bpf):
+    """To libbpf it is static; a section of such ones alone isn't mapped."""
+    source = '#include "mini_bpf.h"\n__hidden int first; int second; __hidden int third SEC(".bss.lock");\n'
+    source += "static int fourth = 1;\n"
+    source += 'SEC("xdp") int f(void *ctx) { return first + third + fourth++ + second; }\n'
+    made = skeleton({"x86_64": compile_bpf(source)}, "program", "x.bpf.o")
+    assert "second = c.s32 @ 4" in made.module or "second = c.s32 @ 0" in made.module
+    assert not {"first", "third", "fourth", "ProgramBssLock"} & set(re.findall(r"\w+", made.module + made.stub))
+
+
 def test_the_byte_order_must_be_the_arch_s(every):
     data, _, arch = every
     with pytest.raises(SkeletonError, match="-endian, .* is not; compile it with -target"):
