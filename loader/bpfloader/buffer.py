@@ -37,6 +37,7 @@ class Buffer(Map, Generic[T]):
     """A buffer that programs fill and Python empties: all of it but the ways to read."""
 
     HEADER: ClassVar[int]  # bytes before a record's data
+    subscription: Subscription | None = None  # see bcc.py
 
     def __init__(self, owner: Object, name: str, record: type[T] | Codec[T]):
         super().__init__(owner, name)
@@ -49,7 +50,6 @@ class Buffer(Map, Generic[T]):
         # Of each thread and form the batch that it is about to return: an interrupt leaves it here for the next call.
         self._handed: dict[tuple[int, type[Form]], Taken] = {}
         self._pace = Pace()
-        self.subscription: Subscription | None = None  # see bcc.py
         BUFFERS.add(self)
 
     def _make(self) -> Source:

@@ -6,6 +6,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from .closed import Closed
 from .codec import Codec
 from .errors import CallError, MapError, StateError
 from .layout import Struct, Union
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
 PER_CPU = (5, 6, 10, 21)  # BPF_MAP_TYPE_*: hash, array, LRU hash and cgroup storage with a value for each CPU
 
 
-class Map:
+class Map(Closed):
     """A map of any type: what it is, before load and after, and where it is pinned. Base of the typed ones."""
 
     _fixes: ClassVar[Mapping[int, str]] = {}  # the next step by errno, where a type of map knows better than FIXES
+
+    name: str = ""
 
     def __init__(self, owner: Object | Alone, name: str):
         # Any: a map works without an object, too; what needs one is not asked of those.

@@ -25,6 +25,7 @@ from .maps import Map
 from .opening import open_bytes, read
 from .parts import Maps, OwnsMaps, Part, Progs
 from .refusal import load_refused
+from .section import OwnsSections
 from .structops import StructOpsMap
 from .undisturbed import Undisturbed
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 GIVEN = "give the path of a file that this user may read"
 
 
-class Object(BufferNames, OwnsMaps):
+class Object(BufferNames, OwnsMaps, OwnsSections):
     """A BPF object, from open to destroy; it owns its links, so all of it is detached at the end of a `with`.
 
     A skeleton states its file's name and, by arch, the sha256 of each object of that name (see arch.object_path, and

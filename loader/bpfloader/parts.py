@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from .errors import CallError
+from .closed import unknown
 from .libbpf import library
 from .maps import Map
 from .program import Program
@@ -29,6 +30,14 @@ class Collection(Generic[P]):
 
     def __init__(self, owner: Object):
         """Generated classes set one attribute for each part of their owner."""
+
+    def __setattr__(self, name: str, part: Any) -> None:
+        """Sets each part once; anything else was meant for a part, and would be lost."""
+        if name in vars(self):
+            raise AttributeError(f"{name} can't be replaced; set its own attributes, or a map's entries")
+        if not isinstance(part, (Map, Program)):
+            unknown(repr(self), name, vars(self))
+        object.__setattr__(self, name, part)
 
     def __iter__(self) -> Iterator[P]:
         return iter(vars(self).values())

@@ -7,6 +7,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from .closed import Closed
 from .errors import AttachError, CallError, StateError, errno_text
 from .libbpf import LIBRARY, library
 from .link import BpfLink, Link
@@ -32,18 +33,21 @@ class RunResult(NamedTuple):
     nanoseconds: int
 
 
-class Program:
+class Program(Closed):
     """One program of an object: chosen by `autoload` before load, attached after it.
 
     `autoattach` says whether the object's attach takes it. A kind that isn't among the classes attaches by its section.
     """
 
+    name: str = ""
+    # The ELF section, which says the kind of program and where it attaches: `tp_btf/inet_sock_set_state`.
+    section: str = ""
+    autoattach: bool = True
+
     def __init__(self, owner: Object, name: str):
         self.name, self._owner = name, owner
         self._found = library().bpf_object__find_program_by_name(owner.handle, name.encode())
-        # The ELF section, which says the kind of program and where it attaches: `tp_btf/inet_sock_set_state`.
-        self.section: str = library().bpf_program__section_name(self._found).decode()
-        self.autoattach = True
+        self.section = library().bpf_program__section_name(self._found).decode()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from .closed import Closed
 from .codec import Codec, Field
 from .errors import CallError, StateError
 from .libbpf import library, require
@@ -17,7 +18,7 @@ T = TypeVar("T")
 BPF_F_MMAPABLE, BPF_F_RDONLY_PROG = 1 << 10, 1 << 7  # linux/bpf.h
 
 
-class Section:
+class Section(Closed):
     """A data section. Before load its attributes are initial values; after it, what the programs see and change.
 
     Constants (.rodata) can be set before load only: the verifier prunes by them. Base of the generated classes.
@@ -38,6 +39,9 @@ class Section:
     def __repr__(self) -> str:
         names = (name for name, field in vars(type(self)).items() if isinstance(field, Field))
         return f"<{type(self).__name__}: {', '.join(names)}>"
+
+    def _called(self) -> str:
+        return self._name
 
     def _loaded(self) -> None:
         """Goes over from the initial values to the map's memory; libbpf before 1.5 keeps the two apart after load."""
@@ -84,3 +88,14 @@ class Kconfig(Section):
 
     def _write(self, codec: Codec[T], offset: int, value: T) -> None:
         raise StateError("the kernel's configuration can't be set", fix='open(kconfig={"CONFIG_HZ": 250}) overrides it')
+
+
+class OwnsSections:
+    """An object, to its variables. A base of Object."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Sets what derived classes like, but no variable's name: that was meant for the variable's section."""
+        for part in () if name[0] == "_" else getattr(self, "parts", ()):
+            if isinstance(part, Section) and isinstance(getattr(type(part), name, None), Field):
+                raise AttributeError(f"{name} is a variable of {part._called()}; set it there")
+        object.__setattr__(self, name, value)
