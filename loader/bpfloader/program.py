@@ -168,10 +168,15 @@ class Program(Closed):
     _returns_context = True  # a test run of its kind writes the context back
 
     def _run(self, run: TestRunOptions) -> None:
+        # A descriptor of its own: a run may take long, and another thread may destroy the object meanwhile.
+        with self._owner.lock:
+            fd = os.dup(self.fd)
         try:
-            library().bpf_prog_test_run_opts(self.fd, ctypes.byref(run))
+            library().bpf_prog_test_run_opts(fd, ctypes.byref(run))
         except CallError as error:
             what = f"the kernel doesn't run {self.name} without an event ({errno_text(error.errno)})"
             fix = "give the data or the context that its kind takes; not every kind can be run so"
             refused = CallError(what, fix=fix, errno=error.errno)
             raise privilege_error(f"run {self.name}", error.errno, wanted_by([self.section])) or refused from None
+        finally:
+            os.close(fd)
