@@ -3,11 +3,13 @@
 import builtins
 import keyword
 import re
+import sys
 
-from .errors import SkeletonError
+from .errors import PackageError, SkeletonError
 
 C_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,511}")  # as long as the kernel takes one: KSYM_NAME_LEN
 KEYWORDS = frozenset(keyword.kwlist)
+STANDARD = sys.stdlib_module_names | {"test"}  # which lists no test modules, though `import test` finds one
 BUILTINS = KEYWORDS | set(dir(builtins))
 
 # What a generated class body mentions, and what bpfloader's base classes define: a test holds them against the loader.
@@ -46,6 +48,22 @@ def module_name(stem: str) -> str:
     """The name of a skeleton's module, which has to be one for `import`: `tcp-rtt` is tcp_rtt_skel."""
     name = re.sub(r"\W", "_", f"{stem}_skel", flags=re.ASCII)
     return f"_{name}" if name[0].isdigit() else name
+
+
+def package_name(name: str) -> str:
+    """The name itself. Raises PackageError for one by which `import` finds nothing, or something else than the package."""
+    fix = "choose another name"
+    if not name.isidentifier() or not name.isascii():
+        what, fix = "can't be imported", "name it as a Python module: letters, digits and _"
+    elif keyword.iskeyword(name):
+        what = "is a word of Python's own, which can't be imported"
+    elif name in STANDARD:
+        what = "is a module of Python's own, which is found first"
+    elif name == "bpfloader":
+        what = "is the loader, which lies in each package"
+    else:
+        return name
+    raise PackageError(f"{name!r} {what}", where="BpfPackage", fix=fix)
 
 
 def attribute_name(name: str, taken: set[str], what: str, reserved: frozenset[str] = FIELDS) -> str:

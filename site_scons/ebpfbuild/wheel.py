@@ -56,6 +56,13 @@ def wheel_name(name: str, version: str, arches: Sequence[Arch]) -> str:
     return f"{distribution_name(name, version)}-py3-none-{_platform(arches)}.whl"
 
 
+def tar_name(name: str, version: str, arches: Sequence[Arch]) -> str:
+    """The tar's file name, as the wheel's: `socket_tracker-1.0-x86_64.tar`, or `-any.tar` for several arches. Raises
+    PackageError as wheel_name does."""
+    names = {arch.name for arch in arches}
+    return f"{distribution_name(name, version)}-{names.pop() if len(names) == 1 else 'any'}.tar"
+
+
 def build_wheel(about: About, files: Mapping[str, bytes], arches: Sequence[Arch]) -> bytes:
     """The bytes of a wheel with `files`, paths as they are installed. Raises PackageError for a path that can't be."""
     _check_paths(files)

@@ -12,7 +12,7 @@ import zipfile
 import pytest
 from ebpfbuild.arch import BY_NAME, host_arch
 from ebpfbuild.errors import PackageError
-from ebpfbuild.wheel import About, build_wheel, wheel_name
+from ebpfbuild.wheel import About, build_wheel, tar_name, wheel_name
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,6 +38,8 @@ def test_several_arches_are_for_any_machine_and_one_for_its_own():
     assert wheel_name("Socket-Tracker.x", "1!2.0rc1+local.1", [ARM]) == (
         "socket_tracker_x-1!2.0rc1+local.1-py3-none-linux_armv7l.whl"
     )
+    assert tar_name("socket_tracker", "0.1.0", [X86, ARM64]) == "socket_tracker-0.1.0-any.tar"
+    assert tar_name("Socket-Tracker.x", "1", [ARM]) == "socket_tracker_x-1-arm.tar"
 
 
 def test_the_same_input_gives_the_same_bytes_in_any_order():

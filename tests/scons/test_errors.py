@@ -87,10 +87,16 @@ def test_offline_says_what_is_missing(project):
 @pytest.mark.parametrize(
     "old, new, message",
     [
-        ('version="1.0"', 'versoin="1.0"', "BpfObject: got an unexpected keyword argument 'versoin'; it takes (env, source, name=None"),
+        ('version="1.0"', 'versoin="1.0"', "BpfProgram: got an unexpected keyword argument 'versoin'; did you mean version="),
+        ('version="1.0"', 'evnts={}', "BpfProgram: got an unexpected keyword argument 'evnts'; did you mean events="),
+        ('version="1.0"', 'colour=1', "BpfProgram: got an unexpected keyword argument 'colour'; it takes (name, source=None, version='0', app="),
+        ('version="1.0"', 'app="loader/one"', "app: there is no folder loader/one; name the one that holds one's Python"),
         ('version="1.0"', 'version="1.0 beta"', "version: '1.0 beta' is no version; write it as PEP 440 does"),
         ('BpfProgram(name,', 'BpfProgram("same",', "build/x86_64/same.bpf.o is declared twice; give one of the programs another name"),
         ('BpfProgram(name,', 'BpfProgram("my-" + name,', "BpfPackage: 'my-one' can't be imported; name it as a Python module"),
+        ('BpfProgram(name,', 'BpfProgram("profile",', "BpfPackage: 'profile' is a module of Python's own, which is found first; choose another name"),
+        ('BpfProgram(name,', 'BpfProgram("class",', "BpfPackage: 'class' is a word of Python's own, which can't be imported; choose another name"),
+        ('BpfProgram(name,', 'BpfProgram("bpfloader",', "BpfPackage: 'bpfloader' is the loader, which lies in each package; choose another name"),
         ('version="1.0"', 'minimize="exat"', "minimize='exat': no such mode; take one of off, exact, lean, fields"),
         ('version="1.0"', 'include_dirs=["/usr/include"]', "include_dirs: /usr/include is outside of the project"),
     ],

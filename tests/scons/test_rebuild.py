@@ -25,7 +25,7 @@ def skeletons(*names):
 
 
 def packages(*names):
-    return {f"dist/{name}-1.0{ending}" for name in names for ending in ("-py3-none-any.whl", ".tar")}
+    return {f"dist/{name}-1.0{ending}" for name in names for ending in ("-py3-none-any.whl", "-any.tar")}
 
 
 def only_objects(paths):
@@ -111,7 +111,7 @@ def test_another_compiler_rebuilds_the_objects(built, compiler):
 
 
 @pytest.mark.parametrize(
-    "path", ["x86_64/one.bpf.o", "one_skel.py", "dist/one-1.0.tar", "x86_64/include/vmlinux.h", "libbpf/include/bpf/bpf_helpers.h", "libbpf/headers.sha256"]
+    "path", ["x86_64/one.bpf.o", "one_skel.py", "dist/one-1.0-any.tar", "x86_64/include/vmlinux.h", "libbpf/include/bpf/bpf_helpers.h", "libbpf/headers.sha256"]
 )
 def test_an_edited_or_deleted_output_is_repaired(built, path):
     before = built.digests()

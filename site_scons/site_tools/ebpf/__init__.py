@@ -47,10 +47,21 @@ def checked(name, method):
             try:
                 inspect.signature(method).bind(env, *args, **kwargs)
             except TypeError as unfit:
-                raise StopError(f"{name}: {unfit}; it takes {inspect.signature(method)}") from None
+                raise StopError(f"{name}: {unfit}; {_taken(inspect.signature(method), kwargs)}") from None
             raise error
 
     return call
+
+
+def _taken(signature, given):
+    """What a method takes, its `env` left out, as who calls it writes none; or the argument that was meant."""
+    import difflib
+
+    names = list(signature.parameters)[1:]
+    for unknown in given.keys() - signature.parameters.keys():
+        if near := difflib.get_close_matches(unknown, names, n=1):
+            return f"did you mean {near[0]}="
+    return f"it takes ({', '.join(map(str, list(signature.parameters.values())[1:]))})"
 
 
 def exists(env):

@@ -2,11 +2,11 @@
 
 import os
 from functools import cache
-from keyword import iskeyword
 from pathlib import Path
 
 from ebpfbuild.arch import arch_named
 from ebpfbuild.files import write_file
+from ebpfbuild.pynames import package_name
 from SCons.Errors import StopError
 
 from .proof import proofs_wanted
@@ -50,11 +50,10 @@ def _nodes(env, nodes):
 
 
 def _targets(env, name, version, arches):
-    from ebpfbuild.wheel import distribution_name, wheel_name
+    from ebpfbuild.wheel import tar_name, wheel_name
 
-    if not name.isidentifier() or iskeyword(name):
-        raise StopError(f"BpfPackage: {name!r} can't be imported; name it as a Python module: letters, digits and _")
-    files = user_error(wheel_name, name, version, arches), f"{distribution_name(name, version)}.tar"
+    user_error(package_name, name)
+    files = user_error(wheel_name, name, version, arches), user_error(tar_name, name, version, arches)
     targets = [env.File(build_path(env, "dist", file)) for file in files]
     env["EBPF"].repair(targets)
     return targets

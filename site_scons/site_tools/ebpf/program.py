@@ -12,15 +12,20 @@ def bpf_program(
     readme=None,
     events=None,
     c_skeleton=False,
-    **options,
+    arch=None,
+    minimize=None,
+    header=None,
+    include_dirs=(),
+    cflags=(),
+    depends=(),
 ):
     """All nodes of one program; `scons <name>` builds them. The source is <name>.bpf.c unless given.
 
     `events` are the C types of the records of ring and perf buffers, by map: {"events": "struct event"};
     `c_skeleton=True` adds BpfCSkeleton's headers, to the tar as well. `app`, `summary`, `license` and `readme` are
-    BpfPackage's, `options` BpfObject's: minimize, header, include_dirs, cflags, depends.
+    BpfPackage's; `arch`, `minimize`, `header`, `include_dirs`, `cflags` and `depends` BpfObject's.
     """
-    objects = env.BpfObject(source or f"{name}.bpf.c", name, **options)
+    objects = env.BpfObject(source or f"{name}.bpf.c", name, arch, minimize, header, include_dirs, cflags, depends)
     skeleton = env.BpfSkeleton(objects, name, events)
     c_skeletons = env.BpfCSkeleton(objects, name) if c_skeleton else []
     about = {"summary": summary, "license": license, "readme": readme}
