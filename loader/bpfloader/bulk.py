@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from .codec import Codec
+from .codec import Codec, pack_for
 from .errors import ENOTSUPP, MapError
 from .structures import BatchOptions, sized
 
@@ -171,8 +171,8 @@ def write(of: KeyedMap[Any, Any], entries: Iterable[tuple[Any, Any]], flags: int
         if flags & ~of._batch_flags or not of._batches:
             of._put_each(some, flags)
             continue
-        keys = b"".join(of._key.pack(key) for key, _ in some)
-        values = b"".join(of._value.pack(value) for _, value in some)
+        keys = b"".join(pack_for(of, of._key, key) for key, _ in some)
+        values = b"".join(pack_for(of, of._value, value) for _, value in some)
         try:
             of._call("update_batch", keys, values, ctypes.c_uint(len(some)), options)
         except (MapError, KeyError):
@@ -182,7 +182,7 @@ def write(of: KeyedMap[Any, Any], entries: Iterable[tuple[Any, Any]], flags: int
 def delete(of: KeyedMap[Any, Any], keys: Iterable[Any]) -> int:
     """How many of the keys were there; they are deleted, in as few calls as there can be."""
     rows, deleted = iter(keys), 0
-    while some := [of._key.pack(key) for key in islice(rows, MOST)]:
+    while some := [pack_for(of, of._key, key) for key in islice(rows, MOST)]:
         start = 0
         while start < len(some):
             count = ctypes.c_uint(len(some) - start)

@@ -23,6 +23,7 @@ class Codec(Generic[T]):
 
     fixed = True
     element: Codec[Any] | None = None
+    limits: tuple[int, int] | None = None  # of an integer
     array_code = inline = ""
 
     def __init__(
@@ -53,7 +54,18 @@ class Codec(Generic[T]):
         try:
             return self.packer.pack(self.encode(value) if self.encode else value)
         except (structs.error, OverflowError, TypeError, AttributeError, ValueError) as error:
-            raise LayoutError(f"{value!r} doesn't fit {self.name or self.code} ({error})") from None
+            raise LayoutError(self._wrong(value, error)) from None
+
+    def _wrong(self, value: object, error: Exception) -> str:
+        """What is wrong with a value, in words of ours where Python's tell of its own insides."""
+        name = self.name or self.code
+        if self.limits and hasattr(type(value), "__index__"):
+            return f"{value!r} is not in {self.limits[0]} … {self.limits[1]}"
+        if self.limits or isinstance(error, structs.error):
+            return f"{value!r} is no {name}"
+        if self.code in ("e", "f", "d"):
+            return f"{value!r} is too large for {name}"
+        return f"{value!r} doesn't fit {name} ({error})"
 
     def store(self, buffer: Any, offset: int, value: T) -> None:
         """Writes the value at an offset of a writable buffer. Raises LayoutError for one that the C type can't hold."""
@@ -74,17 +86,37 @@ class Codec(Generic[T]):
         return self.code, (lambda items: decode(items[0])) if decode else (lambda items: cast(T, items[0]))
 
 
+def pack_for(of: Any, codec: Codec[Any], value: Any) -> bytes:
+    """The bytes of a map's key or value. Raises LayoutError, which names the map."""
+    try:
+        return codec.pack(value)
+    except LayoutError as error:
+        raise LayoutError(f"{of.name}: {error.what}", fix=error.fix) from None
+
+
 class Field(Generic[T]):
     """A codec at an offset; on a Union or a Section, an attribute that reads and writes the bytes there."""
 
+    name = ""
+
     def __init__(self, codec: Codec[T], offset: int):
         self.codec, self.offset = codec, offset
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
 
     def __get__(self, owner: Any, kind: type) -> Any:
         return self if owner is None else self.codec.unpack(owner._read(self.offset, self.codec.size))
 
     def __set__(self, owner: Any, value: T) -> None:
-        owner._write(self.codec, self.offset, value)
+        owner._write(self, value)
+
+    def store(self, where: str, buffer: Any, value: T) -> None:
+        """Writes the value; `where` is what has the field, for the LayoutError of a value that doesn't fit."""
+        try:
+            self.codec.store(buffer, self.offset, value)
+        except LayoutError as error:
+            raise LayoutError(f"{where}.{self.name}: {error.what}", fix=error.fix) from None
 
 
 class Bits(Codec[T]):
@@ -101,6 +133,7 @@ class Bits(Codec[T]):
         self.endian: Any = "little" if order == "<" else "big"
         self.shift = start if order == "<" else 8 * size - start - width
         self.width, self.signed, self.of = width, signed, of
+        self.limits = (-(1 << width - 1), (1 << width - 1) - 1) if signed else (0, (1 << width) - 1)
 
     def _extract(self, item: bytes) -> T:
         value = int.from_bytes(item, self.endian) >> self.shift & (1 << self.width) - 1
@@ -110,9 +143,9 @@ class Bits(Codec[T]):
 
     def _insert(self, value: T) -> bytes:
         number = index(cast(int, value))
-        low, high = (-(1 << self.width - 1), 1 << self.width - 1) if self.signed else (0, 1 << self.width)
-        if not low <= number < high:
-            raise OverflowError(f"it takes {low} to {high - 1}")
+        assert self.limits
+        if not self.limits[0] <= number <= self.limits[1]:
+            raise OverflowError
         return ((number & (1 << self.width) - 1) << self.shift).to_bytes(self.size, self.endian)
 
     def store(self, buffer: Any, offset: int, value: T) -> None:

@@ -89,7 +89,9 @@ class CTypes:
         self.ipv4, self.ipv6, self.ip = (self._address(kind, size) for kind, size in (("4", 4), ("6", 16), ("", 16)))
 
     def _int(self, code: str, name: str) -> Codec[int]:
-        return Codec(self.order, code, name=name)
+        made = Codec[int](self.order, code, name=name)
+        made.limits = _limits(made.size, code.islower())
+        return made
 
     def _float(self, code: str, bits: int) -> Codec[float]:
         return Codec(self.order, code, name=f"f{bits}")
@@ -112,6 +114,7 @@ class CTypes:
             return index(value).to_bytes(size, endian, signed=signed)
 
         made = Codec(self.order, f"{size}s", decode, encode, f"{'s' if signed else 'u'}{8 * size}")
+        made.limits = _limits(size, signed)
         made.array_code = f"{order}u{size}" if size <= 8 else ""
         made.inline = f"from_bytes({{}}, {endian!r}{', signed=True' if signed else ''})"
         return made
@@ -125,21 +128,23 @@ class CTypes:
 
     def chars(self, length: int) -> Codec[str]:
         """char[length] as str. Raises LayoutError, when packing, for text longer than that."""
-        return Codec(self.order, f"{length}s", Memo(text_of).__getitem__, lambda text: _fitting(bytes_of(text), length),
+        return Codec(self.order, f"{length}s", Memo(text_of).__getitem__, lambda text: _fitting(_text(text), length),
                      f"char[{length}]")  # fmt: skip
 
     def raw(self, length: int) -> Codec[bytes]:
         """An array of 8-bit integers as bytes, all of them. Raises LayoutError, when packing, for another length."""
 
         def encode(value: bytes) -> bytes:
-            data: bytes = _exactly(bytes(value), length)
+            data: bytes = _exactly(_bytes(value), length)
             return data
 
         return Codec(self.order, f"{length}s", None, encode, f"__u8[{length}]")
 
     def enum(self, kind: type[E], storage: Codec[int]) -> Codec[E]:
         """A C enum stored as that integer."""
-        return Codec(self.order, storage.code, Memo(kind).__getitem__, index, f"enum {kind.__name__}")
+        made = Codec(self.order, storage.code, Memo(kind).__getitem__, index, f"enum {kind.__name__}")
+        made.limits = storage.limits
+        return made
 
     def bits(self, start: int, width: int, size: int, signed: bool = False) -> Codec[int]:
         """A bitfield of `width` bits, the first of them bit `start` of the `size` bytes that hold it (see Bits)."""
@@ -213,6 +218,23 @@ def _address_bytes(version: str, size: int) -> Callable[[Any], bytes]:
         return address.packed if len(address.packed) == size else IPV4_MAPPED + address.packed
 
     return encode
+
+
+def _limits(size: int, signed: bool) -> tuple[int, int]:
+    """The least and the greatest integer of so many bytes."""
+    return (-1 << 8 * size - 1, (1 << 8 * size - 1) - 1) if signed else (0, (1 << 8 * size) - 1)
+
+
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, (int, str)):  # bytes(3) is three zeros
+        raise TypeError(f"it is no bytes but {type(value).__name__}")
+    return bytes(value)
+
+
+def _text(value: Any) -> bytes:
+    if not isinstance(value, (str, bytes)):
+        raise TypeError(f"it is no text but {type(value).__name__}")
+    return bytes_of(value)
 
 
 def _fitting(data: bytes, length: int) -> bytes:

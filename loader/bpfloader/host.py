@@ -145,9 +145,18 @@ def has_seccomp_filter() -> bool:
 
 def missing_options(section: str) -> tuple[str, ...]:
     """The CONFIG_ names that a section's way to attach needs and this kernel was built without; none if unknown."""
+    config = kernel_config()
+    return tuple(f"CONFIG_{name}" for name in _options(section) if config and name not in config)
+
+
+def built_for(section: str) -> bool:
+    """Whether this kernel tells its configuration, and that has all that a section's way to attach needs."""
+    return bool(kernel_config() and _options(section)) and not missing_options(section)
+
+
+def _options(section: str) -> tuple[str, ...]:
     head = section.lstrip("?").split("/")[0]
-    names, config = OPTIONS.get(head) or OPTIONS.get(re.sub(r"\.s$|\.multi.*$", "", head), ()), kernel_config()
-    return tuple(f"CONFIG_{name}" for name in names if config and name not in config)
+    return OPTIONS.get(head) or OPTIONS.get(re.sub(r"\.s$|\.multi.*$", "", head), ())
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from . import bulk
 from .bcc import TableNames
-from .codec import Codec
+from .codec import Codec, pack_for
 from .ctype import CTypes
 from .errors import ENOTSUPP, LayoutError, MapError
 from .maps import PER_CPU, Map, codec_of
@@ -69,7 +69,7 @@ class KeyedMap(TableNames, Map, MutableMapping[K, V]):
         Raises KeyError, LayoutError, MapError.
         """
         try:
-            return self._value.unpack(self._read(self._key.pack(key), flags))
+            return self._value.unpack(self._read(pack_for(self, self._key, key), flags))
         except KeyError:
             raise KeyError(key) from None
 
@@ -106,7 +106,7 @@ class KeyedMap(TableNames, Map, MutableMapping[K, V]):
         Raises MapError (the map is full, the key is there), KeyError (it isn't), LayoutError.
         """
         try:
-            self._call("update_elem", self._key.pack(key), self._value.pack(value), flags)
+            self._call("update_elem", pack_for(self, self._key, key), pack_for(self, self._value, value), flags)
         except KeyError:
             raise KeyError(key) from None
 
@@ -115,7 +115,7 @@ class KeyedMap(TableNames, Map, MutableMapping[K, V]):
             self.put(key, value, flags)
 
     def __delitem__(self, key: K) -> None:
-        if not self._discard(self._key.pack(key)):
+        if not self._discard(pack_for(self, self._key, key)):
             raise KeyError(key)
 
     def _discard(self, packed: bytes) -> bool:
@@ -142,7 +142,7 @@ class KeyedMap(TableNames, Map, MutableMapping[K, V]):
             return default
 
     def _pop(self, key: K) -> V:
-        return self._value.unpack(self._taken(self._key.pack(key)))
+        return self._value.unpack(self._taken(pack_for(self, self._key, key)))
 
     def popitem(self) -> tuple[K, V]:
         """An entry, which is deleted. Raises KeyError for a map without one."""

@@ -168,8 +168,8 @@ class Union:
     def _read(self, offset: int, size: int) -> bytearray:
         return self._bytes[offset : offset + size]
 
-    def _write(self, codec: Codec[T], offset: int, value: T) -> None:
-        codec.store(self._bytes, offset, value)
+    def _write(self, field: Field[T], value: T) -> None:
+        field.store(type(self).__name__, self._bytes, value)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, type(self)) and self._bytes == other._bytes

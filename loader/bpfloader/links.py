@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .link import Link
+from .nearness import no_such
 
 if TYPE_CHECKING:
     from .object import Object
@@ -43,8 +44,8 @@ class Links:
 
     def __getitem__(self, program: str) -> Link | None:
         found = [link for link in self if link.program == program]
-        if not found and program not in self._names().values():
-            raise KeyError(program)
+        if not found and program not in (names := self._names().values()):
+            raise no_such("program", program, names)
         return found[-1] if found else None
 
     def __getattr__(self, program: str) -> Link | None:

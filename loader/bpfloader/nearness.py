@@ -28,6 +28,12 @@ def near(name: str, among: Iterable[str], otherwise: str = "") -> str:
     return f"nearest: {', '.join(found)}" if found else otherwise
 
 
+def no_such(what: str, name: str, among: Iterable[str]) -> KeyError:
+    """The KeyError for a part that an object doesn't have: `no map event; nearest: events`."""
+    close = near(name, among)
+    return KeyError(f"no {what} {name}" + (f"; {close}" if close else ""))
+
+
 def kernel_names(btf: Btf | None, kind: int) -> set[str]:
     """The kernel's functions (FUNC), or its tracepoints (TYPEDEF, by what each is called there); none without BTF."""
     from .btf import TYPEDEF

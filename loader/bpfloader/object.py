@@ -23,7 +23,7 @@ from .links import Links
 from .log import captured
 from .maps import Map
 from .opening import open_bytes, read
-from .parts import Maps, OwnsMaps, Part, Progs
+from .parts import Maps, OwnsMaps, Part, Progs, nothing_attached
 from .refusal import load_refused
 from .section import OwnsSections
 from .structops import StructOpsMap
@@ -178,7 +178,9 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
         that libbpf is too old for. Afterwards only destroy helps.
         """
         with self.lock, Undisturbed(), captured() as messages:
-            self.require_open("the object")
+            if self.handle and self._load_tried:
+                state = "is already loaded" if self._is_loaded else "was refused when it was loaded"
+                raise StateError(f"the object {state}", fix="open it again to load it anew")
             for program in self.progs:
                 if program.autoload:
                     section = program.section
@@ -196,7 +198,7 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
         and for each struct_ops map.
 
         All or nothing. Programs of other sections (cgroup, XDP …) wait for their own attach. Raises what
-        Program.attach does.
+        Program.attach does; AttachError, too, where there are only such programs, and none of them is attached.
         """
         made: list[Link] = []
         with self.lock, Undisturbed():
@@ -208,6 +210,8 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
                 for part in self.parts:
                     if isinstance(part, StructOpsMap) and part.autoattach:
                         made.append(part.attach())
+                if not made and (error := nothing_attached(self.progs, self.links)):
+                    raise error
             except BaseException:
                 for link in reversed(made):
                     link.detach()

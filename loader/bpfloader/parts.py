@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from .errors import CallError
 from .closed import unknown
+from .errors import AttachError, CallError
 from .libbpf import library
 from .maps import Map
+from .nearness import no_such
 from .program import Program
 
 if TYPE_CHECKING:
+    from .links import Links
     from .object import Object
 
 P = TypeVar("P")
@@ -27,6 +29,8 @@ class Part(Protocol):
 
 class Collection(Generic[P]):
     """The maps or programs of an object, each an attribute; also by name (`progs["x"]`), and iterable."""
+
+    _what = "part"
 
     def __init__(self, owner: Object):
         """Generated classes set one attribute for each part of their owner."""
@@ -52,15 +56,30 @@ class Collection(Generic[P]):
         for part in self:
             if part.name == name:  # type: ignore[attr-defined]
                 return part
-        raise KeyError(name)
+        raise no_such(self._what, name, (part.name for part in self))  # type: ignore[attr-defined]
 
 
 class Maps(Collection[Map]):
     """Base of the generated maps."""
 
+    _what = "map"
+
 
 class Progs(Collection[Program]):
     """Base of the generated programs."""
+
+    _what = "program"
+
+
+def nothing_attached(progs: Iterable[Program], links: Links) -> AttachError | None:
+    """The error where no program attaches by its section, but some wait to be attached by hand; None if none does."""
+    waiting = [each for each in progs if each.autoload and each.autoattach and not each._only_called]
+    waiting = [each for each in waiting if links[each.name] is None]
+    if not waiting:
+        return None
+    named = ", ".join(f'{each.name} (SEC("{each.section.removeprefix("?")}"))' for each in waiting)
+    what = f"nothing was attached: no section says where to attach {named}"
+    return AttachError(what, fix=f"attach by hand: progs.{waiting[0].name}.attach(…) takes the target")
 
 
 class OwnsMaps:

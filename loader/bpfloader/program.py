@@ -43,6 +43,7 @@ class Program(Closed):
     # The ELF section, which says the kind of program and where it attaches: `tp_btf/inet_sock_set_state`.
     section: str = ""
     autoattach: bool = True
+    _only_called = False  # user space or another part of the object calls it: it is never attached itself
 
     def __init__(self, owner: Object, name: str):
         self.name, self._owner = name, owner

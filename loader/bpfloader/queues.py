@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from .codec import Codec
+from .codec import Codec, pack_for
 from .errors import LayoutError
 from .keyed import ANY, EXIST
 from .maps import Map, codec_of
@@ -34,7 +34,7 @@ class Queue(Keyless[V]):
 
     def push(self, value: V, *, replace: bool = False) -> None:
         """Adds a value; into a full one only with `replace`, for the oldest. Raises MapError, LayoutError."""
-        self._call("update_elem", None, self._value.pack(value), EXIST if replace else ANY)
+        self._call("update_elem", None, pack_for(self, self._value, value), EXIST if replace else ANY)
 
     def extend(self, values: Iterable[V]) -> None:
         """Adds values, one after another. Raises what `push` does."""
@@ -84,7 +84,7 @@ class BloomFilter(Keyless[V]):
 
     def add(self, value: V) -> None:
         """Adds a value. Raises LayoutError, MapError."""
-        self._call("update_elem", None, self._value.pack(value), ANY)
+        self._call("update_elem", None, pack_for(self, self._value, value), ANY)
 
     def update(self, values: Iterable[V]) -> None:
         """Adds values, one after another."""
@@ -93,7 +93,9 @@ class BloomFilter(Keyless[V]):
 
     def __contains__(self, value: V) -> bool:
         try:
-            self._call("lookup_elem", None, ctypes.create_string_buffer(self._value.pack(value), self._value.size))
+            self._call(
+                "lookup_elem", None, ctypes.create_string_buffer(pack_for(self, self._value, value), self._value.size)
+            )
         except KeyError:
             return False
         return True

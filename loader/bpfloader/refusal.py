@@ -76,7 +76,9 @@ def _explained(number: int, reasons: Mapping[int, tuple[str, str]], fix: str, se
     elif options:
         reason, fix = f"this kernel was built without {', '.join(options)}", ANOTHER
     elif number == errno.EPERM:
-        fix = host.denied_because() or fix
+        cause = host.denied_because()
+        reason += ", though it was built for it" * (bool(reason) and not cause and host.built_for(section))
+        fix = cause or fix
     elif number == errno.ENOMEM and host.memlock_limit() is not None and host.kernel_is_before("5.11"):
         fix = host.memlock_fix()
     return f"({errno_text(number)}){reason and ': '}{reason}", fix
@@ -220,5 +222,8 @@ def attach_refused(
 
 
 def lines(said: str) -> tuple[str, ...]:
-    """The last lines of what libbpf said."""
-    return tuple(line for line in said.splitlines() if line.strip())[-20:]
+    """The last lines of what libbpf said, but for a wrong guess: kernels count no BPF memory by `ulimit -l` any more."""
+    from .host import kernel_is_before
+
+    guess = "" if kernel_is_before("5.11") else "try raising 'ulimit -l'"
+    return tuple(line for line in said.splitlines() if line.strip() and not (guess and guess in line))[-20:]

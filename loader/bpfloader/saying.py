@@ -37,7 +37,12 @@ def unopened(said: str) -> tuple[str, str] | None:
 
 def _unknown_section(found: re.Match[str], _section: str, _btf: Btf | None) -> tuple[str, str]:
     """libbpf knows no program type for a section; the names nearest to it."""
-    name = found[1]
+    name = found[2]
+    if name == ".text":
+        return (
+            f"{found[1]} has no SEC(…), which says what kind of program it is",
+            'write SEC("tp/…") or another before it',
+        )
     what = f"libbpf {version()} doesn't know the section {name}"
     known = [row.split()[0] for row in re.split(r";\s|\n", SECTIONS)]
     close = nearest(name.split("/")[0], known, 0.5)
@@ -58,7 +63,7 @@ def _kfunc(found: re.Match[str], _section: str, btf: Btf | None) -> tuple[str, s
 
 Explain = Callable[["re.Match[str]", str, "Btf | None"], "tuple[str, str]"]
 SAYINGS: tuple[tuple[re.Pattern[str], Explain], ...] = tuple((re.compile(pattern), explain) for pattern, explain in (
-    (r"missing BPF prog type, check ELF section name '([^']*)'", _unknown_section),
+    (r"prog '([^']*)': missing BPF prog type, check ELF section name '([^']*)'", _unknown_section),
     (r"failed to find kernel BTF type ID of '([^']*)'", _hook),
     (r"extern \(func ksym\) '(\w+)'.*not found", _kfunc),
     (r"extern (?:\(\w+ ksym\) )?'(\w+)'.*(?:not found|not resolved)",
@@ -85,6 +90,8 @@ SAYINGS: tuple[tuple[re.Pattern[str], Explain], ...] = tuple((re.compile(pattern
 LINK = "link them first: bpftool gen object whole.bpf.o one.bpf.o other.bpf.o"
 OPENINGS = (  # what libbpf says (src/libbpf.c, from 1.0 to 1.7); the versions are those of the tags that know it first
     (r"failed to find BTF for extern '([^']*)'", "{0} is defined in another object", LINK),
+    (r"sec '([^']*)': program '([^']*)' is static", "the program {1} in SEC(\"{0}\") is static",
+     "remove `static`: libbpf finds programs by their global symbols"),
     (r"map '([^']*)': attr '(\w+)': expected PTR, got enum",
      "{libbpf} doesn't know how the map {0} states its {1}", "install libbpf 1.4 or newer"),
     (r"bad map relo against '([^']*)' in section '\.addr_space\.1'",

@@ -7,7 +7,7 @@ import mmap
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .closed import Closed
-from .codec import Codec, Field
+from .codec import Field
 from .errors import CallError, StateError
 from .libbpf import library, require
 
@@ -62,12 +62,12 @@ class Section(Closed):
         with self._owner.lock:  # nobody frees the memory meanwhile
             return bytes(self._memory()[offset : offset + size])
 
-    def _write(self, codec: Codec[T], offset: int, value: T) -> None:
+    def _write(self, field: Field[T], value: T) -> None:
         with self._owner.lock:
             view = self._memory()
             if self._constant:
                 raise StateError(f"{self._name} is constant after load", fix="set it between open and load")
-            codec.store(view, offset, value)
+            field.store(self._name, view, value)
 
     def _memory(self) -> memoryview:
         self._owner.handle  # noqa: B018  raises StateError after destroy
@@ -86,7 +86,7 @@ class Kconfig(Section):
             self._owner.require_loaded("the kernel's configuration")
         return super()._memory()
 
-    def _write(self, codec: Codec[T], offset: int, value: T) -> None:
+    def _write(self, field: Field[T], value: T) -> None:
         raise StateError("the kernel's configuration can't be set", fix='open(kconfig={"CONFIG_HZ": 250}) overrides it')
 
 

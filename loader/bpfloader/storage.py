@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union, overload
 
-from .codec import Codec
+from .codec import Codec, pack_for
 from .errors import LayoutError, MapError, errno_text
 from .keyed import ANY
 from .maps import Map, codec_of, descriptor
@@ -80,7 +80,7 @@ class Storage(Map, Generic[H, V]):
 
         Raises KeyError, MapError, LayoutError.
         """
-        packed = self._value.pack(value)
+        packed = pack_for(self, self._value, value)
         with self._key(holder) as key:
             self._call("update_elem", key, packed, flags)
 

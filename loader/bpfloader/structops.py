@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 class StructOpsProgram(Program):
     """SEC("struct_ops/name"): a function of a struct_ops map, which is what attaches."""
 
+    _only_called = True
+
     def attach(self) -> BpfLink:
         """Raises AttachError: the map that names the program is what attaches."""
         raise AttachError(f"can't attach {self.name} alone: it is part of a struct_ops map", fix="attach that map")

@@ -13,6 +13,8 @@ from .structures import TestRunOptions, sized
 class SyscallProgram(Program):
     """SEC("syscall"): runs when it is called, and may do what the bpf system call does."""
 
+    _only_called = True
+
     def run(self, context: bytes = b"") -> RunResult:
         """What the program returns for a context, and the context as it left it. Raises CallError, PrivilegeError."""
         # bpf_prog_test_run_syscall (net/bpf/test_run.c) writes back to where the context came from.

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .codec import Codec
+from .codec import Codec, pack_for
 from .errors import LayoutError, MapError
 from .fence import Fence
 from .maps import Map, codec_of
@@ -139,7 +139,7 @@ class UserRingBuffer(Map, Generic[T]):
         Raises MapError when there is still no room, LayoutError for a value that doesn't fit, or a record larger than
         the ring, StateError before load and after destroy.
         """
-        self._put(self._codec.pack(record), 0, timeout)
+        self._put(pack_for(self, self._codec, record), 0, timeout)
 
     def reserve(self, size: int | None = None, timeout: float | None = 0.0) -> Reservation:
         """Room for a record of `size` bytes, the type's own if it isn't given. Waits and raises as `submit` does."""

@@ -94,7 +94,7 @@ def test_a_flexible_array_takes_the_rest(every):
     assert (record.length, record.kind, record.payload) == (6, 1, payload)
     assert skel.Record.from_bytes(data[:8]).payload == (258,)
     assert skel.Record(6, 1, payload=payload).to_bytes() == data
-    with pytest.raises(bpfloader.LayoutError, match=r"Record.payload: 65536 doesn't fit u16"):
+    with pytest.raises(bpfloader.LayoutError, match=r"Record.payload: 65536 is not in 0 … 65535"):
         skel.Record(payload=(65536,)).to_bytes()
 
 

@@ -63,8 +63,13 @@ def users(rings):
             maps.commands.free,
             maps.ring.max_entries,
         ),
-        "attach": lambda: rings.attach(),
+        "attach": lambda: attach_nothing(rings),
     }
+
+
+def attach_nothing(rings):
+    with pytest.raises(bpfloader.AttachError, match="nothing was attached"):  # they are all for interfaces
+        rings.attach()
 
 
 def rings_command(rings):

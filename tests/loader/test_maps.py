@@ -119,7 +119,7 @@ def test_other_keyed_types_are_mappings_too(loaded, skel):
 
 @pytest.mark.parametrize("key, value, said", [
     (5, None, "5 is no Key"),
-    (dict(id=-1), {}, "Key.id: -1 doesn't fit u64"),
+    (dict(id=-1), {}, "Key.id: -1 is not in 0 … 18446744073709551615"),
     (dict(port=65536), {}, "Key.port"),
     ({}, dict(comm="x" * 17), "Value.comm: .*it has 17 bytes"),
     ({}, dict(address=b"abc"), "Value.address: .*it has 3 elements, not 4"),

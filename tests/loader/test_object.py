@@ -94,7 +94,50 @@ def test_xdp_attaches_to_an_interface_once(loaded):
 
 def test_autoattach_leaves_a_program_out(loaded):
     loaded.progs.on_enter.autoattach = False
+    with pytest.raises(
+        bpfloader.AttachError, match="nothing was attached: no section says where to attach emit .*on_named"
+    ) as caught:
+        loaded.attach()
+    assert "on_enter" not in str(caught.value)
+    for program in loaded.progs:
+        program.autoattach = False
     assert loaded.attach() == []
+
+
+def test_a_load_is_once(loaded, skel):
+    with pytest.raises(bpfloader.StateError, match="^the object is already loaded; open it again"):
+        loaded.load()
+    with skel.Probe.open() as refused:
+        refused.select(["refused"])
+        with pytest.raises(bpfloader.VerifierError):
+            refused.load()
+        with pytest.raises(bpfloader.StateError, match="^the object was refused when it was loaded; open it again"):
+            refused.load()
+
+
+def test_a_name_that_an_object_lacks(loaded):
+    for look, said in (
+        (lambda: loaded["event"], "no map event; nearest: events"),
+        (lambda: loaded.maps["event"], "no map event; nearest: events"),
+        (lambda: loaded.progs["on_entr"], "no program on_entr; nearest: on_enter"),
+        (lambda: loaded.links["on_entr"], "no program on_entr; nearest: on_enter"),
+        (lambda: loaded.select(["on_entr"]), "no program on_entr; nearest: on_enter"),
+        (lambda: loaded.maps["xyzzy"], "no map xyzzy"),
+    ):
+        with pytest.raises(KeyError) as caught:
+            look()
+        assert caught.value.args[0].startswith(said)
+
+
+def test_a_variable_that_is_given_something_else_is_named(opened):
+    for value, said in (
+        (3.5, "3.5 is no u32"),
+        (-1, "-1 is not in 0 … 4294967295"),
+        (1 << 32, "4294967296 is not in 0"),
+    ):
+        with pytest.raises(bpfloader.LayoutError) as caught:
+            opened.rodata.target_pid = value
+        assert str(caught.value).startswith(".rodata.target_pid: " + said)
 
 
 def test_a_section_without_a_target_says_how_to_attach(loaded):

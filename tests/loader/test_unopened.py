@@ -42,6 +42,19 @@ def test_what_another_object_defines_is_to_be_linked(made, used):
     assert "elsewhere is defined in another object; link them first: bpftool gen object whole.bpf.o " in str(error)
 
 
+def test_a_static_program_is_told_as_such(made):
+    error = unopened_error(made('SEC("xdp") static int f(void *ctx) { return 2; }\n'))
+    assert 'the program f in SEC("xdp") is static; remove `static`' in str(error)
+
+
+def test_a_function_without_a_section_is_told_as_such(made, kernel):
+    with bpfloader.Object.open(made("int f(void *ctx) { return 2; }\n")) as opened:
+        with pytest.raises(
+            bpfloader.LoadError, match=r"f has no SEC\(…\), which says what kind of program it is; write SEC"
+        ):
+            opened.load()
+
+
 def test_what_nothing_is_known_of_has_libbpf_s_words(made):
     error = unopened_error(made('struct { int (*type)[2]; int (*what)[1]; } odd SEC(".maps");\n'))
     assert "can't open" in error.what and "compile it with clang" in error.fix

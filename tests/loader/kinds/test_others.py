@@ -44,7 +44,12 @@ def test_an_iterator_over_one_process_or_thread(start):
 
 def test_an_iterator_over_a_map(start):
     bpf = start("list_numbers")
-    assert bpf.attach() == []  # it wants a map
+    with pytest.raises(bpfloader.AttachError) as caught:
+        bpf.attach()  # it wants a map
+    assert str(caught.value) == (
+        'nothing was attached: no section says where to attach list_numbers (SEC("iter/bpf_map_elem")); '
+        "attach by hand: progs.list_numbers.attach(…) takes the target"
+    )
     bpf.maps.numbers.update({1: 10, 2: 20})
     with bpf.progs.list_numbers.attach(elements=bpf.maps.numbers) as link:
         assert sorted(link) == ["1: 10", "2: 20"]

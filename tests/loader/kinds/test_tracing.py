@@ -87,6 +87,21 @@ def test_trampolines(start, attached, name, tmp_path):
         assert bpf.bss.hits
 
 
+def test_a_kind_that_the_kernel_denies_is_not_put_down_to_memlock(start):
+    from bpfloader import host
+
+    if host.kernel_is_before("5.11"):
+        pytest.skip("this kernel counts BPF memory against RLIMIT_MEMLOCK")
+    try:
+        start("on_fentry")
+    except bpfloader.LoadError as error:
+        assert error.details and not any("ulimit" in line for line in error.details)
+        if error.errno_name == "EPERM" and host.built_for("fentry") and not host.denied_because():
+            assert "this kernel doesn't permit that kind of program, though it was built for it;" in str(error)
+    else:
+        pytest.skip("this kernel takes fentry")
+
+
 def test_a_function_of_a_binary(start, binary):
     bpf = start("on_uprobe", "on_uretprobe", "on_uprobe_sleepable")
     links = [bpf.progs.on_uprobe.attach(binary, "work", cookie=5), bpf.progs.on_uretprobe.attach(binary, "work"),
