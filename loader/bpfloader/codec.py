@@ -91,7 +91,12 @@ def pack_for(of: Any, codec: Codec[Any], value: Any) -> bytes:
     try:
         return codec.pack(value)
     except LayoutError as error:
-        raise LayoutError(f"{of.name}: {error.what}", fix=error.fix) from None
+        raise of_map(of, error) from None
+
+
+def of_map(of: Any, error: LayoutError) -> LayoutError:
+    """The error of a map's key or value, which names the map."""
+    return LayoutError(f"{of.name}: {error.what}", fix=error.fix)
 
 
 class Field(Generic[T]):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from . import bulk
 from .bcc import TableNames
-from .codec import Codec, pack_for
+from .codec import Codec, of_map, pack_for
 from .ctype import CTypes
 from .errors import ENOTSUPP, LayoutError, MapError
 from .maps import PER_CPU, Map, codec_of
@@ -69,9 +69,11 @@ class KeyedMap(TableNames, Map, MutableMapping[K, V]):
         Raises KeyError, LayoutError, MapError.
         """
         try:
-            return self._value.unpack(self._read(pack_for(self, self._key, key), flags))
+            return self._value.unpack(self._read(self._key.pack(key), flags))
         except KeyError:
             raise KeyError(key) from None
+        except LayoutError as error:
+            raise of_map(self, error) from None
 
     def _read(self, packed: bytes, flags: int = ANY) -> bytes:
         found = ctypes.create_string_buffer(self._value.size)
@@ -106,9 +108,11 @@ class KeyedMap(TableNames, Map, MutableMapping[K, V]):
         Raises MapError (the map is full, the key is there), KeyError (it isn't), LayoutError.
         """
         try:
-            self._call("update_elem", pack_for(self, self._key, key), pack_for(self, self._value, value), flags)
+            self._call("update_elem", self._key.pack(key), self._value.pack(value), flags)
         except KeyError:
             raise KeyError(key) from None
+        except LayoutError as error:
+            raise of_map(self, error) from None
 
     def _put_each(self, entries: Iterable[tuple[K, V]], flags: int) -> None:
         for key, value in entries:
