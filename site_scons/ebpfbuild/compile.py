@@ -1,6 +1,7 @@
 """A BPF program to a BPF object: one frozen argument object, one call of clang, one look at all that it read."""
 
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -13,6 +14,11 @@ from .depfile import check_inputs, read_depfile
 from .errors import CompileError, UndeclaredInputError
 from .files import write_file
 from .header import check_registers, needs_ms_extensions
+
+_STACK = re.compile(r"[Ll]ooks like the BPF stack limit.*")
+TOO_LARGE = (
+    "the function's stack is larger than the kernel's 512 bytes; put what is large into a map or a global variable"
+)
 
 
 @dataclass(frozen=True)
@@ -123,10 +129,22 @@ def run_clang(args: CompileArgs, action: list[str], ms_extensions: bool, root: s
 
 def compile_error(args: CompileArgs, stderr: str, status: int) -> CompileError:
     """clang's first error as the line to read, the rest below it."""
-    lines = stderr.splitlines()
+    lines = _short(stderr.splitlines())
     first = next((line for line in lines if ": error:" in line or ": fatal error:" in line), "")
     if not first:
         return CompileError(f"clang ended with status {status}", where=args.source, details=tuple(lines))
     where, _, what = first.partition(": fatal error: " if ": fatal error:" in first else ": error: ")
     rest = lines[lines.index(first) + 1 :]
     return CompileError(what, where=where, details=tuple(rest))
+
+
+def _short(lines: list[str]) -> list[str]:
+    """clang's lines, in which it says once for a place that the stack is too small, and what to do in a kernel.
+
+    It says so for every instruction that touches the variable, with a blank line behind each, and names an option that
+    no kernel heeds.
+    """
+    if not any(_STACK.search(line) for line in lines):
+        return lines
+    said = (_STACK.sub(TOO_LARGE, line) for line in lines if line)
+    return list(dict.fromkeys(line for line in said if "errors generated" not in line))

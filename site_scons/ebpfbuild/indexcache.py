@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .errors import CompileError, HeaderError
 from .files import write_file
+from .library import Library
 from .minimize.explain import explain
 from .minimize.index import FORMAT, Index, dump, index_header, load
 
@@ -45,9 +46,12 @@ def _index_of(header: Path) -> Index:
         ) from None
 
 
-def explained(error: CompileError, index: Index, kernel: str, arch: str) -> CompileError:
-    """The error of a compile that fails with the full header too, with what the header knows about it on top."""
-    hints = explain(index, [error.what, *error.details], kernel, arch)
+def explained(error: CompileError, index: Index, kernel: str, arch: str, library: Library) -> CompileError:
+    """The error of a compile that fails with the full header too, with what the headers know about it on top."""
+    told = [f"{error.where}: error: {error.what}", *error.details]
+    hints = explain(index, told, kernel, arch, library)
     if not hints:
         return error
-    return CompileError(error.what, where=error.where, fix=hints[0], details=(*hints[1:], *error.details))
+    first = explain(index, told[:2], kernel, arch, library)  # with the line of source; the hints may be on later errors
+    fix, *others = hints if first else ["", *hints]
+    return CompileError(error.what, where=error.where, fix=fix, details=(*others, *error.details))

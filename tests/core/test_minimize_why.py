@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from ebpfbuild.library import library
 from ebpfbuild.minimize.explain import explain
 from ebpfbuild.minimize.index import index_header
 from ebpfbuild.minimize.modes import minimize
@@ -71,15 +72,18 @@ def test_every_declaration_kept_has_a_chain():
     [
         (
             "p.c:1:1: error: unknown type name 'u65'; did you mean 'u64'?",
-            ("no type u65", "nearest", "u64", "another pin"),
+            ("no type u65", "did you mean u64?", "another pin"),
         ),
         (
             "p.c:1: error: variable has incomplete type 'struct request'",
             ("no struct request", "struct request___local"),
         ),
         ("p.c:1:1: error: unknown type name 'u65'", ("no type u65", "or typedef it in your program")),
-        ("p.c:1: error: use of undeclared identifier 'kgid_t'", ("no type kgid_t", "nearest: kuid_t", "typedef it")),
-        ("p.c:1: error: incomplete definition of type 'struct tasks'", ("no struct tasks", "nearest: task")),
+        (
+            "p.c:1: error: use of undeclared identifier 'kgid_t'",
+            ("no type kgid_t", "did you mean kuid_t?", "typedef it"),
+        ),
+        ("p.c:1: error: incomplete definition of type 'struct tasks'", ("no struct tasks", "did you mean task?")),
         ("p.c:1: error: invalid application of 'sizeof' to an incomplete type 'struct cgrp'", ("no struct cgrp",)),
         (
             "p.c:1: warning: declaration of 'struct mine' will not be visible outside of this function",
@@ -92,17 +96,17 @@ def test_every_declaration_kept_has_a_chain():
             ("no member pidd in struct task", "nearest: pid", "struct task___local"),
         ),
         ("p.c:1: error: no member named 'value' in 'kuid_t'", ("no member value in kuid_t", "nearest: val")),
-        ("p.c:1: error: use of undeclared identifier 'ETH_P_IP'", ("no ETH_P_IP", "#define it")),
+        ("p.c:1: error: use of undeclared identifier 'ETH_P_IP'", ("no ETH_P_IP", "#define ETH_P_IP 0x0800")),
         (
             "p.c:1: error: call to undeclared function 'task_acquired'; ISO C99",
-            ("declares no task_acquired", "nearest: task_acquire", "__ksym"),
+            ("declares no task_acquired", "did you mean task_acquire?", "__ksym"),
         ),
         ("p.c:1: error: redefinition of 'vm'", ("declares vm already", "vm___local")),
         ("p.c:1:10: fatal error: 'linux/ptrace.h' file not found", ("<linux/ptrace.h>", "drop the #include")),
     ],
 )
 def test_a_diagnostic_is_explained(diagnostic, parts):
-    lines = explain(INDEX, [diagnostic, "  1 | some source", diagnostic], "6.19", "x86_64")
+    lines = explain(INDEX, [diagnostic, "  1 | some source", diagnostic], "6.19", "x86_64", library({}, []))
     assert len(lines) == 1 and all(part in lines[0] for part in parts), lines
     if "has" in lines[0]:
         assert lines[0].startswith("this header (6.19, x86_64)")
@@ -118,7 +122,7 @@ def test_a_diagnostic_is_explained(diagnostic, parts):
     ],
 )
 def test_what_is_no_fault_of_the_header_is_left_alone(diagnostic):
-    assert explain(INDEX, [diagnostic], "6.19", "x86_64") == []
+    assert explain(INDEX, [diagnostic], "6.19", "x86_64", library({}, [])) == []
 
 
 def test_members_of_nested_and_anonymous_tagged_ones_count():

@@ -60,6 +60,13 @@ def test_a_syntax_error_shows_clangs_words_once(project):
     assert not (project.folder / "build/x86_64/one.bpf.o").exists()
 
 
+def test_a_header_of_libbpf_that_is_not_included(project):
+    project.edit("src/one.bpf.c", "#include <bpf/bpf_helpers.h>\n", "")
+    text = project.fails("ARCH=x86_64", "one")
+    assert text.count("; SEC, __uint and __type are declared in <bpf/bpf_helpers.h>: include it\n") == 1
+    assert "this header" not in text
+
+
 def test_a_warning_is_shown(project):
     project.edit("src/one.bpf.c", "return 0;", "int unused;\n\treturn 0;")
     done = project.scons("ARCH=x86_64", "one")

@@ -1,57 +1,123 @@
 """What clang's diagnostics mean to somebody who compiles against a vmlinux.h, and what to do about them."""
 
-import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from difflib import SequenceMatcher, get_close_matches
+from itertools import pairwise
+from typing import NamedTuple
 
+from ..library import Library
 from .index import Index
+from .macros import INSTEAD, VALUES
 from .refs import member_names
 
 _TYPE = re.compile(
     r"(?:unknown type name|incomplete (?:definition of |element |result )?type|declaration of)"
-    r" '(?:const |volatile )*((?:struct |union |enum )?\w+)"
+    r" '(?:const |volatile )*(?!(?:const|volatile|void|char|int|short|long|unsigned|signed|float|double|_Bool)\b)"
+    r"((?:struct |union |enum )?\w+)"
 )
 _MEMBER = re.compile(r"no member named '(\w+)' in '(?:const |volatile )*((?:struct |union )?\w+)'")
-_NAME = re.compile(
-    r"(?:use of undeclared identifier|call to undeclared (?:library )?function|implicit declaration of function)"
-    r" '(\w+)'"
-)
+_NAME = re.compile(r"use of undeclared identifier '(\w+)'")
+_LIBRARY = re.compile(r"call to undeclared library function '(\w+)'")
+_CALL = re.compile(r"(?:call to undeclared function|implicit declaration of function) '(\w+)'")
 _TWICE = re.compile(r"(?:redefinition of|typedef redefinition .*|redefinition of enumerator) '(\w+)'")
 _FILE = re.compile(r"'((?:linux|asm|uapi|sys|net|bits|gnu|std)\S*\.h)' file not found")
+_ERROR = re.compile(r": (?:fatal )?error: ")
+_SNIPPET = re.compile(r" *\d+ \|(.*)")  # the source that clang shows below a diagnostic
+_CALLED = re.compile(r"\b(\w+)(?=\()")
+HELPERS = "bpf/bpf_helpers.h"
+SHOWN = 3
+NEAR = 0.8  # difflib's ratio: below it, of ten thousands of names some are alike by chance
 
 
-def explain(index: Index, diagnostics: Iterable[str], kernel: str, arch: str) -> list[str]:
+class _Header(NamedTuple):
+    """The full header's declarations, what to call it, and libbpf's."""
+
+    index: Index
+    name: str
+    library: Library
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def explain(index: Index, diagnostics: Iterable[str], kernel: str, arch: str, library: Library) -> list[str]:
     """Lines for a person, one per cause, in the order of clang's diagnostics; empty where none is the header's.
 
     `index` is the full header's, `kernel` and `arch` are what it was made from. The caller has found out whether the
     full header fails too: where it doesn't, the minimizer is at fault and these lines are not for the user.
     """
-    header = f"this header ({kernel}, {arch})"
+    told = [(text, source, _unseen(library, text, source)) for text, source in _told(diagnostics)]
+    missed: dict[str, dict[str, None]] = {}  # of libbpf's headers, and what the program uses of each
+    for name in (name for _, _, names in told for name in names):
+        missed.setdefault(library.homes[name], {})[name] = None
+    twice = {found[1] for text, *_ in told if (found := _TWICE.search(text))}
+    header = _Header(index, f"this header ({kernel}, {arch})", library)
     lines = []
-    for text in diagnostics:
-        for pattern, row in _ROWS:
-            found = pattern.search(text)
-            if found:
-                lines += row(index, header, *found.groups())
-                break
+    for text, _, names in told:
+        if names:
+            lines += [_include(home, missed[home]) for home in map(library.homes.__getitem__, names)]
+        elif HELPERS not in missed and not _follows(text, twice):  # without SEC a declaration is none
+            lines += _explained(header, text)
     return list(dict.fromkeys(lines))
 
 
-def _type(index: Index, header: str, name: str) -> list[str]:
-    word = name.split()[-1]
+def _told(diagnostics: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """clang's diagnostics, each with the line of source that clang shows with it, empty for none."""
+    lines = [*diagnostics, ""]
+    for text, below in pairwise(lines):
+        shown = _SNIPPET.match(below)
+        yield text, shown[1] if shown else ""
+
+
+def _unseen(library: Library, text: str, source: str) -> list[str]:
+    """What an error is about of libbpf's that the program doesn't include.
+
+    clang can't name a macro that it doesn't know: `SEC("xdp")` is a syntax error somewhere behind it, and each argument
+    of BPF_CORE_READ an unknown name. A member that isn't there has its own explanation.
+    """
+    if not _ERROR.search(text) or _MEMBER.search(text):
+        return []
+    named = _NAME.search(text) or _CALL.search(text) or _LIBRARY.search(text)
+    names = [*([named[1]] if named else []), *_CALLED.findall(source)]
+    return [name for name in names if name in library.missing]
+
+
+def _include(home: str, names: Iterable[str]) -> str:
+    *others, last = list(names)[:SHOWN]
+    named = f"{', '.join(others)} and {last} are" if others else f"{last} is"
+    return f"{named} declared in <{home}>: include it"
+
+
+def _follows(text: str, twice: set[str]) -> bool:
+    """Whether an error only follows from that a type is declared twice: its own members are unknown then."""
+    member = _MEMBER.search(text)
+    return bool(member) and member[2].split()[-1] in twice
+
+
+def _explained(header: _Header, text: str) -> list[str]:
+    for pattern, row in _ROWS:
+        if found := pattern.search(text):
+            return row(header, *found.groups())
+    return []
+
+
+def _type(header: _Header, name: str) -> list[str]:
+    index, word = header.index, name.split()[-1]
     if word in index.tags or word in index.ordinary:
-        return _known(index, header, name, word)
+        return _known(header, name, word)
     choices = index.tags if " " in name else {**index.ordinary, **index.tags}
     shown = name if " " in name else f"type {name}"
     typedef = "" if " " in name else ", or typedef it in your program"
     return [
-        f"{header} has no {shown}: it comes from a kernel built without it{_nearest(word, choices)}; take another pin, "
+        f"{header} has no {shown}{_meant(word, choices)} it comes from a kernel built without it; take another pin, "
         f"or declare what you read of it as struct {word}___local {{ … }} __attribute__((preserve_access_index))"
         f"{typedef}"
     ]
 
 
-def _known(index: Index, header: str, name: str, word: str) -> list[str]:
+def _known(header: _Header, name: str, word: str) -> list[str]:
+    index = header.index
     if word in index.tags and " " not in name:
         keyword = index.declaration(index.tags[word]).split(None, 1)[0]
         return [f"{header} has {word} as {keyword} {word}: write {keyword} before it"]
@@ -60,48 +126,88 @@ def _known(index: Index, header: str, name: str, word: str) -> list[str]:
     return [f"{header} has {name}: include vmlinux.h before its first use"]
 
 
-def _member(index: Index, header: str, member: str, owner: str) -> list[str]:
+def _member(header: _Header, member: str, owner: str) -> list[str]:
     word = owner.split()[-1]
-    number = index.tags.get(word, index.ordinary.get(word))
+    number = header.index.tags.get(word, header.index.ordinary.get(word))
     if number is None:
         return []
-    names = member_names(index, number)
+    near = ", ".join(get_close_matches(member, member_names(header.index, number), SHOWN))
     return [
-        f"{header} has no member {member} in {owner}{_nearest(member, names)}; kernels differ: take another pin, or "
-        f"declare the layout that has it as struct {word}___local and ask bpf_core_field_exists first"
+        f"{header} has no member {member} in {owner}{f' (nearest: {near})' if near else ''}; kernels differ: take another "
+        f"pin, or declare the layout that has it as struct {word}___local and ask bpf_core_field_exists first"
     ]
 
 
-def _name(index: Index, header: str, name: str) -> list[str]:
-    if name in index.ordinary:
+def _name(header: _Header, name: str) -> list[str]:
+    if name in header.index.ordinary:
         return []
     if name.endswith("_t"):
-        return _type(index, header, name)  # in C, `x_t a;` is a use of an unknown name as well
-    near = _nearest(name, index.ordinary)
+        return _type(header, name)  # in C, `x_t a;` is a use of an unknown name as well
+    if name in VALUES:
+        return [f"{header} has no {name}; a kernel #define is in no BTF: #define {name} {VALUES[name]}"]
+    near = _near(name, _callable(header))
+    meant = f"; did you mean {near}?" if near else ""
     if name.isupper():
-        return [f"{header} has no {name}{near}; a kernel #define is in no BTF: #define it in your program"]
+        lead = f"{header} has no {name}" + (f"{meant} A" if near else "; a")
+        return [f"{lead} kernel #define is in no BTF: #define it in your program"]
+    return [f"{header} declares no {name}{meant}"] if near else []  # else a variable's name: clang has said it all
+
+
+def _call(header: _Header, name: str) -> list[str]:
+    if name in header.index.ordinary:
+        return []
     return [
-        f"{header} declares no {name}{near}; a kfunc of another kernel: declare it extern … __ksym __weak and ask "
-        f"bpf_ksym_exists first; a helper: it needs a newer libbpf"
+        f"{header} declares no {name}{_meant(name, _callable(header))} a kfunc of another kernel: declare it extern … "
+        f"__ksym __weak and ask bpf_ksym_exists first; a helper: it needs a newer libbpf"
     ]
 
 
-def _twice(index: Index, header: str, name: str) -> list[str]:
-    if name not in index.tags and name not in index.ordinary:
+def _libc(_: _Header, name: str) -> list[str]:
+    instead = INSTEAD.get(name, "a helper, a kfunc or a loop of your own")
+    return [f"BPF programs have no C library: instead of {name} take {instead}"]
+
+
+def _callable(header: _Header) -> list[str]:
+    """The names that an expression may hold. btf_bpf_… and btf_trace_… are typedefs that only the kernel uses."""
+    return [*header.library.homes, *(name for name in header.index.ordinary if not name.startswith("btf_"))]
+
+
+def _twice(header: _Header, name: str) -> list[str]:
+    if name not in header.index.tags and name not in header.index.ordinary:
         return []
     return [f"{header} declares {name} already: drop your own, or call it {name}___local"]
 
 
-def _file(index: Index, header: str, name: str) -> list[str]:
+def _file(_: _Header, name: str) -> list[str]:
     return [
         f"<{name}> isn't there, and vmlinux.h takes the place of the kernel's headers: drop the #include, and #define "
         f"the macros you need"
     ]
 
 
-_ROWS = ((_MEMBER, _member), (_TYPE, _type), (_NAME, _name), (_TWICE, _twice), (_FILE, _file))
+_ROWS = (
+    (_MEMBER, _member),
+    (_TYPE, _type),
+    (_NAME, _name),
+    (_CALL, _call),
+    (_LIBRARY, _libc),
+    (_TWICE, _twice),
+    (_FILE, _file),
+)
 
 
-def _nearest(name: str, choices: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(choices), n=3)
-    return f" (nearest: {', '.join(near)})" if near else ""
+def _meant(name: str, choices: Iterable[str]) -> str:
+    """What stands between `has no x` and why that may be: the name that may have been meant instead."""
+    near = _near(name, choices)
+    return f"; did you mean {near}? Otherwise" if near else ":"
+
+
+def _near(name: str, choices: Iterable[str]) -> str:
+    """The nearest name, if it differs by a letter or two; empty for none."""
+    near = get_close_matches(name, sorted(each for each in choices if abs(len(each) - len(name)) < 4), 1)
+    alike = near and (SequenceMatcher(None, near[0], name).ratio() >= NEAR or _one_letter(near[0], name))
+    return near[0] if alike else ""
+
+
+def _one_letter(one: str, other: str) -> bool:
+    return len(one) == len(other) and sum(map(str.__ne__, one, other)) == 1

@@ -76,7 +76,7 @@ def _headers(env, node, name, arch, mode, header, full):
 
 def _compile(target, source, env):
     session, step = env["EBPF"], env["EBPF_TOLD"]
-    with explaining(env, step.full, step.args.arch.name):
+    with explaining(env, step.full, (step.args,)):
         known = known_paths(env, target[0])
         if step.own:
             write_header(env, session.minimized[target[0]], step.own, known)

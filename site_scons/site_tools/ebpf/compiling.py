@@ -76,12 +76,23 @@ def kernel_of(header):
 
 
 @contextlib.contextmanager
-def explaining(env, full, arch):
-    """Where a compile error is raised with what the full header, a node, knows about it and what to do next."""
+def explaining(env, full, compiles):
+    """Where a compile error is raised with what the full header, a node, and libbpf's know about it, and what to do next."""
     try:
         yield
     except CompileError as error:
         from ebpfbuild.indexcache import explained
 
-        digest = env["EBPF"].ledger.digest(full.abspath)
-        raise explained(error, index_cache(env).get(Path(full.abspath), digest), kernel_of(full), arch) from None
+        index = index_cache(env).get(Path(full.abspath), env["EBPF"].ledger.digest(full.abspath))
+        raise explained(error, index, kernel_of(full), compiles[0].arch.name, _library(env, compiles)) from None
+
+
+def _library(env, compiles):
+    """libbpf's headers, as the sources of compiles see them."""
+    from ebpfbuild.library import library
+
+    session = env["EBPF"]
+    folder = Path(session.root, compiles[0].libbpf_dir, "bpf")
+    headers = {file.name: file.read_text() for file in sorted(folder.glob("*.h"))}
+    files = {file for args in compiles for file in (args.source, *session.headers(args.source, args.include_dirs))}
+    return library(headers, (Path(session.root, file).read_text(errors="replace") for file in sorted(files)))

@@ -78,7 +78,7 @@ def write_header(env, step, path, known):
 
 def _minimize(target, source, env):
     step = env["EBPF"].minimized[target[0]]
-    with explaining(env, step.full, step.compiles[0].arch.name):
+    with explaining(env, step.full, step.compiles):
         write_header(env, step, target[0].path, known_paths(env, target[0]))
 
 
