@@ -19,6 +19,7 @@ class ArrayCodec(Codec[tuple[T, ...]]):
         name = f"{element.name}[{length}]"
         super().__init__(element.order, f"{length * element.size}s", self._decode, self._encode, name)
         self.element: Codec[T] = element
+        self.ordered = element.ordered
         self.length = length
 
     @cached_property

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 
 class Closed:
     """Takes no attribute that its class doesn't have: a misspelt setting would be lost without a word."""
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name[0] != "_" and not hasattr(type(self), name):
-            unknown(self._called(), name, (each for each in dir(type(self)) if each[0] != "_"))
-        object.__setattr__(self, name, value)
+    if not TYPE_CHECKING:  # type checkers would take it for leave to set anything
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name[0] != "_" and not hasattr(type(self), name):
+                unknown(self._called(), name, (each for each in dir(type(self)) if each[0] != "_"))
+            object.__setattr__(self, name, value)
 
     def _called(self) -> str:
         """What it is called in the refusal."""

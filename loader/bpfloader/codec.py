@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct as structs
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import index
 from typing import Any, Generic, TypeVar, cast
 
@@ -18,10 +18,11 @@ class Codec(Generic[T]):
     `decode` turns that item into the Python value and `encode` turns it back; None where the item is the value.
     `fixed` is whether each value has `size` bytes; `stated` is the size that a map of such values states; `element` is the
     codec of an array's elements, `array_code` what numpy calls a number that struct.Struct has no code for, `inline`
-    an expression with {} for the item that says the same as `decode` (see structread.py).
+    an expression with {} for the item that says the same as `decode` (see structread.py). `ordered` is whether the
+    byte order means anything: a struct without members has none, and its neighbours must not take it over.
     """
 
-    fixed = True
+    fixed = ordered = True
     element: Codec[Any] | None = None
     limits: tuple[int, int] | None = None  # of an integer
     array_code = inline = ""
@@ -97,6 +98,11 @@ def pack_for(of: Any, codec: Codec[Any], value: Any) -> bytes:
 def of_map(of: Any, error: LayoutError) -> LayoutError:
     """The error of a map's key or value, which names the map."""
     return LayoutError(f"{of.name}: {error.what}", fix=error.fix)
+
+
+def order_among(codecs: Iterable[Codec[Any]]) -> str:
+    """The byte order of what consists of these; empty if it has none."""
+    return next((codec.order for codec in codecs if codec.ordered), "")
 
 
 class Field(Generic[T]):

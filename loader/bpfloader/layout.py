@@ -17,7 +17,7 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
-from .codec import Codec, Field
+from .codec import Codec, Field, order_among
 from .errors import LayoutError
 from .structcodec import StructCodec
 
@@ -187,6 +187,7 @@ class Anonymous(Codec[U]):
     def __init__(self, kind: type[U]):
         one = kind.codec
         super().__init__(one.order, one.code, one.decode, one.encode, one.name)
+        self.ordered = one.ordered
         self.promotes = members_of(kind)
 
 
@@ -204,12 +205,9 @@ def union(size: int) -> Callable[[type[U]], type[U]]:
             made._bytes = bytearray(item)
             return made
 
-        kind.codec = Codec(order_of(kind), f"{size}s", of, kind.to_bytes, kind.__name__)
+        order = order_among(field.codec for field in vars(kind).values() if isinstance(field, Field))
+        kind.codec = Codec(order or "<", f"{size}s", of, kind.to_bytes, kind.__name__)
+        kind.codec.ordered = bool(order)
         return kind
 
     return decorate
-
-
-def order_of(kind: type) -> str:
-    """The byte order of a class's fields; little-endian if it has none, where it doesn't matter."""
-    return next((field.codec.order for field in vars(kind).values() if isinstance(field, Field)), "<")

@@ -35,13 +35,15 @@ class Collection(Generic[P]):
     def __init__(self, owner: Object):
         """Generated classes set one attribute for each part of their owner."""
 
-    def __setattr__(self, name: str, part: Any) -> None:
-        """Sets each part once; anything else was meant for a part, and would be lost."""
-        if name in vars(self):
-            raise AttributeError(f"{name} can't be replaced; set its own attributes, or a map's entries")
-        if not isinstance(part, (Map, Program)):
-            unknown(repr(self), name, vars(self))
-        object.__setattr__(self, name, part)
+    if not TYPE_CHECKING:  # see closed.py
+
+        def __setattr__(self, name: str, part: Any) -> None:
+            """Sets each part once; anything else was meant for a part, and would be lost."""
+            if name in vars(self):
+                raise AttributeError(f"{name} can't be replaced; set its own attributes, or a map's entries")
+            if not isinstance(part, (Map, Program)):
+                unknown(repr(self), name, vars(self))
+            object.__setattr__(self, name, part)
 
     def __iter__(self) -> Iterator[P]:
         return iter(vars(self).values())

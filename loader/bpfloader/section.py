@@ -93,9 +93,11 @@ class Kconfig(Section):
 class OwnsSections:
     """An object, to its variables. A base of Object."""
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Sets what derived classes like, but no variable's name: that was meant for the variable's section."""
-        for part in () if name[0] == "_" else getattr(self, "parts", ()):
-            if isinstance(part, Section) and isinstance(getattr(type(part), name, None), Field):
-                raise AttributeError(f"{name} is a variable of {part._called()}; set it there")
-        object.__setattr__(self, name, value)
+    if not TYPE_CHECKING:  # see closed.py
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            """Sets what derived classes like, but no variable's name: that was meant for the variable's section."""
+            for part in () if name[0] == "_" else getattr(self, "parts", ()):
+                if isinstance(part, Section) and isinstance(getattr(type(part), name, None), Field):
+                    raise AttributeError(f"{name} is a variable of {part._called()}; set it there")
+            object.__setattr__(self, name, value)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
-from .codec import Bits, Codec, Field, Tail
+from .codec import Bits, Codec, Field, Tail, order_among
 from .errors import LayoutError
 from .structread import reader
 
@@ -61,7 +61,8 @@ class StructCodec(Codec[S]):
     """A struct's codec: all its fields in one struct.Struct, and two functions compiled when first needed."""
 
     def __init__(self, kind: type[S], size: int, fields: dict[str, Field[Any]], promoted: frozenset[str]):
-        order = next((field.codec.order for field in fields.values()), "<")
+        found = order_among(field.codec for field in fields.values())
+        order, self.ordered = found or "<", bool(found)
         super().__init__(order, f"{size}s", self.unpack, self.pack, kind.__name__)
         self.kind, self.fields, self.promoted = kind, fields, promoted
         self.tail = next(((name, field) for name, field in fields.items() if isinstance(field.codec, Tail)), None)

@@ -205,3 +205,16 @@ def test_text_can_be_printed_and_is_its_bytes_again(data):
 def test_text_shows_what_is_no_utf8_and_takes_names_of_files():
     assert c.chars(8).unpack("grün".encode()[:3] + bytes(5)) == "gr\\xc3"
     assert c.chars(4).pack(os.fsdecode(b"a\xff")) == b"a\xff\0\0"
+
+
+@pytest.mark.parametrize("wrap", [lambda codec: codec, lambda codec: bpfloader.big_endian.array(codec, 2)])
+def test_a_struct_without_members_lends_nobody_its_byte_order(wrap):
+    big = bpfloader.big_endian
+    empty = bpfloader.struct(2)(type("Empty", (bpfloader.Struct,), {}))
+    within = bpfloader.union(2)(type("Within", (bpfloader.Union,), {"none": big.of(empty) @ 0}))
+    for first in (empty, within):
+        one = wrap(big.of(first))
+        kind = bpfloader.struct(one.size + 2)(
+            type("Made", (bpfloader.Struct,), {"first": one @ 0, "number": big.u16 @ one.size})
+        )
+        assert kind.from_bytes(bytes(one.size) + b"\1\2").number == 0x0102
