@@ -33,7 +33,7 @@ from .elf import (
 from .errors import ElfError
 from .mapspec import MapSpec, map_spec, values_offset
 from .objectparts import DataSection, Extern, ProgramSpec, StructOpsSpec, Variable
-from .section_types import program_type
+from .section_types import TEXT, nearest_section, program_type
 
 INSTRUCTION = 8  # bytes
 DATA_SECTION = re.compile(r"\.(rodata|data|bss)(\..+)?", re.DOTALL)
@@ -65,6 +65,17 @@ class BpfObjectSpec:
             if extern and row.name and row.name not in known:
                 raise ElfError(f"{row.name} is defined in another object", where=self.elf.where, fix=LINK)
 
+    def notices(self) -> list[str]:
+        """What libbpf would not load or attach by itself: programs in no section, or in one that it doesn't know."""
+        rows = [row for row in self.programs if not row.type]
+        said = [_unknown_section(row.name, row.section) for row in rows]
+        if self.subprograms and not self.programs:  # libbpf takes them for parts of programs
+            names = ", ".join(row.name for row in self.subprograms)
+            said.append(
+                f'no program: {names} has no section; write SEC("xdp"), or where it belongs, before the function'
+            )
+        return [f"{self.elf.where}: {text}" for text in said]
+
     @classmethod
     def from_bytes(cls, data: bytes, where: str = "") -> "BpfObjectSpec":
         """What the object file's bytes hold. `where` names it in errors. Raises ElfError and BtfError."""
@@ -77,6 +88,12 @@ class BpfObjectSpec:
                 'has maps in SEC("maps")', where=where, fix='declare them in SEC(".maps"): libbpf 1 takes no others'
             )
         return _Reader(elf, Btf.parse(section.data, f"{where}: .BTF" if where else ".BTF")).read()
+
+
+def _unknown_section(program: str, section: str) -> str:
+    near = nearest_section(section)
+    fix = f'did you mean SEC("{near}")?' if near else "it needs a handler of yours: libbpf_register_prog_handler"
+    return f'libbpf doesn\'t know the section of {program}, SEC("{section}"), and loads no such program; {fix}'
 
 
 @dataclass(frozen=True)
@@ -93,8 +110,8 @@ class _Reader:
             license=self.section_bytes("license").partition(b"\0")[0].decode("utf-8", "backslashreplace"),
             version=int.from_bytes(self.section_bytes("version")[:4], "little" if elf.little else "big"),
             maps=tuple(self.map(*entry) for entry in self.placed(".maps")),
-            programs=tuple(program for program in functions if program.section != ".text"),
-            subprograms=tuple(program for program in functions if program.section == ".text"),
+            programs=tuple(program for program in functions if program.section != TEXT),
+            subprograms=tuple(program for program in functions if program.section == TEXT),
             data=tuple(self.data_section(section) for section in elf.sections if self.is_data(section)),
             kconfig=self.externs(".kconfig"),
             ksyms=self.externs(".ksyms"),
@@ -124,7 +141,7 @@ class _Reader:
         return ProgramSpec(
             name=symbol.name,
             section=section.name,
-            type="" if section.name == ".text" else program_type(section.name),
+            type="" if section.name == TEXT else program_type(section.name),
             offset=symbol.value,
             instructions=section.data[symbol.value : end],
             func=func.id if func else 0,

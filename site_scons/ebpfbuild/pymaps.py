@@ -13,6 +13,7 @@ loads with every loader, which read the array's length only. Without any, the re
 
 from collections.abc import Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 
 from .btf import Btf
 from .btf_text import declaration
@@ -110,13 +111,24 @@ def _part(types: PyTypes, row: MapSpec, part: str, events: Mapping[str, str]) ->
         return f"bpfloader.inner({made})", f"bpfloader.{kind}" + (f"[{', '.join(hints)}]" if hints else "")
     if part == "record":
         record = record_type(types.btf, row, events)
-        used = types.use(record, f"{row.name}_record") if record else PyType("bytes", "c.tail()", 0)
+        used = _used(types, row, "record", record) if record else PyType("bytes", "c.tail()", 0)
     else:
         number, size = (row.key_type, row.key_size) if part == "key" else (row.value_type, row.value_size)
         number_like = size == 4 and row.type_name in NUMBERS
         bare = PyType("int", "c.u32", 4) if number_like else PyType("bytes", f"c.raw({size})", size)
-        used = types.use(number, f"{row.name}_{part}") if number else bare
+        used = _used(types, row, part, number) if number else bare
     return (used.class_name if used.codec == f"c.of({used.class_name})" else used.codec), used.hint
+
+
+def _used(types: PyTypes, row: MapSpec, part: str, number: int) -> PyType:
+    """A key's, value's or record's type. Raises SkeletonError for a struct that is only declared, mostly a misspelt one."""
+    kind = types.btf.resolve(number)
+    if kind.kind != Kind.FWD:
+        return types.use(number, f"{row.name}_{part}")
+    among = sorted({each.name for each in types.btf if each.kind in COMPOSITES and each.name})
+    near = get_close_matches(kind.name, among, 1)
+    what = f"map {row.name}: {declaration(types.btf, kind.id)} is defined nowhere"
+    raise SkeletonError(what, where=types.btf.where, fix=f"nearest: {near[0]}" if near else "define it")
 
 
 def record_type(btf: Btf, row: MapSpec, events: Mapping[str, str]) -> int:

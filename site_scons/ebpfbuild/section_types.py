@@ -4,6 +4,8 @@ The table is `section_defs` of libbpf (src/libbpf.c, June 2026; an older libbpf 
 may be followed by `/` and a target, any other must match whole. Types are BPF_PROG_TYPE_* in small letters.
 """
 
+from difflib import get_close_matches
+
 SECTIONS = {
     "socket_filter": "socket",
     "sk_reuseport": "sk_reuseport/migrate sk_reuseport",
@@ -44,6 +46,7 @@ SECTIONS = {
     "sk_lookup": "sk_lookup",
     "netfilter": "netfilter",
 }
+TEXT = ".text"  # the section of what has no SEC(): subprograms
 PROGRAM_TYPES = {name: kind for kind, names in SECTIONS.items() for name in names.split()}
 
 
@@ -54,3 +57,15 @@ def program_type(section: str) -> str:
     """
     name = section.removeprefix("?")
     return PROGRAM_TYPES.get(name) or PROGRAM_TYPES.get(name.partition("/")[0] + "+", "")
+
+
+def nearest_section(section: str) -> str:
+    """The section that libbpf knows and a misspelt one may have meant, its target included; empty where none is near."""
+    name = section.removeprefix("?")
+    head, slash, target = name.partition("/")
+    open_ended = get_close_matches(head, [each[:-1] for each in PROGRAM_TYPES if each.endswith("+")])
+    choices = [
+        *(each for each in PROGRAM_TYPES if not each.endswith("+")),
+        *(each + slash + target for each in open_ended),
+    ]
+    return next(iter(get_close_matches(name, choices, 1)), "")

@@ -56,10 +56,11 @@ FILE_NAME = re.compile(r"[A-Za-z0-9_.+-]+")
 
 @dataclass(frozen=True)
 class Skeleton:
-    """The text of a skeleton's module and of its stub."""
+    """The text of a skeleton's module and of its stub, and what there is to say of the objects: no error, but hardly meant."""
 
     module: str
     stub: str
+    notices: tuple[str, ...] = ()
 
 
 def skeleton(
@@ -86,13 +87,15 @@ def skeleton(
     except RecursionError:
         what = "nests types in one another without end"
         raise SkeletonError(what, where=object_name, fix="compile it with clang") from None
-    return _print(
+    made = _print(
         declared,
         skeleton=program,
         object_name=object_name,
         digests={arch: hashlib.sha256(objects[arch]).hexdigest() for arch in declared},
         orders={spec.elf.little for spec in specs.values()},
     )
+    said = (text for spec in specs.values() for text in spec.notices())
+    return replace(made, notices=tuple(dict.fromkeys(said)))
 
 
 def render(object_data: bytes, name: str, arch: str, object_name: str) -> str:

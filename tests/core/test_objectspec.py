@@ -142,6 +142,37 @@ def test_an_object_without_btf_is_told(compile_bpf):
     assert str(caught.value).startswith("x.bpf.o: ")
 
 
+@pytest.mark.parametrize(
+    "section, said",
+    [
+        ("tracepont/syscalls/sys_enter_openat", 'did you mean SEC("tracepoint/syscalls/sys_enter_openat")?'),
+        ("cgroup/conect4", 'did you mean SEC("cgroup/connect4")?'),
+        ("?kprob/f", 'did you mean SEC("kprobe/f")?'),
+        ("sockop", 'did you mean SEC("sockops")?'),
+        ("mine", "it needs a handler of yours: libbpf_register_prog_handler"),
+    ],
+)
+def test_a_section_that_libbpf_does_not_know_is_told(compile_bpf, section, said):
+    spec = BpfObjectSpec.from_bytes(
+        compile_bpf(source(f'SEC("{section}") int f(void *ctx) {{ return 2; }}')), "x.bpf.o"
+    )
+    what = f'x.bpf.o: libbpf doesn\'t know the section of f, SEC("{section}"), and loads no such program'
+    assert spec.notices() == [f"{what}; {said}"]
+
+
+def test_a_program_without_a_section_is_told(compile_bpf):
+    text = "int f(void *ctx) { return 2; }"
+    (said,) = BpfObjectSpec.from_bytes(compile_bpf(source(text)), "x.bpf.o").notices()
+    assert said.startswith("x.bpf.o: no program: f has no section; write SEC(")
+    assert (
+        BpfObjectSpec.from_bytes(
+            compile_bpf(source(text + ' SEC("xdp") int g(void *ctx) { return f(ctx); }'))
+        ).notices()
+        == []
+    )
+    assert BpfObjectSpec.from_bytes(compile_bpf(source("int data = 1;"))).notices() == []
+
+
 def test_an_object_without_maps_or_data(compile_bpf):
     spec = BpfObjectSpec.from_bytes(compile_bpf(source('SEC("xdp") int f(void *ctx) { return 2; }')))
     assert (spec.maps, spec.data, spec.kconfig, spec.ksyms, spec.struct_ops) == ((), (), (), (), ())

@@ -179,6 +179,18 @@ def test_the_first_way_out_of_a_local_struct_is_one(compile_bpf):
     assert 'self.events = bpfloader.RingBuffer(owner, "events", Event)' in text
 
 
+@pytest.mark.parametrize("type, member", [("RINGBUF", "value"), ("ARRAY", "value"), ("HASH", "key")])
+def test_a_misspelt_type_of_a_map_is_told_with_the_map(compile_bpf, type, member):
+    source = f"""#include "mini_bpf.h"
+        struct event {{ int pid; }} *unused;
+        struct {{ __uint(type, BPF_MAP_TYPE_{type}); __type({member}, struct %s); }} events SEC(".maps");
+    """
+    with pytest.raises(SkeletonError, match="map events: struct evnt is defined nowhere; nearest: event$"):
+        render(compile_bpf(source % "evnt"), "program", "x86_64", "x.bpf.o")
+    with pytest.raises(SkeletonError, match="map events: struct quux is defined nowhere; define it$"):
+        render(compile_bpf(source % "quux"), "program", "x86_64", "x.bpf.o")
+
+
 def test_a_tag_of_no_words_says_nothing(compile_bpf):
     source = '#include "mini_bpf.h"\nstruct { __uint(type, BPF_MAP_TYPE_RINGBUF); } events SEC(".maps") __tag("%s");\n'
     for tag in ("", " ", "\\t", "of mine"):

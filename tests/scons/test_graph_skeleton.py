@@ -186,3 +186,12 @@ def test_what_bpftool_refuses_is_told(declare, bpftool):
     assert "makes no skeleton of one.bpf.o; take one that is as new as the program's features" in text
     assert "Error: not today" in text
     assert not (project.folder / "build/x86_64/one.skel.h").exists()
+
+
+def test_a_section_that_libbpf_does_not_know_is_told_when_the_skeleton_is_made(declare):
+    text = '#include "vmlinux.h"\n__attribute__((section("tracepont/x"), used)) int f(void *ctx) { return 0; }\n'
+    project = declare('env.BpfSkeleton(env.BpfObject("src/lost.bpf.c"))\n', lost=text)
+    done = project.scons(BOTH)
+    assert done.returncode == 0
+    assert done.stderr.count('did you mean SEC("tracepoint/x")?') == 1
+    assert "tracepont" not in project.scons(BOTH).stderr

@@ -7,6 +7,7 @@ from ebpfbuild.files import write_file
 from ebpfbuild.pynames import module_name
 from SCons.Errors import StopError
 
+from .fetching import reporter
 from .session import user_error
 from .step import build_path, builder, told
 
@@ -54,6 +55,8 @@ def _render(target, source, env):
     made = skeleton(objects, args.name, source[0].name, args.events)
     for node, text in zip(target, (made.module, made.stub), strict=True):
         write_file(Path(node.abspath), text.encode())
+    for text in made.notices:
+        reporter(env).notice(text)
 
 
 SKELETON = builder(_render, "SKELETON $TARGET")
