@@ -120,6 +120,22 @@ def test_compile_commands_hold_every_object_of_every_arch(project):
     assert all("-DFRESH" in entry["arguments"] for entry in project.commands())
 
 
+def test_help_shows_the_tool_s_options_and_commands_behind_the_project_s_own_words(project):
+    project.edit("SConstruct", "env = Env", 'Help("My tools\\n")\nenv = Env')
+    text = project.scons("-h").stdout
+    assert text.startswith("My tools\n")
+    assert all(f"\n  {word}" in text for word in ("ARCH=", "MIRROR=", "MINIMIZE=", "--offline", "prove", "sizes", "why sock"))
+
+
+def test_what_is_up_to_date_is_one_line_or_none(project):
+    text = (project.folder / "SConstruct").read_text().replace("Default(env.Bpf", "(env.Bpf")
+    (project.folder / "SConstruct").write_text(text + 'Default("programs")\n')
+    project.build("ARCH=x86_64")
+    assert project.scons("ARCH=x86_64").stdout == "scons: `programs' is up to date.\n"
+    project.edit("src/one.bpf.c", "int one(", "int one_more(")
+    assert "is up to date" not in project.scons("ARCH=x86_64").stdout
+
+
 def test_big_endian_objects_for_s390x(project):
     project.build("ARCH=s390x")
     assert (project.folder / "build/s390x/one.bpf.o").read_bytes()[5] == 2  # EI_DATA: ELFDATA2MSB

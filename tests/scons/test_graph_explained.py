@@ -24,8 +24,6 @@ def test_a_header_of_the_kernel_that_vmlinux_replaces(project):
 
 
 def test_why_a_type_is_kept(project):
-    with open(project.folder / "SConstruct", "a") as sconstruct:
-        sconstruct.write('env.EbpfWhy("why")\n')
     done = project.scons("ARCH=x86_64", "why", "pid_link", "nosuch")
     assert done.returncode == 0, done.stderr
     assert "one (x86_64): pid_link\n  struct task_struct: named by the program as task_struct (src/one.bpf.c:" in done.stdout

@@ -44,9 +44,17 @@ def test_a_difference_stops_the_wheel_and_names_itself(make_project, tmp_path):
     assert not list((project.folder / "build").rglob("one-*.whl"))
 
 
+def test_prove_and_sizes_in_a_project_that_packs_nothing(project):
+    text = (project.folder / "SConstruct").read_text()
+    head = text[: text.index("for name")]
+    (project.folder / "SConstruct").write_text(head + 'env.Clone(EBPF_BUILD="other").BpfObject("src/one.bpf.c")\nenv.BpfObject("src/two.bpf.c")\n')
+    assert project.build("ARCH=x86_64", "prove") >= {"x86_64/two.proof.json"}
+    assert (project.folder / "other/x86_64/one.proof.json").exists()
+    rows = [line.split()[0] for line in project.scons("ARCH=x86_64", "sizes").stdout.splitlines() if line.startswith("src/")]
+    assert rows == ["src/one.bpf.c", "src/two.bpf.c"]
+
+
 def test_sizes_are_printed_by_program_and_arch(project):
-    with open(project.folder / "SConstruct", "a") as sconstruct:
-        sconstruct.write('env.EbpfSizes("sizes")\n')
     done = project.scons("ARCH=x86_64,s390x", "sizes")
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines() if line.startswith("src/")]

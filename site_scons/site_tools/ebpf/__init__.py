@@ -26,6 +26,7 @@ def generate(env):
     cmdline.add(env)
     env.SetDefault(EBPF_BUILD="build", EBPF_CPPPATH=[], EBPF_CFLAGS=[])
     env["EBPF"] = user_error(session_of, env)
+    commands.add(env)
     for module in (header, libbpf, minimized, bpfobject, proof, skeleton, cskeleton, package, program, compdb, commands, cmdline):
         for name, method in module.METHODS.items():
             env.AddMethod(checked(name, method), name)

@@ -12,6 +12,7 @@ from ebpfbuild.arch import arch_named
 from ebpfbuild.compile import compile_object
 from SCons.Errors import StopError
 
+from .asked import header_declared, object_declared
 from .compiling import compile_args, explaining, inputs_of, known_paths, source_node
 from .fetching import reporter
 from .minimized import SCANNER, Minimizing, header_path, write_header
@@ -60,6 +61,9 @@ def _declare(env, source, name, arch, mode, header, include_dirs, cflags, depend
     inputs = inputs_of(env, "minimized.py", args, mode) if own else inputs_of(env, "compile.py", args, args.header_dir)
     node.add_dependency([inputs, full, env.LibbpfHeaders(), *([] if own else [given]), *depends])
     node.add_prerequisite([env.CompileCommands()])
+    if own:
+        header_declared(env, node, session.minimized[node])
+    object_declared(env, node)
     return node
 
 

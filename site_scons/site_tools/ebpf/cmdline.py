@@ -9,6 +9,11 @@ from SCons.Errors import StopError
 from .session import user_error
 
 HELP = """
+  NAME          build one program; programs: all of them
+  prove         compile every program with the full vmlinux.h, too, and compare the objects
+  sizes         what minimizing vmlinux.h saves
+  why sock      by which chain a type or member got into the minimized vmlinux.h
+
   ARCH=…        arches to build for: a name, an alias, a comma list or all (default: this machine's)
                 x86_64 (x86), aarch64 (arm64), arm, riscv64 (riscv), powerpc (ppc64le), s390x, loongarch64 (loongarch)
   MIRROR=…      a folder or URL to take pinned artifacts from first: <mirror>/<origin's host>/<path>
@@ -30,6 +35,8 @@ def add(env):
         SCons.Script.GetOption("offline")
     except AttributeError:  # the first environment of this run
         SCons.Script.AddOption("--offline", dest="offline", action="store_true", default=False, help="never connect")
+        env.Help(HELP)
+        env.Alias("programs")
     given = SCons.Script.ARGUMENTS
     arches = user_error(arches_named, given["ARCH"]) if "ARCH" in given else (user_error(host_arch, platform.machine()),)
     env.SetDefault(
@@ -72,9 +79,4 @@ def check_arguments(env, *others):
             raise StopError(f"{name}=: no such option; {hint}")
 
 
-def help_text(env, title):
-    """Makes `scons -h` print `title` and what every option does."""
-    env.Help(title.strip("\n") + "\n" + HELP)
-
-
-METHODS = {"EbpfCheckArguments": check_arguments, "EbpfHelp": help_text, "MinimizeMode": minimize_mode}
+METHODS = {"EbpfCheckArguments": check_arguments, "MinimizeMode": minimize_mode}

@@ -1,4 +1,4 @@
-"""EbpfRun, EbpfTest, EbpfSizes, EbpfWhy: targets that start something for the user, in the user's own environment."""
+"""The commands: `sizes`, `why` and `prove` of any project; EbpfRun and EbpfTest start something in the user's own environment."""
 
 import atexit
 import os
@@ -10,6 +10,7 @@ import SCons.Errors
 import SCons.Script
 from SCons.Errors import StopError
 
+from .asked import MINIMIZED, WORDS
 from .compiling import index_cache, known_paths
 from .fetching import fetch_options
 from .minimized import minimize_args
@@ -53,47 +54,46 @@ def test_target(env, name, folder):
     return env.AlwaysBuild(env.Alias(name, [], SCons.Script.Action(test, f"TEST     {folder}")))
 
 
-def sizes_target(env, name):
-    """`scons <name>` prints what minimizing saves, for every program declared so far and every arch asked for."""
-    compiled = env["EBPF"].compiled
-
-    def sizes(target, source, env):
-        from ebpfbuild.sizes import measure, table
-
-        root = env["EBPF"].root
-        minimized = [each for each in compiled.values() if each.args.vmlinux != each.full.path]
-        print(table(measure(each.args, each.full.path, root) for each in minimized))
-
-    return env.AlwaysBuild(env.Alias(name, list(compiled), SCons.Script.Action(sizes, None)))
+def add(env):
+    """Makes `sizes`, `why` and `prove` commands of any project, each where the command line asks for it."""
+    for name in WORDS:
+        if name in COMMANDS and not env.Alias(name)[0].has_builder():
+            env.AlwaysBuild(env.Alias(name, [], SCons.Script.Action(COMMANDS[name], None)))
+    env.Alias("prove")
+    if "why" in WORDS:
+        if not _names():
+            raise StopError("why explains a type or a member; say which: ./sconsw why sock")
+        SCons.Script.BUILD_TARGETS[:] = ["why"]
 
 
-def why_target(env, name):
-    """`scons <name> sock skc_daddr` prints the chain by which each program keeps a type or a member in its header."""
-    words = SCons.Script.COMMAND_LINE_TARGETS
-    if name not in words:
-        return None
-    asked = words[words.index(name) + 1 :]
-    if not asked:
-        raise StopError(f"{name} explains a type or a member; say which: ./sconsw {name} sock")
-    SCons.Script.BUILD_TARGETS[:] = [name]
-    minimized = env["EBPF"].minimized
+def _sizes(target, source, env):
+    """Prints what minimizing saves, for every program and every arch asked for."""
+    from ebpfbuild.sizes import measure, table
 
-    def explain(target, source, env):
-        from ebpfbuild.minimized import why_kept
+    steps = [node.get_build_env()["EBPF_TOLD"] for node in source]
+    minimized = [step for step in steps if step.args.vmlinux != step.full.path]
+    print(table(measure(step.args, step.full.path, env["EBPF"].root) for step in minimized))
 
-        for node, step in minimized.items():
-            known = known_paths(env, node)
-            for word in asked:
-                print(f"{step.name} ({step.compiles[0].arch.name}): {word}")
-                lines = why_kept(minimize_args(env, step), index_cache(env), known, env["EBPF"].root, word)
-                print("\n".join(f"  {line}" for line in lines))
 
-    needed = [env.LibbpfHeaders(), *{step.full: None for step in minimized.values()}]
-    return env.AlwaysBuild(env.Alias(name, needed, SCons.Script.Action(explain, None)))
+def _why(target, source, env):
+    """Prints the chain by which each program keeps a type or a member in its header, for each word behind `why`."""
+    from ebpfbuild.minimized import why_kept
+
+    for made_in, node, step in MINIMIZED:
+        known = known_paths(made_in, node)
+        for word in _names():
+            print(f"{step.name} ({step.compiles[0].arch.name}): {word}")
+            lines = why_kept(minimize_args(made_in, step), index_cache(made_in), known, env["EBPF"].root, word)
+            print("\n".join(f"  {line}" for line in lines))
+
+
+def _names():
+    return WORDS[WORDS.index("why") + 1 :]
 
 
 def _arguments():
     return shlex.split(SCons.Script.ARGUMENTS.get("ARGS", ""))
 
 
-METHODS = {"EbpfRun": run_target, "EbpfTest": test_target, "EbpfSizes": sizes_target, "EbpfWhy": why_target}
+COMMANDS = {"sizes": _sizes, "why": _why}
+METHODS = {"EbpfRun": run_target, "EbpfTest": test_target}

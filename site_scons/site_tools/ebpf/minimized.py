@@ -9,6 +9,7 @@ from ebpfbuild.compile import CompileArgs, with_header
 from ebpfbuild.files import write_file
 from SCons.Errors import StopError
 
+from .asked import header_declared
 from .compiling import compile_args, explaining, index_cache, inputs_of, kernel_of, known_paths, source_node
 from .fetching import reporter
 from .session import user_error
@@ -49,6 +50,7 @@ def _declare(env, name, sources, arch, mode, include_dirs, cflags, depends):
     session.minimized[node] = Minimizing(compiles, name, mode, full)
     MINIMIZED(env, target=node, source=sources, **told(include_dirs=compiles[0].include_dirs))
     env.Depends(node, [inputs_of(env, "minimized.py", compiles[0], mode), full, env.LibbpfHeaders(), *env.Flatten(depends)])
+    header_declared(env, node, session.minimized[node])
     return node
 
 

@@ -19,7 +19,8 @@ def bpf_program(
     cflags=(),
     depends=(),
 ):
-    """All nodes of one program; `scons <name>` builds them. The source is <name>.bpf.c unless given.
+    """All nodes of one program; `scons <name>` builds them, `scons programs` all programs. The source is <name>.bpf.c
+    unless given.
 
     `events` are the C types of the records of ring and perf buffers, by map: {"events": "struct event"};
     `c_skeleton=True` adds BpfCSkeleton's headers, to the tar as well. `app`, `summary`, `license` and `readme` are
@@ -32,6 +33,7 @@ def bpf_program(
     package = env.BpfPackage(name, version, objects, skeleton, app=app, c_skeletons=c_skeletons, **about)
     made = [*objects, *skeleton, *c_skeletons, *package]
     env.Alias(name, made)
+    env.Alias("programs", made)
     return made
 
 
