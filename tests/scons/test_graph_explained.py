@@ -8,7 +8,7 @@ def test_a_type_that_this_header_lacks(project, mode):
     project.edit("src/one.bpf.c", "return 0;", "return ((struct task_strukt *)task)->pid;")
     text = project.fails("ARCH=x86_64", f"MINIMIZE={mode}", "one")
     assert "incomplete definition of type 'struct task_strukt'; this header (6.19, x86_64) has no struct task_strukt" in text
-    assert "nearest: task_struct" in text and "___local" in text
+    assert "did you mean task_struct?" in text and "___local" in text
 
 
 def test_a_member_that_this_header_lacks(project):
