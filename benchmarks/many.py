@@ -3,15 +3,18 @@
     .venv/bin/python benchmarks/many.py [programs] [jobs]
 
 Same sources, same compiler, same flags, -j2, objects only. The programs are generated and differ in what they use.
-Needs the headers in the cache or MIRROR=. Prints wall seconds, the ratios, and the null builds of all three.
+Needs the headers in the cache or MIRROR=. Prints wall and CPU seconds and their ratios, the null builds' too: on a
+machine that does other work, CPU seconds tell more.
 """
 
 import json
+import resource
 import shutil
 import statistics
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from build import ROOT, makefile, made, run, scons, timed
 
@@ -79,6 +82,13 @@ def program(number):
     return PROGRAM.format(number=number, slots=len(TYPES), entries=128 + number, reads="\n".join(reads))
 
 
+class Spent(NamedTuple):
+    """Seconds of a command: on the wall, and of the processors that it and its children took."""
+
+    wall: float
+    cpu: float
+
+
 def main(programs=100, jobs=2):
     """Prints the table."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -86,7 +96,7 @@ def main(programs=100, jobs=2):
         write(project, programs)
         ours = [*scons(), f"ARCH={ARCHES}", f"-j{jobs}"]
         run([*ours, "headers"], project)  # all three begin with the headers in place
-        seconds = {"scons": timed(ours, project), "scons, null": null(ours, project)}
+        seconds = {"scons": spent(ours, project), "scons, null": null(ours, project)}
         commands = json.loads((project / "compile_commands.json").read_text())
         makefile(project, commands)
         ninjafile(project, commands)
@@ -94,21 +104,34 @@ def main(programs=100, jobs=2):
             if shutil.which(command[0]):
                 for target in project.rglob("*.make.o*"):
                     target.unlink()
-                seconds |= {name: timed(command, project), f"{name}, null": null(command, project)}
+                seconds |= {name: spent(command, project), f"{name}, null": null(command, project)}
         off = [*ours, "MINIMIZE=off"]
-        seconds |= {"scons, off": timed(off, project), "scons, off, null": null(off, project)}
-    print(f"{programs} programs for {ARCHES}, -j{jobs}, wall seconds")
+        seconds |= {"scons, off": spent(off, project), "scons, off, null": null(off, project)}
+    report(seconds, f"{programs} programs for {ARCHES}, -j{jobs}, seconds")
+
+
+def report(seconds, title):
+    """Prints the seconds and the ratios."""
+    print(f"{title:40} {'wall':>7} {'CPU':>7}")
     for name, value in seconds.items():
-        print(f"  {name:18} {value:7.2f}")
-    for name in ("make", "ninja"):
-        if name in seconds:
-            print(f"  scons / {name:6} {seconds['scons'] / seconds[name]:5.2f}x  (at most 0.45)")
-    print(f"  null, minimized / off {seconds['scons, null'] / seconds['scons, off, null']:5.2f}x  (at most 1.15)")
+        print(f"  {name:38} {value.wall:7.2f} {value.cpu:7.2f}")
+    ratios = [("scons", name, 0.45) for name in ("make", "ninja") if name in seconds]
+    for one, other, goal in [*ratios, ("scons, null", "scons, off, null", 1.15)]:
+        wall, cpu = (mine / others for mine, others in zip(seconds[one], seconds[other], strict=True))
+        print(f"  {f'{one} / {other}':38} {wall:6.2f}x {cpu:6.2f}x  (at most {goal})")
+
+
+def spent(command, project):
+    """What a command that must succeed takes."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    wall = timed(command, project)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Spent(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
 def null(command, project):
-    """The median wall seconds of three builds of nothing."""
-    return statistics.median(timed(command, project) for _ in range(3))
+    """The medians of seven builds of nothing."""
+    return Spent(*map(statistics.median, zip(*(spent(command, project) for _ in range(7)), strict=True)))
 
 
 def write(project, programs):
