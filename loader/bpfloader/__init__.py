@@ -82,6 +82,7 @@ from .section import Kconfig, Section
 if TYPE_CHECKING:
     from .arena import Arena
     from .attachprobe import Support, attach_kind, supports
+    from .histogram import linear_histogram, log2_histogram
     from .indexed import Array, Elements
     from .iterator import IterLink, IterProgram
     from .kernelprobe import Report, probe
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
     from .tries import LpmTrie
     from .uprobes import UprobeMultiProgram, UprobeProgram, UsdtProgram
     from .userring import UserRingBuffer
+    from .usersymbols import user_symbol
     from .variants import Choice, choose
 
 # Imported when first named (PEP 562), as the modules above say it to type checkers: a program uses few of them, and
@@ -109,6 +111,7 @@ if TYPE_CHECKING:
 _LATER = {
     "arena": "Arena",
     "attachprobe": "Support attach_kind supports",
+    "histogram": "linear_histogram log2_histogram",
     "indexed": "Array Elements",
     "iterator": "IterLink IterProgram",
     "kernelprobe": "Report probe",
@@ -129,6 +132,7 @@ _LATER = {
     "tries": "LpmTrie",
     "uprobes": "UprobeMultiProgram UprobeProgram UsdtProgram",
     "userring": "UserRingBuffer",
+    "usersymbols": "user_symbol",
     "variants": "Choice choose",
 }
 _MODULES = {name: module for module, names in _LATER.items() for name in names.split()}
@@ -166,6 +170,6 @@ __all__ = [
     "StructOpsMap", "StructOpsProgram", "Support", "SyscallProgram", "TaskStorage", "TcProgram", "TracepointProgram",
     "TracingProgram", "Union", "UprobeMultiProgram", "UprobeProgram", "UsdtProgram", "UserRingBuffer", "VariantsError",
     "VerifierError", "XdpProgram", "XskMap", "arch_among", "attach_kind", "big_endian", "choose", "errno_text",
-    "events", "inner", "kernel_symbol", "little_endian", "native_endian", "poll", "probe", "program_class", "struct",
-    "supports", "union", "version",
+    "events", "inner", "kernel_symbol", "linear_histogram", "little_endian", "log2_histogram", "native_endian", "poll",
+    "probe", "program_class", "struct", "supports", "union", "user_symbol", "version",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a user-space binary offers to be attached to: its functions and its static probes, read when an attach failed.
+"""What a user-space binary offers to be attached to: its functions and its static probes, read when an attach failed; and what its addresses are called.
 
 Unlike the objects that elf.py reads, these are of any width (System V gABI, chapter 4) and whole only as far as needed.
 """
@@ -12,6 +12,7 @@ from typing import BinaryIO, NamedTuple
 
 STRTAB, SYMBOL_TABLES, NOTES = 3, (2, 11), 7  # SHT_STRTAB; SHT_SYMTAB, SHT_DYNSYM; SHT_NOTE
 FUNCTION, INDIRECT = 2, 10  # STT_FUNC, STT_GNU_IFUNC
+PROGBITS, EXECUTABLE = 1, 4  # SHT_PROGBITS, SHF_EXECINSTR
 STAPSDT = 3  # the type of a static probe's note (systemtap's sys/sdt.h)
 MAX_TABLE = 1 << 26  # bytes of a table that is read for a message
 
@@ -22,6 +23,16 @@ class Names(NamedTuple):
     functions: set[str]
     indirect: set[str]
     imported: set[str]
+
+
+class Function(NamedTuple):
+    """A function's symbol: its name, STT_FUNC or STT_GNU_IFUNC, whether it is in this file, address and size."""
+
+    name: str
+    kind: int
+    defined: bool
+    address: int
+    size: int
 
 
 class Binary:
@@ -63,8 +74,22 @@ class Binary:
     def symbols(self) -> Names:
         """The names of all symbol tables."""
         found = Names(set(), set(), set())
+        for row in self._functions():
+            home = found.functions if row.kind == FUNCTION else found.indirect
+            (home if row.defined else found.imported).add(row.name)
+        return found
+
+    def functions(self) -> Iterator[tuple[str, int, int]]:
+        """The name, address and size of each function that is in this file, aliases too."""
+        return ((row.name, row.address, row.size) for row in self._functions() if row.defined and row.size)
+
+    def loaded(self) -> list[tuple[int, int, int]]:
+        """The sections with code: offset in the file, size and address."""
+        return [(row[4], row[5], row[3]) for row in self.rows if row[1] == PROGBITS and row[2] & EXECUTABLE]
+
+    def _functions(self) -> Iterator[Function]:
         row = struct.Struct(self.order + ("IBBHQQ" if self.wide else "IIIBBH"))
-        name, info, section = (0, 1, 3) if self.wide else (0, 3, 5)
+        name, info, section, value = (0, 1, 3, 4) if self.wide else (0, 3, 5, 1)
         for number, header in enumerate(self.rows):
             if header[1] not in SYMBOL_TABLES or header[9] != row.size:
                 continue
@@ -72,9 +97,8 @@ class Binary:
             for symbol in row.iter_unpack(table[: len(table) // row.size * row.size]):
                 kind = symbol[info] & 15
                 if kind in (FUNCTION, INDIRECT):
-                    home = found.imported if not symbol[section] else found.indirect if kind == INDIRECT else None
-                    (found.functions if home is None else home).add(_text(texts, symbol[name]).split("@")[0])
-        return found
+                    text = _text(texts, symbol[name]).split("@")[0]
+                    yield Function(text, kind, bool(symbol[section]), symbol[value], symbol[value + 1])
 
     def probes(self) -> set[str]:
         """The static probes as `provider:name`, by the notes of .note.stapsdt."""

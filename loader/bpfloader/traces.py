@@ -70,9 +70,22 @@ class StackTrace(Sparse[Any]):
         """The addresses of a stack trace, for those who come from bcc. Raises KeyError."""
         return iter(self[stack_id])
 
-    def symbols(self, stack_id: int) -> tuple[str, ...]:
-        """The frames of a kernel stack by name, `tcp_connect+0x1f`. Raises KeyError, PrivilegeError."""
-        return tuple(map(kernel_symbol, self[stack_id]))
+    def _plain(self, stack_id: int) -> tuple[int, ...]:
+        if self.map_flags & BPF_F_STACK_BUILD_ID:
+            fix = "leave BPF_F_STACK_BUILD_ID out, or look the build ids up"
+            raise MapError(f"{self.name} holds build ids, no addresses", fix=fix)
+        found: tuple[int, ...] = self[stack_id]
+        return found
+
+    def symbols(self, stack_id: int, *, offset: bool = True) -> tuple[str, ...]:
+        """The frames of a kernel stack by name, `tcp_connect+0x1f`, or without the offset. Raises KeyError, PrivilegeError."""
+        return tuple(kernel_symbol(address, offset=offset) for address in self._plain(stack_id))
+
+    def user_symbols(self, stack_id: int, pid: int, *, offset: bool = True) -> tuple[str, ...]:
+        """The frames of a user stack (BPF_F_USER_STACK) of a process that still runs, as user_symbol has it. Raises KeyError."""
+        from .usersymbols import user_symbols
+
+        return user_symbols(self._plain(stack_id), pid, offset=offset)
 
 
 @lru_cache(maxsize=1)
@@ -89,11 +102,13 @@ def _kernel_symbols() -> tuple[list[int], list[str]]:
     return [address for address, _ in rows], [name for _, name in rows]
 
 
-def kernel_symbol(address: int) -> str:
-    """A kernel address as `function+0xoffset`; as a number where it is in none. Raises PrivilegeError.
+def kernel_symbol(address: int, *, offset: bool = True) -> str:
+    """A kernel address as `function+0xoffset`, or the function; as a number where it is in none. Raises PrivilegeError.
 
     The names are read once: those of modules loaded later are missing.
     """
     addresses, names = _kernel_symbols()
     place = bisect_right(addresses, address) - 1
-    return f"{names[place]}+{address - addresses[place]:#x}" if place >= 0 else f"{address:#x}"
+    if place < 0:
+        return f"{address:#x}"
+    return f"{names[place]}+{address - addresses[place]:#x}" if offset else names[place]

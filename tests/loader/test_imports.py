@@ -12,8 +12,8 @@ LOADER = Path(bpfloader.__file__).parent
 HEAVY = """argparse ast asyncio concurrent.futures ctypes.util dataclasses difflib gzip hashlib importlib.util inspect
 ipaddress json logging multiprocessing numpy pathlib pickle platform selectors shutil socket ssl string subprocess
 tempfile textwrap tokenize traceback unittest urllib.parse uuid zipfile zlib""".split()
-OWN = """alone arena arrays core counters discover iterator nested percpu perfbuf queues saying several sockets storage
-stream traces traffic tries uprobes userring variants verdict""".split()
+OWN = """alone arena arrays core counters discover histogram iterator nested percpu perfbuf queues saying several sockets storage
+stream traces traffic tries uprobes userring usersymbols variants verdict""".split()
 
 
 def run_python(code: str, *paths: Path) -> str:

@@ -164,6 +164,7 @@ __u32 number, answer;
 __s64 stack_id = -1;
 __u64 count;
 __u32 target_pid;
+__u64 stack_flags;
 
 SEC("?tc")
 int fill(void *ctx)
@@ -258,7 +259,7 @@ int on_enter(void *ctx)
 	__u64 *found;
 	if (bpf_get_current_pid_tgid() >> 32 != target_pid)
 		return 0;
-	stack_id = bpf_get_stackid(ctx, &traces, 0);
+	stack_id = bpf_get_stackid(ctx, &traces, stack_flags);
 	found = bpf_task_storage_get(&of_task, task, 0, CREATE);
 	if (found)
 		*found += 1;

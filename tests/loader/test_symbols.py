@@ -1,0 +1,129 @@
+"""Addresses in processes by name, and histograms as text."""
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+
+import bpfloader
+import pytest
+from bpfloader import usersymbols
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+ME = os.getpid()
+
+
+def address_of(library: ctypes.CDLL, name: str) -> int:
+    return ctypes.cast(getattr(library, name), ctypes.c_void_p).value
+
+
+def test_a_function_of_a_library_is_told_with_its_file():
+    getpid = address_of(ctypes.CDLL(None), "getpid")
+    assert bpfloader.user_symbol(getpid, ME) == "getpid+0x0 [libc.so.6]"
+    assert bpfloader.user_symbol(getpid + 3, ME) == "getpid+0x3 [libc.so.6]"
+    assert bpfloader.user_symbol(getpid, ME, offset=False) == "getpid [libc.so.6]"
+
+
+def test_a_function_of_the_program_itself():
+    name = bpfloader.user_symbol(address_of(ctypes.pythonapi, "PyLong_FromLong") + 1, ME)
+    assert name.startswith("PyLong_FromLong+0x1 [") and "python" in name
+
+
+def test_what_has_no_name_is_a_number():
+    buffer = ctypes.create_string_buffer(1 << 20)  # mapped for itself: of no file
+    place = ctypes.addressof(buffer)
+    assert bpfloader.user_symbol(place + 4096, ME).startswith(f"{place + 4096:#x}")
+    assert bpfloader.user_symbol(8, ME) == "0x8"
+    assert bpfloader.user_symbol(2**64 - 1, ME) == "0xffffffffffffffff"
+    with open("/proc/self/maps") as file:
+        rows = [line.split() for line in file]
+    start = next(int(row[0].split("-")[0], 16) for row in rows if row[-1].endswith("libc.so.6"))
+    assert bpfloader.user_symbol(start, ME) == f"{start:#x} [libc.so.6]"  # its ELF header
+
+
+def test_a_process_that_has_ended():
+    child = subprocess.Popen(["true"])
+    child.wait()
+    assert bpfloader.user_symbol(4096, child.pid) == "0x1000"
+
+
+def test_a_library_that_was_deleted_or_replaced(tmp_path):
+    """map_files reaches it; without that capability the address is all there is."""
+    copy = tmp_path / "libcopy.so.1"
+    bpfloader.version()  # libbpf is mapped from here on
+    with open("/proc/self/maps") as file:
+        shutil.copy(next(line.split()[-1] for line in file if "/libbpf.so.1" in line), copy)
+    address = address_of(ctypes.CDLL(str(copy)), "bpf_program__name")
+    copy.unlink()
+    copy.write_bytes(b"no library")
+    assert bpfloader.user_symbol(address, ME) == "bpf_program__name+0x0 [libcopy.so.1]"
+
+
+def test_files_are_read_once_and_not_kept_without_bound(tmp_path):
+    usersymbols._KEPT.clear()
+    getpid = address_of(ctypes.CDLL(None), "getpid")
+    bpfloader.user_symbol(getpid, ME)
+    (kept,) = usersymbols._KEPT.values()
+    bpfloader.user_symbol(getpid, ME)
+    assert [*usersymbols._KEPT.values()] == [kept] and next(iter(usersymbols._KEPT.values())) is kept
+    small = shutil.which("true")
+    for number in range(usersymbols.FILES + 3):
+        path = tmp_path / str(number)
+        shutil.copy(small, path)
+        usersymbols._read(str(path))
+    assert len(usersymbols._KEPT) == usersymbols.FILES
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(headers=st.booleans(), back=st.integers(0, 2000), junk=st.binary(min_size=1, max_size=8))
+def test_a_broken_file_has_no_names_or_others(tmp_path, headers, back, junk):
+    """Its ELF header, or its section headers at the end of the file, are damaged."""
+    with open(shutil.which("true"), "rb") as file:
+        whole = file.read()
+    place = back % 64 if headers else len(whole) - 1 - back
+    path = tmp_path / "broken"
+    path.write_bytes(whole[:place] + junk + whole[place + len(junk) :])
+    region = usersymbols.Region(0, 1 << 20, 0, str(path))
+    assert usersymbols._named([region], [0], 4096, ME, True).endswith(" [broken]")
+
+
+def test_a_histogram_by_powers_of_two():
+    text = bpfloader.log2_histogram({0: 5, 2: (20, 20), 3: 1, 5: 0}, "usecs")
+    assert text.splitlines() == [
+        "     usecs               : count     distribution",
+        "         0 -> 1          : 5        |*****                                   |",
+        "         2 -> 3          : 0        |                                        |",
+        "         4 -> 7          : 40       |****************************************|",
+        "         8 -> 15         : 1        |*                                       |",
+    ]
+    assert bpfloader.log2_histogram((5, 0, 40, 1, 0), "usecs") == text
+    wide = bpfloader.log2_histogram({63: 1}).splitlines()
+    assert len(wide) == 65 and wide[-1].startswith(" 9223372036854775808 -> 18446744073709551615 : 1        |****")
+
+
+def test_a_histogram_by_slot():
+    assert bpfloader.linear_histogram({1: 4, 3: 1}, "cpu").splitlines() == [
+        "     cpu           : count     distribution",
+        "        0          : 0        |                                        |",
+        "        1          : 4        |****************************************|",
+        "        2          : 0        |                                        |",
+        "        3          : 1        |**********                              |",
+    ]
+
+
+def test_a_histogram_of_nothing_is_empty():
+    assert (
+        bpfloader.log2_histogram({})
+        == bpfloader.linear_histogram([0, 0])
+        == bpfloader.log2_histogram({7: (0, 0)})
+        == ""
+    )
+
+
+@pytest.mark.parametrize("slots", [{64: 1}, {2**40: 1}, {-1: 1}])
+def test_a_slot_that_can_not_be(slots):
+    with pytest.raises(ValueError, match="slots are 0 to 63, not "):
+        bpfloader.log2_histogram(slots)
+    assert sys.getsizeof(bpfloader.linear_histogram({1024: 1})) < 1 << 20
