@@ -6,6 +6,7 @@ import os
 import struct
 from bisect import bisect_right
 from collections.abc import Iterable
+from stat import S_ISREG
 from typing import NamedTuple
 
 from .binaries import Binary
@@ -99,7 +100,8 @@ def _symbols_of(region: Region, pid: int) -> Symbols | None:
     paths = (f"/proc/{pid}/map_files/{region.start:x}-{region.end:x}", f"/proc/{pid}/root{region.path}")
     for path in paths:
         try:
-            return _read(path)
+            if S_ISREG(os.stat(path).st_mode):  # to open a mapped device may do something
+                return _read(path)
         except (OSError, ValueError, struct.error):
             continue
     return None
