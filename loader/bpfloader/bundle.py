@@ -152,7 +152,7 @@ def _check_manifest(files: dict[str, bytes], where: str) -> tuple[Manifest | Non
         return None, {}
     manifest, folder = parse(files[places[0]], f"{where}: {places[0]}"), posixpath.dirname(places[0])
     arches: dict[str, tuple[str, ...]] = {}
-    for arch, packed in sorted(manifest.arches.items()):
+    for arch, packed in manifest.packed():
         path = posixpath.join(folder, packed.path)
         if path not in files:
             raise ObjectError(f"{where}: its manifest has {path}, which it lacks", fix=REINSTALL)

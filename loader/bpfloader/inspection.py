@@ -47,8 +47,11 @@ def inspect(path: str | os.PathLike[str], types: Iterable[str] = (), ask_kernel:
 def _package(found: Bundle) -> dict[str, Any] | None:
     if found.manifest is None:
         return None
-    made = {arch: packed.facts for arch, packed in found.manifest.arches.items()}
-    return {"name": found.manifest.name, "version": found.manifest.version, "arches": made}
+    programs = {
+        file: {arch: packed.facts for arch, packed in arches.items()}
+        for file, arches in found.manifest.programs.items()
+    }
+    return {"name": found.manifest.name, "version": found.manifest.version, "programs": programs}
 
 
 def inspect_object(data: bytes, where: str, types: Iterable[str] = (), ask_kernel: bool = False) -> dict[str, Any]:

@@ -11,7 +11,7 @@ MANY = 12  # CO-RE records of one program and needs that are shown; --json has a
 
 
 def inspection_text(found: Mapping[str, Any], arch: str = "") -> str:
-    """The table of what `inspect` found. Of a package's objects, that of `arch` in full, this machine's without one."""
+    """The table of what `inspect` found. Of a package's objects, those of `arch` in full, this machine's without one."""
     lines = [f"{found['file']}: {found['kind']}, sha256 {found['sha256']}"]
     package = found["package"]
     if package:
@@ -23,12 +23,12 @@ def inspection_text(found: Mapping[str, Any], arch: str = "") -> str:
         if each["path"]:
             lines.append(f"  {each['path']}  {' '.join(each['arches'])}  sha256 {each['sha256']}")
     wanted = arch or this_arch()
-    shown = next((each for each in objects if wanted in each["arches"]), objects[0] if not arch else None)
-    if shown is None:
+    shown = [each for each in objects if wanted in each["arches"]] or objects[: not arch]
+    if not shown:
         raise ValueError(
             f"there is no object for {arch}; there is {', '.join(a for o in objects for a in o['arches'])}"
         )
-    return "\n".join([*lines, "", *_object(shown)])
+    return "\n".join([*lines, *(line for each in shown for line in ["", *_object(each)])])
 
 
 def _object(each: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A package's manifest.json: which object each arch has, and what it was made with. Written by ebpfbuild/manifest.py.
+"""A package's manifest.json: which object of each program each arch has, and what it was made with. Written by ebpfbuild/manifest.py.
 
 docs/package.md is its reference. Unknown keys are passed over: a later build may say more.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from .arch import this_arch
@@ -33,18 +34,23 @@ class Packed(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """What a package holds: its `name` and `version`, and each arch's object."""
+    """What a package holds: its `name` and `version`, and each program's object by file name (`foo.bpf.o`) and arch."""
 
     name: str
     version: str
-    arches: dict[str, Packed]
+    programs: dict[str, dict[str, Packed]]
 
-    def of(self, arch: str) -> Packed:
-        """The object of an arch. Raises ObjectError naming those that the package holds."""
-        if arch not in self.arches:
-            fix = f"it holds {', '.join(sorted(self.arches)) or 'none'}: build it with ARCH={arch}"
-            raise ObjectError(f"the package {self.name} has no object for this machine ({arch})", fix=fix)
-        return self.arches[arch]
+    def of(self, file: str, arch: str) -> Packed:
+        """A program's object for an arch. Raises ObjectError naming those that the package holds."""
+        arches = self.programs.get(file, {})
+        if arch not in arches:
+            fix = f"it holds {', '.join(sorted(arches)) or 'none'}: build it with ARCH={arch}"
+            raise ObjectError(f"the package {self.name} has no {file} for this machine ({arch})", fix=fix)
+        return arches[arch]
+
+    def packed(self) -> Iterator[tuple[str, Packed]]:
+        """Each object with its arch."""
+        return ((arch, packed) for arches in self.programs.values() for arch, packed in sorted(arches.items()))
 
 
 def parse(data: bytes, where: str) -> Manifest:
@@ -56,8 +62,10 @@ def parse(data: bytes, where: str) -> Manifest:
         if facts["format"] != FORMAT:
             what = f"{where} is of format {facts['format']}, this loader reads {FORMAT}"
             raise ObjectError(what, fix="take a loader as new as the package")
-        arches = {arch: _packed(each) for arch, each in facts["arches"].items()}
-        return Manifest(str(facts["name"]), str(facts["version"]), arches)
+        programs = {
+            file: {arch: _packed(each) for arch, each in arches.items()} for file, arches in facts["programs"].items()
+        }
+        return Manifest(str(facts["name"]), str(facts["version"]), programs)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise ObjectError(f"{where} is no manifest of a package", fix=REINSTALL) from None
 
@@ -70,18 +78,18 @@ def _packed(facts: dict[str, Any]) -> Packed:
     return Packed(path, sha256, size, license, facts)
 
 
-def packed_object(folder: str, sha256: str) -> str:
-    """The path of this machine's object in a package, by its manifest, whose own sha256 the skeleton knows.
+def packed_object(folder: str, file: str, sha256: str) -> str:
+    """The path of a program's object for this machine in a package, by its manifest, whose own sha256 the skeleton knows.
 
     Raises ObjectError for a manifest that is missing, or holds no object for this machine; DigestError for another one.
     """
     path = os.path.join(folder, NAME)
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        with open(path, "rb") as opened:
+            data = opened.read()
     except OSError as error:
         raise ObjectError(f"can't read {path} ({errno_text(error.errno or 0)})", fix=REINSTALL) from None
     found = digest_of(data)
     if found != sha256:
         raise DigestError(f"{path} has sha256 {found}, the package was made with {sha256}", fix=REINSTALL)
-    return os.path.join(folder, *parse(data, path).of(this_arch()).path.split("/"))
+    return os.path.join(folder, *parse(data, path).of(file, this_arch()).path.split("/"))

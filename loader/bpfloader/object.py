@@ -118,7 +118,7 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
         if cls.MANIFEST:
             from .manifest import packed_object
 
-            return packed_object(folder, cls.MANIFEST)
+            return packed_object(folder, cls.FILE, cls.MANIFEST)
         return object_path(folder, cls.FILE, cls.OBJECTS)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""A package's manifest.json: which object each arch has, and what it was made with. bpfloader/manifest.py reads it.
+"""A package's manifest.json: which object of each program each arch has, and what it was made with. bpfloader/manifest.py reads it.
 
 docs/package.md is its reference. It holds digests and names, no path, time or user of the build: the same inputs give
 the same bytes. What isn't known of an object (its header, where somebody else compiled it) is left out.
@@ -34,12 +34,14 @@ class PackedObject:
     made: Made = Made()
 
 
-def manifest(name: str, version: str, objects: Mapping[str, PackedObject]) -> bytes:
-    """The bytes of the manifest of a package, its objects by arch."""
+def manifest(name: str, version: str, programs: Mapping[str, Mapping[str, PackedObject]]) -> bytes:
+    """The bytes of the manifest of a package: each program's objects, by their file name and by arch."""
     facts = {
-        "arches": {arch: _facts(packed) for arch, packed in objects.items()},
         "format": FORMAT,
         "name": name,
+        "programs": {
+            file: {arch: _facts(packed) for arch, packed in objects.items()} for file, objects in programs.items()
+        },
         "version": version,
     }
     return (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode()

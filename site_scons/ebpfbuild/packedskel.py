@@ -3,10 +3,9 @@
 import ast
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from .errors import PackageError
 
@@ -15,27 +14,6 @@ from .errors import PackageError
 _IMPORT = re.compile(r"^import bpfloader$", re.MULTILINE)
 _VENDORED = "from . import bpfloader"
 _FILE = re.compile(r'^    FILE = "[^"\n]+"$', re.MULTILINE)
-
-_INIT = '''"""{summary}: a BPF program for {arches}.
-
-    from {package} import {program}
-
-    with {program}.open() as bpf:  # this machine's object, its digest checked
-        bpf.load()
-        bpf.attach()
-
-Errors are `{package}.bpfloader.BpfError`s; `help({package}.bpfloader)` shows the whole of a session.
-"""
-
-from . import bpfloader
-from .{package}_skel import (
-{imports}
-)
-
-__all__ = [
-{names}
-]
-'''
 
 
 @dataclass(frozen=True)
@@ -46,17 +24,17 @@ class PackedSkeleton:
     module: str
     stub: str
 
-    def files(self, module: str, manifest: str) -> dict[str, bytes]:
+    def files(self, manifest: str) -> dict[str, bytes]:
         """Its files for a package with a manifest of that sha256. Raises PackageError for what is no skeleton."""
         text = self._once(_FILE, rf'\g<0>\n    MANIFEST = "{manifest}"', self._vendored(self.module))
-        return {f"{module}.py": text.encode(), f"{module}.pyi": self._vendored(self.stub).encode()}
+        return {self.name: text.encode(), f"{self.name}i": self._vendored(self.stub).encode()}
 
     def check(self, object_name: str, objects: Mapping[str, bytes]) -> None:
         """Raises PackageError unless it was made for just these objects, by arch."""
         file, digests = self._made_for
         if file != object_name:
             what = f"is the skeleton of {file}, the objects are {object_name}"
-            raise PackageError(what, where=self.name, fix="make a package for each program")
+            raise PackageError(what, where=self.name, fix="hand BpfPackage the objects that BpfSkeleton was handed")
         if digests.keys() != objects.keys():
             what = f"is for {', '.join(sorted(digests))}, the objects are for {', '.join(sorted(objects))}"
             fix = "hand BpfSkeleton and BpfPackage the same objects, those of all arches together"
@@ -66,19 +44,29 @@ class PackedSkeleton:
                 what = f"was made for another {object_name} of {arch}"
                 raise PackageError(what, where=self.name, fix="hand BpfPackage the objects that BpfSkeleton was handed")
 
-    def init(self, package: str, summary: str) -> bytes:
-        """The package's __init__.py, for a program that brings none: the skeleton's names are the package's."""
-        _, digests = self._made_for
-        names = sorted(self._names(len(digests)))
-        text = _INIT.format(
-            summary=summary.replace("\\", "\\\\").replace('"', '\\"'),
-            arches=", ".join(sorted(digests)),
-            package=package,
-            program=self.program,
-            imports="\n".join(f"    {name}," for name in names),
-            names="\n".join(f'    "{name}",' for name in sorted([*names, "bpfloader"])),
-        )
-        return text.encode()
+    def exported(self) -> list[str]:
+        """The module's classes and constants that every arch has: in an `if ARCH` each branch is some arches' own."""
+        found: dict[str, int] = {}
+        for node in self._tree.body:
+            branches = [(node, len(self.arches))] if not isinstance(node, ast.If) else []
+            while isinstance(node, ast.If):
+                count = sum(isinstance(part, ast.Constant) for part in ast.walk(node.test))
+                branches += [(inside, count) for inside in node.body]
+                node = node.orelse[0] if node.orelse else ast.Pass()
+            for inside, count in branches:
+                for name in _defined(inside):
+                    found[name] = found.get(name, 0) + count
+        return sorted(name for name, count in found.items() if count == len(self.arches))
+
+    @property
+    def arches(self) -> list[str]:
+        """The arches that it was made for."""
+        return sorted(self._made_for[1])
+
+    @property
+    def module_name(self) -> str:
+        """The name by which it is imported."""
+        return self.name.removesuffix(".py")
 
     @property
     def program(self) -> str:
@@ -112,20 +100,6 @@ class PackedSkeleton:
         except (KeyError, ValueError):
             raise self._no_skeleton() from None
 
-    def _names(self, arches: int) -> set[str]:
-        """The module's classes and constants that every arch has: in an `if ARCH` each branch is some arches' own."""
-        found: dict[str, int] = {}
-        for node in self._tree.body:
-            branches = [(node, arches)] if not isinstance(node, ast.If) else []
-            while isinstance(node, ast.If):
-                count = sum(isinstance(part, ast.Constant) for part in ast.walk(node.test))
-                branches += [(inside, count) for inside in node.body]
-                node = node.orelse[0] if node.orelse else ast.Pass()
-            for inside, count in branches:
-                for name in _defined(inside):
-                    found[name] = found.get(name, 0) + count
-        return {name for name, count in found.items() if count == arches}
-
     def _vendored(self, text: str) -> str:
         return self._once(_IMPORT, _VENDORED, text)
 
@@ -137,18 +111,6 @@ class PackedSkeleton:
 
     def _no_skeleton(self) -> PackageError:
         return PackageError("is no skeleton made by this build", where=self.name, fix="build it with BpfSkeleton")
-
-
-def skeleton_of(paths: Iterable[Path]) -> PackedSkeleton:
-    """The skeleton that BpfSkeleton wrote, a module and its stub. Raises PackageError for other files, OSError."""
-    given = sorted(paths)
-    found = {path.suffix: path for path in given}
-    if len(given) != 2 or found.keys() != {".py", ".pyi"}:
-        names = ", ".join(path.name for path in given) or "nothing"
-        fix = "hand it what BpfSkeleton gave for the objects of all arches together"
-        raise PackageError(f"got as skeletons {names}, not one module and its stub", where="BpfPackage", fix=fix)
-    module, stub = (found[suffix].read_text(encoding="utf-8") for suffix in (".py", ".pyi"))
-    return PackedSkeleton(found[".py"].name, module, stub)
 
 
 def _defined(node: ast.stmt) -> list[str]:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from .arch import BY_NAME
 from .manifest import Made
-from .package import Parts, default_description, description, objects_by_arch, package
-from .packedskel import skeleton_of
+from .package import Parts, Program, default_description, description, package
+from .packedskel import PackedSkeleton
+from .programs import ProgramFiles, programs_of
 from .tarball import build_tar
 from .wheel import About, build_wheel, distribution_name
 
@@ -18,7 +19,7 @@ class PackArgs:
     """One package: the paths of what it holds, in folders named after their arch where there is one for each arch.
 
     `app` and `loader` are paths by their place in the package, `licenses` by that among the wheel's licences; `made`,
-    by arch, is what is known of an object's making.
+    by an object's path, is what is known of its making.
     """
 
     name: str
@@ -39,13 +40,13 @@ def wheel(args: PackArgs) -> bytes:
     """The bytes of the wheel. Raises PackageError, ElfError, BtfError, OSError."""
     parts = _parts(args)
     made = package(args.name, args.version, parts, args.summary)
-    program = parts.skeleton.program
-    text, markup = default_description(args.name, program, args.summary, parts.objects), "text/markdown"
+    programs = [each.skeleton.program for each in parts.programs]
+    text, markup = default_description(args.name, programs, args.summary, parts.arches), "text/markdown"
     if args.readme:
         text, markup = description(Path(args.readme))
     about = About(args.name, args.version, args.summary, args.license, text, markup, _read(args.licenses))
     files = {f"{args.name}/{path}": data for path, data in made.wheel.items()}
-    return build_wheel(about, files, [BY_NAME[arch] for arch in parts.objects])
+    return build_wheel(about, files, [BY_NAME[arch] for arch in parts.arches])
 
 
 def tar(args: PackArgs) -> bytes:
@@ -55,10 +56,16 @@ def tar(args: PackArgs) -> bytes:
 
 
 def _parts(args: PackArgs) -> Parts:
-    object_name, objects = objects_by_arch(map(Path, args.objects))
     headers = {f"{path.parent.name}/{path.name}": path.read_bytes() for path in map(Path, args.c_skeletons)}
-    skeleton = skeleton_of(map(Path, args.skeletons))
-    return Parts(objects, object_name, skeleton, _read(args.app), _read(args.loader), args.made, headers)
+    programs = [_program(each, args.made) for each in programs_of(args.objects, args.skeletons)]
+    return Parts(programs, _read(args.app), _read(args.loader), headers)
+
+
+def _program(files: ProgramFiles, made: Mapping[str, Made]) -> Program:
+    module, stub = map(Path, files.skeleton)
+    skeleton = PackedSkeleton(module.name, module.read_text(encoding="utf-8"), stub.read_text(encoding="utf-8"))
+    known = {arch: made[path] for arch, path in files.objects.items() if path in made}
+    return Program(files.file, _read(files.objects), skeleton, known)
 
 
 def _read(paths: Mapping[str, str]) -> dict[str, bytes]:

@@ -13,8 +13,9 @@ from bpfloader.errors import ObjectError
 from bpfloader.manifest import parse
 from ebpfbuild.errors import PackageError
 from ebpfbuild.manifest import Made
-from ebpfbuild.package import Parts, default_description, description, objects_by_arch, package
-from ebpfbuild.packedskel import PackedSkeleton, skeleton_of
+from ebpfbuild.package import Parts, Program, default_description, description, package
+from ebpfbuild.packedskel import PackedSkeleton
+from ebpfbuild.programs import programs_of
 from ebpfbuild.skeleton import skeleton
 from ebpfbuild.tarball import build_tar
 from hypothesis import given, settings
@@ -40,12 +41,13 @@ char LICENSE[] SEC("license") = "GPL";
 def made(sample):
     """A function of arches -> the parts of a package of the sample, whose little-endian objects are the same bytes."""
 
-    def parts(*arches, **changes) -> Parts:
+    def parts(*arches, name="foo", **changes) -> Parts:
         objects = {arch: sample("bpfeb" if arch == "s390x" else "bpfel") for arch in arches}
-        text = skeleton(objects, "foo", "foo.bpf.o")
-        packed = PackedSkeleton("foo_skel.py", text.module, text.stub)
-        whole = Parts(objects, "foo.bpf.o", packed, {}, {"__init__.py": b"loader"}, {arch: MADE for arch in arches}, {})
-        return replace(whole, **changes)
+        text = skeleton(objects, name, f"{name}.bpf.o")
+        packed = PackedSkeleton(f"{name}_skel.py", text.module, text.stub)
+        program = Program(f"{name}.bpf.o", objects, packed, {arch: MADE for arch in arches})
+        own = {key: changes.pop(key) for key in changes.keys() & vars(program).keys()}
+        return replace(Parts([replace(program, **own)], {}, {"__init__.py": b"loader"}, {}), **changes)
 
     return parts
 
@@ -68,40 +70,37 @@ def test_the_manifest_says_what_is_there_and_of_what_it_was_made(made):
     parts = made("s390x", "x86_64", made={"s390x": replace(MADE, proof=verdict)})
     packed = package("foo", "1.0", parts)
     facts = json.loads(packed.wheel["manifest.json"])
-    assert (facts["format"], facts["name"], facts["version"], list(facts["arches"])) == (
-        1,
-        "foo",
-        "1.0",
-        ["s390x", "x86_64"],
-    )
-    for arch, data in parts.objects.items():
+    assert (facts["format"], facts["name"], facts["version"], list(facts["programs"])) == (1, "foo", "1.0", ["foo.bpf.o"])
+    arches = facts["programs"]["foo.bpf.o"]
+    assert list(arches) == ["s390x", "x86_64"]
+    for arch, data in parts.programs[0].objects.items():
         told = {"path": f"{arch}/foo.bpf.o", "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-        assert facts["arches"][arch]["object"] == told | {"license": "GPL"}
-    assert facts["arches"]["s390x"] == facts["arches"]["s390x"] | {
+        assert arches[arch]["object"] == told | {"license": "GPL"}
+    assert arches["s390x"] == arches["s390x"] | {
         "header": MADE.header, "compiler": MADE.compiler, "proof": verdict}  # fmt: skip
-    assert list(facts["arches"]["x86_64"]) == ["object"], "what isn't known isn't there"
+    assert list(arches["x86_64"]) == ["object"], "what isn't known isn't there"
     assert json.dumps(facts, indent=1, sort_keys=True) + "\n" == packed.wheel["manifest.json"].decode()
 
 
 def test_the_loader_reads_what_the_build_writes(made):
     parts = made("s390x", "x86_64")
     manifest = parse(package("foo", "1.0", parts).wheel["manifest.json"], "it")
-    packed = manifest.of("x86_64")
+    packed = manifest.of("foo.bpf.o", "x86_64")
     assert (manifest.name, manifest.version, packed.path) == ("foo", "1.0", "x86_64/foo.bpf.o")
-    assert (packed.license, packed.size) == ("GPL", len(parts.objects["x86_64"]))
+    assert (packed.license, packed.size) == ("GPL", len(parts.programs[0].objects["x86_64"]))
     assert packed.facts["compiler"]["version"] == "22.1.8"
     with pytest.raises(
-        ObjectError, match=r"the package foo has no object for this machine \(arm\); it holds s390x, x86_64: build"
+        ObjectError, match=r"the package foo has no foo.bpf.o for this machine \(arm\); it holds s390x, x86_64: build"
     ):
-        manifest.of("arm")
+        manifest.of("foo.bpf.o", "arm")
 
 
 @pytest.mark.parametrize(
     "change",
     [
         ('"x86_64/foo.bpf.o"', '"../foo.bpf.o"'), ('"x86_64/foo.bpf.o"', '"/foo.bpf.o"'), ('"x86_64/foo.bpf.o"', '"a/../../b"'),
-        ('"x86_64/foo.bpf.o"', "7"), ('"sha256": "', '"sha256": "x'), ('"size"', '"sise"'), ('"arches": {', '"arches": [{'),
-        ('"format": 1', '"format": [1]'), ('"arches"', '"arch"'), ('"size": ', '"size": true, "sized": '),
+        ('"x86_64/foo.bpf.o"', "7"), ('"sha256": "', '"sha256": "x'), ('"size"', '"sise"'), ('"programs": {', '"programs": [{'),
+        ('"format": 1', '"format": [1]'), ('"programs"', '"program"'), ('"size": ', '"size": true, "sized": '),
     ],
 )  # fmt: skip
 def test_a_manifest_that_is_none_is_refused(made, change):
@@ -127,7 +126,7 @@ def test_a_later_format_is_told(made):
                 st.lists(inner, max_size=2)
                 | st.dictionaries(
                     st.sampled_from(
-                        ["format", "name", "version", "arches", "object", "path", "sha256", "size", "license"]
+                        ["format", "name", "version", "programs", "object", "path", "sha256", "size", "license"]
                     ),
                     inner,
                 )
@@ -135,7 +134,7 @@ def test_a_later_format_is_told(made):
             max_leaves=12,
         ).map(
             lambda value: json.dumps(
-                {"format": 1, "arches": {"arm": {"object": value}}, "name": 1, "version": value}
+                {"format": 1, "programs": {"a": {"arm": {"object": value}}}, "name": 1, "version": value}
             ).encode()
         ),
     )
@@ -143,7 +142,7 @@ def test_a_later_format_is_told(made):
 @settings(max_examples=200, deadline=None)
 def test_any_bytes_give_a_manifest_or_an_error(data):
     try:
-        assert parse(data, "it").arches.keys() <= {"arm"}
+        assert {arch for arch, _ in parse(data, "it").packed()} <= {"arm"}
     except ObjectError as error:
         assert str(error).count("\n") == 0
 
@@ -179,7 +178,8 @@ def test_the_default_init_gives_what_every_arch_has(compile_bpf):
         "aarch64": compile_bpf(ARCH_TYPE, flags=("-DSMALL=2",)),
     }
     text = skeleton(objects, "foo", "foo.bpf.o")
-    parts = Parts(objects, "foo.bpf.o", PackedSkeleton("foo_skel.py", text.module, text.stub), {}, {}, {}, {})
+    program = Program("foo.bpf.o", objects, PackedSkeleton("foo_skel.py", text.module, text.stub), {})
+    parts = Parts([program], {}, {}, {})
     packed = package("foo", "1", parts, 'Says "hi"\\')
     names = names_of(packed.wheel["__init__.py"])
     assert {"Foo", "FooMaps", "Seen", "bpfloader"} <= set(names) and "Wide" not in names and "c" not in names
@@ -189,15 +189,30 @@ def test_the_default_init_gives_what_every_arch_has(compile_bpf):
 
 
 def test_a_skeleton_of_other_objects_is_refused(made):
-    parts = made("s390x", "x86_64")
+    skeleton_of, objects = (made("s390x", "x86_64").programs[0].__dict__[key] for key in ("skeleton", "objects"))
     for changed, message in (
-        (made("s390x", "x86_64", skeleton=made("x86_64").skeleton), "is for x86_64, the objects are for s390x, x86_64; hand BpfSkeleton"),
-        (replace(made("x86_64"), skeleton=parts.skeleton), "is for s390x, x86_64, the objects are for x86_64"),
-        (replace(parts, object_name="bar.bpf.o"), "is the skeleton of foo.bpf.o, the objects are bar.bpf.o; make a package for each"),
-        (replace(parts, objects=parts.objects | {"s390x": parts.objects["x86_64"]}), "was made for another foo.bpf.o of s390x"),
+        (made("s390x", "x86_64", skeleton=made("x86_64").programs[0].skeleton), "is for x86_64, the objects are for s390x, x86_64; hand BpfSkeleton"),
+        (made("x86_64", skeleton=skeleton_of), "is for s390x, x86_64, the objects are for x86_64"),
+        (made("s390x", "x86_64", file="bar.bpf.o"), "is the skeleton of foo.bpf.o, the objects are bar.bpf.o; hand BpfPackage"),
+        (made("s390x", "x86_64", objects=objects | {"s390x": objects["x86_64"]}), "was made for another foo.bpf.o of s390x"),
     ):  # fmt: skip
         with pytest.raises(PackageError, match=re.escape(f"foo_skel.py: {message}")):
             package("foo", "1", changed)
+
+
+def test_several_programs_in_one_package(made, tmp_path):
+    """Each has its objects and its skeleton; their own classes are the package's, their types stay their modules'."""
+    programs = [made("x86_64", "s390x", name=name).programs[0] for name in ("life", "open")]
+    packed = package("net", "1", replace(made("x86_64"), programs=programs))
+    facts = parse(packed.wheel["manifest.json"], "it")
+    assert list(facts.programs) == ["life.bpf.o", "open.bpf.o"]
+    assert {"life_skel.py", "life_skel.pyi", "open_skel.py", "open_skel.pyi"} <= packed.wheel.keys()
+    names = names_of(packed.wheel["__init__.py"])
+    assert names == ["Life", "LifeLinks", "LifeMaps", "LifeProgs", "Open", "OpenLinks", "OpenMaps", "OpenProgs", "bpfloader"]
+    assert b"from net import Life, Open\n" in packed.wheel["__init__.py"]
+    same = [replace(each, skeleton=programs[0].skeleton, file="life.bpf.o", objects=programs[0].objects) for each in programs]
+    with pytest.raises(PackageError, match="net: two of its programs have a class Life; give one of them another name"):
+        package("net", "1", replace(made("x86_64"), programs=[same[0], replace(same[1], skeleton=replace(same[1].skeleton, name="x_skel.py"))]))
 
 
 @pytest.mark.parametrize("text", ["", "import bpfloader\n", "(", "import bpfloader\nclass A:\n    B: int = C\n"])
@@ -207,28 +222,31 @@ def test_what_is_no_skeleton(made, text):
         package("foo", "1", made("x86_64", skeleton=broken))
 
 
+ONE = ["foo_skel.py", "foo_skel.pyi"]
+
+
 @pytest.mark.parametrize(
-    "names, message",
+    "objects, skeletons, message",
     [
-        (["arm/foo.bpf.o", "arm/bar.bpf.o"], "holds bar.bpf.o and foo.bpf.o for arm; make a package for each program"),
-        (["arm/foo.bpf.o", "x86_64/bar.bpf.o"], "got objects of several programs, bar.bpf.o and foo.bpf.o; make"),
-        ([], "got no object; hand it what BpfObject gave"),
+        ([], [], "got no object; hand it what BpfObject gave"),
+        (["arm/foo.bpf.o", "x/arm/foo.bpf.o"], ONE, "got two objects foo.bpf.o for arm; hand it one for each arch"),
+        (["arm/foo.bpf.o", "arm/bar.bpf.o"], ONE, "got no skeleton bar_skel for bar.bpf.o; hand BpfPackage what BpfSkeleton gave"),
+        (["arm/foo.bpf.o"], [*ONE, "bar_skel.py"], "got bar_skel.py, and no object that it was made for; hand it the objects"),
+        (["arm/foo.bpf.o"], ["arm/foo_skel.py", "x86_64/foo_skel.py"], "got two skeletons foo_skel.py; hand BpfPackage what"),
+        (["arm/foo.bpf.o"], ONE[:1], "got no skeleton foo_skel for foo.bpf.o; hand BpfPackage what"),
     ],
 )
-def test_objects_of_several_programs(tmp_path, names, message):
-    for name in names:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    with pytest.raises(PackageError, match=message):
-        objects_by_arch(tmp_path / name for name in names)
+def test_what_does_not_belong_together(objects, skeletons, message):
+    with pytest.raises(PackageError, match=f"BpfPackage: {message}"):
+        programs_of(objects, skeletons)
 
 
-def test_skeletons_of_each_arch_are_not_one_of_all(tmp_path):
-    paths = [tmp_path / name for name in ("a_skel.py", "b_skel.py", "b_skel.pyi")]
-    with pytest.raises(
-        PackageError, match="got as skeletons a_skel.py, b_skel.py, b_skel.pyi, not one module and its stub"
-    ):
-        skeleton_of(paths)
+def test_each_program_is_found_with_its_skeleton():
+    paths = [f"{arch}/{name}.bpf.o" for name in ("tcp-life", "open") for arch in ("arm", "x86_64")]
+    found = programs_of(paths, ["tcp_life_skel.py", "tcp_life_skel.pyi", "arm/open_skel.py", "arm/open_skel.pyi"])
+    assert [(each.file, list(each.objects), each.skeleton[0]) for each in found] == [
+        ("open.bpf.o", ["arm", "x86_64"], "arm/open_skel.py"), ("tcp-life.bpf.o", ["arm", "x86_64"], "tcp_life_skel.py"),
+    ]  # fmt: skip
 
 
 def test_a_readme_is_shown_as_what_it_is(tmp_path):
@@ -240,7 +258,7 @@ def test_a_readme_is_shown_as_what_it_is(tmp_path):
         description(tmp_path / "README.md")
     with pytest.raises(PackageError, match="readme: README is neither Markdown"):
         description(tmp_path / "README")
-    assert r"\<b\>\*x\*" in default_description("foo", "Foo", "<b>*x*", ["x86_64"])
+    assert r"\<b\>\*x\*" in default_description("foo", ["Foo"], "<b>*x*", ["x86_64"])
 
 
 def test_a_tar_is_the_same_bytes_and_every_file_is_root_s(tmp_path):

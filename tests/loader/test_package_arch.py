@@ -9,7 +9,7 @@ import bpfloader
 import pytest
 from bpfloader import arch
 from ebpfbuild.arch import host_arch
-from ebpfbuild.package import Parts, package
+from ebpfbuild.package import Parts, Program, package
 from ebpfbuild.packedskel import PackedSkeleton
 from ebpfbuild.skeleton import skeleton
 
@@ -23,7 +23,8 @@ def packed(compiled, tmp_path) -> Path:
     objects = {HERE: compiled, "riscv64" if HERE != "riscv64" else "aarch64": compiled}
     text = skeleton(objects, "probe", "probe.bpf.o")
     loader = {path.name: path.read_bytes() for path in Path(bpfloader.__file__).parent.glob("*.py")}
-    parts = Parts(objects, "probe.bpf.o", PackedSkeleton("probe_skel.py", text.module, text.stub), {}, loader, {}, {})
+    made = Program("probe.bpf.o", objects, PackedSkeleton("probe_skel.py", text.module, text.stub), {})
+    parts = Parts([made], {}, loader, {})
     for name, data in package("probe", "1", parts).wheel.items():
         path = tmp_path / "probe" / name
         path.parent.mkdir(parents=True, exist_ok=True)

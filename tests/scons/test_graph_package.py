@@ -68,7 +68,7 @@ def test_the_manifest_names_what_the_build_used(packed):
     archive = tarfile.open(packed.folder / "build/dist/one-1.2-any.tar")
     facts = json.load(archive.extractfile("one-1.2/manifest.json"))
     header = json.loads((packed.folder / "build/aarch64/include/vmlinux.h.json").read_text())
-    told = facts["arches"]["aarch64"]
+    told = facts["programs"]["one.bpf.o"]["aarch64"]
     assert told["header"] == {"alternate": False, "kernel": "6.19", "sha256": header["sha256"]}
     assert told["compiler"]["version"] == packed.version and len(told["compiler"]["fingerprint"]) == 64
     assert "proof" not in told and "btfs" not in told
@@ -92,7 +92,29 @@ def test_a_release_for_one_arch_packs_its_proof_s_verdict_for_its_machines(decla
     packed.build("ARCH=x86_64", "RELEASE=1")
     archive = zipfile.ZipFile(packed.folder / "build/dist/one-1.2-py3-none-linux_x86_64.whl")
     facts = json.load(io.BytesIO(archive.read("one/manifest.json")))
-    assert facts["arches"]["x86_64"]["proof"] == {"differences": [], "equal": True, "mode": "exact", "types": []}
+    assert facts["programs"]["one.bpf.o"]["x86_64"]["proof"] == {"differences": [], "equal": True, "mode": "exact", "types": []}
+
+
+TWO = """
+objects = [env.BpfObject(f"src/{name}.bpf.c") for name in ("one", "two")]
+Default(env.BpfPackage("both", "1", objects, [env.BpfSkeleton(each) for each in objects]))
+"""
+
+
+def test_two_programs_in_one_package(declare, tmp_path):
+    project = declare(TWO)
+    project.build(BOTH, "PROVE=1")
+    wheel = zipfile.ZipFile(project.folder / "build/dist/both-1-py3-none-any.whl")
+    facts = json.loads(wheel.read("both/manifest.json"))["programs"]
+    for name, by_arch in facts.items():
+        for arch, told in by_arch.items():
+            assert wheel.read(f"both/{told['object']['path']}") == (project.folder / f"build/{arch}/{name}").read_bytes()
+            assert told["proof"]["equal"]
+    assert {name: sorted(by_arch) for name, by_arch in facts.items()} == {f"{name}.bpf.o": ["aarch64", "x86_64"] for name in ("one", "two")}
+    wheel.extractall(tmp_path)
+    code = "from both import One, Two; print(One.FILE, Two.FILE, One._beside().rpartition('/')[2], Two._beside().rpartition('/')[2])"
+    done = subprocess.run([sys.executable, "-S", "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("one.bpf.o two.bpf.o one.bpf.o two.bpf.o\n", "")
 
 
 def test_an_object_without_a_package_may_be_called_as_a_module_of_python(declare):
@@ -135,12 +157,12 @@ Default(env.BpfPackage("one", "1", objects, [env.BpfSkeleton(each) for each in o
         (
             MIXED,
             [],
-            "two_skel.py: is the skeleton of two.bpf.o, the objects are one.bpf.o; make a package for each program",
+            "BpfPackage: got no skeleton one_skel for one.bpf.o; hand BpfPackage what BpfSkeleton gave for the objects of all",
         ),
         (
             SEVERAL,
             [],
-            "got as skeletons one_skel.py, one_skel.pyi, one_skel.py, one_skel.pyi, not one module and its stub; hand",
+            "BpfPackage: got two skeletons one_skel.py; hand BpfPackage what BpfSkeleton gave for the objects of all arches",
         ),
         (PROGRAM, [], "README.md"),
     ],

@@ -5,8 +5,8 @@ from pathlib import Path
 from ebpfbuild.bpftool import c_skeleton, locate_bpftool
 from ebpfbuild.errors import ToolError
 from ebpfbuild.files import write_file
+from ebpfbuild.programs import stem_of
 
-from .skeleton import stem_of
 from .step import builder, told
 
 

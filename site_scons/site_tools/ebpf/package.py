@@ -1,4 +1,4 @@
-"""BpfPackage(name): a program's wheel, with its objects, skeleton, loader and own Python; and a tar without Python."""
+"""BpfPackage(name): the wheel of one program or several, with objects, skeletons, loader and own Python; and a tar without Python."""
 
 import os
 from functools import cache
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ebpfbuild.arch import arch_named
 from ebpfbuild.files import write_file
+from ebpfbuild.programs import programs_of
 from ebpfbuild.pynames import package_name
 from SCons.Errors import StopError
 
@@ -20,14 +21,15 @@ LICENSES = {"bpfloader/LICENSE": str(LOADER.with_name("LICENSE"))}  # the loader
 def bpf_package(env, name, version, objects, skeletons, app=None, summary="", license="", readme=None, c_skeletons=()):
     """The nodes of build/dist/<name>-<version>-py3-none-any.whl, for one arch -linux_<arch>.whl, and of the tar.
 
-    objects      of all arches, in folders named after their arch
-    skeletons    what BpfSkeleton gave for just these objects
+    objects      of one program or several, of all arches, in folders named after their arch
+    skeletons    what BpfSkeleton gave for just these objects, one for each program
     c_skeletons  what BpfCSkeleton gave: for the tar
     app          a folder with the program's Python, its __init__.py and __main__.py among them
     license      the package's, as SPDX names it; readme is a file that indexes show, .md, .rst or .txt
     """
     objects, skeletons, c_skeletons = (_nodes(env, nodes) for nodes in (objects, skeletons, c_skeletons))
     arches = sorted({user_error(arch_named, node.dir.name, node.path) for node in objects})
+    user_error(programs_of, [node.path for node in objects], [node.path for node in skeletons])
     targets = _targets(env, name, version, arches)
     proofs = _proofs(env, objects)
     readme = [env.File(readme).srcnode()] if readme else []
@@ -42,6 +44,8 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
         facts = told(args=args, python=python, objects=objects, skeletons=skeletons, c_skeletons=headers, proofs=proofs)
         step(env, target=target, source=[*packed, *headers, *more], **facts)
         env.Depends(target, inputs)
+    env.Alias(name, targets)
+    env.Alias("programs", targets)
     return targets
 
 
@@ -101,11 +105,11 @@ def _write(target, env, pack):
     from ebpfbuild.packing import PackArgs, made_of
 
     session, step = env["EBPF"], env["EBPF_TOLD"]
-    proofs, made = {node.dir: node.abspath for node in step.proofs}, {}
+    proofs, made = {node.sources[0]: node.abspath for node in step.proofs}, {}
     for node in step.objects:
         if compiled := session.compiled.get(node):
             record, compiler = compiled.full.abspath + ".json", session.compiler
-            made[node.dir.name] = made_of(record, compiler.version, compiler.fingerprint, proofs.get(node.dir, ""))
+            made[node.abspath] = made_of(record, compiler.version, compiler.fingerprint, proofs.get(node, ""))
     files = {key: tuple(node.abspath for node in getattr(step, key)) for key in ("objects", "skeletons", "c_skeletons")}
     write_file(Path(target[0].abspath), pack(PackArgs(**step.args, **step.python, **files, made=made)))
 

@@ -33,7 +33,6 @@ def bpf_program(
     package = env.BpfPackage(name, version, objects, skeleton, app=app, c_skeletons=c_skeletons, **about)
     made = [*objects, *skeleton, *c_skeletons, *package]
     env.Alias(name, made)
-    env.Alias("programs", made)
     return made
 
 

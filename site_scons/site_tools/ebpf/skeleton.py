@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ebpfbuild.arch import arch_named
 from ebpfbuild.files import write_file
+from ebpfbuild.programs import stem_of
 from ebpfbuild.pynames import module_name
 from SCons.Errors import StopError
 
@@ -29,11 +30,6 @@ def bpf_skeleton(env, objects, name=None, events=None):
     if len(by_arch) < len(nodes):
         raise StopError(f"BpfSkeleton: got two objects {files[0]} for one arch; hand it one for each arch")
     return _declare(env, by_arch, name or stem_of(files[0]), dict(events or {}))
-
-
-def stem_of(file):
-    """An object's file name without its ending: `foo` for foo.bpf.o."""
-    return file.removesuffix(".o").removesuffix(".bpf")
 
 
 def _declare(env, by_arch, name, events):
