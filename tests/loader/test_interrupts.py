@@ -18,7 +18,7 @@ class Interrupt(Exception):
 
 
 @pytest.fixture
-def storm(monkeypatch):
+def storm():
     """A function that calls another one again and again until it returns True, while signals interrupt it."""
     if threading.current_thread() is not threading.main_thread():
         pytest.skip("signals are handled in the main thread")
@@ -46,11 +46,13 @@ def storm(monkeypatch):
 
     # Python swallows an interrupt in a weak reference's callback, or in one of the collector's (hypothesis has one).
     gc.collect()
-    monkeypatch.setattr(gc, "callbacks", [])
+    callbacks = gc.callbacks[:]
+    gc.callbacks.clear()
     before = signal.signal(signal.SIGALRM, handler)
     yield under_fire
     signal.signal(signal.SIGALRM, before)
-    assert interrupts[0] > 5, "the test has tested nothing"
+    gc.callbacks[:] = callbacks
+    assert interrupts[0], "the test has tested nothing"
 
 
 def in_hand(ring, way, found) -> bool:
