@@ -47,13 +47,13 @@ class Ledger:
             return seen.sha256
         return self._note(path, now, sha256_of(path))
 
-    def built(self, path: str) -> None:
-        """Remembers what an output holds, right after it was made. Raises OSError."""
-        self._note(path, self._stat(path), sha256_of(path))
+    def built(self, path: str, by: str = "") -> None:
+        """Remembers what an output holds, right after it was made, and `by` whom where several make it. Raises OSError."""
+        self._note(by + path, self._stat(path), sha256_of(path))
 
-    def intact(self, path: str) -> bool:
+    def intact(self, path: str, by: str = "") -> bool:
         """Whether an output still holds what was built. False as well for one that this ledger never saw built."""
-        seen = self._files.get(path)
+        seen = self._files.get(by + path)
         try:
             now = self._stat(path)
             if seen is None or seen[:4] == now:
@@ -62,7 +62,7 @@ class Ledger:
                 return False
         except OSError:
             return False
-        self._note(path, now, seen.sha256)
+        self._note(by + path, now, seen.sha256)
         return True
 
     def fact(self, key: str, find):

@@ -30,7 +30,7 @@ class Package:
 
 @dataclass(frozen=True)
 class Program:
-    """One program of a package: its objects' file name, their bytes by arch, its skeleton, and what each was `made` with."""
+    """One program of a package: its objects' file name, their bytes by arch, its skeleton, what each was `made` with."""
 
     file: str
     objects: Mapping[str, bytes]
@@ -73,7 +73,7 @@ def package(name: str, version: str, parts: Parts, summary: str = "") -> Package
 
 
 def _packed(programs: Iterable[Program]) -> dict[str, dict[str, PackedObject]]:
-    """The objects by file and arch. One with the bytes of another shares its path: check-wheel-contents wants no file twice."""
+    """The objects by file and arch. One with another's bytes shares its path: check-wheel-contents wants no file twice."""
     places: dict[bytes, str] = {}
     packed: dict[str, dict[str, PackedObject]] = {}
     for program in programs:

@@ -36,8 +36,8 @@ class PackArgs:
     made: Mapping[str, Made] = field(default_factory=dict)
 
 
-def wheel(args: PackArgs) -> bytes:
-    """The bytes of the wheel. Raises PackageError, ElfError, BtfError, OSError."""
+def wheel(args: PackArgs) -> tuple[bytes, Mapping[str, bytes]]:
+    """The bytes of the wheel, and the files of the package in it. Raises PackageError, ElfError, BtfError, OSError."""
     parts = _parts(args)
     made = package(args.name, args.version, parts, args.summary)
     programs = [each.skeleton.program for each in parts.programs]
@@ -46,7 +46,7 @@ def wheel(args: PackArgs) -> bytes:
         text, markup = description(Path(args.readme))
     about = About(args.name, args.version, args.summary, args.license, text, markup, _read(args.licenses))
     files = {f"{args.name}/{path}": data for path, data in made.wheel.items()}
-    return build_wheel(about, files, [BY_NAME[arch] for arch in parts.arches])
+    return build_wheel(about, files, [BY_NAME[arch] for arch in parts.arches]), made.wheel
 
 
 def tar(args: PackArgs) -> bytes:

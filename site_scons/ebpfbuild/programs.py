@@ -1,4 +1,4 @@
-"""Which objects and which skeleton of those that a package is handed belong together: by their paths, before they are made."""
+"""Which objects and which skeleton of a package belong together: by their paths, before they are made."""
 
 from collections.abc import Iterable
 from pathlib import PurePath
@@ -40,7 +40,8 @@ def programs_of(objects: Iterable[str], skeletons: Iterable[str]) -> list[Progra
             _refuse(f"got two skeletons {name}", SKELETON)
     programs = [_program(file, found[file], modules) for file in sorted(found)]
     if modules:
-        _refuse(f"got {min(modules)}, and no object that it was made for", "hand it the objects that BpfSkeleton was handed")
+        fix = "hand it the objects that BpfSkeleton was handed"
+        _refuse(f"got {min(modules)}, and no object that it was made for", fix)
     return programs
 
 

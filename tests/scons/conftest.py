@@ -88,8 +88,9 @@ class Project:
         return text
 
     def stats(self):
-        """Each output's identity: which file it is and when it was written."""
+        """Each output's identity: which file it is and when it was written. A package's folder is its wheel's shadow."""
         paths = [path for path in (self.folder / "build").rglob("*") if path.is_file() and path.name != ".ebpf-ledger"]
+        paths = [path for path in paths if "python" not in path.relative_to(self.folder).parts]
         return {str(path.relative_to(self.folder / "build")): (path.stat().st_ino, path.stat().st_mtime_ns) for path in paths}
 
     def digests(self, *suffixes):

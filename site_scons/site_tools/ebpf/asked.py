@@ -1,4 +1,4 @@
-"""What the commands `sizes`, `why` and `prove` are to know of what is declared; nothing where none of them is asked for."""
+"""What `sizes`, `why` and `prove` are to know of what is declared; nothing where none of them is asked for."""
 
 import SCons.Script
 

@@ -50,7 +50,7 @@ def _declare(env, source, name, arch, mode, header, include_dirs, cflags, depend
     given, own = _headers(env, node, name, arch, mode, header, full)
     args = compile_args(env, source, arch, node.path, own or given.path, include_dirs, cflags)
     session.commands.append((args, full.path))
-    session.repair([node], beside=own and os.path.join(session.root, own))
+    session.repair([node], stale=own and not session.ledger.intact(os.path.join(session.root, own)))
     if own:
         session.minimized[node] = Minimizing((args,), name, mode, full)
         if SCons.Script.GetOption("clean"):

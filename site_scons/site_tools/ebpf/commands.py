@@ -1,4 +1,4 @@
-"""The commands: `sizes`, `why` and `prove` of any project; EbpfRun and EbpfTest start something in the user's own environment."""
+"""The commands: `sizes`, `why` and `prove` of any project; EbpfRun and EbpfTest, in the user's own environment."""
 
 import atexit
 import os
@@ -18,19 +18,14 @@ from .step import build_path
 
 
 def run_target(env, name, nodes, module):
-    """`scons <name>` builds the program and becomes `python -m <module>` out of its unpacked wheel; ARGS= goes to it."""
+    """`scons <name>` builds the program and becomes `python -m <module>` out of its package's folder; ARGS= goes to it."""
 
     def run(target, source, env):
-        import shutil
-        import zipfile
-
-        wheel = source[0].abspath
-        folder = env.Dir(build_path(env, "run", module)).abspath
-        shutil.rmtree(folder, ignore_errors=True)
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(folder)
+        folder = os.path.dirname(source[0].get_build_env()["EBPF_TOLD"].folder.path)
         command = [sys.executable, "-m", module, *_arguments()]
-        environment = {**os.environ, "PYTHONPATH": folder}
+        # As root it is to leave no bytecode among the sources, which the folder links to.
+        cache = env.Dir(build_path(env, "pycache")).abspath
+        environment = {**os.environ, "PYTHONPATH": folder, "PYTHONPYCACHEPREFIX": cache}
         # SCons saves what it built on its way out; after that ^C and the exit status are the program's own.
         atexit.register(lambda: os.execve(sys.executable, command, environment))
 

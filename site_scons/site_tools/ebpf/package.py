@@ -1,9 +1,11 @@
-"""BpfPackage(name): the wheel of one program or several, with objects, skeletons, loader and own Python; and a tar without Python."""
+"""BpfPackage(name): the wheel of one program or several, with skeletons, loader and an app; and a tar without Python."""
 
 import os
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
+import SCons.Script
 from ebpfbuild.arch import arch_named
 from ebpfbuild.files import write_file
 from ebpfbuild.programs import programs_of
@@ -18,6 +20,14 @@ LOADER = Path(__file__).resolve().parents[3] / "loader" / "bpfloader"
 LICENSES = {"bpfloader/LICENSE": str(LOADER.with_name("LICENSE"))}  # the loader's goes with it
 
 
+class Folder(NamedTuple):
+    """A package's folder for PYTHONPATH: its path, its links by place, and the files whose content is watched."""
+
+    path: str
+    links: dict[str, str]
+    watched: list[str]
+
+
 def bpf_package(env, name, version, objects, skeletons, app=None, summary="", license="", readme=None, c_skeletons=()):
     """The nodes of build/dist/<name>-<version>-py3-none-any.whl, for one arch -linux_<arch>.whl, and of the tar.
 
@@ -29,19 +39,21 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     """
     objects, skeletons, c_skeletons = (_nodes(env, nodes) for nodes in (objects, skeletons, c_skeletons))
     arches = sorted({user_error(arch_named, node.dir.name, node.path) for node in objects})
-    user_error(programs_of, [node.path for node in objects], [node.path for node in skeletons])
+    programs = user_error(programs_of, [node.abspath for node in objects], [node.abspath for node in skeletons])
     targets = _targets(env, name, version, arches)
     proofs = _proofs(env, objects)
     readme = [env.File(readme).srcnode()] if readme else []
     about = {"name": name, "version": version, "summary": summary, "license": license}
     python = {"loader": _files(str(LOADER)), "app": _app(env, name, app), "licenses": LICENSES}
+    folder = _folder(env, targets[0], name, arches, programs, python["app"])
     args = {**about, "readme": readme[0].abspath if readme else ""}
     compiled = [env["EBPF"].compiled[node] for node in objects if node in env["EBPF"].compiled]
     inputs = [_inputs(env, about, python, bool(compiled)), *(each.full for each in compiled)]
     packed = [*objects, *skeletons, *proofs]
     # Two steps: a C skeleton that can't be made, for want of a bpftool, keeps nobody from the wheel.
     for step, target, more, headers in ((WHEEL, targets[0], readme, []), (TAR, targets[1], [], c_skeletons)):
-        facts = told(args=args, python=python, objects=objects, skeletons=skeletons, c_skeletons=headers, proofs=proofs)
+        facts = told(args=args, python=python, objects=objects, skeletons=skeletons, c_skeletons=headers, proofs=proofs,
+                     folder=folder)  # fmt: skip
         step(env, target=target, source=[*packed, *headers, *more], **facts)
         env.Depends(target, inputs)
     env.Alias(name, targets)
@@ -61,6 +73,35 @@ def _targets(env, name, version, arches):
     targets = [env.File(build_path(env, "dist", file)) for file in files]
     env["EBPF"].repair(targets)
     return targets
+
+
+def _folder(env, wheel, name, arches, programs, app):
+    """The folder of the package for PYTHONPATH, which the wheel's step makes as well: as a node with its files, it would
+    make a null build dearer. Where it isn't as this wheel's step left it, such as after a build of another version, the
+    wheel is made anew.
+    """
+    session = env["EBPF"]
+    place = [arches[0].name] if len(arches) == 1 else []  # as a skeleton: beside the objects of one arch
+    path = os.path.join(session.root, build_path(env, *place, "python", name).removeprefix("#"))
+    if session.shared.setdefault(path, wheel) is not wheel:
+        raise StopError(f"BpfPackage: {name} is packed twice for the same arches; give one of the packages another name")
+    links = {f"{arch}/{each.file}": at for each in programs for arch, at in each.objects.items()}
+    made = [os.path.join(path, *parts) for parts in _generated(programs, app)]
+    folder = Folder(path, {**links, **app, "bpfloader": str(LOADER)}, made + [os.path.join(path, link) for link in links])
+    intact = all(session.ledger.intact(each, by=wheel.path) for each in folder.watched)
+    if not (intact and all(os.path.exists(os.path.join(path, link)) for link in folder.links)):
+        session.repair([wheel], stale=True)
+    if SCons.Script.GetOption("clean"):
+        env.Clean(wheel, path)
+    return folder
+
+
+def _generated(programs, app):
+    yield ("manifest.json",)
+    for each in programs:
+        yield from ((os.path.basename(file),) for file in each.skeleton)
+    if "__init__.py" not in app:
+        yield ("__init__.py",)
 
 
 def _proofs(env, objects):
@@ -101,7 +142,7 @@ def _files(folder):
     return dict(sorted(found.items()))
 
 
-def _write(target, env, pack):
+def _pack_args(env):
     from ebpfbuild.packing import PackArgs, made_of
 
     session, step = env["EBPF"], env["EBPF_TOLD"]
@@ -111,19 +152,27 @@ def _write(target, env, pack):
             record, compiler = compiled.full.abspath + ".json", session.compiler
             made[node.abspath] = made_of(record, compiler.version, compiler.fingerprint, proofs.get(node, ""))
     files = {key: tuple(node.abspath for node in getattr(step, key)) for key in ("objects", "skeletons", "c_skeletons")}
-    write_file(Path(target[0].abspath), pack(PackArgs(**step.args, **step.python, **files, made=made)))
+    return PackArgs(**step.args, **step.python, **files, made=made)
 
 
 def _wheel(target, source, env):
     from ebpfbuild.packing import wheel
+    from ebpfbuild.unpacked import unpack
 
-    _write(target, env, wheel)
+    session, folder = env["EBPF"], env["EBPF_TOLD"].folder
+    data, files = wheel(_pack_args(env))
+    linked = folder.links.keys()
+    own = {place: text for place, text in files.items() if place not in linked and not place.startswith("bpfloader/")}
+    unpack(Path(folder.path), own, folder.links)
+    for path in folder.watched:
+        session.ledger.built(path, by=target[0].path)
+    write_file(Path(target[0].abspath), data)
 
 
 def _tar(target, source, env):
     from ebpfbuild.packing import tar
 
-    _write(target, env, tar)
+    write_file(Path(target[0].abspath), tar(_pack_args(env)))
 
 
 WHEEL = builder(_wheel, "WHEEL    $TARGET")

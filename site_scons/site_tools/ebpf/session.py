@@ -91,14 +91,13 @@ class Session:
             self._flags[key] = hashlib.sha256(json.dumps(flags).encode()).hexdigest()
         return self._flags[key]
 
-    def repair(self, nodes, good=None, beside=None):
+    def repair(self, nodes, good=None, stale=False):
         """Removes outputs that somebody changed since they were made: SCons never looks at a target again.
 
-        `beside` is the path of a file that the nodes' step makes as well, unknown to SCons: they go where it isn't intact.
+        They all go where they are `stale`: something isn't intact that their step makes as well, unknown to SCons.
         """
         if SCons.Script.GetOption("no_exec") or SCons.Script.GetOption("question"):
             return
-        stale = beside and not self.ledger.intact(beside)
         for node in nodes:
             path = node.abspath
             if os.path.lexists(path) and (stale or not (good or self.ledger.intact)(path)):

@@ -1,0 +1,34 @@
+"""A package's content as a folder for PYTHONPATH: what is generated as files, what lies elsewhere as links."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from .files import write_file
+
+
+def unpack(folder: Path, files: Mapping[str, bytes], links: Mapping[str, str]) -> None:
+    """Makes the folder hold just `files` and relative `links` to paths, by their places in it. Raises OSError.
+
+    Python's own `__pycache__` is left: a tool that ran as root made it, and a build as somebody else can't remove it.
+    """
+    _remove_others(folder, files.keys() | links.keys())
+    for place, data in files.items():
+        write_file(folder / place, data)
+    for place, path in links.items():
+        link = folder / place
+        link.parent.mkdir(parents=True, exist_ok=True)
+        # By its real place: `..` behind a link in the path would lead elsewhere.
+        target = os.path.relpath(os.path.realpath(path), os.path.realpath(link.parent))
+        if not link.is_symlink() or os.readlink(link) != target:
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
+
+
+def _remove_others(folder: Path, places: set[str]) -> None:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        linked = [name for name in folders if os.path.islink(os.path.join(parent, name))]
+        for path in (os.path.join(parent, name) for name in [*names, *linked]):
+            if os.path.relpath(path, folder) not in places:
+                os.unlink(path)
