@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from .arch import this_arch
 from .digest import sha256 as digest_of
-from .errors import REINSTALL, DigestError, ObjectError, errno_text
+from .errors import REINSTALL, DigestError, ObjectError
 
 NAME = "manifest.json"
 FORMAT = 1
@@ -83,12 +83,10 @@ def packed_object(folder: str, file: str, sha256: str) -> str:
 
     Raises ObjectError for a manifest that is missing, or holds no object for this machine; DigestError for another one.
     """
+    from .opening import read
+
     path = os.path.join(folder, NAME)
-    try:
-        with open(path, "rb") as opened:
-            data = opened.read()
-    except OSError as error:
-        raise ObjectError(f"can't read {path} ({errno_text(error.errno or 0)})", fix=REINSTALL) from None
+    data = read(path, REINSTALL)
     found = digest_of(data)
     if found != sha256:
         raise DigestError(f"{path} has sha256 {found}, the package was made with {sha256}", fix=REINSTALL)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
 from .errors import CallError, ObjectError, errno_text
 from .libbpf import library
@@ -15,12 +16,25 @@ from .structures import OpenOptions, sized
 
 
 def read(path: str | os.PathLike[str], fix: str, size: int = -1) -> bytes:
-    """The first bytes of a file, all of them for -1. Raises ObjectError."""
+    """The first bytes of a file, all of them for -1; it may lie in a wheel that is on sys.path. Raises ObjectError."""
     try:
         with open(path, "rb") as file:
             return file.read(size)
     except OSError as error:
+        if (data := _in_wheel(os.fspath(path))) is not None:
+            return data if size < 0 else data[:size]
         raise ObjectError(f"can't read {os.fspath(path)} ({errno_text(error.errno or 0)})", fix=fix) from None
+
+
+def _in_wheel(path: str) -> bytes | None:
+    """What lies there in an archive that Python imports from; None if nothing does."""
+    for importer in list(sys.path_importer_cache.values()):
+        if path.startswith(f"{getattr(importer, 'archive', path)}{os.sep}"):
+            try:
+                return cast(Any, importer).get_data(path)  # type: ignore[no-any-return]
+            except OSError:
+                return None
+    return None
 
 
 def open_bytes(

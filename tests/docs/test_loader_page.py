@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import inspect
 import os
 import re
 import select
@@ -105,3 +106,14 @@ def test_nothing_promised_is_left_out():
     """An example without a promise may be fine, but a page of them would say nothing."""
     kept = [each for each in SNIPPETS if "# →" in each.text or "# raises" in each.text]
     assert len(kept) > 10 and all(ast.parse(each.text) for each in SNIPPETS)
+
+
+def test_each_kind_is_attached_as_the_table_says(kernel):
+    import bpfloader
+
+    rows = re.findall(r"^\| .* \| `(\w+Program)`.* \| `(\(.*?\))`", PAGE.read_text(), re.MULTILINE)
+    assert len(rows) > 15
+    for name, told in rows:
+        _, *parameters = inspect.signature(getattr(bpfloader, name).attach).parameters.values()
+        bare = inspect.Signature([each.replace(annotation=inspect.Parameter.empty) for each in parameters])
+        assert told == str(bare).replace("'", '"'), name
