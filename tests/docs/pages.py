@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,18 +53,6 @@ def build(folder: Path) -> None:
     if "can be reached" in done.stdout + done.stderr:
         pytest.skip("the pinned headers can't be reached")
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def platform_wheel(folder: Path, name: str) -> Path:
-    """The one wheel of that name that the build made."""
-    (wheel,) = (folder / "build" / "dist").glob(f"{name}-*.whl")
-    return wheel
-
-
-def install(wheel: Path, folder: Path) -> None:
-    """What pip does with a wheel of pure files: they are unpacked."""
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder)
 
 
 def with_tracefs(command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.Popen:

@@ -12,7 +12,7 @@ from io import StringIO
 from ipaddress import IPv4Address
 
 import pytest
-from pages import ROOT, build, examples, install, platform_wheel, with_tracefs, write_files
+from pages import ROOT, build, examples, with_tracefs, write_files
 
 PAGE = ROOT / "docs" / "loader.md"
 ALL = examples(PAGE)
@@ -23,18 +23,17 @@ REFUSAL = re.compile(r"# raises (\w+): (.*)$")
 
 
 @pytest.fixture(scope="session")
-def installed(tmp_path_factory, kernel):
-    """A folder as site-packages, with the page's two programs in it."""
+def built(tmp_path_factory, kernel):
+    """The project of the page's two programs, built, and their packages to be imported."""
     folder = tmp_path_factory.mktemp("page")
     write_files(PAGE, folder)
     with (folder / "SConstruct").open("a") as file:
         file.write('Default(env.BpfProgram("demo", "bpf/demo.bpf.c"))\n')
     build(folder)
-    for name in ("opens", "demo"):
-        install(platform_wheel(folder, name), folder / "site")
-    sys.path.insert(0, str(folder / "site"))
+    (python,) = folder.glob("build/*/python")
+    sys.path.insert(0, str(python))
     yield folder
-    sys.path.remove(str(folder / "site"))
+    sys.path.remove(str(python))
 
 
 def promises(text: str) -> dict[int, str]:
@@ -78,8 +77,8 @@ def enter(statement: ast.With, comments: dict[int, str], names: dict) -> None:
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=[f"line{each.line}" for each in SNIPPETS])
-def test_an_example_gives_what_it_says(installed, snippet, monkeypatch):
-    monkeypatch.chdir(installed)
+def test_an_example_gives_what_it_says(built, snippet, monkeypatch):
+    monkeypatch.chdir(built)
     from demo import Demo, Flow, bpfloader
 
     if "Demo.open" in snippet.text:
@@ -90,10 +89,10 @@ def test_an_example_gives_what_it_says(installed, snippet, monkeypatch):
         run(snippet.text, snippet.line, {"bpf": bpf, "bpfloader": bpfloader, "Flow": Flow, "home": HOME})
 
 
-def test_the_tool_sees_a_file_being_opened(installed):
+def test_the_tool_sees_a_file_being_opened(built):
     command = [sys.executable, "opens_tool.py", "--pid", str(os.getpid()), "--seconds", "1"]
-    process = with_tracefs(command, installed, {"PYTHONPATH": str(installed / "site")})
-    watched = installed / "watched.txt"
+    process = with_tracefs(command, built, {"PYTHONPATH": sys.path[0]})
+    watched = built / "watched.txt"
     watched.write_text("x")
     while process.poll() is None and not select.select([process.stdout], [], [], 0.1)[0]:
         watched.read_text()
