@@ -48,7 +48,7 @@ class Ledger:
         return self._note(path, now, sha256_of(path))
 
     def built(self, path: str, by: str = "") -> None:
-        """Remembers what an output holds, right after it was made, and `by` whom where several make it. Raises OSError."""
+        """Remembers what an output holds, right after it was made, and `by` whom. Raises OSError."""
         self._note(by + path, self._stat(path), sha256_of(path))
 
     def intact(self, path: str, by: str = "") -> bool:

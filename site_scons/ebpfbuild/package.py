@@ -1,4 +1,4 @@
-"""What goes into a wheel and a tar: each program's objects of all arches and its skeleton, the manifest, the loader, an app.
+"""What goes into a wheel and a tar: each program's objects and skeleton, the manifest, the loader, an app.
 
 docs/package.md shows the layout.
 """
@@ -30,7 +30,7 @@ class Package:
 
 @dataclass(frozen=True)
 class Program:
-    """One program of a package: its objects' file name, their bytes by arch, its skeleton, what each was `made` with."""
+    """One program of a package: its objects' file name, their bytes by arch, its skeleton, how each was `made`."""
 
     file: str
     objects: Mapping[str, bytes]
@@ -40,7 +40,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Parts:
-    """What a package is made of: its programs; the app's and the loader's files by path; C skeletons by arch and name."""
+    """What a package is made of: its programs; the app's and the loader's files; C skeletons: all by path."""
 
     programs: Sequence[Program]
     app: Mapping[str, bytes]
@@ -73,7 +73,7 @@ def package(name: str, version: str, parts: Parts, summary: str = "") -> Package
 
 
 def _packed(programs: Iterable[Program]) -> dict[str, dict[str, PackedObject]]:
-    """The objects by file and arch. One with another's bytes shares its path: check-wheel-contents wants no file twice."""
+    """The objects by file and arch. Equal ones share a path: check-wheel-contents wants no file twice."""
     places: dict[bytes, str] = {}
     packed: dict[str, dict[str, PackedObject]] = {}
     for program in programs:

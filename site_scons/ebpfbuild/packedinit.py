@@ -26,13 +26,14 @@ __all__ = [
 
 
 def init(skeletons: Sequence[PackedSkeleton], package: str, summary: str) -> bytes:
-    """The bytes of it. Of several programs their own classes are the package's, and their types stay their modules': two
-    may have a struct event each. Raises PackageError where two programs' classes have one name."""
+    """The bytes of it. Of several programs their own classes are the package's, and their types stay their modules':
+    two may have a struct event each. Raises PackageError where two programs' classes have one name."""
     alone = len(skeletons) == 1
     names = {each.module_name: each.exported() if alone else _own(each.program) for each in skeletons}
     everything = sorted(name for given in names.values() for name in given)
     if twice := next((one for one, other in zip(everything, everything[1:]) if one == other), None):
-        raise PackageError(f"two of its programs have a class {twice}", where=package, fix="give one of them another name")
+        what = f"two of its programs have a class {twice}"
+        raise PackageError(what, where=package, fix="give one of them another name")
     programs = [each.program for each in skeletons]
     arches = sorted({arch for each in skeletons for arch in each.arches})
     text = _INIT.format(

@@ -11,7 +11,7 @@ SKELETON = "hand BpfPackage what BpfSkeleton gave for the objects of all arches 
 
 
 class ProgramFiles(NamedTuple):
-    """The paths of one program's objects, by arch, and of its skeleton's module and stub; `file` is the objects' name."""
+    """The paths of a program's objects, by arch, and of its skeleton's module and stub; `file` is the objects' name."""
 
     file: str
     objects: dict[str, str]

@@ -150,6 +150,15 @@ def record_type(btf: Btf, row: MapSpec, events: Mapping[str, str]) -> int:
     return _element_of_type(btf, declared) if declared else 0
 
 
+def untyped_rings(spec: BpfObjectSpec, events: Mapping[str, str]) -> list[str]:
+    """What to say of rings that leave their records bytes. A perf buffer may be there for counters, which have none."""
+    rings = [row.name for row in spec.maps if row.type_name == "ringbuf" and not record_type(spec.btf, row, events)]
+    return [
+        f"{spec.elf.where}: ring {name} declares no record type, so its records are bytes; add __type(value, struct …);"
+        for name in sorted(rings)
+    ]
+
+
 def _inner_type(btf: Btf, name: str) -> int:
     """The BTF id of the struct that declares the maps in a map of maps; 0 for none."""
     outer = btf.find(name, Kind.VAR)

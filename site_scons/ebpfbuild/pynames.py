@@ -51,7 +51,7 @@ def module_name(stem: str) -> str:
 
 
 def package_name(name: str) -> str:
-    """The name itself. Raises PackageError for one by which `import` finds nothing, or something else than the package."""
+    """The name itself. Raises PackageError for one by which `import` finds nothing, or another module."""
     fix = "choose another name"
     if not name.isidentifier() or not name.isascii():
         what, fix = "can't be imported", "name it as a Python module: letters, digits and _"

@@ -93,6 +93,14 @@ def map_hint(map: PyMap) -> str:
     return call(head, list(map.hints), map.comment, 4, "[]") if map.hints else line(head, map.comment, 4)
 
 
+def item_hint(map: PyMap) -> str:
+    """A map in the stub as `bpf["its C name"]` gives it."""
+    result = f"bpfloader.{map.kind}" + (f"[{', '.join(map.hints)}]" if map.hints else "")
+    name = f"self, name: Literal[{literal(map.name)}]"
+    text = f"    def __getitem__({name}) -> {result}: ..."
+    return text if len(text) <= WIDTH else f"    def __getitem__(\n        {name}\n    ) -> {_kept(f'{result}: ...')}"
+
+
 def program_hint(program: PyProgram) -> str:
     """A program in the stub."""
     return line(f"{program.attribute}: bpfloader.{program.kind}", f'SEC("{program.section}")', 4)
@@ -161,5 +169,6 @@ def stub_imports(parts: Parts) -> list[tuple[str, list[str]]]:
     fields = [field for block in (*parts.classes, *parts.sections) for field in block.merged.fields]
     hints = " ".join([field.type.hint for field in fields] + [hint for map in parts.maps.merged for hint in map.hints])
     addresses = [name for name in ("IPv4Address", "IPv6Address") if name in hints]
-    constants = ["Final"] if any(block.merged.constants for block in parts.enums) else []
-    return [(module, names) for module, names in (("ipaddress", addresses), ("typing", constants)) if names]
+    typing = ["Final"] if any(block.merged.constants for block in parts.enums) else []
+    typing += ["Literal", "overload"] if parts.maps.merged else []
+    return [(module, names) for module, names in (("ipaddress", addresses), ("typing", typing)) if names]

@@ -23,7 +23,7 @@ from .objectparts import DataSection, Variable
 from .objectspec import BpfObjectSpec
 from .program_classes import program_class_name
 from .pydecl import Declared, PyClass, PyField, PyProgram, PySection
-from .pymaps import python_maps
+from .pymaps import python_maps, untyped_rings
 from .pymerge import merged
 from .pynames import MEMBERS, VARIABLES, attribute_name, class_name, comment, unique
 from .pytext import (
@@ -33,6 +33,7 @@ from .pytext import (
     field_hint,
     field_line,
     init,
+    item_hint,
     link_hint,
     literal,
     map_hint,
@@ -94,7 +95,7 @@ def skeleton(
         digests={arch: hashlib.sha256(objects[arch]).hexdigest() for arch in declared},
         orders={spec.elf.little for spec in specs.values()},
     )
-    said = (text for spec in specs.values() for text in spec.notices())
+    said = (text for spec in specs.values() for text in [*spec.notices(), *untyped_rings(spec, events or {})])
     return replace(made, notices=tuple(dict.fromkeys(said)))
 
 
@@ -122,7 +123,7 @@ def _templates() -> tuple["jinja2.Template", "jinja2.Template"]:
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters["rstrip"] = str.rstrip
-    printers = (above, arch_line, doc, field_hint, field_line, init, link_hint, literal, map_hint, map_line,
+    printers = (above, arch_line, doc, field_hint, field_line, init, item_hint, link_hint, literal, map_hint, map_line,
                 program_hint, program_line, summary, value_line)  # fmt: skip
     environment.globals |= {"titles": TITLES, **{print.__name__: print for print in printers}}
     return environment.get_template("skeleton.py.j2"), environment.get_template("skeleton.pyi.j2")

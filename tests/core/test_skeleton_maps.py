@@ -21,7 +21,7 @@ from typing import Any
 from typing_extensions import assert_type
 
 import bpfloader
-from every_skel import EveryKind, PairT, Point, Prefix, TablesByNameInnerValue
+from every_skel import EveryKind, PairT, Point, Prefix, Record, TablesByNameInnerValue
 
 with EveryKind.open() as bpf, socket.socket() as sock, open("x") as file:
     maps = bpf.maps
@@ -71,6 +71,11 @@ with EveryKind.open() as bpf, socket.socket() as sock, open("x") as file:
     assert_type(maps.stacks.symbols(4), tuple[str, ...])
     assert_type(maps.arena.memory, memoryview)
     assert_type(maps.records.info.id, int)
+    assert_type(bpf["routes"], bpfloader.LpmTrie[Prefix, Point])
+    assert_type(bpf["records"].event(bytes(8)), Record)
+    bpf["records"].open_ring_buffer(lambda ctx, data, size: None)
+    name = "routes"
+    assert_type(bpf[name], bpfloader.Map)
 """
 WRONG = """
 import bpfloader
@@ -112,6 +117,26 @@ def test_what_users_write_passes_mypy(mypy):
 def test_what_is_wrong_does_not(mypy):
     lines, said = mypy(WRONG)
     assert lines == [6, 7, 8, 9, 10, 11], said
+
+
+RING = """
+#include "mini_bpf.h"
+struct seen { int pid; } seen;
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} bare SEC(".maps");
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+} counters SEC(".maps");
+"""
+
+
+def test_a_ring_whose_records_have_no_type_is_told(compile_bpf):
+    objects = {arch: compile_bpf(RING) for arch in ("x86_64", "aarch64")}
+    said = "x.bpf.o: ring bare declares no record type, so its records are bytes; add __type(value, struct …);"
+    assert skeleton(objects, "x", "x.bpf.o").notices == (said,)
+    assert skeleton(objects, "x", "x.bpf.o", {"bare": "struct seen"}).notices == ()
 
 
 def test_each_type_of_map_has_the_same_class_with_and_without_a_skeleton():

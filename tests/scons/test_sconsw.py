@@ -98,7 +98,7 @@ def one_line(stderr: str) -> str:
 def test_the_first_run_makes_the_venv_by_hash_and_hands_over_to_scons(checkout):
     status, stderr, calls = checkout.run("ARCH=arm64", "--offline")
     assert status == 7  # scons's own
-    assert stderr == "sconsw: making .venv from requirements.lock (once; about 100 MB)\n"
+    assert stderr == "sconsw: making .venv from requirements.lock (once; about 110 MB to fetch, 470 MB on disk)\n"
     assert "--require-hashes" in calls[0] and pips(calls) == ["requirements.lock"]
     assert calls[1].startswith(f"scons in {checkout.folder} ")
     assert calls[2:] == ["<-I>", "<-m>", "<SCons>", "<-Q>", "<--no-site-dir>", "<ARCH=arm64>", "<--offline>"]

@@ -18,7 +18,7 @@ from .step import build_path
 
 
 def run_target(env, name, nodes, module):
-    """`scons <name>` builds the program and becomes `python -m <module>` out of its package's folder; ARGS= goes to it."""
+    """`scons <name>` builds and becomes `python -m <module>` out of its package's folder; ARGS= goes to it."""
 
     def run(target, source, env):
         folder = os.path.dirname(source[0].get_build_env()["EBPF_TOLD"].folder.path)

@@ -1,4 +1,4 @@
-"""BpfPackage(name): the wheel of one program or several, with skeletons, loader and an app; and a tar without Python."""
+"""BpfPackage(name): the wheel of one program or several, with the loader and an app; and a tar without Python."""
 
 import os
 from functools import cache
@@ -76,7 +76,7 @@ def _targets(env, name, version, arches):
 
 
 def _folder(env, wheel, name, arches, programs, app):
-    """The folder of the package for PYTHONPATH, which the wheel's step makes as well: as a node with its files, it would
+    """The folder of the package for PYTHONPATH, which the wheel's step makes as well: as a node with files, it would
     make a null build dearer. Where it isn't as this wheel's step left it, such as after a build of another version, the
     wheel is made anew.
     """
@@ -84,10 +84,11 @@ def _folder(env, wheel, name, arches, programs, app):
     place = [arches[0].name] if len(arches) == 1 else []  # as a skeleton: beside the objects of one arch
     path = os.path.join(session.root, build_path(env, *place, "python", name).removeprefix("#"))
     if session.shared.setdefault(path, wheel) is not wheel:
-        raise StopError(f"BpfPackage: {name} is packed twice for the same arches; give one of the packages another name")
+        fix = "give one of the packages another name"
+        raise StopError(f"BpfPackage: {name} is packed twice for the same arches; {fix}")
     links = {f"{arch}/{each.file}": at for each in programs for arch, at in each.objects.items()}
-    made = [os.path.join(path, *parts) for parts in _generated(programs, app)]
-    folder = Folder(path, {**links, **app, "bpfloader": str(LOADER)}, made + [os.path.join(path, link) for link in links])
+    watched = [os.path.join(path, place) for place in [*_generated(programs, app), *links]]
+    folder = Folder(path, {**links, **app, "bpfloader": str(LOADER)}, watched)
     intact = all(session.ledger.intact(each, by=wheel.path) for each in folder.watched)
     if not (intact and all(os.path.exists(os.path.join(path, link)) for link in folder.links)):
         session.repair([wheel], stale=True)
@@ -97,11 +98,9 @@ def _folder(env, wheel, name, arches, programs, app):
 
 
 def _generated(programs, app):
-    yield ("manifest.json",)
-    for each in programs:
-        yield from ((os.path.basename(file),) for file in each.skeleton)
-    if "__init__.py" not in app:
-        yield ("__init__.py",)
+    """The places of what a wheel's step writes itself into the folder."""
+    skeletons = [os.path.basename(file) for each in programs for file in each.skeleton]
+    return ["manifest.json", *skeletons, *([] if "__init__.py" in app else ["__init__.py"])]
 
 
 def _proofs(env, objects):
