@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from .arch import object_path, require_arch, this_arch
 from .bcc import BufferNames
-from .digest import sha256
+from .digest import require_digest
 from .elf import check
-from .errors import REINSTALL, CallError, DigestError, ObjectError, StateError
+from .errors import REINSTALL, CallError, ObjectError, StateError
 from .forks import follow
 from .kinds import libbpf_needed
 from .libbpf import library, require
@@ -39,8 +39,8 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
     """A BPF object, from open to destroy; it owns its links, so all of it is detached at the end of a `with`.
 
     A skeleton states its file's name and, by arch, the sha256 of each object of that name (see arch.object_path, and
-    manifest.py for one in a package); without one, `maps` and `progs` are what libbpf finds, with keys and values as bytes. `bpf["name"]` is a map, as
-    with bcc.
+    manifest.py for one in a package); without one, `maps` and `progs` are what libbpf finds, with keys and values as
+    bytes. `bpf["name"]` is a map, as with bcc.
 
     Any thread may use it, and destroy it while others do: they get a StateError. A child of fork has its maps and
     programs, but no links: those stay the parent's, whatever the child does.
@@ -86,11 +86,12 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
         if btf:
             read(btf, GIVEN, 0)  # libbpf would tell at load, and of its errno only
         where = "the object given" if isinstance(path, bytes) else os.fspath(path)
-        cls._check_digest(data, where)
-        check(data, where)
-        if not cls.OBJECTS.get(this_arch()):
+        if expected := cls.OBJECTS.get(this_arch()):  # what that vouches for was looked at when its skeleton was made
+            require_digest(data, expected, where, packed=bool(cls.MANIFEST))
+        else:
             from .vetting import vet
 
+            check(data, where)
             vet(data, where)
         name = cls.FILE or (cls.__name__ if isinstance(path, bytes) else os.path.basename(path))
         with Undisturbed():
@@ -133,20 +134,6 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
             return REINSTALL
         folder = f" in a folder {this_arch()}" if len(cls.OBJECTS) > 1 else ""
         return f"put {cls.FILE}{folder} beside {os.path.basename(cls._module())}, both from the same build"
-
-    @classmethod
-    def _check_digest(cls, data: bytes, where: str) -> None:
-        expected = cls.OBJECTS.get(this_arch())
-        if expected and (digest := sha256(data)) != expected:
-            what = f"{where} has sha256 {digest}, its skeleton was made for {expected}"
-            if cls.MANIFEST:
-                raise DigestError(what, fix=REINSTALL)
-            details: tuple[str, ...] = ()
-            try:
-                check(data, where)
-            except ObjectError as error:  # such as one that is cut short, which the digest alone doesn't tell
-                details = (error.what,)
-            raise DigestError(what, fix="take object and skeleton from the same build", details=details)
 
     @property
     def handle(self) -> int:

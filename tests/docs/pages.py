@@ -57,7 +57,10 @@ def build(folder: Path) -> None:
 
 def with_tracefs(command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.Popen:
     """A process that has /sys/kernel/tracing, in a mount namespace of its own."""
-    everything = ["unshare", "--mount", "sh", "-c", MOUNT, "sh", *command]
-    return subprocess.Popen(
-        everything, cwd=folder, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return started(["unshare", "--mount", "sh", "-c", MOUNT, "sh", *command], folder, environment)
+
+
+def started(command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.Popen:
+    """A process in that folder, in this environment with changes, whose output is read."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=folder, env={**os.environ, **environment}, text=True, **pipes)

@@ -1,4 +1,4 @@
-"""docs/loader.md says what is true: its programs build, its tool runs, and each example gives what stands behind `→`."""
+"""docs/loader.md says what is true: its programs build, its tool runs, each example gives what stands behind `→`."""
 
 import ast
 import contextlib

@@ -1,13 +1,12 @@
-"""README.md's tool of three files, as a reader makes it: built by scons, run out of the wheel, telling what is executed."""
+"""README.md's tool of three files, as a reader makes it: built by scons, telling what is executed."""
 
-import os
 import subprocess
 import sys
 import zipfile
 from collections.abc import Sequence
 
 import pytest
-from pages import ROOT, build, write_files
+from pages import ROOT, build, started, write_files
 
 PAGE = ROOT / "README.md"
 
@@ -29,10 +28,9 @@ def wheel(built):
 
 
 def run(folder, prefix: Sequence[str] = (), path: str = "") -> subprocess.Popen:
-    return subprocess.Popen(
-        [*prefix, sys.executable, "execs_tool.py"],
-        cwd=folder, env={**os.environ, "PYTHONPATH": path or str(*folder.glob("build/*/python"))}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    """The tool, by what the build laid out, or by another path for Python."""
+    command = [*prefix, sys.executable, "execs_tool.py"]
+    return started(command, folder, {"PYTHONPATH": path or str(*folder.glob("build/*/python"))})
 
 
 @pytest.mark.parametrize("way", ["laid out", "wheel"])
