@@ -1,4 +1,5 @@
-"""What a user-space binary offers to be attached to: its functions and its static probes, read when an attach failed; and what its addresses are called.
+"""What a user-space binary offers to be attached to: its functions and its static probes, read when an attach failed;
+and what its addresses are called.
 
 Unlike the objects that elf.py reads, these are of any width (System V gABI, chapter 4) and whole only as far as needed.
 """

@@ -20,8 +20,8 @@ from .forms import Form
 from .maps import Map, codec_of
 from .pace import Pace
 from .source import EMPTY, PAUSE, READY, Source, Taken
-from .waiter import Waiter
 from .undisturbed import Undisturbed
+from .waiter import Waiter
 
 if TYPE_CHECKING:
     from .bcc import Subscription

@@ -14,7 +14,8 @@
 | enum                              | an IntEnum that takes unknown values as well                            |
 | struct, union                     | Struct and Union of layout.py                                           |
 
-A BTF decl tag on a member, a global variable or a typedef says more than C can, `__be32 to __attribute__((btf_decl_tag("ipv4")));`:
+A BTF decl tag on a member, a global variable or a typedef says more than C can,
+`__be32 to __attribute__((btf_decl_tag("ipv4")));`:
 
 | tag   | on                                                 | Python                                              |
 |-------|----------------------------------------------------|-----------------------------------------------------|

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from .arch import this_arch
 from .bundle import Bundle, bundle
 from .ctext import definition
 from .digest import sha256
@@ -20,8 +19,8 @@ from .opening import read
 def inspect(path: str | os.PathLike[str], types: Iterable[str] = (), ask_kernel: bool = False) -> dict[str, Any]:
     """All of a file, by the keys that docs/probe.md lists; with `types`, the C text of those of that name as well.
 
-    With `ask_kernel` each object that is for this machine says whether this kernel attaches its programs and makes its maps; nothing else
-    touches the kernel. Raises ObjectError for what is no such file, DigestError for one that was altered.
+    With `ask_kernel` each object that is for this machine says whether this kernel attaches its programs and makes its
+    maps; nothing else touches the kernel. Raises ObjectError for what is no such file, DigestError for one that was altered.
     """
     data = read(path, "give the path of a file that this user may read")
     name = os.path.basename(os.fspath(path))

@@ -11,7 +11,6 @@ from .errors import ENOTSUPP, CallError, MapError, PrivilegeError, errno_text
 from .libbpf import library
 from .structures import MapInformation
 
-
 # The next step, by what the kernel answers.
 UNSUPPORTED = "this type of map has no such operation in this kernel"
 FIXES = {

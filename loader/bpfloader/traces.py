@@ -78,11 +78,11 @@ class StackTrace(Sparse[Any]):
         return found
 
     def symbols(self, stack_id: int, *, offset: bool = True) -> tuple[str, ...]:
-        """The frames of a kernel stack by name, `tcp_connect+0x1f`, or without the offset. Raises KeyError, PrivilegeError."""
+        """The frames of a kernel stack by name, `tcp_connect+0x1f`. Raises KeyError, PrivilegeError."""
         return tuple(kernel_symbol(address, offset=offset) for address in self._plain(stack_id))
 
     def user_symbols(self, stack_id: int, pid: int, *, offset: bool = True) -> tuple[str, ...]:
-        """The frames of a user stack (BPF_F_USER_STACK) of a process that still runs, as user_symbol has it. Raises KeyError."""
+        """The frames of a user stack (BPF_F_USER_STACK) of a running process, as user_symbol has it. Raises KeyError."""
         from .usersymbols import user_symbols
 
         return user_symbols(self._plain(stack_id), pid, offset=offset)
