@@ -1,5 +1,6 @@
 """build/…/python: a package's content for PYTHONPATH, as new as the last build, without installing anything."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -61,6 +62,14 @@ def test_what_is_changed_or_lost_in_it_comes_back_and_is_never_packed(built, pla
         path.write_bytes(b"altered")
         built.build(X86)
         assert path.read_bytes() == original and built.digests(".whl") == before
+
+
+def test_a_build_of_the_object_alone_leaves_it_whole(built):
+    before = python(built, "from one import One; print(One.OBJECTS)")
+    built.edit("src/one.bpf.c", "int one(", "int one_more(")
+    built.build(X86, "build/x86_64/one.bpf.o")
+    packed = built.folder / "build/x86_64/python/one/x86_64/one.bpf.o"
+    assert hashlib.sha256(packed.read_bytes()).hexdigest() in before
 
 
 def test_what_a_build_no_longer_holds_goes(built):

@@ -21,9 +21,13 @@ LICENSES = {"bpfloader/LICENSE": str(LOADER.with_name("LICENSE"))}  # the loader
 
 
 class Folder(NamedTuple):
-    """A package's folder for PYTHONPATH: its path, its links by place, and the files whose content is watched."""
+    """A package's folder for PYTHONPATH: its path, its copies and links by place, and the files whose content is watched.
+
+    Objects are copies: a build that makes one anew and not the wheel, such as `prove`, would part it from its skeleton.
+    """
 
     path: str
+    copies: dict[str, str]
     links: dict[str, str]
     watched: list[str]
 
@@ -86,9 +90,9 @@ def _folder(env, wheel, name, arches, programs, app):
     if session.shared.setdefault(path, wheel) is not wheel:
         fix = "give one of the packages another name"
         raise StopError(f"BpfPackage: {name} is packed twice for the same arches; {fix}")
-    links = {f"{arch}/{each.file}": at for each in programs for arch, at in each.objects.items()}
-    watched = [os.path.join(path, place) for place in [*_generated(programs, app), *links]]
-    folder = Folder(path, {**links, **app, "bpfloader": str(LOADER)}, watched)
+    copies = {f"{arch}/{each.file}": at for each in programs for arch, at in each.objects.items()}
+    watched = [os.path.join(path, place) for place in [*_generated(programs, app), *copies]]
+    folder = Folder(path, copies, {**app, "bpfloader": str(LOADER)}, watched)
     intact = all(session.ledger.intact(each, by=wheel.path) for each in folder.watched)
     if not (intact and all(os.path.exists(os.path.join(path, link)) for link in folder.links)):
         session.repair([wheel], stale=True)
@@ -162,7 +166,8 @@ def _wheel(target, source, env):
     data, files = wheel(_pack_args(env))
     linked = folder.links.keys()
     own = {place: text for place, text in files.items() if place not in linked and not place.startswith("bpfloader/")}
-    unpack(Path(folder.path), own, folder.links)
+    objects = {place: Path(path).read_bytes() for place, path in folder.copies.items()}
+    unpack(Path(folder.path), {**own, **objects}, folder.links)
     for path in folder.watched:
         session.ledger.built(path, by=target[0].path)
     write_file(Path(target[0].abspath), data)
