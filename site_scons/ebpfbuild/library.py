@@ -8,7 +8,7 @@ from typing import NamedTuple
 from .scan import included_names
 
 _MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)", re.MULTILINE)
-_FUNCTION = re.compile(r"^(?!typedef)(?:[\w*]+[ \t*]+)+(\w+)\(", re.MULTILINE)
+_FUNCTION = re.compile(r"^(?!typedef)(?:\w+[ \t*]+)+(\w+)\(", re.MULTILINE)
 _HELPER = re.compile(r"\(\* ?(?:const )?(\w+)\)\(")  # of bpf_helper_defs.h: static long (* const bpf_…)(…) = (void *) 1
 HOME = {"bpf_helper_defs.h": "bpf_helpers.h"}  # needs what the other defines before it includes it
 
