@@ -159,6 +159,8 @@ def _listed(folder: str) -> list[str]:
 
 def _perf_event(number: int, target: str, asked: Asked) -> Fault:
     """What is wrong with a perf event (perf_event_open(2))."""
+    if "event" not in asked:  # by the section, which names none
+        return None
     (kind, config), cpu = asked["event"], asked["cpu"]
     most = int(read("/proc/sys/kernel/perf_event_max_sample_rate") or 0)
     if number == errno.EINVAL and 0 < most < asked["frequency"]:

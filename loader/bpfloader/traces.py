@@ -79,7 +79,8 @@ class StackTrace(Sparse[Any]):
 
     def symbols(self, stack_id: int, *, offset: bool = True) -> tuple[str, ...]:
         """The frames of a kernel stack by name, `tcp_connect+0x1f`. Raises KeyError, PrivilegeError."""
-        return tuple(kernel_symbol(address, offset=offset) for address in self._plain(stack_id))
+        stack = self._plain(stack_id)
+        return tuple(_frame(address, number > 0, offset) for number, address in enumerate(stack))
 
     def user_symbols(self, stack_id: int, pid: int, *, offset: bool = True) -> tuple[str, ...]:
         """The frames of a user stack (BPF_F_USER_STACK) of a running process, as user_symbol has it. Raises KeyError."""
@@ -107,8 +108,13 @@ def kernel_symbol(address: int, *, offset: bool = True) -> str:
 
     The names are read once: those of modules loaded later are missing.
     """
+    return _frame(address, False, offset)
+
+
+def _frame(address: int, returns: bool, offset: bool) -> str:
+    """One frame: `returns` says that it is where a call returns to, which behind a last call is the next function."""
     addresses, names = _kernel_symbols()
-    place = bisect_right(addresses, address) - 1
+    place = bisect_right(addresses, address - returns) - 1
     if place < 0:
         return f"{address:#x}"
     return f"{names[place]}+{address - addresses[place]:#x}" if offset else names[place]

@@ -87,6 +87,8 @@ def _distribution(name: str) -> str:
 
 
 def _version(version: str) -> str:
+    if not isinstance(version, str):
+        raise PackageError(f"{version!r} is no text", where="version", fix=f'write version="{version}"')
     if not VERSION.fullmatch(version):
         raise PackageError(f"{version!r} is no version", where="version", fix="write it as PEP 440 does: 1.2, 1.2rc1")
     return version

@@ -8,7 +8,7 @@ import sys
 
 import bpfloader
 import pytest
-from bpfloader import usersymbols
+from bpfloader import traces, usersymbols
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -127,3 +127,10 @@ def test_a_slot_that_can_not_be(slots):
     with pytest.raises(ValueError, match="slots are 0 to 63, not "):
         bpfloader.log2_histogram(slots)
     assert sys.getsizeof(bpfloader.linear_histogram({1024: 1})) < 1 << 20
+
+
+def test_the_frame_of_a_call_that_never_returns_is_the_caller(monkeypatch):
+    """What is called last in a function returns to the next one's first byte."""
+    monkeypatch.setattr(traces, "_kernel_symbols", lambda: ([0x100, 0x200], ["start_kernel", "clear_bss"]))
+    assert traces._frame(0x200, True, True) == "start_kernel+0x100"
+    assert traces._frame(0x200, False, True) == traces.kernel_symbol(0x200) == "clear_bss+0x0"

@@ -237,4 +237,5 @@ def test_it_builds_the_project_that_it_is_called_in(checkout, tmp_path):
     (project / "SConstruct").touch()
     assert f"scons in {project} with SCONSFLAGS=unset" in checkout.run("test", cwd=project)[2]
     assert checkout.stamp().exists() and not checkout.stamp("requirements-test.lock").exists()
-    assert f"scons in {checkout.folder} with SCONSFLAGS=unset" in checkout.run(cwd=project / "src")[2]
+    assert f"scons in {project} with SCONSFLAGS=unset" in checkout.run(cwd=project / "src")[2]
+    assert f"scons in {checkout.folder} with SCONSFLAGS=unset" in checkout.run(cwd=tmp_path)[2]

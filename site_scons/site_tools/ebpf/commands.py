@@ -22,7 +22,8 @@ def run_target(env, name, nodes, module):
 
     def run(target, source, env):
         folder = os.path.dirname(source[0].get_build_env()["EBPF_TOLD"].folder.path)
-        command = [sys.executable, "-m", module, *_arguments()]
+        # -P: a folder of the module's name where the build is called would be found first.
+        command = [sys.executable, "-P", "-m", module, *_arguments()]
         # As root it is to leave no bytecode among the sources, which the folder links to.
         cache = env.Dir(build_path(env, "pycache")).abspath
         environment = {**os.environ, "PYTHONPATH": folder, "PYTHONPYCACHEPREFIX": cache}

@@ -192,3 +192,15 @@ def test_an_old_libbpf_is_named(kinds, kernel, name, since):
         said = rf'libbpf {bpfloader.version()} has no SEC\(".*"\), which {name} is; install libbpf {since} or newer'
         with pytest.raises(bpfloader.LibraryError, match=said):
             bpf.load()
+
+
+UNTARGETED = "on_sample on_xdp on_tc on_connect4 on_uprobe on_socket on_lookup on_message".split()
+
+
+@pytest.mark.parametrize("program", UNTARGETED)
+def test_a_program_whose_section_names_no_target_waits_for_its_own_attach(start, program):
+    bpf = start("on_raw_tracepoint", program)
+    assert [link.program for link in bpf.attach()] == ["on_raw_tracepoint"]
+    alone = start(program)
+    with pytest.raises(bpfloader.AttachError, match=f"nothing was attached: no section says where to attach {program} "):
+        alone.attach()
