@@ -41,7 +41,9 @@ def test_target(env, name, folder):
     """
 
     def test(target, source, env):
-        command = [sys.executable, "-m", "pytest", "-q", "-rs", "-n", str(os.cpu_count()), folder, *_arguments()]
+        # A test that hangs ends its worker, and with that the run, with where it stood.
+        guard = ["-o", "faulthandler_timeout=300", "-o", "faulthandler_exit_on_timeout=true"]
+        command = [sys.executable, "-m", "pytest", "-q", "-rs", *guard, "-n", str(os.cpu_count()), folder, *_arguments()]
         mirror = {"SCONS_BPF_MIRROR": fetch_options(env).mirror} if env["EBPF_MIRROR"] else {}
         status = subprocess.call(command, cwd=env["EBPF"].root, env={**os.environ, **mirror})
         if status:
