@@ -1,8 +1,77 @@
-"""Writing a file so that nobody ever sees half of it."""
+"""Reading a file only where it is one, and writing it so that nobody ever sees half of it."""
 
 import os
+import stat
 import tempfile
+from errno import EINVAL, EISDIR
 from pathlib import Path
+from typing import BinaryIO
+
+LIMIT = 64 << 20  # bytes of any file that is read whole: the largest, a distribution's vmlinux.h, has 4 MB
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+class UnfitFileError(OSError):
+    """Something that is not to be read: a named pipe, a device, a folder, a file that is too large.
+
+    A pipe would hold the build up for ever and /dev/zero fill the memory. `strerror` says what it is.
+    """
+
+
+def require_regular(path: str | os.PathLike, limit: int | None = LIMIT) -> None:
+    """Raises UnfitFileError for what is there and is no regular file of at most `limit` bytes; OSError if nothing is.
+
+    None is no limit, for a tool that is run or hashed and not held in memory.
+    """
+    _check(os.stat(path), path, limit)
+
+
+def open_regular(path: str | os.PathLike, limit: int | None = LIMIT) -> BinaryIO:
+    """Opens a regular file of at most `limit` bytes for reading, unbuffered, and never waits for it.
+
+    It is looked at before it is opened, since to open a device may do something, and again after, since it may have
+    been replaced. Raises UnfitFileError, and OSError for what can't be opened.
+    """
+    require_regular(path, limit)
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        _check(os.fstat(handle), path, limit)
+        return os.fdopen(handle, "rb", buffering=0)
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_regular(path: str | os.PathLike, limit: int = LIMIT) -> bytes:
+    """The bytes of a regular file, at most `limit` of them. Raises UnfitFileError for anything else, and OSError."""
+    parts, left = [], limit
+    with open_regular(path, limit) as file:
+        while part := file.read(min(left + 1, 1 << 20)):
+            parts.append(part)
+            left -= len(part)
+            if left < 0:  # it grew, or is one of /proc's, whose sizes are all 0
+                raise _too_large(path, limit)
+    return b"".join(parts)
+
+
+def _check(found: os.stat_result, path: str | os.PathLike, limit: int | None) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        kind = stat.S_IFMT(found.st_mode)
+        number = EISDIR if kind == stat.S_IFDIR else EINVAL
+        raise UnfitFileError(number, f"is {_KINDS.get(kind, 'something else')}, not a file", os.fspath(path))
+    if limit is not None and found.st_size > limit:
+        raise _too_large(path, limit)
+
+
+def _too_large(path: str | os.PathLike, limit: int) -> UnfitFileError:
+    return UnfitFileError(EINVAL, f"is larger than the {limit} bytes that are read", os.fspath(path))
 
 
 def write_file(path: Path, data: bytes) -> None:

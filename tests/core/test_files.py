@@ -1,0 +1,73 @@
+"""Files that are none: what would hold a build up, or fill its memory, is refused before it is read."""
+
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from ebpfbuild.files import UnfitFileError, open_regular, read_regular, require_regular
+
+KINDS = ["a folder", "a named pipe", "a socket", "a device"]
+
+
+def make(folder: Path, kind: str) -> Path:
+    """The path of something that is no regular file."""
+    path = folder / "input"
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a named pipe":
+        os.mkfifo(path)
+    elif kind == "a socket":
+        with socket.socket(socket.AF_UNIX) as made, os.scandir(folder):
+            made.bind(os.path.relpath(path))
+    else:
+        path.symlink_to("/dev/zero")
+    return path
+
+
+@pytest.mark.parametrize("read", [require_regular, open_regular, read_regular])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_file_is_refused_at_once(tmp_path, kind, read):
+    path = make(tmp_path, kind)
+    began = time.monotonic()
+    with pytest.raises(UnfitFileError) as caught:
+        read(path)
+    assert caught.value.strerror == f"is {kind}, not a file" and caught.value.filename == str(path)
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize("read", [require_regular, open_regular, read_regular])
+def test_a_file_of_gigabytes_is_refused_before_it_is_read(tmp_path, read):
+    path = tmp_path / "input"
+    with path.open("wb") as file:
+        file.truncate(5 << 30)
+    with pytest.raises(UnfitFileError, match="is larger than the 67108864 bytes that are read"):
+        read(path)
+
+
+def test_a_file_up_to_the_limit_is_read_whole(tmp_path):
+    path = tmp_path / "input"
+    for size in (0, 1, 3 << 20):
+        path.write_bytes(b"x" * size)
+        assert read_regular(path, max(size, 1)) == b"x" * size
+    with pytest.raises(UnfitFileError):
+        read_regular(path, (3 << 20) - 1)
+
+
+def test_a_size_that_is_told_wrongly_doesn_t_matter():
+    assert read_regular("/proc/self/status").startswith(b"Name:")
+    with pytest.raises(UnfitFileError):
+        read_regular("/proc/self/status", 10)
+
+
+def test_a_file_that_became_a_pipe_meanwhile_is_refused(tmp_path, monkeypatch):
+    path, found = make(tmp_path, "a named pipe"), os.stat(__file__)
+    monkeypatch.setattr(os, "stat", lambda path: found)
+    with pytest.raises(UnfitFileError, match="a named pipe"):
+        open_regular(path)
+
+
+def test_what_is_not_there_is_not_found(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_regular(tmp_path / "input")
