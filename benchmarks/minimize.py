@@ -66,7 +66,7 @@ class Bench:
         args = CompileArgs(
             self.clang, arch_named("x86_64"), str(source), "", str(self.scratch / header), str(self.scratch / "libbpf")
         )
-        command = [*self.clang, *args.flags(True), "-w", *flags, str(source)]
+        command = [*self.clang, *args.flags(), "-w", *flags, str(source)]
         start = children()
         done = subprocess.run(command, capture_output=True, check=False, text=True, cwd=self.scratch)
         took = (children() - start) * 1000

@@ -47,7 +47,7 @@ class Inputs:
         """Compiles a program and generates its skeleton."""
         out = self.scratch / f"{name}.bpf.o"
         args = CompileArgs(self.clang, self.arch, str(source), str(out), str(headers), str(self.scratch / "include"))
-        command = [*self.clang, *args.flags(True), "-w", "-c", str(source), "-o", str(out)]
+        command = [*self.clang, *args.flags(), "-w", "-c", str(source), "-o", str(out)]
         subprocess.run(command, cwd=source.parent, check=True)
         out.write_bytes(strip_dwarf(out.read_bytes()))
         skeleton = render(out.read_bytes(), name, self.arch.name, out.name)

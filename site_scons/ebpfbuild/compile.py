@@ -13,7 +13,7 @@ from .compiler import CLEAN_ENVIRONMENT
 from .depfile import check_inputs, read_depfile
 from .errors import CompileError, UndeclaredInputError
 from .files import write_file
-from .header import check_registers, needs_ms_extensions
+from .header import check_registers
 
 _STACK = re.compile(r"[Ll]ooks like the BPF stack limit.*")
 TOO_LARGE = (
@@ -43,7 +43,7 @@ class CompileArgs:
         """The path of the vmlinux.h that the program includes."""
         return os.path.join(self.header_dir, "vmlinux.h")
 
-    def flags(self, ms_extensions: bool) -> list[str]:
+    def flags(self) -> list[str]:
         """What clang is told beside its files: all that shapes the object and nothing of this machine."""
         return [
             "-target",
@@ -61,9 +61,11 @@ class CompileArgs:
             f"-D__TARGET_ARCH_{self.arch.kernel}",
             "-ffile-compilation-dir=.",  # a debug-info path that is the same in every checkout
             *self.cflags,
-            # Behind the user's own flags: Linux 6.19 has `struct ns_tree;` as a member, which clang drops without the
-            # extension, and every offset behind it moves.
-            *(["-fms-extensions", "-Wno-microsoft-anon-tag"] if ms_extensions else []),
+            # Behind the user's own flags, and with every header: clang drops a member such as `struct ns_tree;` (Linux 6.19
+            # has it, programs may) without the extension, and every offset behind it moves. Were it given only where a
+            # header needs it, a program's own struct would change with the header, and with how much is kept of it.
+            "-fms-extensions",
+            "-Wno-microsoft-anon-tag",
             *(f"-I{folder}" for folder in self.include_dirs),
             "-isystem",
             self.header_dir,
@@ -73,7 +75,7 @@ class CompileArgs:
 
     def command(self) -> list[str]:
         """The command line for clangd, which knows a driver by the name `clang`, not by that of the wheel's binary."""
-        return ["clang", *self.flags(True), "-c", self.source, "-o", self.output]
+        return ["clang", *self.flags(), "-c", self.source, "-o", self.output]
 
 
 def compile_object(args: CompileArgs, full: str, known: Iterable[str], root: str, report) -> str:
@@ -111,7 +113,7 @@ def compiled(args: CompileArgs, known: Iterable[str], root: str) -> tuple[bytes,
     with tempfile.TemporaryDirectory(dir=folder, prefix=".compile-") as scratch:
         made, depfile = Path(scratch, "object"), Path(scratch, "depfile")
         action = ["-c", args.source, "-MD", "-MF", str(depfile), "-o", str(made)]
-        warnings = run_clang(args, action, needs_ms_extensions(header), root)
+        warnings = run_clang(args, action, root)
         check_inputs(read_depfile(os.fsdecode(depfile.read_bytes()), root), [*known, args.source], args.source)
         return strip_dwarf(made.read_bytes(), args.output), warnings
 
@@ -121,9 +123,9 @@ def with_header(args: CompileArgs, header: str) -> CompileArgs:
     return replace(args, header_dir=os.path.dirname(header))
 
 
-def run_clang(args: CompileArgs, action: list[str], ms_extensions: bool, root: str) -> str:
+def run_clang(args: CompileArgs, action: list[str], root: str) -> str:
     """Runs clang with the compile's flags and `action` behind them; returns its stderr. Raises CompileError."""
-    command = [*args.clang, *args.flags(ms_extensions), *action]
+    command = [*args.clang, *args.flags(), *action]
     done = subprocess.run(command, cwd=root, env=CLEAN_ENVIRONMENT, capture_output=True, text=True, errors="replace")
     if done.returncode:
         raise compile_error(args, done.stderr, done.returncode)

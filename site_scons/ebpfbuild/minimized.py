@@ -44,7 +44,7 @@ def preprocessed(args: CompileArgs, index: Index, known: Iterable[str], root: st
         Path(scratch, "vmlinux.h").write_text(stub(index))
         text, depfile = Path(scratch, "text"), Path(scratch, "depfile")
         command = ["-E", "-dD", "-w", args.source, "-MD", "-MF", str(depfile), "-o", str(text)]
-        run_clang(replace(args, header_dir=folder), command, False, root)
+        run_clang(replace(args, header_dir=folder), command, root)
         check_inputs(
             read_depfile(os.fsdecode(depfile.read_bytes()), root),
             [*known, args.source, f"{folder}/vmlinux.h"],

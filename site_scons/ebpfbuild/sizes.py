@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .compile import CompileArgs, run_clang, with_header
-from .header import needs_ms_extensions
 from .minimize.modes import Facts, facts_of
 
 RUNS = 3
@@ -58,11 +57,10 @@ def table(sizes: Iterable[Size]) -> str:
 
 
 def _compile_seconds(args: CompileArgs, root: str) -> float:
-    ms_extensions = needs_ms_extensions(Path(root, args.vmlinux).read_bytes())
     seconds = []
     with tempfile.NamedTemporaryFile(suffix=".o") as scratch:
         for _ in range(RUNS):
             start = time.perf_counter()
-            run_clang(args, ["-c", args.source, "-o", scratch.name], ms_extensions, root)
+            run_clang(args, ["-c", args.source, "-o", scratch.name], root)
             seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)

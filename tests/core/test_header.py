@@ -3,7 +3,7 @@
 import pytest
 from ebpfbuild.arch import ARCHES, arch_named
 from ebpfbuild.errors import HeaderError
-from ebpfbuild.header import PT_REGS_MEMBER, arch_of, check_header, needs_ms_extensions
+from ebpfbuild.header import PT_REGS_MEMBER, arch_of, check_header
 
 
 def header(member):
@@ -30,9 +30,3 @@ def test_a_header_without_registers_or_without_anything():
 
 def test_registers_of_the_first_struct_only():
     assert arch_of(header(b"orig_ax;") + b"struct later {\n\tint orig_x0;\n};\n") == "x86_64"
-
-
-def test_anonymous_tagged_members_need_the_extension():
-    assert needs_ms_extensions(b"struct a {\n\tstruct b;\n};\n")
-    assert needs_ms_extensions(b"struct a {\n\tstruct {\n\t\tunion b;\n\t};\n};\n")
-    assert not needs_ms_extensions(b"struct b;\nstruct a {\n\tstruct b c;\n\tstruct b *d;\n};\n")

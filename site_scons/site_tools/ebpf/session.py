@@ -84,10 +84,10 @@ class Session:
         return env.Value(json.dumps([entry, self._code[entry], *parts], sort_keys=True, default=str))
 
     def flags(self, args):
-        """The sha256 of a compile's flags, with and without the extension. Where its vmlinux.h lies is not part of it."""
+        """The sha256 of a compile's flags. Where its vmlinux.h lies is not part of it."""
         key = args.arch.name, args.include_dirs, args.cflags
         if key not in self._flags:
-            flags = [replace(args, header_dir="").flags(extension) for extension in (True, False)]
+            flags = replace(args, header_dir="").flags()
             self._flags[key] = hashlib.sha256(json.dumps(flags).encode()).hexdigest()
         return self._flags[key]
 
