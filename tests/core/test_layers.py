@@ -45,6 +45,10 @@ def test_one_module_opens_connections(path):
         assert not NETWORK & set(imported(path))
 
 
+def test_what_brings_pip_needs_nothing_that_pip_brings():
+    assert set(imported(ROOT / "site_scons" / "fetch_pip.py")) <= set(sys.stdlib_module_names)
+
+
 @pytest.mark.parametrize("path", TOOL, ids=name)
 def test_the_tool_imports_scons_and_the_core(path):
     assert set(imported(path)) <= {*sys.stdlib_module_names, "SCons", "ebpfbuild"}

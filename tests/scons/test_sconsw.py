@@ -18,12 +18,20 @@ PYTHON = """#!/bin/sh
 case "$1 $2" in
 "-c "*) exit {old} ;;
 "-m venv") [ {venv} = 0 ] || {{ echo "No module named venv"; exit 1; }}
-           mkdir -p "$3/bin" && cp "{inner}" "$3/bin/python" ;;
+           [ "$3" = --without-pip ] && mkdir -p "$4/bin" && cp "{inner}" "$4/bin/python" ;;
 *) exit 99 ;;
 esac
 """
-# The python of .venv: keeps what it is called with, one argument a line. pip fails as long as there is a file `offline`.
+# The python of .venv: keeps what it is called with, one argument a line. pip fails as long as there is a file `offline`,
+# fetching pip as long as there is a file `no-wheel`.
 INNER = """#!/bin/sh
+case "$2" in
+*/site_scons/fetch_pip.py)
+    [ ! -e "{log}.no-wheel" ] || {{ echo "sconsw: pip-1.whl can't be fetched" >&2; exit 1; }}
+    [ "$3" = "{root}/pip.lock" ] && echo "fetch $5" >>"{log}" && touch "$4/pip-1.whl" && echo "$4/pip-1.whl"
+    exit ;;
+*/pip-1.whl/pip) echo "bring $*" >>"{log}"; exit 0 ;;
+esac
 if [ "$1 $2 $3" = "-I -m pip" ]; then
     echo "pip $*" >>"{log}"
     [ ! -e "{log}.offline" ] || {{ echo "ERROR: Could not find a version that satisfies scons" >&2; exit 1; }}
@@ -41,9 +49,9 @@ class Checkout:
         self.folder, self.tools, self.log = folder, tools, tools / "log"
         folder.mkdir(parents=True)
         tools.mkdir(exist_ok=True)
-        for name in ("sconsw", "requirements.lock", "requirements-test.lock"):
+        for name in ("sconsw", "pip.lock", "requirements.lock", "requirements-test.lock"):
             shutil.copy(ROOT / name, folder / name)
-        (tools / "inner").write_text(INNER.format(log=self.log))
+        (tools / "inner").write_text(INNER.format(log=self.log, root=folder))
         (tools / "inner").chmod(0o755)
         self.python()
 
@@ -54,11 +62,11 @@ class Checkout:
             path.write_text(PYTHON.format(old=old, venv=venv, inner=self.tools / "inner"))
             path.chmod(0o755)
 
-    def offline(self, so: bool) -> None:
-        """Lets pip fail, or no longer."""
-        (self.tools / "log.offline").unlink(missing_ok=True)
+    def fails(self, what: str, so: bool = True) -> None:
+        """Lets pip (`offline`) or the fetching of it (`no-wheel`) fail, or no longer."""
+        (self.tools / f"log.{what}").unlink(missing_ok=True)
         if so:
-            (self.tools / "log.offline").touch()
+            (self.tools / f"log.{what}").touch()
 
     def run(self, *arguments: str, cwd: Path | None = None, **environment: str):
         """Runs ./sconsw and returns (exit status, stderr, what the python of .venv was called with)."""
@@ -99,9 +107,10 @@ def test_the_first_run_makes_the_venv_by_hash_and_hands_over_to_scons(checkout):
     status, stderr, calls = checkout.run("ARCH=arm64", "--offline")
     assert status == 7  # scons's own
     assert stderr == "sconsw: making .venv from requirements.lock (once; about 110 MB to fetch, 470 MB on disk)\n"
-    assert "--require-hashes" in calls[0] and pips(calls) == ["requirements.lock"]
-    assert calls[1].startswith(f"scons in {checkout.folder} ")
-    assert calls[2:] == ["<-I>", "<-m>", "<SCons>", "<-Q>", "<--no-site-dir>", "<ARCH=arm64>", "<--offline>"]
+    assert calls[0] == "fetch --offline" and calls[1].startswith("bring -I ") and " --no-index --no-deps " in calls[1]
+    assert "--require-hashes" in calls[2] and pips(calls) == ["requirements.lock"]
+    assert calls[3].startswith(f"scons in {checkout.folder} ")
+    assert calls[4:] == ["<-I>", "<-m>", "<SCons>", "<-Q>", "<--no-site-dir>", "<ARCH=arm64>", "<--offline>"]
     assert checkout.stamp().exists() and not checkout.stamp("requirements-test.lock").exists()
 
 
@@ -109,6 +118,15 @@ def test_the_second_run_sets_up_nothing(checkout):
     checkout.run()
     status, stderr, calls = checkout.run()
     assert (status, stderr, pips(calls)) == (7, "", [])
+
+
+def test_where_all_is_there_nothing_is_written(checkout):
+    checkout.run("test")
+    before = {path: path.stat().st_mtime_ns for path in checkout.folder.rglob("*")}
+    (checkout.folder / ".venv.lock").unlink(missing_ok=True)
+    assert checkout.run("test")[0] == 7
+    after = {path: path.stat().st_mtime_ns for path in checkout.folder.rglob("*")}
+    assert set(before) - set(after) <= {checkout.folder / ".venv.lock"} and all(before[path] == after[path] for path in after)
 
 
 def test_a_changed_lock_makes_the_venv_anew(checkout):
@@ -161,7 +179,7 @@ def test_no_python_that_is_new_enough(checkout):
     checkout.python(old=1)
     status, stderr, calls = checkout.run()
     assert (status, calls) == (1, [])
-    assert "no Python 3.11 or newer on PATH; install one (apt install python3 python3-venv)" in one_line(stderr)
+    assert "no Python 3.11 or newer on PATH; install one (apt install python3)" in one_line(stderr)
     assert "PYTHON=/path/to/python3 ./sconsw" in stderr
     assert not (checkout.folder / ".venv").exists()
 
@@ -184,7 +202,7 @@ def test_no_venv_module(checkout):
     status, stderr, calls = checkout.run()
     assert (status, calls) == (1, [])
     assert one_line(stderr) == (
-        "sconsw: python3 has no working venv module; apt install python3-venv, then run this again (details: .venv.log)"
+        "sconsw: python3 can't make a venv; install the whole of Python (apt install python3), then run this again (details: .venv.log)"
     )
     assert "No module named venv" in (checkout.folder / ".venv.log").read_text()
     checkout.python()
@@ -192,8 +210,18 @@ def test_no_venv_module(checkout):
     assert not (checkout.folder / ".venv.log").exists()
 
 
+def test_no_pip_is_told_in_its_own_words_and_tried_again(checkout):
+    checkout.fails("no-wheel")
+    for _ in range(2):
+        status, stderr, calls = checkout.run()
+        assert (status, calls) == (1, []) and one_line(stderr) == "sconsw: pip-1.whl can't be fetched"
+    checkout.fails("no-wheel", False)
+    assert checkout.run()[0] == 7
+    assert not list(checkout.folder.glob(".venv/*.whl"))
+
+
 def test_no_network_is_told_and_tried_again(checkout):
-    checkout.offline(True)
+    checkout.fails("offline")
     for _ in range(2):
         status, stderr, calls = checkout.run()
         assert (status, pips(calls)) == (1, ["requirements.lock"])
@@ -201,14 +229,14 @@ def test_no_network_is_told_and_tried_again(checkout):
         assert "PIP_INDEX_URL" in stderr
         assert not checkout.stamp().exists()
         assert not any(call.startswith("scons") for call in calls)
-    checkout.offline(False)
+    checkout.fails("offline", False)
     assert checkout.run()[0] == 7
     assert checkout.stamp().exists()
 
 
 def test_no_network_for_the_tests_leaves_the_build_usable(checkout):
     checkout.run()
-    checkout.offline(True)
+    checkout.fails("offline")
     status, stderr, _ = checkout.run("test")
     assert status == 1 and "pip could not install requirements-test.lock" in one_line(stderr)
     assert checkout.run()[0] == 7
@@ -225,7 +253,7 @@ def test_offline_asks_no_index_for_packages(checkout):
     _, _, calls = checkout.run("--offline")
     assert any(call.startswith("pip") and " --no-index " in call for call in calls)
     checkout.stamp().unlink()
-    checkout.offline(True)
+    checkout.fails("offline")
     status, stderr, _ = checkout.run("--offline", "ARCH=arm")
     assert status == 1
     assert "requirements.lock is not installed, and --offline connects to nothing; run this once without it" in one_line(stderr)

@@ -1,0 +1,340 @@
+"""Set-up's pip: from each place that pip is set up to look in, verified, and one line for whatever goes wrong."""
+
+import hashlib
+import os
+import ssl
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import fetch_pip
+import pytest
+from faultserver import body, chunked_then_gone, gone, hang, serving, status, trickle
+from fetch_pip import Pin, Settings, SetupError, Web, fetch, links, read_pin, read_settings, shown
+from hypothesis import given
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = b"PK a wheel" * 1000
+PIN = Pin("26.3", hashlib.sha256(DATA).hexdigest())
+WHEEL = "pip-26.3-py3-none-any.whl"
+PAGE = f'<!doctype html><a href="../../files/pip-26.2.whl">old</a> <a href="../../files/{WHEEL}#sha256=0">new</a>'.encode()
+
+
+@pytest.fixture
+def server():
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch):
+    """No proxy of this machine between the tests and loopback, and no time for certificates that none of them needs."""
+    monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
+    for name in urllib.request.getproxies_environment():
+        monkeypatch.delenv(f"{name}_proxy", raising=False)
+        monkeypatch.delenv(f"{name}_proxy".upper(), raising=False)
+
+
+@pytest.fixture
+def pauses():
+    return []
+
+
+@pytest.fixture
+def get(pauses):
+    """A function: find-links and indexes -> the wheel's bytes; pauses are noted, not slept."""
+
+    def run(*find_links, indexes=()):
+        settings = Settings(tuple(map(str, find_links)), tuple(indexes), None, None)
+        return fetch(PIN, settings, Web(settings, pauses.append))
+
+    return run
+
+
+@pytest.fixture
+def refused(get):
+    """A function: the same -> the message, one printable line."""
+
+    def run(*find_links, indexes=()):
+        with pytest.raises(SetupError) as caught:
+            get(*find_links, indexes=indexes)
+        assert str(caught.value).isprintable()
+        return str(caught.value)
+
+    return run
+
+
+def index_of(server, page=PAGE, *wheel):
+    """An index on the server with pip's page, and the wheel that it links to."""
+    server.say(*(wheel or (body(DATA),)), path=f"/files/{WHEEL}")
+    server.say(body(page), path="/simple/pip/")
+    return server.url("/simple")
+
+
+# Where it is looked for
+
+
+def test_an_index(server, get):
+    assert get(indexes=[index_of(server)]) == DATA
+    assert server.seen == ["/simple/pip/", f"/files/{WHEEL}"]
+    assert get(indexes=[server.url("/simple/")]) == DATA  # with its slash, too
+
+
+@pytest.mark.parametrize("page", [
+    '<a\n HREF="{0}">', "<a data-x=1 href='{0}'>", '<base href="../../files/"><a href="{1}">', '<a href=" {0}#egg=pip ">',
+    '<a href="http://["></a><a>no</a><a href="{0}">', '<a href="../../files/pip%2D26.3-py3-none-any.whl">',
+])  # fmt: skip
+def test_pages_as_indexes_write_them(server, get, page):
+    server.say(body(DATA), path="/files/pip%2D26.3-py3-none-any.whl")
+    assert get(indexes=[index_of(server, page.format(f"../../files/{WHEEL}", WHEEL).encode())]) == DATA
+
+
+def test_a_folder_a_file_and_a_page_of_this_machine(tmp_path, get):
+    wheels, page = tmp_path / "my wheels", tmp_path / "page.html"
+    wheels.mkdir()
+    (wheels / WHEEL).write_bytes(DATA)
+    page.write_text(f'<a href="my%20wheels/{WHEEL}">')
+    for place in (wheels, wheels / WHEEL, wheels.as_uri(), (wheels / WHEEL).as_uri(), page):
+        assert get(place) == DATA
+
+
+def test_an_index_that_is_a_folder(tmp_path, get):
+    listing = tmp_path / "simple" / "pip"
+    listing.mkdir(parents=True)
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / WHEEL).write_bytes(DATA)
+    (listing / "index.html").write_text(f'<a href="../../files/{WHEEL}">')
+    assert get(indexes=[(tmp_path / "simple").as_uri()]) == DATA
+
+
+def test_a_vendor_folder_comes_before_the_index(tmp_path, server, get):
+    (tmp_path / WHEEL).write_bytes(DATA)
+    assert get(tmp_path, indexes=[index_of(server)]) == DATA
+    assert server.seen == []
+
+
+def test_the_next_place_has_its_turn(tmp_path, server, get):
+    server.say(status(404), path="/empty/pip/")
+    assert get(tmp_path, server.url("/links.html"), indexes=[server.url("/empty"), index_of(server)]) == DATA
+
+
+@pytest.mark.parametrize("answer", [gone, chunked_then_gone(DATA[:100]), body(DATA[:100], length=len(DATA)), status(503), status(429)])
+def test_a_try_that_fails_is_made_again(server, get, pauses, answer):
+    assert get(indexes=[index_of(server, PAGE, answer, body(DATA))]) == DATA
+    assert pauses == [0.5]
+
+
+# What goes wrong
+
+
+def test_nothing_has_it(tmp_path, server, refused):
+    message = refused(tmp_path, tmp_path / "none", indexes=[server.url("/simple")])
+    assert message.startswith(f"{WHEEL} can't be fetched ({tmp_path}: holds no file {WHEEL}; {tmp_path}/none: is not there; ")
+    assert f"{server.url('/simple/pip/')}: HTTP 404); check the network, or set PIP_INDEX_URL" in message
+    assert len(server.seen) == 1
+
+
+def test_offline_names_the_folder_to_fill(refused):
+    assert refused() == (
+        f"{WHEEL} is not here, and nothing may be connected to; run this once with an index, or with "
+        f"PIP_FIND_LINKS=FOLDER, a folder with {WHEEL} and the other wheels"
+    )
+
+
+@pytest.mark.parametrize("where", ["folder", "index"])
+def test_other_bytes_are_never_used(tmp_path, server, refused, where):
+    (tmp_path / WHEEL).write_bytes(b"other")
+    places = {"find_links": [tmp_path], "indexes": [index_of(server)]}
+    if where == "index":
+        places = {"find_links": [], "indexes": [index_of(server, PAGE, body(b"other")), server.url("/simple")]}
+    message = refused(*places["find_links"], indexes=places["indexes"])
+    assert f"{WHEEL} is not the {WHEEL} that pip.lock pins, and was not used (sha256 {hashlib.sha256(b'other').hexdigest()}" in message
+
+
+@pytest.mark.parametrize(("page", "reason"), [
+    (b"", f"lists no {WHEEL}"),
+    (b"\xff\xfe<a href='/x", f"lists no {WHEEL}"),
+    (b"<![foo[ <!DOCTYPE [<a href='x'>", f"lists no {WHEEL}"),
+    (f'<a href="file:///{WHEEL}">'.encode(), f"links to file:///{WHEEL}, which is on no web server"),
+    (f'<base href="file:///tmp/"><a href="{WHEEL}">'.encode(), f"links to file:///tmp/{WHEEL}, which is on no web server"),
+    (f'<a href="javascript:/{WHEEL}">'.encode(), "which is on no web server"),
+    (f'<a href="ftp://127.0.0.1/{WHEEL}">'.encode(), "unknown url type: ftp"),
+    (f'<a href="http://127.0.0.1:x/{WHEEL}">'.encode(), "nonnumeric port"),
+    (f'<a href="http://127.0.0.1:1/\x1b[31m/{WHEEL}">'.encode(), "control characters"),
+])  # fmt: skip
+def test_a_hostile_page(server, refused, page, reason):
+    assert reason in refused(indexes=[index_of(server, page)])
+
+
+@pytest.mark.parametrize(("answer", "reason"), [
+    (status(302, Location="http://["), "Invalid IPv6 URL"),
+    (status(302, Location="file:///etc/passwd"), "redirects more than 5 times, or to no web server"),
+    (status(302, Location="ftp://127.0.0.1/x"), "redirects to ftp://127.0.0.1/x"),
+    (status(302, Location="/simple/pip/?again"), "redirects more than 5 times"),
+    (status(404), "HTTP 404"),
+    (status(503), "HTTP 503"),
+    (gone, "the connection broke off"),
+    (body(b"x", length=100), "the connection broke off"),
+    (lambda request: request.wfile.write(b"SSH-2.0-x\x1b[2J\r\n"), "the answer is no HTTP or broke off"),
+])  # fmt: skip
+def test_a_hostile_server(server, refused, answer, reason):
+    server.say(answer, path="/simple/pip/")
+    server.say(answer, path="/simple/pip/?again")
+    assert reason in refused(indexes=[server.url("/simple")])
+
+
+@pytest.mark.parametrize("length", ["²", "9" * 5000, "-1", "x"])
+def test_an_odd_length_is_no_traceback(server, get, refused, length):
+    def answer(request):
+        request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: " + length.encode() + b"\r\n\r\n" + PAGE)
+        request.close_connection = True
+
+    index = index_of(server)
+    server.say(answer, path="/simple/pip/")
+    assert get(indexes=[index]) == DATA or refused(indexes=[index])
+
+
+def test_more_bytes_than_a_page_or_a_wheel_has(server, refused, monkeypatch, tmp_path):
+    monkeypatch.setattr(fetch_pip, "PAGE_LIMIT", 1000)
+    monkeypatch.setattr(fetch_pip, "WHEEL_LIMIT", 1000)
+    assert "sends more than 1000 bytes" in refused(indexes=[index_of(server, b" " * 2000)])
+    assert "sends more than 1000 bytes" in refused(indexes=[index_of(server)])
+    (tmp_path / WHEEL).write_bytes(DATA)
+    assert "has more than 1000 bytes" in refused(tmp_path)
+
+
+@pytest.mark.parametrize("answer", [hang, trickle])
+def test_a_server_that_is_silent_or_slow(server, refused, monkeypatch, answer):
+    monkeypatch.setattr(fetch_pip, "READ_TIMEOUT", 0.2)
+    monkeypatch.setattr(fetch_pip, "PATIENCE", 0.2)
+    server.say(answer, path="/simple/pip/")
+    assert {hang: "no answer in time", trickle: "is too slow"}[answer] in refused(indexes=[server.url("/simple")])
+
+
+def test_a_fifo_is_not_read(tmp_path, refused):
+    os.mkfifo(tmp_path / WHEEL)
+    assert f"holds no file {WHEEL}" in refused(tmp_path)
+
+
+def test_a_host_that_refuses_and_one_that_is_not_there(refused):
+    assert "Connection refused" in refused(indexes=["http://127.0.0.1:1/simple"])
+    assert "https://no-such-host.invalid/simple/pip/: " in refused(indexes=["https://no-such-host.invalid/simple"])
+
+
+def test_a_certificate_that_nobody_vouches_for_and_a_bundle_that_holds_none(tmp_path):
+    error = ssl.SSLCertVerificationError()
+    error.verify_message = "self-signed certificate"
+    failure = fetch_pip._failure(urllib.error.URLError(error))
+    assert "no trusted TLS connection: self-signed certificate" in str(failure) and not failure.passing
+    for place in (tmp_path / "none", tmp_path / "bad"):
+        (tmp_path / "bad").write_text("no certificate")
+        with pytest.raises(SetupError, match="holds no certificates: .*; correct PIP_CERT or REQUESTS_CA_BUNDLE"):
+            Web(Settings((), (), str(place), None)).read("https://127.0.0.1:1", 1)
+
+
+@given(st.binary(max_size=300))
+def test_any_page_gives_links(page):
+    assert all(isinstance(link, str) for link in links(b"<a href='" + page, "https://host/simple/pip/"))
+
+
+# Passwords
+
+
+def test_the_password_goes_to_its_host_alone_and_into_no_message(server, get, refused):
+    with serving() as other:
+        other.say(body(DATA), path=f"/{WHEEL}")
+        index_of(server, f'<a href="{other.url(f"/{WHEEL}")}">'.encode())
+        assert get(indexes=[f"http://me:se%40cret@{server.host}/simple"]) == DATA
+        assert server.headers[0]["Authorization"] == "Basic bWU6c2VAY3JldA=="
+        assert "Authorization" not in other.headers[0]
+    message = refused(indexes=[f"http://me:secret@{server.host}/other?token=secret"])
+    assert "secret" not in message and server.host in message
+
+
+@pytest.mark.parametrize(("place", "said"), [
+    ("https://a:b@host/x?token=c", "https://host/x"),
+    ("https://a@b@host", "https://host"),
+    ("/a/b\x1b[2J", "/a/b\\x1b[2J"),
+])  # fmt: skip
+def test_places_as_messages_name_them(place, said):
+    assert shown(place) == said
+
+
+# Settings and the pin
+
+
+def test_the_environment_comes_before_the_files_and_the_user_before_the_machine(tmp_path):
+    for path, text in {
+        "etc/xdg/pip/pip.conf": "[global]\nindex-url = https://xdg/\nproxy = http://proxy:1",
+        "etc/pip.conf": "[global]\nindex-url = https://machine/\ncert = /machine.pem\nfind-links = /a\n  /b",
+        "home/.config/pip/pip.conf": "[install]\nindex_url = https://install/\n[global]\nindex-url = https://user/%(x)s",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    own = {"HOME": str(tmp_path / "home")}
+    assert read_settings({}, machine=tmp_path) == Settings(("/a", "/b"), ("https://machine/",), "/machine.pem", "http://proxy:1")
+    assert read_settings(own, machine=tmp_path).indexes == ("https://install/",)
+    given = {**own, "PIP_INDEX_URL": "https://given/", "PIP_EXTRA_INDEX_URL": "https://x/ https://y/", "PIP_CERT": "/mine.pem"}
+    assert read_settings(given, machine=tmp_path)[1:3] == (("https://given/", "https://x/", "https://y/"), "/mine.pem")
+    assert read_settings({"PIP_CONFIG_FILE": "/dev/null"}, machine=tmp_path).indexes == (fetch_pip.DEFAULT_INDEX,)
+
+
+def test_a_file_that_is_no_configuration_is_left_to_pip(tmp_path):
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "pip.conf").write_bytes(b"\xff\0 no [section")
+    assert read_settings({}, machine=tmp_path).indexes == (fetch_pip.DEFAULT_INDEX,)
+
+
+@pytest.mark.parametrize("environment", [{"PIP_NO_INDEX": "1"}, {"PIP_NO_INDEX": "True"}, {}])
+def test_offline_leaves_what_lies_here(environment, tmp_path):
+    environment = {**environment, "PIP_FIND_LINKS": "/wheels https://host/links.html file:///more", "PIP_INDEX_URL": "https://host/"}
+    found = read_settings(environment, offline=not environment.get("PIP_NO_INDEX"), machine=tmp_path)
+    assert found.find_links == ("/wheels", "file:///more") and found.indexes == ()
+
+
+def test_certificates_of_the_environment(tmp_path):
+    assert read_settings({"REQUESTS_CA_BUNDLE": "/bundle"}, machine=tmp_path).cert == "/bundle"
+    assert read_settings({"REQUESTS_CA_BUNDLE": "/bundle", "PIP_CERT": "/pip"}, machine=tmp_path).cert == "/pip"
+
+
+def test_the_proxy_is_asked(server, tmp_path):
+    server.say(body(DATA), path=f"http://elsewhere.invalid/{WHEEL}")
+    settings = Settings((f"http://elsewhere.invalid/{WHEEL}",), (), None, f"http://{server.host}")
+    assert fetch(PIN, settings, Web(settings)) == DATA
+
+
+def test_the_pin_is_what_pip_takes_for_one():
+    assert read_pin(ROOT / "pip.lock").wheel.startswith("pip-")
+
+
+@pytest.mark.parametrize("text", ["", "pip\n", "pip==1\n", f"pip==1 --hash=md5:{'0' * 64}\n", f"pip==../x --hash=sha256:{'0' * 64}"])
+def test_a_lock_that_pins_nothing(tmp_path, text):
+    (tmp_path / "pip.lock").write_text(text)
+    with pytest.raises(SetupError, match="pip.lock pins no pip"):
+        read_pin(tmp_path / "pip.lock")
+
+
+# The command line
+
+
+def run(*arguments, **environment):
+    """Runs the script as sconsw does."""
+    command = [sys.executable, "-I", str(ROOT / "site_scons" / "fetch_pip.py"), *map(str, arguments)]
+    return subprocess.run(command, env={"PIP_CONFIG_FILE": "/dev/null", **environment}, capture_output=True, text=True)
+
+
+def test_the_path_is_printed_and_an_error_is_one_line(tmp_path):
+    (tmp_path / "wheels").mkdir()
+    (tmp_path / "out").mkdir()
+    lock = tmp_path / "pip.lock"
+    lock.write_text(f"pip==26.3 \\\n    --hash=sha256:{PIN.sha256}\n")
+    (tmp_path / "wheels" / WHEEL).write_bytes(DATA)
+    done = run(lock, tmp_path / "out", "--offline", PIP_FIND_LINKS=str(tmp_path / "wheels"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{tmp_path}/out/{WHEEL}\n", "")
+    assert (tmp_path / "out" / WHEEL).read_bytes() == DATA
+    done = run(lock, tmp_path / "out", "--offline")
+    assert done.returncode == 1 and done.stdout == "" and done.stderr.startswith("sconsw: ") and done.stderr.count("\n") == 1
+    done = run(lock, tmp_path / "no folder", PIP_FIND_LINKS=str(tmp_path / "wheels"))
+    assert done.stderr == f"sconsw: {tmp_path}/no folder/{WHEEL} can't be written: No such file or directory\n"
