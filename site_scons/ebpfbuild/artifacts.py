@@ -3,7 +3,8 @@
 Nothing leaves this module whose sha256 is not the pinned one.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from . import apt, archive, sources
 from .console import Reporter
 from .errors import FetchError, MismatchError, OfflineError, PinError
 from .fetch import Network
+from .files import open_regular
 from .pins import HeaderPin, Source, TreePin
 from .sources import CACHE, Place
 from .store import CHUNK, Incoming, Store, manifest
@@ -112,6 +114,11 @@ class _Job:
         """(path in the store, via). Raises FetchError with a reason per place."""
         if not pin.sha256:
             return self._first((pin.source,), lambda place: self._header_from(place, pin))
+        if pin.source.own:
+            had = self.store.get(pin.sha256)
+            if had and self._gone(pin, (pin.source,)):
+                return had, CACHE
+            return self._first((pin.source,), lambda place: self._header_from(place, pin))
         with self._missing(pin.sha256, pin.title, self.store.get) as had:
             return (had, CACHE) if had else self._first((pin.source,), lambda place: self._header_from(place, pin))
 
@@ -119,10 +126,24 @@ class _Job:
         """The tree. Raises FetchError with a reason per place."""
         if not pin.sha256:
             return self._first(pin.sources, lambda place: self._tree_from(place, pin))
+        own = [source for source in pin.sources if source.own]
+        there = [source for source in own if os.path.lexists(source.file)]
+        trees = [self._first((source,), lambda place: self._tree_from(place, pin)) for source in there]
+        if trees:
+            return trees[0]
         with self._missing(pin.sha256, pin.title, self.store.tree) as had:
-            if had and set(had) == set(pin.files):
+            usable = had and set(had) == set(pin.files)
+            if usable and (len(own) < len(pin.sources) or self._gone(pin, own)):
                 return ObtainedTree(had, pin.sources[0].location, pin.sha256, CACHE)
             return self._first(pin.sources, lambda place: self._tree_from(place, pin))
+
+    def _gone(self, pin: HeaderPin | TreePin, own: Sequence[Source]) -> bool:
+        """Whether the store may stand in for files of the project's own: all are gone, and it is no release."""
+        if self.options.release or any(os.path.lexists(source.file) for source in own):
+            return False
+        missing = " and ".join(source.location for source in own)
+        self.report.notice(f"{missing} is gone: took {pin.title} from the cache, by its sha256; RELEASE=1 wants the file")
+        return True
 
     def _first(self, declared: tuple[Source, ...], use: Callable[[Place], Got]) -> Got:
         """What `use` makes of the first place that has the bytes: those in the cache, the mirror's, the origins'."""
@@ -143,7 +164,8 @@ class _Job:
         raise FetchError("no source can be reached", details=tuple(reasons))
 
     def _cached_archive(self, source: Source) -> tuple[Place, ...]:
-        path = self.store.get(source.archive_sha256) if source.archive_sha256 else None
+        own = source.own and (self.options.release or os.path.lexists(source.file))
+        path = self.store.get(source.archive_sha256) if source.archive_sha256 and not own else None
         return (Place(source, path, CACHE),) if path else ()
 
     @contextmanager
@@ -158,7 +180,8 @@ class _Job:
 
     def _header_from(self, place: Place, pin: HeaderPin) -> tuple[Path, str]:
         inside = pin.source.inside
-        wanted = Wanted(pin.title, (inside or pin.source.name).rsplit("/", 1)[-1], pin.where, pin.sha256, pin.size)
+        name = (inside or pin.source.name).rsplit("/", 1)[-1]
+        wanted = Wanted(pin.title, name, pin.where, pin.sha256, pin.size, own=pin.source.own)
         data = self._archive(place, pin.title) if inside else b""
         with self.store.incoming() as incoming:
             if inside:
@@ -178,7 +201,8 @@ class _Job:
         files = {name: self.store.add(found[member]) for name, member in members.items()}
         with self.store.incoming() as listing:
             listing.write(manifest({name: path.name for name, path in files.items()}))
-            verify(listing, Wanted(pin.title, f"{pin.key}.sha256sums", pin.where, pin.sha256), place.origin)
+            name, own = f"{pin.key}.sha256sums", place.source.own
+            verify(listing, Wanted(pin.title, name, pin.where, pin.sha256, own=own), place.origin)
             listing.keep()
         if place.via != CACHE:
             self.report.done(pin.title, len(data), place.via)
@@ -186,10 +210,13 @@ class _Job:
 
     def _archive(self, place: Place, title: str) -> bytes:
         source, digest = place.source, place.source.archive_sha256
-        if not digest:
+        if not digest or (source.own and place.via != CACHE):
             with self.store.incoming() as incoming:
                 self._receive_verified(place, incoming, title)
-                return incoming.data()
+                data = incoming.data()
+                if digest:
+                    incoming.keep()
+                return data
         with self._missing(digest, source.name, self.store.get) as had:
             if had:
                 return had.read_bytes()
@@ -199,7 +226,8 @@ class _Job:
 
     def _receive_verified(self, place: Place, incoming: Incoming, title: str) -> None:
         source = place.source
-        wanted = Wanted(f"{source.name} with {title}", source.name, source.where, source.archive_sha256, loose=True)
+        wanted = Wanted(f"{source.name} with {title}", source.name, source.where, source.archive_sha256, loose=True,
+                        own=source.own)
         self._receive(place, incoming, wanted)
         verify(incoming, wanted, place.origin)
 
@@ -215,7 +243,7 @@ class _Job:
 
 def _copy(path: Path, incoming: Incoming, limit: int) -> None:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             while chunk := file.read(CHUNK):
                 incoming.write(chunk)
                 if incoming.size > limit:
@@ -229,8 +257,10 @@ def _copy(path: Path, incoming: Incoming, limit: int) -> None:
 
 def _failure(pin: HeaderPin | TreePin, source: Source, options: FetchOptions, reasons: list[str]) -> FetchError:
     details = tuple(dict.fromkeys(reasons))
-    if source.kind == "path":
+    if source.own:
         fix = f"make it: bpftool btf dump file /sys/kernel/btf/vmlinux format c > {source.location}"
+        if source.inside:
+            fix = f"put {source.location} back"
         return FetchError(f"{pin.title} can't be had", where=source.where, fix=fix, details=details)
     mirror = f"MIRROR=FOLDER with {sources.below_mirror(source)} in it"
     if options.offline:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from . import artifacts
 from .arch import Arch
+from .errors import MismatchError
 from .files import write_file
 from .header import check_header
 from .sources import mirror_places, mirror_root
+from .store import manifest as listing
 
 
 def install_header(pin, arch: Arch, options, report, header: Path, record: Path) -> None:
@@ -20,6 +22,8 @@ def install_header(pin, arch: Arch, options, report, header: Path, record: Path)
     """
     got = artifacts.obtain_header(pin, options, report)
     data = Path(got.path).read_bytes()
+    if _sha256(data) != got.sha256:
+        raise _moved(got.path)
     check_header(data, arch, pin.where)
     write_file(header, data)
     facts = {"alternate": got.alternate, "arch": arch.name, "kernel": got.kernel, "sha256": got.sha256, "size": len(data)}
@@ -35,12 +39,24 @@ def pinned_is_near(pin, options) -> bool:
 
 
 def install_tree(pin, options, report, folder: Path, manifest: Path) -> None:
-    """Writes a tree's files into `folder`, and a manifest of them that `sha256sum -c` reads. Raises FetchError."""
+    """Writes a tree's files into `folder`, and a manifest of them that `sha256sum -c` reads.
+
+    Raises FetchError."""
     got = artifacts.obtain_tree(pin, options, report)
-    lines = []
-    for name, path in sorted(got.files.items()):
-        data = Path(path).read_bytes()
+    found = {name: Path(path).read_bytes() for name, path in sorted(got.files.items())}
+    digests = {name: _sha256(data) for name, data in found.items()}
+    if _sha256(listing(digests)) != got.sha256:
+        raise _moved(options.cache)
+    for name, data in found.items():
         write_file(folder / name, data)
-        inside = os.path.relpath(folder / name, manifest.parent)
-        lines.append(f"{hashlib.sha256(data).hexdigest()}  {inside}\n")
-    write_file(manifest, "".join(lines).encode())
+    inside = {os.path.relpath(folder / name, manifest.parent): digest for name, digest in digests.items()}
+    write_file(manifest, listing(inside))
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _moved(path) -> MismatchError:
+    """The refusal of bytes that somebody replaced in the store between its check and their use."""
+    return MismatchError("the cache was changed while it was read", where=str(path), fix="build again")

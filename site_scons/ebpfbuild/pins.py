@@ -38,6 +38,11 @@ class Source(NamedTuple):
         """The last part of the location: a file name."""
         return self.location.rsplit("/", 1)[-1]
 
+    @property
+    def own(self) -> bool:
+        """Whether it is a file of the project's own, which anybody may edit: what it holds is asked before the store."""
+        return self.kind == "path"
+
 
 class HeaderPin(NamedTuple):
     """One vmlinux.h: of which arch and kernel, where it is, and which bytes it must be.

@@ -14,7 +14,7 @@ BODY_LIMIT = 64 << 20  # bytes, where no size is pinned: the largest artifact so
 @dataclass(frozen=True)
 class Wanted:
     """What is expected of bytes on their way in. `where` is the pin's; `loose` is for an archive whose files are what
-    is pinned, so that it needs no digest of its own."""
+    is pinned, so that it needs no digest of its own; `own` for a file of the project's, which anybody may have edited."""
 
     title: str
     name: str
@@ -22,11 +22,12 @@ class Wanted:
     sha256: str | None = None
     size: int | None = None
     loose: bool = False
+    own: bool = False
 
     @property
     def limit(self) -> int:
-        """The most bytes worth reading."""
-        return self.size or BODY_LIMIT
+        """The most bytes worth reading: of the project's own file all of them, as its digest is told."""
+        return BODY_LIMIT if self.own else self.size or BODY_LIMIT
 
 
 def verify(incoming: Incoming, wanted: Wanted, origin: str) -> None:
@@ -42,6 +43,8 @@ def verify(incoming: Incoming, wanted: Wanted, origin: str) -> None:
         if wanted.loose:
             return
         raise _unpinned(incoming, wanted, origin)
+    if wanted.own and not odd and not incoming.cut:
+        raise _edited(incoming, wanted, origin)
     raise _mismatch(incoming, wanted, origin, odd)
 
 
@@ -64,6 +67,20 @@ def _mismatch(incoming: Incoming, wanted: Wanted, origin: str, odd: str) -> Fetc
     kept = incoming.reject(wanted.name)
     lines = (f"from      {origin}", f"expected  {expected}", f"got       {got}", f"kept      {kept}")
     return MismatchError(what, where=wanted.where, fix=fix, details=lines)
+
+
+def _edited(incoming: Incoming, wanted: Wanted, origin: str) -> FetchError:
+    """The refusal of a file of the project's own, which is kept where it lies."""
+    expected = f"expected  sha256 {wanted.sha256}, {wanted.size or 'any number of'} bytes"
+    got = f"got       sha256 {incoming.sha256}, {incoming.size} bytes"
+    key = "archive_sha256" if wanted.loose else "sha256"
+    size = (f"size = {incoming.size}",) if wanted.size else ()
+    return MismatchError(
+        f"{origin} does not hold the pinned {wanted.title}, and was not used",
+        where=wanted.where,
+        fix="put back what it held or, if you trust what it holds now, write in the pin",
+        details=(expected, got, f'{key} = "{incoming.sha256}"', *size),
+    )
 
 
 def _unpinned(incoming: Incoming, wanted: Wanted, origin: str) -> PinError:

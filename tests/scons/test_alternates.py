@@ -60,3 +60,12 @@ def test_an_edited_alternate_is_repaired(unreachable):
     header.write_text(header.read_text() + "\n")
     unreachable.build("ARCH=x86_64")
     assert hashlib.sha256(header.read_bytes()).hexdigest() == record(unreachable)["sha256"]
+
+
+def test_an_alternate_of_the_project_itself_that_was_edited_is_refused(unreachable):
+    unreachable.build("ARCH=x86_64")
+    unreachable.edit("pins/older.h", "int older;", "int newer;")
+    assert "pins/older.h does not hold the pinned vmlinux.h for x86_64 (Linux 6.1)" in unreachable.fails("ARCH=x86_64")
+    unreachable.edit("pins/older.h", "int newer;", "int older;")
+    unreachable.build("ARCH=x86_64")
+    assert unreachable.build("ARCH=x86_64") == set()

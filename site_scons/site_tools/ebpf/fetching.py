@@ -3,6 +3,8 @@
 import os
 import sys
 
+from ebpfbuild.files import require_regular
+
 
 def fetch_options(env):
     """The core's FetchOptions for this run, one for all steps: a host found to be down is not asked by each of them.
@@ -19,6 +21,25 @@ def fetch_options(env):
         cache = cache_folder(os.environ)
         session.fetch_options = FetchOptions(cache, mirror or None, offline=env["EBPF_OFFLINE"], release=env["EBPF_RELEASE"])
     return session.fetch_options
+
+
+def own_files(env, sources):
+    """What a step that installs `sources` is told of those that are files of the project's own: their digests as of now.
+
+    So an edit runs the step, which refuses it, whatever the store and the build folder hold. Where a file is gone, or is
+    none that can be read, it depends on the release what the step does.
+    """
+    return [[source.location, _digest(env, source.file)] for source in sources if source.own]
+
+
+def _digest(env, path):
+    session = env["EBPF"]
+    path = os.path.join(session.root, path)
+    try:
+        require_regular(path)
+        return session.ledger.digest(path)
+    except OSError:
+        return "unreadable in a release" if env["EBPF_RELEASE"] else "unreadable"
 
 
 def reporter(env):

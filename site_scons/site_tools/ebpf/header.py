@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ebpfbuild.arch import arch_named
 
-from .fetching import fetch_options, reporter
+from .fetching import fetch_options, own_files, reporter
 from .session import user_error
 from .step import build_path, builder, told
 
@@ -19,7 +19,8 @@ def vmlinux_header(env, arch):
     pin = user_error(session.toolchain.header, arch.name)
     session.repair([header], lambda path: _stays(env, pin, session.ledger.digest(path)))
     session.repair([record])
-    inputs = session.value(env, "install.py", pin.signature)
+    own = own_files(env, [each.source for each in (pin, *pin.alternates)])
+    inputs = session.value(env, "install.py", pin.signature, *own)
     HEADER(env, target=[header, record], source=inputs, **told(pin=pin, arch=arch))
     session.shared[folder] = header
     return header

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .fetching import fetch_options, reporter
+from .fetching import fetch_options, own_files, reporter
 from .step import build_path, builder, told
 
 
@@ -14,7 +14,7 @@ def libbpf_headers(env):
         pin = session.toolchain.libbpf
         manifest, *headers = (env.File(f"{folder}/{name}") for name in ("headers.sha256", *(f"include/bpf/{name}" for name in pin.files)))
         session.repair([manifest, *headers])
-        inputs = session.value(env, "install.py", pin.signature, pin.files)
+        inputs = session.value(env, "install.py", pin.signature, pin.files, *own_files(env, pin.sources))
         LIBBPF(env, target=[manifest, *headers], source=inputs, **told(pin=pin))
         session.shared[folder] = manifest
     return session.shared[folder]
