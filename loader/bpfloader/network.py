@@ -71,7 +71,7 @@ def opened(program: str, path: str | os.PathLike[str] | int, cgroup: bool = True
         yield path
         return
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (os.O_DIRECTORY if cgroup else 0))
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_DIRECTORY if cgroup else 0))
     except OSError as error:
         from .targets import NAMESPACES, cgroups
 

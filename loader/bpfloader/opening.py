@@ -1,12 +1,17 @@
-"""How an object gets from a file into libbpf's hands."""
+"""How an object gets from a file into libbpf's hands.
+
+A file that is given from outside may be a named pipe, on which one waits for ever, or a device without an end: what is
+no regular file, or larger than any object, is refused before it is read.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import stat
 import sys
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 from .errors import CallError, ObjectError, errno_text
 from .libbpf import library
@@ -15,15 +20,46 @@ from .refusal import lines
 from .structures import OpenOptions, sized
 
 
+LIMIT = 256 << 20  # bytes of a file, as of all files in an archive: objects with kernels' whole BTF have 10 MB
+KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+
+
 def read(path: str | os.PathLike[str], fix: str, size: int = -1) -> bytes:
-    """The first bytes of a file, all of them for -1; it may lie in a wheel that is on sys.path. Raises ObjectError."""
+    """The first bytes of a file, all of them for -1; it may lie in a wheel that is on sys.path.
+
+    Raises ObjectError, also for what is no file or larger than LIMIT.
+    """
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
+            if os.fstat(file.fileno()).st_size > LIMIT:
+                raise ValueError(f"is larger than {LIMIT >> 20} MiB")
             return file.read(size)
+    except ValueError as unfit:
+        raise ObjectError(f"{os.fspath(path)} {unfit}", fix=fix) from None
     except OSError as error:
         if (data := _in_wheel(os.fspath(path))) is not None:
             return data if size < 0 else data[:size]
         raise ObjectError(f"can't read {os.fspath(path)} ({errno_text(error.errno or 0)})", fix=fix) from None
+
+
+def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """Opens a regular file for reading. Raises ValueError at once for a pipe, a socket or a device, and OSError.
+
+    It is looked at before, since to open a device may do something, and after, since it may have been replaced.
+    """
+    _require_file(os.stat(path))
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        _require_file(os.fstat(descriptor))
+        return os.fdopen(descriptor, "rb")  # a folder is an IsADirectoryError here
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _require_file(found: os.stat_result) -> None:
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        raise ValueError(f"is {KINDS.get(stat.S_IFMT(found.st_mode), 'a device')}, not a file")
 
 
 def _in_wheel(path: str) -> bytes | None:

@@ -136,16 +136,16 @@ def _verifier_error(name: str, error: CallError, program: str, log: tuple[str, .
 def kernel_types(path: str) -> Btf | None:
     """The BTF that CO-RE was resolved against, if it can be read."""
     from .btf import Btf
+    from .opening import read
 
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        data = read(path, "")
         if data[:4] == b"\x7fELF":
             from .elf import Elf
 
             data = Elf(data, path).data(".BTF")
         return Btf(data, path)
-    except (OSError, ObjectError):
+    except ObjectError:
         return None
 
 

@@ -15,6 +15,7 @@ from .binaries import Binary, is_library, libraries, others, resolved
 from .btf import FUNC, TYPEDEF
 from .host import missing_options, mounts, read
 from .nearness import SHOWN, kernel_names, near
+from .opening import open_file
 from .perfopen import online_cpus
 from .refusal import KERNEL_BTF, NO_TRACEFS, TRACING, kernel_types
 
@@ -63,7 +64,7 @@ def _in_binary(binary: str, inside: Callable[[str, Binary], Fault]) -> Fault:
     if os.path.isdir(path):
         return f"{path} is a folder", "name a program or a library"
     try:
-        with open(path, "rb") as opened:
+        with open_file(path) as opened:
             return inside(path, Binary(opened))
     except ValueError as error:
         return f"{path} is no program or library ({error})", "give the path of an ELF file"

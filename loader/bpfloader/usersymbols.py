@@ -6,10 +6,10 @@ import os
 import struct
 from bisect import bisect_right
 from collections.abc import Iterable
-from stat import S_ISREG
 from typing import NamedTuple
 
 from .binaries import Binary
+from .opening import open_file
 
 FILES = 32  # whose symbols are kept
 
@@ -100,8 +100,7 @@ def _symbols_of(region: Region, pid: int) -> Symbols | None:
     paths = (f"/proc/{pid}/map_files/{region.start:x}-{region.end:x}", f"/proc/{pid}/root{region.path}")
     for path in paths:
         try:
-            if S_ISREG(os.stat(path).st_mode):  # to open a mapped device may do something
-                return _read(path)
+            return _read(path)
         except (OSError, ValueError, struct.error):
             continue
     return None
@@ -109,7 +108,7 @@ def _symbols_of(region: Region, pid: int) -> Symbols | None:
 
 def _read(path: str) -> Symbols:
     """The functions of a file, read once whoever maps it. Raises OSError, ValueError, struct.error."""
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         facts = os.fstat(file.fileno())
         identity = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
         if (known := _KEPT.get(identity)) is not None:

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from .files import read_regular
+
 FOLDER = "etc/apt"
+LIMIT = 1 << 20  # bytes of a list: apt's own have some hundred
 
 
 def archives(root: Path = Path("/")) -> tuple[str, ...]:
@@ -92,6 +95,6 @@ def _is_plain(url: str) -> bool:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_regular(path, LIMIT).decode("utf-8", "replace")
     except OSError:
         return ""

@@ -29,7 +29,7 @@ class Bpftool(NamedTuple):
 def locate_bpftool(path: str | None, ledger: Ledger) -> Bpftool:
     """The bpftool at a path, else the first in the system's folders. Raises ToolError if there is none that runs."""
     found = path or next((f"{folder}/bpftool" for folder in FOLDERS if os.access(f"{folder}/bpftool", os.X_OK)), "")
-    if not found or not os.access(found, os.X_OK) or os.path.isdir(found):
+    if not found or not os.access(found, os.X_OK) or not os.path.isfile(found):
         raise ToolError(f"no bpftool at {path}" if path else "this machine has no bpftool", where="BpfCSkeleton", fix=MISSING)
     digest = ledger.digest(os.path.realpath(found))
     # A distribution's script picks a bpftool by the running kernel: what it is told today says nothing of tomorrow.

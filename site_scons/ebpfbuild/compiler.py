@@ -62,7 +62,7 @@ def _packaged(package: str, where: str) -> tuple[str, ...]:
 
 
 def _installed(path: str, where: str) -> tuple[str, ...]:
-    if not os.access(path, os.X_OK) or os.path.isdir(path):
+    if not os.access(path, os.X_OK) or not os.path.isfile(path):
         raise CompilerError(
             f"no compiler at {path}", where=where, fix='install it, or take the packaged one: package = "ziglang"'
         )

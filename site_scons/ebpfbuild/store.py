@@ -9,6 +9,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,10 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import CacheError
+from .files import UnfitFileError, open_regular, read_regular
 
 CHUNK = 1 << 16
 STALE = 86400  # seconds after which a killed build's temporary file is swept away
 HEAD = 1024  # bytes kept at hand to tell what a wrong body is
+_LISTED = re.compile(rb"([0-9a-f]{64})  ([^\0/]+)")  # a line of a tree's list
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
@@ -53,10 +56,14 @@ class Store:
         path = self.blobs / digest
         with _usable(self.root):
             try:
-                with path.open("rb") as file:
+                with open_regular(path) as file:
                     got = hashlib.file_digest(file, "sha256").hexdigest()
             except FileNotFoundError:
                 return None
+            except OSError as error:
+                if not isinstance(error, UnfitFileError) and error.errno != errno.ELOOP:
+                    raise
+                got = ""  # a pipe, a folder, gigabytes: as little the artifact as other bytes
             if got == digest:
                 return path
             try:
@@ -71,8 +78,10 @@ class Store:
         listing = self.get(digest)
         if listing is None:
             return None
-        lines = listing.read_text(encoding="utf-8").splitlines()
-        found = {name: self.get(of) for of, _, name in (line.partition("  ") for line in lines)}
+        lines = [_LISTED.fullmatch(line) for line in read_regular(listing).splitlines()]
+        if None in lines:
+            return None  # another artifact's digest
+        found = {line[2].decode("utf-8", "replace"): self.get(line[1].decode()) for line in lines}
         return None if None in found.values() else found
 
     def add(self, data: bytes) -> Path:
@@ -115,6 +124,8 @@ class Store:
     def _aside(self, path: Path, name: str) -> Path:
         aside = self.root / "rejected" / name
         aside.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir() or aside.is_dir():  # a rename puts no folder in a file's place, and no file in a folder's
+            aside = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=aside.parent), name)
         os.replace(path, aside)
         return aside
 

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from .errors import PinError
+from .files import read_regular
 
 Key = tuple[str | int, ...]
+
+LIMIT = 1 << 20  # bytes of a toolchain.toml: the project's own has 5000
 
 # A table's header or a key at the start of a line. tomllib tells no positions, so they are found beside it.
 _LINE = re.compile(r"""\s*(?:(\[\[?)\s*([^\]#]+?)\s*\]|([\w-]+|"[^"]*"|'[^']*')\s*[=.])""")
@@ -94,11 +97,12 @@ class Table:
             raise self.error(part, wrong)
         return value
 
-    def count(self, part: str) -> int | None:
-        """A positive integer, or None if it is absent. Raises PinError."""
+    def count(self, part: str, most: int) -> int | None:
+        """A number of bytes from 1 to `most`, or None if it is absent. Raises PinError."""
         value = self._value(part, int, "a number", False)
-        if value is not None and value <= 0:
-            raise self.error(part, f"is {value}, not a number of bytes above 0")
+        if value is not None and not 0 < value <= most:
+            shown = value if abs(value) < 1 << 63 else "far away"  # Python spells no integer of 5000 digits
+            raise self.error(part, f"is {shown}, not a number of bytes from 1 to {most}")
         return value
 
     def texts(self, part: str, required: bool = True) -> tuple[str, ...]:
@@ -142,7 +146,7 @@ def _noun(value: Any) -> str:
 def read(path: Path) -> Table:
     """The file's root table. Raises PinError, with the line, if the file can't be read or is no TOML."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, LIMIT).decode()
         return Table(tomllib.loads(text), (), path, lines_of(text))
     except FileNotFoundError:
         fix = "it declares the inputs; copy the project's own"
@@ -151,7 +155,7 @@ def read(path: Path) -> Table:
         raise PinError(f"can't be read: {error.strerror}", where=str(path)) from None
     except UnicodeDecodeError as error:
         raise PinError(f"is not UTF-8 (byte {error.start})", where=str(path), fix="save it as UTF-8") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # an integer of 5000 digits is no TOMLDecodeError
         found = re.search(r" \(at line (\d+), column (\d+)\)", str(error))
         at = f"{path}:{found[1]}" if found else str(path)
         what = str(error).replace(found[0], f", column {found[2]}") if found else str(error)

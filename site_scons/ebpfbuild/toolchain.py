@@ -6,6 +6,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from .arch import ARCHES, arch_named
+from .files import LIMIT
 from .pins import CompilerSpec, HeaderPin, Source, Toolchain, TreePin
 from .tomlfile import Table, read
 
@@ -93,7 +94,7 @@ def _header(table: Table, arch: str, base: str | None, nested: bool = False) -> 
     table.only(*known, *(() if nested else ("alternate",)))
     kernel = table.text("kernel")
     sha256 = table.text("sha256", _is_sha256, required=False)
-    size = table.count("size")
+    size = table.count("size", LIMIT)
     source = _source(table, "member", bool(sha256), base)
     entries = [] if nested else table.tables("alternate")
     alternates = tuple(_header(entry, arch, base, nested=True) for entry in entries)

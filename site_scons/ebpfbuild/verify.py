@@ -6,9 +6,8 @@ from urllib.parse import urljoin
 
 from .errors import FetchError, MismatchError, PinError
 from .fetch import oddity
+from .files import LIMIT
 from .store import Incoming
-
-BODY_LIMIT = 64 << 20  # bytes, where no size is pinned: the largest artifact so far has 4 MB
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Wanted:
     @property
     def limit(self) -> int:
         """The most bytes worth reading: of the project's own file all of them, as its digest is told."""
-        return BODY_LIMIT if self.own else self.size or BODY_LIMIT
+        return LIMIT if self.own else self.size or LIMIT
 
 
 def verify(incoming: Incoming, wanted: Wanted, origin: str) -> None:

@@ -19,7 +19,7 @@ def make(folder: Path, kind: str) -> Path:
     elif kind == "a named pipe":
         os.mkfifo(path)
     elif kind == "a socket":
-        with socket.socket(socket.AF_UNIX) as made, os.scandir(folder):
+        with socket.socket(socket.AF_UNIX) as made:
             made.bind(os.path.relpath(path))
     else:
         path.symlink_to("/dev/zero")

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from test_files import KINDS, make
 
 from ebpfbuild.errors import CacheError
 from ebpfbuild.store import Store, cache_folder, manifest
@@ -167,3 +168,37 @@ def test_a_read_only_cache_still_serves(store):
             store.add(b"other")
     finally:
         store.blobs.chmod(0o755)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_entry_that_is_no_file_is_set_aside_and_fetched_anew(store, notices, kind):
+    path = store.add(DATA)
+    path.unlink()
+    make(store.blobs, kind).rename(path)
+    began = time.monotonic()
+    assert store.get(DIGEST) is None and time.monotonic() - began < 1
+    assert "was corrupt; it is set aside" in notices[0] and not os.path.lexists(path)
+    assert store.add(DATA) == path == store.get(DIGEST)
+    path.unlink()
+    make(store.blobs, kind).rename(path)  # again: what was set aside before is in nobody's way
+    assert store.get(DIGEST) is None and store.add(DATA) == store.get(DIGEST)
+
+
+def test_an_entry_of_gigabytes_is_set_aside_unread(store, notices):
+    store.blobs.mkdir(parents=True)
+    with (store.blobs / DIGEST).open("wb") as file:
+        file.truncate(20 << 30)
+    assert store.get(DIGEST) is None and "was corrupt" in notices[0]
+
+
+def test_a_link_that_leads_nowhere_or_round_is_no_entry(store):
+    store.blobs.mkdir(parents=True)
+    for target in ("nowhere", DIGEST):
+        (store.blobs / DIGEST).symlink_to(target)
+        assert store.get(DIGEST) is None and store.add(DATA) == store.get(DIGEST)
+        (store.blobs / DIGEST).unlink()
+
+
+@pytest.mark.parametrize("listing", [DATA, b"/etc/passwd  x\n", b"\xff" * 64, DIGEST.encode() + b"  ../x\n"])
+def test_a_digest_of_what_is_no_tree_s_list_gives_no_tree(store, listing):
+    assert store.tree(store.add(listing).name) is None

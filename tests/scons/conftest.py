@@ -19,6 +19,7 @@ from ebpfbuild.toolchain import load
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "tests" / "testdata" / "project"
 ARCHES = ("x86_64", "aarch64", "s390x")
+TIMEOUT = 240  # seconds that no build takes, and a build that waits for ever does
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +69,7 @@ class Project:
         clean["TOOLPATH"] = str(self.tool / "site_scons" / "site_tools")
         command = [sys.executable, "-m", "SCons", "-Q", *arguments]
         return subprocess.run(
-            command, cwd=self.folder, env={**clean, **self.environment, **environment}, capture_output=True, text=True
+            command, cwd=self.folder, env={**clean, **self.environment, **environment}, capture_output=True, text=True, timeout=TIMEOUT,
         )
 
     def build(self, *arguments, **environment):

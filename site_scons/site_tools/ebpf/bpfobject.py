@@ -39,6 +39,9 @@ def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, in
         raise StopError(f"{name!r} {what}; name it without a /")
     mode = env.MinimizeMode(minimize)
     depends = env.arg2nodes(env.Flatten(depends), env.fs.Entry)
+    for node in depends:
+        if not (node.has_builder() or os.path.isdir(node.abspath)):
+            env["EBPF"].require_file(node.path)
     return [_declare(env, source, name, each, mode, header, include_dirs, cflags, depends) for each in arches]
 
 

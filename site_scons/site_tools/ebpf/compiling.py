@@ -32,7 +32,10 @@ def compile_args(env, source, arch, output, header, include_dirs, cflags):
 def source_node(env, source):
     """The node of a source, in a variant_dir that of the original: clang reads the project as it stands, not a copy."""
     node = env.File(source)
-    return node if node.has_builder() else node.srcnode()
+    if node.has_builder():
+        return node
+    env["EBPF"].require_file(node.srcnode().path)
+    return node.srcnode()
 
 
 def _inside(folder):

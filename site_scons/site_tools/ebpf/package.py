@@ -49,6 +49,8 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     readme = [env.File(readme).srcnode()] if readme else []
     about = {"name": name, "version": version, "summary": summary, "license": license}
     python = {"loader": _files(str(LOADER)), "app": _app(env, name, app), "licenses": LICENSES}
+    for file in [*(node.path for node in readme), *python["app"].values()]:
+        env["EBPF"].require_file(file)
     folder = _folder(env, targets[0], name, arches, programs, python["app"])
     args = {**about, "readme": readme[0].abspath if readme else ""}
     compiled = [env["EBPF"].compiled[node] for node in objects if node in env["EBPF"].compiled]

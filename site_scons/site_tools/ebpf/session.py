@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 from dataclasses import replace
-from errno import EACCES, EPERM
+from errno import EACCES, EISDIR, EPERM
 from functools import cache, cached_property
 
 import SCons.Node.FS
@@ -13,6 +13,7 @@ import SCons.Script
 from ebpfbuild import code, toolchain
 from ebpfbuild.compiler import locate
 from ebpfbuild.errors import EbpfError
+from ebpfbuild.files import UnfitFileError, read_regular, require_regular
 from ebpfbuild.ledger import Ledger
 from ebpfbuild.scan import project_headers
 from SCons.Errors import StopError, UserError
@@ -122,6 +123,16 @@ class Session:
             self._headers[key] = headers
         return headers
 
+    def require_file(self, path):
+        """Stops at an input that is there and no file: to hash a pipe, SCons would wait for ever."""
+        path = os.path.join(self.root, path)
+        try:
+            require_regular(path)
+        except UnfitFileError as error:
+            raise _unfit(error, os.path.relpath(path, self.root)) from None
+        except OSError:
+            return  # who reads it will say why it can't be read
+
     def _text(self, path):
         """A project file's text, or None."""
         if path not in self._texts:
@@ -131,9 +142,11 @@ class Session:
     def _read(self, path):
         try:
             # A name in an #include is bytes, and so is one of the file system.
-            with open(os.path.join(self.root, path), encoding="utf-8", errors="surrogateescape") as file:
-                return file.read()
-        except OSError:
+            text = read_regular(os.path.join(self.root, path)).decode("utf-8", "surrogateescape")
+            return text.replace("\r\n", "\n").replace("\r", "\n")
+        except OSError as error:
+            if isinstance(error, UnfitFileError) and error.errno != EISDIR:
+                raise _unfit(error, path) from None  # clang would wait for a pipe for ever
             return None
 
 
@@ -154,4 +167,11 @@ def user_error(call, *args, **kwargs):
     except OSError as error:
         denied = error.errno in (EACCES, EPERM)
         hint = '; if a build as root made it, take it back: sudo chown -R "$USER" .' if denied else ""
+        if isinstance(error, UnfitFileError):
+            raise _unfit(error, error.filename) from None
         raise StopError(f"{error.filename}: {error.strerror}{hint}") from None
+
+
+def _unfit(error, path):
+    """The StopError of an input that is no file to read."""
+    return StopError(f"{path}: {error.strerror}; put a file in its place")

@@ -1,0 +1,78 @@
+"""What stands in an input's place and is no file: a pipe, a device, gigabytes. One line, at once, and nothing is read."""
+
+import os
+import subprocess
+
+import pytest
+
+INPUTS = {
+    "source": "src/one.bpf.c",
+    "header": "include/shared.h",
+    "toolchain": "toolchain.toml",
+    "pin": "pins/x86_64.h",
+    "tree": "pins/libbpf.tar.gz",
+    "app": "app/__main__.py",
+    "readme": "README.md",
+    "depends": "src/table.inc",
+}
+
+
+def put(path, kind):
+    """Puts something that is no file in a file's place."""
+    path.unlink(missing_ok=True)
+    if kind == "a named pipe":
+        os.mkfifo(path)
+    elif kind == "a device":
+        path.symlink_to("/dev/zero")
+    else:
+        with path.open("wb") as file:
+            file.truncate(20 << 30)
+
+
+@pytest.fixture
+def whole(project):
+    """The test project, with an app, a README and a file that a compile depends on."""
+    project.edit("SConstruct", 'version="1.0", ', 'version="1.0", app="app", readme="README.md", depends=["src/table.inc"], ')
+    for path in ("app/__init__.py", "app/__main__.py", "README.md", "src/table.inc"):
+        (project.folder / path).parent.mkdir(exist_ok=True)
+        (project.folder / path).write_text("")
+    return project
+
+
+def fails(project, path):
+    """What a build says about a file, in one line but for a pin's, which tells each source; it comes soon."""
+    try:
+        text = project.fails("ARCH=x86_64")
+    except subprocess.TimeoutExpired:
+        pytest.fail("the build waits")
+    return [line for line in text.splitlines() if path in line]
+
+
+@pytest.mark.parametrize("kind", ["a named pipe", "a device", "gigabytes"])
+@pytest.mark.parametrize("role", INPUTS)
+def test_it_is_refused_in_one_line(whole, role, kind):
+    put(whole.folder / INPUTS[role], kind)
+    lines = fails(whole, INPUTS[role])
+    assert (f"is {kind}, not a file" if kind != "gigabytes" else "is larger than the ") in lines[-1]
+    assert len(lines) == 1 + (role in ("pin", "tree"))
+
+
+@pytest.mark.parametrize("kind", ["a named pipe", "a device", "gigabytes"])
+def test_in_a_mirror(whole, kind):
+    whole.edit("toolchain.toml", 'path = "pins/x86_64.h"', 'url = "https://example.invalid/headers/x86_64.h"')
+    path = whole.folder / "mirror/example.invalid/headers/x86_64.h"
+    path.parent.mkdir(parents=True)
+    put(path, kind)
+    text = whole.fails("ARCH=x86_64", "MIRROR=mirror", "--offline")
+    assert (f"is {kind}, not a file" if kind != "gigabytes" else "is larger than the ") in text
+
+
+@pytest.mark.parametrize("kind", ["a named pipe", "a device", "gigabytes"])
+def test_in_the_cache_it_is_replaced(whole, kind):
+    whole.build("ARCH=x86_64")
+    entries = list((whole.cache / "sha256").iterdir())
+    for entry in entries:
+        put(entry, kind)
+    subprocess.run(["rm", "-rf", whole.folder / "build"], check=True)
+    whole.build("ARCH=x86_64")
+    assert all(entry.is_file() and entry.stat().st_size < 1 << 20 for entry in entries)
