@@ -47,13 +47,15 @@ class RawObject:
 
     def _sections(self) -> list[tuple]:
         """(name, type, flags, size, link, info, bytes) of each section."""
-        start, = self.unpack("Q", self.data, 40)
+        (start,) = self.unpack("Q", self.data, 40)
         size, count, names = self.unpack("HHH", self.data, 58)
         rows = [self.unpack("IIQQQQIIQQ", self.data, start + size * number) for number in range(count)]
         found = []
         for row in rows:
             content = b"" if row[1] == 8 else self.data[row[4] : row[4] + row[5]]
-            found.append((self._text(self.data, rows[names][4] + row[0]), row[1], row[2], row[5], row[6], row[7], content))
+            found.append(
+                (self._text(self.data, rows[names][4] + row[0]), row[1], row[2], row[5], row[6], row[7], content)
+            )
         return found
 
     def _text(self, data: bytes, place: int) -> str:
@@ -151,7 +153,8 @@ class RawObject:
             variable = self.types[number]
             definition = self.types[variable.refs[0]]
             found[variable.name] = [
-                (said[0], self._map_value(self.types[ref])) for said, ref in zip(definition.said, definition.refs, strict=True)
+                (said[0], self._map_value(self.types[ref]))
+                for said, ref in zip(definition.said, definition.refs, strict=True)
             ]
         return found
 
@@ -176,14 +179,14 @@ class RawObject:
     def _core(self) -> list[tuple]:
         """(section, instruction's offset, kind, type's name, path in names) of each CO-RE relocation."""
         ext, btf = self.content(".BTF.ext"), self.content(".BTF")
-        head, = self.unpack("I", ext, 4)
+        (head,) = self.unpack("I", ext, 4)
         if head < 32:
             return []
         start, length = self.unpack("II", ext, 24)
         if not length:
             return []
         strings = self.unpack("I", btf, 4)[0] + self.unpack("I", btf, 16)[0]
-        size, = self.unpack("I", ext, head + start)
+        (size,) = self.unpack("I", ext, head + start)
         place, end, found = head + start + 4, head + start + length, []
         while place < end:
             name, count = self.unpack("II", ext, place)
@@ -191,7 +194,9 @@ class RawObject:
             for _ in range(count):
                 offset, number, access, kind = self.unpack("IIII", ext, place)
                 path = self._text(btf, strings + access)
-                found.append((self._text(btf, strings + name), offset, kind, self.types[number].name, self._path(number, path)))
+                found.append(
+                    (self._text(btf, strings + name), offset, kind, self.types[number].name, self._path(number, path))
+                )
                 place += size
         return found
 

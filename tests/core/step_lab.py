@@ -35,7 +35,9 @@ class Report:
 class StepLab:
     """A project's folder with one full header, libbpf's headers and the programs that tests put there."""
 
-    def __init__(self, clang: list[str], root: Path, header: str, libbpf: Mapping[str, Path] | None = None, arch="x86_64"):
+    def __init__(
+        self, clang: list[str], root: Path, header: str, libbpf: Mapping[str, Path] | None = None, arch="x86_64"
+    ):
         self.clang, self.root, self.arch, self.header = tuple(clang), root, arch_named(arch), header
         self.cache = IndexCache(root / "cache")
         self.known = ["full/vmlinux.h"]

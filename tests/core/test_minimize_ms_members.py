@@ -40,7 +40,9 @@ def _struct(member: str) -> str:
 def bodies(draw, depth=0):
     """A struct's body twice: as written, and with every anonymous tagged member named."""
     written, named = [], []
-    for number, member in enumerate(draw(st.lists(st.sampled_from(list(MEMBERS)), min_size=1, max_size=3, unique_by=_struct))):
+    for number, member in enumerate(
+        draw(st.lists(st.sampled_from(list(MEMBERS)), min_size=1, max_size=3, unique_by=_struct))
+    ):
         unique = depth * 10 + number
         if depth < 2 and draw(st.integers(0, 3)) == 0:
             keyword = draw(st.sampled_from(["struct", "union"]))
@@ -49,7 +51,9 @@ def bodies(draw, depth=0):
             named.append(f"{keyword} {{ {inner[1]} }} v{unique};")
         else:
             written.append(f"struct {{ {member} }} s{unique};" if unique % 2 else member)
-            named.append(f"struct {{ {MEMBERS[member] % unique} }} s{unique};" if unique % 2 else MEMBERS[member] % unique)
+            named.append(
+                f"struct {{ {MEMBERS[member] % unique} }} s{unique};" if unique % 2 else MEMBERS[member] % unique
+            )
     kind = draw(st.sampled_from(["__u8", "__u16", "__u32", "__u64"]))
     return (" ".join([*written, f"{kind} last{depth};"]), " ".join([*named, f"{kind} last{depth};"]))
 
@@ -71,7 +75,9 @@ def labs(clang, tmp_path_factory):
 @given(bodies())
 def test_an_anonymous_tagged_member_counts_in_every_mode_and_with_every_header(labs, drawn):
     written, named = map(program, drawn)
-    sizes = RawObject(labs["without"].build(named.replace("{ struct outer; ", "{ struct outer n; "), "off").object).maps()
+    sizes = RawObject(
+        labs["without"].build(named.replace("{ struct outer; ", "{ struct outer n; "), "off").object
+    ).maps()
     for lab in labs.values():
         built = {mode: lab.build(written, mode) for mode in MODES}
         for mode, each in built.items():
@@ -81,7 +87,9 @@ def test_an_anonymous_tagged_member_counts_in_every_mode_and_with_every_header(l
 
 def test_no_flag_depends_on_a_header():
     """Editors, proofs and every mode get the same flags, and the user's own can't take them back."""
-    args = CompileArgs(("zig",), BY_NAME["arm"], "a.c", "a.o", "build/no/such/folder", "b", cflags=("-fno-ms-extensions",))
+    args = CompileArgs(
+        ("zig",), BY_NAME["arm"], "a.c", "a.o", "build/no/such/folder", "b", cflags=("-fno-ms-extensions",)
+    )
     flags = args.flags()
     assert args.command() == ["clang", *flags, "-c", "a.c", "-o", "a.o"]
     assert flags.index("-fms-extensions") > flags.index("-fno-ms-extensions")

@@ -25,12 +25,16 @@ class Closure:
 
     `whole` holds numbers of declarations. `declared` maps the tags that are not kept whole to their keyword, `ahead`
     those that are but that something names before: a prototype would else declare them for itself alone (C11 6.2.1p4).
-    `trimmed` are the numbers of structs of which only the program's members are kept. `reasons` gives, for a number in
-    `whole` or a tag in `declared`, which declaration asked for it first (or SEED) and through which member.
+    `forwards` holds the header's own declarations of tags that the program names and the header never defines:
+    BPF_PROG's prototypes need them, and a struct that the program defines under such a name has CO-RE relocations only
+    because clang hands the pragma's attribute on from that declaration. `trimmed` are the numbers of structs of which
+    only the program's members are kept. `reasons` gives, for a number in `whole` or `forwards` or a tag in `declared`,
+    which declaration asked for it first (or SEED) and through which member.
     """
 
     whole: frozenset[int] = frozenset()
     declared: dict[str, str] = field(default_factory=dict)
+    forwards: frozenset[int] = frozenset()
     ahead: dict[str, str] = field(default_factory=dict)
     trimmed: frozenset[int] = frozenset()
     reasons: dict[int | str, tuple[int, str]] = field(default_factory=dict)
@@ -50,6 +54,8 @@ def close(
     for name in sorted((names.tags | whole) & index.tags.keys()):
         how = WHOLE if name in whole else STRONG
         walk.reach((name, "struct", how), how, SEED, "")
+    for name in sorted(names.tags - index.tags.keys()):
+        walk.declare(name)
     for name in sorted(names.words.union(keep_whole) & index.ordinary.keys()):
         walk.reach((name, "", STRONG), STRONG, SEED, "")
         if trimmer:
@@ -69,7 +75,14 @@ class _Walk:
         self.todo: list[tuple[int, int]] = []
         self.pointed: dict[str, str] = {}
         self.ahead: dict[str, str] = {}
+        self.forwards: dict[str, int] = {}
         self.reasons: dict[int | str, tuple[int, str]] = {}
+
+    def declare(self, name: str) -> None:
+        """Keeps the header's declaration of a tag that the program names, if that is all the header has of it."""
+        if name in self.index.only_declared:
+            number = self.forwards[name] = self.index.only_declared[name]
+            self.reasons[number] = (SEED, "")
 
     def reach(self, mention: Mention, how: int, origin: int, via: str) -> None:
         """Notes that declaration `origin` names a type in its member `via`, and keeps that type if it must be whole."""
@@ -91,7 +104,7 @@ class _Walk:
             self.ahead[name] = keyword
         if number is not None and (how & self.completing or keyword == "enum"):
             self._keep(number, WHOLE if how == WHOLE else VALUE, origin, via)
-        elif name not in self.pointed:
+        elif name not in self.pointed and name not in self.forwards:
             self.pointed[name] = keyword
             self.reasons[name] = (origin, via)
 
@@ -150,4 +163,4 @@ class _Walk:
         declared = {name: keyword for name, keyword in self.pointed.items() if tags.get(name) not in seen}
         ahead = {name: keyword for name, keyword in self.ahead.items() if tags[name] in seen}
         trimmed = frozenset(number for number in seen if self.trimmer and not seen[number] & WHOLE)
-        return Closure(frozenset(seen), declared, ahead, trimmed, self.reasons)
+        return Closure(frozenset(seen), declared, frozenset(self.forwards.values()), ahead, trimmed, self.reasons)

@@ -27,7 +27,7 @@ def emit(index: Index, closure: Closure, comment: list[str], text_of: Callable[[
         if tags:
             parts.append("\n".join(f"{tags[name]} {name};" for name in sorted(tags)))
     previous = SEED
-    for number in sorted(closure.whole | {number for number in index.lines if number >= leading}):
+    for number in sorted(closure.whole | closure.forwards | {number for number in index.lines if number >= leading}):
         text = text_of(number) if number in closure.trimmed else index.declaration(number)
         if text.startswith("#endif") and parts[-1].startswith("#if") and "\n" not in parts[-1]:
             parts.pop()  # nothing is kept of what stood between

@@ -43,6 +43,14 @@ class Index:
         """How many declarations the header has; `#` lines and forward declarations don't count."""
         return len(self.starts) - len(self.lines) - len(self.forwards)
 
+    @cached_property
+    def only_declared(self) -> dict[str, int]:
+        """Maps each tag that the header declares and never defines to its first declaration."""
+        found: dict[str, int] = {}
+        for number in sorted(self.forwards):
+            found.setdefault(self.text[self.starts[number] : self.ends[number] - 1].split()[-1], number)
+        return {name: number for name, number in found.items() if name not in self.tags}
+
 
 def index_header(text: str) -> Index:
     """The index of a vmlinux.h, as bpftool writes it: every declaration starts in column 0 and ends in `;`.

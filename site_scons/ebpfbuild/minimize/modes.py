@@ -63,6 +63,7 @@ class Minimized:
     def kept(self) -> tuple[Kept, ...]:
         """What is only declared, sorted, then what is whole or cut down, in the header's order. Empty for `off`."""
         forward = [Kept(f"{keyword} {name}", False) for name, keyword in sorted(self.closure.declared.items())]
+        forward += [Kept(title(self.index, number), False) for number in sorted(self.closure.forwards)]
         return (*forward, *(Kept(title(self.index, number), True) for number in sorted(self.closure.whole)))
 
 
@@ -91,12 +92,13 @@ def minimize(
     names = names.unrenamed()
     trimmer = Trimmer(index, names.members) if mode == "fields" else None
     closure = close(index, names, mode == "exact", trimmer, keep_whole)
+    declarations = len(closure.declared) + len(closure.forwards)
     comment = [
         "A minimized vmlinux.h: written by scons-bpf, not for editing.",
         f"header:  Linux {kernel}, {arch}, sha256 {sha256}",
         f"program: {program}",
         f"mode:    {mode}",
-        f"kept:    {len(closure.whole)} of {index.total} declarations, {len(closure.declared)} more are only declared",
+        f"kept:    {len(closure.whole)} of {index.total} declarations, {declarations} more are only declared",
     ]
     return Minimized(
         emit(index, closure, comment, trimmer.text if trimmer else index.declaration), mode, index, closure
@@ -113,6 +115,8 @@ def title(index: Index, number: int) -> str:
     """What a declaration is called in a report: `struct sock`, `typedef u32`, `function bpf_x`, `enum { FIRST, … }`."""
     text = index.declaration(number)
     tagged = _TAGGED.match(text)
+    if number in index.forwards:
+        return text.rstrip(";")
     if tagged:
         return f"{tagged[1]} {tagged[2]}"
     if text.startswith("enum"):

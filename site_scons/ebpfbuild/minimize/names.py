@@ -190,7 +190,7 @@ def conflicts(index: Index, names: Names) -> list[str]:
     found = {name for macro, name in macros.items() if name not in own and _meets(index.text, macro)}
     taken = collections.Counter(other for _, other in names.renames)
     for name, other in names.renames:
-        declared = name in index.tags or name in index.ordinary
+        declared = name in index.tags or name in index.ordinary or name in index.only_declared
         if declared and taken[other] == 1 and other not in macros.values() and not _meets(index.text, other):
             found.discard(name)
     return sorted(found)

@@ -22,8 +22,8 @@ def why(minimized: Minimized, name: str, where: Callable[[str], str] = lambda na
     if owner:
         return _members(minimized, word, owner, where) or _left_out(minimized, word, owner)
     index, closure = minimized.index, minimized.closure
-    targets = [table[word] for table in (index.tags, index.ordinary) if word in table]
-    found = [number for number in dict.fromkeys(targets) if number in closure.whole]
+    targets = [table[word] for table in (index.tags, index.only_declared, index.ordinary) if word in table]
+    found = [number for number in dict.fromkeys(targets) if _kept(minimized, number)]
     found += [word] if word in closure.declared else []
     found = found or [
         key for key, (_, via) in closure.reasons.items() if word and via == word and _kept(minimized, key)
@@ -84,7 +84,8 @@ def _left_out(minimized: Minimized, word: str, owner: str) -> list[str]:
 
 
 def _kept(minimized: Minimized, key: int | str) -> bool:
-    return key in minimized.closure.whole or key in minimized.closure.declared
+    closure = minimized.closure
+    return key in closure.whole or key in closure.forwards or key in closure.declared
 
 
 def _chain(minimized: Minimized, key: int | str, word: str, where: Callable[[str], str]) -> list[str]:
@@ -104,7 +105,8 @@ def _chain(minimized: Minimized, key: int | str, word: str, where: Callable[[str
 
 def _seed(index: Index, number: int, word: str, where: Callable[[str], str]) -> str:
     """The word by which the program names a declaration, and where: that asked for, or one that has a place."""
-    names = [name for table in (index.tags, index.ordinary) for name, each in table.items() if each == number]
+    tables = (index.tags, index.only_declared, index.ordinary)
+    names = [name for table in tables for name, each in table.items() if each == number]
     for name in sorted(names, key=lambda name: name != word):
         if where(name):
             return f" as {name}{_at(where(name))}"
