@@ -91,7 +91,7 @@ static __always_inline struct event *new_event(enum event_kind kind, __u64 socke
 		return NULL;
 	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) {
-		__sync_fetch_and_add(&events_lost, 1);
+		__atomic_fetch_add(&events_lost, 1, __ATOMIC_RELAXED);
 		return NULL;
 	}
 	__builtin_memcpy(event, connection, sizeof(*connection));

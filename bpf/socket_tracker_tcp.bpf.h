@@ -51,7 +51,7 @@ static __always_inline struct event *new_result(enum event_kind kind, __u64 sock
 static __always_inline void keep(__u64 socket, const struct connection *connection)
 {
 	if (bpf_map_update_elem(&connections, &socket, connection, BPF_ANY))
-		__sync_fetch_and_add(&connections_lost, 1);
+		__atomic_fetch_add(&connections_lost, 1, __ATOMIC_RELAXED);
 }
 
 /* In connect(), before the local port is chosen. */

@@ -1,22 +1,38 @@
 """The project's own tracker, with the pinned headers: what its object holds, on a little and on a big endian."""
 
+import struct
+
 import pytest
-from ebpfbuild.arch import arch_named
+from bpfloader import inspection
+from ebpfbuild.arch import ARCHES, Arch, arch_named
 from ebpfbuild.btf_types import Kind
 from ebpfbuild.btfext import BtfExt, access_path
 from ebpfbuild.elf_strip import strip_dwarf
 from ebpfbuild.objectspec import BpfObjectSpec
 from ebpfbuild.prove import MODES, Verdict, prove
 
+ATOMIC_32, ATOMIC_64, ADD = 0xC3, 0xDB, 0x00  # BPF_STX | BPF_ATOMIC | BPF_W or BPF_DW; BPF_ADD without BPF_FETCH
+EXECUTABLE = 4  # SHF_EXECINSTR
+
+
+@pytest.fixture
+def tracker_for(compile_bpf, vmlinux, libbpf_headers, pytestconfig):
+    """A function: an arch -> the tracker's object for it."""
+
+    def compiled(arch: Arch) -> bytes:
+        sources = pytestconfig.rootpath / "bpf"
+        headers = {path.name: path.read_text() for path in sources.glob("*.h")}
+        headers |= {f"bpf/{name}": path.read_text() for name, path in libbpf_headers.items()}
+        headers["vmlinux.h"] = vmlinux(arch.name).read_text()
+        flags = (f"-D__TARGET_ARCH_{arch.kernel}",)
+        return compile_bpf(sources / "socket_tracker.bpf.c", arch.target, flags, headers)
+
+    return compiled
+
 
 @pytest.fixture(params=["x86_64", "arm", "s390x"])
-def tracker(request, compile_bpf, vmlinux, libbpf_headers, pytestconfig):
-    arch, sources = arch_named(request.param), pytestconfig.rootpath / "bpf"
-    headers = {path.name: path.read_text() for path in sources.glob("*.h")}
-    headers |= {f"bpf/{name}": path.read_text() for name, path in libbpf_headers.items()}
-    headers["vmlinux.h"] = vmlinux(arch.name).read_text()
-    flags = (f"-D__TARGET_ARCH_{arch.kernel}",)
-    return compile_bpf(sources / "socket_tracker.bpf.c", arch.target, flags, headers)
+def tracker(request, tracker_for):
+    return tracker_for(arch_named(request.param))
 
 
 def test_its_programs_and_maps_are_read(tracker):
@@ -40,3 +56,19 @@ def test_its_core_relocations_name_kernel_structs(tracker):
 @pytest.mark.parametrize("mode", MODES)
 def test_it_is_proven_to_be_itself(tracker, mode):
     assert prove(tracker, strip_dwarf(tracker), mode) == Verdict(mode, True)
+
+
+@pytest.mark.parametrize("arch", ARCHES, ids=lambda arch: arch.name)
+def test_it_needs_no_newer_kernel_than_5_8(tracker_for, arch):
+    """clang makes a fetching atomic, which came with 5.12, of a `__sync_fetch_and_add` whose result nobody uses."""
+    data = strip_dwarf(tracker_for(arch))
+    assert inspection.inspect_object(data, "socket_tracker.bpf.o")["kernel"] == "5.8"
+    spec = BpfObjectSpec.from_bytes(data)
+    order = ">" if arch.target == "bpfeb" else "<"
+    code = [section.data for section in spec.elf.sections if section.flags & EXECUTABLE]
+    atomics = {
+        value
+        for opcode, value in struct.iter_unpack(f"{order}B3xi", b"".join(code))
+        if opcode in (ATOMIC_32, ATOMIC_64)
+    }
+    assert atomics == {ADD}

@@ -23,7 +23,7 @@ __u32 slow_threshold(__u64 *ctx)
 SEC("struct_ops/avoid")
 int avoid(__u64 *ctx)
 {
-	__sync_fetch_and_add(&acknowledged, 1);
+	__atomic_fetch_add(&acknowledged, 1, __ATOMIC_RELAXED);
 	return 0;
 }
 

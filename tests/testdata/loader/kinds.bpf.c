@@ -18,7 +18,7 @@ static __noinline int seen(void *ctx)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 	if (!target_pid || pid == target_pid)
-		__sync_fetch_and_add(&hits, 1);
+		__atomic_fetch_add(&hits, 1, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -30,12 +30,12 @@ static __noinline int seen(void *ctx)
 		return seen(ctx);                   \
 	}
 
-#define COUNT(section, name, verdict) \
-	SEC("?" section)              \
-	int name(void *ctx)           \
-	{                             \
-		__sync_fetch_and_add(&hits, 1); \
-		return verdict;       \
+#define COUNT(section, name, verdict)                           \
+	SEC("?" section)                                        \
+	int name(void *ctx)                                     \
+	{                                                       \
+		__atomic_fetch_add(&hits, 1, __ATOMIC_RELAXED); \
+		return verdict;                                 \
 	}
 
 PROBE("kprobe/__x64_sys_getppid", on_kprobe)
@@ -80,7 +80,7 @@ int on_lsm(void *ctx)
 SEC("?lsm_cgroup/socket_create")
 int on_lsm_cgroup(void *ctx)
 {
-	__sync_fetch_and_add(&hits, 1);
+	__atomic_fetch_add(&hits, 1, __ATOMIC_RELAXED);
 	return 1;
 }
 

@@ -304,7 +304,7 @@ SEC("?cgroup_skb/egress")
 int on_egress(void *ctx)
 {
 	__u64 *all = bpf_get_local_storage(&of_cgroup_before, 0), *here = bpf_get_local_storage(&of_cgroup_per_cpu, 0);
-	__sync_fetch_and_add(all, 1);
+	__atomic_fetch_add(all, 1, __ATOMIC_RELAXED);
 	*here += 1;
 	return 1;
 }

@@ -35,7 +35,7 @@ __u64 hits;
 		struct event *event;                                                          \
 		if (pid != target_pid)                                                        \
 			return 0;                                                             \
-		__sync_fetch_and_add(&hits, 1);                                               \
+		__atomic_fetch_add(&hits, 1, __ATOMIC_RELAXED);                               \
 		if ((event = bpf_ringbuf_reserve(&events, sizeof(*event), 0))) {              \
 			event->pid = pid;                                                     \
 			bpf_ringbuf_submit(event, 0);                                         \

@@ -162,7 +162,7 @@ SEC("raw_tp/sys_enter")
 int on_enter(void *ctx)
 {
 	if (bpf_get_current_pid_tgid() >> 32 == target_pid)
-		__sync_fetch_and_add(&hits, 1);
+		__atomic_fetch_add(&hits, 1, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -175,7 +175,7 @@ int on_named(void *ctx)
 SEC("cgroup/connect4")
 int on_connect(void *ctx)
 {
-	__sync_fetch_and_add(&connects, 1);
+	__atomic_fetch_add(&connects, 1, __ATOMIC_RELAXED);
 	return 1;
 }
 

@@ -87,7 +87,7 @@ int produce(void *ctx)
 	struct numbered *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
 	__u64 number = __sync_fetch_and_add(&next_number, 1);
 	if (!record) {
-		__sync_fetch_and_add(&ring_lost, 1);
+		__atomic_fetch_add(&ring_lost, 1, __ATOMIC_RELAXED);
 		return 1;
 	}
 	fill(record, number);

@@ -19,6 +19,6 @@ int one(void *ctx)
 	__u64 *count = bpf_map_lookup_elem(&counts, &slot);
 
 	if (count)
-		__sync_fetch_and_add(count, 1);
+		__atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
 	return 0;
 }
