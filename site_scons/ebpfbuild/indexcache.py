@@ -1,45 +1,66 @@
 """Indexes of full headers, kept between runs, and what they know about a compile that failed."""
 
 import contextlib
+import hashlib
 import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .errors import CompileError, HeaderError
-from .files import write_file
+from .files import read_regular, write_file
 from .library import Library
 from .minimize.explain import explain
 from .minimize.index import FORMAT, Index, dump, index_header, load
 
 
 class IndexCache:
-    """Indexes of full headers: in memory for this run, in the artifact store for the next."""
+    """Indexes of full headers: in memory for this run, in the artifact store for the next.
 
-    def __init__(self, folder: Path):
-        self._folder = folder
+    Others can write into the store as well, so an index there is believed by a digest that this project recorded itself.
+    `fact(key, find)`, a Ledger's, returns the JSON object kept under a key, or keeps what `find()` gives; `code` is the
+    digest of what makes an index.
+    """
+
+    def __init__(self, folder: Path, fact: Callable[[str, Callable], Mapping], code: str = ""):
+        self._folder, self._fact, self._code = folder, fact, code
         self._indexes: dict[str, Index] = {}
         self._lock = threading.Lock()
 
     def get(self, header: Path, sha256: str) -> Index:
-        """The index of a header whose digest is known. Raises HeaderError."""
+        """The index of a header whose digest is known. Raises HeaderError, OSError."""
         with self._lock:
             if sha256 not in self._indexes:
-                self._indexes[sha256] = self._stored(header, sha256)
+                self._indexes[sha256] = self._had(header, sha256)
             return self._indexes[sha256]
 
-    def _stored(self, header: Path, sha256: str) -> Index:
+    def _had(self, header: Path, sha256: str) -> Index:
+        """The index out of the store, if it holds just the bytes that this project once wrote, or one made anew."""
         path = self._folder / "index" / f"{sha256}-{FORMAT}"
-        try:
-            return load(path.read_bytes())
-        except (OSError, HeaderError):  # not there, or damaged: made anew
-            index = _index_of(header)
-        with contextlib.suppress(OSError):  # a cache that is read-only or full serves all the same
-            write_file(path, dump(index))
-        return index
+        made: list[Index] = []
+
+        def make() -> Mapping[str, str]:
+            made.append(_index_of(header))
+            data = dump(made[0])
+            with contextlib.suppress(OSError):  # a store that is read-only or full serves all the same
+                write_file(path, data)
+            return {"sha256": hashlib.sha256(data).hexdigest()}
+
+        known = self._fact(f"index {FORMAT} {sha256} {self._code}", make).get("sha256")
+        if not made:
+            with contextlib.suppress(OSError, HeaderError):
+                data = read_regular(path)
+                if hashlib.sha256(data).hexdigest() == known:
+                    return load(data)
+            make()
+        return made[0]
 
 
 def _index_of(header: Path) -> Index:
     try:
-        return index_header(header.read_text(encoding="utf-8"))
+        return index_header(read_regular(header).decode())
+    except UnicodeDecodeError as error:
+        what, fix = f"is no UTF-8 at byte {error.start}", "pin a header as bpftool writes it"
+        raise HeaderError(what, where=header.name, fix=fix) from None
     except HeaderError as error:
         raise HeaderError(
             error.what, where=": ".join(filter(None, (header.name, error.where))), fix=error.fix

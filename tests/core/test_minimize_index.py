@@ -1,12 +1,18 @@
 """The index of a header: what it finds, what it refuses, and that it comes back from the store unchanged."""
 
+import os
+import time
+from array import array
+from pathlib import Path
+
 import pytest
 from ebpfbuild.errors import HeaderError
 from ebpfbuild.indexcache import IndexCache
+from ebpfbuild.ledger import Ledger
 from ebpfbuild.minimize import index as indexes
 from fuzzing import EDITS, mutate
 from hypothesis import given, settings
-from pathlib import Path
+from hypothesis import strategies as st
 
 HEADER = (Path(__file__).parents[1] / "testdata" / "minimize" / "vmlinux.h").read_text()
 
@@ -138,15 +144,40 @@ def test_an_index_of_another_format_is_refused(index, monkeypatch):
         indexes.load(data)
 
 
-@settings(max_examples=150, deadline=None)
+def usable(index):
+    """Looks at all that the closure looks at."""
+    for number in (*index.lines, *index.forwards, *index.tags.values(), *index.ordinary.values()):
+        assert isinstance(index.declaration(number), str)
+    return index.total
+
+
+@settings(max_examples=300, deadline=None)
 @given(edits=EDITS)
-def test_damaged_bytes_are_refused_or_mean_the_same(edits):
-    data = indexes.dump(indexes.index_header(HEADER))
+def test_damaged_bytes_are_refused_or_an_index_all_the_same(edits):
     try:
-        other = indexes.load(mutate(data, edits))
+        usable(indexes.load(mutate(indexes.dump(indexes.index_header(HEADER)), edits)))
     except HeaderError:
         return
-    assert indexes.dump(other) == data
+
+
+NUMBERS = st.lists(st.integers(0, 2**32 - 1), max_size=4).map(lambda numbers: array("I", numbers).tobytes())
+PARTS = st.tuples(*[NUMBERS | st.binary(max_size=9)] * 4, st.binary(max_size=9), NUMBERS, st.binary(max_size=9), NUMBERS, st.binary())
+
+
+@settings(max_examples=300, deadline=None)
+@given(parts=PARTS, sizes=st.none() | st.lists(st.integers(0, 2**64 - 1), min_size=9, max_size=9))
+def test_bytes_that_somebody_composed_are_refused_or_an_index_all_the_same(parts, sizes):
+    head = indexes._HEAD.pack(indexes._MAGIC, indexes.FORMAT, *(sizes or map(len, parts)))
+    try:
+        usable(indexes.load(head + b"".join(parts)))
+    except HeaderError:
+        return
+
+
+@given(data=st.binary())
+def test_any_bytes_at_all_are_refused(data):
+    with pytest.raises(HeaderError, match="no index of a vmlinux.h"):
+        indexes.load(data)
 
 
 @settings(max_examples=150, deadline=None)
@@ -172,6 +203,72 @@ def test_what_no_bpftool_writes_is_told_with_file_and_line(tmp_path):
     header = tmp_path / "vmlinux.h"
     header.write_text("struct a {\n\tint b;\n};\n\nconst int c = 4;\n")
     with pytest.raises(HeaderError) as caught:
-        IndexCache(tmp_path / "cache").get(header, "00")
+        IndexCache(tmp_path / "cache", Ledger(tmp_path / "ledger").fact).get(header, "00")
     assert str(caught.value).startswith("vmlinux.h: line 5: 'const int c = 4;' is no declaration that bpftool writes")
     assert "MINIMIZE=off" in str(caught.value) and not (tmp_path / "cache").exists()
+
+
+class Kept:
+    """A store with a header's index, as builds of one project or another see it."""
+
+    def __init__(self, folder):
+        self.folder, self.header = folder, folder / "vmlinux.h"
+        self.header.write_text(HEADER)
+        self.get()
+
+    @property
+    def path(self):
+        return self.folder / f"cache/index/00-{indexes.FORMAT}"
+
+    def get(self, project="one", code=""):
+        """The index that the next build of a project gets, and whether it was made for that."""
+        before = self.path.stat().st_ino if self.path.is_file() else 0
+        index = IndexCache(self.folder / "cache", Ledger(self.folder / project).fact, code).get(self.header, "00")
+        return index, not self.path.is_file() or self.path.stat().st_ino != before
+
+
+@pytest.fixture
+def kept(tmp_path):
+    return Kept(tmp_path)
+
+
+def test_an_index_is_made_once_for_a_project(kept):
+    assert kept.get()[1] is False
+
+
+def test_an_index_that_somebody_else_wrote_is_not_believed_however_well_formed(kept, index):
+    fake = indexes.index_header(HEADER.replace("struct dentry {", "struct dentry {\n\tint planted;"))
+    kept.path.write_bytes(indexes.dump(fake))
+    for project in ("one", "another"):
+        assert kept.get(project)[0].text == index.text
+    assert kept.path.read_bytes() == indexes.dump(index)
+    assert kept.get()[1] is kept.get("another")[1] is False
+
+
+def test_what_made_an_index_counts(kept):
+    assert kept.get(code="edited")[1] is True
+    assert kept.get(code="edited")[1] is False
+
+
+@pytest.mark.parametrize("stand_in", ["nothing", "empty", "folder", "pipe", "zeros", "loop", "deep"])
+def test_whatever_lies_in_an_index_s_place_ends_no_build(kept, index, stand_in):
+    kept.path.unlink()
+    {
+        "nothing": lambda: None,
+        "empty": kept.path.touch,
+        "folder": lambda: (kept.path / "full").mkdir(parents=True),
+        "pipe": lambda: os.mkfifo(kept.path),
+        "zeros": lambda: kept.path.symlink_to("/dev/zero"),
+        "loop": lambda: kept.path.symlink_to(kept.path),
+        "deep": lambda: kept.path.write_text("[" * 100_000),
+    }[stand_in]()
+    started = time.monotonic()
+    assert kept.get()[0].text == index.text
+    assert time.monotonic() - started < 5
+    assert kept.get()[1] is (stand_in == "folder")
+
+
+def test_a_header_that_is_no_utf_8_is_refused_in_one_line(kept):
+    kept.header.write_bytes(HEADER.encode() + b"struct \xff {\n};\n")
+    with pytest.raises(HeaderError, match="vmlinux.h: is no UTF-8 at byte [0-9]+; pin a header as bpftool writes it"):
+        kept.get(code="edited")

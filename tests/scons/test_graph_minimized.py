@@ -112,3 +112,18 @@ def test_fields_steps_back_where_a_size_shows(project):
     assert done.returncode == 0, done.stderr
     assert "one (x86_64): minimize=fields: keeping " in done.stderr or "int tgid;" in header(project, "one")
     assert "int tgid;" in header(project, "one")
+
+
+def test_an_index_that_somebody_planted_in_the_cache_changes_nothing(built):
+    """It is whole and names each type, but lacks a member: a build that believed it would lay the struct out otherwise."""
+    from ebpfbuild.minimize.index import dump, index_header, load
+
+    good = built.digests(".bpf.o")
+    for path in (built.cache / "index").iterdir():
+        planted = load(path.read_bytes()).text.replace("\tstruct pid_link;\n", "")
+        path.write_bytes(dump(index_header(planted)))
+    built.edit("src/one.bpf.c", "task->pid % LIMIT", "(task->pid + 1) % LIMIT")
+    built.build("ARCH=x86_64,aarch64")
+    built.edit("src/one.bpf.c", "(task->pid + 1) % LIMIT", "task->pid % LIMIT")
+    built.build("ARCH=x86_64,aarch64")
+    assert built.digests(".bpf.o") == good

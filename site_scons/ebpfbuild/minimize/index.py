@@ -1,17 +1,19 @@
 """Where each declaration of a vmlinux.h starts and ends, and which names it declares."""
 
-import json
+import struct
 import sys
 from array import array
 from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import sha256
+from itertools import accumulate, pairwise
+from operator import le
 
 from ..errors import HeaderError
 from .scanner import Scanner, plain
 
-_DIGITS = 64  # of a sha256, before the first newline
-FORMAT = 3  # a caller keys stored indexes by the header's sha256 and by this number
+FORMAT = 4  # a caller keys stored indexes by the header's sha256 and by this number
+_MAGIC = b"vmlinux.h index\n"
+_HEAD = struct.Struct(f"<{len(_MAGIC)}sI9Q")  # the magic, FORMAT, and how many bytes each table has
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +73,10 @@ def index_header(text: str) -> Index:
 
 
 def dump(index: Index) -> bytes:
-    """The index, its header's text included, as bytes for `load`: a digest, a line of JSON, then the tables."""
+    """The index, its header's text included, as bytes for `load`: a head with the sizes of the tables, then the tables.
+
+    The same index gives the same bytes. They vouch for nothing: whoever keeps them keeps their sha256 elsewhere.
+    """
     parts = [
         _packed(index.starts),
         _packed(index.ends),
@@ -83,25 +88,29 @@ def dump(index: Index) -> bytes:
         _packed(index.ordinary.values()),
         index.text.encode(),
     ]
-    head = json.dumps({"format": FORMAT, "sizes": [len(part) for part in parts]}).encode()
-    body = b"\n".join([head, b"".join(parts)])
-    return sha256(body).hexdigest().encode() + b"\n" + body
+    return b"".join([_HEAD.pack(_MAGIC, FORMAT, *map(len, parts)), *parts])
 
 
 def load(data: bytes) -> Index:
-    """The index in `data`. Raises HeaderError for bytes that are none, were changed, or have another FORMAT."""
-    view = memoryview(data)  # slices of it copy nothing
-    start = data.find(b"\n", _DIGITS + 1) + 1
-    intact = sha256(view[_DIGITS + 1 :]).hexdigest().encode() == data[:_DIGITS]
-    head = json.loads(data[_DIGITS + 1 : start]) if intact else {}
-    if head.get("format") != FORMAT:
-        raise HeaderError("no index of a vmlinux.h, or a damaged one", fix="index the header again")
-    parts = []
-    for size in head["sizes"]:
-        parts.append(view[start : start + size])
-        start += size
-    starts, ends, lines, forwards, tags, tag_numbers, ordinary, numbers, text = parts
-    return Index(
+    """The index in `data`. Raises HeaderError for bytes that are none or have another FORMAT.
+
+    What any other bytes give is an index all the same: each position is in the text, each number one of a declaration.
+    """
+    try:
+        return _loaded(data)
+    except (ValueError, struct.error) as error:  # a UnicodeDecodeError is a ValueError
+        raise HeaderError(f"no index of a vmlinux.h: {error}", fix="index the header again") from None
+
+
+def _loaded(data: bytes) -> Index:
+    magic, number, *sizes = _HEAD.unpack_from(data)
+    if (magic, number, sum(sizes)) != (_MAGIC, FORMAT, len(data) - _HEAD.size):
+        raise ValueError("another format, or cut short")
+    view, places = memoryview(data), [*accumulate(sizes, initial=_HEAD.size)]  # slices of a view copy nothing
+    starts, ends, lines, forwards, tags, tag_numbers, ordinary, numbers, text = (
+        view[start:end] for start, end in pairwise(places)
+    )
+    index = Index(
         str(text, "utf-8"),
         _unpacked(starts),
         _unpacked(ends),
@@ -110,6 +119,20 @@ def load(data: bytes) -> Index:
         _table(tags, tag_numbers),
         _table(ordinary, numbers),
     )
+    _check(index)
+    return index
+
+
+def _check(index: Index) -> None:
+    """Raises ValueError where a position lies outside of the text, or a number names no declaration."""
+    count = len(index.starts)
+    if len(index.ends) != count or not all(map(le, index.starts, index.ends)):
+        raise ValueError("a declaration ends before it starts")
+    if max(index.ends, default=0) > len(index.text):
+        raise ValueError("a declaration ends behind the text")
+    for numbers in (index.lines, index.forwards, index.tags.values(), index.ordinary.values()):
+        if max(numbers, default=-1) >= count:
+            raise ValueError("a name of no declaration")
 
 
 def _packed(numbers) -> bytes:

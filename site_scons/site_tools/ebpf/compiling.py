@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import SCons.Node.FS
+from ebpfbuild.code import step_code
 from ebpfbuild.compile import CompileArgs
 from ebpfbuild.errors import CompileError
 from SCons.Errors import StopError
@@ -67,9 +68,10 @@ def index_cache(env):
     """The run's one cache of header indexes."""
     from ebpfbuild.indexcache import IndexCache
 
-    session = env["EBPF"]
+    session, ledger = env["EBPF"], env["EBPF"].ledger
     if session.indexes is None:
-        session.indexes = IndexCache(fetch_options(env).cache)
+        made_by = step_code("minimize/index.py", ledger.digest, ledger.fact)
+        session.indexes = IndexCache(fetch_options(env).cache, ledger.fact, made_by)
     return session.indexes
 
 
