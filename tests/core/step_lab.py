@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ebpfbuild.arch import arch_named
 from ebpfbuild.compile import CompileArgs, compile_object, with_header
 from ebpfbuild.indexcache import IndexCache
+from ebpfbuild.ledger import Ledger
 from ebpfbuild.minimized import MinimizeArgs, minimize_programs
 
 MODES = ("off", "exact", "lean", "fields")
@@ -39,7 +40,7 @@ class StepLab:
         self, clang: list[str], root: Path, header: str, libbpf: Mapping[str, Path] | None = None, arch="x86_64"
     ):
         self.clang, self.root, self.arch, self.header = tuple(clang), root, arch_named(arch), header
-        self.cache = IndexCache(root / "cache")
+        self.cache = IndexCache(root / "cache", Ledger(root / "ledger").fact)
         self.known = ["full/vmlinux.h"]
         self.write("full/vmlinux.h", header)
         for name, path in (libbpf or {}).items():
