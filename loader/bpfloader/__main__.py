@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from .errors import BpfError
+from .text import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -15,13 +16,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         text, status = options.run(options)
-        print(text)
+        print("\n".join(map(printable, text.split("\n"))))
         sys.stdout.flush()
     except BrokenPipeError:  # as of `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (BpfError, OSError, ValueError) as error:
-        print(f"bpfloader: {error}", file=sys.stderr)
+        shown = str(error) if isinstance(error, BpfError) else printable(str(error))
+        print(f"bpfloader: {shown}", file=sys.stderr)
         return 2
     return int(status)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno as numbers
 import os
 
+from .text import printable
+
 # include/linux/errno.h: the kernel's own number, never meant for users and so unknown to libc, yet BPF returns it.
 ENOTSUPP = 524
 SHOWN_LINES = 20  # of a log in an error's text: the verifier states its reason at the end
@@ -29,7 +31,7 @@ class BpfError(Exception):
 
     def __str__(self) -> str:
         line = f"{self.what}; {self.fix}" if self.fix else self.what
-        return "\n".join([line, *(f"  {detail}" for detail in self.details)])
+        return "\n".join([printable(line), *(f"  {printable(detail)}" for detail in self.details)])
 
 
 class LibraryError(BpfError):

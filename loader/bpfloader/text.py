@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    """The text with `\\x1b` and the like in place of what doesn't print as itself, but for tabs.
+
+    Names of maps, processes and files may hold what steers a terminal: controls, changes of direction, lone surrogates.
+    """
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() or sign == "\t" else _escaped(sign) for sign in text)
+
+
+def _escaped(sign: str) -> str:
+    return sign.encode("unicode_escape").decode("ascii")
+
+
 class Text(str):
     """Text made of bytes that are no UTF-8, such as a name cut in the middle of a letter: those show as `\\xe4`.
 

@@ -16,6 +16,7 @@ from .errors import FetchError, MismatchError, OfflineError, PinError
 from .fetch import Network
 from .files import open_regular
 from .pins import HeaderPin, Source, TreePin
+from .plain import without_secrets
 from .sources import CACHE, Place
 from .store import CHUNK, Incoming, Store, manifest
 from .verify import Wanted, verify
@@ -80,7 +81,7 @@ def obtain_header(pin: HeaderPin, options: FetchOptions, report: Reporter) -> Ob
                 raise _uncomputable(header, error) from None
             reasons += error.details
             continue
-        location = header.source.location
+        location = header.source.shown
         if header is not pin:
             report.notice(f"took the alternate of Linux {header.kernel} from {location}, since {pin.title} "
                           f"can't be had ({reasons[0]})")
@@ -134,14 +135,14 @@ class _Job:
         with self._missing(pin.sha256, pin.title, self.store.tree) as had:
             usable = had and set(had) == set(pin.files)
             if usable and (len(own) < len(pin.sources) or self._gone(pin, own)):
-                return ObtainedTree(had, pin.sources[0].location, pin.sha256, CACHE)
+                return ObtainedTree(had, pin.sources[0].shown, pin.sha256, CACHE)
             return self._first(pin.sources, lambda place: self._tree_from(place, pin))
 
     def _gone(self, pin: HeaderPin | TreePin, own: Sequence[Source]) -> bool:
         """Whether the store may stand in for files of the project's own: all are gone, and it is no release."""
         if self.options.release or any(os.path.lexists(source.file) for source in own):
             return False
-        missing = " and ".join(source.location for source in own)
+        missing = " and ".join(source.shown for source in own)
         self.report.notice(f"{missing} is gone: took {pin.title} from the cache, by its sha256; RELEASE=1 wants the file")
         return True
 
@@ -159,14 +160,14 @@ class _Job:
             except MismatchError:
                 raise
             except FetchError as error:
-                reasons.append(f"{place.at}: {error.what}")
+                reasons.append(f"{place.shown}: {error.what}")
         reasons += filter(None, (sources.unasked(source, archives, offline) for source in declared))
         raise FetchError("no source can be reached", details=tuple(reasons))
 
     def _cached_archive(self, source: Source) -> tuple[Place, ...]:
         own = source.own and (self.options.release or os.path.lexists(source.file))
         path = self.store.get(source.archive_sha256) if source.archive_sha256 and not own else None
-        return (Place(source, path, CACHE),) if path else ()
+        return (Place(source, path, CACHE, source.shown),) if path else ()
 
     @contextmanager
     def _missing(self, digest: str, title: str, get: Callable[[str], Got | None]) -> Iterator[Got | None]:
@@ -185,10 +186,10 @@ class _Job:
         data = self._archive(place, pin.title) if inside else b""
         with self.store.incoming() as incoming:
             if inside:
-                incoming.write(archive.read_members(data, [inside], f"{place.source.where}: {place.origin}")[inside])
+                incoming.write(archive.read_members(data, [inside], f"{place.source.where}: {place.shown}")[inside])
             else:
                 self._receive(place, incoming, wanted)
-            verify(incoming, wanted, place.origin)
+            verify(incoming, wanted, place.shown)
             path = incoming.keep()
         if place.via != CACHE:
             self.report.done(pin.title, incoming.size, place.via)
@@ -197,16 +198,16 @@ class _Job:
     def _tree_from(self, place: Place, pin: TreePin) -> ObtainedTree:
         members = {name: f"{place.source.inside}/{name}" for name in pin.files}
         data = self._archive(place, pin.title)
-        found = archive.read_members(data, members.values(), f"{place.source.where}: {place.origin}")
+        found = archive.read_members(data, members.values(), f"{place.source.where}: {place.shown}")
         files = {name: self.store.add(found[member]) for name, member in members.items()}
         with self.store.incoming() as listing:
             listing.write(manifest({name: path.name for name, path in files.items()}))
             name, own = f"{pin.key}.sha256sums", place.source.own
-            verify(listing, Wanted(pin.title, name, pin.where, pin.sha256, own=own), place.origin)
+            verify(listing, Wanted(pin.title, name, pin.where, pin.sha256, own=own), place.shown)
             listing.keep()
         if place.via != CACHE:
             self.report.done(pin.title, len(data), place.via)
-        return ObtainedTree(files, place.source.location, listing.sha256, place.via)
+        return ObtainedTree(files, place.source.shown, listing.sha256, place.via)
 
     def _archive(self, place: Place, title: str) -> bytes:
         source, digest = place.source, place.source.archive_sha256
@@ -229,7 +230,7 @@ class _Job:
         wanted = Wanted(f"{source.name} with {title}", source.name, source.where, source.archive_sha256, loose=True,
                         own=source.own)
         self._receive(place, incoming, wanted)
-        verify(incoming, wanted, place.origin)
+        verify(incoming, wanted, place.shown)
 
     def _receive(self, place: Place, incoming: Incoming, wanted: Wanted) -> None:
         if isinstance(place.at, Path):
@@ -258,11 +259,11 @@ def _copy(path: Path, incoming: Incoming, limit: int) -> None:
 def _failure(pin: HeaderPin | TreePin, source: Source, options: FetchOptions, reasons: list[str]) -> FetchError:
     details = tuple(dict.fromkeys(reasons))
     if source.own:
-        fix = f"make it: bpftool btf dump file /sys/kernel/btf/vmlinux format c > {source.location}"
+        fix = f"make it: bpftool btf dump file /sys/kernel/btf/vmlinux format c > {source.shown}"
         if source.inside:
-            fix = f"put {source.location} back"
+            fix = f"put {source.shown} back"
         return FetchError(f"{pin.title} can't be had", where=source.where, fix=fix, details=details)
-    mirror = f"MIRROR=FOLDER with {sources.below_mirror(source)} in it"
+    mirror = f"MIRROR=FOLDER with {without_secrets(sources.below_mirror(source))} in it"
     if options.offline:
         what = f"{pin.title} is not in the cache {options.cache}, and --offline connects to nothing"
         fix = f"run once without --offline, or give {mirror}, or set EBPF_CACHE to a cache that has it"

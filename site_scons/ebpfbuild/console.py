@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
+from .plain import printable
+
 REDRAW = 0.1  # seconds between two drawings of the bar: more often only flickers
 BAR = 24
 YELLOW, PLAIN = "\x1b[33m", "\x1b[0m"
@@ -39,7 +41,7 @@ class Console(Reporter):
 
     def notice(self, text: str) -> None:
         """A line `ebpf: …`, yellow where colours are wanted."""
-        line = f"ebpf: {text}"
+        line = f"ebpf: {printable(text)}"
         self._line(f"{YELLOW}{line}{PLAIN}" if self.colour else line)
 
     def progress(self, name: str, done: int, total: int | None) -> None:
@@ -52,7 +54,7 @@ class Console(Reporter):
     def done(self, name: str, size: int, source: str) -> None:
         """One line with size and source."""
         self.stopped(name)
-        self._line(f"ebpf: fetched {name}, {amount(size)}, from {source}")
+        self._line(f"ebpf: fetched {printable(name)}, {amount(size)}, from {printable(source)}")
 
     def stopped(self, name: str) -> None:
         """The bar without this artifact."""
@@ -68,7 +70,7 @@ class Console(Reporter):
 
     def _draw(self) -> None:
         self._drawn = time.monotonic()
-        text = "  ".join(bar(name, *state) for name, state in sorted(self._running.items()))
+        text = "  ".join(bar(printable(name), *state) for name, state in sorted(self._running.items()))
         self._write(CLEAR + text[: _width(self.stream) - 1])
 
     def _write(self, text: str) -> None:

@@ -1,11 +1,14 @@
 """The errors that this project raises for a user's mistake: one line each, never a traceback."""
 
+from .plain import printable
+
 
 class EbpfError(Exception):
     """Base of them all. Its text says where, what is wrong, and what to do next, in that order.
 
     `where` is `file:line` or a key path such as `vmlinux.aarch64.sha256`; `fix` is the next step. Either may be empty.
     `details` are further lines (a compiler's diagnostics, a table of digests), printed below the first, indented.
+    As text each of them is one line that a terminal may get, whatever a server, a file or its name put into it.
     """
 
     def __init__(self, what: str, *, where: str = "", fix: str = "", details: tuple[str, ...] = ()):
@@ -16,7 +19,7 @@ class EbpfError(Exception):
         line = f"{self.where}: {self.what}" if self.where else self.what
         if self.fix:
             line += f"; {self.fix}"
-        return "\n".join([line, *(f"  {detail}" for detail in self.details)])
+        return "\n".join([printable(line), *(f"  {printable(detail, kept=chr(9))}" for detail in self.details)])
 
 
 class PinError(EbpfError):

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from .errors import FetchError
+from .plain import without_secrets
 from .store import CHUNK, Incoming
 
 REDIRECTS = 5
@@ -107,7 +108,7 @@ class Network:
             target = urljoin(url, response.headers["location"])
             response.close()
             if not _may_redirect(url, target):
-                raise Trouble(f"redirects to {target}, and a redirect must be to https", tries=1)
+                raise Trouble(f"redirects to {without_secrets(target)}, and a redirect must be to https", tries=1)
             url = target
         else:
             raise Trouble(f"redirects more than {REDIRECTS} times", tries=1)

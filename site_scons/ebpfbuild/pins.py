@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .errors import PinError
+from .plain import without_secrets
 
 
 class CompilerSpec(NamedTuple):
@@ -35,8 +36,14 @@ class Source(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The last part of the location: a file name."""
-        return self.location.rsplit("/", 1)[-1]
+        """The last part of the location's path: a file name."""
+        path = self.location.partition("?")[0] if self.kind == "url" else self.location
+        return path.rsplit("/", 1)[-1]
+
+    @property
+    def shown(self) -> str:
+        """The location as messages and records have it: a query may hold a token."""
+        return without_secrets(self.location) if "://" in self.location else self.location
 
     @property
     def own(self) -> bool:

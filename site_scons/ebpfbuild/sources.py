@@ -1,38 +1,44 @@
 """Where to look for a declared source, in which order: decided here, without touching disk or network."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from .errors import FetchError
 from .pins import Source
+from .plain import without_secrets
 
 CACHE = "the cache"
 
 
 @dataclass(frozen=True)
 class Place:
-    """One place that may have a source's bytes: a URL, or a path of this machine. `via` is what a person calls it."""
+    """One place that may have a source's bytes: a URL, or a path of this machine.
+
+    `via` is what a person calls it, `shown` the place itself as errors have it, without what may be a password; of the
+    cache, whose file names tell nobody anything, the source's.
+    """
 
     source: Source
     at: str | Path
     via: str
-
-    @property
-    def origin(self) -> str:
-        """What an error names: the place itself, but for the cache, whose file names tell nobody anything."""
-        return self.source.location if self.via == CACHE else str(self.at)
+    shown: str
 
 
 def mirror_root(mirror: str | None) -> str | Path | None:
-    """The folder or base URL that MIRROR= names. Raises FetchError for a folder that isn't there, or no usable URL."""
+    """The folder or base URL that MIRROR= names. Raises FetchError for a folder that isn't there, or no usable URL.
+
+    What is refused is not repeated where it may hold a password: nobody knows how a misspelt URL was meant.
+    """
     if not mirror:
         return None
     scheme, separator, rest = mirror.partition("://")
     if not separator or scheme == "file":
         folder = Path(unquote(rest.removeprefix("localhost")) if separator else mirror)
         if not folder.is_dir():
-            raise FetchError(f"there is no folder {mirror!r}", where="MIRROR", fix="name a folder or a URL")
+            what = "there is no such folder" if re.search(r"[^\w\s/.,+~-]", mirror) else f"there is no folder {mirror!r}"
+            raise FetchError(what, where="MIRROR", fix="name a folder or a URL")
         return folder
     try:
         parts = urlsplit(mirror)
@@ -41,7 +47,7 @@ def mirror_root(mirror: str | None) -> str | Path | None:
         usable = False
     if not usable or parts.query or parts.fragment:
         fix = "write https://host/path or a folder"
-        raise FetchError(f"{mirror!r} is no URL to look below", where="MIRROR", fix=fix)
+        raise FetchError("is no URL to look below", where="MIRROR", fix=fix)
     if parts.username is not None:
         raise FetchError("holds a user name or password", where="MIRROR", fix="take a mirror that needs none")
     return mirror.rstrip("/")
@@ -60,27 +66,30 @@ def unasked(source: Source, archives: tuple[str, ...], offline: bool) -> str:
     if source.kind == "path":
         return ""
     if offline:
-        return f"{source.location}: not asked, --offline connects to nothing"
+        return f"{source.shown}: not asked, --offline connects to nothing"
     if source.kind == "pool" and not archives:
-        return f"{source.location}: no Debian archive in this machine's apt configuration"
+        return f"{source.shown}: no Debian archive in this machine's apt configuration"
     return ""
 
 
 def mirror_places(source: Source, mirror: str | Path | None, offline: bool) -> tuple[Place, ...]:
     """The place below the mirror, if there is a mirror that may be asked: offline, only a folder may."""
-    if mirror is None or source.kind == "path":
+    if mirror is None or source.kind == "path" or (offline and not isinstance(mirror, Path)):
         return ()
-    if isinstance(mirror, Path):
-        return (Place(source, mirror / below_mirror(source), f"the mirror {mirror}"),)
-    return () if offline else (Place(source, f"{mirror}/{below_mirror(source)}", f"the mirror {mirror}"),)
+    below = below_mirror(source)
+    is_folder = isinstance(mirror, Path)
+    shown = str(mirror) if is_folder else without_secrets(mirror)
+    at = mirror / below if is_folder else f"{mirror}/{below}"
+    return (Place(source, at, f"the mirror {shown}", f"{shown}/{without_secrets(below)}"),)
 
 
 def origin_places(source: Source, archives: tuple[str, ...], offline: bool) -> tuple[Place, ...]:
     """The source's own places: the file, the URL, or the pool path below each of apt's archives."""
     if source.kind == "path":
-        return (Place(source, source.file, source.location),)
+        return (Place(source, source.file, source.shown, str(source.file)),)
     if offline:
         return ()
     if source.kind == "url":
-        return (Place(source, source.location, urlsplit(source.location).netloc),)
-    return tuple(Place(source, f"{base}/{source.location}", urlsplit(base).netloc) for base in archives)
+        return (Place(source, source.location, urlsplit(source.location).netloc, source.shown),)
+    urls = ((base, f"{base}/{source.location}") for base in archives)
+    return tuple(Place(source, url, urlsplit(base).netloc, without_secrets(url)) for base, url in urls)

@@ -8,6 +8,7 @@ from typing import Any
 
 from .errors import PinError
 from .files import read_regular
+from .plain import without_secrets
 
 Key = tuple[str | int, ...]
 
@@ -93,8 +94,8 @@ class Table:
         if value is None:
             return None
         wrong = check(value) if check else "" if value.strip() else "is empty"
-        if wrong:
-            raise self.error(part, wrong)
+        if wrong:  # which may name the value, and that may be a URL with a password
+            raise self.error(part, wrong.replace(repr(value), repr(without_secrets(value))))
         return value
 
     def count(self, part: str, most: int) -> int | None:

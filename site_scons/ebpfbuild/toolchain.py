@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from .arch import ARCHES, arch_named
 from .files import LIMIT
 from .pins import CompilerSpec, HeaderPin, Source, Toolchain, TreePin
+from .plain import without_secrets
 from .tomlfile import Table, read
 
 CPUS = ("v1", "v2", "v3", "v4")  # clang's -mcpu for BPF; `probe` would ask the machine that builds
@@ -130,7 +131,7 @@ def _joined(table: Table, url: str, base: str | None, pinned: bool) -> str:
     whole = url if "://" in url or not base else f"{base.rstrip('/')}/{url}"
     wrong = _is_url(whole)
     if wrong:
-        raise table.error("url", wrong)
+        raise table.error("url", wrong.replace(repr(whole), repr(without_secrets(whole))))
     if whole.startswith("http:") and not pinned:
         raise table.error("url", "is plain http and nothing pins its bytes", "write https, or add the sha256 first")
     return whole
@@ -139,7 +140,7 @@ def _joined(table: Table, url: str, base: str | None, pinned: bool) -> str:
 def _each_once(table: Table, part: str, values: list[str]) -> None:
     for i, value in enumerate(values):
         if value in values[:i]:
-            raise table.error(part, f"declares {value} twice", "remove one")
+            raise table.error(part, f"declares {without_secrets(value)} twice", "remove one")
 
 
 def _is_sha256(text: str) -> str:
@@ -179,8 +180,9 @@ def _is_url(text: str) -> str:
     try:
         parts = urlsplit(text)
         host, user = parts.hostname, parts.username
-    except ValueError as error:
-        return f"is {text!r}, which is no URL: {error}"
+        parts.port  # noqa: B018  # it is looked at only when it is asked for
+    except ValueError:
+        return f"is {text!r}, which is no URL"
     if parts.scheme not in ("http", "https") or not host or re.search(r"[\s\\]", text):
         return f"is {text!r}; write a URL that begins with https://"
     if user is not None:

@@ -61,3 +61,29 @@ def test_a_local_header_that_was_not_made_yet_tells_how(project):
 
 def test_a_mirror_that_is_not_there(mirrored):
     assert "MIRROR: there is no folder" in mirrored(b"").fails("ARCH=x86_64", "MIRROR=mirrrr")
+
+
+@pytest.mark.parametrize("mirror", [
+    "http://user:S3cr3t@h", "//user:S3cr3t@h", "user:S3cr3t@h:80/x", "https:/user:S3cr3t@h/x", "ftp://user:S3cr3t@h", "HTTP://user:S3cr3t@h/",
+    "https://h/?token=S3cr3t", "https://h/#S3cr3t", "https:\\\\user:S3cr3t@h", "https://user:S3cr3t%40h", "user:S3cr3t＠h"])
+def test_a_password_in_a_mirror_is_never_echoed(project, mirror):
+    text = project.fails("ARCH=x86_64", f"MIRROR={mirror}", "build/x86_64/include/vmlinux.h")
+    assert "MIRROR: " in text and "S3cr3t" not in text
+    paths = [path for path in project.folder.parent.rglob("*") if path.is_file()]
+    assert not [path for path in paths if b"S3cr3t" in path.read_bytes() or "S3cr3t" in path.name]
+
+
+def test_names_that_steer_a_terminal_are_escaped(project):
+    project.edit("SConstruct", "env.EbpfCheckArguments", 'env.BpfObject("src/one.bpf.c", name="\\x1b[2J/")\nenv.EbpfCheckArguments')
+    assert "\x1b" not in project.fails("ARCH=x86_64")
+    project.edit("SConstruct", 'env.BpfObject("src/one.bpf.c", name="\\x1b[2J/")\n', "")
+    (project.folder / "src/one.bpf.c").write_text('#include "vmlinux.h"\nint x = "\x1b[2J\u202e";\n#warning \x1b[31m\n')
+    text = project.fails("ARCH=x86_64")
+    assert "one.bpf.c:2" in text and "\x1b" not in text and "\u202e" not in text
+
+
+def test_warnings_that_steer_a_terminal_are_escaped(project):
+    source = project.folder / "src/one.bpf.c"
+    source.write_text(source.read_text() + "\n#warning \x1b[31m red\n")
+    done = project.scons("ARCH=x86_64", "CFLAGS=-Wno-error")
+    assert "[31m red" in done.stderr and "\x1b" not in done.stderr + done.stdout

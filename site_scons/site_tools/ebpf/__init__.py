@@ -15,10 +15,9 @@ if _SITE not in sys.path:
 
 import ebpfbuild  # noqa: E402, F401
 
-from SCons.Errors import StopError  # noqa: E402
-
 from . import bpfobject, cmdline, commands, compdb, cskeleton, header, libbpf, minimized, package, program, proof, skeleton  # noqa: E402
 from .session import session_of, user_error  # noqa: E402
+from .stop import StopError  # noqa: E402
 
 
 def generate(env):

@@ -10,7 +10,7 @@ import sys
 import SCons.Script
 from ebpfbuild.arch import arch_named
 from ebpfbuild.compile import compile_object
-from SCons.Errors import StopError
+from ebpfbuild.plain import printable_lines
 
 from .asked import header_declared, object_declared
 from .compiling import compile_args, explaining, inputs_of, known_paths, source_node
@@ -18,6 +18,7 @@ from .fetching import reporter
 from .minimized import SCANNER, Minimizing, header_path, write_header
 from .session import user_error
 from .step import build_path, builder, told
+from .stop import StopError
 
 
 def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, include_dirs=(), cflags=(), depends=()):
@@ -89,7 +90,7 @@ def _compile(target, source, env):
             write_header(env, session.minimized[target[0]], step.own, known)
             known.add(step.own)
         warnings = compile_object(step.args, step.full.path, known, session.root, reporter(env))
-    sys.stderr.write(warnings)
+    sys.stderr.write(printable_lines(warnings))
 
 
 OBJECT = builder(_compile, "CLANG    $TARGET", source_scanner=SCANNER)

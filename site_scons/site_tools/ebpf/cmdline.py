@@ -4,9 +4,9 @@ import platform
 
 import SCons.Script
 from ebpfbuild.arch import arches_named, host_arch
-from SCons.Errors import StopError
 
 from .session import user_error
+from .stop import StopError
 
 HELP = """
   NAME          build one program; programs: all of them

@@ -8,13 +8,14 @@ import sys
 
 import SCons.Errors
 import SCons.Script
-from SCons.Errors import StopError
+from ebpfbuild.plain import printable, printable_lines
 
 from .asked import MINIMIZED, WORDS
 from .compiling import index_cache, known_paths
 from .fetching import fetch_options
 from .minimized import minimize_args
 from .step import build_path
+from .stop import StopError
 
 
 def run_target(env, name, nodes, module):
@@ -70,7 +71,7 @@ def _sizes(target, source, env):
 
     steps = [node.get_build_env()["EBPF_TOLD"] for node in source]
     minimized = [step for step in steps if step.args.vmlinux != step.full.path]
-    print(table(measure(step.args, step.full.path, env["EBPF"].root) for step in minimized))
+    print(printable_lines(table(measure(step.args, step.full.path, env["EBPF"].root) for step in minimized)))
 
 
 def _why(target, source, env):
@@ -80,9 +81,9 @@ def _why(target, source, env):
     for made_in, node, step in MINIMIZED:
         known = known_paths(made_in, node)
         for word in _names():
-            print(f"{step.name} ({step.compiles[0].arch.name}): {word}")
+            print(printable(f"{step.name} ({step.compiles[0].arch.name}): {word}"))
             lines = why_kept(minimize_args(made_in, step), index_cache(made_in), known, env["EBPF"].root, word)
-            print("\n".join(f"  {line}" for line in lines))
+            print("\n".join(f"  {printable(line)}" for line in lines))
 
 
 def _names():

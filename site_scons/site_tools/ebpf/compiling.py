@@ -9,9 +9,9 @@ import SCons.Node.FS
 from ebpfbuild.code import step_code
 from ebpfbuild.compile import CompileArgs
 from ebpfbuild.errors import CompileError
-from SCons.Errors import StopError
 
 from .fetching import fetch_options
+from .stop import StopError
 
 
 def compile_args(env, source, arch, output, header, include_dirs, cflags):

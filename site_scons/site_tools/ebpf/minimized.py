@@ -7,13 +7,13 @@ import SCons.Scanner
 from ebpfbuild.arch import arch_named
 from ebpfbuild.compile import CompileArgs, with_header
 from ebpfbuild.files import write_file
-from SCons.Errors import StopError
 
 from .asked import header_declared
 from .compiling import compile_args, explaining, index_cache, inputs_of, kernel_of, known_paths, source_node
 from .fetching import reporter
 from .session import user_error
 from .step import build_path, builder, told
+from .stop import StopError
 
 
 class Minimizing(NamedTuple):

@@ -10,11 +10,11 @@ from ebpfbuild.arch import arch_named
 from ebpfbuild.files import write_file
 from ebpfbuild.programs import programs_of
 from ebpfbuild.pynames import package_name
-from SCons.Errors import StopError
 
 from .proof import proofs_wanted
 from .session import user_error
 from .step import build_path, builder, told
+from .stop import StopError
 
 LOADER = Path(__file__).resolve().parents[3] / "loader" / "bpfloader"
 LICENSES = {"bpfloader/LICENSE": str(LOADER.with_name("LICENSE"))}  # the loader's goes with it

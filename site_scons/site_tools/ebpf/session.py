@@ -8,6 +8,7 @@ from dataclasses import replace
 from errno import EACCES, EISDIR, EPERM
 from functools import cache, cached_property
 
+import SCons.Errors
 import SCons.Node.FS
 import SCons.Script
 from ebpfbuild import code, toolchain
@@ -16,7 +17,9 @@ from ebpfbuild.errors import EbpfError
 from ebpfbuild.files import UnfitFileError, read_regular, require_regular
 from ebpfbuild.ledger import Ledger
 from ebpfbuild.scan import project_headers
-from SCons.Errors import StopError, UserError
+from SCons.Errors import UserError
+
+from .stop import StopError
 
 OWN_TOOLCHAIN = str(code.CORE.parent.parent / "toolchain.toml")
 
@@ -163,7 +166,7 @@ def user_error(call, *args, **kwargs):
     try:
         return call(*args, **kwargs)
     except EbpfError as error:
-        raise StopError(str(error)) from None
+        raise SCons.Errors.StopError(str(error)) from None  # it may have details, each in a line of its own
     except OSError as error:
         denied = error.errno in (EACCES, EPERM)
         hint = '; if a build as root made it, take it back: sudo chown -R "$USER" .' if denied else ""

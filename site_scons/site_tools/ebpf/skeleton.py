@@ -6,11 +6,11 @@ from ebpfbuild.arch import arch_named
 from ebpfbuild.files import write_file
 from ebpfbuild.programs import stem_of
 from ebpfbuild.pynames import module_name
-from SCons.Errors import StopError
 
 from .fetching import reporter
 from .session import user_error
 from .step import build_path, builder, told
+from .stop import StopError
 
 
 def bpf_skeleton(env, objects, name=None, events=None):

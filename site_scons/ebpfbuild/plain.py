@@ -1,0 +1,46 @@
+"""Text that may be printed: what could steer a terminal is escaped, what may be a password is left out."""
+
+import re
+
+# The signs that begin a query or a fragment or end a user's name and password, also percent-encoded, once or more often,
+# and those that NFKC makes of them: a refused URL is printed, and nobody knows which of them its writer had in mind.
+_AT = re.compile(r"@|\uff20|\ufe6b|%(?:25)*40", re.IGNORECASE)
+_QUERY = re.compile(r"[?#\uff1f\ufe56\uff03\ufe5f]|%(?:25)*(?:3f|23)", re.IGNORECASE)
+_SCHEME = re.compile(r"\s*(?:https?|ftps?|file):[/\\]*", re.IGNORECASE)  # any other word may be a user's name
+
+
+def printable(text: str, kept: str = "") -> str:
+    """The text with `\\x1b` and the like in place of what doesn't print as itself, but for the characters `kept`.
+
+    Escapes controls (C0, C1, DEL), line ends, formats such as a change of direction (Unicode's Cf), and lone surrogates.
+    """
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() or sign in kept else _escaped(sign) for sign in text)
+
+
+def _escaped(sign: str) -> str:
+    return sign.encode("unicode_escape").decode("ascii")
+
+
+def printable_lines(text: str) -> str:
+    """The same of a text of several lines, such as a compiler's diagnostics: their ends and tabs stay."""
+    return "\n".join(printable(line, kept="\t") for line in text.split("\n"))
+
+
+def without_secrets(url: str) -> str:
+    """A URL, or what was meant to be one, without user name, password, query and fragment: `https://…@host/path?…`.
+
+    The part before the last @ goes, wherever that stands: a password may hold a slash. Behind a ?, nobody knows whether
+    an @ ends a password or is part of a token: then all goes but the scheme.
+    """
+    *_, at = [None, *_AT.finditer(url)]
+    query = _QUERY.search(url)
+    if at:
+        scheme = _SCHEME.match(url)
+        start = f"{scheme[0].strip() if scheme and scheme.end() <= at.start() else ''}…"
+        if query and query.start() < at.start():
+            return start
+        url = f"{start}@{url[at.end():]}"
+        query = _QUERY.search(url)
+    return f"{url[: query.start()]}?…" if query else url
