@@ -91,9 +91,12 @@ def load_refused(
 
     `handle` is libbpf's object, to ask what its parts are; `btf` is the file that stands for the kernel's BTF.
     """
+    from .verdict import states_anything
+
     said = "".join(messages)
     refused, failed_map = _verifier_log(said), re.search(FAILED_MAP, said)
-    if not (refused and any(map(str.strip, refused[1]))):
+    stated = refused is not None and states_anything(refused[1])
+    if not stated:
         wanted = wanted_to_load(failed_map["map"] if failed_map else "", handle)
         denied = privilege_error(f"load {name}", error.errno, wanted)
         if denied:
@@ -101,7 +104,7 @@ def load_refused(
     if re.search(NO_BTF, said) and not os.path.exists(KERNEL_BTF):
         fix = "boot a kernel with CONFIG_DEBUG_INFO_BTF=y, or give its BTF: open(btf=path)"
         return MissingBtfError(f"can't load {name}: this kernel has no {KERNEL_BTF}", fix=fix, errno=error.errno)
-    if refused and any(map(str.strip, refused[1])):
+    if refused and stated:
         return _verifier_error(name, error, *refused, btf or KERNEL_BTF)
     if failed_map:
         return _map_refused(name, failed_map["map"], error, said, handle)

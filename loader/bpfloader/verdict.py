@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from .features import helpers, version_of
 from .host import kernel_is_before, kernel_release
+from .verifierreport import Report, report
 
 # What the verifier prints after its reason, whatever that was (print_verification_stats in kernel/bpf/verifier.c).
 STATISTICS = re.compile(r"processed \d+ insns|verification time|stack depth|max_states|insns processed|mark_precise")
@@ -102,7 +103,32 @@ class Verdict(NamedTuple):
 
 
 def verdict(log: tuple[str, ...]) -> Verdict:
-    """What a verifier's log comes to."""
+    """What a log comes to: by the report that Linux 7.3 ends it with, and by the log's lines for what that lacks."""
+    told = report(log[-RECENT:])
+    if not told:
+        return _scanned(log)
+    from_end = len(log[-RECENT:])
+    course = (*log[: len(log) - from_end + told.begins], *log[len(log) - from_end + told.ends :])
+    scanned = _scanned(course)
+    return Verdict(
+        told.reason or scanned.reason,
+        _place(told, course) or scanned.source,
+        told.suggestion or scanned.hint,
+    )
+
+
+def states_anything(log: Sequence[str]) -> bool:
+    """Whether the verifier says anything in a log: it holds statistics alone where no program was looked at."""
+    return any(line.strip() and not STATISTICS.search(line) for line in log)
+
+
+def _place(told: Report, course: Sequence[str]) -> str:
+    """The source line that a report is about; where it tells only the instruction, the line that the log has for it."""
+    return str(told.at) or (_source_of(course, told.at.instruction) if told.at.instruction >= 0 else "")
+
+
+def _scanned(log: tuple[str, ...]) -> Verdict:
+    """Takes the last line that states something for the reason, as the logs of kernels before 7.3 end with it."""
     recent = [part for line in log[-RECENT:] for part in _parts(line)]
     place = next((at for at in range(len(recent) - 1, -1, -1) if _states_a_reason(recent[at])), len(recent))
     reason = recent[place].strip() if place < len(recent) else ""

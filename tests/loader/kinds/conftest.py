@@ -108,6 +108,22 @@ def start(kinds, kernel):
         bpf.destroy()
 
 
+@pytest.fixture
+def permitted(start):
+    """What `start` is, but it skips where the kernel doesn't permit such programs and its verifier says nothing of them."""
+    from bpfloader import LoadError, VerifierError
+
+    def started(*programs: str, pid: int = 0):
+        try:
+            return start(*programs, pid=pid)
+        except LoadError as error:
+            if error.errno_name != "EPERM" or isinstance(error, VerifierError):
+                raise
+            pytest.skip(error.what)
+
+    return started
+
+
 def in_thread(setup, function):
     """What a function gives, called in a thread of its own after a set-up that only that thread sees."""
     result = {}

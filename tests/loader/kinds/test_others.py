@@ -42,8 +42,8 @@ def test_an_iterator_over_one_process_or_thread(start):
         other.join()
 
 
-def test_an_iterator_over_a_map(start):
-    bpf = start("list_numbers")
+def test_an_iterator_over_a_map(permitted):
+    bpf = permitted("list_numbers")
     with pytest.raises(bpfloader.AttachError) as caught:
         bpf.attach()  # it wants a map
     assert str(caught.value) == (
