@@ -1,4 +1,4 @@
-"""Reads the CO-RE relocations of an object's .BTF.ext (kernel: Documentation/bpf/btf.rst, bpf_core_relo of linux/bpf.h).
+"""Reads the CO-RE relocations and the source lines of an object's .BTF.ext (kernel: Documentation/bpf/btf.rst, bpf_core_relo of linux/bpf.h).
 
 Headers and records of a later version are read as far as they are known here, as libbpf does.
 """
@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 from .btf import ARRAY, COMPOSITES, FWD, KEYWORDS, MAGIC, QUALIFIERS, Btf, Type
 
-HEADER, HEADER_SIZE, CORE_HEADER_SIZE = "HBBIIIII", 24, 32
-RECORD = 16  # bytes: insn_off, type_id, access_str_off, kind
+HEADER, HEADER_SIZE = "HBBIIIII", 24
+LINES, CORE = 16, 24  # where the header holds offset and size of a part
+RECORD = 16  # bytes: insn_off, type_id, access_str_off, kind; of a line insn_off, file_name_off, line_off, line_col
+LINE_SHIFT = 10  # BPF_LINE_INFO_LINE_NUM: the column takes the bits below
 MAX_STEPS = 64  # libbpf's BPF_CORE_SPEC_MAX_LEN
 # enum bpf_core_relo_kind by number, as libbpf's core_relo_kind_str prints it.
 KINDS = """byte_off byte_sz field_exists signed lshift_u64 rshift_u64 local_type_id target_type_id type_exists type_size
@@ -37,19 +39,25 @@ def core_records(data: bytes, btf: Btf) -> list[CoreRecord]:
     """The records in a .BTF.ext section's bytes, which take their types from `btf`. Raises ObjectError."""
     return [
         CoreRecord(section, offset, _kind(btf, kind), _access(btf, btf[number], btf.string(access), _kind(btf, kind)))
-        for section, offset, number, access, kind in _rows(data, btf)
+        for section, offset, number, access, kind in _rows(data, btf, CORE)
     ]
 
 
-def _rows(data: bytes, btf: Btf) -> Iterator[tuple[str, int, int, int, int]]:
-    """(section, offset, type, access, kind) of each record, as numbers."""
+def source_lines(data: bytes, btf: Btf) -> Iterator[tuple[str, int, str]]:
+    """(section, offset in it in bytes, `file:line`) of each instruction that a line begins at. Raises ObjectError."""
+    for section, offset, file, _, place in _rows(data, btf, LINES):
+        yield section, offset, f"{btf.string(file)}:{place >> LINE_SHIFT}"
+
+
+def _rows(data: bytes, btf: Btf, part: int) -> Iterator[tuple[str, int, int, int, int]]:
+    """(section, offset, and three numbers more) of each record of a part."""
     order = "<" if btf.little else ">"
     if len(data) < HEADER_SIZE:
         btf.fail(f"has a .BTF.ext of {len(data)} bytes, fewer than its header")
     magic, version, _, start = struct.unpack_from(order + HEADER[:4], data)
     if magic != MAGIC or version != 1 or start > len(data):
         btf.fail("has a .BTF.ext that is none of version 1")
-    offset, size = struct.unpack_from(order + "II", data, 24) if CORE_HEADER_SIZE <= start else (0, 0)
+    offset, size = struct.unpack_from(order + "II", data, part) if part + 8 <= start else (0, 0)
     position, end = start + offset, start + offset + size
     if not size:
         return
@@ -57,7 +65,7 @@ def _rows(data: bytes, btf: Btf) -> Iterator[tuple[str, int, int, int, int]]:
         btf.fail("has a .BTF.ext that is cut short")
     (width,) = struct.unpack_from(order + "I", data, position)
     if width < RECORD or width % 4:
-        btf.fail(f"has CO-RE records of {width} bytes")
+        btf.fail(f"has .BTF.ext records of {width} bytes")
     position += 4
     while position < end:
         if position + 8 > end:

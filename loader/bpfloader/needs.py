@@ -21,6 +21,7 @@ CALL, WIDE, MAY_GOTO, SWAP = 0x85, 0x18, 0xE5, 0xD7
 FUNCTION = 1  # BPF_PSEUDO_CALL
 TYPED = ("tp_btf", "fentry", "fexit", "fmod_ret", "fsession", "lsm", "lsm_cgroup", "iter", "freplace", "struct_ops")
 FLAGS = {"mmapable": "5.5", "rdonly_prog": "5.2", "wronly_prog": "5.2", "inner_map": "5.10", "link": "6.4"}
+FUNCTION_CALL = "calls between its functions"
 MANY = 4096  # instructions, which a privileged program might have before 5.2
 
 
@@ -105,18 +106,23 @@ def _program_needs(spec: ObjectSpec, program: ProgramSpec) -> Iterator[Need]:
         yield Need(kind.kernel, f'SEC("{kind.section}")', program.name)
     if program.instructions > MANY:
         yield Need("5.2", f"more than {MANY} instructions", program.name)
+    yield from (Need(kernel, what, program.name) for _, kernel, what in code_needs(spec, program))
+
+
+def code_needs(spec: ObjectSpec, program: ProgramSpec) -> Iterator[tuple[int, str, str]]:
+    """(instruction, the first Linux that has it, what it is) of each instruction that asks for a later one than 4.1."""
     known = {helper.number: helper for helper in helpers()}
     relocated, externs = dict(spec.calls(program)), {each.name for each in spec.externs}
     for each in instructions(program.code, spec.elf.little):
         helper = known.get(each.value) if each.code == CALL and not each.source else None
         if helper:
-            yield Need(helper.kernel, f"the helper bpf_{helper.name}", program.name)
+            yield each.at, helper.kernel, f"the helper bpf_{helper.name}"
         elif each.code == CALL and relocated.get(each.at * INSTRUCTION) in externs:
-            yield Need("5.13", f"the kfunc {relocated[each.at * INSTRUCTION]}", program.name)
+            yield each.at, "5.13", f"the kfunc {relocated[each.at * INSTRUCTION]}"
         elif each.code == CALL and each.source == FUNCTION:
-            yield Need("4.16", "calls between its functions", program.name)
+            yield each.at, "4.16", FUNCTION_CALL
         else:
-            yield from (Need(kernel, what, program.name) for kernel, what in _instruction_set(each))
+            yield from ((each.at, kernel, what) for kernel, what in _instruction_set(each))
 
 
 def _instruction_set(each: Instruction) -> Iterator[tuple[str, str]]:

@@ -55,6 +55,7 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
     def __init__(self, handle: int):
         self._handle, self._load_tried, self._is_loaded = handle, False, False
         self._name, self._btf = type(self).__name__, cast("str | None", None)
+        self._data = b""  # the object's bytes, until it is loaded: a refusal is explained by them
         self.lock = threading.RLock()  # held by what hands libbpf a pointer, so that no other thread frees it
         self.parts: list[Part] = []
         self.links = Links(self)
@@ -95,7 +96,9 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
             vet(data, where)
         name = cls.FILE or (cls.__name__ if isinstance(path, bytes) else os.path.basename(path))
         with Undisturbed():
-            return cls._of(open_bytes(data, name, btf, pin_root, kconfig), name, btf)
+            opened = cls._of(open_bytes(data, name, btf, pin_root, kconfig), name, btf)
+            opened._data = data
+            return opened
 
     @classmethod
     def _of(cls, handle: int, name: str, btf: str | None) -> Self:
@@ -176,8 +179,10 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
             try:
                 library().bpf_object__load(self.handle)
             except CallError as error:
-                raise load_refused(self.FILE or self._name, error, messages, self.handle, self._btf) from None
-            self._is_loaded = True
+                raise load_refused(
+                    self.FILE or self._name, error, messages, self.handle, self._btf, self._data
+                ) from None
+            self._is_loaded, self._data = True, b""
             self._tell_loaded(self.parts)
 
     def attach(self) -> list[Link]:

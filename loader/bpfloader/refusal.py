@@ -41,6 +41,7 @@ RING = 27  # BPF_MAP_TYPE_RINGBUF, which alone is sized in bytes
 TRACING = ("/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events")  # where libbpf looks for tracefs
 NO_TRACEFS = "tracefs, where libbpf finds tracepoints, is not mounted", "mount -t tracefs tracefs /sys/kernel/tracing"
 READ_ON = "see libbpf's messages"
+READ_LOG = "read the end of its log (more of it is in this error's `log`)"
 LEFT_OUT = f"{READ_ON}; a program that this kernel can't take is left out by its autoload = False"
 LOAD_REASONS = {
     errno.EPERM: ("this kernel doesn't permit that kind of program", ANOTHER),
@@ -85,15 +86,40 @@ def _explained(number: int, reasons: Mapping[int, tuple[str, str]], fix: str, se
 
 
 def load_refused(
-    name: str, error: CallError, messages: Iterable[str], handle: int = 0, btf: str | None = None
+    name: str, error: CallError, messages: Iterable[str], handle: int = 0, btf: str | None = None, data: bytes = b""
 ) -> BpfError:
     """The error for an object that doesn't load: whose fault it is, with the verifier's log or libbpf's last lines.
 
-    `handle` is libbpf's object, to ask what its parts are; `btf` is the file that stands for the kernel's BTF.
+    `handle` is libbpf's object, to ask what its parts are; `btf` is the file that stands for the kernel's BTF; `data`
+    is the object's bytes, to say what it uses that came with a later kernel.
     """
+    said = "".join(messages)
+    made = _load_refused(name, error, said, handle, btf)
+    if data and isinstance(made, LoadError) and not isinstance(made, MissingBtfError):
+        failed_map = re.search(FAILED_MAP, said)
+        made.fix = _with_newer(made, data, (failed_map["map"],) if failed_map else ())
+    return made
+
+
+def _with_newer(made: LoadError, data: bytes, maps: tuple[str, ...]) -> str:
+    """The next step of a refusal, and what the object uses that came with a later kernel than this one."""
+    from .olderkernel import UNKNOWN, newer, note
+
+    try:
+        said = note(newer(data, made.what, (made.program,) if made.program else (), maps))
+    except ObjectError:
+        return made.fix
+    if not said or " came with " in made.fix:
+        return made.fix
+    if UNKNOWN.search(made.what) or made.fix in (LEFT_OUT, ANOTHER):
+        return said
+    return f"{made.fix}; what it uses is newer than this kernel, too: {said}"
+
+
+def _load_refused(name: str, error: CallError, said: str, handle: int, btf: str | None) -> BpfError:
+    """What `load_refused` makes of libbpf's messages."""
     from .verdict import states_anything
 
-    said = "".join(messages)
     refused, failed_map = _verifier_log(said), re.search(FAILED_MAP, said)
     stated = refused is not None and states_anything(refused[1])
     if not stated:
@@ -132,7 +158,7 @@ def _verifier_error(name: str, error: CallError, program: str, log: tuple[str, .
         reason, hint = f"CO-RE can't resolve {lacking.what}: {lacking.instead}", lacking.fix
     what = f"can't load {name}: the verifier refuses the program {program} ({errno_text(error.errno)})"
     what += f": {reason}" * bool(reason) + f", at {source}" * bool(source)
-    fix = hint or "read the end of its log (more of it is in this error's `log`)"
+    fix = hint or READ_LOG
     return VerifierError(what, program=program, log=log, shown=shown, fix=fix, errno=error.errno)
 
 
@@ -220,6 +246,10 @@ def attach_refused(
     wrong = fault(error.errno, section, asked or {})
     if wrong:
         why, fix = f"({errno_text(error.errno)}): {wrong[0]}", wrong[1] or ANOTHER
+    elif fix in (READ_ON, ANOTHER):
+        from .olderkernel import newer_section
+
+        fix = newer_section(section) or fix
     what = f"can't attach {program} {why}"
     return AttachError(what, fix=fix, details=said, errno=error.errno, program=program)
 
