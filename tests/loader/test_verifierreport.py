@@ -130,8 +130,8 @@ LINES = st.sampled_from([*WHOLE, "Reason:", "At:", "Suggestion:", "Verification 
 
 @given(st.lists(LINES | st.text(max_size=80), max_size=60))
 def test_any_lines_give_one_line_each(log):
-    for said in verdict(tuple(log))[:3]:
-        assert "\n" not in said
+    for said in read("\n".join(log)):
+        assert len(said.splitlines()) <= 1
 
 
 @pytest.mark.parametrize("end", range(len(COURSE.splitlines()), len(WHOLE)))
