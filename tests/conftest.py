@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,11 +15,14 @@ for folder in ("site_scons", "loader"):
     sys.path.insert(0, str(ROOT / folder))
 
 # ruff: noqa: E402  what stands above makes these importable
+import libraries
 from ebpfbuild.artifacts import FetchOptions, obtain_header, obtain_tree
 from ebpfbuild.console import Reporter
-from ebpfbuild.errors import FetchError, MismatchError
+from ebpfbuild.errors import EbpfError, FetchError, MismatchError
 from ebpfbuild.store import cache_folder
 from ebpfbuild.toolchain import load
+
+NO_LIBBPF = pytest.StashKey[str]()  # why there is no libbpf.so.1
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +34,42 @@ def clang() -> list[str]:
     return [str(Path(spec.submodule_search_locations[0], "zig")), "clang", "--no-default-config"]
 
 
+def fetch_options() -> FetchOptions:
+    """How tests fetch what is pinned: through SCONS_BPF_MIRROR, or ../shared/mirror where there is one."""
+    beside = ROOT.parent / "shared" / "mirror"
+    mirror = os.environ.get("SCONS_BPF_MIRROR", str(beside) if beside.is_dir() else "")
+    return FetchOptions(cache_folder(os.environ), mirror or None)
+
+
+def pytest_configure(config) -> None:
+    """Brings libbpf.so.1 where the machine has none, before a worker or a test starts."""
+    try:
+        libraries.provide(fetch_options())
+    except libraries.Missing as error:
+        config.stash[NO_LIBBPF] = str(error)
+    except EbpfError as error:  # bytes that are not the pinned ones
+        raise pytest.UsageError(str(error)) from None
+
+
+@pytest.fixture(scope="session")
+def libbpf(pytestconfig) -> None:
+    """Skips where there is no libbpf.so.1."""
+    if NO_LIBBPF in pytestconfig.stash:
+        pytest.skip(pytestconfig.stash[NO_LIBBPF])
+
+
+@pytest.fixture(scope="session")
+def cc() -> list[str]:
+    """The argv of a C compiler for this machine: its own, else zig's, which comes with the compiler's wheel."""
+    own = next(filter(shutil.which, ("gcc", "cc", "clang")), None)
+    if own:
+        return [own]
+    if importlib.util.find_spec("ziglang") is None:
+        pytest.skip("there is no C compiler (apt install gcc), and the wheel ziglang is not installed")
+    os.environ.setdefault("ZIG_GLOBAL_CACHE_DIR", str(ROOT / "build" / "zig-cache"))
+    return [sys.executable, "-m", "ziglang", "cc", "-fno-sanitize=all"]
+
+
 class Pinned:
     """The pinned headers, had as a build has them: from the cache, SCONS_BPF_MIRROR, their origins or an alternate.
 
@@ -38,10 +78,8 @@ class Pinned:
     """
 
     def __init__(self):
-        beside = ROOT.parent / "shared" / "mirror"
-        mirror = os.environ.get("SCONS_BPF_MIRROR", str(beside) if beside.is_dir() else "")
         self.toolchain = load(ROOT / "toolchain.toml")
-        self.options = FetchOptions(cache_folder(os.environ), mirror or None)
+        self.options = fetch_options()
 
     @functools.cache
     def vmlinux(self, arch: str) -> Path:
@@ -63,8 +101,7 @@ class Pinned:
         except MismatchError:
             raise
         except FetchError as error:
-            reasons = sorted({detail.rpartition(": ")[2].removesuffix(" (a moment ago)") for detail in error.details})
-            pytest.skip(f"{error.what} ({', '.join(reasons)})")
+            pytest.skip(libraries.reasons(error))
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from .bpfloader import RefusedError
 T = TypeVar("T")
 TRACEFS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")  # where libbpf looks: tracefs_path in libbpf.c
 CLONE_NEWNS = 0x00020000  # linux/sched.h
-MS_REC, MS_PRIVATE = 1 << 14, 1 << 18  # linux/mount.h
+MS_PRIVATE = 1 << 18  # linux/mount.h
 
 
 def cgroup2_root(mountinfo: str = "/proc/self/mountinfo") -> str:
@@ -65,7 +65,7 @@ def _with_own_tracefs(function: Callable[[], T]) -> T:
     libc = ctypes.CDLL(None, use_errno=True)
     failed = (
         libc.unshare(CLONE_NEWNS)
-        or libc.mount(b"none", b"/", None, ctypes.c_ulong(MS_REC | MS_PRIVATE), None)
+        or _make_private(libc, TRACEFS[0])
         or libc.mount(b"tracefs", TRACEFS[0].encode(), b"tracefs", ctypes.c_ulong(0), None)
     )
     if failed:
@@ -73,3 +73,15 @@ def _with_own_tracefs(function: Callable[[], T]) -> T:
         fix = f"mount -t tracefs tracefs {TRACEFS[0]}"
         raise RefusedError(f"tracefs is not mounted and can't be ({reason})", fix=fix)
     return function()
+
+
+def _make_private(libc: ctypes.CDLL, folder: str) -> bool:
+    """Keeps what is mounted below a folder to this mount namespace; returns whether that failed, as mount does.
+
+    It is the mount that holds the folder which passes new ones on: not always `/`, which in a chroot is no mount.
+    """
+    while libc.mount(b"none", folder.encode(), None, ctypes.c_ulong(MS_PRIVATE), None):
+        if folder == "/":
+            return True
+        folder = os.path.dirname(folder)
+    return False

@@ -12,7 +12,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"(?://|#) ([\w/.]+)$", re.MULTILINE)  # an example's first line, where the example is a file
-MOUNT = 'mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null; exec "$@"'
+# A chroot's `/` is no mount that could be made private: it is the one that holds the folder which has to be.
+MOUNT = """for folder in /sys/kernel/tracing /sys/kernel /sys /; do mount --make-private "$folder" 2>/dev/null && break; done
+mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null; exec "$@"
+"""
 
 
 class Example(NamedTuple):
@@ -57,7 +60,7 @@ def build(folder: Path) -> None:
 
 def with_tracefs(command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.Popen:
     """A process that has /sys/kernel/tracing, in a mount namespace of its own."""
-    return started(["unshare", "--mount", "sh", "-c", MOUNT, "sh", *command], folder, environment)
+    return started(["unshare", "--mount", "--propagation", "unchanged", "sh", "-c", MOUNT, "sh", *command], folder, environment)
 
 
 def started(command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.Popen:

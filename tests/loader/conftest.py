@@ -1,7 +1,6 @@
 """Objects compiled by the pinned clang, their generated skeletons, and what this kernel must allow to load them."""
 
 import contextlib
-import ctypes
 import errno
 import importlib.util
 import os
@@ -64,15 +63,6 @@ def rings(rings_skel, kernel):
     with rings_skel.Rings.open() as rings:
         rings.load()
         yield rings
-
-
-@pytest.fixture(scope="session")
-def libbpf() -> None:
-    """Skips where there is no libbpf.so.1."""
-    try:
-        ctypes.CDLL("libbpf.so.1")
-    except OSError:
-        pytest.skip("libbpf.so.1 is not installed (apt install libbpf1)")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """What importing the loader costs: no module that its user may not need."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ stream traces traffic tries uprobes userring usersymbols variants verdict""".spl
 
 def run_python(code: str, *paths: Path) -> str:
     """What a fresh interpreter prints, without site-packages, whose .pth files import what they like."""
-    environment = {"PYTHONPATH": ":".join(map(str, (LOADER.parent, *paths)))}
+    environment = {**os.environ, "PYTHONPATH": ":".join(map(str, (LOADER.parent, *paths)))}
     done = subprocess.run([sys.executable, "-S", "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout

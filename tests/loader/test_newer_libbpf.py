@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import bpfloader
@@ -47,8 +46,7 @@ def newer(pinned, kernel, tmp_path_factory) -> tuple[str, Path]:
         pytest.skip(f"this machine's libbpf {bpfloader.version()} is as new as any that is pinned")
     folder = tmp_path_factory.mktemp("libbpf")
     version, archive = first_of(pinned, wanted)
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
+    subprocess.run(["tar", "-xf", archive, "-C", folder], check=True)
     source = folder / f"libbpf-{version}" / "src"
     files = sorted(path.name for path in source.glob("*.c"))
     subprocess.run(["gcc", *BUILD, *files, "-o", folder / "libbpf.so.1", "-lelf", "-lz"], cwd=source, check=True)
@@ -113,10 +111,9 @@ def test_what_the_kernel_has_is_no_longer_refused_for_the_sake_of_libbpf(newer):
 @pytest.mark.parametrize("source, named", [
     ('const char *libbpf_version_string(void) { return "v0.8"; }', "libbpf 0.8"), ("int older;", "libbpf 0.x"),
 ])  # fmt: skip
-def test_a_libbpf_before_1_is_named_as_too_old(tmp_path, monkeypatch, source, named):
-    gcc = shutil.which("gcc") or pytest.skip("gcc is not installed")
+def test_a_libbpf_before_1_is_named_as_too_old(cc, tmp_path, monkeypatch, source, named):
     (tmp_path / "old.c").write_text(source)
-    subprocess.run([gcc, "-shared", "-o", tmp_path / "libbpf.so.0", tmp_path / "old.c"], check=True)
+    subprocess.run([*cc, "-shared", "-o", tmp_path / "libbpf.so.0", tmp_path / "old.c"], check=True)
     monkeypatch.setattr(libbpf, "OLD_LIBRARY", str(tmp_path / "libbpf.so.0"))
     with pytest.raises(bpfloader.LibraryError, match="install libbpf 1.0 or newer") as caught:
         libbpf.Library("libbpf-that-is-not-there.so.1")

@@ -4,7 +4,6 @@ A struct of another layout would have libbpf read what isn't there.
 """
 
 import ctypes
-import shutil
 import subprocess
 import sys
 
@@ -55,15 +54,14 @@ def leaves(kind, prefix="", base=0):
 
 
 @pytest.fixture(scope="session")
-def compiler(tmp_path_factory):
+def compiler(cc, tmp_path_factory):
     """A function: C statements -> what a program of them prints, None where it doesn't compile."""
-    gcc = shutil.which("gcc") or pytest.skip("gcc is not installed")
     folder = tmp_path_factory.mktemp("layouts")
     includes = "".join(f"#include <{header}>\n" for header in HEADERS)
 
     def run(statements: str) -> "str | None":
         (folder / "layout.c").write_text(f"{includes}int main(void) {{ {statements} return 0; }}\n")
-        done = subprocess.run([gcc, "-w", "-o", folder / "layout", folder / "layout.c"], capture_output=True)
+        done = subprocess.run([*cc, "-w", "-o", folder / "layout", folder / "layout.c"], capture_output=True)
         return (
             subprocess.run([folder / "layout"], capture_output=True, text=True).stdout if not done.returncode else None
         )

@@ -67,7 +67,7 @@ def package(compiled, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def tracker(package):
+def tracker(package, libbpf):
     """The module `socket_tracker` of the package; skips where no BPF program can be loaded at all."""
     if os.geteuid():
         pytest.skip("loading BPF programs wants root")

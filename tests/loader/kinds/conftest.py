@@ -5,7 +5,6 @@ import fcntl
 import importlib.util
 import os
 import platform
-import shutil
 import socket
 import struct
 import subprocess
@@ -17,7 +16,7 @@ import pytest
 from programs import ARCHES, compile_program
 
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000  # linux/sched.h
-MS_REC, MS_PRIVATE = 1 << 14, 1 << 18  # linux/mount.h
+MS_PRIVATE = 1 << 18  # linux/mount.h
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1  # linux/sockios.h, linux/if.h
 
 # A function to be probed, its return, and a static probe in the format of systemtap's sys/sdt.h: a note of the type
@@ -159,11 +158,20 @@ def own_network(kernel):
     return lambda function: in_thread(_own_network, function)
 
 
+def _make_private(libc, folder: bytes) -> bool:
+    """Makes the mount that holds a folder private, `/` or, in a chroot, another; whether that failed."""
+    while libc.mount(b"none", folder, None, ctypes.c_ulong(MS_PRIVATE), None):
+        if folder == b"/":
+            return True
+        folder = os.path.dirname(folder)
+    return False
+
+
 def _mounted(kind: bytes, place: bytes):
     libc = ctypes.CDLL(None, use_errno=True)
     failed = (
         libc.unshare(CLONE_NEWNS)
-        or libc.mount(b"none", b"/", None, ctypes.c_ulong(MS_REC | MS_PRIVATE), None)
+        or _make_private(libc, place)
         or libc.mount(kind, place, kind, ctypes.c_ulong(0), None)
     )
     if failed:
@@ -177,12 +185,11 @@ def with_mount(kernel):
 
 
 @pytest.fixture(scope="session")
-def binary(tmp_path_factory) -> Path:
+def binary(cc, tmp_path_factory) -> Path:
     """A program with functions `work` and `more` and the static probe tests:beat; its argument is how often."""
-    gcc = shutil.which("gcc") or pytest.skip("gcc is not installed")
     folder = tmp_path_factory.mktemp("probed")
     (folder / "probed.c").write_text(BINARY)
-    subprocess.run([gcc, "-O1", "-o", folder / "probed", folder / "probed.c"], check=True)
+    subprocess.run([*cc, "-O1", "-o", folder / "probed", folder / "probed.c"], check=True)
     return folder / "probed"
 
 

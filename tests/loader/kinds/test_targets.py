@@ -36,7 +36,7 @@ def test_a_function_that_a_binary_lacks(start, binary):
     assert end in refusal(attach, binary, offset=1 << 30)
 
 
-def test_an_indirect_function(start, tmp_path):
+def test_an_indirect_function(start, cc, tmp_path):
     (tmp_path / "chosen.c").write_text("""
         static int fast(void) { return 1; }
         static void *choose(void) { return fast; }
@@ -44,9 +44,9 @@ def test_an_indirect_function(start, tmp_path):
         int quick_plain(void) { return 2; }
         int main(void) { return quick(); }
     """)
-    done = subprocess.run(["gcc", "-o", tmp_path / "chosen", tmp_path / "chosen.c"], capture_output=True)
+    done = subprocess.run([*cc, "-o", tmp_path / "chosen", tmp_path / "chosen.c"], capture_output=True)
     if done.returncode:
-        pytest.skip("gcc makes no indirect functions here")
+        pytest.skip(f"{cc[-1]} makes no indirect functions here")
     said = refusal(start("on_uprobe").progs.on_uprobe.attach, tmp_path / "chosen", "quick")
     assert "an indirect function" in said and "take one of its implementations: quick_plain" in said
 
