@@ -4,6 +4,7 @@ Nothing leaves this module whose sha256 is not the pinned one.
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import TypeVar
 
 from . import apt, archive, sources
 from .console import Reporter
-from .errors import FetchError, MismatchError, OfflineError, PinError
+from .errors import FetchError, HurriedError, MismatchError, OfflineError, PinError
 from .fetch import Network
 from .files import open_regular
 from .pins import HeaderPin, Source, TreePin
@@ -70,8 +71,24 @@ def obtain_header(pin: HeaderPin, options: FetchOptions, report: Reporter) -> Ob
     ArchiveError and CacheError.
     """
     job = _Job(options, report)
+    found, reasons = _first_header(job, pin)
+    if not found and job.hurried:
+        job.patient = True
+        found, reasons = _first_header(job, pin)
+    if not found:
+        raise _failure(pin, pin.source, options, reasons)
+    if found.alternate:
+        report.notice(f"took the alternate of Linux {found.kernel} from {found.source}, since {pin.title} "
+                      f"can't be had ({reasons[0]})")
+    return found
+
+
+def _first_header(job: "_Job", pin: HeaderPin) -> tuple[Obtained | None, list[str]]:
+    """The first of a pin and its alternates that can be had, if any, and why those before it can't."""
     reasons: list[str] = []
-    for header in (pin, *(() if options.release else pin.alternates)):
+    headers = (pin, *(() if job.options.release else pin.alternates))
+    for i, header in enumerate(headers):
+        job.later = headers[i + 1 :]
         try:
             path, via = job.header(header)
         except MismatchError:
@@ -81,18 +98,22 @@ def obtain_header(pin: HeaderPin, options: FetchOptions, report: Reporter) -> Ob
                 raise _uncomputable(header, error) from None
             reasons += error.details
             continue
-        location = header.source.shown
-        if header is not pin:
-            report.notice(f"took the alternate of Linux {header.kernel} from {location}, since {pin.title} "
-                          f"can't be had ({reasons[0]})")
-        return Obtained(path, location, header.sha256, path.stat().st_size, header.kernel, header is not pin, via)
-    raise _failure(pin, pin.source, options, reasons)
+        facts = header.source.shown, header.sha256, path.stat().st_size, header.kernel, header is not pin, via
+        return Obtained(path, *facts), reasons
+    return None, reasons
 
 
 def obtain_tree(pin: TreePin, options: FetchOptions, report: Reporter) -> ObtainedTree:
     """The pinned files, from the first of the sources that can be reached. Raises as obtain_header does."""
+    job = _Job(options, report)
     try:
-        return _Job(options, report).tree(pin)
+        try:
+            return job.tree(pin)
+        except FetchError:
+            if not job.hurried:
+                raise
+            job.patient = True
+            return job.tree(pin)
     except MismatchError:
         raise
     except FetchError as error:
@@ -104,12 +125,19 @@ def obtain_tree(pin: TreePin, options: FetchOptions, report: Reporter) -> Obtain
 
 
 class _Job:
-    """One artifact's way in: the store, and the places that the options allow."""
+    """One artifact's way in: the store, and the places that the options allow.
+
+    `later` are the pins that may take this one's place. `hurried` says that a place was given up early, since others were
+    left: once they all have failed, a `patient` round asks each as if it were the last one.
+    """
 
     def __init__(self, options: FetchOptions, report: Reporter):
         self.options, self.report = options, report
         self.store = Store(options.cache, report.notice)
         self.mirror = sources.mirror_root(options.mirror)
+        self.later: Sequence[HeaderPin] = ()
+        self.hurried = self.patient = False
+        self._left, self._spent = 0, 0.0  # places behind the one that is asked, seconds that those before it took
 
     def header(self, pin: HeaderPin) -> tuple[Path, str]:
         """(path in the store, via). Raises FetchError with a reason per place."""
@@ -151,18 +179,34 @@ class _Job:
         offline = self.options.offline
         archives = () if offline or all(it.kind != "pool" for it in declared) else apt.archives(self.options.machine)
         places = [place for source in declared for place in self._cached_archive(source)]
-        places += [place for source in declared for place in sources.mirror_places(source, self.mirror, offline)]
-        places += [place for source in declared for place in sources.origin_places(source, archives, offline)]
+        places += self._places(declared, archives)
         reasons = []
-        for place in places:
+        for i, place in enumerate(places):
+            self._left, began = len(places) - i - 1, time.monotonic()
             try:
                 return use(place)
             except MismatchError:
                 raise
             except FetchError as error:
+                self.hurried |= isinstance(error, HurriedError)
+                self._spent += time.monotonic() - began
                 reasons.append(f"{place.shown}: {error.what}")
         reasons += filter(None, (sources.unasked(source, archives, offline) for source in declared))
         raise FetchError("no source can be reached", details=tuple(reasons))
+
+    def _places(self, declared: tuple[Source, ...], archives: tuple[str, ...]) -> list[Place]:
+        """The mirror's places and the origins'."""
+        offline = self.options.offline
+        places = [place for source in declared for place in sources.mirror_places(source, self.mirror, offline)]
+        return places + [place for source in declared for place in sources.origin_places(source, archives, offline)]
+
+    def _others(self) -> int:
+        """How many places are left, should the one that is asked fail; none in a patient round."""
+        if self.patient:
+            return 0
+        archives = apt.archives(self.options.machine) if any(pin.source.kind == "pool" for pin in self.later) else ()
+        cached = sum(bool(pin.sha256) and (self.store.blobs / pin.sha256).exists() for pin in self.later)
+        return self._left + cached + sum(len(self._places((pin.source,), archives)) for pin in self.later)
 
     def _cached_archive(self, source: Source) -> tuple[Place, ...]:
         own = source.own and (self.options.release or os.path.lexists(source.file))
@@ -237,7 +281,8 @@ class _Job:
             return _copy(place.at, incoming, wanted.limit)
         try:
             self.options.network.fetch(place.at, incoming, wanted.limit, wanted.size,
-                                       lambda done, total: self.report.progress(wanted.title, done, total))
+                                       lambda done, total: self.report.progress(wanted.title, done, total),
+                                       self._others(), self._spent)
         finally:
             self.report.stopped(wanted.title)
 

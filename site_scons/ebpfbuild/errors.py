@@ -34,6 +34,14 @@ class FetchError(EbpfError):
     """An artifact could not be had from any of its sources."""
 
 
+class HurriedError(FetchError):
+    """A source was given up early since others were left. More patience may help."""
+
+
+class StoppedError(EbpfError):
+    """Somebody interrupted the build while an artifact was fetched."""
+
+
 class OfflineError(FetchError):
     """An artifact is not in the store and the build may not connect."""
 

@@ -7,136 +7,243 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
-from .errors import FetchError
+from .errors import FetchError, HurriedError, StoppedError
+from .pace import Abandoned, Ended, Pace, Transfer
 from .plain import without_secrets
 from .store import CHUNK, Incoming
 
 REDIRECTS = 5
 HEADERS = {"User-Agent": "scons-bpf", "Accept-Encoding": "identity"}  # gzip would make Content-Length useless
+DIGITS = re.compile("[0-9]{1,15}")  # int() takes other digits too, but not 5000 of them
 
 
 class Trouble(Exception):
     """One try that failed. `tries` is how many such tries are worth it, `pause` what the server asked for, in seconds;
-    `down` means that the host as a whole can't be reached."""
+    `down` means that the host as a whole can't be reached, or is too slow."""
 
     def __init__(self, reason: str, tries: int = 8, pause: float = 0.0, down: bool = False):
         self.reason, self.tries, self.pause, self.down = reason, tries, pause, down
         super().__init__(reason)
 
 
+class Down(NamedTuple):
+    """A host that can't be reached or is too slow: why, and how many seconds it was given to prove otherwise."""
+
+    reason: str
+    waited: float
+
+
+class Head(NamedTuple):
+    """What an answer says of its body: the length in bytes, and whether its end is told from a dropped connection."""
+
+    length: int | None
+    told: bool
+
+
 @dataclass(frozen=True)
 class Network:
     """How patiently to fetch, and what was learnt about hosts in this build. Times are in seconds.
 
-    A host that can't be found or refuses gets two tries, the next artifact's none: the alternates shall not wait.
-    `patience` ends a try that goes on but too slowly; `total_delay` caps the pauses between the tries of one URL.
+    A source that brings less than `slowest` bytes a second over a `window` is given up, from the look-up of its name to
+    the last byte; a good one that is slow is left to finish. While other sources are left, a source gets a `few` tries
+    and no pause that it asks for; together such sources get `budget` seconds, so that the last one has its turn within
+    a minute. A host that can't be found, refuses or is silent is not asked again by the next artifact. `total_delay`
+    caps the pauses between the tries of one URL, `patience` the time after which no further one begins.
+    `stopped` is asked often: once it is true, the transfer ends with a StoppedError.
     """
 
     tries: int = 8
+    few: int = 3
     first_delay: float = 0.1
     total_delay: float = 30.0
     connect_timeout: float = 5.0
-    read_timeout: float = 20.0
-    patience: float = 300.0
-    sleep: Callable[[float], None] = time.sleep
+    window: float = 15.0
+    slowest: float = 1000.0
+    budget: float = 45.0
+    patience: float = 60.0
+    tick: float = 0.1
+    sleep: Callable[[float], None] | None = None
     chance: Callable[[], float] = random.random
-    down: dict[str, str] = field(default_factory=dict, compare=False)
+    stopped: Callable[[], bool] = lambda: False
+    down: dict[str, Down] = field(default_factory=dict, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 
     def fetch(self, url: str, into: Incoming, limit: int, size: int | None = None,
-              progress: Callable[[int, int | None], None] = lambda done, total: None) -> None:
+              progress: Callable[[int, int | None], None] = lambda done, total: None,
+              others: int = 0, spent: float = 0.0) -> None:
         """Nothing; `into` holds the body, cut soon after `limit` bytes: the caller verifies it.
 
-        `size` is the pinned size where one is known. `progress` gets bytes done and in all. Raises FetchError with the
-        reason once no try is left, and CacheError.
+        `size` is the pinned size where one is known. `progress` gets bytes done and in all. `others` is how many
+        sources are left should this one fail, `spent` the seconds that those before it took. Raises FetchError with the
+        reason once no try is left, a HurriedError if more of them may help, StoppedError and CacheError.
         """
+        _require_requests(url)
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
-        if origin in self.down:
-            raise FetchError(f"{self.down[origin]} (a moment ago)", where=url)
-        waited = 0.0
+        window = min(self.window, max(self.budget - spent, 0.0) / others) if others else self.window
+        if (known := self.down.get(origin)) and (others or known.waited >= self.window):
+            kind = FetchError if known.waited >= self.window else HurriedError
+            raise kind(f"{known.reason} (a moment ago)", where=without_secrets(url))
+        began, waited = time.monotonic(), 0.0
         for attempt in range(1, self.tries + 1):
             into.restart()
+            # While others are left, all tries share one window; the last source has one for each.
+            pace = Pace(window, self.slowest, began if others else time.monotonic())
             try:
-                return self._attempt(url, into, limit, size, progress)
+                return self._attempt(url, into, limit, size, progress, pace)
             except Trouble as trouble:
                 last = trouble
             pause = max(self._backoff(attempt), last.pause)
-            if attempt >= min(last.tries, self.tries) or waited + pause > self.total_delay:
+            most, rest = (self.few, window) if others else (self.tries, self.total_delay)
+            late = time.monotonic() - began > (window if others else self.patience)
+            if attempt >= min(last.tries, most) or waited + pause > rest or late:
                 break
-            self.sleep(pause)
+            self._rest(pause)
             waited += pause
-        with self._lock:
-            if last.down:
-                self.down[origin] = last.reason
+        self._note(origin, last, window)
+        raise self._failed(url, last, attempt, bool(others))
+
+    def _note(self, origin: str, last: Trouble, window: float) -> None:
+        if last.down:
+            with self._lock:
+                self.down[origin] = Down(last.reason, window)
+
+    def _failed(self, url: str, last: Trouble, attempt: int, others: bool) -> FetchError:
         tried = f", {attempt} tries" if attempt > 1 else ""
-        asked = f", and asks to wait {last.pause:.0f} s" if last.pause > self.total_delay else ""
-        raise FetchError(f"{last.reason}{tried}{asked}", where=url)
+        asked = f", and asks to wait {last.pause:.0f} s" if last.pause > (0 if others else self.total_delay) else ""
+        kind = HurriedError if others and attempt < min(last.tries, self.tries) else FetchError
+        return kind(f"{last.reason}{tried}{asked}", where=without_secrets(url))
 
     def _backoff(self, attempt: int) -> float:
         return self.first_delay * 2 ** (attempt - 1) * (0.5 + self.chance() / 2)
 
-    def _attempt(self, url, into, limit, size, progress) -> None:
+    def _rest(self, seconds: float) -> None:
+        if self.sleep:
+            return self.sleep(seconds)
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._heed()
+            time.sleep(min(left, self.tick))
+
+    def _heed(self) -> None:
+        if self.stopped():
+            raise StoppedError("was interrupted")
+
+    def _attempt(self, url, into, limit, size, progress, pace) -> None:
+        transfer, head = Transfer(lambda put: self._bring(url, put)), Head(None, False)
         try:
-            import requests
-            from urllib3.exceptions import HTTPError
-        except ImportError:
-            raise FetchError("the package requests is missing", where=url, fix="install requirements.lock") from None
+            while not isinstance(item := transfer.take(self.tick), Ended):
+                self._heed()
+                if isinstance(item, Head):
+                    head = item
+                elif item:
+                    into.write(item)
+                    progress(into.size, size or head.length)
+                    if into.size > limit:
+                        into.cut = True
+                        return
+                if pace.too_slow(time.monotonic(), into.size):
+                    raise _slow(into.size, pace.window)
+        finally:
+            transfer.abandon()
+        if item.error:
+            raise item.error
+        # Where the server tells no length, a dropped connection looks like the end of the body.
+        if not head.told and size and into.size < size and not oddity(into.head, into.size):
+            raise Trouble(f"the connection ended after {into.size} of {size} bytes")
+
+    def _bring(self, url: str, put: Callable[[Any], None]) -> None:
+        """Puts a Head and then the body's pieces. Raises Trouble for whatever a server or a network can do."""
+        import requests
+        from urllib3.exceptions import HTTPError
+
         try:
             with requests.Session() as session:
                 # A callable here keeps requests from looking for a password in ~/.netrc; proxies and
                 # certificates of the environment still count.
                 session.auth = _no_credentials
+                # It would look at where a redirect leads although it isn't to go there, and fails on nonsense.
+                session.resolve_redirects = lambda *args, **kwargs: iter(())
                 with self._open(session, url) as response:
-                    self._receive(response, into, limit, size, progress)
+                    _receive(response, put)
+        except (Trouble, Abandoned):
+            raise
         except requests.RequestException as error:
             raise _trouble(error, requests.exceptions) from None
         except HTTPError as error:  # while the body comes: read1 is urllib3's
             late = "Timeout" in type(error).__name__
             raise Trouble("no answer in time" if late else "the connection broke off") from None
+        except zlib.error:
+            raise Trouble("its gzip is damaged") from None
+        except Exception as error:  # noqa: BLE001  # the libraries pass on what int(), idna and others raise on nonsense
+            raise Trouble(f"the answer can't be understood ({type(error).__name__})", tries=1) from None
 
     def _open(self, session: Any, url: str) -> Any:
         for _ in range(REDIRECTS + 1):
             response = session.get(url, headers=HEADERS, stream=True, allow_redirects=False,
-                                   timeout=(self.connect_timeout, self.read_timeout))
+                                   timeout=(self.connect_timeout, self.window + 1))
             if not response.is_redirect:
                 break
-            target = urljoin(url, response.headers["location"])
             response.close()
-            if not _may_redirect(url, target):
-                raise Trouble(f"redirects to {without_secrets(target)}, and a redirect must be to https", tries=1)
-            url = target
+            url = _redirected(url, response.headers["location"])
         else:
             raise Trouble(f"redirects more than {REDIRECTS} times", tries=1)
         if response.status_code == 200:
             return response
         response.close()
         again = response.status_code in (403, 408, 429) or response.status_code >= 500
-        reason = f"HTTP {response.status_code} {response.reason or ''}".rstrip()
+        reason = f"HTTP {response.status_code} {(response.reason or '')[:100]}".rstrip()
         raise Trouble(reason, self.tries if again else 1, retry_after(response.headers.get("retry-after", "")))
 
-    def _receive(self, response, into, limit, size, progress) -> None:
-        encoded = "content-encoding" in response.headers
-        length = response.headers.get("content-length", "")
-        length = int(length) if length.isdigit() and not encoded else None
-        began = time.monotonic()
-        # read1 gives what is there; requests' own iter_content waits for a whole chunk, and so for ever on a trickle.
-        while chunk := response.raw.read1(CHUNK, decode_content=True):
-            into.write(chunk)
-            progress(into.size, size or length)
-            if into.size > limit:
-                into.cut = True
-                return
-            if time.monotonic() - began > self.patience:
-                raise Trouble(f"is too slow: {into.size} bytes in {self.patience:.0f} s", tries=2)
-        # Where the server tells no length, a dropped connection looks like the end of the body.
-        told = length is not None or encoded or response.headers.get("transfer-encoding", "") == "chunked"
-        if not told and size and into.size < size and not oddity(into.head, into.size):
-            raise Trouble(f"the connection ended after {into.size} of {size} bytes")
+
+def _require_requests(url: str) -> None:
+    try:
+        import requests  # noqa: F401
+    except ImportError:
+        what, fix = "the package requests is missing", "install requirements.lock"
+        raise FetchError(what, where=without_secrets(url), fix=fix) from None
+
+
+def _receive(response: Any, put: Callable[[Any], None]) -> None:
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    encoded = encoding not in ("", "identity")
+    length = response.headers.get("content-length", "")
+    known = int(length) if DIGITS.fullmatch(length) and not encoded else None
+    chunked = response.headers.get("transfer-encoding", "").lower() == "chunked"
+    put(Head(known, known is not None or encoded or chunked))
+    # read1 gives what is there; requests' own iter_content waits for a whole chunk, and so for ever on a trickle.
+    chunks = iter(lambda: response.raw.read1(CHUNK, decode_content=False), b"")
+    if encoded and encoding not in ("gzip", "x-gzip"):
+        raise Trouble(f"sends the encoding {encoding[:40]!r}, which was not asked for", tries=1)
+    for chunk in _inflated(chunks) if encoded else chunks:
+        put(chunk)
+
+
+def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """What gzip holds, in pieces of at most CHUNK bytes: a few bytes may stand for gigabytes. Raises zlib.error."""
+    inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    for chunk in chunks:
+        while chunk:
+            if data := inflate.decompress(chunk, CHUNK):
+                yield data
+            chunk = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
+            if inflate.eof and chunk:  # gzip files may be joined
+                inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    if data := inflate.flush():
+        yield data
+    if not inflate.eof:
+        raise Trouble("the connection broke off")
+
+
+def _slow(done: int, window: float) -> Trouble:
+    if not done:
+        return Trouble("no answer in time", tries=2, down=True)
+    return Trouble(f"is too slow: {done} bytes, and hardly any in the last {window:.3g} s", tries=2, down=True)
 
 
 def oddity(head: bytes, size: int) -> str:
@@ -153,18 +260,36 @@ def oddity(head: bytes, size: int) -> str:
 
 def retry_after(value: str) -> float:
     """The seconds that a Retry-After header asks for (RFC 9110, 10.2.3: a number or a date); 0 if it says nothing."""
-    if value.strip().isascii() and value.strip().isdigit():
+    if DIGITS.fullmatch(value.strip()):
         return float(value)
     from email.utils import parsedate_to_datetime
 
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, ArithmeticError, LookupError, OSError):
         return 0.0
 
 
 def _no_credentials(request: Any) -> Any:
     return request
+
+
+def _redirected(url: str, location: str) -> str:
+    """The URL that an answer of `url` redirects to. Raises Trouble for one that isn't to be followed."""
+    try:
+        target = urljoin(url, location)
+        parts = urlsplit(target)
+        has_user = parts.username is not None
+        parts.port  # noqa: B018  # it is looked at only when it is asked for
+    except ValueError:
+        has_user, target = False, ""
+    if not target or re.search(r"[\0-\x20\x7f]", location):
+        raise Trouble("redirects to what is no URL", tries=1)
+    if has_user:
+        raise Trouble("redirects to a URL with a user name or password", tries=1)
+    if not _may_redirect(url, target):
+        raise Trouble(f"redirects to {without_secrets(target)[:200]}, and a redirect must be to https", tries=1)
+    return target
 
 
 def _may_redirect(url: str, target: str) -> bool:
@@ -177,7 +302,7 @@ def _trouble(error: Exception, kinds: Any) -> Trouble:
     cause = getattr(error.args[0], "reason", error.args[0]) if error.args else error
     text = f"{type(cause).__name__} {cause}"
     if isinstance(error, kinds.SSLError):
-        return Trouble(f"no trusted TLS connection: {cause}", tries=1)
+        return Trouble(f"no trusted TLS connection: {str(cause)[:200]}", tries=1)
     if isinstance(error, kinds.ProxyError):
         return Trouble("the proxy of the environment (https_proxy) can't be reached or refuses", tries=2, down=True)
     if isinstance(error, kinds.ConnectTimeout):
@@ -188,7 +313,7 @@ def _trouble(error: Exception, kinds: Any) -> Trouble:
         refused = "the connection is refused" if "refused" in text else "the host can't be reached"
         return Trouble(refused, tries=2, down=True)
     if isinstance(error, kinds.Timeout):
-        return Trouble("no answer in time")
+        return Trouble("no answer in time", tries=2, down=True)
     if isinstance(error, kinds.ConnectionError):
         return Trouble("the connection broke off")
-    return Trouble(f"{type(error).__name__}: {error}", tries=1)
+    return Trouble(f"the answer can't be understood ({type(error).__name__})", tries=1)  # its text holds the URL

@@ -1,5 +1,6 @@
 """A web server on loopback that misbehaves as told, and counts what it is asked."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -119,3 +120,54 @@ def serving() -> Iterator[Server]:
             server.over.set()
             server.shutdown()
             thread.join()
+
+
+class RawServer:
+    """A server that hands each connection to `answer`, which may send any bytes and take any time; counts them."""
+
+    def __init__(self, answer: Callable[[socket.socket], None]):
+        self.answer, self.connections, self.over = answer, 0, threading.Event()
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/file"
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                self.answer(connection)
+            except OSError:
+                return
+
+    def trickle(self, data: bytes, every: float, connection: socket.socket) -> None:
+        """Sends byte by byte, the last one again and again."""
+        while not self.over.wait(every):
+            connection.sendall(data[:1])
+            data = data[1:] or data
+
+    def close(self) -> None:
+        self.over.set()
+        self._listening.close()
+
+
+def after_request(data: bytes) -> Callable[[socket.socket], None]:
+    """Reads a request, and sends these bytes."""
+
+    def answer(connection: socket.socket) -> None:
+        while not connection.recv(65536).endswith(b"\r\n\r\n"):
+            pass
+        connection.sendall(data)
+
+    return answer

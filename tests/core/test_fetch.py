@@ -209,13 +209,13 @@ def test_a_redirect_from_https_to_http_is_refused():
 
 def test_a_server_that_hangs_is_left(server, fetch):
     with pytest.raises(FetchError, match="no answer in time, 2 tries"):
-        fetch(server.say(hang), read_timeout=0.1, tries=2)
+        fetch(server.say(hang), window=0.2)
 
 
 def test_a_server_that_trickles_is_left(server, fetch):
     began = time.monotonic()
     with pytest.raises(FetchError, match="is too slow"):
-        fetch(server.say(trickle), patience=0.3)
+        fetch(server.say(trickle), window=0.3)
     assert time.monotonic() - began < 10
 
 

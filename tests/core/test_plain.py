@@ -59,13 +59,28 @@ def test_the_console_prints_nothing_that_steers_it(name, source):
 
 
 AT = st.sampled_from(["@", "＠", "﹫", "%40", "%2540", "@@", "@x@"])
-SCHEMES = ["http://", "https://", "HTTP://", "ftp://", "//", "", "https:/", "https:", "http:\\\\", "file://", " https://"]
+SCHEMES = [
+    "http://",
+    "https://",
+    "HTTP://",
+    "ftp://",
+    "//",
+    "",
+    "https:/",
+    "https:",
+    "http:\\\\",
+    "file://",
+    " https://",
+]
 
 
 @st.composite
 def urls(draw):
     """Something like a URL with a secret in its user's name, password, query or fragment."""
-    scheme, host = draw(st.sampled_from(SCHEMES)), draw(st.sampled_from(["h.example", "[::1]", "1.2.3.4:80", "h:port", ""]))
+    scheme, host = (
+        draw(st.sampled_from(SCHEMES)),
+        draw(st.sampled_from(["h.example", "[::1]", "1.2.3.4:80", "h:port", ""])),
+    )
     path = draw(st.sampled_from(["", "/", "/a/b.h", "/a@b", "/ü x", "\\a"]))
     if draw(st.booleans()):
         sign = draw(st.sampled_from(["?", "#", "？", "＃", "%3F", "%23"]))
@@ -79,7 +94,9 @@ def test_no_url_shows_its_secret(url):
     assert SECRET not in without_secrets(url)
 
 
-@pytest.mark.parametrize("url", ["https://h.example/a/b.h", "/srv/mirror", "pool/main/t/t_1.deb", "http://127.0.0.1:80/x"])
+@pytest.mark.parametrize(
+    "url", ["https://h.example/a/b.h", "/srv/mirror", "pool/main/t/t_1.deb", "http://127.0.0.1:80/x"]
+)
 def test_a_url_without_secrets_stays(url):
     assert without_secrets(url) == url
 
@@ -107,8 +124,16 @@ def test_a_misspelt_folder_is_named():
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_toolchain_toml_refuses_a_url_without_its_secret(tmp_path_factory, url, key):
     path = tmp_path_factory.getbasetemp() / "toolchain.toml"
-    text = TEXT.format(origin="https://h.example", pool="pool/t/t_1.deb", tree="0" * 64, header="1" * 64, size=9,
-                       deb="2" * 64, other="3" * 64, local="4" * 64)
+    text = TEXT.format(
+        origin="https://h.example",
+        pool="pool/t/t_1.deb",
+        tree="0" * 64,
+        header="1" * 64,
+        size=9,
+        deb="2" * 64,
+        other="3" * 64,
+        local="4" * 64,
+    )
     value = "'" + url + "'"
     text = text.replace("[vmlinux.arm]", f"[vmlinux.aarch64]\n{key} = {value}\nsha256 = '{'5' * 64}'\n[vmlinux.arm]")
     path.write_text(text, encoding="utf-8")

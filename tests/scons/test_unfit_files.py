@@ -32,7 +32,9 @@ def put(path, kind):
 @pytest.fixture
 def whole(project):
     """The test project, with an app, a README and a file that a compile depends on."""
-    project.edit("SConstruct", 'version="1.0", ', 'version="1.0", app="app", readme="README.md", depends=["src/table.inc"], ')
+    project.edit(
+        "SConstruct", 'version="1.0", ', 'version="1.0", app="app", readme="README.md", depends=["src/table.inc"], '
+    )
     for path in ("app/__init__.py", "app/__main__.py", "README.md", "src/table.inc"):
         (project.folder / path).parent.mkdir(exist_ok=True)
         (project.folder / path).write_text("")

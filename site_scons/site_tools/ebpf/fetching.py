@@ -1,6 +1,7 @@
 """How the builders that fetch are told where from: the command line's options, and a reporter on this terminal."""
 
 import os
+import signal
 import sys
 
 from ebpfbuild.files import require_regular
@@ -12,6 +13,7 @@ def fetch_options(env):
     MIRROR= is relative to the project's root.
     """
     from ebpfbuild.artifacts import FetchOptions
+    from ebpfbuild.fetch import Network
     from ebpfbuild.store import cache_folder
 
     session, mirror = env["EBPF"], env["EBPF_MIRROR"]
@@ -19,8 +21,22 @@ def fetch_options(env):
         if mirror and "://" not in mirror:
             mirror = os.path.normpath(os.path.join(session.root, mirror))
         cache = cache_folder(os.environ)
-        session.fetch_options = FetchOptions(cache, mirror or None, offline=env["EBPF_OFFLINE"], release=env["EBPF_RELEASE"])
+        network = Network(stopped=interrupted)
+        facts = {"offline": env["EBPF_OFFLINE"], "release": env["EBPF_RELEASE"], "network": network}
+        session.fetch_options = FetchOptions(cache, mirror or None, **facts)
     return session.fetch_options
+
+
+def interrupted():
+    """Whether SCons was told to stop, by ^C for example: it waits for the steps that run and doesn't tell them.
+
+    It knows in its jobs, which the handler that it sets has as an argument (SCons/Taskmaster/Job.py).
+    """
+    for value in getattr(signal.getsignal(signal.SIGINT), "__defaults__", None) or ():
+        job = getattr(value, "job", None)
+        if job is not None:
+            return bool(job.interrupted())
+    return False
 
 
 def own_files(env, sources):
