@@ -82,6 +82,20 @@ def test_names_that_steer_a_terminal_are_escaped(project):
     assert "one.bpf.c:2" in text and "\x1b" not in text and "\u202e" not in text
 
 
+@pytest.mark.parametrize("given", ['"src/\\x1b[2J.bpf.c"', '"src/one.bpf.c", name="\\x1b[2J"', '"\\u202e/one.bpf.c"',
+                                   '"src/one.bpf.c", depends=["\\x1b[2J"]'])
+def test_no_message_of_scons_shows_them_raw(project, given):
+    for text in ("", "int x;\n"):  # missing, and there
+        for path in ("src/\x1b[2J.bpf.c", "\u202e/one.bpf.c"):
+            (project.folder / path).parent.mkdir(exist_ok=True)
+            if text:
+                (project.folder / path).write_text(text)
+        (project.folder / "SConstruct").write_text(
+            "import os\nenv = Environment(tools=['ebpf'], toolpath=[os.environ['TOOLPATH']], EBPF_CPPPATH=['include'])\n"
+            f"env.BpfObject({given})\n")
+        assert "\x1b" not in project.fails("ARCH=x86_64") and "\u202e" not in project.fails("ARCH=x86_64")
+
+
 def test_warnings_that_steer_a_terminal_are_escaped(project):
     source = project.folder / "src/one.bpf.c"
     source.write_text(source.read_text() + "\n#warning \x1b[31m red\n")

@@ -78,3 +78,16 @@ def test_in_the_cache_it_is_replaced(whole, kind):
     subprocess.run(["rm", "-rf", whole.folder / "build"], check=True)
     whole.build("ARCH=x86_64")
     assert all(entry.is_file() and entry.stat().st_size < 1 << 20 for entry in entries)
+
+
+def test_an_object_or_a_skeleton_that_was_made_elsewhere(whole):
+    """SCons hashes what it is handed."""
+    for declared in ('env.BpfSkeleton("x86_64/x.bpf.o")', 'env.BpfPackage("p", "1", ["x86_64/x.bpf.o"], [])',
+                     'env.MinimizedVmlinux("m", "src/one.bpf.c", depends=["x86_64/x.bpf.o"])'):  # fmt: skip
+        (whole.folder / "SConstruct").write_text(
+            "import os\nenv = Environment(tools=['ebpf'], toolpath=[os.environ['TOOLPATH']], EBPF_CPPPATH=['include'])\n"
+            f"{declared}\n"
+        )
+        (whole.folder / "x86_64").mkdir(exist_ok=True)
+        put(whole.folder / "x86_64/x.bpf.o", "a named pipe")
+        assert "x86_64/x.bpf.o: is a named pipe, not a file" in whole.fails("ARCH=x86_64")

@@ -16,7 +16,7 @@ from .asked import header_declared, object_declared
 from .compiling import compile_args, explaining, inputs_of, known_paths, source_node
 from .fetching import reporter
 from .minimized import SCANNER, Minimizing, header_path, write_header
-from .session import user_error
+from .session import dependencies, user_error
 from .step import build_path, builder, told
 from .stop import StopError
 
@@ -38,11 +38,10 @@ def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, in
     if "/" in name:
         what = "is no name for an object, which lies right in its arch's folder"
         raise StopError(f"{name!r} {what}; name it without a /")
+    if not name.isprintable():  # SCons puts it on the terminal as it stands
+        raise StopError(f"{name} is no name for an object; take letters, digits and signs that print")
     mode = env.MinimizeMode(minimize)
-    depends = env.arg2nodes(env.Flatten(depends), env.fs.Entry)
-    for node in depends:
-        if not (node.has_builder() or os.path.isdir(node.abspath)):
-            env["EBPF"].require_file(node.path)
+    depends = dependencies(env, depends)
     return [_declare(env, source, name, each, mode, header, include_dirs, cflags, depends) for each in arches]
 
 

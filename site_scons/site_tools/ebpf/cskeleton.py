@@ -7,6 +7,7 @@ from ebpfbuild.errors import ToolError
 from ebpfbuild.files import write_file
 from ebpfbuild.programs import stem_of
 
+from .session import file_nodes
 from .step import builder, told
 
 
@@ -15,7 +16,7 @@ def bpf_c_skeleton(env, objects, name=None):
 
     EBPF_BPFTOOL is the bpftool to take, by default the first in the system's folders.
     """
-    return [_declare(env, env.File(node), name) for node in env.Flatten(objects)]
+    return [_declare(env, node, name) for node in file_nodes(env, objects)]
 
 
 def _declare(env, node, name):

@@ -11,7 +11,7 @@ from ebpfbuild.files import write_file
 from .asked import header_declared
 from .compiling import compile_args, explaining, index_cache, inputs_of, kernel_of, known_paths, source_node
 from .fetching import reporter
-from .session import user_error
+from .session import dependencies, user_error
 from .step import build_path, builder, told
 from .stop import StopError
 
@@ -32,6 +32,7 @@ def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(),
     """
     arches = [user_error(arch_named, each) for each in env.Flatten([arch])] if arch else env["EBPF_ARCHES"]
     sources = [source_node(env, source) for source in env.Flatten(sources)]
+    depends = dependencies(env, depends)
     if not sources:
         raise StopError(f"MinimizedVmlinux: {name} has no sources; name the programs that include the header")
     return {each.name: _declare(env, name, sources, each, mode or "exact", include_dirs, cflags, depends) for each in arches}
@@ -49,7 +50,7 @@ def _declare(env, name, sources, arch, mode, include_dirs, cflags, depends):
     session.repair([node])
     session.minimized[node] = Minimizing(compiles, name, mode, full)
     MINIMIZED(env, target=node, source=sources, **told(include_dirs=compiles[0].include_dirs))
-    env.Depends(node, [inputs_of(env, "minimized.py", compiles[0], mode), full, env.LibbpfHeaders(), *env.Flatten(depends)])
+    env.Depends(node, [inputs_of(env, "minimized.py", compiles[0], mode), full, env.LibbpfHeaders(), *depends])
     header_declared(env, node, session.minimized[node])
     return node
 

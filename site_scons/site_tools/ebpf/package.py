@@ -12,7 +12,7 @@ from ebpfbuild.programs import programs_of
 from ebpfbuild.pynames import package_name
 
 from .proof import proofs_wanted
-from .session import user_error
+from .session import file_nodes, user_error
 from .step import build_path, builder, told
 from .stop import StopError
 
@@ -41,7 +41,7 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     app          a folder with the program's Python, its __init__.py and __main__.py among them
     license      the package's, as SPDX names it; readme is a file that indexes show, .md, .rst or .txt
     """
-    objects, skeletons, c_skeletons = (_nodes(env, nodes) for nodes in (objects, skeletons, c_skeletons))
+    objects, skeletons, c_skeletons = (file_nodes(env, nodes) for nodes in (objects, skeletons, c_skeletons))
     arches = sorted({user_error(arch_named, node.dir.name, node.path) for node in objects})
     programs = user_error(programs_of, [node.abspath for node in objects], [node.abspath for node in skeletons])
     targets = _targets(env, name, version, arches)
@@ -65,10 +65,6 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     env.Alias(name, targets)
     env.Alias("programs", targets)
     return targets
-
-
-def _nodes(env, nodes):
-    return [env.File(node) for node in env.Flatten(nodes)]
 
 
 def _targets(env, name, version, arches):

@@ -128,11 +128,14 @@ class Session:
 
     def require_file(self, path):
         """Stops at an input that is there and no file: to hash a pipe, SCons would wait for ever."""
+        name = os.path.relpath(path, self.root) if os.path.isabs(path) else path
         path = os.path.join(self.root, path)
+        if not name.isprintable():  # SCons puts it on the terminal as it stands
+            raise StopError(f"{name} is no name for a file of a build; take letters, digits and signs that print")
         try:
             require_regular(path)
         except UnfitFileError as error:
-            raise _unfit(error, os.path.relpath(path, self.root)) from None
+            raise _unfit(error, name) from None
         except OSError:
             return  # who reads it will say why it can't be read
 
@@ -151,6 +154,25 @@ class Session:
             if isinstance(error, UnfitFileError) and error.errno != EISDIR:
                 raise _unfit(error, path) from None  # clang would wait for a pipe for ever
             return None
+
+
+def file_nodes(env, files):
+    """The nodes of files that are handed to a builder. Stops at one that no step makes and that is no file."""
+    return _required(env, [env.File(file) for file in env.Flatten(files)])
+
+
+def dependencies(env, files):
+    """The same of what a compile reads besides, which may be a folder."""
+    nodes = env.arg2nodes(env.Flatten(files), env.fs.Entry)
+    _required(env, [node for node in nodes if not os.path.isdir(node.abspath)])
+    return nodes
+
+
+def _required(env, nodes):
+    for node in nodes:
+        if not node.has_builder():
+            env["EBPF"].require_file(node.path)
+    return nodes
 
 
 def derived(path):

@@ -8,7 +8,7 @@ from ebpfbuild.programs import stem_of
 from ebpfbuild.pynames import module_name
 
 from .fetching import reporter
-from .session import user_error
+from .session import file_nodes, user_error
 from .step import build_path, builder, told
 from .stop import StopError
 
@@ -21,7 +21,7 @@ def bpf_skeleton(env, objects, name=None, events=None):
     `name` is the program's, by default the objects' stem; `events` are the C types of the records of ring and perf
     buffers, by map: {"events": "struct event"}.
     """
-    nodes = [env.File(node) for node in env.Flatten(objects)]
+    nodes = file_nodes(env, objects)
     files = sorted({node.name for node in nodes})
     if len(files) != 1:
         what = f"got {' and '.join(files)}" if files else "got no object"

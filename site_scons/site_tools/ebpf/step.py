@@ -7,6 +7,7 @@ import SCons.Action
 import SCons.Builder
 import SCons.Errors
 from ebpfbuild.errors import EbpfError
+from ebpfbuild.plain import printable
 
 from .session import build_folder
 
@@ -28,6 +29,10 @@ class Step(SCons.Action.FunctionAction):
     def get_presig(self, target, source, env):
         """Nothing: a new Python version compiles to other bytecode and must not rebuild the world."""
         return b""
+
+    def print_cmd_line(self, s, target, source, env):
+        """Prints the step's message: a file may have a name that steers the terminal."""
+        super().print_cmd_line(printable(s), target, source, env)
 
     def get_implicit_deps(self, target, source, env, executor=None):
         """Nothing that isn't declared."""
