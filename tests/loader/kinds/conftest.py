@@ -19,6 +19,8 @@ CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000  # linux/sched.h
 MS_PRIVATE = 1 << 18  # linux/mount.h
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1  # linux/sockios.h, linux/if.h
 
+GET_ATTACH_COOKIE = "#174"  # as each kernel's verifier ends a helper's name with its number
+
 # A function to be probed, its return, and a static probe in the format of systemtap's sys/sdt.h: a note of the type
 # 3 with the addresses of the probe, of .stapsdt.base and of a semaphore, then provider, name and arguments.
 BINARY = """
@@ -91,16 +93,30 @@ def kinds(skeleton_of):
 
 @pytest.fixture
 def start(kinds, kernel):
-    """A function: names of programs -> the object with these loaded. It is destroyed after the test."""
+    """A function: names of programs -> the object with these loaded. It is destroyed after the test.
+
+    Its `rodata.with_cookies` says whether the kernel lets these programs ask for their cookie.
+    """
+    from bpfloader import VerifierError
+
     opened = []
 
-    def started(*programs: str, pid: int = 0):
+    def load(programs: tuple[str, ...], pid: int, cookies: bool):
         bpf = kinds.open()
         opened.append(bpf)
         bpf.select(programs)
         bpf.rodata.target_pid = pid
+        bpf.rodata.with_cookies = cookies
         bpf.load()
         return bpf
+
+    def started(*programs: str, pid: int = 0):
+        try:
+            return load(programs, pid, True)
+        except VerifierError as error:
+            if GET_ATTACH_COOKIE not in error.what:
+                raise
+        return load(programs, pid, False)
 
     yield started
     for bpf in opened:
@@ -168,6 +184,9 @@ def _make_private(libc, folder: bytes) -> bool:
 
 
 def _mounted(kind: bytes, place: bytes):
+    with open("/proc/self/mounts", "rb") as file:
+        if any((fields[1], fields[2]) == (place, kind) for fields in map(bytes.split, file)):
+            return
     libc = ctypes.CDLL(None, use_errno=True)
     failed = (
         libc.unshare(CLONE_NEWNS)

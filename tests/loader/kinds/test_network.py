@@ -115,7 +115,9 @@ def test_netkit(start, attached, own_network):
         made = subprocess.run(["ip", "link", "add", "kit0", "type", "netkit"], capture_output=True, text=True)
         if made.returncode:
             pytest.skip(f"no netkit device can be made: {made.stderr.strip()}")
-        subprocess.run("ip addr add 10.9.9.1/24 dev nk0; ip link set nk0 up", shell=True, check=True)
+        # The program is the primary's, kit0's, which sends only while both ends are up.
+        for command in ("ip addr add 10.9.9.1/24 dev kit0", "ip link set kit0 up", "ip link set nk0 up"):
+            subprocess.run(command.split(), check=True)
         attached(bpf.progs.on_netkit.attach, "kit0")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(b"x", ("10.9.9.2", 9))

@@ -1,12 +1,31 @@
 """Probes of the kernel and of binaries: each attaches, counts real events, and hands on its cookie."""
 
+import contextlib
 import os
+import re
 import subprocess
 import sys
 import time
 
 import bpfloader
 import pytest
+
+
+def cookie_of(bpf, cookie: int) -> dict[str, int]:
+    """A cookie as attach takes it; nothing where the kernel doesn't let the program ask for it."""
+    return {"cookie": cookie} if bpf.rodata.with_cookies else {}
+
+
+FTRACE = "/sys/kernel/tracing/available_filter_functions", "/sys/kernel/debug/tracing/available_filter_functions"
+
+
+def function_of_getppid(*listings: str) -> str:
+    """The kernel's function of getppid(2), as the first of these files that can be read lists it; skips without one."""
+    for listing in listings:
+        with contextlib.suppress(OSError), open(listing) as file:
+            found = re.search(r"\b__(x64|arm64|riscv|s390x|powerpc|loongarch)_sys_getppid\b", file.read())
+            return found[0] if found else pytest.skip(f"{listing} has no function of getppid")
+    pytest.skip(f"this kernel has no {listings[0]}")
 
 
 def calls(bpf, function=os.getppid, times=10) -> int:
@@ -20,11 +39,15 @@ def calls(bpf, function=os.getppid, times=10) -> int:
 def test_a_tracepoint(start, with_mount):
     bpf = start("on_tracepoint", pid=os.getpid())
 
+    cookie = cookie_of(bpf, 7)
+
     def attached():
-        return bpf.progs.on_tracepoint.attach(cookie=7), bpf.progs.on_tracepoint.attach("syscalls", "sys_enter_getpid")
+        attach = bpf.progs.on_tracepoint.attach
+        return attach(**cookie), attach("syscalls", "sys_enter_getpid")
 
     named, other = with_mount("tracefs", "/sys/kernel/tracing", attached)
-    assert calls(bpf) == 10 and bpf.bss.cookie == 7 and named.id
+    assert calls(bpf) == 10 and bpf.bss.cookie == cookie.get("cookie", 0)
+    assert named.id or not cookie  # a tracepoint has a link of the kernel's since it has cookies, 5.15
     named.detach()
     assert calls(bpf) == 0 and calls(bpf, os.getpid) == 10
     other.detach()
@@ -43,6 +66,8 @@ def test_a_raw_tracepoint(start):
 
 def test_a_raw_tracepoint_takes_a_cookie(start, attached):
     bpf = start("on_raw_tracepoint", pid=os.getpid())
+    if not bpf.rodata.with_cookies:
+        pytest.skip("this kernel gives programs of that kind no cookie")
     attached(bpf.progs.on_raw_tracepoint.attach, cookie=9)
     assert calls(bpf) >= 10 and bpf.bss.cookie == 9
 
@@ -64,6 +89,8 @@ def test_a_typed_tracepoint(start):
 
 def test_a_typed_tracepoint_takes_a_cookie(start, attached):
     bpf = start("on_tp_btf", pid=os.getpid())
+    if not bpf.rodata.with_cookies:
+        pytest.skip("this kernel gives programs of that kind no cookie")
     attached(bpf.progs.on_tp_btf.attach, cookie=2**63)
     assert calls(bpf) >= 10 and bpf.bss.cookie == 2**63
 
@@ -71,7 +98,13 @@ def test_a_typed_tracepoint_takes_a_cookie(start, attached):
 @pytest.mark.parametrize("name", ["on_kprobe", "on_kretprobe", "on_kprobe_multi", "on_kprobe_session", "on_ksyscall"])
 def test_functions_of_the_kernel(start, attached, name):
     bpf = attached(start, name, pid=os.getpid())
-    attached(bpf.attach)
+    attach = bpf.progs[name].attach
+    if name == "on_ksyscall":
+        attached(attach)
+    elif name in ("on_kprobe", "on_kretprobe"):
+        attached(attach, function_of_getppid("/proc/kallsyms"))
+    else:
+        attached(attach, functions=[function_of_getppid(*FTRACE)])
     assert calls(bpf) == (20 if name == "on_kprobe_session" else 10)
 
 
@@ -104,15 +137,21 @@ def test_a_kind_that_the_kernel_denies_is_not_put_down_to_memlock(start):
 
 def test_a_function_of_a_binary(start, binary):
     bpf = start("on_uprobe", "on_uretprobe", "on_uprobe_sleepable")
-    links = [bpf.progs.on_uprobe.attach(binary, "work", cookie=5), bpf.progs.on_uretprobe.attach(binary, "work"),
+    cookie = cookie_of(bpf, 5)
+    links = [bpf.progs.on_uprobe.attach(binary, "work", **cookie), bpf.progs.on_uretprobe.attach(binary, "work"),
              bpf.progs.on_uprobe_sleepable.attach(binary, "more")]  # fmt: skip
     subprocess.run([binary, "10"], check=True)
     assert bpf.bss.hits == 30
     links[1].detach()
     links[2].detach()
     subprocess.run([binary, "10"], check=True)
-    assert bpf.bss.hits == 40 and bpf.bss.cookie == 5
+    assert bpf.bss.hits == 40 and bpf.bss.cookie == cookie.get("cookie", 0)
+    links[0].detach()  # 6.1 and 6.12 count a return by the filter of an entry probe at the same function
     bpf.progs.on_uprobe.attach(binary, "work", at_return=True, pid=os.getpid())
+    bpf.progs.on_uprobe.attach(binary, "more", pid=os.getpid())
+    subprocess.run([binary, "10"], check=True)
+    assert bpf.bss.hits == 40
+    bpf.progs.on_uprobe.attach(binary, "more")
     subprocess.run([binary, "10"], check=True)
     assert bpf.bss.hits == 50
     with pytest.raises(bpfloader.AttachError, match="can't attach on_uprobe "):
@@ -149,8 +188,8 @@ def test_a_session_at_functions_of_a_binary(start, attached, binary):
     assert bpf.bss.hits == 20
 
 
-def test_a_static_probe(start, binary):
-    bpf = start("on_usdt")
+def test_a_static_probe(start, attached, binary):
+    bpf = attached(start, "on_usdt")  # it asks for its cookie whatever the kernel
     link = bpf.progs.on_usdt.attach(binary, "tests", "beat", cookie=33)
     subprocess.run([binary, "10"], check=True)
     assert (bpf.bss.hits, bpf.bss.argument) == (10, 7)
@@ -177,6 +216,8 @@ def spin(seconds: float) -> None:
 ])  # fmt: skip
 def test_samples(start, options):
     bpf = start("on_sample", pid=os.getpid())
+    if not bpf.rodata.with_cookies:
+        options = {key: value for key, value in options.items() if key != "cookie"}
     link = bpf.progs.on_sample.attach(**options)
     spin(0.2)
     assert bpf.bss.hits >= 5 and bpf.bss.cookie == options.get("cookie", 0)

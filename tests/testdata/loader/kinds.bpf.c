@@ -10,6 +10,7 @@ static long (*bpf_seq_printf)(void *seq, const char *format, __u32 size, const v
 char LICENSE[] SEC("license") = "GPL";
 
 const volatile __u32 target_pid; /* 0: any process */
+const volatile bool with_cookies; /* no kernel before 5.15 has the helper, and for raw tracepoints none before 6.10 */
 __u64 hits;
 __u64 cookie;
 __u64 argument;
@@ -22,12 +23,13 @@ static __noinline int seen(void *ctx)
 	return 0;
 }
 
-#define PROBE(section, name)                        \
-	SEC("?" section)                            \
-	int name(void *ctx)                         \
-	{                                           \
-		cookie = bpf_get_attach_cookie(ctx); \
-		return seen(ctx);                   \
+#define PROBE(section, name)                                 \
+	SEC("?" section)                                     \
+	int name(void *ctx)                                  \
+	{                                                    \
+		if (with_cookies)                            \
+			cookie = bpf_get_attach_cookie(ctx); \
+		return seen(ctx);                            \
 	}
 
 #define COUNT(section, name, verdict)                           \
