@@ -42,6 +42,12 @@ class Btf:
         btf._read_types()
         return btf
 
+    @classmethod
+    def none(cls, little: bool, where: str = "") -> "Btf":
+        """The types of an object without a .BTF section: there are none."""
+        data = struct.pack(f"{'<' if little else '>'}{HEADER}x", MAGIC, 1, 0, HEADER_SIZE, 0, 0, 0, 1)
+        return cls.parse(data, where)
+
     def fail(self, what: str) -> NoReturn:
         """Never returns: raises BtfError naming where this BTF came from."""
         raise BtfError(what, where=self.where)

@@ -113,6 +113,11 @@ class Elf:
     def _by_name(self) -> dict[str, Section]:
         return {section.name: section for section in reversed(self.sections)}
 
+    @property
+    def loaded(self) -> bool:
+        """Whether any section holds code or data."""
+        return any(section.flags & SHF_ALLOC and section.size for section in self.sections)
+
     def section(self, name: str) -> Section | None:
         """The first section of that name, or None."""
         return self._by_name.get(name)

@@ -14,7 +14,6 @@ from .btf_types import Kind
 from .btfext import BtfExt, CoreKind, CoreRelocation, access_types
 from .elf import SHF_EXECINSTR, SHT_NULL, SHT_REL, SHT_STRTAB, SHT_SYMTAB, STT_FUNC, STT_SECTION, Elf, Section, Symbol
 from .elf_strip import strip_dwarf
-from .errors import ElfError
 from .prove_members import struct_name
 
 INSTRUCTION = 8  # bytes
@@ -45,12 +44,10 @@ class Parsed:
 
     @classmethod
     def parse(cls, data: bytes, where: str) -> "Parsed":
-        """The object in `data`, which may hold DWARF still. Raises ElfError and BtfError."""
+        """The object in `data`, which may hold DWARF still, or no BTF. Raises ElfError and BtfError."""
         elf = Elf.parse(strip_dwarf(data, where), where)
         section, more = elf.section(".BTF"), elf.section(".BTF.ext")
-        if section is None:
-            raise ElfError("has no BTF", where=where, fix="compile it with -g")
-        btf = Btf.parse(section.data, f"{where}: .BTF")
+        btf = Btf.parse(section.data, f"{where}: .BTF") if section else Btf.none(elf.little, where)
         return cls(elf, btf, BtfExt.parse(more.data, btf, f"{where}: .BTF.ext") if more else BtfExt((), (), ()))
 
     @cached_property
@@ -71,6 +68,9 @@ def compare_sections(full: Parsed, small: Parsed, mask_layout: bool) -> Iterator
     for key in theirs:
         if key not in ours:
             yield f"section {key[0]} is in the minimized object only", ""
+    with_btf = [parsed.elf.section(".BTF") is not None for parsed in (full, small)]
+    if with_btf[0] != with_btf[1]:
+        yield f"BTF is in the {'full' if with_btf[0] else 'minimized'} object only", ""
     if full.elf.little != small.elf.little or full.elf.flags != small.elf.flags:
         yield "the objects are of different targets", ""
     for key in (key for key in ours if key in theirs):

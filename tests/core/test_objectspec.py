@@ -142,6 +142,12 @@ def test_an_object_without_btf_is_told(compile_bpf):
     assert str(caught.value).startswith("x.bpf.o: ")
 
 
+def test_an_object_with_nothing_in_it_has_no_maps_and_no_programs(compile_bpf):
+    """Of unused static functions clang leaves nothing, and no BTF."""
+    spec = BpfObjectSpec.from_bytes(compile_bpf("static __attribute__((unused)) int unused_(int a) { return a; }"))
+    assert (spec.maps, spec.programs, spec.subprograms, spec.data, list(spec.btf)) == ((), (), (), (), [])
+
+
 @pytest.mark.parametrize(
     "section, said",
     [

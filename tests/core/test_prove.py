@@ -5,7 +5,6 @@ import re
 
 import pytest
 from ebpfbuild.elf_strip import strip_dwarf
-from ebpfbuild.errors import ElfError
 from ebpfbuild.prove import MODES, Verdict, prove
 
 
@@ -267,7 +266,25 @@ def test_a_mode_that_there_is_not(prove_object):
         prove(prove_object(), prove_object(), "off")
 
 
-def test_an_object_without_btf_is_told(compile_bpf):
-    data = compile_bpf('#include "mini_bpf.h"\nSEC("xdp") int f(void *ctx) { return 2; }', flags=("-g0",))
-    with pytest.raises(ElfError, match="full: has no BTF"):
-        prove(data, data, "exact")
+@pytest.mark.parametrize("mode", MODES)
+def test_objects_without_btf_are_compared_by_the_rest(compile_bpf, mode):
+    sources = (f'#include "mini_bpf.h"\nSEC("xdp") int f(void *ctx) {{ return {number}; }}' for number in (2, 3))
+    two, three = (compile_bpf(source, flags=("-g0",)) for source in sources)
+    with_btf = compile_bpf('#include "mini_bpf.h"\nSEC("xdp") int f(void *ctx) { return 2; }')
+    assert prove(two, two, mode) == Verdict(mode, True)
+    assert "instruction 0 differs" in prove(two, three, mode).differences[0]
+    assert "BTF is in the full object only" in prove(with_btf, two, mode).differences
+    assert "BTF is in the minimized object only" in prove(two, with_btf, mode).differences
+
+
+@pytest.mark.parametrize("target", ["bpfel", "bpfeb"])
+@pytest.mark.parametrize("mode", MODES)
+def test_an_object_with_nothing_in_it_is_proven(compile_bpf, mode, target):
+    """clang drops what is static and unused, and without it writes no BTF."""
+    static = '#include "mini_bpf.h"\n'
+    static += '__attribute__((unused)) static inline int unused_(int a) { return a; }\n'
+    data = [compile_bpf(source, target) for source in (static, '#include "mini_bpf.h"\n')]
+    for one in data:
+        for other in data:
+            assert prove(one, other, mode) == Verdict(mode, True)
+    assert not prove(data[0], compile_bpf(static + "int a;\n", target), mode).equal
