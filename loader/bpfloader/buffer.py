@@ -113,6 +113,10 @@ class Buffer(Map, Generic[T]):
         for taken in (self._taken, *self._handed.values()):
             source.release(taken.mark)
 
+    def _is_handed(self, kind: type[Form]) -> bool:
+        """Whether an interrupted call of this thread has left a batch of that form, which the next one gives."""
+        return (threading.get_ident(), kind) in self._handed
+
     def _batch(self, kind: type[Form], limit: int | None) -> Any:
         """Records in one of the forms, at most `limit`: those that an iteration has left, or else the buffer's."""
         form, key = self._form(kind), (threading.get_ident(), kind)

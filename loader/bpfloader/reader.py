@@ -114,7 +114,9 @@ class Reader(Buffer[T]):
 
     def _after_waiting(self, kind: type[Form], timeout: float | None, limit: int | None) -> Any:
         self._opened()
-        return self._batch(kind, limit) if self._poll(timeout) else self._form(kind).joined([])
+        # What an interrupt kept from the caller is no longer in the buffer, where _poll looks.
+        ready = self._is_handed(kind) or self._poll(timeout)
+        return self._batch(kind, limit) if ready else self._form(kind).joined([])
 
     def event(self, data: bytes) -> T:
         """The record that bytes are, as `raw` gives them. Raises LayoutError for too few of them."""

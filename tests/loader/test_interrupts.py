@@ -84,6 +84,31 @@ def test_no_record_is_lost_or_comes_twice(rings, storm, name, way):
     assert len(numbers) == len(set(numbers)) and sorted(numbers) == list(range(15_000))
 
 
+@pytest.mark.parametrize("timeout", [0, 5])
+@pytest.mark.parametrize("way", ["batch", "tuples", "numpy"])
+@pytest.mark.parametrize("name", ["ring", "perf"])
+def test_the_last_batch_is_given_after_an_interrupt(rings, monkeypatch, name, way, timeout):
+    """The interrupt comes when the buffer is empty already and the caller hasn't got what was in it."""
+    ring = getattr(rings.maps, name)
+    if way == "numpy":
+        pytest.importorskip("numpy")
+    read = {"batch": ring.batch, "tuples": ring.tuples, "numpy": lambda **how: ring.batch(numpy=True, **how)}[way]
+    source = ring._opened()
+
+    def interrupted(mark, release=source.release):
+        release(mark)
+        if mark:
+            monkeypatch.undo()
+            raise Interrupt
+
+    (rings.progs.produce if name == "ring" else rings.progs.produce_perf).test_run(PACKET, repeat=50)
+    monkeypatch.setattr(source, "release", interrupted)
+    with pytest.raises(Interrupt):
+        read(timeout=timeout)
+    assert not ring.available and len(read(timeout=timeout)) == 50
+    assert len(read(timeout=0)) == 0
+
+
 def test_bccs_callbacks_get_all(rings, storm):
     found = {}
     rings["ring"].open_ring_buffer(operator.setitem, found)  # no callback in Python, which an interrupt would end
