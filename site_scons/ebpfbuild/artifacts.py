@@ -220,7 +220,7 @@ class _Job:
         if had:
             yield had
             return
-        with self.store.lock(digest, title):
+        with self.store.lock(digest, title, self.options.network.heed):
             yield get(digest)
 
     def _header_from(self, place: Place, pin: HeaderPin) -> tuple[Path, str]:

@@ -127,10 +127,11 @@ class Network:
             return self.sleep(seconds)
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            self._heed()
+            self.heed()
             time.sleep(min(left, self.tick))
 
-    def _heed(self) -> None:
+    def heed(self) -> None:
+        """Raises StoppedError once somebody interrupted the build."""
         if self.stopped():
             raise StoppedError("was interrupted")
 
@@ -138,7 +139,7 @@ class Network:
         transfer, head = Transfer(lambda put: self._bring(url, put)), Head(None, False)
         try:
             while not isinstance(item := transfer.take(self.tick), Ended):
-                self._heed()
+                self.heed()
                 if isinstance(item, Head):
                     head = item
                 elif item:

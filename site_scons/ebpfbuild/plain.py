@@ -6,6 +6,7 @@ import re
 # and those that NFKC makes of them: a refused URL is printed, and nobody knows which of them its writer had in mind.
 _AT = re.compile(r"@|\uff20|\ufe6b|%(?:25)*40", re.IGNORECASE)
 _QUERY = re.compile(r"[?#\uff1f\ufe56\uff03\ufe5f]|%(?:25)*(?:3f|23)", re.IGNORECASE)
+_PORT = re.compile(r"(://[^/:\[]*:)(?!\d*(?:/|$))[^/]*")  # one that is no number: user:password without its host
 _SCHEME = re.compile(r"\s*(?:https?|ftps?|file):[/\\]*", re.IGNORECASE)  # any other word may be a user's name
 
 
@@ -43,4 +44,4 @@ def without_secrets(url: str) -> str:
             return start
         url = f"{start}@{url[at.end():]}"
         query = _QUERY.search(url)
-    return f"{url[: query.start()]}?…" if query else url
+    return _PORT.sub(r"\1…", f"{url[: query.start()]}?…" if query else url)

@@ -20,6 +20,7 @@ from .errors import CacheError
 from .files import UnfitFileError, open_regular, read_regular
 
 CHUNK = 1 << 16
+POLL = 0.1  # seconds between two looks at a lock: waiting for it in the kernel, nobody sees ^C
 STALE = 86400  # seconds after which a killed build's temporary file is swept away
 HEAD = 1024  # bytes kept at hand to tell what a wrong body is
 _LISTED = re.compile(rb"([0-9a-f]{64})  ([^\0/]+)")  # a line of a tree's list
@@ -104,8 +105,11 @@ class Store:
             incoming.close()
 
     @contextmanager
-    def lock(self, digest: str, what: str) -> Iterator[None]:
-        """Held by one build at a time, so that the second waits and finds what the first fetched. Raises CacheError."""
+    def lock(self, digest: str, what: str, heed: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Held by one build at a time, so that the second waits and finds what the first fetched. Raises CacheError.
+
+        `heed` is called often while it waits: what it raises ends that.
+        """
         with _usable(self.root):
             (self.root / "lock").mkdir(parents=True, exist_ok=True)
             handle = os.open(self.root / "lock" / digest, os.O_RDWR | os.O_CREAT, 0o666)
@@ -114,7 +118,9 @@ class Store:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 self.notice(f"waiting for another build that is fetching {what}")
-                fcntl.flock(handle, fcntl.LOCK_EX)
+                while not _locked(handle):
+                    heed()
+                    time.sleep(POLL)
             except OSError:
                 pass  # a file system without locks: the rename is atomic, so the worst is to fetch twice
             yield
@@ -198,6 +204,14 @@ class Incoming:
         except OSError:
             pass  # a full disk was reported by the write before
         self.path.unlink(missing_ok=True)
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager

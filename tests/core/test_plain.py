@@ -101,6 +101,11 @@ def test_a_url_without_secrets_stays(url):
     assert without_secrets(url) == url
 
 
+def test_a_port_that_is_no_number_is_a_password_without_its_host():
+    assert without_secrets(f"http://user:{SECRET}/x") == "http://user:…/x"
+    assert without_secrets("http://[::1]:80/a:b") == "http://[::1]:80/a:b"
+
+
 @given(urls())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_refused_mirror_is_never_echoed(tmp_path_factory, url):

@@ -202,3 +202,16 @@ def test_a_link_that_leads_nowhere_or_round_is_no_entry(store):
 @pytest.mark.parametrize("listing", [DATA, b"/etc/passwd  x\n", b"\xff" * 64, DIGEST.encode() + b"  ../x\n"])
 def test_a_digest_of_what_is_no_tree_s_list_gives_no_tree(store, listing):
     assert store.tree(store.add(listing).name) is None
+
+
+def test_who_waits_for_a_lock_can_be_interrupted(store):
+    """An interrupt is only seen between two looks at the lock."""
+    calls = []
+
+    def heed():
+        calls.append(1)
+        if len(calls) == 2:
+            raise InterruptedError
+
+    with store.lock(DIGEST, "x"), pytest.raises(InterruptedError), store.lock(DIGEST, "x", heed):
+        pytest.fail("two held it")
