@@ -18,7 +18,7 @@ from .libbpf import library
 from .log import captured
 from .refusal import lines
 from .structures import OpenOptions, sized
-
+from .undisturbed import Undisturbed
 
 LIMIT = 256 << 20  # bytes of a file, as of all files in an archive: objects with kernels' whole BTF have 10 MB
 KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
@@ -48,13 +48,14 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
     It is looked at before, since to open a device may do something, and after, since it may have been replaced.
     """
     _require_file(os.stat(path))
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    try:
-        _require_file(os.fstat(descriptor))
-        return os.fdopen(descriptor, "rb")  # a folder is an IsADirectoryError here
-    except BaseException:
-        os.close(descriptor)
-        raise
+    with Undisturbed():  # an interrupt would leave the descriptor without an owner, or with two
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            _require_file(os.fstat(descriptor))
+            return os.fdopen(descriptor, "rb")  # a folder is an IsADirectoryError here
+        except BaseException:
+            os.close(descriptor)
+            raise
 
 
 def _require_file(found: os.stat_result) -> None:
