@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .arch import Arch
+from .assembly import check_assembly, may_assemble
 from .compiler import CLEAN_ENVIRONMENT
 from .depfile import check_inputs, read_depfile
 from .errors import CompileError, UndeclaredInputError
@@ -114,8 +115,19 @@ def compiled(args: CompileArgs, known: Iterable[str], root: str) -> tuple[bytes,
         made, depfile = Path(scratch, "object"), Path(scratch, "depfile")
         action = ["-c", args.source, "-MD", "-MF", str(depfile), "-o", str(made)]
         warnings = run_clang(args, action, root)
-        check_inputs(read_depfile(os.fsdecode(depfile.read_bytes()), root), [*known, args.source], args.source)
+        read = read_depfile(os.fsdecode(depfile.read_bytes()))
+        check_inputs(read, [*known, args.source], args.source, root)
+        _check_assembly(args, read, root, Path(scratch, "assembly"))
         return strip_dwarf(made.read_bytes(), args.output), warnings
+
+
+def _check_assembly(args: CompileArgs, read: Iterable[str], root: str, output: Path) -> None:
+    """Refuses assembly that reads files. Only a program whose own files may hold assembly costs a second run of clang."""
+    own = (path for path in read if not path.startswith((args.vmlinux, f"{args.libbpf_dir}/")))
+    if may_assemble(Path(root, path).read_text(encoding="latin-1") for path in own):
+        told = ["-S", "-fno-integrated-as", "-fno-verbose-asm", "-w", args.source, "-o", str(output)]
+        run_clang(args, told, root)
+        check_assembly(output.read_text(encoding="latin-1"), args.source)
 
 
 def with_header(args: CompileArgs, header: str) -> CompileArgs:

@@ -5,30 +5,46 @@ import re
 from collections.abc import Iterable
 
 from .errors import UndeclaredInputError
+from .paths import Tree
 
 _ESCAPED = re.compile(r"\\([ #:\\])")
 
 
-def read_depfile(text: str, root: str) -> list[str]:
-    """The prerequisites of a make rule as clang writes it, in order, normalised: `a/../b.h` is `b.h`, and what lies below
-    `root`, where clang ran, relative to it (clang writes an `#embed`ded file absolute).
+def read_depfile(text: str) -> list[str]:
+    """The prerequisites of a make rule as clang writes it, in order, as clang found them (an `#embed`ded file is absolute).
 
     Source of the escapes: clang's DependencyFile.cpp (`\\ ` and `\\#` for a blank and a hash, `$$` for a dollar).
     """
     joined = text.replace("\\\r\n", " ").replace("\\\n", " ")
     _, _, prerequisites = joined.partition(": ")
     words = re.findall(r"(?:\\.|[^\s\\])+", prerequisites)
-    paths = (os.path.normpath(_ESCAPED.sub(r"\1", word).replace("$$", "$")) for word in words)
-    return [path.removeprefix(f"{root}/") for path in paths]
+    return [_ESCAPED.sub(r"\1", word).replace("$$", "$") for word in words]
 
 
-def check_inputs(read: Iterable[str], known: Iterable[str], source: str) -> None:
-    """Refuses a compile that read a file which the graph does not know. Raises UndeclaredInputError naming each."""
-    unknown = sorted(set(read) - {os.path.normpath(path) for path in known})
-    if unknown:
-        raise UndeclaredInputError(
-            f"the compile read {unknown[0]}, which the build graph does not know",
-            where=source,
-            fix="write the #include so that its name can be read from the source, or declare it: depends=[…] on the program",
-            details=tuple(f"also unknown: {path}" for path in unknown[1:]),
-        )
+def check_inputs(read: Iterable[str], known: Iterable[str], source: str, root: str) -> None:
+    """Refuses a compile in `root` that read a file which the graph does not know, by whichever path.
+
+    Raises UndeclaredInputError naming each.
+    """
+    known = set(known)
+    unknown = [path for path in read if path not in known or ".." in path]
+    if not unknown:
+        return
+    tree = Tree(root)
+    files = {tree.real(path) for path in known}
+    if unknown := sorted({tree.plain(path) for path in unknown if tree.real(path) not in files}):
+        raise _undeclared(unknown, source)
+
+
+def _undeclared(paths: list[str], source: str) -> UndeclaredInputError:
+    if os.path.isabs(paths[0]):
+        what, fix = "is outside of the project", "copy it into the project, and include it from there"
+    else:
+        what = "the build graph does not know"
+        fix = "write the #include so that its name can be read from the source, or declare it: depends=[…] on the program"
+    return UndeclaredInputError(
+        f"the compile read {paths[0]}, which {what}",
+        where=source,
+        fix=fix,
+        details=tuple(f"also unknown: {path}" for path in paths[1:]),
+    )

@@ -62,6 +62,10 @@ class CompilerError(EbpfError):
     """The pinned compiler is missing or is another version."""
 
 
+class FlagError(EbpfError):
+    """An option of clang's that a build can't pass on."""
+
+
 class CompileError(EbpfError):
     """clang refused a program."""
 

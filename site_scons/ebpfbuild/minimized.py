@@ -46,9 +46,10 @@ def preprocessed(args: CompileArgs, index: Index, known: Iterable[str], root: st
         command = ["-E", "-dD", "-w", args.source, "-MD", "-MF", str(depfile), "-o", str(text)]
         run_clang(replace(args, header_dir=folder), command, root)
         check_inputs(
-            read_depfile(os.fsdecode(depfile.read_bytes()), root),
+            read_depfile(os.fsdecode(depfile.read_bytes())),
             [*known, args.source, f"{folder}/vmlinux.h"],
             args.source,
+            root,
         )
         return text.read_text(encoding="utf-8", errors="replace")
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from .arch import ARCHES, arch_named
+from .cflags import check_cflags
 from .files import LIMIT
 from .pins import CompilerSpec, HeaderPin, Source, Toolchain, TreePin
 from .plain import without_secrets
@@ -44,6 +45,7 @@ def _clang(table: Table) -> tuple[str, tuple[str, ...]]:
     table.only("cpu", "cflags")
     cpu = table.text("cpu", _is_cpu, required=False)
     cflags = table.texts("cflags", required=False)
+    check_cflags(cflags, table.where("cflags"))
     return cpu or "v3", cflags
 
 

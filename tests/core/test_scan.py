@@ -2,6 +2,7 @@
 
 import pytest
 from ebpfbuild.errors import CompileError
+from ebpfbuild.includes import directives, lexed
 from ebpfbuild.scan import included_names, project_headers
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,12 +39,6 @@ def test_a_pinned_name_is_not_looked_for_unless_it_is_there():
         headers({"src/x.c": '#include "vmlinux.h"\n', "src/vmlinux.h": ""})
 
 
-def test_an_input_that_no_depfile_tells_of_is_refused():
-    files = {"src/x.c": '#include "a.h"\n', "src/a.h": 'asm(".incbin \\"data\\"");\n'}
-    with pytest.raises(CompileError, match=r"src/a.h: uses .incbin, which reads a file that no depfile tells of"):
-        headers(files)
-
-
 @given(st.text())
 def test_any_text_is_scanned(text):
     assert isinstance(included_names(text), list)
@@ -52,3 +47,104 @@ def test_any_text_is_scanned(text):
 def test_a_file_that_is_only_asked_for_counts():
     text = '#if __has_include("a.h") && defined(X) || __has_include_next( <b/c.h> )\n#endif\n'
     assert included_names(text) == [(True, "a.h"), (False, "b/c.h")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '#/**/include "a.h"',
+        '# /* x\n */ include /**/ "a.h"',
+        '#inc\\\nlude "a.h"',
+        '#include \\ \n "a.h"',
+        '%:include "a.h"',
+        '#\finclude\v"a.h"',
+        "const char *s = R\"(\" /* )\";\n#include \"a.h\"",
+        '#error don\'t /* this\n#include "a.h"',
+        '#warning /*\n#include "a.h"',
+        'int x = 1\'0;\n/*\'*/ #include "a.h"',
+        '??=include "a.h"',
+        '#include ??/\n"a.h"',
+        '\ufeff#include "a.h"',
+        '#import "a.h"',
+        '#embed /* c */ "a.h" limit(2)',
+        '#if defined(__has_include) && __has_include /**/ ( "a.h" )',
+    ],
+)
+def test_a_directive_however_it_is_written(text):
+    assert (True, "a.h") in included_names(text + "\n")
+
+
+@pytest.mark.parametrize("text", ['// #/**/include "a.h"', '/*\n#/**/include "a.h"\n*/', 'char *s = "\\\n#/**/include \\"a.h\\"";'])
+def test_a_comment_is_no_directive(text):
+    assert included_names(text + "\n#inc\\\nlude <b.h>\n") == [(False, "b.h")]
+
+
+@pytest.mark.parametrize("name", ["a//b.h", "a/*b.h"])
+def test_a_name_may_look_like_a_comment(name):
+    assert lexed(f'#include <{name}>\n#include "{name}"\n').named == (("include", False, name), ("include", True, name))
+
+
+@pytest.mark.parametrize("form", ['"/tmp/x.h"', "</tmp/x.h>"])
+def test_an_absolute_path_is_refused_with_its_slash_and_line(form):
+    with pytest.raises(CompileError, match=r"^src/x.c:3: includes /tmp/x.h, an absolute path, .*; copy the file into the project"):
+        headers({"src/x.c": f"/* a\n*/\n#include {form}\n"})
+    assert headers({"src/x.c": f"/*\n#include {form}\n*/\n"}) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#define NAME \"a.h\"\n#if __has_include(NAME)\n#endif\n",
+        "\n#define HAS __has_include\n",
+        "\n#define HAS(x) __has_\\\ninclude(x)\n",
+        "\n#if __has_embed /* which? */ (NAME)\n#endif\n",
+        '\n#define HAS __has_include("a.h")\n',
+    ],
+)
+def test_a_question_without_a_name_is_refused(text):
+    with pytest.raises(CompileError, match=r"^src/a.h:[23]: asks for a file by __has_\w+ without its name, .*; write the word and the name"):
+        headers({"src/x.c": '#include "a.h"\n', "src/a.h": text})
+
+
+@pytest.mark.parametrize("pieces", ["__has_, include", "_, _has_include", "__has, _include_next"])
+def test_a_question_that_is_pasted_is_refused(pieces):
+    files = {"src/x.c": f'#include "a.h"\n#if CAT({pieces})("x.h")\n#endif\n', "src/a.h": "#define CAT(a, b) a##b\n"}
+    with pytest.raises(CompileError, match=r"^src/x.c: holds pieces that ## can make __has_include"):
+        headers(files)
+
+
+def test_what_other_headers_do_with_the_words_passes():
+    text = "#ifndef __has_include\n#define __has_include(x) 0\n#endif\n#if defined(__has_embed)\n#endif\n#define _(P) (P)\n// __has_include(X)\n"
+    assert headers({"src/x.c": text}) == []
+
+
+def test_a_file_outside_of_the_project_is_refused():
+    with pytest.raises(CompileError, match=r"^src/x.c:2: ../../y.h is outside of the project; copy it into the project"):
+        headers({"src/x.c": '\n#include "../../y.h"\n', "../y.h": ""})
+
+
+def test_next_is_any_that_there_is():
+    files = {"src/x.c": "#include <a.h>\n", "one/a.h": "#include_next <a.h>\n", "two/a.h": ""}
+    assert headers(files, ["one", "two"]) == ["one/a.h", "two/a.h"]
+
+
+def test_what_is_embedded_is_found_beside_the_file_only_and_not_read_for_directives():
+    files = {"src/x.c": '#embed "a.bin"\n#embed "b.bin"\n', "src/a.bin": '#include "c.h"\n', "one/b.bin": "", "src/c.h": ""}
+    assert headers(files, ["one"]) == ["src/a.bin"]
+
+
+def test_what_would_shadow_a_declared_file_counts():
+    files = {"src/x.c": "#include NAME\n", "two/a.h": '#include "b.h"\n', "two/b.h": ""}
+
+    def found():
+        return project_headers("src/x.c", ["one", "two"], files.get, ("vmlinux.h",).__contains__, depends=["two/a.h"])
+
+    assert found() == ["two/b.h"]
+    files["one/a.h"] = ""
+    assert found() == ["one/a.h", "two/b.h"]
+
+
+@given(st.text(alphabet='#%:include "<>a.h/*\\\n?\'Rdefmb_(x)\0', max_size=60))
+def test_the_quick_way_finds_no_less_than_the_lexer(text):
+    assert set(lexed(text).named) <= set(directives(text).named)
+    assert set(lexed(text).unreadable) <= set(directives(text).unreadable)

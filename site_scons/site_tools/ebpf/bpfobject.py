@@ -13,10 +13,10 @@ from ebpfbuild.compile import compile_object
 from ebpfbuild.plain import printable_lines
 
 from .asked import header_declared, object_declared
-from .compiling import compile_args, explaining, inputs_of, known_paths, source_node
+from .compiling import compile_args, depends_nodes, depends_paths, explaining, inputs_of, known_paths, source_node
 from .fetching import reporter
 from .minimized import SCANNER, Minimizing, header_path, write_header
-from .session import dependencies, user_error
+from .session import user_error
 from .step import build_path, builder, told
 from .stop import StopError
 
@@ -41,7 +41,7 @@ def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, in
     if not name.isprintable():  # SCons puts it on the terminal as it stands
         raise StopError(f"{name} is no name for an object; take letters, digits and signs that print")
     mode = env.MinimizeMode(minimize)
-    depends = dependencies(env, depends)
+    depends = depends_nodes(env, depends)
     return [_declare(env, source, name, each, mode, header, include_dirs, cflags, depends) for each in arches]
 
 
@@ -58,7 +58,7 @@ def _declare(env, source, name, arch, mode, header, include_dirs, cflags, depend
         session.minimized[node] = Minimizing((args,), name, mode, full)
         if SCons.Script.GetOption("clean"):
             env.Clean(node, f"#{own}")
-    step = told(args=args, full=full, include_dirs=args.include_dirs, own=own)
+    step = told(args=args, full=full, include_dirs=args.include_dirs, depends=depends_paths(depends), own=own)
     session.compiled[node] = step["EBPF_TOLD"]
     OBJECT(env, target=node, source=source, **step)
     inputs = inputs_of(env, "minimized.py", args, mode) if own else inputs_of(env, "compile.py", args, args.header_dir)

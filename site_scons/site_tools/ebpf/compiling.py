@@ -11,7 +11,7 @@ from ebpfbuild.compile import CompileArgs
 from ebpfbuild.errors import CompileError
 
 from .fetching import fetch_options
-from .stop import StopError
+from .session import dependencies
 
 
 def compile_args(env, source, arch, output, header, include_dirs, cflags):
@@ -24,26 +24,43 @@ def compile_args(env, source, arch, output, header, include_dirs, cflags):
         output=output,
         header_dir=os.path.dirname(header),
         libbpf_dir=os.path.join(os.path.dirname(libbpf.path), "include"),
-        include_dirs=tuple(_inside(env.Dir(folder).srcnode()) for folder in [*env["EBPF_CPPPATH"], *include_dirs]),
+        include_dirs=tuple(_include_dir(env, folder) for folder in [*env["EBPF_CPPPATH"], *include_dirs]),
         cpu=session.toolchain.cpu,
-        cflags=(*session.toolchain.cflags, *env["EBPF_CFLAGS"], *cflags),
+        cflags=(*session.toolchain.cflags, *session.cflags(env["EBPF_CFLAGS"], "EBPF_CFLAGS"), *session.cflags(cflags, "cflags")),
     )
 
 
 def source_node(env, source):
     """The node of a source, in a variant_dir that of the original: clang reads the project as it stands, not a copy."""
-    node = env.File(source)
-    if node.has_builder():
-        return node
-    env["EBPF"].require_file(node.srcnode().path)
-    return node.srcnode()
+    session, node = env["EBPF"], env.File(source)
+    node = node if node.has_builder() else node.srcnode()
+    path = session.place(node, "source")
+    session.stray(path, env)
+    if not node.has_builder():
+        session.require_file(path)
+    return node if node.path == path else env.fs.File(f"#{path}")
 
 
-def _inside(folder):
-    """The path of a folder below the project's root; what lies outside is neither pinned nor part of the project."""
-    if os.path.isabs(folder.path):
-        raise StopError(f"include_dirs: {folder.path} is outside of the project; copy the headers that you need into it")
-    return folder.path
+def _include_dir(env, folder):
+    session = env["EBPF"]
+    path = session.place(env.Dir(folder).srcnode(), "include_dirs")
+    session.stray(path, env)
+    return path
+
+
+def depends_nodes(env, depends):
+    """The nodes of files that a compile reads and that can't be seen in its sources."""
+    session, nodes = env["EBPF"], dependencies(env, depends)
+    for node in nodes:
+        if isinstance(node, SCons.Node.FS.Base):
+            session.stray(session.place(node, "depends"), env)
+    return nodes
+
+
+def depends_paths(nodes):
+    """The paths of those that are files, in a variant_dir those of the originals."""
+    files = [node if node.has_builder() else node.srcnode() for node in nodes if isinstance(node, SCons.Node.FS.File)]
+    return tuple(file.path for file in files)
 
 
 def inputs_of(env, entry, args, *parts):
@@ -99,5 +116,5 @@ def _library(env, compiles):
     session = env["EBPF"]
     folder = Path(session.root, compiles[0].libbpf_dir, "bpf")
     headers = {file.name: file.read_text() for file in sorted(folder.glob("*.h"))}
-    files = {file for args in compiles for file in (args.source, *session.headers(args.source, args.include_dirs))}
+    files = {file for args in compiles for file in (args.source, *session.headers(args.source, args.include_dirs, (), env))}
     return library(headers, (Path(session.root, file).read_text(errors="replace") for file in sorted(files)))

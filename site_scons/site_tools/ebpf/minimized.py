@@ -1,5 +1,6 @@
 """MinimizedVmlinux(name, sources): a vmlinux.h for each arch that holds only what the sources use."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,9 +10,9 @@ from ebpfbuild.compile import CompileArgs, with_header
 from ebpfbuild.files import write_file
 
 from .asked import header_declared
-from .compiling import compile_args, explaining, index_cache, inputs_of, kernel_of, known_paths, source_node
+from .compiling import compile_args, depends_nodes, depends_paths, explaining, index_cache, inputs_of, kernel_of, known_paths, source_node
 from .fetching import reporter
-from .session import dependencies, user_error
+from .session import user_error
 from .step import build_path, builder, told
 from .stop import StopError
 
@@ -32,7 +33,7 @@ def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(),
     """
     arches = [user_error(arch_named, each) for each in env.Flatten([arch])] if arch else env["EBPF_ARCHES"]
     sources = [source_node(env, source) for source in env.Flatten(sources)]
-    depends = dependencies(env, depends)
+    depends = depends_nodes(env, depends)
     if not sources:
         raise StopError(f"MinimizedVmlinux: {name} has no sources; name the programs that include the header")
     return {each.name: _declare(env, name, sources, each, mode or "exact", include_dirs, cflags, depends) for each in arches}
@@ -49,7 +50,7 @@ def _declare(env, name, sources, arch, mode, include_dirs, cflags, depends):
     compiles = tuple(compile_args(env, source, arch, node.path, node.path, include_dirs, cflags) for source in sources)
     session.repair([node])
     session.minimized[node] = Minimizing(compiles, name, mode, full)
-    MINIMIZED(env, target=node, source=sources, **told(include_dirs=compiles[0].include_dirs))
+    MINIMIZED(env, target=node, source=sources, **told(include_dirs=compiles[0].include_dirs, depends=depends_paths(depends)))
     env.Depends(node, [inputs_of(env, "minimized.py", compiles[0], mode), full, env.LibbpfHeaders(), *depends])
     header_declared(env, node, session.minimized[node])
     return node
@@ -57,7 +58,12 @@ def _declare(env, name, sources, arch, mode, include_dirs, cflags, depends):
 
 def scan(node, env, path):
     """The nodes of the project's headers that a source includes."""
-    return [env.fs.File("#" + header) for header in env["EBPF"].headers(node.path, env["EBPF_TOLD"].include_dirs)]
+    step = env["EBPF_TOLD"]
+    return [_file(env, header) for header in env["EBPF"].headers(node.path, step.include_dirs, step.depends, env)]
+
+
+def _file(env, path):
+    return env.fs.File(path if os.path.isabs(path) else f"#{path}")
 
 
 def minimize_args(env, step):

@@ -12,14 +12,18 @@ import SCons.Errors
 import SCons.Node.FS
 import SCons.Script
 from ebpfbuild import code, toolchain
+from ebpfbuild.cflags import check_cflags
 from ebpfbuild.compiler import locate
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.files import UnfitFileError, read_regular, require_regular
 from ebpfbuild.ledger import Ledger
+from ebpfbuild.paths import Tree
 from ebpfbuild.scan import project_headers
 from SCons.Errors import UserError
 
 from .stop import StopError
+
+from .fetching import reporter
 
 OWN_TOOLCHAIN = str(code.CORE.parent.parent / "toolchain.toml")
 
@@ -58,13 +62,16 @@ class Session:
     commands = []  # the CompileArgs in compile_commands.json: one file for all sessions
 
     def __init__(self, root, build, pins):
-        self.root, self.pins = root, pins
+        self.root, self.pins, self.build = root, pins, build
+        self.tree = Tree(root)
         self.ledger = Ledger(os.path.join(root, build, ".ebpf-ledger"))
         self.compiled = {}  # how each object is compiled, by its node
         self.minimized = {}  # how each minimized header is made, by the node of the step that makes it
         self.shared = {}  # the nodes that all programs share, by their folder or name
         self.fetch_options = self.reporter = self.indexes = None  # made by the first step that needs them
         self._code, self._texts, self._headers, self._flags = {}, {}, {}, {}
+        self._fit = set()  # the flags that were looked at
+        self._places, self._strays = {}, {}  # nodes' paths below the root; the symlinks by which paths lead out of it
 
     @cached_property
     def toolchain(self):
@@ -107,9 +114,44 @@ class Session:
             if os.path.lexists(path) and (stale or not (good or self.ledger.intact)(path)):
                 os.unlink(path)
 
-    def headers(self, source, include_dirs):
-        """The project's headers that a source includes, as paths: scanned once a run, however many arches ask."""
-        key = source, tuple(include_dirs)
+    def cflags(self, flags, what):
+        """Flags that SConscripts give, as a tuple. Raises FlagError for those that read or write files."""
+        if isinstance(flags, str):
+            raise StopError(f"{what}: {flags!r} is one string; write a list: {what}={flags.split()}")
+        flags = tuple(map(str, flags))
+        if flags not in self._fit:
+            check_cflags(flags, what)
+            self._fit.add(flags)
+        return flags
+
+    def place(self, node, what):
+        """The path of a node below the project's root. Raises StopError for what is neither pinned nor part of the project."""
+        if node in self._places:
+            return self._places[node]
+        path = self.tree.plain(node.get_abspath())
+        if os.path.isabs(path):
+            path = self.tree.plain(self.tree.real(path))  # the root may have another name
+        if os.path.isabs(path):
+            raise StopError(f"{what}: {node.path} is outside of the project; copy what you need of it into the project")
+        self._places[node] = path
+        return path
+
+    def stray(self, path, env):
+        """Tells once of a symlink that leads out of the project, or in a release raises StopError; what is built may lie anywhere."""
+        if path in self._strays:
+            return
+        link = self._strays[path] = None if path.startswith(f"{self.build}{os.sep}") else self.tree.way_out(path)
+        if link is None or link in self._strays and link != path:
+            return
+        self._strays[link] = link
+        what = f"{link} leads out of the project, to {self.tree.real(link)}"
+        if env["EBPF_RELEASE"]:
+            raise StopError(f"{what}; a release is made of the project alone: copy what you need of it into the project")
+        reporter(env).notice(f"{what}; another checkout may find something else there, and RELEASE=1 refuses it")
+
+    def headers(self, source, include_dirs, depends, env):
+        """The project's files that a source includes, as paths: scanned once a run, however many arches ask."""
+        key = source, tuple(include_dirs), tuple(depends)
         if key in self._headers:
             return self._headers[key]
         pinned = {"vmlinux.h", *(f"bpf/{name}" for name in self.toolchain.libbpf.files)}
@@ -121,7 +163,9 @@ class Session:
             generated.append(path)  # it has still to be made, or made anew
             return self._read(path) or ""
 
-        headers = user_error(project_headers, source, include_dirs, read, pinned.__contains__)
+        headers = user_error(project_headers, source, include_dirs, read, pinned.__contains__, self.tree.plain, depends)
+        for header in headers:
+            self.stray(header, env)
         if not generated:
             self._headers[key] = headers
         return headers

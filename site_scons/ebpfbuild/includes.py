@@ -1,0 +1,200 @@
+"""The files that a C text names in its directives, read as a compiler reads it: lines spliced, comments dropped.
+
+Source of the phases: C11 5.1.1.2; of what goes beyond it (blanks between a backslash and its newline, Unicode's blanks, raw
+strings in gnu11, the line of an #error, which has no comments): clang's Lexer.cpp and PPDirectives.cpp.
+"""
+
+import functools
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+ASKING = ("__has_include", "__has_include_next", "__has_embed")  # what a condition asks for a file with
+
+
+class Named(NamedTuple):
+    """A file that a directive names. `word` is `include`, `include_next`, `import`, `embed` or one of ASKING."""
+
+    word: str
+    quoted: bool
+    name: str
+
+
+class Directives(NamedTuple):
+    """The files that a text names; the conditions that ask for one which can't be read; pieces of such a word to be pasted."""
+
+    named: tuple[Named, ...]
+    unreadable: tuple[str, ...] = ()
+    pieces: frozenset[str] = frozenset()
+
+
+_PLAIN = re.compile(r'^[ \t]*#[ \t]*(include_next|include|import|embed)[ \t]*(?:"([^"\\\n]+)"|<([^>\\\n]+)>)', re.MULTILINE)
+# Words that ask for a file, and what they may begin with where they are pasted: `_`, `__`, `__h`, `__ha`, `__has`.
+_ASKS = re.compile(r"_(?:_has_|(?<!\w_)_?(?:h(?:as?)?)?(?!\w))")
+_SPLICED_WORD = re.compile(r"\\[^\S\n]*\n\w")
+_FILE_WORD = re.compile("include|import|embed")
+_BLANK = frozenset(" \t\f\v\n\\")
+_PRINTABLE = frozenset(map(chr, range(0x21, 0x7F))) - frozenset("#/:")
+
+
+@functools.lru_cache(maxsize=4096)
+def directives(text: str) -> Directives:
+    """What a text's directives name, those behind a false condition as well: never less than what clang finds.
+
+    Most texts have nothing that needs a lexer; there a directive in a comment counts, too.
+    """
+    plain = _PLAIN.findall(text)
+    if _needs_lexer(text, len(plain)) or any((quoted or angled).startswith("/") for _, quoted, angled in plain):
+        return lexed(text)
+    return Directives(tuple(Named(word, bool(quoted), quoted or angled) for word, quoted, angled in plain))
+
+
+def _needs_lexer(text: str, plain: int) -> bool:
+    """Tells if a directive may be there that _PLAIN doesn't match, of which it found so many, or a word that asks."""
+    if "??" in text or "%:" in text or _ASKS.search(text) or _SPLICED_WORD.search(text):
+        return True
+    return sum(map(text.count, ("include", "import", "embed"))) != plain and any(
+        not _PLAIN.match(text, text.rfind("\n", 0, word.start()) + 1) and _follows_odd(text, word.start())
+        for word in _FILE_WORD.finditer(text)
+    )
+
+
+def _follows_odd(text: str, place: int) -> bool:
+    """Tells if a word may be a directive's: nothing but blanks, comments or splices between it and a `#`."""
+    while place and text[place - 1] in _BLANK:
+        place -= 1
+    return not place or text[place - 1] not in _PRINTABLE
+
+
+def _spliced(word: str) -> str:
+    return r"\0*".join(word)
+
+
+# In a lexed text a splice is a NUL, which no directive's pattern has to know but these.
+_COMMENT = r"/\0*(?:/[^\n]*|\*.*?(?:\*\0*/|\Z))"
+_GAP = rf"(?>(?:[^\S\n]|\0|{_COMMENT})*)"
+_STRING = r'"(?>(?:[^"\\\n]|\\\0*[^\n])*)"?'
+_CHARACTER = r"'(?>(?:[^'\\\n]|\\\0*[^\n])*)'?"
+_RAW = r'(?<![\w$])(?:u\0*8\0*|[uUL]\0*)?R\0*"([^()\\\s]{0,16})\((?:.*?\)\1"|.*\Z)'
+_DIRECTIVE = rf"(?:\#|%\0*:){_GAP}(?:{'|'.join(map(_spliced, ('include_next', 'include', 'import', 'embed')))})"
+_ASKED = rf"(?:{'|'.join(map(_spliced, ASKING))}){_GAP}\("
+_HEADER_NAME = rf"(?:{_DIRECTIVE}|{_ASKED}){_GAP}<[^>\n]*>"
+_MESSAGE = rf"(?m:^){_GAP}(?:\#|%\0*:){_GAP}(?:{_spliced('error')}|{_spliced('warning')})\b[^\n]*"
+_NUMBER = r"(?<![\w$])\.?\d(?:[eEpP][+-]|'\w|[\w.])*"  # C23's 1'000 opens no character
+
+_LINE = re.compile(r"^[^\S\n]*(?:#|%:)[^\S\n]*(\w+)(.*)$", re.MULTILINE)
+_NAME = re.compile(r'\s*(?:"([^"]+)"|<([^>]+)>)')
+_ASK = re.compile(rf'\b({"|".join(ASKING)})\b(\s*\(\s*(?:"([^"]+)"|<([^>]+)>))?')
+_DEFINED = re.compile(rf"\bdefined\s*\(?\s*(?:{'|'.join(ASKING)})\b")
+_WORD = re.compile(r"\w+")
+_TRIGRAPHS = (("??/", "\\"), ("??=", "#"))
+
+
+def lexed(text: str) -> Directives:
+    """The same by lexing. Where language or context decides how a text is to be read, it is read in each way."""
+    found: dict[Named, None] = {}
+    unreadable: dict[str, None] = {}
+    pieces: set[str] = set()
+    for clean in {clean: None for reading in _readings(text) for clean in _cleaned(reading)}:
+        for line in _LINE.finditer(clean):
+            named, odd = _line(line[1], line[2])
+            found |= dict.fromkeys(named)
+            unreadable |= dict.fromkeys(odd)
+            if line[1] in ("if", "elif", "define"):
+                pieces.update(word for word in _WORD.findall(line[2]) if _is_piece(word))
+    return Directives(tuple(found), tuple(unreadable), frozenset(pieces))
+
+
+def _readings(text: str) -> Iterator[str]:
+    """The text, and the text with its trigraphs replaced (-std=c11)."""
+    yield text
+    if "??/" in text or "??=" in text:
+        for trigraph, character in _TRIGRAPHS:
+            text = text.replace(trigraph, character)
+        yield text
+
+
+def _cleaned(text: str) -> Iterator[str]:
+    """A text without comments and splices, once for each way to read what only some of C's dialects have."""
+    text = re.sub(r"\\[^\S\n]*\n", "\0", text.removeprefix("\ufeff").replace("\0", " "))
+    tokens = [_HEADER_NAME, _COMMENT, _STRING, _CHARACTER]
+    dialects = [
+        dialect
+        for dialect, there in (
+            (_RAW, 'R"' in text or 'R\0' in text),
+            (_NUMBER, re.search(r"\d'", text)),
+            (_MESSAGE, re.search("error|warning", text)),
+        )
+        if there
+    ]
+    for chosen in range(1 << len(dialects)):
+        first = [dialect for place, dialect in enumerate(dialects) if chosen >> place & 1]
+        yield re.sub("|".join([*first, *tokens]), _without_comment, text, flags=re.DOTALL).replace("\0", "")
+
+
+def _without_comment(token: re.Match) -> str:
+    """A token as it stands, a comment as a blank, a directive with a header's name without comments before the name."""
+    text = token[0]
+    if re.match(r"/\0*[/*]", text):
+        return " "
+    if text.endswith(">") and text[0] in "#%_":
+        before, opening, name = _split_name(text)
+        return re.sub(_COMMENT, " ", before, flags=re.DOTALL) + opening + name
+    return text
+
+
+def _split_name(text: str) -> tuple[str, str, str]:
+    """A directive with its header's name, cut at the `<` that opens the name, which no comment before it holds."""
+    start = re.match(rf"(?:{_DIRECTIVE}|{_ASKED}){_GAP}", text, re.DOTALL)
+    end = start.end() if start else 0
+    return text[:end], text[end : end + 1], text[end + 1 :]
+
+
+def _line(word: str, rest: str) -> tuple[list[Named], list[str]]:
+    """What one directive names, and what it asks for without a name that can be read."""
+    if word in ("include", "include_next", "import", "embed"):
+        name = _NAME.match(rest)
+        return ([Named(word, bool(name[1]), name[1] or name[2])] if name else []), []
+    if word not in ("if", "elif", "define"):
+        return [], []
+    named, unreadable = [], []
+    rest = _DEFINED.sub(" ", rest)
+    if word == "define":
+        rest = re.sub(r"^\s*\w+", "", rest)
+    for ask, opening, quoted, angled in _ASK.findall(rest):
+        if not opening or (word == "define" and quoted):  # quotes search the folder of the file that uses the macro
+            unreadable.append(ask)
+        else:
+            named.append(Named(ask, bool(quoted), quoted or angled))
+    return named, unreadable
+
+
+def _is_piece(word: str) -> bool:
+    return word not in ASKING and any(word in ask for ask in ASKING)
+
+
+def pasted(pieces: frozenset[str]) -> str | None:
+    """The word of ASKING that pieces make when `##` joins them, or None."""
+    return next((word for word in ASKING if joined(word, pieces)), None)
+
+
+def joined(word: str, pieces: frozenset[str]) -> bool:
+    """Tells if a word can be put together from pieces."""
+    reached = {0}
+    for end in range(1, len(word) + 1):
+        if any(word[start:end] in pieces for start in reached):
+            reached.add(end)
+    return len(word) in reached
+
+
+def line_of(text: str, has) -> int:
+    """The number of the first line with which `has(directives)` is true of a text that ends behind it."""
+    lines = text.split("\n")
+    low, high = 1, len(lines)
+    while low < high:
+        middle = (low + high) // 2
+        if has(lexed("\n".join(lines[:middle]) + "\n")):
+            high = middle
+        else:
+            low = middle + 1
+    return low

@@ -1,0 +1,135 @@
+"""What lies outside of the project, and which file a path with links and `..` is: the graph's answer is the kernel's."""
+
+import pytest
+
+HEAD = """
+import os
+DefaultEnvironment(tools=[])
+env = Environment(tools=["ebpf"], toolpath=[os.environ["TOOLPATH"]], EBPF_CPPPATH=["#include"])
+"""
+
+
+def objects(paths):
+    return {path for path in paths if path.endswith(".o")}
+
+
+@pytest.fixture
+def declare(project):
+    """The test project with another SConstruct."""
+
+    def declare(body):
+        (project.folder / "SConstruct").write_text(HEAD + body)
+        return project
+
+    return declare
+
+
+def include(project, line):
+    project.edit("src/one.bpf.c", '"shared.h"', f'"shared.h"\n{line}')
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        ('"{out}/one.bpf.c"', "source: {out}/one.bpf.c is outside of the project; copy"),
+        ('"../one.bpf.c"', "source: {out}/one.bpf.c is outside of the project; copy"),
+        ('"src/one.bpf.c", include_dirs=["{out}"]', "include_dirs: {out} is outside of the project; copy"),
+        ('"src/one.bpf.c", depends=["{out}/one.bpf.c"]', "depends: {out}/one.bpf.c is outside of the project; copy"),
+    ],
+)
+def test_a_path_outside_of_the_project_is_refused(declare, tmp_path, call, message):
+    project = declare(f"env.BpfObject({call.format(out=tmp_path)})\n")
+    (tmp_path / "one.bpf.c").write_text((project.folder / "src/one.bpf.c").read_text())
+    text = project.fails("ARCH=x86_64")
+    assert message.format(out=tmp_path) in text and text.count("\n") == 1
+
+
+@pytest.mark.parametrize("folder", [".", "#", "{root}", "src/.."])
+def test_the_root_itself_is_inside(declare, tmp_path, folder):
+    project = declare(f'env.BpfObject("src/one.bpf.c", include_dirs=["{folder.format(root=tmp_path / "project")}"])\n')
+    (project.folder / "rooted.h").write_text("#define ROOTED 1\n")
+    include(project, "#include <rooted.h>")
+    project.build("ARCH=x86_64")
+    assert project.build("ARCH=x86_64") == set()
+    project.edit("rooted.h", "1\n", "2\nint more;\n")
+    assert objects(project.build("ARCH=x86_64")) == {"x86_64/one.bpf.o"}
+
+
+@pytest.mark.parametrize("kind", ["source", "folder of the source", "header", "include folder", "way back"])
+def test_a_link_out_of_the_project_is_told_once_and_refused_in_a_release(declare, tmp_path, kind):
+    out = tmp_path / "out"
+    (out / "deep").mkdir(parents=True)
+    body, link, target = {
+        "source": ('env.BpfObject("src/two.bpf.c")', "src/two.bpf.c", "../../out/two.bpf.c"),
+        "folder of the source": ('env.BpfObject("other/two.bpf.c")', "other", "../out"),
+        "header": ('env.BpfObject("src/one.bpf.c")', "include/far.h", str(out / "far.h")),
+        "include folder": ('env.BpfObject("src/one.bpf.c", include_dirs=["other"])', "other", "../out"),
+        "way back": ('env.BpfObject("src/one.bpf.c", include_dirs=["other"])', "other", "../out/deep"),
+    }[kind]
+    project = declare(body + "\n")
+    (project.folder / "src/two.bpf.c").rename(out / "two.bpf.c")
+    (out / "far.h").write_text("#define FAR 1\n")
+    (project.folder / link).symlink_to(target)
+    if "BpfObject(\"src/one" in body:
+        include(project, "#include <../far.h>" if kind == "way back" else "#include <far.h>")
+    text = project.fails("ARCH=x86_64,aarch64", "RELEASE=1")
+    assert f"{link} leads out of the project, to {out}" in text
+    done = project.scons("ARCH=x86_64,aarch64")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (done.stdout + done.stderr).count(f"ebpf: {link} leads out of the project, to {out}") == 1
+    file = out / ("far.h" if (project.folder / "src/one.bpf.c").read_text().count("far.h") else "two.bpf.c")
+    file.write_text(file.read_text() + "int more;\n")
+    assert len(objects(project.build("ARCH=x86_64,aarch64"))) == 2
+
+
+def test_links_within_the_project_are_followed_as_the_kernel_does(declare):
+    project = declare('env.BpfObject("src/link.bpf.c", include_dirs=["sub/flat"])\n')
+    (project.folder / "deep/er").mkdir(parents=True)
+    for folder in ("deep", "src"):
+        (project.folder / folder / "beside.h").write_text("#define BESIDE 1\n")
+    (project.folder / "sub").mkdir()
+    (project.folder / "sub/beside.h").write_text("#error the lexical parent\n")
+    (project.folder / "deep/real.bpf.c").write_text((project.folder / "src/one.bpf.c").read_text())
+    (project.folder / "deep/real.h").write_text('#include "beside.h"\n')
+    (project.folder / "sub/flat").symlink_to("../deep/er")
+    (project.folder / "src/link.bpf.c").symlink_to("../deep/real.bpf.c")
+    (project.folder / "src/link.h").symlink_to("../deep/real.h")
+    project.edit("deep/real.bpf.c", '"shared.h"', '"shared.h"\n#include <../beside.h>\n#include "link.h"')
+    done = project.scons("ARCH=x86_64")
+    assert done.returncode == 0 and "leads out" not in done.stderr, done.stderr
+    for name in ("deep/beside.h", "src/beside.h", "deep/real.h", "deep/real.bpf.c"):
+        file = project.folder / name
+        file.write_text(file.read_text() + f"int more{len(name)};\n")
+        assert objects(project.build("ARCH=x86_64")) == {"x86_64/link.bpf.o"}, name
+        assert project.build("ARCH=x86_64") == set()
+    (project.folder / "src/link.h").unlink()
+    (project.folder / "src/link.h").symlink_to("../src/beside.h")
+    assert objects(project.build("ARCH=x86_64")) <= {"x86_64/link.bpf.o"}
+
+
+@pytest.mark.parametrize("form", ['"{}"', "<{}>"])
+def test_an_absolute_include_is_refused_with_its_slash(declare, tmp_path, form):
+    project = declare('env.BpfObject("src/one.bpf.c")\n')
+    include(project, "#include " + form.format(f"{project.folder}/include/shared.h"))
+    text = project.fails("ARCH=x86_64")
+    assert f"src/one.bpf.c:4: includes {project.folder}/include/shared.h, an absolute path" in text
+
+
+def test_a_file_that_appears_where_a_condition_asks_rebuilds(declare):
+    project = declare('env.BpfObject("src/one.bpf.c")\n')
+    include(project, '#if __has_\\\ninclude /* ? */ ("late.h")\nint late;\n#endif\n#if __has_embed("late.bin")\nint bin;\n#endif')
+    project.build("ARCH=x86_64")
+    for name in ("src/late.bin", "include/late.h", "src/late.h"):
+        (project.folder / name).write_text("/* a */\n")
+        assert objects(project.build("ARCH=x86_64")) == {"x86_64/one.bpf.o"}, name
+    (project.folder / "src/late.bin").unlink()
+    assert objects(project.build("ARCH=x86_64")) == {"x86_64/one.bpf.o"}
+
+
+def test_an_embedded_file_is_an_input(declare):
+    project = declare('env.BpfObject("src/one.bpf.c")\n')
+    (project.folder / "src/table.bin").write_text("a")
+    include(project, 'const volatile char table[] = {\n#embed "table.bin"\n};')
+    project.build("ARCH=x86_64")
+    (project.folder / "src/table.bin").write_text("b")
+    assert objects(project.build("ARCH=x86_64")) == {"x86_64/one.bpf.o"}
