@@ -15,7 +15,7 @@ from .minimize.emit import stub
 from .minimize.fallback import settle
 from .minimize.index import Index
 from .minimize.modes import Minimized, minimize
-from .minimize.names import conflicts, names_of, where
+from .minimize.names import HELPERS, Names, conflicts, names_of, where
 from .minimize.why import why
 from .prove import Verdict, prove
 
@@ -54,6 +54,10 @@ def preprocessed(args: CompileArgs, index: Index, known: Iterable[str], root: st
         return text.read_text(encoding="utf-8", errors="replace")
 
 
+def _names(args: CompileArgs, text: str) -> Names:
+    return names_of(text, os.path.join(args.libbpf_dir, HELPERS))
+
+
 def minimize_programs(args: MinimizeArgs, indexes: IndexCache, known: Iterable[str], root: str, report) -> str:
     """The minimized header for all of a step's programs.
 
@@ -61,7 +65,7 @@ def minimize_programs(args: MinimizeArgs, indexes: IndexCache, known: Iterable[s
     raises, and HeaderError.
     """
     index = indexes.get(Path(root, args.compiles[0].vmlinux), args.sha256)
-    names = reduce(or_, (names_of(preprocessed(each, index, known, root)) for each in args.compiles))
+    names = reduce(or_, (_names(each, preprocessed(each, index, known, root)) for each in args.compiles))
 
     def made_in(mode: str, keep_whole: Iterable[str] = ()) -> Minimized:
         return minimize(
@@ -92,7 +96,7 @@ def why_kept(args: MinimizeArgs, indexes: IndexCache, known: Iterable[str], root
     index = indexes.get(Path(root, args.compiles[0].vmlinux), args.sha256)
     texts = [preprocessed(each, index, known, root) for each in args.compiles]
     mode = args.mode if args.mode != "off" else "exact"
-    names = reduce(or_, map(names_of, texts))
+    names = reduce(or_, map(_names, args.compiles, texts))
     made = minimize(index, names, mode, args.program, args.compiles[0].arch.name, args.kernel, args.sha256)
     return why(made, name, lambda used: next(filter(None, (where(text, used) for text in texts)), ""))
 

@@ -46,7 +46,7 @@ def preprocess(clang, tmp_path_factory):
         ('s = "a->b struct c";', set(), set(), {"s"}),
         ("struct outer { struct file; };", {"outer", "file"}, set(), set()),  # a member, by -fms-extensions
         ("int f(int a, ...);", set(), set(), {"int", "f", "a"}),
-        ("struct __attribute__((packed)) mine { int a; };", {"mine"}, set(), {"int", "a"}),
+        ("struct __attribute__((packed)) mine { int a; };", {"mine", "packed"}, set(), {"int", "a"}),
         ("u32 v = { .first = 1 };", set(), {"first"}, {"u32", "v"}),
     ],
 )

@@ -12,18 +12,24 @@ from .index import Index
 
 # Kept by `clang -E`, so that the place of vmlinux.h in the text is known whatever the stub is called.
 MARKER = "#pragma ebpfbuild vmlinux"
-HELPERS = "bpf_helper_defs.h"  # libbpf's generated prototypes of all helpers
+HELPERS = "bpf/bpf_helper_defs.h"  # libbpf's generated prototypes of all helpers
 
 _LINE_MARKER = re.compile(r'\n# (\d+) "((?:[^"\\\n]|\\.)*)".*')  # it starts with plain text: ten times as fast as ^
+_STRING = r'"(?:[^"\\\n]|\\[^\n])*"|\'(?:[^\'\\\n]|\\[^\n])+\''
 _TOKEN = re.compile(
-    r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)+\''
-    r"|(?:(->|(?<!\.)\.)\s*|\b(?:struct|union|enum)\s+(?:__attribute__\s*\(\(.*?\)\)\s*)?(?=(\w)))?\b([A-Za-z_]\w*)"
+    _STRING + r"|(?:(->|(?<!\.)\.)\s*|\b(?:struct|union|enum)\s+(?!__attribute|__declspec)(?=(\w)))?\b([A-Za-z_]\w*)"
 )
+# gnu11 has C++'s raw strings: quotes, line ends and what looks like a line marker may stand in them.
+_RAW = re.compile(r'\b(?:u8|[uUL])?R"([^ ()\\\s]{0,16})\(.*?\)\1"|' + _STRING, re.S)
+# What may stand between `struct` and its tag: attributes of each spelling (clang's ParseClassSpecifier).
+_TAGGED_LATE = re.compile(r"\b(struct|union|enum)\s*(?=__attribute|__declspec|\[\s*\[|<:)")
+_ATTRIBUTE_WORDS = re.compile(r"\s*(?:__attribute(?:__)?|__declspec)\b\s*|\s*(?=\[\s*\[|<:)")
+_OLD_DESIGNATOR = re.compile(r"[{,]\s*([A-Za-z_]\w*)\s*:")  # GNU's `{ member: 1 }`
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _OFFSETOF = re.compile(r"__builtin_offsetof\s*\(")
 _DEFINED = re.compile(r"^#(define|undef) (\w+)(?:(\()| ?([A-Za-z_]\w*)?$)?", re.M)
 # `static long (* const bpf_x)(…) = (void *) 1;`, and the same in older hand-made copies of the helpers.
-_HELPER = re.compile(r"^[ \t]*static\b[^;{}=]*?\(\s*\*\s*(?:const\s+)?(\w+)\s*\)[^;{}]*?=\s*\(void\s*\*\)[^;]*;", re.M)
+_HELPER = re.compile(r"^[ \t]*static\b[^;{}=,]*?\(\s*\*\s*(?:const\s+)?(\w+)\s*\)[^;{}=]*?=\s*\(void\s*\*\)\s*\w+\s*;", re.M)
 # A cast such as `(typeof(struct x) *)0` uses a pointer, `typeof(struct x) *value;` in a map's definition does not, and
 # `(struct x *)0` is from an offsetof.
 _VALUE = re.compile(
@@ -76,19 +82,26 @@ class Names:
         return hashlib.sha256("\n\n".join(" ".join(sorted(part)) for part in parts).encode()).hexdigest()
 
 
-def names_of(preprocessed: str) -> Names:
-    """The names in the output of `clang -E -dD` of a program that included `stub(index)` as its vmlinux.h."""
+def names_of(preprocessed: str, helpers_path: str = HELPERS) -> Names:
+    """The names in the output of `clang -E -dD` of a program that included `stub(index)` as its vmlinux.h.
+
+    `helpers_path` is libbpf's bpf_helper_defs.h as clang found it: a project's own file of that name is code like any other.
+    """
+    preprocessed = _without_raw_strings(preprocessed)
     own = preprocessed.partition('"<command line>"')[2] or preprocessed  # the compiler's own macros come before that
     before, marker, _ = own.partition(MARKER)
     code, helpers = [], []
+    helpers_path = os.path.normpath(helpers_path)
     for path, _, text in segments(own):
-        (helpers if os.path.basename(path) == HELPERS else code).append(text)
+        (helpers if os.path.normpath(path) == helpers_path else code).append(text)
     own = _code("".join(code))
+    late = _late_tags(own)
     prototypes = dict(_prototypes("".join(helpers)))
     if "*)" in own and "static" in own:
         prototypes |= {found[1]: found[0] for found in _HELPER.finditer(own)}
         own = _HELPER.sub("", own)
     tags, members, words = _tokens(own)
+    tags |= late
     for name, text in prototypes.items():
         # clang wants the typedefs of the other prototypes, too; their structs libbpf declares itself.
         more_tags, more_members, more_words = _prototype(text)
@@ -99,7 +112,7 @@ def names_of(preprocessed: str) -> Names:
         frozenset(tags),
         frozenset(members),
         frozenset(words),
-        _values(own),
+        _values(own) | late,
         bool(marker),
         *(_macros(before) if marker else ()),
     )
@@ -129,6 +142,36 @@ def where(preprocessed: str, name: str) -> str:
     return later
 
 
+def _without_raw_strings(text: str) -> str:
+    """The text with an empty string in the place of each raw one."""
+    if 'R"' not in text:
+        return text
+    return _RAW.sub(lambda found: '""' if found[1] is not None else found[0], text)
+
+
+def _late_tags(code: str) -> set[str]:
+    """The tags behind attributes, and each word in those: `struct __attribute__((packed)) __attribute__((…)) sock`."""
+    found = set()
+    for start in _TAGGED_LATE.finditer(code):
+        place = start.end()
+        while attribute := _ATTRIBUTE_WORDS.match(code, place):
+            opening, place = attribute.end(), _closing(code, attribute.end())
+            found.update(_WORD.findall(code[opening:place]))
+        if word := re.compile(r"\s*([A-Za-z_]\w*)").match(code, place):
+            found.add(word[1])
+    return found
+
+
+def _closing(code: str, start: int) -> int:
+    """The place behind the parentheses or brackets that open at a place; those in strings don't count."""
+    depth = 0
+    for found in re.compile(_STRING + r"|[(\[]|[)\]]|<:|:>").finditer(code, start):
+        depth += 1 if found[0] in ("(", "[", "<:") else -1 if found[0] in (")", "]", ":>") else 0
+        if depth == 0:
+            return found.end()
+    return len(code)
+
+
 def _code(text: str) -> str:
     """The text without `#` lines."""
     return "\n".join([line for line in text.split("\n") if not line.startswith("#")])
@@ -153,6 +196,7 @@ def _tokens(code: str) -> tuple[set[str], set[str], set[str]]:
     if "__builtin_offsetof" in code:
         for arguments in _offsetofs(code):
             members.update(_WORD.findall(arguments))
+    members.update(_OLD_DESIGNATOR.findall(code))
     words.discard("")
     return tags, members, words
 
