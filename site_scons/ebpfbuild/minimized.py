@@ -10,12 +10,13 @@ from pathlib import Path
 
 from .compile import CompileArgs, compiled, run_clang, with_header
 from .depfile import check_inputs, read_depfile
+from .files import read_regular
 from .indexcache import IndexCache
 from .minimize.emit import stub
 from .minimize.fallback import settle
 from .minimize.index import Index
 from .minimize.modes import Minimized, minimize
-from .minimize.names import HELPERS, Names, conflicts, names_of, where
+from .minimize.names import HELPERS, POPPED, Names, conflicts, names_of, where
 from .minimize.why import why
 from .prove import Verdict, prove
 
@@ -45,13 +46,10 @@ def preprocessed(args: CompileArgs, index: Index, known: Iterable[str], root: st
         text, depfile = Path(scratch, "text"), Path(scratch, "depfile")
         command = ["-E", "-dD", "-w", args.source, "-MD", "-MF", str(depfile), "-o", str(text)]
         run_clang(replace(args, header_dir=folder), command, root)
-        check_inputs(
-            read_depfile(os.fsdecode(depfile.read_bytes())),
-            [*known, args.source, f"{folder}/vmlinux.h"],
-            args.source,
-            root,
-        )
-        return text.read_text(encoding="utf-8", errors="replace")
+        inputs = read_depfile(os.fsdecode(depfile.read_bytes()))
+        check_inputs(inputs, [*known, args.source, f"{folder}/vmlinux.h"], args.source, root)
+        popped = any(b"pop_macro" in read_regular(Path(root, path)) for path in inputs)
+        return text.read_text(encoding="utf-8", errors="replace") + (f"\n{POPPED}\n" if popped else "")
 
 
 def _names(args: CompileArgs, text: str) -> Names:

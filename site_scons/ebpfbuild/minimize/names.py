@@ -12,6 +12,8 @@ from .index import Index
 
 # Kept by `clang -E`, so that the place of vmlinux.h in the text is known whatever the stub is called.
 MARKER = "#pragma ebpfbuild vmlinux"
+# Put behind the text where a file that clang read has a pop_macro: what that brings back, `clang -E -dD` doesn't show.
+POPPED = "#pragma ebpfbuild pop_macro"
 HELPERS = "bpf/bpf_helper_defs.h"  # libbpf's generated prototypes of all helpers
 
 _LINE_MARKER = re.compile(r'\n# (\d+) "((?:[^"\\\n]|\\.)*)".*')  # it starts with plain text: ten times as fast as ^
@@ -114,7 +116,7 @@ def names_of(preprocessed: str, helpers_path: str = HELPERS) -> Names:
         frozenset(words),
         _values(own) | late,
         bool(marker),
-        *(_macros(before) if marker else ()),
+        *(_macros(before, POPPED in preprocessed) if marker else ()),
     )
 
 
@@ -209,9 +211,11 @@ def _values(code: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _macros(before: str) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
+def _macros(before: str, popped: bool) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
     """The program's macros that are in force where vmlinux.h is included, one with arguments as `name(`; and, of those
-    that stand for one other name, that name."""
+    that stand for one other name, that name. Where macros are `popped`, each that was ever named may stand for anything."""
+    if popped:
+        return frozenset(name for _, name, _, _ in _DEFINED.findall(before)), frozenset()
     defined: dict[str, tuple[str, str]] = {}
     for verb, name, opening, other in _DEFINED.findall(before):
         defined[name] = (name + opening, other)
