@@ -24,7 +24,10 @@ _TOKEN = re.compile(
 # gnu11 has C++'s raw strings: quotes, line ends and what looks like a line marker may stand in them.
 _RAW = re.compile(r'\b(?:u8|[uUL])?R"([^ ()\\\s]{0,16})\(.*?\)\1"|' + _STRING, re.S)
 # What may stand between `struct` and its tag: attributes of each spelling (clang's ParseClassSpecifier).
-_TAGGED_LATE = re.compile(r"\b(struct|union|enum)\s*(?=__attribute|__declspec|\[\s*\[|<:)")
+# Three patterns with a literal start are several times as fast as one that starts with \b or an alternative.
+_TAGGED_LATE = tuple(
+    re.compile(word + r"\s*+(?=__attribute|__declspec|\[\s*\[|<:)") for word in ("struct", "union", "enum")
+)
 _ATTRIBUTE_WORDS = re.compile(r"\s*(?:__attribute(?:__)?|__declspec)\b\s*|\s*(?=\[\s*\[|<:)")
 _OLD_DESIGNATOR = re.compile(r"[{,]\s*([A-Za-z_]\w*)\s*:")  # GNU's `{ member: 1 }`
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -154,7 +157,7 @@ def _without_raw_strings(text: str) -> str:
 def _late_tags(code: str) -> set[str]:
     """The tags behind attributes, and each word in those: `struct __attribute__((packed)) __attribute__((…)) sock`."""
     found = set()
-    for start in _TAGGED_LATE.finditer(code):
+    for start in (start for pattern in _TAGGED_LATE for start in pattern.finditer(code)):
         place = start.end()
         while attribute := _ATTRIBUTE_WORDS.match(code, place):
             opening, place = attribute.end(), _closing(code, attribute.end())
