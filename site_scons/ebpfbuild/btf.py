@@ -9,6 +9,7 @@ import sys
 from array import array
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import accumulate
 from typing import NoReturn
 
 from .btf_types import COMPOSITES, LAYOUTS, REFERS, TRANSPARENT, Kind, Layout, Type
@@ -22,11 +23,14 @@ MAX_STRING = 65536  # one without an end may not make each look-up scan megabyte
 
 
 class Btf:
-    """A parsed type section, types by id as `btf[id]`; `little` is its byte order, `pointer` a pointer's bytes."""
+    """A parsed type section, types by id as `btf[id]`; `little` is its byte order, `pointer` a pointer's bytes.
+
+    `words` holds the records, `starts` the index of each one's first word, void's 0 before them.
+    """
 
     def __init__(self, words: array, strings: bytes, little: bool, pointer: int, where: str):
         self.words, self.strings, self.little, self.pointer, self.where = words, strings, little, pointer, where
-        self._starts = array("I", [0])
+        self.starts = array("I", [0])
         self._types: dict[int, Type] = {0: Type(self, 0, 0, 0, 0, 0)}
         self._decoded: dict[int, str] = {}
         self._aligns: dict[int, int] = {}
@@ -53,7 +57,7 @@ class Btf:
         raise BtfError(what, where=self.where)
 
     def _read_types(self) -> None:
-        words, end, starts = self.words, len(self.words), self._starts
+        words, end, starts = self.words, len(self.words), self.starts
         layouts, refers = [LAYOUTS.get(code) for code in range(128)], [code in REFERS for code in range(128)]
         position = last_type = last_name = 0
         while position < end:
@@ -81,19 +85,19 @@ class Btf:
 
     def __len__(self) -> int:
         """The number of types, void included."""
-        return len(self._starts)
+        return len(self.starts)
 
     def __iter__(self) -> Iterator[Type]:
         """All types but void, by id."""
-        return map(self.__getitem__, range(1, len(self._starts)))
+        return map(self.__getitem__, range(1, len(self.starts)))
 
     def __getitem__(self, number: int) -> Type:
         """The type of that id, void for 0. Raises BtfError for an id that there isn't."""
         kind = self._types.get(number)
         if kind is None:
-            if not 0 <= number < len(self._starts):
-                self.fail(f"has no type [{number}], its last is [{len(self._starts) - 1}]")
-            at = self._starts[number]
+            if not 0 <= number < len(self.starts):
+                self.fail(f"has no type [{number}], its last is [{len(self.starts) - 1}]")
+            at = self.starts[number]
             kind = self._types[number] = Type(self, number, *self.words[at : at + 3], at + 3)
         return kind
 
@@ -101,16 +105,25 @@ class Btf:
         """The string at an offset of the string section. Raises BtfError for one out of bounds or without an end."""
         text = self._decoded.get(offset)
         if text is None:
-            end = self.strings.find(0, offset, offset + MAX_STRING)
-            if end < 0:
-                self.fail(f"has no string at {offset} that ends within {MAX_STRING} bytes")
-            text = self._decoded[offset] = self.strings[offset:end].decode("utf-8", "backslashreplace")
+            text = self._decoded[offset] = self.string_bytes(offset).decode("utf-8", "backslashreplace")
         return text
+
+    def string_bytes(self, offset: int) -> bytes:
+        """The string at an offset as it stands in the section, without its NUL. Raises BtfError as `string` does."""
+        end = self.strings.find(0, offset, offset + MAX_STRING)
+        if end < 0:
+            self.fail(f"has no string at {offset} that ends within {MAX_STRING} bytes")
+        return self.strings[offset:end]
+
+    def all_strings(self) -> dict[int, bytes]:
+        """Each string by its offset; not those that lie inside of another, at its end."""
+        texts = self.strings[:-1].split(b"\0")
+        return dict(zip(accumulate((len(text) + 1 for text in texts), initial=0), texts))
 
     @cached_property
     def _by_name(self) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {}
-        for number, at in enumerate(self._starts):
+        for number, at in enumerate(self.starts):
             if number and self.words[at]:
                 found.setdefault(self.string(self.words[at]), []).append(number)
         return found

@@ -16,6 +16,15 @@ from .errors import CompileError, UndeclaredInputError
 from .files import write_file
 from .header import check_registers
 
+# Each compile gives these another value. Redefined so that their use is an error wherever it stands: -Werror=date-time
+# does nothing in a system header, and behind `#pragma clang diagnostic ignored`.
+MOMENTS = ("__DATE__", "__TIME__", "__TIMESTAMP__")
+_MOMENT = (
+    '-D{0}=_Pragma("GCC error \\"{0} gives other bytes each time it is compiled; write a constant, or define '
+    '{0} in cflags\\"") ""'
+)
+
+_OF_NO_FILE = re.compile(r"<(?:command line|scratch space)>:")
 _STACK = re.compile(r"[Ll]ooks like the BPF stack limit.*")
 TOO_LARGE = (
     "the function's stack is larger than the kernel's 512 bytes; put what is large into a map or a global variable"
@@ -61,6 +70,7 @@ class CompileArgs:
             "-nostdinc",  # only pinned and project folders in sight
             f"-D__TARGET_ARCH_{self.arch.kernel}",
             "-ffile-compilation-dir=.",  # a debug-info path that is the same in every checkout
+            *self._refused_macros(),
             *self.cflags,
             # Behind the user's own flags, and with every header: clang drops a member such as `struct ns_tree;` (Linux 6.19
             # has it, programs may) without the extension, and every offset behind it moves. Were it given only where a
@@ -73,6 +83,11 @@ class CompileArgs:
             "-isystem",
             self.libbpf_dir,
         ]
+
+    def _refused_macros(self) -> list[str]:
+        """What makes the use of a date or a time an error; not of one that the program's own flags define."""
+        own = {flag.removeprefix("-D").partition("=")[0] for flag in self.cflags if "=" in flag}
+        return ["-Wno-builtin-macro-redefined", *(_MOMENT.format(name) for name in MOMENTS if name not in own)]
 
     def command(self) -> list[str]:
         """The command line for clangd, which knows a driver by the name `clang`, not by that of the wheel's binary."""
@@ -105,29 +120,39 @@ def compile_object(args: CompileArgs, full: str, known: Iterable[str], root: str
 
 def compiled(args: CompileArgs, known: Iterable[str], root: str) -> tuple[bytes, str]:
     """The object of a compile, free of DWARF, and clang's warnings. Raises as compile_object does."""
-    from .elf_strip import strip_dwarf  # not for a null build
+    from .btf_canonical import canonical_object  # not for a null build
 
     header = Path(root, args.vmlinux).read_bytes()
     check_registers(header, args.arch, args.vmlinux)
     folder = Path(root, args.output).parent
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".compile-") as scratch:
-        made, depfile = Path(scratch, "object"), Path(scratch, "depfile")
-        action = ["-c", args.source, "-MD", "-MF", str(depfile), "-o", str(made)]
+        place = beside(args.output, scratch)
+        action = ["-c", args.source, *dependencies_to(f"{place}/depfile"), "-o", f"{place}/object"]
         warnings = run_clang(args, action, root)
-        read = read_depfile(os.fsdecode(depfile.read_bytes()))
+        read = read_depfile(os.fsdecode(Path(scratch, "depfile").read_bytes()))
         check_inputs(read, [*known, args.source], args.source, root)
-        _check_assembly(args, read, root, Path(scratch, "assembly"))
-        return strip_dwarf(made.read_bytes(), args.output), warnings
+        _check_assembly(args, read, root, f"{place}/assembly")
+        return canonical_object(Path(scratch, "object").read_bytes(), args.output), warnings
 
 
-def _check_assembly(args: CompileArgs, read: Iterable[str], root: str, output: Path) -> None:
+def beside(output: str, scratch: str) -> str:
+    """A scratch folder's path as clang is told it: relative to the root, so of one length in every checkout."""
+    return os.path.join(os.path.dirname(output), os.path.basename(scratch))
+
+
+def dependencies_to(path: str) -> list[str]:
+    """The options that have clang write what it read to a file, as a rule for a target without odd characters."""
+    return ["-MD", "-MF", path, "-MT", "object"]
+
+
+def _check_assembly(args: CompileArgs, read: Iterable[str], root: str, output: str) -> None:
     """Refuses assembly that reads files. Only a program whose own files may hold assembly costs a second run of clang."""
     own = (path for path in read if not path.startswith((args.vmlinux, f"{args.libbpf_dir}/")))
     if may_assemble(Path(root, path).read_text(encoding="latin-1") for path in own):
-        told = ["-S", "-fno-integrated-as", "-fno-verbose-asm", "-w", args.source, "-o", str(output)]
+        told = ["-S", "-fno-integrated-as", "-fno-verbose-asm", "-w", args.source, "-o", output]
         run_clang(args, told, root)
-        check_assembly(output.read_text(encoding="latin-1"), args.source)
+        check_assembly(Path(root, output).read_text(encoding="latin-1"), args.source)
 
 
 def with_header(args: CompileArgs, header: str) -> CompileArgs:
@@ -136,9 +161,22 @@ def with_header(args: CompileArgs, header: str) -> CompileArgs:
 
 
 def run_clang(args: CompileArgs, action: list[str], root: str) -> str:
-    """Runs clang with the compile's flags and `action` behind them; returns its stderr. Raises CompileError."""
-    command = [*args.clang, *args.flags(), *action]
-    done = subprocess.run(command, cwd=root, env=CLEAN_ENVIRONMENT, capture_output=True, text=True, errors="replace")
+    """Runs clang with the compile's flags and `action` behind them; returns its stderr. Raises CompileError.
+
+    clang sees nothing that differs between places: a name instead of the path that it lies at, from which it would
+    make others. What it writes depends on its heap, see btf_order.py, and the heap on how long each path is.
+    """
+    binary, *words = args.clang
+    command = ["clang", *words, "-no-canonical-prefixes", *args.flags(), *action]
+    done = subprocess.run(
+        command,
+        executable=binary,
+        cwd=root,
+        env=CLEAN_ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
     if done.returncode:
         raise compile_error(args, done.stderr, done.returncode)
     return done.stderr
@@ -146,13 +184,23 @@ def run_clang(args: CompileArgs, action: list[str], root: str) -> str:
 
 def compile_error(args: CompileArgs, stderr: str, status: int) -> CompileError:
     """clang's first error as the line to read, the rest below it."""
-    lines = _short(stderr.splitlines())
+    lines = _short(_of_files(stderr.splitlines()))
     first = next((line for line in lines if ": error:" in line or ": fatal error:" in line), "")
     if not first:
         return CompileError(f"clang ended with status {status}", where=args.source, details=tuple(lines))
     where, _, what = first.partition(": fatal error: " if ": fatal error:" in first else ": error: ")
     rest = lines[lines.index(first) + 1 :]
     return CompileError(what, where=where, details=tuple(rest))
+
+
+def _of_files(lines: list[str]) -> list[str]:
+    """clang's lines without the notes, and the snippets below them, that show what it was told or made up itself."""
+    kept, hidden = [], False
+    for line in lines:
+        hidden = bool(_OF_NO_FILE.match(line)) or (hidden and line.startswith(" "))
+        if not hidden:
+            kept.append(line)
+    return kept
 
 
 def _short(lines: list[str]) -> list[str]:

@@ -140,12 +140,21 @@ class Elf:
 
     def rows(self, table: Section) -> Iterator[Relocation]:
         """The rows of a SHT_REL section in file order. Raises ElfError for a symbol that isn't there."""
-        for offset, info in struct.iter_unpack(self.order + REL, table.data):
-            if info >> 32 >= len(self.symbols):
-                raise ElfError(
-                    f"section {table.name} names symbol {info >> 32} of {len(self.symbols)}", where=self.where
-                )
+        self.symbols_used(table)
+        words = self.relocation_words(table)
+        for offset, info in zip(words[::2], words[1::2]):
             yield Relocation(offset, info >> 32, info & 0xFFFFFFFF)
+
+    def relocation_words(self, table: Section) -> list[int]:
+        """The rows of a SHT_REL section as they stand, two words each: an offset; a symbol's number << 32 | a type."""
+        return list(struct.unpack(f"{self.order}{len(table.data) // 8}Q", table.data))
+
+    def symbols_used(self, table: Section) -> set[int]:
+        """The numbers of the symbols that a SHT_REL section names. Raises ElfError for one that isn't there."""
+        used = {info >> 32 for info in self.relocation_words(table)[1::2]}
+        if used and max(used) >= len(self.symbols):
+            raise ElfError(f"section {table.name} names symbol {max(used)} of {len(self.symbols)}", where=self.where)
+        return used
 
     def symbols_in(self, section: Section) -> list[Symbol]:
         """The symbols defined in a section, in the table's order."""

@@ -12,7 +12,6 @@ from .elf import (
     EHDR_SIZE,
     EM_BPF,
     ET_REL,
-    REL,
     SHDR,
     SHDR_SIZE,
     SHF_INFO_LINK,
@@ -38,9 +37,13 @@ DEBUG_PREFIXES = (".debug", ".zdebug")  # llvm-objcopy's isDebugSection, but for
 
 def strip_dwarf(data: bytes, where: str = "") -> bytes:
     """The object without DWARF. `where` names it in errors. Raises ElfError for bytes that are no BPF object."""
-    elf = Elf.parse(data, where)
+    return stripped(Elf.parse(data, where))
+
+
+def stripped(elf: Elf) -> bytes:
+    """The bytes of a parsed object without DWARF. Raises ElfError for section groups, which no C program has."""
     if any(section.type == SHT_GROUP for section in elf.sections):
-        raise ElfError("has section groups, which clang does not emit for C", where=where)
+        raise ElfError("has section groups, which clang does not emit for C", where=elf.where)
     kept = _kept_sections(elf)
     symbols = _kept_symbols(elf, kept)
     return _write(elf, kept, symbols)
@@ -57,7 +60,7 @@ def _kept_sections(elf: Elf) -> list[Section]:
 def _kept_symbols(elf: Elf, kept: list[Section]) -> list[int]:
     """The numbers of the symbols that stay, the null symbol first."""
     present = {section.index for section in kept}
-    used = {row.symbol for section in kept if section.type == SHT_REL for row in elf.rows(section)}
+    used = set().union(*(elf.symbols_used(section) for section in kept if section.type == SHT_REL))
 
     def stays(number: int, symbol: Symbol) -> bool:
         if number == 0 or number in used:
@@ -140,8 +143,9 @@ def _symbol(elf: Elf, symbol: Symbol, sections: dict[int, int], offsets: dict[st
 
 
 def _relocations(elf: Elf, section: Section, symbols: dict[int, int]) -> bytes:
-    rows = ((row.offset, symbols[row.symbol] << 32 | row.type) for row in elf.rows(section))
-    return b"".join(struct.pack(elf.order + REL, *row) for row in rows)
+    words = elf.relocation_words(section)
+    words[1::2] = [symbols[info >> 32] << 32 | info & 0xFFFFFFFF for info in words[1::2]]
+    return struct.pack(f"{elf.order}{len(words)}Q", *words)
 
 
 def _info(elf: Elf, section: Section, sections: dict[int, int], numbers: list[int]) -> int:

@@ -8,7 +8,7 @@ from functools import cache, reduce
 from operator import or_
 from pathlib import Path
 
-from .compile import CompileArgs, compiled, run_clang, with_header
+from .compile import CompileArgs, beside, compiled, dependencies_to, run_clang, with_header
 from .depfile import check_inputs, read_depfile
 from .files import read_regular
 from .indexcache import IndexCache
@@ -41,15 +41,15 @@ def preprocessed(args: CompileArgs, index: Index, known: Iterable[str], root: st
     Raises CompileError and UndeclaredInputError.
     """
     with tempfile.TemporaryDirectory(dir=Path(root, args.output).parent, prefix=".names-") as scratch:
-        folder = os.path.relpath(scratch, root)
+        folder = beside(args.output, scratch)
         Path(scratch, "vmlinux.h").write_text(stub(index))
-        text, depfile = Path(scratch, "text"), Path(scratch, "depfile")
-        command = ["-E", "-dD", "-w", args.source, "-MD", "-MF", str(depfile), "-o", str(text)]
+        command = ["-E", "-dD", "-w", args.source, *dependencies_to(f"{folder}/depfile"), "-o", f"{folder}/text"]
         run_clang(replace(args, header_dir=folder), command, root)
-        inputs = read_depfile(os.fsdecode(depfile.read_bytes()))
+        inputs = read_depfile(os.fsdecode(Path(scratch, "depfile").read_bytes()))
         check_inputs(inputs, [*known, args.source, f"{folder}/vmlinux.h"], args.source, root)
         popped = any(b"pop_macro" in read_regular(Path(root, path)) for path in inputs)
-        return text.read_text(encoding="utf-8", errors="replace") + (f"\n{POPPED}\n" if popped else "")
+        text = Path(scratch, "text").read_text(encoding="utf-8", errors="replace")
+        return text + (f"\n{POPPED}\n" if popped else "")
 
 
 def _names(args: CompileArgs, text: str) -> Names:
@@ -105,9 +105,8 @@ def _proven(args: MinimizeArgs, made_in: Callable, known: Iterable[str], root: s
     def objects(made: Minimized) -> tuple[bytes, ...]:
         folder = Path(root, args.compiles[0].output).parent
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fields-") as scratch:
-            header = Path(scratch, "vmlinux.h")
-            header.write_text(made.text)
-            paths = [*known, os.path.relpath(header, root)]
+            Path(scratch, "vmlinux.h").write_text(made.text)
+            paths = [*known, f"{beside(args.compiles[0].output, scratch)}/vmlinux.h"]
             return tuple(compiled(with_header(each, paths[-1]), paths, root)[0] for each in args.compiles)
 
     @cache

@@ -7,6 +7,8 @@ import subprocess
 import time
 
 import pytest
+from btfshuffle import any_order, shuffled
+from ebpfbuild.btf_canonical import canonical_object
 from ebpfbuild.elf import SHT_LLVM_ADDRSIG, SHT_REL, SHT_STRTAB, SHT_SYMTAB, STT_FILE, Elf
 from ebpfbuild.elf_strip import strip_dwarf
 from ebpfbuild.errors import ElfError
@@ -133,6 +135,8 @@ def test_libbpf_and_the_kernel_take_the_result(loading, compile_bpf):
     assert len(stripped) < len(whole)
     expected = load(loading, whole)
     assert load(loading, stripped) == expected is not None
+    for seed in range(3):  # BTF in canonical form, whatever order clang gave its types
+        assert load(loading, canonical_object(shuffled(whole, any_order, seed))) == expected
     if expected:
         pytest.skip(f"opened, but this kernel or user may not load it: {os.strerror(-expected)}")
 

@@ -1,0 +1,205 @@
+"""Writes an object's BTF in one canonical form, so that the same program gives the same bytes wherever it is compiled.
+
+Types are numbered as btf_order.py has it; strings are laid out in the order of their first use, each once, without
+those that nothing uses. Every reference follows: in .BTF and the relocations of its DATASECs, in .BTF.ext's functions,
+lines and CO-RE relocations, and in the instructions that hold a type's number (BPF_CORE_TYPE_ID_LOCAL and _TARGET).
+"""
+
+import struct
+import sys
+from array import array
+from collections.abc import Mapping
+from dataclasses import replace
+
+from .btf import HEADER, HEADER_SIZE, MAGIC, Btf
+from .btf_order import REFERRING, Types, canonical_order
+from .btf_types import LAYOUTS, Kind, Layout
+from .btfext import CoreKind
+from .btfext_words import ExtWords
+from .elf import REL, SHT_REL, Elf, Section
+from .elf_strip import stripped
+from .errors import ElfError
+
+TYPE_ID_KINDS = (CoreKind.TYPE_ID_LOCAL, CoreKind.TYPE_ID_TARGET)
+INSTRUCTION, IMMEDIATE = 8, 4  # bytes of one, and where its immediate starts
+LD_IMM64 = 0x18
+ALU_CLASSES, CLASS, REGISTER = (4, 7), 7, 8  # of uapi/linux/bpf_common.h; REGISTER is set where there is no immediate
+
+
+def canonical_object(data: bytes, where: str = "") -> bytes:
+    """What is left of clang's object: no DWARF, and BTF in canonical form.
+
+    `where` names the object in errors. Raises what canonical raises.
+    """
+    return stripped(canonical(Elf.parse(data, where)))
+
+
+def canonical(elf: Elf) -> Elf:
+    """The object with its BTF in canonical form; one without BTF as it is.
+
+    Raises BtfError and ElfError for what is malformed, and for what clang doesn't write and this can't renumber.
+    """
+    section, more = elf.section(".BTF"), elf.section(".BTF.ext")
+    if section is None:
+        return elf
+    where = f"{elf.where}: " if elf.where else ""
+    btf = Btf.parse(section.data, f"{where}.BTF")
+    start, type_at = struct.unpack_from(elf.order + HEADER, section.data)[3:5]
+    if start != HEADER_SIZE or type_at:
+        btf.fail(f"has a header of {start} bytes and types {type_at} behind it, which this writer doesn't know")
+    ext = ExtWords(more.data, btf.little, f"{where}.BTF.ext") if more else None
+    types = Types(btf)
+    order = canonical_order(types, _placed(ext, len(btf)) if ext else ())
+    numbers, strings = _numbers(order), _Strings(btf)
+    body, moved = _types(types, order, numbers, strings)
+    new = _instructions(elf, btf, numbers, ext) if ext else {}  # before the old numbers in .BTF.ext are gone
+    if ext and more:
+        _rewrite(ext, numbers, strings)
+        new[more.index] = ext.written()
+    new[section.index] = _section(btf, body, strings)
+    new |= _relocations(elf, section, moved)
+    return replace(elf, sections=tuple(_with_data(each, new) for each in elf.sections))
+
+
+def _with_data(section: Section, new: Mapping[int, bytes]) -> Section:
+    data = new.get(section.index)
+    return section if data is None else replace(section, data=data, size=len(data))
+
+
+class _Strings(dict[int, int]):
+    """Each old offset's new one; a string is laid out when it is first asked for, and once."""
+
+    def __init__(self, btf: Btf):
+        super().__init__()
+        self._btf = btf
+        self._read = btf.all_strings()
+        self._places = {b"": 0}  # in the order of first use
+        self._size = 1
+
+    def __missing__(self, offset: int) -> int:
+        text = self._read.get(offset)
+        if text is None:
+            text = self._btf.string_bytes(offset)
+        place = self[offset] = self._places.setdefault(text, self._size)
+        if place == self._size:
+            self._size = place + len(text) + 1
+            if self._size > len(self._btf.strings):
+                self._btf.fail("has strings inside one another, which clang does not write")
+        return place
+
+    def written(self) -> bytes:
+        """The string section's bytes."""
+        return b"\0".join([*self._places, b""])
+
+
+def _placed(ext: ExtWords, count: int) -> list[int]:
+    """The types that instructions refer to: functions', then CO-RE's. Raises BtfError for one that there isn't."""
+    placed = [*ext.column(ext.functions, 1), *ext.column(ext.relocations, 1)]
+    if max(placed, default=0) >= count:
+        ext.fail(f"refers to type [{max(placed)}] of {count}")
+    return placed
+
+
+def _numbers(order: list[int]) -> list[int]:
+    """Each type's new number by its old one; void stays 0."""
+    numbers = [0] * (len(order) + 1)
+    for new, old in enumerate(order, 1):
+        numbers[old] = new
+    return numbers
+
+
+def _types(
+    types: Types, order: list[int], numbers: list[int], strings: _Strings
+) -> tuple[list[int], dict[int, int]]:
+    """The types' words, and where each offset of a DATASEC's entries went, in bytes of the section."""
+    words, out, moved = types.words, [], {}
+    for number in order:
+        start, end, kind = types.starts[number], types.ends[number], types.kinds[number]
+        name, info, word = words[start : start + 3]
+        out += (strings[name], info, numbers[word] if REFERRING[kind] else word)
+        if end - start == 3:
+            continue
+        rows = _rows(words[start + 3 : end], LAYOUTS[kind], numbers, strings)
+        if kind == Kind.DATASEC:
+            places = types.entries(number)
+            for new, old in enumerate(places):
+                moved[_offset_place(start, old)] = _offset_place(len(out) - 3, new)
+            rows = [word for place in places for word in rows[3 * place : 3 * place + 3]]
+        out += rows
+    return out, moved
+
+
+def _rows(rows: list[int], layout: Layout, numbers: list[int], strings: _Strings) -> list[int]:
+    """The words below a type's first three with new numbers and offsets of strings."""
+    step = layout.each or layout.fixed
+    for column in layout.names:
+        rows[column::step] = [strings[offset] for offset in rows[column::step]]
+    for column in layout.types:
+        rows[column::step] = [numbers[number] for number in rows[column::step]]
+    return rows
+
+
+def _offset_place(start: int, entry: int) -> int:
+    """Where in .BTF the offset of a DATASEC's entry lies whose record starts at that word."""
+    return HEADER_SIZE + 4 * (start + 3 + 3 * entry + 1)
+
+
+def _rewrite(ext: ExtWords, numbers: list[int], strings: _Strings) -> None:
+    """Renumbers what .BTF.ext refers to: sections' names, functions' and CO-RE's types, lines' and accesses' text."""
+    for blocks, types, texts in (
+        (ext.functions, (1,), ()),
+        (ext.lines, (), (1, 2)),
+        (ext.relocations, (1,), (2,)),
+    ):
+        for block in blocks:
+            ext.words[block.name] = strings[ext.words[block.name]]
+            for column in map(block.column, types):
+                ext.words[column] = array("I", [numbers[number] for number in ext.words[column]])
+            for column in map(block.column, texts):
+                ext.words[column] = array("I", [strings[offset] for offset in ext.words[column]])
+
+
+def _instructions(elf: Elf, btf: Btf, numbers: list[int], ext: ExtWords) -> dict[int, bytes]:
+    """The new bytes of sections whose instructions hold types' numbers, by section."""
+    new: dict[int, bytearray] = {}
+    for block in ext.relocations:
+        name = btf.string(ext.words[block.name])
+        for at, number, kind in zip(*(ext.words[block.column(place)] for place in (0, 1, 3))):
+            if kind not in TYPE_ID_KINDS:
+                continue
+            section = elf.section(name)
+            if section is None or at % INSTRUCTION or at + INSTRUCTION > len(section.data):
+                ext.fail(f"names an instruction at {at} of section {name}, which isn't there")
+            _put(new.setdefault(section.index, bytearray(section.data)), at, number, numbers[number], elf.order)
+    return {index: bytes(data) for index, data in new.items()}
+
+
+def _put(code: bytearray, at: int, old: int, new: int, order: str) -> None:
+    """Puts a type's new number into an instruction that holds the old one; what holds another is not by clang."""
+    opcode = code[at]
+    plain = opcode & CLASS in ALU_CLASSES and not opcode & REGISTER
+    if (opcode == LD_IMM64 or plain) and struct.unpack_from(order + "I", code, at + IMMEDIATE)[0] == old:
+        struct.pack_into(order + "I", code, at + IMMEDIATE, new)
+
+
+def _section(btf: Btf, types: list[int], strings: _Strings) -> bytes:
+    """The bytes of .BTF."""
+    order, words = "<" if btf.little else ">", array("I", types)
+    if btf.little != (sys.byteorder == "little"):
+        words.byteswap()
+    size, texts = 4 * len(words), strings.written()
+    return struct.pack(order + HEADER, MAGIC, 1, 0, HEADER_SIZE, 0, size, size, len(texts)) + words.tobytes() + texts
+
+
+def _relocations(elf: Elf, btf: Section, moved: Mapping[int, int]) -> dict[int, bytes]:
+    """The sections that relocate .BTF, their rows by their new offsets."""
+    new = {}
+    for table in elf.sections:
+        if table.type != SHT_REL or table.info != btf.index:
+            continue
+        rows = list(elf.rows(table))
+        if lost := [row.offset for row in rows if row.offset not in moved]:
+            raise ElfError(f"relocates byte {lost[0]} of .BTF, which is no offset of a variable", where=elf.where)
+        packed = sorted((moved[row.offset], row.symbol << 32 | row.type) for row in rows)
+        new[table.index] = b"".join(struct.pack(elf.order + REL, *row) for row in packed)
+    return new
