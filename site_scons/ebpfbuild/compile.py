@@ -4,9 +4,10 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from .arch import Arch
 from .assembly import check_assembly, may_assemble
@@ -94,28 +95,54 @@ class CompileArgs:
         return ["clang", *self.flags(), "-c", self.source, "-o", self.output]
 
 
-def compile_object(args: CompileArgs, full: str, known: Iterable[str], root: str, report) -> str:
+class Made(NamedTuple):
+    """An object's bytes, clang's warnings, and why it was compiled with the full header, where that was not asked for."""
+
+    data: bytes
+    warnings: str
+    fallback: str = ""
+
+
+def compile_object(
+    args: CompileArgs,
+    full: str,
+    known: Iterable[str],
+    root: str,
+    report,
+    accept: Callable[[Made], None] = lambda made: None,
+) -> str:
     """Makes args.output, free of DWARF, and returns clang's warnings.
 
     `full` is the path of the full vmlinux.h, `known` are the paths that the graph knows, `report.notice(text)` is told
-    of a fallback: a program that only the minimized header breaks is compiled with the full one. Nothing is left behind
-    when it fails. Raises CompileError (clang's diagnostics with the full header), UndeclaredInputError, HeaderError,
-    ElfError.
+    of a fallback: a program that only the minimized header breaks is compiled with the full one. `accept` sees the object
+    before it is put in place, and raises where it may not be. Nothing is left behind when it fails. Raises CompileError
+    (clang's diagnostics with the full header), UndeclaredInputError, HeaderError, ElfError.
     """
+    made = _made(args, full, known, root)
+    accept(made)
+    if made.fallback:
+        report.notice(f"{args.source} ({args.arch.name}): using the full header, since {made.fallback}")
+    write_file(Path(root, args.output), made.data)
+    return made.warnings
+
+
+def _made(args: CompileArgs, full: str, known: Iterable[str], root: str) -> Made:
+    """The object with the minimized header or, where clang refuses that twice and takes the full one, with the full one."""
     try:
-        data, warnings = compiled(args, known, root)
+        return Made(*compiled(args, known, root))
+    except UndeclaredInputError:
+        raise
+    except CompileError:
+        if args.vmlinux == full:
+            raise
+    data, warnings = compiled(with_header(args, full), known, root)
+    try:
+        return Made(*compiled(args, known, root))  # somebody mended the source meanwhile
     except UndeclaredInputError:
         raise
     except CompileError as error:
-        if args.vmlinux == full:
-            raise
-        data, warnings = compiled(with_header(args, full), known, root)
-        report.notice(
-            f"{args.source} ({args.arch.name}) compiles with the full vmlinux.h only, and was: that is a bug of the "
-            f"minimizer, please report it with {args.vmlinux} and this: {error.where}: {error.what}"
-        )
-    write_file(Path(root, args.output), data)
-    return warnings
+        why = f"the minimized one doesn't compile ({error.where}: {error.what}): that is a bug of the minimizer, please "
+        return Made(data, warnings, f"{why}report it with {args.vmlinux}")
 
 
 def compiled(args: CompileArgs, known: Iterable[str], root: str) -> tuple[bytes, str]:

@@ -13,11 +13,12 @@ from .depfile import check_inputs, read_depfile
 from .files import read_regular
 from .indexcache import IndexCache
 from .minimize.emit import stub
-from .minimize.fallback import settle
+from .minimize.fallback import Settled, full_header, settle
 from .minimize.index import Index
 from .minimize.modes import Minimized, minimize
 from .minimize.names import HELPERS, POPPED, Names, conflicts, names_of, where
 from .minimize.why import why
+from .proof import require_repeatable
 from .prove import Verdict, prove
 
 
@@ -59,8 +60,9 @@ def _names(args: CompileArgs, text: str) -> Names:
 def minimize_programs(args: MinimizeArgs, indexes: IndexCache, known: Iterable[str], root: str, report) -> str:
     """The minimized header for all of a step's programs.
 
-    `fields` comes out proven, or as another mode; each step back is told to `report.notice`. Raises what preprocessed
-    raises, and HeaderError.
+    `fields` comes out proven, or as another mode; each step back is told to `report.notice`. A header that is the full one
+    says why, see why_full. Raises what preprocessed raises, HeaderError, and ProofError for a program that gives other
+    objects each time.
     """
     index = indexes.get(Path(root, args.compiles[0].vmlinux), args.sha256)
     names = reduce(or_, (_names(each, preprocessed(each, index, known, root)) for each in args.compiles))
@@ -74,16 +76,15 @@ def minimize_programs(args: MinimizeArgs, indexes: IndexCache, known: Iterable[s
         report.notice(f"{args.program} ({args.compiles[0].arch.name}): {text}")
 
     if macros := conflicts(index, names):
-        notice(
-            f"using the full header, since the program defines {', '.join(macros)} before it and vmlinux.h has that "
-            "name"
-        )
-        made = made_in("off")
-    elif args.mode == "fields":
-        made = _proven(args, made_in, known, root, notice)
-    else:
-        made = made_in(args.mode)
-    return made.text
+        why = f"the program defines {', '.join(macros)} before it and vmlinux.h has that name"
+        notice(f"using the full header, since {why}")
+        return full_header(made_in("off").text, why)
+    if args.mode != "fields":
+        return made_in(args.mode).text
+    settled = _proven(args, made_in, known, root, notice)
+    why = "; ".join(text for text in settled.notices if " doesn't hold: " in text)
+    text = settled.minimized.text
+    return full_header(text, why) if settled.minimized.mode == "off" else text
 
 
 def why_kept(args: MinimizeArgs, indexes: IndexCache, known: Iterable[str], root: str, name: str) -> list[str]:
@@ -99,7 +100,7 @@ def why_kept(args: MinimizeArgs, indexes: IndexCache, known: Iterable[str], root
     return why(made, name, lambda used: next(filter(None, (where(text, used) for text in texts)), ""))
 
 
-def _proven(args: MinimizeArgs, made_in: Callable, known: Iterable[str], root: str, notice: Callable) -> Minimized:
+def _proven(args: MinimizeArgs, made_in: Callable, known: Iterable[str], root: str, notice: Callable) -> Settled:
     """The header of the first mode from `fields` on whose objects are all proven."""
 
     def objects(made: Minimized) -> tuple[bytes, ...]:
@@ -115,10 +116,13 @@ def _proven(args: MinimizeArgs, made_in: Callable, known: Iterable[str], root: s
 
     def verdict(made: tuple[bytes, ...], mode: str) -> Verdict:
         verdicts = [prove(*pair, mode) for pair in zip(full(), made)]
+        for each, first, found in zip(args.compiles, full(), verdicts):
+            if not found.equal:
+                require_repeatable(each, first, known, root)
         differences, types = (
             tuple(sorted({part for each in verdicts for part in getattr(each, kind)}))
             for kind in ("differences", "types")
         )
         return Verdict(mode, all(each.equal for each in verdicts), differences, types)
 
-    return settle(args.mode, made_in, objects, verdict, notice).minimized
+    return settle(args.mode, made_in, objects, verdict, notice)

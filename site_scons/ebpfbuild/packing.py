@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .arch import BY_NAME
 from .manifest import Made
@@ -81,5 +82,11 @@ def made_of(header_record: str, version: str, fingerprint: str, proof: str = "")
     return Made(
         header={key: record[key] for key in ("alternate", "kernel", "sha256")},
         compiler={"fingerprint": fingerprint, "version": version},
-        proof=json.loads(Path(proof).read_text(encoding="utf-8")) if proof else None,
+        proof=_verdict(json.loads(Path(proof).read_text(encoding="utf-8"))) if proof else None,
     )
+
+
+def _verdict(proof: Mapping[str, Any]) -> dict[str, Any]:
+    """What a manifest has of a proof: the verdict, and why the full header was taken, where it was."""
+    fallback = {"fallback": proof["fallback"]} if proof["fallback"] else {}
+    return {key: proof[key] for key in ("differences", "equal", "mode", "types")} | fallback

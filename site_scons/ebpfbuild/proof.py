@@ -1,23 +1,112 @@
-"""The proof of one object: compiled again with the full header, and compared."""
+"""The proof of one object: compiled again with the full header, compared, and put on record."""
 
+import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
-from .compile import CompileArgs, compiled, with_header
+from .btf import Btf
+from .compile import CompileArgs, Made, compiled, with_header
+from .elf import Elf
 from .errors import ProofError
+from .files import read_regular
+from .minimize.fallback import why_full
 from .minimize.modes import facts_of
 from .prove import Verdict, prove
 
+FULL_HEADER = "full header, nothing to prove"
 
-def prove_object(args: CompileArgs, full: str, known: Iterable[str], root: str) -> Verdict:
-    """The verdict on args.output, which was made with the minimized header args.vmlinux.
 
-    Raises CompileError, ElfError, BtfError.
+class Proof(NamedTuple):
+    """What is on record of an object: the verdict, how many types were compared, the object's sha256, whose verdict it is.
+
+    `fallback` says why the program got the full header without having asked for it. `prover` is the digest of the code
+    that compared.
     """
-    with_full, _ = compiled(with_header(args, full), known, root)
-    mode = facts_of(Path(root, args.vmlinux).read_text(encoding="utf-8")).mode
-    # A step that fell back to the full header has nothing to be lenient about.
-    return prove(with_full, Path(root, args.output).read_bytes(), "exact" if mode == "off" else mode)
+
+    verdict: Verdict
+    types: int
+    object: str
+    prover: str
+    fallback: str = ""
+
+    def to_json(self) -> str:
+        """The record as one sorted JSON object, ending in a newline; the same proof gives the same bytes."""
+        more = {"compared": self.types, "object": self.object, "prover": self.prover, "fallback": self.fallback}
+        return json.dumps({**self.verdict.__dict__, **more}, sort_keys=True, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Proof":
+        """The proof that `to_json` wrote. Raises ValueError for anything else."""
+        try:
+            fields = json.loads(text)
+            more = (fields[key] for key in ("compared", "object", "prover", "fallback"))
+            return cls(Verdict.from_json(text), *more)
+        except (KeyError, TypeError, RecursionError) as error:
+            raise ValueError(f"is no proof: {error}") from None
+
+    def __str__(self) -> str:
+        """The proof in a few words, as `prove` prints it behind an object's path."""
+        if self.fallback:
+            return f"full header, since {self.fallback}"
+        if not self.types:
+            return "no BTF: nothing to compare"
+        equal = "equal" if self.verdict.equal else "NOT EQUAL"
+        return f"{equal}, {self.verdict.mode}, {self.types} {'type' if self.types == 1 else 'types'}"
+
+
+def read_proof(path: str | Path) -> Proof | None:
+    """The proof in a file, or None where there is none."""
+    try:
+        return Proof.from_json(read_regular(path, 1 << 20))
+    except (OSError, ValueError):
+        return None
+
+
+def fallback_of(args: CompileArgs, made: Made, root: str) -> str:
+    """Why an object was made with the full header without having been asked for it: the compile's reason or its header's."""
+    return made.fallback or why_full(_header(args, root))
+
+
+def check_fallback(args: CompileArgs, fallback: str) -> None:
+    """Refuses the full header in a release where nobody asked for it. Raises ProofError."""
+    if fallback:
+        raise ProofError(
+            f"gets the full vmlinux.h for {args.arch.name}, since {fallback}",
+            where=args.source,
+            fix='a release takes it only where it is asked for: minimize="off" on the program, or MINIMIZE=off',
+        )
+
+
+def prove_object(args: CompileArgs, made: Made, full: str, known: Iterable[str], root: str, prover: str = "") -> Proof:
+    """The proof of an object that was just made with the minimized header args.vmlinux, or with the full one instead.
+
+    Raises CompileError, ElfError, BtfError, and ProofError where the same compile gives another object each time: then
+    nothing can be proven, and the minimizer isn't at fault.
+    """
+    whole, fallback = with_header(args, full), fallback_of(args, made, root)
+    first, _ = compiled(whole, known, root)
+    mode = facts_of(_header(args, root)).mode
+    # What fell back to the full header has nothing to be lenient about.
+    verdict = prove(first, made.data, "exact" if mode == "off" or fallback else mode)
+    if not verdict.equal:
+        require_repeatable(whole, first, known, root)
+        require_repeatable(whole if made.fallback else args, made.data, known, root)
+    return Proof(verdict, _types(made.data), hashlib.sha256(made.data).hexdigest(), prover, fallback)
+
+
+def require_repeatable(args: CompileArgs, first: bytes, known: Iterable[str], root: str) -> None:
+    """Raises ProofError where a compile now gives another object than `first`: an edit, a clock, an odd compiler."""
+    again = prove(first, compiled(args, known, root)[0], "exact")
+    if not again.equal:
+        raise ProofError(
+            f"gives another object each time, with the same {args.vmlinux}: {again.differences[0]}",
+            where=args.source,
+            fix="take out what changes by itself, such as __TIME__, or build again if a file was just edited: the "
+            "minimizer isn't at fault",
+            details=again.differences[1:],
+        )
 
 
 def check_verdict(verdict: Verdict, args: CompileArgs, written: str) -> None:
@@ -29,3 +118,26 @@ def check_verdict(verdict: Verdict, args: CompileArgs, written: str) -> None:
             fix=f"build it with MINIMIZE=off, and report {written}: it is a bug of the minimizer",
             details=verdict.differences[1:],
         )
+
+
+def count(proofs: Iterable[Proof | None], unmade: int = 0) -> str:
+    """The line at the end of `prove`: how many objects there are, and what is known of them. None is the full header's."""
+    proofs = list(proofs)
+    full = sum(proof is None or bool(proof.fallback) for proof in proofs)
+    empty = sum(proof is not None and not (proof.fallback or proof.types) for proof in proofs)
+    total, proven = len(proofs) + unmade, len(proofs) - full - empty
+    parts = [f"{proven} proven"]
+    parts += [f"{full} with the full header"] if full else []
+    parts += [f"{empty} without BTF"] if empty else []
+    parts += [f"{unmade} not proven"] if unmade else []
+    return f"{total} {'object' if total == 1 else 'objects'}: {', '.join(parts)}"
+
+
+def _header(args: CompileArgs, root: str) -> str:
+    return Path(root, args.vmlinux).read_text(encoding="utf-8", errors="replace")
+
+
+def _types(data: bytes) -> int:
+    """How many types an object's BTF holds."""
+    section = Elf.parse(data).section(".BTF")
+    return len(Btf.parse(section.data)) - 1 if section else 0

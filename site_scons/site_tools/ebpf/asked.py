@@ -6,12 +6,16 @@ WORDS = SCons.Script.COMMAND_LINE_TARGETS
 MINIMIZED = []  # for `why`: the environment, the node and the Minimizing of each minimized header
 
 
+OBJECTS = []  # for `prove`: the environment and the node of each object
+
+
 def object_declared(env, node):
     """Tells `sizes` and `prove` of an object."""
     if "sizes" in WORDS:
         env.Alias("sizes", node)
     if "prove" in WORDS:
-        env.BpfProof(node)
+        OBJECTS.append((env, node))
+        env.Alias("prove", node)
 
 
 def header_declared(env, node, step):

@@ -16,6 +16,7 @@ from .asked import header_declared, object_declared
 from .compiling import compile_args, depends_nodes, depends_paths, explaining, inputs_of, known_paths, source_node
 from .fetching import reporter
 from .minimized import SCANNER, Minimizing, header_path, write_header
+from .proof import acceptance, proof_node, proofs_wanted, prove_in_step
 from .session import user_error
 from .step import build_path, builder, told
 from .stop import StopError
@@ -56,8 +57,8 @@ def _declare(env, source, name, arch, mode, header, include_dirs, cflags, depend
     session.repair([node], stale=own and not session.ledger.intact(os.path.join(session.root, own)))
     if own:
         session.minimized[node] = Minimizing((args,), name, mode, full)
-        if SCons.Script.GetOption("clean"):
-            env.Clean(node, f"#{own}")
+    if SCons.Script.GetOption("clean"):
+        env.Clean(node, [proof_node(node), *([f"#{own}"] if own else [])])
     step = told(args=args, full=full, include_dirs=args.include_dirs, depends=depends_paths(depends), own=own)
     session.compiled[node] = step["EBPF_TOLD"]
     OBJECT(env, target=node, source=source, **step)
@@ -66,6 +67,8 @@ def _declare(env, source, name, arch, mode, header, include_dirs, cflags, depend
     node.add_prerequisite([env.CompileCommands()])
     if own:
         header_declared(env, node, session.minimized[node])
+    if proofs_wanted(env):
+        prove_in_step(env, node)
     object_declared(env, node)
     return node
 
@@ -82,13 +85,16 @@ def _headers(env, node, name, arch, mode, header, full):
 
 
 def _compile(target, source, env):
+    """Makes an object and, where it has a proof as its second target, proves it before it is put in place."""
     session, step = env["EBPF"], env["EBPF_TOLD"]
+    node, *proofs = target
     with explaining(env, step.full, (step.args,)):
-        known = known_paths(env, target[0])
+        known = known_paths(env, node)
         if step.own:
-            write_header(env, session.minimized[target[0]], step.own, known)
+            write_header(env, session.minimized[node], step.own, known)
             known.add(step.own)
-        warnings = compile_object(step.args, step.full.path, known, session.root, reporter(env))
+        accept = acceptance(env, node, proofs, known)
+        warnings = compile_object(step.args, step.full.path, known, session.root, reporter(env), accept)
     sys.stderr.write(printable_lines(warnings))
 
 

@@ -7,10 +7,11 @@ import subprocess
 import sys
 
 import SCons.Errors
+import SCons.Node
 import SCons.Script
 from ebpfbuild.plain import printable, printable_lines
 
-from .asked import MINIMIZED, WORDS
+from .asked import MINIMIZED, OBJECTS, WORDS
 from .compiling import index_cache, known_paths
 from .fetching import fetch_options
 from .minimized import minimize_args
@@ -55,9 +56,12 @@ def test_target(env, name, folder):
 
 def add(env):
     """Makes `sizes`, `why` and `prove` commands of any project, each where the command line asks for it."""
+    commands = {} if SCons.Script.GetOption("question") else COMMANDS  # they have always something to do
     for name in WORDS:
-        if name in COMMANDS and not env.Alias(name)[0].has_builder():
-            env.AlwaysBuild(env.Alias(name, [], SCons.Script.Action(COMMANDS[name], None)))
+        if name in commands and not env.Alias(name)[0].has_builder():
+            env.AlwaysBuild(env.Alias(name, [], SCons.Script.Action(commands[name], None)))
+            if name == "prove":
+                atexit.register(_proven_so_far)
     env.Alias("prove")
     if "why" in WORDS:
         if not _names():
@@ -86,6 +90,28 @@ def _why(target, source, env):
             print("\n".join(f"  {printable(line)}" for line in lines))
 
 
+def _prove(target, source, env):
+    """Prints a verdict a line, for every object, and the count."""
+    _print_proofs(OBJECTS)
+
+
+def _proven_so_far():
+    """Prints the same of the objects that are made, where another one failed."""
+    if SCons.Script.GetBuildFailures() and not SCons.Script.GetOption("no_exec"):
+        _print_proofs([made for made in OBJECTS if made[1].get_state() in (SCons.Node.executed, SCons.Node.up_to_date)])
+
+
+def _print_proofs(objects):
+    from ebpfbuild.proof import FULL_HEADER, count, read_proof
+
+    proofs = []
+    for made_in, node in sorted(objects, key=lambda each: each[1].path):
+        proof = made_in["EBPF"].proofs.get(node)
+        proofs.append(proof and read_proof(proof.abspath))
+        print(printable(f"{node.path}: {proofs[-1] or FULL_HEADER}"))
+    print(count(proofs, unmade=len(OBJECTS) - len(objects)))
+
+
 def _names():
     return WORDS[WORDS.index("why") + 1 :]
 
@@ -94,5 +120,5 @@ def _arguments():
     return shlex.split(SCons.Script.ARGUMENTS.get("ARGS", ""))
 
 
-COMMANDS = {"sizes": _sizes, "why": _why}
+COMMANDS = {"sizes": _sizes, "why": _why, "prove": _prove}
 METHODS = {"EbpfRun": run_target, "EbpfTest": test_target}

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import SCons.Node.FS
-from ebpfbuild.code import step_code
 from ebpfbuild.compile import CompileArgs
 from ebpfbuild.errors import CompileError
 
@@ -85,10 +84,10 @@ def index_cache(env):
     """The run's one cache of header indexes."""
     from ebpfbuild.indexcache import IndexCache
 
-    session, ledger = env["EBPF"], env["EBPF"].ledger
+    session = env["EBPF"]
     if session.indexes is None:
-        made_by = step_code("minimize/index.py", ledger.digest, ledger.fact)
-        session.indexes = IndexCache(fetch_options(env).cache, ledger.fact, made_by)
+        made_by = session.step_code("minimize/index.py")
+        session.indexes = IndexCache(fetch_options(env).cache, session.ledger.fact, made_by)
     return session.indexes
 
 

@@ -147,7 +147,8 @@ def _pack_args(env):
     from ebpfbuild.packing import PackArgs, made_of
 
     session, step = env["EBPF"], env["EBPF_TOLD"]
-    proofs, made = {node.sources[0]: node.abspath for node in step.proofs}, {}
+    proofs = {node: proof.abspath for node, proof in session.proofs.items() if proof in step.proofs}
+    made = {}
     for node in step.objects:
         if compiled := session.compiled.get(node):
             record, compiler = compiled.full.abspath + ".json", session.compiler

@@ -1,18 +1,24 @@
-"""BpfProof(objects): for each object the proof that the full vmlinux.h gives the same one."""
+"""BpfProof(objects): for each object the proof that the full vmlinux.h gives the same one, made by the object's own step.
 
+So an object is proven before anything that depends on it runs, whoever declared that. Where a run doesn't ask for proofs,
+the step has one target, and removes the proof of an older object.
+"""
+
+from functools import partial
 from pathlib import Path
 
 import SCons.Script
 from ebpfbuild.files import write_file
 
-from .compiling import inputs_of, known_paths
-from .step import builder, told
+from .stop import StopError
 
 
 def bpf_proof(env, objects):
-    """The nodes of <stem>.proof.json beside each object that a minimized header was used for; `scons prove` makes them."""
-    made = (_declare(env, env.File(node)) for node in env.Flatten(objects))
-    proofs = [node for node in made if node]
+    """The nodes of <stem>.proof.json beside each object that a minimized header was used for; `scons prove` makes them.
+
+    With PROVE=1, RELEASE=1 and `prove` each object has one anyway.
+    """
+    proofs = [proof for node in env.Flatten(objects) if (proof := prove_in_step(env, env.File(node)))]
     env.Alias("prove", proofs)
     return proofs
 
@@ -22,27 +28,76 @@ def proofs_wanted(env):
     return env["EBPF_PROVE"] or env["EBPF_RELEASE"] or "prove" in SCons.Script.COMMAND_LINE_TARGETS
 
 
-def _declare(env, node):
-    session, compiled = env["EBPF"], env["EBPF"].compiled[node]
+def proof_node(node):
+    """The node of <stem>.proof.json beside an object."""
+    return node.dir.File(f"{node.name.removesuffix('.o').removesuffix('.bpf')}.proof.json")
+
+
+def prove_in_step(env, node):
+    """Has an object's step prove it; returns the proof's node, or None where the object is made with the full header.
+
+    What was made without a proof, or has one that isn't of these bytes, is made anew: the same bytes, if all is well.
+    """
+    session = env["EBPF"]
+    if node not in session.compiled:
+        fix = "make it with BpfObject, which pins and proves what it is made of"
+        raise StopError(f"BpfProof: {node.path} can't be proven; {fix}")
+    compiled = session.compiled[node]
     if compiled.args.vmlinux == compiled.full.path:
         return None
-    target = node.dir.File(f"{node.name.removesuffix('.o').removesuffix('.bpf')}.proof.json")
-    if target.has_builder():
-        return target
-    session.repair([target])
-    PROOF(env, target=target, source=node, **told(**vars(compiled)))
-    env.Depends(target, [inputs_of(env, "proof.py", compiled.args), compiled.full])
-    return target
+    if node not in session.proofs:
+        proof = session.proofs[node] = proof_node(node)
+        session.repair([proof])
+        _add_target(node, proof)
+        if not _holds(env, node, proof):
+            node.set_always_build()
+            proof.set_always_build()
+    return session.proofs[node]
 
 
-def _prove(target, source, env):
-    from ebpfbuild.proof import check_verdict, prove_object
+def _add_target(node, proof):
+    """Makes a proof the second target of the step that makes an object."""
+    step = node.get_executor()
+    node.builder(node.env, target=[node, proof], source=list(node.sources))
+    both = node.get_executor()
+    both.pre_actions, both.post_actions = step.pre_actions, step.post_actions
+    proof.add_dependency(node.depends)
+    proof.add_prerequisite(list(node.prerequisites or ()))
 
-    step = env["EBPF_TOLD"]
-    verdict = prove_object(step.args, step.full.path, known_paths(env, source[0]), env["EBPF"].root)
-    write_file(Path(target[0].abspath), verdict.to_json().encode())
-    check_verdict(verdict, step.args, target[0].path)
+
+def _holds(env, node, proof):
+    """Whether the proof in place is of the object in place, by today's prover, and good enough for this run."""
+    from ebpfbuild.proof import read_proof
+
+    session, found = env["EBPF"], read_proof(proof.abspath)
+    if not found or not found.verdict.equal or found.prover != session.step_code("proof.py"):
+        return False
+    if found.fallback and env["EBPF_RELEASE"]:
+        return False
+    try:
+        return found.object == session.ledger.digest(node.abspath)
+    except OSError:
+        return False
 
 
-PROOF = builder(_prove, "PROVE    $TARGET")
+def acceptance(env, node, proofs, known):
+    """The look at an object before it is put in place: refuses one that a release doesn't take, or that isn't proven."""
+    return partial(_accept, env, env["EBPF_TOLD"], Path(proof_node(node).abspath), bool(proofs), known)
+
+
+def _accept(env, step, path, wanted, known, made):
+    if not wanted:
+        path.unlink(missing_ok=True)  # an older object's
+        return
+    from ebpfbuild import proof
+
+    session = env["EBPF"]
+    if env["EBPF_RELEASE"]:
+        proof.check_fallback(step.args, proof.fallback_of(step.args, made, session.root))
+    prover = session.step_code("proof.py")
+    found = proof.prove_object(step.args, made, step.full.path, known, session.root, prover)
+    write_file(path, found.to_json().encode())
+    proof.check_verdict(found.verdict, step.args, str(path.relative_to(session.root)))
+
+
 METHODS = {"BpfProof": bpf_proof}

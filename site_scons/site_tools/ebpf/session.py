@@ -66,6 +66,7 @@ class Session:
         self.tree = Tree(root)
         self.ledger = Ledger(os.path.join(root, build, ".ebpf-ledger"))
         self.compiled = {}  # how each object is compiled, by its node
+        self.proofs = {}  # the node of each object's proof, by the object's
         self.minimized = {}  # how each minimized header is made, by the node of the step that makes it
         self.shared = {}  # the nodes that all programs share, by their folder or name
         self.fetch_options = self.reporter = self.indexes = None  # made by the first step that needs them
@@ -90,9 +91,13 @@ class Session:
 
     def value(self, env, entry, *parts):
         """The Value node of all that a step depends on beside its sources: its code, and what it is told."""
+        return env.Value(json.dumps([entry, self.step_code(entry), *parts], sort_keys=True, default=str))
+
+    def step_code(self, entry):
+        """The digest of the core's code that a step beginning in module `entry` runs."""
         if entry not in self._code:
             self._code[entry] = code.step_code(entry, self.ledger.digest, self.ledger.fact)
-        return env.Value(json.dumps([entry, self._code[entry], *parts], sort_keys=True, default=str))
+        return self._code[entry]
 
     def flags(self, args):
         """The sha256 of a compile's flags. Where its vmlinux.h lies is not part of it."""
