@@ -27,7 +27,7 @@ from .parts import Maps, OwnsMaps, Part, Progs, nothing_attached
 from .refusal import load_refused
 from .section import OwnsSections
 from .structops import StructOpsMap
-from .undisturbed import Undisturbed
+from .undisturbed import Undisturbed, without_repeated_signals
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -177,7 +177,8 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
                     require(libbpf_needed(section), f'SEC("{section}"), which {program.name} is')
             self._load_tried = True
             try:
-                library().bpf_object__load(self.handle)
+                with without_repeated_signals():
+                    library().bpf_object__load(self.handle)
             except CallError as error:
                 raise load_refused(
                     self.FILE or self._name, error, messages, self.handle, self._btf, self._data

@@ -42,6 +42,7 @@ TRACING = ("/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events")  # 
 NO_TRACEFS = "tracefs, where libbpf finds tracepoints, is not mounted", "mount -t tracefs tracefs /sys/kernel/tracing"
 READ_ON = "see libbpf's messages"
 READ_LOG = "read the end of its log (more of it is in this error's `log`)"
+FEWER_SIGNALS = "open and load it again, without a timer or a process that sends it signals all the time"
 LEFT_OUT = f"{READ_ON}; a program that this kernel can't take is left out by its autoload = False"
 LOAD_REASONS = {
     errno.EPERM: ("this kernel doesn't permit that kind of program", ANOTHER),
@@ -120,6 +121,9 @@ def _load_refused(name: str, error: CallError, said: str, handle: int, btf: str 
     """What `load_refused` makes of libbpf's messages."""
     from .verdict import states_anything
 
+    if error.errno == errno.EAGAIN:  # of bpf_check (kernel/bpf/verifier.c); its log ends anywhere
+        what = f"can't load {name}: signals interrupted the verifier each time ({errno_text(error.errno)})"
+        return LoadError(what, fix=FEWER_SIGNALS, details=lines(said), errno=error.errno)
     refused, failed_map = _verifier_log(said), re.search(FAILED_MAP, said)
     stated = refused is not None and states_anything(refused[1])
     if not stated:

@@ -2,16 +2,23 @@
 
 Python runs handlers between any two of its instructions, and in callbacks of C: in the middle of libbpf's load, whose
 messages come to one (log.py), an exception of a handler's would be printed and lost. So handlers wait until the end.
-The kernel isn't kept waiting: system calls are interrupted as ever.
+The kernel isn't kept waiting: system calls are interrupted as ever, but for load, which can't be made again.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2)
+
+# Those that come again and again, of timers, profilers and children; what ends a process isn't among them.
+REPEATED = (
+    signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGCHLD, signal.SIGIO, signal.SIGUSR1, signal.SIGUSR2,
+)  # fmt: skip
 
 _active: list[
     Undisturbed
@@ -68,3 +75,17 @@ class Undisturbed:
         except BaseException:
             self._put_back()
             raise
+
+
+@contextmanager
+def without_repeated_signals() -> Iterator[None]:
+    """Keeps REPEATED from this thread until the end, for a call that the kernel gives up as a signal comes.
+
+    The verifier does (EAGAIN), and libbpf loads a program 5 times, which a profiler's timer uses up. ^C still gets
+    through. Within Undisturbed, or a handler's exception could come before the mask is put back.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, REPEATED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -189,6 +189,21 @@ def test_interrupted_lives_of_objects_leave_nothing(skel, kernel, storm, monkeyp
     assert signal.getsignal(signal.SIGALRM).__name__ == "handler"
 
 
+def test_a_timers_signals_keep_nothing_from_being_loaded(skel, kernel):
+    """libbpf makes five attempts, each of which the kernel gives up as a signal comes."""
+    came = []
+    before = signal.signal(signal.SIGALRM, lambda *_: came.append(1))
+    signal.setitimer(signal.ITIMER_REAL, 1e-4, 1e-4)
+    try:
+        for _ in range(20):
+            with skel.Probe.open() as probe:
+                probe.load()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(came) > 20 and signal.SIGALRM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
 def test_handlers_wait_and_come_once(skel):
     """Whatever its order and nesting, each handler is put back and each signal that came is handled."""
     from bpfloader.undisturbed import Undisturbed

@@ -66,6 +66,23 @@ libbpf: prog 'list': failed to load: -1
     assert type(made) is bpfloader.VerifierError and "(EPERM: Operation not permitted): func 'bpf_iter_x'" in made.what
 
 
+def test_a_program_that_signals_kept_from_the_verifier_is_not_the_programs_fault():
+    from bpfloader import refusal
+
+    said = """libbpf: prog 'list': BPF program load failed: Resource temporarily unavailable
+libbpf: prog 'list': -- BEGIN PROG LOAD LOG --
+0: R1=ctx() R10=fp0
+145: (b7) r1 = 56
+processed 146 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0
+-- END PROG LOAD LOG --
+"""
+    made = refusal.load_refused("x", bpfloader.CallError("bpf_object__load failed", errno=11), [said])
+    assert type(made) is bpfloader.LoadError and str(made).splitlines()[0] == (
+        "can't load x: signals interrupted the verifier each time (EAGAIN: Resource temporarily unavailable); "
+        "open and load it again, without a timer or a process that sends it signals all the time"
+    )
+
+
 def test_a_hook_that_the_kernel_lacks_is_refused(opened):
     opened.select(["nowhere"])
     with pytest.raises(bpfloader.LoadError, match="refuses the program nowhere.*no such function or tracepoint"):
