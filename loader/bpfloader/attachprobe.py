@@ -9,16 +9,16 @@ import errno
 import os
 import re
 from collections.abc import Callable
-from functools import cache
 from typing import NamedTuple
 
-from . import attachext, attachnet, attachtrace, attachtry, host
+from . import attachext, attachiter, attachnet, attachtrace, attachtry, host
 from .attachtry import CantTell, Kind, Lacking
 from .errors import LibraryError, errno_text
 from .features import SECTIONS, SectionKind, program_types, section_kind, version_of
 from .kinds import CLASSES, libbpf_needed
 from .libbpf import version
 from .privileges import wanted_to_attach
+from .rawbpf import PASSING
 from .refusal import ATTACH_REASONS
 
 # enum bpf_attach_type (linux/bpf.h) by section, as section_defs of libbpf.c has it; 0 for those not here.
@@ -35,6 +35,7 @@ cgroup/recvmsg_unix 51 cgroup/getpeername4 29 cgroup/getpeername6 30 cgroup/getp
 cgroup/getsockname4 31 cgroup/getsockname6 32 cgroup/getsockname_unix 53 cgroup/sysctl 18 cgroup/getsockopt 21
 cgroup/setsockopt 22 cgroup/dev 6""".split()
 ATTACHED_AS = dict(zip(ATTACH_TYPES[::2], map(int, ATTACH_TYPES[1::2])))
+ITERATORS = "iter", "iter.s"
 # How each is tried, by the section, else by its first word without `.s`.
 TRIES: dict[str, Callable[[Kind], None]] = {
     "kprobe": attachtrace.kprobe, "kretprobe": attachtrace.kprobe, "kprobe.multi": attachtrace.kprobe_multi,
@@ -47,7 +48,7 @@ TRIES: dict[str, Callable[[Kind], None]] = {
     "raw_tracepoint.w": attachtrace.raw_tracepoint, "tp_btf": attachtrace.tp_btf, "fentry": attachtrace.fentry,
     "fexit": attachtrace.fentry, "fmod_ret": attachtrace.fmod_ret, "fentry.s": attachtrace.sleeping,
     "fexit.s": attachtrace.sleeping,
-    "fmod_ret.s": attachtrace.sleeping, "lsm": attachtrace.lsm, "iter": attachtrace.iterator,
+    "fmod_ret.s": attachtrace.sleeping, "lsm": attachtrace.lsm, "iter": attachiter.iterator,
     "perf_event": attachtrace.perf_event, "syscall": attachtrace.syscall, "freplace": attachext.freplace,
     "struct_ops": attachtrace.struct_ops, "lsm_cgroup": attachnet.lsm_cgroup, "xdp": attachnet.interface,
     "xdp.frags": attachnet.interface, "xdp/devmap": attachtry.load_only, "xdp.frags/devmap": attachtry.load_only,
@@ -92,8 +93,8 @@ def attach_kinds() -> tuple[str, ...]:
 def supports(section: str) -> bool:
     """Whether this kernel and this libbpf attach programs of a section such as `fentry` or `cgroup/connect4`.
 
-    False too where it can't be told: `attach_kind` says why. What is asked once is remembered. Raises ValueError for
-    a section that libbpf knows not.
+    False too where it can't be told: `attach_kind` says why. An answer is remembered. Raises ValueError for a section
+    that libbpf knows not.
     """
     return bool(attach_kind(section))
 
@@ -102,6 +103,8 @@ def attach_kind(section: str) -> Support:
     """Whether a program of a section such as `fentry` or `cgroup/connect4` loads and attaches here; remembered.
 
     A target after the kind (`fentry/tcp_connect`) doesn't count: it says nothing of whether that function is there.
+    But what an iterator goes over is a kind of its own (`iter/bpf_map_elem`); `iter` alone asks for that over tasks.
+    That it can't be told (`ok` is None) isn't remembered: it is tried anew when it is asked again.
     Takes a millisecond or less; up to 30 where something that was attached has to be ended, or the kernel's BTF is
     read for it. Raises ValueError for a section that libbpf knows not.
     """
@@ -111,13 +114,21 @@ def attach_kind(section: str) -> Support:
 
         close = near(section.split("/")[0], attach_kinds())
         raise ValueError(f"no way to attach is called {section!r}" + (f"; {close}" if close else ""))
-    return _attach_kind(kind, os.geteuid())
+    target = section.partition("/")[2] if kind.section in ITERATORS else ""
+    asked = kind, target, os.geteuid()
+    if asked not in _answers:
+        said = _attach_kind(kind, target)
+        if said.ok is None:
+            return said
+        _answers[asked] = said
+    return _answers[asked]
 
 
-@cache
-def _attach_kind(kind: SectionKind, _user: int) -> Support:
-    """One answer a user: a process that drops its privileges asks anew."""
-    ok, reason = _tried(kind)
+_answers: dict[tuple[SectionKind, str, int], Support] = {}  # by user too: one who drops privileges asks anew
+
+
+def _attach_kind(kind: SectionKind, target: str) -> Support:
+    ok, reason = _tried(kind, target)
     needed = libbpf_needed(kind.section)
     try:
         if ok is not False and version_of(version()) < version_of(needed):
@@ -125,15 +136,16 @@ def _attach_kind(kind: SectionKind, _user: int) -> Support:
             ok, reason = False, f"{lacks}; install libbpf {needed} or newer"
     except LibraryError as error:
         ok, reason = False, str(error).splitlines()[0]
-    return Support(kind.section, ok, reason, kind.kernel, ATTACHED_AS.get(kind.section, 0))
+    name = f"{kind.section}/{target}" if target else kind.section
+    return Support(name, ok, reason, kind.kernel, ATTACHED_AS.get(kind.section, 0))
 
 
-def _tried(kind: SectionKind) -> tuple[bool | None, str]:
+def _tried(kind: SectionKind, target: str) -> tuple[bool | None, str]:
     """(whether the kernel attaches it, why not or why it can't be told)."""
     head = kind.section.split("/")[0]
     run = TRIES.get(kind.section) or TRIES.get(head) or TRIES[head.removesuffix(".s")]
     try:
-        run(told(kind))
+        run(told(kind, target))
     except OSError as error:
         number = error.errno or errno.EINVAL
         return refused(number, wanted_to_attach(kind.section, number) or (), kind.kernel, kind.section)
@@ -146,18 +158,21 @@ def _tried(kind: SectionKind) -> tuple[bool | None, str]:
     return True, ""
 
 
-def told(kind: SectionKind) -> Kind:
+def told(kind: SectionKind, target: str = "") -> Kind:
     """What a try of a section's kind is told."""
     number = next(feature.number for feature in program_types() if feature.name == kind.type)
     value = VALUES.get(kind.section.split("/")[0], 0)
-    return Kind(kind.section, number, ATTACHED_AS.get(kind.section, 0), value)
+    return Kind(kind.section, number, ATTACHED_AS.get(kind.section, 0), value, target)
 
 
 def refused(number: int, wanted: tuple[str, ...], since: str, section: str = "") -> tuple[bool | None, str]:
     """(False, or None where it is this process that isn't allowed to ask; the reason) of a kernel's errno.
 
-    `wanted` is the capabilities that it takes, `since` the first Linux that has what was asked for.
+    `wanted` is the capabilities that it takes, `since` the first Linux that has what was asked for. None too for an
+    errno that tells of the moment, such as ENOMEM.
     """
+    if number in PASSING:
+        return None, f"the kernel could not answer now ({errno_text(number)}); ask again"
     if number in (errno.EPERM, errno.EACCES):
         missing = host.missing_capabilities(wanted)
         if missing:

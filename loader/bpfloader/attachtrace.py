@@ -193,12 +193,6 @@ def lsm(kind: Kind) -> None:
         raise Lacking(f"it attaches, but the kernel never calls it; boot with lsm={asked},bpf")
 
 
-def iterator(kind: Kind) -> None:
-    """At the iterator of tasks, which runs only as it is read."""
-    with loaded(kind, kernel_type("bpf_iter_task", FUNC)) as program:
-        os.close(rawbpf.link(program, 0, kind.attach_type))
-
-
 @contextmanager
 def _told(member: int) -> Iterator[None]:
     """Kernels before 6.3 have no test_sleepable, and so no way to ask them whether operations may sleep."""

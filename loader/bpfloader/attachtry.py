@@ -36,12 +36,16 @@ class Lacking(Exception):
 
 
 class Kind(NamedTuple):
-    """What a try is told: the section, its program type and expected attach type, what the program returns."""
+    """What a try is told: the section, its program type and expected attach type, what the program returns.
+
+    `target` is what an iterator goes over, "" where that isn't told.
+    """
 
     section: str
     type: int
     attach_type: int
     value: int
+    target: str = ""
 
     @property
     def head(self) -> str:
@@ -75,29 +79,35 @@ def refused_with(number: int) -> Iterator[None]:
             raise
 
 
+FUNCTIONS = TESTED, MODIFIED, LSM_HOOK, CGROUP_HOOK, SECURITY_HOOK, "bpf_iter_task"
+STRUCTS = "bpf_dummy_ops", "bpf_struct_ops_bpf_dummy_ops"
+# The types of the kernel that tries ask for, but for the iterators over anything else than tasks.
+USUAL = {
+    *((name, FUNC) for name in FUNCTIONS), *((name, STRUCT) for name in STRUCTS),
+    (f"btf_trace_{TRACEPOINT}", TYPEDEF),
+}  # fmt: skip
 _ids: dict[tuple[str, int], int] = {}
 
 
 def kernel_type(name: str, kind: int) -> int:
-    """The id of a type of the kernel's BTF. Raises CantTell without BTF, Lacking where it has no such type."""
-    if not _ids:
-        _find_ids()
-    if not _ids.get((name, kind)):
+    """Returns the id of a type of the kernel's BTF. Raises Lacking without BTF, and where it has no such type."""
+    if (name, kind) not in _ids:
+        _find_ids({(name, kind)} | (USUAL - _ids.keys()))
+    if not _ids[name, kind]:
         raise Lacking(f"this kernel's BTF has no {name}")
     return _ids[name, kind]
 
 
-def _find_ids() -> None:
-    """All that any try asks for at once: reading the kernel's BTF takes most of the time."""
-    functions = (TESTED, MODIFIED, LSM_HOOK, CGROUP_HOOK, SECURITY_HOOK, "bpf_iter_task")
-    structs = ("bpf_dummy_ops", "bpf_struct_ops_bpf_dummy_ops")
-    wanted = [*((name, FUNC) for name in functions), *((name, STRUCT) for name in structs)]
+def _find_ids(wanted: set[tuple[str, int]]) -> None:
+    """Looks for all that tries ask for at once: reading the kernel's BTF takes most of the time."""
     try:
         btf = library().btf__load_vmlinux_btf()
-    except CallError:
+    except CallError as error:
+        if error.errno in rawbpf.PASSING:
+            raise OSError(error.errno, error.what) from None
         raise Lacking("this kernel has no BTF (CONFIG_DEBUG_INFO_BTF)") from None
     try:
-        for name, kind in [*wanted, (f"btf_trace_{TRACEPOINT}", TYPEDEF)]:
+        for name, kind in wanted:
             try:
                 _ids[name, kind] = library().btf__find_by_name_kind(btf, name.encode(), kind)
             except CallError:

@@ -11,23 +11,22 @@ import ctypes
 import errno
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from functools import cache, cached_property
+from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from . import attachext, host, rawbpf
+from . import attachext, attachiter, host, rawbpf
+from .attachiter import NO_PREALLOC, STORAGE
 from .attachprobe import Support, attach_kind, attach_kinds, refused, told
 from .attachtry import LSM_HOOK, MODIFIED, TESTED, TRACEPOINT, CantTell, Lacking, kernel_type
 from .btf import FUNC, STRUCT, TYPEDEF
 from .errors import ENOTSUPP, LibraryError
 from .features import Feature, helpers, map_types, program_types, section_kind
-from .rawbpf import Load, MapSpec
+from .rawbpf import PASSING, Load, MapSpec
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-NO_PREALLOC, MMAPABLE = 1 << 0, 1 << 10  # BPF_F_NO_PREALLOC, BPF_F_MMAPABLE
-INT = 1  # an int's id in attachext.FILTER_BTF
+MMAPABLE = 1 << 10  # BPF_F_MMAPABLE
 # What a map of a type is made of, where it isn't a key and a value of 4 bytes each.
-STORAGE = MapSpec(entries=0, flags=NO_PREALLOC, key_type=INT, value_type=INT)
 MAPS = {
     "stack_trace": MapSpec(value=8), "lpm_trie": MapSpec(8, 8, 1, NO_PREALLOC), "queue": MapSpec(key=0),
     "stack": MapSpec(key=0), "bloom_filter": MapSpec(key=0), "cgroup_storage": MapSpec(16, 8, 0),
@@ -118,10 +117,12 @@ class Report:
     def helpers(self) -> Mapping[str, tuple[str, ...]]:
         """The helpers that each program type may call, as `bpf_map_lookup_elem`, by the type's name.
 
-        A type isn't there where no program of it loads, for then the verifier doesn't say; nor is struct_ops, where it
-        depends on the struct.
+        A type isn't there where no program of it loads, for then the verifier doesn't say, or where the kernel had no
+        memory to say all; nor is struct_ops, where it depends on the struct.
         """
-        return {name: _helpers(name) for name, said in self.program_types.items() if said and name != "struct_ops"}
+        types = [name for name, said in self.program_types.items() if said and name != "struct_ops"]
+        found = {name: _helpers(name) for name in types}
+        return {name: names for name, names in found.items() if names is not None}
 
     def as_dict(self) -> dict[str, Any]:
         """All of it in plain values, as `python -m bpfloader probe --json` prints it."""
@@ -142,7 +143,6 @@ def probe() -> Report:
     return Report()
 
 
-@cache
 def map_type(name: str) -> Support | None:
     """Whether this kernel makes maps of a type such as `ringbuf`; None for a type that isn't in the table."""
     return next((_map_type(feature) for feature in map_types() if feature.name == name), None)
@@ -213,28 +213,34 @@ def _map_type(feature: Feature) -> Support:
 
 def _make(feature: Feature) -> None:
     """Makes a map of a type, with what has to be there before it. Raises OSError."""
-    spec, also = MAPS.get(feature.name, MapSpec()), -1
-    if feature.name.endswith("_of_maps"):
-        also = rawbpf.create_map(1, MapSpec())  # BPF_MAP_TYPE_HASH
-        spec = spec._replace(inner=also)
-    elif spec.key_type:
-        also = rawbpf.load_btf(attachext.FILTER_BTF)
-        spec = spec._replace(btf=also)
+    spec = MAPS.get(feature.name, MapSpec())
+    if not feature.name.endswith("_of_maps"):
+        os.close(attachiter.create(feature.number, spec))
+        return
+    inner = rawbpf.create_map(1, MapSpec())  # BPF_MAP_TYPE_HASH
     try:
-        os.close(rawbpf.create_map(feature.number, spec))
+        os.close(rawbpf.create_map(feature.number, spec._replace(inner=inner)))
     finally:
-        if also >= 0:
-            os.close(also)
+        os.close(inner)
 
 
-def _helpers(name: str) -> tuple[str, ...]:
-    """The helpers that the verifier lets programs of a type call, whatever way to attach they are for."""
+def _helpers(name: str) -> tuple[str, ...] | None:
+    """The helpers that the verifier lets programs of a type call, whatever way to attach they are for.
+
+    None where it could not say of each.
+    """
     found: set[Feature] = set()
     log = ctypes.create_string_buffer(4096)
     for section in ("tp_btf", "iter", "fentry", "fexit", "fmod_ret") if name == "tracing" else ("",):
-        with suppress(OSError, Lacking, CantTell), _loading(name, section) as what:
-            os.close(rawbpf.load(rawbpf.returning(0), what))  # if this isn't taken, a call's refusal says nothing of it
-            found.update(helper for helper in helpers() if _may_call(helper.number, what, log))
+        try:
+            with _loading(name, section) as what:
+                os.close(rawbpf.load(rawbpf.returning(0), what))  # else a call's refusal says nothing of it
+                found.update(helper for helper in helpers() if _may_call(helper.number, what, log))
+        except OSError as error:
+            if error.errno in PASSING:
+                return None
+        except (Lacking, CantTell):
+            pass
     return tuple(f"bpf_{helper.name}" for helper in sorted(found))
 
 
@@ -242,6 +248,8 @@ def _may_call(helper: int, what: Load, log: ctypes.Array[ctypes.c_char]) -> bool
     log[0] = b"\0"
     try:
         os.close(rawbpf.load(rawbpf.calling(helper), what, log))
-    except OSError:
+    except OSError as error:
+        if error.errno in PASSING:
+            raise
         return log[0] != b"\0" and not any(words in log.value for words in NO_HELPER)
     return True

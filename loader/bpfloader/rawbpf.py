@@ -6,6 +6,7 @@ Layouts and numbers: union bpf_attr and struct bpf_insn of linux/bpf.h.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import re
 import struct
@@ -21,22 +22,33 @@ CALLS = {
 MAP_CREATE, PROG_LOAD, PROG_ATTACH, TEST_RUN = 0, 5, 8, 10
 RAW_TRACEPOINT_OPEN, BTF_LOAD, LINK_CREATE = 17, 18, 28
 CALL, EXIT, SET = 0x85, 0x95, 0xB7  # BPF_JMP | BPF_CALL, BPF_JMP | BPF_EXIT, BPF_ALU64 | BPF_MOV | BPF_K
+# What the kernel answers when a signal came meanwhile: bpf_check (kernel/bpf/verifier.c) gives up with EAGAIN.
+INTERRUPTED = errno.EAGAIN, errno.EINTR
+ATTEMPTS = 100  # libbpf makes 5 for a program, which a timer's signals every millisecond use up
+# What says nothing of the kernel's features: another moment, or another process, gets another answer.
+PASSING = frozenset((*INTERRUPTED, errno.ENOMEM, errno.ENOBUFS, errno.EMFILE, errno.ENFILE))
 LICENSE = ctypes.create_string_buffer(b"GPL")  # so that helpers and hooks that want it are there
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def bpf(command: int, attributes: bytes) -> int:
-    """What the system call gives: a descriptor, or 0. Raises OSError."""
+    """Returns what the system call gives: a descriptor, or 0. Raises OSError.
+
+    What a signal interrupted is asked again, up to ATTEMPTS times; handlers run in between.
+    """
     number = CALLS.get((os.uname().machine, 8 * ctypes.sizeof(ctypes.c_long)))
     if number is None:
         raise OSError(38, f"bpf(2)'s number on {os.uname().machine} isn't known")  # ENOSYS
     room = ctypes.create_string_buffer(attributes.rstrip(b"\0").ljust(64, b"\0"))
     arguments = (number, command, ctypes.addressof(room), len(room) - 1)
-    result = int(_libc.syscall(*map(ctypes.c_long, arguments)))
-    if result < 0:
+    for _ in range(ATTEMPTS):
+        result = int(_libc.syscall(*map(ctypes.c_long, arguments)))
+        if result >= 0:
+            return result
         error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
-    return result
+        if error not in INTERRUPTED:
+            break
+    raise OSError(error, os.strerror(error))
 
 
 def instruction(code: int, value: int = 0) -> bytes:

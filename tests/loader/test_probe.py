@@ -1,13 +1,20 @@
 """What `bpfloader.probe()` says of this kernel, and `python -m bpfloader probe`."""
 
+import contextlib
+import ctypes
+import errno
 import json
 import shutil
+import signal
 import subprocess
 import sys
 
 import bpfloader
 import pytest
+from bpfloader import attachprobe, kernelprobe, rawbpf
+from bpfloader.__main__ import main
 from bpfloader.features import helpers, version_of
+from bpfloader.probetext import MARKS
 from probing import LOADER
 
 
@@ -47,21 +54,104 @@ def test_helpers_are_those_that_the_verifier_lets_a_type_call(report):
     assert all(set(found) < every for found in of.values())
 
 
-def test_the_json_is_sorted_and_says_the_same(report):
+def of_the_kernel(said: dict) -> dict:
+    """What the kernel itself answers: another test may mount a file system, or raise a limit, in between."""
+    return {key: value for key, value in said.items() if key != "environment"}
+
+
+def test_the_json_is_sorted_and_the_kernel_says_the_same_twice(report):
     done = cli("probe", "--json")
     assert done.returncode == 0 and done.stderr == ""
     said = json.loads(done.stdout)
     assert done.stdout == json.dumps(said, indent=1, sort_keys=True) + "\n"
     assert set(said) == set("attach format helpers kernel libbpf machine map_types program_types environment".split())
-    assert said["format"] == 1 and said == json.loads(json.dumps(report.as_dict()))
+    assert said["format"] == 1 and of_the_kernel(said) == of_the_kernel(json.loads(json.dumps(report.as_dict())))
 
 
-def test_the_table_has_a_line_for_each(report):
-    done = cli("probe")
-    assert done.returncode == 0 and done.stderr == ""
-    first = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ")}
-    assert {*report.attach, *report.program_types, *report.map_types} <= first
-    assert f"libbpf {bpfloader.version()}" in done.stdout.splitlines()[0]
+def test_table_and_json_say_all_of_one_report(report, monkeypatch, capsys):
+    monkeypatch.setattr(kernelprobe, "Report", lambda: report)
+    assert main(["probe", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(report.as_dict()))
+    assert main(["probe"]) == 0
+    table = capsys.readouterr().out
+    rows = {tuple(line.split()[:2]) for line in table.splitlines() if line.startswith("  ")}
+    for part in (report.attach, report.program_types, report.map_types):
+        assert {(name, MARKS[said.ok]) for name, said in part.items()} <= rows
+    assert f"libbpf {bpfloader.version()}" in table.splitlines()[0]
+
+
+def ticking(interval: float):
+    """Signals that come again and again, as those of a profiler's timer do; counts them."""
+    came = [0]
+
+    @contextlib.contextmanager
+    def under():
+        def count(number, frame):
+            came[0] += 1
+
+        before = signal.signal(signal.SIGALRM, count)
+        signal.setitimer(signal.ITIMER_REAL, interval, interval)
+        try:
+            yield came
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+    return under()
+
+
+def test_signals_change_no_answer(report, monkeypatch):
+    """The kernel gives up with EAGAIN as a signal comes, which says nothing of what it can do."""
+    quiet = of_the_kernel(report.as_dict())
+    monkeypatch.setattr(attachprobe, "_answers", {})
+    with ticking(5e-4) as came:
+        busy = of_the_kernel(bpfloader.probe().as_dict())
+    assert came[0] > 50 and busy == quiet
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.EINTR, errno.ENOMEM, errno.EMFILE])
+def test_what_tells_of_the_moment_is_no_answer(report, monkeypatch, number):
+    """Neither "no" nor remembered; a list of helpers isn't given without some of them."""
+    assert report.map_types["hash"].ok
+
+    def refused(command, attributes):
+        raise OSError(number, "")
+
+    monkeypatch.setattr(attachprobe, "_answers", {})
+    with monkeypatch.context() as moment:
+        moment.setattr(rawbpf, "bpf", refused)
+        asked = bpfloader.attach_kind("raw_tp"), kernelprobe.map_type("hash"), bpfloader.probe().program_types["xdp"]
+    for said in asked:
+        assert said.ok is None and f"the kernel could not answer now ({errno.errorcode[number]}: " in said.reason
+    assert bpfloader.attach_kind("raw_tp").ok and kernelprobe.map_type("hash").ok
+    load, calls = rawbpf.load, []
+
+    def sometimes(code, what, log=None):
+        calls.append(code)
+        return refused(0, b"") if len(calls) == 100 else load(code, what, log)
+
+    types = {"kprobe": report.program_types["kprobe"], "xdp": report.program_types["xdp"]}
+    again = kernelprobe.Report()
+    again.__dict__["program_types"] = types
+    monkeypatch.setattr(rawbpf, "load", sometimes)
+    assert again.helpers == {"xdp": report.helpers["xdp"]}
+
+
+def test_a_call_that_signals_interrupt_is_made_again(monkeypatch):
+    answers = [errno.EAGAIN] * 20 + [errno.EINTR]
+
+    class Libc:
+        @staticmethod
+        def syscall(*_):
+            ctypes.set_errno(answers.pop() if answers else 0)
+            return -1 if ctypes.get_errno() else 7
+
+    monkeypatch.setattr(rawbpf, "_libc", Libc)
+    assert rawbpf.bpf(rawbpf.MAP_CREATE, b"") == 7
+    answers = [errno.EAGAIN] * 1000
+    with pytest.raises(BlockingIOError):
+        rawbpf.bpf(rawbpf.MAP_CREATE, b"")
+    assert 800 < len(answers) < 1000
 
 
 def test_one_kind_answers_by_its_exit_status(kernel):

@@ -27,6 +27,19 @@ def test_what_is_asked_twice_is_tried_once(kernel):
     assert bpfloader.attach_kind("tp_btf/one") is bpfloader.attach_kind("tp_btf/other")
 
 
+def test_each_iterator_is_asked_for_what_it_goes_over(kernel):
+    """The kernel may refuse one and take another: list_numbers in kinds/test_agreement.py attaches such a one."""
+    before = descriptors()
+    tasks, none = bpfloader.attach_kind("iter/task"), bpfloader.attach_kind("iter/no_such_thing")
+    assert (tasks.name, tasks.ok, none.name, none.ok) == ("iter/task", True, "iter/no_such_thing", False)
+    assert none.reason == "this kernel's BTF has no bpf_iter_no_such_thing"
+    assert bpfloader.attach_kind("iter").name == "iter" and bpfloader.attach_kind("iter.s/task").name == "iter.s/task"
+    for target in ("bpf_map_elem", "bpf_sk_storage_map", "sockmap", "cgroup"):  # these are asked with what they go over
+        said = bpfloader.attach_kind(f"iter/{target}")
+        assert said.ok or "EPERM" in said.reason or "BTF has no" in said.reason, said
+    assert descriptors() == before
+
+
 def test_a_section_that_nobody_knows_is_named_with_those_near_it():
     with pytest.raises(ValueError, match="no way to attach is called 'fenttry/x'; nearest: fentry"):
         bpfloader.supports("fenttry/x")
