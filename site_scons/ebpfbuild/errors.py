@@ -94,6 +94,18 @@ class PackageError(EbpfError):
     """A wheel that can't be made from what was given."""
 
 
+class OutputError(EbpfError):
+    """Something that nobody but its owner may remove lies where the build writes a file."""
+
+
+class LockError(EbpfError):
+    """A build that can't get the project's folder for itself."""
+
+
+class MovedInputError(EbpfError):
+    """A file changed while a step was reading it."""
+
+
 class CacheError(EbpfError):
     """The cache folder can't be read or written, or has no room left."""
 

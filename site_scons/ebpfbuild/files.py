@@ -7,6 +7,8 @@ from errno import EINVAL, EISDIR
 from pathlib import Path
 from typing import BinaryIO
 
+from .errors import OutputError
+
 LIMIT = 64 << 20  # bytes of any file that is read whole: the largest, a distribution's vmlinux.h, has 4 MB
 
 _KINDS = {
@@ -74,15 +76,37 @@ def _too_large(path: str | os.PathLike, limit: int) -> UnfitFileError:
     return UnfitFileError(EINVAL, f"is larger than the {limit} bytes that are read", os.fspath(path))
 
 
+def make_room(path: str | os.PathLike) -> None:
+    """Removes what lies where a file is to be written: a file, a link, a pipe, an empty folder; nothing is fine, too.
+
+    Raises OutputError for a folder with something in it, which nobody but its owner may remove, and OSError.
+    """
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # EISDIR on Linux, EPERM by POSIX
+        if os.path.islink(path) or not os.path.isdir(path):
+            raise
+        try:
+            os.rmdir(path)
+        except OSError:
+            fix = "move it away, or remove it"
+            raise OutputError("is a folder, and the build writes a file there", where=str(path), fix=fix) from error
+
+
 def write_file(path: Path, data: bytes) -> None:
-    """Writes a file whole or not at all, readable by all whatever the umask. Raises OSError."""
+    """Writes a file whole or not at all, readable by all whatever the umask. Raises OSError, and OutputError as make_room."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             os.fchmod(file.fileno(), 0o644)
-        os.replace(name, path)  # a full disk may show as late as on closing, a folder of that name here
+        # A full disk may show as late as on closing, a folder of that name here.
+        if path.is_dir() and not path.is_symlink():
+            make_room(path)
+        os.replace(name, path)
     except BaseException:
         os.unlink(name)
         raise

@@ -4,10 +4,18 @@ import contextlib
 import hashlib
 import json
 import os
+import stat
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from .files import UnfitFileError, make_room, open_regular, read_regular
+
+# A clock that stamps files ticks every 10 ms at the worst (HZ=100): an edit within the tick of the last one shows in no stat.
+TICK = 20_000_000  # ns
+NEVER = -1  # the ctime of a stat that vouches for nothing
 
 
 class _Seen(NamedTuple):
@@ -20,32 +28,36 @@ class _Seen(NamedTuple):
 
 def sha256_of(path: str | os.PathLike) -> str:
     """The sha256 of a file's bytes, in hex. Raises OSError."""
-    with open(path, "rb") as file:
+    with open_regular(path, None) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Ledger:
     """Digests and facts, kept in a file of JSON lines that is only ever appended to; the last line about a thing counts.
 
-    A build that is killed loses at most its last line, and a line cut short is passed over.
+    A build that is killed loses at most its last line, and a line cut short is passed over. One that is `read_only`
+    writes nothing: for a run that builds nothing. Raises OutputError for a folder with files in the file's place.
     """
 
-    def __init__(self, path: str | os.PathLike):
-        self._path = Path(path)
+    def __init__(self, path: str | os.PathLike, read_only: bool = False):
+        self._path, self._read_only = Path(path), read_only
         self._lock = threading.Lock()
         self._files: dict[str, _Seen] = {}
         self._facts: dict[str, object] = {}
         lines = self._read()
-        if lines > 200 + 2 * (len(self._files) + len(self._facts)):
+        if not read_only and lines > 200 + 2 * (len(self._files) + len(self._facts)):
             self._rewrite()
 
-    def digest(self, path: str) -> str:
-        """The sha256 of the file as it is now, hashed again only when its stat changed. Raises OSError."""
+    def digest(self, path: str, kind: str = "", find: Callable[[str], str] = sha256_of) -> str:
+        """The sha256 of the file as it is now, hashed again only when its stat changed. Raises OSError.
+
+        Another `kind` of digest is what `find(path)` gives, and is remembered beside the sha256.
+        """
         now = self._stat(path)
-        seen = self._files.get(path)
+        seen = self._files.get(kind + path)
         if seen and seen[:4] == now:
             return seen.sha256
-        return self._note(path, now, sha256_of(path))
+        return self._note(kind + path, now, find(path))
 
     def built(self, path: str, by: str = "") -> None:
         """Remembers what an output holds, right after it was made, and `by` whom. Raises OSError."""
@@ -76,31 +88,45 @@ class Ledger:
 
     @staticmethod
     def _stat(path: str) -> tuple[int, int, int, int]:
-        stat = os.stat(path)
-        return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            open_regular(path, None).close()  # raises, and says what it is
+        return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
     def _note(self, path: str, now: tuple[int, int, int, int], sha256: str) -> str:
+        size, mtime, ctime, inode = now
+        if time.time_ns() - ctime < TICK:
+            ctime = NEVER
         with self._lock:
-            self._files[path] = _Seen(*now, sha256)
-            self._append(["file", path, *now, sha256])
+            seen = _Seen(size, mtime, ctime, inode, sha256)
+            if self._files.get(path) != seen:
+                self._files[path] = seen
+                self._append(["file", path, *seen])
         return sha256
 
     def _append(self, line: list) -> None:
+        if self._read_only:
+            return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self._path, "a", encoding="utf-8") as file:
+        # What a pipe or a link to a device in its place would do is nothing to wait for.
+        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+        with open(handle, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
     def _read(self) -> int:
+        """Reads what is there and returns the number of lines. What is no ledger makes room for a new one."""
         try:
-            lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except FileNotFoundError:
-            return 0
+            lines = read_regular(self._path).decode(errors="replace").splitlines()
+        except (FileNotFoundError, UnfitFileError):  # none, a link to nowhere, a pipe, a folder …
+            lines = []
+            if not self._read_only:
+                make_room(self._path)
         for line in _parsed(lines):
             try:
                 kind, key, *rest = line
                 if kind == "file":
                     self._files[key] = _Seen(*rest)
-                elif kind == "fact":
+                elif kind == "fact" and isinstance(rest[0], dict):
                     self._facts[key] = rest[0]
             except (ValueError, TypeError, IndexError):
                 continue
@@ -119,8 +145,8 @@ def _parsed(lines: list[str]) -> Iterator[object]:
     try:
         yield from json.loads(f"[{','.join(lines)}]")
         return
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     for line in lines:
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             yield json.loads(line)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from .files import write_file
+from .files import make_room, write_file
 
 
 def unpack(folder: Path, files: Mapping[str, bytes], links: Mapping[str, str]) -> None:
@@ -12,7 +12,12 @@ def unpack(folder: Path, files: Mapping[str, bytes], links: Mapping[str, str]) -
 
     Python's own `__pycache__` is left: a tool that ran as root made it, and a build as somebody else can't remove it.
     """
+    if folder.is_symlink() or not folder.is_dir():
+        make_room(folder)
     _remove_others(folder, files.keys() | links.keys())
+    for place in files:
+        if (folder / place).is_dir():  # also where a link leads to one
+            make_room(folder / place)
     for place, data in files.items():
         write_file(folder / place, data)
     for place, path in links.items():
@@ -21,8 +26,16 @@ def unpack(folder: Path, files: Mapping[str, bytes], links: Mapping[str, str]) -
         # By its real place: `..` behind a link in the path would lead elsewhere.
         target = os.path.relpath(os.path.realpath(path), os.path.realpath(link.parent))
         if not link.is_symlink() or os.readlink(link) != target:
-            link.unlink(missing_ok=True)
+            make_room(link)
             link.symlink_to(target)
+
+
+def leads_to(link: str, path: str) -> bool:
+    """Whether a place in the folder is a link that leads to a path, as unpack makes it."""
+    try:
+        return os.path.islink(link) and os.path.samefile(link, path)
+    except OSError:
+        return False
 
 
 def _remove_others(folder: Path, places: set[str]) -> None:

@@ -3,6 +3,8 @@
 import hashlib
 import os
 
+import pytest
+
 from ebpfbuild.ledger import Ledger
 
 
@@ -64,3 +66,36 @@ def test_it_does_not_grow_for_ever(tmp_path):
     Ledger(tmp_path / "ledger")
     assert len((tmp_path / "ledger").read_text().splitlines()) == 1
     assert Ledger(tmp_path / "ledger").intact(str(file))
+
+
+def test_a_stat_of_this_very_tick_vouches_for_nothing(tmp_path, monkeypatch):
+    """An edit within the tick of the clock in which the file was hashed leaves the same size, mtime and ctime."""
+    ledger, file = Ledger(tmp_path / "ledger"), tmp_path / "file"
+    file.write_bytes(b"one")
+    stat = ledger._stat(str(file))
+    monkeypatch.setattr(Ledger, "_stat", staticmethod(lambda path: stat))
+    assert ledger.digest(str(file)) == digest(b"one")
+    file.write_bytes(b"two")
+    assert ledger.digest(str(file)) == digest(b"two")
+
+
+@pytest.mark.parametrize("data", [b"[" * 100_000, bytes(range(256)), b'["fact", "key", 5]\n["file", [], 1]\n{}', b"\x80\x04]."])
+def test_what_is_no_ledger_is_passed_over(tmp_path, data):
+    (tmp_path / "ledger").write_bytes(data)
+    assert Ledger(tmp_path / "ledger").fact("key", lambda: {"found": 1}) == {"found": 1}
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path), lambda path: os.symlink("nowhere", path)])
+def test_what_is_no_file_in_the_ledger_s_place_makes_room(tmp_path, put):
+    file = tmp_path / "file"
+    file.write_bytes(b"made")
+    put(tmp_path / "ledger")
+    Ledger(tmp_path / "ledger").built(str(file))
+    assert Ledger(tmp_path / "ledger").intact(str(file))
+
+
+def test_one_that_only_looks_writes_nothing(tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(b"made")
+    assert Ledger(tmp_path / "build/ledger", read_only=True).digest(str(file)) == digest(b"made")
+    assert not (tmp_path / "build").exists()

@@ -48,6 +48,8 @@ def checked(name, method):
                 inspect.signature(method).bind(env, *args, **kwargs)
             except TypeError as unfit:
                 raise StopError(f"{name}: {unfit}; {_taken(inspect.signature(method), kwargs)}") from None
+            if "found where file expected" in str(error):  # SCons's words for a folder in a file's place
+                raise StopError(f"{error}; move the folder away") from None
             raise error
 
     return call

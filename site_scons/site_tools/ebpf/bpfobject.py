@@ -13,7 +13,16 @@ from ebpfbuild.compile import compile_object
 from ebpfbuild.plain import printable_lines
 
 from .asked import header_declared, object_declared
-from .compiling import compile_args, depends_nodes, depends_paths, explaining, inputs_of, known_paths, source_node
+from .compiling import (
+    compile_args,
+    depends_nodes,
+    depends_paths,
+    explaining,
+    inputs_of,
+    known_paths,
+    libbpf_read,
+    source_node,
+)
 from .fetching import reporter
 from .minimized import SCANNER, Minimizing, header_path, write_header
 from .proof import acceptance, proof_node, proofs_wanted, prove_in_step
@@ -98,5 +107,5 @@ def _compile(target, source, env):
     sys.stderr.write(printable_lines(warnings))
 
 
-OBJECT = builder(_compile, "CLANG    $TARGET", source_scanner=SCANNER)
+OBJECT = builder(_compile, "CLANG    $TARGET", libbpf_read, "compiled", source_scanner=SCANNER)
 METHODS = {"BpfObject": bpf_object}

@@ -80,6 +80,13 @@ def known_paths(env, target):
     return known | {os.path.join(libbpf, "include", "bpf", name) for name in session.toolchain.libbpf.files}
 
 
+def libbpf_read(target, env):
+    """libbpf's headers, as Watch takes them: the graph has one manifest for them all."""
+    manifest = env.LibbpfHeaders()
+    folder = os.path.join(os.path.dirname(manifest.abspath), "include", "bpf")
+    return {os.path.join(folder, name): None for name in env["EBPF"].toolchain.libbpf.files}
+
+
 def index_cache(env):
     """The run's one cache of header indexes."""
     from ebpfbuild.indexcache import IndexCache

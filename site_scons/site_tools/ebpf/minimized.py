@@ -10,7 +10,18 @@ from ebpfbuild.compile import CompileArgs, with_header
 from ebpfbuild.files import write_file
 
 from .asked import header_declared
-from .compiling import compile_args, depends_nodes, depends_paths, explaining, index_cache, inputs_of, kernel_of, known_paths, source_node
+from .compiling import (
+    compile_args,
+    depends_nodes,
+    depends_paths,
+    explaining,
+    index_cache,
+    inputs_of,
+    kernel_of,
+    known_paths,
+    libbpf_read,
+    source_node,
+)
 from .fetching import reporter
 from .session import user_error
 from .step import build_path, builder, told
@@ -92,5 +103,5 @@ def _minimize(target, source, env):
 
 
 SCANNER = SCons.Scanner.Scanner(scan, "ebpf")
-MINIMIZED = builder(_minimize, "MINIMIZE $TARGET", source_scanner=SCANNER)
+MINIMIZED = builder(_minimize, "MINIMIZE $TARGET", libbpf_read, "preprocessed", source_scanner=SCANNER)
 METHODS = {"MinimizedVmlinux": minimized_vmlinux}

@@ -10,6 +10,7 @@ from ebpfbuild.arch import arch_named
 from ebpfbuild.files import write_file
 from ebpfbuild.programs import programs_of
 from ebpfbuild.pynames import package_name
+from ebpfbuild.unpacked import leads_to
 
 from .proof import proofs_wanted
 from .session import file_nodes, user_error
@@ -51,14 +52,15 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     python = {"loader": _files(str(LOADER)), "app": _app(env, name, app), "licenses": LICENSES}
     for file in [*(node.path for node in readme), *python["app"].values()]:
         env["EBPF"].require_file(file)
+    digests = user_error(_digests, env["EBPF"], python)
     folder = _folder(env, targets[0], name, arches, programs, python["app"])
     args = {**about, "readme": readme[0].abspath if readme else ""}
     compiled = [env["EBPF"].compiled[node] for node in objects if node in env["EBPF"].compiled]
-    inputs = [_inputs(env, about, python, bool(compiled)), *(each.full for each in compiled)]
+    inputs = [_inputs(env, about, digests, bool(compiled)), *(each.full for each in compiled)]
     packed = [*objects, *skeletons, *proofs]
     # Two steps: a C skeleton that can't be made, for want of a bpftool, keeps nobody from the wheel.
     for step, target, more, headers in ((WHEEL, targets[0], readme, []), (TAR, targets[1], [], c_skeletons)):
-        facts = told(args=args, python=python, objects=objects, skeletons=skeletons, c_skeletons=headers, proofs=proofs,
+        facts = told(args=args, python=python, digests=digests, objects=objects, skeletons=skeletons, c_skeletons=headers, proofs=proofs,
                      folder=folder)  # fmt: skip
         step(env, target=target, source=[*packed, *headers, *more], **facts)
         env.Depends(target, inputs)
@@ -92,7 +94,7 @@ def _folder(env, wheel, name, arches, programs, app):
     watched = [os.path.join(path, place) for place in [*_generated(programs, app), *copies]]
     folder = Folder(path, copies, {**app, "bpfloader": str(LOADER)}, watched)
     intact = all(session.ledger.intact(each, by=wheel.path) for each in folder.watched)
-    if not (intact and all(os.path.exists(os.path.join(path, link)) for link in folder.links)):
+    if not (intact and all(leads_to(os.path.join(path, place), link) for place, link in folder.links.items())):
         session.repair([wheel], stale=True)
     if SCons.Script.GetOption("clean"):
         env.Clean(wheel, path)
@@ -102,7 +104,7 @@ def _folder(env, wheel, name, arches, programs, app):
 def _generated(programs, app):
     """The places of what a wheel's step writes itself into the folder."""
     skeletons = [os.path.basename(file) for each in programs for file in each.skeleton]
-    return ["manifest.json", *skeletons, *([] if "__init__.py" in app else ["__init__.py"])]
+    return ["manifest.json", *skeletons, *(name for name in ("__init__.py", "py.typed") if name not in app)]
 
 
 def _proofs(env, objects):
@@ -124,13 +126,14 @@ def _app(env, name, app):
     return _files(folder) if app else {}
 
 
-def _inputs(env, about, python, compiled):
+def _inputs(env, about, digests, compiled):
     """The Value of what the step is told; the manifest names the compiler of the objects that are `compiled` here."""
     session = env["EBPF"]
-    digests = {
-        part: {path: session.ledger.digest(file) for path, file in files.items()} for part, files in python.items()
-    }
     return session.value(env, "packing.py", about, digests, session.compiler[1:] if compiled else None)
+
+
+def _digests(session, python):
+    return {part: {path: session.ledger.digest(file) for path, file in files.items()} for part, files in python.items()}
 
 
 @cache
@@ -178,6 +181,12 @@ def _tar(target, source, env):
     write_file(Path(target[0].abspath), tar(_pack_args(env)))
 
 
-WHEEL = builder(_wheel, "WHEEL    $TARGET")
-TAR = builder(_tar, "TAR      $TARGET")
+def _python_read(target, env):
+    """The Python that a package holds, as Watch takes it: no node stands for a file of it."""
+    step = env["EBPF_TOLD"]
+    return {file: step.digests[part][place] for part, files in step.python.items() for place, file in files.items()}
+
+
+WHEEL = builder(_wheel, "WHEEL    $TARGET", _python_read, "packed")
+TAR = builder(_tar, "TAR      $TARGET", _python_read, "packed")
 METHODS = {"BpfPackage": bpf_package}

@@ -10,6 +10,7 @@ from pathlib import Path
 import SCons.Script
 from ebpfbuild.files import write_file
 
+from .nodes import output
 from .stop import StopError
 
 
@@ -59,6 +60,7 @@ def _add_target(node, proof):
     """Makes a proof the second target of the step that makes an object."""
     step = node.get_executor()
     node.builder(node.env, target=[node, proof], source=list(node.sources))
+    output(proof)
     both = node.get_executor()
     both.pre_actions, both.post_actions = step.pre_actions, step.post_actions
     proof.add_dependency(node.depends)

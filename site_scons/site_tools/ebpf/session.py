@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 from dataclasses import replace
 from errno import EACCES, EISDIR, EPERM
 from functools import cache, cached_property
@@ -15,12 +16,16 @@ from ebpfbuild import code, toolchain
 from ebpfbuild.cflags import check_cflags
 from ebpfbuild.compiler import locate
 from ebpfbuild.errors import EbpfError
-from ebpfbuild.files import UnfitFileError, read_regular, require_regular
+from ebpfbuild.files import UnfitFileError, make_room, read_regular, require_regular
 from ebpfbuild.ledger import Ledger
 from ebpfbuild.paths import Tree
+from ebpfbuild.plain import printable
 from ebpfbuild.scan import project_headers
+from ebpfbuild.treelock import hold
 from SCons.Errors import UserError
 
+from . import sconsign
+from .nodes import remember_in
 from .stop import StopError
 
 from .fetching import reporter
@@ -64,7 +69,13 @@ class Session:
     def __init__(self, root, build, pins):
         self.root, self.pins, self.build = root, pins, build
         self.tree = Tree(root)
-        self.ledger = Ledger(os.path.join(root, build, ".ebpf-ledger"))
+        looks = looks_only()
+        if not looks:
+            _lock(root)
+        sconsign.guard()
+        self.ledger = user_error(Ledger, os.path.join(root, build, ".ebpf-ledger"), read_only=looks)
+        remember_in(self.ledger)
+        self.told_of_cache = False
         self.compiled = {}  # how each object is compiled, by its node
         self.proofs = {}  # the node of each object's proof, by the object's
         self.minimized = {}  # how each minimized header is made, by the node of the step that makes it
@@ -112,12 +123,12 @@ class Session:
 
         They all go where they are `stale`: something isn't intact that their step makes as well, unknown to SCons.
         """
-        if SCons.Script.GetOption("no_exec") or SCons.Script.GetOption("question"):
+        if looks_only():
             return
         for node in nodes:
             path = node.abspath
-            if os.path.lexists(path) and (stale or not (good or self.ledger.intact)(path)):
-                os.unlink(path)
+            if os.path.lexists(path) and (stale or not os.path.isfile(path) or not (good or self.ledger.intact)(path)):
+                make_room(path)
 
     def cflags(self, flags, what):
         """Flags that SConscripts give, as a tuple. Raises FlagError for those that read or write files."""
@@ -222,6 +233,22 @@ def _required(env, nodes):
         if not node.has_builder():
             env["EBPF"].require_file(node.path)
     return nodes
+
+
+def looks_only():
+    """Whether this run builds nothing: -n and -q."""
+    return SCons.Script.GetOption("no_exec") or SCons.Script.GetOption("question")
+
+
+def _lock(root):
+    """Waits until no other build runs in the project's folder."""
+
+    def waiting(text):
+        print(f"ebpf: {printable(text)}", file=sys.stderr, flush=True)
+
+    if user_error(hold, root, waiting) and sconsign.was_read():
+        what = "another build ran in this folder after this one had read what SCons remembers"
+        raise StopError(f"{what}; build again")
 
 
 def derived(path):

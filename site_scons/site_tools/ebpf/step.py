@@ -1,5 +1,6 @@
 """A builder whose action's signature is constant: a step depends on its sources and its Value, not on Python's bytecode."""
 
+import contextlib
 import os
 from types import SimpleNamespace
 
@@ -9,20 +10,27 @@ import SCons.Errors
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.plain import printable
 
+from .nodes import output
 from .session import build_folder
 
 
 class Step(SCons.Action.FunctionAction):
-    """Runs `run(target, source, env)`, remembers what the outputs hold, and tells a core's error in its own words."""
+    """Runs `run(target, source, env)`, remembers what the outputs hold, and tells a core's error in its own words.
 
-    def __init__(self, run, message):
+    `more(target, env)` are the files that it reads and no dependency stands for, as Watch takes them; `verb` is what it
+    does with its inputs.
+    """
+
+    def __init__(self, run, message, more, verb):
         def execute(target, source, env):
+            session = env["EBPF"]
+            _tell_of_cache(env)
             try:
-                run(target, source, env)
+                _run(lambda: run(target, source, env), target, session, more(target, env) if more else {}, verb)
             except EbpfError as error:
                 raise SCons.Errors.BuildError(target[0], errstr=str(error), status=2, exitstatus=2) from None
             for node in target:
-                env["EBPF"].ledger.built(node.abspath)
+                session.ledger.built(node.abspath)
 
         super().__init__(execute, {"cmdstr": message, "varlist": ()})
 
@@ -39,14 +47,47 @@ class Step(SCons.Action.FunctionAction):
         return []
 
 
+def _run(run, target, session, more, verb):
+    """Runs a step; where an input moved meanwhile, none of its outputs stays."""
+    from ebpfbuild.errors import MovedInputError
+
+    from .watch import Watch, watched
+
+    try:
+        watched(Watch(target[0], session.ledger, more, verb), run)
+    except MovedInputError:
+        for node in target:
+            with contextlib.suppress(OSError):
+                os.unlink(node.abspath)
+        raise
+
+
+def _tell_of_cache(env):
+    session, cache = env["EBPF"], env.get_CacheDir()
+    if cache.is_enabled() and not session.told_of_cache:
+        session.told_of_cache = True
+        from .fetching import reporter
+
+        what = "takes and gives no output of this tool: SCons serves what lies in it unverified"
+        reporter(env).notice(f"CacheDir {cache.path} {what}")
+
+
 def told(**values):
     """A step's arguments as an override of the environment: SCons makes a list of any tuple that it is handed bare."""
     return {"EBPF_TOLD": SimpleNamespace(**values)}
 
 
-def builder(run, message, **kwargs):
-    """A Builder of one Step; `message` is what a person sees of it."""
-    return SCons.Builder.Builder(action=Step(run, message), **kwargs)
+def builder(run, message, more=None, verb="used", **kwargs):
+    """A Builder of one Step, whose targets are this tool's Outputs; `message` is what a person sees of it."""
+    declared = SCons.Builder.Builder(action=Step(run, message, more, verb), **kwargs)
+
+    def declare(env, target, source, **overrides):
+        nodes = declared(env, target=target, source=source, **overrides)
+        for node in nodes:
+            output(node)
+        return nodes
+
+    return declare
 
 
 def build_path(env, *parts):

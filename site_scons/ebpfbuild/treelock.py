@@ -1,0 +1,73 @@
+"""One build at a time in a project's folder: two would write .sconsign, the ledger and the outputs over each other."""
+
+import fcntl
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from .errors import LockError
+
+_held: dict[str, int] = {}  # the open folders, by path: closed by the end of the process or by execve
+
+
+def hold(root: str, waiting: Callable[[str], None]) -> bool:
+    """Locks a project's folder until this process ends, and returns whether that had to wait for another build.
+
+    The folder itself is locked, with flock(2): no file of a dead build is ever in the way. `waiting(text)` is told before
+    it waits. A file system without locks, or a folder that can't be opened, goes without. Raises LockError for a build that was
+    started by the one it would wait for.
+    """
+    if root in _held:
+        return False
+    try:
+        handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    _held[root] = handle
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        _wait(handle, root, waiting)
+        return True
+    except OSError:
+        return False
+
+
+def _wait(handle: int, root: str, waiting: Callable[[str], None]) -> None:
+    holder = _holder(handle)
+    process = f" (process {holder})" if holder else ""
+    if holder in _ancestors():
+        raise LockError(
+            f"this build was started by a step of another one in the same folder{process}, and would wait for it for ever",
+            where=root,
+            fix="declare what it builds in the one SConstruct, or run it in a folder of its own",
+        )
+    waiting(f"waiting for another build in {root}{process}")
+    fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+def _holder(handle: int) -> int | None:
+    """The process that has locked an open folder. Source: proc_locks(5); None where /proc doesn't tell."""
+    found = os.fstat(handle)
+    device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    try:
+        locks = Path("/proc/locks").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    held = re.search(rf"^\d+: FLOCK +ADVISORY +WRITE +(\d+) {device} ", locks, re.MULTILINE)
+    return int(held[1]) if held else None
+
+
+def _ancestors() -> Iterator[int]:
+    """The processes that started this one, from its parent upwards. Source: proc_pid_status(5)."""
+    process = os.getppid()
+    while process > 1:
+        yield process
+        try:
+            status = Path(f"/proc/{process}/status").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return
+        parent = re.search(r"^PPid:\s*(\d+)$", status, re.MULTILINE)
+        process = int(parent[1]) if parent else 0

@@ -1,0 +1,129 @@
+"""The files that this tool's steps read and make, as SCons sees them: signed by content, whatever their mtime says.
+
+SCons's own File believes a recorded signature while the mtime stands still (--max-drift), lets a user's Decider judge
+every target by timestamps, takes dependencies from the last run (--implicit-cache) and hands targets to a CacheDir that
+verifies nothing. Here a signature is the digest of the bytes, remembered by the ledger for one size, mtime, ctime and inode.
+"""
+
+from errno import EISDIR, ENOENT, ENOTDIR
+
+import SCons.Node
+import SCons.Util
+from ebpfbuild.ledger import Ledger
+from SCons.Node.FS import Entry, File
+
+# The class sets an index into SCons's table of deciders per node; the user's own one is kept below the property.
+_KEPT = SCons.Node.Node.changed_since_last_build
+
+
+class _Memo:
+    """The ledger of the run's first session: a file that two of them read is hashed once."""
+
+    ledger: Ledger | None = None
+
+
+class Input(File):
+    """A file that a step of this tool reads."""
+
+    __slots__ = ()
+
+    @property
+    def changed_since_last_build(self):
+        """The index of the decider that looks at content, where the target is this tool's."""
+        return _BY_CONTENT
+
+    @changed_since_last_build.setter
+    def changed_since_last_build(self, index):
+        _KEPT.__set__(self, index)
+
+    def get_max_drift_csig(self):
+        """The signature of the file as it is now, empty if there is none: no age makes a recorded one true."""
+        try:
+            return content_signature(self.rfile().get_abspath())
+        except OSError:
+            return ""
+
+    def get_csig(self):
+        """The signature of the content. Raises OSError for a pipe or a device, which SCons would read for ever."""
+        record = self.get_ninfo()
+        if not hasattr(record, "csig"):
+            try:
+                record.csig = content_signature(self.rfile().get_abspath())
+            except OSError as error:
+                if error.errno in (ENOENT, ENOTDIR, EISDIR):
+                    return super().get_csig()
+                raise
+        return record.csig
+
+
+class Output(Input):
+    """A file that a step of this tool makes."""
+
+    __slots__ = ()
+
+    def changed(self, node=None, allowcache=False):
+        """Whether the file must be made anew, by the content of all that it depends on, whoever declared that."""
+        sign_by_content(self.children())
+        return super().changed(node, allowcache)
+
+    def get_binfo(self):
+        """What is recorded of the inputs: their content as well, also where nobody asked `changed` (AlwaysBuild)."""
+        sign_by_content(self.children(scan=0))
+        return super().get_binfo()
+
+    def get_stored_implicit(self):
+        """Nothing: a header that is new and shadows an old one is in no list of the last run."""
+        return None
+
+
+def output(node):
+    """Makes a target one of this tool's: signed by content, and in no CacheDir, which would serve what nobody verified."""
+    node.__class__ = Output
+    node.set_nocache()
+
+
+def sign_by_content(nodes):
+    """Makes all files among the nodes ones that are signed by content."""
+    for node in nodes:
+        if type(node) is Entry:
+            node.disambiguate()
+        if type(node) is File:
+            node.__class__ = Input
+            _forget(node)
+
+
+def content_signature(path):
+    """The signature of a file's bytes as SCons writes it, in the hash format of this run. Raises OSError."""
+    algorithm = SCons.Util.get_current_hash_algorithm_used()
+    if algorithm == "sha256":
+        return _Memo.ledger.digest(path)
+    return _Memo.ledger.digest(path, algorithm, SCons.Util.hash_file_signature)
+
+
+def remember_in(ledger):
+    """Makes a ledger the memo of this run, unless another is."""
+    _Memo.ledger = _Memo.ledger or ledger
+
+
+def _forget(node):
+    """Gives a node whose signature came from its mtime a record without one.
+
+    A new record: a target of somebody else's that was decided by the old one refers to it, and is to be recorded with
+    what it was decided by.
+    """
+    old = node.get_ninfo()
+    if hasattr(old, "csig"):
+        node.ninfo = node.new_ninfo()
+        for field in ("timestamp", "size"):
+            if hasattr(old, field):
+                setattr(node.ninfo, field, getattr(old, field))
+
+
+def _decide(node, target, previous, repository=None):
+    if isinstance(target, Output):
+        return node.changed_content(target, previous, repository)
+    return SCons.Node._decider_map[_KEPT.__get__(node)](node, target, previous, repository)
+
+
+_BY_CONTENT = len(SCons.Node._decider_map)  # as Node.Decider finds an index for a new one
+SCons.Node._decider_map[_BY_CONTENT] = _decide

@@ -1,0 +1,90 @@
+"""What SCons remembers of the last build, read so that anything in its file's place costs a full build and no traceback.
+
+SCons itself ends with a traceback for a folder, a pickle of something else, or one that raises an error it doesn't expect, and
+waits for ever for a pipe. Nothing is unpickled here: it is SCons's own reading that is guarded.
+"""
+
+import os
+import sys
+
+import SCons.SConsign
+import SCons.Util
+from ebpfbuild.errors import EbpfError
+from ebpfbuild.files import make_room, require_regular
+
+from .stop import StopError
+
+_Stock = SCons.SConsign.DB
+
+
+class GuardedDB(_Stock):
+    """What SCons remembers of one folder; nothing where that can't be read."""
+
+    def __init__(self, dir):
+        _open_database(dir)
+        try:
+            super().__init__(dir)
+        except Exception as error:
+            _notice(f"what SCons remembered of {dir.get_internal_path()} is damaged ({type(error).__name__}) and not used")
+            SCons.SConsign.Base.__init__(self)
+            self.dir = dir
+            SCons.SConsign.sig_files.append(self)
+
+
+def guard():
+    """Puts the guard around SCons's reading, unless the project keeps its signatures in another kind of file."""
+    if SCons.SConsign.DB is _Stock:
+        SCons.SConsign.DB = GuardedDB
+        if SCons.SConsign.ForDirectory is _Stock:
+            SCons.SConsign.ForDirectory = GuardedDB
+
+
+def was_read():
+    """Whether SCons has read its file in this run."""
+    return bool(SCons.SConsign.DataBase)
+
+
+def _open_database(dir):
+    """Has SCons open the project's one file, and has it make a new one where that can't be done."""
+    if dir.fs.Top in SCons.SConsign.DataBase or dir.fs.Top.repositories or SCons.SConsign.DB_Module is not SCons.dblite:
+        return
+    path = _path(dir.fs.Top)
+    try:
+        if os.path.lexists(path):
+            require_regular(path, None)
+        database, _ = SCons.SConsign.Get_DataBase(dir)
+        if all(isinstance(entry, bytes) for entry in database.values()):
+            return
+        why = "holds something else"
+    except OSError as error:
+        why = error.strerror or "can't be read"
+    except Exception as error:  # a pickle may raise anything
+        why = f"is damaged ({type(error).__name__})"
+    _start_anew(dir, path, why)
+
+
+def _start_anew(dir, path, why):
+    database = SCons.SConsign.DataBase.pop(dir.fs.Top, None)
+    if database is not None:
+        SCons.SConsign.DB_sync_list.remove(database)
+    try:
+        make_room(path)
+        SCons.SConsign.Get_DataBase(dir)
+    except EbpfError as error:
+        raise StopError(str(error)) from None
+    except OSError as error:
+        raise StopError(f"{path}: {error.strerror}; make it a file that this user can write") from None
+    _notice(f"{os.path.basename(path)} {why}; everything is built anew")
+
+
+def _path(top):
+    name = SCons.SConsign.DB_Name or SCons.SConsign.current_sconsign_filename()
+    if os.path.splitext(name)[1] != ".dblite":
+        name += ".dblite"
+    return os.path.join(top.get_abspath(), name)
+
+
+def _notice(text):
+    from ebpfbuild import console
+
+    console.reporter(sys.stderr, os.environ).notice(text)

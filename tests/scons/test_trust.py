@@ -1,0 +1,151 @@
+"""A stock CacheDir, an input edited while it is compiled, and whatever lies in an output's place."""
+
+import os
+import pickle
+import subprocess
+import sys
+import time
+
+import pytest
+
+X86 = "ARCH=x86_64"
+
+
+def test_a_stock_cachedir_neither_serves_nor_takes_and_one_notice_says_so(project):
+    project.edit("SConstruct", "env.Ebpf", 'CacheDir("cache")\nenv.Ebpf')
+    done = project.scons(X86)
+    assert done.returncode == 0 and done.stderr.count("CacheDir ") == 1
+    assert not [path for path in (project.folder / "cache").rglob("*") if len(path.name) > 20]
+    before = project.digests()
+    subprocess.run(["rm", "-rf", "build"], cwd=project.folder, check=True)
+    project.build(X86)
+    assert project.digests() == before
+    assert project.build(X86) == set()
+
+
+EDITING = """#!/bin/sh
+case " $* " in *" -c src/one.bpf.c "*) if [ -e edit ]; then
+  cp -p src/one.bpf.c kept; echo 'int more;' >> src/one.bpf.c; {compiler} "$@"; status=$?; cp -p kept src/one.bpf.c; exit $status
+fi;; esac
+exec {compiler} "$@"
+"""
+
+
+def test_an_input_edited_while_it_is_compiled_and_put_back_leaves_no_object(project, compiler):
+    wrapper = project.folder / "clang"
+    wrapper.write_text(EDITING.format(compiler=f"{compiler.argv[0]} clang"))
+    wrapper.chmod(0o755)
+    project.edit("toolchain.toml", 'package = "ziglang"', 'path = "clang"')
+    (project.folder / "edit").touch()
+    text = project.fails(X86, "one")
+    assert "src/one.bpf.c: changed while it was compiled; build again" in text
+    assert not (project.folder / "build/x86_64/one.bpf.o").exists()
+    (project.folder / "edit").unlink()
+    assert "x86_64/one.bpf.o" in project.build(X86)
+    assert project.build(X86) == set()
+
+
+def put(kind, place):
+    """Puts something that is no file in a file's place."""
+    if place.is_dir() and not place.is_symlink():
+        place.rmdir()
+    place.unlink(missing_ok=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "dangling":
+        place.symlink_to("nowhere")
+    elif kind == "zero":
+        place.symlink_to("/dev/zero")
+    elif kind == "fifo":
+        os.mkfifo(place)
+    else:
+        place.mkdir()
+
+
+KINDS = "dangling", "zero", "fifo", "folder"
+PLACES = (
+    "x86_64/one.bpf.o", "one_skel.py", "x86_64/include/vmlinux.h", "libbpf/headers.sha256", ".ebpf-ledger",
+    "x86_64/minimized/one/vmlinux.h", "x86_64/python/one/py.typed", "x86_64/python/one/manifest.json", "../.sconsign_sha256.dblite",
+)  # fmt: skip
+
+
+NODES = PLACES[:4]  # SCons itself refuses a folder there
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_lies_in_an_output_s_place_is_repaired(project, kind):
+    project.build(X86)
+    before = project.digests(".o", ".py", ".h", ".whl", ".typed", ".sha256")
+    for place in PLACES:
+        file = project.folder / "build" / place
+        if file.exists() and not (kind == "folder" and place in NODES):
+            put(kind, file)
+    project.build(X86)
+    assert project.digests(".o", ".py", ".h", ".whl", ".typed", ".sha256") == before
+    assert project.build(X86) == set()
+
+
+def test_a_folder_with_files_in_an_output_s_place_is_told(project):
+    project.build(X86)
+    place = project.folder / "build/x86_64/one.bpf.o"
+    put("folder", place)
+    (place / "mine").touch()
+    assert "build/x86_64/one.bpf.o found where file expected" in project.fails(X86)
+    assert (place / "mine").exists()
+
+
+def test_py_typed_edited_or_deleted_is_repaired(project):
+    project.build(X86)
+    file = next((project.folder / "build").rglob("one/py.typed"))
+    file.write_text("edited")
+    project.build(X86)
+    assert file.read_text() == ""
+    file.unlink()
+    project.build(X86)
+    assert file.exists()
+
+
+DAMAGE = {
+    "list": pickle.dumps([1]),
+    "number": pickle.dumps(7),
+    "texts": pickle.dumps({"src": "text"}),
+    "entries": pickle.dumps({"src": pickle.dumps({"one.bpf.c": 1}), ".": pickle.dumps([2])}),
+    "garbage": bytes(range(256)) * 8,
+    "cut": pickle.dumps({"src": b"x" * 99})[:40],
+    "deep": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("data", DAMAGE.values(), ids=DAMAGE)
+@pytest.mark.parametrize("name", [".sconsign_sha256.dblite", "build/.ebpf-ledger"])
+def test_a_damaged_memory_costs_a_build_and_no_traceback(built, name, data):
+    before = built.digests(".o", ".whl")
+    (built.folder / name).write_bytes(data)
+    built.build("ARCH=x86_64,aarch64")
+    assert built.digests(".o", ".whl") == before
+    assert built.build("ARCH=x86_64,aarch64") == set()
+
+
+def test_two_builds_in_one_tree_take_turns(project):
+    environment = {
+        "PATH": os.environ["PATH"], "HOME": str(project.folder.parent), "EBPF_CACHE": str(project.cache),
+        "TOOLPATH": str(project.tool / "site_scons" / "site_tools"),
+    }  # fmt: skip
+    command = [sys.executable, "-m", "SCons", "-Q", X86]
+    project.edit("SConstruct", "env.Ebpf", "import time\nwhile not os.path.exists('go'): time.sleep(0.05)\nenv.Ebpf")
+    logs = [open(project.folder / f"log{number}", "w+") for number in (1, 2)]
+    builds = [subprocess.Popen(command, cwd=project.folder, env=environment, stdout=log, stderr=log) for log in logs]
+    text = lambda: "".join((project.folder / log.name).read_text() for log in logs)
+    deadline = time.monotonic() + 100
+    while "waiting for another build in" not in text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (project.folder / "go").touch()
+    assert [build.wait(timeout=120) for build in builds] == [0, 0], text()
+    assert text().count("waiting for another build in") == 1
+    assert "is up to date" in text()
+    assert project.build(X86) == set()
+
+
+def test_a_build_within_a_build_is_told(project):
+    with open(project.folder / "SConstruct", "a") as script:
+        script.write(f'\nenv["ENV"] = dict(os.environ)\nenv.Command("inner", [], "{sys.executable} -m SCons -Q one")\n')
+    assert "was started by a step of another one in the same folder" in project.fails(X86, "inner")
