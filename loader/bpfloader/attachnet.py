@@ -18,6 +18,7 @@ from .errors import CallError, errno_text
 from .libbpf import library
 from .log import captured
 from .options import TcHook, TcOptions
+from .refusal import NO_CLSACT
 from .structures import sized
 
 SOCKMAP = 15  # BPF_MAP_TYPE_SOCKMAP
@@ -72,7 +73,7 @@ def tc(kind: Kind) -> None:
             library().bpf_tc_attach(ctypes.byref(hook), ctypes.byref(sized(TcOptions, prog_fd=program)))
         except CallError as error:
             if error.errno == errno.ENOENT:
-                raise Lacking("this kernel has no clsact; modprobe sch_ingress cls_bpf") from None
+                raise Lacking("; ".join(NO_CLSACT)) from None
             raise OSError(error.errno, error.what) from None
 
 

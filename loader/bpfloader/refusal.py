@@ -39,6 +39,7 @@ FAILED_MAP = r"map '(?P<map>[^']*)': failed to create"
 RING = 27  # BPF_MAP_TYPE_RINGBUF, which alone is sized in bytes
 
 TRACING = ("/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events")  # where libbpf looks for tracefs
+NO_CLSACT = "this kernel has no clsact", "modprobe sch_ingress cls_bpf"
 NO_TRACEFS = "tracefs, where libbpf finds tracepoints, is not mounted", "mount -t tracefs tracefs /sys/kernel/tracing"
 READ_ON = "see libbpf's messages"
 READ_LOG = "read the end of its log (more of it is in this error's `log`)"

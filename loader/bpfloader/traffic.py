@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
 from functools import partial
 
-from .errors import CallError
+from .errors import AttachError, CallError, errno_text
 from .libbpf import library
 from .link import HookLink, Link
 from .log import captured
@@ -15,6 +14,7 @@ from .network import interface_index
 from .options import TcHook, TcOptions
 from .placement import Neighbour, placement
 from .program import Program
+from .refusal import NO_CLSACT
 from .structures import sized
 from .undisturbed import Undisturbed
 
@@ -74,9 +74,17 @@ class TcProgram(Program):
             return HookLink(self._owner, self.name, partial(_remove_filter, hook, options))
 
     def _make_qdisc(self, hook: TcHook) -> None:
-        """Makes the clsact qdisc, which holds both directions, unless it is there."""
-        with captured(), contextlib.suppress(CallError):
-            library().bpf_tc_hook_create(ctypes.byref(hook))  # what else goes wrong, bpf_tc_attach tells better
+        """Makes the clsact qdisc, which holds both directions, unless it is there. Raises AttachError without clsact.
+
+        What else goes wrong, bpf_tc_attach tells better.
+        """
+        with captured():
+            try:
+                library().bpf_tc_hook_create(ctypes.byref(hook))
+            except CallError as error:
+                if error.errno == errno.ENOENT:
+                    what = f"can't attach {self.name} ({errno_text(error.errno)}): {NO_CLSACT[0]}"
+                    raise AttachError(what, fix=NO_CLSACT[1], errno=error.errno, program=self.name) from None
 
 
 def _remove_filter(hook: TcHook, made: TcOptions) -> None:

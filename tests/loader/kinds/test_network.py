@@ -63,7 +63,27 @@ def test_xdp_native_where_the_driver_has_none(start, own_network):
     assert run.value == 2 and run.data == bytes(64) and bpf.bss.hits == 10
 
 
+def test_a_kernel_without_clsact_is_told_so(start, monkeypatch):
+    from bpfloader import traffic
+
+    class Lacking:
+        @staticmethod
+        def bpf_tc_hook_create(_):
+            raise bpfloader.CallError("bpf_tc_hook_create failed", errno=2)
+
+    bpf = start("on_tc")
+    monkeypatch.setattr(traffic, "library", Lacking)
+    with pytest.raises(bpfloader.AttachError) as caught:
+        bpf.progs.on_tc.attach("lo", "ingress")
+    assert str(caught.value) == (
+        "can't attach on_tc (ENOENT: No such file or directory): this kernel has no clsact; modprobe sch_ingress cls_bpf"
+    )
+
+
 def test_tc_filters(start, own_network):
+    if not (said := bpfloader.attach_kind("tc")):
+        pytest.skip(said.reason)
+
     def run():
         bpf = start("on_tc")
         into = bpf.progs.on_tc.attach("lo", "ingress", priority=5, handle=1)
