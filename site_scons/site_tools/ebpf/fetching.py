@@ -40,12 +40,12 @@ def interrupted():
 
 
 def own_files(env, sources):
-    """What a step that installs `sources` is told of those that are files of the project's own: their digests as of now.
+    """The digests, as of now, of those `sources` that are files of the project's own; a step that installs them is told.
 
-    So an edit runs the step, which refuses it, whatever the store and the build folder hold. Where a file is gone, or is
-    none that can be read, it depends on the release what the step does.
+    So an edit runs the step, which refuses it, whatever the store and the build folder hold; the same bytes at another
+    path don't. Where a file is gone, or is none that can be read, it depends on the release what the step does.
     """
-    return [[source.location, _digest(env, source.file)] for source in sources if source.own]
+    return [_digest(env, source.file) for source in sources if source.own]
 
 
 def _digest(env, path):
