@@ -8,12 +8,12 @@ lines and CO-RE relocations, and in the instructions that hold a type's number (
 import struct
 import sys
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from .btf import HEADER, HEADER_SIZE, MAGIC, Btf
 from .btf_order import REFERRING, Types, canonical_order
-from .btf_types import LAYOUTS, Kind, Layout
+from .btf_types import LAYOUTS, Kind
 from .btfext import CoreKind
 from .btfext_words import ExtWords
 from .elf import REL, SHT_REL, Elf, Section
@@ -66,26 +66,32 @@ def _with_data(section: Section, new: Mapping[int, bytes]) -> Section:
     return section if data is None else replace(section, data=data, size=len(data))
 
 
-class _Strings(dict[int, int]):
-    """Each old offset's new one; a string is laid out when it is first asked for, and once."""
+class _Strings:
+    """The strings in their new order, each once: `placed` lays those out that it is first asked for."""
 
     def __init__(self, btf: Btf):
-        super().__init__()
         self._btf = btf
         self._read = btf.all_strings()
         self._places = {b"": 0}  # in the order of first use
         self._size = 1
+        self._new: dict[int, int] = {}
 
-    def __missing__(self, offset: int) -> int:
-        text = self._read.get(offset)
-        if text is None:
-            text = self._btf.string_bytes(offset)
-        place = self[offset] = self._places.setdefault(text, self._size)
-        if place == self._size:
-            self._size = place + len(text) + 1
-            if self._size > len(self._btf.strings):
-                self._btf.fail("has strings inside one another, which clang does not write")
-        return place
+    def placed(self, offsets: Sequence[int]) -> list[int]:
+        """The new offsets of strings by their old ones."""
+        new, read, places, size = self._new, self._read, self._places, self._size
+        for offset in dict.fromkeys(offsets):
+            if offset in new:
+                continue
+            text = read.get(offset)
+            if text is None:
+                text = self._btf.string_bytes(offset)
+            new[offset] = place = places.setdefault(text, size)
+            if place == size:
+                size += len(text) + 1
+                if size > len(self._btf.strings):
+                    self._btf.fail("has strings inside one another, which clang does not write")
+        self._size = size
+        return [new[offset] for offset in offsets]
 
     def written(self) -> bytes:
         """The string section's bytes."""
@@ -108,35 +114,32 @@ def _numbers(order: list[int]) -> list[int]:
     return numbers
 
 
-def _types(
-    types: Types, order: list[int], numbers: list[int], strings: _Strings
-) -> tuple[list[int], dict[int, int]]:
+def _types(types: Types, order: list[int], numbers: list[int], strings: _Strings) -> tuple[list[int], dict[int, int]]:
     """The types' words, and where each offset of a DATASEC's entries went, in bytes of the section."""
-    words, out, moved = types.words, [], {}
+    out: list[int] = []
+    named: list[int] = []  # the words that are offsets of strings
+    moved: dict[int, int] = {}
     for number in order:
         start, end, kind = types.starts[number], types.ends[number], types.kinds[number]
-        name, info, word = words[start : start + 3]
-        out += (strings[name], info, numbers[word] if REFERRING[kind] else word)
-        if end - start == 3:
-            continue
-        rows = _rows(words[start + 3 : end], LAYOUTS[kind], numbers, strings)
+        record, at = types.words[start:end], len(out)
+        named.append(at)
+        if REFERRING[kind]:
+            record[2] = numbers[record[2]]
+        if len(record) > 3:
+            layout = LAYOUTS[kind]
+            step = layout.each or layout.fixed
+            for column in layout.names:
+                named += range(at + 3 + column, at + len(record), step)
+            for column in layout.types:
+                record[3 + column :: step] = [numbers[each] for each in record[3 + column :: step]]
         if kind == Kind.DATASEC:
             places = types.entries(number)
-            for new, old in enumerate(places):
-                moved[_offset_place(start, old)] = _offset_place(len(out) - 3, new)
-            rows = [word for place in places for word in rows[3 * place : 3 * place + 3]]
-        out += rows
+            moved |= {_offset_place(start, old): _offset_place(at, new) for new, old in enumerate(places)}
+            record[3:] = [word for place in places for word in record[3 + 3 * place : 6 + 3 * place]]
+        out += record
+    for place, offset in zip(named, strings.placed([out[place] for place in named])):
+        out[place] = offset
     return out, moved
-
-
-def _rows(rows: list[int], layout: Layout, numbers: list[int], strings: _Strings) -> list[int]:
-    """The words below a type's first three with new numbers and offsets of strings."""
-    step = layout.each or layout.fixed
-    for column in layout.names:
-        rows[column::step] = [strings[offset] for offset in rows[column::step]]
-    for column in layout.types:
-        rows[column::step] = [numbers[number] for number in rows[column::step]]
-    return rows
 
 
 def _offset_place(start: int, entry: int) -> int:
@@ -152,11 +155,11 @@ def _rewrite(ext: ExtWords, numbers: list[int], strings: _Strings) -> None:
         (ext.relocations, (1,), (2,)),
     ):
         for block in blocks:
-            ext.words[block.name] = strings[ext.words[block.name]]
+            (ext.words[block.name],) = strings.placed([ext.words[block.name]])
             for column in map(block.column, types):
                 ext.words[column] = array("I", [numbers[number] for number in ext.words[column]])
             for column in map(block.column, texts):
-                ext.words[column] = array("I", [strings[offset] for offset in ext.words[column]])
+                ext.words[column] = array("I", strings.placed(ext.words[column]))
 
 
 def _instructions(elf: Elf, btf: Btf, numbers: list[int], ext: ExtWords) -> dict[int, bytes]:
