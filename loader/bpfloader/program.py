@@ -149,7 +149,7 @@ class Program(Closed):
         """What the program gives for a packet and a context, run by the kernel without an event (BPF_PROG_TEST_RUN).
 
         `room` is how many bytes its output may have, `cpu` where a raw tracepoint's program runs. Raises CallError
-        where the kernel can't run that kind of program, PrivilegeError.
+        where the kernel can't run that kind of program, or a signal ends the repeats (EINTR); PrivilegeError.
         """
         out, context_out = ctypes.create_string_buffer(room), ctypes.create_string_buffer(max(1, len(context)))
         run = sized(TestRunOptions, repeat=repeat)
@@ -175,6 +175,9 @@ class Program(Closed):
         try:
             library().bpf_prog_test_run_opts(fd, ctypes.byref(run))
         except CallError as error:
+            if error.errno == errno.EINTR:
+                what = f"a signal interrupted the runs of {self.name} ({errno_text(error.errno)})"
+                raise CallError(what, fix="run it again, with fewer repeats", errno=error.errno) from None
             what = f"the kernel doesn't run {self.name} without an event ({errno_text(error.errno)})"
             fix = "give the data or the context that its kind takes; not every kind can be run so"
             refused = CallError(what, fix=fix, errno=error.errno)

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 
+import bpfloader
 import pytest
 from test_ringbuf import PACKET
 
@@ -202,6 +203,22 @@ def test_a_timers_signals_keep_nothing_from_being_loaded(skel, kernel):
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert len(came) > 20 and signal.SIGALRM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_runs_that_a_signal_ends_are_told_so(loaded):
+    """How often it ran isn't told, so they aren't made again."""
+    emit, came = loaded.progs.emit, []
+    before = signal.signal(signal.SIGALRM, lambda *_: came.append(1))
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+    try:
+        with pytest.raises(bpfloader.CallError) as caught:
+            emit.test_run(PACKET, repeat=2**31 - 1)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert came == [1] and str(caught.value) == (
+        "a signal interrupted the runs of emit (EINTR: Interrupted system call); run it again, with fewer repeats"
+    )
 
 
 def test_handlers_wait_and_come_once(skel):
