@@ -42,10 +42,10 @@ _TABLE = (
     _refused("--?(target|arch|march|mcpu|mtune)([= ].*)?|-m(arch|cpu|tune).*|-m(little|big)-endian|-m(32|64)|-b", "chooses a target", 'take cpu = "…" in [clang] of toolchain.toml, and ARCH= for the byte order'),
     _refused("-M.*|--(user-|write-)?(user-)?dependencies|-dependency-.*|--print-missing.*", "writes dependencies", "leave it out: the build keeps its own"),
     _refused("-o.*|--output.*|-[cSE]|--?(emit|analyze|rewrite|extract|verify-pch|dump|print|precompile|assemble|compile|preprocess|save-|serialize-|gen-|dsym|index).*|-###|-d[A-Z].*|-fsyntax-only|-C|-CC|-P", _WRITES, "leave it out: the build makes objects"),
-    _refused("-x.*|--language.*", "says what a source is written in", "leave it out: programs are C"),
+    _refused("-x.*|--language.*|-ObjC.*", "says what a source is written in", "leave it out: programs are C"),
     _refused(
         "-f(save-optimization|optimization-record|dump|time-trace|time-report=|crash-diagnostics|proc-stat|stack-usage|test-coverage|profile-arcs|coverage|"
-        "cs-profile|profile|debug-info-for-profiling|memory-profile|codegen-data|embed-|lto|thin|split|pch|output|module-output|record-(command|gcc)|"
+        "cs-profile|create-profile|temporal-profile|profile|debug-info-for-profiling|memory-profile|codegen-data|embed-|lto|thin|split|pch|output|module-output|record-(command|gcc)|"
         "basic-block-sections|basic-block-address|verify-intermediate|crash|use-cuid).*|-(gsplit-dwarf|g(no-)?record-|gmodules|pg|p$).*|--?(coverage|profile).*",
         _WRITES,
         "leave it out: an object is code, data and BTF",
@@ -53,7 +53,8 @@ _TABLE = (
     _refused(
         "-f(plugin|pass-plugin|auto-profile|module|implicit-module|prebuilt|build-session|sanitize-.*list|sanitize-(black|ignore).*|xray-.*|randomize-layout-seed-file|"
         "ms-secure|ms-compat|api-notes|bounds-safety-bringup|experimental-sanitize-metadata-ignore|builtin-module|include-|diagnostics-.*file|builtin-headers|"
-        "depfile|validate-|safe-buffer|warning-suppression|remap|system-module).*|-(ivfsoverlay|vfsoverlay|iapinotes|ibuiltin|load).*|--(system-header|warning-supp).*",
+        "bootclasspath|classpath|extdirs|encoding|openmp-host|offload|openmp|hip|cuda|gpu|depfile|validate-|safe-buffer|warning-suppression|remap|system-module).*|-(ivfsoverlay|vfsoverlay|iapinotes|ibuiltin|load).*|--(system-header|warning-supp).*|"
+        "-(filelist|multi-lib|module-|mzos-|meabi|mmlir|mthread-model|fexperimental-openacc).*",
         _READS,
         "leave it out; what a compile reads is what its sources include",
     ),
@@ -61,7 +62,7 @@ _TABLE = (
     _refused("-W[apl],.*|-X(assembler|preprocessor|linker|analyzer|arch|openmp|offload|cuda|thinlto|clangas).*|-fno-integrated.*|-fintegrated-cc1|-no-integrated.*|--for-.*|-via-file-asm|-z|-T.*|-[lLu].*|-s|-static.*|-shared.*|-A.*", "hands options to another program", "write the option itself, or leave it out"),
     _refused("-trigraphs|-traditional.*|-undef|-finput-charset.*|-fdollars.*", "changes how a source's directives are read", "leave it out"),
 )  # fmt: skip
-_ALLOWED = re.compile(r"-D.+|-U.+|-W(\w.*)?|-R.*|-f.+|-g.*|-O.*|-std=.+|--std=.+|-m.+|-pedantic(-errors)?|-ansi|-w|-v|-H|-pipe|-Q.*|-nostdinc", re.DOTALL)
+_ALLOWED = re.compile(r"-D.+|-U.+|-W(\w.*)?|-R.*|-f.+|-g.*|-O(\d|s|z|g|fast)?|-std=.+|--std=.+|-m.+|-pedantic(-errors)?|-ansi|-w|-v|-H|-pipe|-Q.*|-nostdinc", re.DOTALL)
 _TAKES_NEXT = ("-D", "-U")
 _LLVM = re.compile(r"--?[\w-]+(=(-?\d+|true|false))?")
 _LLVM_FILE = re.compile(r"file|path|dir\b|directory|output|record|^-*load\b|load-pass|replay|stats-json|dump|view|dot|json|trace")

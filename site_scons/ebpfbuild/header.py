@@ -1,5 +1,7 @@
 """Finds out which arch a vmlinux.h is of, and refuses one that doesn't fit."""
 
+import re
+
 from .arch import ARCHES, Arch
 from .errors import HeaderError
 
@@ -16,6 +18,7 @@ PT_REGS_MEMBER = {
 }
 # loongarch64 has an orig_a0 as well, so what is asked first decides.
 _ASKED = ("loongarch64", *(arch.name for arch in ARCHES if arch.name != "loongarch64"))
+_DIRECTIVE = re.compile(rb"^[ \t]*#[ \t]*(?:include|import|embed)[^\n]{0,80}|__has_(?:include|embed)\w*", re.MULTILINE)
 
 
 def arch_of(header: bytes) -> str | None:
@@ -34,6 +37,12 @@ def check_header(header: bytes, arch: Arch, where: str) -> None:
             f"is no vmlinux.h: {len(header)} bytes without one struct",
             where=where,
             fix="a kernel without BTF gives such a stub; pin the header of a kernel built with CONFIG_DEBUG_INFO_BTF=y",
+        )
+    if found := _DIRECTIVE.search(header):
+        raise HeaderError(
+            f"holds `{found[0].decode().strip()}`; a vmlinux.h that asks for other files is another one in each project",
+            where=where,
+            fix="pin a whole header, as bpftool btf dump file … format c writes it",
         )
     check_registers(header, arch, where)
     if arch_of(header) is None:

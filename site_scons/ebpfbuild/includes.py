@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+PRAGMAS = ("#pragma include_alias", "#pragma GCC dependency")  # clang looks for a file by them, and -fms-extensions has both
 ASKING = ("__has_include", "__has_include_next", "__has_embed")  # what a condition asks for a file with
 
 
@@ -51,6 +52,8 @@ def directives(text: str) -> Directives:
 
 def _needs_lexer(text: str, plain: int) -> bool:
     """Tells if a directive may be there that _PLAIN doesn't match, of which it found so many, or a word that asks."""
+    if "include_alias" in text or "dependency" in text and "GCC" in text:
+        return True
     if "??" in text or "%:" in text or _ASKS.search(text) or _SPLICED_WORD.search(text):
         return True
     return sum(map(text.count, ("include", "import", "embed"))) != plain and any(
@@ -87,6 +90,8 @@ _NAME = re.compile(r'\s*(?:"([^"]+)"|<([^>]+)>)')
 _ASK = re.compile(rf'\b({"|".join(ASKING)})\b(\s*\(\s*(?:"([^"]+)"|<([^>]+)>))?')
 _DEFINED = re.compile(rf"\bdefined\s*\(?\s*(?:{'|'.join(ASKING)})\b")
 _WORD = re.compile(r"\w+")
+# Anywhere, for `_Pragma(#x)` makes one of any words.
+_PRAGMA = re.compile(r"\b(include_alias)\b|\bGCC\s+dependency\b")
 _TRIGRAPHS = (("??/", "\\"), ("??=", "#"))
 
 
@@ -96,6 +101,7 @@ def lexed(text: str) -> Directives:
     unreadable: dict[str, None] = {}
     pieces: set[str] = set()
     for clean in {clean: None for reading in _readings(text) for clean in _cleaned(reading)}:
+        unreadable |= dict.fromkeys(PRAGMAS[not pragma[1]] for pragma in _PRAGMA.finditer(clean))
         for line in _LINE.finditer(clean):
             named, odd = _line(line[1], line[2])
             found |= dict.fromkeys(named)
@@ -185,6 +191,18 @@ def joined(word: str, pieces: frozenset[str]) -> bool:
         if any(word[start:end] in pieces for start in reached):
             reached.add(end)
     return len(word) in reached
+
+
+def essence(text: str) -> str:
+    """A short text with the same directives: for a header whose text stays and is asked for in each build."""
+    known = directives(text)
+    lines = [_directive(named) for named in known.named]
+    return "".join(f"{line}\n" for line in [*lines, *(f"#if {word}" for word in known.unreadable)])
+
+
+def _directive(named: Named) -> str:
+    name = f'"{named.name}"' if named.quoted else f"<{named.name}>"
+    return f"#if {named.word}({name})" if named.word in ASKING else f"#{named.word} {name}"
 
 
 def line_of(text: str, has) -> int:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 
 from .errors import CompileError
-from .includes import ASKING, Directives, Named, directives, lexed, line_of, pasted
+from .includes import ASKING, PRAGMAS, Directives, Named, directives, lexed, line_of, pasted
 
 _ALL_PLACES = ("include_next", "__has_include_next")  # which folder comes next depends on where the file itself was found
 
@@ -24,16 +24,18 @@ def project_headers(
     pinned: Callable[[str], bool],
     plain: Callable[[str], str] = os.path.normpath,
     depends: Iterable[str] = (),
+    system: str = "",
 ) -> list[str]:
     """The paths of the project's own files that `source` includes, embeds or asks for, directly or not, sorted.
 
     `read(path)` gives a file's text or None if there is none; asking it for every place that clang would try is what
-    makes a new header that shadows an old one count. `pinned(name)` says that a name belongs to a pinned artifact: it is not
-    looked into, and a project file of that name is refused, for it would be compiled in its stead. `plain(path)` is the
+    makes a new header that shadows an old one count. `pinned(name)` says that a name belongs to a pinned artifact: a project
+    file of that name is refused, for it would be compiled in its stead. `system` is the folder of pinned headers, searched last:
+    what they include is followed, for it may be the project's, but they themselves aren't named. `plain(path)` is the
     path of the same file without `..`. `depends` are files that are included in a way that can't be read; what would
     shadow them counts. Raises CompileError.
     """
-    scan = _Scan(list(include_dirs), read, pinned, plain)
+    scan = _Scan(list(include_dirs), read, pinned, plain, system)
     scan.add(source, read(source) or "")
     for path in depends:
         scan.add(path, read(path) or "")
@@ -46,8 +48,9 @@ def project_headers(
 class _Scan:
     """The files found so far, and those whose directives are still to be followed."""
 
-    def __init__(self, include_dirs, read, pinned, plain):
+    def __init__(self, include_dirs, read, pinned, plain, system):
         self.include_dirs, self.read, self.pinned, self.plain = include_dirs, read, pinned, plain
+        self.system = system
         self.found: set[str] = set()
         self.texts: dict[str, str] = {}
         self.pieces: dict[str, frozenset[str]] = {}
@@ -67,7 +70,8 @@ class _Scan:
             self.pieces[path] = known.pieces
             for named in known.named:
                 for candidate, text in self._files(named, path):
-                    self.found.add(candidate)
+                    if not self._is_pinned(candidate):
+                        self.found.add(candidate)
                     if not named.word.endswith("embed") and candidate not in self.texts:
                         self.texts[candidate] = text
                         queue.append(candidate)
@@ -76,17 +80,20 @@ class _Scan:
         """The file that a directive names, with its text; each that there is where it can't be told which it is."""
         places = [os.path.dirname(path)] if named.quoted else []
         if not named.word.endswith("embed"):  # that looks in no include folder
-            places += self.include_dirs
+            places += [*self.include_dirs, self.system] if self.system else self.include_dirs
         for place in places:
             candidate = self.plain(os.path.join(place, named.name))
             text = self.texts[candidate] if candidate in self.texts else self.read(candidate)
             if text is None:
                 continue
-            if candidate not in self.found:
+            if candidate not in self.found and not self._is_pinned(candidate):
                 self._check_place(candidate, named, path, place)
             yield candidate, text
             if named.word not in _ALL_PLACES:
                 return
+
+    def _is_pinned(self, path: str) -> bool:
+        return bool(self.system) and path.startswith(f"{self.system}{os.sep}")
 
     def shadows(self, depends: Iterable[str]) -> Iterator[str]:
         """The places at which a file would be found instead of one of `depends`, included by a name that can't be read."""
@@ -97,7 +104,7 @@ class _Scan:
 
     def _check(self, path: str, known: Directives) -> None:
         if known.unreadable:
-            raise _unreadable(self._where(path, "unreadable", known.unreadable[0]), f"asks for a file by {known.unreadable[0]} without its name")
+            raise _unasked(self._where(path, "unreadable", known.unreadable[0]), known.unreadable[0])
         if named := next((named for named in known.named if named.name.startswith("/")), None):
             raise _absolute(self._where(path, "named", named), named)
 
@@ -121,6 +128,13 @@ class _Scan:
         spelt = os.path.normpath(os.path.join(place, named.name))
         if candidate.startswith(("/", "../")) and spelt.startswith(("/", "../")):
             raise _outside(self._where(path, "named", named), named)
+
+
+def _unasked(where: str, word: str) -> CompileError:
+    if word in PRAGMAS:
+        what = f"holds {word}, by which clang looks for a file that the build doesn't know"
+        return CompileError(what, where=where, fix="leave it out, and #include the file that is meant")
+    return _unreadable(where, f"asks for a file by {word} without its name")
 
 
 def _unreadable(where: str, what: str) -> CompileError:

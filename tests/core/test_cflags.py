@@ -1,5 +1,8 @@
 """Options that read or write files never reach clang, in whichever form."""
 
+import re
+import subprocess
+
 import pytest
 from ebpfbuild.cflags import check_cflags
 from ebpfbuild.errors import FlagError, PinError
@@ -53,3 +56,49 @@ def test_toolchain_toml_is_named_by_its_line(tmp_path):
     path.write_text('[compiler]\npackage = "ziglang"\nversion = "22.1.8"\n[clang]\ncflags = ["-DX", "@args"]\n')
     with pytest.raises((FlagError, PinError), match=r"toolchain.toml:5: clang.cflags: '@args' reads options from a file; write them out"):
         load(path)
+
+
+def told(clang, *arguments, folder=None):
+    """What the pinned clang prints, stdout and stderr."""
+    done = subprocess.run([*clang, *arguments], cwd=folder, env={}, capture_output=True, text=True)
+    return done.stdout, done.stderr
+
+
+def accepted(*flags):
+    try:
+        check_cflags(flags, "cflags")
+        return True
+    except FlagError:
+        return False
+
+
+def test_no_option_whose_value_is_a_file_is_accepted(clang):
+    """By clang's own list: `-name <file>`, `-name=<dir>`, `-name=[<x>=]<path>`."""
+    text, _ = told(clang, "--help-hidden")
+    listed = re.findall(r"^ {2}(-[^\s<\[]+)( ?)(?:\[\S*\])?<[^>]*(?:file|path|dir|folder|pathname|directory)[^>]*>", text, re.MULTILINE)
+    assert len(listed) > 40
+    forms = [[name, "x"] if separate else [name + "x"] for name, separate in listed]
+    assert [form for form in forms if accepted(*form)] == []
+
+
+def test_no_accepted_option_reads_or_writes_the_file_that_it_is_given(clang, tmp_path):
+    """By what clang does: each option with a value that clang completes, given a name that is nowhere."""
+    text, _ = told(clang, "--autocomplete=-")
+    names = [line.split("\t")[0].strip() for line in text.splitlines()]
+    flags = [f"{name}sentinel" for name in names if name.endswith("=") and not name.startswith("-W")]
+    flags = [flag for flag in flags if accepted(flag)]
+    assert len(flags) > 50
+    (tmp_path / "x.c").write_text("int x;\n")
+    for flag in flags:
+        _, stderr = told(clang, "-target", "bpf", "-c", "x.c", "-g", "-O2", "-o", "x.o", flag, folder=tmp_path)
+        assert not re.search("(?i)no such file|cannot open|could not open|unable to (open|read)|error reading|not found", stderr), (flag, stderr)
+        left = {path.name for path in tmp_path.iterdir() if not path.name.endswith(".o.tmp")}  # of a clang that gave up
+        assert left <= {"x.c", "x.o"}, flag
+
+
+def test_no_accepted_option_takes_the_next_one_for_its_file(clang):
+    """A separate value would be the next flag: only -D, -U and those with a known value may have one."""
+    text, _ = told(clang, "--help-hidden")
+    listed = re.findall(r"^ {2}(-[^\s<=]+) <(?!macro)[^>]*>", text, re.MULTILINE)
+    assert len(listed) > 30
+    assert [name for name in listed if accepted(name, "-DX")] == ["-mllvm"]  # whose value was looked at

@@ -30,3 +30,9 @@ def test_a_header_without_registers_or_without_anything():
 
 def test_registers_of_the_first_struct_only():
     assert arch_of(header(b"orig_ax;") + b"struct later {\n\tint orig_x0;\n};\n") == "x86_64"
+
+
+@pytest.mark.parametrize("line", [b"#include <a.h>\n", b"  # import <b.h>\n", b"#ifdef X\n#if __has_include(<a.h>)\n"])
+def test_a_header_that_asks_for_other_files_is_refused(line):
+    with pytest.raises(HeaderError, match="^pin: holds `.*(a|b|include).*`; a vmlinux.h that asks for other files .*; pin a whole header"):
+        check_header(header(b"orig_ax;") + line, arch_named("x86_64"), "pin")

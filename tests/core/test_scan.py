@@ -2,7 +2,7 @@
 
 import pytest
 from ebpfbuild.errors import CompileError
-from ebpfbuild.includes import directives, lexed
+from ebpfbuild.includes import directives, essence, lexed
 from ebpfbuild.scan import included_names, project_headers
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,6 +106,42 @@ def test_a_question_without_a_name_is_refused(text):
         headers({"src/x.c": '#include "a.h"\n', "src/a.h": text})
 
 
+@pytest.mark.parametrize(
+    "text, pragma",
+    [
+        ('#pragma GCC dependency "a.h"\n', "GCC dependency"),
+        ('#pragma include_alias("b.h", "a.h")\n', "include_alias"),
+        ('_Pragma("GCC dependency \\"a.h\\"") int x;\n', "GCC dependency"),
+        ('__pragma(include_\\\nalias(<b.h>, <a.h>))\n', "include_alias"),
+        ("#define DO(x) _Pragma(#x)\nDO(GCC /**/ dependency <a.h>)\n", "GCC dependency"),
+    ],
+)
+def test_a_pragma_that_looks_for_a_file_is_refused(text, pragma):
+    with pytest.raises(CompileError, match=rf"^src/x.c:\d: holds #pragma {pragma}, by which clang looks for a file .*; leave it out"):
+        headers({"src/x.c": text})
+    assert headers({"src/x.c": "/* GCC dependency, include_alias */\n"}) == []
+
+
+def test_what_a_pinned_header_includes_is_followed_and_it_itself_is_not_named():
+    files = {
+        "src/x.c": "#include <bpf/usdt.h>\n",
+        "lib/bpf/usdt.h": '#include <linux/errno.h>\n#include "own.h"\n',
+        "lib/bpf/own.h": "",
+        "shim/linux/errno.h": "#include <base.h>\n",
+        "shim/base.h": "",
+    }
+    pinned = ("bpf/usdt.h", "bpf/own.h").__contains__
+    assert project_headers("src/x.c", ["shim"], files.get, pinned, system="lib") == ["shim/base.h", "shim/linux/errno.h"]
+    files["shim/bpf/usdt.h"] = ""
+    with pytest.raises(CompileError, match="shim/bpf/usdt.h: would be compiled instead of the pinned"):
+        project_headers("src/x.c", ["shim"], files.get, pinned, system="lib")
+
+
+@given(st.text(alphabet='#%:include "<>a.h/*\\\n?_hasf()', max_size=60))
+def test_the_essence_of_a_text_names_the_same(text):
+    assert set(directives(essence(text)).named) >= set(directives(text).named)
+
+
 @pytest.mark.parametrize("pieces", ["__has_, include", "_, _has_include", "__has, _include_next"])
 def test_a_question_that_is_pasted_is_refused(pieces):
     files = {"src/x.c": f'#include "a.h"\n#if CAT({pieces})("x.h")\n#endif\n', "src/a.h": "#define CAT(a, b) a##b\n"}
@@ -114,7 +150,7 @@ def test_a_question_that_is_pasted_is_refused(pieces):
 
 
 def test_what_other_headers_do_with_the_words_passes():
-    text = "#ifndef __has_include\n#define __has_include(x) 0\n#endif\n#if defined(__has_embed)\n#endif\n#define _(P) (P)\n// __has_include(X)\n"
+    text = "#ifndef __has_include\n#define __has_include(x) 0\n#endif\n#if defined(__has_embed)\n#endif\n#ifdef __has_include\n#endif\n#define _(P) (P)\n// __has_include(X)\n"
     assert headers({"src/x.c": text}) == []
 
 

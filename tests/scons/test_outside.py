@@ -1,5 +1,7 @@
 """What lies outside of the project, and which file a path with links and `..` is: the graph's answer is the kernel's."""
 
+import shutil
+
 import pytest
 
 HEAD = """
@@ -133,3 +135,64 @@ def test_an_embedded_file_is_an_input(declare):
     project.build("ARCH=x86_64")
     (project.folder / "src/table.bin").write_text("b")
     assert objects(project.build("ARCH=x86_64")) == {"x86_64/one.bpf.o"}
+
+
+def test_what_a_pinned_header_includes_of_the_project_is_an_input(declare):
+    """As libbpf's usdt.bpf.h includes <linux/errno.h>: known before the headers are fetched, and when the pin moves."""
+    project = declare('env.BpfObject("src/one.bpf.c", include_dirs=["shim"])\n')
+    pinned = project.folder / "pins/bpf/bpf_helpers.h"
+    shim = project.folder / "shim/linux/errno.h"
+    project.build("ARCH=x86_64")
+    pinned.write_text(f"{pinned.read_text()}#if __has_include(<linux/errno.h>)\n#include <linux/errno.h>\n#endif\n")
+    shim.parent.mkdir(parents=True)
+    shim.write_text("#include <base.h>\n")
+    (project.folder / "shim/base.h").write_text("int base;\n")
+
+    def built():
+        made = project.build("ARCH=x86_64")
+        assert project.build("ARCH=x86_64") == set()
+        return objects(made) == {"x86_64/one.bpf.o"}
+
+    project.pin()
+    assert built(), "another pin"
+    shutil.rmtree(project.folder / "build")
+    assert built(), "nothing fetched yet"
+    (project.folder / "shim/base.h").write_text("int base, more;\n")
+    assert built(), "edited"
+    (project.folder / "include/base.h").write_text("int base;\n")
+    assert built(), "shadowed"
+    shim.unlink()
+    assert built(), "gone"
+    shim.write_text("int errno_h;\n")
+    assert built(), "appeared"
+
+
+def test_what_a_generated_header_includes_is_an_input(declare):
+    project = declare(
+        'env.Command("#include/made.h", "made.txt", Copy("$TARGET", "$SOURCE"))\nenv.BpfObject("src/one.bpf.c")\n'
+    )
+    (project.folder / "made.txt").write_text('#include "deep.h"\n')
+    (project.folder / "include/deep.h").write_text("int deep;\n")
+    include(project, '#include "made.h"')
+    for text in ("int deep;\n", "int deep, more;\n"):
+        (project.folder / "include/deep.h").write_text(text)
+        assert objects(project.build("ARCH=x86_64")) == {"x86_64/one.bpf.o"}
+        assert project.build("ARCH=x86_64") == set()
+
+
+@pytest.mark.parametrize("setting", ['env.Append(EBPF_CFLAGS=["{}"])', 'env.BpfObject("src/one.bpf.c", cflags=["{}"])'])
+@pytest.mark.parametrize(
+    "flag, message",
+    [
+        ("-mcpu=v4", "'-mcpu=v4' chooses a target; take cpu = \"…\" in [clang] of toolchain.toml"),
+        ("@args", "'@args' reads options from a file; write them out"),
+        ("-Iother", "'-Iother' adds a folder in which files are found; say it to the build: include_dirs="),
+    ],
+)
+def test_flags_of_a_sconstruct_that_name_files_are_refused(declare, setting, flag, message):
+    rest = "" if "BpfObject" in setting else '\nenv.BpfObject("src/one.bpf.c")'
+    project = declare(f"{setting.format(flag)}{rest}\n")
+    what = "cflags" if "BpfObject" in setting else "EBPF_CFLAGS"
+    assert f"{what}: {message}" in project.fails("ARCH=x86_64")
+    project.edit("SConstruct", flag, "-DFINE=1")
+    project.build("ARCH=x86_64")

@@ -1,5 +1,6 @@
 """MinimizedVmlinux(name, sources): a vmlinux.h for each arch that holds only what the sources use."""
 
+import itertools
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -102,6 +103,12 @@ def _minimize(target, source, env):
         write_header(env, step, target[0].path, known_paths(env, target[0]))
 
 
-SCANNER = SCons.Scanner.Scanner(scan, "ebpf")
+def _anew(env, folder, target, source):
+    """A path like no other: SCons keeps what a source includes by it, and that changes once a header is made or fetched."""
+    return (next(_SCANS),)
+
+
+_SCANS = itertools.count()
+SCANNER = SCons.Scanner.Scanner(scan, "ebpf", path_function=_anew)
 MINIMIZED = builder(_minimize, "MINIMIZE $TARGET", libbpf_read, "preprocessed", source_scanner=SCANNER)
 METHODS = {"MinimizedVmlinux": minimized_vmlinux}

@@ -12,8 +12,7 @@ from functools import cache, cached_property
 import SCons.Errors
 import SCons.Node.FS
 import SCons.Script
-from ebpfbuild import code, toolchain
-from ebpfbuild.cflags import check_cflags
+from ebpfbuild import code, includes, toolchain
 from ebpfbuild.compiler import locate
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.files import UnfitFileError, make_room, read_regular, require_regular
@@ -33,6 +32,7 @@ from .fetching import reporter
 OWN_TOOLCHAIN = str(code.CORE.parent.parent / "toolchain.toml")
 
 
+_MADE = SCons.Node.executed, SCons.Node.up_to_date
 _SESSIONS = {}  # by build folder
 
 
@@ -135,7 +135,9 @@ class Session:
         if isinstance(flags, str):
             raise StopError(f"{what}: {flags!r} is one string; write a list: {what}={flags.split()}")
         flags = tuple(map(str, flags))
-        if flags not in self._fit:
+        if flags and flags not in self._fit:
+            from ebpfbuild.cflags import check_cflags  # its table takes 5 ms, which a build without flags needn't pay
+
             check_cflags(flags, what)
             self._fit.add(flags)
         return flags
@@ -171,15 +173,19 @@ class Session:
         if key in self._headers:
             return self._headers[key]
         pinned = {"vmlinux.h", *(f"bpf/{name}" for name in self.toolchain.libbpf.files)}
-        generated = []
+        libbpf = env.LibbpfHeaders()
+        system = os.path.join(os.path.dirname(libbpf.path), "include")
+        generated = [] if libbpf.get_state() in _MADE else [libbpf]  # those in place may be an older pin's
 
         def read(path):
+            if path.startswith(f"{system}{os.sep}"):
+                return self._pinned_text(path, pinned)
             if not derived(path):
                 return self._text(path)
             generated.append(path)  # it has still to be made, or made anew
             return self._read(path) or ""
 
-        headers = user_error(project_headers, source, include_dirs, read, pinned.__contains__, self.tree.plain, depends)
+        headers = user_error(project_headers, source, include_dirs, read, pinned.__contains__, self.tree.plain, depends, system)
         for header in headers:
             self.stray(header, env)
         if not generated:
@@ -198,6 +204,17 @@ class Session:
             raise _unfit(error, name) from None
         except OSError:
             return  # who reads it will say why it can't be read
+
+    def _pinned_text(self, path, pinned):
+        """The directives of one of libbpf's headers, remembered by its content, or None where it hasn't been fetched."""
+        if "/".join(path.split(os.sep)[-2:]) not in pinned:
+            return None
+        try:
+            digest = self.ledger.digest(os.path.join(self.root, path))
+        except OSError:
+            return None
+        reader = self.ledger.digest(includes.__file__)
+        return self.ledger.fact(f"directives of {digest} by {reader}", lambda: includes.essence(self._read(path) or ""))
 
     def _text(self, path):
         """A project file's text, or None."""
