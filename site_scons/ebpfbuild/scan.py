@@ -24,18 +24,18 @@ def project_headers(
     pinned: Callable[[str], bool],
     plain: Callable[[str], str] = os.path.normpath,
     depends: Iterable[str] = (),
-    system: str = "",
+    pinned_dir: str = "",
 ) -> list[str]:
     """The paths of the project's own files that `source` includes, embeds or asks for, directly or not, sorted.
 
     `read(path)` gives a file's text or None if there is none; asking it for every place that clang would try is what
     makes a new header that shadows an old one count. `pinned(name)` says that a name belongs to a pinned artifact: a project
-    file of that name is refused, for it would be compiled in its stead. `system` is the folder of pinned headers, searched last:
+    file of that name is refused, for it would be compiled in its stead. `pinned_dir` is the folder of pinned headers, searched last:
     what they include is followed, for it may be the project's, but they themselves aren't named. `plain(path)` is the
     path of the same file without `..`. `depends` are files that are included in a way that can't be read; what would
     shadow them counts. Raises CompileError.
     """
-    scan = _Scan(list(include_dirs), read, pinned, plain, system)
+    scan = _Scan(list(include_dirs), read, pinned, plain, pinned_dir)
     scan.add(source, read(source) or "")
     for path in depends:
         scan.add(path, read(path) or "")
@@ -48,9 +48,9 @@ def project_headers(
 class _Scan:
     """The files found so far, and those whose directives are still to be followed."""
 
-    def __init__(self, include_dirs, read, pinned, plain, system):
+    def __init__(self, include_dirs, read, pinned, plain, pinned_dir):
         self.include_dirs, self.read, self.pinned, self.plain = include_dirs, read, pinned, plain
-        self.system = system
+        self.pinned_dir = pinned_dir
         self.found: set[str] = set()
         self.texts: dict[str, str] = {}
         self.pieces: dict[str, frozenset[str]] = {}
@@ -80,7 +80,7 @@ class _Scan:
         """The file that a directive names, with its text; each that there is where it can't be told which it is."""
         places = [os.path.dirname(path)] if named.quoted else []
         if not named.word.endswith("embed"):  # that looks in no include folder
-            places += [*self.include_dirs, self.system] if self.system else self.include_dirs
+            places += [*self.include_dirs, self.pinned_dir] if self.pinned_dir else self.include_dirs
         for place in places:
             candidate = self.plain(os.path.join(place, named.name))
             text = self.texts[candidate] if candidate in self.texts else self.read(candidate)
@@ -93,7 +93,7 @@ class _Scan:
                 return
 
     def _is_pinned(self, path: str) -> bool:
-        return bool(self.system) and path.startswith(f"{self.system}{os.sep}")
+        return bool(self.pinned_dir) and path.startswith(f"{self.pinned_dir}{os.sep}")
 
     def shadows(self, depends: Iterable[str]) -> Iterator[str]:
         """The places at which a file would be found instead of one of `depends`, included by a name that can't be read."""

@@ -131,10 +131,10 @@ def test_what_a_pinned_header_includes_is_followed_and_it_itself_is_not_named():
         "shim/base.h": "",
     }
     pinned = ("bpf/usdt.h", "bpf/own.h").__contains__
-    assert project_headers("src/x.c", ["shim"], files.get, pinned, system="lib") == ["shim/base.h", "shim/linux/errno.h"]
+    assert project_headers("src/x.c", ["shim"], files.get, pinned, pinned_dir="lib") == ["shim/base.h", "shim/linux/errno.h"]
     files["shim/bpf/usdt.h"] = ""
     with pytest.raises(CompileError, match="shim/bpf/usdt.h: would be compiled instead of the pinned"):
-        project_headers("src/x.c", ["shim"], files.get, pinned, system="lib")
+        project_headers("src/x.c", ["shim"], files.get, pinned, pinned_dir="lib")
 
 
 @given(st.text(alphabet='#%:include "<>a.h/*\\\n?_hasf()', max_size=60))

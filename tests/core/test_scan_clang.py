@@ -61,7 +61,7 @@ def read_by_clang(clang, root, flags):
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(source=TEXTS, files=FILES, flags=st.sampled_from([["-std=gnu11"], ["-std=c11"], ["-std=gnu23"]]))
 def test_the_scanner_names_all_that_clang_reads(clang, source, files, flags):
-    files = {**files, "src/x.c": source}
+    files = {**{f"two/{name}": "" for name in NAMES}, **files, "src/x.c": source}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for name, text in files.items():
@@ -69,6 +69,8 @@ def test_the_scanner_names_all_that_clang_reads(clang, source, files, flags):
             (root / name).write_text(text)
         read, stderr = read_by_clang(clang, root, [*flags, "-H"])
         read |= {str(Path(line.lstrip(".").strip())) for line in stderr.splitlines() if line.startswith(".")}
+    if "file not found" in stderr:  # an error, after which clang takes <x.h> from beside the source
+        return
     try:
         known = project_headers("src/x.c", ["one", "two"], files.get, ("vmlinux.h",).__contains__)
     except CompileError:
