@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from .errors import CompileError, HeaderError
+from .errors import CompileError, HeaderError, OutputError
 from .files import read_regular, write_file
 from .library import Library
 from .minimize.explain import explain
@@ -41,7 +41,7 @@ class IndexCache:
         def make() -> Mapping[str, str]:
             made.append(_index_of(header))
             data = dump(made[0])
-            with contextlib.suppress(OSError):  # a store that is read-only or full serves all the same
+            with contextlib.suppress(OSError, OutputError):  # a store that is read-only or full serves all the same
                 write_file(path, data)
             return {"sha256": hashlib.sha256(data).hexdigest()}
 

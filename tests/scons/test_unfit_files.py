@@ -56,7 +56,8 @@ def test_it_is_refused_in_one_line(whole, role, kind):
     put(whole.folder / INPUTS[role], kind)
     lines = fails(whole, INPUTS[role])
     assert (f"is {kind}, not a file" if kind != "gigabytes" else "is larger than the ") in lines[-1]
-    assert len(lines) == 1 + (role in ("pin", "tree"))
+    told = [line for line in lines if "leads out of the project" not in line]  # as the device here is a link to one
+    assert len(told) == 1 + (role in ("pin", "tree"))
 
 
 @pytest.mark.parametrize("kind", ["a named pipe", "a device", "gigabytes"])
