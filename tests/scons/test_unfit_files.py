@@ -92,3 +92,14 @@ def test_an_object_or_a_skeleton_that_was_made_elsewhere(whole):
         (whole.folder / "x86_64").mkdir(exist_ok=True)
         put(whole.folder / "x86_64/x.bpf.o", "a named pipe")
         assert "x86_64/x.bpf.o: is a named pipe, not a file" in whole.fails("ARCH=x86_64")
+
+
+@pytest.mark.parametrize("name", ["-one.bpf.c", "@one.bpf.c", "@folder/one.bpf.c", "-I/one.bpf.c"])
+def test_a_source_that_clang_takes_for_an_option_is_refused(project, name):
+    """`@one.bpf.c` would read options from one.bpf.c, if there is such a file, and no input would be that."""
+    path = project.folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text((project.folder / "src/one.bpf.c").read_text())
+    with open(project.folder / "SConstruct", "a") as script:
+        script.write(f"\nenv.BpfObject({name!r}, name='odd')\n")
+    assert f"{name}: clang takes a path that begins with {name[0]} for an option" in project.fails("ARCH=x86_64")

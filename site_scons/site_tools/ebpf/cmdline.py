@@ -2,6 +2,7 @@
 
 import platform
 
+import SCons.Node.FS
 import SCons.Script
 from ebpfbuild.arch import arches_named, host_arch
 
@@ -37,6 +38,7 @@ def add(env):
         SCons.Script.AddOption("--offline", dest="offline", action="store_true", default=False, help="never connect")
         env.Help(HELP)
         env.Alias("programs")
+        _believe_no_mtime()
     given = SCons.Script.ARGUMENTS
     arches = user_error(arches_named, given["ARCH"]) if "ARCH" in given else (user_error(host_arch, platform.machine()),)
     env.SetDefault(
@@ -47,6 +49,12 @@ def add(env):
         EBPF_OFFLINE=SCons.Script.GetOption("offline"),
         EBPF_RELEASE=switch("RELEASE", given.get("RELEASE", "0")),
     )
+
+
+def _believe_no_mtime():
+    """Has SCons look at content in a project's own builders, too: what they make, a compile reads. Who sets it keeps it."""
+    if SCons.Script.GetOption("max_drift") == SCons.Node.FS.default_max_drift:
+        SCons.Script.SetOption("max_drift", -1)
 
 
 def switch(name, text):

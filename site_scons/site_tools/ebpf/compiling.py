@@ -11,6 +11,7 @@ from ebpfbuild.errors import CompileError
 
 from .fetching import fetch_options
 from .session import dependencies
+from .stop import StopError
 
 
 def compile_args(env, source, arch, output, header, include_dirs, cflags):
@@ -35,6 +36,8 @@ def source_node(env, source):
     node = node if node.has_builder() else node.srcnode()
     path = session.place(node, "source")
     session.stray(path, env)
+    if path.startswith(("-", "@")):
+        raise StopError(f"{path}: clang takes a path that begins with {path[0]} for an option or a file of options; rename it")
     if not node.has_builder():
         session.require_file(path)
     return node if node.path == path else env.fs.File(f"#{path}")
