@@ -36,12 +36,16 @@ def closure(entry: str, graph: dict[str, list[str]]) -> list[str]:
     return sorted(reached)
 
 
-def step_code(entry: str, digest: Callable[[str], str], fact: Callable) -> str:
-    """The sha256 over every core file that a step beginning in module `entry` may run.
+def core_digests(digest: Callable[[str], str]) -> dict[str, str]:
+    """The sha256 of each core file by its path in the core's folder; `digest(path)` is a Ledger's. Raises OSError."""
+    return {file: digest(f"{CORE}/{file}") for file in core_files()}
 
-    `digest(path)` and `fact(key, find)` are a Ledger's: parsing all modules takes 50 ms, and only an edit makes it needed.
+
+def step_code(entry: str, digests: dict[str, str], fact: Callable) -> str:
+    """The sha256 over every core file that a step beginning in module `entry` may run, by the core's digests.
+
+    `fact(key, find)` is a Ledger's: parsing all modules takes 50 ms, and only an edit makes it needed.
     """
-    digests = {file: digest(f"{CORE}/{file}") for file in core_files()}
     key = "imports " + " ".join(digests.values())
     graph = fact(key, lambda: import_graph(digests))
     lines = "".join(f"{digests[file]}  {file}\n" for file in closure(entry, graph))

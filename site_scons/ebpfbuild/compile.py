@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .arch import Arch
-from .assembly import check_assembly, may_assemble
 from .compiler import CLEAN_ENVIRONMENT
 from .depfile import check_inputs, read_depfile
 from .errors import CompileError, UndeclaredInputError
@@ -175,6 +174,8 @@ def dependencies_to(path: str) -> list[str]:
 
 def _check_assembly(args: CompileArgs, read: Iterable[str], root: str, output: str) -> None:
     """Refuses assembly that reads files. Only a program whose own files may hold assembly costs a second run of clang."""
+    from .assembly import check_assembly, may_assemble  # no null build needs it
+
     own = (path for path in read if not path.startswith((args.vmlinux, f"{args.libbpf_dir}/")))
     if may_assemble(Path(root, path).read_text(encoding="latin-1") for path in own):
         told = ["-S", "-fno-integrated-as", "-fno-verbose-asm", "-w", args.source, "-o", output]

@@ -43,7 +43,7 @@ class Ledger:
         self._path, self._read_only = Path(path), read_only
         self._lock = threading.Lock()
         self._files: dict[str, _Seen] = {}
-        self._facts: dict[str, object] = {}
+        self._facts: dict[str, dict] = {}
         lines = self._read()
         if not read_only and lines > 200 + 2 * (len(self._files) + len(self._facts)):
             self._rewrite()
@@ -77,8 +77,8 @@ class Ledger:
         self._note(by + path, now, seen.sha256)
         return True
 
-    def fact(self, key: str, find):
-        """The JSON value kept under `key`, found by calling `find` when it is not known yet."""
+    def fact(self, key: str, find: Callable[[], dict]) -> dict:
+        """The JSON object kept under `key`, found by calling `find` when it is not known yet."""
         if key not in self._facts:
             value = find()
             with self._lock:

@@ -4,10 +4,10 @@ import re
 
 # The signs that begin a query or a fragment or end a user's name and password, also percent-encoded, once or more often,
 # and those that NFKC makes of them: a refused URL is printed, and nobody knows which of them its writer had in mind.
-_AT = re.compile(r"@|\uff20|\ufe6b|%(?:25)*40", re.IGNORECASE)
-_QUERY = re.compile(r"[?#\uff1f\ufe56\uff03\ufe5f]|%(?:25)*(?:3f|23)", re.IGNORECASE)
-_PORT = re.compile(r"(://[^/:\[]*:)(?!\d*(?:/|$))[^/]*")  # one that is no number: user:password without its host
-_SCHEME = re.compile(r"\s*(?:https?|ftps?|file):[/\\]*", re.IGNORECASE)  # any other word may be a user's name
+_AT = r"@|\uff20|\ufe6b|%(?:25)*40"
+_QUERY = r"[?#\uff1f\ufe56\uff03\ufe5f]|%(?:25)*(?:3f|23)"
+_PORT = r"(://[^/:\[]*:)(?!\d*(?:/|$))[^/]*"  # one that is no number: user:password without its host
+_SCHEME = r"\s*(?:https?|ftps?|file):[/\\]*"  # any other word may be a user's name
 
 
 def printable(text: str, kept: str = "") -> str:
@@ -35,13 +35,13 @@ def without_secrets(url: str) -> str:
     The part before the last @ goes, wherever that stands: a password may hold a slash. Behind a ?, nobody knows whether
     an @ ends a password or is part of a token: then all goes but the scheme.
     """
-    *_, at = [None, *_AT.finditer(url)]
-    query = _QUERY.search(url)
+    *_, at = [None, *re.finditer(_AT, url, re.IGNORECASE)]
+    query = re.search(_QUERY, url, re.IGNORECASE)
     if at:
-        scheme = _SCHEME.match(url)
+        scheme = re.match(_SCHEME, url, re.IGNORECASE)
         start = f"{scheme[0].strip() if scheme and scheme.end() <= at.start() else ''}…"
         if query and query.start() < at.start():
             return start
         url = f"{start}@{url[at.end():]}"
-        query = _QUERY.search(url)
-    return _PORT.sub(r"\1…", f"{url[: query.start()]}?…" if query else url)
+        query = re.search(_QUERY, url, re.IGNORECASE)
+    return re.sub(_PORT, r"\1…", f"{url[: query.start()]}?…" if query else url)

@@ -4,7 +4,7 @@ import re
 import subprocess
 
 import pytest
-from ebpfbuild.cflags import check_cflags
+from ebpfbuild.cflags import PLAIN, check_by_table, check_cflags
 from ebpfbuild.errors import FlagError, PinError
 from ebpfbuild.toolchain import load
 
@@ -79,6 +79,17 @@ def test_no_option_whose_value_is_a_file_is_accepted(clang):
     assert len(listed) > 40
     forms = [[name, "x"] if separate else [name + "x"] for name, separate in listed]
     assert [form for form in forms if accepted(*form)] == []
+
+
+def test_what_is_plain_is_refused_by_no_table(clang):
+    """The short way takes nothing that the long one refuses: each option that clang completes, and some values."""
+    text, _ = told(clang, "--autocomplete=-")
+    names = [line.split("\t")[0].strip() for line in text.splitlines()] + PASS.split()
+    flags = {name + value for name in names for value in ("", "1", "x", "X", "=1", "X=1", "ll", ",x", "/x", "=x")}
+    plain = [flag for flag in flags if re.fullmatch(PLAIN, flag)]
+    assert len(plain) > 500
+    for flag in plain:
+        check_by_table(flag, "cflags")
 
 
 def test_no_accepted_option_reads_or_writes_the_file_that_it_is_given(clang, tmp_path):

@@ -1,6 +1,6 @@
 """Which of the core's files a step runs."""
 
-from ebpfbuild.code import CORE, closure, core_files, import_graph, step_code
+from ebpfbuild.code import CORE, closure, core_digests, core_files, import_graph, step_code
 
 
 def test_a_step_runs_what_it_imports_anywhere():
@@ -29,7 +29,8 @@ def test_every_core_file_is_seen():
 
 def test_the_code_of_a_step_follows_the_files_that_it_runs():
     def code(edited):
-        return step_code("scan.py", lambda path: f"{path}{path.endswith(edited)}", lambda key, find: find())
+        digests = core_digests(lambda path: f"{path}{path.endswith(edited)}")
+        return step_code("scan.py", digests, lambda key, find: find())
 
     assert len({code("none"), code("scan.py"), code("errors.py")}) == 3
     assert code("compile.py") == code("none"), "scan.py runs nothing of it"

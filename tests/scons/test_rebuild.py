@@ -42,6 +42,15 @@ def test_nothing_changed(built):
     assert built.build(BOTH) == set()
 
 
+def test_a_null_build_finds_out_nothing_anew(built):
+    """Each fact and digest is remembered: what one build writes down, the next one needn't."""
+    ledger = built.folder / "build" / ".ebpf-ledger"
+    built.build(BOTH)
+    before = ledger.read_bytes()
+    assert built.build(BOTH) == set()
+    assert ledger.read_bytes() == before
+
+
 def test_a_source_rebuilds_its_object_skeleton_and_package(built):
     built.edit("src/one.bpf.c", "int one(", "int one_more(")
     made = built.build(BOTH)

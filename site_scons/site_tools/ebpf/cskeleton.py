@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from ebpfbuild.bpftool import c_skeleton, locate_bpftool
 from ebpfbuild.errors import ToolError
 from ebpfbuild.files import write_file
 from ebpfbuild.programs import stem_of
@@ -20,6 +19,8 @@ def bpf_c_skeleton(env, objects, name=None):
 
 
 def _declare(env, node, name):
+    from ebpfbuild.bpftool import locate_bpftool
+
     session, stem = env["EBPF"], stem_of(node.name)
     target = node.dir.File(f"{stem}.skel.h")
     session.repair([target])
@@ -33,6 +34,8 @@ def _declare(env, node, name):
 
 
 def _generate(target, source, env):
+    from ebpfbuild.bpftool import c_skeleton
+
     step = env["EBPF_TOLD"]
     if isinstance(step.tool, ToolError):
         raise step.tool

@@ -133,7 +133,7 @@ def _inputs(env, about, digests, compiled):
 
 
 def _digests(session, python):
-    return {part: {path: session.ledger.digest(file) for path, file in files.items()} for part, files in python.items()}
+    return {part: {path: session.digest(file) for path, file in files.items()} for part, files in python.items()}
 
 
 @cache

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import SCons.Script
-from ebpfbuild.files import write_file
+from ebpfbuild.files import make_room, write_file
 
 from .nodes import output
 from .stop import StopError
@@ -89,7 +89,7 @@ def acceptance(env, node, proofs, known):
 
 def _accept(env, step, path, wanted, known, made):
     if not wanted:
-        path.unlink(missing_ok=True)  # an older object's
+        make_room(path)  # of an older object's
         return
     from ebpfbuild import proof
 

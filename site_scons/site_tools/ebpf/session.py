@@ -24,10 +24,9 @@ from ebpfbuild.treelock import hold
 from SCons.Errors import UserError
 
 from . import sconsign
+from .fetching import reporter
 from .nodes import remember_in
 from .stop import StopError
-
-from .fetching import reporter
 
 OWN_TOOLCHAIN = str(code.CORE.parent.parent / "toolchain.toml")
 
@@ -81,7 +80,7 @@ class Session:
         self.minimized = {}  # how each minimized header is made, by the node of the step that makes it
         self.shared = {}  # the nodes that all programs share, by their folder or name
         self.fetch_options = self.reporter = self.indexes = None  # made by the first step that needs them
-        self._code, self._texts, self._headers, self._flags = {}, {}, {}, {}
+        self._code, self._digests, self._texts, self._headers, self._flags = {}, {}, {}, {}, {}
         self._fit = set()  # the flags that were looked at
         self._places, self._strays = {}, {}  # nodes' paths below the root; the symlinks by which paths lead out of it
 
@@ -104,10 +103,20 @@ class Session:
         """The Value node of all that a step depends on beside its sources: its code, and what it is told."""
         return env.Value(json.dumps([entry, self.step_code(entry), *parts], sort_keys=True, default=str))
 
+    @cached_property
+    def _core(self):
+        return code.core_digests(self.ledger.digest)
+
+    def digest(self, path):
+        """The sha256 of a file that many steps are told of, as it was when the first of them was declared. Raises OSError."""
+        if path not in self._digests:
+            self._digests[path] = self.ledger.digest(path)
+        return self._digests[path]
+
     def step_code(self, entry):
         """The digest of the core's code that a step beginning in module `entry` runs."""
         if entry not in self._code:
-            self._code[entry] = code.step_code(entry, self.ledger.digest, self.ledger.fact)
+            self._code[entry] = code.step_code(entry, self._core, self.ledger.fact)
         return self._code[entry]
 
     def flags(self, args):
@@ -213,8 +222,8 @@ class Session:
             digest = self.ledger.digest(os.path.join(self.root, path))
         except OSError:
             return None
-        reader = self.ledger.digest(includes.__file__)
-        return self.ledger.fact(f"directives of {digest} by {reader}", lambda: includes.essence(self._read(path) or ""))
+        key = f"directives of {digest} by {self.digest(includes.__file__)}"
+        return self.ledger.fact(key, lambda: {"text": includes.essence(self._read(path) or "")})["text"]
 
     def _text(self, path):
         """A project file's text, or None."""

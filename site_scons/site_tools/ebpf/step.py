@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import SCons.Action
 import SCons.Builder
@@ -14,6 +16,25 @@ from .nodes import output
 from .session import build_folder
 
 
+class _Execution(NamedTuple):
+    """How a step runs. No closure: SCons signs, at once, the bytecode of every function that a closure holds."""
+
+    run: Callable
+    more: Callable | None
+    verb: str
+
+    def __call__(self, target, source, env):
+        session = env["EBPF"]
+        _tell_of_cache(env)
+        try:
+            more = self.more(target, env) if self.more else {}
+            _run(lambda: self.run(target, source, env), target, session, more, self.verb)
+        except EbpfError as error:
+            raise SCons.Errors.BuildError(target[0], errstr=str(error), status=2, exitstatus=2) from None
+        for node in target:
+            session.ledger.built(node.abspath)
+
+
 class Step(SCons.Action.FunctionAction):
     """Runs `run(target, source, env)`, remembers what the outputs hold, and tells a core's error in its own words.
 
@@ -22,17 +43,7 @@ class Step(SCons.Action.FunctionAction):
     """
 
     def __init__(self, run, message, more, verb):
-        def execute(target, source, env):
-            session = env["EBPF"]
-            _tell_of_cache(env)
-            try:
-                _run(lambda: run(target, source, env), target, session, more(target, env) if more else {}, verb)
-            except EbpfError as error:
-                raise SCons.Errors.BuildError(target[0], errstr=str(error), status=2, exitstatus=2) from None
-            for node in target:
-                session.ledger.built(node.abspath)
-
-        super().__init__(execute, {"cmdstr": message, "varlist": ()})
+        super().__init__(_Execution(run, more, verb), {"cmdstr": message, "varlist": ()})
 
     def get_presig(self, target, source, env):
         """Nothing: a new Python version compiles to other bytecode and must not rebuild the world."""
