@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import time
@@ -125,15 +126,37 @@ def test_a_damaged_memory_costs_a_build_and_no_traceback(built, name, data):
     assert built.build("ARCH=x86_64,aarch64") == set()
 
 
-def test_two_builds_in_one_tree_take_turns(project):
+def started(project, log):
+    """A build that runs beside the test."""
     environment = {
         "PATH": os.environ["PATH"], "HOME": str(project.folder.parent), "EBPF_CACHE": str(project.cache),
         "TOOLPATH": str(project.tool / "site_scons" / "site_tools"),
     }  # fmt: skip
-    command = [sys.executable, "-m", "SCons", "-Q", X86]
+    return subprocess.Popen([sys.executable, "-m", "SCons", "-Q", X86], cwd=project.folder, env=environment, stdout=log, stderr=log)
+
+
+def test_an_interrupt_ends_the_wait_for_another_build(project):
+    hold = "import fcntl, os, sys; fcntl.flock(os.open('.', os.O_RDONLY), fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
+    holder = subprocess.Popen([sys.executable, "-c", hold], cwd=project.folder, stdin=-1, stdout=-1)
+    holder.stdout.readline()
+    with open(project.folder / "log", "w+") as log:
+        build = started(project, log)
+        text = lambda: (project.folder / "log").read_text()
+        deadline = time.monotonic() + 100
+        while not text() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        build.send_signal(signal.SIGINT)
+        assert build.wait(timeout=60) == 2, text()
+    first, *rest = text().splitlines()
+    assert first.startswith("ebpf: waiting for another build in") and rest == ["scons: Build interrupted."]
+    holder.communicate()
+    assert project.build(X86)
+
+
+def test_two_builds_in_one_tree_take_turns(project):
     project.edit("SConstruct", "env.Ebpf", "import time\nwhile not os.path.exists('go'): time.sleep(0.05)\nenv.Ebpf")
     logs = [open(project.folder / f"log{number}", "w+") for number in (1, 2)]
-    builds = [subprocess.Popen(command, cwd=project.folder, env=environment, stdout=log, stderr=log) for log in logs]
+    builds = [started(project, log) for log in logs]
     text = lambda: "".join((project.folder / log.name).read_text() for log in logs)
     deadline = time.monotonic() + 100
     while "waiting for another build in" not in text() and time.monotonic() < deadline:
