@@ -93,10 +93,16 @@ class Table:
         value = self._value(part, str, "a string", required)
         if value is None:
             return None
+        if "\0" in value:
+            raise self._nul(part)
         wrong = check(value) if check else "" if value.strip() else "is empty"
         if wrong:  # which may name the value, and that may be a URL with a password
             raise self.error(part, wrong.replace(repr(value), repr(without_secrets(value))))
         return value
+
+    def _nul(self, part: str) -> PinError:
+        # TOML can spell it (\u0000); no path and no argument of a program can hold it.
+        return self.error(part, "holds a NUL character", "remove it")
 
     def count(self, part: str, most: int) -> int | None:
         """A number of bytes from 1 to `most`, or None if it is absent. Raises PinError."""
@@ -112,6 +118,8 @@ class Table:
         for value in values:
             if not isinstance(value, str):
                 raise self.error(part, f"holds {_noun(value)}, not only strings")
+            if "\0" in value:
+                raise self._nul(part)
         twice = next((value for value in values if values.count(value) > 1), None)
         if twice is not None:
             raise self.error(part, f"holds {twice!r} twice", "remove one")

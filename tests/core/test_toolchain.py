@@ -210,6 +210,18 @@ def test_a_file_that_is_not_there_or_no_text(tmp_path):
         toolchain.load(tmp_path)
 
 
+def test_a_nul_in_any_string_is_refused_with_its_key(load):
+    """No path, URL or argument can hold it: Python would raise a ValueError where it is used at last."""
+    strings = [found for found in re.finditer(r'"([^"]*)"', TEXT)]
+    assert len(strings) > 10
+    for found in strings:
+        with pytest.raises(PinError, match=r"toolchain\.toml:\d+: [\w.\[\]]+: holds a NUL character; remove it"):
+            text = TEXT[: found.start(1)] + "\\u0000" + TEXT[found.start(1) :]
+            load(TEXT, text)
+    with pytest.raises(PinError, match="clang.cflags: holds a NUL"):
+        load("", '[clang]\ncflags = ["-DX=\\u0000"]\n')
+
+
 WORDS = [*TEXT.split("\n"), "[a.b]", "[[vmlinux.arm.alternate]]", "x = ", "= 1", '"""', "[", "url = 1", "\0",
          "size = 1e9", "[vmlinux.arm]", "path = 'x'", "x = [", "a.b = 1", "[[vmlinux]]"]
 
