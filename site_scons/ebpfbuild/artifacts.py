@@ -79,7 +79,7 @@ def obtain_header(pin: HeaderPin, options: FetchOptions, report: Reporter) -> Ob
         raise _failure(pin, pin.source, options, reasons)
     if found.alternate:
         report.notice(f"took the alternate of Linux {found.kernel} from {found.source}, since {pin.title} "
-                      f"can't be had ({reasons[0]})")
+                      f"can't be had ({'; '.join(dict.fromkeys(reasons))})")
     return found
 
 

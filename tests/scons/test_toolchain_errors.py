@@ -101,3 +101,9 @@ def test_warnings_that_steer_a_terminal_are_escaped(project):
     source.write_text(source.read_text() + "\n#warning \x1b[31m red\n")
     done = project.scons("ARCH=x86_64", "CFLAGS=-Wno-error")
     assert "[31m red" in done.stderr and "\x1b" not in done.stderr + done.stdout
+
+
+def test_a_link_to_nothing_is_no_leave_to_take_other_pins(project):
+    (project.folder / "toolchain.toml").unlink()
+    (project.folder / "toolchain.toml").symlink_to("gone.toml")
+    assert "toolchain.toml: there is no such file" in project.fails()

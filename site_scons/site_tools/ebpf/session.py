@@ -88,7 +88,7 @@ class Session:
     def toolchain(self):
         """The project's pins: its own toolchain.toml, or the one that this tool came with."""
         own = os.path.join(self.root, "toolchain.toml")
-        path = self.pins or (own if os.path.exists(own) else OWN_TOOLCHAIN)
+        path = self.pins or (own if os.path.lexists(own) else OWN_TOOLCHAIN)  # a link to nothing is told
         with contextlib.chdir(self.root):  # a SConscript is read in its own folder; messages name paths from the root
             return user_error(toolchain.load, os.path.relpath(path))
 
