@@ -122,6 +122,8 @@ def test_threads_that_destroy_at_once_do_it_once(rings_skel, kernel):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+# Python 3.12 warns of a fork beside threads: just that is tested here, and xdist's workers have some.
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 @pytest.mark.parametrize("end", ["leaves", "destroys", "is killed", "collects"])
 def test_a_child_uses_the_maps_and_its_end_leaves_the_parents_links(opened, skel, end):
     opened.rodata.target_pid = os.getpid()
