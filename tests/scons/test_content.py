@@ -43,7 +43,10 @@ def by_tar(path, text):
     other.write_text(text)
     packed = path.parent / "packed.tar"
     with tarfile.open(packed, "w") as archive:
-        archive.add(other, path.name, filter=lambda entry: entry.replace(mtime=OLD // 10**9, deep=False))
+        entry = archive.gettarinfo(other, path.name)
+        entry.mtime = OLD // 10**9
+        with other.open("rb") as file:
+            archive.addfile(entry, file)
     subprocess.run(["tar", "-xf", packed, "-C", path.parent], check=True)
     packed.unlink()
     other.unlink()
