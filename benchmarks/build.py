@@ -8,6 +8,7 @@ SConstruct's, a changed source at most its compile plus 0.4 s. No test: a busy m
 
 import json
 import os
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -102,7 +103,7 @@ def makefile(project, commands):
     rules = {target: arguments for target, arguments in made(project, commands)}
     text = f"all: {' '.join(rules)}\n-include {' '.join(target + '.d' for target in rules)}\n"
     for (target, arguments), entry in zip(rules.items(), commands):
-        text += f"{target}: {entry['file']}\n\t{' '.join(arguments)}\n"
+        text += f"{target}: {entry['file']}\n\t{shlex.join(arguments)}\n"
     (project / "Makefile").write_text(text)
 
 
