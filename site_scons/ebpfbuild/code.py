@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 CORE = Path(__file__).resolve().parent
+TEMPLATE = ".j2"  # how templates' names end, wherever they lie
 
 
 def core_files() -> list[str]:
@@ -14,7 +15,7 @@ def core_files() -> list[str]:
     found = []
     for folder, _, names in os.walk(CORE):  # ten times faster than Path.rglob, on every null build
         inside = os.path.relpath(folder, CORE)
-        kept = (name for name in names if name.endswith(".py") or inside == "templates")
+        kept = (name for name in names if name.endswith((".py", TEMPLATE)))
         found += [os.path.normpath(f"{inside}/{name}") for name in kept]
     return sorted(found)
 
@@ -55,7 +56,7 @@ def step_code(entry: str, digests: dict[str, str], fact: Callable) -> str:
 def _imports(file: str, files: set[str]) -> set[str]:
     source = (CORE / file).read_text(encoding="utf-8")
     package = Path(file).parent.parts
-    found = {name for name in files if name.startswith("templates/") and Path(name).name in source}
+    found = {name for name in files if name.endswith(TEMPLATE) and Path(name).name in source}
     try:
         tree = ast.parse(source)
     except SyntaxError:  # the step that runs it will say so; the others can do without

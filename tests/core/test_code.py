@@ -16,6 +16,16 @@ def test_a_template_belongs_to_the_module_that_names_it():
     assert "templates/skeleton.py.j2" not in closure("compile.py", graph)
 
 
+def test_an_edit_of_any_template_remakes_what_is_printed_with_it():
+    templates = [path.relative_to(CORE).as_posix() for path in CORE.rglob("*.j2")]
+
+    def printed(edited):
+        return step_code("skeleton.py", core_digests(lambda path: f"{path}{path.endswith(edited)}"), lambda key, find: find())
+
+    assert len(templates) == 2
+    assert len({printed("none"), *map(printed, templates)}) == 3
+
+
 def test_packages_inside_the_core_are_followed():
     reached = closure("minimized.py", import_graph(core_files()))
     assert {"minimize/index.py", "minimize/closure.py", "minimize/__init__.py"} <= set(reached)
