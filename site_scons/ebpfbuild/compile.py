@@ -146,7 +146,7 @@ def _made(args: CompileArgs, full: str, known: Iterable[str], root: str) -> Made
 
 def compiled(args: CompileArgs, known: Iterable[str], root: str) -> tuple[bytes, str]:
     """The object of a compile, free of DWARF, and clang's warnings. Raises as compile_object does."""
-    from .btf_canonical import canonical_object  # not for a null build
+    from .btf.canonical import canonical_object  # not for a null build
 
     header = Path(root, args.vmlinux).read_bytes()
     check_registers(header, args.arch, args.vmlinux)

@@ -4,7 +4,7 @@ They have no place in the object: libbpf lays them out when it opens it (src/lib
 cmp_externs): by alignment, the largest first, then by size, the smallest first, then by name.
 """
 
-from .btf import Btf
+from .btf.reader import Btf
 from .objectparts import DataSection, Extern, Variable
 
 KCONFIG = ".kconfig"

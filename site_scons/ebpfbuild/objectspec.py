@@ -10,8 +10,8 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 
-from .btf import Btf
-from .btf_types import VAR_EXTERN, VAR_STATIC, Kind, SectionVar, Type
+from .btf.reader import Btf
+from .btf.types import VAR_EXTERN, VAR_STATIC, Kind, SectionVar, Type
 from .elf import (
     SHF_EXECINSTR,
     SHN_UNDEF,

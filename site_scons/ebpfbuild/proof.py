@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from .btf import Btf
+from .btf.reader import Btf
 from .compile import CompileArgs, Made, compiled, with_header
 from .elf import Elf
 from .errors import ProofError

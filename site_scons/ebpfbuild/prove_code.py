@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
 
-from .btf import Btf
-from .btf_types import Kind
-from .btfext import BtfExt, CoreKind, CoreRelocation, access_types
+from .btf.reader import Btf
+from .btf.types import Kind
+from .btf.ext import BtfExt, CoreKind, CoreRelocation, access_types
 from .elf import SHF_EXECINSTR, SHT_NULL, SHT_REL, SHT_STRTAB, SHT_SYMTAB, STT_FUNC, STT_SECTION, Elf, Section, Symbol
 from .elf_strip import strip_dwarf
 from .prove_members import struct_name

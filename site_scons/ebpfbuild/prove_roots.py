@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from itertools import zip_longest
 
-from .btf import Btf
-from .btf_types import ENUMS, FUNC_GLOBAL, Kind, Type
-from .btfext import CoreKind, access_path, core_type_name
+from .btf.reader import Btf
+from .btf.types import ENUMS, FUNC_GLOBAL, Kind, Type
+from .btf.ext import CoreKind, access_path, core_type_name
 from .prove_code import Parsed
 from .prove_members import struct_name, whole_members
 from .prove_types import Level, TypeComparison

@@ -1,7 +1,7 @@
 """IP addresses: which members and variables are ones, by a decl tag or by the struct that they are."""
 
-from .btf import Btf
-from .btf_types import Kind, Type
+from .btf.reader import Btf
+from .btf.types import Kind, Type
 from .errors import SkeletonError
 from .pydecl import PyType
 

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 
-from .btf import Btf
-from .btf_text import declaration
-from .btf_types import COMPOSITES, ENUMS, Kind
+from .btf.reader import Btf
+from .btf.c_text import declaration
+from .btf.types import COMPOSITES, ENUMS, Kind
 from .errors import SkeletonError
 from .mapspec import MapSpec
 from .objectparts import StructOpsSpec

@@ -8,9 +8,9 @@ anonymous struct belong to the struct around it; an anonymous union in a struct 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from .btf import Btf
-from .btf_text import declaration, definition
-from .btf_types import COMPOSITES, ENUMS, MODIFIERS, Kind, Member, Type
+from .btf.reader import Btf
+from .btf.c_text import declaration, definition
+from .btf.types import COMPOSITES, ENUMS, MODIFIERS, Kind, Member, Type
 from .errors import SkeletonError
 from .pyaddress import address_type
 from .pydecl import PyClass, PyField, PyType

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .arch import Arch, arch_named
-from .btf_text import declaration
-from .btf_types import COMPOSITES, ENUMS, Kind
+from .btf.c_text import declaration
+from .btf.types import COMPOSITES, ENUMS, Kind
 from .errors import SkeletonError
 from .kconfig import kconfig_section
 from .objectparts import DataSection, Variable

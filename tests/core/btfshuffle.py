@@ -5,9 +5,9 @@ import random
 import struct
 from dataclasses import replace
 
-from ebpfbuild.btf import HEADER, Btf
-from ebpfbuild.btf_types import LAYOUTS, REFERS, Kind
-from ebpfbuild.btfext_words import ExtWords
+from ebpfbuild.btf.reader import HEADER, Btf
+from ebpfbuild.btf.types import LAYOUTS, REFERS, Kind
+from ebpfbuild.btf.ext_words import ExtWords
 from ebpfbuild.elf import REL, SHT_REL, Elf
 from ebpfbuild.elf_strip import stripped
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from btfwriter import assemble, info
-from ebpfbuild.btf import Btf
-from ebpfbuild.btf_text import declaration, definition
-from ebpfbuild.btf_types import LAYOUTS, Enumerator, Kind, Member
+from ebpfbuild.btf.reader import Btf
+from ebpfbuild.btf.c_text import declaration, definition
+from ebpfbuild.btf.types import LAYOUTS, Enumerator, Kind, Member
 from ebpfbuild.elf import Elf
 from ebpfbuild.errors import BtfError
 

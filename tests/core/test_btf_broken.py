@@ -5,9 +5,9 @@ import time
 
 import pytest
 from btfwriter import assemble, info
-from ebpfbuild.btf import Btf
-from ebpfbuild.btf_text import declaration, definition
-from ebpfbuild.btf_types import Kind
+from ebpfbuild.btf.reader import Btf
+from ebpfbuild.btf.c_text import declaration, definition
+from ebpfbuild.btf.types import Kind
 from ebpfbuild.elf import Elf
 from ebpfbuild.errors import BtfError
 from fuzzing import EDITS, mutate

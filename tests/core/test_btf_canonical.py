@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from btfshuffle import any_order, clang_may, shuffled
 from btfwriter import assemble, info
-from ebpfbuild.btf import Btf
-from ebpfbuild.btf_canonical import canonical, canonical_object
-from ebpfbuild.btf_types import LAYOUTS, Kind
-from ebpfbuild.btfext import BtfExt
+from ebpfbuild.btf.reader import Btf
+from ebpfbuild.btf.canonical import canonical, canonical_object
+from ebpfbuild.btf.types import LAYOUTS, Kind
+from ebpfbuild.btf.ext import BtfExt
 from ebpfbuild.elf import Elf
 from ebpfbuild.elf_strip import strip_dwarf, stripped
 from ebpfbuild.errors import BtfError, ElfError

@@ -4,8 +4,8 @@ import struct
 import time
 
 import pytest
-from ebpfbuild.btf import Btf
-from ebpfbuild.btfext import BtfExt, CoreKind, CoreRelocation, FuncInfo, access_path
+from ebpfbuild.btf.reader import Btf
+from ebpfbuild.btf.ext import BtfExt, CoreKind, CoreRelocation, FuncInfo, access_path
 from ebpfbuild.elf import Elf
 from ebpfbuild.errors import BtfError
 from fuzzing import EDITS, mutate

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from btfshuffle import any_order, shuffled
-from ebpfbuild.btf_canonical import canonical_object
+from ebpfbuild.btf.canonical import canonical_object
 from ebpfbuild.elf import SHT_LLVM_ADDRSIG, SHT_REL, SHT_STRTAB, SHT_SYMTAB, STT_FILE, Elf
 from ebpfbuild.elf_strip import strip_dwarf
 from ebpfbuild.errors import ElfError

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ebpfbuild.btf_text import declaration
+from ebpfbuild.btf.c_text import declaration
 from ebpfbuild.elf_strip import strip_dwarf
 from ebpfbuild.errors import BtfError, ElfError
 from ebpfbuild.mapspec import MapSpec

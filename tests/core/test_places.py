@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from ebpfbuild.arch import arch_named
-from ebpfbuild.btf_canonical import canonical_object
+from ebpfbuild.btf.canonical import canonical_object
 from ebpfbuild.compile import CompileArgs, compile_object
 from ebpfbuild.errors import CompileError
 

@@ -5,9 +5,9 @@ import struct
 import time
 
 import pytest
-from ebpfbuild.btf import Btf
-from ebpfbuild.btf_types import LAYOUTS, REFERS, Kind
-from ebpfbuild.btfext import CoreKind
+from ebpfbuild.btf.reader import Btf
+from ebpfbuild.btf.types import LAYOUTS, REFERS, Kind
+from ebpfbuild.btf.ext import CoreKind
 from ebpfbuild.elf import Elf
 from ebpfbuild.elf_strip import strip_dwarf
 from ebpfbuild.errors import BtfError, ElfError

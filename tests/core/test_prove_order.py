@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from ebpfbuild.btfext import LineInfo
+from ebpfbuild.btf.ext import LineInfo
 from ebpfbuild.prove_code import compare_lines
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 from btfwriter import assemble, info
-from ebpfbuild.btf import Btf
-from ebpfbuild.btf_types import Kind
+from ebpfbuild.btf.reader import Btf
+from ebpfbuild.btf.types import Kind
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.pytypes import PyTypes
 

@@ -5,8 +5,8 @@ import struct
 import pytest
 from bpfloader import inspection
 from ebpfbuild.arch import ARCHES, Arch, arch_named
-from ebpfbuild.btf_types import Kind
-from ebpfbuild.btfext import BtfExt, access_path
+from ebpfbuild.btf.types import Kind
+from ebpfbuild.btf.ext import BtfExt, access_path
 from ebpfbuild.elf_strip import strip_dwarf
 from ebpfbuild.objectspec import BpfObjectSpec
 from ebpfbuild.prove import MODES, Verdict, prove

@@ -11,7 +11,7 @@ from bpfloader.corerelo import KINDS
 from bpfloader.inspection import inspect_object
 from bpfloader.needs import instructions, needs
 from bpfloader.objectspec import object_spec
-from ebpfbuild.btfext import BtfExt, access_path
+from ebpfbuild.btf.ext import BtfExt, access_path
 from ebpfbuild.objectspec import BpfObjectSpec
 from probing import LOADER
 from programs import compile_program

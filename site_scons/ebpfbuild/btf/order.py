@@ -10,8 +10,8 @@ comes out as the same one.
 
 from collections.abc import Iterable
 
-from .btf import Btf
-from .btf_types import FUNC_EXTERN, LAYOUTS, REFERS, VAR_EXTERN, Kind
+from .reader import Btf
+from .types import FUNC_EXTERN, LAYOUTS, REFERS, VAR_EXTERN, Kind
 
 MAX_ROUNDS = 64  # how far apart two types may differ that nothing leads to and that have one kind and name
 

@@ -11,14 +11,14 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from .btf import HEADER, HEADER_SIZE, MAGIC, Btf
-from .btf_order import REFERRING, Types, canonical_order
-from .btf_types import LAYOUTS, Kind
-from .btfext import CoreKind
-from .btfext_words import ExtWords
-from .elf import REL, SHT_REL, Elf, Section
-from .elf_strip import stripped
-from .errors import ElfError
+from .reader import HEADER, HEADER_SIZE, MAGIC, Btf
+from .order import REFERRING, Types, canonical_order
+from .types import LAYOUTS, Kind
+from .ext import CoreKind
+from .ext_words import ExtWords
+from ..elf import REL, SHT_REL, Elf, Section
+from ..elf_strip import stripped
+from ..errors import ElfError
 
 TYPE_ID_KINDS = (CoreKind.TYPE_ID_LOCAL, CoreKind.TYPE_ID_TARGET)
 INSTRUCTION, IMMEDIATE = 8, 4  # bytes of one, and where its immediate starts

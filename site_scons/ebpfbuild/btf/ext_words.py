@@ -9,9 +9,9 @@ import sys
 from array import array
 from typing import NamedTuple, NoReturn
 
-from .btf import MAGIC
-from .btfext import CORE_HEADER_SIZE, HEADER, HEADER_SIZE
-from .errors import BtfError
+from .reader import MAGIC
+from .ext import CORE_HEADER_SIZE, HEADER, HEADER_SIZE
+from ..errors import BtfError
 
 WORD = 4
 FUNCTION_WIDTH, LINE_WIDTH, RELOCATION_WIDTH = 2, 4, 4  # words a record: bpf_func_info, bpf_line_info, bpf_core_relo

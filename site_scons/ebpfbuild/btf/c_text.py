@@ -1,7 +1,7 @@
 """C text of BTF types, for messages and for the comments of generated code."""
 
-from .btf import Btf
-from .btf_types import COMPOSITES, ENUMS, KEYWORDS, MODIFIERS, Kind, Type
+from .reader import Btf
+from .types import COMPOSITES, ENUMS, KEYWORDS, MODIFIERS, Kind, Type
 
 MAX_NAME = 512  # bytes; the kernel's KSYM_NAME_LEN, which bounds BTF's names
 MAX_PARTS = 200  # pointers, arrays, parameters …: a cycle in malformed BTF ends there

@@ -1,0 +1,1 @@
+"""Reads and writes BTF, the types of a BPF object."""
