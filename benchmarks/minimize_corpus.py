@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "site_scons"))
 
-from ebpfbuild.elf_strip import strip_dwarf
+from ebpfbuild.elf.strip import strip_dwarf
 from ebpfbuild.errors import CompileError, EbpfError
 from ebpfbuild.minimize.emit import stub
 from ebpfbuild.minimize.fallback import settle

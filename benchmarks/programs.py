@@ -15,7 +15,7 @@ for folder in ("site_scons", "loader"):
 from ebpfbuild.arch import arch_named
 from ebpfbuild.compile import CompileArgs
 from ebpfbuild.compiler import locate
-from ebpfbuild.elf_strip import strip_dwarf
+from ebpfbuild.elf.strip import strip_dwarf
 from ebpfbuild.ledger import Ledger
 from ebpfbuild.skeleton import render
 from ebpfbuild.store import Store, cache_folder

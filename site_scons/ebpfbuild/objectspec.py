@@ -12,7 +12,7 @@ from functools import cached_property
 
 from .btf.reader import Btf
 from .btf.types import VAR_EXTERN, VAR_STATIC, Kind, SectionVar, Type
-from .elf import (
+from .elf.reader import (
     SHF_EXECINSTR,
     SHN_UNDEF,
     SHT_NOBITS,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from .btf.reader import Btf
 from .compile import CompileArgs, Made, compiled, with_header
-from .elf import Elf
+from .elf.reader import Elf
 from .errors import ProofError
 from .files import read_regular
 from .minimize.fallback import why_full

@@ -12,8 +12,19 @@ from itertools import zip_longest
 from .btf.reader import Btf
 from .btf.types import Kind
 from .btf.ext import BtfExt, CoreKind, CoreRelocation, access_types
-from .elf import SHF_EXECINSTR, SHT_NULL, SHT_REL, SHT_STRTAB, SHT_SYMTAB, STT_FUNC, STT_SECTION, Elf, Section, Symbol
-from .elf_strip import strip_dwarf
+from .elf.reader import (
+    SHF_EXECINSTR,
+    SHT_NULL,
+    SHT_REL,
+    SHT_STRTAB,
+    SHT_SYMTAB,
+    STT_FUNC,
+    STT_SECTION,
+    Elf,
+    Section,
+    Symbol,
+)
+from .elf.strip import strip_dwarf
 from .prove_members import struct_name
 
 INSTRUCTION = 8  # bytes

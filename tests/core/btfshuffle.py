@@ -8,8 +8,8 @@ from dataclasses import replace
 from ebpfbuild.btf.reader import HEADER, Btf
 from ebpfbuild.btf.types import LAYOUTS, REFERS, Kind
 from ebpfbuild.btf.ext_words import ExtWords
-from ebpfbuild.elf import REL, SHT_REL, Elf
-from ebpfbuild.elf_strip import stripped
+from ebpfbuild.elf.reader import REL, SHT_REL, Elf
+from ebpfbuild.elf.strip import stripped
 
 
 def clang_may(btf: Btf, random: random.Random) -> list[int]:

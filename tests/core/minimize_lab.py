@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from ebpfbuild.elf_strip import strip_dwarf
+from ebpfbuild.elf.strip import strip_dwarf
 from ebpfbuild.errors import CompileError
 from ebpfbuild.minimize.emit import stub
 from ebpfbuild.minimize.fallback import settle

@@ -11,7 +11,7 @@ from btfwriter import assemble, info
 from ebpfbuild.btf.reader import Btf
 from ebpfbuild.btf.c_text import declaration, definition
 from ebpfbuild.btf.types import LAYOUTS, Enumerator, Kind, Member
-from ebpfbuild.elf import Elf
+from ebpfbuild.elf.reader import Elf
 from ebpfbuild.errors import BtfError
 
 TARGETS = ("bpfel", "bpfeb")

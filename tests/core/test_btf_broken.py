@@ -8,7 +8,7 @@ from btfwriter import assemble, info
 from ebpfbuild.btf.reader import Btf
 from ebpfbuild.btf.c_text import declaration, definition
 from ebpfbuild.btf.types import Kind
-from ebpfbuild.elf import Elf
+from ebpfbuild.elf.reader import Elf
 from ebpfbuild.errors import BtfError
 from fuzzing import EDITS, mutate
 from hypothesis import given, settings

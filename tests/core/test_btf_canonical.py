@@ -11,8 +11,8 @@ from ebpfbuild.btf.reader import Btf
 from ebpfbuild.btf.canonical import canonical, canonical_object
 from ebpfbuild.btf.types import LAYOUTS, Kind
 from ebpfbuild.btf.ext import BtfExt
-from ebpfbuild.elf import Elf
-from ebpfbuild.elf_strip import strip_dwarf, stripped
+from ebpfbuild.elf.reader import Elf
+from ebpfbuild.elf.strip import strip_dwarf, stripped
 from ebpfbuild.errors import BtfError, ElfError
 from ebpfbuild.objectspec import BpfObjectSpec
 from ebpfbuild.prove import Verdict, prove

@@ -6,7 +6,7 @@ import time
 import pytest
 from ebpfbuild.btf.reader import Btf
 from ebpfbuild.btf.ext import BtfExt, CoreKind, CoreRelocation, FuncInfo, access_path
-from ebpfbuild.elf import Elf
+from ebpfbuild.elf.reader import Elf
 from ebpfbuild.errors import BtfError
 from fuzzing import EDITS, mutate
 from hypothesis import given, settings

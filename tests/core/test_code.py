@@ -6,7 +6,7 @@ from ebpfbuild.code import CORE, closure, core_digests, core_files, import_graph
 def test_a_step_runs_what_it_imports_anywhere():
     graph = import_graph(core_files())
     compiled = closure("compile.py", graph)
-    assert {"compile.py", "depfile.py", "elf_strip.py", "elf.py", "header.py", "errors.py"} <= set(compiled)
+    assert {"compile.py", "depfile.py", "elf/strip.py", "elf/reader.py", "header.py", "errors.py"} <= set(compiled)
     assert not {"fetch.py", "skeleton.py", "toolchain.py", "wheel.py"} & set(compiled)
 
 

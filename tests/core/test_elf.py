@@ -4,7 +4,7 @@ import struct
 import time
 
 import pytest
-from ebpfbuild.elf import R_BPF_64_64, SHT_NOBITS, STB_GLOBAL, STT_FUNC, Elf
+from ebpfbuild.elf.reader import R_BPF_64_64, SHT_NOBITS, STB_GLOBAL, STT_FUNC, Elf
 from ebpfbuild.errors import ElfError
 from fuzzing import EDITS, mutate
 from hypothesis import given, settings

@@ -9,8 +9,8 @@ import time
 import pytest
 from btfshuffle import any_order, shuffled
 from ebpfbuild.btf.canonical import canonical_object
-from ebpfbuild.elf import SHT_LLVM_ADDRSIG, SHT_REL, SHT_STRTAB, SHT_SYMTAB, STT_FILE, Elf
-from ebpfbuild.elf_strip import strip_dwarf
+from ebpfbuild.elf.reader import SHT_LLVM_ADDRSIG, SHT_REL, SHT_STRTAB, SHT_SYMTAB, STT_FILE, Elf
+from ebpfbuild.elf.strip import strip_dwarf
 from ebpfbuild.errors import ElfError
 from ebpfbuild.objectspec import BpfObjectSpec
 from fuzzing import EDITS, mutate

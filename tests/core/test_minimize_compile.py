@@ -4,8 +4,8 @@ import struct
 from pathlib import Path
 
 import pytest
-from ebpfbuild.elf import Elf
-from ebpfbuild.elf_strip import strip_dwarf
+from ebpfbuild.elf.reader import Elf
+from ebpfbuild.elf.strip import strip_dwarf
 from ebpfbuild.minimize.emit import stub
 from ebpfbuild.minimize.names import conflicts, names_of
 from ebpfbuild.prove import prove

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from ebpfbuild.btf.c_text import declaration
-from ebpfbuild.elf_strip import strip_dwarf
+from ebpfbuild.elf.strip import strip_dwarf
 from ebpfbuild.errors import BtfError, ElfError
 from ebpfbuild.mapspec import MapSpec
 from ebpfbuild.objectspec import BpfObjectSpec

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from ebpfbuild.elf_strip import strip_dwarf
+from ebpfbuild.elf.strip import strip_dwarf
 from ebpfbuild.prove import MODES, Verdict, prove
 
 

@@ -8,8 +8,8 @@ import pytest
 from ebpfbuild.btf.reader import Btf
 from ebpfbuild.btf.types import LAYOUTS, REFERS, Kind
 from ebpfbuild.btf.ext import CoreKind
-from ebpfbuild.elf import Elf
-from ebpfbuild.elf_strip import strip_dwarf
+from ebpfbuild.elf.reader import Elf
+from ebpfbuild.elf.strip import strip_dwarf
 from ebpfbuild.errors import BtfError, ElfError
 from ebpfbuild.prove import MODES, Verdict, prove
 from fuzzing import EDITS, mutate

@@ -7,7 +7,7 @@ from bpfloader import inspection
 from ebpfbuild.arch import ARCHES, Arch, arch_named
 from ebpfbuild.btf.types import Kind
 from ebpfbuild.btf.ext import BtfExt, access_path
-from ebpfbuild.elf_strip import strip_dwarf
+from ebpfbuild.elf.strip import strip_dwarf
 from ebpfbuild.objectspec import BpfObjectSpec
 from ebpfbuild.prove import MODES, Verdict, prove
 

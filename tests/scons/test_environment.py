@@ -91,7 +91,7 @@ def test_an_absolute_include_is_an_undeclared_input(project, tmp_path):
 def test_the_object_is_what_a_plain_clang_call_makes(built, compiler):
     """Instruction for instruction: the sections that the kernel gets, byte for byte."""
     from ebpfbuild.arch import arch_named
-    from ebpfbuild.elf import Elf
+    from ebpfbuild.elf.reader import Elf
 
     args = CompileArgs(
         compiler.argv, arch_named("x86_64"), "src/one.bpf.c", "plain.o", "build/x86_64/include", "build/libbpf/include", ("include",)

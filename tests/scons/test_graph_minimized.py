@@ -46,7 +46,7 @@ def test_a_body_that_names_the_same_keeps_the_header(built):
 
 
 def test_exact_and_off_make_the_same_instructions(make_project):
-    from ebpfbuild.elf import Elf
+    from ebpfbuild.elf.reader import Elf
 
     code = []
     for mode in ("exact", "off"):

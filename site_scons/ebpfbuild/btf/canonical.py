@@ -16,8 +16,8 @@ from .order import REFERRING, Types, canonical_order
 from .types import LAYOUTS, Kind
 from .ext import CoreKind
 from .ext_words import ExtWords
-from ..elf import REL, SHT_REL, Elf, Section
-from ..elf_strip import stripped
+from ..elf.reader import REL, SHT_REL, Elf, Section
+from ..elf.strip import stripped
 from ..errors import ElfError
 
 TYPE_ID_KINDS = (CoreKind.TYPE_ID_LOCAL, CoreKind.TYPE_ID_TARGET)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, NoReturn
 
-from .errors import ElfError
+from ..errors import ElfError
 
 EM_BPF = 247
 ET_REL = 1

@@ -7,7 +7,7 @@ symbols they define, file symbols, and undefined symbols that nothing refers to 
 
 import struct
 
-from .elf import (
+from .reader import (
     EHDR,
     EHDR_SIZE,
     EM_BPF,
@@ -30,7 +30,7 @@ from .elf import (
     Section,
     Symbol,
 )
-from .errors import ElfError
+from ..errors import ElfError
 
 DEBUG_PREFIXES = (".debug", ".zdebug")  # llvm-objcopy's isDebugSection, but for .gdb_index, which only linkers write
 

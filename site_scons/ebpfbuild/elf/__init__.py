@@ -1,0 +1,1 @@
+"""Reads ELF objects for BPF, and writes them without their DWARF."""
