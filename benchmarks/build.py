@@ -88,7 +88,7 @@ def made(project, commands):
     sys.path.insert(0, str(ROOT / "site_scons"))
     from ebpfbuild.compiler import locate
     from ebpfbuild.ledger import Ledger
-    from ebpfbuild.toolchain import load
+    from ebpfbuild.pins.toolchain import load
 
     spec = load(ROOT / "toolchain.toml").compiler
     compiler = locate(spec.package, spec.path, spec.version, spec.where, Ledger(project / "ledger"))

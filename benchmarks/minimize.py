@@ -31,7 +31,7 @@ from ebpfbuild.minimize.index import dump, index_header, load
 from ebpfbuild.minimize.modes import minimize
 from ebpfbuild.minimize.names import names_of
 from ebpfbuild.store import Store, cache_folder
-from ebpfbuild.toolchain import load as load_toolchain
+from ebpfbuild.pins.toolchain import load as load_toolchain
 
 MODES = ("exact", "lean", "fields")
 # Milliseconds, on a machine where a plain compile takes PLAIN: elsewhere their share of a plain compile is what tells.

@@ -20,7 +20,7 @@ from ebpfbuild.artifacts import FetchOptions, obtain_header, obtain_tree
 from ebpfbuild.console import Reporter
 from ebpfbuild.errors import EbpfError, FetchError, MismatchError
 from ebpfbuild.store import cache_folder
-from ebpfbuild.toolchain import load
+from ebpfbuild.pins.toolchain import load
 
 NO_LIBBPF = pytest.StashKey[str]()  # why there is no libbpf.so.1
 

@@ -15,7 +15,7 @@ from ebpfbuild.artifacts import FetchOptions, obtain_header
 from ebpfbuild.console import Reporter
 from ebpfbuild.errors import EbpfError, MismatchError
 from ebpfbuild.files import write_file
-from ebpfbuild.pins import HeaderPin, Source
+from ebpfbuild.pins.pins import HeaderPin, Source
 
 FOLDER = Path(__file__).resolve().parents[1] / "build" / "test-libraries"
 WHERE = Path(__file__).name

@@ -16,7 +16,7 @@ from .console import Reporter
 from .errors import FetchError, HurriedError, MismatchError, OfflineError, PinError
 from .fetch import Network
 from .files import open_regular
-from .pins import HeaderPin, Source, TreePin
+from .pins.pins import HeaderPin, Source, TreePin
 from .plain import without_secrets
 from .sources import CACHE, Place
 from .store import CHUNK, Incoming, Store, manifest

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from .errors import FetchError
-from .pins import Source
+from .pins.pins import Source
 from .plain import without_secrets
 
 CACHE = "the cache"

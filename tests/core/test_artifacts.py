@@ -11,7 +11,7 @@ import pytest
 from faultserver import body, serving, status
 from test_archive import deb, tar
 
-from ebpfbuild import toolchain
+from ebpfbuild.pins import toolchain
 from ebpfbuild.artifacts import FetchOptions, obtain_header, obtain_tree
 from ebpfbuild.console import Reporter
 from ebpfbuild.errors import ArchiveError, CacheError, FetchError, MismatchError, OfflineError, PinError

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from ebpfbuild.cflags import PLAIN, check_by_table, check_cflags
 from ebpfbuild.errors import FlagError, PinError
-from ebpfbuild.toolchain import load
+from ebpfbuild.pins.toolchain import load
 
 FILES = """@args --config=x --config|x -include|x.h -includex.h --include=x.h -imacros|x.h -include-pch|x -fprofile-use=x -fprofile-instr-use=x -fprofile-sample-use=x
 -fsanitize-ignorelist=x -fsanitize-blacklist=x -fplugin=x -fpass-plugin=x -Xclang|-load|-Xclang|x -fmodule-file=x -fmodule-map-file=x -ivfsoverlay|x -fdebug-prefix-map=a=b

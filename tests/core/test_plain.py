@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_artifacts import HEADER, TEXT, World
 
-from ebpfbuild import toolchain
+from ebpfbuild.pins import toolchain
 from ebpfbuild.console import Console
 from ebpfbuild.errors import EbpfError, FetchError, PinError
-from ebpfbuild.pins import Source
+from ebpfbuild.pins.pins import Source
 from ebpfbuild.plain import printable, printable_lines, without_secrets
 from ebpfbuild.sources import mirror_places, mirror_root
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ebpfbuild import toolchain
+from ebpfbuild.pins import toolchain
 from ebpfbuild.errors import EbpfError, PinError
 
 OWN = Path(__file__).resolve().parents[2] / "toolchain.toml"

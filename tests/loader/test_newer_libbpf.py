@@ -15,7 +15,7 @@ import bpfloader
 import pytest
 from bpfloader import libbpf
 from bpfloader.features import version_of
-from ebpfbuild.pins import HeaderPin, Source
+from ebpfbuild.pins.pins import HeaderPin, Source
 
 KINDS = Path(__file__).parent / "kinds"
 # orig.tar.gz of Debian's source packages, the newest first: sid's leaves the pool when its next version comes.

@@ -14,7 +14,7 @@ import pytest
 from ebpfbuild.compiler import locate
 from ebpfbuild.errors import CompilerError
 from ebpfbuild.ledger import Ledger
-from ebpfbuild.toolchain import load
+from ebpfbuild.pins.toolchain import load
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "tests" / "testdata" / "project"

@@ -12,7 +12,8 @@ from functools import cache, cached_property
 import SCons.Errors
 import SCons.Node.FS
 import SCons.Script
-from ebpfbuild import code, includes, toolchain
+from ebpfbuild import code, includes
+from ebpfbuild.pins import toolchain
 from ebpfbuild.compiler import locate
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.files import UnfitFileError, make_room, read_regular, require_regular

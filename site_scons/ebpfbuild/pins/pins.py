@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from .errors import PinError
-from .plain import without_secrets
+from ..errors import PinError
+from ..plain import without_secrets
 
 
 class CompilerSpec(NamedTuple):

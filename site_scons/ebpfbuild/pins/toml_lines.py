@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .errors import PinError
-from .files import read_regular
-from .plain import without_secrets
+from ..errors import PinError
+from ..files import read_regular
+from ..plain import without_secrets
 
 Key = tuple[str | int, ...]
 

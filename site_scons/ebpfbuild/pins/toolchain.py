@@ -5,11 +5,11 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from .arch import ARCHES, arch_named
-from .files import LIMIT
+from ..arch import ARCHES, arch_named
+from ..files import LIMIT
 from .pins import CompilerSpec, HeaderPin, Source, Toolchain, TreePin
-from .plain import without_secrets
-from .tomlfile import Table, read
+from ..plain import without_secrets
+from .toml_lines import Table, read
 
 CPUS = ("v1", "v2", "v3", "v4")  # clang's -mcpu for BPF; `probe` would ask the machine that builds
 PACKAGES = ("ziglang",)
@@ -45,7 +45,7 @@ def _clang(table: Table) -> tuple[str, tuple[str, ...]]:
     cpu = table.text("cpu", _is_cpu, required=False)
     cflags = table.texts("cflags", required=False)
     if cflags:
-        from .cflags import check_cflags  # its table takes 5 ms, which a build without flags needn't pay
+        from ..cflags import check_cflags  # its table takes 5 ms, which a build without flags needn't pay
 
         check_cflags(cflags, table.where("cflags"))
     return cpu or "v3", cflags

@@ -1,0 +1,1 @@
+"""Reads and edits toolchain.toml, the project's pins."""
