@@ -30,7 +30,7 @@ from ebpfbuild.minimize.emit import stub
 from ebpfbuild.minimize.index import dump, index_header, load
 from ebpfbuild.minimize.modes import minimize
 from ebpfbuild.minimize.names import names_of
-from ebpfbuild.store import Store, cache_folder
+from ebpfbuild.fetch.store import Store, cache_folder
 from ebpfbuild.pins.toolchain import load as load_toolchain
 
 MODES = ("exact", "lean", "fields")

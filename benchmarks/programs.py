@@ -18,7 +18,7 @@ from ebpfbuild.compiler import locate
 from ebpfbuild.elf.strip import strip_dwarf
 from ebpfbuild.ledger import Ledger
 from ebpfbuild.skeleton import render
-from ebpfbuild.store import Store, cache_folder
+from ebpfbuild.fetch.store import Store, cache_folder
 from ebpfbuild.pins.toolchain import load as load_toolchain
 
 PACKET = bytes(64)  # what a test run of events.bpf.c's producer is given

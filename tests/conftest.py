@@ -16,10 +16,10 @@ for folder in ("site_scons", "loader"):
 
 # ruff: noqa: E402  what stands above makes these importable
 import libraries
-from ebpfbuild.artifacts import FetchOptions, obtain_header, obtain_tree
+from ebpfbuild.fetch.obtain import FetchOptions, obtain_header, obtain_tree
 from ebpfbuild.console import Reporter
 from ebpfbuild.errors import EbpfError, FetchError, MismatchError
-from ebpfbuild.store import cache_folder
+from ebpfbuild.fetch.store import cache_folder
 from ebpfbuild.pins.toolchain import load
 
 NO_LIBBPF = pytest.StashKey[str]()  # why there is no libbpf.so.1

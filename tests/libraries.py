@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ebpfbuild.artifacts import FetchOptions, obtain_header
+from ebpfbuild.fetch.obtain import FetchOptions, obtain_header
 from ebpfbuild.console import Reporter
 from ebpfbuild.errors import EbpfError, MismatchError
 from ebpfbuild.files import write_file

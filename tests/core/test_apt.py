@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ebpfbuild.apt import archives
+from ebpfbuild.fetch.apt import archives
 
 
 @pytest.fixture

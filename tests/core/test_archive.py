@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ebpfbuild import archive
-from ebpfbuild.archive import ar_members, deb_data, read_members
+from ebpfbuild.fetch import archive
+from ebpfbuild.fetch.archive import ar_members, deb_data, read_members
 from ebpfbuild.errors import ArchiveError
 
 FILES = {"src/a.h": b"int a;\n", "src/b.h": b"int b;\n" * 1000, "README": b"read me"}

@@ -12,10 +12,10 @@ from faultserver import body, serving, status
 from test_archive import deb, tar
 
 from ebpfbuild.pins import toolchain
-from ebpfbuild.artifacts import FetchOptions, obtain_header, obtain_tree
+from ebpfbuild.fetch.obtain import FetchOptions, obtain_header, obtain_tree
 from ebpfbuild.console import Reporter
 from ebpfbuild.errors import ArchiveError, CacheError, FetchError, MismatchError, OfflineError, PinError
-from ebpfbuild.fetch import Network
+from ebpfbuild.fetch.network import Network
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADER = b"#ifndef __VMLINUX_H__\nstruct pt_regs { long r15; };\n#endif\n" * 500

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ebpfbuild.errors import FetchError, MismatchError, PinError
-from ebpfbuild.fetch import Network, oddity, retry_after
-from ebpfbuild.store import Store
-from ebpfbuild.verify import Wanted, verify
+from ebpfbuild.fetch.network import Network, oddity, retry_after
+from ebpfbuild.fetch.store import Store
+from ebpfbuild.fetch.verify import Wanted, verify
 
 DATA = b"struct task_struct {};\n" * 5000
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -201,7 +201,7 @@ def test_a_redirect_elsewhere_is_refused(server, fetch, target):
 
 
 def test_a_redirect_from_https_to_http_is_refused():
-    from ebpfbuild.fetch import _may_redirect
+    from ebpfbuild.fetch.network import _may_redirect
 
     assert not _may_redirect("https://a.example/x", "http://a.example/x")
     assert _may_redirect("https://a.example/x", "https://b.example/x")

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ebpfbuild.errors import FetchError
-from ebpfbuild.fetch import Network, retry_after
-from ebpfbuild.store import Store
+from ebpfbuild.fetch.network import Network, retry_after
+from ebpfbuild.fetch.store import Store
 
 BODY = b"struct task_struct {};\n" * 50
 OK = b"HTTP/1.1 200 OK\r\n"

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from test_artifacts import DEB, HEADER, POOL, World, digest
 
 from ebpfbuild.errors import FetchError, HurriedError, StoppedError
-from ebpfbuild.fetch import Network
-from ebpfbuild.pace import Pace
-from ebpfbuild.store import Store
+from ebpfbuild.fetch.network import Network
+from ebpfbuild.fetch.pace import Pace
+from ebpfbuild.fetch.store import Store
 
 WINDOW = 0.5  # seconds for the 15 of a build
 SCALED = Network(sleep=lambda seconds: None, window=WINDOW, budget=3 * WINDOW, tick=0.02)

@@ -41,7 +41,7 @@ def test_heavy_packages_are_imported_where_they_are_used(path):
 
 @pytest.mark.parametrize("path", [*CORE, *TOOL], ids=name)
 def test_one_module_opens_connections(path):
-    if path.name != "fetch.py":
+    if path != ROOT / "site_scons" / "ebpfbuild" / "fetch" / "network.py":
         assert not NETWORK & set(imported(path))
 
 

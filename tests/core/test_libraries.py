@@ -7,7 +7,7 @@ from pathlib import Path
 
 import libraries
 import pytest
-from ebpfbuild.artifacts import FetchOptions
+from ebpfbuild.fetch.obtain import FetchOptions
 from ebpfbuild.errors import MismatchError
 from libraries import LIBRARIES, Missing, Packed, provide
 

@@ -18,7 +18,7 @@ from ebpfbuild.console import Console
 from ebpfbuild.errors import EbpfError, FetchError, PinError
 from ebpfbuild.pins.pins import Source
 from ebpfbuild.plain import printable, printable_lines, without_secrets
-from ebpfbuild.sources import mirror_places, mirror_root
+from ebpfbuild.fetch.places import mirror_places, mirror_root
 
 SECRET = "S3cr3t"
 PIN = Source("url", "https://h.example/vmlinux.h", "toolchain.toml:1")

@@ -13,7 +13,7 @@ import pytest
 from test_files import KINDS, make
 
 from ebpfbuild.errors import CacheError
-from ebpfbuild.store import Store, cache_folder, manifest
+from ebpfbuild.fetch.store import Store, cache_folder, manifest
 
 DATA = b"struct sock {};\n" * 1000
 DIGEST = hashlib.sha256(DATA).hexdigest()

@@ -164,5 +164,5 @@ def test_a_null_build_imports_nothing_heavy(built):
     assert done.returncode == 0 and "is up to date" in done.stdout
     modules = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
     assert "ebpfbuild.ledger" in modules
-    heavy = {"requests", "jinja2", "pycparser", "urllib3", "zipfile", "ebpfbuild.btf.reader", "ebpfbuild.fetch"}
+    heavy = {"requests", "jinja2", "pycparser", "urllib3", "zipfile", "ebpfbuild.btf.reader", "ebpfbuild.fetch.network"}
     assert sorted(modules & heavy) == []

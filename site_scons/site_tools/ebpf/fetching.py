@@ -12,9 +12,9 @@ def fetch_options(env):
 
     MIRROR= is relative to the project's root.
     """
-    from ebpfbuild.artifacts import FetchOptions
-    from ebpfbuild.fetch import Network
-    from ebpfbuild.store import cache_folder
+    from ebpfbuild.fetch.obtain import FetchOptions
+    from ebpfbuild.fetch.network import Network
+    from ebpfbuild.fetch.store import cache_folder
 
     session, mirror = env["EBPF"], env["EBPF_MIRROR"]
     if session.fetch_options is None:

@@ -20,7 +20,7 @@ def vmlinux_header(env, arch):
     session.repair([header], lambda path: _stays(env, pin, session.ledger.digest(path)))
     session.repair([record])
     own = own_files(env, [each.source for each in (pin, *pin.alternates)])
-    inputs = session.value(env, "install.py", pin.signature, *own)
+    inputs = session.value(env, "fetch/install.py", pin.signature, *own)
     HEADER(env, target=[header, record], source=inputs, **told(pin=pin, arch=arch))
     session.shared[folder] = header
     return header
@@ -30,13 +30,13 @@ def _stays(env, pin, sha256):
     """Whether a header that is in place may stay: an alternate must not, for a release or when the pinned one is near."""
     if sha256 == pin.sha256 or not pin.accepts(sha256, env["EBPF_RELEASE"]):
         return sha256 == pin.sha256
-    from ebpfbuild.install import pinned_is_near
+    from ebpfbuild.fetch.install import pinned_is_near
 
     return not user_error(pinned_is_near, pin, fetch_options(env))
 
 
 def _install(target, source, env):
-    from ebpfbuild.install import install_header
+    from ebpfbuild.fetch.install import install_header
 
     paths = (Path(node.abspath) for node in target)
     args = env["EBPF_TOLD"]

@@ -14,14 +14,14 @@ def libbpf_headers(env):
         pin = session.toolchain.libbpf
         manifest, *headers = (env.File(f"{folder}/{name}") for name in ("headers.sha256", *(f"include/bpf/{name}" for name in pin.files)))
         session.repair([manifest, *headers])
-        inputs = session.value(env, "install.py", pin.signature, pin.files, *own_files(env, pin.sources))
+        inputs = session.value(env, "fetch/install.py", pin.signature, pin.files, *own_files(env, pin.sources))
         LIBBPF(env, target=[manifest, *headers], source=inputs, **told(pin=pin))
         session.shared[folder] = manifest
     return session.shared[folder]
 
 
 def _install(target, source, env):
-    from ebpfbuild.install import install_tree
+    from ebpfbuild.fetch.install import install_tree
 
     manifest, first = Path(target[0].abspath), Path(target[1].abspath)
     install_tree(env["EBPF_TOLD"].pin, fetch_options(env), reporter(env), first.parent, manifest)

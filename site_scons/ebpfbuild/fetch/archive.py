@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Collection
 from typing import BinaryIO
 
-from .errors import ArchiveError
+from ..errors import ArchiveError
 
 MEMBER_LIMIT = 64 << 20  # bytes of one file: kernel headers have 1 to 4 MB
 UNPACKED_LIMIT = 512 << 20  # bytes of all that is decompressed, so that a small archive can't take all memory or time

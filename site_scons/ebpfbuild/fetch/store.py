@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import CacheError
-from .files import UnfitFileError, open_regular, read_regular
+from ..errors import CacheError
+from ..files import UnfitFileError, open_regular, read_regular
 
 CHUNK = 1 << 16
 POLL = 0.1  # seconds between two looks at a lock: waiting for it in the kernel, nobody sees ^C

@@ -5,12 +5,12 @@ import json
 import os
 from pathlib import Path
 
-from . import artifacts
-from .arch import Arch
-from .errors import MismatchError
-from .files import write_file
-from .header import check_header
-from .sources import mirror_places, mirror_root
+from . import obtain as artifacts
+from ..arch import Arch
+from ..errors import MismatchError
+from ..files import write_file
+from ..header import check_header
+from .places import mirror_places, mirror_root
 from .store import manifest as listing
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from .errors import FetchError
-from .pins.pins import Source
-from .plain import without_secrets
+from ..errors import FetchError
+from ..pins.pins import Source
+from ..plain import without_secrets
 
 CACHE = "the cache"
 

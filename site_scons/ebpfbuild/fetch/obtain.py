@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from . import apt, archive, sources
-from .console import Reporter
-from .errors import FetchError, HurriedError, MismatchError, OfflineError, PinError
-from .fetch import Network
-from .files import open_regular
-from .pins.pins import HeaderPin, Source, TreePin
-from .plain import without_secrets
-from .sources import CACHE, Place
+from . import apt, archive, places as sources
+from ..console import Reporter
+from ..errors import FetchError, HurriedError, MismatchError, OfflineError, PinError
+from .network import Network
+from ..files import open_regular
+from ..pins.pins import HeaderPin, Source, TreePin
+from ..plain import without_secrets
+from .places import CACHE, Place
 from .store import CHUNK, Incoming, Store, manifest
 from .verify import Wanted, verify
 

@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
-from .errors import FetchError, MismatchError, PinError
-from .fetch import oddity
-from .files import LIMIT
+from ..errors import FetchError, MismatchError, PinError
+from .network import oddity
+from ..files import LIMIT
 from .store import Incoming
 
 

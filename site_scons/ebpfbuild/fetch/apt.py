@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .files import read_regular
+from ..files import read_regular
 
 FOLDER = "etc/apt"
 LIMIT = 1 << 20  # bytes of a list: apt's own have some hundred

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
-from .errors import FetchError, HurriedError, StoppedError
+from ..errors import FetchError, HurriedError, StoppedError
 from .pace import Abandoned, Ended, Pace, Transfer
-from .plain import without_secrets
+from ..plain import without_secrets
 from .store import CHUNK, Incoming
 
 REDIRECTS = 5

@@ -1,0 +1,1 @@
+"""Brings pinned artifacts: from the store, a mirror, the origin or an alternate, and verifies them."""
