@@ -86,7 +86,7 @@ def write(project, programs):
 def made(project, commands):
     """make's targets and their commands: the compile of each object, into a file of its own."""
     sys.path.insert(0, str(ROOT / "site_scons"))
-    from ebpfbuild.compiler import locate
+    from ebpfbuild.compile.clang import locate
     from ebpfbuild.ledger import Ledger
     from ebpfbuild.pins.toolchain import load
 

@@ -23,8 +23,8 @@ from many import program
 sys.path.insert(0, str(ROOT / "site_scons"))
 
 from ebpfbuild.arch import arch_named
-from ebpfbuild.compile import CompileArgs
-from ebpfbuild.compiler import locate
+from ebpfbuild.compile.object import CompileArgs
+from ebpfbuild.compile.clang import locate
 from ebpfbuild.ledger import Ledger
 from ebpfbuild.minimize.emit import stub
 from ebpfbuild.minimize.index import dump, index_header, load

@@ -13,8 +13,8 @@ for folder in ("site_scons", "loader"):
     sys.path.insert(0, str(ROOT / folder))
 
 from ebpfbuild.arch import arch_named
-from ebpfbuild.compile import CompileArgs
-from ebpfbuild.compiler import locate
+from ebpfbuild.compile.object import CompileArgs
+from ebpfbuild.compile.clang import locate
 from ebpfbuild.elf.strip import strip_dwarf
 from ebpfbuild.ledger import Ledger
 from ebpfbuild.skeleton import render

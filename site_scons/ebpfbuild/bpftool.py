@@ -10,7 +10,7 @@ import re
 import subprocess
 from typing import NamedTuple
 
-from .compiler import CLEAN_ENVIRONMENT, libraries
+from .compile.clang import CLEAN_ENVIRONMENT, libraries
 from .errors import ToolError
 from .ledger import Ledger
 

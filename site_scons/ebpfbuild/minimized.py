@@ -8,8 +8,8 @@ from functools import cache, reduce
 from operator import or_
 from pathlib import Path
 
-from .compile import CompileArgs, beside, compiled, dependencies_to, run_clang, with_header
-from .depfile import check_inputs, read_depfile
+from .compile.object import CompileArgs, beside, compiled, dependencies_to, run_clang, with_header
+from .compile.depfile import check_inputs, read_depfile
 from .files import read_regular
 from .indexcache import IndexCache
 from .minimize.emit import stub

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .btf.reader import Btf
-from .compile import CompileArgs, Made, compiled, with_header
+from .compile.object import CompileArgs, Made, compiled, with_header
 from .elf.reader import Elf
 from .errors import ProofError
 from .files import read_regular

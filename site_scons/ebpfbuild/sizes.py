@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from .compile import CompileArgs, run_clang, with_header
+from .compile.object import CompileArgs, run_clang, with_header
 from .minimize.modes import Facts, facts_of
 
 RUNS = 3

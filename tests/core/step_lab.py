@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ebpfbuild.arch import arch_named
-from ebpfbuild.compile import CompileArgs, compile_object, with_header
+from ebpfbuild.compile.object import CompileArgs, compile_object, with_header
 from ebpfbuild.indexcache import IndexCache
 from ebpfbuild.ledger import Ledger
 from ebpfbuild.minimized import MinimizeArgs, minimize_programs

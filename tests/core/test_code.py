@@ -5,15 +5,15 @@ from ebpfbuild.code import CORE, closure, core_digests, core_files, import_graph
 
 def test_a_step_runs_what_it_imports_anywhere():
     graph = import_graph(core_files())
-    compiled = closure("compile.py", graph)
-    assert {"compile.py", "depfile.py", "elf/strip.py", "elf/reader.py", "header.py", "errors.py"} <= set(compiled)
+    compiled = closure("compile/object.py", graph)
+    assert {"compile/object.py", "compile/depfile.py", "elf/strip.py", "elf/reader.py", "header.py", "errors.py"} <= set(compiled)
     assert not {"fetch/network.py", "skeleton.py", "pins/toolchain.py", "wheel.py"} & set(compiled)
 
 
 def test_a_template_belongs_to_the_module_that_names_it():
     graph = import_graph(core_files())
     assert "templates/skeleton.py.j2" in closure("skeleton.py", graph)
-    assert "templates/skeleton.py.j2" not in closure("compile.py", graph)
+    assert "templates/skeleton.py.j2" not in closure("compile/object.py", graph)
 
 
 def test_an_edit_of_any_template_remakes_what_is_printed_with_it():
@@ -40,7 +40,7 @@ def test_every_core_file_is_seen():
 def test_the_code_of_a_step_follows_the_files_that_it_runs():
     def code(edited):
         digests = core_digests(lambda path: f"{path}{path.endswith(edited)}")
-        return step_code("scan.py", digests, lambda key, find: find())
+        return step_code("compile/includes.py", digests, lambda key, find: find())
 
-    assert len({code("none"), code("scan.py"), code("errors.py")}) == 3
-    assert code("compile.py") == code("none"), "scan.py runs nothing of it"
+    assert len({code("none"), code("compile/includes.py"), code("errors.py")}) == 3
+    assert code("compile/object.py") == code("none"), "scan.py runs nothing of it"

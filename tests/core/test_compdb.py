@@ -3,8 +3,8 @@
 import json
 
 from ebpfbuild.arch import BY_NAME
-from ebpfbuild.compdb import compile_commands
-from ebpfbuild.compile import CompileArgs
+from ebpfbuild.compile.compdb import compile_commands
+from ebpfbuild.compile.object import CompileArgs
 
 
 def test_entries_are_sorted_and_complete():

@@ -1,7 +1,7 @@
 """What clang says it read, held against what the graph knows."""
 
 import pytest
-from ebpfbuild.depfile import check_inputs, read_depfile
+from ebpfbuild.compile.depfile import check_inputs, read_depfile
 from ebpfbuild.errors import UndeclaredInputError
 from hypothesis import given
 from hypothesis import strategies as st

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from ebpfbuild.arch import arch_named
-from ebpfbuild.compile import CompileArgs, compile_error
+from ebpfbuild.compile.object import CompileArgs, compile_error
 from ebpfbuild.indexcache import explained
 from ebpfbuild.library import Library, library
 from ebpfbuild.minimize.explain import explain

@@ -2,8 +2,8 @@
 
 import pytest
 from ebpfbuild.errors import CompileError
-from ebpfbuild.includes import directives, essence, lexed
-from ebpfbuild.scan import included_names, project_headers
+from ebpfbuild.compile.directives import directives, essence, lexed
+from ebpfbuild.compile.includes import included_names, project_headers
 from hypothesis import given
 from hypothesis import strategies as st
 

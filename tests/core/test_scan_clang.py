@@ -5,9 +5,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from ebpfbuild.depfile import read_depfile
+from ebpfbuild.compile.depfile import read_depfile
 from ebpfbuild.errors import CompileError
-from ebpfbuild.scan import project_headers
+from ebpfbuild.compile.includes import project_headers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ebpfbuild import compile as compiling
+from ebpfbuild.compile import object as compiling
 from ebpfbuild.arch import Arch, host_arch
 from ebpfbuild.package import Parts, Program
 from ebpfbuild.package import package as packed

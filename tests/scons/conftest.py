@@ -11,7 +11,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from ebpfbuild.compiler import locate
+from ebpfbuild.compile.clang import locate
 from ebpfbuild.errors import CompilerError
 from ebpfbuild.ledger import Ledger
 from ebpfbuild.pins.toolchain import load

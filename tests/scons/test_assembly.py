@@ -62,6 +62,6 @@ def test_assembly_that_reads_a_file_is_refused_and_other_assembly_passes(project
 
 @pytest.mark.parametrize("text", ["int plasma, assemble, asmx;", "/* no word of it */", "int a, s, b;"])
 def test_what_holds_no_assembly_costs_no_second_run(text):
-    from ebpfbuild.assembly import may_assemble
+    from ebpfbuild.compile.assembly import may_assemble
 
     assert not may_assemble([text])

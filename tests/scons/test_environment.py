@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from ebpfbuild.compile import CompileArgs
-from ebpfbuild.compiler import CLEAN_ENVIRONMENT
+from ebpfbuild.compile.object import CompileArgs
+from ebpfbuild.compile.clang import CLEAN_ENVIRONMENT
 
 
 def test_a_hostile_environment_changes_no_byte(make_project, tmp_path):

@@ -163,7 +163,7 @@ def test_the_core_rebuilds_what_it_makes(make_project, tmp_path):
     template.write_text("{# nothing new #}" + template.read_text())
     assert project.build("ARCH=x86_64") == outputs("one", "two", "three", arches=(X86,), kinds=("_skel.py", "_skel.pyi"))
 
-    edited = core / "compile.py"
+    edited = core / "compile/object.py"
     edited.write_text(edited.read_text().replace('"-Wall"', '"-Wall", "-Wextra"'))
     assert only_objects(project.build("ARCH=x86_64")) == objects("one", "two", "three", arches=(X86,))
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from ebpfbuild.compdb import compile_commands
-from ebpfbuild.compile import with_header
+from ebpfbuild.compile.compdb import compile_commands
+from ebpfbuild.compile.object import with_header
 from ebpfbuild.files import write_file
 
 from .step import builder

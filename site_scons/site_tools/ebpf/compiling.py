@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import SCons.Node.FS
-from ebpfbuild.compile import CompileArgs
+from ebpfbuild.compile.object import CompileArgs
 from ebpfbuild.errors import CompileError
 
 from .fetching import fetch_options

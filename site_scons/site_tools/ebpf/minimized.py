@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import SCons.Scanner
 from ebpfbuild.arch import arch_named
-from ebpfbuild.compile import CompileArgs, with_header
+from ebpfbuild.compile.object import CompileArgs, with_header
 from ebpfbuild.files import write_file
 
 from .asked import header_declared

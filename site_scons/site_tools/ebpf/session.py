@@ -12,15 +12,16 @@ from functools import cache, cached_property
 import SCons.Errors
 import SCons.Node.FS
 import SCons.Script
-from ebpfbuild import code, includes
+from ebpfbuild import code
+from ebpfbuild.compile import directives as includes
 from ebpfbuild.pins import toolchain
-from ebpfbuild.compiler import locate
+from ebpfbuild.compile.clang import locate
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.files import UnfitFileError, make_room, read_regular, require_regular
 from ebpfbuild.ledger import Ledger
 from ebpfbuild.paths import Tree
 from ebpfbuild.plain import printable
-from ebpfbuild.scan import project_headers
+from ebpfbuild.compile.includes import project_headers
 from ebpfbuild.treelock import hold
 from SCons.Errors import UserError
 
@@ -146,7 +147,7 @@ class Session:
             raise StopError(f"{what}: {flags!r} is one string; write a list: {what}={flags.split()}")
         flags = tuple(map(str, flags))
         if flags and flags not in self._fit:
-            from ebpfbuild.cflags import check_cflags  # its table takes 5 ms, which a build without flags needn't pay
+            from ebpfbuild.compile.cflags import check_cflags  # its table takes 5 ms, which a build without flags needn't pay
 
             check_cflags(flags, what)
             self._fit.add(flags)

@@ -4,8 +4,8 @@ import os
 import re
 from collections.abc import Iterable
 
-from .errors import UndeclaredInputError
-from .paths import Tree
+from ..errors import UndeclaredInputError
+from ..paths import Tree
 
 _ESCAPED = re.compile(r"\\([ #:\\])")
 

@@ -3,8 +3,8 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 
-from .errors import CompileError
-from .includes import ASKING, PRAGMAS, Directives, Named, directives, lexed, line_of, pasted
+from ..errors import CompileError
+from .directives import ASKING, PRAGMAS, Directives, Named, directives, lexed, line_of, pasted
 
 _ALL_PLACES = ("include_next", "__has_include_next")  # which folder comes next depends on where the file itself was found
 

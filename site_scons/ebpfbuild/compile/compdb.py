@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 
-from .compile import CompileArgs
+from .object import CompileArgs
 
 
 def compile_commands(compiles: Iterable[CompileArgs], directory: str) -> str:

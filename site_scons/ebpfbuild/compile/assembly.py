@@ -7,8 +7,8 @@ strings joined and operands printed, so that a directive is seen however it was 
 import re
 from collections.abc import Iterable
 
-from .errors import UndeclaredInputError
-from .includes import joined
+from ..errors import UndeclaredInputError
+from .directives import joined
 
 _SPELT = ("asm", "__asm", "__asm__")
 _WORD = re.compile(r"\w+")

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from .arch import Arch
-from .compiler import CLEAN_ENVIRONMENT
+from ..arch import Arch
+from .clang import CLEAN_ENVIRONMENT
 from .depfile import check_inputs, read_depfile
-from .errors import CompileError, UndeclaredInputError
-from .files import write_file
-from .header import check_registers
+from ..errors import CompileError, UndeclaredInputError
+from ..files import write_file
+from ..header import check_registers
 
 # Each compile gives these another value. Redefined so that their use is an error wherever it stands: -Werror=date-time
 # does nothing in a system header, and behind `#pragma clang diagnostic ignored`.
@@ -146,7 +146,7 @@ def _made(args: CompileArgs, full: str, known: Iterable[str], root: str) -> Made
 
 def compiled(args: CompileArgs, known: Iterable[str], root: str) -> tuple[bytes, str]:
     """The object of a compile, free of DWARF, and clang's warnings. Raises as compile_object does."""
-    from .btf.canonical import canonical_object  # not for a null build
+    from ..btf.canonical import canonical_object  # not for a null build
 
     header = Path(root, args.vmlinux).read_bytes()
     check_registers(header, args.arch, args.vmlinux)

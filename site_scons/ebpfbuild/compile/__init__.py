@@ -1,0 +1,1 @@
+"""Compiles one object with clang, and holds what clang read against what the graph knows."""
