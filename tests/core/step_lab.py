@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from ebpfbuild.arch import arch_named
 from ebpfbuild.compile.object import CompileArgs, compile_object, with_header
-from ebpfbuild.indexcache import IndexCache
+from ebpfbuild.minimize.index_cache import IndexCache
 from ebpfbuild.ledger import Ledger
-from ebpfbuild.minimized import MinimizeArgs, minimize_programs
+from ebpfbuild.minimize.program import MinimizeArgs, minimize_programs
 
 MODES = ("off", "exact", "lean", "fields")
 

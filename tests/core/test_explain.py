@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from ebpfbuild.arch import arch_named
 from ebpfbuild.compile.object import CompileArgs, compile_error
-from ebpfbuild.indexcache import explained
-from ebpfbuild.library import Library, library
+from ebpfbuild.minimize.index_cache import explained
+from ebpfbuild.minimize.libbpf_headers import Library, library
 from ebpfbuild.minimize.explain import explain
 from ebpfbuild.minimize.index import index_header
 

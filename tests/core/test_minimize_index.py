@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from ebpfbuild.errors import HeaderError
-from ebpfbuild.indexcache import IndexCache
+from ebpfbuild.minimize.index_cache import IndexCache
 from ebpfbuild.ledger import Ledger
 from ebpfbuild.minimize import index as indexes
 from fuzzing import EDITS, mutate

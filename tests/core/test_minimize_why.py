@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from ebpfbuild.library import library
+from ebpfbuild.minimize.libbpf_headers import library
 from ebpfbuild.minimize.explain import explain
 from ebpfbuild.minimize.index import index_header
 from ebpfbuild.minimize.modes import minimize

@@ -1,7 +1,7 @@
 """The table of what minimizing saves."""
 
 from ebpfbuild.minimize.modes import Facts
-from ebpfbuild.sizes import Size, table
+from ebpfbuild.minimize.sizes import Size, table
 
 
 def test_columns_fit_and_rows_are_sorted():

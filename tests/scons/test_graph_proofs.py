@@ -39,7 +39,7 @@ def broken_tool(tmp_path):
     """The tool with a planted bug: its minimizer drops a member."""
     for part in ("site_scons", "loader"):
         shutil.copytree(ROOT / part, tmp_path / "tool" / part, ignore=shutil.ignore_patterns("__pycache__"))
-    step = tmp_path / "tool" / "site_scons" / "ebpfbuild" / "minimized.py"
+    step = tmp_path / "tool" / "site_scons" / "ebpfbuild" / "minimize" / "program.py"
     text, found = step.read_text(), "return made_in(args.mode).text\n"
     assert text.count(found) == 1
     step.write_text(text.replace(found, found[:-1] + '.replace("\\tstruct pid_link;\\n", "")\n'))
@@ -169,7 +169,7 @@ def test_a_fallback_is_on_record_and_no_release_takes_it_unasked(project, way):
 
 def test_a_minimized_header_that_doesn_t_compile_is_a_fallback(make_project, tmp_path):
     tool = broken_tool(tmp_path)
-    step = tool / "site_scons/ebpfbuild/minimized.py"
+    step = tool / "site_scons/ebpfbuild/minimize/program.py"
     step.write_text(step.read_text().replace('"\\tstruct pid_link;\\n"', '"struct task_struct {"'))
     project = make_project(tool=tool)
     done = project.scons("ARCH=x86_64", "PROVE=1", "build/x86_64/one.bpf.o")

@@ -6,7 +6,7 @@ from difflib import SequenceMatcher, get_close_matches
 from itertools import pairwise
 from typing import NamedTuple
 
-from ..library import Library
+from .libbpf_headers import Library
 from .index import Index
 from .macros import INSTEAD, VALUES
 from .refs import member_names

@@ -71,7 +71,7 @@ def _declare(env, source, name, arch, mode, header, include_dirs, cflags, depend
     step = told(args=args, full=full, include_dirs=args.include_dirs, depends=depends_paths(depends), own=own)
     session.compiled[node] = step["EBPF_TOLD"]
     OBJECT(env, target=node, source=source, **step)
-    inputs = inputs_of(env, "minimized.py", args, mode) if own else inputs_of(env, "compile/object.py", args, args.header_dir)
+    inputs = inputs_of(env, "minimize/program.py", args, mode) if own else inputs_of(env, "compile/object.py", args, args.header_dir)
     node.add_dependency([inputs, full, env.LibbpfHeaders(), *([] if own else [given]), *depends])
     node.add_prerequisite([env.CompileCommands()])
     if own:

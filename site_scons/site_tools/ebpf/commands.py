@@ -71,7 +71,7 @@ def add(env):
 
 def _sizes(target, source, env):
     """Prints what minimizing saves, for every program and every arch asked for."""
-    from ebpfbuild.sizes import measure, table
+    from ebpfbuild.minimize.sizes import measure, table
 
     steps = [node.get_build_env()["EBPF_TOLD"] for node in source]
     minimized = [step for step in steps if step.args.vmlinux != step.full.path]
@@ -80,7 +80,7 @@ def _sizes(target, source, env):
 
 def _why(target, source, env):
     """Prints the chain by which each program keeps a type or a member in its header, for each word behind `why`."""
-    from ebpfbuild.minimized import why_kept
+    from ebpfbuild.minimize.program import why_kept
 
     for made_in, node, step in MINIMIZED:
         known = known_paths(made_in, node)

@@ -92,7 +92,7 @@ def libbpf_read(target, env):
 
 def index_cache(env):
     """The run's one cache of header indexes."""
-    from ebpfbuild.indexcache import IndexCache
+    from ebpfbuild.minimize.index_cache import IndexCache
 
     session = env["EBPF"]
     if session.indexes is None:
@@ -112,7 +112,7 @@ def explaining(env, full, compiles):
     try:
         yield
     except CompileError as error:
-        from ebpfbuild.indexcache import explained
+        from ebpfbuild.minimize.index_cache import explained
 
         index = index_cache(env).get(Path(full.abspath), env["EBPF"].ledger.digest(full.abspath))
         raise explained(error, index, kernel_of(full), compiles[0].arch.name, _library(env, compiles)) from None
@@ -120,7 +120,7 @@ def explaining(env, full, compiles):
 
 def _library(env, compiles):
     """libbpf's headers, as the sources of compiles see them."""
-    from ebpfbuild.library import library
+    from ebpfbuild.minimize.libbpf_headers import library
 
     session = env["EBPF"]
     folder = Path(session.root, compiles[0].libbpf_dir, "bpf")

@@ -63,7 +63,7 @@ def _declare(env, name, sources, arch, mode, include_dirs, cflags, depends):
     session.repair([node])
     session.minimized[node] = Minimizing(compiles, name, mode, full)
     MINIMIZED(env, target=node, source=sources, **told(include_dirs=compiles[0].include_dirs, depends=depends_paths(depends)))
-    env.Depends(node, [inputs_of(env, "minimized.py", compiles[0], mode), full, env.LibbpfHeaders(), *depends])
+    env.Depends(node, [inputs_of(env, "minimize/program.py", compiles[0], mode), full, env.LibbpfHeaders(), *depends])
     header_declared(env, node, session.minimized[node])
     return node
 
@@ -80,7 +80,7 @@ def _file(env, path):
 
 def minimize_args(env, step):
     """The core's MinimizeArgs of a Minimizing, whose full header has been fetched."""
-    from ebpfbuild.minimized import MinimizeArgs
+    from ebpfbuild.minimize.program import MinimizeArgs
 
     digest = env["EBPF"].ledger.digest(step.full.abspath)
     compiles = tuple(with_header(args, step.full.path) for args in step.compiles)
@@ -89,7 +89,7 @@ def minimize_args(env, step):
 
 def write_header(env, step, path, known):
     """Makes the header of a Minimizing at a path from the root. Raises what minimize_programs does."""
-    from ebpfbuild.minimized import minimize_programs
+    from ebpfbuild.minimize.program import minimize_programs
 
     session, place = env["EBPF"], Path(env["EBPF"].root, path)
     text = minimize_programs(minimize_args(env, step), index_cache(env), known, session.root, reporter(env))

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from .compile.object import CompileArgs, run_clang, with_header
-from .minimize.modes import Facts, facts_of
+from ..compile.object import CompileArgs, run_clang, with_header
+from .modes import Facts, facts_of
 
 RUNS = 3
 

@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from .errors import CompileError, HeaderError, OutputError
-from .files import read_regular, write_file
-from .library import Library
-from .minimize.explain import explain
-from .minimize.index import FORMAT, Index, dump, index_header, load
+from ..errors import CompileError, HeaderError, OutputError
+from ..files import read_regular, write_file
+from .libbpf_headers import Library
+from .explain import explain
+from .index import FORMAT, Index, dump, index_header, load
 
 
 class IndexCache:

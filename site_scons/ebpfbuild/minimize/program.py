@@ -8,18 +8,18 @@ from functools import cache, reduce
 from operator import or_
 from pathlib import Path
 
-from .compile.object import CompileArgs, beside, compiled, dependencies_to, run_clang, with_header
-from .compile.depfile import check_inputs, read_depfile
-from .files import read_regular
-from .indexcache import IndexCache
-from .minimize.emit import stub
-from .minimize.fallback import Settled, full_header, settle
-from .minimize.index import Index
-from .minimize.modes import Minimized, minimize
-from .minimize.names import HELPERS, POPPED, Names, conflicts, names_of, where
-from .minimize.why import why
-from .proof import require_repeatable
-from .prove import Verdict, prove
+from ..compile.object import CompileArgs, beside, compiled, dependencies_to, run_clang, with_header
+from ..compile.depfile import check_inputs, read_depfile
+from ..files import read_regular
+from .index_cache import IndexCache
+from .emit import stub
+from .fallback import Settled, full_header, settle
+from .index import Index
+from .modes import Minimized, minimize
+from .names import HELPERS, POPPED, Names, conflicts, names_of, where
+from .why import why
+from ..proof import require_repeatable
+from ..prove import Verdict, prove
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import NamedTuple
 
-from .compile.includes import included_names
+from ..compile.includes import included_names
 
 _MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)", re.MULTILINE)
 _FUNCTION = re.compile(r"^(?!typedef)(?:\w+[ \t*]+)+(\w+)\(", re.MULTILINE)
