@@ -12,7 +12,7 @@ from pathlib import Path
 from .errors import PackageError
 from .manifest import NAME as MANIFEST
 from .manifest import Made, PackedObject, manifest
-from .objectspec import BpfObjectSpec
+from .spec.object import BpfObjectSpec
 from .packedinit import init
 from .packedskel import PackedSkeleton
 

@@ -19,9 +19,9 @@ from .btf.reader import Btf
 from .btf.c_text import declaration
 from .btf.types import COMPOSITES, ENUMS, Kind
 from .errors import SkeletonError
-from .mapspec import MapSpec
-from .objectparts import StructOpsSpec
-from .objectspec import BpfObjectSpec
+from .spec.map import MapSpec
+from .spec.parts import StructOpsSpec
+from .spec.object import BpfObjectSpec
 from .pydecl import PyMap, PyType
 from .pynames import MEMBERS, attribute_name, comment
 from .pytypes import PyTypes, tags_of

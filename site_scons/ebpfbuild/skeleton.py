@@ -18,9 +18,9 @@ from .arch import Arch, arch_named
 from .btf.c_text import declaration
 from .btf.types import COMPOSITES, ENUMS, Kind
 from .errors import SkeletonError
-from .kconfig import kconfig_section
-from .objectparts import DataSection, Variable
-from .objectspec import BpfObjectSpec
+from .spec.kconfig import kconfig_section
+from .spec.parts import DataSection, Variable
+from .spec.object import BpfObjectSpec
 from .program_classes import program_class_name
 from .pydecl import Declared, PyClass, PyField, PyProgram, PySection
 from .pymaps import python_maps, untyped_rings

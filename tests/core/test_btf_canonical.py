@@ -14,7 +14,7 @@ from ebpfbuild.btf.ext import BtfExt
 from ebpfbuild.elf.reader import Elf
 from ebpfbuild.elf.strip import strip_dwarf, stripped
 from ebpfbuild.errors import BtfError, ElfError
-from ebpfbuild.objectspec import BpfObjectSpec
+from ebpfbuild.spec.object import BpfObjectSpec
 from ebpfbuild.prove import Verdict, prove
 from fuzzing import EDITS, mutate
 from hypothesis import given, settings

@@ -12,7 +12,7 @@ from ebpfbuild.btf.canonical import canonical_object
 from ebpfbuild.elf.reader import SHT_LLVM_ADDRSIG, SHT_REL, SHT_STRTAB, SHT_SYMTAB, STT_FILE, Elf
 from ebpfbuild.elf.strip import strip_dwarf
 from ebpfbuild.errors import ElfError
-from ebpfbuild.objectspec import BpfObjectSpec
+from ebpfbuild.spec.object import BpfObjectSpec
 from fuzzing import EDITS, mutate
 from hypothesis import given, settings
 from hypothesis import strategies as st

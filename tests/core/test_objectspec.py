@@ -7,9 +7,9 @@ import pytest
 from ebpfbuild.btf.c_text import declaration
 from ebpfbuild.elf.strip import strip_dwarf
 from ebpfbuild.errors import BtfError, ElfError
-from ebpfbuild.mapspec import MapSpec
-from ebpfbuild.objectspec import BpfObjectSpec
-from ebpfbuild.section_types import program_type
+from ebpfbuild.spec.map import MapSpec
+from ebpfbuild.spec.object import BpfObjectSpec
+from ebpfbuild.spec.sections import program_type
 from fuzzing import EDITS, mutate
 from hypothesis import given, settings
 from hypothesis import strategies as st

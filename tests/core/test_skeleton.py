@@ -16,7 +16,7 @@ from pathlib import Path
 import bpfloader
 import pytest
 from ebpfbuild.errors import EbpfError, ElfError, SkeletonError
-from ebpfbuild.objectspec import BpfObjectSpec
+from ebpfbuild.spec.object import BpfObjectSpec
 from ebpfbuild.skeleton import render, skeleton
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from bpfloader.codec import Bits
 from bpfloader.layout import Struct, Union
-from ebpfbuild.objectspec import BpfObjectSpec
+from ebpfbuild.spec.object import BpfObjectSpec
 from ebpfbuild.skeleton import render
 from struct_trees import HEAD, Trees, Value
 

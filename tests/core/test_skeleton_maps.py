@@ -7,7 +7,7 @@ from pathlib import Path
 
 import bpfloader
 import pytest
-from ebpfbuild.mapspec import MAP_TYPES
+from ebpfbuild.spec.map import MAP_TYPES
 from ebpfbuild.pymaps import CLASSES
 from ebpfbuild.skeleton import skeleton
 

@@ -12,7 +12,7 @@ from bpfloader.inspection import inspect_object
 from bpfloader.needs import instructions, needs
 from bpfloader.objectspec import object_spec
 from ebpfbuild.btf.ext import BtfExt, access_path
-from ebpfbuild.objectspec import BpfObjectSpec
+from ebpfbuild.spec.object import BpfObjectSpec
 from probing import LOADER
 from programs import compile_program
 

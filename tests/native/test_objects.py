@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from ebpfbuild.arch import ARCHES
-from ebpfbuild.objectspec import BpfObjectSpec
+from ebpfbuild.spec.object import BpfObjectSpec
 
 import bpfloader
 

@@ -10,9 +10,9 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 
-from .btf.reader import Btf
-from .btf.types import VAR_EXTERN, VAR_STATIC, Kind, SectionVar, Type
-from .elf.reader import (
+from ..btf.reader import Btf
+from ..btf.types import VAR_EXTERN, VAR_STATIC, Kind, SectionVar, Type
+from ..elf.reader import (
     SHF_EXECINSTR,
     SHN_UNDEF,
     SHT_NOBITS,
@@ -30,10 +30,10 @@ from .elf.reader import (
     Section,
     Symbol,
 )
-from .errors import ElfError
-from .mapspec import MapSpec, map_spec, values_offset
-from .objectparts import DataSection, Extern, ProgramSpec, StructOpsSpec, Variable
-from .section_types import TEXT, nearest_section, program_type
+from ..errors import ElfError
+from .map import MapSpec, map_spec, values_offset
+from .parts import DataSection, Extern, ProgramSpec, StructOpsSpec, Variable
+from .sections import TEXT, nearest_section, program_type
 
 INSTRUCTION = 8  # bytes
 DATA_SECTION = re.compile(r"\.(rodata|data|bss)(\..+)?", re.DOTALL)

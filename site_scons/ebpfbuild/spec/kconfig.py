@@ -4,8 +4,8 @@ They have no place in the object: libbpf lays them out when it opens it (src/lib
 cmp_externs): by alignment, the largest first, then by size, the smallest first, then by name.
 """
 
-from .btf.reader import Btf
-from .objectparts import DataSection, Extern, Variable
+from ..btf.reader import Btf
+from .parts import DataSection, Extern, Variable
 
 KCONFIG = ".kconfig"
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from .btf.reader import Btf
-from .btf.types import ENUMS, Kind, Type
+from ..btf.reader import Btf
+from ..btf.types import ENUMS, Kind, Type
 
 # BPF_MAP_TYPE_* of include/uapi/linux/bpf.h in order, spelled as bpftool does.
 MAP_TYPES = """unspec hash array prog_array perf_event_array percpu_hash percpu_array stack_trace cgroup_array lru_hash

@@ -1,0 +1,1 @@
+"""Says what an object holds, from its file: maps, programs, variables, kconfig values."""
