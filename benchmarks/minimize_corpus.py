@@ -30,7 +30,7 @@ from ebpfbuild.minimize.fallback import settle
 from ebpfbuild.minimize.index import index_header
 from ebpfbuild.minimize.modes import MODES, minimize
 from ebpfbuild.minimize.names import conflicts, names_of
-from ebpfbuild.prove import prove
+from ebpfbuild.prove.objects import prove
 
 FLAGS = """-mcpu=v3 -O2 -g -std=gnu11 -nostdinc -fms-extensions -Wno-microsoft-anon-tag -Wno-everything
 -ffile-compilation-dir=.""".split()

@@ -10,7 +10,7 @@ from ebpfbuild.minimize.fallback import settle
 from ebpfbuild.minimize.index import index_header
 from ebpfbuild.minimize.modes import minimize
 from ebpfbuild.minimize.names import names_of
-from ebpfbuild.prove import prove
+from ebpfbuild.prove.objects import prove
 
 FLAGS = "-target bpfel -mcpu=v3 -O2 -g -std=gnu11 -fms-extensions -Wno-everything -ffile-compilation-dir=. -I.".split()
 PRELUDE = """

@@ -15,7 +15,7 @@ from ebpfbuild.elf.reader import Elf
 from ebpfbuild.elf.strip import strip_dwarf, stripped
 from ebpfbuild.errors import BtfError, ElfError
 from ebpfbuild.spec.object import BpfObjectSpec
-from ebpfbuild.prove import Verdict, prove
+from ebpfbuild.prove.objects import Verdict, prove
 from fuzzing import EDITS, mutate
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -8,7 +8,7 @@ from ebpfbuild.elf.reader import Elf
 from ebpfbuild.elf.strip import strip_dwarf
 from ebpfbuild.minimize.emit import stub
 from ebpfbuild.minimize.names import conflicts, names_of
-from ebpfbuild.prove import prove
+from ebpfbuild.prove.objects import prove
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from minimize_lab import PRELUDE, Lab

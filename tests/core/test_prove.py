@@ -5,7 +5,7 @@ import re
 
 import pytest
 from ebpfbuild.elf.strip import strip_dwarf
-from ebpfbuild.prove import MODES, Verdict, prove
+from ebpfbuild.prove.objects import MODES, Verdict, prove
 
 
 def planted(says, header=(), program=(), flags=(), **modes):

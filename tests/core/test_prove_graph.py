@@ -11,7 +11,7 @@ from ebpfbuild.btf.ext import CoreKind
 from ebpfbuild.elf.reader import Elf
 from ebpfbuild.elf.strip import strip_dwarf
 from ebpfbuild.errors import BtfError, ElfError
-from ebpfbuild.prove import MODES, Verdict, prove
+from ebpfbuild.prove.objects import MODES, Verdict, prove
 from fuzzing import EDITS, mutate
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st

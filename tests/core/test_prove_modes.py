@@ -1,7 +1,7 @@
 """What `lean` and `fields` may lack, and what shows that more was needed."""
 
 import pytest
-from ebpfbuild.prove import MODES, Verdict, prove
+from ebpfbuild.prove.objects import MODES, Verdict, prove
 
 # Members that the program never names, and that fields may therefore drop.
 DROPPED = [

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from ebpfbuild.btf.ext import LineInfo
-from ebpfbuild.prove_code import compare_lines
+from ebpfbuild.prove.code import compare_lines
 
 
 def parsed(*sections, line=1):

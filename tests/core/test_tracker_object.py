@@ -9,7 +9,7 @@ from ebpfbuild.btf.types import Kind
 from ebpfbuild.btf.ext import BtfExt, access_path
 from ebpfbuild.elf.strip import strip_dwarf
 from ebpfbuild.spec.object import BpfObjectSpec
-from ebpfbuild.prove import MODES, Verdict, prove
+from ebpfbuild.prove.objects import MODES, Verdict, prove
 
 ATOMIC_32, ATOMIC_64, ADD = 0xC3, 0xDB, 0x00  # BPF_STX | BPF_ATOMIC | BPF_W or BPF_DW; BPF_ADD without BPF_FETCH
 EXECUTABLE = 4  # SHF_EXECINSTR

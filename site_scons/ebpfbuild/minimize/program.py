@@ -18,8 +18,8 @@ from .index import Index
 from .modes import Minimized, minimize
 from .names import HELPERS, POPPED, Names, conflicts, names_of, where
 from .why import why
-from ..proof import require_repeatable
-from ..prove import Verdict, prove
+from ..prove.proof import require_repeatable
+from ..prove.objects import Verdict, prove
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def _proven_so_far():
 
 
 def _print_proofs(objects):
-    from ebpfbuild.proof import FULL_HEADER, count, read_proof
+    from ebpfbuild.prove.proof import FULL_HEADER, count, read_proof
 
     proofs = []
     for made_in, node in sorted(objects, key=lambda each: each[1].path):

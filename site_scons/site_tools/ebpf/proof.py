@@ -69,10 +69,10 @@ def _add_target(node, proof):
 
 def _holds(env, node, proof):
     """Whether the proof in place is of the object in place, by today's prover, and good enough for this run."""
-    from ebpfbuild.proof import read_proof
+    from ebpfbuild.prove.proof import read_proof
 
     session, found = env["EBPF"], read_proof(proof.abspath)
-    if not found or not found.verdict.equal or found.prover != session.step_code("proof.py"):
+    if not found or not found.verdict.equal or found.prover != session.step_code("prove/proof.py"):
         return False
     if found.fallback and env["EBPF_RELEASE"]:
         return False
@@ -91,12 +91,12 @@ def _accept(env, step, path, wanted, known, made):
     if not wanted:
         make_room(path)  # of an older object's
         return
-    from ebpfbuild import proof
+    from ebpfbuild.prove import proof
 
     session = env["EBPF"]
     if env["EBPF_RELEASE"]:
         proof.check_fallback(step.args, proof.fallback_of(step.args, made, session.root))
-    prover = session.step_code("proof.py")
+    prover = session.step_code("prove/proof.py")
     found = proof.prove_object(step.args, made, step.full.path, known, session.root, prover)
     write_file(path, found.to_json().encode())
     proof.check_verdict(found.verdict, step.args, str(path.relative_to(session.root)))

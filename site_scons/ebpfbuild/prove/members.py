@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from .btf.reader import MAX_DEPTH, Btf
-from .btf.types import COMPOSITES, TRANSPARENT, Kind, Member, Type
+from ..btf.reader import MAX_DEPTH, Btf
+from ..btf.types import COMPOSITES, TRANSPARENT, Kind, Member, Type
 
 MAX_MEMBERS = 65536  # through anonymous members in one another; malformed BTF has cycles of them
 

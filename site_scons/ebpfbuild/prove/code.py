@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
 
-from .btf.reader import Btf
-from .btf.types import Kind
-from .btf.ext import BtfExt, CoreKind, CoreRelocation, access_types
-from .elf.reader import (
+from ..btf.reader import Btf
+from ..btf.types import Kind
+from ..btf.ext import BtfExt, CoreKind, CoreRelocation, access_types
+from ..elf.reader import (
     SHF_EXECINSTR,
     SHT_NULL,
     SHT_REL,
@@ -24,8 +24,8 @@ from .elf.reader import (
     Section,
     Symbol,
 )
-from .elf.strip import strip_dwarf
-from .prove_members import struct_name
+from ..elf.strip import strip_dwarf
+from .members import struct_name
 
 INSTRUCTION = 8  # bytes
 TAG = re.compile(r"\b(?:struct|union)\s+(\w+)")

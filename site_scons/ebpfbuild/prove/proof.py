@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from .btf.reader import Btf
-from .compile.object import CompileArgs, Made, compiled, with_header
-from .elf.reader import Elf
-from .errors import ProofError
-from .files import read_regular
-from .minimize.fallback import why_full
-from .minimize.modes import facts_of
-from .prove import Verdict, prove
+from ..btf.reader import Btf
+from ..compile.object import CompileArgs, Made, compiled, with_header
+from ..elf.reader import Elf
+from ..errors import ProofError
+from ..files import read_regular
+from ..minimize.fallback import why_full
+from ..minimize.modes import facts_of
+from .objects import Verdict, prove
 
 FULL_HEADER = "full header, nothing to prove"
 

@@ -10,10 +10,10 @@ from enum import IntEnum
 from itertools import zip_longest
 from typing import NamedTuple
 
-from .btf.reader import Btf
-from .btf.c_text import declaration
-from .btf.types import COMPOSITES, ENUMS, KEYWORDS, Kind, Type
-from .prove_members import kept_members, whole_members
+from ..btf.reader import Btf
+from ..btf.c_text import declaration
+from ..btf.types import COMPOSITES, ENUMS, KEYWORDS, Kind, Type
+from .members import kept_members, whole_members
 
 # btf_type_tags for which the kernel reads what a pointer in a map's value points to: kernel/bpf/btf.c, btf_find_kptr.
 KERNEL_POINTERS = ("kptr", "kptr_untrusted", "percpu_kptr", "uptr")

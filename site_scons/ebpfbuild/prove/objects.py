@@ -35,9 +35,9 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .prove_code import Parsed, compare_lines, compare_sections, compare_symbols
-from .prove_roots import start_at_containers, start_at_core, start_at_functions, start_at_sections
-from .prove_types import TypeComparison
+from .code import Parsed, compare_lines, compare_sections, compare_symbols
+from .roots import start_at_containers, start_at_core, start_at_functions, start_at_sections
+from .types import TypeComparison
 
 MODES = ("exact", "lean", "fields")
 MAX_DIFFERENCES = 50  # shown; one changed type may show in thousands of places

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from itertools import zip_longest
 
-from .btf.reader import Btf
-from .btf.types import ENUMS, FUNC_GLOBAL, Kind, Type
-from .btf.ext import CoreKind, access_path, core_type_name
-from .prove_code import Parsed
-from .prove_members import struct_name, whole_members
-from .prove_types import Level, TypeComparison
+from ..btf.reader import Btf
+from ..btf.types import ENUMS, FUNC_GLOBAL, Kind, Type
+from ..btf.ext import CoreKind, access_path, core_type_name
+from .code import Parsed
+from .members import struct_name, whole_members
+from .types import Level, TypeComparison
 
 # What libbpf and the kernel look into beyond kind and name: bpf_core_types_match, and bpf_obj_new's type id.
 WHOLE_KINDS = (CoreKind.TYPE_MATCHES, CoreKind.TYPE_ID_LOCAL)
