@@ -17,7 +17,7 @@ from ebpfbuild.compile.object import CompileArgs
 from ebpfbuild.compile.clang import locate
 from ebpfbuild.elf.strip import strip_dwarf
 from ebpfbuild.ledger import Ledger
-from ebpfbuild.skeleton import render
+from ebpfbuild.skeleton.skeleton import render
 from ebpfbuild.fetch.store import Store, cache_folder
 from ebpfbuild.pins.toolchain import load as load_toolchain
 

@@ -5,7 +5,7 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from .errors import PackageError
-from .pynames import module_name
+from .skeleton.names import module_name
 
 SKELETON = "hand BpfPackage what BpfSkeleton gave for the objects of all arches together"
 

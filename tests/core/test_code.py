@@ -7,20 +7,20 @@ def test_a_step_runs_what_it_imports_anywhere():
     graph = import_graph(core_files())
     compiled = closure("compile/object.py", graph)
     assert {"compile/object.py", "compile/depfile.py", "elf/strip.py", "elf/reader.py", "header.py", "errors.py"} <= set(compiled)
-    assert not {"fetch/network.py", "skeleton.py", "pins/toolchain.py", "wheel.py"} & set(compiled)
+    assert not {"fetch/network.py", "skeleton/skeleton.py", "pins/toolchain.py", "wheel.py"} & set(compiled)
 
 
 def test_a_template_belongs_to_the_module_that_names_it():
     graph = import_graph(core_files())
-    assert "templates/skeleton.py.j2" in closure("skeleton.py", graph)
-    assert "templates/skeleton.py.j2" not in closure("compile/object.py", graph)
+    assert "skeleton/templates/skeleton.py.j2" in closure("skeleton/skeleton.py", graph)
+    assert "skeleton/templates/skeleton.py.j2" not in closure("compile/object.py", graph)
 
 
 def test_an_edit_of_any_template_remakes_what_is_printed_with_it():
     templates = [path.relative_to(CORE).as_posix() for path in CORE.rglob("*.j2")]
 
     def printed(edited):
-        return step_code("skeleton.py", core_digests(lambda path: f"{path}{path.endswith(edited)}"), lambda key, find: find())
+        return step_code("skeleton/skeleton.py", core_digests(lambda path: f"{path}{path.endswith(edited)}"), lambda key, find: find())
 
     assert len(templates) == 2
     assert len({printed("none"), *map(printed, templates)}) == 3

@@ -17,7 +17,7 @@ from ebpfbuild.manifest import Made
 from ebpfbuild.package import Parts, Program, default_description, description, package
 from ebpfbuild.packedskel import PackedSkeleton
 from ebpfbuild.programs import programs_of
-from ebpfbuild.skeleton import skeleton
+from ebpfbuild.skeleton.skeleton import skeleton
 from ebpfbuild.tarball import build_tar
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -17,7 +17,7 @@ import bpfloader
 import pytest
 from ebpfbuild.errors import EbpfError, ElfError, SkeletonError
 from ebpfbuild.spec.object import BpfObjectSpec
-from ebpfbuild.skeleton import render, skeleton
+from ebpfbuild.skeleton.skeleton import render, skeleton
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -9,7 +9,7 @@ import pytest
 from bpfloader.codec import Bits
 from bpfloader.layout import Struct, Union
 from ebpfbuild.spec.object import BpfObjectSpec
-from ebpfbuild.skeleton import render
+from ebpfbuild.skeleton.skeleton import render
 from struct_trees import HEAD, Trees, Value
 
 TARGETS = {"bpfel": "x86_64", "bpfeb": "s390x"}

@@ -5,7 +5,7 @@ from btfwriter import assemble, info
 from ebpfbuild.btf.reader import Btf
 from ebpfbuild.btf.types import Kind
 from ebpfbuild.errors import EbpfError
-from ebpfbuild.pytypes import PyTypes
+from ebpfbuild.skeleton.types import PyTypes
 
 INT = (0, info(Kind.INT), 4, 32)
 LETTERS = ("", "a", "b", "c", "n" * 600)

@@ -8,8 +8,8 @@ from pathlib import Path
 import bpfloader
 import pytest
 from ebpfbuild.spec.map import MAP_TYPES
-from ebpfbuild.pymaps import CLASSES
-from ebpfbuild.skeleton import skeleton
+from ebpfbuild.skeleton.maps import CLASSES
+from ebpfbuild.skeleton.skeleton import skeleton
 
 EVERY = Path(__file__).resolve().parents[1] / "testdata" / "skeleton" / "every.bpf.c"
 USE = """

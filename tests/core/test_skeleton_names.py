@@ -3,7 +3,7 @@
 import bpfloader
 import pytest
 from bpfloader.kinds import CLASSES
-from ebpfbuild import pynames, program_classes, pymaps
+from ebpfbuild.skeleton import names as pynames, programs as program_classes, maps as pymaps
 
 
 def test_programs_have_the_loader_s_classes():

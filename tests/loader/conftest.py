@@ -24,7 +24,7 @@ def compiled(clang) -> bytes:
 @pytest.fixture(scope="session")
 def folder(compiled, tmp_path_factory) -> Path:
     """A folder with probe.bpf.o and probe_skel.py, generated for this machine."""
-    from ebpfbuild.skeleton import render
+    from ebpfbuild.skeleton.skeleton import render
 
     folder = tmp_path_factory.mktemp("built")
     machine = platform.machine()
@@ -36,7 +36,7 @@ def folder(compiled, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def skeleton_module(clang, libbpf, tmp_path_factory) -> Callable[[str], ModuleType]:
     """A function: the name of a program in testdata/loader -> its generated module, its object beside it."""
-    from ebpfbuild.skeleton import render
+    from ebpfbuild.skeleton.skeleton import render
 
     def module(name: str) -> ModuleType:
         folder, machine = tmp_path_factory.mktemp(name), platform.machine()

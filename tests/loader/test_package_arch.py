@@ -11,7 +11,7 @@ from bpfloader import arch
 from ebpfbuild.arch import host_arch
 from ebpfbuild.package import Parts, Program, package
 from ebpfbuild.packedskel import PackedSkeleton
-from ebpfbuild.skeleton import skeleton
+from ebpfbuild.skeleton.skeleton import skeleton
 
 HERE = host_arch(platform.machine()).name
 ELSEWHERE = "os.uname = lambda: os.uname_result(('Linux', 'here', '6', '1', 'sparc64'))"

@@ -82,7 +82,7 @@ def test_what_libbpf_is_too_old_for_is_said_by_version(libbpf, line, what, fix):
 
 
 def test_a_map_that_libbpf_is_too_old_for_is_said_by_version(made, tmp_path):
-    from ebpfbuild.skeleton import render
+    from ebpfbuild.skeleton.skeleton import render
 
     data = made('struct table { int (*f)(void); } table SEC(".struct_ops.link");\n')
     module = types.ModuleType("table_skel")

@@ -15,7 +15,7 @@ from ebpfbuild.arch import Arch, host_arch
 from ebpfbuild.package import Parts, Program
 from ebpfbuild.package import package as packed
 from ebpfbuild.packedskel import PackedSkeleton
-from ebpfbuild.skeleton import skeleton
+from ebpfbuild.skeleton.skeleton import skeleton
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = host_arch(os.uname().machine)

@@ -159,7 +159,7 @@ def test_the_core_rebuilds_what_it_makes(make_project, tmp_path):
     project.build("ARCH=x86_64")
     core = tool / "site_scons" / "ebpfbuild"
 
-    template = core / "templates" / "skeleton.py.j2"
+    template = core / "skeleton" / "templates" / "skeleton.py.j2"
     template.write_text("{# nothing new #}" + template.read_text())
     assert project.build("ARCH=x86_64") == outputs("one", "two", "three", arches=(X86,), kinds=("_skel.py", "_skel.pyi"))
 

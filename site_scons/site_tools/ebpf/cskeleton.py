@@ -19,7 +19,7 @@ def bpf_c_skeleton(env, objects, name=None):
 
 
 def _declare(env, node, name):
-    from ebpfbuild.bpftool import locate_bpftool
+    from ebpfbuild.skeleton.c_skeleton import locate_bpftool
 
     session, stem = env["EBPF"], stem_of(node.name)
     target = node.dir.File(f"{stem}.skel.h")
@@ -29,12 +29,12 @@ def _declare(env, node, name):
     except ToolError as error:
         tool = error  # told by the step: another target may be built without it
     HEADER(env, target=target, source=node, **told(tool=tool, name=name or stem))
-    env.Depends(target, session.value(env, "bpftool.py", name or stem, getattr(tool, "fingerprint", None), str(tool)))
+    env.Depends(target, session.value(env, "skeleton/c_skeleton.py", name or stem, getattr(tool, "fingerprint", None), str(tool)))
     return target
 
 
 def _generate(target, source, env):
-    from ebpfbuild.bpftool import c_skeleton
+    from ebpfbuild.skeleton.c_skeleton import c_skeleton
 
     step = env["EBPF_TOLD"]
     if isinstance(step.tool, ToolError):

@@ -9,7 +9,7 @@ import SCons.Script
 from ebpfbuild.arch import arch_named
 from ebpfbuild.files import write_file
 from ebpfbuild.programs import programs_of
-from ebpfbuild.pynames import package_name
+from ebpfbuild.skeleton.names import package_name
 from ebpfbuild.unpacked import leads_to
 
 from .proof import proofs_wanted

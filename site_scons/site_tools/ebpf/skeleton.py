@@ -5,7 +5,7 @@ from pathlib import Path
 from ebpfbuild.arch import arch_named
 from ebpfbuild.files import write_file
 from ebpfbuild.programs import stem_of
-from ebpfbuild.pynames import module_name
+from ebpfbuild.skeleton.names import module_name
 
 from .fetching import reporter
 from .session import file_nodes, user_error
@@ -39,12 +39,12 @@ def _declare(env, by_arch, name, events):
     targets = [env.File(f"{place}{ending}") for ending in (".py", ".pyi")]
     session.repair(targets)
     SKELETON(env, target=targets, source=[first, *others], **told(name=name, events=events, arches=list(by_arch)))
-    env.Depends(targets, session.value(env, "skeleton.py", name, events, list(by_arch)))
+    env.Depends(targets, session.value(env, "skeleton/skeleton.py", name, events, list(by_arch)))
     return targets
 
 
 def _render(target, source, env):
-    from ebpfbuild.skeleton import skeleton
+    from ebpfbuild.skeleton.skeleton import skeleton
 
     args = env["EBPF_TOLD"]
     objects = {arch: Path(node.abspath).read_bytes() for arch, node in zip(args.arches, source, strict=True)}

@@ -66,7 +66,7 @@ int main(int argc, char **argv)
 @pytest.fixture(scope="session")
 def skeleton_of(clang, tmp_path_factory, libbpf):
     """A function: the name of a program in testdata/loader -> its generated module."""
-    from ebpfbuild.skeleton import render
+    from ebpfbuild.skeleton.skeleton import render
 
     folder, machine = tmp_path_factory.mktemp("kinds"), platform.machine()
 

@@ -1,9 +1,9 @@
 """IP addresses: which members and variables are ones, by a decl tag or by the struct that they are."""
 
-from .btf.reader import Btf
-from .btf.types import Kind, Type
-from .errors import SkeletonError
-from .pydecl import PyType
+from ..btf.reader import Btf
+from ..btf.types import Kind, Type
+from ..errors import SkeletonError
+from .declared import PyType
 
 ADDRESSES = {  # by decl tag
     "ipv4": {4: PyType("IPv4Address", "c.ipv4", 4)},

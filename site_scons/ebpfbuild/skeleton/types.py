@@ -8,13 +8,13 @@ anonymous struct belong to the struct around it; an anonymous union in a struct 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from .btf.reader import Btf
-from .btf.c_text import declaration, definition
-from .btf.types import COMPOSITES, ENUMS, MODIFIERS, Kind, Member, Type
-from .errors import SkeletonError
-from .pyaddress import address_type
-from .pydecl import PyClass, PyField, PyType
-from .pynames import CONSTANTS, ENUMERATORS, attribute_name, c_name, class_name, comment
+from ..btf.reader import Btf
+from ..btf.c_text import declaration, definition
+from ..btf.types import COMPOSITES, ENUMS, MODIFIERS, Kind, Member, Type
+from ..errors import SkeletonError
+from .addresses import address_type
+from .declared import PyClass, PyField, PyType
+from .names import CONSTANTS, ENUMERATORS, attribute_name, c_name, class_name, comment
 
 POINTER = PyType("int", "c.u64", 8)
 BYTE_ORDERED = frozenset(f"__{order}{bits}" for order in ("be", "le") for bits in (16, 32, 64))

@@ -3,9 +3,9 @@
 import textwrap
 from collections.abc import Iterable
 
-from .program_classes import LINKS
-from .pydecl import PyClass, PyField, PyMap, PyProgram
-from .pymerge import Parts
+from .programs import LINKS
+from .declared import PyClass, PyField, PyMap, PyProgram
+from .merge import Parts
 
 WIDTH = 120
 AMBIGUOUS = ("l", "O", "I")  # what ruff's E741 calls so, and C has

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .pydecl import Declared, PyClass, PyField, PyMap, PyProgram, PySection, PyType, bytes_of
+from .declared import Declared, PyClass, PyField, PyMap, PyProgram, PySection, PyType, bytes_of
 
 
 @dataclass(frozen=True)

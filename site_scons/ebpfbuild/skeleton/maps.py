@@ -15,16 +15,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 
-from .btf.reader import Btf
-from .btf.c_text import declaration
-from .btf.types import COMPOSITES, ENUMS, Kind
-from .errors import SkeletonError
-from .spec.map import MapSpec
-from .spec.parts import StructOpsSpec
-from .spec.object import BpfObjectSpec
-from .pydecl import PyMap, PyType
-from .pynames import MEMBERS, attribute_name, comment
-from .pytypes import PyTypes, tags_of
+from ..btf.reader import Btf
+from ..btf.c_text import declaration
+from ..btf.types import COMPOSITES, ENUMS, Kind
+from ..errors import SkeletonError
+from ..spec.map import MapSpec
+from ..spec.parts import StructOpsSpec
+from ..spec.object import BpfObjectSpec
+from .declared import PyMap, PyType
+from .names import MEMBERS, attribute_name, comment
+from .types import PyTypes, tags_of
 
 # bpfloader's class, and what it is told, by the map's type as bpftool spells it.
 CLASSES = {

@@ -14,19 +14,19 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .arch import Arch, arch_named
-from .btf.c_text import declaration
-from .btf.types import COMPOSITES, ENUMS, Kind
-from .errors import SkeletonError
-from .spec.kconfig import kconfig_section
-from .spec.parts import DataSection, Variable
-from .spec.object import BpfObjectSpec
-from .program_classes import program_class_name
-from .pydecl import Declared, PyClass, PyField, PyProgram, PySection
-from .pymaps import python_maps, untyped_rings
-from .pymerge import merged
-from .pynames import MEMBERS, VARIABLES, attribute_name, class_name, comment, unique
-from .pytext import (
+from ..arch import Arch, arch_named
+from ..btf.c_text import declaration
+from ..btf.types import COMPOSITES, ENUMS, Kind
+from ..errors import SkeletonError
+from ..spec.kconfig import kconfig_section
+from ..spec.parts import DataSection, Variable
+from ..spec.object import BpfObjectSpec
+from .programs import program_class_name
+from .declared import Declared, PyClass, PyField, PyProgram, PySection
+from .maps import python_maps, untyped_rings
+from .merge import merged
+from .names import MEMBERS, VARIABLES, attribute_name, class_name, comment, unique
+from .lines import (
     above,
     arch_line,
     doc,
@@ -44,7 +44,7 @@ from .pytext import (
     summary,
     value_line,
 )
-from .pytypes import PyTypes, tags_of
+from .types import PyTypes, tags_of
 
 if TYPE_CHECKING:
     import jinja2

@@ -5,7 +5,7 @@ import keyword
 import re
 import sys
 
-from .errors import PackageError, SkeletonError
+from ..errors import PackageError, SkeletonError
 
 C_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,511}")  # as long as the kernel takes one: KSYM_NAME_LEN
 KEYWORDS = frozenset(keyword.kwlist)
