@@ -1,6 +1,6 @@
 """A package's manifest.json: which object of each program each arch has, and what it was made with.
 
-Written by ebpfbuild/manifest.py; docs/package.md is its reference. Unknown keys are passed over: a later build may say more.
+Written by ebpfbuild/package/manifest.py; docs/package.md is its reference. Unknown keys are passed over: a later build may say more.
 """
 
 from __future__ import annotations

@@ -13,12 +13,12 @@ import pytest
 from bpfloader.errors import ObjectError
 from bpfloader.manifest import parse
 from ebpfbuild.errors import PackageError
-from ebpfbuild.manifest import Made
-from ebpfbuild.package import Parts, Program, default_description, description, package
-from ebpfbuild.packedskel import PackedSkeleton
-from ebpfbuild.programs import programs_of
+from ebpfbuild.package.manifest import Made
+from ebpfbuild.package.content import Parts, Program, default_description, description, package
+from ebpfbuild.package.skeleton import PackedSkeleton
+from ebpfbuild.package.programs import programs_of
 from ebpfbuild.skeleton.skeleton import skeleton
-from ebpfbuild.tarball import build_tar
+from ebpfbuild.package.tar import build_tar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

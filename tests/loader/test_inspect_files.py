@@ -13,10 +13,10 @@ from bpfloader.bundle import LIMIT, bundle
 from bpfloader.inspection import inspect, inspect_object
 from bpfloader.inspecttext import inspection_text
 from bpfloader.objectspec import object_spec
-from ebpfbuild import wheel
+from ebpfbuild.package import wheel
 from ebpfbuild.arch import arch_named
-from ebpfbuild.manifest import PackedObject, manifest
-from ebpfbuild.tarball import build_tar
+from ebpfbuild.package.manifest import PackedObject, manifest
+from ebpfbuild.package.tar import build_tar
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from probing import LOADER

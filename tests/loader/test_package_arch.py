@@ -9,8 +9,8 @@ import bpfloader
 import pytest
 from bpfloader import arch
 from ebpfbuild.arch import host_arch
-from ebpfbuild.package import Parts, Program, package
-from ebpfbuild.packedskel import PackedSkeleton
+from ebpfbuild.package.content import Parts, Program, package
+from ebpfbuild.package.skeleton import PackedSkeleton
 from ebpfbuild.skeleton.skeleton import skeleton
 
 HERE = host_arch(platform.machine()).name

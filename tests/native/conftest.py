@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from ebpfbuild.compile import object as compiling
 from ebpfbuild.arch import Arch, host_arch
-from ebpfbuild.package import Parts, Program
-from ebpfbuild.package import package as packed
-from ebpfbuild.packedskel import PackedSkeleton
+from ebpfbuild.package.content import Parts, Program
+from ebpfbuild.package.content import package as packed
+from ebpfbuild.package.skeleton import PackedSkeleton
 from ebpfbuild.skeleton.skeleton import skeleton
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ebpfbuild.errors import ToolError
 from ebpfbuild.files import write_file
-from ebpfbuild.programs import stem_of
+from ebpfbuild.package.programs import stem_of
 
 from .session import file_nodes
 from .step import builder, told

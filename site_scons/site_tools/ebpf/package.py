@@ -8,9 +8,9 @@ from typing import NamedTuple
 import SCons.Script
 from ebpfbuild.arch import arch_named
 from ebpfbuild.files import write_file
-from ebpfbuild.programs import programs_of
+from ebpfbuild.package.programs import programs_of
 from ebpfbuild.skeleton.names import package_name
-from ebpfbuild.unpacked import leads_to
+from ebpfbuild.package.folder import leads_to
 
 from .proof import proofs_wanted
 from .session import file_nodes, user_error
@@ -70,7 +70,7 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
 
 
 def _targets(env, name, version, arches):
-    from ebpfbuild.wheel import tar_name, wheel_name
+    from ebpfbuild.package.wheel import tar_name, wheel_name
 
     user_error(package_name, name)
     files = user_error(wheel_name, name, version, arches), user_error(tar_name, name, version, arches)
@@ -129,7 +129,7 @@ def _app(env, name, app):
 def _inputs(env, about, digests, compiled):
     """The Value of what the step is told; the manifest names the compiler of the objects that are `compiled` here."""
     session = env["EBPF"]
-    return session.value(env, "packing.py", about, digests, session.compiler[1:] if compiled else None)
+    return session.value(env, "package/pack.py", about, digests, session.compiler[1:] if compiled else None)
 
 
 def _digests(session, python):
@@ -147,7 +147,7 @@ def _files(folder):
 
 
 def _pack_args(env):
-    from ebpfbuild.packing import PackArgs, made_of
+    from ebpfbuild.package.pack import PackArgs, made_of
 
     session, step = env["EBPF"], env["EBPF_TOLD"]
     proofs = {node: proof.abspath for node, proof in session.proofs.items() if proof in step.proofs}
@@ -161,8 +161,8 @@ def _pack_args(env):
 
 
 def _wheel(target, source, env):
-    from ebpfbuild.packing import wheel
-    from ebpfbuild.unpacked import unpack
+    from ebpfbuild.package.pack import wheel
+    from ebpfbuild.package.folder import unpack
 
     session, folder = env["EBPF"], env["EBPF_TOLD"].folder
     data, files = wheel(_pack_args(env))
@@ -176,7 +176,7 @@ def _wheel(target, source, env):
 
 
 def _tar(target, source, env):
-    from ebpfbuild.packing import tar
+    from ebpfbuild.package.pack import tar
 
     write_file(Path(target[0].abspath), tar(_pack_args(env)))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ebpfbuild.arch import arch_named
 from ebpfbuild.files import write_file
-from ebpfbuild.programs import stem_of
+from ebpfbuild.package.programs import stem_of
 from ebpfbuild.skeleton.names import module_name
 
 from .fetching import reporter

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from .files import make_room, write_file
+from ..files import make_room, write_file
 
 
 def unpack(folder: Path, files: Mapping[str, bytes], links: Mapping[str, str]) -> None:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .arch import BY_NAME
+from ..arch import BY_NAME
 from .manifest import Made
-from .package import Parts, Program, default_description, description, package
-from .packedskel import PackedSkeleton
+from .content import Parts, Program, default_description, description, package
+from .skeleton import PackedSkeleton
 from .programs import ProgramFiles, programs_of
-from .tarball import build_tar
+from .tar import build_tar
 from .wheel import About, build_wheel, distribution_name
 
 

@@ -4,7 +4,7 @@ import io
 import tarfile
 from collections.abc import Mapping
 
-from .errors import PackageError
+from ..errors import PackageError
 
 EPOCH = 315532800  # 1980-01-01, the wheel's date
 

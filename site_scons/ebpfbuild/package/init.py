@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from .errors import PackageError
-from .packedskel import PackedSkeleton
+from ..errors import PackageError
+from .skeleton import PackedSkeleton
 
 _INIT = '''"""{summary}: {what} for {arches}.
 

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import PackageError
+from ..errors import PackageError
 from .manifest import NAME as MANIFEST
 from .manifest import Made, PackedObject, manifest
-from .spec.object import BpfObjectSpec
-from .packedinit import init
-from .packedskel import PackedSkeleton
+from ..spec.object import BpfObjectSpec
+from .init import init
+from .skeleton import PackedSkeleton
 
 @dataclass(frozen=True)
 class Package:

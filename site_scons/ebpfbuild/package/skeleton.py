@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from .errors import PackageError
+from ..errors import PackageError
 
 # The line by which a generated skeleton finds its loader. In a package the loader lies inside it, so that two programs'
 # wheels, each with the loader that it was built with, can be installed side by side.

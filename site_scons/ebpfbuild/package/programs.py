@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from typing import NamedTuple
 
-from .errors import PackageError
-from .skeleton.names import module_name
+from ..errors import PackageError
+from ..skeleton.names import module_name
 
 SKELETON = "hand BpfPackage what BpfSkeleton gave for the objects of all arches together"
 

@@ -14,8 +14,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .arch import Arch
-from .errors import PackageError
+from ..arch import Arch
+from ..errors import PackageError
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 MODE = 0o100644 << 16  # a regular file, in the half of external_attr that is Unix's
