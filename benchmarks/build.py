@@ -87,7 +87,7 @@ def made(project, commands):
     """make's targets and their commands: the compile of each object, into a file of its own."""
     sys.path.insert(0, str(ROOT / "site_scons"))
     from ebpfbuild.compile.clang import locate
-    from ebpfbuild.ledger import Ledger
+    from ebpfbuild.rebuild.ledger import Ledger
     from ebpfbuild.pins.toolchain import load
 
     spec = load(ROOT / "toolchain.toml").compiler

@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT / "site_scons"))
 from ebpfbuild.arch import arch_named
 from ebpfbuild.compile.object import CompileArgs
 from ebpfbuild.compile.clang import locate
-from ebpfbuild.ledger import Ledger
+from ebpfbuild.rebuild.ledger import Ledger
 from ebpfbuild.minimize.emit import stub
 from ebpfbuild.minimize.index import dump, index_header, load
 from ebpfbuild.minimize.modes import minimize

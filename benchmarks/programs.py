@@ -16,7 +16,7 @@ from ebpfbuild.arch import arch_named
 from ebpfbuild.compile.object import CompileArgs
 from ebpfbuild.compile.clang import locate
 from ebpfbuild.elf.strip import strip_dwarf
-from ebpfbuild.ledger import Ledger
+from ebpfbuild.rebuild.ledger import Ledger
 from ebpfbuild.skeleton.skeleton import render
 from ebpfbuild.fetch.store import Store, cache_folder
 from ebpfbuild.pins.toolchain import load as load_toolchain

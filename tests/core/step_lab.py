@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ebpfbuild.arch import arch_named
 from ebpfbuild.compile.object import CompileArgs, compile_object, with_header
 from ebpfbuild.minimize.index_cache import IndexCache
-from ebpfbuild.ledger import Ledger
+from ebpfbuild.rebuild.ledger import Ledger
 from ebpfbuild.minimize.program import MinimizeArgs, minimize_programs
 
 MODES = ("off", "exact", "lean", "fields")

@@ -1,6 +1,6 @@
 """Which of the core's files a step runs."""
 
-from ebpfbuild.code import CORE, closure, core_digests, core_files, import_graph, step_code
+from ebpfbuild.rebuild.step_code import CORE, closure, core_digests, core_files, import_graph, step_code
 
 
 def test_a_step_runs_what_it_imports_anywhere():

@@ -5,7 +5,7 @@ import stat
 import pytest
 from ebpfbuild.compile.clang import locate
 from ebpfbuild.errors import CompilerError
-from ebpfbuild.ledger import Ledger
+from ebpfbuild.rebuild.ledger import Ledger
 
 
 @pytest.fixture

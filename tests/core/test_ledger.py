@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from ebpfbuild.ledger import Ledger
+from ebpfbuild.rebuild.ledger import Ledger
 
 
 def digest(data):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ebpfbuild.errors import HeaderError
 from ebpfbuild.minimize.index_cache import IndexCache
-from ebpfbuild.ledger import Ledger
+from ebpfbuild.rebuild.ledger import Ledger
 from ebpfbuild.minimize import index as indexes
 from fuzzing import EDITS, mutate
 from hypothesis import given, settings

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ebpfbuild.compile.clang import locate
 from ebpfbuild.errors import CompilerError
-from ebpfbuild.ledger import Ledger
+from ebpfbuild.rebuild.ledger import Ledger
 from ebpfbuild.pins.toolchain import load
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -163,6 +163,6 @@ def test_a_null_build_imports_nothing_heavy(built):
     done = subprocess.run(command, cwd=built.folder, env=_environment(built), capture_output=True, text=True)
     assert done.returncode == 0 and "is up to date" in done.stdout
     modules = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
-    assert "ebpfbuild.ledger" in modules
+    assert "ebpfbuild.rebuild.ledger" in modules
     heavy = {"requests", "jinja2", "pycparser", "urllib3", "zipfile", "ebpfbuild.btf.reader", "ebpfbuild.fetch.network"}
     assert sorted(modules & heavy) == []

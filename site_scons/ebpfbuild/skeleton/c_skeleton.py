@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..compile.clang import CLEAN_ENVIRONMENT, libraries
 from ..errors import ToolError
-from ..ledger import Ledger
+from ..rebuild.ledger import Ledger
 
 FOLDERS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin")
 MISSING = "apt install bpftool (Debian), linux-tools-generic (Ubuntu), dnf install bpftool (Fedora), or set EBPF_BPFTOOL"

@@ -9,7 +9,7 @@ from errno import EISDIR, ENOENT, ENOTDIR
 
 import SCons.Node
 import SCons.Util
-from ebpfbuild.ledger import Ledger
+from ebpfbuild.rebuild.ledger import Ledger
 from SCons.Node.FS import Entry, File
 
 # The class sets an index into SCons's table of deciders per node; the user's own one is kept below the property.

@@ -12,17 +12,17 @@ from functools import cache, cached_property
 import SCons.Errors
 import SCons.Node.FS
 import SCons.Script
-from ebpfbuild import code
+from ebpfbuild.rebuild import step_code as code
 from ebpfbuild.compile import directives as includes
 from ebpfbuild.pins import toolchain
 from ebpfbuild.compile.clang import locate
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.files import UnfitFileError, make_room, read_regular, require_regular
-from ebpfbuild.ledger import Ledger
+from ebpfbuild.rebuild.ledger import Ledger
 from ebpfbuild.paths import Tree
 from ebpfbuild.plain import printable
 from ebpfbuild.compile.includes import project_headers
-from ebpfbuild.treelock import hold
+from ebpfbuild.rebuild.tree_lock import hold
 from SCons.Errors import UserError
 
 from . import sconsign

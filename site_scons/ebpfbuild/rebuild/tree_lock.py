@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .errors import LockError
+from ..errors import LockError
 
 _held: dict[str, int] = {}  # the open folders, by path: closed by the end of the process or by execve
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from .files import UnfitFileError, make_room, open_regular, read_regular
+from ..files import UnfitFileError, make_room, open_regular, read_regular
 
 # A clock that stamps files ticks every 10 ms at the worst (HZ=100): an edit within the tick of the last one shows in no stat.
 TICK = 20_000_000  # ns

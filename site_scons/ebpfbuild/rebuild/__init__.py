@@ -1,0 +1,1 @@
+"""Decides whether a step's outputs are still what its inputs give."""
