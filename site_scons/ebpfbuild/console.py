@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
-from .plain import printable
+from .escape import printable
 
 REDRAW = 0.1  # seconds between two drawings of the bar: more often only flickers
 BAR = 24

@@ -1,6 +1,6 @@
 """The errors that this project raises for a user's mistake: one line each, never a traceback."""
 
-from .plain import printable
+from .escape import printable
 
 
 class EbpfError(Exception):

@@ -17,7 +17,7 @@ from ebpfbuild.pins import toolchain
 from ebpfbuild.console import Console
 from ebpfbuild.errors import EbpfError, FetchError, PinError
 from ebpfbuild.pins.pins import Source
-from ebpfbuild.plain import printable, printable_lines, without_secrets
+from ebpfbuild.escape import printable, printable_lines, without_secrets
 from ebpfbuild.fetch.places import mirror_places, mirror_root
 
 SECRET = "S3cr3t"

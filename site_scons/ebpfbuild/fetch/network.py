@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 
 from ..errors import FetchError, HurriedError, StoppedError
 from .pace import Abandoned, Ended, Pace, Transfer
-from ..plain import without_secrets
+from ..escape import without_secrets
 from .store import CHUNK, Incoming
 
 REDIRECTS = 5

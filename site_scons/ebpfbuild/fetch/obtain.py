@@ -17,7 +17,7 @@ from ..errors import FetchError, HurriedError, MismatchError, OfflineError, PinE
 from .network import Network
 from ..files import open_regular
 from ..pins.pins import HeaderPin, Source, TreePin
-from ..plain import without_secrets
+from ..escape import without_secrets
 from .places import CACHE, Place
 from .store import CHUNK, Incoming, Store, manifest
 from .verify import Wanted, verify

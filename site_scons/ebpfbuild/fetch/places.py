@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..errors import FetchError
 from ..pins.pins import Source
-from ..plain import without_secrets
+from ..escape import without_secrets
 
 CACHE = "the cache"
 

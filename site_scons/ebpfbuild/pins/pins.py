@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import PinError
-from ..plain import without_secrets
+from ..escape import without_secrets
 
 
 class CompilerSpec(NamedTuple):

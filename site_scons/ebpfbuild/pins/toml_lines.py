@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import PinError
 from ..files import read_regular
-from ..plain import without_secrets
+from ..escape import without_secrets
 
 Key = tuple[str | int, ...]
 

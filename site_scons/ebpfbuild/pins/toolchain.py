@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from ..arch import ARCHES, arch_named
 from ..files import LIMIT
 from .pins import CompilerSpec, HeaderPin, Source, Toolchain, TreePin
-from ..plain import without_secrets
+from ..escape import without_secrets
 from .toml_lines import Table, read
 
 CPUS = ("v1", "v2", "v3", "v4")  # clang's -mcpu for BPF; `probe` would ask the machine that builds

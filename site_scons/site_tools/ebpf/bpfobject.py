@@ -10,7 +10,7 @@ import sys
 import SCons.Script
 from ebpfbuild.arch import arch_named
 from ebpfbuild.compile.object import compile_object
-from ebpfbuild.plain import printable_lines
+from ebpfbuild.escape import printable_lines
 
 from .asked import header_declared, object_declared
 from .compiling import (

@@ -9,7 +9,7 @@ import sys
 import SCons.Errors
 import SCons.Node
 import SCons.Script
-from ebpfbuild.plain import printable, printable_lines
+from ebpfbuild.escape import printable, printable_lines
 
 from .asked import MINIMIZED, OBJECTS, WORDS
 from .compiling import index_cache, known_paths

@@ -20,7 +20,7 @@ from ebpfbuild.errors import EbpfError
 from ebpfbuild.files import UnfitFileError, make_room, read_regular, require_regular
 from ebpfbuild.rebuild.ledger import Ledger
 from ebpfbuild.paths import Tree
-from ebpfbuild.plain import printable
+from ebpfbuild.escape import printable
 from ebpfbuild.compile.includes import project_headers
 from ebpfbuild.rebuild.tree_lock import hold
 from SCons.Errors import UserError

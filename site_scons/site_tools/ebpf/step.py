@@ -10,7 +10,7 @@ import SCons.Action
 import SCons.Builder
 import SCons.Errors
 from ebpfbuild.errors import EbpfError
-from ebpfbuild.plain import printable
+from ebpfbuild.escape import printable
 
 from .nodes import output
 from .session import build_folder

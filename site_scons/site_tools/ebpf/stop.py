@@ -1,7 +1,7 @@
 """The error that stops SCons with one line."""
 
 import SCons.Errors
-from ebpfbuild.plain import printable
+from ebpfbuild.escape import printable
 
 
 class StopError(SCons.Errors.StopError):
