@@ -51,7 +51,7 @@ from .errors import (
 )
 from .keyed import ANY, EXIST, LOCK, NOEXIST, Hash
 from .layout import Struct, Union, struct, union
-from .libbpf import version
+from .libbpf.library import version
 from .link import Link
 from .links import Links
 from .maps import Map

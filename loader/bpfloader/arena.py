@@ -8,7 +8,7 @@ import mmap
 from functools import lru_cache
 
 from .errors import CallError, MapError, errno_text
-from .libbpf import library, version
+from .libbpf.library import library, version
 from .maps import Map
 
 FAILED = ctypes.c_void_p(-1).value  # MAP_FAILED

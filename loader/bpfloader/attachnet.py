@@ -15,11 +15,11 @@ from .attachtrace import lsm
 from .attachtry import CGROUP_HOOK, CantTell, Kind, Lacking, kernel_type, loaded, refused_with
 from .btf import FUNC
 from .errors import CallError, errno_text
-from .libbpf import library
-from .log import captured
-from .options import TcHook, TcOptions
+from .libbpf.library import library
+from .libbpf.log import captured
+from .libbpf.options import TcHook, TcOptions
 from .refusal import NO_CLSACT
-from .structures import sized
+from .libbpf.structs import sized
 
 SOCKMAP = 15  # BPF_MAP_TYPE_SOCKMAP
 CLONE_NEWNET = 0x40000000  # linux/sched.h

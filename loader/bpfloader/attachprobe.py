@@ -16,7 +16,7 @@ from .attachtry import CantTell, Kind, Lacking
 from .errors import LibraryError, errno_text
 from .features import SECTIONS, SectionKind, program_types, section_kind, version_of
 from .kinds import CLASSES, libbpf_needed
-from .libbpf import version
+from .libbpf.library import version
 from .privileges import wanted_to_attach
 from .rawbpf import PASSING
 from .refusal import ATTACH_REASONS

@@ -26,7 +26,7 @@ from .attachtry import (
 )
 from .btf import FUNC, STRUCT, TYPEDEF
 from .errors import CallError
-from .options import PerfEventAttr
+from .libbpf.options import PerfEventAttr
 from .perfopen import perf_event_open
 from .refusal import NO_TRACEFS, TRACING
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from . import rawbpf
 from .btf import FUNC, STRUCT, TYPEDEF
 from .errors import CallError
-from .libbpf import library
+from .libbpf.library import library
 from .rawbpf import Load
 
 SLEEPABLE, HAS_FRAGS = 1 << 4, 1 << 5  # BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from .codec import Codec, pack_for
 from .errors import ENOTSUPP, MapError
-from .structures import BatchOptions, sized
+from .libbpf.structs import BatchOptions, sized
 
 if TYPE_CHECKING:
     from .keyed import KeyedMap

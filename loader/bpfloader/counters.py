@@ -20,7 +20,7 @@ class Counters(Map):
         counts one process only. The counters run until the object is destroyed. Raises MapError, PrivilegeError,
         StateError before load, ValueError for a name there isn't.
         """
-        from .options import PerfEventAttr
+        from .libbpf.options import PerfEventAttr
         from .perfevent import EVENTS
         from .perfopen import online_cpus, perf_event_open
         from .privileges import privilege_error

@@ -10,7 +10,7 @@ from .ctype import CTypes
 from .indexed import NATIVE, Array
 from .keyed import Hash
 from .kinds import program_class
-from .libbpf import library
+from .libbpf.library import library
 from .maps import Map
 from .nested import ArrayOfMaps, HashOfMaps, ProgArray, inner
 from .parts import Maps, Progs

@@ -8,13 +8,13 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .libbpf import library
+from .libbpf.library import library
 from .link import BpfLink, Link
 from .maps import Map, codec_of
 from .network import one_of, opened
-from .options import IterLinkInfo, IterOptions
+from .libbpf.options import IterLinkInfo, IterOptions
 from .program import Program
-from .structures import sized
+from .libbpf.structs import sized
 from .undisturbed import Undisturbed
 
 if TYPE_CHECKING:

@@ -86,7 +86,7 @@ class Report:
     @cached_property
     def libbpf(self) -> str:
         """The version of the libbpf in use, empty where there is none."""
-        from .libbpf import version
+        from .libbpf.library import version
 
         try:
             return version()

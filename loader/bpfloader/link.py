@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from .errors import AttachError, CallError, StateError, errno_text
-from .libbpf import library
-from .pins import pin_to
-from .structures import LinkInfo
+from .libbpf.library import library
+from .libbpf.pin import pin_to
+from .libbpf.structs import LinkInfo
 from .undisturbed import Undisturbed
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import os
 from typing import NamedTuple, cast
 
 from .errors import ENOTSUPP, CallError, MapError, PrivilegeError, errno_text
-from .libbpf import library
-from .structures import MapInformation
+from .libbpf.library import library
+from .libbpf.structs import MapInformation
 
 # The next step, by what the kernel answers.
 UNSUPPORTED = "this type of map has no such operation in this kernel"

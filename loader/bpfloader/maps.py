@@ -10,9 +10,9 @@ from .closed import Closed
 from .codec import Codec
 from .errors import CallError, MapError, StateError
 from .layout import Struct, Union
-from .libbpf import library
+from .libbpf.library import library
 from .mapinfo import FIXES, MapInfo, info_of, pinned_fd
-from .pins import pin_to, unpin
+from .libbpf.pin import pin_to, unpin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

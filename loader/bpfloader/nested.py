@@ -13,11 +13,11 @@ from .ctype import CTypes
 from .errors import CallError, LayoutError, MapError
 from .indexed import NATIVE, Sparse
 from .keyed import KeyedMap
-from .libbpf import library
+from .libbpf.library import library
 from .mapinfo import info_of, map_by_id
 from .maps import Map, codec_of, descriptor
 from .privileges import privilege_error
-from .structures import CreateOptions, sized
+from .libbpf.structs import CreateOptions, sized
 
 if TYPE_CHECKING:
     from .object import Object

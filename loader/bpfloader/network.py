@@ -11,14 +11,14 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from .errors import AttachError, CallError, errno_text
-from .libbpf import library
+from .libbpf.library import library
 from .link import FdLink, HookLink, Link
 from .maps import Map
-from .options import LinkCreateOptions, NetfilterOptions
+from .libbpf.options import LinkCreateOptions, NetfilterOptions
 from .placement import Neighbour, placement
 from .program import Program
 from .refusal import attach_refused
-from .structures import sized
+from .libbpf.structs import sized
 from .undisturbed import Undisturbed
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from .elf import check
 from .errors import REINSTALL, CallError, ObjectError, StateError
 from .forks import follow
 from .kinds import libbpf_needed
-from .libbpf import library, require
+from .libbpf.library import library, require
 from .link import Link
 from .links import Links
-from .log import captured
+from .libbpf.log import captured
 from .maps import Map
 from .opening import open_bytes, read
 from .parts import Maps, OwnsMaps, Part, Progs, nothing_attached

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO, cast
 
 from .errors import CallError, ObjectError, errno_text
-from .libbpf import library
-from .log import captured
+from .libbpf.library import library
+from .libbpf.log import captured
 from .refusal import lines
-from .structures import OpenOptions, sized
+from .libbpf.structs import OpenOptions, sized
 from .undisturbed import Undisturbed
 
 LIMIT = 256 << 20  # bytes of a file, as of all files in an archive: objects with kernels' whole BTF have 10 MB

@@ -10,7 +10,7 @@ from .codec import Codec
 from .errors import LayoutError
 from .indexed import Indexed
 from .keyed import KeyedMap
-from .libbpf import library
+from .libbpf.library import library
 from .maps import codec_of
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from .counters import Counters
 from .errors import CallError, MapError
 from .fence import Fence
 from .forms import Form
-from .libbpf import library
+from .libbpf.library import library
 from .perfdata import HEADER, samples, stride_of
 from .perfopen import online_cpus, open_bpf_output
 from .reader import Reader

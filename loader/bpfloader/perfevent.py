@@ -7,11 +7,11 @@ import os
 
 from .errors import AttachError, CallError
 from .link import GroupLink, Link
-from .options import PerfEventAttr, PerfEventOptions
+from .libbpf.options import PerfEventAttr, PerfEventOptions
 from .perfopen import online_cpus, perf_event_open
 from .program import Program
 from .refusal import attach_refused
-from .structures import sized
+from .libbpf.structs import sized
 from .undisturbed import Undisturbed
 
 # enum perf_type_id, perf_hw_id and perf_sw_ids of linux/perf_event.h.

@@ -7,7 +7,7 @@ import errno
 import os
 
 from .errors import BpfError, CallError, MapError, errno_text
-from .options import PerfEventAttr
+from .libbpf.options import PerfEventAttr
 from .privileges import privilege_error
 
 PERF_FLAG_FD_CLOEXEC = 1 << 3

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .link import Link
-from .options import PlacementOptions
+from .libbpf.options import PlacementOptions
 from .program import Program
-from .structures import sized
+from .libbpf.structs import sized
 
 if TYPE_CHECKING:
     from typing_extensions import TypeAlias

@@ -69,7 +69,7 @@ def wanted_to_attach(section: str, number: int) -> tuple[str, ...] | None:
 def wanted_to_load(refused_map: str, handle: int) -> tuple[str, ...] | None:
     """The capabilities that an object takes: of the map that was refused, or else of the programs that are chosen."""
     from . import host
-    from .libbpf import library
+    from .libbpf.library import library
 
     if not handle:
         return None
@@ -86,7 +86,7 @@ def wanted_to_load(refused_map: str, handle: int) -> tuple[str, ...] | None:
 def map_kind(handle: int) -> Feature | None:
     """The type of libbpf's struct bpf_map *; None for one that isn't in the table."""
     from .features import map_types
-    from .libbpf import library
+    from .libbpf.library import library
 
     number = library().bpf_map__type(handle)
     return next((kind for kind in map_types() if kind.number == number), None)

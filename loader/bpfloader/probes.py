@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from .errors import CallError, LoadError, errno_text
-from .libbpf import library, require
+from .libbpf.library import library, require
 from .link import Link
-from .options import CookieOptions, KprobeMultiOptions, KprobeOptions, KsyscallOptions
+from .libbpf.options import CookieOptions, KprobeMultiOptions, KprobeOptions, KsyscallOptions
 from .program import Program
-from .structures import sized
+from .libbpf.structs import sized
 
 
 def given_once(cookies: Sequence[int], count: int, what: str) -> None:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from .closed import Closed
 from .errors import AttachError, CallError, StateError, errno_text
-from .libbpf import LIBRARY, library
+from .libbpf.library import LIBRARY, library
 from .link import BpfLink, Link
-from .log import captured
-from .pins import pin_to
+from .libbpf.log import captured
+from .libbpf.pin import pin_to
 from .privileges import privilege_error, wanted_by
 from .refusal import attach_refused
-from .structures import TestRunOptions, sized
+from .libbpf.structs import TestRunOptions, sized
 from .undisturbed import Undisturbed
 
 if TYPE_CHECKING:

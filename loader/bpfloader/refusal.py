@@ -12,18 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from .errors import (
-    ANOTHER,
-    ENOTSUPP,
-    AttachError,
-    BpfError,
-    CallError,
-    LoadError,
-    MissingBtfError,
-    ObjectError,
-    VerifierError,
-    errno_text,
-)  # fmt: skip
+from .errors import ANOTHER, ENOTSUPP, AttachError, BpfError, CallError, LoadError, MissingBtfError, ObjectError, VerifierError, errno_text  # fmt: skip
 from .privileges import privilege_error, wanted_to_attach, wanted_to_load
 
 if TYPE_CHECKING:
@@ -186,7 +175,7 @@ def kernel_types(path: str) -> Btf | None:
 def _map_refused(name: str, of: str, error: CallError, said: str, handle: int) -> LoadError:
     """The error of a map that the kernel doesn't make: it doesn't know the type, or takes no such sizes."""
     from .host import missing_capabilities, needed_by_map
-    from .libbpf import library
+    from .libbpf.library import library
     from .privileges import map_kind
     from .saying import meaning
     from .verdict import too_old
@@ -220,7 +209,7 @@ def _program_refused(name: str, error: CallError, said: str, handle: int) -> Loa
     failed = re.search(FAILED_PROGRAM, said)
     program, section = failed["program"] if failed else "", ""
     if program and handle:
-        from .libbpf import library
+        from .libbpf.library import library
 
         at = library().bpf_object__find_program_by_name(handle, program.encode())
         section = library().bpf_program__section_name(at).decode()

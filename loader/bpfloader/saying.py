@@ -8,7 +8,7 @@ from collections.abc import Callable
 from .btf import FUNC, TYPEDEF, Btf
 from .errors import ANOTHER
 from .features import SECTIONS
-from .libbpf import version
+from .libbpf.library import version
 from .nearness import kernel_names, near, nearest
 
 WEAK = "declare it __weak and test it before use"

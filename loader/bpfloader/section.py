@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .closed import Closed
 from .codec import Field
 from .errors import CallError, StateError
-from .libbpf import library, require
+from .libbpf.library import library, require
 
 if TYPE_CHECKING:
     from .object import Object

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .forms import Form
-from .libbpf import library
+from .libbpf.library import library
 from .maps import Map
 
 EMPTY, READY, BUSY_HEAD = range(3)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .errors import AttachError, CallError
-from .libbpf import library, require
+from .libbpf.library import library, require
 from .link import BpfLink
-from .log import captured
+from .libbpf.log import captured
 from .maps import Map
 from .program import Program
 from .refusal import attach_refused

@@ -7,7 +7,7 @@ import ctypes
 from .errors import AttachError
 from .link import Link
 from .program import Program, RunResult
-from .structures import TestRunOptions, sized
+from .libbpf.structs import TestRunOptions, sized
 
 
 class SyscallProgram(Program):

@@ -7,15 +7,15 @@ import errno
 from functools import partial
 
 from .errors import AttachError, CallError, errno_text
-from .libbpf import library
+from .libbpf.library import library
 from .link import HookLink, Link
-from .log import captured
+from .libbpf.log import captured
 from .network import interface_index
-from .options import TcHook, TcOptions
+from .libbpf.options import TcHook, TcOptions
 from .placement import Neighbour, placement
 from .program import Program
 from .refusal import NO_CLSACT
-from .structures import sized
+from .libbpf.structs import sized
 from .undisturbed import Undisturbed
 
 DIRECTIONS = {"ingress": 1 << 0, "egress": 1 << 1}  # enum bpf_tc_attach_point of libbpf.h

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import bpfloader
 import pytest
-from bpfloader import libbpf
+from bpfloader.libbpf import library as libbpf
 from bpfloader.features import version_of
 from ebpfbuild.pins.pins import HeaderPin, Source
 

@@ -22,7 +22,8 @@ def packed(compiled, tmp_path) -> Path:
     """The folder of a package `probe` without an app, for two arches with the same object."""
     objects = {HERE: compiled, "riscv64" if HERE != "riscv64" else "aarch64": compiled}
     text = skeleton(objects, "probe", "probe.bpf.o")
-    loader = {path.name: path.read_bytes() for path in Path(bpfloader.__file__).parent.glob("*.py")}
+    folder = Path(bpfloader.__file__).parent
+    loader = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.py")}
     made = Program("probe.bpf.o", objects, PackedSkeleton("probe_skel.py", text.module, text.stub), {})
     parts = Parts([made], {}, loader, {})
     for name, data in package("probe", "1", parts).wheel.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import bpfloader
 import pytest
-from bpfloader import libbpf as libbpf_module
+from bpfloader.libbpf import library as libbpf_module
 from bpfloader import verdict
 from bpfloader.verifierreport import report
 from probing import run_python

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from bpfloader import options, structures
+from bpfloader.libbpf import options, structs as structures
 
 # The ctypes struct -> the C one; a shorter one than C's is fine (sz says so), another offset isn't.
 NAMES = {

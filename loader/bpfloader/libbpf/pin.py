@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 
-from .errors import AttachError, BpfError, CallError, MapError, errno_text
-from .libbpf import library
+from ..errors import AttachError, BpfError, CallError, MapError, errno_text
+from .library import library
 
 
 def pin_to(fd: int, path: str | os.PathLike[str], what: str, kind: type[BpfError] = AttachError) -> None:

@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .errors import CallError, errno_text
+from ..errors import CallError, errno_text
 
 Convention = Callable[[Any, Any, object], Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ctypes import c_char_p, c_int, c_uint, c_void_p
 
-from .cfunction import Function, plain, pointer, status
+from .prototypes import Function, plain, pointer, status
 
 FUNCTIONS = (
     Function("btf__load_vmlinux_btf", c_void_p, (), pointer),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ctypes import POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
 
-from .cfunction import Function, plain, pointer, status
-from .structures import BatchOptions, CreateOptions
+from .prototypes import Function, plain, pointer, status
+from .structs import BatchOptions, CreateOptions
 
 COUNT, BATCH = POINTER(c_uint), POINTER(BatchOptions)
 

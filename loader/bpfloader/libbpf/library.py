@@ -13,9 +13,9 @@ from ctypes import POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint, c_void_p
 from functools import lru_cache
 from typing import Any
 
-from . import btfcalls, mapcalls
-from .cfunction import Function, plain, pointer, status
-from .errors import LibraryError
+from . import btf_calls as btfcalls, map_calls as mapcalls
+from .prototypes import Function, plain, pointer, status
+from ..errors import LibraryError
 from .options import (
     CookieOptions,
     IterOptions,
@@ -32,7 +32,7 @@ from .options import (
     UprobeMultiOptions,
     UprobeOptions,
 )
-from .structures import OpenOptions, TestRunOptions
+from .structs import OpenOptions, TestRunOptions
 
 LIBRARY = "libbpf.so.1"
 OLD_LIBRARY = "libbpf.so.0"  # of the versions before 1.0, whose functions differ
