@@ -10,7 +10,7 @@ import struct
 import threading
 from collections.abc import Callable
 
-from . import rawbpf
+from .kernel import bpf as rawbpf
 from .attachtrace import lsm
 from .attachtry import CGROUP_HOOK, CantTell, Kind, Lacking, kernel_type, loaded, refused_with
 from .btf import FUNC

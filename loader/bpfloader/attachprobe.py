@@ -11,14 +11,15 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import attachext, attachiter, attachnet, attachtrace, attachtry, host
+from . import attachext, attachiter, attachnet, attachtrace, attachtry
+from .kernel import host
 from .attachtry import CantTell, Kind, Lacking
 from .errors import LibraryError, errno_text
-from .features import SECTIONS, SectionKind, program_types, section_kind, version_of
+from .kernel.versions import SECTIONS, SectionKind, program_types, section_kind, version_of
 from .kinds import CLASSES, libbpf_needed
 from .libbpf.library import version
-from .privileges import wanted_to_attach
-from .rawbpf import PASSING
+from .kernel.privileges import wanted_to_attach
+from .kernel.bpf import PASSING
 from .refusal import ATTACH_REASONS
 
 # enum bpf_attach_type (linux/bpf.h) by section, as section_defs of libbpf.c has it; 0 for those not here.

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from . import rawbpf
+from .kernel import bpf as rawbpf
 from .attachtry import (
     LSM_HOOK,
     MODIFIED,
@@ -27,7 +27,7 @@ from .attachtry import (
 from .btf import FUNC, STRUCT, TYPEDEF
 from .errors import CallError
 from .libbpf.options import PerfEventAttr
-from .perfopen import perf_event_open
+from .kernel.perf_event import perf_event_open
 from .refusal import NO_TRACEFS, TRACING
 
 AT_RETURN = 1  # BPF_F_KPROBE_MULTI_RETURN, BPF_F_UPROBE_MULTI_RETURN

@@ -22,8 +22,8 @@ class Counters(Map):
         """
         from .libbpf.options import PerfEventAttr
         from .perfevent import EVENTS
-        from .perfopen import online_cpus, perf_event_open
-        from .privileges import privilege_error
+        from .kernel.perf_event import online_cpus, perf_event_open
+        from .kernel.privileges import privilege_error
 
         kind, config = EVENTS.get(event, (-1, 0)) if isinstance(event, str) else event
         if kind < 0:

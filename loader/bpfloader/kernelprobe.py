@@ -15,14 +15,15 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from . import attachext, attachiter, host, rawbpf
+from . import attachext, attachiter
+from .kernel import host, bpf as rawbpf
 from .attachiter import NO_PREALLOC, STORAGE
 from .attachprobe import Support, attach_kind, attach_kinds, refused, told
 from .attachtry import LSM_HOOK, MODIFIED, TESTED, TRACEPOINT, CantTell, Lacking, kernel_type
 from .btf import FUNC, STRUCT, TYPEDEF
 from .errors import ENOTSUPP, LibraryError
-from .features import Feature, helpers, map_types, program_types, section_kind
-from .rawbpf import PASSING, Load, MapSpec
+from .kernel.versions import Feature, helpers, map_types, program_types, section_kind
+from .kernel.bpf import PASSING, Load, MapSpec
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MMAPABLE = 1 << 10  # BPF_F_MMAPABLE

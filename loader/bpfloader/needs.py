@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .corerelo import ASKING
-from .features import helpers, map_types, section_kind, version_of
+from .kernel.versions import helpers, map_types, section_kind, version_of
 from .mapspec import MapSpec
 from .objectspec import INSTRUCTION, ObjectSpec, ProgramSpec
 

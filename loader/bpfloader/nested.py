@@ -16,7 +16,7 @@ from .keyed import KeyedMap
 from .libbpf.library import library
 from .mapinfo import info_of, map_by_id
 from .maps import Map, codec_of, descriptor
-from .privileges import privilege_error
+from .kernel.privileges import privilege_error
 from .libbpf.structs import CreateOptions, sized
 
 if TYPE_CHECKING:

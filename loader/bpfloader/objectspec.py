@@ -15,7 +15,7 @@ from .corerelo import CoreRecord, core_records
 from .ctext import declaration
 from .digest import sha256
 from .elf import EXECUTABLE, FUNCTION, Elf, ElfSection, Symbol
-from .features import section_kind
+from .kernel.versions import section_kind
 from .initial import initial_value
 from .mapspec import MapSpec, map_spec
 

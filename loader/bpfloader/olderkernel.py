@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from . import host
+from .kernel import host
 from .corerelo import source_lines
-from .features import section_kind, version_of
+from .kernel.versions import section_kind, version_of
 from .mapspec import MapSpec
 from .needs import FUNCTION_CALL, Need, code_needs, needs
 from .objectspec import INSTRUCTION, ObjectSpec, ProgramSpec, object_spec

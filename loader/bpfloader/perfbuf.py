@@ -20,7 +20,7 @@ from .fence import Fence
 from .forms import Form
 from .libbpf.library import library
 from .perfdata import HEADER, samples, stride_of
-from .perfopen import online_cpus, open_bpf_output
+from .kernel.perf_event import online_cpus, open_bpf_output
 from .reader import Reader
 from .ringbuf import RecordError
 from .source import EMPTY, READY, Source, state_sizes

@@ -8,7 +8,7 @@ import os
 from .errors import AttachError, CallError
 from .link import GroupLink, Link
 from .libbpf.options import PerfEventAttr, PerfEventOptions
-from .perfopen import online_cpus, perf_event_open
+from .kernel.perf_event import online_cpus, perf_event_open
 from .program import Program
 from .refusal import attach_refused
 from .libbpf.structs import sized

@@ -13,7 +13,7 @@ from .libbpf.library import LIBRARY, library
 from .link import BpfLink, Link
 from .libbpf.log import captured
 from .libbpf.pin import pin_to
-from .privileges import privilege_error, wanted_by
+from .kernel.privileges import privilege_error, wanted_by
 from .refusal import attach_refused
 from .libbpf.structs import TestRunOptions, sized
 from .undisturbed import Undisturbed

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from .errors import ANOTHER, ENOTSUPP, AttachError, BpfError, CallError, LoadError, MissingBtfError, ObjectError, VerifierError, errno_text  # fmt: skip
-from .privileges import privilege_error, wanted_to_attach, wanted_to_load
+from .kernel.privileges import privilege_error, wanted_to_attach, wanted_to_load
 
 if TYPE_CHECKING:
     from .btf import Btf
@@ -57,7 +57,7 @@ def _explained(number: int, reasons: Mapping[int, tuple[str, str]], fix: str, se
 
     `fix` is the next step where no other is known.
     """
-    from . import host
+    from .kernel import host
 
     reason, fix = reasons.get(number, ("", fix))
     options = host.missing_options(section)
@@ -174,9 +174,9 @@ def kernel_types(path: str) -> Btf | None:
 
 def _map_refused(name: str, of: str, error: CallError, said: str, handle: int) -> LoadError:
     """The error of a map that the kernel doesn't make: it doesn't know the type, or takes no such sizes."""
-    from .host import missing_capabilities, needed_by_map
+    from .kernel.host import missing_capabilities, needed_by_map
     from .libbpf.library import library
-    from .privileges import map_kind
+    from .kernel.privileges import map_kind
     from .saying import meaning
     from .verdict import too_old
 
@@ -250,7 +250,7 @@ def attach_refused(
 
 def lines(said: str) -> tuple[str, ...]:
     """The last lines of what libbpf said, but for a wrong guess: kernels count no BPF memory by `ulimit -l` any more."""
-    from .host import kernel_is_before
+    from .kernel.host import kernel_is_before
 
     guess = "" if kernel_is_before("5.11") else "try raising 'ulimit -l'"
     return tuple(line for line in said.splitlines() if line.strip() and not (guess and guess in line))[-20:]

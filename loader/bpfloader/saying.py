@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from .btf import FUNC, TYPEDEF, Btf
 from .errors import ANOTHER
-from .features import SECTIONS
+from .kernel.versions import SECTIONS
 from .libbpf.library import version
 from .nearness import kernel_names, near, nearest
 

@@ -13,10 +13,10 @@ from typing import Any, Optional
 
 from .binaries import Binary, is_library, libraries, others, resolved
 from .btf import FUNC, TYPEDEF
-from .host import missing_options, mounts, read
+from .kernel.host import missing_options, mounts, read
 from .nearness import SHOWN, kernel_names, near
 from .opening import open_file
-from .perfopen import online_cpus
+from .kernel.perf_event import online_cpus
 from .refusal import KERNEL_BTF, NO_TRACEFS, TRACING, kernel_types
 
 COUNTERS = (0, 3, 4)  # PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import bpfloader
 import pytest
-from bpfloader.perfopen import online_cpus
+from bpfloader.kernel.perf_event import online_cpus
 from probing import beside
 from test_perfbuf import on_cpu
 from test_ringbuf import PACKET

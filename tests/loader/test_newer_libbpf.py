@@ -14,7 +14,7 @@ from pathlib import Path
 import bpfloader
 import pytest
 from bpfloader.libbpf import library as libbpf
-from bpfloader.features import version_of
+from bpfloader.kernel.versions import version_of
 from ebpfbuild.pins.pins import HeaderPin, Source
 
 KINDS = Path(__file__).parent / "kinds"

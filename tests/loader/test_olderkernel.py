@@ -4,7 +4,7 @@ import subprocess
 
 import bpfloader
 import pytest
-from bpfloader import host
+from bpfloader.kernel import host
 from bpfloader import refusal as refusing
 from bpfloader.olderkernel import newer, note
 from programs import FLAGS, TESTDATA

@@ -9,7 +9,7 @@ import bpfloader
 import pytest
 from bpfloader.forms import Form, Raw
 from bpfloader.perfdata import HEADER, LOST, SAMPLE, samples, stride_of
-from bpfloader.perfopen import online_cpus
+from bpfloader.kernel.perf_event import online_cpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from probing import beside

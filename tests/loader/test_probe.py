@@ -11,9 +11,10 @@ import sys
 
 import bpfloader
 import pytest
-from bpfloader import attachprobe, kernelprobe, rawbpf
+from bpfloader import attachprobe, kernelprobe
+from bpfloader.kernel import bpf as rawbpf
 from bpfloader.__main__ import main
-from bpfloader.features import helpers, version_of
+from bpfloader.kernel.versions import helpers, version_of
 from bpfloader.probetext import MARKS
 from probing import LOADER
 

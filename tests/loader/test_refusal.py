@@ -265,7 +265,7 @@ def test_a_name_that_nobody_knows_is_named(broken, kernel, program, said):
 
 
 def test_a_section_newer_than_libbpf_is_said_so_by_version(broken, kernel):
-    from bpfloader.features import version_of
+    from bpfloader.kernel.versions import version_of
 
     if version_of(bpfloader.version()) >= (1, 3):
         pytest.skip("this libbpf knows the section netfilter")
@@ -321,7 +321,7 @@ def test_the_words_of_other_kernels_get_their_hint(log, hint):
 
 
 def test_an_older_kernel_is_told_who_has_the_feature_first(monkeypatch):
-    from bpfloader import host
+    from bpfloader.kernel import host
 
     monkeypatch.setattr(host, "kernel_release", lambda: "5.4.0-1-generic")
     monkeypatch.setattr(verdict, "kernel_release", lambda: "5.4.0-1-generic")
@@ -330,7 +330,8 @@ def test_an_older_kernel_is_told_who_has_the_feature_first(monkeypatch):
 
 
 def test_an_old_kernel_without_room_for_maps_is_told_of_memlock(monkeypatch):
-    from bpfloader import host, refusal
+    from bpfloader.kernel import host
+    from bpfloader import refusal
 
     monkeypatch.setattr(host, "kernel_release", lambda: "5.4.0")
     monkeypatch.setattr(host, "memlock_limit", lambda: 65536)
@@ -347,7 +348,8 @@ def test_a_map_that_the_kernel_refuses_is_shown_with_its_sizes(opened):
 
 
 def test_what_the_kernel_was_built_without_is_named(monkeypatch):
-    from bpfloader import host, refusal
+    from bpfloader.kernel import host
+    from bpfloader import refusal
 
     monkeypatch.setattr(host, "kernel_config", lambda: frozenset({"BPF", "BPF_EVENTS"}))
     error = bpfloader.CallError("bpf_program__attach failed", errno=2)

@@ -132,7 +132,7 @@ def test_trampolines(start, attached, name, tmp_path):
 
 
 def test_a_kind_that_the_kernel_denies_is_not_put_down_to_memlock(start):
-    from bpfloader import host
+    from bpfloader.kernel import host
 
     if host.kernel_is_before("5.11"):
         pytest.skip("this kernel counts BPF memory against RLIMIT_MEMLOCK")

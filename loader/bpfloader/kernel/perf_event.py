@@ -6,8 +6,8 @@ import ctypes
 import errno
 import os
 
-from .errors import BpfError, CallError, MapError, errno_text
-from .libbpf.options import PerfEventAttr
+from ..errors import BpfError, CallError, MapError, errno_text
+from ..libbpf.options import PerfEventAttr
 from .privileges import privilege_error
 
 PERF_FLAG_FD_CLOEXEC = 1 << 3

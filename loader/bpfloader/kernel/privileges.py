@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .errors import PrivilegeError, errno_text
+from ..errors import PrivilegeError, errno_text
 
 if TYPE_CHECKING:
-    from .features import Feature
+    from .versions import Feature
 
 # What goes by perf_kprobe_event_init and perf_uprobe_event_init of kernel/events/core.c, which answer EACCES: by kernel
 # they ask for CAP_PERFMON or for CAP_SYS_ADMIN (6.18 does).
@@ -45,7 +45,7 @@ def privilege_error(verb: str, number: int, wanted: Iterable[str] | None = None)
 def wanted_by(sections: Iterable[str]) -> tuple[str, ...] | None:
     """The capabilities that programs of these sections take; None where a section's kind isn't known."""
     from . import host
-    from .features import section_kind
+    from .versions import section_kind
 
     kinds = [section_kind(section) for section in sections]
     return host.needed(kind.type for kind in kinds if kind) if all(kinds) else None
@@ -69,7 +69,7 @@ def wanted_to_attach(section: str, number: int) -> tuple[str, ...] | None:
 def wanted_to_load(refused_map: str, handle: int) -> tuple[str, ...] | None:
     """The capabilities that an object takes: of the map that was refused, or else of the programs that are chosen."""
     from . import host
-    from .libbpf.library import library
+    from ..libbpf.library import library
 
     if not handle:
         return None
@@ -85,8 +85,8 @@ def wanted_to_load(refused_map: str, handle: int) -> tuple[str, ...] | None:
 
 def map_kind(handle: int) -> Feature | None:
     """The type of libbpf's struct bpf_map *; None for one that isn't in the table."""
-    from .features import map_types
-    from .libbpf.library import library
+    from .versions import map_types
+    from ..libbpf.library import library
 
     number = library().bpf_map__type(handle)
     return next((kind for kind in map_types() if kind.number == number), None)
