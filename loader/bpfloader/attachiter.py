@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from .kernel import bpf as rawbpf
 from .attachext import FILTER_BTF
 from .attachtry import Kind, kernel_type, loaded
-from .btf import FUNC
+from .btf.reader import FUNC
 from .kernel.bpf import MapSpec
 
 NO_PREALLOC = 1 << 0  # BPF_F_NO_PREALLOC

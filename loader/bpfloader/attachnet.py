@@ -13,7 +13,7 @@ from collections.abc import Callable
 from .kernel import bpf as rawbpf
 from .attachtrace import lsm
 from .attachtry import CGROUP_HOOK, CantTell, Kind, Lacking, kernel_type, loaded, refused_with
-from .btf import FUNC
+from .btf.reader import FUNC
 from .errors import CallError, errno_text
 from .libbpf.library import library
 from .libbpf.log import captured

@@ -24,7 +24,7 @@ from .attachtry import (
     loaded,
     refused_with,
 )
-from .btf import FUNC, STRUCT, TYPEDEF
+from .btf.reader import FUNC, STRUCT, TYPEDEF
 from .errors import CallError
 from .libbpf.options import PerfEventAttr
 from .kernel.perf_event import perf_event_open

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from .kernel import bpf as rawbpf
-from .btf import FUNC, STRUCT, TYPEDEF
+from .btf.reader import FUNC, STRUCT, TYPEDEF
 from .errors import CallError
 from .libbpf.library import library
 from .kernel.bpf import Load

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .bundle import Bundle, bundle
-from .ctext import definition
+from .btf.c_text import definition
 from .digest import sha256
 from .errors import LibraryError
 from .mapspec import MapSpec

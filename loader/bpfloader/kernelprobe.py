@@ -20,7 +20,7 @@ from .kernel import host, bpf as rawbpf
 from .attachiter import NO_PREALLOC, STORAGE
 from .attachprobe import Support, attach_kind, attach_kinds, refused, told
 from .attachtry import LSM_HOOK, MODIFIED, TESTED, TRACEPOINT, CantTell, Lacking, kernel_type
-from .btf import FUNC, STRUCT, TYPEDEF
+from .btf.reader import FUNC, STRUCT, TYPEDEF
 from .errors import ENOTSUPP, LibraryError
 from .kernel.versions import Feature, helpers, map_types, program_types, section_kind
 from .kernel.bpf import PASSING, Load, MapSpec

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .btf import Btf
+    from .btf.reader import Btf
 
 SHOWN = 3
 MANY = 20_000  # names: more than that are narrowed down before each is compared
@@ -36,7 +36,7 @@ def no_such(what: str, name: str, among: Iterable[str]) -> KeyError:
 
 def kernel_names(btf: Btf | None, kind: int) -> set[str]:
     """The kernel's functions (FUNC), or its tracepoints (TYPEDEF, by what each is called there); none without BTF."""
-    from .btf import TYPEDEF
+    from .btf.reader import TYPEDEF
 
     start = "btf_trace_" if kind == TYPEDEF else ""
     return {each.name[len(start) :] for each in btf or () if each.kind == kind and each.name.startswith(start)}

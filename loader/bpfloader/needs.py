@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .corerelo import ASKING
+from .btf.core_relo import ASKING
 from .kernel.versions import helpers, map_types, section_kind, version_of
 from .mapspec import MapSpec
 from .objectspec import INSTRUCTION, ObjectSpec, ProgramSpec

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from .btf import DATASEC, FUNC, VAR, Btf
-from .corerelo import CoreRecord, core_records
-from .ctext import declaration
+from .btf.reader import DATASEC, FUNC, VAR, Btf
+from .btf.core_relo import CoreRecord, core_records
+from .btf.c_text import declaration
 from .digest import sha256
 from .elf import EXECUTABLE, FUNCTION, Elf, ElfSection, Symbol
 from .kernel.versions import section_kind

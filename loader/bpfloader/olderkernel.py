@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .kernel import host
-from .corerelo import source_lines
+from .btf.core_relo import source_lines
 from .kernel.versions import section_kind, version_of
 from .mapspec import MapSpec
 from .needs import FUNCTION_CALL, Need, code_needs, needs

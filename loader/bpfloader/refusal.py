@@ -16,7 +16,7 @@ from .errors import ANOTHER, ENOTSUPP, AttachError, BpfError, CallError, LoadErr
 from .kernel.privileges import privilege_error, wanted_to_attach, wanted_to_load
 
 if TYPE_CHECKING:
-    from .btf import Btf
+    from .btf.reader import Btf
 
 KERNEL_BTF = "/sys/kernel/btf/vmlinux"
 # What libbpf says before and around the verifier's log (bpf_object_load_prog in libbpf.c; the same from 1.0 to 1.8).
@@ -158,7 +158,7 @@ def _verifier_error(name: str, error: CallError, program: str, log: tuple[str, .
 
 def kernel_types(path: str) -> Btf | None:
     """The BTF that CO-RE was resolved against, if it can be read."""
-    from .btf import Btf
+    from .btf.reader import Btf
     from .opening import read
 
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from .btf import FUNC, TYPEDEF, Btf
+from .btf.reader import FUNC, TYPEDEF, Btf
 from .errors import ANOTHER
 from .kernel.versions import SECTIONS
 from .libbpf.library import version

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
 from .binaries import Binary, is_library, libraries, others, resolved
-from .btf import FUNC, TYPEDEF
+from .btf.reader import FUNC, TYPEDEF
 from .kernel.host import missing_options, mounts, read
 from .nearness import SHOWN, kernel_names, near
 from .opening import open_file

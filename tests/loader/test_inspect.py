@@ -7,7 +7,7 @@ import sys
 
 import bpfloader
 import pytest
-from bpfloader.corerelo import KINDS
+from bpfloader.btf.core_relo import KINDS
 from bpfloader.inspection import inspect_object
 from bpfloader.needs import instructions, needs
 from bpfloader.objectspec import object_spec

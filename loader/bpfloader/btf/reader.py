@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterator
 from typing import NamedTuple, NoReturn
 
-from .errors import ObjectError
+from ..errors import ObjectError
 
 MAGIC, HEADER, HEADER_SIZE = 0xEB9F, "HBBIIIII", 24
 MAX_DEPTH = 64  # of typedefs, arrays and structs in one another; the kernel's MAX_RESOLVE_DEPTH is 32

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .btf import ARRAY, COMPOSITES, FWD, KEYWORDS, MAGIC, QUALIFIERS, Btf, Type
+from .reader import ARRAY, COMPOSITES, FWD, KEYWORDS, MAGIC, QUALIFIERS, Btf, Type
 
 HEADER, HEADER_SIZE = "HBBIIIII", 24
 LINES, CORE = 16, 24  # where the header holds offset and size of a part
