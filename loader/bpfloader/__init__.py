@@ -29,8 +29,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .arch import arch_among
-from .codec import Codec
-from .ctype import CTypes, Enum
+from .codec.base import Codec
+from .codec.c_types import CTypes, Enum
 from .errors import (
     AttachError,
     BpfError,
@@ -50,7 +50,7 @@ from .errors import (
     errno_text,
 )
 from .keyed import ANY, EXIST, LOCK, NOEXIST, Hash
-from .layout import Struct, Union, struct, union
+from .codec.struct import Struct, Union, struct, union
 from .libbpf.library import version
 from .link import Link
 from .links import Links

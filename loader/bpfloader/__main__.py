@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from .errors import BpfError
-from .text import printable
+from .codec.text import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

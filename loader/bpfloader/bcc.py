@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
-from .forms import Placed
+from .codec.records import Placed
 
 if TYPE_CHECKING:
     from .reader import Reader

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from itertools import islice, repeat, starmap
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from .codec import Codec
-from .forms import Form
+from .codec.base import Codec
+from .codec.records import Form
 from .maps import Map, codec_of
 from .pace import Pace
 from .source import EMPTY, PAUSE, READY, Source, Taken

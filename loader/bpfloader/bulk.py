@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from .codec import Codec, pack_for
+from .codec.base import Codec, pack_for
 from .errors import ENOTSUPP, MapError
 from .libbpf.structs import BatchOptions, sized
 
@@ -201,7 +201,7 @@ def delete(of: KeyedMap[Any, Any], keys: Iterable[Any]) -> int:
 
 def columns(of: KeyedMap[Any, Any], found: Iterable[Chunk]) -> tuple[Any, Any]:
     """The entries as two numpy arrays, of keys and of values. Raises LibraryError where there is no numpy."""
-    from .arrays import Arrays
+    from .codec.numpy_records import Arrays
 
     kept = list(found)
     keys = Arrays(of._key, 0, of._key.size)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from .arena import Arena
-from .ctype import CTypes
+from .codec.c_types import CTypes
 from .indexed import NATIVE, Array
 from .keyed import Hash
 from .kinds import program_class

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 
 from . import bulk
-from .codec import Codec
-from .ctype import CTypes
+from .codec.base import Codec
+from .codec.c_types import CTypes
 from .errors import LayoutError, MapError
 from .keyed import KeyedMap
 from .maps import codec_of
@@ -132,7 +132,7 @@ class Elements(Sequence[V], Generic[V]):
 
         Raises LibraryError where there is no numpy, LayoutError for structs with bitfields.
         """
-        from .arrays import Arrays
+        from .codec.numpy_records import Arrays
 
         form = Arrays(self._codec, 0, self._step)
         if form.bits:

@@ -18,7 +18,7 @@ from .libbpf.structs import sized
 from .undisturbed import Undisturbed
 
 if TYPE_CHECKING:
-    from .codec import Codec
+    from .codec.base import Codec
 
 T = TypeVar("T")
 # enum bpf_cgroup_iter_order of linux/bpf.h.

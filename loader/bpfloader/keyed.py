@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from . import bulk
 from .bcc import TableNames
-from .codec import Codec, of_map, pack_for
-from .ctype import CTypes
+from .codec.base import Codec, of_map, pack_for
+from .codec.c_types import CTypes
 from .errors import ENOTSUPP, LayoutError, MapError
 from .maps import PER_CPU, Map, codec_of
 from .views import Items, Values

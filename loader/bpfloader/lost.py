@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .codec import Field
+from .codec.base import Field
 from .section import Section
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import os
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from .closed import Closed
-from .codec import Codec
+from .codec.base import Codec
 from .errors import CallError, MapError, StateError
-from .layout import Struct, Union
+from .codec.struct import Struct, Union
 from .libbpf.library import library
 from .mapinfo import FIXES, MapInfo, info_of, pinned_fd
 from .libbpf.pin import pin_to, unpin

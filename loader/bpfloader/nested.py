@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .alone import Alone, alone
-from .codec import Codec
-from .ctype import CTypes
+from .codec.base import Codec
+from .codec.c_types import CTypes
 from .errors import CallError, LayoutError, MapError
 from .indexed import NATIVE, Sparse
 from .keyed import KeyedMap

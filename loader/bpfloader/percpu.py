@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .bulk import Column
-from .codec import Codec
+from .codec.base import Codec
 from .errors import LayoutError
 from .indexed import Indexed
 from .keyed import KeyedMap

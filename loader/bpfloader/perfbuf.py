@@ -13,11 +13,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .bcc import Callback, Subscription
-from .codec import Codec
+from .codec.base import Codec
 from .counters import Counters
 from .errors import CallError, MapError
 from .fence import Fence
-from .forms import Form
+from .codec.records import Form
 from .libbpf.library import library
 from .perfdata import HEADER, samples, stride_of
 from .kernel.perf_event import online_cpus, open_bpf_output

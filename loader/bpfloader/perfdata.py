@@ -11,7 +11,7 @@ import struct as structs
 from typing import Any, NamedTuple
 
 from .errors import LayoutError, MapError
-from .forms import Form
+from .codec.records import Form
 from .ringbuf import RecordError
 
 LOST, SAMPLE = 2, 9  # PERF_RECORD_LOST, PERF_RECORD_SAMPLE

@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from .codec import Codec, pack_for
+from .codec.base import Codec, pack_for
 from .errors import LayoutError
 from .keyed import ANY, EXIST
 from .maps import Map, codec_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .buffer import Buffer
 from .errors import StateError
-from .forms import Form, Raw, Rows
+from .codec.records import Form, Raw, Rows
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -99,7 +99,7 @@ class Reader(Buffer[T]):
         """
         if not numpy:
             return self._after_waiting(Form, timeout, limit)
-        from .arrays import Arrays
+        from .codec.numpy_records import Arrays
 
         return self._after_waiting(Arrays, timeout, limit)
 

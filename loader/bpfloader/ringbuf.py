@@ -18,10 +18,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .bcc import Callback, Subscription
-from .codec import Codec
+from .codec.base import Codec
 from .errors import LayoutError, MapError
 from .fence import Fence
-from .forms import Form
+from .codec.records import Form
 from .lost import program_count
 from .reader import Reader
 from .source import BUSY_HEAD, EMPTY, READY, Source, state_sizes

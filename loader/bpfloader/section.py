@@ -7,7 +7,7 @@ import mmap
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .closed import Closed
-from .codec import Field
+from .codec.base import Field
 from .errors import CallError, StateError
 from .libbpf.library import library, require
 

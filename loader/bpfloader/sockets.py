@@ -7,7 +7,7 @@ import os
 import struct as structs
 from typing import TYPE_CHECKING, Any, TypeVar, Union
 
-from .codec import Codec
+from .codec.base import Codec
 from .errors import MapError, errno_text
 from .indexed import Sparse
 from .keyed import ANY, Hash, KeyedMap

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .forms import Form
+from .codec.records import Form
 from .libbpf.library import library
 from .maps import Map
 

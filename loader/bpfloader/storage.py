@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union, overload
 
-from .codec import Codec, pack_for
+from .codec.base import Codec, pack_for
 from .errors import LayoutError, MapError, errno_text
 from .keyed import ANY
 from .maps import Map, codec_of, descriptor

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .codec import Codec
+from .codec.base import Codec
 from .errors import MapError, PrivilegeError, errno_text
 from .indexed import NATIVE, Sparse
 from .keyed import ANY

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct as structs
 from typing import TYPE_CHECKING, TypeVar
 
-from .ctype import IPV4_MAPPED
+from .codec.c_types import IPV4_MAPPED
 from .errors import LayoutError
 from .indexed import NATIVE
 from .keyed import Hash

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .codec import Codec, pack_for
+from .codec.base import Codec, pack_for
 from .errors import LayoutError, MapError
 from .fence import Fence
 from .maps import Map, codec_of

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from bpfloader.codec import Bits
-from bpfloader.layout import Struct, Union
+from bpfloader.codec.base import Bits
+from bpfloader.codec.struct import Struct, Union
 from ebpfbuild.spec.object import BpfObjectSpec
 from ebpfbuild.skeleton.skeleton import render
 from struct_trees import HEAD, Trees, Value

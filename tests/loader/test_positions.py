@@ -8,7 +8,7 @@ import struct
 import pytest
 from bpfloader import ringbuf, userring
 from bpfloader.fence import Fence
-from bpfloader.forms import Form, Raw, Rows
+from bpfloader.codec.records import Form, Raw, Rows
 from bpfloader.ringbuf import BUSY, DISCARD, HEADER, Records, Ring, step_of
 from bpfloader.source import BUSY_HEAD, EMPTY, READY
 from test_ringbuf import Pair

@@ -6,7 +6,7 @@ import time
 
 import bpfloader
 import pytest
-from bpfloader.forms import Form
+from bpfloader.codec.records import Form
 from bpfloader.ringbuf import BUSY, DISCARD, HEADER, Records, step_of
 from hypothesis import given, settings
 from hypothesis import strategies as st

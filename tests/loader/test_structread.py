@@ -2,7 +2,7 @@
 
 import bpfloader
 import pytest
-from bpfloader.forms import Form, Rows
+from bpfloader.codec.records import Form, Rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

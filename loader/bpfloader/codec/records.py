@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct as structs
 from typing import Any
 
-from .codec import Codec, Tail
+from .base import Codec, Tail
 
 
 class Form:

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
-from .codec import Codec, Field, order_among
-from .errors import LayoutError
-from .structcodec import StructCodec
+from .base import Codec, Field, order_among
+from ..errors import LayoutError
+from .struct_codec import StructCodec
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from operator import index
 from typing import Any, Generic, TypeVar, cast
 
-from .errors import LayoutError
+from ..errors import LayoutError
 
 T = TypeVar("T")
 

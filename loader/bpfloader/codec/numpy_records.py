@@ -18,9 +18,9 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from .codec import Bits, Codec, Tail
-from .errors import LayoutError, LibraryError
-from .forms import Form
+from .base import Bits, Codec, Tail
+from ..errors import LayoutError, LibraryError
+from .records import Form
 
 NUMBERS = {**{code: f"u{1 << n}" for n, code in enumerate("BHIQ")}, **{code: f"i{1 << n}" for n, code in enumerate("bhiq")},
            "?": "?", "e": "f2", "f": "f4", "d": "f8"}  # fmt: skip

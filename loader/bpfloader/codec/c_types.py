@@ -33,14 +33,14 @@ from enum import IntEnum
 from operator import index
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .arraycodec import ArrayCodec
-from .codec import Bits, Codec, Tail
+from .array import ArrayCodec
+from .base import Bits, Codec, Tail
 from .text import bytes_of, text_of
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
-    from .layout import Struct, Union
+    from .struct import Struct, Union
 
 IPV4_MAPPED = bytes(10) + b"\xff\xff"  # RFC 4291, 2.5.5.2
 T = TypeVar("T")
@@ -184,7 +184,7 @@ class CTypes:
 
     def anonymous(self, kind: type[U]) -> Codec[U]:
         """A generated anonymous union: the struct around it has its members, too."""
-        from .layout import Anonymous
+        from .struct import Anonymous
 
         return Anonymous(kind)
 

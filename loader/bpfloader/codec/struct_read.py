@@ -16,10 +16,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .codec import Bits
+from .base import Bits
 
 if TYPE_CHECKING:
-    from .structcodec import Slot, StructCodec
+    from .struct_codec import Slot, StructCodec
 
 INTEGERS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 

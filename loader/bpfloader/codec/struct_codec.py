@@ -7,9 +7,9 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
-from .codec import Bits, Codec, Field, Tail, order_among
-from .errors import LayoutError
-from .structread import reader
+from .base import Bits, Codec, Field, Tail, order_among
+from ..errors import LayoutError
+from .struct_read import reader
 
 S = TypeVar("S")
 MISFITS = (structs.error, OverflowError, TypeError, AttributeError, ValueError, LayoutError)

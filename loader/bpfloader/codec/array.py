@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TypeVar
 
-from .codec import Codec
+from .base import Codec
 
 T = TypeVar("T")
 

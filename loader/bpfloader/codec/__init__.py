@@ -1,0 +1,1 @@
+"""Turns bytes into Python values and back, as C lays them out."""
