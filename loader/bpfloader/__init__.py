@@ -103,7 +103,7 @@ if TYPE_CHECKING:
     from .tries import LpmTrie
     from .uprobes import UprobeMultiProgram, UprobeProgram, UsdtProgram
     from .userring import UserRingBuffer
-    from .usersymbols import user_symbol
+    from .symbols.user import user_symbol
     from .variants import Choice, choose
 
 # Imported when first named (PEP 562), as the modules above say it to type checkers: a program uses few of them, and
@@ -132,7 +132,7 @@ _LATER = {
     "tries": "LpmTrie",
     "uprobes": "UprobeMultiProgram UprobeProgram UsdtProgram",
     "userring": "UserRingBuffer",
-    "usersymbols": "user_symbol",
+    "symbols.user": "user_symbol",
     "variants": "Choice choose",
 }
 _MODULES = {name: module for module, names in _LATER.items() for name in names.split()}

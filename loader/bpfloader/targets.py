@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
-from .binaries import Binary, is_library, libraries, others, resolved
+from .symbols.binary import Binary, is_library, libraries, others, resolved
 from .btf.reader import FUNC, TYPEDEF
 from .kernel.host import missing_options, mounts, read
 from .nearness import SHOWN, kernel_names, near

@@ -84,7 +84,7 @@ class StackTrace(Sparse[Any]):
 
     def user_symbols(self, stack_id: int, pid: int, *, offset: bool = True) -> tuple[str, ...]:
         """The frames of a user stack (BPF_F_USER_STACK) of a running process, as user_symbol has it. Raises KeyError."""
-        from .usersymbols import user_symbols
+        from .symbols.user import user_symbols
 
         return user_symbols(self._plain(stack_id), pid, offset=offset)
 

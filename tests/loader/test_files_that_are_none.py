@@ -13,7 +13,7 @@ from bpfloader.manifest import NAME, packed_object
 from bpfloader.opening import LIMIT
 from bpfloader.refusal import kernel_types
 from bpfloader.targets import _in_binary
-from bpfloader.usersymbols import _read
+from bpfloader.symbols.user import _read
 from probing import LOADER
 
 KINDS = {"a named pipe": os.mkfifo, "a device": lambda path: os.symlink("/dev/zero", path)}

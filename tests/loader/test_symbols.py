@@ -8,7 +8,8 @@ import sys
 
 import bpfloader
 import pytest
-from bpfloader import traces, usersymbols
+from bpfloader import traces
+from bpfloader.symbols import user as usersymbols
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import bpfloader
 import pytest
-from bpfloader.binaries import Binary
+from bpfloader.symbols.binary import Binary
 from hypothesis import given
 from hypothesis import strategies as st
 from programs import compile_program

@@ -1,0 +1,1 @@
+"""Finds functions in binaries, and names for addresses."""
