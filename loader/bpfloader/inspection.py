@@ -10,9 +10,9 @@ from .bundle import Bundle, bundle
 from .btf.c_text import definition
 from .digest import sha256
 from .errors import LibraryError
-from .mapspec import MapSpec
+from .spec.map import MapSpec
 from .needs import asks, first_kernel, minimum, needs
-from .objectspec import ObjectSpec, ProgramSpec, VariableSpec, object_spec
+from .spec.object import ObjectSpec, ProgramSpec, VariableSpec, object_spec
 from .opening import read
 
 

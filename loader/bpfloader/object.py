@@ -90,7 +90,7 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
         if expected := cls.OBJECTS.get(this_arch()):  # what that vouches for was looked at when its skeleton was made
             require_digest(data, expected, where, packed=bool(cls.MANIFEST))
         else:
-            from .vetting import vet
+            from .spec.vet import vet
 
             check(data, where)
             vet(data, where)

@@ -10,7 +10,7 @@ import pytest
 from bpfloader.btf.core_relo import KINDS
 from bpfloader.inspection import inspect_object
 from bpfloader.needs import instructions, needs
-from bpfloader.objectspec import object_spec
+from bpfloader.spec.object import object_spec
 from ebpfbuild.btf.ext import BtfExt, access_path
 from ebpfbuild.spec.object import BpfObjectSpec
 from probing import LOADER

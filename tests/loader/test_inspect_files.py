@@ -12,7 +12,7 @@ import pytest
 from bpfloader.bundle import LIMIT, bundle
 from bpfloader.inspection import inspect, inspect_object
 from bpfloader.inspecttext import inspection_text
-from bpfloader.objectspec import object_spec
+from bpfloader.spec.object import object_spec
 from ebpfbuild.package import wheel
 from ebpfbuild.arch import arch_named
 from ebpfbuild.package.manifest import PackedObject, manifest

@@ -5,8 +5,8 @@ import sys
 
 import bpfloader
 import pytest
-from bpfloader.objectspec import object_spec
-from bpfloader.vetting import vet
+from bpfloader.spec.object import object_spec
+from bpfloader.spec.vet import vet
 from conftest import compile_program
 from probing import LOADER
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .btf.reader import ARRAY, ENUMS, FUNC_PROTO, PTR, STRUCT, Btf
-from .btf.c_text import declaration
-from .kernel.versions import map_types
+from ..btf.reader import ARRAY, ENUMS, FUNC_PROTO, PTR, STRUCT, Btf
+from ..btf.c_text import declaration
+from ..kernel.versions import map_types
 
 # BPF_F_* of linux/bpf.h that BPF_MAP_CREATE takes, by bit.
 FLAGS = """no_prealloc no_common_lru numa_node rdonly wronly stack_build_id zero_seed rdonly_prog wronly_prog clone mmapable

@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from .btf.reader import DATASEC, FUNC, VAR, Btf
-from .btf.core_relo import CoreRecord, core_records
-from .btf.c_text import declaration
-from .digest import sha256
-from .elf import EXECUTABLE, FUNCTION, Elf, ElfSection, Symbol
-from .kernel.versions import section_kind
-from .initial import initial_value
-from .mapspec import MapSpec, map_spec
+from ..btf.reader import DATASEC, FUNC, VAR, Btf
+from ..btf.core_relo import CoreRecord, core_records
+from ..btf.c_text import declaration
+from ..digest import sha256
+from ..elf import EXECUTABLE, FUNCTION, Elf, ElfSection, Symbol
+from ..kernel.versions import section_kind
+from .initial_value import initial_value
+from .map import MapSpec, map_spec
 
 PROGBITS = 1  # SHT_PROGBITS
 INSTRUCTION = 8  # bytes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .btf.reader import ARRAY, BOOL, CHAR, ENUMS, INT, PTR, SIGNED, Btf
+from ..btf.reader import ARRAY, BOOL, CHAR, ENUMS, INT, PTR, SIGNED, Btf
 
 SHOWN = 16  # bytes of what has no better text
 

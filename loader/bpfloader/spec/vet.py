@@ -6,8 +6,8 @@ SIGSEGV (seen with 1.1 and 1.7). What a skeleton's digest vouches for is what cl
 
 from __future__ import annotations
 
-from .btf.reader import ARRAY, COMPOSITES, DATASEC, DECL_TAG, FUNC, FUNC_PROTO, FWD, PTR, QUALIFIERS, TYPEDEF, VAR, Btf, Type  # fmt: skip
-from .objectspec import object_spec
+from ..btf.reader import ARRAY, COMPOSITES, DATASEC, DECL_TAG, FUNC, FUNC_PROTO, FWD, PTR, QUALIFIERS, TYPEDEF, VAR, Btf, Type  # fmt: skip
+from .object import object_spec
 
 REFERRING = (PTR, TYPEDEF, *QUALIFIERS, FUNC, VAR, DECL_TAG, FUNC_PROTO)  # `word` is a type
 

@@ -1,0 +1,1 @@
+"""Says what an object file holds, without a kernel."""
