@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from .bundle import Bundle, bundle
+from .package.archive import Bundle, bundle
 from .btf.c_text import definition
 from .digest import sha256
 from .errors import LibraryError

@@ -120,7 +120,7 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
             raise ObjectError("no BPF object was given", fix="call open(path), or use a generated skeleton")
         folder = os.path.dirname(module)
         if cls.MANIFEST:
-            from .manifest import packed_object
+            from .package.manifest import packed_object
 
             return packed_object(folder, cls.FILE, cls.MANIFEST)
         return object_path(folder, cls.FILE, cls.OBJECTS)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 from bpfloader.errors import ObjectError
-from bpfloader.manifest import parse
+from bpfloader.package.manifest import parse
 from ebpfbuild.errors import PackageError
 from ebpfbuild.package.manifest import Made
 from ebpfbuild.package.content import Parts, Program, default_description, description, package

@@ -9,7 +9,7 @@ import time
 import bpfloader
 import pytest
 from bpfloader.inspection import inspect
-from bpfloader.manifest import NAME, packed_object
+from bpfloader.package.manifest import NAME, packed_object
 from bpfloader.opening import LIMIT
 from bpfloader.refusal import kernel_types
 from bpfloader.targets import _in_binary

@@ -9,7 +9,7 @@ import zipfile
 
 import bpfloader
 import pytest
-from bpfloader.bundle import LIMIT, bundle
+from bpfloader.package.archive import LIMIT, bundle
 from bpfloader.inspection import inspect, inspect_object
 from bpfloader.inspecttext import inspection_text
 from bpfloader.spec.object import object_spec
@@ -142,7 +142,7 @@ def test_a_tar_holds_files_only(kind):
 
 
 def test_what_unpacks_to_too_much_is_not_unpacked(monkeypatch):
-    from bpfloader import bundle as module
+    from bpfloader.package import archive as module
 
     monkeypatch.setattr(module, "LIMIT", 1 << 20)
     zipped, tarred = io.BytesIO(), io.BytesIO()

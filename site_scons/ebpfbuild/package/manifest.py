@@ -1,4 +1,4 @@
-"""A package's manifest.json: each program's objects, and what they were made with. bpfloader/manifest.py reads it.
+"""A package's manifest.json: each program's objects, and what they were made with. bpfloader/package/manifest.py reads it.
 
 docs/package.md is its reference. It holds digests and names, no path, time or user of the build: the same inputs give
 the same bytes. What isn't known of an object (its header, where somebody else compiled it) is left out.

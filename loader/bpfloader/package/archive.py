@@ -23,7 +23,7 @@ try:
 except ImportError:  # a Python without it reads no .xz, and says so
     LZMAError = EOFError  # type: ignore[misc,assignment]
 
-from .errors import REINSTALL, DigestError, ObjectError
+from ..errors import REINSTALL, DigestError, ObjectError
 from .manifest import NAME, Manifest, parse
 
 LIMIT = 256 << 20  # bytes of all files in an archive

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from .arch import this_arch
-from .digest import sha256 as digest_of
-from .errors import REINSTALL, DigestError, ObjectError
+from ..arch import this_arch
+from ..digest import sha256 as digest_of
+from ..errors import REINSTALL, DigestError, ObjectError
 
 NAME = "manifest.json"
 FORMAT = 1
@@ -83,7 +83,7 @@ def packed_object(folder: str, file: str, sha256: str) -> str:
 
     Raises ObjectError for a manifest that is missing, or holds no object for this machine; DigestError for another one.
     """
-    from .opening import read
+    from ..opening import read
 
     path = os.path.join(folder, NAME)
     data = read(path, REINSTALL)

@@ -1,0 +1,1 @@
+"""Reads what a build packed: manifests, wheels, tars."""
