@@ -18,7 +18,7 @@ from .errors import CallError, errno_text
 from .libbpf.library import library
 from .libbpf.log import captured
 from .libbpf.options import TcHook, TcOptions
-from .refusal import NO_CLSACT
+from .diagnose.refusal import NO_CLSACT
 from .libbpf.structs import sized
 
 SOCKMAP = 15  # BPF_MAP_TYPE_SOCKMAP

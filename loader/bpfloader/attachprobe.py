@@ -20,7 +20,7 @@ from .kinds import CLASSES, libbpf_needed
 from .libbpf.library import version
 from .kernel.privileges import wanted_to_attach
 from .kernel.bpf import PASSING
-from .refusal import ATTACH_REASONS
+from .diagnose.refusal import ATTACH_REASONS
 
 # enum bpf_attach_type (linux/bpf.h) by section, as section_defs of libbpf.c has it; 0 for those not here.
 ATTACH_TYPES = """kprobe.multi 42 kretprobe.multi 42 kprobe.session 56 uprobe.multi 48 uretprobe.multi 48

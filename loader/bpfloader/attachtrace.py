@@ -28,7 +28,7 @@ from .btf.reader import FUNC, STRUCT, TYPEDEF
 from .errors import CallError
 from .libbpf.options import PerfEventAttr
 from .kernel.perf_event import perf_event_open
-from .refusal import NO_TRACEFS, TRACING
+from .diagnose.refusal import NO_TRACEFS, TRACING
 
 AT_RETURN = 1  # BPF_F_KPROBE_MULTI_RETURN, BPF_F_UPROBE_MULTI_RETURN
 OLD_FUNCTION = "bpf_prog_new_fd"  # for kernels before TESTED; called as a program is loaded

@@ -24,7 +24,7 @@ from .libbpf.log import captured
 from .maps import Map
 from .opening import open_bytes, read
 from .parts import Maps, OwnsMaps, Part, Progs, nothing_attached
-from .refusal import load_refused
+from .diagnose.refusal import load_refused
 from .section import OwnsSections
 from .structops import StructOpsMap
 from .undisturbed import Undisturbed, without_repeated_signals

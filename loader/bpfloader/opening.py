@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 from .errors import CallError, ObjectError, errno_text
 from .libbpf.library import library
 from .libbpf.log import captured
-from .refusal import lines
+from .diagnose.refusal import lines
 from .libbpf.structs import OpenOptions, sized
 from .undisturbed import Undisturbed
 
@@ -97,7 +97,7 @@ def open_bytes(
 
 
 def _unopened(name: str, error: CallError, said: str) -> ObjectError:
-    from .saying import unopened
+    from .diagnose.libbpf_messages import unopened
 
     why, fix = unopened(said) or ("", "compile it with clang -target bpf -g")
     what = f"libbpf can't open {name} ({errno_text(error.errno)})" + f": {why}" * bool(why)

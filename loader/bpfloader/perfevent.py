@@ -10,7 +10,7 @@ from .link import GroupLink, Link
 from .libbpf.options import PerfEventAttr, PerfEventOptions
 from .kernel.perf_event import online_cpus, perf_event_open
 from .program import Program
-from .refusal import attach_refused
+from .diagnose.refusal import attach_refused
 from .libbpf.structs import sized
 from .undisturbed import Undisturbed
 

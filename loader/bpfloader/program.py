@@ -14,7 +14,7 @@ from .link import BpfLink, Link
 from .libbpf.log import captured
 from .libbpf.pin import pin_to
 from .kernel.privileges import privilege_error, wanted_by
-from .refusal import attach_refused
+from .diagnose.refusal import attach_refused
 from .libbpf.structs import TestRunOptions, sized
 from .undisturbed import Undisturbed
 

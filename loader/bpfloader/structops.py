@@ -10,7 +10,7 @@ from .link import BpfLink
 from .libbpf.log import captured
 from .maps import Map
 from .program import Program
-from .refusal import attach_refused
+from .diagnose.refusal import attach_refused
 from .undisturbed import Undisturbed
 
 if TYPE_CHECKING:

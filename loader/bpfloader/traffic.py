@@ -14,7 +14,7 @@ from .network import interface_index
 from .libbpf.options import TcHook, TcOptions
 from .placement import Neighbour, placement
 from .program import Program
-from .refusal import NO_CLSACT
+from .diagnose.refusal import NO_CLSACT
 from .libbpf.structs import sized
 from .undisturbed import Undisturbed
 

@@ -11,8 +11,8 @@ import pytest
 from bpfloader.inspection import inspect
 from bpfloader.package.manifest import NAME, packed_object
 from bpfloader.opening import LIMIT
-from bpfloader.refusal import kernel_types
-from bpfloader.targets import _in_binary
+from bpfloader.diagnose.refusal import kernel_types
+from bpfloader.diagnose.attach_target import _in_binary
 from bpfloader.symbols.user import _read
 from probing import LOADER
 

@@ -5,8 +5,8 @@ import subprocess
 import bpfloader
 import pytest
 from bpfloader.kernel import host
-from bpfloader import refusal as refusing
-from bpfloader.olderkernel import newer, note
+from bpfloader.diagnose import refusal as refusing
+from bpfloader.diagnose.older_kernel import newer, note
 from programs import FLAGS, TESTDATA
 
 SOURCE = """
@@ -132,7 +132,7 @@ def test_a_refused_map_and_a_refused_object(data, running):
 
 
 def test_a_feature_is_named_once(data, running, monkeypatch):
-    from bpfloader import verdict
+    from bpfloader.diagnose import verifier_log as verdict
 
     running("5.4.0")
     monkeypatch.setattr(verdict, "kernel_release", host.kernel_release)

@@ -8,8 +8,8 @@ from pathlib import Path
 import bpfloader
 import pytest
 from bpfloader.libbpf import library as libbpf_module
-from bpfloader import verdict
-from bpfloader.verifierreport import report
+from bpfloader.diagnose import verifier_log as verdict
+from bpfloader.diagnose.verifier_report import report
 from probing import run_python
 from programs import FLAGS, TESTDATA
 
@@ -51,7 +51,7 @@ def test_the_verifiers_log_is_in_the_error(opened):
 
 def test_a_program_that_the_verifier_never_looked_at_is_the_kernels_refusal():
     """Some kernels deny a hook with EPERM behind a log of statistics alone; there is nothing in it to read."""
-    from bpfloader import refusal
+    from bpfloader.diagnose import refusal
 
     said = """libbpf: prog 'list': BPF program load failed: Operation not permitted
 libbpf: prog 'list': -- BEGIN PROG LOAD LOG --
@@ -67,7 +67,7 @@ libbpf: prog 'list': failed to load: -1
 
 
 def test_a_program_that_signals_kept_from_the_verifier_is_not_the_programs_fault():
-    from bpfloader import refusal
+    from bpfloader.diagnose import refusal
 
     said = """libbpf: prog 'list': BPF program load failed: Resource temporarily unavailable
 libbpf: prog 'list': -- BEGIN PROG LOAD LOG --
@@ -198,7 +198,7 @@ def test_libbpf_prints_nothing_itself(folder, kernel):
 
 
 def test_a_missing_btf_says_what_to_do(skel, kernel, monkeypatch):
-    from bpfloader import refusal
+    from bpfloader.diagnose import refusal
 
     error = bpfloader.CallError("bpf_object__load failed", errno=3)
     monkeypatch.setattr(refusal, "KERNEL_BTF", "/nonexistent/btf")
@@ -331,7 +331,7 @@ def test_an_older_kernel_is_told_who_has_the_feature_first(monkeypatch):
 
 def test_an_old_kernel_without_room_for_maps_is_told_of_memlock(monkeypatch):
     from bpfloader.kernel import host
-    from bpfloader import refusal
+    from bpfloader.diagnose import refusal
 
     monkeypatch.setattr(host, "kernel_release", lambda: "5.4.0")
     monkeypatch.setattr(host, "memlock_limit", lambda: 65536)
@@ -349,7 +349,7 @@ def test_a_map_that_the_kernel_refuses_is_shown_with_its_sizes(opened):
 
 def test_what_the_kernel_was_built_without_is_named(monkeypatch):
     from bpfloader.kernel import host
-    from bpfloader import refusal
+    from bpfloader.diagnose import refusal
 
     monkeypatch.setattr(host, "kernel_config", lambda: frozenset({"BPF", "BPF_EVENTS"}))
     error = bpfloader.CallError("bpf_program__attach failed", errno=2)

@@ -7,7 +7,7 @@ import types
 import bpfloader
 import pytest
 from bpfloader.arch import this_arch
-from bpfloader.saying import unopened
+from bpfloader.diagnose.libbpf_messages import unopened
 from programs import FLAGS, TESTDATA
 
 HEAD = '#include "mini_bpf.h"\nchar LICENSE[] SEC("license") = "GPL";\n'

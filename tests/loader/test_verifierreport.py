@@ -1,8 +1,8 @@
 """The report at the end of a verifier's log, as Linux 7.3 writes it: its fields, what it lacks, and what isn't one."""
 
 import pytest
-from bpfloader.verdict import verdict
-from bpfloader.verifierreport import report
+from bpfloader.diagnose.verifier_log import verdict
+from bpfloader.diagnose.verifier_report import report
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .kernel.versions import helpers, version_of
-from .kernel.host import kernel_is_before, kernel_release
-from .verifierreport import Report, report
+from ..kernel.versions import helpers, version_of
+from ..kernel.host import kernel_is_before, kernel_release
+from .verifier_report import Report, report
 
 # What the verifier prints after its reason, whatever that was (print_verification_stats in kernel/bpf/verifier.c).
 STATISTICS = re.compile(r"processed \d+ insns|verification time|stack depth|max_states|insns processed|mark_precise")

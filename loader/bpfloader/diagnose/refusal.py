@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from .errors import ANOTHER, ENOTSUPP, AttachError, BpfError, CallError, LoadError, MissingBtfError, ObjectError, VerifierError, errno_text  # fmt: skip
-from .kernel.privileges import privilege_error, wanted_to_attach, wanted_to_load
+from ..errors import ANOTHER, ENOTSUPP, AttachError, BpfError, CallError, LoadError, MissingBtfError, ObjectError, VerifierError, errno_text  # fmt: skip
+from ..kernel.privileges import privilege_error, wanted_to_attach, wanted_to_load
 
 if TYPE_CHECKING:
-    from .btf.reader import Btf
+    from ..btf.reader import Btf
 
 KERNEL_BTF = "/sys/kernel/btf/vmlinux"
 # What libbpf says before and around the verifier's log (bpf_object_load_prog in libbpf.c; the same from 1.0 to 1.8).
@@ -57,7 +57,7 @@ def _explained(number: int, reasons: Mapping[int, tuple[str, str]], fix: str, se
 
     `fix` is the next step where no other is known.
     """
-    from .kernel import host
+    from ..kernel import host
 
     reason, fix = reasons.get(number, ("", fix))
     options = host.missing_options(section)
@@ -94,7 +94,7 @@ def load_refused(
 
 def _with_newer(made: LoadError, data: bytes, maps: tuple[str, ...]) -> str:
     """The next step of a refusal, and what the object uses that came with a later kernel than this one."""
-    from .olderkernel import UNKNOWN, newer, note
+    from .older_kernel import UNKNOWN, newer, note
 
     try:
         said = note(newer(data, made.what, (made.program,) if made.program else (), maps))
@@ -109,7 +109,7 @@ def _with_newer(made: LoadError, data: bytes, maps: tuple[str, ...]) -> str:
 
 def _load_refused(name: str, error: CallError, said: str, handle: int, btf: str | None) -> BpfError:
     """What `load_refused` makes of libbpf's messages."""
-    from .verdict import states_anything
+    from .verifier_log import states_anything
 
     if error.errno == errno.EAGAIN:  # of bpf_check (kernel/bpf/verifier.c); its log ends anywhere
         what = f"can't load {name}: signals interrupted the verifier each time ({errno_text(error.errno)})"
@@ -143,8 +143,8 @@ def _verifier_log(said: str) -> tuple[str, tuple[str, ...]] | None:
 
 def _verifier_error(name: str, error: CallError, program: str, log: tuple[str, ...], btf: str) -> VerifierError:
     """The error of a program whose log is there: the reason, the source line, a hint; CO-RE's in words of its own."""
-    from .core import missing
-    from .verdict import verdict
+    from .core_relo import missing
+    from .verifier_log import verdict
 
     reason, source, hint, shown = verdict(log)
     lacking = missing("\n".join(log[-20:]), kernel_types(btf))
@@ -158,13 +158,13 @@ def _verifier_error(name: str, error: CallError, program: str, log: tuple[str, .
 
 def kernel_types(path: str) -> Btf | None:
     """The BTF that CO-RE was resolved against, if it can be read."""
-    from .btf.reader import Btf
-    from .opening import read
+    from ..btf.reader import Btf
+    from ..opening import read
 
     try:
         data = read(path, "")
         if data[:4] == b"\x7fELF":
-            from .elf import Elf
+            from ..elf import Elf
 
             data = Elf(data, path).data(".BTF")
         return Btf(data, path)
@@ -174,11 +174,11 @@ def kernel_types(path: str) -> Btf | None:
 
 def _map_refused(name: str, of: str, error: CallError, said: str, handle: int) -> LoadError:
     """The error of a map that the kernel doesn't make: it doesn't know the type, or takes no such sizes."""
-    from .kernel.host import missing_capabilities, needed_by_map
-    from .libbpf.library import library
-    from .kernel.privileges import map_kind
-    from .saying import meaning
-    from .verdict import too_old
+    from ..kernel.host import missing_capabilities, needed_by_map
+    from ..libbpf.library import library
+    from ..kernel.privileges import map_kind
+    from .libbpf_messages import meaning
+    from .verifier_log import too_old
 
     means = meaning(said, "", None)
     if means:  # no fault of its type or sizes: where it is to be pinned
@@ -204,12 +204,12 @@ def _map_refused(name: str, of: str, error: CallError, said: str, handle: int) -
 
 def _program_refused(name: str, error: CallError, said: str, handle: int) -> LoadError:
     """The error of a program without a log, or of an object as a whole: libbpf's own words, and what they mean."""
-    from .saying import meaning
+    from .libbpf_messages import meaning
 
     failed = re.search(FAILED_PROGRAM, said)
     program, section = failed["program"] if failed else "", ""
     if program and handle:
-        from .libbpf.library import library
+        from ..libbpf.library import library
 
         at = library().bpf_object__find_program_by_name(handle, program.encode())
         section = library().bpf_program__section_name(at).decode()
@@ -234,14 +234,14 @@ def attach_refused(
     denied = privilege_error(f"attach {program}", error.errno, wanted_to_attach(section, error.errno))
     if denied:
         return denied
-    from .targets import fault
+    from .attach_target import fault
 
     why, fix = _explained(error.errno, ATTACH_REASONS, READ_ON if said else ANOTHER, section)
     wrong = fault(error.errno, section, asked or {})
     if wrong:
         why, fix = f"({errno_text(error.errno)}): {wrong[0]}", wrong[1] or ANOTHER
     elif fix in (READ_ON, ANOTHER):
-        from .olderkernel import newer_section
+        from .older_kernel import newer_section
 
         fix = newer_section(section) or fix
     what = f"can't attach {program} {why}"
@@ -250,7 +250,7 @@ def attach_refused(
 
 def lines(said: str) -> tuple[str, ...]:
     """The last lines of what libbpf said, but for a wrong guess: kernels count no BPF memory by `ulimit -l` any more."""
-    from .kernel.host import kernel_is_before
+    from ..kernel.host import kernel_is_before
 
     guess = "" if kernel_is_before("5.11") else "try raising 'ulimit -l'"
     return tuple(line for line in said.splitlines() if line.strip() and not (guess and guess in line))[-20:]

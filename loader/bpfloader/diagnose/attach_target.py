@@ -11,12 +11,12 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
-from .symbols.binary import Binary, is_library, libraries, others, resolved
-from .btf.reader import FUNC, TYPEDEF
-from .kernel.host import missing_options, mounts, read
-from .nearness import SHOWN, kernel_names, near
-from .opening import open_file
-from .kernel.perf_event import online_cpus
+from ..symbols.binary import Binary, is_library, libraries, others, resolved
+from ..btf.reader import FUNC, TYPEDEF
+from ..kernel.host import missing_options, mounts, read
+from ..nearness import SHOWN, kernel_names, near
+from ..opening import open_file
+from ..kernel.perf_event import online_cpus
 from .refusal import KERNEL_BTF, NO_TRACEFS, TRACING, kernel_types
 
 COUNTERS = (0, 3, 4)  # PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW

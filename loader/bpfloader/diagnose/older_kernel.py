@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from .kernel import host
-from .btf.core_relo import source_lines
-from .kernel.versions import section_kind, version_of
-from .spec.map import MapSpec
-from .needs import FUNCTION_CALL, Need, code_needs, needs
-from .spec.object import INSTRUCTION, ObjectSpec, ProgramSpec, object_spec
+from ..kernel import host
+from ..btf.core_relo import source_lines
+from ..kernel.versions import section_kind, version_of
+from ..spec.map import MapSpec
+from ..needs import FUNCTION_CALL, Need, code_needs, needs
+from ..spec.object import INSTRUCTION, ObjectSpec, ProgramSpec, object_spec
 
 SHOWN = 3
 # What kernel/bpf/verifier.c says, from 4.19 on, of an instruction that it doesn't know.

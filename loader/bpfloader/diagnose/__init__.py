@@ -1,0 +1,1 @@
+"""Explains a kernel's or libbpf's refusal, and says what to do about it."""
