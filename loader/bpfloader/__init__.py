@@ -49,12 +49,12 @@ from .errors import (
     VerifierError,
     errno_text,
 )
-from .keyed import ANY, EXIST, LOCK, NOEXIST, Hash
+from .maps.hash import ANY, EXIST, LOCK, NOEXIST, Hash
 from .codec.struct import Struct, Union, struct, union
 from .libbpf.library import version
 from .link import Link
 from .links import Links
-from .maps import Map
+from .maps.base import Map
 from .network import (
     CgroupProgram,
     NetfilterProgram,
@@ -80,27 +80,27 @@ from .ringbuf import RecordError, RingBuffer
 from .section import Kconfig, Section
 
 if TYPE_CHECKING:
-    from .arena import Arena
+    from .maps.arena import Arena
     from .attachprobe import Support, attach_kind, supports
     from .histogram import linear_histogram, log2_histogram
-    from .indexed import Array, Elements
+    from .maps.array import Array, Elements
     from .iterator import IterLink, IterProgram
     from .kernelprobe import Report, probe
     from .kinds import program_class
-    from .mapinfo import MapInfo
-    from .nested import ArrayOfMaps, HashOfMaps, KernelId, ProgArray, inner
-    from .percpu import PerCpuArray, PerCpuHash
+    from .maps.info import MapInfo
+    from .maps.map_in_map import ArrayOfMaps, HashOfMaps, KernelId, ProgArray, inner
+    from .maps.percpu import PerCpuArray, PerCpuHash
     from .perfbuf import PerfEventArray
     from .perfevent import PerfEventProgram
-    from .queues import BloomFilter, Queue, Stack
+    from .maps.queue import BloomFilter, Queue, Stack
     from .several import events, poll
-    from .sockets import CgroupArray, CpuMap, DevMap, DevMapHash, ReuseportSockArray, SockHash, SockMap, XskMap
-    from .storage import CgroupStorage, InodeStorage, SkStorage, TaskStorage
+    from .maps.redirect import CgroupArray, CpuMap, DevMap, DevMapHash, ReuseportSockArray, SockHash, SockMap, XskMap
+    from .maps.local_storage import CgroupStorage, InodeStorage, SkStorage, TaskStorage
     from .structops import StructOpsLink, StructOpsMap, StructOpsProgram
     from .syscallprog import SyscallProgram
-    from .traces import Frame, StackTrace, kernel_symbol
+    from .maps.stack_trace import Frame, StackTrace, kernel_symbol
     from .traffic import NetkitProgram, TcProgram
-    from .tries import LpmTrie
+    from .maps.lpm_trie import LpmTrie
     from .uprobes import UprobeMultiProgram, UprobeProgram, UsdtProgram
     from .userring import UserRingBuffer
     from .symbols.user import user_symbol
@@ -109,27 +109,27 @@ if TYPE_CHECKING:
 # Imported when first named (PEP 562), as the modules above say it to type checkers: a program uses few of them, and
 # with all of them an import takes twice as long.
 _LATER = {
-    "arena": "Arena",
+    "maps.arena": "Arena",
     "attachprobe": "Support attach_kind supports",
     "histogram": "linear_histogram log2_histogram",
-    "indexed": "Array Elements",
+    "maps.array": "Array Elements",
     "iterator": "IterLink IterProgram",
     "kernelprobe": "Report probe",
     "kinds": "program_class",
-    "mapinfo": "MapInfo",
-    "nested": "ArrayOfMaps HashOfMaps KernelId ProgArray inner",
-    "percpu": "PerCpuArray PerCpuHash",
+    "maps.info": "MapInfo",
+    "maps.map_in_map": "ArrayOfMaps HashOfMaps KernelId ProgArray inner",
+    "maps.percpu": "PerCpuArray PerCpuHash",
     "perfbuf": "PerfEventArray",
     "perfevent": "PerfEventProgram",
-    "queues": "BloomFilter Queue Stack",
+    "maps.queue": "BloomFilter Queue Stack",
     "several": "events poll",
-    "sockets": "CgroupArray CpuMap DevMap DevMapHash ReuseportSockArray SockHash SockMap XskMap",
-    "storage": "CgroupStorage InodeStorage SkStorage TaskStorage",
+    "maps.redirect": "CgroupArray CpuMap DevMap DevMapHash ReuseportSockArray SockHash SockMap XskMap",
+    "maps.local_storage": "CgroupStorage InodeStorage SkStorage TaskStorage",
     "structops": "StructOpsLink StructOpsMap StructOpsProgram",
     "syscallprog": "SyscallProgram",
-    "traces": "Frame StackTrace kernel_symbol",
+    "maps.stack_trace": "Frame StackTrace kernel_symbol",
     "traffic": "NetkitProgram TcProgram",
-    "tries": "LpmTrie",
+    "maps.lpm_trie": "LpmTrie",
     "uprobes": "UprobeMultiProgram UprobeProgram UsdtProgram",
     "userring": "UserRingBuffer",
     "symbols.user": "user_symbol",

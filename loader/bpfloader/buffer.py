@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from .codec.base import Codec
 from .codec.records import Form
-from .maps import Map, codec_of
+from .maps.base import Map, codec_of
 from .pace import Pace
 from .source import EMPTY, PAUSE, READY, Source, Taken
 from .undisturbed import Undisturbed

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from .arena import Arena
+from .maps.arena import Arena
 from .codec.c_types import CTypes
-from .indexed import NATIVE, Array
-from .keyed import Hash
+from .maps.array import NATIVE, Array
+from .maps.hash import Hash
 from .kinds import program_class
 from .libbpf.library import library
-from .maps import Map
-from .nested import ArrayOfMaps, HashOfMaps, ProgArray, inner
+from .maps.base import Map
+from .maps.map_in_map import ArrayOfMaps, HashOfMaps, ProgArray, inner
 from .parts import Maps, Progs
-from .percpu import PerCpuArray, PerCpuHash
+from .maps.percpu import PerCpuArray, PerCpuHash
 from .perfbuf import PerfEventArray
-from .queues import BloomFilter, Queue, Stack
+from .maps.queue import BloomFilter, Queue, Stack
 from .ringbuf import RingBuffer
-from .sockets import CgroupArray, CpuMap, DevMap, DevMapHash, ReuseportSockArray, SockHash, SockMap, XskMap
-from .storage import CgroupStorage, InodeStorage, SkStorage, TaskStorage
+from .maps.redirect import CgroupArray, CpuMap, DevMap, DevMapHash, ReuseportSockArray, SockHash, SockMap, XskMap
+from .maps.local_storage import CgroupStorage, InodeStorage, SkStorage, TaskStorage
 from .structops import StructOpsMap
-from .traces import StackTrace
-from .tries import LpmTrie
+from .maps.stack_trace import StackTrace
+from .maps.lpm_trie import LpmTrie
 from .userring import UserRingBuffer
 
 if TYPE_CHECKING:

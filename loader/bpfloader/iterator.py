@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .libbpf.library import library
 from .link import BpfLink, Link
-from .maps import Map, codec_of
+from .maps.base import Map, codec_of
 from .network import one_of, opened
 from .libbpf.options import IterLinkInfo, IterOptions
 from .program import Program

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from .errors import AttachError, CallError, errno_text
 from .libbpf.library import library
 from .link import FdLink, HookLink, Link
-from .maps import Map
+from .maps.base import Map
 from .libbpf.options import LinkCreateOptions, NetfilterOptions
 from .placement import Neighbour, placement
 from .program import Program

@@ -21,7 +21,7 @@ from .libbpf.library import library, require
 from .link import Link
 from .links import Links
 from .libbpf.log import captured
-from .maps import Map
+from .maps.base import Map
 from .opening import open_bytes, read
 from .parts import Maps, OwnsMaps, Part, Progs, nothing_attached
 from .diagnose.refusal import load_refused

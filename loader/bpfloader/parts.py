@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 from .closed import unknown
 from .errors import AttachError, CallError
 from .libbpf.library import library
-from .maps import Map
+from .maps.base import Map
 from .nearness import no_such
 from .program import Program
 

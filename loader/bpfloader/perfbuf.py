@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .bcc import Callback, Subscription
 from .codec.base import Codec
-from .counters import Counters
+from .maps.perf_counters import Counters
 from .errors import CallError, MapError
 from .fence import Fence
 from .codec.records import Form

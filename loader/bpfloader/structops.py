@@ -8,13 +8,13 @@ from .errors import AttachError, CallError
 from .libbpf.library import library, require
 from .link import BpfLink
 from .libbpf.log import captured
-from .maps import Map
+from .maps.base import Map
 from .program import Program
 from .diagnose.refusal import attach_refused
 from .undisturbed import Undisturbed
 
 if TYPE_CHECKING:
-    from .alone import Alone
+    from .maps.standalone import Alone
     from .object import Object
 
 

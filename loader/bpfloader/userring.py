@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from .codec.base import Codec, pack_for
 from .errors import LayoutError, MapError
 from .fence import Fence
-from .maps import Map, codec_of
+from .maps.base import Map, codec_of
 from .ringbuf import BUSY, DISCARD, HEADER, LONG, POSITIONS, step_of
 from .source import state_sizes
 from .undisturbed import Undisturbed

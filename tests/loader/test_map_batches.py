@@ -6,7 +6,7 @@ import threading
 
 import bpfloader
 import pytest
-from bpfloader import bulk
+from bpfloader.maps import batch as bulk
 
 BATCHES = pytest.mark.parametrize("batches", [True, False])
 

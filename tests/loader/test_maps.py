@@ -4,7 +4,7 @@ import errno
 
 import bpfloader
 import pytest
-from bpfloader import bulk
+from bpfloader.maps import batch as bulk
 
 
 def test_a_hash_gives_back_what_was_put(loaded, skel):

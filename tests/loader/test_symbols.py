@@ -8,7 +8,7 @@ import sys
 
 import bpfloader
 import pytest
-from bpfloader import traces
+from bpfloader.maps import stack_trace as traces
 from bpfloader.symbols import user as usersymbols
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

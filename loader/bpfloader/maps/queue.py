@@ -6,14 +6,14 @@ import ctypes
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from .codec.base import Codec, pack_for
-from .errors import LayoutError
-from .keyed import ANY, EXIST
-from .maps import Map, codec_of
+from ..codec.base import Codec, pack_for
+from ..errors import LayoutError
+from .hash import ANY, EXIST
+from .base import Map, codec_of
 
 if TYPE_CHECKING:
-    from .alone import Alone
-    from .object import Object
+    from .standalone import Alone
+    from ..object import Object
 
 V = TypeVar("V")
 

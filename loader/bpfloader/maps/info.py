@@ -7,9 +7,9 @@ import errno
 import os
 from typing import NamedTuple, cast
 
-from .errors import ENOTSUPP, CallError, MapError, PrivilegeError, errno_text
-from .libbpf.library import library
-from .libbpf.structs import MapInformation
+from ..errors import ENOTSUPP, CallError, MapError, PrivilegeError, errno_text
+from ..libbpf.library import library
+from ..libbpf.structs import MapInformation
 
 # The next step, by what the kernel answers.
 UNSUPPORTED = "this type of map has no such operation in this kernel"

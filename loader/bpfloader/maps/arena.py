@@ -7,9 +7,9 @@ import ctypes
 import mmap
 from functools import lru_cache
 
-from .errors import CallError, MapError, errno_text
-from .libbpf.library import library, version
-from .maps import Map
+from ..errors import CallError, MapError, errno_text
+from ..libbpf.library import library, version
+from .base import Map
 
 FAILED = ctypes.c_void_p(-1).value  # MAP_FAILED
 

@@ -15,12 +15,12 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from .codec.base import Codec, pack_for
-from .errors import ENOTSUPP, MapError
-from .libbpf.structs import BatchOptions, sized
+from ..codec.base import Codec, pack_for
+from ..errors import ENOTSUPP, MapError
+from ..libbpf.structs import BatchOptions, sized
 
 if TYPE_CHECKING:
-    from .keyed import KeyedMap
+    from .hash import KeyedMap
 
 T = TypeVar("T")
 NATIVE = "<=" if sys.byteorder == "little" else ">="
@@ -201,7 +201,7 @@ def delete(of: KeyedMap[Any, Any], keys: Iterable[Any]) -> int:
 
 def columns(of: KeyedMap[Any, Any], found: Iterable[Chunk]) -> tuple[Any, Any]:
     """The entries as two numpy arrays, of keys and of values. Raises LibraryError where there is no numpy."""
-    from .codec.numpy_records import Arrays
+    from ..codec.numpy_records import Arrays
 
     kept = list(found)
     keys = Arrays(of._key, 0, of._key.size)

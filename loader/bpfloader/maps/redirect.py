@@ -7,16 +7,16 @@ import os
 import struct as structs
 from typing import TYPE_CHECKING, Any, TypeVar, Union
 
-from .codec.base import Codec
-from .errors import MapError, errno_text
-from .indexed import Sparse
-from .keyed import ANY, Hash, KeyedMap
-from .maps import Map, codec_of, descriptor
-from .nested import HasFd, kernel_ids
+from ..codec.base import Codec
+from ..errors import MapError, errno_text
+from .array import Sparse
+from .hash import ANY, Hash, KeyedMap
+from .base import Map, codec_of, descriptor
+from .map_in_map import HasFd, kernel_ids
 
 if TYPE_CHECKING:
-    from .alone import Alone
-    from .object import Object
+    from .standalone import Alone
+    from ..object import Object
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .codec.base import Codec
-from .errors import MapError, PrivilegeError, errno_text
-from .indexed import NATIVE, Sparse
-from .keyed import ANY
+from ..codec.base import Codec
+from ..errors import MapError, PrivilegeError, errno_text
+from .array import NATIVE, Sparse
+from .hash import ANY
 
 if TYPE_CHECKING:
-    from .alone import Alone
-    from .object import Object
+    from .standalone import Alone
+    from ..object import Object
 
 BPF_F_STACK_BUILD_ID = 1 << 5  # linux/bpf.h
 BUILD_ID = structs.Struct(NATIVE + "i20sQ")  # struct bpf_stack_build_id
@@ -84,7 +84,7 @@ class StackTrace(Sparse[Any]):
 
     def user_symbols(self, stack_id: int, pid: int, *, offset: bool = True) -> tuple[str, ...]:
         """The frames of a user stack (BPF_F_USER_STACK) of a running process, as user_symbol has it. Raises KeyError."""
-        from .symbols.user import user_symbols
+        from ..symbols.user import user_symbols
 
         return user_symbols(self._plain(stack_id), pid, offset=offset)
 

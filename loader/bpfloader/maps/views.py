@@ -6,7 +6,7 @@ from collections.abc import ItemsView, Iterator, ValuesView
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from .keyed import KeyedMap
+    from .hash import KeyedMap
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -8,9 +8,9 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
-from .errors import StateError
-from .mapinfo import info_of
-from .maps import Map
+from ..errors import StateError
+from .info import info_of
+from .base import Map
 
 M = TypeVar("M", bound=Map)
 

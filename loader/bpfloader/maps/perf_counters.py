@@ -6,8 +6,8 @@ import ctypes
 import os
 import struct as structs
 
-from .errors import CallError, MapError
-from .maps import Map
+from ..errors import CallError, MapError
+from .base import Map
 
 
 class Counters(Map):
@@ -20,10 +20,10 @@ class Counters(Map):
         counts one process only. The counters run until the object is destroyed. Raises MapError, PrivilegeError,
         StateError before load, ValueError for a name there isn't.
         """
-        from .libbpf.options import PerfEventAttr
-        from .perfevent import EVENTS
-        from .kernel.perf_event import online_cpus, perf_event_open
-        from .kernel.privileges import privilege_error
+        from ..libbpf.options import PerfEventAttr
+        from ..perfevent import EVENTS
+        from ..kernel.perf_event import online_cpus, perf_event_open
+        from ..kernel.privileges import privilege_error
 
         kind, config = EVENTS.get(event, (-1, 0)) if isinstance(event, str) else event
         if kind < 0:

@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union, overload
 
-from .codec.base import Codec, pack_for
-from .errors import LayoutError, MapError, errno_text
-from .keyed import ANY
-from .maps import Map, codec_of, descriptor
-from .nested import HasFd
+from ..codec.base import Codec, pack_for
+from ..errors import LayoutError, MapError, errno_text
+from .hash import ANY
+from .base import Map, codec_of, descriptor
+from .map_in_map import HasFd
 
 if TYPE_CHECKING:
-    from .alone import Alone
-    from .object import Object
+    from .standalone import Alone
+    from ..object import Object
 
 H = TypeVar("H")
 V = TypeVar("V")

@@ -7,16 +7,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 
-from . import bulk
-from .codec.base import Codec
-from .codec.c_types import CTypes
-from .errors import LayoutError, MapError
-from .keyed import KeyedMap
-from .maps import codec_of
+from . import batch as bulk
+from ..codec.base import Codec
+from ..codec.c_types import CTypes
+from ..errors import LayoutError, MapError
+from .hash import KeyedMap
+from .base import codec_of
 
 if TYPE_CHECKING:
-    from .alone import Alone
-    from .object import Object
+    from .standalone import Alone
+    from ..object import Object
 
 V = TypeVar("V")
 BPF_F_MMAPABLE = 1 << 10  # linux/bpf.h
@@ -132,7 +132,7 @@ class Elements(Sequence[V], Generic[V]):
 
         Raises LibraryError where there is no numpy, LayoutError for structs with bitfields.
         """
-        from .codec.numpy_records import Arrays
+        from ..codec.numpy_records import Arrays
 
         form = Arrays(self._codec, 0, self._step)
         if form.bits:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .bulk import Column
-from .codec.base import Codec
-from .errors import LayoutError
-from .indexed import Indexed
-from .keyed import KeyedMap
-from .libbpf.library import library
-from .maps import codec_of
+from .batch import Column
+from ..codec.base import Codec
+from ..errors import LayoutError
+from .array import Indexed
+from .hash import KeyedMap
+from ..libbpf.library import library
+from .base import codec_of
 
 if TYPE_CHECKING:
-    from .alone import Alone
-    from .object import Object
+    from .standalone import Alone
+    from ..object import Object
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -7,21 +7,21 @@ import errno
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from .alone import Alone, alone
-from .codec.base import Codec
-from .codec.c_types import CTypes
-from .errors import CallError, LayoutError, MapError
-from .indexed import NATIVE, Sparse
-from .keyed import KeyedMap
-from .libbpf.library import library
-from .mapinfo import info_of, map_by_id
-from .maps import Map, codec_of, descriptor
-from .kernel.privileges import privilege_error
-from .libbpf.structs import CreateOptions, sized
+from .standalone import Alone, alone
+from ..codec.base import Codec
+from ..codec.c_types import CTypes
+from ..errors import CallError, LayoutError, MapError
+from .array import NATIVE, Sparse
+from .hash import KeyedMap
+from ..libbpf.library import library
+from .info import info_of, map_by_id
+from .base import Map, codec_of, descriptor
+from ..kernel.privileges import privilege_error
+from ..libbpf.structs import CreateOptions, sized
 
 if TYPE_CHECKING:
-    from .object import Object
-    from .program import Program
+    from ..object import Object
+    from ..program import Program
 
 K = TypeVar("K")
 M = TypeVar("M", bound=Map)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import struct as structs
 from typing import TYPE_CHECKING, TypeVar
 
-from .codec.c_types import IPV4_MAPPED
-from .errors import LayoutError
-from .indexed import NATIVE
-from .keyed import Hash
+from ..codec.c_types import IPV4_MAPPED
+from ..errors import LayoutError
+from .array import NATIVE
+from .hash import Hash
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network

@@ -1,0 +1,1 @@
+"""Maps, a class for each kind."""
