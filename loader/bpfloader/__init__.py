@@ -76,7 +76,7 @@ from .probes import (
     TracingProgram,
 )
 from .program import Program, RunResult
-from .ringbuf import RecordError, RingBuffer
+from .rings.ringbuf import RecordError, RingBuffer
 from .section import Kconfig, Section
 
 if TYPE_CHECKING:
@@ -90,10 +90,10 @@ if TYPE_CHECKING:
     from .maps.info import MapInfo
     from .maps.map_in_map import ArrayOfMaps, HashOfMaps, KernelId, ProgArray, inner
     from .maps.percpu import PerCpuArray, PerCpuHash
-    from .perfbuf import PerfEventArray
+    from .rings.perf_buffer import PerfEventArray
     from .perfevent import PerfEventProgram
     from .maps.queue import BloomFilter, Queue, Stack
-    from .several import events, poll
+    from .rings.poll import events, poll
     from .maps.redirect import CgroupArray, CpuMap, DevMap, DevMapHash, ReuseportSockArray, SockHash, SockMap, XskMap
     from .maps.local_storage import CgroupStorage, InodeStorage, SkStorage, TaskStorage
     from .structops import StructOpsLink, StructOpsMap, StructOpsProgram
@@ -102,7 +102,7 @@ if TYPE_CHECKING:
     from .traffic import NetkitProgram, TcProgram
     from .maps.lpm_trie import LpmTrie
     from .uprobes import UprobeMultiProgram, UprobeProgram, UsdtProgram
-    from .userring import UserRingBuffer
+    from .rings.user_ringbuf import UserRingBuffer
     from .symbols.user import user_symbol
     from .variants import Choice, choose
 
@@ -119,10 +119,10 @@ _LATER = {
     "maps.info": "MapInfo",
     "maps.map_in_map": "ArrayOfMaps HashOfMaps KernelId ProgArray inner",
     "maps.percpu": "PerCpuArray PerCpuHash",
-    "perfbuf": "PerfEventArray",
+    "rings.perf_buffer": "PerfEventArray",
     "perfevent": "PerfEventProgram",
     "maps.queue": "BloomFilter Queue Stack",
-    "several": "events poll",
+    "rings.poll": "events poll",
     "maps.redirect": "CgroupArray CpuMap DevMap DevMapHash ReuseportSockArray SockHash SockMap XskMap",
     "maps.local_storage": "CgroupStorage InodeStorage SkStorage TaskStorage",
     "structops": "StructOpsLink StructOpsMap StructOpsProgram",
@@ -131,7 +131,7 @@ _LATER = {
     "traffic": "NetkitProgram TcProgram",
     "maps.lpm_trie": "LpmTrie",
     "uprobes": "UprobeMultiProgram UprobeProgram UsdtProgram",
-    "userring": "UserRingBuffer",
+    "rings.user_ringbuf": "UserRingBuffer",
     "symbols.user": "user_symbol",
     "variants": "Choice choose",
 }

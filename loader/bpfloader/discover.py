@@ -15,15 +15,15 @@ from .maps.base import Map
 from .maps.map_in_map import ArrayOfMaps, HashOfMaps, ProgArray, inner
 from .parts import Maps, Progs
 from .maps.percpu import PerCpuArray, PerCpuHash
-from .perfbuf import PerfEventArray
+from .rings.perf_buffer import PerfEventArray
 from .maps.queue import BloomFilter, Queue, Stack
-from .ringbuf import RingBuffer
+from .rings.ringbuf import RingBuffer
 from .maps.redirect import CgroupArray, CpuMap, DevMap, DevMapHash, ReuseportSockArray, SockHash, SockMap, XskMap
 from .maps.local_storage import CgroupStorage, InodeStorage, SkStorage, TaskStorage
 from .structops import StructOpsMap
 from .maps.stack_trace import StackTrace
 from .maps.lpm_trie import LpmTrie
-from .userring import UserRingBuffer
+from .rings.user_ringbuf import UserRingBuffer
 
 if TYPE_CHECKING:
     from .object import Object

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from .arch import object_path, require_arch, this_arch
-from .bcc import BufferNames
+from .rings.callback import BufferNames
 from .digest import require_digest
 from .elf import check
 from .errors import REINSTALL, CallError, ObjectError, StateError

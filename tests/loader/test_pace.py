@@ -1,6 +1,6 @@
 """When a reader sleeps rather than waits, by the clock that it is given."""
 
-from bpfloader.pace import PAUSE, Pace
+from bpfloader.rings.pace import PAUSE, Pace
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,7 +8,7 @@ from mmap import PAGESIZE
 import bpfloader
 import pytest
 from bpfloader.codec.records import Form, Raw
-from bpfloader.perfdata import HEADER, LOST, SAMPLE, samples, stride_of
+from bpfloader.rings.perf_records import HEADER, LOST, SAMPLE, samples, stride_of
 from bpfloader.kernel.perf_event import online_cpus
 from hypothesis import given, settings
 from hypothesis import strategies as st

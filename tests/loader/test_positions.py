@@ -6,11 +6,11 @@ A ring of the kernel begins at 0, so these are of memory that the tests lay out 
 import struct
 
 import pytest
-from bpfloader import ringbuf, userring
-from bpfloader.fence import Fence
+from bpfloader.rings import ringbuf, user_ringbuf as userring
+from bpfloader.rings.barrier import Fence
 from bpfloader.codec.records import Form, Raw, Rows
-from bpfloader.ringbuf import BUSY, DISCARD, HEADER, Records, Ring, step_of
-from bpfloader.source import BUSY_HEAD, EMPTY, READY
+from bpfloader.rings.ringbuf import BUSY, DISCARD, HEADER, Records, Ring, step_of
+from bpfloader.rings.source import BUSY_HEAD, EMPTY, READY
 from test_ringbuf import Pair
 
 SIZE = 1024

@@ -7,7 +7,7 @@ import time
 import bpfloader
 import pytest
 from bpfloader.codec.records import Form
-from bpfloader.ringbuf import BUSY, DISCARD, HEADER, Records, step_of
+from bpfloader.rings.ringbuf import BUSY, DISCARD, HEADER, Records, step_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from probing import beside

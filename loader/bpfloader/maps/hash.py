@@ -9,7 +9,7 @@ from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMappi
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from . import batch as bulk
-from ..bcc import TableNames
+from ..rings.callback import TableNames
 from ..codec.base import Codec, of_map, pack_for
 from ..codec.c_types import CTypes
 from ..errors import ENOTSUPP, LayoutError, MapError

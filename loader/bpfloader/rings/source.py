@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .codec.records import Form
-from .libbpf.library import library
-from .maps.base import Map
+from ..codec.records import Form
+from ..libbpf.library import library
+from ..maps.base import Map
 
 EMPTY, READY, BUSY_HEAD = range(3)
 PAUSE = 0.0002  # seconds: how long a record is waited for that its program has begun and not finished

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
-from .codec.records import Placed
+from ..codec.records import Placed
 
 if TYPE_CHECKING:
     from .reader import Reader
@@ -94,7 +94,7 @@ class BufferNames:
         self._serve("perf", 0)
 
     def _serve(self, kind: str, timeout: int) -> None:
-        from .several import poll
+        from .poll import poll
 
         every = (getattr(part, "subscription", None) for part in self.parts)
         subscriptions = [each for each in every if each and each.kind == kind]

@@ -7,13 +7,13 @@ from itertools import islice, repeat, starmap
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .buffer import Buffer
-from .errors import StateError
-from .codec.records import Form, Raw, Rows
+from ..errors import StateError
+from ..codec.records import Form, Raw, Rows
 
 if TYPE_CHECKING:
     from typing import Literal
 
-    from .stream import Stream
+    from .async_reader import Stream
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ class Reader(Buffer[T]):
 
     def __aiter__(self) -> Stream[T]:
         """The records as they come, without end, for `async for`: any number of tasks, in any event loops."""
-        from .stream import Stream
+        from .async_reader import Stream
 
         self._opened()
         return Stream(self)
@@ -99,7 +99,7 @@ class Reader(Buffer[T]):
         """
         if not numpy:
             return self._after_waiting(Form, timeout, limit)
-        from .codec.numpy_records import Arrays
+        from ..codec.numpy_records import Arrays
 
         return self._after_waiting(Arrays, timeout, limit)
 

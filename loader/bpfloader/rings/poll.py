@@ -9,7 +9,7 @@ from typing import Any
 
 from .reader import Reader
 from .source import BUSY_HEAD, PAUSE, READY
-from .waiter import DAY, Waiter
+from .waiting import DAY, Waiter
 
 
 def poll(readers: Iterable[Reader[Any]], timeout: float | None = None) -> list[Reader[Any]]:

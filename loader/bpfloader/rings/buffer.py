@@ -15,17 +15,17 @@ from collections.abc import Callable, Iterator
 from itertools import islice, repeat, starmap
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from .codec.base import Codec
-from .codec.records import Form
-from .maps.base import Map, codec_of
+from ..codec.base import Codec
+from ..codec.records import Form
+from ..maps.base import Map, codec_of
 from .pace import Pace
 from .source import EMPTY, PAUSE, READY, Source, Taken
-from .undisturbed import Undisturbed
-from .waiter import Waiter
+from ..undisturbed import Undisturbed
+from .waiting import Waiter
 
 if TYPE_CHECKING:
-    from .bcc import Subscription
-    from .object import Object
+    from .callback import Subscription
+    from ..object import Object
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -12,7 +12,7 @@ from .source import BUSY_HEAD, EMPTY, PAUSE
 
 if TYPE_CHECKING:
     from .reader import Reader
-    from .waiter import Waiter
+    from .waiting import Waiter
 
 T = TypeVar("T")
 

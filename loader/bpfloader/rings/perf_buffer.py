@@ -12,21 +12,21 @@ import struct as structs
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .bcc import Callback, Subscription
-from .codec.base import Codec
-from .maps.perf_counters import Counters
-from .errors import CallError, MapError
-from .fence import Fence
-from .codec.records import Form
-from .libbpf.library import library
-from .perfdata import HEADER, samples, stride_of
-from .kernel.perf_event import online_cpus, open_bpf_output
+from .callback import Callback, Subscription
+from ..codec.base import Codec
+from ..maps.perf_counters import Counters
+from ..errors import CallError, MapError
+from .barrier import Fence
+from ..codec.records import Form
+from ..libbpf.library import library
+from .perf_records import HEADER, samples, stride_of
+from ..kernel.perf_event import online_cpus, open_bpf_output
 from .reader import Reader
 from .ringbuf import RecordError
 from .source import EMPTY, READY, Source, state_sizes
 
 if TYPE_CHECKING:
-    from .object import Object
+    from ..object import Object
 
 T = TypeVar("T")
 DATA_HEAD, DATA_TAIL = 1024 // 8, 1032 // 8  # offsets in struct perf_event_mmap_page, as words of 8 bytes

@@ -13,16 +13,16 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .codec.base import Codec, pack_for
-from .errors import LayoutError, MapError
-from .fence import Fence
-from .maps.base import Map, codec_of
+from ..codec.base import Codec, pack_for
+from ..errors import LayoutError, MapError
+from .barrier import Fence
+from ..maps.base import Map, codec_of
 from .ringbuf import BUSY, DISCARD, HEADER, LONG, POSITIONS, step_of
 from .source import state_sizes
-from .undisturbed import Undisturbed
+from ..undisturbed import Undisturbed
 
 if TYPE_CHECKING:
-    from .object import Object
+    from ..object import Object
 
 T = TypeVar("T")
 # Seconds between looks at a full ring, doubled up to the second. No poll(2): it says "writable" as soon as a byte is

@@ -1,0 +1,1 @@
+"""Ring and perf buffers: records from the kernel, and to it."""
