@@ -55,7 +55,7 @@ from .libbpf.library import version
 from .link import Link
 from .links import Links
 from .maps.base import Map
-from .network import (
+from .programs.network import (
     CgroupProgram,
     NetfilterProgram,
     NetnsProgram,
@@ -66,7 +66,7 @@ from .network import (
 )
 from .object import Object
 from .parts import Maps, Progs
-from .probes import (
+from .programs.kprobe import (
     ExtensionProgram,
     KprobeMultiProgram,
     KprobeProgram,
@@ -75,7 +75,7 @@ from .probes import (
     TracepointProgram,
     TracingProgram,
 )
-from .program import Program, RunResult
+from .programs.base import Program, RunResult
 from .rings.ringbuf import RecordError, RingBuffer
 from .section import Kconfig, Section
 
@@ -84,24 +84,24 @@ if TYPE_CHECKING:
     from .attachprobe import Support, attach_kind, supports
     from .histogram import linear_histogram, log2_histogram
     from .maps.array import Array, Elements
-    from .iterator import IterLink, IterProgram
+    from .programs.iter import IterLink, IterProgram
     from .kernelprobe import Report, probe
-    from .kinds import program_class
+    from .programs.sections import program_class
     from .maps.info import MapInfo
     from .maps.map_in_map import ArrayOfMaps, HashOfMaps, KernelId, ProgArray, inner
     from .maps.percpu import PerCpuArray, PerCpuHash
     from .rings.perf_buffer import PerfEventArray
-    from .perfevent import PerfEventProgram
+    from .programs.perf_event import PerfEventProgram
     from .maps.queue import BloomFilter, Queue, Stack
     from .rings.poll import events, poll
     from .maps.redirect import CgroupArray, CpuMap, DevMap, DevMapHash, ReuseportSockArray, SockHash, SockMap, XskMap
     from .maps.local_storage import CgroupStorage, InodeStorage, SkStorage, TaskStorage
-    from .structops import StructOpsLink, StructOpsMap, StructOpsProgram
-    from .syscallprog import SyscallProgram
+    from .programs.struct_ops import StructOpsLink, StructOpsMap, StructOpsProgram
+    from .programs.syscall import SyscallProgram
     from .maps.stack_trace import Frame, StackTrace, kernel_symbol
-    from .traffic import NetkitProgram, TcProgram
+    from .programs.tc import NetkitProgram, TcProgram
     from .maps.lpm_trie import LpmTrie
-    from .uprobes import UprobeMultiProgram, UprobeProgram, UsdtProgram
+    from .programs.uprobe import UprobeMultiProgram, UprobeProgram, UsdtProgram
     from .rings.user_ringbuf import UserRingBuffer
     from .symbols.user import user_symbol
     from .variants import Choice, choose
@@ -113,24 +113,24 @@ _LATER = {
     "attachprobe": "Support attach_kind supports",
     "histogram": "linear_histogram log2_histogram",
     "maps.array": "Array Elements",
-    "iterator": "IterLink IterProgram",
+    "programs.iter": "IterLink IterProgram",
     "kernelprobe": "Report probe",
-    "kinds": "program_class",
+    "programs.sections": "program_class",
     "maps.info": "MapInfo",
     "maps.map_in_map": "ArrayOfMaps HashOfMaps KernelId ProgArray inner",
     "maps.percpu": "PerCpuArray PerCpuHash",
     "rings.perf_buffer": "PerfEventArray",
-    "perfevent": "PerfEventProgram",
+    "programs.perf_event": "PerfEventProgram",
     "maps.queue": "BloomFilter Queue Stack",
     "rings.poll": "events poll",
     "maps.redirect": "CgroupArray CpuMap DevMap DevMapHash ReuseportSockArray SockHash SockMap XskMap",
     "maps.local_storage": "CgroupStorage InodeStorage SkStorage TaskStorage",
-    "structops": "StructOpsLink StructOpsMap StructOpsProgram",
-    "syscallprog": "SyscallProgram",
+    "programs.struct_ops": "StructOpsLink StructOpsMap StructOpsProgram",
+    "programs.syscall": "SyscallProgram",
     "maps.stack_trace": "Frame StackTrace kernel_symbol",
-    "traffic": "NetkitProgram TcProgram",
+    "programs.tc": "NetkitProgram TcProgram",
     "maps.lpm_trie": "LpmTrie",
-    "uprobes": "UprobeMultiProgram UprobeProgram UsdtProgram",
+    "programs.uprobe": "UprobeMultiProgram UprobeProgram UsdtProgram",
     "rings.user_ringbuf": "UserRingBuffer",
     "symbols.user": "user_symbol",
     "variants": "Choice choose",

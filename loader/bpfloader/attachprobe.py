@@ -16,7 +16,7 @@ from .kernel import host
 from .attachtry import CantTell, Kind, Lacking
 from .errors import LibraryError, errno_text
 from .kernel.versions import SECTIONS, SectionKind, program_types, section_kind, version_of
-from .kinds import CLASSES, libbpf_needed
+from .programs.sections import CLASSES, libbpf_needed
 from .libbpf.library import version
 from .kernel.privileges import wanted_to_attach
 from .kernel.bpf import PASSING

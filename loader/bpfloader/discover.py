@@ -9,7 +9,7 @@ from .maps.arena import Arena
 from .codec.c_types import CTypes
 from .maps.array import NATIVE, Array
 from .maps.hash import Hash
-from .kinds import program_class
+from .programs.sections import program_class
 from .libbpf.library import library
 from .maps.base import Map
 from .maps.map_in_map import ArrayOfMaps, HashOfMaps, ProgArray, inner
@@ -20,7 +20,7 @@ from .maps.queue import BloomFilter, Queue, Stack
 from .rings.ringbuf import RingBuffer
 from .maps.redirect import CgroupArray, CpuMap, DevMap, DevMapHash, ReuseportSockArray, SockHash, SockMap, XskMap
 from .maps.local_storage import CgroupStorage, InodeStorage, SkStorage, TaskStorage
-from .structops import StructOpsMap
+from .programs.struct_ops import StructOpsMap
 from .maps.stack_trace import StackTrace
 from .maps.lpm_trie import LpmTrie
 from .rings.user_ringbuf import UserRingBuffer

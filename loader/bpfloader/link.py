@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .object import Object
-    from .program import Program
+    from .programs.base import Program
 
 BPF_LINK_FILE = "anon_inode:bpf_link"  # what /proc/self/fd shows of a link's descriptor (bpf_link_settle in syscall.c)
 UPDATABLE = "detach it and attach the other program; XDP, cgroup, netns, tcx, netkit and iter links can be updated"

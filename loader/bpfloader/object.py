@@ -16,7 +16,7 @@ from .digest import require_digest
 from .elf import check
 from .errors import REINSTALL, CallError, ObjectError, StateError
 from .forks import follow
-from .kinds import libbpf_needed
+from .programs.sections import libbpf_needed
 from .libbpf.library import library, require
 from .link import Link
 from .links import Links
@@ -26,7 +26,7 @@ from .opening import open_bytes, read
 from .parts import Maps, OwnsMaps, Part, Progs, nothing_attached
 from .diagnose.refusal import load_refused
 from .section import OwnsSections
-from .structops import StructOpsMap
+from .programs.struct_ops import StructOpsMap
 from .undisturbed import Undisturbed, without_repeated_signals
 
 if TYPE_CHECKING:

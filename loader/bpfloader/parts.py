@@ -10,7 +10,7 @@ from .errors import AttachError, CallError
 from .libbpf.library import library
 from .maps.base import Map
 from .nearness import no_such
-from .program import Program
+from .programs.base import Program
 
 if TYPE_CHECKING:
     from .links import Links

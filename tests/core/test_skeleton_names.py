@@ -2,7 +2,7 @@
 
 import bpfloader
 import pytest
-from bpfloader.kinds import CLASSES
+from bpfloader.programs.sections import CLASSES
 from ebpfbuild.skeleton import names as pynames, programs as program_classes, maps as pymaps
 
 

@@ -2,7 +2,7 @@
 
 import bpfloader
 import pytest
-from bpfloader.kinds import CLASSES, VERSIONS, libbpf_needed
+from bpfloader.programs.sections import CLASSES, VERSIONS, libbpf_needed
 from ebpfbuild.spec.sections import PROGRAM_TYPES
 
 PLAIN = {"lwt_in", "lwt_out", "lwt_xmit", "lwt_seg6local", "lirc_mode2"}  # netlink's and the infrared's own

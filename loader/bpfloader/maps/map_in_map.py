@@ -21,7 +21,7 @@ from ..libbpf.structs import CreateOptions, sized
 
 if TYPE_CHECKING:
     from ..object import Object
-    from ..program import Program
+    from ..programs.base import Program
 
 K = TypeVar("K")
 M = TypeVar("M", bound=Map)

@@ -21,7 +21,7 @@ class Counters(Map):
         StateError before load, ValueError for a name there isn't.
         """
         from ..libbpf.options import PerfEventAttr
-        from ..perfevent import EVENTS
+        from ..programs.perf_event import EVENTS
         from ..kernel.perf_event import online_cpus, perf_event_open
         from ..kernel.privileges import privilege_error
 

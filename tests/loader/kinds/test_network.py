@@ -64,7 +64,7 @@ def test_xdp_native_where_the_driver_has_none(start, own_network):
 
 
 def test_a_kernel_without_clsact_is_told_so(start, monkeypatch):
-    from bpfloader import traffic
+    from bpfloader.programs import tc as traffic
 
     class Lacking:
         @staticmethod

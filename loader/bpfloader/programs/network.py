@@ -10,16 +10,16 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from .errors import AttachError, CallError, errno_text
-from .libbpf.library import library
-from .link import FdLink, HookLink, Link
-from .maps.base import Map
-from .libbpf.options import LinkCreateOptions, NetfilterOptions
-from .placement import Neighbour, placement
-from .program import Program
-from .diagnose.refusal import attach_refused
-from .libbpf.structs import sized
-from .undisturbed import Undisturbed
+from ..errors import AttachError, CallError, errno_text
+from ..libbpf.library import library
+from ..link import FdLink, HookLink, Link
+from ..maps.base import Map
+from ..libbpf.options import LinkCreateOptions, NetfilterOptions
+from .anchor import Neighbour, placement
+from .base import Program
+from ..diagnose.refusal import attach_refused
+from ..libbpf.structs import sized
+from ..undisturbed import Undisturbed
 
 if TYPE_CHECKING:
     import socket
@@ -45,7 +45,7 @@ def interface_index(program: str, interface: str | int) -> int:
     try:
         return if_nametoindex(interface)
     except OSError:
-        from .diagnose.attach_target import no_interface
+        from ..diagnose.attach_target import no_interface
 
         what = f"can't attach {program}: there is no interface {interface}"
         raise AttachError(what, fix=no_interface(interface), errno=errno.ENODEV, program=program) from None
@@ -73,7 +73,7 @@ def opened(program: str, path: str | os.PathLike[str] | int, cgroup: bool = True
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_DIRECTORY if cgroup else 0))
     except OSError as error:
-        from .diagnose.attach_target import NAMESPACES, cgroups
+        from ..diagnose.attach_target import NAMESPACES, cgroups
 
         number = error.errno or 0
         what = f"can't attach {program} ({errno_text(number)}): can't open {os.fspath(path)}"

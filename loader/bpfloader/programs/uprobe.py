@@ -6,12 +6,12 @@ import ctypes
 import os
 from collections.abc import Sequence
 
-from .libbpf.library import require
-from .link import Link
-from .libbpf.options import CookieOptions, UprobeMultiOptions, UprobeOptions
-from .probes import c_array, c_strings, given_once
-from .program import Program
-from .libbpf.structs import sized
+from ..libbpf.library import require
+from ..link import Link
+from ..libbpf.options import CookieOptions, UprobeMultiOptions, UprobeOptions
+from .kprobe import c_array, c_strings, given_once
+from .base import Program
+from ..libbpf.structs import sized
 
 EVERY = -1  # libbpf: a pid of -1 is every process, 0 the calling one
 

@@ -7,19 +7,19 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from .closed import Closed
-from .errors import AttachError, CallError, StateError, errno_text
-from .libbpf.library import LIBRARY, library
-from .link import BpfLink, Link
-from .libbpf.log import captured
-from .libbpf.pin import pin_to
-from .kernel.privileges import privilege_error, wanted_by
-from .diagnose.refusal import attach_refused
-from .libbpf.structs import TestRunOptions, sized
-from .undisturbed import Undisturbed
+from ..closed import Closed
+from ..errors import AttachError, CallError, StateError, errno_text
+from ..libbpf.library import LIBRARY, library
+from ..link import BpfLink, Link
+from ..libbpf.log import captured
+from ..libbpf.pin import pin_to
+from ..kernel.privileges import privilege_error, wanted_by
+from ..diagnose.refusal import attach_refused
+from ..libbpf.structs import TestRunOptions, sized
+from ..undisturbed import Undisturbed
 
 if TYPE_CHECKING:
-    from .object import Object
+    from ..object import Object
 
 BPF_F_TEST_RUN_ON_CPU = 1 << 0  # linux/bpf.h
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .link import Link
-from .libbpf.options import PlacementOptions
-from .program import Program
-from .libbpf.structs import sized
+from ..link import Link
+from ..libbpf.options import PlacementOptions
+from .base import Program
+from ..libbpf.structs import sized
 
 if TYPE_CHECKING:
     from typing_extensions import TypeAlias

@@ -6,12 +6,12 @@ import ctypes
 from collections.abc import Sequence
 from typing import Any
 
-from .errors import CallError, LoadError, errno_text
-from .libbpf.library import library, require
-from .link import Link
-from .libbpf.options import CookieOptions, KprobeMultiOptions, KprobeOptions, KsyscallOptions
-from .program import Program
-from .libbpf.structs import sized
+from ..errors import CallError, LoadError, errno_text
+from ..libbpf.library import library, require
+from ..link import Link
+from ..libbpf.options import CookieOptions, KprobeMultiOptions, KprobeOptions, KsyscallOptions
+from .base import Program
+from ..libbpf.structs import sized
 
 
 def given_once(cookies: Sequence[int], count: int, what: str) -> None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .errors import AttachError, CallError
-from .libbpf.library import library, require
-from .link import BpfLink
-from .libbpf.log import captured
-from .maps.base import Map
-from .program import Program
-from .diagnose.refusal import attach_refused
-from .undisturbed import Undisturbed
+from ..errors import AttachError, CallError
+from ..libbpf.library import library, require
+from ..link import BpfLink
+from ..libbpf.log import captured
+from ..maps.base import Map
+from .base import Program
+from ..diagnose.refusal import attach_refused
+from ..undisturbed import Undisturbed
 
 if TYPE_CHECKING:
-    from .maps.standalone import Alone
-    from .object import Object
+    from ..maps.standalone import Alone
+    from ..object import Object
 
 
 class StructOpsProgram(Program):

@@ -8,17 +8,17 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .libbpf.library import library
-from .link import BpfLink, Link
-from .maps.base import Map, codec_of
+from ..libbpf.library import library
+from ..link import BpfLink, Link
+from ..maps.base import Map, codec_of
 from .network import one_of, opened
-from .libbpf.options import IterLinkInfo, IterOptions
-from .program import Program
-from .libbpf.structs import sized
-from .undisturbed import Undisturbed
+from ..libbpf.options import IterLinkInfo, IterOptions
+from .base import Program
+from ..libbpf.structs import sized
+from ..undisturbed import Undisturbed
 
 if TYPE_CHECKING:
-    from .codec.base import Codec
+    from ..codec.base import Codec
 
 T = TypeVar("T")
 # enum bpf_cgroup_iter_order of linux/bpf.h.

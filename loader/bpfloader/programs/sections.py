@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from .program import Program
+    from .base import Program
 
 SECTIONS = {
     "KprobeProgram": "kprobe+ kretprobe+",
@@ -67,7 +67,7 @@ def program_class(section: str) -> type[Program]:
     """
     name = section.removeprefix("?")
     kind = CLASSES.get(name) or CLASSES.get(name.partition("/")[0] + "+", "Program")
-    return cast("type[Program]", getattr(sys.modules[__package__], kind))
+    return cast("type[Program]", getattr(sys.modules[__package__.rpartition(".")[0]], kind))
 
 
 def libbpf_needed(section: str) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ctypes
 
-from .errors import AttachError
-from .link import Link
-from .program import Program, RunResult
-from .libbpf.structs import TestRunOptions, sized
+from ..errors import AttachError
+from ..link import Link
+from .base import Program, RunResult
+from ..libbpf.structs import TestRunOptions, sized
 
 
 class SyscallProgram(Program):

@@ -1,0 +1,1 @@
+"""Programs, a class for each kind, and how each is attached."""
