@@ -64,8 +64,8 @@ from .programs.network import (
     SockmapProgram,
     XdpProgram,
 )
-from .object import Object
-from .parts import Maps, Progs
+from .object.bpf_object import Object
+from .object.collections import Maps, Progs
 from .programs.kprobe import (
     ExtensionProgram,
     KprobeMultiProgram,
@@ -77,7 +77,7 @@ from .programs.kprobe import (
 )
 from .programs.base import Program, RunResult
 from .rings.ringbuf import RecordError, RingBuffer
-from .section import Kconfig, Section
+from .object.variables import Kconfig, Section
 
 if TYPE_CHECKING:
     from .maps.arena import Arena
@@ -104,7 +104,7 @@ if TYPE_CHECKING:
     from .programs.uprobe import UprobeMultiProgram, UprobeProgram, UsdtProgram
     from .rings.user_ringbuf import UserRingBuffer
     from .symbols.user import user_symbol
-    from .variants import Choice, choose
+    from .object.choose import Choice, choose
 
 # Imported when first named (PEP 562), as the modules above say it to type checkers: a program uses few of them, and
 # with all of them an import takes twice as long.
@@ -133,7 +133,7 @@ _LATER = {
     "programs.uprobe": "UprobeMultiProgram UprobeProgram UsdtProgram",
     "rings.user_ringbuf": "UserRingBuffer",
     "symbols.user": "user_symbol",
-    "variants": "Choice choose",
+    "object.choose": "Choice choose",
 }
 _MODULES = {name: module for module, names in _LATER.items() for name in names.split()}
 

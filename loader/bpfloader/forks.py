@@ -8,7 +8,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .object import Object
+    from .object.bpf_object import Object
 
 _living: weakref.WeakSet[Object] = weakref.WeakSet()
 

@@ -13,7 +13,7 @@ from .errors import LibraryError
 from .spec.map import MapSpec
 from .needs import asks, first_kernel, minimum, needs
 from .spec.object import ObjectSpec, ProgramSpec, VariableSpec, object_spec
-from .opening import read
+from .object.open import read
 
 
 def inspect(path: str | os.PathLike[str], types: Iterable[str] = (), ask_kernel: bool = False) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from .undisturbed import Undisturbed
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from .object import Object
+    from .object.bpf_object import Object
     from .programs.base import Program
 
 BPF_LINK_FILE = "anon_inode:bpf_link"  # what /proc/self/fd shows of a link's descriptor (bpf_link_settle in syscall.c)

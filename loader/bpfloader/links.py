@@ -9,7 +9,7 @@ from .link import Link
 from .nearness import no_such
 
 if TYPE_CHECKING:
-    from .object import Object
+    from .object.bpf_object import Object
 
 
 class Links:

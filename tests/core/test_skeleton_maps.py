@@ -140,7 +140,7 @@ def test_a_ring_whose_records_have_no_type_is_told(compile_bpf):
 
 
 def test_each_type_of_map_has_the_same_class_with_and_without_a_skeleton():
-    from bpfloader import discover
+    from bpfloader.object import untyped as discover
 
     tables = (discover.KEYED, discover.VALUED, discover.NAMED, discover.BUFFERS)
     found = {MAP_TYPES[number]: kind.__name__ for table in tables for number, kind in table.items()}

@@ -10,7 +10,7 @@ import bpfloader
 import pytest
 from bpfloader.inspection import inspect
 from bpfloader.package.manifest import NAME, packed_object
-from bpfloader.opening import LIMIT
+from bpfloader.object.open import LIMIT
 from bpfloader.diagnose.refusal import kernel_types
 from bpfloader.diagnose.attach_target import _in_binary
 from bpfloader.symbols.user import _read

@@ -95,7 +95,7 @@ def test_another_version_and_back_each_has_its_own(built):
 def test_clean_removes_it_and_not_what_it_links_to(built):
     built.scons(X86, "-c")
     assert not (built.folder / "build/x86_64/python/one").exists()
-    assert (built.folder / "app/tool.py").exists() and (built.tool / "loader/bpfloader/object.py").exists()
+    assert (built.folder / "app/tool.py").exists() and (built.tool / "loader/bpfloader/object/bpf_object.py").exists()
 
 
 def test_two_packages_of_one_name(built):

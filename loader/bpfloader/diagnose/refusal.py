@@ -159,7 +159,7 @@ def _verifier_error(name: str, error: CallError, program: str, log: tuple[str, .
 def kernel_types(path: str) -> Btf | None:
     """The BTF that CO-RE was resolved against, if it can be read."""
     from ..btf.reader import Btf
-    from ..opening import read
+    from ..object.open import read
 
     try:
         data = read(path, "")

@@ -16,7 +16,7 @@ from .base import codec_of
 
 if TYPE_CHECKING:
     from .standalone import Alone
-    from ..object import Object
+    from ..object.bpf_object import Object
 
 V = TypeVar("V")
 BPF_F_MMAPABLE = 1 << 10  # linux/bpf.h

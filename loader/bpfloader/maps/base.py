@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .standalone import Alone
-    from ..object import Object
+    from ..object.bpf_object import Object
 
 PER_CPU = (5, 6, 10, 21)  # BPF_MAP_TYPE_*: hash, array, LRU hash and cgroup storage with a value for each CPU
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from .standalone import Alone
-    from ..object import Object
+    from ..object.bpf_object import Object
 
 K = TypeVar("K")
 V = TypeVar("V")

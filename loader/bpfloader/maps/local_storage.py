@@ -21,7 +21,7 @@ from .map_in_map import HasFd
 
 if TYPE_CHECKING:
     from .standalone import Alone
-    from ..object import Object
+    from ..object.bpf_object import Object
 
 H = TypeVar("H")
 V = TypeVar("V")

@@ -20,7 +20,7 @@ from ..kernel.privileges import privilege_error
 from ..libbpf.structs import CreateOptions, sized
 
 if TYPE_CHECKING:
-    from ..object import Object
+    from ..object.bpf_object import Object
     from ..programs.base import Program
 
 K = TypeVar("K")

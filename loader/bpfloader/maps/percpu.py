@@ -15,7 +15,7 @@ from .base import codec_of
 
 if TYPE_CHECKING:
     from .standalone import Alone
-    from ..object import Object
+    from ..object.bpf_object import Object
 
 K = TypeVar("K")
 V = TypeVar("V")

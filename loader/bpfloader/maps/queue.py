@@ -13,7 +13,7 @@ from .base import Map, codec_of
 
 if TYPE_CHECKING:
     from .standalone import Alone
-    from ..object import Object
+    from ..object.bpf_object import Object
 
 V = TypeVar("V")
 

@@ -16,7 +16,7 @@ from .map_in_map import HasFd, kernel_ids
 
 if TYPE_CHECKING:
     from .standalone import Alone
-    from ..object import Object
+    from ..object.bpf_object import Object
 
 K = TypeVar("K")
 V = TypeVar("V")

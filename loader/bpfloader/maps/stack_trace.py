@@ -15,7 +15,7 @@ from .hash import ANY
 
 if TYPE_CHECKING:
     from .standalone import Alone
-    from ..object import Object
+    from ..object.bpf_object import Object
 
 BPF_F_STACK_BUILD_ID = 1 << 5  # linux/bpf.h
 BUILD_ID = structs.Struct(NATIVE + "i20sQ")  # struct bpf_stack_build_id

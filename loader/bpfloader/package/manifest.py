@@ -83,7 +83,7 @@ def packed_object(folder: str, file: str, sha256: str) -> str:
 
     Raises ObjectError for a manifest that is missing, or holds no object for this machine; DigestError for another one.
     """
-    from ..opening import read
+    from ..object.open import read
 
     path = os.path.join(folder, NAME)
     data = read(path, REINSTALL)

@@ -19,7 +19,7 @@ from ..libbpf.structs import TestRunOptions, sized
 from ..undisturbed import Undisturbed
 
 if TYPE_CHECKING:
-    from ..object import Object
+    from ..object.bpf_object import Object
 
 BPF_F_TEST_RUN_ON_CPU = 1 << 0  # linux/bpf.h
 

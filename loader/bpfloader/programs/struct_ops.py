@@ -15,7 +15,7 @@ from ..undisturbed import Undisturbed
 
 if TYPE_CHECKING:
     from ..maps.standalone import Alone
-    from ..object import Object
+    from ..object.bpf_object import Object
 
 
 class StructOpsProgram(Program):

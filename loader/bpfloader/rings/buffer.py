@@ -25,7 +25,7 @@ from .waiting import Waiter
 
 if TYPE_CHECKING:
     from .callback import Subscription
-    from ..object import Object
+    from ..object.bpf_object import Object
 
 T = TypeVar("T")
 R = TypeVar("R")

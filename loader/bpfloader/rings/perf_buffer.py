@@ -26,7 +26,7 @@ from .ringbuf import RecordError
 from .source import EMPTY, READY, Source, state_sizes
 
 if TYPE_CHECKING:
-    from ..object import Object
+    from ..object.bpf_object import Object
 
 T = TypeVar("T")
 DATA_HEAD, DATA_TAIL = 1024 // 8, 1032 // 8  # offsets in struct perf_event_mmap_page, as words of 8 bytes

@@ -22,12 +22,12 @@ from ..codec.base import Codec
 from ..errors import LayoutError, MapError
 from .barrier import Fence
 from ..codec.records import Form
-from ..lost import program_count
+from ..object.lost import program_count
 from .reader import Reader
 from .source import BUSY_HEAD, EMPTY, READY, Source, state_sizes
 
 if TYPE_CHECKING:
-    from ..object import Object
+    from ..object.bpf_object import Object
 
 T = TypeVar("T")
 BUSY, DISCARD, HEADER = 1 << 31, 1 << 30, 8  # BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT, BPF_RINGBUF_HDR_SZ

@@ -22,7 +22,7 @@ from .source import state_sizes
 from ..undisturbed import Undisturbed
 
 if TYPE_CHECKING:
-    from ..object import Object
+    from ..object.bpf_object import Object
 
 T = TypeVar("T")
 # Seconds between looks at a full ring, doubled up to the second. No poll(2): it says "writable" as soon as a byte is

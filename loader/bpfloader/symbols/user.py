@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from .binary import Binary
-from ..opening import open_file
+from ..object.open import open_file
 
 FILES = 32  # whose symbols are kept
 

@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from .maps.arena import Arena
-from .codec.c_types import CTypes
-from .maps.array import NATIVE, Array
-from .maps.hash import Hash
-from .programs.sections import program_class
-from .libbpf.library import library
-from .maps.base import Map
-from .maps.map_in_map import ArrayOfMaps, HashOfMaps, ProgArray, inner
-from .parts import Maps, Progs
-from .maps.percpu import PerCpuArray, PerCpuHash
-from .rings.perf_buffer import PerfEventArray
-from .maps.queue import BloomFilter, Queue, Stack
-from .rings.ringbuf import RingBuffer
-from .maps.redirect import CgroupArray, CpuMap, DevMap, DevMapHash, ReuseportSockArray, SockHash, SockMap, XskMap
-from .maps.local_storage import CgroupStorage, InodeStorage, SkStorage, TaskStorage
-from .programs.struct_ops import StructOpsMap
-from .maps.stack_trace import StackTrace
-from .maps.lpm_trie import LpmTrie
-from .rings.user_ringbuf import UserRingBuffer
+from ..maps.arena import Arena
+from ..codec.c_types import CTypes
+from ..maps.array import NATIVE, Array
+from ..maps.hash import Hash
+from ..programs.sections import program_class
+from ..libbpf.library import library
+from ..maps.base import Map
+from ..maps.map_in_map import ArrayOfMaps, HashOfMaps, ProgArray, inner
+from .collections import Maps, Progs
+from ..maps.percpu import PerCpuArray, PerCpuHash
+from ..rings.perf_buffer import PerfEventArray
+from ..maps.queue import BloomFilter, Queue, Stack
+from ..rings.ringbuf import RingBuffer
+from ..maps.redirect import CgroupArray, CpuMap, DevMap, DevMapHash, ReuseportSockArray, SockHash, SockMap, XskMap
+from ..maps.local_storage import CgroupStorage, InodeStorage, SkStorage, TaskStorage
+from ..programs.struct_ops import StructOpsMap
+from ..maps.stack_trace import StackTrace
+from ..maps.lpm_trie import LpmTrie
+from ..rings.user_ringbuf import UserRingBuffer
 
 if TYPE_CHECKING:
-    from .object import Object
+    from .bpf_object import Object
 
 # enum bpf_map_type of linux/bpf.h: the class of each, by what it is told besides its owner and name.
 KEYED: dict[int, Any] = {1: Hash, 9: Hash, 19: Hash, 5: PerCpuHash, 10: PerCpuHash, 21: PerCpuHash, 11: LpmTrie,

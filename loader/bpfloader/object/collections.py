@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from .closed import unknown
-from .errors import AttachError, CallError
-from .libbpf.library import library
-from .maps.base import Map
-from .nearness import no_such
-from .programs.base import Program
+from ..closed import unknown
+from ..errors import AttachError, CallError
+from ..libbpf.library import library
+from ..maps.base import Map
+from ..nearness import no_such
+from ..programs.base import Program
 
 if TYPE_CHECKING:
-    from .links import Links
-    from .object import Object
+    from ..links import Links
+    from .bpf_object import Object
 
 P = TypeVar("P")
 

@@ -10,24 +10,24 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from .arch import object_path, require_arch, this_arch
-from .rings.callback import BufferNames
-from .digest import require_digest
-from .elf import check
-from .errors import REINSTALL, CallError, ObjectError, StateError
-from .forks import follow
-from .programs.sections import libbpf_needed
-from .libbpf.library import library, require
-from .link import Link
-from .links import Links
-from .libbpf.log import captured
-from .maps.base import Map
-from .opening import open_bytes, read
-from .parts import Maps, OwnsMaps, Part, Progs, nothing_attached
-from .diagnose.refusal import load_refused
-from .section import OwnsSections
-from .programs.struct_ops import StructOpsMap
-from .undisturbed import Undisturbed, without_repeated_signals
+from ..arch import object_path, require_arch, this_arch
+from ..rings.callback import BufferNames
+from ..digest import require_digest
+from ..elf import check
+from ..errors import REINSTALL, CallError, ObjectError, StateError
+from ..forks import follow
+from ..programs.sections import libbpf_needed
+from ..libbpf.library import library, require
+from ..link import Link
+from ..links import Links
+from ..libbpf.log import captured
+from ..maps.base import Map
+from .open import open_bytes, read
+from .collections import Maps, OwnsMaps, Part, Progs, nothing_attached
+from ..diagnose.refusal import load_refused
+from .variables import OwnsSections
+from ..programs.struct_ops import StructOpsMap
+from ..undisturbed import Undisturbed, without_repeated_signals
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -60,7 +60,7 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
         self.parts: list[Part] = []
         self.links = Links(self)
         if not self.FILE:
-            from .discover import maps_of, programs_of
+            from .untyped import maps_of, programs_of
 
             self.maps, self.progs = maps_of(self), programs_of(self)
         follow(self)
@@ -90,7 +90,7 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
         if expected := cls.OBJECTS.get(this_arch()):  # what that vouches for was looked at when its skeleton was made
             require_digest(data, expected, where, packed=bool(cls.MANIFEST))
         else:
-            from .spec.vet import vet
+            from ..spec.vet import vet
 
             check(data, where)
             vet(data, where)
@@ -120,7 +120,7 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
             raise ObjectError("no BPF object was given", fix="call open(path), or use a generated skeleton")
         folder = os.path.dirname(module)
         if cls.MANIFEST:
-            from .package.manifest import packed_object
+            from ..package.manifest import packed_object
 
             return packed_object(folder, cls.FILE, cls.MANIFEST)
         return object_path(folder, cls.FILE, cls.OBJECTS)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
-from .errors import RefusedError, VariantsError
-from .object import Object
+from ..errors import RefusedError, VariantsError
+from .bpf_object import Object
 
 S = TypeVar("S", bound=Object)
 

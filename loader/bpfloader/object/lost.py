@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .codec.base import Field
-from .section import Section
+from ..codec.base import Field
+from .variables import Section
 
 if TYPE_CHECKING:
-    from .object import Object
+    from .bpf_object import Object
 
 
 def program_count(owner: Object, name: str) -> int | None:

@@ -6,13 +6,13 @@ import ctypes
 import mmap
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .closed import Closed
-from .codec.base import Field
-from .errors import CallError, StateError
-from .libbpf.library import library, require
+from ..closed import Closed
+from ..codec.base import Field
+from ..errors import CallError, StateError
+from ..libbpf.library import library, require
 
 if TYPE_CHECKING:
-    from .object import Object
+    from .bpf_object import Object
 
 T = TypeVar("T")
 BPF_F_MMAPABLE, BPF_F_RDONLY_PROG = 1 << 10, 1 << 7  # linux/bpf.h

@@ -13,12 +13,12 @@ import sys
 from collections.abc import Mapping
 from typing import Any, BinaryIO, cast
 
-from .errors import CallError, ObjectError, errno_text
-from .libbpf.library import library
-from .libbpf.log import captured
-from .diagnose.refusal import lines
-from .libbpf.structs import OpenOptions, sized
-from .undisturbed import Undisturbed
+from ..errors import CallError, ObjectError, errno_text
+from ..libbpf.library import library
+from ..libbpf.log import captured
+from ..diagnose.refusal import lines
+from ..libbpf.structs import OpenOptions, sized
+from ..undisturbed import Undisturbed
 
 LIMIT = 256 << 20  # bytes of a file, as of all files in an archive: objects with kernels' whole BTF have 10 MB
 KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
@@ -97,7 +97,7 @@ def open_bytes(
 
 
 def _unopened(name: str, error: CallError, said: str) -> ObjectError:
-    from .diagnose.libbpf_messages import unopened
+    from ..diagnose.libbpf_messages import unopened
 
     why, fix = unopened(said) or ("", "compile it with clang -target bpf -g")
     what = f"libbpf can't open {name} ({errno_text(error.errno)})" + f": {why}" * bool(why)
