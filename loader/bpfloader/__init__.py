@@ -81,11 +81,11 @@ from .object.variables import Kconfig, Section
 
 if TYPE_CHECKING:
     from .maps.arena import Arena
-    from .attachprobe import Support, attach_kind, supports
+    from .features.attach import Support, attach_kind, supports
     from .histogram import linear_histogram, log2_histogram
     from .maps.array import Array, Elements
     from .programs.iter import IterLink, IterProgram
-    from .kernelprobe import Report, probe
+    from .features.report import Report, probe
     from .programs.sections import program_class
     from .maps.info import MapInfo
     from .maps.map_in_map import ArrayOfMaps, HashOfMaps, KernelId, ProgArray, inner
@@ -110,11 +110,11 @@ if TYPE_CHECKING:
 # with all of them an import takes twice as long.
 _LATER = {
     "maps.arena": "Arena",
-    "attachprobe": "Support attach_kind supports",
+    "features.attach": "Support attach_kind supports",
     "histogram": "linear_histogram log2_histogram",
     "maps.array": "Array Elements",
     "programs.iter": "IterLink IterProgram",
-    "kernelprobe": "Report probe",
+    "features.report": "Report probe",
     "programs.sections": "program_class",
     "maps.info": "MapInfo",
     "maps.map_in_map": "ArrayOfMaps HashOfMaps KernelId ProgArray inner",

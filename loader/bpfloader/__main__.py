@@ -47,8 +47,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _probe(options: argparse.Namespace) -> tuple[str, int]:
-    from .kernelprobe import Report
-    from .probetext import as_json, kinds_text, report_text
+    from .features.report import Report
+    from .features.text import as_json, kinds_text, report_text
 
     if options.kind:
         text, all_there = kinds_text(options.kind, options.json)
@@ -60,7 +60,7 @@ def _probe(options: argparse.Namespace) -> tuple[str, int]:
 def _inspect(options: argparse.Namespace) -> tuple[str, int]:
     from .inspection import inspect
     from .inspecttext import inspection_text
-    from .probetext import as_json
+    from .features.text import as_json
 
     found = inspect(options.file, options.type, not options.no_kernel)
     return as_json(found) if options.json else inspection_text(found, options.arch), 0

@@ -106,8 +106,8 @@ def this_kernel(spec: ObjectSpec) -> dict[str, Any]:
     """
     import sys
 
-    from .attachprobe import attach_kind
-    from .kernelprobe import map_type
+    from .features.attach import attach_kind
+    from .features.report import map_type
 
     if spec.elf.little != (sys.byteorder == "little"):
         return {"ok": False, "reason": "it is of another byte order", "programs": {}, "maps": {}}

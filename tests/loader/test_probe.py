@@ -11,11 +11,11 @@ import sys
 
 import bpfloader
 import pytest
-from bpfloader import attachprobe, kernelprobe
+from bpfloader.features import attach as attachprobe, report as kernelprobe
 from bpfloader.kernel import bpf as rawbpf
 from bpfloader.__main__ import main
 from bpfloader.kernel.versions import helpers, version_of
-from bpfloader.probetext import MARKS
+from bpfloader.features.text import MARKS
 from probing import LOADER
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import bpfloader
 import pytest
-from bpfloader.attachprobe import attach_kinds
+from bpfloader.features.attach import attach_kinds
 from probing import run_python
 
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .attachprobe import Support, attach_kind
-from .kernelprobe import Report, plain
+from .attach import Support, attach_kind
+from .report import Report, plain
 
 MARKS = {True: "yes", False: "no", None: "?"}
 WIDTH = 100

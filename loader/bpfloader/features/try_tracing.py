@@ -10,8 +10,8 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .kernel import bpf as rawbpf
-from .attachtry import (
+from ..kernel import bpf as rawbpf
+from .trial import (
     LSM_HOOK,
     MODIFIED,
     SECURITY_HOOK,
@@ -24,11 +24,11 @@ from .attachtry import (
     loaded,
     refused_with,
 )
-from .btf.reader import FUNC, STRUCT, TYPEDEF
-from .errors import CallError
-from .libbpf.options import PerfEventAttr
-from .kernel.perf_event import perf_event_open
-from .diagnose.refusal import NO_TRACEFS, TRACING
+from ..btf.reader import FUNC, STRUCT, TYPEDEF
+from ..errors import CallError
+from ..libbpf.options import PerfEventAttr
+from ..kernel.perf_event import perf_event_open
+from ..diagnose.refusal import NO_TRACEFS, TRACING
 
 AT_RETURN = 1  # BPF_F_KPROBE_MULTI_RETURN, BPF_F_UPROBE_MULTI_RETURN
 OLD_FUNCTION = "bpf_prog_new_fd"  # for kernels before TESTED; called as a program is loaded

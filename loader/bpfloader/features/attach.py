@@ -11,16 +11,22 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import attachext, attachiter, attachnet, attachtrace, attachtry
-from .kernel import host
-from .attachtry import CantTell, Kind, Lacking
-from .errors import LibraryError, errno_text
-from .kernel.versions import SECTIONS, SectionKind, program_types, section_kind, version_of
-from .programs.sections import CLASSES, libbpf_needed
-from .libbpf.library import version
-from .kernel.privileges import wanted_to_attach
-from .kernel.bpf import PASSING
-from .diagnose.refusal import ATTACH_REASONS
+from . import (
+    try_freplace as attachext,
+    try_iter as attachiter,
+    try_network as attachnet,
+    try_tracing as attachtrace,
+    trial as attachtry,
+)
+from ..kernel import host
+from .trial import CantTell, Kind, Lacking
+from ..errors import LibraryError, errno_text
+from ..kernel.versions import SECTIONS, SectionKind, program_types, section_kind, version_of
+from ..programs.sections import CLASSES, libbpf_needed
+from ..libbpf.library import version
+from ..kernel.privileges import wanted_to_attach
+from ..kernel.bpf import PASSING
+from ..diagnose.refusal import ATTACH_REASONS
 
 # enum bpf_attach_type (linux/bpf.h) by section, as section_defs of libbpf.c has it; 0 for those not here.
 ATTACH_TYPES = """kprobe.multi 42 kretprobe.multi 42 kprobe.session 56 uprobe.multi 48 uretprobe.multi 48
@@ -111,7 +117,7 @@ def attach_kind(section: str) -> Support:
     """
     kind = section_kind(section)
     if kind is None or kind.section not in attach_kinds():
-        from .nearness import near
+        from ..nearness import near
 
         close = near(section.split("/")[0], attach_kinds())
         raise ValueError(f"no way to attach is called {section!r}" + (f"; {close}" if close else ""))

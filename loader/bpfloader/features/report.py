@@ -15,15 +15,15 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from . import attachext, attachiter
-from .kernel import host, bpf as rawbpf
-from .attachiter import NO_PREALLOC, STORAGE
-from .attachprobe import Support, attach_kind, attach_kinds, refused, told
-from .attachtry import LSM_HOOK, MODIFIED, TESTED, TRACEPOINT, CantTell, Lacking, kernel_type
-from .btf.reader import FUNC, STRUCT, TYPEDEF
-from .errors import ENOTSUPP, LibraryError
-from .kernel.versions import Feature, helpers, map_types, program_types, section_kind
-from .kernel.bpf import PASSING, Load, MapSpec
+from . import try_freplace as attachext, try_iter as attachiter
+from ..kernel import host, bpf as rawbpf
+from .try_iter import NO_PREALLOC, STORAGE
+from .attach import Support, attach_kind, attach_kinds, refused, told
+from .trial import LSM_HOOK, MODIFIED, TESTED, TRACEPOINT, CantTell, Lacking, kernel_type
+from ..btf.reader import FUNC, STRUCT, TYPEDEF
+from ..errors import ENOTSUPP, LibraryError
+from ..kernel.versions import Feature, helpers, map_types, program_types, section_kind
+from ..kernel.bpf import PASSING, Load, MapSpec
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MMAPABLE = 1 << 10  # BPF_F_MMAPABLE
@@ -87,7 +87,7 @@ class Report:
     @cached_property
     def libbpf(self) -> str:
         """The version of the libbpf in use, empty where there is none."""
-        from .libbpf.library import version
+        from ..libbpf.library import version
 
         try:
             return version()

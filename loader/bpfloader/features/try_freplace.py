@@ -7,9 +7,9 @@ import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from .kernel import bpf as rawbpf
-from .attachtry import Kind
-from .kernel.bpf import Load
+from ..kernel import bpf as rawbpf
+from .trial import Kind
+from ..kernel.bpf import Load
 
 SOCKET_FILTER = 1  # BPF_PROG_TYPE_SOCKET_FILTER
 FILTER_ID = 5  # the id of `f` in FILTER_BTF

@@ -1,0 +1,1 @@
+"""Finds out what this kernel can do, by trying it."""
