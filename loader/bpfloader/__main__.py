@@ -58,8 +58,8 @@ def _probe(options: argparse.Namespace) -> tuple[str, int]:
 
 
 def _inspect(options: argparse.Namespace) -> tuple[str, int]:
-    from .inspection import inspect
-    from .inspecttext import inspection_text
+    from .inspect.report import inspect
+    from .inspect.text import inspection_text
     from .features.text import as_json
 
     found = inspect(options.file, options.type, not options.no_kernel)

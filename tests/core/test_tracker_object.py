@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from bpfloader import inspection
+from bpfloader.inspect import report as inspection
 from ebpfbuild.arch import ARCHES, Arch, arch_named
 from ebpfbuild.btf.types import Kind
 from ebpfbuild.btf.ext import BtfExt, access_path

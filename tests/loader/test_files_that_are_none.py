@@ -8,7 +8,7 @@ import time
 
 import bpfloader
 import pytest
-from bpfloader.inspection import inspect
+from bpfloader.inspect.report import inspect
 from bpfloader.package.manifest import NAME, packed_object
 from bpfloader.object.open import LIMIT
 from bpfloader.diagnose.refusal import kernel_types

@@ -8,8 +8,8 @@ import sys
 import bpfloader
 import pytest
 from bpfloader.btf.core_relo import KINDS
-from bpfloader.inspection import inspect_object
-from bpfloader.needs import instructions, needs
+from bpfloader.inspect.report import inspect_object
+from bpfloader.inspect.first_kernel import instructions, needs
 from bpfloader.spec.object import object_spec
 from ebpfbuild.btf.ext import BtfExt, access_path
 from ebpfbuild.spec.object import BpfObjectSpec

@@ -10,8 +10,8 @@ import zipfile
 import bpfloader
 import pytest
 from bpfloader.package.archive import LIMIT, bundle
-from bpfloader.inspection import inspect, inspect_object
-from bpfloader.inspecttext import inspection_text
+from bpfloader.inspect.report import inspect, inspect_object
+from bpfloader.inspect.text import inspection_text
 from bpfloader.spec.object import object_spec
 from ebpfbuild.package import wheel
 from ebpfbuild.arch import arch_named

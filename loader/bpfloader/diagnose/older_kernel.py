@@ -15,7 +15,7 @@ from ..kernel import host
 from ..btf.core_relo import source_lines
 from ..kernel.versions import section_kind, version_of
 from ..spec.map import MapSpec
-from ..needs import FUNCTION_CALL, Need, code_needs, needs
+from ..inspect.first_kernel import FUNCTION_CALL, Need, code_needs, needs
 from ..spec.object import INSTRUCTION, ObjectSpec, ProgramSpec, object_spec
 
 SHOWN = 3

@@ -6,14 +6,14 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from .package.archive import Bundle, bundle
-from .btf.c_text import definition
-from .digest import sha256
-from .errors import LibraryError
-from .spec.map import MapSpec
-from .needs import asks, first_kernel, minimum, needs
-from .spec.object import ObjectSpec, ProgramSpec, VariableSpec, object_spec
-from .object.open import read
+from ..package.archive import Bundle, bundle
+from ..btf.c_text import definition
+from ..digest import sha256
+from ..errors import LibraryError
+from ..spec.map import MapSpec
+from .first_kernel import asks, first_kernel, minimum, needs
+from ..spec.object import ObjectSpec, ProgramSpec, VariableSpec, object_spec
+from ..object.open import read
 
 
 def inspect(path: str | os.PathLike[str], types: Iterable[str] = (), ask_kernel: bool = False) -> dict[str, Any]:
@@ -106,8 +106,8 @@ def this_kernel(spec: ObjectSpec) -> dict[str, Any]:
     """
     import sys
 
-    from .features.attach import attach_kind
-    from .features.report import map_type
+    from ..features.attach import attach_kind
+    from ..features.report import map_type
 
     if spec.elf.little != (sys.byteorder == "little"):
         return {"ok": False, "reason": "it is of another byte order", "programs": {}, "maps": {}}

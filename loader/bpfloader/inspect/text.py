@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .arch import this_arch
+from ..arch import this_arch
 
 MANY = 12  # CO-RE records of one program and needs that are shown; --json has all
 

@@ -1,0 +1,1 @@
+"""Says what an object or a wheel holds, and which kernel it needs."""
