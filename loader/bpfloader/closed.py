@@ -23,6 +23,6 @@ class Closed:
 
 def unknown(owner: str, name: str, known: Iterable[str]) -> NoReturn:
     """Never returns: raises AttributeError with the nearest names that there are."""
-    from .nearness import near
+    from .suggest import near
 
     raise AttributeError(f"{owner} has no {name}; {near(name, known, 'dir() tells what it has')}")

@@ -12,7 +12,7 @@ from .errors import AttachError, CallError, StateError, errno_text
 from .libbpf.library import library
 from .libbpf.pin import pin_to
 from .libbpf.structs import LinkInfo
-from .undisturbed import Undisturbed
+from .signals import Undisturbed
 
 if TYPE_CHECKING:
     from typing_extensions import Self

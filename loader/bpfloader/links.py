@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .link import Link
-from .nearness import no_such
+from .suggest import no_such
 
 if TYPE_CHECKING:
     from .object.bpf_object import Object

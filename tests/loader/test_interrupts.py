@@ -223,7 +223,7 @@ def test_runs_that_a_signal_ends_are_told_so(loaded):
 
 def test_handlers_wait_and_come_once(skel):
     """Whatever its order and nesting, each handler is put back and each signal that came is handled."""
-    from bpfloader.undisturbed import Undisturbed
+    from bpfloader.signals import Undisturbed
 
     came = []
     before = {
@@ -248,7 +248,7 @@ def test_handlers_wait_and_come_once(skel):
 
 
 def test_other_threads_leave_handlers_alone():
-    from bpfloader.undisturbed import Undisturbed
+    from bpfloader.signals import Undisturbed
 
     def look():
         with Undisturbed():

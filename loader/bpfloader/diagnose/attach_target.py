@@ -14,7 +14,7 @@ from typing import Any, Optional
 from ..symbols.binary import Binary, is_library, libraries, others, resolved
 from ..btf.reader import FUNC, TYPEDEF
 from ..kernel.host import missing_options, mounts, read
-from ..nearness import SHOWN, kernel_names, near
+from ..suggest import SHOWN, kernel_names, near
 from ..object.open import open_file
 from ..kernel.perf_event import online_cpus
 from .refusal import KERNEL_BTF, NO_TRACEFS, TRACING, kernel_types

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..btf.reader import ARRAY, COMPOSITES, ENUMS, FWD, KEYWORDS, PTR, TYPEDEF, Btf, Member, Type
 from ..btf.c_text import declaration
-from ..nearness import SHOWN, near
+from ..suggest import SHOWN, near
 
 # What libbpf puts in place of the verifier's words: bpf_core_format_spec in relo_core.c, the same from 1.0 to 1.8.
 UNRESOLVED = re.compile(

@@ -9,7 +9,7 @@ from ..btf.reader import FUNC, TYPEDEF, Btf
 from ..errors import ANOTHER
 from ..kernel.versions import SECTIONS
 from ..libbpf.library import version
-from ..nearness import kernel_names, near, nearest
+from ..suggest import kernel_names, near, nearest
 
 WEAK = "declare it __weak and test it before use"
 

@@ -117,7 +117,7 @@ def attach_kind(section: str) -> Support:
     """
     kind = section_kind(section)
     if kind is None or kind.section not in attach_kinds():
-        from ..nearness import near
+        from ..suggest import near
 
         close = near(section.split("/")[0], attach_kinds())
         raise ValueError(f"no way to attach is called {section!r}" + (f"; {close}" if close else ""))

@@ -15,7 +15,7 @@ from ..rings.callback import BufferNames
 from ..digest import require_digest
 from ..elf import check
 from ..errors import REINSTALL, CallError, ObjectError, StateError
-from ..forks import follow
+from ..fork import follow
 from ..programs.sections import libbpf_needed
 from ..libbpf.library import library, require
 from ..link import Link
@@ -27,7 +27,7 @@ from .collections import Maps, OwnsMaps, Part, Progs, nothing_attached
 from ..diagnose.refusal import load_refused
 from .variables import OwnsSections
 from ..programs.struct_ops import StructOpsMap
-from ..undisturbed import Undisturbed, without_repeated_signals
+from ..signals import Undisturbed, without_repeated_signals
 
 if TYPE_CHECKING:
     from typing_extensions import Self

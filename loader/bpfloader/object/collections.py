@@ -9,7 +9,7 @@ from ..closed import unknown
 from ..errors import AttachError, CallError
 from ..libbpf.library import library
 from ..maps.base import Map
-from ..nearness import no_such
+from ..suggest import no_such
 from ..programs.base import Program
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from ..libbpf.library import library
 from ..libbpf.log import captured
 from ..diagnose.refusal import lines
 from ..libbpf.structs import OpenOptions, sized
-from ..undisturbed import Undisturbed
+from ..signals import Undisturbed
 
 LIMIT = 256 << 20  # bytes of a file, as of all files in an archive: objects with kernels' whole BTF have 10 MB
 KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}

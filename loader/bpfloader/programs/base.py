@@ -16,7 +16,7 @@ from ..libbpf.pin import pin_to
 from ..kernel.privileges import privilege_error, wanted_by
 from ..diagnose.refusal import attach_refused
 from ..libbpf.structs import TestRunOptions, sized
-from ..undisturbed import Undisturbed
+from ..signals import Undisturbed
 
 if TYPE_CHECKING:
     from ..object.bpf_object import Object

@@ -15,7 +15,7 @@ from .network import one_of, opened
 from ..libbpf.options import IterLinkInfo, IterOptions
 from .base import Program
 from ..libbpf.structs import sized
-from ..undisturbed import Undisturbed
+from ..signals import Undisturbed
 
 if TYPE_CHECKING:
     from ..codec.base import Codec

@@ -19,7 +19,7 @@ from .anchor import Neighbour, placement
 from .base import Program
 from ..diagnose.refusal import attach_refused
 from ..libbpf.structs import sized
-from ..undisturbed import Undisturbed
+from ..signals import Undisturbed
 
 if TYPE_CHECKING:
     import socket

@@ -12,7 +12,7 @@ from ..kernel.perf_event import online_cpus, perf_event_open
 from .base import Program
 from ..diagnose.refusal import attach_refused
 from ..libbpf.structs import sized
-from ..undisturbed import Undisturbed
+from ..signals import Undisturbed
 
 # enum perf_type_id, perf_hw_id and perf_sw_ids of linux/perf_event.h.
 TYPES = {"hardware": 0, "software": 1, "tracepoint": 2, "hw_cache": 3, "raw": 4}
@@ -46,7 +46,7 @@ class PerfEventProgram(Program):
         if bool(frequency) == bool(period):
             raise ValueError("give one of frequency (samples a second) and period (events a sample)")
         if isinstance(event, str) and event not in EVENTS:
-            from ..nearness import near
+            from ..suggest import near
 
             fix = near(event, EVENTS, f"give one of {', '.join(EVENTS)}, or (type, config)")
             raise AttachError(f"can't attach {self.name}: there is no event {event}", fix=fix, program=self.name)

@@ -11,7 +11,7 @@ from ..libbpf.log import captured
 from ..maps.base import Map
 from .base import Program
 from ..diagnose.refusal import attach_refused
-from ..undisturbed import Undisturbed
+from ..signals import Undisturbed
 
 if TYPE_CHECKING:
     from ..maps.standalone import Alone

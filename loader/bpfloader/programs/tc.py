@@ -16,7 +16,7 @@ from .anchor import Neighbour, placement
 from .base import Program
 from ..diagnose.refusal import NO_CLSACT
 from ..libbpf.structs import sized
-from ..undisturbed import Undisturbed
+from ..signals import Undisturbed
 
 DIRECTIONS = {"ingress": 1 << 0, "egress": 1 << 1}  # enum bpf_tc_attach_point of libbpf.h
 BPF_TC_F_REPLACE = 1 << 0

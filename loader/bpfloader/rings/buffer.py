@@ -20,7 +20,7 @@ from ..codec.records import Form
 from ..maps.base import Map, codec_of
 from .pace import Pace
 from .source import EMPTY, PAUSE, READY, Source, Taken
-from ..undisturbed import Undisturbed
+from ..signals import Undisturbed
 from .waiting import Waiter
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from .barrier import Fence
 from ..maps.base import Map, codec_of
 from .ringbuf import BUSY, DISCARD, HEADER, LONG, POSITIONS, step_of
 from .source import state_sizes
-from ..undisturbed import Undisturbed
+from ..signals import Undisturbed
 
 if TYPE_CHECKING:
     from ..object.bpf_object import Object
