@@ -1,6 +1,11 @@
-"""Finds out which arch a vmlinux.h is of, and refuses one that doesn't fit."""
+"""Tells which arch a vmlinux.h is of, and reads and writes the comment that this project puts at a header's top.
+
+Refuses a header whose registers don't fit the arch. The comment states the minimizer's mode, or why a program gets the
+full header.
+"""
 
 import re
+from typing import NamedTuple
 
 from .arch import ARCHES, Arch
 from .errors import HeaderError
@@ -18,7 +23,10 @@ PT_REGS_MEMBER = {
 }
 # loongarch64 has an orig_a0 as well, so what is asked first decides.
 _ASKED = ("loongarch64", *(arch.name for arch in ARCHES if arch.name != "loongarch64"))
-_DIRECTIVE = re.compile(rb"^[ \t]*#[ \t]*(?:include|import|embed)[^\n]{0,80}|__has_(?:include|embed)\w*", re.MULTILINE)
+# Compiled where they are used, and then kept by `re`: a null build needs none of them.
+_DIRECTIVE = rb"^[ \t]*#[ \t]*(?:include|import|embed)[^\n]{0,80}|__has_(?:include|embed)\w*"
+_MINIMIZED = r"/\*\n(?: \*.*\n)*? \* mode:    (\w+)\n \* kept:    (\d+) of (\d+) declarations"
+_FULL = r"/\*\n \* The full vmlinux\.h: .*\n \* why:     (.*)\n"
 
 
 def arch_of(header: bytes) -> str | None:
@@ -38,7 +46,7 @@ def check_header(header: bytes, arch: Arch, where: str) -> None:
             where=where,
             fix="a kernel without BTF gives such a stub; pin the header of a kernel built with CONFIG_DEBUG_INFO_BTF=y",
         )
-    if found := _DIRECTIVE.search(header):
+    if found := re.search(_DIRECTIVE, header, re.MULTILINE):
         raise HeaderError(
             f"holds `{found[0].decode().strip()}`; a vmlinux.h that asks for other files is another one in each project",
             where=where,
@@ -62,3 +70,34 @@ def _unfit(arch: Arch, what: str, where: str) -> HeaderError:
         where=where,
         fix=f"pin the {arch.name} header under vmlinux.{arch.name} in toolchain.toml",
     )
+
+
+class HeaderComment(NamedTuple):
+    """The mode that a header's comment states, how many declarations are kept whole, and how many the full header has."""
+
+    mode: str
+    whole: int
+    total: int
+
+    def lines(self, declared: int) -> list[str]:
+        """Returns the two lines that `read_comment` reads; `declared` counts what is declared and not defined."""
+        kept = f"{self.whole} of {self.total} declarations, {declared} more are only declared"
+        return [f"mode:    {self.mode}", f"kept:    {kept}"]
+
+
+def read_comment(text: str) -> HeaderComment:
+    """Reads a minimized header's comment; `off` and no counts for a header that isn't minimized."""
+    found = re.match(_MINIMIZED, text)
+    return HeaderComment(found[1], int(found[2]), int(found[3])) if found else HeaderComment("off", 0, 0)
+
+
+def with_fallback_reason(text: str, reason: str) -> str:
+    """Puts a comment before a full header's text that says why a program gets it without having asked for it."""
+    line = " ".join(reason.replace("*/", "* /").split())
+    return f"/*\n * The full vmlinux.h: taken by scons-bpf, not for editing.\n * why:     {line}\n */\n{text}"
+
+
+def fallback_reason(text: str) -> str:
+    """Reads the reason that `with_fallback_reason` wrote; empty for any other header."""
+    found = re.match(_FULL, text)
+    return found[1] if found else ""

@@ -4,7 +4,7 @@ import re
 import subprocess
 
 import pytest
-from ebpfbuild.compile.cflags import PLAIN, check_by_table, check_cflags
+from ebpfbuild.cflags import PLAIN, check_by_table, check_cflags
 from ebpfbuild.errors import FlagError, PinError
 from ebpfbuild.pins.toolchain import load
 

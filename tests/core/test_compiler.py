@@ -69,7 +69,7 @@ def test_what_is_not_there(tmp_path):
 
 def test_thelibraries_of_a_dynamic_binary_count(tmp_path):
     """The interpreter is a dynamic binary that is surely here; its C library is part of what it runs."""
-    from ebpfbuild.compile.clang import libraries
+    from ebpfbuild.host_tools import libraries
 
     libraries = libraries("/bin/sh")
     if not libraries:

@@ -1,12 +1,12 @@
 """The table of what minimizing saves."""
 
-from ebpfbuild.minimize.modes import Facts
+from ebpfbuild.header import HeaderComment
 from ebpfbuild.minimize.sizes import Size, table
 
 
 def test_columns_fit_and_rows_are_sorted():
-    facts = Facts("exact", 3, 9)
-    rows = [Size("b.bpf.c", "x86_64", facts, (10, 99), (100, 999), (0.0214, 0.1361)), Size("a.bpf.c", "arm", facts, (10, 99), (100, 999), (0.02, 0.13))]
+    comment = HeaderComment("exact", 3, 9)
+    rows = [Size("b.bpf.c", "x86_64", comment, (10, 99), (100, 999), (0.0214, 0.1361)), Size("a.bpf.c", "arm", comment, (10, 99), (100, 999), (0.02, 0.13))]
     text = table(rows)
     assert text.splitlines() == [
         "program  arch    mode   declarations  lines     bytes       compile",

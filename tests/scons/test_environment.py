@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from ebpfbuild.compile.object import CompileArgs
-from ebpfbuild.compile.clang import CLEAN_ENVIRONMENT
+from ebpfbuild.host_tools import CLEAN_ENVIRONMENT
 
 
 def test_a_hostile_environment_changes_no_byte(make_project, tmp_path):

@@ -8,11 +8,10 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
+from .. import host_tools
 from ..errors import CompilerError
+from ..host_tools import CLEAN_ENVIRONMENT, libraries
 from ..rebuild.ledger import Ledger
-
-# What a compile sees of the machine. CPATH, C_INCLUDE_PATH, CCC_OVERRIDE_OPTIONS, HOME and the locale stay outside.
-CLEAN_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 # A library upgrade rewrites this, so a new one that is found first is noticed.
 _LOADER_CACHE = "/etc/ld.so.cache"
@@ -33,7 +32,8 @@ def locate(package: str | None, path: str | None, version: str, where: str, ledg
     """
     argv = _packaged(package, where) if package else _installed(path or "", where)
     binary = argv[0]
-    key = f"compiler {binary} {ledger.digest(binary)} {ledger.digest(__file__)}"  # this module says what the facts are
+    code = f"{ledger.digest(__file__)} {ledger.digest(host_tools.__file__)}"  # these modules say what the facts are
+    key = f"compiler {binary} {ledger.digest(binary)} {code}"
     if os.path.exists(_LOADER_CACHE):
         key += f" {ledger.digest(_LOADER_CACHE)}"
     facts = ledger.fact(key, lambda: _facts(argv, where))
@@ -81,15 +81,6 @@ def _version(argv: tuple[str, ...], where: str) -> str:
     if not (match := re.search(r"clang version (\d+\.\d+\.\d+)", text)):
         raise CompilerError(f"{argv[0]} is no clang: it calls itself {text[:60].strip()!r}", where=where, fix="name a clang")
     return match[1]
-
-
-def libraries(binary: str) -> list[str]:
-    """The real paths of the libraries that the loader gives a dynamic binary; none for a static one. Source: ldd(1)."""
-    try:
-        listed = subprocess.run(["ldd", binary], env=CLEAN_ENVIRONMENT, capture_output=True, text=True).stdout
-    except FileNotFoundError:
-        return []
-    return sorted({os.path.realpath(path) for path in re.findall(r"(?:=> |^\s*)(/\S+) \(0x", listed, re.MULTILINE)})
 
 
 def _run(argv: list[str], where: str) -> str:

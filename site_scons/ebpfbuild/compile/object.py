@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..arch import Arch
-from .clang import CLEAN_ENVIRONMENT
 from .depfile import check_inputs, read_depfile
 from ..errors import CompileError, UndeclaredInputError
 from ..files import write_file
 from ..header import check_registers
+from ..host_tools import CLEAN_ENVIRONMENT
 
 # Each compile gives these another value. Redefined so that their use is an error wherever it stands: -Werror=date-time
 # does nothing in a system header, and behind `#pragma clang diagnostic ignored`.

@@ -13,7 +13,6 @@ SHOWN = 3  # differences or diagnostics in a notice
 
 _STEPS = {"fields": ("fields", "lean", "exact"), "lean": ("lean", "exact"), "exact": ("exact",), "off": ()}
 
-_FULL = re.compile(r"/\*\n \* The full vmlinux\.h: .*\n \* why:     (.*)\n")
 _QUOTED_TYPE = re.compile(r"'(?:const |volatile )*(?:struct |union )?(\w+)(?: \*+)?'")
 
 
@@ -103,15 +102,3 @@ def _attempt(header: Minimized, mode: str, compile_, prove) -> _Outcome:
 def _shown(what: tuple[str, ...]) -> str:
     more = f" (and {len(what) - SHOWN} more)" if len(what) > SHOWN else ""
     return "; ".join(what[:SHOWN]) + more
-
-
-def full_header(text: str, why: str) -> str:
-    """A full header's text behind a comment that says why a program gets it that didn't ask for it."""
-    line = " ".join(why.replace("*/", "* /").split())
-    return f"/*\n * The full vmlinux.h: taken by scons-bpf, not for editing.\n * why:     {line}\n */\n{text}"
-
-
-def why_full(text: str) -> str:
-    """What `full_header` put before a header's text; empty for any other header."""
-    said = _FULL.match(text)
-    return said[1] if said else ""

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 from ..errors import EbpfError
+from ..header import HeaderComment
 from .closure import Closure, close
 from .emit import emit
 from .fields import Trimmer
@@ -17,10 +17,6 @@ from .scanner import declared
 MODES = ("off", "exact", "lean", "fields")
 
 _TAGGED = re.compile(r"(struct|union|enum)\s+(?:__attribute__\s*\(\(.*?\)\)\s*)?(\w+)\s*\{")
-# The comment that `minimize` begins a header with.
-_SAID = re.compile(
-    r"/\*\n(?: \*.*\n)*? \* mode:    (?P<mode>\w+)\n \* kept:    (?P<whole>\d+) of (?P<total>\d+) declarations"
-)
 _FIRST = re.compile(r"\{\s*(\w+)")
 
 
@@ -30,14 +26,6 @@ class Kept:
 
     name: str
     whole: bool
-
-
-class Facts(NamedTuple):
-    """What a minimized header says of itself: its mode, how many declarations it keeps whole, and of how many."""
-
-    mode: str
-    whole: int
-    total: int
 
 
 @dataclass(frozen=True)
@@ -92,23 +80,15 @@ def minimize(
     names = names.unrenamed()
     trimmer = Trimmer(index, names.members) if mode == "fields" else None
     closure = close(index, names, mode == "exact", trimmer, keep_whole)
-    declarations = len(closure.declared) + len(closure.forwards)
+    stated = HeaderComment(mode, len(closure.whole), index.total)
     comment = [
         "A minimized vmlinux.h: written by scons-bpf, not for editing.",
         f"header:  Linux {kernel}, {arch}, sha256 {sha256}",
         f"program: {program}",
-        f"mode:    {mode}",
-        f"kept:    {len(closure.whole)} of {index.total} declarations, {declarations} more are only declared",
+        *stated.lines(declared=len(closure.declared) + len(closure.forwards)),
     ]
-    return Minimized(
-        emit(index, closure, comment, trimmer.text if trimmer else index.declaration), mode, index, closure
-    )
-
-
-def facts_of(text: str) -> Facts:
-    """What a header's first comment says, `off` and no counts for one that isn't minimized."""
-    said = _SAID.match(text)
-    return Facts(said["mode"], int(said["whole"]), int(said["total"])) if said else Facts("off", 0, 0)
+    text = emit(index, closure, comment, trimmer.text if trimmer else index.declaration)
+    return Minimized(text, mode, index, closure)
 
 
 def title(index: Index, number: int) -> str:

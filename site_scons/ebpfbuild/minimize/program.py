@@ -11,9 +11,10 @@ from pathlib import Path
 from ..compile.object import CompileArgs, beside, compiled, dependencies_to, run_clang, with_header
 from ..compile.depfile import check_inputs, read_depfile
 from ..files import read_regular
+from ..header import with_fallback_reason
 from .index_cache import IndexCache
 from .emit import stub
-from .fallback import Settled, full_header, settle
+from .fallback import Settled, settle
 from .index import Index
 from .modes import Minimized, minimize
 from .names import HELPERS, POPPED, Names, conflicts, names_of, where
@@ -61,7 +62,7 @@ def minimize_programs(args: MinimizeArgs, indexes: IndexCache, known: Iterable[s
     """The minimized header for all of a step's programs.
 
     `fields` comes out proven, or as another mode; each step back is told to `report.notice`. A header that is the full one
-    says why, see why_full. Raises what preprocessed raises, HeaderError, and ProofError for a program that gives other
+    says why, see header.fallback_reason. Raises what preprocessed raises, HeaderError, and ProofError for a program that gives other
     objects each time.
     """
     index = indexes.get(Path(root, args.compiles[0].vmlinux), args.sha256)
@@ -78,13 +79,13 @@ def minimize_programs(args: MinimizeArgs, indexes: IndexCache, known: Iterable[s
     if macros := conflicts(index, names):
         why = f"the program defines {', '.join(macros)} before it and vmlinux.h has that name"
         notice(f"using the full header, since {why}")
-        return full_header(made_in("off").text, why)
+        return with_fallback_reason(made_in("off").text, why)
     if args.mode != "fields":
         return made_in(args.mode).text
     settled = _proven(args, made_in, known, root, notice)
     why = "; ".join(text for text in settled.notices if " doesn't hold: " in text)
     text = settled.minimized.text
-    return full_header(text, why) if settled.minimized.mode == "off" else text
+    return with_fallback_reason(text, why) if settled.minimized.mode == "off" else text
 
 
 def why_kept(args: MinimizeArgs, indexes: IndexCache, known: Iterable[str], root: str, name: str) -> list[str]:

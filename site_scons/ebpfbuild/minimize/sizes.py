@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..compile.object import CompileArgs, run_clang, with_header
-from .modes import Facts, facts_of
+from ..header import HeaderComment, read_comment
 
 RUNS = 3
 
@@ -21,7 +21,7 @@ class Size(NamedTuple):
 
     program: str
     arch: str
-    facts: Facts
+    comment: HeaderComment
     lines: tuple[int, int]
     bytes: tuple[int, int]
     seconds: tuple[float, float]
@@ -32,20 +32,20 @@ def measure(args: CompileArgs, full: str, root: str) -> Size:
     texts = [Path(root, path).read_bytes() for path in (args.vmlinux, full)]
     lines, sizes = zip(*((text.count(b"\n"), len(text)) for text in texts))
     seconds = tuple(_compile_seconds(each, root) for each in (args, with_header(args, full)))
-    return Size(args.source, args.arch.name, facts_of(texts[0].decode()), lines, sizes, seconds)
+    return Size(args.source, args.arch.name, read_comment(texts[0].decode()), lines, sizes, seconds)
 
 
 def table(sizes: Iterable[Size]) -> str:
     """The rows as text, in columns, each figure beside the full header's."""
     rows = [("program", "arch", "mode", "declarations", "lines", "bytes", "compile")]
     for size in sorted(sizes):
-        facts, lines, data, seconds = size.facts, size.lines, size.bytes, size.seconds
-        kept = f"{facts.whole} of {facts.total}" if facts.total else "all"
+        comment, lines, data, seconds = size.comment, size.lines, size.bytes, size.seconds
+        kept = f"{comment.whole} of {comment.total}" if comment.total else "all"
         rows.append(
             (
                 size.program,
                 size.arch,
-                facts.mode,
+                comment.mode,
                 kept,
                 f"{lines[0]} of {lines[1]}",
                 f"{data[0]} of {data[1]}",

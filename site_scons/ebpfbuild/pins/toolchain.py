@@ -45,7 +45,7 @@ def _clang(table: Table) -> tuple[str, tuple[str, ...]]:
     cpu = table.text("cpu", _is_cpu, required=False)
     cflags = table.texts("cflags", required=False)
     if cflags:
-        from ..compile.cflags import check_cflags  # its table takes 5 ms, which a build without flags needn't pay
+        from ..cflags import check_cflags  # its table takes 5 ms, which a build without flags needn't pay
 
         check_cflags(cflags, table.where("cflags"))
     return cpu or "v3", cflags

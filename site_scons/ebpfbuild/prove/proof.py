@@ -11,8 +11,7 @@ from ..compile.object import CompileArgs, Made, compiled, with_header
 from ..elf.reader import Elf
 from ..errors import ProofError
 from ..files import read_regular
-from ..minimize.fallback import why_full
-from ..minimize.modes import facts_of
+from ..header import fallback_reason, read_comment
 from .objects import Verdict, prove
 
 FULL_HEADER = "full header, nothing to prove"
@@ -66,7 +65,7 @@ def read_proof(path: str | Path) -> Proof | None:
 
 def fallback_of(args: CompileArgs, made: Made, root: str) -> str:
     """Why an object was made with the full header without having been asked for it: the compile's reason or its header's."""
-    return made.fallback or why_full(_header(args, root))
+    return made.fallback or fallback_reason(_header(args, root))
 
 
 def check_fallback(args: CompileArgs, fallback: str) -> None:
@@ -87,7 +86,7 @@ def prove_object(args: CompileArgs, made: Made, full: str, known: Iterable[str],
     """
     whole, fallback = with_header(args, full), fallback_of(args, made, root)
     first, _ = compiled(whole, known, root)
-    mode = facts_of(_header(args, root)).mode
+    mode = read_comment(_header(args, root)).mode
     # What fell back to the full header has nothing to be lenient about.
     verdict = prove(first, made.data, "exact" if mode == "off" or fallback else mode)
     if not verdict.equal:

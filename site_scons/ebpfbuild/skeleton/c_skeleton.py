@@ -10,8 +10,8 @@ import re
 import subprocess
 from typing import NamedTuple
 
-from ..compile.clang import CLEAN_ENVIRONMENT, libraries
 from ..errors import ToolError
+from ..host_tools import CLEAN_ENVIRONMENT, libraries
 from ..rebuild.ledger import Ledger
 
 FOLDERS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin")

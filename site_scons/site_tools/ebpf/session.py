@@ -147,7 +147,7 @@ class Session:
             raise StopError(f"{what}: {flags!r} is one string; write a list: {what}={flags.split()}")
         flags = tuple(map(str, flags))
         if flags and flags not in self._fit:
-            from ebpfbuild.compile.cflags import check_cflags  # its table takes 5 ms, which a build without flags needn't pay
+            from ebpfbuild.cflags import check_cflags  # its table takes 5 ms, which a build without flags needn't pay
 
             check_cflags(flags, what)
             self._fit.add(flags)

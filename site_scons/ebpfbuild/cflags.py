@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ..errors import FlagError
+from .errors import FlagError
 
 
 class _Refused(NamedTuple):
