@@ -28,9 +28,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from .codec.records import RecordError
 from .arch import arch_among
 from .codec.base import Codec
 from .codec.c_types import CTypes, Enum
+from .codec.struct import Struct, Union, struct, union
 from .errors import (
     AttachError,
     BpfError,
@@ -49,23 +51,15 @@ from .errors import (
     VerifierError,
     errno_text,
 )
-from .maps.hash import ANY, EXIST, LOCK, NOEXIST, Hash
-from .codec.struct import Struct, Union, struct, union
 from .libbpf.library import version
 from .link import Link
 from .links import Links
 from .maps.base import Map
-from .programs.network import (
-    CgroupProgram,
-    NetfilterProgram,
-    NetnsProgram,
-    ReuseportProgram,
-    SocketFilterProgram,
-    SockmapProgram,
-    XdpProgram,
-)
+from .maps.hash import ANY, EXIST, LOCK, NOEXIST, Hash
 from .object.bpf_object import Object
 from .object.collections import Maps, Progs
+from .object.variables import Kconfig, Section
+from .programs.base import Program, RunResult
 from .programs.kprobe import (
     ExtensionProgram,
     KprobeMultiProgram,
@@ -75,36 +69,44 @@ from .programs.kprobe import (
     TracepointProgram,
     TracingProgram,
 )
-from .programs.base import Program, RunResult
-from .rings.ringbuf import RecordError, RingBuffer
-from .object.variables import Kconfig, Section
+from .programs.network import (
+    CgroupProgram,
+    NetfilterProgram,
+    NetnsProgram,
+    ReuseportProgram,
+    SocketFilterProgram,
+    SockmapProgram,
+    XdpProgram,
+)
+from .rings.ringbuf import RingBuffer
 
 if TYPE_CHECKING:
-    from .maps.arena import Arena
+    from .symbols.kernel import kernel_symbol
     from .features.attach import Support, attach_kind, supports
-    from .histogram import linear_histogram, log2_histogram
-    from .maps.array import Array, Elements
-    from .programs.iter import IterLink, IterProgram
     from .features.report import Report, probe
-    from .programs.sections import program_class
+    from .histogram import linear_histogram, log2_histogram
+    from .maps.arena import Arena
+    from .maps.array import Array, Elements
     from .maps.info import MapInfo
+    from .maps.local_storage import CgroupStorage, InodeStorage, SkStorage, TaskStorage
+    from .maps.lpm_trie import LpmTrie
     from .maps.map_in_map import ArrayOfMaps, HashOfMaps, KernelId, ProgArray, inner
     from .maps.percpu import PerCpuArray, PerCpuHash
-    from .rings.perf_buffer import PerfEventArray
-    from .programs.perf_event import PerfEventProgram
     from .maps.queue import BloomFilter, Queue, Stack
-    from .rings.poll import events, poll
     from .maps.redirect import CgroupArray, CpuMap, DevMap, DevMapHash, ReuseportSockArray, SockHash, SockMap, XskMap
-    from .maps.local_storage import CgroupStorage, InodeStorage, SkStorage, TaskStorage
+    from .maps.stack_trace import Frame, StackTrace
+    from .object.choose import Choice, choose
+    from .programs.iter import IterLink, IterProgram
+    from .programs.perf_event import PerfEventProgram
+    from .programs.sections import program_class
     from .programs.struct_ops import StructOpsLink, StructOpsMap, StructOpsProgram
     from .programs.syscall import SyscallProgram
-    from .maps.stack_trace import Frame, StackTrace, kernel_symbol
     from .programs.tc import NetkitProgram, TcProgram
-    from .maps.lpm_trie import LpmTrie
     from .programs.uprobe import UprobeMultiProgram, UprobeProgram, UsdtProgram
+    from .rings.perf_buffer import PerfEventArray
+    from .rings.poll import events, poll
     from .rings.user_ringbuf import UserRingBuffer
     from .symbols.user import user_symbol
-    from .object.choose import Choice, choose
 
 # Imported when first named (PEP 562), as the modules above say it to type checkers: a program uses few of them, and
 # with all of them an import takes twice as long.
@@ -127,11 +129,12 @@ _LATER = {
     "maps.local_storage": "CgroupStorage InodeStorage SkStorage TaskStorage",
     "programs.struct_ops": "StructOpsLink StructOpsMap StructOpsProgram",
     "programs.syscall": "SyscallProgram",
-    "maps.stack_trace": "Frame StackTrace kernel_symbol",
+    "maps.stack_trace": "Frame StackTrace",
     "programs.tc": "NetkitProgram TcProgram",
     "maps.lpm_trie": "LpmTrie",
     "programs.uprobe": "UprobeMultiProgram UprobeProgram UsdtProgram",
     "rings.user_ringbuf": "UserRingBuffer",
+    "symbols.kernel": "kernel_symbol",
     "symbols.user": "user_symbol",
     "object.choose": "Choice choose",
 }

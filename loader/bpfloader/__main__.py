@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from .errors import BpfError
-from .codec.text import printable
+from .text import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,9 +58,9 @@ def _probe(options: argparse.Namespace) -> tuple[str, int]:
 
 
 def _inspect(options: argparse.Namespace) -> tuple[str, int]:
+    from .features.text import as_json
     from .inspect.report import inspect
     from .inspect.text import inspection_text
-    from .features.text import as_json
 
     found = inspect(options.file, options.type, not options.no_kernel)
     return as_json(found) if options.json else inspection_text(found, options.arch), 0

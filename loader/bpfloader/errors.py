@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno as numbers
 import os
 
-from .codec.text import printable
+from .text import printable
 
 # include/linux/errno.h: the kernel's own number, never meant for users and so unknown to libc, yet BPF returns it.
 ENOTSUPP = 524

@@ -1,12 +1,12 @@
-"""Names near to one that isn't there, for messages. difflib is imported with the first of them."""
+"""Suggests names near to one that isn't there, and refuses attributes that a class doesn't have.
+
+difflib is imported with the first suggestion.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .btf.reader import Btf
+from typing import TYPE_CHECKING, Any, NoReturn
 
 SHOWN = 3
 MANY = 20_000  # names: more than that are narrowed down before each is compared
@@ -34,9 +34,21 @@ def no_such(what: str, name: str, among: Iterable[str]) -> KeyError:
     return KeyError(f"no {what} {name}" + (f"; {close}" if close else ""))
 
 
-def kernel_names(btf: Btf | None, kind: int) -> set[str]:
-    """The kernel's functions (FUNC), or its tracepoints (TYPEDEF, by what each is called there); none without BTF."""
-    from .btf.reader import TYPEDEF
+class Closed:
+    """Takes no attribute that its class doesn't have: a misspelt setting would be lost without a word."""
 
-    start = "btf_trace_" if kind == TYPEDEF else ""
-    return {each.name[len(start) :] for each in btf or () if each.kind == kind and each.name.startswith(start)}
+    if not TYPE_CHECKING:  # type checkers would take it for leave to set anything
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name[0] != "_" and not hasattr(type(self), name):
+                unknown(self._called(), name, (each for each in dir(type(self)) if each[0] != "_"))
+            object.__setattr__(self, name, value)
+
+    def _called(self) -> str:
+        """What it is called in the refusal."""
+        return repr(self)
+
+
+def unknown(owner: str, name: str, known: Iterable[str]) -> NoReturn:
+    """Never returns: raises AttributeError with the nearest names that there are."""
+    raise AttributeError(f"{owner} has no {name}; {near(name, known, 'dir() tells what it has')}")

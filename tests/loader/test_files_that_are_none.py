@@ -10,8 +10,8 @@ import bpfloader
 import pytest
 from bpfloader.inspect.report import inspect
 from bpfloader.package.manifest import NAME, packed_object
-from bpfloader.object.open import LIMIT
-from bpfloader.diagnose.refusal import kernel_types
+from bpfloader.files import LIMIT
+from bpfloader.btf.kernel import kernel_types
 from bpfloader.diagnose.attach_target import _in_binary
 from bpfloader.symbols.user import _read
 from probing import LOADER

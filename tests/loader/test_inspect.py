@@ -9,7 +9,7 @@ import bpfloader
 import pytest
 from bpfloader.btf.core_relo import KINDS
 from bpfloader.inspect.report import inspect_object
-from bpfloader.inspect.first_kernel import instructions, needs
+from bpfloader.spec.first_kernel import instructions, needs
 from bpfloader.spec.object import object_spec
 from ebpfbuild.btf.ext import BtfExt, access_path
 from ebpfbuild.spec.object import BpfObjectSpec

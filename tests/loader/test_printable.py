@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from bpfloader import BpfError
-from bpfloader.codec.text import printable
+from bpfloader.text import printable
 from hypothesis import given
 from hypothesis import strategies as st
 from probing import LOADER

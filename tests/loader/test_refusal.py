@@ -198,10 +198,11 @@ def test_libbpf_prints_nothing_itself(folder, kernel):
 
 
 def test_a_missing_btf_says_what_to_do(skel, kernel, monkeypatch):
+    from bpfloader.btf import kernel as kernel_btf
     from bpfloader.diagnose import refusal
 
     error = bpfloader.CallError("bpf_object__load failed", errno=3)
-    monkeypatch.setattr(refusal, "KERNEL_BTF", "/nonexistent/btf")
+    monkeypatch.setattr(kernel_btf, "KERNEL_BTF", "/nonexistent/btf")
     made = refusal.load_refused("x", error, ["libbpf: Error loading vmlinux BTF: -2\n"])
     assert isinstance(made, bpfloader.MissingBtfError) and "CONFIG_DEBUG_INFO_BTF=y" in str(made)
 

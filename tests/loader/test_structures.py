@@ -8,32 +8,33 @@ import subprocess
 import sys
 
 import pytest
-from bpfloader.libbpf import options, structs as structures
+from bpfloader.kernel import perf_event
+from bpfloader.libbpf import structs
 
 # The ctypes struct -> the C one; a shorter one than C's is fine (sz says so), another offset isn't.
 NAMES = {
-    structures.OpenOptions: "struct bpf_object_open_opts",
-    structures.TestRunOptions: "struct bpf_test_run_opts",
-    structures.BatchOptions: "struct bpf_map_batch_opts",
-    structures.CreateOptions: "struct bpf_map_create_opts",
-    structures.MapInformation: "struct bpf_map_info",
-    structures.LinkInfo: "struct bpf_link_info",
-    options.KprobeOptions: "struct bpf_kprobe_opts",
-    options.KprobeMultiOptions: "struct bpf_kprobe_multi_opts",
-    options.KsyscallOptions: "struct bpf_ksyscall_opts",
-    options.UprobeOptions: "struct bpf_uprobe_opts",
-    options.UprobeMultiOptions: "struct bpf_uprobe_multi_opts",
-    options.PerfEventOptions: "struct bpf_perf_event_opts",
-    options.NetfilterOptions: "struct bpf_netfilter_opts",
-    options.TcHook: "struct bpf_tc_hook",
-    options.TcOptions: "struct bpf_tc_opts",
-    options.LinkCreateOptions: "struct bpf_link_create_opts",
-    options.LinkUpdateOptions: "struct bpf_link_update_opts",
-    options.IterOptions: "struct bpf_iter_attach_opts",
-    options.PerfEventAttr: "struct perf_event_attr",
-    options.IterLinkInfo: "union bpf_iter_link_info",
-    options.PlacementOptions: ("struct bpf_tcx_opts", "struct bpf_netkit_opts", "struct bpf_cgroup_opts"),
-    options.CookieOptions: ("struct bpf_usdt_opts", "struct bpf_tracepoint_opts", "struct bpf_trace_opts",
+    structs.OpenOptions: "struct bpf_object_open_opts",
+    structs.TestRunOptions: "struct bpf_test_run_opts",
+    structs.BatchOptions: "struct bpf_map_batch_opts",
+    structs.CreateOptions: "struct bpf_map_create_opts",
+    structs.MapInformation: "struct bpf_map_info",
+    structs.LinkInfo: "struct bpf_link_info",
+    structs.KprobeOptions: "struct bpf_kprobe_opts",
+    structs.KprobeMultiOptions: "struct bpf_kprobe_multi_opts",
+    structs.KsyscallOptions: "struct bpf_ksyscall_opts",
+    structs.UprobeOptions: "struct bpf_uprobe_opts",
+    structs.UprobeMultiOptions: "struct bpf_uprobe_multi_opts",
+    structs.PerfEventOptions: "struct bpf_perf_event_opts",
+    structs.NetfilterOptions: "struct bpf_netfilter_opts",
+    structs.TcHook: "struct bpf_tc_hook",
+    structs.TcOptions: "struct bpf_tc_opts",
+    structs.LinkCreateOptions: "struct bpf_link_create_opts",
+    structs.LinkUpdateOptions: "struct bpf_link_update_opts",
+    structs.IterOptions: "struct bpf_iter_attach_opts",
+    perf_event.PerfEventAttr: "struct perf_event_attr",
+    structs.IterLinkInfo: "union bpf_iter_link_info",
+    structs.PlacementOptions: ("struct bpf_tcx_opts", "struct bpf_netkit_opts", "struct bpf_cgroup_opts"),
+    structs.CookieOptions: ("struct bpf_usdt_opts", "struct bpf_tracepoint_opts", "struct bpf_trace_opts",
                             "struct bpf_raw_tracepoint_opts"),
 }  # fmt: skip
 HEADERS = "stddef.h stdio.h bpf/bpf.h bpf/libbpf.h linux/perf_event.h".split()
@@ -89,7 +90,7 @@ def test_fields_are_where_c_has_them(compiler, kind, name):
 
 
 def test_a_bit_field_is_where_c_has_it(compiler):
-    attributes = options.PerfEventAttr(disabled=1, freq=1)
+    attributes = perf_event.PerfEventAttr(disabled=1, freq=1)
     said = compiler("struct perf_event_attr a = {.disabled = 1, .freq = 1};"
                     'printf("%llx", *(unsigned long long *)((char *)&a + 40));')  # fmt: skip
     assert said == f"{int.from_bytes(bytes(attributes)[40:48], sys.byteorder):x}"

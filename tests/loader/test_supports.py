@@ -48,7 +48,7 @@ def test_a_section_that_nobody_knows_is_named_with_those_near_it():
 def test_to_ask_costs_an_import_only_when_it_is_asked():
     done = run_python(Path("/"), """
         import sys, bpfloader
-        print([name for name in sys.modules if name.startswith(("bpfloader.attach", "bpfloader.kernel.bpf"))])
+        print([name for name in sys.modules if name.startswith(("bpfloader.features", "bpfloader.kernel.bpf"))])
     """)  # fmt: skip
     assert done.stdout == "[]\n", done.stderr
 

@@ -8,8 +8,7 @@ import sys
 
 import bpfloader
 import pytest
-from bpfloader.maps import stack_trace as traces
-from bpfloader.symbols import user as usersymbols
+from bpfloader.symbols import kernel as kernel_symbols, user as usersymbols
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -132,6 +131,6 @@ def test_a_slot_that_can_not_be(slots):
 
 def test_the_frame_of_a_call_that_never_returns_is_the_caller(monkeypatch):
     """What is called last in a function returns to the next one's first byte."""
-    monkeypatch.setattr(traces, "_kernel_symbols", lambda: ([0x100, 0x200], ["start_kernel", "clear_bss"]))
-    assert traces._frame(0x200, True, True) == "start_kernel+0x100"
-    assert traces._frame(0x200, False, True) == traces.kernel_symbol(0x200) == "clear_bss+0x0"
+    monkeypatch.setattr(kernel_symbols, "_kernel_symbols", lambda: ([0x100, 0x200], ["start_kernel", "clear_bss"]))
+    assert kernel_symbols.kernel_frame(0x200, True, True) == "start_kernel+0x100"
+    assert kernel_symbols.kernel_frame(0x200, False, True) == kernel_symbols.kernel_symbol(0x200) == "clear_bss+0x0"

@@ -16,7 +16,7 @@ FUZZ = """
 import random, sys
 sys.path.insert(0, sys.argv[1])
 import bpfloader
-from bpfloader.objectspec import object_spec
+from bpfloader.spec.object import object_spec
 
 objects = [open(path, "rb").read() for path in sys.argv[2:]]
 specs = [object_spec(data, "x") for data in objects]

@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from .reader import ARRAY, COMPOSITES, CONST, ENUMS, FUNC, FUNC_PROTO, FWD, KEYWORDS, PTR, QUALIFIERS, RESTRICT, TYPEDEF, VAR, VOID, VOLATILE, Btf, Member, Type  # fmt: skip
+from .reader import (  # fmt: skip
+    ARRAY,
+    COMPOSITES,
+    CONST,
+    ENUMS,
+    FUNC,
+    FUNC_PROTO,
+    FWD,
+    KEYWORDS,
+    PTR,
+    QUALIFIERS,
+    RESTRICT,
+    TYPEDEF,
+    VAR,
+    VOID,
+    VOLATILE,
+    Btf,
+    Member,
+    Type,
+)
 
 MAX_PARTS = 200  # pointers, arrays, parameters …: a cycle in malformed BTF ends there
 MAX_NESTED = 16  # anonymous structs in one another

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct as structs
+import sys
 from collections.abc import Callable, Iterable
 from operator import index
 from typing import Any, Generic, TypeVar, cast
@@ -10,6 +11,7 @@ from typing import Any, Generic, TypeVar, cast
 from ..errors import LayoutError
 
 T = TypeVar("T")
+NATIVE = "<" if sys.byteorder == "little" else ">"  # this machine's byte order: of a map's own numbers
 
 
 class Codec(Generic[T]):
@@ -18,7 +20,7 @@ class Codec(Generic[T]):
     `decode` turns that item into the Python value and `encode` turns it back; None where the item is the value.
     `fixed` is whether each value has `size` bytes; `stated` is the size that a map of such values states; `element` is the
     codec of an array's elements, `array_code` what numpy calls a number that struct.Struct has no code for, `inline`
-    an expression with {} for the item that says the same as `decode` (see structread.py). `ordered` is whether the
+    an expression with {} for the item that says the same as `decode` (see struct_codec.py). `ordered` is whether the
     byte order means anything: a struct without members has none, and its neighbours must not take it over.
     """
 

@@ -33,9 +33,9 @@ from enum import IntEnum
 from operator import index
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..text import bytes_of, text_of
 from .array import ArrayCodec
 from .base import Bits, Codec, Tail
-from .text import bytes_of, text_of
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address

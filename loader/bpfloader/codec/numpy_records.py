@@ -18,8 +18,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from .base import Bits, Codec, Tail
 from ..errors import LayoutError, LibraryError
+from .base import Bits, Codec, Tail
 from .records import Form
 
 NUMBERS = {**{code: f"u{1 << n}" for n, code in enumerate("BHIQ")}, **{code: f"i{1 << n}" for n, code in enumerate("bhiq")},

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct as structs
 from typing import Any
 
+from ..errors import LayoutError
 from .base import Codec, Tail
 
 
@@ -72,3 +73,11 @@ class Placed(Raw):
 
     def one(self, data: memoryview) -> list[Any]:
         return [(self.cpu, bytes(data))]
+
+
+class RecordError(LayoutError):
+    """A record too short for its type; `step` is how far the next one is."""
+
+    def __init__(self, what: str, step: int):
+        super().__init__(what, fix="submit what the ring's type says, or declare the type that is submitted")
+        self.step = step

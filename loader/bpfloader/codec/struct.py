@@ -17,8 +17,8 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
-from .base import Codec, Field, order_among
 from ..errors import LayoutError
+from .base import Codec, Field, order_among
 from .struct_codec import StructCodec
 
 if TYPE_CHECKING:

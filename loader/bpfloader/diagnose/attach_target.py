@@ -11,15 +11,16 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
-from ..symbols.binary import Binary, is_library, libraries, others, resolved
+from ..btf.kernel import KERNEL_BTF, kernel_names, kernel_types
 from ..btf.reader import FUNC, TYPEDEF
+from ..files import open_file
 from ..kernel.host import missing_options, mounts, read
-from ..suggest import SHOWN, kernel_names, near
-from ..object.open import open_file
-from ..kernel.perf_event import online_cpus
-from .refusal import KERNEL_BTF, NO_TRACEFS, TRACING, kernel_types
+from ..kernel.perf_event import PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW, online_cpus
+from ..kernel.tracefs import NO_TRACEFS, TRACING
+from ..suggest import SHOWN, near
+from ..symbols.binary import Binary, is_library, libraries, others, resolved
 
-COUNTERS = (0, 3, 4)  # PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW
+COUNTERS = (PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW)
 Asked = Mapping[str, Any]
 Fault = Optional["tuple[str, str]"]  # what is wrong, the next step; None if that isn't known
 NO_FUNCTION = (errno.ENOENT, 4001)  # libbpf's LIBBPF_ERRNO__FORMAT, for a function that a program only calls

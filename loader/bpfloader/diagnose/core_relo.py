@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..btf.reader import ARRAY, COMPOSITES, ENUMS, FWD, KEYWORDS, PTR, TYPEDEF, Btf, Member, Type
 from ..btf.c_text import declaration
+from ..btf.reader import ARRAY, COMPOSITES, ENUMS, FWD, KEYWORDS, PTR, TYPEDEF, Btf, Member, Type
 from ..suggest import SHOWN, near
 
 # What libbpf puts in place of the verifier's words: bpf_core_format_spec in relo_core.c, the same from 1.0 to 1.8.

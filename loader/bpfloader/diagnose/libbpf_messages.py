@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from ..btf.kernel import kernel_names
 from ..btf.reader import FUNC, TYPEDEF, Btf
 from ..errors import ANOTHER
 from ..kernel.versions import SECTIONS
 from ..libbpf.library import version
-from ..suggest import kernel_names, near, nearest
+from ..suggest import near, nearest
 
 WEAK = "declare it __weak and test it before use"
 

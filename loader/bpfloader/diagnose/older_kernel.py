@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ..kernel import host
 from ..btf.core_relo import source_lines
+from ..kernel import host
 from ..kernel.versions import section_kind, version_of
+from ..spec.first_kernel import FUNCTION_CALL, Need, code_needs, needs
 from ..spec.map import MapSpec
-from ..inspect.first_kernel import FUNCTION_CALL, Need, code_needs, needs
 from ..spec.object import INSTRUCTION, ObjectSpec, ProgramSpec, object_spec
 
 SHOWN = 3

@@ -10,15 +10,10 @@ import errno
 import os
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from ..errors import ANOTHER, ENOTSUPP, AttachError, BpfError, CallError, LoadError, MissingBtfError, ObjectError, VerifierError, errno_text  # fmt: skip
 from ..kernel.privileges import privilege_error, wanted_to_attach, wanted_to_load
 
-if TYPE_CHECKING:
-    from ..btf.reader import Btf
-
-KERNEL_BTF = "/sys/kernel/btf/vmlinux"
 # What libbpf says before and around the verifier's log (bpf_object_load_prog in libbpf.c; the same from 1.0 to 1.8).
 LOG_BEGINS = r"prog '(?P<program>[^']*)': -- BEGIN PROG LOAD LOG --\n"
 LOG_ENDS = "-- END PROG LOAD LOG --"
@@ -27,9 +22,7 @@ FAILED_PROGRAM = r"prog '(?P<program>[^']*)': (?:BPF program load failed|failed 
 FAILED_MAP = r"map '(?P<map>[^']*)': failed to create"
 RING = 27  # BPF_MAP_TYPE_RINGBUF, which alone is sized in bytes
 
-TRACING = ("/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events")  # where libbpf looks for tracefs
 NO_CLSACT = "this kernel has no clsact", "modprobe sch_ingress cls_bpf"
-NO_TRACEFS = "tracefs, where libbpf finds tracepoints, is not mounted", "mount -t tracefs tracefs /sys/kernel/tracing"
 READ_ON = "see libbpf's messages"
 READ_LOG = "read the end of its log (more of it is in this error's `log`)"
 FEWER_SIGNALS = "open and load it again, without a timer or a process that sends it signals all the time"
@@ -121,6 +114,8 @@ def _load_refused(name: str, error: CallError, said: str, handle: int, btf: str 
         denied = privilege_error(f"load {name}", error.errno, wanted)
         if denied:
             return denied
+    from ..btf.kernel import KERNEL_BTF
+
     if re.search(NO_BTF, said) and not os.path.exists(KERNEL_BTF):
         fix = "boot a kernel with CONFIG_DEBUG_INFO_BTF=y, or give its BTF: open(btf=path)"
         return MissingBtfError(f"can't load {name}: this kernel has no {KERNEL_BTF}", fix=fix, errno=error.errno)
@@ -143,6 +138,7 @@ def _verifier_log(said: str) -> tuple[str, tuple[str, ...]] | None:
 
 def _verifier_error(name: str, error: CallError, program: str, log: tuple[str, ...], btf: str) -> VerifierError:
     """The error of a program whose log is there: the reason, the source line, a hint; CO-RE's in words of its own."""
+    from ..btf.kernel import kernel_types
     from .core_relo import missing
     from .verifier_log import verdict
 
@@ -154,22 +150,6 @@ def _verifier_error(name: str, error: CallError, program: str, log: tuple[str, .
     what += f": {reason}" * bool(reason) + f", at {source}" * bool(source)
     fix = hint or READ_LOG
     return VerifierError(what, program=program, log=log, shown=shown, fix=fix, errno=error.errno)
-
-
-def kernel_types(path: str) -> Btf | None:
-    """The BTF that CO-RE was resolved against, if it can be read."""
-    from ..btf.reader import Btf
-    from ..object.open import read
-
-    try:
-        data = read(path, "")
-        if data[:4] == b"\x7fELF":
-            from ..elf import Elf
-
-            data = Elf(data, path).data(".BTF")
-        return Btf(data, path)
-    except ObjectError:
-        return None
 
 
 def _map_refused(name: str, of: str, error: CallError, said: str, handle: int) -> LoadError:
@@ -204,6 +184,7 @@ def _map_refused(name: str, of: str, error: CallError, said: str, handle: int) -
 
 def _program_refused(name: str, error: CallError, said: str, handle: int) -> LoadError:
     """The error of a program without a log, or of an object as a whole: libbpf's own words, and what they mean."""
+    from ..btf.kernel import KERNEL_BTF, kernel_types
     from .libbpf_messages import meaning
 
     failed = re.search(FAILED_PROGRAM, said)

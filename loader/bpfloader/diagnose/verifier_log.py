@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..kernel.versions import helpers, version_of
 from ..kernel.host import kernel_is_before, kernel_release
+from ..kernel.versions import helpers, version_of
 from .verifier_report import Report, report
 
 # What the verifier prints after its reason, whatever that was (print_verification_stats in kernel/bpf/verifier.c).

@@ -11,22 +11,30 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ..diagnose.refusal import ATTACH_REASONS
+from ..errors import LibraryError, errno_text
+from ..kernel import host
+from ..kernel.bpf import PASSING
+from ..kernel.privileges import wanted_to_attach
+from ..kernel.versions import SECTIONS, SectionKind, program_types, section_kind, version_of
+from ..libbpf.library import version
+from ..programs.sections import CLASSES, libbpf_needed
 from . import (
-    try_freplace as attachext,
-    try_iter as attachiter,
-    try_network as attachnet,
-    try_tracing as attachtrace,
     trial as attachtry,
 )
-from ..kernel import host
+from . import (
+    try_freplace as attachext,
+)
+from . import (
+    try_iter as attachiter,
+)
+from . import (
+    try_network as attachnet,
+)
+from . import (
+    try_tracing as attachtrace,
+)
 from .trial import CantTell, Kind, Lacking
-from ..errors import LibraryError, errno_text
-from ..kernel.versions import SECTIONS, SectionKind, program_types, section_kind, version_of
-from ..programs.sections import CLASSES, libbpf_needed
-from ..libbpf.library import version
-from ..kernel.privileges import wanted_to_attach
-from ..kernel.bpf import PASSING
-from ..diagnose.refusal import ATTACH_REASONS
 
 # enum bpf_attach_type (linux/bpf.h) by section, as section_defs of libbpf.c has it; 0 for those not here.
 ATTACH_TYPES = """kprobe.multi 42 kretprobe.multi 42 kprobe.session 56 uprobe.multi 48 uretprobe.multi 48

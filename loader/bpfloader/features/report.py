@@ -15,15 +15,17 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from . import try_freplace as attachext, try_iter as attachiter
-from ..kernel import host, bpf as rawbpf
-from .try_iter import NO_PREALLOC, STORAGE
-from .attach import Support, attach_kind, attach_kinds, refused, told
-from .trial import LSM_HOOK, MODIFIED, TESTED, TRACEPOINT, CantTell, Lacking, kernel_type
 from ..btf.reader import FUNC, STRUCT, TYPEDEF
 from ..errors import ENOTSUPP, LibraryError
-from ..kernel.versions import Feature, helpers, map_types, program_types, section_kind
+from ..kernel import bpf as rawbpf
+from ..kernel import host
 from ..kernel.bpf import PASSING, Load, MapSpec
+from ..kernel.versions import Feature, helpers, map_types, program_types, section_kind
+from . import try_freplace as attachext
+from . import try_iter as attachiter
+from .attach import Support, attach_kind, attach_kinds, refused, told
+from .trial import LSM_HOOK, MODIFIED, TESTED, TRACEPOINT, CantTell, Lacking, kernel_type
+from .try_iter import NO_PREALLOC, STORAGE
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MMAPABLE = 1 << 10  # BPF_F_MMAPABLE

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from ..kernel import bpf as rawbpf
 from ..btf.reader import FUNC, STRUCT, TYPEDEF
 from ..errors import CallError
-from ..libbpf.library import library
+from ..kernel import bpf as rawbpf
 from ..kernel.bpf import Load
+from ..libbpf.library import library
 
 SLEEPABLE, HAS_FRAGS = 1 << 4, 1 << 5  # BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS
 TRACEPOINT = "oom_score_adj_update"  # of all kernels since 3.6; fires as someone writes /proc/*/oom_score_adj

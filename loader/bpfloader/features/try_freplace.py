@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from ..kernel import bpf as rawbpf
-from .trial import Kind
 from ..kernel.bpf import Load
+from .trial import Kind
 
 SOCKET_FILTER = 1  # BPF_PROG_TYPE_SOCKET_FILTER
 FILTER_ID = 5  # the id of `f` in FILTER_BTF

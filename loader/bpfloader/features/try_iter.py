@@ -8,11 +8,11 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..kernel import bpf as rawbpf
-from .try_freplace import FILTER_BTF
-from .trial import Kind, kernel_type, loaded
 from ..btf.reader import FUNC
+from ..kernel import bpf as rawbpf
 from ..kernel.bpf import MapSpec
+from .trial import Kind, kernel_type, loaded
+from .try_freplace import FILTER_BTF
 
 NO_PREALLOC = 1 << 0  # BPF_F_NO_PREALLOC
 INT = 1  # an int's id in FILTER_BTF

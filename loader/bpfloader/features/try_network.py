@@ -10,16 +10,15 @@ import struct
 import threading
 from collections.abc import Callable
 
-from ..kernel import bpf as rawbpf
-from .try_tracing import lsm
-from .trial import CGROUP_HOOK, CantTell, Kind, Lacking, kernel_type, loaded, refused_with
 from ..btf.reader import FUNC
+from ..diagnose.refusal import NO_CLSACT
 from ..errors import CallError, errno_text
+from ..kernel import bpf as rawbpf
 from ..libbpf.library import library
 from ..libbpf.log import captured
-from ..libbpf.options import TcHook, TcOptions
-from ..diagnose.refusal import NO_CLSACT
-from ..libbpf.structs import sized
+from ..libbpf.structs import TcHook, TcOptions, sized
+from .trial import CGROUP_HOOK, CantTell, Kind, Lacking, kernel_type, loaded, refused_with
+from .try_tracing import lsm
 
 SOCKMAP = 15  # BPF_MAP_TYPE_SOCKMAP
 CLONE_NEWNET = 0x40000000  # linux/sched.h

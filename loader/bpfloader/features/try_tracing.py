@@ -10,7 +10,17 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ..btf.reader import FUNC, STRUCT, TYPEDEF
+from ..errors import CallError
 from ..kernel import bpf as rawbpf
+from ..kernel.perf_event import (
+    PERF_COUNT_SW_DUMMY,
+    PERF_TYPE_SOFTWARE,
+    PERF_TYPE_TRACEPOINT,
+    PerfEventAttr,
+    perf_event_open,
+)
+from ..kernel.tracefs import NO_TRACEFS, TRACING
 from .trial import (
     LSM_HOOK,
     MODIFIED,
@@ -24,18 +34,12 @@ from .trial import (
     loaded,
     refused_with,
 )
-from ..btf.reader import FUNC, STRUCT, TYPEDEF
-from ..errors import CallError
-from ..libbpf.options import PerfEventAttr
-from ..kernel.perf_event import perf_event_open
-from ..diagnose.refusal import NO_TRACEFS, TRACING
 
 AT_RETURN = 1  # BPF_F_KPROBE_MULTI_RETURN, BPF_F_UPROBE_MULTI_RETURN
 OLD_FUNCTION = "bpf_prog_new_fd"  # for kernels before TESTED; called as a program is loaded
 PREFIXES = {"x86_64": "__x64_", "aarch64": "__arm64_", "s390x": "__s390x_", "riscv64": "__riscv_"}  # as in libbpf.c
 DEVICES = "/sys/bus/event_source/devices"
 NO_DEVICE, NO_FILE = "no such perf device", b"/proc/self/no-such-file"
-SOFTWARE, DUMMY, OF_TRACEFS = 1, 9, 2  # PERF_TYPE_SOFTWARE, PERF_COUNT_SW_DUMMY, PERF_TYPE_TRACEPOINT
 
 
 class WideAttr(PerfEventAttr):
@@ -129,7 +133,7 @@ def tracepoint(kind: Kind) -> None:
     for folder in TRACING:
         try:
             with open(f"{folder}/oom/{TRACEPOINT}/id", encoding="utf-8") as file:
-                return _perf(kind, PerfEventAttr(type=OF_TRACEFS, config=int(file.read()), sample_period=1))
+                return _perf(kind, PerfEventAttr(type=PERF_TYPE_TRACEPOINT, config=int(file.read()), sample_period=1))
         except FileNotFoundError:
             continue
     raise Lacking("; ".join(NO_TRACEFS))
@@ -137,7 +141,7 @@ def tracepoint(kind: Kind) -> None:
 
 def perf_event(kind: Kind) -> None:
     """At an event of the kernel that never happens."""
-    _perf(kind, PerfEventAttr(type=SOFTWARE, config=DUMMY, sample_period=1 << 40))
+    _perf(kind, PerfEventAttr(type=PERF_TYPE_SOFTWARE, config=PERF_COUNT_SW_DUMMY, sample_period=1 << 40))
 
 
 def raw_tracepoint(kind: Kind) -> None:

@@ -6,14 +6,14 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from ..package.archive import Bundle, bundle
 from ..btf.c_text import definition
-from ..digest import sha256
 from ..errors import LibraryError
+from ..files import read_file
+from ..package.archive import Bundle, bundle
+from ..sha256 import sha256
+from ..spec.first_kernel import asks, first_kernel, minimum, needs
 from ..spec.map import MapSpec
-from .first_kernel import asks, first_kernel, minimum, needs
 from ..spec.object import ObjectSpec, ProgramSpec, VariableSpec, object_spec
-from ..object.open import read
 
 
 def inspect(path: str | os.PathLike[str], types: Iterable[str] = (), ask_kernel: bool = False) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def inspect(path: str | os.PathLike[str], types: Iterable[str] = (), ask_kernel:
     With `ask_kernel` each object that is for this machine says whether this kernel attaches its programs and makes its
     maps; nothing else touches the kernel. Raises ObjectError for what is no such file, DigestError for one that was altered.
     """
-    data = read(path, "give the path of a file that this user may read")
+    data = read_file(path, "give the path of a file that this user may read")
     name = os.path.basename(os.fspath(path))
     found = bundle(data, name)
     return {

@@ -1,17 +1,19 @@
-"""perf_event_open(2), for which libc has no function, and the CPUs to call it for."""
+"""perf_event_open(2), for which libc has no function: its struct, its events' numbers, the CPUs to call it for."""
 
 from __future__ import annotations
 
 import ctypes
 import errno
 import os
+from ctypes import c_uint, c_uint64
 
 from ..errors import BpfError, CallError, MapError, errno_text
-from ..libbpf.options import PerfEventAttr
 from .privileges import privilege_error
 
 PERF_FLAG_FD_CLOEXEC = 1 << 3
-PERF_TYPE_SOFTWARE, PERF_COUNT_SW_BPF_OUTPUT, PERF_SAMPLE_RAW = 1, 10, 1 << 10  # linux/perf_event.h
+# enum perf_type_id of linux/perf_event.h; a number of perf_sw_ids, a bit of perf_event_sample_format there.
+PERF_TYPE_HARDWARE, PERF_TYPE_SOFTWARE, PERF_TYPE_TRACEPOINT, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW = range(5)
+PERF_COUNT_SW_DUMMY, PERF_COUNT_SW_BPF_OUTPUT, PERF_SAMPLE_RAW = 9, 10, 1 << 10
 # Its number in the tables of the kernel (arch/*/…/syscall*.tbl), by machine and by the width of this process's longs:
 # a 64-bit kernel runs 32-bit processes as well.
 CALLS = {
@@ -20,7 +22,46 @@ CALLS = {
     ("ppc64le", 64): 319, ("ppc64", 64): 319, ("s390x", 64): 331,
 }  # fmt: skip
 
+# The events by name: perf_type_id, then perf_sw_ids or perf_hw_id of linux/perf_event.h.
+EVENTS = {
+    "cpu-clock": (PERF_TYPE_SOFTWARE, 0), "task-clock": (PERF_TYPE_SOFTWARE, 1),
+    "page-faults": (PERF_TYPE_SOFTWARE, 2), "context-switches": (PERF_TYPE_SOFTWARE, 3),
+    "cpu-migrations": (PERF_TYPE_SOFTWARE, 4), "minor-faults": (PERF_TYPE_SOFTWARE, 5),
+    "major-faults": (PERF_TYPE_SOFTWARE, 6),
+    "cpu-cycles": (PERF_TYPE_HARDWARE, 0), "instructions": (PERF_TYPE_HARDWARE, 1),
+    "cache-references": (PERF_TYPE_HARDWARE, 2), "cache-misses": (PERF_TYPE_HARDWARE, 3),
+    "branch-instructions": (PERF_TYPE_HARDWARE, 4), "branch-misses": (PERF_TYPE_HARDWARE, 5),
+}  # fmt: skip
+
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+class PerfEventAttr(ctypes.Structure):
+    """struct perf_event_attr (linux/perf_event.h) as of its first version, 64 bytes, which every kernel takes."""
+
+    _fields_ = [
+        ("type", c_uint),
+        ("size", c_uint),
+        ("config", c_uint64),
+        ("sample_period", c_uint64),  # or sample_freq, by `freq`
+        ("sample_type", c_uint64),
+        ("read_format", c_uint64),
+        ("disabled", c_uint64, 1),
+        ("inherit", c_uint64, 1),
+        ("pinned", c_uint64, 1),
+        ("exclusive", c_uint64, 1),
+        ("exclude_user", c_uint64, 1),
+        ("exclude_kernel", c_uint64, 1),
+        ("exclude_hv", c_uint64, 1),
+        ("exclude_idle", c_uint64, 1),
+        ("mmap", c_uint64, 1),
+        ("comm", c_uint64, 1),
+        ("freq", c_uint64, 1),
+        ("reserved", c_uint64, 53),
+        ("wakeup_events", c_uint),
+        ("bp_type", c_uint),
+        ("bp_addr", c_uint64),
+    ]
 
 
 def perf_event_open(attributes: PerfEventAttr, pid: int, cpu: int) -> int:

@@ -68,8 +68,8 @@ def wanted_to_attach(section: str, number: int) -> tuple[str, ...] | None:
 
 def wanted_to_load(refused_map: str, handle: int) -> tuple[str, ...] | None:
     """The capabilities that an object takes: of the map that was refused, or else of the programs that are chosen."""
-    from . import host
     from ..libbpf.library import library
+    from . import host
 
     if not handle:
         return None
@@ -85,8 +85,8 @@ def wanted_to_load(refused_map: str, handle: int) -> tuple[str, ...] | None:
 
 def map_kind(handle: int) -> Feature | None:
     """The type of libbpf's struct bpf_map *; None for one that isn't in the table."""
-    from .versions import map_types
     from ..libbpf.library import library
+    from .versions import map_types
 
     number = library().bpf_map__type(handle)
     return next((kind for kind in map_types() if kind.number == number), None)

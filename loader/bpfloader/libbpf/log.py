@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .library import PRINTER, library
+from .library import library
+from .prototypes import PRINTER
 
 KEPT_MESSAGES = 200
 KEPT_HEAD, KEPT_TAIL = 1 << 20, 15 << 20  # bytes of a message; the verifier's log of a long program has hundreds of MB

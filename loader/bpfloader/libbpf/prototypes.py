@@ -1,12 +1,37 @@
-"""How libbpf's C functions are told of: a row each, and what the value that one returns means."""
+"""Declares libbpf's C functions: a row for each one used, with what the value that it returns means.
+
+The declarations are those of bpf.h, libbpf.h, btf.h and libbpf_legacy.h. A function younger than 1.0 says so in its
+row (libbpf.map has the versions).
+"""
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from ctypes import POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
 from typing import Any, NamedTuple
 
 from ..errors import CallError, errno_text
+from .structs import (
+    BatchOptions,
+    CookieOptions,
+    CreateOptions,
+    IterOptions,
+    KprobeMultiOptions,
+    KprobeOptions,
+    KsyscallOptions,
+    LinkCreateOptions,
+    LinkUpdateOptions,
+    NetfilterOptions,
+    OpenOptions,
+    PerfEventOptions,
+    PlacementOptions,
+    TcHook,
+    TcOptions,
+    TestRunOptions,
+    UprobeMultiOptions,
+    UprobeOptions,
+)
 
 Convention = Callable[[Any, Any, object], Any]
 
@@ -43,3 +68,137 @@ def plain(result: Any, _function: object, _arguments: object) -> Any:
 def failure(function: str, errno: int) -> CallError:
     """The CallError for a function that failed with an errno."""
     return CallError(f"{function} failed ({errno_text(errno)})", errno=errno)
+
+
+# libbpf_print_fn_t; its va_list is one machine word (see log.py).
+PRINTER = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
+COUNT, BATCH = POINTER(c_uint), POINTER(BatchOptions)
+
+FUNCTIONS = (
+    Function("libbpf_version_string", c_char_p, (), plain),
+    Function("libbpf_set_print", c_void_p, (PRINTER,), plain),
+    Function("libbpf_num_possible_cpus", c_int, (), status),
+    Function("bpf_object__open_mem", c_void_p, (c_char_p, c_size_t, POINTER(OpenOptions)), pointer),
+    Function("bpf_object__load", c_int, (c_void_p,), status),
+    Function("bpf_object__btf_fd", c_int, (c_void_p,), plain),
+    Function("bpf_object__close", None, (c_void_p,), plain),
+    Function("bpf_object__next_map", c_void_p, (c_void_p, c_void_p), plain),
+    Function("bpf_object__next_program", c_void_p, (c_void_p, c_void_p), plain),
+    Function("bpf_object__find_map_by_name", c_void_p, (c_void_p, c_char_p), pointer),
+    Function("bpf_object__find_program_by_name", c_void_p, (c_void_p, c_char_p), pointer),
+    Function("bpf_program__name", c_char_p, (c_void_p,), plain),
+    Function("bpf_program__fd", c_int, (c_void_p,), status),
+    Function("bpf_program__section_name", c_char_p, (c_void_p,), plain),
+    Function("bpf_program__autoload", c_bool, (c_void_p,), plain),
+    Function("bpf_program__set_autoload", c_int, (c_void_p, c_bool), status),
+    Function("bpf_program__attach", c_void_p, (c_void_p,), pointer),
+    Function("bpf_program__attach_kprobe_opts", c_void_p, (c_void_p, c_char_p, POINTER(KprobeOptions)), pointer),
+    Function(
+        "bpf_program__attach_kprobe_multi_opts", c_void_p, (c_void_p, c_char_p, POINTER(KprobeMultiOptions)), pointer
+    ),
+    Function("bpf_program__attach_ksyscall", c_void_p, (c_void_p, c_char_p, POINTER(KsyscallOptions)), pointer),
+    Function(
+        "bpf_program__attach_uprobe_opts",
+        c_void_p,
+        (c_void_p, c_int, c_char_p, c_size_t, POINTER(UprobeOptions)),
+        pointer,
+    ),
+    Function(
+        "bpf_program__attach_uprobe_multi",
+        c_void_p,
+        (c_void_p, c_int, c_char_p, c_char_p, POINTER(UprobeMultiOptions)),
+        pointer,
+        "1.3",
+    ),
+    Function(
+        "bpf_program__attach_usdt",
+        c_void_p,
+        (c_void_p, c_int, c_char_p, c_char_p, c_char_p, POINTER(CookieOptions)),
+        pointer,
+    ),
+    Function(
+        "bpf_program__attach_tracepoint_opts", c_void_p, (c_void_p, c_char_p, c_char_p, POINTER(CookieOptions)), pointer
+    ),
+    Function("bpf_program__attach_raw_tracepoint", c_void_p, (c_void_p, c_char_p), pointer),
+    Function(
+        "bpf_program__attach_raw_tracepoint_opts",
+        c_void_p,
+        (c_void_p, c_char_p, POINTER(CookieOptions)),
+        pointer,
+        "1.4",
+    ),
+    Function("bpf_program__attach_trace_opts", c_void_p, (c_void_p, POINTER(CookieOptions)), pointer),
+    Function("bpf_program__attach_lsm", c_void_p, (c_void_p,), pointer),
+    Function("bpf_program__attach_freplace", c_void_p, (c_void_p, c_int, c_char_p), pointer),
+    Function("bpf_program__attach_iter", c_void_p, (c_void_p, POINTER(IterOptions)), pointer),
+    Function("bpf_program__attach_perf_event_opts", c_void_p, (c_void_p, c_int, POINTER(PerfEventOptions)), pointer),
+    Function("bpf_program__attach_xdp", c_void_p, (c_void_p, c_int), pointer),
+    Function("bpf_program__attach_tcx", c_void_p, (c_void_p, c_int, POINTER(PlacementOptions)), pointer, "1.3"),
+    Function("bpf_program__attach_netkit", c_void_p, (c_void_p, c_int, POINTER(PlacementOptions)), pointer, "1.3"),
+    Function("bpf_program__attach_netfilter", c_void_p, (c_void_p, POINTER(NetfilterOptions)), pointer, "1.3"),
+    Function("bpf_program__attach_cgroup", c_void_p, (c_void_p, c_int), pointer),
+    Function("bpf_program__attach_cgroup_opts", c_void_p, (c_void_p, c_int, POINTER(PlacementOptions)), pointer, "1.6"),
+    Function("bpf_program__attach_netns", c_void_p, (c_void_p, c_int), pointer),
+    Function("bpf_program__set_attach_target", c_int, (c_void_p, c_int, c_char_p), status),
+    Function("bpf_program__expected_attach_type", c_int, (c_void_p,), plain),
+    Function("bpf_map__attach_struct_ops", c_void_p, (c_void_p,), pointer),
+    Function("bpf_prog_attach", c_int, (c_int, c_int, c_int, c_uint), status),
+    Function("bpf_prog_detach2", c_int, (c_int, c_int, c_int), status),
+    Function("bpf_tc_hook_create", c_int, (POINTER(TcHook),), status),
+    Function("bpf_tc_attach", c_int, (POINTER(TcHook), POINTER(TcOptions)), status),
+    Function("bpf_tc_detach", c_int, (POINTER(TcHook), POINTER(TcOptions)), status),
+    Function("bpf_iter_create", c_int, (c_int,), status),
+    Function("bpf_obj_pin", c_int, (c_int, c_char_p), status),
+    Function("bpf_obj_get", c_int, (c_char_p,), status),
+    Function("bpf_prog_test_run_opts", c_int, (c_int, POINTER(TestRunOptions)), status),
+    Function("bpf_link__fd", c_int, (c_void_p,), status),
+    Function("bpf_link__update_map", c_int, (c_void_p, c_void_p), status, "1.2"),
+    Function("bpf_link_create", c_int, (c_int, c_int, c_int, POINTER(LinkCreateOptions)), status),
+    Function("bpf_link_update", c_int, (c_int, c_int, POINTER(LinkUpdateOptions)), status),
+    Function("bpf_link__destroy", c_int, (c_void_p,), status),
+    Function("bpf_obj_get_info_by_fd", c_int, (c_int, c_void_p, POINTER(c_uint)), status),
+    Function("btf__load_vmlinux_btf", c_void_p, (), pointer),
+    Function("btf__find_by_name_kind", c_int, (c_void_p, c_char_p, c_uint), status),
+    Function("btf__free", None, (c_void_p,), plain),
+    Function("bpf_map__name", c_char_p, (c_void_p,), plain),
+    Function("bpf_map__fd", c_int, (c_void_p,), plain),
+    Function("bpf_map__type", c_int, (c_void_p,), plain),
+    Function("bpf_map__key_size", c_uint, (c_void_p,), plain),
+    Function("bpf_map__value_size", c_uint, (c_void_p,), plain),
+    Function("bpf_map__map_flags", c_uint, (c_void_p,), plain),
+    Function("bpf_map__map_extra", c_ulonglong, (c_void_p,), plain),
+    Function("bpf_map__numa_node", c_uint, (c_void_p,), plain),
+    Function("bpf_map__max_entries", c_uint, (c_void_p,), plain),
+    Function("bpf_map__autocreate", c_bool, (c_void_p,), plain),
+    Function("bpf_map__pin_path", c_char_p, (c_void_p,), plain),
+    Function("bpf_map__inner_map", c_void_p, (c_void_p,), plain),
+    Function("bpf_map__btf_key_type_id", c_uint, (c_void_p,), plain),
+    Function("bpf_map__btf_value_type_id", c_uint, (c_void_p,), plain),
+    Function("bpf_map__set_type", c_int, (c_void_p, c_int), status),
+    Function("bpf_map__set_key_size", c_int, (c_void_p, c_uint), status),
+    Function("bpf_map__set_value_size", c_int, (c_void_p, c_uint), status),
+    Function("bpf_map__set_map_flags", c_int, (c_void_p, c_uint), status),
+    Function("bpf_map__set_map_extra", c_int, (c_void_p, c_ulonglong), status),
+    Function("bpf_map__set_numa_node", c_int, (c_void_p, c_uint), status),
+    Function("bpf_map__set_max_entries", c_int, (c_void_p, c_uint), status),
+    Function("bpf_map__set_autocreate", c_int, (c_void_p, c_bool), status),
+    Function("bpf_map__set_pin_path", c_int, (c_void_p, c_char_p), status),
+    Function("bpf_map__set_inner_map_fd", c_int, (c_void_p, c_int), status),
+    Function("bpf_map__reuse_fd", c_int, (c_void_p, c_int), status),
+    Function("bpf_map__initial_value", c_void_p, (c_void_p, POINTER(c_size_t)), pointer),
+    Function("bpf_map_create", c_int, (c_int, c_char_p, c_uint, c_uint, c_uint, POINTER(CreateOptions)), status),
+    Function("bpf_map_freeze", c_int, (c_int,), status),
+    Function("bpf_map_get_fd_by_id", c_int, (c_uint,), status),
+    Function("bpf_map_lookup_elem", c_int, (c_int, c_char_p, c_void_p), status),
+    Function("bpf_map_lookup_elem_flags", c_int, (c_int, c_char_p, c_void_p, c_ulonglong), status),
+    Function("bpf_map_update_elem", c_int, (c_int, c_char_p, c_char_p, c_ulonglong), status),
+    Function("bpf_map_delete_elem", c_int, (c_int, c_char_p), status),
+    Function("bpf_map_lookup_and_delete_elem", c_int, (c_int, c_char_p, c_void_p), status),
+    Function("bpf_map_get_next_key", c_int, (c_int, c_char_p, c_void_p), status),
+    Function("bpf_map_lookup_batch", c_int, (c_int, c_void_p, c_void_p, c_void_p, c_void_p, COUNT, BATCH), status),
+    Function(
+        "bpf_map_lookup_and_delete_batch", c_int, (c_int, c_void_p, c_void_p, c_void_p, c_void_p, COUNT, BATCH), status
+    ),
+    Function("bpf_map_update_batch", c_int, (c_int, c_void_p, c_void_p, COUNT, BATCH), status),
+    Function("bpf_map_delete_batch", c_int, (c_int, c_void_p, COUNT, BATCH), status),
+)

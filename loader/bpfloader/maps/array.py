@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import mmap
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 
-from . import batch as bulk
-from ..codec.base import Codec
+from ..codec.base import NATIVE, Codec
 from ..codec.c_types import CTypes
 from ..errors import LayoutError, MapError
-from .hash import KeyedMap
+from . import batch as bulk
 from .base import codec_of
+from .hash import KeyedMap
 
 if TYPE_CHECKING:
-    from .standalone import Alone
     from ..object.bpf_object import Object
+    from .standalone import Alone
 
 V = TypeVar("V")
 BPF_F_MMAPABLE = 1 << 10  # linux/bpf.h
-NATIVE = "<" if sys.byteorder == "little" else ">"  # of a map's own numbers: its machine's
 
 
 class Indexed(KeyedMap[int, V]):

@@ -6,19 +6,19 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from ..closed import Closed
 from ..codec.base import Codec
-from ..errors import CallError, MapError, StateError
 from ..codec.struct import Struct, Union
+from ..errors import CallError, MapError, StateError
 from ..libbpf.library import library
-from .info import FIXES, MapInfo, info_of, pinned_fd
 from ..libbpf.pin import pin_to, unpin
+from ..suggest import Closed
+from .info import FIXES, MapInfo, info_of, pinned_fd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .standalone import Alone
     from ..object.bpf_object import Object
+    from .standalone import Alone
 
 PER_CPU = (5, 6, 10, 21)  # BPF_MAP_TYPE_*: hash, array, LRU hash and cgroup storage with a value for each CPU
 

@@ -8,19 +8,19 @@ import errno
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
-from . import batch as bulk
-from ..rings.callback import TableNames
 from ..codec.base import Codec, of_map, pack_for
 from ..codec.c_types import CTypes
 from ..errors import ENOTSUPP, LayoutError, MapError
+from ..rings.callback import TableNames
+from . import batch as bulk
 from .base import PER_CPU, Map, codec_of
 from .views import Items, Values
 
 if TYPE_CHECKING:
     from typing import Literal
 
-    from .standalone import Alone
     from ..object.bpf_object import Object
+    from .standalone import Alone
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union, overload
 
 from ..codec.base import Codec, pack_for
 from ..errors import LayoutError, MapError, errno_text
-from .hash import ANY
 from .base import Map, codec_of, descriptor
+from .hash import ANY
 from .map_in_map import HasFd
 
 if TYPE_CHECKING:
-    from .standalone import Alone
     from ..object.bpf_object import Object
+    from .standalone import Alone
 
 H = TypeVar("H")
 V = TypeVar("V")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import struct as structs
 from typing import TYPE_CHECKING, TypeVar
 
+from ..codec.base import NATIVE
 from ..codec.c_types import IPV4_MAPPED
 from ..errors import LayoutError
-from .array import NATIVE
 from .hash import Hash
 
 if TYPE_CHECKING:

@@ -7,17 +7,17 @@ import errno
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from .standalone import Alone, alone
-from ..codec.base import Codec
+from ..codec.base import NATIVE, Codec
 from ..codec.c_types import CTypes
 from ..errors import CallError, LayoutError, MapError
-from .array import NATIVE, Sparse
-from .hash import KeyedMap
-from ..libbpf.library import library
-from .info import info_of, map_by_id
-from .base import Map, codec_of, descriptor
 from ..kernel.privileges import privilege_error
+from ..libbpf.library import library
 from ..libbpf.structs import CreateOptions, sized
+from .array import Sparse
+from .base import Map, codec_of, descriptor
+from .hash import KeyedMap
+from .info import info_of, map_by_id
+from .standalone import Alone, alone
 
 if TYPE_CHECKING:
     from ..object.bpf_object import Object

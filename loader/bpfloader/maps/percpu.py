@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .batch import Column
 from ..codec.base import Codec
 from ..errors import LayoutError
-from .array import Indexed
-from .hash import KeyedMap
 from ..libbpf.library import library
+from .array import Indexed
 from .base import codec_of
+from .batch import Column
+from .hash import KeyedMap
 
 if TYPE_CHECKING:
-    from .standalone import Alone
     from ..object.bpf_object import Object
+    from .standalone import Alone
 
 K = TypeVar("K")
 V = TypeVar("V")

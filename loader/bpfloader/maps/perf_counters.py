@@ -20,9 +20,7 @@ class Counters(Map):
         counts one process only. The counters run until the object is destroyed. Raises MapError, PrivilegeError,
         StateError before load, ValueError for a name there isn't.
         """
-        from ..libbpf.options import PerfEventAttr
-        from ..programs.perf_event import EVENTS
-        from ..kernel.perf_event import online_cpus, perf_event_open
+        from ..kernel.perf_event import EVENTS, PerfEventAttr, online_cpus, perf_event_open
         from ..kernel.privileges import privilege_error
 
         kind, config = EVENTS.get(event, (-1, 0)) if isinstance(event, str) else event

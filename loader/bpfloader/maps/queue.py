@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..codec.base import Codec, pack_for
 from ..errors import LayoutError
-from .hash import ANY, EXIST
 from .base import Map, codec_of
+from .hash import ANY, EXIST
 
 if TYPE_CHECKING:
-    from .standalone import Alone
     from ..object.bpf_object import Object
+    from .standalone import Alone
 
 V = TypeVar("V")
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union
 from ..codec.base import Codec
 from ..errors import MapError, errno_text
 from .array import Sparse
-from .hash import ANY, Hash, KeyedMap
 from .base import Map, codec_of, descriptor
+from .hash import ANY, Hash, KeyedMap
 from .map_in_map import HasFd, kernel_ids
 
 if TYPE_CHECKING:
-    from .standalone import Alone
     from ..object.bpf_object import Object
+    from .standalone import Alone
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -1,21 +1,20 @@
-"""Stack traces that programs took (bpf_get_stackid), and the names of the kernel's functions in them."""
+"""Stack traces that programs took (bpf_get_stackid)."""
 
 from __future__ import annotations
 
 import struct as structs
-from bisect import bisect_right
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..codec.base import Codec
-from ..errors import MapError, PrivilegeError, errno_text
-from .array import NATIVE, Sparse
+from ..codec.base import NATIVE, Codec
+from ..errors import MapError
+from ..symbols.kernel import kernel_frame
+from .array import Sparse
 from .hash import ANY
 
 if TYPE_CHECKING:
-    from .standalone import Alone
     from ..object.bpf_object import Object
+    from .standalone import Alone
 
 BPF_F_STACK_BUILD_ID = 1 << 5  # linux/bpf.h
 BUILD_ID = structs.Struct(NATIVE + "i20sQ")  # struct bpf_stack_build_id
@@ -80,41 +79,10 @@ class StackTrace(Sparse[Any]):
     def symbols(self, stack_id: int, *, offset: bool = True) -> tuple[str, ...]:
         """The frames of a kernel stack by name, `tcp_connect+0x1f`. Raises KeyError, PrivilegeError."""
         stack = self._plain(stack_id)
-        return tuple(_frame(address, number > 0, offset) for number, address in enumerate(stack))
+        return tuple(kernel_frame(address, number > 0, offset) for number, address in enumerate(stack))
 
     def user_symbols(self, stack_id: int, pid: int, *, offset: bool = True) -> tuple[str, ...]:
         """The frames of a user stack (BPF_F_USER_STACK) of a running process, as user_symbol has it. Raises KeyError."""
         from ..symbols.user import user_symbols
 
         return user_symbols(self._plain(stack_id), pid, offset=offset)
-
-
-@lru_cache(maxsize=1)
-def _kernel_symbols() -> tuple[list[int], list[str]]:
-    """The addresses and names of the kernel's functions, by address (/proc/kallsyms). Raises PrivilegeError."""
-    what = "can't tell the names of the kernel's functions"
-    try:
-        with open("/proc/kallsyms", encoding="utf-8", errors="replace") as file:
-            rows = sorted((int(row[0], 16), row[2]) for row in map(str.split, file) if row[1] in "tTwW")
-    except OSError as error:
-        raise PrivilegeError(f"{what} ({errno_text(error.errno or 0)})", fix="mount /proc, run as root") from None
-    if not rows or not rows[-1][0]:
-        raise PrivilegeError(what, fix="run as root, or with sysctl kernel.kptr_restrict=0 (and CAP_SYSLOG)")
-    return [address for address, _ in rows], [name for _, name in rows]
-
-
-def kernel_symbol(address: int, *, offset: bool = True) -> str:
-    """A kernel address as `function+0xoffset`, or the function; as a number where it is in none. Raises PrivilegeError.
-
-    The names are read once: those of modules loaded later are missing.
-    """
-    return _frame(address, False, offset)
-
-
-def _frame(address: int, returns: bool, offset: bool) -> str:
-    """One frame: `returns` says that it is where a call returns to, which behind a last call is the next function."""
-    addresses, names = _kernel_symbols()
-    place = bisect_right(addresses, address - returns) - 1
-    if place < 0:
-        return f"{address:#x}"
-    return f"{names[place]}+{address - addresses[place]:#x}" if offset else names[place]

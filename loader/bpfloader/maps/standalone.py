@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
 from ..errors import StateError
-from .info import info_of
 from .base import Map
+from .info import info_of
 
 M = TypeVar("M", bound=Map)
 

@@ -11,23 +11,23 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from ..arch import object_path, require_arch, this_arch
-from ..rings.callback import BufferNames
-from ..digest import require_digest
+from ..diagnose.refusal import load_refused
 from ..elf import check
 from ..errors import REINSTALL, CallError, ObjectError, StateError
+from ..files import read_file
 from ..fork import follow
-from ..programs.sections import libbpf_needed
 from ..libbpf.library import library, require
+from ..libbpf.log import captured
 from ..link import Link
 from ..links import Links
-from ..libbpf.log import captured
 from ..maps.base import Map
-from .open import open_bytes, read
-from .collections import Maps, OwnsMaps, Part, Progs, nothing_attached
-from ..diagnose.refusal import load_refused
-from .variables import OwnsSections
+from ..programs.sections import libbpf_needed
 from ..programs.struct_ops import StructOpsMap
+from ..rings.callback import BufferNames
 from ..signals import Undisturbed, without_repeated_signals
+from .collections import Maps, OwnsMaps, Part, Progs, nothing_attached
+from .open import open_bytes, require_digest
+from .variables import OwnsSections
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -83,9 +83,9 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
         if cls.OBJECTS:
             require_arch(cls.FILE, cls.OBJECTS)
         path = cls._beside() if source is None else source
-        data = path if isinstance(path, bytes) else read(path, cls._where_it_belongs() if source is None else GIVEN)
+        data = path if isinstance(path, bytes) else read_file(path, cls._where_it_belongs() if source is None else GIVEN)
         if btf:
-            read(btf, GIVEN, 0)  # libbpf would tell at load, and of its errno only
+            read_file(btf, GIVEN, 0)  # libbpf would tell at load, and of its errno only
         where = "the object given" if isinstance(path, bytes) else os.fspath(path)
         if expected := cls.OBJECTS.get(this_arch()):  # what that vouches for was looked at when its skeleton was made
             require_digest(data, expected, where, packed=bool(cls.MANIFEST))

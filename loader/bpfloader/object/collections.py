@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from ..closed import unknown
 from ..errors import AttachError, CallError
 from ..libbpf.library import library
 from ..maps.base import Map
-from ..suggest import no_such
 from ..programs.base import Program
+from ..suggest import no_such, unknown
 
 if TYPE_CHECKING:
     from ..links import Links
@@ -35,7 +34,7 @@ class Collection(Generic[P]):
     def __init__(self, owner: Object):
         """Generated classes set one attribute for each part of their owner."""
 
-    if not TYPE_CHECKING:  # see closed.py
+    if not TYPE_CHECKING:  # see suggest.Closed
 
         def __setattr__(self, name: str, part: Any) -> None:
             """Sets each part once; anything else was meant for a part, and would be lost."""

@@ -1,77 +1,19 @@
-"""How an object gets from a file into libbpf's hands.
-
-A file that is given from outside may be a named pipe, on which one waits for ever, or a device without an end: what is
-no regular file, or larger than any object, is refused before it is read.
-"""
+"""Hands an object's bytes to libbpf, and checks the digest that its skeleton has of them."""
 
 from __future__ import annotations
 
 import ctypes
 import os
-import stat
-import sys
 from collections.abc import Mapping
-from typing import Any, BinaryIO, cast
+from typing import cast
 
-from ..errors import CallError, ObjectError, errno_text
+from ..diagnose.refusal import lines
+from ..elf import check
+from ..errors import REINSTALL, CallError, DigestError, ObjectError, errno_text
 from ..libbpf.library import library
 from ..libbpf.log import captured
-from ..diagnose.refusal import lines
 from ..libbpf.structs import OpenOptions, sized
-from ..signals import Undisturbed
-
-LIMIT = 256 << 20  # bytes of a file, as of all files in an archive: objects with kernels' whole BTF have 10 MB
-KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
-
-
-def read(path: str | os.PathLike[str], fix: str, size: int = -1) -> bytes:
-    """The first bytes of a file, all of them for -1; it may lie in a wheel that is on sys.path.
-
-    Raises ObjectError, also for what is no file or larger than LIMIT.
-    """
-    try:
-        with open_file(path) as file:
-            if os.fstat(file.fileno()).st_size > LIMIT:
-                raise ValueError(f"is larger than {LIMIT >> 20} MiB")
-            return file.read(size)
-    except ValueError as unfit:
-        raise ObjectError(f"{os.fspath(path)} {unfit}", fix=fix) from None
-    except OSError as error:
-        if (data := _in_wheel(os.fspath(path))) is not None:
-            return data if size < 0 else data[:size]
-        raise ObjectError(f"can't read {os.fspath(path)} ({errno_text(error.errno or 0)})", fix=fix) from None
-
-
-def open_file(path: str | os.PathLike[str]) -> BinaryIO:
-    """Opens a regular file for reading. Raises ValueError at once for a pipe, a socket or a device, and OSError.
-
-    It is looked at before, since to open a device may do something, and after, since it may have been replaced.
-    """
-    _require_file(os.stat(path))
-    with Undisturbed():  # an interrupt would leave the descriptor without an owner, or with two
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-        try:
-            _require_file(os.fstat(descriptor))
-            return os.fdopen(descriptor, "rb")  # a folder is an IsADirectoryError here
-        except BaseException:
-            os.close(descriptor)
-            raise
-
-
-def _require_file(found: os.stat_result) -> None:
-    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
-        raise ValueError(f"is {KINDS.get(stat.S_IFMT(found.st_mode), 'a device')}, not a file")
-
-
-def _in_wheel(path: str) -> bytes | None:
-    """What lies there in an archive that Python imports from; None if nothing does."""
-    for importer in list(sys.path_importer_cache.values()):
-        if path.startswith(f"{getattr(importer, 'archive', path)}{os.sep}"):
-            try:
-                return cast(Any, importer).get_data(path)  # type: ignore[no-any-return]
-            except OSError:
-                return None
-    return None
+from ..sha256 import sha256
 
 
 def open_bytes(
@@ -102,3 +44,19 @@ def _unopened(name: str, error: CallError, said: str) -> ObjectError:
     why, fix = unopened(said) or ("", "compile it with clang -target bpf -g")
     what = f"libbpf can't open {name} ({errno_text(error.errno)})" + f": {why}" * bool(why)
     return ObjectError(what, fix=fix, details=lines(said), errno=error.errno)
+
+
+def require_digest(data: bytes, expected: str, where: str, packed: bool) -> None:
+    """Raises DigestError for an object that is not the one its skeleton was made for; `packed` is whether both lie in a
+    package."""
+    if (found := sha256(data)) == expected:
+        return
+    what = f"{where} has sha256 {found}, its skeleton was made for {expected}"
+    if packed:
+        raise DigestError(what, fix=REINSTALL)
+    details: tuple[str, ...] = ()
+    try:
+        check(data, where)
+    except ObjectError as error:  # such as one that is cut short, which the digest alone doesn't tell
+        details = (error.what,)
+    raise DigestError(what, fix="take object and skeleton from the same build", details=details)

@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..maps.arena import Arena
+from ..codec.base import NATIVE
 from ..codec.c_types import CTypes
-from ..maps.array import NATIVE, Array
-from ..maps.hash import Hash
-from ..programs.sections import program_class
 from ..libbpf.library import library
+from ..maps.arena import Arena
+from ..maps.array import Array
 from ..maps.base import Map
-from ..maps.map_in_map import ArrayOfMaps, HashOfMaps, ProgArray, inner
-from .collections import Maps, Progs
-from ..maps.percpu import PerCpuArray, PerCpuHash
-from ..rings.perf_buffer import PerfEventArray
-from ..maps.queue import BloomFilter, Queue, Stack
-from ..rings.ringbuf import RingBuffer
-from ..maps.redirect import CgroupArray, CpuMap, DevMap, DevMapHash, ReuseportSockArray, SockHash, SockMap, XskMap
+from ..maps.hash import Hash
 from ..maps.local_storage import CgroupStorage, InodeStorage, SkStorage, TaskStorage
-from ..programs.struct_ops import StructOpsMap
-from ..maps.stack_trace import StackTrace
 from ..maps.lpm_trie import LpmTrie
+from ..maps.map_in_map import ArrayOfMaps, HashOfMaps, ProgArray, inner
+from ..maps.percpu import PerCpuArray, PerCpuHash
+from ..maps.queue import BloomFilter, Queue, Stack
+from ..maps.redirect import CgroupArray, CpuMap, DevMap, DevMapHash, ReuseportSockArray, SockHash, SockMap, XskMap
+from ..maps.stack_trace import StackTrace
+from ..programs.sections import program_class
+from ..programs.struct_ops import StructOpsMap
+from ..rings.perf_buffer import PerfEventArray
+from ..rings.ringbuf import RingBuffer
 from ..rings.user_ringbuf import UserRingBuffer
+from .collections import Maps, Progs
 
 if TYPE_CHECKING:
     from .bpf_object import Object

@@ -6,10 +6,10 @@ import ctypes
 import mmap
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..closed import Closed
 from ..codec.base import Field
 from ..errors import CallError, StateError
 from ..libbpf.library import library, require
+from ..suggest import Closed
 
 if TYPE_CHECKING:
     from .bpf_object import Object
@@ -93,7 +93,7 @@ class Kconfig(Section):
 class OwnsSections:
     """An object, to its variables. A base of Object."""
 
-    if not TYPE_CHECKING:  # see closed.py
+    if not TYPE_CHECKING:  # see suggest.Closed
 
         def __setattr__(self, name: str, value: Any) -> None:
             """Sets what derived classes like, but no variable's name: that was meant for the variable's section."""

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..arch import this_arch
-from ..digest import sha256 as digest_of
 from ..errors import REINSTALL, DigestError, ObjectError
+from ..sha256 import sha256 as digest_of
 
 NAME = "manifest.json"
 FORMAT = 1
@@ -83,10 +83,10 @@ def packed_object(folder: str, file: str, sha256: str) -> str:
 
     Raises ObjectError for a manifest that is missing, or holds no object for this machine; DigestError for another one.
     """
-    from ..object.open import read
+    from ..files import read_file
 
     path = os.path.join(folder, NAME)
-    data = read(path, REINSTALL)
+    data = read_file(path, REINSTALL)
     found = digest_of(data)
     if found != sha256:
         raise DigestError(f"{path} has sha256 {found}, the package was made with {sha256}", fix=REINSTALL)

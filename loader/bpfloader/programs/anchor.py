@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..libbpf.structs import PlacementOptions, sized
 from ..link import Link
-from ..libbpf.options import PlacementOptions
 from .base import Program
-from ..libbpf.structs import sized
 
 if TYPE_CHECKING:
     from typing_extensions import TypeAlias

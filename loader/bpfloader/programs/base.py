@@ -7,16 +7,16 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from ..closed import Closed
+from ..diagnose.refusal import attach_refused
 from ..errors import AttachError, CallError, StateError, errno_text
+from ..kernel.privileges import privilege_error, wanted_by
 from ..libbpf.library import LIBRARY, library
-from ..link import BpfLink, Link
 from ..libbpf.log import captured
 from ..libbpf.pin import pin_to
-from ..kernel.privileges import privilege_error, wanted_by
-from ..diagnose.refusal import attach_refused
 from ..libbpf.structs import TestRunOptions, sized
+from ..link import BpfLink, Link
 from ..signals import Undisturbed
+from ..suggest import Closed
 
 if TYPE_CHECKING:
     from ..object.bpf_object import Object

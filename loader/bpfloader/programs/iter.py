@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..libbpf.library import library
+from ..libbpf.structs import IterLinkInfo, IterOptions, sized
 from ..link import BpfLink, Link
 from ..maps.base import Map, codec_of
-from .network import one_of, opened
-from ..libbpf.options import IterLinkInfo, IterOptions
-from .base import Program
-from ..libbpf.structs import sized
 from ..signals import Undisturbed
+from .base import Program
+from .network import one_of, opened
 
 if TYPE_CHECKING:
     from ..codec.base import Codec

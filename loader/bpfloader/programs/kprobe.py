@@ -8,10 +8,9 @@ from typing import Any
 
 from ..errors import CallError, LoadError, errno_text
 from ..libbpf.library import library, require
+from ..libbpf.structs import CookieOptions, KprobeMultiOptions, KprobeOptions, KsyscallOptions, sized
 from ..link import Link
-from ..libbpf.options import CookieOptions, KprobeMultiOptions, KprobeOptions, KsyscallOptions
 from .base import Program
-from ..libbpf.structs import sized
 
 
 def given_once(cookies: Sequence[int], count: int, what: str) -> None:

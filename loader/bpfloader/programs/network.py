@@ -10,16 +10,15 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from ..diagnose.refusal import attach_refused
 from ..errors import AttachError, CallError, errno_text
 from ..libbpf.library import library
+from ..libbpf.structs import LinkCreateOptions, NetfilterOptions, sized
 from ..link import FdLink, HookLink, Link
 from ..maps.base import Map
-from ..libbpf.options import LinkCreateOptions, NetfilterOptions
+from ..signals import Undisturbed
 from .anchor import Neighbour, placement
 from .base import Program
-from ..diagnose.refusal import attach_refused
-from ..libbpf.structs import sized
-from ..signals import Undisturbed
 
 if TYPE_CHECKING:
     import socket

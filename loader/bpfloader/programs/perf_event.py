@@ -5,23 +5,13 @@ from __future__ import annotations
 import ctypes
 import os
 
-from ..errors import AttachError, CallError
-from ..link import GroupLink, Link
-from ..libbpf.options import PerfEventAttr, PerfEventOptions
-from ..kernel.perf_event import online_cpus, perf_event_open
-from .base import Program
 from ..diagnose.refusal import attach_refused
-from ..libbpf.structs import sized
+from ..errors import AttachError, CallError
+from ..kernel.perf_event import EVENTS, PerfEventAttr, online_cpus, perf_event_open
+from ..libbpf.structs import PerfEventOptions, sized
+from ..link import GroupLink, Link
 from ..signals import Undisturbed
-
-# enum perf_type_id, perf_hw_id and perf_sw_ids of linux/perf_event.h.
-TYPES = {"hardware": 0, "software": 1, "tracepoint": 2, "hw_cache": 3, "raw": 4}
-EVENTS = {
-    "cpu-clock": (1, 0), "task-clock": (1, 1), "page-faults": (1, 2), "context-switches": (1, 3),
-    "cpu-migrations": (1, 4), "minor-faults": (1, 5), "major-faults": (1, 6),
-    "cpu-cycles": (0, 0), "instructions": (0, 1), "cache-references": (0, 2), "cache-misses": (0, 3),
-    "branch-instructions": (0, 4), "branch-misses": (0, 5),
-}  # fmt: skip
+from .base import Program
 
 
 class PerfEventProgram(Program):

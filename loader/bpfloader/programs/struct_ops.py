@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..diagnose.refusal import attach_refused
 from ..errors import AttachError, CallError
 from ..libbpf.library import library, require
-from ..link import BpfLink
 from ..libbpf.log import captured
+from ..link import BpfLink
 from ..maps.base import Map
-from .base import Program
-from ..diagnose.refusal import attach_refused
 from ..signals import Undisturbed
+from .base import Program
 
 if TYPE_CHECKING:
     from ..maps.standalone import Alone

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ctypes
 
 from ..errors import AttachError
+from ..libbpf.structs import TestRunOptions, sized
 from ..link import Link
 from .base import Program, RunResult
-from ..libbpf.structs import TestRunOptions, sized
 
 
 class SyscallProgram(Program):

@@ -6,17 +6,16 @@ import ctypes
 import errno
 from functools import partial
 
+from ..diagnose.refusal import NO_CLSACT
 from ..errors import AttachError, CallError, errno_text
 from ..libbpf.library import library
-from ..link import HookLink, Link
 from ..libbpf.log import captured
-from .network import interface_index
-from ..libbpf.options import TcHook, TcOptions
+from ..libbpf.structs import TcHook, TcOptions, sized
+from ..link import HookLink, Link
+from ..signals import Undisturbed
 from .anchor import Neighbour, placement
 from .base import Program
-from ..diagnose.refusal import NO_CLSACT
-from ..libbpf.structs import sized
-from ..signals import Undisturbed
+from .network import interface_index
 
 DIRECTIONS = {"ingress": 1 << 0, "egress": 1 << 1}  # enum bpf_tc_attach_point of libbpf.h
 BPF_TC_F_REPLACE = 1 << 0

@@ -7,11 +7,10 @@ import os
 from collections.abc import Sequence
 
 from ..libbpf.library import require
+from ..libbpf.structs import CookieOptions, UprobeMultiOptions, UprobeOptions, sized
 from ..link import Link
-from ..libbpf.options import CookieOptions, UprobeMultiOptions, UprobeOptions
-from .kprobe import c_array, c_strings, given_once
 from .base import Program
-from ..libbpf.structs import sized
+from .kprobe import c_array, c_strings, given_once
 
 EVERY = -1  # libbpf: a pid of -1 is every process, 0 the calling one
 

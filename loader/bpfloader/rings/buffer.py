@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from ..codec.base import Codec
 from ..codec.records import Form
 from ..maps.base import Map, codec_of
+from ..signals import Undisturbed
 from .pace import Pace
 from .source import EMPTY, PAUSE, READY, Source, Taken
-from ..signals import Undisturbed
 from .waiting import Waiter
 
 if TYPE_CHECKING:
-    from .callback import Subscription
     from ..object.bpf_object import Object
+    from .callback import Subscription
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -12,17 +12,16 @@ import struct as structs
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .callback import Callback, Subscription
 from ..codec.base import Codec
-from ..maps.perf_counters import Counters
+from ..codec.records import Form, RecordError
 from ..errors import CallError, MapError
-from .barrier import Fence
-from ..codec.records import Form
-from ..libbpf.library import library
-from .perf_records import HEADER, samples, stride_of
 from ..kernel.perf_event import online_cpus, open_bpf_output
+from ..libbpf.library import library
+from ..maps.perf_counters import Counters
+from .barrier import Fence
+from .callback import Callback, Subscription
+from .perf_records import HEADER, samples, stride_of
 from .reader import Reader
-from .ringbuf import RecordError
 from .source import EMPTY, READY, Source, state_sizes
 
 if TYPE_CHECKING:

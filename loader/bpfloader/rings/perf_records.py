@@ -10,9 +10,8 @@ from __future__ import annotations
 import struct as structs
 from typing import Any, NamedTuple
 
+from ..codec.records import Form, RecordError
 from ..errors import LayoutError, MapError
-from ..codec.records import Form
-from .ringbuf import RecordError
 
 LOST, SAMPLE = 2, 9  # PERF_RECORD_LOST, PERF_RECORD_SAMPLE
 HEAD = structs.Struct("=IHH")  # struct perf_event_header

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from itertools import islice, repeat, starmap
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from .buffer import Buffer
-from ..errors import StateError
 from ..codec.records import Form, Raw, Rows
+from ..errors import StateError
+from .buffer import Buffer
 
 if TYPE_CHECKING:
     from typing import Literal

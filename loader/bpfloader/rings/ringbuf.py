@@ -17,12 +17,12 @@ from array import array
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .callback import Callback, Subscription
 from ..codec.base import Codec
+from ..codec.records import Form, RecordError
 from ..errors import LayoutError, MapError
-from .barrier import Fence
-from ..codec.records import Form
 from ..object.lost import program_count
+from .barrier import Fence
+from .callback import Callback, Subscription
 from .reader import Reader
 from .source import BUSY_HEAD, EMPTY, READY, Source, state_sizes
 
@@ -34,14 +34,6 @@ BUSY, DISCARD, HEADER = 1 << 31, 1 << 30, 8  # BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF
 FEW, MOST = 64, 4096  # records tried at once as being all of the type's size, at first and when they always are
 LONG = structs.calcsize("L")
 POSITIONS = 1 << 8 * LONG  # positions are unsigned longs that count bytes and wrap around
-
-
-class RecordError(LayoutError):
-    """A record too short for its type; `step` is how far the next one is."""
-
-    def __init__(self, what: str, step: int):
-        super().__init__(what, fix="submit what the ring's type says, or declare the type that is submitted")
-        self.step = step
 
 
 class Records:

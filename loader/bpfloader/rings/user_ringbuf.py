@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..codec.base import Codec, pack_for
 from ..errors import LayoutError, MapError
-from .barrier import Fence
 from ..maps.base import Map, codec_of
+from ..signals import Undisturbed
+from .barrier import Fence
 from .ringbuf import BUSY, DISCARD, HEADER, LONG, POSITIONS, step_of
 from .source import state_sizes
-from ..signals import Undisturbed
 
 if TYPE_CHECKING:
     from ..object.bpf_object import Object

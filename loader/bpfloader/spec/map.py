@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..btf.reader import ARRAY, ENUMS, FUNC_PROTO, PTR, STRUCT, Btf
 from ..btf.c_text import declaration
+from ..btf.reader import ARRAY, ENUMS, FUNC_PROTO, PTR, STRUCT, Btf
 from ..kernel.versions import map_types
 
 # BPF_F_* of linux/bpf.h that BPF_MAP_CREATE takes, by bit.

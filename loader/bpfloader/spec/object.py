@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ..btf.reader import DATASEC, FUNC, VAR, Btf
-from ..btf.core_relo import CoreRecord, core_records
 from ..btf.c_text import declaration
-from ..digest import sha256
+from ..btf.core_relo import CoreRecord, core_records
+from ..btf.reader import DATASEC, FUNC, VAR, Btf
 from ..elf import EXECUTABLE, FUNCTION, Elf, ElfSection, Symbol
 from ..kernel.versions import section_kind
+from ..sha256 import sha256
 from .initial_value import initial_value
 from .map import MapSpec, map_spec
 

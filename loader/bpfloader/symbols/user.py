@@ -8,8 +8,8 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ..files import open_file
 from .binary import Binary
-from ..object.open import open_file
 
 FILES = 32  # whose symbols are kept
 

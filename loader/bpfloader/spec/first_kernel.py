@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from ..btf.core_relo import ASKING
 from ..kernel.versions import helpers, map_types, section_kind, version_of
-from ..spec.map import MapSpec
-from ..spec.object import INSTRUCTION, ObjectSpec, ProgramSpec
+from .map import MapSpec
+from .object import INSTRUCTION, ObjectSpec, ProgramSpec
 
 JUMPS, JUMPS32, ALU, ALU64, LOADS, STORES = 0x05, 0x06, 0x04, 0x07, 0x01, 0x03  # BPF_CLASS
 CALL, WIDE, MAY_GOTO, SWAP = 0x85, 0x18, 0xE5, 0xD7

@@ -1,0 +1,27 @@
+"""The running kernel's BTF: reads it, and lists the functions and tracepoints in it."""
+
+from __future__ import annotations
+
+from ..elf import Elf
+from ..errors import ObjectError
+from ..files import read_file
+from .reader import TYPEDEF, Btf
+
+KERNEL_BTF = "/sys/kernel/btf/vmlinux"
+
+
+def kernel_types(path: str) -> Btf | None:
+    """The BTF that CO-RE was resolved against, if it can be read."""
+    try:
+        data = read_file(path, "")
+        if data[:4] == b"\x7fELF":
+            data = Elf(data, path).data(".BTF")
+        return Btf(data, path)
+    except ObjectError:
+        return None
+
+
+def kernel_names(btf: Btf | None, kind: int) -> set[str]:
+    """The kernel's functions (FUNC), or its tracepoints (TYPEDEF, by what each is called there); none without BTF."""
+    start = "btf_trace_" if kind == TYPEDEF else ""
+    return {each.name[len(start) :] for each in btf or () if each.kind == kind and each.name.startswith(start)}

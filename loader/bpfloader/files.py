@@ -1,0 +1,68 @@
+"""Reads files that are given from outside, without waiting for ever.
+
+Such a file may be a named pipe, on which one waits for ever, or a device without an end: what is no regular file, or
+larger than any object, is refused before it is read.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from typing import Any, BinaryIO, cast
+
+from .errors import ObjectError, errno_text
+from .signals import Undisturbed
+
+LIMIT = 256 << 20  # bytes of a file, as of all files in an archive: objects with kernels' whole BTF have 10 MB
+KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+
+
+def read_file(path: str | os.PathLike[str], fix: str, size: int = -1) -> bytes:
+    """The first bytes of a file, all of them for -1; it may lie in a wheel that is on sys.path.
+
+    Raises ObjectError, also for what is no file or larger than LIMIT.
+    """
+    try:
+        with open_file(path) as file:
+            if os.fstat(file.fileno()).st_size > LIMIT:
+                raise ValueError(f"is larger than {LIMIT >> 20} MiB")
+            return file.read(size)
+    except ValueError as unfit:
+        raise ObjectError(f"{os.fspath(path)} {unfit}", fix=fix) from None
+    except OSError as error:
+        if (data := _in_wheel(os.fspath(path))) is not None:
+            return data if size < 0 else data[:size]
+        raise ObjectError(f"can't read {os.fspath(path)} ({errno_text(error.errno or 0)})", fix=fix) from None
+
+
+def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """Opens a regular file for reading. Raises ValueError at once for a pipe, a socket or a device, and OSError.
+
+    It is looked at before, since to open a device may do something, and after, since it may have been replaced.
+    """
+    _require_file(os.stat(path))
+    with Undisturbed():  # an interrupt would leave the descriptor without an owner, or with two
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            _require_file(os.fstat(descriptor))
+            return os.fdopen(descriptor, "rb")  # a folder is an IsADirectoryError here
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+
+def _require_file(found: os.stat_result) -> None:
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        raise ValueError(f"is {KINDS.get(stat.S_IFMT(found.st_mode), 'a device')}, not a file")
+
+
+def _in_wheel(path: str) -> bytes | None:
+    """What lies there in an archive that Python imports from; None if nothing does."""
+    for importer in list(sys.path_importer_cache.values()):
+        if path.startswith(f"{getattr(importer, 'archive', path)}{os.sep}"):
+            try:
+                return cast(Any, importer).get_data(path)  # type: ignore[no-any-return]
+            except OSError:
+                return None
+    return None

@@ -1,0 +1,6 @@
+"""Tracefs: where libbpf looks for it, and how to mount it."""
+
+from __future__ import annotations
+
+TRACING = ("/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events")  # where libbpf looks for tracefs
+NO_TRACEFS = "tracefs, where libbpf finds tracepoints, is not mounted", "mount -t tracefs tracefs /sys/kernel/tracing"
