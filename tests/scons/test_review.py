@@ -93,6 +93,28 @@ def test_a_compiler_below_the_root_is_found_from_any_sconscript(declare, compile
 
 
 @pytest.mark.parametrize("duplicate", [0, 1])
+@pytest.mark.parametrize("first", ["Glob", "BpfObject"])
+def test_a_glob_in_a_variant_dir_leaves_outputs_what_they_are(declare, duplicate, first):
+    """SCons gives what it finds in both folders one class: content would no longer decide where a Decider says mtimes."""
+    calls = {"Glob": "Glob('deep/x86_64/*.o')", "BpfObject": "env.BpfObject('one.bpf.c')"}
+    order = [calls.pop(first), *calls.values()]
+    project = declare(f"SConscript('src/SConscript', exports='env', variant_dir='out', duplicate={duplicate})\n")
+    project.edit("SConstruct", "EBPF_CPPPATH", "EBPF_BUILD='out/deep', EBPF_CPPPATH")
+    project.edit("SConstruct", "SConscript(", "env.Decider('timestamp-newer')\nSConscript(")
+    (project.folder / "src/SConscript").write_text("Import('env')\n" + "\n".join(order))
+    old = project.folder / "src/deep/x86_64/one.bpf.o"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"another")
+    assert project.scons("ARCH=x86_64").returncode == 0
+    made = project.folder / "out/deep/x86_64/one.bpf.o"
+    before, source = made.read_bytes(), project.folder / "src/one.bpf.c"
+    project.edit("src/one.bpf.c", '"shared.h"', '"shared.h"\nint more;')
+    os.utime(source, ns=(10**18, 10**18))
+    assert project.scons("ARCH=x86_64").returncode == 0
+    assert made.read_bytes() != before
+
+
+@pytest.mark.parametrize("duplicate", [0, 1])
 def test_a_variant_dir_is_read_through_to_the_sources(declare, duplicate):
     project = declare(
         f'SConscript("src/SConscript", exports="env", variant_dir="out/v", duplicate={duplicate})\n',
