@@ -190,11 +190,12 @@ def test_prove_prints_a_verdict_a_line_and_a_count(project):
         assert count == "3 objects: 2 proven, 1 with the full header"
 
 
-def test_prove_says_where_there_is_nothing_to_compare(project):
+def test_prove_says_where_an_object_without_btf_was_compared(project):
     (project.folder / "src/empty.bpf.c").write_text('#include "vmlinux.h"\nstatic inline int unused(int a) { return a; }\n')
-    declare(project, "env.BpfObject('src/empty.bpf.c')")
-    lines = project.scons("ARCH=x86_64", "prove").stdout.splitlines()[-2:]
-    assert lines == ["build/x86_64/empty.bpf.o: no BTF: nothing to compare", "1 object: 0 proven, 1 without BTF"]
+    declare(project, "env.BpfObject('src/empty.bpf.c')\nenv.BpfObject('src/one.bpf.c', cflags=['-g0'])")
+    lines = project.scons("ARCH=x86_64", "prove").stdout.splitlines()[-3:]
+    each = [f"build/x86_64/{name}.bpf.o: equal, exact, without BTF" for name in ("empty", "one")]
+    assert lines == [*each, "2 objects: 2 proven"]
 
 
 def test_prove_counts_what_it_proved_where_another_one_fails(make_project, tmp_path):
