@@ -65,3 +65,28 @@ def test_what_holds_no_assembly_costs_no_second_run(text):
     from ebpfbuild.assembly import may_assemble
 
     assert not may_assemble([text])
+
+
+@pytest.mark.parametrize("text", [
+    r'asm(".\x69nclude \"none.s\"");',
+    r'asm(".incbin none");',
+    r'asm("bogus"); asm(".inc\x62in \"none\"");',
+    'asm(".macro m\\nbogus\\n.endm\\nm");',
+])  # fmt: skip
+def test_it_is_refused_before_the_assembler_speaks(project, text):
+    """Where the file isn't there, or isn't named as it should be, the assembler fails first."""
+    (project.folder / "SConstruct").write_text(HEAD)
+    add(project, "bad", text)
+    lines = [line for line in project.fails("ARCH=x86_64").splitlines() if line.startswith(("scons: ***", " "))]
+    assert len(lines) == 1 and "cases/bad.bpf.c: tells the assembler ." in lines[0]
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ('asm("bogus insn");', "<inline asm>:1:1: "),
+    ('int x = 3 +; asm(".include \\"f\\"");', "expected expression"),
+    ('asm("bogus"); int f(void) { return strlen(""); }', "undeclared library function 'strlen'"),
+])  # fmt: skip
+def test_other_errors_stay_the_compilers(project, text, said):
+    (project.folder / "SConstruct").write_text(HEAD)
+    add(project, "bad", text)
+    assert said in project.fails("ARCH=x86_64")
