@@ -494,7 +494,7 @@ def without_origin(pin):
 
 
 @pytest.mark.parametrize("arch", ["x86_64", "aarch64", "riscv64"])
-def test_the_real_alternates_through_this_machines_apt(tmp_path, arch):
+def test_the_real_alternates_through_this_machines_apt(tmp_path, arch, online):
     pin = without_origin(toolchain.load(ROOT / "toolchain.toml").header(arch))
     try:
         got = obtain_header(pin, FetchOptions(tmp_path), Reporter())
@@ -504,7 +504,7 @@ def test_the_real_alternates_through_this_machines_apt(tmp_path, arch):
     assert b"struct user_pt_regs" in got.path.read_bytes() or b"struct pt_regs" in got.path.read_bytes()
 
 
-def test_the_real_libbpf_headers_through_this_machines_apt(tmp_path):
+def test_the_real_libbpf_headers_through_this_machines_apt(tmp_path, online):
     pin = toolchain.load(ROOT / "toolchain.toml").libbpf
     try:
         got = obtain_tree(pin._replace(sources=pin.sources[1:]), FetchOptions(tmp_path), Reporter())

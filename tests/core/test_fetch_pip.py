@@ -218,8 +218,11 @@ def test_a_fifo_is_not_read(tmp_path, refused):
     assert f"holds no file {WHEEL}" in refused(tmp_path)
 
 
-def test_a_host_that_refuses_and_one_that_is_not_there(refused):
+def test_a_host_that_refuses(refused):
     assert "Connection refused" in refused(indexes=["http://127.0.0.1:1/simple"])
+
+
+def test_a_host_that_is_not_there(refused, online):
     assert "https://no-such-host.invalid/simple/pip/: " in refused(indexes=["https://no-such-host.invalid/simple"])
 
 

@@ -166,3 +166,18 @@ def test_a_null_build_imports_nothing_heavy(built):
     assert "ebpfbuild.ledger" in modules
     heavy = {"requests", "jinja2", "pycparser", "urllib3", "zipfile", "ebpfbuild.btf", "ebpfbuild.fetch"}
     assert sorted(modules & heavy) == []
+
+
+@pytest.mark.parametrize("option", ["--offline", ""])
+def test_offline_and_the_mirror_reach_the_tests(project, option):
+    """`./sconsw --offline test`: what the tests fetch asks no network either."""
+    project.edit("SConstruct", '("CFLAGS")', '("CFLAGS", "ARGS")')
+    project.edit("SConstruct", "for name", 'env.EbpfTest("test", "tests")\nfor name')
+    (project.folder / "tests").mkdir()
+    (project.folder / "tests/test_told.py").write_text(
+        "import os\ndef test_told():\n"
+        f"    assert os.environ.get('SCONS_BPF_OFFLINE') == {('1' if option == '--offline' else None)!r}\n"
+        "    assert os.path.isdir(os.environ['SCONS_BPF_MIRROR'])\n"
+    )
+    done = project.scons("test", "MIRROR=pins", "ARGS=-n0", *filter(None, [option]))
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
