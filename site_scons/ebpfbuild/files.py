@@ -3,7 +3,7 @@
 import os
 import stat
 import tempfile
-from errno import EINVAL, EISDIR
+from errno import EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,7 +21,7 @@ _KINDS = {
 
 
 class UnfitFileError(OSError):
-    """Something that is not to be read: a named pipe, a device, a folder, a file that is too large.
+    """Something that is not to be read: a named pipe, a device, a folder, a file that is too large, a symlink in a circle.
 
     A pipe would hold the build up for ever and /dev/zero fill the memory. `strerror` says what it is.
     """
@@ -32,7 +32,22 @@ def require_regular(path: str | os.PathLike, limit: int | None = LIMIT) -> None:
 
     None is no limit, for a tool that is run or hashed and not held in memory.
     """
-    _check(os.stat(path), path, limit)
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        if error.errno == ELOOP:
+            raise symlink_loop(os.fspath(path)) from None
+        raise
+    _check(found, path, limit)
+
+
+def is_gone(path: str | os.PathLike) -> bool:
+    """Tells if nothing is at a path, not even a link; a folder's symlink in a circle hides what is there."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        return error.errno in (ENOENT, ENOTDIR)
+    return False
 
 
 def open_regular(path: str | os.PathLike, limit: int | None = LIMIT) -> BinaryIO:
@@ -70,6 +85,23 @@ def _check(found: os.stat_result, path: str | os.PathLike, limit: int | None) ->
         raise UnfitFileError(number, f"is {_KINDS.get(kind, 'something else')}, not a file", os.fspath(path))
     if limit is not None and found.st_size > limit:
         raise _too_large(path, limit)
+
+
+def symlink_loop(path: str) -> UnfitFileError:
+    """Returns the error for a path on which the kernel gave up following symlinks (ELOOP); it names the first that is at fault."""
+    parts = path.split(os.sep)
+    ways = (os.sep.join(parts[:count]) or os.sep for count in range(1, len(parts) + 1))
+    link = next((way for way in ways if _loops(way)), path)
+    through = "" if link == path else f"lies behind {os.path.basename(link)}, which "
+    return UnfitFileError(ELOOP, f"{through}is a symlink that leads back to itself, or on through too many others", path)
+
+
+def _loops(path: str) -> bool:
+    try:
+        os.stat(path)
+    except OSError as error:
+        return error.errno == ELOOP
+    return False
 
 
 def _too_large(path: str | os.PathLike, limit: int) -> UnfitFileError:
