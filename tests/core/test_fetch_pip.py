@@ -22,24 +22,10 @@ WHEEL = "pip-26.3-py3-none-any.whl"
 PAGE = f'<!doctype html><a href="../../files/pip-26.2.whl">old</a> <a href="../../files/{WHEEL}#sha256=0">new</a>'.encode()
 
 
-@pytest.fixture
-def server():
-    with serving() as running:
-        yield running
-
-
 @pytest.fixture(autouse=True)
-def plain_environment(monkeypatch):
-    """No proxy of this machine between the tests and loopback, and no time for certificates that none of them needs."""
+def no_certificates(no_proxy, monkeypatch):
+    """No time for certificates, which none of these tests needs."""
     monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
-    for name in urllib.request.getproxies_environment():
-        monkeypatch.delenv(f"{name}_proxy", raising=False)
-        monkeypatch.delenv(f"{name}_proxy".upper(), raising=False)
-
-
-@pytest.fixture
-def pauses():
-    return []
 
 
 @pytest.fixture
