@@ -5,31 +5,11 @@ import shutil
 
 import pytest
 
-HEAD = """
-import os
-DefaultEnvironment(tools=[])
-def ebpf(**given):
-    return Environment(tools=["ebpf"], toolpath=[os.environ["TOOLPATH"]], EBPF_CPPPATH=["#include"], **given)
-env = ebpf()
-"""
 COPY = """
 def copy(target, source, env):
     import shutil
     shutil.copy(source[0].abspath, target[0].abspath)
 """
-
-
-@pytest.fixture
-def declare(project):
-    """The test project with another SConstruct, and with files written into it."""
-
-    def declare(body, **files):
-        (project.folder / "SConstruct").write_text(HEAD + body)
-        for name, text in files.items():
-            (project.folder / "src" / name).write_text(text)
-        return project
-
-    return declare
 
 
 def objects(paths):
@@ -178,6 +158,7 @@ def test_a_declaration_that_can_not_be(declare, body, message):
 
 
 def test_a_build_folder_that_can_not_be_used_is_told_in_one_line(project):
+    shutil.rmtree(project.folder / "build")
     (project.folder / "build").write_text("")
     text = project.fails("ARCH=x86_64")
     assert text.startswith("scons: *** ") and "build/.ebpf-ledger: Not a directory" in text and text.count("\n") == 1

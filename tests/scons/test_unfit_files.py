@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("one_program")
 INPUTS = {
     "source": "src/one.bpf.c",
     "header": "include/shared.h",
@@ -86,10 +87,7 @@ def test_an_object_or_a_skeleton_that_was_made_elsewhere(whole):
     """SCons hashes what it is handed."""
     for declared in ('env.BpfSkeleton("x86_64/x.bpf.o")', 'env.BpfPackage("p", "1", ["x86_64/x.bpf.o"], [])',
                      'env.MinimizedVmlinux("m", "src/one.bpf.c", depends=["x86_64/x.bpf.o"])'):  # fmt: skip
-        (whole.folder / "SConstruct").write_text(
-            "import os\nenv = Environment(tools=['ebpf'], toolpath=[os.environ['TOOLPATH']], EBPF_CPPPATH=['include'])\n"
-            f"{declared}\n"
-        )
+        whole.declare(declared)
         (whole.folder / "x86_64").mkdir(exist_ok=True)
         put(whole.folder / "x86_64/x.bpf.o", "a named pipe")
         assert "x86_64/x.bpf.o: is a named pipe, not a file" in whole.fails("ARCH=x86_64")
@@ -129,6 +127,7 @@ def test_a_symlink_that_leads_back_to_itself(whole, role):
 
 
 def test_a_build_folder_that_leads_back_to_itself(whole):
+    shutil.rmtree(whole.folder / "build")
     (whole.folder / "build").symlink_to("build")
     assert "*** build/.ebpf-ledger: lies behind build, which is a symlink that leads back" in whole.fails("ARCH=x86_64")
 
@@ -152,10 +151,8 @@ def test_a_name_that_clang_spells_differently_is_refused(project, name, said, ro
         header = f'"{name}/x.h"' if role == "header" else "<x.h>"
         project.edit("src/one.bpf.c", '"shared.h"', f'"shared.h"\n#include {header}')
     build = f"EBPF_BUILD={name!r}, " if role == "EBPF_BUILD" else ""
-    (project.folder / "SConstruct").write_text(
-        f"import os\nenv = Environment(tools=['ebpf'], toolpath=[os.environ['TOOLPATH']], {build}EBPF_CPPPATH=['include'])\n"
-        f"env.BpfObject({source!r}, {call})\n"
-    )
+    project.declare(f"env.BpfObject({source!r}, {call})\n")
+    project.edit("SConstruct", "EBPF_CPPPATH", f"{build}EBPF_CPPPATH")
     text = project.fails("ARCH=x86_64")
     if role == "name" and "tab" in said:
         said = "is no name for an object"  # as one that steers a terminal
@@ -170,8 +167,5 @@ def test_names_with_other_signs_build(project):
         (project.folder / name / f"x{number}.h").write_text("int x;\n")
         project.edit("src/one.bpf.c", '"shared.h"', f'"shared.h"\n#include <x{number}.h>')
     names = ["a b", "a#b", "a:b", "a%b", "a'b", "ä", "a$$b"]
-    (project.folder / "SConstruct").write_text(
-        f"import os\nenv = Environment(tools=['ebpf'], toolpath=[os.environ['TOOLPATH']], EBPF_CPPPATH=['include'])\n"
-        f"env.BpfObject('src/one.bpf.c', include_dirs={names!r})\n"
-    )
+    project.declare(f"env.BpfObject('src/one.bpf.c', include_dirs={names!r})\n")
     project.build("ARCH=x86_64")
