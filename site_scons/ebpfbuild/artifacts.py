@@ -301,7 +301,7 @@ def _copy(path: Path, incoming: Incoming, limit: int) -> None:
         raise FetchError(f"can't be read: {error.strerror}") from None
 
 
-def _failure(pin: HeaderPin | TreePin, source: Source, options: FetchOptions, reasons: list[str]) -> FetchError:
+def _failure(pin: HeaderPin | TreePin, source: Source, options: FetchOptions, reasons: Sequence[str]) -> FetchError:
     details = tuple(dict.fromkeys(reasons))
     if source.own:
         fix = f"make it: bpftool btf dump file /sys/kernel/btf/vmlinux format c > {source.shown}"
@@ -313,7 +313,7 @@ def _failure(pin: HeaderPin | TreePin, source: Source, options: FetchOptions, re
         what = f"{pin.title} is not in the cache {options.cache}, and --offline connects to nothing"
         fix = f"run once without --offline, or give {mirror}, or set EBPF_CACHE to a cache that has it"
         return OfflineError(what, where=source.where, fix=fix, details=details)
-    refused = ", and RELEASE=1 takes no alternate" if options.release and getattr(pin, "alternates", ()) else ""
+    refused = ", and RELEASE=1 takes no alternate" if options.release and getattr(pin, "alternates", False) else ""
     what = f"no source of {pin.title} can be reached{refused}"
     return FetchError(what, where=source.where, fix=f"check the network, or give {mirror}", details=details)
 

@@ -4,8 +4,8 @@ import os
 import stat
 import tempfile
 from errno import EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from .errors import OutputError
 
@@ -27,7 +27,7 @@ class UnfitFileError(OSError):
     """
 
 
-def require_regular(path: str | os.PathLike, limit: int | None = LIMIT) -> None:
+def require_regular(path: str | os.PathLike[str], limit: int | None = LIMIT) -> None:
     """Raises UnfitFileError for what is there and is no regular file of at most `limit` bytes; OSError if nothing is.
 
     None is no limit, for a tool that is run or hashed and not held in memory.
@@ -41,7 +41,7 @@ def require_regular(path: str | os.PathLike, limit: int | None = LIMIT) -> None:
     _check(found, path, limit)
 
 
-def is_gone(path: str | os.PathLike) -> bool:
+def is_gone(path: str | os.PathLike[str]) -> bool:
     """Tells if nothing is at a path, not even a link; a folder's symlink in a circle hides what is there."""
     try:
         os.lstat(path)
@@ -50,7 +50,7 @@ def is_gone(path: str | os.PathLike) -> bool:
     return False
 
 
-def open_regular(path: str | os.PathLike, limit: int | None = LIMIT) -> BinaryIO:
+def open_regular(path: str | os.PathLike[str], limit: int | None = LIMIT) -> FileIO:
     """Opens a regular file of at most `limit` bytes for reading, unbuffered, and never waits for it.
 
     It is looked at before it is opened, since to open a device may do something, and again after, since it may have
@@ -66,7 +66,7 @@ def open_regular(path: str | os.PathLike, limit: int | None = LIMIT) -> BinaryIO
         raise
 
 
-def read_regular(path: str | os.PathLike, limit: int = LIMIT) -> bytes:
+def read_regular(path: str | os.PathLike[str], limit: int = LIMIT) -> bytes:
     """The bytes of a regular file, at most `limit` of them. Raises UnfitFileError for anything else, and OSError."""
     parts, left = [], limit
     with open_regular(path, limit) as file:
@@ -78,7 +78,7 @@ def read_regular(path: str | os.PathLike, limit: int = LIMIT) -> bytes:
     return b"".join(parts)
 
 
-def _check(found: os.stat_result, path: str | os.PathLike, limit: int | None) -> None:
+def _check(found: os.stat_result, path: str | os.PathLike[str], limit: int | None) -> None:
     if not stat.S_ISREG(found.st_mode):
         kind = stat.S_IFMT(found.st_mode)
         number = EISDIR if kind == stat.S_IFDIR else EINVAL
@@ -104,11 +104,11 @@ def _loops(path: str) -> bool:
     return False
 
 
-def _too_large(path: str | os.PathLike, limit: int) -> UnfitFileError:
+def _too_large(path: str | os.PathLike[str], limit: int) -> UnfitFileError:
     return UnfitFileError(EINVAL, f"is larger than the {limit} bytes that are read", os.fspath(path))
 
 
-def make_room(path: str | os.PathLike) -> None:
+def make_room(path: str | os.PathLike[str]) -> None:
     """Removes what lies where a file is to be written: a file, a link, a pipe, an empty folder; nothing is fine, too.
 
     Raises OutputError for a folder with something in it, which nobody but its owner may remove, and OSError.

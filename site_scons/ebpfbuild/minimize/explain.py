@@ -104,7 +104,7 @@ def _include(home: str, names: Iterable[str]) -> str:
 def _follows(text: str, twice: set[str]) -> bool:
     """Whether an error only follows from that a type is declared twice: its own members are unknown then."""
     member = _MEMBER.search(text)
-    return bool(member) and member[2].split()[-1] in twice
+    return member is not None and member[2].split()[-1] in twice
 
 
 def _explained(header: _Header, text: str) -> list[str]:
