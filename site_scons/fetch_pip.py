@@ -8,6 +8,7 @@ configuration files name them (https://pip.pypa.io/en/stable/topics/configuratio
 import configparser
 import hashlib
 import http.client
+import netrc
 import os
 import re
 import ssl
@@ -25,6 +26,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 DEFAULT_INDEX = "https://pypi.org/simple"  # pip's own default
 PAGE_LIMIT = 8 << 20  # bytes; an index page of pip has 0.1 MB
+NETRC_LIMIT = 1 << 20  # bytes
 WHEEL_LIMIT = 32 << 20  # bytes; the wheel has 1.8 MB
 READ_TIMEOUT = 20.0  # seconds without a byte
 PATIENCE = 120.0  # seconds for one URL
@@ -63,12 +65,21 @@ class Settings(NamedTuple):
     """Where pip is set up to look: `find_links` are folders, files and pages, `indexes` base URLs, none if offline.
 
     `cert` is a file or folder of certificates, `proxy` a URL; where they are None, the environment's usual ones count.
+    `trusted` are hosts, with a port or without, whose certificates aren't asked for; `netrc` is a file of passwords.
     """
 
     find_links: tuple[str, ...]
     indexes: tuple[str, ...]
     cert: str | None
     proxy: str | None
+    trusted: tuple[str, ...] = ()
+    netrc: str | None = None
+
+    @property
+    def spoken_plainly(self) -> set[str]:
+        """The hosts, with their ports, that the settings themselves name with http://."""
+        places = (*self.find_links, *self.indexes)
+        return {_netloc(place) for place in places if place.lower().startswith("http://")}
 
 
 def read_pin(lock: Path) -> Pin:
@@ -99,7 +110,15 @@ def read_settings(environment: Mapping[str, str], offline: bool = False, machine
     find_links = tuple(link for link in value("find-links").split() if not (offline and _is_remote(link)))
     indexes = () if offline else (value("index-url") or DEFAULT_INDEX, *value("extra-index-url").split())
     cert = value("cert") or environment.get("REQUESTS_CA_BUNDLE") or environment.get("CURL_CA_BUNDLE")
-    return Settings(find_links, indexes, cert or None, value("proxy") or None)
+    trusted = tuple(value("trusted-host").lower().split())
+    return Settings(find_links, indexes, cert or None, value("proxy") or None, trusted, _netrc_file(environment))
+
+
+def _netrc_file(environment: Mapping[str, str]) -> str | None:
+    """The file of passwords that pip reads: NETRC, else ~/.netrc or ~/_netrc (requests.utils.get_netrc_auth)."""
+    home = environment.get("HOME", "")
+    files = [environment["NETRC"]] if environment.get("NETRC") else [f"{home}/{name}" for name in (".netrc", "_netrc") if home]
+    return next((file for file in files if os.path.isfile(file)), None)
 
 
 def _config_files(environment: Mapping[str, str], machine: Path) -> list[Path]:
@@ -133,7 +152,7 @@ class Web:
 
     def __init__(self, settings: Settings, sleep: Callable[[float], None] = time.sleep):
         self._settings, self._sleep = settings, sleep
-        self._known = _Credentials()
+        self._known = _Credentials(settings)
 
     @cached_property
     def _opener(self) -> urllib.request.OpenerDirector:
@@ -142,7 +161,7 @@ class Web:
         for handler in (
             urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else None),
             urllib.request.HTTPHandler(),
-            urllib.request.HTTPSHandler(context=_context(self._settings.cert)),
+            _Https(_context(self._settings.cert), self._settings.trusted),
             urllib.request.HTTPDefaultErrorHandler(),
             urllib.request.HTTPErrorProcessor(),
             urllib.request.UnknownHandler(),
@@ -193,27 +212,79 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-class _Credentials(urllib.request.BaseHandler):
-    """Sends the user and password of an index's URL to that host, and to no other."""
+class _Https(urllib.request.HTTPSHandler):
+    """Asks every host for a certificate but those that pip is told to trust: the wheel's digest is pinned, whoever sends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext, trusted: tuple[str, ...]):
+        super().__init__(context=context)
+        self._verified, self._trusted = context, trusted
+
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        """Opens one connection; behind a proxy, the request's URL still names the host itself."""
+        parts = urlsplit(req.full_url)
+        host = parts.netloc.lower()
+        trusted = host in self._trusted or host.removesuffix(f":{parts.port}") in self._trusted
+        return self.do_open(http.client.HTTPSConnection, req, context=_unverified() if trusted else self._verified)
+
+
+class _Credentials(urllib.request.BaseHandler):
+    """Sends the user and password of an index's URL to that host, and to no other; where there are none, .netrc's for the host.
+
+    Those leave over plain http for a host only that the settings themselves name so, and .netrc's `default`, which is for any
+    host, goes to those of the settings alone.
+    """
+
+    def __init__(self, settings: Settings) -> None:
         self._of: dict[str, str] = {}
+        self._plainly = settings.spoken_plainly
+        self._named = {_netloc(place) for place in (*settings.find_links, *settings.indexes) if _is_remote(place)}
+        self._file = settings.netrc
 
     def taken_from(self, url: str) -> str:
         """Returns the URL without its user and password, which are kept for its host. Raises ValueError for no URL."""
         parts = urlsplit(url)
         user, at, host = parts.netloc.rpartition("@")
         if at:
-            self._of[host] = "Basic " + b64encode(unquote(user).encode()).decode()
+            self._of[host] = _basic(unquote(user))
         return parts._replace(netloc=host).geturl()
 
     def http_request(self, request: urllib.request.Request) -> urllib.request.Request:
         """Adds the header; a redirect's request comes by here on its own."""
-        if request.host in self._of:
-            request.add_unredirected_header("Authorization", self._of[request.host])
+        known = self._of.get(request.host) or self._from_netrc(request)
+        if known:
+            request.add_unredirected_header("Authorization", known)
         return request
 
     https_request = http_request
+
+
+    def _from_netrc(self, request: urllib.request.Request) -> str | None:
+        host = request.host.lower()
+        if request.type != "https" and host not in self._plainly:
+            return None
+        name = urlsplit(request.full_url).hostname or ""
+        entry = self._netrc.get(name) or (self._netrc.get("default") if host in self._named else None)
+        return _basic(f"{entry[0]}:{entry[2]}") if entry else None
+
+    @cached_property
+    def _netrc(self) -> Mapping[str, tuple[str, str | None, str | None]]:
+        """The entries by host. A file that can't be read or parsed is passed over, as pip does: its text may be passwords."""
+        try:
+            if self._file and os.path.getsize(self._file) <= NETRC_LIMIT:
+                return netrc.netrc(self._file).hosts
+        except (OSError, ValueError, netrc.NetrcParseError):
+            pass
+        return {}
+
+
+def _basic(user: str) -> str:
+    return "Basic " + b64encode(user.encode()).decode()
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def _context(cert: str | None) -> ssl.SSLContext:
@@ -233,10 +304,11 @@ def _failure(error: Exception) -> Unavailable:
         busy = error.code in (403, 408, 429) or error.code >= 500
         if error.code in range(300, 400):
             return Unavailable(f"redirects more than {REDIRECTS} times, or to no web server")
-        return Unavailable(f"HTTP {error.code}", passing=busy)
+        wants = ": wants a user and password, in its URL or in ~/.netrc" if error.code == 401 else ""
+        return Unavailable(f"HTTP {error.code}{wants}", passing=busy)
     cause = getattr(error, "reason", error)
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return Unavailable(f"no trusted TLS connection: {cause.verify_message} (PIP_CERT names other certificates)")
+        return Unavailable(f"no trusted TLS connection: {cause.verify_message} (PIP_CERT names other certificates, PIP_TRUSTED_HOST a host that needs none)")
     if isinstance(cause, TimeoutError):
         return Unavailable("no answer in time")
     if isinstance(cause, ConnectionError):
@@ -357,6 +429,11 @@ def _read_file(path: Path, limit: int) -> bytes:
 
 def _is_remote(place: str) -> bool:
     return "://" in place and not place.lower().startswith("file:")
+
+
+def _netloc(place: str) -> str:
+    """A URL's host and port, without user and password."""
+    return place.partition("://")[2].partition("/")[0].rpartition("@")[2].lower()
 
 
 def _local_path(place: str) -> Path:

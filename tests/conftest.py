@@ -35,10 +35,20 @@ def clang() -> list[str]:
 
 
 def fetch_options() -> FetchOptions:
-    """How tests fetch what is pinned: through SCONS_BPF_MIRROR, or ../shared/mirror where there is one."""
+    """How tests fetch what is pinned: through SCONS_BPF_MIRROR, or ../shared/mirror where there is one.
+
+    With SCONS_BPF_OFFLINE=1, which `./sconsw --offline test` sets, nothing is connected to.
+    """
     beside = ROOT.parent / "shared" / "mirror"
     mirror = os.environ.get("SCONS_BPF_MIRROR", str(beside) if beside.is_dir() else "")
-    return FetchOptions(cache_folder(os.environ), mirror or None)
+    return FetchOptions(cache_folder(os.environ), mirror or None, offline=os.environ.get("SCONS_BPF_OFFLINE") == "1")
+
+
+@pytest.fixture
+def online() -> None:
+    """Skips where nothing but this machine may be connected to."""
+    if fetch_options().offline:
+        pytest.skip("--offline connects to nothing")
 
 
 def pytest_configure(config) -> None:

@@ -1,12 +1,14 @@
 """The shared libraries that the loader's tests need, out of Debian's pool where this machine has none.
 
-What is missing is fetched as a build's inputs are, pinned by sha256, and laid into build/test-libraries. This process
-loads it at once, processes that it starts find it by LD_LIBRARY_PATH; on a machine with libbpf nothing happens.
+What is missing is fetched as a build's inputs are, pinned by sha256 in libraries.toml, and laid into
+build/test-libraries. This process loads it at once, processes that it starts find it by LD_LIBRARY_PATH; on a machine
+with libbpf nothing happens.
 """
 
 import contextlib
 import ctypes
 import os
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -18,14 +20,15 @@ from ebpfbuild.files import write_file
 from ebpfbuild.pins.pins import HeaderPin, Source
 
 FOLDER = Path(__file__).resolve().parents[1] / "build" / "test-libraries"
-WHERE = Path(__file__).name
+PINS = Path(__file__).with_suffix(".toml")
+WHERE = PINS.name
 DEBIAN = {"x86_64": "amd64", "aarch64": "arm64"}  # Debian's name for what `uname -m` prints
 
 
 class Packed(NamedTuple):
     """A library in a package: what the loader asks for, its file, and by arch the digests of the .deb and of the file.
 
-    `glibc` is the version that it needs at least (the newest GLIBC_ symbol version that `objdump -T` lists).
+    `glibc` is the version that it needs at least.
     """
 
     soname: str
@@ -50,46 +53,17 @@ class LibraryPin(HeaderPin):
     title = property(lambda self: f"{self.key} for {self.arch}")
 
 
-# In the order in which they need each other. Of two with one name the first is taken that this machine's glibc can load:
-# Debian trixie's, else bookworm's, as a libbpf is tested best with the system that it belongs to.
-LIBRARIES = (
-    Packed("libz.so.1", "libz.so.1.2.13", (2, 14), "z/zlib/zlib1g_1.2.13.dfsg-1", {
-        "x86_64": ("d7dd1d1411fedf27f5e27650a6eff20ef294077b568f4c8c5e51466dc7c08ce4",
-                   "7e2a72b4c4b38c61e6962de6e3f4a5e9ae692e732c68deead10a7ce2135a7f68"),
-        "aarch64": ("52b8b8a145bbe1956bba82034f77022cbef0c3d0885c9e32d9817a7932fe1913",
-                    "ffb1ab496e6eced03ab679075f9f2c415c7728a145cc7f63d614497102d73822"),
-    }),
-    Packed("libzstd.so.1", "libzstd.so.1.5.7", (2, 34), "libz/libzstd/libzstd1_1.5.7+dfsg-1", {
-        "x86_64": ("2f6a2aeacfc925eba8b00ac9139bc4bfccf8cacb09eb93de067074b26948eef9",
-                   "27f07c9a49c2c956bcfb64cd4712976586a66facbf15fc7f09bc37413b5f2b21"),
-        "aarch64": ("924540bd59fdbfa77a0604360efdaca54411a43daf11c7e002a3c64791b67448",
-                    "1279c4edfbfb08878b5b7fb40d392c1bdc9b30100d9b7a019d4aefaf10d2046c"),
-    }),
-    Packed("libelf.so.1", "libelf-0.192.so", (2, 38), "e/elfutils/libelf1t64_0.192-4", {
-        "x86_64": ("94497b7e17b6f574a0605b380d454e20d3f01a9c63b70c2a2263f679d30053e1",
-                   "9750ae785e2718a570c42b3f757eb263a3ba8abf057945e84f749f6ae5a896c5"),
-        "aarch64": ("815b4265c7d6c89c5bbad456bdeed7af893da6912c9d16cf4c581001927c0e37",
-                    "1caa7934d3fb6c9a72e6f325bf4fe22dc488e44148359cadd16bc6e5d09a70fb"),
-    }),
-    Packed("libelf.so.1", "libelf-0.188.so", (2, 34), "e/elfutils/libelf1_0.188-2.1", {
-        "x86_64": ("619add379c606b3ac6c1a175853b918e6939598a83d8ebadf3bdfd50d10b3c8c",
-                   "b58343c451efd4db9e7de55a9243fa388ea4fcfe53fc4f159d909dc878efe3e4"),
-        "aarch64": ("32971952d8f5d563447bf275f24e26057500924da2d855c1edb53b0f0400bd11",
-                    "e31be36f325b1a16fd1986419f8eb145b0557ab94cd9120b9ace6820e932fbf3"),
-    }),
-    Packed("libbpf.so.1", "libbpf.so.1.5.0", (2, 38), "libb/libbpf/libbpf1_1.5.0-3", {
-        "x86_64": ("04c96ead3024888d80d08c8d08cc8cf4589f4614627acc69519f87ffb5adc1c2",
-                   "0c49fc88c249ba8f584103d5db55a84bd84735d8529e64122a3433c50b21a5b7"),
-        "aarch64": ("1ca7f600fb8e723a41d6b8220370a6e441f91a1ac513cd59cfeaf4eb2f5136ec",
-                    "eaaaf90f731800c29780fcbe74ca0f506313544e83770f76199c37c6374e07ae"),
-    }),
-    Packed("libbpf.so.1", "libbpf.so.1.1.2", (2, 34), "libb/libbpf/libbpf1_1.1.2-0+deb12u1", {
-        "x86_64": ("5e7505ef77ebc84ad0203411e4afdeb8a98f40fb7f78f013aa4dd8710e49f8ed",
-                   "81e825111b6ce1db0e3fa06acbe0304d0e32b71c78a4ed23e58d1a93c8117273"),
-        "aarch64": ("c9929839798e7d8e66b212f345ecf1653ba7f1a9e1b753d0eb67bd521b0b5511",
-                    "55f4a416ed976da71636175b6af04b3b6a4360b6db899fb65e7468313464ad01"),
-    }),
-)  # fmt: skip
+def _packed(entry: dict) -> Packed:
+    digests = {machine: (entry[machine]["deb"], entry[machine]["file"]) for machine in DEBIAN}
+    return Packed(entry["soname"], entry["file"], _version(entry["glibc"]), entry["pool"], digests)
+
+
+def _version(text: str) -> tuple[int, int]:
+    major, minor = text.split(".")[:2]
+    return int(major), int(minor)
+
+
+LIBRARIES = tuple(map(_packed, tomllib.loads(PINS.read_text(encoding="utf-8"))["library"]))
 
 
 class Missing(Exception):
@@ -156,7 +130,6 @@ def glibc_version() -> tuple[int, int]:
     """This machine's glibc, such as (2, 36); (0, 0) where the C library is another."""
     try:
         name, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").split()
-        major, minor = version.split(".")[:2]
-        return int(major), int(minor)
+        return _version(version)
     except (ValueError, OSError):
         return 0, 0

@@ -5,7 +5,7 @@ be nobody's. Each is refused with the way to say it. Source of the options: `cla
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .errors import FlagError
@@ -126,7 +126,7 @@ def _check_llvm(option: str, where: str) -> None:
         raise _error(f"-mllvm {option}", what, "leave it out", where)
 
 
-def _check_cc1(option: str, rest, where: str) -> None:
+def _check_cc1(option: str, rest: Iterator[str], where: str) -> None:
     if option == "-target-feature":
         feature = (next(rest, ""), next(rest, ""))
         if feature[0] == "-Xclang" and re.fullmatch(r"[+-][\w-]+", feature[1]):

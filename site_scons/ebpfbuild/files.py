@@ -3,9 +3,9 @@
 import os
 import stat
 import tempfile
-from errno import EINVAL, EISDIR
+from errno import EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from .errors import OutputError
 
@@ -21,21 +21,36 @@ _KINDS = {
 
 
 class UnfitFileError(OSError):
-    """Something that is not to be read: a named pipe, a device, a folder, a file that is too large.
+    """Something that is not to be read: a named pipe, a device, a folder, a file that is too large, a symlink in a circle.
 
     A pipe would hold the build up for ever and /dev/zero fill the memory. `strerror` says what it is.
     """
 
 
-def require_regular(path: str | os.PathLike, limit: int | None = LIMIT) -> None:
+def require_regular(path: str | os.PathLike[str], limit: int | None = LIMIT) -> None:
     """Raises UnfitFileError for what is there and is no regular file of at most `limit` bytes; OSError if nothing is.
 
     None is no limit, for a tool that is run or hashed and not held in memory.
     """
-    _check(os.stat(path), path, limit)
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        if error.errno == ELOOP:
+            raise symlink_loop(os.fspath(path)) from None
+        raise
+    _check(found, path, limit)
 
 
-def open_regular(path: str | os.PathLike, limit: int | None = LIMIT) -> BinaryIO:
+def is_gone(path: str | os.PathLike[str]) -> bool:
+    """Tells if nothing is at a path, not even a link; a folder's symlink in a circle hides what is there."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        return error.errno in (ENOENT, ENOTDIR)
+    return False
+
+
+def open_regular(path: str | os.PathLike[str], limit: int | None = LIMIT) -> FileIO:
     """Opens a regular file of at most `limit` bytes for reading, unbuffered, and never waits for it.
 
     It is looked at before it is opened, since to open a device may do something, and again after, since it may have
@@ -51,7 +66,7 @@ def open_regular(path: str | os.PathLike, limit: int | None = LIMIT) -> BinaryIO
         raise
 
 
-def read_regular(path: str | os.PathLike, limit: int = LIMIT) -> bytes:
+def read_regular(path: str | os.PathLike[str], limit: int = LIMIT) -> bytes:
     """The bytes of a regular file, at most `limit` of them. Raises UnfitFileError for anything else, and OSError."""
     parts, left = [], limit
     with open_regular(path, limit) as file:
@@ -63,7 +78,7 @@ def read_regular(path: str | os.PathLike, limit: int = LIMIT) -> bytes:
     return b"".join(parts)
 
 
-def _check(found: os.stat_result, path: str | os.PathLike, limit: int | None) -> None:
+def _check(found: os.stat_result, path: str | os.PathLike[str], limit: int | None) -> None:
     if not stat.S_ISREG(found.st_mode):
         kind = stat.S_IFMT(found.st_mode)
         number = EISDIR if kind == stat.S_IFDIR else EINVAL
@@ -72,11 +87,28 @@ def _check(found: os.stat_result, path: str | os.PathLike, limit: int | None) ->
         raise _too_large(path, limit)
 
 
-def _too_large(path: str | os.PathLike, limit: int) -> UnfitFileError:
+def symlink_loop(path: str) -> UnfitFileError:
+    """Returns the error for a path on which the kernel gave up following symlinks (ELOOP); it names the first that is at fault."""
+    parts = path.split(os.sep)
+    ways = (os.sep.join(parts[:count]) or os.sep for count in range(1, len(parts) + 1))
+    link = next((way for way in ways if _loops(way)), path)
+    through = "" if link == path else f"lies behind {os.path.basename(link)}, which "
+    return UnfitFileError(ELOOP, f"{through}is a symlink that leads back to itself, or on through too many others", path)
+
+
+def _loops(path: str) -> bool:
+    try:
+        os.stat(path)
+    except OSError as error:
+        return error.errno == ELOOP
+    return False
+
+
+def _too_large(path: str | os.PathLike[str], limit: int) -> UnfitFileError:
     return UnfitFileError(EINVAL, f"is larger than the {limit} bytes that are read", os.fspath(path))
 
 
-def make_room(path: str | os.PathLike) -> None:
+def make_room(path: str | os.PathLike[str]) -> None:
     """Removes what lies where a file is to be written: a file, a link, a pipe, an empty folder; nothing is fine, too.
 
     Raises OutputError for a folder with something in it, which nobody but its owner may remove, and OSError.

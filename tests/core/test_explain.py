@@ -155,3 +155,32 @@ def test_the_stack_is_too_small_once():
         "      3 | { char big[600]; }",
         "        |        ^",
     ]
+
+
+FORWARD = [
+    "p.bpf.c:4:9: error: incomplete definition of type 'struct vm'",
+    "    4 | \treturn p->pid;",
+    "p.bpf.c:3:9: note: forward declaration of 'struct vm'",
+]
+
+
+def test_a_type_that_the_program_declares_anew_is_told_by_its_place():
+    assert told(*FORWARD, "    3 | \tstruct vm; // hides it") == [
+        "this header (6.19, x86_64) has struct vm, but p.bpf.c:3 declares one without members: drop that, and include "
+        "vmlinux.h instead"
+    ]
+
+
+@pytest.mark.parametrize("source", ["    3 | \tstruct vm *p = get();", "    3 | \tDECLARE(vm);", "", "odd"])
+def test_a_mere_use_is_no_declaration(source):
+    """clang's note is the same where nothing declares the type, because vmlinux.h isn't included."""
+    assert told(*FORWARD, source) == [
+        "this header (6.19, x86_64) has struct vm: include vmlinux.h before its first use"
+    ]
+
+
+def test_a_member_that_the_header_has_is_missed_in_a_type_of_the_programs_own():
+    assert told("error: no member named 'pgd' in 'struct vm'") == [
+        "this header (6.19, x86_64) has pgd in struct vm, and the program defines another struct vm: drop that, "
+        "or call it vm___local"
+    ]

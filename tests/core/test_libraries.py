@@ -18,12 +18,13 @@ BARE = """if True:
     from pathlib import Path
     sys.path[:0] = sys.argv[2:]
     import libraries
-    from ebpfbuild.artifacts import FetchOptions
-    from ebpfbuild.store import cache_folder
+    from ebpfbuild.fetch.obtain import FetchOptions
+    from ebpfbuild.fetch.store import cache_folder
     import os
     libraries._loads = lambda soname: False
+    offline = os.environ.get("SCONS_BPF_OFFLINE") == "1"
     try:
-        libraries.provide(FetchOptions(cache_folder(os.environ)), Path(sys.argv[1]))
+        libraries.provide(FetchOptions(cache_folder(os.environ), offline=offline), Path(sys.argv[1]))
     except libraries.Missing as error:
         sys.exit(f"missing: {error}")
     show = "import ctypes; ctypes.CDLL('libbpf.so.1'); print(*{line.split()[-1] for line in open('/proc/self/maps') if '/lib' in line})"

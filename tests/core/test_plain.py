@@ -8,10 +8,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from faultserver import body, serving, status
+from artifact_world import HEADER, TEXT
+from faultserver import body, status
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_artifacts import HEADER, TEXT, World
 
 from ebpfbuild.pins import toolchain
 from ebpfbuild.console import Console
@@ -147,24 +147,20 @@ def test_toolchain_toml_refuses_a_url_without_its_secret(tmp_path_factory, url, 
     assert SECRET not in str(caught.value)
 
 
-def test_a_token_in_a_pin_s_query_is_in_no_output(tmp_path, monkeypatch):
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    with serving() as server:
-        world = World(tmp_path, server)
-        world.pins("/vmlinux.h", f"/vmlinux.h?token={SECRET}")
-        server.say(body(b"something else"), path=f"/vmlinux.h?token={SECRET}")
-        said = []
-        for options in ({}, {"offline": True}, {"mirror": str(world.mirror)}):
-            with pytest.raises(EbpfError) as caught:
-                world.header(**{"release": True, **options})
-            said.append(str(caught.value))
-        server.say(body(HEADER), path=f"/vmlinux.h?token={SECRET}")
-        said += [str(world.header()), *world.heard.notices, *map(str, world.heard.fetched)]
-        server.say(status(302, Location=f"ftp://user:{SECRET}@h/?x={SECRET}"), path=f"/vmlinux.h?token={SECRET}")
-        for path in (world.cache / "sha256").iterdir():
-            path.unlink()
-        said += [str(world.header()), *world.heard.notices]
+def test_a_token_in_a_pin_s_query_is_in_no_output(world):
+    world.pins("/vmlinux.h", f"/vmlinux.h?token={SECRET}")
+    world.server.say(body(b"something else"), path=f"/vmlinux.h?token={SECRET}")
+    said = []
+    for options in ({}, {"offline": True}, {"mirror": str(world.mirror)}):
+        with pytest.raises(EbpfError) as caught:
+            world.header(**{"release": True, **options})
+        said.append(str(caught.value))
+    world.server.say(body(HEADER), path=f"/vmlinux.h?token={SECRET}")
+    said += [str(world.header()), *world.heard.notices, *map(str, world.heard.fetched)]
+    world.server.say(status(302, Location=f"ftp://user:{SECRET}@h/?x={SECRET}"), path=f"/vmlinux.h?token={SECRET}")
+    for path in (world.cache / "sha256").iterdir():
+        path.unlink()
+    said += [str(world.header()), *world.heard.notices]
     assert SECRET not in "".join(said) and len(said) > 6
     assert SECRET not in "".join(str(path) for path in world.cache.rglob("*"))
 

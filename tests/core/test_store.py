@@ -107,7 +107,7 @@ def test_a_restart_forgets_what_was_written(store):
 
 def test_what_a_killed_build_left_is_no_entry_and_is_swept(store):
     script = (f"import sys, time; sys.path.insert(0, {str(CORE)!r})\n"
-              "from pathlib import Path\nfrom ebpfbuild.store import Store\n"
+              "from pathlib import Path\nfrom ebpfbuild.fetch.store import Store\n"
               f"with Store(Path({str(store.root)!r})).incoming() as incoming:\n"
               "    incoming.write(b'half')\n    print('writing', flush=True)\n    time.sleep(60)\n")
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as child:

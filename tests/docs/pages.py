@@ -52,8 +52,9 @@ def build(folder: Path) -> None:
     """Runs scons there; skips where the pinned inputs can't be had."""
     mirror = os.environ.get("SCONS_BPF_MIRROR")
     command = [sys.executable, "-m", "SCons", "-Q", *([f"MIRROR={mirror}"] if mirror else [])]
+    command += ["--offline"] if os.environ.get("SCONS_BPF_OFFLINE") == "1" else []
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if "can be reached" in done.stdout + done.stderr:
+    if any(said in done.stdout + done.stderr for said in ("can be reached", "connects to nothing")):
         pytest.skip("the pinned headers can't be reached")
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -22,7 +22,7 @@ def finished(package, *arguments: str, **changes: str) -> subprocess.CompletedPr
     """The app, run out of a package to its end, in this environment with changes."""
     command = [sys.executable, "-m", "socket_tracker", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(package), **changes}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def stop(process: subprocess.Popen, number: int = signal.SIGTERM) -> tuple[str, str]:

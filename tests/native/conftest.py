@@ -16,6 +16,7 @@ from ebpfbuild.package.content import Parts, Program
 from ebpfbuild.package.content import package as packed
 from ebpfbuild.package.skeleton import PackedSkeleton
 from ebpfbuild.skeleton.skeleton import skeleton
+from sightings import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = host_arch(os.uname().machine)
@@ -121,7 +122,7 @@ def traffic():
 
     def make(name: str) -> dict:
         script = Path(__file__).with_name("traffic.py")
-        done = subprocess.run([sys.executable, str(script), name], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, str(script), name], capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

@@ -2,7 +2,8 @@
 
 import time
 
-PATIENCE = 10.0  # seconds
+# Seconds until what should happen counts as not happening: an emulated machine takes half a minute to start the app.
+PATIENCE = 120.0
 
 
 def seen(skel, wanted, patience=PATIENCE):

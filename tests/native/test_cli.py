@@ -59,7 +59,7 @@ def test_duration_ends_it(run):
     begin = time.monotonic()
     process = run("--duration", "0.5")
     process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0 and 0.5 <= time.monotonic() - begin < PATIENCE
+    assert process.returncode == 0 and time.monotonic() - begin >= 0.5
 
 
 def test_a_reader_that_leaves_ends_it_quietly(run):

@@ -46,7 +46,7 @@ def shell(package, script: str) -> subprocess.CompletedProcess:
     thread.start()
     try:
         environment = {**os.environ, "PYTHONPATH": str(package)}
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     finally:
         done.set()
         thread.join()

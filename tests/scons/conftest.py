@@ -1,10 +1,12 @@
 """Real scons in a temporary folder, on a project whose pins are small files of its own: no network, no mirror."""
 
+import functools
 import hashlib
 import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -19,6 +21,14 @@ from ebpfbuild.pins.toolchain import load
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "tests" / "testdata" / "project"
 ARCHES = ("x86_64", "aarch64", "s390x")
+BOTH = "ARCH=x86_64,aarch64"
+HEAD = """
+import os
+DefaultEnvironment(tools=[])
+def ebpf(**given):
+    return Environment(tools=["ebpf"], toolpath=[os.environ["TOOLPATH"]], EBPF_CPPPATH=["#include"], **given)
+env = ebpf()
+"""
 TIMEOUT = 240  # seconds that no build takes, and a build that waits for ever does
 
 
@@ -34,6 +44,8 @@ def compiler(tmp_path_factory):
 
 class Project:
     """A copy of the test project that scons builds."""
+
+    command = (sys.executable, "-m", "SCons", "-Q")
 
     def __init__(self, folder: Path, version: str, cache: Path, tool: Path = ROOT):
         self.folder, self.cache, self.tool = folder, cache, tool
@@ -63,14 +75,31 @@ class Project:
             archive.addfile(entry, io.BytesIO(data))
         return data
 
-    def scons(self, *arguments, **environment):
-        """Runs scons and returns the finished process, whatever its status."""
+    def declare(self, body, **files):
+        """Writes an SConstruct, and files of src/ by name. The body finds `env`, and `ebpf()` makes further ones."""
+        (self.folder / "SConstruct").write_text(HEAD + body)
+        for name, text in files.items():
+            (self.folder / "src" / name).write_text(text)
+        return self
+
+    def place(self, **environment):
+        """Where and with which environment each scons of this project runs: keywords for subprocess."""
         clean = {"PATH": os.environ["PATH"], "HOME": str(self.folder.parent), "EBPF_CACHE": str(self.cache)}
         clean["TOOLPATH"] = str(self.tool / "site_scons" / "site_tools")
-        command = [sys.executable, "-m", "SCons", "-Q", *arguments]
-        return subprocess.run(
-            command, cwd=self.folder, env={**clean, **self.environment, **environment}, capture_output=True, text=True, timeout=TIMEOUT,
-        )
+        return {"cwd": self.folder, "env": {**clean, **self.environment, **environment}}
+
+    def scons(self, *arguments, **environment):
+        """Runs scons and returns the finished process, whatever its status."""
+        command, place = [*self.command, *arguments], self.place(**environment)
+        return subprocess.run(command, **place, capture_output=True, text=True, timeout=TIMEOUT)
+
+    def start(self, *arguments, **pipes):
+        """Starts scons beside the test, and returns the process. ^C reaches it, also from tests in the background."""
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what is ignored stays so across an exec
+        try:
+            return subprocess.Popen([*self.command, *arguments], **self.place(), **pipes)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def build(self, *arguments, **environment):
         """Builds and returns the outputs that were written, as paths below build/."""
@@ -112,15 +141,45 @@ class Project:
         return json.loads((self.folder / "compile_commands.json").read_text())
 
 
-@pytest.fixture
-def make_project(tmp_path, compiler):
-    """Makes a copy of the test project, pinned, in a folder of the given name."""
+def pinned_project(folder: Path, *rest) -> Project:
+    """A copy of the test project in this folder, pinned and not built."""
+    shutil.copytree(PROJECT, folder)
+    project = Project(folder, *rest)
+    project.pin()
+    return project
 
-    def make(name="project", tool=ROOT):
-        folder = tmp_path / name
-        shutil.copytree(PROJECT, folder)
-        project = Project(folder, compiler.version, tmp_path / "cache", tool)
-        project.pin()
+
+@pytest.fixture(scope="session")
+def known(tmp_path_factory, compiler):
+    """A function: a tool's folder -> a ledger's lines about the compiler and the tool, and what follows of their bytes.
+
+    To find them out is half of what a first build costs. They are about files outside of the project: the same for all.
+    """
+
+    @functools.cache
+    def lines(tool: Path) -> str:
+        parent = tmp_path_factory.mktemp("known")
+        project = pinned_project(parent / "project", compiler.version, parent / "cache", tool)
+        project.build("ARCH=x86_64", "build/x86_64/one.bpf.o")
+        text = (project.folder / "build/.ebpf-ledger").read_text()
+        return "".join(line for line in text.splitlines(keepends=True) if _outside(json.loads(line)[1], project.folder))
+
+    return lines
+
+
+def _outside(key: str, folder: Path) -> bool:
+    return key.startswith(("compiler ", "imports ", "/")) and str(folder) not in key
+
+
+@pytest.fixture
+def make_project(tmp_path, compiler, known):
+    """Makes a copy of the test project, pinned, in a folder of the given name; a `fresh` one has no ledger yet."""
+
+    def make(name="project", tool=ROOT, fresh=False):
+        project = pinned_project(tmp_path / name, compiler.version, tmp_path / "cache", tool)
+        if not fresh:
+            (project.folder / "build").mkdir()
+            (project.folder / "build/.ebpf-ledger").write_text(known(tool))
         return project
 
     return make
@@ -133,7 +192,36 @@ def project(make_project):
 
 
 @pytest.fixture
-def built(project):
-    """The test project, built for x86_64 and aarch64."""
-    project.build("ARCH=x86_64,aarch64")
+def declare(project):
+    """The test project's own `declare`."""
+    return project.declare
+
+
+@pytest.fixture
+def one_program(project):
+    """Leaves the test project one of its programs: for what is the same for each."""
+    project.edit("SConstruct", '("one", "two", "three")', '("one",)')
+
+
+@pytest.fixture(scope="session")
+def built_once(tmp_path_factory, compiler):
+    """The folder of the test project and its cache, built for x86_64 and aarch64, and a copy of that folder."""
+    parent = tmp_path_factory.mktemp("built")
+    now, kept = parent / "now", parent / "kept"
+    pinned_project(now / "project", compiler.version, now / "cache").build(BOTH)
+    shutil.copytree(now, kept, symlinks=True)
+    return now, kept
+
+
+@pytest.fixture
+def built(built_once, compiler):
+    """The test project, built for x86_64 and aarch64: put back where it was built, as the ledger knows it by its path.
+
+    The build that follows has nothing to do but to note each file's new inode and ctime: the state a real build leaves.
+    """
+    now, kept = built_once
+    shutil.rmtree(now)
+    shutil.copytree(kept, now, symlinks=True)
+    project = Project(now / "project", compiler.version, now / "cache")
+    assert project.build(BOTH) == set()
     return project

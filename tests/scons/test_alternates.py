@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("one_program")
+
 
 @pytest.fixture
 def unreachable(project):

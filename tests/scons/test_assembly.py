@@ -2,10 +2,7 @@
 
 import pytest
 
-HEAD = """
-import os
-DefaultEnvironment(tools=[])
-env = Environment(tools=["ebpf"], toolpath=[os.environ["TOOLPATH"]], EBPF_CPPPATH=["#include"])
+EACH = """
 for name in sorted(os.listdir("cases")):
     env.BpfObject("cases/" + name, minimize=ARGUMENTS.get("MODE", "exact"))
 """
@@ -46,8 +43,8 @@ def add(project, name, text):
     )
 
 
-def test_assembly_that_reads_a_file_is_refused_and_other_assembly_passes(project):
-    (project.folder / "SConstruct").write_text(HEAD)
+def test_assembly_that_reads_a_file_is_refused_and_other_assembly_passes(declare):
+    project = declare(EACH)
     (project.folder / "data.s").write_text(".byte 1\n")
     (project.folder / "include/own.h").write_text('asm(".incbin \\"data.s\\"");\n')
     for number, text in enumerate(BAD):
@@ -65,3 +62,28 @@ def test_what_holds_no_assembly_costs_no_second_run(text):
     from ebpfbuild.compile.assembly import may_assemble
 
     assert not may_assemble([text])
+
+
+@pytest.mark.parametrize("text", [
+    r'asm(".\x69nclude \"none.s\"");',
+    r'asm(".incbin none");',
+    r'asm("bogus"); asm(".inc\x62in \"none\"");',
+    'asm(".macro m\\nbogus\\n.endm\\nm");',
+])  # fmt: skip
+def test_it_is_refused_before_the_assembler_speaks(declare, text):
+    """Where the file isn't there, or isn't named as it should be, the assembler fails first."""
+    project = declare(EACH)
+    add(project, "bad", text)
+    lines = [line for line in project.fails("ARCH=x86_64").splitlines() if line.startswith(("scons: ***", " "))]
+    assert len(lines) == 1 and "cases/bad.bpf.c: tells the assembler ." in lines[0]
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ('asm("bogus insn");', "<inline asm>:1:1: "),
+    ('int x = 3 +; asm(".include \\"f\\"");', "expected expression"),
+    ('asm("bogus"); int f(void) { return strlen(""); }', "undeclared library function 'strlen'"),
+])  # fmt: skip
+def test_other_errors_stay_the_compilers(declare, text, said):
+    project = declare(EACH)
+    add(project, "bad", text)
+    assert said in project.fails("ARCH=x86_64")

@@ -7,6 +7,7 @@ import tarfile
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("one_program")
 OLD = 10**18  # 2001, in ns: far beyond SCons's max_drift of two days
 X86 = "ARCH=x86_64"
 INPUTS = {

@@ -1,6 +1,5 @@
 """The caller's environment changes no byte, and the graph knows every file that a compile reads."""
 
-import os
 import re
 import subprocess
 import sys
@@ -44,24 +43,11 @@ def test_umask_changes_no_byte_and_outputs_are_readable(make_project):
     first, second = make_project("first"), make_project("second")
     first.build("ARCH=x86_64")
     done = subprocess.run(
-        ["sh", "-c", 'umask 077; exec "$@"', "sh", *_command()], cwd=second.folder, env=_environment(second), capture_output=True, text=True
+        ["sh", "-c", 'umask 077; exec "$@"', "sh", *second.command, "ARCH=x86_64"], **second.place(), capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert first.digests(".whl", ".o") == second.digests(".whl", ".o")
     assert (second.folder / "build/x86_64/one.bpf.o").stat().st_mode & 0o777 == 0o644
-
-
-def _command():
-    return [sys.executable, "-m", "SCons", "-Q", "ARCH=x86_64"]
-
-
-def _environment(project):
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(project.folder),
-        "EBPF_CACHE": str(project.cache),
-        "TOOLPATH": str(project.tool / "site_scons/site_tools"),
-    }
 
 
 def test_an_include_by_macro_is_an_undeclared_input_until_it_is_declared(project):
@@ -159,10 +145,25 @@ def test_clean_removes_what_was_built(built):
 
 
 def test_a_null_build_imports_nothing_heavy(built):
-    command = [sys.executable, "-X", "importtime", *_command()[1:-1], "ARCH=x86_64,aarch64"]
-    done = subprocess.run(command, cwd=built.folder, env=_environment(built), capture_output=True, text=True)
+    command = [sys.executable, "-X", "importtime", *built.command[1:], "ARCH=x86_64,aarch64"]
+    done = subprocess.run(command, **built.place(), capture_output=True, text=True)
     assert done.returncode == 0 and "is up to date" in done.stdout
     modules = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
     assert "ebpfbuild.rebuild.ledger" in modules
     heavy = {"requests", "jinja2", "pycparser", "urllib3", "zipfile", "ebpfbuild.btf.reader", "ebpfbuild.fetch.network"}
     assert sorted(modules & heavy) == []
+
+
+@pytest.mark.parametrize("option", ["--offline", ""])
+def test_offline_and_the_mirror_reach_the_tests(project, option):
+    """`./sconsw --offline test`: what the tests fetch asks no network either."""
+    project.edit("SConstruct", '("CFLAGS")', '("CFLAGS", "ARGS")')
+    project.edit("SConstruct", "for name", 'env.EbpfTest("test", "tests")\nfor name')
+    (project.folder / "tests").mkdir()
+    (project.folder / "tests/test_told.py").write_text(
+        "import os\ndef test_told():\n"
+        f"    assert os.environ.get('SCONS_BPF_OFFLINE') == {('1' if option == '--offline' else None)!r}\n"
+        "    assert os.path.isdir(os.environ['SCONS_BPF_MIRROR'])\n"
+    )
+    done = project.scons("test", "MIRROR=pins", "ARGS=-n0", *filter(None, [option]))
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr

@@ -1,10 +1,8 @@
 """^C while an artifact is fetched: SCons waits for its steps, so the step has to see it."""
 
-import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 
 import pytest
@@ -15,12 +13,7 @@ def test_an_interrupt_ends_a_build_that_waits_for_a_server(project, jobs):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/x86_64.h"
         project.edit("toolchain.toml", 'path = "pins/x86_64.h"', f'url = "{url}"')
-        environment = {"PATH": os.environ["PATH"], "HOME": str(project.folder.parent), "EBPF_CACHE": str(project.cache),
-                       "TOOLPATH": str(project.tool / "site_scons/site_tools")}  # fmt: skip
-        command = [sys.executable, "-m", "SCons", "-Q", jobs, "ARCH=x86_64"]
-        build = subprocess.Popen(
-            command, cwd=project.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        build = project.start(jobs, "ARCH=x86_64", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         silent.accept()
         time.sleep(0.3)
         build.send_signal(signal.SIGINT)

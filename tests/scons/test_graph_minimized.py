@@ -26,6 +26,7 @@ def test_the_header_says_what_it_is(project):
 
 
 @pytest.mark.parametrize("mode", ["off", "exact", "lean", "fields"])
+@pytest.mark.usefixtures("one_program")
 def test_the_mode_on_the_command_line_overrides(project, mode):
     made = project.build("ARCH=x86_64", f"MINIMIZE={mode}")
     assert ("x86_64/minimized/one/vmlinux.h" in made) == (mode != "off")
@@ -58,10 +59,7 @@ def test_exact_and_off_make_the_same_instructions(make_project):
 
 
 def test_one_header_for_a_set_of_programs(project):
-    (project.folder / "SConstruct").write_text(
-        "import os\n"
-        "DefaultEnvironment(tools=[])\n"
-        "env = Environment(tools=['ebpf'], toolpath=[os.environ['TOOLPATH']], EBPF_CPPPATH=['include'])\n"
+    project.declare(
         "shared = env.MinimizedVmlinux('shared', ['src/one.bpf.c', 'src/three.bpf.c'])\n"
         "for name in ('one', 'three'):\n"
         "    Default(env.BpfProgram(name, f'src/{name}.bpf.c', header=shared))\n"
@@ -72,6 +70,7 @@ def test_one_header_for_a_set_of_programs(project):
     assert "struct task_struct {" in header(project, "shared")
 
 
+@pytest.mark.usefixtures("one_program")
 def test_a_program_whose_macro_is_named_like_a_member_still_builds(project):
     project.edit("src/one.bpf.c", '#include "vmlinux.h"', '#define tgid tgid_renamed\n#include "vmlinux.h"')
     done = project.scons("ARCH=x86_64")
@@ -100,11 +99,13 @@ def test_clean_removes_the_header_with_its_object(built):
     assert not list((built.folder / "build").rglob("minimized/*/vmlinux.h"))
 
 
+@pytest.mark.usefixtures("one_program")
 def test_fields_keeps_what_the_program_names_and_is_proven(project):
     project.build("ARCH=x86_64", "MINIMIZE=fields")
     assert "int pid;" in header(project, "one") and "int tgid;" not in header(project, "one")
 
 
+@pytest.mark.usefixtures("one_program")
 def test_fields_steps_back_where_a_size_shows(project):
     """`task + 1` puts the struct's size into the code: the type is kept whole, and the build says so."""
     project.edit("src/one.bpf.c", "task->pid % LIMIT", "(task + 1)->pid % LIMIT")

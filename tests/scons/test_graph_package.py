@@ -10,24 +10,6 @@ import zipfile
 import pytest
 
 BOTH = "ARCH=x86_64,aarch64"
-HEAD = """
-import os
-DefaultEnvironment(tools=[])
-env = Environment(tools=["ebpf"], toolpath=[os.environ["TOOLPATH"]], EBPF_CPPPATH=["include"])
-"""
-
-
-@pytest.fixture
-def declare(project):
-    """A function of a SConstruct's body -> the test project with it."""
-
-    def declare(body):
-        (project.folder / "SConstruct").write_text(HEAD + body)
-        return project
-
-    return declare
-
-
 PROGRAM = 'Default(env.BpfProgram("one", "src/one.bpf.c", version="1.2", license="GPL-2.0-only", readme="README.md"))\n'
 
 

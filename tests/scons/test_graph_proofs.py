@@ -46,6 +46,12 @@ def broken_tool(tmp_path):
     return tmp_path / "tool"
 
 
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory):
+    """One broken tool for the tests that only run it."""
+    return broken_tool(tmp_path_factory.mktemp("broken"))
+
+
 DEPENDENTS = {
     "Install": "env.Install('out', objects)",
     "InstallAs": "env.InstallAs('out/a.o', objects[0])",
@@ -58,10 +64,10 @@ DEPENDENTS = {
 
 @pytest.mark.parametrize("way", DEPENDENTS)
 @pytest.mark.parametrize("release, before", [("RELEASE=1", False), ("PROVE=1", True)])
-def test_nothing_that_depends_on_a_wrong_object_runs(make_project, tmp_path, way, release, before):
+def test_nothing_that_depends_on_a_wrong_object_runs(make_project, broken, way, release, before):
     """Whoever declared it, and also where an earlier build without proofs left the object."""
-    project = make_project(tool=broken_tool(tmp_path))
-    declare(project, f"objects = env.BpfObject('src/one.bpf.c')\nDefault({DEPENDENTS[way]})")
+    project = make_project(tool=broken)
+    project.declare(f"objects = env.BpfObject('src/one.bpf.c')\nDefault({DEPENDENTS[way]})")
     if before:
         project.build("ARCH=x86_64")
         shutil.rmtree(project.folder / "out", ignore_errors=True)
@@ -77,14 +83,6 @@ def test_nothing_that_depends_on_a_wrong_object_runs(make_project, tmp_path, way
     assert left == {"one.proof.json"}
     project.build("ARCH=x86_64")
     assert not (project.folder / "build/x86_64/one.proof.json").exists(), "the proof of another object"
-
-
-def declare(project, text):
-    """Writes an SConstruct without packages."""
-    (project.folder / "SConstruct").write_text(
-        "import os\nSetOption('hash_format', 'sha256')\nDefaultEnvironment(tools=[])\n"
-        "env = Environment(tools=['ebpf', 'install'], toolpath=[os.environ['TOOLPATH']], EBPF_CPPPATH=['include'])\n" + text + "\n"
-    )
 
 
 def test_what_was_made_before_is_proven_and_keeps_its_bytes(built):
@@ -107,7 +105,7 @@ def test_what_was_made_before_is_proven_and_keeps_its_bytes(built):
 
 @pytest.mark.parametrize("damage", ["gone", "edited", "another's", "of another prover", "object"])
 def test_a_proof_that_isn_t_of_this_object_is_made_anew(project, damage):
-    declare(project, "Default(env.BpfObject('src/one.bpf.c'))")
+    project.declare("Default(env.BpfObject('src/one.bpf.c'))")
     run = ("ARCH=x86_64", "RELEASE=1")
     project.build(*run)
     path = project.folder / "build/x86_64/one.proof.json"
@@ -130,8 +128,8 @@ def test_a_proof_that_isn_t_of_this_object_is_made_anew(project, damage):
 
 
 def test_a_proof_may_be_asked_for_by_the_project(project):
-    declare(project, "objects = env.BpfObject('src/one.bpf.c')\nenv.AddPostAction(objects, lambda target, source, env: print('posted'))\n"
-                     "Default(env.Install('out', env.BpfProof(objects)))")  # fmt: skip
+    project.declare("objects = env.BpfObject('src/one.bpf.c')\nenv.AddPostAction(objects, lambda target, source, env: print('posted'))\n"
+                    "Default(env.Install('out', env.BpfProof(objects)))")  # fmt: skip
     done = project.scons("ARCH=x86_64")
     assert done.returncode == 0 and "posted" in done.stdout, done.stderr
     assert json.loads((project.folder / "out/one.proof.json").read_text())["equal"] is True
@@ -139,7 +137,7 @@ def test_a_proof_may_be_asked_for_by_the_project(project):
 
 
 def test_what_bpf_object_didn_t_make_can_t_be_proven(project):
-    declare(project, "env.BpfProof('lib/one.bpf.o')")
+    project.declare("env.BpfProof('lib/one.bpf.o')")
     assert "BpfProof: lib/one.bpf.o can't be proven; make it with BpfObject" in project.fails("ARCH=x86_64")
 
 
@@ -153,7 +151,7 @@ FALLBACKS = {
 
 @pytest.mark.parametrize("way", FALLBACKS)
 def test_a_fallback_is_on_record_and_no_release_takes_it_unasked(project, way):
-    declare(project, FALLBACKS[way])
+    project.declare(FALLBACKS[way])
     project.edit("src/one.bpf.c", '#include "vmlinux.h"', '#define tgid tgid_renamed\n#include "vmlinux.h"')
     why = "the program defines tgid before it and vmlinux.h has that name"
     refused = f"src/one.bpf.c: gets the full vmlinux.h for x86_64, since {why}; a release takes it only where it is asked"
@@ -171,7 +169,7 @@ def test_a_minimized_header_that_doesn_t_compile_is_a_fallback(make_project, tmp
     tool = broken_tool(tmp_path)
     step = tool / "site_scons/ebpfbuild/minimize/program.py"
     step.write_text(step.read_text().replace('"\\tstruct pid_link;\\n"', '"struct task_struct {"'))
-    project = make_project(tool=tool)
+    project = make_project(tool=tool, fresh=True)
     done = project.scons("ARCH=x86_64", "PROVE=1", "build/x86_64/one.bpf.o")
     assert done.returncode == 0, done.stderr
     assert "src/one.bpf.c (x86_64): using the full header, since the minimized one doesn't compile (" in done.stderr
@@ -180,7 +178,7 @@ def test_a_minimized_header_that_doesn_t_compile_is_a_fallback(make_project, tmp
 
 
 def test_prove_prints_a_verdict_a_line_and_a_count(project):
-    declare(project, "for name, mode in (('one', 'lean'), ('two', 'off'), ('three', None)):\n    env.BpfObject(f'src/{name}.bpf.c', minimize=mode)")
+    project.declare("for name, mode in (('one', 'lean'), ('two', 'off'), ('three', None)):\n    env.BpfObject(f'src/{name}.bpf.c', minimize=mode)")
     for _ in range(2):
         lines = project.scons("ARCH=x86_64", "prove").stdout.splitlines()[-4:]
         one, three, two, count = lines
@@ -190,15 +188,16 @@ def test_prove_prints_a_verdict_a_line_and_a_count(project):
         assert count == "3 objects: 2 proven, 1 with the full header"
 
 
-def test_prove_says_where_there_is_nothing_to_compare(project):
+def test_prove_says_where_an_object_without_btf_was_compared(project):
     (project.folder / "src/empty.bpf.c").write_text('#include "vmlinux.h"\nstatic inline int unused(int a) { return a; }\n')
-    declare(project, "env.BpfObject('src/empty.bpf.c')")
-    lines = project.scons("ARCH=x86_64", "prove").stdout.splitlines()[-2:]
-    assert lines == ["build/x86_64/empty.bpf.o: no BTF: nothing to compare", "1 object: 0 proven, 1 without BTF"]
+    project.declare("env.BpfObject('src/empty.bpf.c')\nenv.BpfObject('src/one.bpf.c', cflags=['-g0'])")
+    lines = project.scons("ARCH=x86_64", "prove").stdout.splitlines()[-3:]
+    each = [f"build/x86_64/{name}.bpf.o: equal, exact, without BTF" for name in ("empty", "one")]
+    assert lines == [*each, "2 objects: 2 proven"]
 
 
-def test_prove_counts_what_it_proved_where_another_one_fails(make_project, tmp_path):
-    project = make_project(tool=broken_tool(tmp_path))
+def test_prove_counts_what_it_proved_where_another_one_fails(make_project, broken):
+    project = make_project(tool=broken)
     done = project.scons("ARCH=x86_64", "-k", "prove")
     assert done.returncode == 2 and "build/x86_64/one.bpf.o: is not what the full" in done.stderr
     assert done.stdout.splitlines()[-1] == "3 objects: 2 proven, 1 not proven"

@@ -9,11 +9,6 @@ import pytest
 
 BOTH = "ARCH=x86_64,aarch64"
 LOADER = Path(__file__).resolve().parents[2] / "loader"
-HEAD = """
-import os
-DefaultEnvironment(tools=[])
-env = Environment(tools=["ebpf"], toolpath=[os.environ["TOOLPATH"]], EBPF_CPPPATH=["include"])
-"""
 RING = """#include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 struct first { int a; };
@@ -26,19 +21,6 @@ struct {
 } ring __attribute__((section(".maps"), used));
 char LICENSE[] __attribute__((section("license"), used)) = "GPL";
 """
-
-
-@pytest.fixture
-def declare(project):
-    """A function (SConstruct's body, sources by name) -> the test project with these."""
-
-    def declare(body, **sources):
-        (project.folder / "SConstruct").write_text(HEAD + body)
-        for name, text in sources.items():
-            (project.folder / "src" / f"{name}.bpf.c").write_text(text)
-        return project
-
-    return declare
 
 
 def skeletons(paths):
@@ -67,7 +49,7 @@ def test_a_skeleton_is_made_anew_when_an_object_changes_and_no_other(declare):
 
 def test_a_skeleton_is_made_anew_when_its_options_change(declare):
     body = 'env.BpfSkeleton(env.BpfObject("src/ring.bpf.c"), events={"ring": "struct first"})\n'
-    project = declare(body, ring=RING)
+    project = declare(body, **{"ring.bpf.c": RING})
     project.build(BOTH)
     made = project.folder / "build" / "ring_skel.pyi"
     assert "ring: bpfloader.RingBuffer[First]" in made.read_text()
@@ -102,7 +84,7 @@ def test_an_edited_or_deleted_skeleton_is_repaired(declare, path):
      "third); into the map's definition, or add a global variable: const struct third *unused_ring"),
 ])  # fmt: skip
 def test_what_is_declared_wrongly_is_said(declare, body, said):
-    assert said in declare(body, ring=RING).fails("ARCH=x86_64")
+    assert said in declare(body, **{"ring.bpf.c": RING}).fails("ARCH=x86_64")
 
 
 C_SKELETON = 'env.BpfProgram("one", "src/one.bpf.c", c_skeleton=True)\n'
@@ -188,7 +170,7 @@ def test_what_bpftool_refuses_is_told(declare, bpftool):
 
 def test_a_section_that_libbpf_does_not_know_is_told_when_the_skeleton_is_made(declare):
     text = '#include "vmlinux.h"\n__attribute__((section("tracepont/x"), used)) int f(void *ctx) { return 0; }\n'
-    project = declare('env.BpfSkeleton(env.BpfObject("src/lost.bpf.c"))\n', lost=text)
+    project = declare('env.BpfSkeleton(env.BpfObject("src/lost.bpf.c"))\n', **{"lost.bpf.c": text})
     done = project.scons(BOTH)
     assert done.returncode == 0
     assert done.stderr.count('did you mean SEC("tracepoint/x")?') == 1

@@ -4,6 +4,7 @@ import pytest
 
 
 @pytest.mark.parametrize("mode", ["off", "exact", "lean", "fields"])
+@pytest.mark.usefixtures("one_program")
 def test_a_program_without_btf_builds_and_is_proven(project, mode):
     source = project.folder / "src/one.bpf.c"
     source.write_text('#include "vmlinux.h"\nstatic inline int unused_(struct task_struct *t) { return t->pid; }\n')

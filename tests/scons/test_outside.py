@@ -4,26 +4,9 @@ import shutil
 
 import pytest
 
-HEAD = """
-import os
-DefaultEnvironment(tools=[])
-env = Environment(tools=["ebpf"], toolpath=[os.environ["TOOLPATH"]], EBPF_CPPPATH=["#include"])
-"""
-
 
 def objects(paths):
     return {path for path in paths if path.endswith(".o")}
-
-
-@pytest.fixture
-def declare(project):
-    """The test project with another SConstruct."""
-
-    def declare(body):
-        (project.folder / "SConstruct").write_text(HEAD + body)
-        return project
-
-    return declare
 
 
 def include(project, line):

@@ -15,6 +15,7 @@ def edited_in_silence(path, old, new):
 
 
 @pytest.mark.parametrize("arguments", [(), ("RELEASE=1",), ("PROVE=1",), ("--offline",)])
+@pytest.mark.usefixtures("one_program")
 def test_an_edited_header_is_refused_in_a_build_that_has_nothing_to_do(project, arguments):
     project.build("ARCH=x86_64", *arguments)
     assert project.build("ARCH=x86_64", *arguments) == set()

@@ -155,7 +155,7 @@ def test_the_core_rebuilds_what_it_makes(make_project, tmp_path):
     tool = tmp_path / "tool"
     for part in ("site_scons", "loader"):
         shutil.copytree(ROOT / part, tool / part, ignore=shutil.ignore_patterns("__pycache__"))
-    project = make_project(tool=tool)
+    project = make_project(tool=tool, fresh=True)
     project.build("ARCH=x86_64")
     core = tool / "site_scons" / "ebpfbuild"
 

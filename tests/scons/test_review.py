@@ -5,31 +5,11 @@ import shutil
 
 import pytest
 
-HEAD = """
-import os
-DefaultEnvironment(tools=[])
-def ebpf(**given):
-    return Environment(tools=["ebpf"], toolpath=[os.environ["TOOLPATH"]], EBPF_CPPPATH=["#include"], **given)
-env = ebpf()
-"""
 COPY = """
 def copy(target, source, env):
     import shutil
     shutil.copy(source[0].abspath, target[0].abspath)
 """
-
-
-@pytest.fixture
-def declare(project):
-    """The test project with another SConstruct, and with files written into it."""
-
-    def declare(body, **files):
-        (project.folder / "SConstruct").write_text(HEAD + body)
-        for name, text in files.items():
-            (project.folder / "src" / name).write_text(text)
-        return project
-
-    return declare
 
 
 def objects(paths):
@@ -90,6 +70,28 @@ def test_a_compiler_below_the_root_is_found_from_any_sconscript(declare, compile
     wrapper.chmod(0o755)
     project.edit("toolchain.toml", 'package = "ziglang"', 'path = "clang"')
     assert objects(project.build("ARCH=x86_64")) == {"x86_64/one.bpf.o"}
+
+
+@pytest.mark.parametrize("duplicate", [0, 1])
+@pytest.mark.parametrize("first", ["Glob", "BpfObject"])
+def test_a_glob_in_a_variant_dir_leaves_outputs_what_they_are(declare, duplicate, first):
+    """SCons gives what it finds in both folders one class: content would no longer decide where a Decider says mtimes."""
+    calls = {"Glob": "Glob('deep/x86_64/*.o')", "BpfObject": "env.BpfObject('one.bpf.c')"}
+    order = [calls.pop(first), *calls.values()]
+    project = declare(f"SConscript('src/SConscript', exports='env', variant_dir='out', duplicate={duplicate})\n")
+    project.edit("SConstruct", "EBPF_CPPPATH", "EBPF_BUILD='out/deep', EBPF_CPPPATH")
+    project.edit("SConstruct", "SConscript(", "env.Decider('timestamp-newer')\nSConscript(")
+    (project.folder / "src/SConscript").write_text("Import('env')\n" + "\n".join(order))
+    old = project.folder / "src/deep/x86_64/one.bpf.o"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"another")
+    assert project.scons("ARCH=x86_64").returncode == 0
+    made = project.folder / "out/deep/x86_64/one.bpf.o"
+    before, source = made.read_bytes(), project.folder / "src/one.bpf.c"
+    project.edit("src/one.bpf.c", '"shared.h"', '"shared.h"\nint more;')
+    os.utime(source, ns=(10**18, 10**18))
+    assert project.scons("ARCH=x86_64").returncode == 0
+    assert made.read_bytes() != before
 
 
 @pytest.mark.parametrize("duplicate", [0, 1])
@@ -156,6 +158,7 @@ def test_a_declaration_that_can_not_be(declare, body, message):
 
 
 def test_a_build_folder_that_can_not_be_used_is_told_in_one_line(project):
+    shutil.rmtree(project.folder / "build")
     (project.folder / "build").write_text("")
     text = project.fails("ARCH=x86_64")
     assert text.startswith("scons: *** ") and "build/.ebpf-ledger: Not a directory" in text and text.count("\n") == 1

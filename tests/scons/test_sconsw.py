@@ -259,6 +259,23 @@ def test_offline_asks_no_index_for_packages(checkout):
     assert "requirements.lock is not installed, and --offline connects to nothing; run this once without it" in one_line(stderr)
 
 
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "circle", "nowhere"])
+def test_what_is_no_file_in_an_sconstructs_place_is_told(checkout, tmp_path, kind):
+    """And no other project is built instead."""
+    place = tmp_path / "project" / "SConstruct"
+    (place.parent / "src").mkdir(parents=True)
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.mkdir()
+    else:
+        place.symlink_to({"device": "/dev/null", "circle": "SConstruct", "nowhere": "none"}[kind])
+    for cwd in (place.parent, place.parent / "src"):
+        status, stderr, calls = checkout.run(cwd=cwd)
+        assert (status, calls) == (1, [])
+        assert stderr == f"sconsw: {place} is not a file that can be read; put one in its place, or move it away\n"
+
+
 def test_it_builds_the_project_that_it_is_called_in(checkout, tmp_path):
     project = tmp_path / "my project"
     (project / "src").mkdir(parents=True)

@@ -90,9 +90,7 @@ def test_no_message_of_scons_shows_them_raw(project, given):
             (project.folder / path).parent.mkdir(exist_ok=True)
             if text:
                 (project.folder / path).write_text(text)
-        (project.folder / "SConstruct").write_text(
-            "import os\nenv = Environment(tools=['ebpf'], toolpath=[os.environ['TOOLPATH']], EBPF_CPPPATH=['include'])\n"
-            f"env.BpfObject({given})\n")
+        project.declare(f"env.BpfObject({given})\n")
         assert "\x1b" not in project.fails("ARCH=x86_64") and "\u202e" not in project.fails("ARCH=x86_64")
 
 

@@ -12,6 +12,7 @@ import pytest
 X86 = "ARCH=x86_64"
 
 
+@pytest.mark.usefixtures("one_program")
 def test_a_stock_cachedir_neither_serves_nor_takes_and_one_notice_says_so(project):
     project.edit("SConstruct", "env.Ebpf", 'CacheDir("cache")\nenv.Ebpf')
     done = project.scons(X86)
@@ -73,6 +74,7 @@ NODES = PLACES[:4]  # SCons itself refuses a folder there
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("one_program")
 def test_what_lies_in_an_output_s_place_is_repaired(project, kind):
     project.build(X86)
     before = project.digests(".o", ".py", ".h", ".whl", ".typed", ".sha256")
@@ -85,6 +87,7 @@ def test_what_lies_in_an_output_s_place_is_repaired(project, kind):
     assert project.build(X86) == set()
 
 
+@pytest.mark.usefixtures("one_program")
 def test_a_folder_with_files_in_an_output_s_place_is_told(project):
     project.build(X86)
     place = project.folder / "build/x86_64/one.bpf.o"
@@ -94,6 +97,7 @@ def test_a_folder_with_files_in_an_output_s_place_is_told(project):
     assert (place / "mine").exists()
 
 
+@pytest.mark.usefixtures("one_program")
 def test_py_typed_edited_or_deleted_is_repaired(project):
     project.build(X86)
     file = next((project.folder / "build").rglob("one/py.typed"))
@@ -126,21 +130,12 @@ def test_a_damaged_memory_costs_a_build_and_no_traceback(built, name, data):
     assert built.build("ARCH=x86_64,aarch64") == set()
 
 
-def started(project, log):
-    """A build that runs beside the test."""
-    environment = {
-        "PATH": os.environ["PATH"], "HOME": str(project.folder.parent), "EBPF_CACHE": str(project.cache),
-        "TOOLPATH": str(project.tool / "site_scons" / "site_tools"),
-    }  # fmt: skip
-    return subprocess.Popen([sys.executable, "-m", "SCons", "-Q", X86], cwd=project.folder, env=environment, stdout=log, stderr=log)
-
-
 def test_an_interrupt_ends_the_wait_for_another_build(project):
     hold = "import fcntl, os, sys; fcntl.flock(os.open('.', os.O_RDONLY), fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
     holder = subprocess.Popen([sys.executable, "-c", hold], cwd=project.folder, stdin=-1, stdout=-1)
     holder.stdout.readline()
     with open(project.folder / "log", "w+") as log:
-        build = started(project, log)
+        build = project.start(X86, stdout=log, stderr=log)
         text = lambda: (project.folder / "log").read_text()
         deadline = time.monotonic() + 100
         while not text() and time.monotonic() < deadline:
@@ -153,10 +148,11 @@ def test_an_interrupt_ends_the_wait_for_another_build(project):
     assert project.build(X86)
 
 
+@pytest.mark.usefixtures("one_program")
 def test_two_builds_in_one_tree_take_turns(project):
     project.edit("SConstruct", "env.Ebpf", "import time\nwhile not os.path.exists('go'): time.sleep(0.05)\nenv.Ebpf")
     logs = [open(project.folder / f"log{number}", "w+") for number in (1, 2)]
-    builds = [started(project, log) for log in logs]
+    builds = [project.start(X86, stdout=log, stderr=log) for log in logs]
     text = lambda: "".join((project.folder / log.name).read_text() for log in logs)
     deadline = time.monotonic() + 100
     while "waiting for another build in" not in text() and time.monotonic() < deadline:

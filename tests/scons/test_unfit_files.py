@@ -1,10 +1,12 @@
 """What stands in an input's place and is no file: a pipe, a device, gigabytes. One line, at once, and nothing is read."""
 
 import os
+import shutil
 import subprocess
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("one_program")
 INPUTS = {
     "source": "src/one.bpf.c",
     "header": "include/shared.h",
@@ -85,10 +87,7 @@ def test_an_object_or_a_skeleton_that_was_made_elsewhere(whole):
     """SCons hashes what it is handed."""
     for declared in ('env.BpfSkeleton("x86_64/x.bpf.o")', 'env.BpfPackage("p", "1", ["x86_64/x.bpf.o"], [])',
                      'env.MinimizedVmlinux("m", "src/one.bpf.c", depends=["x86_64/x.bpf.o"])'):  # fmt: skip
-        (whole.folder / "SConstruct").write_text(
-            "import os\nenv = Environment(tools=['ebpf'], toolpath=[os.environ['TOOLPATH']], EBPF_CPPPATH=['include'])\n"
-            f"{declared}\n"
-        )
+        whole.declare(declared)
         (whole.folder / "x86_64").mkdir(exist_ok=True)
         put(whole.folder / "x86_64/x.bpf.o", "a named pipe")
         assert "x86_64/x.bpf.o: is a named pipe, not a file" in whole.fails("ARCH=x86_64")
@@ -103,3 +102,70 @@ def test_a_source_that_clang_takes_for_an_option_is_refused(project, name):
     with open(project.folder / "SConstruct", "a") as script:
         script.write(f"\nenv.BpfObject({name!r}, name='odd')\n")
     assert f"{name}: clang takes a path that begins with {name[0]} for an option" in project.fails("ARCH=x86_64")
+
+
+CIRCLES = {**INPUTS, "folder of sources": "src", "include folder": "include", "folder of an app": "app", "folder of pins": "pins"}
+
+
+@pytest.mark.parametrize("role", CIRCLES)
+def test_a_symlink_that_leads_back_to_itself(whole, role):
+    """One line that names it from the project's root, and says what to do."""
+    path = whole.folder / CIRCLES[role]
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    path.symlink_to(path.name)
+    text = whole.fails("ARCH=x86_64")
+    assert str(whole.folder) not in text
+    line = next(line for line in text.splitlines() if CIRCLES[role] in line and "***" in line)
+    if role in ("pin", "tree", "folder of pins"):
+        assert f"; put {INPUTS['pin' if role != 'tree' else role]} back\n" in text
+        assert "is a symlink that leads back to itself, or on through too many others\n" in text
+    elif role == "folder of an app":
+        assert "app: there is no folder app; name the one that holds" in line
+    else:
+        assert "is a symlink that leads back to itself, or on through too many others" in line
+        assert role == "toolchain" or "; point the link at what is meant" in line
+
+
+def test_a_build_folder_that_leads_back_to_itself(whole):
+    shutil.rmtree(whole.folder / "build")
+    (whole.folder / "build").symlink_to("build")
+    assert "*** build/.ebpf-ledger: lies behind build, which is a symlink that leads back" in whole.fails("ARCH=x86_64")
+
+
+@pytest.mark.parametrize(("name", "said"), [
+    ("a\\b", "has a backslash in its name, which clang writes as a slash; rename it"),
+    ("end\\", "has a backslash in its name"),
+    ("a\tb", "has a tab or the like in its name, which clang's list doesn't mark; rename it"),
+    ("a\u3000b", "has a tab or the like in its name"),
+])  # fmt: skip
+@pytest.mark.parametrize("role", ["include_dirs", "source", "EBPF_BUILD", "name", "header"])
+def test_a_name_that_clang_spells_differently_is_refused(project, name, said, role):
+    """Its list of what a compile read would name another file."""
+    call = {"include_dirs": f"include_dirs=[{name!r}]", "name": f"name={name!r}"}.get(role, "")
+    source = f"src/{name}.bpf.c" if role == "source" else "src/one.bpf.c"
+    (project.folder / "src/one.bpf.c").rename(project.folder / source)
+    for folder in (name, f"include/{name}"):
+        (project.folder / folder).mkdir()
+        (project.folder / folder / "x.h").write_text("int x;\n")
+    if role in ("include_dirs", "header"):
+        header = f'"{name}/x.h"' if role == "header" else "<x.h>"
+        project.edit("src/one.bpf.c", '"shared.h"', f'"shared.h"\n#include {header}')
+    build = f"EBPF_BUILD={name!r}, " if role == "EBPF_BUILD" else ""
+    project.declare(f"env.BpfObject({source!r}, {call})\n")
+    project.edit("SConstruct", "EBPF_CPPPATH", f"{build}EBPF_CPPPATH")
+    text = project.fails("ARCH=x86_64")
+    if role == "name" and "tab" in said:
+        said = "is no name for an object"  # as one that steers a terminal
+    elif role == "source" and "tab" in said:
+        said = "rename it" if "rename it" in text else "is no name for a file of a build"
+    assert said in text and (role == "header" or text.count("\n") == 1)
+
+
+def test_names_with_other_signs_build(project):
+    for number, name in enumerate(["a b", "a#b", "a:b", "a%b", "a'b", "ä", "a$b"]):
+        (project.folder / name).mkdir()
+        (project.folder / name / f"x{number}.h").write_text("int x;\n")
+        project.edit("src/one.bpf.c", '"shared.h"', f'"shared.h"\n#include <x{number}.h>')
+    names = ["a b", "a#b", "a:b", "a%b", "a'b", "ä", "a$$b"]
+    project.declare(f"env.BpfObject('src/one.bpf.c', include_dirs={names!r})\n")
+    project.build("ARCH=x86_64")

@@ -1,7 +1,7 @@
 """C text of BTF types, for messages and for the comments of generated code."""
 
 from .reader import Btf
-from .types import COMPOSITES, ENUMS, KEYWORDS, MODIFIERS, Kind, Type
+from .types import COMPOSITES, ENUMS, KEYWORDS, MODIFIERS, Kind, Member, Type
 
 MAX_NAME = 512  # bytes; the kernel's KSYM_NAME_LEN, which bounds BTF's names
 MAX_PARTS = 200  # pointers, arrays, parameters …: a cycle in malformed BTF ends there
@@ -84,5 +84,5 @@ def definition(btf: Btf, number: int) -> str:
     return "\n".join([head + " {", *lines, "};"])
 
 
-def _member(btf: Btf, member) -> str:
+def _member(btf: Btf, member: Member) -> str:
     return f"\t{declaration(btf, member.type, member.name)}{f': {member.bits}' if member.bits else ''};"

@@ -80,7 +80,7 @@ class ExtWords:
         self._end += size
         return blocks
 
-    def column(self, blocks: list[Block], number: int) -> array:
+    def column(self, blocks: list[Block], number: int) -> "array[int]":
         """The words at one place of all records of a table."""
         found = array("I")
         for block in blocks:

@@ -88,7 +88,8 @@ class _Walk:
     """Numbers types as they are reached, each before what it refers to, what it refers to in the record's order."""
 
     def __init__(self, types: Types):
-        self.types, self.found = types, []
+        self.types = types
+        self.found: list[int] = []
         self.seen = bytearray(len(types.kinds))
         self.seen[0] = 1
         self.leads: list[list[int]] = list(types.refers)
@@ -132,7 +133,7 @@ class _Walk:
         Types that keep one rank are the same in all that can be seen of them, so either may come first.
         """
         places = {number: (0, place) for place, number in enumerate(self.found, 1)}
-        keys: dict[int, tuple] = {number: self._shape(number) for number in rest}
+        keys: dict[int, tuple[object, ...]] = {number: self._shape(number) for number in rest}
         ranks: dict[int, tuple[int, int]] = {}
         told = 0
         for _ in range(MAX_ROUNDS):
@@ -145,7 +146,7 @@ class _Walk:
             keys = {number: (ranks[number], *(known[to] for to in self.leads[number])) for number in rest}
         return ranks
 
-    def _shape(self, number: int) -> tuple:
+    def _shape(self, number: int) -> tuple[object, ...]:
         """All of a record but numbers of types: its kind, its names, its other words."""
         types = self.types
         start, end, kind = types.starts[number], types.ends[number], types.kinds[number]

@@ -28,7 +28,7 @@ class Btf:
     `words` holds the records, `starts` the index of each one's first word, void's 0 before them.
     """
 
-    def __init__(self, words: array, strings: bytes, little: bool, pointer: int, where: str):
+    def __init__(self, words: "array[int]", strings: bytes, little: bool, pointer: int, where: str):
         self.words, self.strings, self.little, self.pointer, self.where = words, strings, little, pointer, where
         self.starts = array("I", [0])
         self._types: dict[int, Type] = {0: Type(self, 0, 0, 0, 0, 0)}
@@ -204,7 +204,7 @@ class Btf:
         return self._tags.get(number, [])
 
 
-def _split(data: bytes, where: str) -> tuple[array, bytes, bool]:
+def _split(data: bytes, where: str) -> "tuple[array[int], bytes, bool]":
     """The type section's words in this machine's order, the strings, whether the data is little-endian."""
 
     def fail(what: str) -> NoReturn:
@@ -229,7 +229,7 @@ def _split(data: bytes, where: str) -> tuple[array, bytes, bool]:
     return words, strings, order == "<"
 
 
-def _highest(words: array, at: int, end: int, layout: Layout, name: int, type_: int) -> tuple[int, int]:
+def _highest(words: "array[int]", at: int, end: int, layout: Layout, name: int, type_: int) -> tuple[int, int]:
     """The highest name offset and type id in the rows below a type, or those given where they are higher."""
     step = layout.each or layout.fixed
     for column in layout.names:

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable
 from enum import IntEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from .btf import Btf
 
 
 class Kind(IntEnum):
@@ -39,7 +42,7 @@ class Layout(NamedTuple):
     types: tuple[int, ...] = ()
 
 
-LAYOUTS = {
+LAYOUTS: dict[int, Layout] = {
     Kind.INT: Layout(fixed=1),
     Kind.PTR: Layout(),
     Kind.ARRAY: Layout(fixed=3, types=(0, 1)),
@@ -120,7 +123,7 @@ class Type:
 
     __slots__ = ("btf", "id", "kind", "flag", "count", "name_offset", "word", "at", "_members")
 
-    def __init__(self, btf, number: int, name_offset: int, info: int, word: int, at: int):
+    def __init__(self, btf: "Btf", number: int, name_offset: int, info: int, word: int, at: int):
         self.btf, self.id, self.name_offset, self.word, self.at = btf, number, name_offset, word, at
         self._members: tuple[Member, ...] | None = None
         self.kind, self.flag, self.count = KINDS[info >> 24 & 0x7F], bool(info >> 31), info & 0xFFFFFF

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .. import host_tools
 from ..errors import CompilerError
@@ -69,7 +69,7 @@ def _installed(path: str, where: str) -> tuple[str, ...]:
     return (os.path.realpath(path),)
 
 
-def _facts(argv: tuple[str, ...], where: str) -> dict:
+def _facts(argv: tuple[str, ...], where: str) -> dict[str, Any]:
     """What only running it tells. `flags` keep a distribution's clang.cfg out, from clang 15 on, where there may be one."""
     version = _version(argv, where)
     flags = ["--no-default-config"] if int(version.split(".")[0]) >= 15 else []

@@ -6,7 +6,7 @@ strings in gnu11, the line of an #error, which has no comments): clang's Lexer.c
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 PRAGMAS = ("#pragma include_alias", "#pragma GCC dependency")  # clang looks for a file by them, and -fms-extensions has both
@@ -138,7 +138,7 @@ def _cleaned(text: str) -> Iterator[str]:
         yield re.sub("|".join([*first, *tokens]), _without_comment, text, flags=re.DOTALL).replace("\0", "")
 
 
-def _without_comment(token: re.Match) -> str:
+def _without_comment(token: re.Match[str]) -> str:
     """A token as it stands, a comment as a blank, a directive with a header's name without comments before the name."""
     text = token[0]
     if re.match(r"/\0*[/*]", text):
@@ -205,7 +205,7 @@ def _directive(named: Named) -> str:
     return f"#if {named.word}({name})" if named.word in ASKING else f"#{named.word} {name}"
 
 
-def line_of(text: str, has) -> int:
+def line_of(text: str, has: Callable[[Directives], bool]) -> int:
     """The number of the first line with which `has(directives)` is true of a text that ends behind it."""
     lines = text.split("\n")
     low, high = 1, len(lines)

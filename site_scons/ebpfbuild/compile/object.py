@@ -1,5 +1,6 @@
 """A BPF program to a BPF object: one frozen argument object, one call of clang, one look at all that it read."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -155,8 +156,12 @@ def compiled(args: CompileArgs, known: Iterable[str], root: str) -> tuple[bytes,
     with tempfile.TemporaryDirectory(dir=folder, prefix=".compile-") as scratch:
         place = beside(args.output, scratch)
         action = ["-c", args.source, *dependencies_to(f"{place}/depfile"), "-o", f"{place}/object"]
-        warnings = run_clang(args, action, root)
-        read = read_depfile(os.fsdecode(Path(scratch, "depfile").read_bytes()))
+        try:
+            warnings = run_clang(args, action, root)
+        except CompileError:
+            _refuse_failed_assembly(args, root, place)
+            raise
+        read = read_depfile(os.fsdecode(Path(root, place, "depfile").read_bytes()))
         check_inputs(read, [*known, args.source], args.source, root)
         _check_assembly(args, read, root, f"{place}/assembly")
         return canonical_object(Path(scratch, "object").read_bytes(), args.output), warnings
@@ -170,6 +175,18 @@ def beside(output: str, scratch: str) -> str:
 def dependencies_to(path: str) -> list[str]:
     """The options that have clang write what it read to a file, as a rule for a target without odd characters."""
     return ["-MD", "-MF", path, "-MT", "object"]
+
+
+def _refuse_failed_assembly(args: CompileArgs, root: str, place: str) -> None:
+    """Refuses assembly as _check_assembly does where it may be why a compile failed: clang has noted all that it read by then."""
+    with contextlib.suppress(FileNotFoundError):  # what failed came before any assembly
+        read = read_depfile(os.fsdecode(Path(root, place, "depfile").read_bytes()))
+        try:
+            _check_assembly(args, read, root, f"{place}/assembly")
+        except UndeclaredInputError:
+            raise
+        except CompileError:  # it fails without its assembler as well
+            return
 
 
 def _check_assembly(args: CompileArgs, read: Iterable[str], root: str, output: str) -> None:

@@ -6,15 +6,18 @@ import os
 from pathlib import Path
 
 from . import obtain as artifacts
+from .obtain import FetchOptions
 from ..arch import Arch
+from ..console import Reporter
 from ..errors import MismatchError
 from ..files import write_file
 from ..header import check_header
+from ..pins.pins import HeaderPin, TreePin
 from .places import mirror_places, mirror_root
 from .store import manifest as listing
 
 
-def install_header(pin, arch: Arch, options, report, header: Path, record: Path) -> None:
+def install_header(pin: HeaderPin, arch: Arch, options: FetchOptions, report: Reporter, header: Path, record: Path) -> None:
     """Writes an arch's vmlinux.h, and beside it the record of where its bytes came from.
 
     `pin`, `options` and `report` are those of artifacts.obtain_header. Raises FetchError, and HeaderError for a header
@@ -30,7 +33,7 @@ def install_header(pin, arch: Arch, options, report, header: Path, record: Path)
     write_file(record, (json.dumps({**facts, "source": got.source}, indent=1, sort_keys=True) + "\n").encode())
 
 
-def pinned_is_near(pin, options) -> bool:
+def pinned_is_near(pin: HeaderPin, options: FetchOptions) -> bool:
     """Whether the pinned header itself, for which an alternate stands in, can be had without asking its origin."""
     if pin.sha256 and (options.cache / "sha256" / pin.sha256).exists():
         return True
@@ -38,7 +41,7 @@ def pinned_is_near(pin, options) -> bool:
     return any(not isinstance(place.at, Path) or place.at.exists() for place in places)
 
 
-def install_tree(pin, options, report, folder: Path, manifest: Path) -> None:
+def install_tree(pin: TreePin, options: FetchOptions, report: Reporter, folder: Path, manifest: Path) -> None:
     """Writes a tree's files into `folder`, and a manifest of them that `sha256sum -c` reads.
 
     Raises FetchError."""
@@ -57,6 +60,6 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _moved(path) -> MismatchError:
+def _moved(path: Path) -> MismatchError:
     """The refusal of bytes that somebody replaced in the store between its check and their use."""
     return MismatchError("the cache was changed while it was read", where=str(path), fix="build again")

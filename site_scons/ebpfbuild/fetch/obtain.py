@@ -3,7 +3,6 @@
 Nothing leaves this module whose sha256 is not the pinned one.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from . import apt, archive, places as sources
 from ..console import Reporter
 from ..errors import FetchError, HurriedError, MismatchError, OfflineError, PinError
 from .network import Network
-from ..files import open_regular
+from ..files import is_gone, open_regular
 from ..pins.pins import HeaderPin, Source, TreePin
 from ..escape import without_secrets
 from .places import CACHE, Place
@@ -156,7 +155,7 @@ class _Job:
         if not pin.sha256:
             return self._first(pin.sources, lambda place: self._tree_from(place, pin))
         own = [source for source in pin.sources if source.own]
-        there = [source for source in own if os.path.lexists(source.file)]
+        there = [source for source in own if not is_gone(source.file)]
         trees = [self._first((source,), lambda place: self._tree_from(place, pin)) for source in there]
         if trees:
             return trees[0]
@@ -168,7 +167,7 @@ class _Job:
 
     def _gone(self, pin: HeaderPin | TreePin, own: Sequence[Source]) -> bool:
         """Whether the store may stand in for files of the project's own: all are gone, and it is no release."""
-        if self.options.release or any(os.path.lexists(source.file) for source in own):
+        if self.options.release or not all(is_gone(source.file) for source in own):
             return False
         missing = " and ".join(source.shown for source in own)
         self.report.notice(f"{missing} is gone: took {pin.title} from the cache, by its sha256; RELEASE=1 wants the file")
@@ -209,7 +208,7 @@ class _Job:
         return self._left + cached + sum(len(self._places((pin.source,), archives)) for pin in self.later)
 
     def _cached_archive(self, source: Source) -> tuple[Place, ...]:
-        own = source.own and (self.options.release or os.path.lexists(source.file))
+        own = source.own and (self.options.release or not is_gone(source.file))
         path = self.store.get(source.archive_sha256) if source.archive_sha256 and not own else None
         return (Place(source, path, CACHE, source.shown),) if path else ()
 
@@ -301,11 +300,11 @@ def _copy(path: Path, incoming: Incoming, limit: int) -> None:
         raise FetchError(f"can't be read: {error.strerror}") from None
 
 
-def _failure(pin: HeaderPin | TreePin, source: Source, options: FetchOptions, reasons: list[str]) -> FetchError:
+def _failure(pin: HeaderPin | TreePin, source: Source, options: FetchOptions, reasons: Sequence[str]) -> FetchError:
     details = tuple(dict.fromkeys(reasons))
     if source.own:
         fix = f"make it: bpftool btf dump file /sys/kernel/btf/vmlinux format c > {source.shown}"
-        if source.inside:
+        if source.inside or not is_gone(source.file):
             fix = f"put {source.shown} back"
         return FetchError(f"{pin.title} can't be had", where=source.where, fix=fix, details=details)
     mirror = f"MIRROR=FOLDER with {without_secrets(sources.below_mirror(source))} in it"
@@ -313,7 +312,7 @@ def _failure(pin: HeaderPin | TreePin, source: Source, options: FetchOptions, re
         what = f"{pin.title} is not in the cache {options.cache}, and --offline connects to nothing"
         fix = f"run once without --offline, or give {mirror}, or set EBPF_CACHE to a cache that has it"
         return OfflineError(what, where=source.where, fix=fix, details=details)
-    refused = ", and RELEASE=1 takes no alternate" if options.release and getattr(pin, "alternates", ()) else ""
+    refused = ", and RELEASE=1 takes no alternate" if options.release and getattr(pin, "alternates", False) else ""
     what = f"no source of {pin.title} can be reached{refused}"
     return FetchError(what, where=source.where, fix=f"check the network, or give {mirror}", details=details)
 

@@ -99,11 +99,11 @@ class _Walk:
             return
         if again:
             how = TWICE
-        number = self.index.tags.get(name)
-        if number is not None and origin < number and origin != SEED:
+        tagged = self.index.tags.get(name)
+        if tagged is not None and origin < tagged and origin != SEED:
             self.ahead[name] = keyword
-        if number is not None and (how & self.completing or keyword == "enum"):
-            self._keep(number, WHOLE if how == WHOLE else VALUE, origin, via)
+        if tagged is not None and (how & self.completing or keyword == "enum"):
+            self._keep(tagged, WHOLE if how == WHOLE else VALUE, origin, via)
         elif name not in self.pointed and name not in self.forwards:
             self.pointed[name] = keyword
             self.reasons[name] = (origin, via)

@@ -1,7 +1,7 @@
 """What clang's diagnostics mean to somebody who compiles against a vmlinux.h, and what to do about them."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import SequenceMatcher, get_close_matches
 from itertools import pairwise
 from typing import NamedTuple
@@ -22,6 +22,7 @@ _LIBRARY = re.compile(r"call to undeclared library function '(\w+)'")
 _CALL = re.compile(r"(?:call to undeclared function|implicit declaration of function) '(\w+)'")
 _TWICE = re.compile(r"(?:redefinition of|typedef redefinition .*|redefinition of enumerator) '(\w+)'")
 _FILE = re.compile(r"'((?:linux|asm|uapi|sys|net|bits|gnu|std)\S*\.h)' file not found")
+_FORWARD = re.compile(r"^(.+?):(\d+):(\d+): note: forward declaration of '((?:struct |union |enum )\w+)'")
 _ERROR = re.compile(r": (?:fatal )?error: ")
 _SNIPPET = re.compile(r" *\d+ \|(.*)")  # the source that clang shows below a diagnostic
 _CALLED = re.compile(r"\b(\w+)(?=\()")
@@ -31,11 +32,12 @@ NEAR = 0.8  # difflib's ratio: below it, of ten thousands of names some are alik
 
 
 class _Header(NamedTuple):
-    """The full header's declarations, what to call it, and libbpf's."""
+    """The full header's declarations, what to call it, and libbpf's; where the program itself declares a type anew."""
 
-    index: Index
+    types: Index
     name: str
     library: Library
+    forwards: Mapping[str, str]
 
     def __str__(self) -> str:
         return self.name
@@ -52,7 +54,7 @@ def explain(index: Index, diagnostics: Iterable[str], kernel: str, arch: str, li
     for name in (name for _, _, names in told for name in names):
         missed.setdefault(library.homes[name], {})[name] = None
     twice = {found[1] for text, *_ in told if (found := _TWICE.search(text))}
-    header = _Header(index, f"this header ({kernel}, {arch})", library)
+    header = _Header(index, f"this header ({kernel}, {arch})", library, _forwards(told))
     lines = []
     for text, _, names in told:
         if names:
@@ -68,6 +70,16 @@ def _told(diagnostics: Iterable[str]) -> Iterator[tuple[str, str]]:
     for text, below in pairwise(lines):
         shown = _SNIPPET.match(below)
         yield text, shown[1] if shown else ""
+
+
+def _forwards(told: Iterable[tuple[str, str, list[str]]]) -> dict[str, str]:
+    """By type, the place of a `struct x;` of the program's own. clang calls a mere use a forward declaration as well."""
+    found: dict[str, str] = {}
+    for text, source, _ in told:
+        note = _FORWARD.match(text)
+        if note and re.match(r"\w+\s*;", source.expandtabs(1)[int(note[3]) :]):
+            found.setdefault(note[4], f"{note[1]}:{note[2]}")
+    return found
 
 
 def _unseen(library: Library, text: str, source: str) -> list[str]:
@@ -92,7 +104,7 @@ def _include(home: str, names: Iterable[str]) -> str:
 def _follows(text: str, twice: set[str]) -> bool:
     """Whether an error only follows from that a type is declared twice: its own members are unknown then."""
     member = _MEMBER.search(text)
-    return bool(member) and member[2].split()[-1] in twice
+    return member is not None and member[2].split()[-1] in twice
 
 
 def _explained(header: _Header, text: str) -> list[str]:
@@ -103,7 +115,7 @@ def _explained(header: _Header, text: str) -> list[str]:
 
 
 def _type(header: _Header, name: str) -> list[str]:
-    index, word = header.index, name.split()[-1]
+    index, word = header.types, name.split()[-1]
     if word in index.tags or word in index.ordinary:
         return _known(header, name, word)
     choices = index.tags if " " in name else {**index.ordinary, **index.tags}
@@ -117,7 +129,10 @@ def _type(header: _Header, name: str) -> list[str]:
 
 
 def _known(header: _Header, name: str, word: str) -> list[str]:
-    index = header.index
+    index = header.types
+    if name in header.forwards:
+        where = header.forwards[name]
+        return [f"{header} has {name}, but {where} declares one without members: drop that, and include vmlinux.h instead"]
     if word in index.tags and " " not in name:
         keyword = index.declaration(index.tags[word]).split(None, 1)[0]
         return [f"{header} has {word} as {keyword} {word}: write {keyword} before it"]
@@ -128,10 +143,13 @@ def _known(header: _Header, name: str, word: str) -> list[str]:
 
 def _member(header: _Header, member: str, owner: str) -> list[str]:
     word = owner.split()[-1]
-    number = header.index.tags.get(word, header.index.ordinary.get(word))
+    number = header.types.tags.get(word, header.types.ordinary.get(word))
     if number is None:
         return []
-    near = ", ".join(get_close_matches(member, member_names(header.index, number), SHOWN))
+    names = member_names(header.types, number)
+    if member in names:
+        return [f"{header} has {member} in {owner}, and the program defines another {owner}: drop that, or call it {word}___local"]
+    near = ", ".join(get_close_matches(member, names, SHOWN))
     return [
         f"{header} has no member {member} in {owner}{f' (nearest: {near})' if near else ''}; kernels differ: take another "
         f"pin, or declare the layout that has it as struct {word}___local and ask bpf_core_field_exists first"
@@ -139,7 +157,7 @@ def _member(header: _Header, member: str, owner: str) -> list[str]:
 
 
 def _name(header: _Header, name: str) -> list[str]:
-    if name in header.index.ordinary:
+    if name in header.types.ordinary:
         return []
     if name.endswith("_t"):
         return _type(header, name)  # in C, `x_t a;` is a use of an unknown name as well
@@ -154,7 +172,7 @@ def _name(header: _Header, name: str) -> list[str]:
 
 
 def _call(header: _Header, name: str) -> list[str]:
-    if name in header.index.ordinary:
+    if name in header.types.ordinary:
         return []
     return [
         f"{header} declares no {name}{_meant(name, _callable(header))} a kfunc of another kernel: declare it extern … "
@@ -169,11 +187,11 @@ def _libc(_: _Header, name: str) -> list[str]:
 
 def _callable(header: _Header) -> list[str]:
     """The names that an expression may hold. btf_bpf_… and btf_trace_… are typedefs that only the kernel uses."""
-    return [*header.library.homes, *(name for name in header.index.ordinary if not name.startswith("btf_"))]
+    return [*header.library.homes, *(name for name in header.types.ordinary if not name.startswith("btf_"))]
 
 
 def _twice(header: _Header, name: str) -> list[str]:
-    if name not in header.index.tags and name not in header.index.ordinary:
+    if name not in header.types.tags and name not in header.types.ordinary:
         return []
     return [f"{header} declares {name} already: drop your own, or call it {name}___local"]
 

@@ -3,10 +3,12 @@
 import struct
 import sys
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate, pairwise
 from operator import le
+from typing import Any
 
 from ..errors import HeaderError
 from .scanner import Scanner, plain
@@ -28,13 +30,13 @@ class Index:
     """
 
     text: str
-    starts: array
-    ends: array
+    starts: "array[int]"
+    ends: "array[int]"
     lines: frozenset[int]
     forwards: frozenset[int]
     tags: dict[str, int]
     ordinary: dict[str, int]
-    memo: dict = field(default_factory=dict, repr=False)
+    memo: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def declaration(self, number: int) -> str:
         """The text of a declaration, as the header spells it."""
@@ -135,7 +137,7 @@ def _check(index: Index) -> None:
             raise ValueError("a name of no declaration")
 
 
-def _packed(numbers) -> bytes:
+def _packed(numbers: Iterable[int]) -> bytes:
     """Unsigned 32-bit numbers, little-endian on every machine."""
     packed = array("I", numbers)
     if sys.byteorder == "big":
@@ -143,7 +145,7 @@ def _packed(numbers) -> bytes:
     return packed.tobytes()
 
 
-def _unpacked(data: memoryview) -> array:
+def _unpacked(data: memoryview) -> "array[int]":
     numbers = array("I")
     numbers.frombytes(data)
     if sys.byteorder == "big":

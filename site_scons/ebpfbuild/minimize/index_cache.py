@@ -21,7 +21,7 @@ class IndexCache:
     digest of what makes an index.
     """
 
-    def __init__(self, folder: Path, fact: Callable[[str, Callable], Mapping], code: str = ""):
+    def __init__(self, folder: Path, fact: Callable[[str, Callable[[], Mapping[str, str]]], Mapping[str, str]], code: str = ""):
         self._folder, self._fact, self._code = folder, fact, code
         self._indexes: dict[str, Index] = {}
         self._lock = threading.Lock()

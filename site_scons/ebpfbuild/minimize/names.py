@@ -95,7 +95,8 @@ def names_of(preprocessed: str, helpers_path: str = HELPERS) -> Names:
     preprocessed = _without_raw_strings(preprocessed)
     own = preprocessed.partition('"<command line>"')[2] or preprocessed  # the compiler's own macros come before that
     before, marker, _ = own.partition(MARKER)
-    code, helpers = [], []
+    code: list[str] = []
+    helpers: list[str] = []
     helpers_path = os.path.normpath(helpers_path)
     for path, _, text in segments(own):
         (helpers if os.path.normpath(path) == helpers_path else code).append(text)
@@ -195,7 +196,9 @@ def _prototype(text: str) -> tuple[set[str], set[str], set[str]]:
 
 def _tokens(code: str) -> tuple[set[str], set[str], set[str]]:
     """The tags, members and other words of code."""
-    tags, members, words = set(), set(), set()
+    tags: set[str] = set()
+    members: set[str] = set()
+    words: set[str] = set()
     for access, tagged, name in set(_TOKEN.findall(code)):
         (members if access else tags if tagged else words).add(name)
     if "__builtin_offsetof" in code:

@@ -43,7 +43,7 @@ def plain(text: str) -> str:
     return _COMMENT.sub(_blank, text) if "//" in text else text
 
 
-def _blank(comment: re.Match) -> str:
+def _blank(comment: re.Match[str]) -> str:
     return "\n" * comment[0].count("\n") or " "
 
 
@@ -82,7 +82,7 @@ class Scanner:
         if not self.tags:
             raise HeaderError("no vmlinux.h: it defines no struct", fix="give it a vmlinux.h made by bpftool")
 
-    def _typical(self, found: re.Match) -> None:
+    def _typical(self, found: re.Match[str]) -> None:
         _, tag, body, enum, values, name, pointer, function = found.groups()
         number = len(self.starts)
         self.starts.append(found.start())

@@ -85,7 +85,7 @@ def _headers(table: Table) -> MappingProxyType[str, HeaderPin]:
         found[name] = _header(table.table(name), name, base)
     if not found:
         raise table.error("", "pins no header", "add a table such as [vmlinux.x86_64]")
-    digests = {}
+    digests: dict[str, str] = {}
     for name, pin in found.items():
         other = digests.setdefault(pin.sha256, name) if pin.sha256 else name
         if other != name:

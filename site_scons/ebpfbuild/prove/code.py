@@ -98,7 +98,9 @@ def compare_sections(full: Parsed, small: Parsed, mask_layout: bool) -> Iterator
 
 def _sections(elf: Elf) -> dict[tuple[str, int], Section]:
     """What is compared byte by byte, by name and rank among those of that name."""
-    skipped, ranks, found = (SHT_NULL, SHT_REL, SHT_STRTAB, SHT_SYMTAB), {}, {}
+    skipped = (SHT_NULL, SHT_REL, SHT_STRTAB, SHT_SYMTAB)
+    ranks: dict[str, int] = {}
+    found: dict[tuple[str, int], Section] = {}
     for section in elf.sections:
         if section.type not in skipped and section.name not in COMPARED_AS_TYPES:
             rank = ranks[section.name] = ranks.get(section.name, -1) + 1

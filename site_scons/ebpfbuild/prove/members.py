@@ -77,7 +77,8 @@ def _placed(name: str, one: Member, other: Member) -> list[str]:
 
 def _named(btf: Btf, kind: Type) -> Iterator[tuple[str, tuple[Member, tuple[str, ...]]]]:
     """The named members, those of anonymous ones among them, each with the kinds of the anonymous ones around it."""
-    stack, count = [(kind, ())], 0
+    stack: list[tuple[Type, tuple[str, ...]]] = [(kind, ())]
+    count = 0
     while stack:
         composite, inside = stack.pop()
         for member in composite.members:

@@ -49,9 +49,9 @@ class Proof(NamedTuple):
         """The proof in a few words, as `prove` prints it behind an object's path."""
         if self.fallback:
             return f"full header, since {self.fallback}"
-        if not self.types:
-            return "no BTF: nothing to compare"
         equal = "equal" if self.verdict.equal else "NOT EQUAL"
+        if not self.types:
+            return f"{equal}, {self.verdict.mode}, without BTF"
         return f"{equal}, {self.verdict.mode}, {self.types} {'type' if self.types == 1 else 'types'}"
 
 
@@ -123,11 +123,9 @@ def count(proofs: Iterable[Proof | None], unmade: int = 0) -> str:
     """The line at the end of `prove`: how many objects there are, and what is known of them. None is the full header's."""
     proofs = list(proofs)
     full = sum(proof is None or bool(proof.fallback) for proof in proofs)
-    empty = sum(proof is not None and not (proof.fallback or proof.types) for proof in proofs)
-    total, proven = len(proofs) + unmade, len(proofs) - full - empty
-    parts = [f"{proven} proven"]
+    total = len(proofs) + unmade
+    parts = [f"{len(proofs) - full} proven"]
     parts += [f"{full} with the full header"] if full else []
-    parts += [f"{empty} without BTF"] if empty else []
     parts += [f"{unmade} not proven"] if unmade else []
     return f"{total} {'object' if total == 1 else 'objects'}: {', '.join(parts)}"
 

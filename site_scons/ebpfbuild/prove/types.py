@@ -70,7 +70,7 @@ class TypeComparison:
         for text in sorted((theirs - ours).elements()):
             self.differ(f"type {text} is in the minimized object only", "")
 
-    def _unmet(self, btf: Btf, met: dict[int, int]) -> Counter:
+    def _unmet(self, btf: Btf, met: dict[int, int]) -> Counter[str]:
         kinds = (kind for kind in btf if kind.id not in met and kind.kind != Kind.DATASEC)
         return Counter(_summary(kind) for kind in kinds if kind.kind != Kind.DECL_TAG or kind.type not in met)
 

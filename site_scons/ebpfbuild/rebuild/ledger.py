@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..files import UnfitFileError, make_room, open_regular, read_regular
 
@@ -26,7 +26,7 @@ class _Seen(NamedTuple):
     sha256: str
 
 
-def sha256_of(path: str | os.PathLike) -> str:
+def sha256_of(path: str | os.PathLike[str]) -> str:
     """The sha256 of a file's bytes, in hex. Raises OSError."""
     with open_regular(path, None) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -39,11 +39,11 @@ class Ledger:
     writes nothing: for a run that builds nothing. Raises OutputError for a folder with files in the file's place.
     """
 
-    def __init__(self, path: str | os.PathLike, read_only: bool = False):
+    def __init__(self, path: str | os.PathLike[str], read_only: bool = False):
         self._path, self._read_only = Path(path), read_only
         self._lock = threading.Lock()
         self._files: dict[str, _Seen] = {}
-        self._facts: dict[str, dict] = {}
+        self._facts: dict[str, dict[str, Any]] = {}
         lines = self._read()
         if not read_only and lines > 200 + 2 * (len(self._files) + len(self._facts)):
             self._rewrite()
@@ -77,7 +77,7 @@ class Ledger:
         self._note(by + path, now, seen.sha256)
         return True
 
-    def fact(self, key: str, find: Callable[[], dict]) -> dict:
+    def fact(self, key: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """The JSON object kept under `key`, found by calling `find` when it is not known yet."""
         if key not in self._facts:
             value = find()
@@ -104,7 +104,7 @@ class Ledger:
                 self._append(["file", path, *seen])
         return sha256
 
-    def _append(self, line: list) -> None:
+    def _append(self, line: list[Any]) -> None:
         if self._read_only:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,7 +140,7 @@ class Ledger:
         os.replace(fresh, self._path)
 
 
-def _parsed(lines: list[str]) -> Iterator[object]:
+def _parsed(lines: list[str]) -> Iterator[Any]:
     """The JSON values of the lines, those that are none left out. All at once is four times as fast as one by one."""
     try:
         yield from json.loads(f"[{','.join(lines)}]")

@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 CORE = Path(__file__).resolve().parents[1]
 TEMPLATE = ".j2"  # how templates' names end, wherever they lie
@@ -42,7 +43,7 @@ def core_digests(digest: Callable[[str], str]) -> dict[str, str]:
     return {file: digest(f"{CORE}/{file}") for file in core_files()}
 
 
-def step_code(entry: str, digests: dict[str, str], fact: Callable) -> str:
+def step_code(entry: str, digests: dict[str, str], fact: Callable[[str, Callable[[], dict[str, Any]]], dict[str, Any]]) -> str:
     """The sha256 over every core file that a step beginning in module `entry` may run, by the core's digests.
 
     `fact(key, find)` is a Ledger's: parsing all modules takes 50 ms, and only an edit makes it needed.

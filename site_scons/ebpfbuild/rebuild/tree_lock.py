@@ -38,7 +38,7 @@ def hold(root: str, waiting: Callable[[str], None]) -> bool:
 def _wait(handle: int, root: str, waiting: Callable[[str], None]) -> None:
     holder = _holder(handle)
     process = f" (process {holder})" if holder else ""
-    if holder in _ancestors():
+    if holder is not None and holder in _ancestors():
         raise LockError(
             f"this build was started by a step of another one in the same folder{process}, and would wait for it for ever",
             where=root,

@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import subprocess
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import ToolError
 from ..host_tools import CLEAN_ENVIRONMENT, libraries
@@ -41,7 +41,7 @@ def locate_bpftool(path: str | None, ledger: Ledger) -> Bpftool:
     return Bpftool(found, facts["version"], hashlib.sha256(text.encode()).hexdigest())
 
 
-def _facts(path: str) -> dict:
+def _facts(path: str) -> dict[str, Any]:
     done = _run([path, "version"])
     text = done.stdout.decode("utf-8", "replace")
     if done.returncode or not re.match(r"\S*bpftool v\d", text):
@@ -60,12 +60,12 @@ def c_skeleton(tool: Bpftool, object_path: str, name: str) -> bytes:
     return done.stdout
 
 
-def _run(argv: list[str]) -> subprocess.CompletedProcess:
+def _run(argv: list[str]) -> subprocess.CompletedProcess[bytes]:
     try:
         return subprocess.run(argv, env=CLEAN_ENVIRONMENT, capture_output=True)
     except OSError as error:
         raise ToolError(f"{argv[0]} does not run ({error.strerror})", where="BpfCSkeleton", fix=MISSING) from None
 
 
-def _lines(done: subprocess.CompletedProcess) -> tuple[str, ...]:
+def _lines(done: subprocess.CompletedProcess[bytes]) -> tuple[str, ...]:
     return tuple(filter(None, done.stderr.decode("utf-8", "replace").splitlines()))[:10]

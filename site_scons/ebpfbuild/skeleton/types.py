@@ -81,7 +81,8 @@ class PyTypes:
 
     def _typedefs(self, number: int) -> tuple[list[str], frozenset[str]]:
         """The typedefs' names on the way to a type, outermost first, and their decl tags."""
-        kind, names, tags = self.btf[number], [], set()
+        kind, names = self.btf[number], []
+        tags: set[str] = set()
         while kind.kind in (Kind.TYPEDEF, *MODIFIERS):
             if kind.kind == Kind.TYPEDEF:
                 names.append(kind.name)

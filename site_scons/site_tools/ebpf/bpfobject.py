@@ -26,7 +26,7 @@ from .compiling import (
 from .fetching import reporter
 from .minimized import SCANNER, Minimizing, header_path, write_header
 from .proof import acceptance, proof_node, proofs_wanted, prove_in_step
-from .session import user_error
+from .session import check_name, user_error
 from .step import build_path, builder, told
 from .stop import StopError
 
@@ -50,6 +50,7 @@ def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, in
         raise StopError(f"{name!r} {what}; name it without a /")
     if not name.isprintable():  # SCons puts it on the terminal as it stands
         raise StopError(f"{name} is no name for an object; take letters, digits and signs that print")
+    check_name(name, "name")  # of its header's folder, too
     mode = env.MinimizeMode(minimize)
     depends = depends_nodes(env, depends)
     return [_declare(env, source, name, each, mode, header, include_dirs, cflags, depends) for each in arches]

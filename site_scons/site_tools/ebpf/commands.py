@@ -39,15 +39,16 @@ def run_target(env, name, nodes, module):
 def test_target(env, name, folder):
     """`scons <name>` runs pytest on `folder` and ends with what was skipped and why; ARGS= goes to pytest.
 
-    The tests find MIRROR= as SCONS_BPF_MIRROR.
+    The tests find MIRROR= as SCONS_BPF_MIRROR, and --offline as SCONS_BPF_OFFLINE=1.
     """
 
     def test(target, source, env):
         # A test that hangs ends its worker, and with that the run, with where it stood.
         guard = ["-o", "faulthandler_timeout=300", "-o", "faulthandler_exit_on_timeout=true"]
         command = [sys.executable, "-m", "pytest", "-q", "-rs", *guard, "-n", str(os.cpu_count()), folder, *_arguments()]
-        mirror = {"SCONS_BPF_MIRROR": fetch_options(env).mirror} if env["EBPF_MIRROR"] else {}
-        status = subprocess.call(command, cwd=env["EBPF"].root, env={**os.environ, **mirror})
+        told = {"SCONS_BPF_MIRROR": fetch_options(env).mirror} if env["EBPF_MIRROR"] else {}
+        told |= {"SCONS_BPF_OFFLINE": "1"} if env["EBPF_OFFLINE"] else {}
+        status = subprocess.call(command, cwd=env["EBPF"].root, env={**os.environ, **told})
         if status:
             raise SCons.Errors.BuildError(target[0], errstr=f"pytest ended with {status}", status=2, exitstatus=2)
 

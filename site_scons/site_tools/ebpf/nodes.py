@@ -36,10 +36,10 @@ class Input(File):
     def changed_since_last_build(self, index):
         _KEPT.__set__(self, index)
 
-    def srcnode(self):
-        """The file's node in the source folder of a variant_dir, else itself: SCons's own wants one of the same class."""
-        folders = self.dir.srcdir_list()
-        return folders[0].File(self.name) if folders else self
+    @property
+    def __class__(self):
+        """File, for SCons: where classes differ in a variant_dir, Glob and srcnode make the one node the other's class."""
+        return File
 
     def get_max_drift_csig(self):
         """The signature of the file as it is now, empty if there is none: no age makes a recorded one true."""

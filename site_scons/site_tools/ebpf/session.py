@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from dataclasses import replace
-from errno import EACCES, EISDIR, EPERM
+from errno import EACCES, EISDIR, ELOOP, EPERM
 from functools import cache, cached_property
 
 import SCons.Errors
@@ -17,7 +17,7 @@ from ebpfbuild.compile import directives as includes
 from ebpfbuild.pins import toolchain
 from ebpfbuild.compile.clang import locate
 from ebpfbuild.errors import EbpfError
-from ebpfbuild.files import UnfitFileError, make_room, read_regular, require_regular
+from ebpfbuild.files import UnfitFileError, make_room, read_regular, require_regular, symlink_loop
 from ebpfbuild.rebuild.ledger import Ledger
 from ebpfbuild.paths import Tree
 from ebpfbuild.escape import printable
@@ -56,6 +56,7 @@ def build_folder(env):
 @cache
 def _below(root, build):
     path = os.path.relpath(os.path.join(root, build.removeprefix("#")), root)
+    check_name(path, "EBPF_BUILD")
     if path.split(os.sep)[0] == os.pardir:
         what = "is outside of the project, and its path would get into the objects"
         raise StopError(f"EBPF_BUILD: {build} {what}; name a folder below {root}")
@@ -158,12 +159,22 @@ class Session:
         if node in self._places:
             return self._places[node]
         path = self.tree.plain(node.get_abspath())
+        check_name(path.removeprefix(f"{self.root}{os.sep}"), what)
+        self._check_links(path, what)
         if os.path.isabs(path):
             path = self.tree.plain(self.tree.real(path))  # the root may have another name
         if os.path.isabs(path):
             raise StopError(f"{what}: {node.path} is outside of the project; copy what you need of it into the project")
         self._places[node] = path
         return path
+
+    def _check_links(self, path, what):
+        """Stops at a path that the kernel can't follow: SCons would name it as it lies on this machine, clang pass it over."""
+        try:
+            os.stat(os.path.join(self.root, path))
+        except OSError as error:
+            if error.errno == ELOOP:
+                raise _unfit(symlink_loop(os.path.join(self.root, path)), f"{what}: {path}") from None
 
     def stray(self, path, env):
         """Tells once of a symlink that leads out of the project, or in a release raises StopError; what is built may lie anywhere."""
@@ -198,6 +209,7 @@ class Session:
 
         headers = user_error(project_headers, source, include_dirs, read, pinned.__contains__, self.tree.plain, depends, system)
         for header in headers:
+            check_name(header, source)
             self.stray(header, env)
         if not generated:
             self._headers[key] = headers
@@ -294,13 +306,31 @@ def user_error(call, *args, **kwargs):
     except EbpfError as error:
         raise SCons.Errors.StopError(str(error)) from None  # it may have details, each in a line of its own
     except OSError as error:
-        denied = error.errno in (EACCES, EPERM)
-        hint = '; if a build as root made it, take it back: sudo chown -R "$USER" .' if denied else ""
-        if isinstance(error, UnfitFileError):
-            raise _unfit(error, error.filename) from None
-        raise StopError(f"{error.filename}: {error.strerror}{hint}") from None
+        raise _file_error(error) from None
+
+
+def _file_error(error):
+    """The StopError of what the file system refused, with the path from the project's root."""
+    root = SCons.Node.FS.get_default_fs().Top.get_abspath()
+    path = str(error.filename).removeprefix(f"{root}{os.sep}")
+    if error.errno == ELOOP:
+        error = symlink_loop(error.filename)
+    if isinstance(error, UnfitFileError):
+        return _unfit(error, path)
+    denied = error.errno in (EACCES, EPERM)
+    hint = '; if a build as root made it, take it back: sudo chown -R "$USER" .' if denied else ""
+    return StopError(f"{path}: {error.strerror}{hint}")
 
 
 def _unfit(error, path):
     """The StopError of an input that is no file to read."""
-    return StopError(f"{path}: {error.strerror}; put a file in its place")
+    fix = "point the link at what is meant" if error.errno == ELOOP else "put a file in its place"
+    return StopError(f"{path}: {error.strerror}; {fix}")
+
+
+def check_name(path, what):
+    """Stops at a path that clang's list of what it read spells differently: `\\` as `/`, a tab as the end of a name."""
+    if "\\" in path:
+        raise StopError(f"{what}: {path} has a backslash in its name, which clang writes as a slash; rename it")
+    if any(character.isspace() and character != " " for character in path):
+        raise StopError(f"{what}: {path} has a tab or the like in its name, which clang's list doesn't mark; rename it")
