@@ -53,9 +53,10 @@ from .errors import (
 )
 from .libbpf.library import version
 from .link import Link
-from .links import Links
+from .link import Links
 from .maps.base import Map
-from .maps.hash import ANY, EXIST, LOCK, NOEXIST, Hash
+from .maps.hash import Hash
+from .maps.base import ANY, EXIST, LOCK, NOEXIST
 from .object.bpf_object import Object
 from .object.collections import Maps, Progs
 from .object.variables import Kconfig, Section

@@ -1,34 +1,35 @@
-"""What becomes of objects in a child of fork: it has no links, and so can't end or prolong those of its parent."""
+"""Follows objects and buffers into children of fork: each puts itself in order there.
+
+A child has no links, and so can't end or prolong those of its parent.
+"""
 
 from __future__ import annotations
 
 import os
-import threading
 import weakref
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .object.bpf_object import Object
-
-_living: weakref.WeakSet[Object] = weakref.WeakSet()
+from contextlib import ExitStack
+from typing import Protocol
 
 
-def follow(opened: Object) -> None:
-    """Has an object's links let go of in children of fork."""
-    _living.add(opened)
+class Forked(Protocol):
+    """What has something to put in order in a new child process."""
+
+    def _forked(self) -> None: ...
+
+
+_living: weakref.WeakSet[Forked] = weakref.WeakSet()
+
+
+def follow(thing: Forked) -> None:
+    """Has `_forked` of a thing called in children of fork, as long as the thing lives."""
+    _living.add(thing)
 
 
 def _in_child() -> None:
-    """Gives each object a lock of its own (a thread that isn't here may hold the old one) and no links.
-
-    A child's copies of the descriptors would keep the programs attached when the parent detaches them, and ending a
-    link in the child as libbpf does would disable perf events and remove tc filters of the parent.
-    """
-    for opened in list(_living):
-        opened.lock = threading.RLock()
-        for link in opened.links:
-            link._abandon()
-        opened.links._clear()
+    """Calls `_forked` of all of them, even if that of one raises."""
+    with ExitStack() as stack:
+        for thing in list(_living):
+            stack.callback(thing._forked)
 
 
 os.register_at_fork(after_in_child=_in_child)

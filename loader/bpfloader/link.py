@@ -1,11 +1,11 @@
-"""Links: what attaches a program, and how to end, keep or change that."""
+"""Links: what attaches a program, how to end, keep or change that, and the live ones of an object."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, cast
 
 from .errors import AttachError, CallError, StateError, errno_text
@@ -13,12 +13,12 @@ from .libbpf.library import library
 from .libbpf.pin import pin_to
 from .libbpf.structs import LinkInfo
 from .signals import Undisturbed
+from .suggest import no_such
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from .object.bpf_object import Object
-    from .programs.base import Program
+    from .owner import HasCollections, LoadedProgram, Owner
 
 BPF_LINK_FILE = "anon_inode:bpf_link"  # what /proc/self/fd shows of a link's descriptor (bpf_link_settle in syscall.c)
 UPDATABLE = "detach it and attach the other program; XDP, cgroup, netns, tcx, netkit and iter links can be updated"
@@ -30,7 +30,7 @@ class Link:
     In a `with` it is detached at the end. `program` is the program's name, or for struct_ops the map's.
     """
 
-    def __init__(self, owner: Object, program: str):
+    def __init__(self, owner: Owner, program: str):
         self.program, self._owner, self._live = program, owner, True
         self._pins: list[str] = []
         owner.links._add(self)
@@ -98,7 +98,7 @@ class Link:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(self._pins.pop())
 
-    def update(self, program: Program) -> None:
+    def update(self, program: LoadedProgram) -> None:
         """Puts another program of the same kind in the place of this one, with no event missed between.
 
         Raises AttachError where the kernel can't do that for this kind of link, StateError.
@@ -127,7 +127,7 @@ class Link:
 class BpfLink(Link):
     """A link that libbpf made, its struct bpf_link."""
 
-    def __init__(self, owner: Object, program: str, handle: int):
+    def __init__(self, owner: Owner, program: str, handle: int):
         self._handle = handle
         super().__init__(owner, program)
 
@@ -151,7 +151,7 @@ class BpfLink(Link):
 class FdLink(Link):
     """A link that the kernel gave a descriptor for, without libbpf's struct."""
 
-    def __init__(self, owner: Object, program: str, fd: int):
+    def __init__(self, owner: Owner, program: str, fd: int):
         self._fd = fd
         super().__init__(owner, program)
 
@@ -169,7 +169,7 @@ class FdLink(Link):
 class HookLink(Link):
     """An attachment that is no link to the kernel (a tc filter, a socket's option): it is ended by a call."""
 
-    def __init__(self, owner: Object, program: str, end: Callable[[], object]):
+    def __init__(self, owner: Owner, program: str, end: Callable[[], object]):
         self._end = end
         super().__init__(owner, program)
 
@@ -180,7 +180,7 @@ class HookLink(Link):
 class GroupLink(Link):
     """Several links as one: a perf event of each CPU."""
 
-    def __init__(self, owner: Object, program: str, members: list[Link]):
+    def __init__(self, owner: Owner, program: str, members: list[Link]):
         self._members = members
         super().__init__(owner, program)
 
@@ -188,3 +188,51 @@ class GroupLink(Link):
         with contextlib.ExitStack() as stack:
             for member in self._members:
                 stack.callback(member.detach)
+
+
+class Links:
+    """The live links of an object: iterable, and by their program's name, as an item or an attribute.
+
+    A program that isn't attached has None; of one that is attached more than once, it is the last link.
+    """
+
+    def __init__(self, owner: HasCollections):
+        self._owner = owner
+        self._all: dict[int, Link] = {}
+
+    def _add(self, link: Link) -> None:
+        self._all[id(link)] = link
+
+    def _remove(self, link: Link) -> None:
+        self._all.pop(id(link), None)
+
+    def _clear(self) -> None:
+        self._all.clear()
+
+    def __iter__(self) -> Iterator[Link]:
+        return iter(list(self._all.values()))
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __contains__(self, link: object) -> bool:
+        return id(link) in self._all
+
+    def __repr__(self) -> str:
+        return f"<Links {', '.join(sorted(link.program for link in self))}>"
+
+    def __getitem__(self, program: str) -> Link | None:
+        found = [link for link in self if link.program == program]
+        if not found and program not in (names := self._names().values()):
+            raise no_such("program", program, names)
+        return found[-1] if found else None
+
+    def __getattr__(self, program: str) -> Link | None:
+        if program.startswith("__") or program not in (names := self._names()):
+            raise AttributeError(f"the object has no program {program}")
+        return self[names[program]]
+
+    def _names(self) -> dict[str, str]:
+        """The names of programs and maps (struct_ops are attached by their map) by the skeleton's attribute."""
+        parts = {**vars(self._owner.maps), **vars(self._owner.progs)}
+        return {attribute: part.name for attribute, part in parts.items()}

@@ -4,7 +4,7 @@ import errno
 
 import bpfloader
 import pytest
-from bpfloader.maps import batch as bulk
+from bpfloader.maps.batch import Entries
 
 
 def test_a_hash_gives_back_what_was_put(loaded, skel):
@@ -73,7 +73,7 @@ def test_deleting_while_iterating_misses_nothing(loaded, skel, monkeypatch, batc
     for number in range(1000):
         table[skel.Key(id=number)] = skel.Value()
     if not batches:
-        monkeypatch.setattr(bulk, "_batches", refusing)
+        monkeypatch.setattr(Entries, "_lookup_batches", refusing)
     seen = []
     for key in table:
         seen.append(key.id)

@@ -1,6 +1,6 @@
 """When a reader sleeps rather than waits, by the clock that it is given."""
 
-from bpfloader.rings.pace import PAUSE, Pace
+from bpfloader.rings.waiting import LONGEST_PAUSE, Pace
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,9 +16,9 @@ def test_those_that_come_fast_gather_until_they_stop():
     for _ in range(20):
         pauses.append(pace.pause(now, position, 1 << 20))
         now, position = now + (pauses[-1] or 10e-6) + 20e-6, position + 48 * int(pauses[-1] / 10e-6 + 1)
-    assert pauses[0] == 0.0 and set(pauses[1:]) == {PAUSE}
-    assert pace.pause(now, position, 1 << 20) == PAUSE
-    assert pace.pause(now + PAUSE, position, 1 << 20) == 0.0  # nothing came: wait for the next one
+    assert pauses[0] == 0.0 and set(pauses[1:]) == {LONGEST_PAUSE}
+    assert pace.pause(now, position, 1 << 20) == LONGEST_PAUSE
+    assert pace.pause(now + LONGEST_PAUSE, position, 1 << 20) == 0.0  # nothing came: wait for the next one
 
 
 @given(st.floats(1e-6, 1e-4), st.integers(8, 1 << 16), st.sampled_from([4096, 1 << 16, 1 << 20]))
@@ -26,4 +26,4 @@ def test_no_more_than_a_part_of_the_buffer_gathers(took, came, size):
     pace = Pace()
     pace.pause(10.0, 0, size)
     pause = pace.pause(10.0 + took, came, size)
-    assert 0 < pause <= PAUSE and pause / took * came <= 0.26 * size
+    assert 0 < pause <= LONGEST_PAUSE and pause / took * came <= 0.26 * size

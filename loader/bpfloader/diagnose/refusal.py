@@ -20,7 +20,6 @@ LOG_ENDS = "-- END PROG LOAD LOG --"
 NO_BTF = r"Error loading vmlinux BTF|failed to find valid kernel BTF|vmlinux BTF is not found"
 FAILED_PROGRAM = r"prog '(?P<program>[^']*)': (?:BPF program load failed|failed to load|missing BPF prog type)"
 FAILED_MAP = r"map '(?P<map>[^']*)': failed to create"
-RING = 27  # BPF_MAP_TYPE_RINGBUF, which alone is sized in bytes
 
 NO_CLSACT = "this kernel has no clsact", "modprobe sch_ingress cls_bpf"
 READ_ON = "see libbpf's messages"
@@ -155,6 +154,7 @@ def _verifier_error(name: str, error: CallError, program: str, log: tuple[str, .
 def _map_refused(name: str, of: str, error: CallError, said: str, handle: int) -> LoadError:
     """The error of a map that the kernel doesn't make: it doesn't know the type, or takes no such sizes."""
     from ..kernel.host import missing_capabilities, needed_by_map
+    from ..kernel.map_type import MapType
     from ..libbpf.library import library
     from ..kernel.privileges import map_kind
     from .libbpf_messages import meaning
@@ -177,7 +177,7 @@ def _map_refused(name: str, of: str, error: CallError, said: str, handle: int) -
         missing = missing_capabilities(needed_by_map(kind.name)) if kind and error.errno == errno.EPERM else ()
         if kind and missing:
             fix = f"give the process {', '.join(missing)}, which a map of type {kind.name} needs"
-        if number == RING and error.errno == errno.EINVAL:
+        if number == MapType.RINGBUF and error.errno == errno.EINVAL:  # which alone is sized in bytes
             fix = "give a ring buffer a power of two of whole pages as max_entries, and neither key nor value"
     return LoadError(what, fix=fix, details=lines(said), errno=error.errno)
 

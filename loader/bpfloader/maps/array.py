@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 from ..codec.base import NATIVE, Codec
 from ..codec.c_types import CTypes
 from ..errors import LayoutError, MapError
-from . import batch as bulk
 from .base import codec_of
+from .batch import Column
 from .hash import KeyedMap
 
 if TYPE_CHECKING:
-    from ..object.bpf_object import Object
-    from .standalone import Alone
+    from ..owner import Owner
 
 V = TypeVar("V")
 BPF_F_MMAPABLE = 1 << 10  # linux/bpf.h
@@ -24,7 +23,7 @@ BPF_F_MMAPABLE = 1 << 10  # linux/bpf.h
 class Indexed(KeyedMap[int, V]):
     """Keys are 0 … max_entries - 1, and all of them are always there. Base of Array and PerCpuArray."""
 
-    def __init__(self, owner: Object | Alone, name: str, value: Codec[V]):
+    def __init__(self, owner: Owner, name: str, value: Codec[V]):
         super().__init__(owner, name, CTypes(value.order).u32, value)
 
     def __len__(self) -> int:
@@ -33,7 +32,7 @@ class Indexed(KeyedMap[int, V]):
     def _discard(self, packed: bytes) -> NoReturn:
         raise MapError(f"{self.name} is an array, whose elements can't be deleted", fix="set the element to zero")
 
-    _taken = _discard
+    _lookup_and_delete = _discard
 
     def clear(self) -> None:
         """Sets all elements to zero: they can't be deleted."""
@@ -43,7 +42,7 @@ class Indexed(KeyedMap[int, V]):
 class Sparse(KeyedMap[int, V]):
     """Keys are among 0 … max_entries - 1, and those are there that have been set. Base of arrays of objects."""
 
-    def __init__(self, owner: Object | Alone, name: str, value: Codec[V]):
+    def __init__(self, owner: Owner, name: str, value: Codec[V]):
         super().__init__(owner, name, CTypes(NATIVE).u32, value)
 
 
@@ -52,7 +51,7 @@ class Array(Indexed[V]):
 
     _mapped: Elements[V] | None = None
 
-    def __init__(self, owner: Object | Alone, name: str, value: type[V] | Codec[V]):
+    def __init__(self, owner: Owner, name: str, value: type[V] | Codec[V]):
         super().__init__(owner, name, codec_of(value))
 
     @property
@@ -122,7 +121,7 @@ class Elements(Sequence[V], Generic[V]):
         self._codec.store(self.memory, self._place(index), value)
 
     def __iter__(self) -> Iterator[V]:
-        column = bulk.Column(self._codec, self._step)
+        column = Column(self._codec, self._step)
         return iter(list(column(bytes(self.memory))))
 
     def numpy(self) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from ..codec.base import Codec
 from ..codec.struct import Struct, Union
 from ..errors import CallError, MapError, StateError
+from ..kernel.map_type import MapType
 from ..libbpf.library import library
 from ..libbpf.pin import pin_to, unpin
 from ..suggest import Closed
@@ -17,10 +18,13 @@ from .info import FIXES, MapInfo, info_of, pinned_fd
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..object.bpf_object import Object
-    from .standalone import Alone
+    from ..owner import Owner
 
-PER_CPU = (5, 6, 10, 21)  # BPF_MAP_TYPE_*: hash, array, LRU hash and cgroup storage with a value for each CPU
+ANY, NOEXIST, EXIST, LOCK = 0, 1, 2, 4  # BPF_ANY, BPF_NOEXIST, BPF_EXIST, BPF_F_LOCK of linux/bpf.h
+# The types that have a value for each CPU.
+PER_CPU = frozenset((
+    MapType.PERCPU_HASH, MapType.PERCPU_ARRAY, MapType.LRU_PERCPU_HASH, MapType.PERCPU_CGROUP_STORAGE,
+))  # fmt: skip
 
 
 class Map(Closed):
@@ -30,9 +34,8 @@ class Map(Closed):
 
     name: str = ""
 
-    def __init__(self, owner: Object | Alone, name: str):
-        # Any: a map works without an object, too; what needs one is not asked of those.
-        self.name, self._owner = name, cast(Any, owner)
+    def __init__(self, owner: Owner, name: str):
+        self.name, self._owner = name, owner
         self._found = owner.find_map(name)
         owner.parts.append(self)
 
@@ -45,13 +48,13 @@ class Map(Closed):
     @property
     def handle(self) -> int:
         """libbpf's struct bpf_map *. Raises StateError once the object is destroyed."""
-        return cast(int, self._owner.handle and self._found)
+        return self._owner.handle and self._found
 
     @property
     def fd(self) -> int:
         """The descriptor, owned by the object. Raises StateError before load, after destroy and without autocreate."""
         self._owner.require_loaded(f"the map {self.name}")
-        found: int = self._owner.map_fd(self._found)
+        found = self._owner.map_fd(self._found)
         if found < 0:
             raise StateError(f"the map {self.name} was not created", fix="set its autocreate = True before load")
         return found

@@ -13,17 +13,21 @@ import struct as structs
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
-from ..codec.base import Codec, pack_for
-from ..errors import ENOTSUPP, MapError
+from ..codec.base import Codec, of_map, pack_for
+from ..codec.c_types import CTypes
+from ..errors import ENOTSUPP, LayoutError, MapError
 from ..libbpf.structs import BatchOptions, sized
+from .base import ANY, LOCK, PER_CPU, Map
 
 if TYPE_CHECKING:
-    from .hash import KeyedMap
+    from ..owner import Owner
 
+K = TypeVar("K")
+V = TypeVar("V")
 T = TypeVar("T")
-NATIVE = "<=" if sys.byteorder == "little" else ">="
+NATIVE_ORDERS = "<=" if sys.byteorder == "little" else ">="
 NUMBERS = tuple("bBhHiIqQfd")  # what memoryview.cast takes, of the same size as in struct's standard ones
 FIRST, MOST = 256, 8192  # entries a call
 # What a kernel without batch operations for this map answers: bpf(2) before 5.6, or a map type that has none. EINTR is
@@ -46,7 +50,7 @@ class Column:
         codes, self.build = codec.body()
         self.decode, self.single = codec.decode, codes == codec.code  # an item is a value, but for its decode
         self.packer = structs.Struct(f"{codec.order}{codes}{(step or codec.size) - codec.size}x")
-        self.array: Any = codes if codec.order in NATIVE and codes in NUMBERS and step in (0, codec.size) else ""
+        self.array: Any = codes if codec.order in NATIVE_ORDERS and codes in NUMBERS and step in (0, codec.size) else ""
 
     def __call__(self, data: Any) -> Iterator[Any]:
         if not self.single:
@@ -58,31 +62,220 @@ class Column:
         return map(self.decode, items) if self.decode else items
 
 
-def chunks(of: KeyedMap[Any, Any], take: bool = False) -> Iterator[Chunk]:
-    """The entries now; `take` deletes them. Each key comes at most once."""
-    found = _found(of, take)
-    return _unseen(of, found) if of._repeats else found
+class Entries(Map, Generic[K, V]):
+    """The entries of a map with keys: read, set and deleted by batches where the kernel has them, else one by one.
 
+    Base of KeyedMap, which makes a Python mapping of it.
+    """
 
-def _found(of: KeyedMap[Any, Any], take: bool) -> Iterator[Chunk]:
-    try:
-        yield from _batches(of, "lookup_and_delete_batch" if take else "lookup_batch")
-    except MapError as error:
-        if error.errno not in NO_BATCH:
-            raise
-        yield from _walked(of, take)
+    _batch_flags: ClassVar[int] = LOCK  # those that the kernel takes for many entries at once
+    _batch_writes: ClassVar[bool] = True  # whether writing goes by batches
+    _repeats: ClassVar[bool] = False  # whether batches may give a key twice: a deleted one starts them again
+    _per_cpu: ClassVar[bool] = False
 
+    def __init__(self, owner: Owner, name: str, key: Codec[K], value: Codec[V]):
+        super().__init__(owner, name)
+        self._key, self._value = key, value
+        if self._per_cpu != (self.type in PER_CPU):  # else the kernel would write beyond a value's bytes
+            what = f"the map {name} has type {self.type}, which is no {type(self).__name__}"
+            raise LayoutError(what, fix="generate the skeleton from this object")
+        stated, known = (self.key_size, self.value_size), (key.size, value.stated)
+        if stated != known:
+            what = f"the map {name} has keys and values of {stated} bytes, its types have {known}"
+            raise LayoutError(what, fix="generate the skeleton from this object")
 
-def pairs(of: KeyedMap[Any, Any], found: Iterable[Chunk]) -> list[tuple[Any, Any]]:
-    """The entries of all chunks, decoded."""
-    keys, values = Column(of._key), Column(of._value)
-    return _kept(zip(keys(chunk.keys), values(chunk.values)) for chunk in found)
+    def _resize(self, part: str, size: int) -> None:
+        """Raises LayoutError unless keys or values are plain bytes, which may have any size."""
+        codec = self._key if part == "key" else self._value
+        plain = codec.element if self._per_cpu and part == "value" else codec
+        if not plain or plain.name != f"__u8[{plain.size}]":
+            what = f"the {part}s of {self.name} are {codec.name or codec.code}, which has {codec.stated} bytes"
+            raise LayoutError(what, fix="change the type in the program, or open the object without its skeleton")
+        super()._resize(part, size)
+        made: Any = CTypes(codec.order).raw(size)
+        setattr(self, f"_{part}", type(codec)(made) if plain is not codec else made)  # type: ignore[call-arg]
 
+    def _read(self, packed: bytes, flags: int = ANY) -> bytes:
+        found = ctypes.create_string_buffer(self._value.size)
+        if flags:
+            self._call("lookup_elem_flags", packed, found, flags)
+        else:
+            self._call("lookup_elem", packed, found)
+        return found.raw
 
-def rows(of: KeyedMap[Any, Any], found: Iterable[Chunk]) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
-    """The entries of all chunks as tuples of the items that lie in memory."""
-    keys, values = Column(of._key).packer, Column(of._value).packer
-    return _kept(zip(keys.iter_unpack(chunk.keys), values.iter_unpack(chunk.values)) for chunk in found)
+    def _lookup_and_delete(self, packed: bytes) -> bytes:
+        """The bytes of a value that is deleted in the same step; in two where the kernel can't (before Linux 5.14)."""
+        found = ctypes.create_string_buffer(self._value.size)
+        try:
+            self._call("lookup_and_delete_elem", packed, found)
+            return found.raw
+        except MapError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, ENOTSUPP):
+                raise
+        value = self._read(packed)
+        self._call("delete_elem", packed)
+        return value
+
+    def put(self, key: K, value: V, flags: int = ANY) -> None:
+        """Sets one entry: ANY, only a new one (NOEXIST), or only an old one (EXIST); LOCK under its bpf_spin_lock.
+
+        Raises MapError (the map is full, the key is there), KeyError (it isn't), LayoutError.
+        """
+        try:
+            self._call("update_elem", self._key.pack(key), self._value.pack(value), flags)
+        except KeyError:
+            raise KeyError(key) from None
+        except LayoutError as error:
+            raise of_map(self, error) from None
+
+    def _put_each(self, entries: Iterable[tuple[K, V]], flags: int) -> None:
+        for key, value in entries:
+            self.put(key, value, flags)
+
+    def _discard(self, packed: bytes) -> bool:
+        """Whether the key was there; it is deleted."""
+        try:
+            self._call("delete_elem", packed)
+        except KeyError:
+            return False
+        return True
+
+    def _after(self, packed: bytes | None) -> bytes | None:
+        key = ctypes.create_string_buffer(self._key.size)
+        try:
+            self._call("get_next_key", packed, key)
+        except KeyError:
+            return None
+        return key.raw
+
+    def _chunks(self, take: bool = False) -> Iterator[Chunk]:
+        """The entries now; `take` deletes them. Each key comes at most once."""
+        found = self._batched_or_walked(take)
+        return self._unseen(found) if self._repeats else found
+
+    def _batched_or_walked(self, take: bool) -> Iterator[Chunk]:
+        try:
+            yield from self._lookup_batches("lookup_and_delete_batch" if take else "lookup_batch")
+        except MapError as error:
+            if error.errno not in NO_BATCH:
+                raise
+            yield from self._walked(take)
+
+    def _lookup_batches(self, verb: str) -> Iterator[Chunk]:
+        room, before, more = min(FIRST, max(1, self.max_entries)), None, True
+        sizes = self._key.size, self._value.size
+        while more:
+            # The kernel's place in the map: 4 bytes in a hash, a key elsewhere.
+            after, count = ctypes.create_string_buffer(max(4, sizes[0])), ctypes.c_uint(room)
+            keys, values = ((ctypes.c_char * (room * size))() for size in sizes)
+            try:
+                self._call(verb, before, after, keys, values, count, None)
+            except KeyError:
+                more = False
+            except MapError as error:
+                # ENOSPC: a bucket holds more than there is room for.
+                if error.errno != errno.ENOSPC or room > self.max_entries:
+                    raise
+                room *= 2
+                continue
+            if count.value:
+                filled = [memoryview(part)[: count.value * size] for part, size in zip((keys, values), sizes)]
+                yield Chunk(filled[0], filled[1], count.value)
+            before, room = after, max(room, min(2 * room, MOST))
+
+    def _unseen(self, found: Iterable[Chunk]) -> Iterator[Chunk]:
+        """The entries that have not come before; ends as _walk does where the kernel starts again and again."""
+        seen: set[bytes] = set()
+        sizes, left = (self._key.size, self._value.size), 4 * self.max_entries + 4
+        for chunk in found:
+            rows = ((bytes(chunk.keys[n * sizes[0] :][: sizes[0]]), chunk.values[n * sizes[1] :][: sizes[1]])
+                    for n in range(chunk.number))  # fmt: skip
+            new = dict(row for row in rows if row[0] not in seen)
+            seen.update(new)
+            yield Chunk(b"".join(new), b"".join(new.values()), len(new))
+            left -= chunk.number
+            if left < 0:
+                return
+
+    def _walked(self, take: bool) -> Iterator[Chunk]:
+        entries = self._walk(take)
+        while rows := list(islice(entries, FIRST)):
+            yield Chunk(b"".join(key for key, _ in rows), b"".join(value for _, value in rows), len(rows))
+
+    def _walk(self, take: bool) -> Iterator[tuple[bytes, bytes]]:
+        """Key by key. A key deleted meanwhile sends the kernel back to the first one, hence `seen` and the limit."""
+        seen: set[bytes] = set()
+        following = self._after(None)
+        for _ in range(4 * (self.max_entries or 1 << 20) + 4):
+            if following is None:
+                return
+            packed, following = following, self._after(following)
+            if packed in seen:
+                continue
+            seen.add(packed)
+            try:
+                value = self._lookup_and_delete(packed) if take else self._read(packed)
+            except KeyError:
+                continue
+            yield packed, value
+
+    def _pairs(self, found: Iterable[Chunk]) -> list[tuple[K, V]]:
+        """The entries of all chunks, decoded."""
+        keys, values = Column(self._key), Column(self._value)
+        return _kept(zip(keys(chunk.keys), values(chunk.values)) for chunk in found)
+
+    def _rows(self, found: Iterable[Chunk]) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+        """The entries of all chunks as tuples of the items that lie in memory."""
+        keys, values = Column(self._key).packer, Column(self._value).packer
+        return _kept(zip(keys.iter_unpack(chunk.keys), values.iter_unpack(chunk.values)) for chunk in found)
+
+    def _columns(self, found: Iterable[Chunk]) -> tuple[Any, Any]:
+        """The entries as two numpy arrays, of keys and of values. Raises LibraryError where there is no numpy."""
+        from ..codec.numpy_records import Arrays
+
+        kept = list(found)
+        keys = Arrays(self._key, 0, self._key.size)
+        one = self._value.element if self._per_cpu else None
+        values = Arrays(one or self._value, 0, (one.size + 7) // 8 * 8 if one else self._value.size)
+        rows = values.joined([values.run(memoryview(chunk.values))[0] for chunk in kept])
+        if one:
+            rows = rows.reshape(-1, self._value.size // values.stride, *rows.shape[1:])
+        return keys.joined([keys.run(memoryview(chunk.keys))[0] for chunk in kept]), rows
+
+    def _write(self, entries: Iterable[tuple[K, V]], flags: int) -> None:
+        """Sets entries, in as few calls as there can be. Raises what `put` does, for the first entry that it refuses."""
+        options, rows = sized(BatchOptions, elem_flags=flags), iter(entries)
+        while some := list(islice(rows, MOST)):
+            if flags & ~self._batch_flags or not self._batch_writes:
+                self._put_each(some, flags)
+                continue
+            keys = b"".join(pack_for(self, self._key, key) for key, _ in some)
+            values = b"".join(pack_for(self, self._value, value) for _, value in some)
+            try:
+                self._call("update_batch", keys, values, ctypes.c_uint(len(some)), options)
+            except (MapError, KeyError):
+                # Again, since that is the same as once: it says which one is refused, and why.
+                self._put_each(some, flags)
+
+    def delete(self, keys: Iterable[K]) -> int:
+        """How many of the keys were there; they are deleted, in as few calls as there can be."""
+        rows, deleted = iter(keys), 0
+        while some := [pack_for(self, self._key, key) for key in islice(rows, MOST)]:
+            start = 0
+            while start < len(some):
+                count = ctypes.c_uint(len(some) - start)
+                try:
+                    self._call("delete_batch", b"".join(some[start:]), count, None)
+                except KeyError:
+                    deleted, start = deleted + count.value, start + count.value + 1  # the next one isn't there
+                except MapError as error:
+                    if error.errno not in NO_BATCH:
+                        raise
+                    left = chain(some[start:], map(self._key.pack, rows))
+                    return deleted + sum(map(self._discard, left))
+                else:
+                    deleted, start = deleted + count.value, len(some)
+        return deleted
 
 
 def _kept(chunks: Iterable[Iterable[T]]) -> list[T]:
@@ -101,113 +294,3 @@ def _kept(chunks: Iterable[Iterable[T]]) -> list[T]:
         if collecting:
             gc.enable()
     return made
-
-
-def _batches(of: KeyedMap[Any, Any], verb: str) -> Iterator[Chunk]:
-    room, before, more = min(FIRST, max(1, of.max_entries)), None, True
-    sizes = of._key.size, of._value.size
-    while more:
-        # The kernel's place in the map: 4 bytes in a hash, a key elsewhere.
-        after, count = ctypes.create_string_buffer(max(4, sizes[0])), ctypes.c_uint(room)
-        keys, values = ((ctypes.c_char * (room * size))() for size in sizes)
-        try:
-            of._call(verb, before, after, keys, values, count, None)
-        except KeyError:
-            more = False
-        except MapError as error:
-            if error.errno != errno.ENOSPC or room > of.max_entries:  # a bucket holds more than there is room for
-                raise
-            room *= 2
-            continue
-        if count.value:
-            filled = [memoryview(part)[: count.value * size] for part, size in zip((keys, values), sizes)]
-            yield Chunk(filled[0], filled[1], count.value)
-        before, room = after, max(room, min(2 * room, MOST))
-
-
-def _unseen(of: KeyedMap[Any, Any], found: Iterable[Chunk]) -> Iterator[Chunk]:
-    """The entries that have not come before; ends as _walk does where the kernel starts again and again."""
-    seen: set[bytes] = set()
-    sizes, left = (of._key.size, of._value.size), 4 * of.max_entries + 4
-    for chunk in found:
-        rows = ((bytes(chunk.keys[n * sizes[0] :][: sizes[0]]), chunk.values[n * sizes[1] :][: sizes[1]])
-                for n in range(chunk.number))  # fmt: skip
-        new = dict(row for row in rows if row[0] not in seen)
-        seen.update(new)
-        yield Chunk(b"".join(new), b"".join(new.values()), len(new))
-        left -= chunk.number
-        if left < 0:
-            return
-
-
-def _walked(of: KeyedMap[Any, Any], take: bool) -> Iterator[Chunk]:
-    entries = _walk(of, take)
-    while rows := list(islice(entries, FIRST)):
-        yield Chunk(b"".join(key for key, _ in rows), b"".join(value for _, value in rows), len(rows))
-
-
-def _walk(of: KeyedMap[Any, Any], take: bool) -> Iterator[tuple[bytes, bytes]]:
-    """Key by key. A key deleted meanwhile sends the kernel back to the first one, hence `seen` and the limit."""
-    seen: set[bytes] = set()
-    following = of._after(None)
-    for _ in range(4 * (of.max_entries or 1 << 20) + 4):
-        if following is None:
-            return
-        packed, following = following, of._after(following)
-        if packed in seen:
-            continue
-        seen.add(packed)
-        try:
-            value = of._taken(packed) if take else of._read(packed)
-        except KeyError:
-            continue
-        yield packed, value
-
-
-def write(of: KeyedMap[Any, Any], entries: Iterable[tuple[Any, Any]], flags: int) -> None:
-    """Sets entries, in as few calls as there can be. Raises what `put` does, for the first entry that it refuses."""
-    options, rows = sized(BatchOptions, elem_flags=flags), iter(entries)
-    while some := list(islice(rows, MOST)):
-        if flags & ~of._batch_flags or not of._batches:
-            of._put_each(some, flags)
-            continue
-        keys = b"".join(pack_for(of, of._key, key) for key, _ in some)
-        values = b"".join(pack_for(of, of._value, value) for _, value in some)
-        try:
-            of._call("update_batch", keys, values, ctypes.c_uint(len(some)), options)
-        except (MapError, KeyError):
-            of._put_each(some, flags)  # again, since that is the same as once: it says which one is refused, and why
-
-
-def delete(of: KeyedMap[Any, Any], keys: Iterable[Any]) -> int:
-    """How many of the keys were there; they are deleted, in as few calls as there can be."""
-    rows, deleted = iter(keys), 0
-    while some := [pack_for(of, of._key, key) for key in islice(rows, MOST)]:
-        start = 0
-        while start < len(some):
-            count = ctypes.c_uint(len(some) - start)
-            try:
-                of._call("delete_batch", b"".join(some[start:]), count, None)
-            except KeyError:
-                deleted, start = deleted + count.value, start + count.value + 1  # the next one isn't there
-            except MapError as error:
-                if error.errno not in NO_BATCH:
-                    raise
-                return deleted + sum(of._discard(packed) for packed in chain(some[start:], map(of._key.pack, rows)))
-            else:
-                deleted, start = deleted + count.value, len(some)
-    return deleted
-
-
-def columns(of: KeyedMap[Any, Any], found: Iterable[Chunk]) -> tuple[Any, Any]:
-    """The entries as two numpy arrays, of keys and of values. Raises LibraryError where there is no numpy."""
-    from ..codec.numpy_records import Arrays
-
-    kept = list(found)
-    keys = Arrays(of._key, 0, of._key.size)
-    one = of._value.element if of._per_cpu else None
-    values = Arrays(one or of._value, 0, (one.size + 7) // 8 * 8 if one else of._value.size)
-    rows = values.joined([values.run(memoryview(chunk.values))[0] for chunk in kept])
-    if one:
-        rows = rows.reshape(-1, of._value.size // values.stride, *rows.shape[1:])
-    return keys.joined([keys.run(memoryview(chunk.keys))[0] for chunk in kept]), rows

@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union, overload
 
 from ..codec.base import Codec, pack_for
 from ..errors import LayoutError, MapError, errno_text
-from .base import Map, codec_of, descriptor
-from .hash import ANY
-from .map_in_map import HasFd
+from ..owner import HasFd
+from .base import ANY, Map, codec_of, descriptor
 
 if TYPE_CHECKING:
-    from ..object.bpf_object import Object
-    from .standalone import Alone
+    from ..owner import Owner
 
 H = TypeVar("H")
 V = TypeVar("V")
@@ -38,7 +36,7 @@ class Storage(Map, Generic[H, V]):
     holder = "descriptor"  # what it takes, for errors
     _fixes = {errno.EINVAL: "give ANY, NOEXIST or EXIST, and LOCK for values with a bpf_spin_lock"}
 
-    def __init__(self, owner: Object | Alone, name: str, value: type[V] | Codec[V]):
+    def __init__(self, owner: Owner, name: str, value: type[V] | Codec[V]):
         super().__init__(owner, name)
         self._value: Codec[V] = codec_of(value)
         if self.value_size != self._value.size:

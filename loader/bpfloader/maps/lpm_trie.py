@@ -57,7 +57,7 @@ class LpmTrie(Hash[K, V]):
             raise LayoutError(f"{key!r} is no IP network: it has {bits} bits of {len(address)} bytes")
         return (IPv4Network if len(address) == 4 else IPv6Network)((address, bits), strict=False)
 
-    def _taken(self, packed: bytes) -> bytes:
+    def _lookup_and_delete(self, packed: bytes) -> bytes:
         """A look-up may find another, shorter prefix: only what is deleted was there."""
         value = self._read(packed)
         self._call("delete_elem", packed)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ctypes
 import errno
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..codec.base import NATIVE, Codec
 from ..codec.c_types import CTypes
 from ..errors import CallError, LayoutError, MapError
+from ..kernel.map_type import MapType
 from ..kernel.privileges import privilege_error
 from ..libbpf.library import library
 from ..libbpf.structs import CreateOptions, sized
@@ -17,15 +18,18 @@ from .array import Sparse
 from .base import Map, codec_of, descriptor
 from .hash import KeyedMap
 from .info import info_of, map_by_id
-from .standalone import Alone, alone
+from .standalone import standalone
 
 if TYPE_CHECKING:
-    from ..object.bpf_object import Object
-    from ..programs.base import Program
+    from ..owner import LoadedProgram, Owner
 
 K = TypeVar("K")
 M = TypeVar("M", bound=Map)
-TYPED = (1, 2, 5, 6, 9, 10, 11)  # hashes, arrays and tries: the types of map that take BTF of their keys and values
+# Hashes, arrays and tries: the types of map that take BTF of their keys and values.
+WITH_BTF = frozenset((
+    MapType.HASH, MapType.ARRAY, MapType.PERCPU_HASH, MapType.PERCPU_ARRAY, MapType.LRU_HASH, MapType.LRU_PERCPU_HASH,
+    MapType.LPM_TRIE,
+))  # fmt: skip
 
 
 class KernelId(int):
@@ -39,12 +43,6 @@ def given(value: Any) -> int:
     return descriptor(value)
 
 
-class HasFd(Protocol):
-    """Whatever has a descriptor, such as a socket."""
-
-    def fileno(self) -> int: ...
-
-
 def kernel_ids(size: int, name: str) -> Codec[Any]:
     """Values that are put as descriptors and read as ids. Raises LayoutError for sizes other than 4 and 8 bytes."""
     if size not in (4, 8):
@@ -55,13 +53,13 @@ def kernel_ids(size: int, name: str) -> Codec[Any]:
 class ProgArray(Sparse[int]):
     """Programs that others call by their index (bpf_tail_call). `array[0] = skel.progs.next`; its id is read."""
 
-    _batches = False
+    _batch_writes = False
     _fixes = {errno.EINVAL: "give a loaded program of the same type as those that call it"}
 
-    def __init__(self, owner: Object | Alone, name: str):
+    def __init__(self, owner: Owner, name: str):
         super().__init__(owner, name, kernel_ids(4, "program"))
 
-    def __setitem__(self, key: int, value: Program | int) -> None:
+    def __setitem__(self, key: int, value: LoadedProgram | int) -> None:
         """Puts a loaded program, or one by its descriptor. Raises MapError, LayoutError, StateError."""
         self.put(key, value)  # type: ignore[arg-type]
 
@@ -89,7 +87,7 @@ class Definition:
     def create(self, name: str, max_entries: int, btf_fd: int) -> int:
         """The descriptor of a new map. Raises CallError."""
         options = sized(CreateOptions, map_flags=self.map_flags, map_extra=self.map_extra)
-        if btf_fd >= 0 and self.value_btf and self.type in TYPED:
+        if btf_fd >= 0 and self.value_btf and self.type in WITH_BTF:
             options.btf_fd, options.btf_key_type_id, options.btf_value_type_id = btf_fd, self.key_btf, self.value_btf
         sizes = self.key_size, self.value_size, max_entries
         fd: int = library().bpf_map_create(self.type, name.encode()[:15], *sizes, ctypes.byref(options))
@@ -102,10 +100,10 @@ class MapOfMaps(KeyedMap[K, M]):
     Each inner map that is read is a descriptor of its own, closed with the last use of the map.
     """
 
-    _batches = False
+    _batch_writes = False
     _fixes = {errno.EINVAL: "give a map of the declared inner type, sizes and flags: `create` makes one"}
 
-    def __init__(self, owner: Object | Alone, name: str, key: Codec[K], make: Make[M]):
+    def __init__(self, owner: Owner, name: str, key: Codec[K], make: Make[M]):
         self._make = make
         found: Codec[M] = Codec(NATIVE, "I", self._by_id, given, "map")
         super().__init__(owner, name, key, found)
@@ -115,7 +113,7 @@ class MapOfMaps(KeyedMap[K, M]):
             self._inner = Definition(lambda what: int(getattr(library(), f"bpf_map__{what}")(handle)), True)
 
     def _by_id(self, number: int) -> M:
-        return alone(map_by_id(number), self._make)
+        return standalone(map_by_id(number), self._make)
 
     def __setitem__(self, key: K, value: M | Map | int) -> None:
         """Puts a map: one of `create`, one of an object, a descriptor. Raises MapError, LayoutError, StateError."""
@@ -153,7 +151,7 @@ class MapOfMaps(KeyedMap[K, M]):
                     f"can't {what}: {error.what}", fix="see what its type takes (linux/bpf.h)", errno=error.errno
                 )
                 raise privilege_error(what, error.errno) or refused from None
-        return alone(fd, self._make)
+        return standalone(fd, self._make)
 
     def entries(self) -> Iterator[tuple[K, M]]:
         """The keys and their maps now; one that is taken out meanwhile is left out."""
@@ -183,12 +181,12 @@ class ArrayOfMaps(MapOfMaps[int, M]):
 
     _repeats = True
 
-    def __init__(self, owner: Object | Alone, name: str, make: Make[M]):
+    def __init__(self, owner: Owner, name: str, make: Make[M]):
         super().__init__(owner, name, CTypes(NATIVE).u32, make)
 
 
 class HashOfMaps(MapOfMaps[K, M]):
     """A hash of maps; `key` is a generated class or a codec, `make` what `inner` gives."""
 
-    def __init__(self, owner: Object | Alone, name: str, key: type[K] | Codec[K], make: Make[M]):
+    def __init__(self, owner: Owner, name: str, key: type[K] | Codec[K], make: Make[M]):
         super().__init__(owner, name, codec_of(key), make)

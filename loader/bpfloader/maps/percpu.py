@@ -14,8 +14,7 @@ from .batch import Column
 from .hash import KeyedMap
 
 if TYPE_CHECKING:
-    from ..object.bpf_object import Object
-    from .standalone import Alone
+    from ..owner import Owner
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -59,7 +58,7 @@ class PerCpuHash(KeyedMap[K, tuple[V, ...]]):
 
     _per_cpu = True
 
-    def __init__(self, owner: Object | Alone, name: str, key: type[K] | Codec[K], value: type[V] | Codec[V]):
+    def __init__(self, owner: Owner, name: str, key: type[K] | Codec[K], value: type[V] | Codec[V]):
         super().__init__(owner, name, codec_of(key), PerCpu(codec_of(value)))
 
 
@@ -68,5 +67,5 @@ class PerCpuArray(Indexed[tuple[V, ...]]):
 
     _per_cpu = True
 
-    def __init__(self, owner: Object | Alone, name: str, value: type[V] | Codec[V]):
+    def __init__(self, owner: Owner, name: str, value: type[V] | Codec[V]):
         super().__init__(owner, name, PerCpu(codec_of(value)))

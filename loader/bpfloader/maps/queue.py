@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..codec.base import Codec, pack_for
 from ..errors import LayoutError
-from .base import Map, codec_of
-from .hash import ANY, EXIST
+from .base import ANY, EXIST, Map, codec_of
 
 if TYPE_CHECKING:
-    from ..object.bpf_object import Object
-    from .standalone import Alone
+    from ..owner import Owner
 
 V = TypeVar("V")
 
@@ -21,7 +19,7 @@ V = TypeVar("V")
 class Keyless(Map, Generic[V]):
     """What maps of values without keys share. Base of Queue, Stack and BloomFilter."""
 
-    def __init__(self, owner: Object | Alone, name: str, value: type[V] | Codec[V]):
+    def __init__(self, owner: Owner, name: str, value: type[V] | Codec[V]):
         super().__init__(owner, name)
         self._value: Codec[V] = codec_of(value)
         if self.value_size != self._value.size:

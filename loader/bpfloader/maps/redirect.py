@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union
 
 from ..codec.base import Codec
 from ..errors import MapError, errno_text
+from ..owner import HasFd
 from .array import Sparse
-from .base import Map, codec_of, descriptor
-from .hash import ANY, Hash, KeyedMap
-from .map_in_map import HasFd, kernel_ids
+from .base import ANY, Map, codec_of, descriptor
+from .hash import Hash, KeyedMap
+from .map_in_map import kernel_ids
 
 if TYPE_CHECKING:
-    from ..object.bpf_object import Object
-    from .standalone import Alone
+    from ..owner import Owner
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -30,7 +30,7 @@ class Sockets(KeyedMap[K, int]):
     It is read only where values have 8 bytes. A closed socket leaves the map by itself.
     """
 
-    _batches = False
+    _batch_writes = False
     _fixes = {
         errno.ENOSPC: NO_COOKIE,
         errno.EOPNOTSUPP: "the kernel takes TCP sockets that are connected or listen, UDP and connected Unix sockets",
@@ -45,14 +45,14 @@ class Sockets(KeyedMap[K, int]):
 class SockMap(Sockets[int], Sparse[int]):
     """An array of sockets."""
 
-    def __init__(self, owner: Object | Alone, name: str):
+    def __init__(self, owner: Owner, name: str):
         Sparse.__init__(self, owner, name, _socket_codec(owner, name))
 
 
 class SockHash(Sockets[K]):
     """A hash of sockets; `key` is a generated class or a codec."""
 
-    def __init__(self, owner: Object | Alone, name: str, key: type[K] | Codec[K]):
+    def __init__(self, owner: Owner, name: str, key: type[K] | Codec[K]):
         super().__init__(owner, name, codec_of(key), _socket_codec(owner, name))
 
 
@@ -63,7 +63,7 @@ class ReuseportSockArray(SockMap):
              errno.EBUSY: "the socket is in such an array already"}  # fmt: skip
 
 
-def _socket_codec(owner: Object | Alone, name: str) -> Codec[Any]:
+def _socket_codec(owner: Owner, name: str) -> Codec[Any]:
     return kernel_ids(owner.map_fact(owner.find_map(name), "value_size"), "socket")
 
 
@@ -71,17 +71,17 @@ class DevMap(Sparse[V]):
     """Interfaces to redirect to, by index: an ifindex (socket.if_nametoindex), or struct bpf_devmap_val. `value` is
     a generated class or a codec."""
 
-    _batches = False
+    _batch_writes = False
     _fixes = {errno.EINVAL: "give the ifindex of an interface of this network namespace: socket.if_nametoindex"}
 
-    def __init__(self, owner: Object | Alone, name: str, value: type[V] | Codec[V]):
+    def __init__(self, owner: Owner, name: str, value: type[V] | Codec[V]):
         super().__init__(owner, name, codec_of(value))
 
 
 class DevMapHash(Hash[K, V]):
     """Interfaces to redirect to, by a key of 4 bytes; else as DevMap."""
 
-    _batches = False
+    _batch_writes = False
     _fixes = DevMap._fixes
 
 

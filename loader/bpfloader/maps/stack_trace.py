@@ -10,11 +10,10 @@ from ..codec.base import NATIVE, Codec
 from ..errors import MapError
 from ..symbols.kernel import kernel_frame
 from .array import Sparse
-from .hash import ANY
+from .base import ANY
 
 if TYPE_CHECKING:
-    from ..object.bpf_object import Object
-    from .standalone import Alone
+    from ..owner import Owner
 
 BPF_F_STACK_BUILD_ID = 1 << 5  # linux/bpf.h
 BUILD_ID = structs.Struct(NATIVE + "i20sQ")  # struct bpf_stack_build_id
@@ -45,9 +44,9 @@ class StackTrace(Sparse[Any]):
     With BPF_F_STACK_BUILD_ID in map_flags, tuples of Frame. They are the programs' to add; `del` and `clear` make room.
     """
 
-    _batches = False
+    _batch_writes = False
 
-    def __init__(self, owner: Object | Alone, name: str):
+    def __init__(self, owner: Owner, name: str):
         super().__init__(owner, name, self._codec(owner.map_fact(owner.find_map(name), "value_size")))
 
     def _codec(self, size: int) -> Codec[Any]:

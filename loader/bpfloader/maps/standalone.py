@@ -28,8 +28,8 @@ class _Parts:
         return iter([part for part in (kept() for kept in self._kept) if part is not None])
 
 
-class Alone:
-    """What an object is to its maps, for one map without an object. It owns the descriptor."""
+class Standalone:
+    """The owner of one map without an object (see owner.Owner). It owns the descriptor."""
 
     def __init__(self, fd: int):
         self._fd = fd
@@ -43,6 +43,11 @@ class Alone:
             raise StateError(f"the map {self.info.name} is closed", fix="look it up in its outer map again")
         return 0
 
+    @property
+    def links(self) -> NoReturn:
+        """Raises StateError: nothing is attached by such a map."""
+        raise StateError(f"the map {self.info.name} is in no object", fix="attach a map of an object")
+
     def require_open(self, what: str) -> NoReturn:
         """Raises StateError: the map exists."""
         raise StateError(f"{what} can't be changed: the map exists", fix="create another one")
@@ -52,7 +57,7 @@ class Alone:
         self.handle  # noqa: B018
 
     def find_map(self, name: str) -> int:
-        """Always 0."""
+        """Always 0: libbpf has no struct bpf_map for it."""
         return 0
 
     def map_fd(self, _found: int) -> int:
@@ -63,6 +68,9 @@ class Alone:
         """What the kernel says of the map; of what only an object's file states, nothing but that it is created."""
         self.handle  # noqa: B018
         return True if what == "autocreate" else getattr(self.info, what, 0)
+
+    def program_count(self, name: str) -> None:
+        """Always None: there are no programs that count here."""
 
     def close(self) -> None:
         """Closes the descriptor; the second time does nothing."""
@@ -76,9 +84,9 @@ class Alone:
     __del__ = close
 
 
-def alone(fd: int, make: Callable[[Any, str], M]) -> M:
+def standalone(fd: int, make: Callable[[Any, str], M]) -> M:
     """The map of that descriptor, which it owns from now on, made by `make` of an owner and a name."""
-    owner = Alone(fd)
+    owner = Standalone(fd)
     made = make(owner, owner.info.name)
     made._loaded()
     return made

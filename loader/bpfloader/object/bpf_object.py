@@ -18,19 +18,20 @@ from ..files import read_file
 from ..fork import follow
 from ..libbpf.library import library, require
 from ..libbpf.log import captured
-from ..link import Link
-from ..links import Links
+from ..link import Link, Links
 from ..maps.base import Map
 from ..programs.sections import libbpf_needed
 from ..programs.struct_ops import StructOpsMap
-from ..rings.callback import BufferNames
 from ..signals import Undisturbed, without_repeated_signals
-from .collections import Maps, OwnsMaps, Part, Progs, nothing_attached
+from .bcc import BufferNames
+from .collections import Maps, OwnsMaps, Progs, nothing_attached
 from .open import open_bytes, require_digest
 from .variables import OwnsSections
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from ..owner import Part
 
 GIVEN = "give the path of a file that this user may read"
 
@@ -137,6 +138,17 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
             return REINSTALL
         folder = f" in a folder {this_arch()}" if len(cls.OBJECTS) > 1 else ""
         return f"put {cls.FILE}{folder} beside {os.path.basename(cls._module())}, both from the same build"
+
+    def _forked(self) -> None:
+        """In a new child process: a lock of its own (a thread that isn't here may hold the old one) and no links.
+
+        The child's copies of the descriptors would keep the programs attached when the parent detaches them, and ending
+        a link in the child as libbpf does would disable perf events and remove tc filters of the parent.
+        """
+        self.lock = threading.RLock()
+        for link in self.links:
+            link._abandon()
+        self.links._clear()
 
     @property
     def handle(self) -> int:

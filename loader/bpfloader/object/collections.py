@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from ..codec.base import Field
 from ..errors import AttachError, CallError
 from ..libbpf.library import library
 from ..maps.base import Map
 from ..programs.base import Program
 from ..suggest import no_such, unknown
+from .variables import Section
 
 if TYPE_CHECKING:
-    from ..links import Links
-    from .bpf_object import Object
+    from ..link import Links
+    from ..owner import Owner, Part
 
 P = TypeVar("P")
-
-
-class Part(Protocol):
-    """What an object tells of its life: its maps and sections."""
-
-    def _loaded(self) -> None: ...
-
-    def _close(self) -> None: ...
 
 
 class Collection(Generic[P]):
@@ -31,7 +25,7 @@ class Collection(Generic[P]):
 
     _what = "part"
 
-    def __init__(self, owner: Object):
+    def __init__(self, owner: Owner):
         """Generated classes set one attribute for each part of their owner."""
 
     if not TYPE_CHECKING:  # see suggest.Closed
@@ -84,9 +78,10 @@ def nothing_attached(progs: Iterable[Program], links: Links) -> AttachError | No
 
 
 class OwnsMaps:
-    """What a map asks of the object that it is in; Alone has the same for a map in none. A base of Object."""
+    """What maps ask of the object that they are in, of owner.Owner. A base of Object."""
 
     _absent: frozenset[int] = frozenset()
+    parts: list[Part]
 
     @property
     def handle(self) -> int:
@@ -119,3 +114,20 @@ class OwnsMaps:
     def map_fact(self, handle: int, what: str) -> Any:
         """What libbpf says of a map of the object, by the name of its function."""
         return getattr(library(), f"bpf_map__{what}")(self.handle and handle)
+
+    def program_count(self, name: str) -> int | None:
+        """The value of a global variable of that name, or the sum of a per-CPU or plain array; None where neither is.
+
+        Raises StateError where it can't be read now.
+        """
+        for section in self.parts:
+            if isinstance(section, Section) and isinstance(vars(type(section)).get(name), Field):
+                return _total(getattr(section, name))
+        for part in self.parts:
+            if getattr(part, "name", None) == name and hasattr(part, "values"):
+                return sum(map(_total, part.values()))
+        return None
+
+
+def _total(value: object) -> int:
+    return sum(map(_total, value)) if isinstance(value, tuple) else int(value)  # type: ignore[call-overload]

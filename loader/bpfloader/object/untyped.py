@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..codec.base import NATIVE
 from ..codec.c_types import CTypes
+from ..kernel.map_type import MapType
 from ..libbpf.library import library
 from ..maps.arena import Arena
 from ..maps.array import Array
@@ -27,20 +28,31 @@ from ..rings.user_ringbuf import UserRingBuffer
 from .collections import Maps, Progs
 
 if TYPE_CHECKING:
-    from .bpf_object import Object
+    from ..owner import Owner
 
-# enum bpf_map_type of linux/bpf.h: the class of each, by what it is told besides its owner and name.
-KEYED: dict[int, Any] = {1: Hash, 9: Hash, 19: Hash, 5: PerCpuHash, 10: PerCpuHash, 21: PerCpuHash, 11: LpmTrie,
-                         25: DevMapHash}  # fmt: skip
-VALUED: dict[int, Any] = {2: Array, 6: PerCpuArray, 22: Queue, 23: Stack, 30: BloomFilter, 24: SkStorage,
-                          28: InodeStorage, 29: TaskStorage, 32: CgroupStorage, 14: DevMap, 16: CpuMap}  # fmt: skip
-NAMED: dict[int, Any] = {3: ProgArray, 7: StackTrace, 8: CgroupArray, 15: SockMap, 17: XskMap, 20: ReuseportSockArray,
-                         26: StructOpsMap, 33: Arena}  # fmt: skip
-BUFFERS: dict[int, Any] = {4: PerfEventArray, 27: RingBuffer, 31: UserRingBuffer}
-SOCKHASH, ARRAY_OF_MAPS, HASH_OF_MAPS = 18, 12, 13
+# The class of each type of map, by what it is told besides its owner and name.
+KEYED: dict[int, Any] = {
+    MapType.HASH: Hash, MapType.LRU_HASH: Hash, MapType.CGROUP_STORAGE: Hash, MapType.PERCPU_HASH: PerCpuHash,
+    MapType.LRU_PERCPU_HASH: PerCpuHash, MapType.PERCPU_CGROUP_STORAGE: PerCpuHash, MapType.LPM_TRIE: LpmTrie,
+    MapType.DEVMAP_HASH: DevMapHash,
+}  # fmt: skip
+VALUED: dict[int, Any] = {
+    MapType.ARRAY: Array, MapType.PERCPU_ARRAY: PerCpuArray, MapType.QUEUE: Queue, MapType.STACK: Stack,
+    MapType.BLOOM_FILTER: BloomFilter, MapType.SK_STORAGE: SkStorage, MapType.INODE_STORAGE: InodeStorage,
+    MapType.TASK_STORAGE: TaskStorage, MapType.CGRP_STORAGE: CgroupStorage, MapType.DEVMAP: DevMap,
+    MapType.CPUMAP: CpuMap,
+}  # fmt: skip
+NAMED: dict[int, Any] = {
+    MapType.PROG_ARRAY: ProgArray, MapType.STACK_TRACE: StackTrace, MapType.CGROUP_ARRAY: CgroupArray,
+    MapType.SOCKMAP: SockMap, MapType.XSKMAP: XskMap, MapType.REUSEPORT_SOCKARRAY: ReuseportSockArray,
+    MapType.STRUCT_OPS: StructOpsMap, MapType.ARENA: Arena,
+}  # fmt: skip
+BUFFERS: dict[int, Any] = {
+    MapType.PERF_EVENT_ARRAY: PerfEventArray, MapType.RINGBUF: RingBuffer, MapType.USER_RINGBUF: UserRingBuffer,
+}  # fmt: skip
 
 
-def maps_of(owner: Object) -> Maps:
+def maps_of(owner: Owner) -> Maps:
     """An object's maps, the hidden ones of its data sections included (`probe.bss`)."""
     maps = Maps(owner)
     for handle in _each(owner, "map"):
@@ -49,7 +61,7 @@ def maps_of(owner: Object) -> Maps:
     return maps
 
 
-def programs_of(owner: Object) -> Progs:
+def programs_of(owner: Owner) -> Progs:
     """An object's programs, each of the class of its section."""
     programs = Progs(owner)
     for handle in _each(owner, "program"):
@@ -59,13 +71,13 @@ def programs_of(owner: Object) -> Progs:
     return programs
 
 
-def _each(owner: Object, what: str) -> Iterator[int]:
+def _each(owner: Owner, what: str) -> Iterator[int]:
     handle = None
     while handle := getattr(library(), f"bpf_object__next_{what}")(owner.handle, handle):
         yield handle
 
 
-def _map(owner: Object, handle: int, name: str) -> Map:
+def _map(owner: Owner, handle: int, name: str) -> Map:
     return _maker(handle)(owner, name)
 
 
@@ -80,8 +92,8 @@ def _maker(handle: int) -> Callable[[Any, str], Map]:
         return inner(VALUED[kind], value)
     if kind in BUFFERS:
         return inner(BUFFERS[kind], types.tail())
-    if kind in (ARRAY_OF_MAPS, HASH_OF_MAPS):
+    if kind in (MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS):
         template = library().bpf_map__inner_map(handle)
         make = _maker(template) if template else inner(Map)
-        return inner(ArrayOfMaps, make) if kind == ARRAY_OF_MAPS else inner(HashOfMaps, key, make)
-    return inner(SockHash, key) if kind == SOCKHASH else inner(NAMED.get(kind, Map))
+        return inner(ArrayOfMaps, make) if kind == MapType.ARRAY_OF_MAPS else inner(HashOfMaps, key, make)
+    return inner(SockHash, key) if kind == MapType.SOCKHASH else inner(NAMED.get(kind, Map))

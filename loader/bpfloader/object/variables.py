@@ -12,7 +12,7 @@ from ..libbpf.library import library, require
 from ..suggest import Closed
 
 if TYPE_CHECKING:
-    from .bpf_object import Object
+    from ..owner import Owner
 
 T = TypeVar("T")
 BPF_F_MMAPABLE, BPF_F_RDONLY_PROG = 1 << 10, 1 << 7  # linux/bpf.h
@@ -24,7 +24,7 @@ class Section(Closed):
     Constants (.rodata) can be set before load only: the verifier prunes by them. Base of the generated classes.
     """
 
-    def __init__(self, owner: Object, name: str):
+    def __init__(self, owner: Owner, name: str):
         self._owner, self._name, self._constant = owner, name, False
         try:
             self._map = library().bpf_object__find_map_by_name(owner.handle, name.encode())

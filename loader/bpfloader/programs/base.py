@@ -19,7 +19,7 @@ from ..signals import Undisturbed
 from ..suggest import Closed
 
 if TYPE_CHECKING:
-    from ..object.bpf_object import Object
+    from ..owner import Owner
 
 BPF_F_TEST_RUN_ON_CPU = 1 << 0  # linux/bpf.h
 
@@ -45,7 +45,7 @@ class Program(Closed):
     autoattach: bool = True
     _only_called = False  # user space or another part of the object calls it: it is never attached itself
 
-    def __init__(self, owner: Object, name: str):
+    def __init__(self, owner: Owner, name: str):
         self.name, self._owner = name, owner
         self._found = library().bpf_object__find_program_by_name(owner.handle, name.encode())
         self.section = library().bpf_program__section_name(self._found).decode()

@@ -1,12 +1,12 @@
 """Which class a program has, by its section: `section_defs` of libbpf (src/libbpf.c), with the libbpf that came first.
 
-A name that ends in `+` may be followed by `/` and a target; any other must match whole. The classes are named, not
-imported: a skeleton names those that it needs.
+A name that ends in `+` may be followed by `/` and a target; any other must match whole. The classes are named, and
+imported as they are asked for: a skeleton names those that it needs.
 """
 
 from __future__ import annotations
 
-import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -44,6 +44,20 @@ SECTIONS = {
     "StructOpsProgram": "struct_ops+ struct_ops.s+",
     "SyscallProgram": "syscall",
 }
+# The module of this package that has each class.
+MODULES = {name: module for module, names in {
+    "base": "Program",
+    "kprobe": """KprobeProgram KprobeMultiProgram KsyscallProgram TracepointProgram RawTracepointProgram TracingProgram
+        ExtensionProgram""",
+    "uprobe": "UprobeProgram UprobeMultiProgram UsdtProgram",
+    "network": """XdpProgram CgroupProgram SockmapProgram NetnsProgram ReuseportProgram SocketFilterProgram
+        NetfilterProgram""",
+    "tc": "TcProgram NetkitProgram",
+    "perf_event": "PerfEventProgram",
+    "iter": "IterProgram",
+    "struct_ops": "StructOpsProgram",
+    "syscall": "SyscallProgram",
+}.items() for name in names.split()}  # fmt: skip
 CLASSES = {name: kind for kind, names in SECTIONS.items() for name in names.split()}
 
 # The sections younger than libbpf 1.0, by the version that has them first (section_defs of its tags).
@@ -67,7 +81,8 @@ def program_class(section: str) -> type[Program]:
     """
     name = section.removeprefix("?")
     kind = CLASSES.get(name) or CLASSES.get(name.partition("/")[0] + "+", "Program")
-    return cast("type[Program]", getattr(sys.modules[__package__.rpartition(".")[0]], kind))
+    module = import_module(f".{MODULES[kind]}", __package__)
+    return cast("type[Program]", getattr(module, kind))
 
 
 def libbpf_needed(section: str) -> str:

@@ -14,8 +14,7 @@ from ..signals import Undisturbed
 from .base import Program
 
 if TYPE_CHECKING:
-    from ..maps.standalone import Alone
-    from ..object.bpf_object import Object
+    from ..owner import Owner
 
 
 class StructOpsProgram(Program):
@@ -50,7 +49,7 @@ class StructOpsMap(Map):
 
     autoattach = True
 
-    def __init__(self, owner: Object | Alone, name: str):
+    def __init__(self, owner: Owner, name: str):
         try:
             super().__init__(owner, name)
         except CallError:

@@ -11,26 +11,26 @@ from typing import TYPE_CHECKING, TypeVar
 from .source import BUSY_HEAD, EMPTY, PAUSE
 
 if TYPE_CHECKING:
-    from .reader import Reader
+    from .buffer import Buffer
     from .waiting import Waiter
 
 T = TypeVar("T")
 
 
 class Stream(AsyncIterator[T]):
-    """A reader's records as they come. Ends when the object is destroyed.
+    """A buffer's records as they come. Ends when the object is destroyed.
 
     A task that is cancelled while it waits loses none, and `anext` may be called again: nothing is awaited between a
     record's removal and its return. Other tasks get a turn after each batch, however fast the records come.
     """
 
-    def __init__(self, reader: Reader[T]):
-        self._reader, self._rested = reader, False
+    def __init__(self, buffer: Buffer[T]):
+        self._buffer, self._rested = buffer, False
 
     async def __anext__(self) -> T:
-        reader = self._reader
+        buffer = self._buffer
         while True:
-            values: deque[T] = reader._taken.values
+            values: deque[T] = buffer._taken.values
             try:
                 for value in starmap(values.popleft, ((),)):  # as Buffer._drain does
                     return value
@@ -39,19 +39,19 @@ class Stream(AsyncIterator[T]):
 
     async def _more(self) -> None:
         """Returns when there may be a record. Raises StopAsyncIteration once there won't be one again."""
-        reader = self._reader
-        if reader._refill():
+        buffer = self._buffer
+        if buffer._refill():
             if not self._rested:
                 await asyncio.sleep(0)
             self._rested = False
             return
-        state, waiter = reader._state(), reader._waiting()
+        state, waiter = buffer._state(), buffer._waiting()
         if waiter is None:
             raise StopAsyncIteration
         if state == BUSY_HEAD:
             await asyncio.sleep(PAUSE)
         elif state == EMPTY:
-            pause = reader._pause()
+            pause = buffer._pause()
             await (asyncio.sleep(pause) if pause else readable(waiter))
             self._rested = True
 

@@ -6,10 +6,8 @@ reentrant, since a signal's handler may destroy the object in the middle. `destr
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice, repeat, starmap
@@ -17,29 +15,26 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from ..codec.base import Codec
 from ..codec.records import Form
+from ..fork import follow
 from ..maps.base import Map, codec_of
 from ..signals import Undisturbed
-from .pace import Pace
 from .source import EMPTY, PAUSE, READY, Source, Taken
-from .waiting import Waiter
+from .waiting import Pace, Waiter
 
 if TYPE_CHECKING:
-    from ..object.bpf_object import Object
-    from .callback import Subscription
+    from ..owner import Owner
 
 T = TypeVar("T")
 R = TypeVar("R")
 AT_ONCE = 1024  # records decoded before their space goes back to the kernel
-BUFFERS: weakref.WeakSet[Buffer[Any]] = weakref.WeakSet()
 
 
 class Buffer(Map, Generic[T]):
     """A buffer that programs fill and Python empties: all of it but the ways to read."""
 
     HEADER: ClassVar[int]  # bytes before a record's data
-    subscription: Subscription | None = None  # see bcc.py
 
-    def __init__(self, owner: Object, name: str, record: type[T] | Codec[T]):
+    def __init__(self, owner: Owner, name: str, record: type[T] | Codec[T]):
         super().__init__(owner, name)
         self._codec: Codec[T] = codec_of(record)
         self._lock = threading.RLock()
@@ -50,7 +45,7 @@ class Buffer(Map, Generic[T]):
         # Of each thread and form the batch that it is about to return: an interrupt leaves it here for the next call.
         self._handed: dict[tuple[int, type[Form]], Taken] = {}
         self._pace = Pace()
-        BUFFERS.add(self)
+        follow(self)
 
     def _make(self) -> Source:
         """Maps the buffer."""
@@ -159,7 +154,7 @@ class Buffer(Map, Generic[T]):
         return READY if self._taken.values else self._under_lock(lambda source: source.state(), EMPTY)
 
     def _pause(self) -> float:
-        """How long to sleep rather than to wait for the next record (see pace.py)."""
+        """How long to sleep rather than to wait for the next record (see waiting.Pace)."""
         return self._under_lock(lambda source: self._pace.pause(time.monotonic(), *source.progress()), 0.0)
 
     def _poll(self, timeout: float | None) -> bool:
@@ -174,6 +169,11 @@ class Buffer(Map, Generic[T]):
                 time.sleep(pause if left is None else min(pause, left)) if pause else waiter.wait(left)
             else:  # epoll would say at once that there is something
                 time.sleep(PAUSE)
+
+    @property
+    def lost(self) -> int | None:
+        """How many records found no room; None where nobody counts."""
+        return None
 
     def _forked(self) -> None:
         """In a new child process: locks may be held by threads that it hasn't got, and epoll is the parent's."""
@@ -195,11 +195,3 @@ class Buffer(Map, Generic[T]):
                 source.close()
             if waiter:
                 waiter.close()
-
-
-def _after_fork() -> None:
-    for buffer in list(BUFFERS):
-        buffer._forked()
-
-
-os.register_at_fork(after_in_child=_after_fork)

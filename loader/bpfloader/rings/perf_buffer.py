@@ -1,7 +1,7 @@
 """Perf buffers: what programs send by bpf_perf_event_output, one buffer for each CPU (linux/perf_event.h).
 
 A buffer is a page that holds positions and then data, a power of two of pages. data_head is the kernel's and only grows,
-data_tail is ours; both count bytes. perfdata.py has the records.
+data_tail is ours; both count bytes. perf_records.py has the records.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .reader import Reader
 from .source import EMPTY, READY, Source, state_sizes
 
 if TYPE_CHECKING:
-    from ..object.bpf_object import Object
+    from ..owner import Owner
 
 T = TypeVar("T")
 DATA_HEAD, DATA_TAIL = 1024 // 8, 1032 // 8  # offsets in struct perf_event_mmap_page, as words of 8 bytes
@@ -165,7 +165,7 @@ class PerfEventArray(Counters, Reader[T]):
 
     HEADER = HEADER
 
-    def __init__(self, owner: Object, name: str, record: type[T] | Codec[T]):
+    def __init__(self, owner: Owner, name: str, record: type[T] | Codec[T]):
         super().__init__(owner, name, record)
         state_sizes(self, 4)
         self._size = DEFAULT_SIZE
@@ -192,7 +192,7 @@ class PerfEventArray(Counters, Reader[T]):
         """Lets Object.perf_buffer_poll call back with (cpu, bytes, size), and `lost_cb` with how many were lost.
 
         `page_cnt` is the size of each CPU's buffer in pages, a power of two: other than before, it opens new ones and
-        drops what is in the old. Raises StateError before load, MapError. For those who come from bcc (see bcc.py).
+        drops what is in the old. Raises StateError before load, MapError. For those who come from bcc (see callback.py).
         """
         if page_cnt is not None and page_cnt * mmap.PAGESIZE != self._size:
             self._checked(page_cnt * mmap.PAGESIZE)

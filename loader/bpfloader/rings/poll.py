@@ -5,14 +5,16 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from .reader import Reader
+from .buffer import Buffer
 from .source import BUSY_HEAD, PAUSE, READY
 from .waiting import DAY, Waiter
 
+B = TypeVar("B", bound=Buffer[Any])
 
-def poll(readers: Iterable[Reader[Any]], timeout: float | None = None) -> list[Reader[Any]]:
+
+def poll(readers: Iterable[B], timeout: float | None = None) -> list[B]:
     """Those that have a record, after waiting up to `timeout` seconds for one of them; without end for None.
 
     An empty list, too, when the object of one is destroyed meanwhile. Raises StateError before load and after destroy.
@@ -23,7 +25,7 @@ def poll(readers: Iterable[Reader[Any]], timeout: float | None = None) -> list[R
     return _poll(waited, timeout)
 
 
-def events(readers: Iterable[Reader[Any]], timeout: float | None = None) -> Iterator[tuple[Reader[Any], Any]]:
+def events(readers: Iterable[B], timeout: float | None = None) -> Iterator[tuple[B, Any]]:
     """Pairs of a buffer and a record of it, as they come, until none has come for `timeout` seconds; None: without end.
 
     The buffers take turns, so that a busy one doesn't keep the others waiting. Ends when the object of one is destroyed.
@@ -41,7 +43,7 @@ def events(readers: Iterable[Reader[Any]], timeout: float | None = None) -> Iter
             return
 
 
-def _poll(readers: Sequence[Reader[Any]], timeout: float | None) -> list[Reader[Any]]:
+def _poll(readers: Sequence[B], timeout: float | None) -> list[B]:
     end = None if timeout is None else time.monotonic() + timeout
     while True:
         states = [reader._state() for reader in readers]

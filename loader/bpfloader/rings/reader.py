@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from .async_reader import Stream
+    from .callback import Subscription
 
 T = TypeVar("T")
 
@@ -26,6 +27,8 @@ class Reader(Buffer[T]):
     afterwards raises StateError. An exception in a callback, a KeyboardInterrupt, a cancelled task or a loop that is
     broken off loses nothing but the record that was in hand: the next call goes on behind it.
     """
+
+    subscription: Subscription | None = None  # what a callback was opened with, for those who come from bcc
 
     def fileno(self) -> int:
         """A descriptor that is readable when there may be a record, for select, epoll and event loops of others.
@@ -121,11 +124,6 @@ class Reader(Buffer[T]):
     def event(self, data: bytes) -> T:
         """The record that bytes are, as `raw` gives them. Raises LayoutError for too few of them."""
         return self._codec.unpack(data)
-
-    @property
-    def lost(self) -> int | None:
-        """How many records found no room; None where nobody counts."""
-        return None
 
     def raw(self, limit: int | None = None) -> list[bytes]:
         """The bytes of the records that are there, at most `limit`, whatever their type; never waits."""

@@ -20,14 +20,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..codec.base import Codec
 from ..codec.records import Form, RecordError
 from ..errors import LayoutError, MapError
-from ..object.lost import program_count
 from .barrier import Fence
 from .callback import Callback, Subscription
 from .reader import Reader
 from .source import BUSY_HEAD, EMPTY, READY, Source, state_sizes
 
 if TYPE_CHECKING:
-    from ..object.bpf_object import Object
+    from ..owner import Owner
 
 T = TypeVar("T")
 BUSY, DISCARD, HEADER = 1 << 31, 1 << 30, 8  # BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT, BPF_RINGBUF_HDR_SZ
@@ -184,14 +183,14 @@ class RingBuffer(Reader[T]):
     HEADER = HEADER
     counter: str = ""
 
-    def __init__(self, owner: Object, name: str, record: type[T] | Codec[T]):
+    def __init__(self, owner: Owner, name: str, record: type[T] | Codec[T]):
         super().__init__(owner, name, record)
         state_sizes(self, 0)
 
     def open_ring_buffer(self, callback: Callback, ctx: Any = None) -> None:
         """Lets Object.ring_buffer_poll call back with (ctx, bytes, size). Raises StateError before load.
 
-        For those who come from bcc (see bcc.py).
+        For those who come from bcc (see callback.py).
         """
         self._opened()
         self.subscription = Subscription("ring", self, callback, ctx)
@@ -219,4 +218,4 @@ class RingBuffer(Reader[T]):
     @property
     def lost(self) -> int | None:
         """How many records found no room, by the program's own count; None where it doesn't count (see above)."""
-        return program_count(self._owner, self.counter or f"{self.name}_lost")
+        return self._owner.program_count(self.counter or f"{self.name}_lost")

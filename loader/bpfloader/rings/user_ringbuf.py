@@ -22,7 +22,7 @@ from .ringbuf import BUSY, DISCARD, HEADER, LONG, POSITIONS, step_of
 from .source import state_sizes
 
 if TYPE_CHECKING:
-    from ..object.bpf_object import Object
+    from ..owner import Owner
 
 T = TypeVar("T")
 # Seconds between looks at a full ring, doubled up to the second. No poll(2): it says "writable" as soon as a byte is
@@ -106,7 +106,7 @@ class Reservation:
 class UserRingBuffer(Map, Generic[T]):
     """A user ring buffer, its records typed. `record` is a generated class or a codec. Any number of threads may write."""
 
-    def __init__(self, owner: Object, name: str, record: type[T] | Codec[T]):
+    def __init__(self, owner: Owner, name: str, record: type[T] | Codec[T]):
         super().__init__(owner, name)
         state_sizes(self, 0)
         self._codec: Codec[T] = codec_of(record)
