@@ -9,6 +9,9 @@ import sys
 
 import pytest
 from bpfloader.kernel import perf_event
+from bpfloader.kernel.attach_type import AttachType
+from bpfloader.kernel.map_type import MapType
+from bpfloader.kernel.versions import map_types
 from bpfloader.libbpf import structs
 
 # The ctypes struct -> the C one; a shorter one than C's is fine (sz says so), another offset isn't.
@@ -94,3 +97,15 @@ def test_a_bit_field_is_where_c_has_it(compiler):
     said = compiler("struct perf_event_attr a = {.disabled = 1, .freq = 1};"
                     'printf("%llx", *(unsigned long long *)((char *)&a + 40));')  # fmt: skip
     assert said == f"{int.from_bytes(bytes(attributes)[40:48], sys.byteorder):x}"
+
+
+@pytest.mark.parametrize("kind, prefix", [(MapType, "BPF_MAP_TYPE_"), (AttachType, "BPF_")])
+def test_the_kernel_s_numbers_have_its_names(compiler, kind, prefix):
+    """As far as the headers that are installed know them."""
+    known = [each for each in kind if compiler(f"return {prefix}{each.name};") is not None]
+    said = compiler("".join(f'printf("%d\\n", {prefix}{each.name});' for each in known))
+    assert known and said.splitlines() == [str(int(each)) for each in known]
+
+
+def test_the_types_of_maps_are_those_with_a_first_kernel():
+    assert {each.name.lower(): int(each) for each in MapType if each} == {kind.name: kind.number for kind in map_types()}

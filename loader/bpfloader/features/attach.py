@@ -14,72 +14,108 @@ from typing import NamedTuple
 from ..diagnose.refusal import ATTACH_REASONS
 from ..errors import LibraryError, errno_text
 from ..kernel import host
+from ..kernel.attach_type import AttachType
 from ..kernel.bpf import PASSING
 from ..kernel.privileges import wanted_to_attach
 from ..kernel.versions import SECTIONS, SectionKind, program_types, section_kind, version_of
 from ..libbpf.library import version
 from ..programs.sections import CLASSES, libbpf_needed
-from . import (
-    trial as attachtry,
-)
-from . import (
-    try_freplace as attachext,
-)
-from . import (
-    try_iter as attachiter,
-)
-from . import (
-    try_network as attachnet,
-)
-from . import (
-    try_tracing as attachtrace,
-)
+from . import trial, try_freplace, try_iter, try_network, try_tracing
 from .trial import CantTell, Kind, Lacking
 
-# enum bpf_attach_type (linux/bpf.h) by section, as section_defs of libbpf.c has it; 0 for those not here.
-ATTACH_TYPES = """kprobe.multi 42 kretprobe.multi 42 kprobe.session 56 uprobe.multi 48 uretprobe.multi 48
-uprobe.multi.s 48 uretprobe.multi.s 48 uprobe.session 57 uprobe.session.s 57 tp_btf 23 fentry 24 fexit 25 fmod_ret 26
-fentry.s 24 fexit.s 25 fmod_ret.s 26 lsm 27 lsm.s 27 lsm_cgroup 43 iter 28 iter.s 28 xdp 37 xdp.frags 37 xdp/devmap 33
-xdp.frags/devmap 33 xdp/cpumap 35 xdp.frags/cpumap 35 tc/ingress 46 tc/egress 47 tcx/ingress 46 tcx/egress 47
-netkit/primary 54 netkit/peer 55 sk_skb 5 sk_skb/stream_parser 4 sk_skb/stream_verdict 5 sk_skb/verdict 38 sk_msg 7
-sk_lookup 36 flow_dissector 17 sk_reuseport 39 sk_reuseport/migrate 40 netfilter 45 sockops 3 cgroup/skb 1
-cgroup_skb/ingress 0 cgroup_skb/egress 1 cgroup/sock 2 cgroup/sock_create 2 cgroup/sock_release 34 cgroup/post_bind4 12
-cgroup/post_bind6 13 cgroup/bind4 8 cgroup/bind6 9 cgroup/connect4 10 cgroup/connect6 11 cgroup/connect_unix 49
-cgroup/sendmsg4 14 cgroup/sendmsg6 15 cgroup/sendmsg_unix 50 cgroup/recvmsg4 19 cgroup/recvmsg6 20
-cgroup/recvmsg_unix 51 cgroup/getpeername4 29 cgroup/getpeername6 30 cgroup/getpeername_unix 52
-cgroup/getsockname4 31 cgroup/getsockname6 32 cgroup/getsockname_unix 53 cgroup/sysctl 18 cgroup/getsockopt 21
-cgroup/setsockopt 22 cgroup/dev 6""".split()
-ATTACHED_AS = dict(zip(ATTACH_TYPES[::2], map(int, ATTACH_TYPES[1::2])))
+# The expected attach type of sections, as section_defs of libbpf.c has it; 0 for those not here.
+ATTACH_TYPES = {
+    AttachType.TRACE_KPROBE_MULTI: "kprobe.multi kretprobe.multi",
+    AttachType.TRACE_KPROBE_SESSION: "kprobe.session",
+    AttachType.TRACE_UPROBE_MULTI: "uprobe.multi uretprobe.multi uprobe.multi.s uretprobe.multi.s",
+    AttachType.TRACE_UPROBE_SESSION: "uprobe.session uprobe.session.s",
+    AttachType.TRACE_RAW_TP: "tp_btf",
+    AttachType.TRACE_FENTRY: "fentry fentry.s",
+    AttachType.TRACE_FEXIT: "fexit fexit.s",
+    AttachType.MODIFY_RETURN: "fmod_ret fmod_ret.s",
+    AttachType.LSM_MAC: "lsm lsm.s",
+    AttachType.LSM_CGROUP: "lsm_cgroup",
+    AttachType.TRACE_ITER: "iter iter.s",
+    AttachType.XDP: "xdp xdp.frags",
+    AttachType.XDP_DEVMAP: "xdp/devmap xdp.frags/devmap",
+    AttachType.XDP_CPUMAP: "xdp/cpumap xdp.frags/cpumap",
+    AttachType.TCX_INGRESS: "tc/ingress tcx/ingress",
+    AttachType.TCX_EGRESS: "tc/egress tcx/egress",
+    AttachType.NETKIT_PRIMARY: "netkit/primary",
+    AttachType.NETKIT_PEER: "netkit/peer",
+    AttachType.SK_SKB_STREAM_VERDICT: "sk_skb sk_skb/stream_verdict",
+    AttachType.SK_SKB_STREAM_PARSER: "sk_skb/stream_parser",
+    AttachType.SK_SKB_VERDICT: "sk_skb/verdict",
+    AttachType.SK_MSG_VERDICT: "sk_msg",
+    AttachType.SK_LOOKUP: "sk_lookup",
+    AttachType.FLOW_DISSECTOR: "flow_dissector",
+    AttachType.SK_REUSEPORT_SELECT: "sk_reuseport",
+    AttachType.SK_REUSEPORT_SELECT_OR_MIGRATE: "sk_reuseport/migrate",
+    AttachType.NETFILTER: "netfilter",
+    AttachType.CGROUP_SOCK_OPS: "sockops",
+    AttachType.CGROUP_INET_EGRESS: "cgroup/skb cgroup_skb/egress",
+    AttachType.CGROUP_INET_INGRESS: "cgroup_skb/ingress",
+    AttachType.CGROUP_INET_SOCK_CREATE: "cgroup/sock cgroup/sock_create",
+    AttachType.CGROUP_INET_SOCK_RELEASE: "cgroup/sock_release",
+    AttachType.CGROUP_INET4_POST_BIND: "cgroup/post_bind4",
+    AttachType.CGROUP_INET6_POST_BIND: "cgroup/post_bind6",
+    AttachType.CGROUP_INET4_BIND: "cgroup/bind4",
+    AttachType.CGROUP_INET6_BIND: "cgroup/bind6",
+    AttachType.CGROUP_INET4_CONNECT: "cgroup/connect4",
+    AttachType.CGROUP_INET6_CONNECT: "cgroup/connect6",
+    AttachType.CGROUP_UNIX_CONNECT: "cgroup/connect_unix",
+    AttachType.CGROUP_UDP4_SENDMSG: "cgroup/sendmsg4",
+    AttachType.CGROUP_UDP6_SENDMSG: "cgroup/sendmsg6",
+    AttachType.CGROUP_UNIX_SENDMSG: "cgroup/sendmsg_unix",
+    AttachType.CGROUP_UDP4_RECVMSG: "cgroup/recvmsg4",
+    AttachType.CGROUP_UDP6_RECVMSG: "cgroup/recvmsg6",
+    AttachType.CGROUP_UNIX_RECVMSG: "cgroup/recvmsg_unix",
+    AttachType.CGROUP_INET4_GETPEERNAME: "cgroup/getpeername4",
+    AttachType.CGROUP_INET6_GETPEERNAME: "cgroup/getpeername6",
+    AttachType.CGROUP_UNIX_GETPEERNAME: "cgroup/getpeername_unix",
+    AttachType.CGROUP_INET4_GETSOCKNAME: "cgroup/getsockname4",
+    AttachType.CGROUP_INET6_GETSOCKNAME: "cgroup/getsockname6",
+    AttachType.CGROUP_UNIX_GETSOCKNAME: "cgroup/getsockname_unix",
+    AttachType.CGROUP_SYSCTL: "cgroup/sysctl",
+    AttachType.CGROUP_GETSOCKOPT: "cgroup/getsockopt",
+    AttachType.CGROUP_SETSOCKOPT: "cgroup/setsockopt",
+    AttachType.CGROUP_DEVICE: "cgroup/dev",
+}
+ATTACHED_AS = {section: int(number) for number, sections in ATTACH_TYPES.items() for section in sections.split()}
 ITERATORS = "iter", "iter.s"
 # How each is tried, by the section, else by its first word without `.s`.
 TRIES: dict[str, Callable[[Kind], None]] = {
-    "kprobe": attachtrace.kprobe, "kretprobe": attachtrace.kprobe, "kprobe.multi": attachtrace.kprobe_multi,
-    "kretprobe.multi": attachtrace.kprobe_multi, "kprobe.session": attachtrace.kprobe_multi,
-    "ksyscall": attachtrace.ksyscall, "kretsyscall": attachtrace.ksyscall, "uprobe": attachtrace.uprobe,
-    "uretprobe": attachtrace.uprobe, "usdt": attachtrace.uprobe, "uprobe.multi": attachtrace.uprobe_multi,
-    "uretprobe.multi": attachtrace.uprobe_multi, "uprobe.session": attachtrace.uprobe_multi,
-    "tracepoint": attachtrace.tracepoint, "tp": attachtrace.tracepoint, "raw_tracepoint": attachtrace.raw_tracepoint,
-    "raw_tp": attachtrace.raw_tracepoint, "raw_tp.w": attachtrace.raw_tracepoint,
-    "raw_tracepoint.w": attachtrace.raw_tracepoint, "tp_btf": attachtrace.tp_btf, "fentry": attachtrace.fentry,
-    "fexit": attachtrace.fentry, "fmod_ret": attachtrace.fmod_ret, "fentry.s": attachtrace.sleeping,
-    "fexit.s": attachtrace.sleeping,
-    "fmod_ret.s": attachtrace.sleeping, "lsm": attachtrace.lsm, "iter": attachiter.iterator,
-    "perf_event": attachtrace.perf_event, "syscall": attachtrace.syscall, "freplace": attachext.freplace,
-    "struct_ops": attachtrace.struct_ops, "lsm_cgroup": attachnet.lsm_cgroup, "xdp": attachnet.interface,
-    "xdp.frags": attachnet.interface, "xdp/devmap": attachtry.load_only, "xdp.frags/devmap": attachtry.load_only,
-    "xdp/cpumap": attachtry.load_only, "xdp.frags/cpumap": attachtry.load_only, "tc": attachnet.tc,
-    "classifier": attachnet.tc, "action": attachtry.load_only, "tc/ingress": attachnet.interface,
-    "tc/egress": attachnet.interface, "tcx": attachnet.interface, "netkit": attachnet.netkit,
-    "cgroup": attachnet.cgroup, "cgroup_skb": attachnet.cgroup, "sockops": attachnet.cgroup,
-    "sk_skb": attachnet.sockmap, "sk_msg": attachnet.sockmap, "sk_lookup": attachnet.namespace,
-    "flow_dissector": attachnet.namespace, "sk_reuseport": attachnet.reuseport, "socket": attachnet.socket_filter,
-    "netfilter": attachnet.netfilter,
+    "kprobe": try_tracing.kprobe, "kretprobe": try_tracing.kprobe, "kprobe.multi": try_tracing.kprobe_multi,
+    "kretprobe.multi": try_tracing.kprobe_multi, "kprobe.session": try_tracing.kprobe_multi,
+    "ksyscall": try_tracing.ksyscall, "kretsyscall": try_tracing.ksyscall, "uprobe": try_tracing.uprobe,
+    "uretprobe": try_tracing.uprobe, "usdt": try_tracing.uprobe, "uprobe.multi": try_tracing.uprobe_multi,
+    "uretprobe.multi": try_tracing.uprobe_multi, "uprobe.session": try_tracing.uprobe_multi,
+    "tracepoint": try_tracing.tracepoint, "tp": try_tracing.tracepoint, "raw_tracepoint": try_tracing.raw_tracepoint,
+    "raw_tp": try_tracing.raw_tracepoint, "raw_tp.w": try_tracing.raw_tracepoint,
+    "raw_tracepoint.w": try_tracing.raw_tracepoint, "tp_btf": try_tracing.tp_btf, "fentry": try_tracing.fentry,
+    "fexit": try_tracing.fentry, "fmod_ret": try_tracing.fmod_ret, "fentry.s": try_tracing.sleeping,
+    "fexit.s": try_tracing.sleeping, "fmod_ret.s": try_tracing.sleeping, "lsm": try_tracing.lsm,
+    "iter": try_iter.iterator, "perf_event": try_tracing.perf_event, "syscall": try_tracing.syscall,
+    "freplace": try_freplace.freplace, "struct_ops": try_tracing.struct_ops, "lsm_cgroup": try_network.lsm_cgroup,
+    "xdp": try_network.interface, "xdp.frags": try_network.interface, "xdp/devmap": trial.load_only,
+    "xdp.frags/devmap": trial.load_only, "xdp/cpumap": trial.load_only, "xdp.frags/cpumap": trial.load_only,
+    "tc": try_network.tc, "classifier": try_network.tc, "action": trial.load_only, "tc/ingress": try_network.interface,
+    "tc/egress": try_network.interface, "tcx": try_network.interface, "netkit": try_network.netkit,
+    "cgroup": try_network.cgroup, "cgroup_skb": try_network.cgroup, "sockops": try_network.cgroup,
+    "sk_skb": try_network.sockmap, "sk_msg": try_network.sockmap, "sk_lookup": try_network.namespace,
+    "flow_dissector": try_network.namespace, "sk_reuseport": try_network.reuseport,
+    "socket": try_network.socket_filter, "netfilter": try_network.netfilter,
 }  # fmt: skip
-# What their programs return, so that they would change nothing even if they ran: TC_ACT_UNSPEC, XDP_PASS, SK_PASS,
-# NF_ACCEPT, and 1 for what a cgroup allows; 0 for all others.
-VALUES = {"tc": -1, "classifier": -1, "action": -1, "tcx": -1, "netkit": -1, "xdp": 2, "xdp.frags": 2, "sk_skb": 1,
-          "sk_msg": 1, "sk_lookup": 1, "sk_reuseport": 1, "netfilter": 1, "cgroup": 1, "cgroup_skb": 1, "sockops": 1,
-          "lsm_cgroup": 1}  # fmt: skip
+# What their programs return, so that they would change nothing even if they ran; 0 for all others.
+TC_ACT_UNSPEC, XDP_PASS, SK_PASS, NF_ACCEPT = -1, 2, 1, 1  # linux/pkt_cls.h, linux/bpf.h, linux/netfilter.h
+ALLOWED = 1  # by a program of a cgroup
+VALUES = {
+    **dict.fromkeys(("tc", "classifier", "action", "tcx", "netkit"), TC_ACT_UNSPEC),
+    **dict.fromkeys(("xdp", "xdp.frags"), XDP_PASS),
+    **dict.fromkeys(("sk_skb", "sk_msg", "sk_lookup", "sk_reuseport"), SK_PASS),
+    "netfilter": NF_ACCEPT,
+    **dict.fromkeys(("cgroup", "cgroup_skb", "sockops", "lsm_cgroup"), ALLOWED),
+}
 
 
 class Support(NamedTuple):

@@ -20,9 +20,9 @@ from ..errors import ENOTSUPP, LibraryError
 from ..kernel import bpf as rawbpf
 from ..kernel import host
 from ..kernel.bpf import PASSING, Load, MapSpec
+from ..kernel.map_type import MapType
 from ..kernel.versions import Feature, helpers, map_types, program_types, section_kind
-from . import try_freplace as attachext
-from . import try_iter as attachiter
+from . import try_freplace, try_iter
 from .attach import Support, attach_kind, attach_kinds, refused, told
 from .trial import LSM_HOOK, MODIFIED, TESTED, TRACEPOINT, CantTell, Lacking, kernel_type
 from .try_iter import NO_PREALLOC, STORAGE
@@ -179,7 +179,7 @@ def _loading(name: str, section: str = "") -> Iterator[Load]:
     """How a program of a type is loaded. Raises OSError, Lacking, CantTell where what it takes isn't there."""
     kind = section_kind(section or SECTIONS.get(name, ""))
     if kind and name == "ext":
-        with attachext.target(told(kind)) as what:
+        with try_freplace.target(told(kind)) as what:
             yield what
         return
     number = next(feature.number for feature in program_types() if feature.name == name)
@@ -218,9 +218,9 @@ def _make(feature: Feature) -> None:
     """Makes a map of a type, with what has to be there before it. Raises OSError."""
     spec = MAPS.get(feature.name, MapSpec())
     if not feature.name.endswith("_of_maps"):
-        os.close(attachiter.create(feature.number, spec))
+        os.close(try_iter.create(feature.number, spec))
         return
-    inner = rawbpf.create_map(1, MapSpec())  # BPF_MAP_TYPE_HASH
+    inner = rawbpf.create_map(MapType.HASH, MapSpec())
     try:
         os.close(rawbpf.create_map(feature.number, spec._replace(inner=inner)))
     finally:

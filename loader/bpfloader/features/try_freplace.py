@@ -1,4 +1,4 @@
-"""How a probe tries freplace: it needs a program to extend, and BTF of both (see attachtry.py)."""
+"""How a probe tries freplace: it needs a program to extend, and BTF of both (see trial.py)."""
 
 from __future__ import annotations
 

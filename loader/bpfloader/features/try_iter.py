@@ -1,4 +1,4 @@
-"""How a probe tries iterators: over what is asked for, which is a kind of its own for the kernel (see attachtry.py)."""
+"""How a probe tries iterators: over what is asked for, which is a kind of its own for the kernel (see trial.py)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from contextlib import contextmanager
 from ..btf.reader import FUNC
 from ..kernel import bpf as rawbpf
 from ..kernel.bpf import MapSpec
+from ..kernel.map_type import MapType
 from .trial import Kind, kernel_type, loaded
 from .try_freplace import FILTER_BTF
 
 NO_PREALLOC = 1 << 0  # BPF_F_NO_PREALLOC
 INT = 1  # an int's id in FILTER_BTF
 STORAGE = MapSpec(entries=0, flags=NO_PREALLOC, key_type=INT, value_type=INT)
-# The maps that iterators over elements take (enum bpf_map_type of linux/bpf.h): hash, sockmap, sk_storage.
-MAPS = {"bpf_map_elem": (1, MapSpec()), "sockmap": (15, MapSpec()), "bpf_sk_storage_map": (24, STORAGE)}
+# The maps that iterators over elements take.
+MAPS = {
+    "bpf_map_elem": (MapType.HASH, MapSpec()), "sockmap": (MapType.SOCKMAP, MapSpec()),
+    "bpf_sk_storage_map": (MapType.SK_STORAGE, STORAGE),
+}  # fmt: skip
 SELF_ONLY = 1  # BPF_CGROUP_ITER_SELF_ONLY
 
 

@@ -14,13 +14,15 @@ from ..btf.reader import FUNC
 from ..diagnose.refusal import NO_CLSACT
 from ..errors import CallError, errno_text
 from ..kernel import bpf as rawbpf
+from ..kernel.attach_type import AttachType
+from ..kernel.map_type import MapType
 from ..libbpf.library import library
 from ..libbpf.log import captured
 from ..libbpf.structs import TcHook, TcOptions, sized
 from .trial import CGROUP_HOOK, CantTell, Kind, Lacking, kernel_type, loaded, refused_with
 from .try_tracing import lsm
 
-SOCKMAP = 15  # BPF_MAP_TYPE_SOCKMAP
+BPF_PROG_TYPE_LSM = 29  # linux/bpf.h
 CLONE_NEWNET = 0x40000000  # linux/sched.h
 SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_EBPF = 50, 52  # asm-generic/socket.h
 LO = 1  # the index of a new namespace's only interface
@@ -120,7 +122,7 @@ def netfilter(kind: Kind) -> None:
 
 def sockmap(kind: Kind) -> None:
     """sk_skb and sk_msg, at a map of sockets without any."""
-    of = rawbpf.create_map(SOCKMAP, rawbpf.MapSpec())
+    of = rawbpf.create_map(MapType.SOCKMAP, rawbpf.MapSpec())
     try:
         with loaded(kind) as program:
             rawbpf.attach(program, of, kind.attach_type)
@@ -159,7 +161,7 @@ def lsm_cgroup(kind: Kind) -> None:
     lsm(LSM)
 
 
-LSM = Kind("lsm", 29, 27, 0)  # BPF_PROG_TYPE_LSM, BPF_LSM_MAC
+LSM = Kind("lsm", BPF_PROG_TYPE_LSM, AttachType.LSM_MAC, 0)
 
 
 def _at_no_cgroup(program: int, attach_type: int) -> None:

@@ -1,4 +1,4 @@
-"""How a probe tries the kinds of tracing, and those that are attached to nothing (see attachtry.py)."""
+"""How a probe tries the kinds of tracing, and those that are attached to nothing (see trial.py)."""
 
 from __future__ import annotations
 
