@@ -1,15 +1,21 @@
-"""The import directions of docs/ARCHITECTURE.md, read from the sources."""
+"""The import directions of docs/ARCHITECTURE.md, read from the sources.
+
+Its two tables of rooms are the one place that says which room may import which.
+"""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
 import pytest
+from import_graph import circles, imports, modules
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = sorted((ROOT / "site_scons" / "ebpfbuild").rglob("*.py"))
 TOOL = sorted((ROOT / "site_scons" / "site_tools").rglob("*.py"))
 LOADER = sorted((ROOT / "loader" / "bpfloader").rglob("*.py"))
+PACKAGES = {"core": ROOT / "site_scons" / "ebpfbuild", "loader": ROOT / "loader" / "bpfloader"}
 NETWORK = {"requests", "urllib3", "socket", "http", "ssl", "ftplib"}
 
 
@@ -26,6 +32,70 @@ def imported(path, top_level_only=False):
 
 def name(path):
     return str(path.relative_to(ROOT))
+
+
+def room(module):
+    """The room of a module: its folder, or the module itself where it lies at the root."""
+    return module.split(".")[0]
+
+
+def allowed(half):
+    """What each room of a half may import, in the order of its table in docs/ARCHITECTURE.md."""
+    text = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
+    table = text.partition(f"### The {half}'s rooms")[2].partition("\n#")[0]
+    rows = re.findall(r"^\| `(\w+)/?` \|[^|]+\|([^|]*)\|$", table, re.MULTILINE)
+    return {name: set(targets.split()) for name, targets in rows}
+
+
+@pytest.mark.parametrize("half", PACKAGES)
+def test_the_table_has_each_room_and_leads_downhill(half):
+    arrows, rooms = allowed(half), {room(module) for module in modules(PACKAGES[half])}
+    assert set(arrows) == rooms
+    order = list(arrows)
+    uphill = [f"{source} -> {target}" for source in order for target in arrows[source] if order.index(target) <= order.index(source)]
+    assert uphill == [], "a room may import only rooms that stand below it in the table"
+
+
+@pytest.mark.parametrize("half", PACKAGES)
+def test_no_room_imports_one_that_the_table_does_not_allow(half):
+    arrows = allowed(half)
+    new = [
+        f"{modules(PACKAGES[half])[each.source].relative_to(ROOT)}:{each.line}: {room(each.source)} -> {room(each.target)} is new"
+        for each in imports(PACKAGES[half])
+        if room(each.source) != room(each.target) and room(each.target) not in arrows[room(each.source)]
+    ]
+    assert new == [], "docs/ARCHITECTURE.md doesn't allow it"
+
+
+@pytest.mark.parametrize("half", PACKAGES)
+def test_the_table_allows_nothing_that_is_not_used(half):
+    used = {(room(each.source), room(each.target)) for each in imports(PACKAGES[half])}
+    unused = [f"{source} -> {target}" for source, targets in allowed(half).items() for target in targets if (source, target) not in used]
+    assert unused == []
+
+
+@pytest.mark.parametrize("half", PACKAGES)
+def test_no_module_imports_itself_by_way_of_others(half):
+    edges = {}
+    for each in imports(PACKAGES[half]):
+        edges.setdefault(each.source, set()).add(each.target)
+    assert [" -> ".join(way) for way in circles(edges)] == []
+
+
+def test_a_circle_is_found(tmp_path):
+    for name, text in {"a": "from .b import x", "b": "def f():\n    from . import c", "c": "from .a import y"}.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    edges = {each.source: {each.target} for each in imports(tmp_path)}
+    assert circles(edges) == [["a", "b", "c", "a"]]
+
+
+@pytest.mark.parametrize("half", PACKAGES)
+def test_no_room_bears_a_public_name(half):
+    """A package `probe/` would take the place of the function `bpfloader.probe` once something imports it."""
+    tree = ast.parse((PACKAGES[half] / "__init__.py").read_text())
+    public = {each.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
+              for each in node.value.elts}  # fmt: skip
+    assert not public & {room(module) for module in modules(PACKAGES[half])}
 
 
 @pytest.mark.parametrize("path", CORE, ids=name)
