@@ -9,6 +9,7 @@ machine that does other work, CPU seconds tell more.
 
 import json
 import resource
+import shlex
 import shutil
 import statistics
 import sys
@@ -152,7 +153,7 @@ def ninjafile(project, commands):
     """A build.ninja of the same compiles."""
     lines = ["rule clang", "  command = $command", "  depfile = $out.d", "  deps = gcc"]
     for (target, arguments), entry in zip(made(project, commands), commands):
-        lines += [f"build {target}: clang {entry['file']}", f"  command = {' '.join(arguments)}"]
+        lines += [f"build {target}: clang {entry['file']}", f"  command = {shlex.join(arguments)}"]
     (project / "build.ninja").write_text("\n".join(lines) + "\n")
 
 
