@@ -19,7 +19,7 @@ from ..btf.reader import FUNC, STRUCT, TYPEDEF
 from ..errors import ENOTSUPP, LibraryError
 from ..kernel import bpf as rawbpf
 from ..kernel import host
-from ..kernel.bpf import PASSING, Load, MapSpec
+from ..kernel.bpf import PASSING, Load, MapAttr
 from ..kernel.map_type import MapType
 from ..kernel.versions import Feature, helpers, map_types, program_types, section_kind
 from . import try_freplace, try_iter
@@ -31,15 +31,15 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 MMAPABLE = 1 << 10  # BPF_F_MMAPABLE
 # What a map of a type is made of, where it isn't a key and a value of 4 bytes each.
 MAPS = {
-    "stack_trace": MapSpec(value=8), "lpm_trie": MapSpec(8, 8, 1, NO_PREALLOC), "queue": MapSpec(key=0),
-    "stack": MapSpec(key=0), "bloom_filter": MapSpec(key=0), "cgroup_storage": MapSpec(16, 8, 0),
-    "percpu_cgroup_storage": MapSpec(16, 8, 0), "ringbuf": MapSpec(0, 0, PAGE), "user_ringbuf": MapSpec(0, 0, PAGE),
-    "arena": MapSpec(0, 0, 1, MMAPABLE), "insn_array": MapSpec(4, 16, 1), "sk_storage": STORAGE,
+    "stack_trace": MapAttr(value=8), "lpm_trie": MapAttr(8, 8, 1, NO_PREALLOC), "queue": MapAttr(key=0),
+    "stack": MapAttr(key=0), "bloom_filter": MapAttr(key=0), "cgroup_storage": MapAttr(16, 8, 0),
+    "percpu_cgroup_storage": MapAttr(16, 8, 0), "ringbuf": MapAttr(0, 0, PAGE), "user_ringbuf": MapAttr(0, 0, PAGE),
+    "arena": MapAttr(0, 0, 1, MMAPABLE), "insn_array": MapAttr(4, 16, 1), "sk_storage": STORAGE,
     "inode_storage": STORAGE, "task_storage": STORAGE, "cgrp_storage": STORAGE,
-    "struct_ops": MapSpec(kernel_type=1),  # no struct of operations: ENOTSUPP is what a kernel says that has the type
+    "struct_ops": MapAttr(kernel_type=1),  # no struct of operations: ENOTSUPP is what a kernel says that has the type
 }  # fmt: skip
 # The section whose way to load stands for a program type, where there is one; the rest load as they are.
-SECTIONS = {
+LOADED_AS = {
     "kprobe": "kprobe", "sched_cls": "tc", "sched_act": "action", "xdp": "xdp", "cgroup_skb": "cgroup_skb/egress",
     "cgroup_sock": "cgroup/sock_create", "sock_ops": "sockops", "sk_skb": "sk_skb/stream_verdict", "sk_msg": "sk_msg",
     "cgroup_device": "cgroup/dev", "cgroup_sock_addr": "cgroup/connect4", "sk_reuseport": "sk_reuseport",
@@ -48,7 +48,7 @@ SECTIONS = {
     "struct_ops": "struct_ops", "ext": "freplace",
 }  # fmt: skip
 # What they are loaded for, as the kernel's BTF names it.
-TYPED = {
+LOADED_FOR = {
     "tp_btf": (f"btf_trace_{TRACEPOINT}", TYPEDEF), "iter": ("bpf_iter_task", FUNC), "fentry": (TESTED, FUNC),
     "fexit": (TESTED, FUNC), "fmod_ret": (MODIFIED, FUNC), "lsm": (LSM_HOOK, FUNC),
     "struct_ops": ("bpf_dummy_ops", STRUCT),
@@ -177,20 +177,20 @@ def _environment() -> Environment:
 @contextmanager
 def _loading(name: str, section: str = "") -> Iterator[Load]:
     """How a program of a type is loaded. Raises OSError, Lacking, CantTell where what it takes isn't there."""
-    kind = section_kind(section or SECTIONS.get(name, ""))
+    kind = section_kind(section or LOADED_AS.get(name, ""))
     if kind and name == "ext":
         with try_freplace.target(told(kind)) as what:
             yield what
         return
     number = next(feature.number for feature in program_types() if feature.name == name)
     what = told(kind).load() if kind else Load(number)
-    if kind and kind.section in TYPED:
-        what = what._replace(btf_id=kernel_type(*TYPED[kind.section]))
+    if kind and kind.section in LOADED_FOR:
+        what = what._replace(btf_id=kernel_type(*LOADED_FOR[kind.section]))
     yield what
 
 
 def _program_type(feature: Feature) -> Support:
-    kind = section_kind(SECTIONS.get(feature.name, ""))
+    kind = section_kind(LOADED_AS.get(feature.name, ""))
     ok: bool | None = True
     reason = ""
     try:
@@ -216,11 +216,11 @@ def _map_type(feature: Feature) -> Support:
 
 def _make(feature: Feature) -> None:
     """Makes a map of a type, with what has to be there before it. Raises OSError."""
-    spec = MAPS.get(feature.name, MapSpec())
+    spec = MAPS.get(feature.name, MapAttr())
     if not feature.name.endswith("_of_maps"):
         os.close(try_iter.create(feature.number, spec))
         return
-    inner = rawbpf.create_map(MapType.HASH, MapSpec())
+    inner = rawbpf.create_map(MapType.HASH, MapAttr())
     try:
         os.close(rawbpf.create_map(feature.number, spec._replace(inner=inner)))
     finally:

@@ -10,17 +10,17 @@ from contextlib import contextmanager
 
 from ..btf.reader import FUNC
 from ..kernel import bpf as rawbpf
-from ..kernel.bpf import MapSpec
+from ..kernel.bpf import MapAttr
 from ..kernel.map_type import MapType
 from .trial import Kind, kernel_type, loaded
 from .try_freplace import FILTER_BTF
 
 NO_PREALLOC = 1 << 0  # BPF_F_NO_PREALLOC
 INT = 1  # an int's id in FILTER_BTF
-STORAGE = MapSpec(entries=0, flags=NO_PREALLOC, key_type=INT, value_type=INT)
+STORAGE = MapAttr(entries=0, flags=NO_PREALLOC, key_type=INT, value_type=INT)
 # The maps that iterators over elements take.
 MAPS = {
-    "bpf_map_elem": (MapType.HASH, MapSpec()), "sockmap": (MapType.SOCKMAP, MapSpec()),
+    "bpf_map_elem": (MapType.HASH, MapAttr()), "sockmap": (MapType.SOCKMAP, MapAttr()),
     "bpf_sk_storage_map": (MapType.SK_STORAGE, STORAGE),
 }  # fmt: skip
 SELF_ONLY = 1  # BPF_CGROUP_ITER_SELF_ONLY
@@ -48,7 +48,7 @@ def _part(target: str) -> Iterator[bytes]:
         os.close(made)
 
 
-def create(number: int, spec: MapSpec) -> int:
+def create(number: int, spec: MapAttr) -> int:
     """Returns the descriptor of a new map, whose key and value are ints where its type wants BTF. Raises OSError."""
     if not spec.key_type:
         return rawbpf.create_map(number, spec)

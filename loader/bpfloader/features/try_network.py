@@ -122,7 +122,7 @@ def netfilter(kind: Kind) -> None:
 
 def sockmap(kind: Kind) -> None:
     """sk_skb and sk_msg, at a map of sockets without any."""
-    of = rawbpf.create_map(MapType.SOCKMAP, rawbpf.MapSpec())
+    of = rawbpf.create_map(MapType.SOCKMAP, rawbpf.MapAttr())
     try:
         with loaded(kind) as program:
             rawbpf.attach(program, of, kind.attach_type)

@@ -100,7 +100,7 @@ def _version_code() -> int:
     return major << 16 | minor << 8 | min(patch, 255)
 
 
-class MapSpec(NamedTuple):
+class MapAttr(NamedTuple):
     """What BPF_MAP_CREATE is told beside the type: sizes in bytes, and BTF ids where a type wants them."""
 
     key: int = 4
@@ -114,7 +114,7 @@ class MapSpec(NamedTuple):
     kernel_type: int = 0
 
 
-def create_map(kind: int, spec: MapSpec) -> int:
+def create_map(kind: int, spec: MapAttr) -> int:
     """The descriptor of a new map. Raises OSError."""
     key, value, entries, flags, inner, *types = spec
     return bpf(MAP_CREATE, struct.pack("=IIIIIII16sIIIII", kind, key, value, entries, flags, inner, 0, b"", 0, *types))

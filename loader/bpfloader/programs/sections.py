@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from .base import Program
 
-SECTIONS = {
+BY_CLASS = {
     "KprobeProgram": "kprobe+ kretprobe+",
     "KprobeMultiProgram": "kprobe.multi+ kretprobe.multi+ kprobe.session+",
     "KsyscallProgram": "ksyscall+ kretsyscall+",
@@ -58,7 +58,7 @@ MODULES = {name: module for module, names in {
     "struct_ops": "StructOpsProgram",
     "syscall": "SyscallProgram",
 }.items() for name in names.split()}  # fmt: skip
-CLASSES = {name: kind for kind, names in SECTIONS.items() for name in names.split()}
+CLASSES = {name: kind for kind, names in BY_CLASS.items() for name in names.split()}
 
 # The sections younger than libbpf 1.0, by the version that has them first (section_defs of its tags).
 SINCE = {

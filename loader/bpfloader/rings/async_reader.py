@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from itertools import starmap
 from typing import TYPE_CHECKING, TypeVar
 
-from .source import BUSY_HEAD, EMPTY, PAUSE
+from .source import BUSY_HEAD, EMPTY, ONCE, PAUSE
 
 if TYPE_CHECKING:
     from .buffer import Buffer
@@ -32,7 +32,7 @@ class Stream(AsyncIterator[T]):
         while True:
             values: deque[T] = buffer._taken.values
             try:
-                for value in starmap(values.popleft, ((),)):  # as Buffer._drain does
+                for value in starmap(values.popleft, ONCE):
                     return value
             except IndexError:
                 await self._more()

@@ -127,7 +127,7 @@ class Buffer(Map, Generic[T]):
             source.release(mark)
 
         self._under_lock(read, None)
-        for taken in starmap(self._handed.pop, ((key, None),)):  # see `_drain`
+        for taken in starmap(self._handed.pop, ((key, None),)):  # once, as source.ONCE says
             return taken.values if taken else form.joined([])
 
     def _hand_left(self, key: tuple[int, type[Form]], form: Form, limit: int | None) -> None:

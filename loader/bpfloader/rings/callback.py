@@ -21,6 +21,7 @@ from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 from ..codec.records import Placed
+from .source import ONCE
 
 if TYPE_CHECKING:
     from .buffer import Buffer
@@ -44,7 +45,7 @@ class Subscription:
             if not self.undelivered:
                 break
             while self.undelivered:
-                for cpu, data in starmap(self.undelivered.popleft, ((),)):  # as Buffer._drain does
+                for cpu, data in starmap(self.undelivered.popleft, ONCE):
                     self.callback(self.context if cpu is None else cpu, data, len(data))
         lost = (self.buffer.lost or 0) if self.on_loss else 0
         if self.on_loss and lost > self.told:

@@ -32,7 +32,7 @@ DATA_HEAD, DATA_TAIL = 1024 // 8, 1032 // 8  # offsets in struct perf_event_mmap
 DEFAULT_SIZE = 128 * 1024  # bytes a CPU, within what perf_event_mlock_kb lets an unprivileged user map
 
 
-class Buffer:
+class CpuBuffer:
     """One CPU's buffer: its perf event and its memory. `tail` and `lost` change together, in one assignment."""
 
     def __init__(self, cpu: int, size: int):
@@ -74,15 +74,15 @@ class Buffer:
         self._view.release()
 
 
-class Buffers(Source):
+class CpuBuffers(Source):
     """The buffers of all CPUs that were online when it was made."""
 
     def __init__(self, name: str, fd: int, size: int):
-        self.buffers: list[Buffer] = []
+        self.buffers: list[CpuBuffer] = []
         self._fence, self._turn = Fence(), 0
         try:
             for cpu in online_cpus():
-                buffer = Buffer(cpu, size)
+                buffer = CpuBuffer(cpu, size)
                 self.buffers.append(buffer)
                 _put(name, fd, buffer)
         except BaseException:
@@ -146,7 +146,7 @@ class Buffers(Source):
             os.close(buffer.fd)
 
 
-def _put(name: str, fd: int, buffer: Buffer) -> None:
+def _put(name: str, fd: int, buffer: CpuBuffer) -> None:
     """Lets the program's output on that CPU go to the buffer."""
     key, value = structs.pack("=I", buffer.cpu), structs.pack("=I", buffer.fd)
     try:
@@ -211,8 +211,8 @@ class PerfEventArray(Counters, Reader[T]):
         with self._lock:
             self._close()
 
-    def _make(self) -> Buffers:
-        return Buffers(self.name, self.fd, max(self._size, mmap.PAGESIZE))
+    def _make(self) -> CpuBuffers:
+        return CpuBuffers(self.name, self.fd, max(self._size, mmap.PAGESIZE))
 
     def _stride(self, length: int) -> int:
         return stride_of(length)

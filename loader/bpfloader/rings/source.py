@@ -9,6 +9,9 @@ from ..libbpf.library import library
 from ..maps.base import Map
 
 EMPTY, READY, BUSY_HEAD = range(3)
+# `for value in starmap(pop, ONCE):` takes one record. Nothing is called in Python between its removal and where it goes:
+# there CPython would raise an interrupt, which would lose it.
+ONCE = ((),)
 PAUSE = 0.0002  # seconds: how long a record is waited for that its program has begun and not finished
 
 

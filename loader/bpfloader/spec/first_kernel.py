@@ -16,9 +16,13 @@ from ..kernel.versions import helpers, map_types, section_kind, version_of
 from .map import MapSpec
 from .object import INSTRUCTION, ObjectSpec, ProgramSpec
 
-JUMPS, JUMPS32, ALU, ALU64, LOADS, STORES = 0x05, 0x06, 0x04, 0x07, 0x01, 0x03  # BPF_CLASS
-CALL, WIDE, MAY_GOTO, SWAP = 0x85, 0x18, 0xE5, 0xD7
-FUNCTION = 1  # BPF_PSEUDO_CALL
+# Parts of opcodes, by their names without BPF_ (linux/bpf_common.h, linux/bpf.h): classes, operations, modes.
+LDX, STX, ALU, JMP, JMP32, ALU64 = 0x01, 0x03, 0x04, 0x05, 0x06, 0x07
+JA, DIV, OP_CALL, OP_EXIT, MOD, MOV, END, JCOND = 0x00, 0x30, 0x80, 0x90, 0x90, 0xB0, 0xD0, 0xE0
+MEMSX, ATOMIC = 0x80, 0xC0
+LOAD_ACQ, STORE_REL = 0x100, 0x110
+CALL, WIDE, MAY_GOTO, SWAP, FAR_JUMP = JMP | OP_CALL, 0x18, JMP | JCOND, ALU64 | END, JMP32 | JA
+PSEUDO_CALL = 1  # in the source register: of a function of the object
 TYPED = ("tp_btf", "fentry", "fexit", "fmod_ret", "fsession", "lsm", "lsm_cgroup", "iter", "freplace", "struct_ops")
 FLAGS = {"mmapable": "5.5", "rdonly_prog": "5.2", "wronly_prog": "5.2", "inner_map": "5.10", "link": "6.4"}
 FUNCTION_CALL = "calls between its functions"
@@ -119,7 +123,7 @@ def code_needs(spec: ObjectSpec, program: ProgramSpec) -> Iterator[tuple[int, st
             yield each.at, helper.kernel, f"the helper bpf_{helper.name}"
         elif each.code == CALL and relocated.get(each.at * INSTRUCTION) in externs:
             yield each.at, "5.13", f"the kfunc {relocated[each.at * INSTRUCTION]}"
-        elif each.code == CALL and each.source == FUNCTION:
+        elif each.code == CALL and each.source == PSEUDO_CALL:
             yield each.at, "4.16", FUNCTION_CALL
         else:
             yield from ((each.at, kernel, what) for kernel, what in _instruction_set(each))
@@ -130,22 +134,22 @@ def _instruction_set(each: Instruction) -> Iterator[tuple[str, str]]:
     kind, mode, operation = each.code & 7, each.code & 0xE0, each.code & 0xF0
     if each.code == MAY_GOTO:
         yield "6.9", "may_goto"
-    elif kind in (JUMPS, JUMPS32) and operation not in (0x80, 0x90):
-        if each.code == JUMPS32:
+    elif kind in (JMP, JMP32) and operation not in (OP_CALL, OP_EXIT):
+        if each.code == FAR_JUMP:
             yield "6.6", "instructions of v4: a far jump"
-        elif kind == JUMPS32:
+        elif kind == JMP32:
             yield "5.1", "32-bit jumps (-mcpu=v3)"
-        if (each.value if each.code == JUMPS32 else each.offset) < 0:
+        if (each.value if each.code == FAR_JUMP else each.offset) < 0:
             yield "5.3", "loops"
-    if kind == STORES and mode == 0xC0 and each.value:
-        acquire = each.value in (0x100, 0x110)
+    if kind == STX and mode == ATOMIC and each.value:
+        acquire = each.value in (LOAD_ACQ, STORE_REL)
         yield ("6.15", "atomic loads and stores") if acquire else ("5.12", "atomic instructions beyond an addition")
-    if kind == LOADS and mode == 0x80:
+    if kind == LDX and mode == MEMSX:
         yield "6.6", "instructions of v4: a load that extends the sign"
     if kind in (ALU, ALU64) and each.offset:
-        if operation in (0x30, 0x90):
+        if operation in (DIV, MOD):
             yield "6.6", "instructions of v4: signed division"
-        elif operation == 0xB0:
+        elif operation == MOV:
             cast = kind == ALU64 and each.offset == 1
             yield ("6.9", "arenas") if cast else ("6.6", "instructions of v4: a move that extends the sign")
     if each.code == SWAP:
