@@ -55,6 +55,10 @@ class Link:
     @property
     def fd(self) -> int:
         """The descriptor of the kernel's link, owned by this one. Raises StateError where there is none."""
+        return self._require_fd()
+
+    def _require_fd(self) -> int:
+        """The descriptor. Raises StateError where there is none, as `fd` does."""
         with self._owner.lock:
             if not self._live:
                 raise StateError(f"the link of {self.program} is detached", fix="attach the program again")

@@ -53,6 +53,10 @@ class Map(Closed):
     @property
     def fd(self) -> int:
         """The descriptor, owned by the object. Raises StateError before load, after destroy and without autocreate."""
+        return self._require_fd()
+
+    def _require_fd(self) -> int:
+        """The descriptor. Raises StateError where there is none, as `fd` does."""
         self._owner.require_loaded(f"the map {self.name}")
         found = self._owner.map_fd(self._found)
         if found < 0:
@@ -218,7 +222,7 @@ class Map(Closed):
     def _call(self, verb: str, *arguments: Any) -> None:
         """Calls bpf_map_<verb>. Raises KeyError for ENOENT and MapError for all else."""
         with self._owner.lock:  # nobody closes the descriptor meanwhile
-            self._call_on(self.fd, verb, *arguments)
+            self._call_on(self._require_fd(), verb, *arguments)
 
     def _call_on(self, first: int, verb: str, *arguments: Any) -> None:
         try:

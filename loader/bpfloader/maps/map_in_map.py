@@ -136,7 +136,7 @@ class MapOfMaps(KeyedMap[K, M]):
         MapError, StateError before load.
         """
         with self._owner.lock:
-            self.fd  # noqa: B018  raises StateError before load
+            self._require_fd()
             definition = self._inner
             if definition is None:
                 what = f"the object doesn't say what the maps in {self.name} look like"

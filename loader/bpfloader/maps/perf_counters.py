@@ -26,7 +26,7 @@ class Counters(Map):
         kind, config = EVENTS.get(event, (-1, 0)) if isinstance(event, str) else event
         if kind < 0:
             raise ValueError(f"there is no event {event!r}: give one of {', '.join(sorted(EVENTS))}, or (type, config)")
-        self.fd  # noqa: B018  raises StateError before load
+        self._require_fd()
         self._stop()
         attributes = PerfEventAttr(type=kind, size=ctypes.sizeof(PerfEventAttr), config=config)
         for cpu in online_cpus():

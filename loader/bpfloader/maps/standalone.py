@@ -38,9 +38,8 @@ class Standalone:
 
     @property
     def handle(self) -> int:
-        """Always 0: libbpf has no struct bpf_map for it. Raises StateError once it is closed."""
-        if self._fd < 0:
-            raise StateError(f"the map {self.info.name} is closed", fix="look it up in its outer map again")
+        """Always 0: libbpf has no struct bpf_object for it. Raises StateError once it is closed."""
+        self.require_loaded("the map")
         return 0
 
     @property
@@ -54,7 +53,8 @@ class Standalone:
 
     def require_loaded(self, what: str) -> None:
         """Raises StateError once it is closed."""
-        self.handle  # noqa: B018
+        if self._fd < 0:
+            raise StateError(f"the map {self.info.name} is closed", fix="look it up in its outer map again")
 
     def find_map(self, name: str) -> int:
         """Always 0: libbpf has no struct bpf_map for it."""
@@ -66,7 +66,7 @@ class Standalone:
 
     def map_fact(self, _found: int, what: str) -> Any:
         """What the kernel says of the map; of what only an object's file states, nothing but that it is created."""
-        self.handle  # noqa: B018
+        self.require_loaded(what)
         return True if what == "autocreate" else getattr(self.info, what, 0)
 
     def program_count(self, name: str) -> None:

@@ -70,8 +70,7 @@ class Section(Closed):
             field.store(self._name, view, value)
 
     def _memory(self) -> memoryview:
-        self._owner.handle  # noqa: B018  raises StateError after destroy
-        if not self._view:
+        if not (self._owner.handle and self._view):  # `handle` raises StateError after destroy
             raise StateError(
                 f"{self._name} can't be read after load", fix="use a kernel that maps it (Linux 5.5 or newer)"
             )

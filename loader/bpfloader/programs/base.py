@@ -73,6 +73,10 @@ class Program(Closed):
     @property
     def fd(self) -> int:
         """The file descriptor, owned by the object. Raises StateError before load, and for a program not loaded."""
+        return self._require_fd()
+
+    def _require_fd(self) -> int:
+        """The descriptor. Raises StateError where there is none, as `fd` does."""
         with self._owner.lock:
             self._owner.require_loaded(f"the program {self.name}")
             if not self.autoload:
@@ -127,7 +131,8 @@ class Program(Closed):
             return BpfLink(self._owner, self.name, handle)
 
     def _loaded_handle(self) -> int:
-        self.fd  # noqa: B018  raises StateError where there is nothing to attach
+        """libbpf's struct bpf_program * of a loaded program. Raises StateError where there is nothing to attach."""
+        self._require_fd()
         return self.handle
 
     def _call(self, function: str, /, *arguments: object, **asked: object) -> Any:

@@ -33,7 +33,7 @@ class StructOpsLink(BpfLink):
     def exchange(self, table: StructOpsMap) -> None:
         """Puts another map of the same kind in the place of this one. Raises AttachError, LibraryError, StateError."""
         with self._owner.lock, Undisturbed(), captured() as messages:
-            self.fd  # noqa: B018  raises StateError once it is detached
+            self._require_fd()
             try:
                 library().bpf_link__update_map(self._handle, table.handle)
             except CallError as error:
@@ -59,7 +59,7 @@ class StructOpsMap(Map):
     def attach(self) -> StructOpsLink:
         """A link that registers the table with the kernel. Raises AttachError, PrivilegeError, StateError."""
         with self._owner.lock, Undisturbed(), captured() as messages:
-            self.fd  # noqa: B018  raises StateError before load
+            self._require_fd()
             try:
                 handle = library().bpf_map__attach_struct_ops(self.handle)
             except CallError as error:
