@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno as numbers
 import os
+from typing import NamedTuple
 
 from .text import printable
 
@@ -12,6 +13,13 @@ ENOTSUPP = 524
 SHOWN_LINES = 20  # of a log in an error's text: the verifier states its reason at the end
 ANOTHER = "try another variant"
 REINSTALL = "install the package again, from a wheel that you trust"
+
+
+class Explanation(NamedTuple):
+    """Why something was refused or isn't there, and the next step: both halves of an error's line."""
+
+    what: str
+    fix: str
 
 
 class BpfError(Exception):

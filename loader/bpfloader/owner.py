@@ -61,7 +61,8 @@ class LinkRegistry(Protocol):
 class Owner(Protocol):
     """What a map, a program or a link belongs to."""
 
-    lock: threading.RLock  # held by what hands the kernel or libbpf a descriptor or a pointer: nobody frees it meanwhile
+    # Held by what hands the kernel or libbpf a descriptor or a pointer, so that nobody frees it meanwhile.
+    lock: threading.RLock
 
     @property
     def handle(self) -> int:

@@ -13,6 +13,7 @@ from typing import Any, Optional
 
 from ..btf.kernel import KERNEL_BTF, kernel_names, kernel_types
 from ..btf.reader import FUNC, TYPEDEF
+from ..errors import Explanation
 from ..files import open_file
 from ..kernel.host import missing_options, mounts, read
 from ..kernel.perf_event import PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW, online_cpus
@@ -22,18 +23,18 @@ from ..symbols.binary import Binary, is_library, libraries, others, resolved
 
 COUNTERS = (PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW)
 Asked = Mapping[str, Any]
-Fault = Optional["tuple[str, str]"]  # what is wrong, the next step; None if that isn't known
+Fault = Optional[Explanation]  # None if what is wrong isn't known
 NO_FUNCTION = (errno.ENOENT, 4001)  # libbpf's LIBBPF_ERRNO__FORMAT, for a function that a program only calls
 LIST_FUNCTIONS = "`nm -D` lists the functions of a library, `nm` those of a program"
 
 
 def fault(number: int, section: str, asked: Asked) -> Fault:
-    """(what is wrong with the place, the next step); None where it isn't the place, or where that can't be seen."""
+    """Explains what is wrong with the place; None where it isn't the place, or where that can't be seen."""
     head, _, target = section.removeprefix("?").partition("/")
     kind = head.removesuffix(".s").split(".")[0]
     found = FAULTS[kind](number, target, asked) if kind in FAULTS else _descriptor(number, target, asked)
     if not found and number == errno.ESRCH and asked.get("pid", 0) > 0:
-        return f"there is no process {asked['pid']}", "give the id of one that runs"
+        return Explanation(f"there is no process {asked['pid']}", "give the id of one that runs")
     return found
 
 
@@ -43,7 +44,9 @@ def _uprobe(number: int, target: str, asked: Asked) -> Fault:
 
     def inside(path: str, file: Binary) -> Fault:
         if number == errno.EINVAL and offset >= file.size:
-            return f"the offset {offset:#x} is beyond the end of {path}, {file.size:#x}", "give one inside of it"
+            return Explanation(
+                f"the offset {offset:#x} is beyond the end of {path}, {file.size:#x}", "give one inside of it"
+            )
         return _function(path, file, function) if number in NO_FUNCTION else None
 
     return _in_binary(binary, inside)
@@ -63,25 +66,25 @@ def _in_binary(binary: str, inside: Callable[[str, Binary], Fault]) -> Fault:
     if not path or not os.path.exists(path):
         return _no_binary(binary)
     if os.path.isdir(path):
-        return f"{path} is a folder", "name a program or a library"
+        return Explanation(f"{path} is a folder", "name a program or a library")
     try:
         with open_file(path) as opened:
             return inside(path, Binary(opened))
     except ValueError as error:
-        return f"{path} is no program or library ({error})", "give the path of an ELF file"
+        return Explanation(f"{path} is no program or library ({error})", "give the path of an ELF file")
     except OSError:
         return None
 
 
-def _no_binary(binary: str) -> tuple[str, str]:
+def _no_binary(binary: str) -> Explanation:
     if "/" in binary:
-        return f"there is no file {binary}", "give the path of a program or a library"
+        return Explanation(f"there is no file {binary}", "give the path of a program or a library")
     kind = "library" if is_library(binary) else "program"
     what = f"there is no {kind} {binary} where libbpf looks for it"
     named = libraries(binary)
     if named:
-        return what, f'libraries go by their file\'s name: "{named[0]}"'
-    return what, near(binary, others(binary), "give its path")
+        return Explanation(what, f'libraries go by their file\'s name: "{named[0]}"')
+    return Explanation(what, near(binary, others(binary), "give its path"))
 
 
 def _function(path: str, file: Binary, function: str) -> Fault:
@@ -92,21 +95,26 @@ def _function(path: str, file: Binary, function: str) -> Fault:
     if plain in names.indirect:
         what = f"{path} chooses what {plain} is as it is loaded (an indirect function), which libbpf can't probe"
         of_it = ", ".join(sorted(name for name in names.functions if plain in name)[:SHOWN])
-        return what, f"take one of its implementations{of_it and ': '}{of_it}" + ", by its offset" * (not of_it)
+        there = f": {of_it}" if of_it else ", by its offset"
+        return Explanation(what, f"take one of its implementations{there}")
     if plain in names.imported:
-        return f"{path} only calls {plain}, which is a library's", "name that library, such as libc.so.6"
+        return Explanation(f"{path} only calls {plain}, which is a library's", "name that library, such as libc.so.6")
     if not names.functions:
-        return f"{path} has no symbols, so no function {function}", "give the function's offset in the file instead"
-    return f"{path} has no function {function}", near(plain, names.functions, LIST_FUNCTIONS)
+        return Explanation(
+            f"{path} has no symbols, so no function {function}", "give the function's offset in the file instead"
+        )
+    return Explanation(f"{path} has no function {function}", near(plain, names.functions, LIST_FUNCTIONS))
 
 
 def _static_probe(path: str, file: Binary, probe: str) -> Fault:
     probes = file.probes()
     if not probes:
-        return f"{path} has no static probes (.note.stapsdt)", "take a build with USDT, or a uprobe at a function"
+        return Explanation(
+            f"{path} has no static probes (.note.stapsdt)", "take a build with USDT, or a uprobe at a function"
+        )
     if probe in probes:
         return None
-    return f"{path} has no static probe {probe}", near(probe, probes, f"`readelf -n {path}` lists them")
+    return Explanation(f"{path} has no static probe {probe}", near(probe, probes, f"`readelf -n {path}` lists them"))
 
 
 def _kprobe(number: int, target: str, asked: Asked) -> Fault:
@@ -130,7 +138,11 @@ def _raw_tracepoint(number: int, target: str, asked: Asked) -> Fault:
 def _unless_known(name: str, kind: int, what: str, otherwise: str) -> Fault:
     """The fault of a name that the kernel's BTF doesn't have; None for one that it has."""
     names = kernel_names(kernel_types(KERNEL_BTF), kind)
-    return None if not names or name in names else (f"this kernel has no {what} {name}", near(name, names, otherwise))
+    return (
+        None
+        if not names or name in names
+        else Explanation(f"this kernel has no {what} {name}", near(name, names, otherwise))
+    )
 
 
 def _tracepoint(number: int, target: str, asked: Asked) -> Fault:
@@ -146,10 +158,10 @@ def _tracepoint(number: int, target: str, asked: Asked) -> Fault:
         return None
     homes = [each for each in _listed(folder) if os.path.isdir(f"{folder}/{each}/{name}")]
     if homes:
-        return f"this kernel has no tracepoint {category}/{name}", f"it is {homes[0]}/{name}"
+        return Explanation(f"this kernel has no tracepoint {category}/{name}", f"it is {homes[0]}/{name}")
     among = [f"{category}/{each}" for each in there] or _listed(folder)
     fix = near(f"{category}/{name}" if there else category, among, f"see {folder}")
-    return f"this kernel has no tracepoint {category}/{name}", fix
+    return Explanation(f"this kernel has no tracepoint {category}/{name}", fix)
 
 
 def _listed(folder: str) -> list[str]:
@@ -167,23 +179,27 @@ def _perf_event(number: int, target: str, asked: Asked) -> Fault:
     most = int(read("/proc/sys/kernel/perf_event_max_sample_rate") or 0)
     if number == errno.EINVAL and 0 < most < asked["frequency"]:
         what = f"a frequency of {asked['frequency']} is above kernel.perf_event_max_sample_rate, {most}"
-        return what, f"give at most {most}, or raise it: sysctl kernel.perf_event_max_sample_rate=N"
+        return Explanation(what, f"give at most {most}, or raise it: sysctl kernel.perf_event_max_sample_rate=N")
     if number in (errno.EINVAL, errno.ENODEV) and cpu >= 0 and cpu not in online_cpus():
-        return f"there is no CPU {cpu} online", f"those are online: {', '.join(map(str, online_cpus()))}"
+        return Explanation(f"there is no CPU {cpu} online", f"those are online: {', '.join(map(str, online_cpus()))}")
     if number in (errno.ENOENT, errno.EOPNOTSUPP, errno.EINVAL, errno.ENODEV):
         if kind in COUNTERS:
-            return "this machine has no such hardware counter (is it a virtual one?)", 'sample by "cpu-clock"'
+            return Explanation(
+                "this machine has no such hardware counter (is it a virtual one?)", 'sample by "cpu-clock"'
+            )
         if number == errno.ENOENT:
-            return f"this kernel has no perf event of type {kind}, config {config:#x}", "see linux/perf_event.h"
+            return Explanation(
+                f"this kernel has no perf event of type {kind}, config {config:#x}", "see linux/perf_event.h"
+            )
     return None
 
 
 def _descriptor(number: int, target: str, asked: Asked) -> Fault:
     """What is wrong with the cgroup, namespace or interface that was asked for."""
     if number == errno.EBADF and "cgroup" in asked:
-        return f"{_named(asked['cgroup'])} is no cgroup v2 folder", cgroups()
+        return Explanation(f"{_named(asked['cgroup'])} is no cgroup v2 folder", cgroups())
     if number == errno.EINVAL and "namespace" in asked:
-        return f"{_named(asked['namespace'])} is no network namespace", NAMESPACES
+        return Explanation(f"{_named(asked['namespace'])} is no network namespace", NAMESPACES)
     if number in (errno.EINVAL, errno.ENODEV, errno.ENOENT) and "interface" in asked:
         from socket import if_indextoname, if_nameindex
 
@@ -191,7 +207,7 @@ def _descriptor(number: int, target: str, asked: Asked) -> Fault:
             if_indextoname(asked["interface"])
         except OSError:
             names = ", ".join(f"{index} {name}" for index, name in if_nameindex())
-            return f"there is no interface with the index {asked['interface']}", f"there are {names}"
+            return Explanation(f"there is no interface with the index {asked['interface']}", f"there are {names}")
     return None
 
 

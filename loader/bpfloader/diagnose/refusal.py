@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 
-from ..errors import ANOTHER, ENOTSUPP, AttachError, BpfError, CallError, LoadError, MissingBtfError, ObjectError, VerifierError, errno_text  # fmt: skip
+from ..errors import ANOTHER, ENOTSUPP, AttachError, BpfError, CallError, Explanation, LoadError, MissingBtfError, ObjectError, VerifierError, errno_text  # fmt: skip
 from ..kernel.privileges import privilege_error, wanted_to_attach, wanted_to_load
 
 # What libbpf says before and around the verifier's log (bpf_object_load_prog in libbpf.c; the same from 1.0 to 1.8).
@@ -21,37 +21,37 @@ NO_BTF = r"Error loading vmlinux BTF|failed to find valid kernel BTF|vmlinux BTF
 FAILED_PROGRAM = r"prog '(?P<program>[^']*)': (?:BPF program load failed|failed to load|missing BPF prog type)"
 FAILED_MAP = r"map '(?P<map>[^']*)': failed to create"
 
-NO_CLSACT = "this kernel has no clsact", "modprobe sch_ingress cls_bpf"
+NO_CLSACT = Explanation("this kernel has no clsact", "modprobe sch_ingress cls_bpf")
 READ_ON = "see libbpf's messages"
 READ_LOG = "read the end of its log (more of it is in this error's `log`)"
 FEWER_SIGNALS = "open and load it again, without a timer or a process that sends it signals all the time"
 LEFT_OUT = f"{READ_ON}; a program that this kernel can't take is left out by its autoload = False"
 LOAD_REASONS = {
-    errno.EPERM: ("this kernel doesn't permit that kind of program", ANOTHER),
-    errno.ENOENT: ("this kernel has no such hook", ANOTHER),
-    errno.ESRCH: ("this kernel has no such function or tracepoint", ANOTHER),
-    ENOTSUPP: ("this kernel can't do that on this machine", ANOTHER),
+    errno.EPERM: Explanation("this kernel doesn't permit that kind of program", ANOTHER),
+    errno.ENOENT: Explanation("this kernel has no such hook", ANOTHER),
+    errno.ESRCH: Explanation("this kernel has no such function or tracepoint", ANOTHER),
+    ENOTSUPP: Explanation("this kernel can't do that on this machine", ANOTHER),
 }
 ATTACH_REASONS = {
-    errno.EPERM: ("this kernel doesn't permit that way to attach", ANOTHER),
-    errno.ENOENT: ("this kernel has no such function, tracepoint or hook", ANOTHER),
-    errno.ESRCH: ("this kernel has no such function", ANOTHER),
-    errno.EOPNOTSUPP: ("this kernel doesn't support that way to attach", ANOTHER),
-    ENOTSUPP: ("this kernel can't do that on this machine", ANOTHER),
-    errno.EBUSY: ("another program is attached there", "detach it first"),
-    errno.E2BIG: ("no more programs can be attached there", "detach another first"),
-    errno.EINVAL: ("this kernel doesn't know that way to attach, or the target is no such thing", ANOTHER),
+    errno.EPERM: Explanation("this kernel doesn't permit that way to attach", ANOTHER),
+    errno.ENOENT: Explanation("this kernel has no such function, tracepoint or hook", ANOTHER),
+    errno.ESRCH: Explanation("this kernel has no such function", ANOTHER),
+    errno.EOPNOTSUPP: Explanation("this kernel doesn't support that way to attach", ANOTHER),
+    ENOTSUPP: Explanation("this kernel can't do that on this machine", ANOTHER),
+    errno.EBUSY: Explanation("another program is attached there", "detach it first"),
+    errno.E2BIG: Explanation("no more programs can be attached there", "detach another first"),
+    errno.EINVAL: Explanation("this kernel doesn't know that way to attach, or the target is no such thing", ANOTHER),
 }
 
 
-def _explained(number: int, reasons: Mapping[int, tuple[str, str]], fix: str, section: str = "") -> tuple[str, str]:
-    """(the errno with its reason, the next step): what this kernel was built without, what this process lacks.
+def _explained(number: int, reasons: Mapping[int, Explanation], fix: str, section: str = "") -> Explanation:
+    """The errno with its reason, and the next step: what this kernel was built without, what this process lacks.
 
     `fix` is the next step where no other is known.
     """
     from ..kernel import host
 
-    reason, fix = reasons.get(number, ("", fix))
+    reason, fix = reasons.get(number, Explanation("", fix))
     options = host.missing_options(section)
     missing = host.missing_capabilities(wanted_to_attach(section, number)) if number == errno.EPERM else ()
     if missing:
@@ -61,11 +61,12 @@ def _explained(number: int, reasons: Mapping[int, tuple[str, str]], fix: str, se
         reason, fix = f"this kernel was built without {', '.join(options)}", ANOTHER
     elif number == errno.EPERM:
         cause = host.denied_because()
-        reason += ", though it was built for it" * (bool(reason) and not cause and host.built_for(section))
+        if reason and not cause and host.built_for(section):
+            reason += ", though it was built for it"
         fix = cause or fix
     elif number == errno.ENOMEM and host.memlock_limit() is not None and host.kernel_is_before("5.11"):
         fix = host.memlock_fix()
-    return f"({errno_text(number)}){reason and ': '}{reason}", fix
+    return Explanation(f"({errno_text(number)}): {reason}" if reason else f"({errno_text(number)})", fix)
 
 
 def load_refused(
@@ -146,7 +147,8 @@ def _verifier_error(name: str, error: CallError, program: str, log: tuple[str, .
     if lacking:
         reason, hint = f"CO-RE can't resolve {lacking.what}: {lacking.instead}", lacking.fix
     what = f"can't load {name}: the verifier refuses the program {program} ({errno_text(error.errno)})"
-    what += f": {reason}" * bool(reason) + f", at {source}" * bool(source)
+    what += f": {reason}" if reason else ""
+    what += f", at {source}" if source else ""
     fix = hint or READ_LOG
     return VerifierError(what, program=program, log=log, shown=shown, fix=fix, errno=error.errno)
 
@@ -162,10 +164,10 @@ def _map_refused(name: str, of: str, error: CallError, said: str, handle: int) -
 
     means = meaning(said, "", None)
     if means:  # no fault of its type or sizes: where it is to be pinned
-        what = f"can't load {name}: the map {of} ({errno_text(error.errno)}): {means[0]}"
-        return LoadError(what, fix=means[1], details=lines(said), errno=error.errno)
+        what = f"can't load {name}: the map {of} ({errno_text(error.errno)}): {means.what}"
+        return LoadError(what, fix=means.fix, details=lines(said), errno=error.errno)
     what = f"can't load {name}: the kernel refuses the map {of} ({errno_text(error.errno)})"
-    fix = _explained(error.errno, {}, "check its sizes and flags")[1]
+    fix = _explained(error.errno, {}, "check its sizes and flags").fix
     if handle:
         at = library().bpf_object__find_map_by_name(handle, of.encode())
         number = library().bpf_map__type(at)
@@ -198,7 +200,7 @@ def _program_refused(name: str, error: CallError, said: str, handle: int) -> Loa
     why, fix = _explained(error.errno, LOAD_REASONS if failed else {}, LEFT_OUT, section)
     means = meaning(said, section, kernel_types(KERNEL_BTF))
     if means:
-        why, fix = f"({errno_text(error.errno)}): {means[0]}", means[1] or fix
+        why, fix = f"({errno_text(error.errno)}): {means.what}", means.fix or fix
     what = f"can't load {name}: {refuses} {why}"
     return LoadError(what, fix=fix, details=lines(said), errno=error.errno, program=program)
 
@@ -220,7 +222,7 @@ def attach_refused(
     why, fix = _explained(error.errno, ATTACH_REASONS, READ_ON if said else ANOTHER, section)
     wrong = fault(error.errno, section, asked or {})
     if wrong:
-        why, fix = f"({errno_text(error.errno)}): {wrong[0]}", wrong[1] or ANOTHER
+        why, fix = f"({errno_text(error.errno)}): {wrong.what}", wrong.fix or ANOTHER
     elif fix in (READ_ON, ANOTHER):
         from .older_kernel import newer_section
 

@@ -135,6 +135,13 @@ class Support(NamedTuple):
         return self.ok is True
 
 
+class Answer(NamedTuple):
+    """What this kernel said to a try: `ok` is None where it can't be told; `reason` says why, as where it is False."""
+
+    ok: bool | None
+    reason: str
+
+
 def attach_kinds() -> tuple[str, ...]:
     """The kinds that can be asked for, as libbpf spells their sections, in the order of its table."""
     names = (row.split()[0] for row in re.split(r";\s|\n", SECTIONS))
@@ -183,7 +190,8 @@ def _attach_kind(kind: SectionKind, target: str) -> Support:
     needed = libbpf_needed(kind.section)
     try:
         if ok is not False and version_of(version()) < version_of(needed):
-            lacks = f'libbpf {version()} has no SEC("{kind.section}")' + ", the kernel has it" * (ok is True)
+            lacks = f'libbpf {version()} has no SEC("{kind.section}")'
+            lacks += ", the kernel has it" if ok else ""
             ok, reason = False, f"{lacks}; install libbpf {needed} or newer"
     except LibraryError as error:
         ok, reason = False, str(error).splitlines()[0]
@@ -191,8 +199,8 @@ def _attach_kind(kind: SectionKind, target: str) -> Support:
     return Support(name, ok, reason, kind.kernel, ATTACHED_AS.get(kind.section, 0))
 
 
-def _tried(kind: SectionKind, target: str) -> tuple[bool | None, str]:
-    """(whether the kernel attaches it, why not or why it can't be told)."""
+def _tried(kind: SectionKind, target: str) -> Answer:
+    """Tries whether the kernel attaches it."""
     head = kind.section.split("/")[0]
     run = TRIES.get(kind.section) or TRIES.get(head) or TRIES[head.removesuffix(".s")]
     try:
@@ -201,12 +209,12 @@ def _tried(kind: SectionKind, target: str) -> tuple[bool | None, str]:
         number = error.errno or errno.EINVAL
         return refused(number, wanted_to_attach(kind.section, number) or (), kind.kernel, kind.section)
     except CantTell as error:
-        return None, str(error)
+        return Answer(None, str(error))
     except Lacking as error:
-        return False, str(error)
+        return Answer(False, str(error))
     except LibraryError as error:
-        return None, str(error).splitlines()[0]
-    return True, ""
+        return Answer(None, str(error).splitlines()[0])
+    return Answer(True, "")
 
 
 def told(kind: SectionKind, target: str = "") -> Kind:
@@ -216,24 +224,24 @@ def told(kind: SectionKind, target: str = "") -> Kind:
     return Kind(kind.section, number, ATTACHED_AS.get(kind.section, 0), value, target)
 
 
-def refused(number: int, wanted: tuple[str, ...], since: str, section: str = "") -> tuple[bool | None, str]:
-    """(False, or None where it is this process that isn't allowed to ask; the reason) of a kernel's errno.
+def refused(number: int, wanted: tuple[str, ...], since: str, section: str = "") -> Answer:
+    """What a kernel's errno answers: not ok, or None where it is this process that isn't allowed to ask.
 
     `wanted` is the capabilities that it takes, `since` the first Linux that has what was asked for. None too for an
     errno that tells of the moment, such as ENOMEM.
     """
     if number in PASSING:
-        return None, f"the kernel could not answer now ({errno_text(number)}); ask again"
+        return Answer(None, f"the kernel could not answer now ({errno_text(number)}); ask again")
     if number in (errno.EPERM, errno.EACCES):
         missing = host.missing_capabilities(wanted)
         if missing:
-            return None, f"user {os.geteuid()} lacks {', '.join(missing)} to ask this kernel"
+            return Answer(None, f"user {os.geteuid()} lacks {', '.join(missing)} to ask this kernel")
         if host.denied_because():
-            return None, host.denied_because()
-    why = ATTACH_REASONS[number][0] if section and number in ATTACH_REASONS else ""
+            return Answer(None, host.denied_because())
+    why = ATTACH_REASONS[number].what if section and number in ATTACH_REASONS else ""
     options = host.missing_options(section)
     if options:
         why = f"this kernel was built without {', '.join(options)}"
     elif host.kernel_is_before(since):
         why = f"it came with Linux {since}, this is {host.kernel_release()}"
-    return False, f"{why} ({errno_text(number)})" if why else errno_text(number)
+    return Answer(False, f"{why} ({errno_text(number)})" if why else errno_text(number))

@@ -2,5 +2,9 @@
 
 from __future__ import annotations
 
+from ..errors import Explanation
+
 TRACING = ("/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events")  # where libbpf looks for tracefs
-NO_TRACEFS = "tracefs, where libbpf finds tracepoints, is not mounted", "mount -t tracefs tracefs /sys/kernel/tracing"
+NO_TRACEFS = Explanation(
+    "tracefs, where libbpf finds tracepoints, is not mounted", "mount -t tracefs tracefs /sys/kernel/tracing"
+)

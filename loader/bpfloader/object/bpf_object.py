@@ -84,7 +84,8 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
         if cls.OBJECTS:
             require_arch(cls.FILE, cls.OBJECTS)
         path = cls._beside() if source is None else source
-        data = path if isinstance(path, bytes) else read_file(path, cls._where_it_belongs() if source is None else GIVEN)
+        fix = cls._where_it_belongs() if source is None else GIVEN
+        data = path if isinstance(path, bytes) else read_file(path, fix)
         if btf:
             read_file(btf, GIVEN, 0)  # libbpf would tell at load, and of its errno only
         where = "the object given" if isinstance(path, bytes) else os.fspath(path)

@@ -9,7 +9,7 @@ from typing import cast
 
 from ..diagnose.refusal import lines
 from ..elf import check
-from ..errors import REINSTALL, CallError, DigestError, ObjectError, errno_text
+from ..errors import REINSTALL, CallError, DigestError, Explanation, ObjectError, errno_text
 from ..libbpf.library import library
 from ..libbpf.log import captured
 from ..libbpf.structs import OpenOptions, sized
@@ -41,8 +41,8 @@ def open_bytes(
 def _unopened(name: str, error: CallError, said: str) -> ObjectError:
     from ..diagnose.libbpf_messages import unopened
 
-    why, fix = unopened(said) or ("", "compile it with clang -target bpf -g")
-    what = f"libbpf can't open {name} ({errno_text(error.errno)})" + f": {why}" * bool(why)
+    why, fix = unopened(said) or Explanation("", "compile it with clang -target bpf -g")
+    what = f"libbpf can't open {name} ({errno_text(error.errno)})" + (f": {why}" if why else "")
     return ObjectError(what, fix=fix, details=lines(said), errno=error.errno)
 
 

@@ -82,8 +82,8 @@ class TcProgram(Program):
                 library().bpf_tc_hook_create(ctypes.byref(hook))
             except CallError as error:
                 if error.errno == errno.ENOENT:
-                    what = f"can't attach {self.name} ({errno_text(error.errno)}): {NO_CLSACT[0]}"
-                    raise AttachError(what, fix=NO_CLSACT[1], errno=error.errno, program=self.name) from None
+                    what = f"can't attach {self.name} ({errno_text(error.errno)}): {NO_CLSACT.what}"
+                    raise AttachError(what, fix=NO_CLSACT.fix, errno=error.errno, program=self.name) from None
 
 
 def _remove_filter(hook: TcHook, made: TcOptions) -> None:
