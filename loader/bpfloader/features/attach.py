@@ -20,6 +20,7 @@ from ..kernel.privileges import wanted_to_attach
 from ..kernel.versions import SECTIONS, SectionKind, program_types, section_kind, version_of
 from ..libbpf.library import version
 from ..programs.sections import CLASSES, libbpf_needed
+from ..suggest import near
 from . import trial, try_freplace, try_iter, try_network, try_tracing
 from .trial import CantTell, Kind, Lacking
 
@@ -168,8 +169,6 @@ def attach_kind(section: str) -> Support:
     """
     kind = section_kind(section)
     if kind is None or kind.section not in attach_kinds():
-        from ..suggest import near
-
         close = near(section.split("/")[0], attach_kinds())
         raise ValueError(f"no way to attach is called {section!r}" + (f"; {close}" if close else ""))
     target = section.partition("/")[2] if kind.section in ITERATORS else ""

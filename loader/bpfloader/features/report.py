@@ -22,6 +22,7 @@ from ..kernel import host
 from ..kernel.bpf import PASSING, Load, MapAttr
 from ..kernel.map_type import MapType
 from ..kernel.versions import Feature, helpers, map_types, program_types, section_kind
+from ..libbpf.library import version
 from . import try_freplace, try_iter
 from .attach import Support, attach_kind, attach_kinds, refused, told
 from .trial import LSM_HOOK, MODIFIED, TESTED, TRACEPOINT, CantTell, Lacking, kernel_type
@@ -89,8 +90,6 @@ class Report:
     @cached_property
     def libbpf(self) -> str:
         """The version of the libbpf in use, empty where there is none."""
-        from ..libbpf.library import version
-
         try:
             return version()
         except LibraryError:

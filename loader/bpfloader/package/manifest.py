@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ..arch import this_arch
 from ..errors import REINSTALL, DigestError, ObjectError
+from ..files import read_file
 from ..sha256 import sha256 as digest_of
 
 NAME = "manifest.json"
@@ -83,8 +84,6 @@ def packed_object(folder: str, file: str, sha256: str) -> str:
 
     Raises ObjectError for a manifest that is missing, or holds no object for this machine; DigestError for another one.
     """
-    from ..files import read_file
-
     path = os.path.join(folder, NAME)
     data = read_file(path, REINSTALL)
     found = digest_of(data)

@@ -11,6 +11,7 @@ from ..kernel.perf_event import EVENTS, PerfEventAttr, online_cpus, perf_event_o
 from ..libbpf.structs import PerfEventOptions, sized
 from ..link import GroupLink, Link
 from ..signals import Undisturbed
+from ..suggest import near
 from .base import Program
 
 
@@ -36,8 +37,6 @@ class PerfEventProgram(Program):
         if bool(frequency) == bool(period):
             raise ValueError("give one of frequency (samples a second) and period (events a sample)")
         if isinstance(event, str) and event not in EVENTS:
-            from ..suggest import near
-
             fix = near(event, EVENTS, f"give one of {', '.join(EVENTS)}, or (type, config)")
             raise AttachError(f"can't attach {self.name}: there is no event {event}", fix=fix, program=self.name)
         kind, config = EVENTS[event] if isinstance(event, str) else event
