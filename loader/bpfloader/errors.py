@@ -105,7 +105,7 @@ class VerifierError(LoadError):
     ):
         shown = (shown or log)[-SHOWN_LINES:]
         hidden = len(log) - len(shown)
-        above = (f"[{hidden} more lines of the verifier's log are in this error's `log`]",) * (hidden > 0)
+        above = [f"[{hidden} more lines of the verifier's log are in this error's `log`]"] if hidden > 0 else []
         details = (*above, *shown)
         super().__init__(what, fix=fix, details=details, errno=errno, program=program, log=log)
 

@@ -60,7 +60,8 @@ def _body(btf: Btf, kind: Type, depth: int) -> str:
 def _member(btf: Btf, member: Member, depth: int) -> str:
     inner, bits = btf[member.type], f": {member.bits}" if member.bits else ""
     if inner.kind in (*COMPOSITES, *ENUMS) and not inner.name:
-        return f"{_body(btf, inner, depth + 1)}{' ' * bool(member.name)}{member.name}{bits}"
+        name = f" {member.name}" if member.name else ""
+        return f"{_body(btf, inner, depth + 1)}{name}{bits}"
     return declaration(btf, member.type, member.name) + bits
 
 
@@ -80,7 +81,7 @@ def _declare(btf: Btf, number: int, inner: str, left: list[int]) -> str:
         elif kind.kind == FUNC_PROTO:
             inner = f"{_wrapped(inner)}({_parameters(btf, kind, left)})"
         elif kind.kind not in (FUNC, VAR):
-            return f"{qualifiers}{_base(kind)}{' ' * bool(inner)}{inner}"
+            return f"{qualifiers}{_base(kind)} {inner}" if inner else f"{qualifiers}{_base(kind)}"
     btf.fail(f"has a type of more than {MAX_PARTS} parts, too many to write as C")
 
 
@@ -99,5 +100,7 @@ def _parameters(btf: Btf, proto: Type, left: list[int]) -> str:
 def _base(kind: Type) -> str:
     if kind.kind == VOID:
         return "void"
-    keyword = KEYWORDS.get(kind.kind) or ("union" if kind.flag else "struct") * (kind.kind == FWD)
+    keyword = KEYWORDS.get(kind.kind, "")
+    if kind.kind == FWD:
+        keyword = "union" if kind.flag else "struct"
     return f"{keyword} {kind.name or '{...}'}" if keyword else kind.name or "?"

@@ -45,7 +45,7 @@ def _object(each: Mapping[str, Any]) -> list[str]:
 
 
 def _program(one: Mapping[str, Any]) -> tuple[str, ...]:
-    marks = " sleepable" * one["sleepable"] + " off at first" * (not one["autoload"])
+    marks = (" sleepable" if one["sleepable"] else "") + ("" if one["autoload"] else " off at first")
     return one["name"], one["section"], one["type"] or "?", str(one["instructions"]), f"{one['kernel']}{marks}"
 
 
@@ -70,17 +70,17 @@ def _kernel(each: Mapping[str, Any]) -> list[str]:
         reasons.setdefault((need["kernel"], need["what"]), []).append(need["for"])
     lines = [
         f"Needs Linux {each['kernel']}"
-        + ("; it asks what the kernel has, so an older one may do" * each["asks_kernel"])
+        + ("; it asks what the kernel has, so an older one may do" if each["asks_kernel"] else "")
     ]
     for (kernel, what), users in list(reasons.items())[:MANY]:
         shown = _some([name for name in users if name])
-        lines.append(f"  {kernel:6}{what}" + f": {shown}" * bool(shown))
+        lines.append(f"  {kernel:6}{what}: {shown}" if shown else f"  {kernel:6}{what}")
     if len(reasons) > MANY:
         lines.append(f"        and {len(reasons) - MANY} things that came before")
     said = each["this_kernel"]
     if said:
         verdict = {True: "takes all of it", False: "doesn't take all of it", None: "can't be told"}[said["ok"]]
-        lines.append(f"This kernel {verdict}" + f": {said['reason']}" * bool(said["reason"]))
+        lines.append(f"This kernel {verdict}" + (f": {said['reason']}" if said["reason"] else ""))
         refused: dict[str, list[str]] = {}
         for name, why in [*said["programs"].items(), *said["maps"].items()]:
             refused.setdefault(why, []).append(name)

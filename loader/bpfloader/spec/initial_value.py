@@ -34,7 +34,7 @@ def initial_value(btf: Btf, number: int, data: bytes, offset: int, room: int = 0
         return next((name for name, each in btf.values(kind) if each == signed), str(signed))
     if kind.kind == PTR:
         return hex(whole)
-    return value[:SHOWN].hex() + "…" * (size > SHOWN)
+    return value[:SHOWN].hex() + ("…" if size > SHOWN else "")
 
 
 def _is_char(btf: Btf, number: int) -> bool:
