@@ -1,7 +1,8 @@
 """Holds back signals' handlers where something has to be done whole: what the kernel gave must get an owner.
 
 Python runs handlers between any two of its instructions, and in callbacks of C: in the middle of libbpf's load, whose
-messages come to one (log.py), an exception of a handler's would be printed and lost. So handlers wait until the end.
+messages come to one (libbpf/log.py), an exception of a handler's would be printed and lost. So handlers wait until the
+end.
 The kernel isn't kept waiting: system calls are interrupted as ever, but for load, which can't be made again.
 """
 

@@ -125,7 +125,7 @@ class Program(Closed):
         return target
 
     def _link(self, verb: str, /, *target: object, **asked: object) -> Link:
-        """The link that libbpf's bpf_program__<verb> makes; `asked` is what the caller asked for (targets.py)."""
+        """The link that libbpf's bpf_program__<verb> makes; `asked` is what the caller asked for (see attach_target)."""
         with self._owner.lock, Undisturbed():
             handle = self._call(f"bpf_program__{verb}", self._loaded_handle(), *target, **asked)
             return BpfLink(self._owner, self.name, handle)

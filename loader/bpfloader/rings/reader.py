@@ -98,7 +98,8 @@ class Reader(Buffer[T]):
         """The records that are there, at most `limit`, as a list; waits up to `timeout` seconds for the first one.
 
         With `numpy` a structured array instead, a copy that is the caller's own, with the type's members as fields (see
-        arrays.py). An empty one at the time-out. Raises as `events` does, LibraryError where there is no numpy.
+        codec/numpy_records.py). An empty one at the time-out. Raises as `events` does, LibraryError where there is no
+        numpy.
         """
         if not numpy:
             return self._after_waiting(Form, timeout, limit)

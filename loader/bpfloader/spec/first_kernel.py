@@ -1,8 +1,9 @@
 """The first Linux that has all that an object uses, and what for: as far as its instructions, maps and sections tell.
 
-Versions are those of the kernel's history: features.py has those of types, helpers and ways to attach; the instruction
-sets' are in Documentation/bpf/standardization/instruction-set.rst and its commits. What a program asks for only where
-the kernel has it (bpf_core_enum_value_exists and its like) counts as used: nothing in the object says otherwise.
+Versions are those of the kernel's history: kernel/versions.py has those of types, helpers and ways to attach; those of
+the instruction sets are in Documentation/bpf/standardization/instruction-set.rst and its commits. What a program asks
+for only where the kernel has it (bpf_core_enum_value_exists and its like) counts as used: nothing in the object says
+otherwise.
 """
 
 from __future__ import annotations
