@@ -104,6 +104,8 @@ class Handler(BaseHTTPRequestHandler):
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         answer(self)
 
+    do_CONNECT = do_GET  # a proxy's answer, by the path `host:port`
+
     def log_message(self, *args) -> None:
         """Quiet: pytest's output is for pytest."""
 

@@ -2,18 +2,24 @@
 
 import hashlib
 import os
+import re
 import ssl
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
-import fetch_pip
 import pytest
 from faultserver import body, chunked_then_gone, gone, hang, serving, status, trickle
-from fetch_pip import Pin, Settings, SetupError, Web, fetch, links, read_pin, read_settings, shown
+from fetch_pip import places, web
+from fetch_pip.errors import SetupError
+from fetch_pip.pin import Pin, read_pin
+from fetch_pip.places import fetch, links
+from fetch_pip.settings import DEFAULT_INDEX, Settings, read_settings, shown
+from fetch_pip.web import Web
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ebpfbuild.fetch.tls import Bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = b"PK a wheel" * 1000
@@ -22,10 +28,7 @@ WHEEL = "pip-26.3-py3-none-any.whl"
 PAGE = f'<!doctype html><a href="../../files/pip-26.2.whl">old</a> <a href="../../files/{WHEEL}#sha256=0">new</a>'.encode()
 
 
-@pytest.fixture(autouse=True)
-def no_certificates(no_proxy, monkeypatch):
-    """No time for certificates, which none of these tests needs."""
-    monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
+pytestmark = pytest.mark.usefixtures("no_proxy")
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def get(pauses):
     """A function: find-links and indexes -> the wheel's bytes; pauses are noted, not slept."""
 
     def run(*find_links, indexes=()):
-        settings = Settings(tuple(map(str, find_links)), tuple(indexes), None, None)
+        settings = Settings(tuple(map(str, find_links)), tuple(indexes))
         return fetch(PIN, settings, Web(settings, pauses.append))
 
     return run
@@ -183,25 +186,25 @@ def test_an_odd_length_is_no_traceback(server, get, refused, length):
 
 
 def test_more_bytes_than_a_page_or_a_wheel_has(server, refused, monkeypatch, tmp_path):
-    monkeypatch.setattr(fetch_pip, "PAGE_LIMIT", 1000)
-    monkeypatch.setattr(fetch_pip, "WHEEL_LIMIT", 1000)
+    monkeypatch.setattr(places, "PAGE_LIMIT", 1000)
+    monkeypatch.setattr(places, "WHEEL_LIMIT", 1000)
     assert "sends more than 1000 bytes" in refused(indexes=[index_of(server, b" " * 2000)])
     assert "sends more than 1000 bytes" in refused(indexes=[index_of(server)])
     (tmp_path / WHEEL).write_bytes(DATA)
-    assert "has more than 1000 bytes" in refused(tmp_path)
+    assert "is larger than the 1000 bytes that are read" in refused(tmp_path)
 
 
 @pytest.mark.parametrize("answer", [hang, trickle])
 def test_a_server_that_is_silent_or_slow(server, refused, monkeypatch, answer):
-    monkeypatch.setattr(fetch_pip, "READ_TIMEOUT", 0.2)
-    monkeypatch.setattr(fetch_pip, "PATIENCE", 0.2)
+    monkeypatch.setattr(web, "READ_TIMEOUT", 0.2)
+    monkeypatch.setattr(web, "PATIENCE", 0.2)
     server.say(answer, path="/simple/pip/")
     assert {hang: "no answer in time", trickle: "is too slow"}[answer] in refused(indexes=[server.url("/simple")])
 
 
 def test_a_fifo_is_not_read(tmp_path, refused):
     os.mkfifo(tmp_path / WHEEL)
-    assert f"holds no file {WHEEL}" in refused(tmp_path)
+    assert "is a named pipe, not a file" in refused(tmp_path)
 
 
 def test_a_host_that_refuses(refused):
@@ -212,15 +215,11 @@ def test_a_host_that_is_not_there(refused, online):
     assert "https://no-such-host.invalid/simple/pip/: " in refused(indexes=["https://no-such-host.invalid/simple"])
 
 
-def test_a_certificate_that_nobody_vouches_for_and_a_bundle_that_holds_none(tmp_path):
-    error = ssl.SSLCertVerificationError()
-    error.verify_message = "self-signed certificate"
-    failure = fetch_pip._failure(urllib.error.URLError(error))
-    assert "no trusted TLS connection: self-signed certificate" in str(failure) and not failure.passing
+def test_a_bundle_that_holds_no_certificates(tmp_path):
     for place in (tmp_path / "none", tmp_path / "bad"):
         (tmp_path / "bad").write_text("no certificate")
-        with pytest.raises(SetupError, match="holds no certificates: .*; correct PIP_CERT or REQUESTS_CA_BUNDLE"):
-            Web(Settings((), (), str(place), None)).read("https://127.0.0.1:1", 1)
+        with pytest.raises(SetupError, match=r"holds no certificates \(.*\); correct PIP_CERT"):
+            Web(Settings((), (), (Bundle("PIP_CERT", str(place)),))).read("https://127.0.0.1:1", 1)
 
 
 @given(st.binary(max_size=300))
@@ -243,8 +242,8 @@ def test_the_password_goes_to_its_host_alone_and_into_no_message(server, get, re
 
 
 @pytest.mark.parametrize(("place", "said"), [
-    ("https://a:b@host/x?token=c", "https://host/x"),
-    ("https://a@b@host", "https://host"),
+    ("https://a:b@host/x?token=c", "https://…@host/x?…"),
+    ("https://a@b@host", "https://…@host"),
     ("/a/b\x1b[2J", "/a/b\\x1b[2J"),
 ])  # fmt: skip
 def test_places_as_messages_name_them(place, said):
@@ -257,7 +256,7 @@ def with_netrc(tmp_path):
 
     def run(text, *indexes, find_links=(), **more):
         (tmp_path / "netrc").write_bytes(text if isinstance(text, bytes) else text.encode())
-        settings = Settings(tuple(find_links), indexes, None, None, netrc=str(tmp_path / "netrc"), **more)
+        settings = Settings(tuple(find_links), indexes, netrc=str(tmp_path / "netrc"), **more)
         return fetch(PIN, settings, Web(settings))
 
     return run
@@ -325,7 +324,7 @@ def test_a_trusted_host_needs_no_certificate_and_others_do(server, tmp_path, tru
         with pytest.raises(SetupError, match="is not the pip-26.3"):
             fetch(PIN, settings, Web(settings))
     else:
-        with pytest.raises(SetupError, match="no trusted TLS connection: self-signed certificate .*PIP_TRUSTED_HOST"):
+        with pytest.raises(SetupError, match="no trusted TLS connection: self-signed certificate, by .*SSL_CERT_FILE .*PIP_TRUSTED_HOST"):
             fetch(PIN, settings, Web(settings))
 
 
@@ -341,17 +340,18 @@ def test_the_environment_comes_before_the_files_and_the_user_before_the_machine(
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
     own = {"HOME": str(tmp_path / "home")}
-    assert read_settings({}, machine=tmp_path) == Settings(("/a", "/b"), ("https://machine/",), "/machine.pem", "http://proxy:1")
+    machine_s = (Bundle("PIP_CERT", "/machine.pem"),)
+    assert read_settings({}, machine=tmp_path) == Settings(("/a", "/b"), ("https://machine/",), machine_s, "http://proxy:1")
     assert read_settings(own, machine=tmp_path).indexes == ("https://install/",)
     given = {**own, "PIP_INDEX_URL": "https://given/", "PIP_EXTRA_INDEX_URL": "https://x/ https://y/", "PIP_CERT": "/mine.pem"}
-    assert read_settings(given, machine=tmp_path)[1:3] == (("https://given/", "https://x/", "https://y/"), "/mine.pem")
-    assert read_settings({"PIP_CONFIG_FILE": "/dev/null"}, machine=tmp_path).indexes == (fetch_pip.DEFAULT_INDEX,)
+    assert read_settings(given, machine=tmp_path)[1:3] == (("https://given/", "https://x/", "https://y/"), (Bundle("PIP_CERT", "/mine.pem"),))
+    assert read_settings({"PIP_CONFIG_FILE": "/dev/null"}, machine=tmp_path).indexes == (DEFAULT_INDEX,)
 
 
 def test_a_file_that_is_no_configuration_is_left_to_pip(tmp_path):
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "pip.conf").write_bytes(b"\xff\0 no [section")
-    assert read_settings({}, machine=tmp_path).indexes == (fetch_pip.DEFAULT_INDEX,)
+    assert read_settings({}, machine=tmp_path).indexes == (DEFAULT_INDEX,)
 
 
 @pytest.mark.parametrize("environment", [{"PIP_NO_INDEX": "1"}, {"PIP_NO_INDEX": "True"}, {}])
@@ -362,14 +362,41 @@ def test_offline_leaves_what_lies_here(environment, tmp_path):
 
 
 def test_certificates_of_the_environment(tmp_path):
-    assert read_settings({"REQUESTS_CA_BUNDLE": "/bundle"}, machine=tmp_path).cert == "/bundle"
-    assert read_settings({"REQUESTS_CA_BUNDLE": "/bundle", "PIP_CERT": "/pip"}, machine=tmp_path).cert == "/pip"
+    bundle = {"REQUESTS_CA_BUNDLE": "/bundle", "SSL_CERT_DIR": "/folder"}
+    assert read_settings(bundle, machine=tmp_path).bundles == (Bundle("REQUESTS_CA_BUNDLE", "/bundle"),)
+    assert read_settings({**bundle, "PIP_CERT": "/pip"}, machine=tmp_path).bundles == (Bundle("PIP_CERT", "/pip"),)
 
 
 def test_the_proxy_is_asked(server, tmp_path):
     server.say(body(DATA), path=f"http://elsewhere.invalid/{WHEEL}")
-    settings = Settings((f"http://elsewhere.invalid/{WHEEL}",), (), None, f"http://{server.host}")
+    settings = Settings((f"http://elsewhere.invalid/{WHEEL}",), (), (), f"http://{server.host}")
     assert fetch(PIN, settings, Web(settings)) == DATA
+
+
+@pytest.mark.parametrize(("environment", "reason"), [
+    ({"https_proxy": "http://me:secret@{proxy}"}, "HTTP 407: its proxy wants a user and password; write https_proxy=http://USER"),
+    ({"HTTPS_PROXY": "{proxy}", "no_proxy": "elsewhere.invalid"}, "HTTP 407: its proxy wants"),
+    ({"all_proxy": "socks5h://me:secret@{proxy}"}, "its proxy …@{proxy} (all_proxy) speaks SOCKS"),
+    ({"https_proxy": "http://[me:secret@{proxy}"}, "(https_proxy) is no URL: write https_proxy=http://HOST:PORT"),
+    ({"https_proxy": "{proxy}", "no_proxy": "127.0.0.0/8"}, "redirects more than 5 times, or to no web server"),
+    ({"https_proxy": "{proxy}", "NO_PROXY": ".invalid, host.invalid"}, "Name or service|resolution|No address|not known"),
+])  # fmt: skip
+def test_what_a_proxy_of_the_environment_says(server, monkeypatch, request, environment, reason):
+    server.say(status(407), path="host.invalid:443")
+    server.say(status(302, Location="//"), path="/simple/pip/")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value.format(proxy=server.host))
+    index = "https://host.invalid/simple"
+    if "/8" in environment.get("no_proxy", ""):
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+        index = server.url("/simple")
+    if "NO_PROXY" in environment:
+        request.getfixturevalue("online")
+    settings = read_settings({"PIP_INDEX_URL": index, "PIP_CONFIG_FILE": os.devnull})
+    with pytest.raises(SetupError) as caught:
+        fetch(PIN, settings, Web(settings, lambda pause: None))
+    assert re.search(reason.format(proxy=server.host) if "|" in reason else re.escape(reason.format(proxy=server.host)), str(caught.value))
+    assert "secret" not in str(caught.value) and "bWU6" not in str(caught.value)
 
 
 def test_the_pin_is_what_pip_takes_for_one():
@@ -388,7 +415,7 @@ def test_a_lock_that_pins_nothing(tmp_path, text):
 
 def run(*arguments, **environment):
     """Runs the script as sconsw does."""
-    command = [sys.executable, "-I", str(ROOT / "site_scons" / "fetch_pip.py"), *map(str, arguments)]
+    command = [sys.executable, "-I", str(ROOT / "site_scons" / "fetch_pip"), *map(str, arguments)]
     return subprocess.run(command, env={"PIP_CONFIG_FILE": "/dev/null", **environment}, capture_output=True, text=True)
 
 

@@ -26,7 +26,7 @@ esac
 # fetching pip as long as there is a file `no-wheel`.
 INNER = """#!/bin/sh
 case "$2" in
-*/site_scons/fetch_pip.py)
+*/site_scons/fetch_pip)
     [ ! -e "{log}.no-wheel" ] || {{ echo "sconsw: pip-1.whl can't be fetched" >&2; exit 1; }}
     [ "$3" = "{root}/pip.lock" ] && echo "fetch $5" >>"{log}" && touch "$4/pip-1.whl" && echo "$4/pip-1.whl"
     exit ;;

@@ -1,0 +1,43 @@
+"""The command line: `python -I site_scons/fetch_pip LOCK FOLDER [--offline]`."""
+
+import os
+import sys
+from pathlib import Path
+
+if not __package__:  # run as a folder: Python put the folder itself on sys.path, and not the one that it is a package of
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from fetch_pip.errors import SetupError
+from fetch_pip.pin import read_pin
+from fetch_pip.places import fetch
+from fetch_pip.settings import Settings, read_settings
+from fetch_pip.web import Web
+
+
+def provide(lock: Path, folder: Path, settings: Settings) -> Path:
+    """Puts the pinned wheel into the folder and returns its path. Raises SetupError."""
+    pin = read_pin(lock)
+    data = fetch(pin, settings, Web(settings))
+    path = folder / pin.wheel
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise SetupError(f"{path} can't be written: {error.strerror}") from None
+    return path
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command line and returns its exit status; an error is one line on stderr."""
+    lock, folder, *options = arguments
+    try:
+        print(provide(Path(lock), Path(folder), read_settings(os.environ, offline="--offline" in options)))
+    except SetupError as error:
+        print(f"sconsw: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
