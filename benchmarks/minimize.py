@@ -27,7 +27,7 @@ from ebpfbuild.compile.object import CompileArgs
 from ebpfbuild.compile.clang import locate
 from ebpfbuild.rebuild.ledger import Ledger
 from ebpfbuild.minimize.emit import stub
-from ebpfbuild.minimize.index import dump, index_header, load
+from ebpfbuild.minimize.index import dump_index, index_header, load_index
 from ebpfbuild.minimize.modes import minimize
 from ebpfbuild.minimize.names import names_of
 from ebpfbuild.fetch.store import Store, cache_folder
@@ -53,7 +53,7 @@ class Bench:
         for name, path in store.tree(toolchain.libbpf.sha256).items():
             (scratch / "libbpf" / "bpf" / name).symlink_to(path)
         self.index = index_header(self.text)
-        self.stored = dump(self.index)
+        self.stored = dump_index(self.index)
         for name, text in {"full": self.text, "stub": stub(self.index)}.items():
             self.place(name, text)
 
@@ -81,7 +81,7 @@ class Bench:
         row["preprocess"], preprocessed = self.clang_on(source, "stub", "-E", "-dD")
         row["names"], names = timed(lambda: names_of(preprocessed))
         for mode in MODES:
-            index = load(self.stored)
+            index = load_index(self.stored)
             row[f"{mode}: close"], made = timed(partial(minimize, index, names, mode, "p", "x86_64", "6.19", "0" * 64))
             self.place(mode, made.text)
             row[f"{mode}: compile"], _ = self.clang_on(source, mode, "-c", "-o", f"{mode}.o")
@@ -111,7 +111,7 @@ def main(runs=7, *sources):
             *generated(scratch),
         ]
         index = statistics.median(timed(lambda: index_header(bench.text))[0] for _ in range(runs))
-        stored = statistics.median(timed(lambda: load(bench.stored))[0] for _ in range(runs))
+        stored = statistics.median(timed(lambda: load_index(bench.stored))[0] for _ in range(runs))
         rows = {source.name: [] for source in sources}
         for _ in range(runs):
             for source in sources:

@@ -17,7 +17,7 @@ from ebpfbuild.fetch.obtain import FetchOptions, obtain_header
 from ebpfbuild.console import Reporter
 from ebpfbuild.errors import EbpfError, MismatchError
 from ebpfbuild.files import write_file
-from ebpfbuild.pins.pins import HeaderPin, Source
+from ebpfbuild.pins.pins import HeaderPin, ArtifactSource
 
 FOLDER = Path(__file__).resolve().parents[1] / "build" / "test-libraries"
 PINS = Path(__file__).with_suffix(".toml")
@@ -43,7 +43,7 @@ class Packed(NamedTuple):
         folder = f"{'' if self.soname == 'libz.so.1' else 'usr/'}lib/{machine}-linux-gnu"
         pool = f"pool/main/{self.pool}_{DEBIAN[machine]}.deb"
         return LibraryPin(
-            self.soname, machine, "", Source("pool", pool, WHERE, None, f"{folder}/{self.file}", package), content, None, WHERE
+            self.soname, machine, "", ArtifactSource("pool", pool, WHERE, None, f"{folder}/{self.file}", package), content, None, WHERE
         )
 
 

@@ -1,4 +1,4 @@
-"""Every spelling of an arch, once, with a column per authority."""
+"""Lists every spelling of an arch, once, with a column per authority."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from .errors import ArchError
 
 
 class Arch(NamedTuple):
-    """One arch as each authority spells it.
+    """An arch as each authority spells it.
 
     name      libbpf/vmlinux.h folder and the name used throughout this project
     kernel    suffix of `__TARGET_ARCH_…` in libbpf's bpf_tracing.h
@@ -42,7 +42,10 @@ BY_NAME = {spelling: arch for arch in ARCHES for spelling in (arch.name, *arch.a
 
 
 def arch_named(spelling: str, where: str = "ARCH") -> Arch:
-    """The arch that a name or alias stands for. Raises ArchError naming the nearest spelling and the whole list."""
+    """Returns the arch that a name or alias stands for.
+
+    Raises ArchError naming the nearest spelling and the whole list.
+    """
     try:
         return BY_NAME[spelling.strip().lower()]
     except KeyError:
@@ -55,7 +58,7 @@ def arch_named(spelling: str, where: str = "ARCH") -> Arch:
 
 
 def arches_named(text: str, where: str = "ARCH") -> tuple[Arch, ...]:
-    """The arches of a comma list, or all for `all`, in the table's order and each once. Raises ArchError."""
+    """Returns the arches of a comma list, or all for `all`, in the table's order and each once. Raises ArchError."""
     words = [word for word in text.split(",") if word.strip()]
     if not words:
         raise ArchError("names no arch", where=where, fix="take a name, a comma list or all")
@@ -66,7 +69,7 @@ def arches_named(text: str, where: str = "ARCH") -> tuple[Arch, ...]:
 
 
 def host_arch(machine: str) -> Arch:
-    """The arch of a machine that calls itself `machine` (`platform.machine()`). Raises ArchError."""
+    """Returns the arch of a machine that calls itself `machine` (`platform.machine()`). Raises ArchError."""
     for arch in ARCHES:
         if machine == arch.machine or (arch.name == "arm" and machine.startswith("armv")):
             return arch

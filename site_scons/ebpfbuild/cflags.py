@@ -1,7 +1,8 @@
-"""Which of clang's options a project may add: those that name no file, write none and leave the machine's target alone.
+"""Refuses clang's options that name or write a file, or that choose a target, in the flags that a project adds.
 
-An option that reads or writes a file does so behind the graph's back: its input could change without a rebuild, its output would
-be nobody's. Each is refused with the way to say it. Source of the options: `clang --help-hidden` (22) and Options.td.
+An option that reads or writes a file does so behind the graph's back: its input could change without a rebuild, its
+output would be nobody's. Each is refused with the way to say it. Source of the options: `clang --help-hidden` (22) and
+Options.td.
 """
 
 import re
@@ -14,7 +15,8 @@ from .errors import FlagError
 class _Refused(NamedTuple):
     """The options that a pattern matches whole, what is wrong with them, and what to write instead.
 
-    The patterns are compiled when a flag is held against them: that takes 10 ms, and most projects give none that needs it.
+    The patterns are compiled when a flag is held against them: that takes 10 ms, and most projects give none that needs
+    it.
     """
 
     options: str
@@ -62,7 +64,7 @@ _TABLE = (
     _Refused("-trigraphs|-traditional.*|-undef|-finput-charset.*|-fdollars.*", "changes how a source's directives are read", "leave it out"),
 )  # fmt: skip
 # Flags as most projects give them, of which the table refuses none.
-PLAIN = r"-O[0-3s]|-g|-W[a-z][a-z0-9-]*|-D[A-Z][A-Z0-9_]*(=[0-9]+)?"
+COMMON_FLAG = r"-O[0-3s]|-g|-W[a-z][a-z0-9-]*|-D[A-Z][A-Z0-9_]*(=[0-9]+)?"
 _ALLOWED = r"-D.+|-U.+|-W(\w.*)?|-R.*|-f.+|-g.*|-O(\d|s|z|g|fast)?|-std=.+|--std=.+|-m.+|-pedantic(-errors)?|-ansi|-w|-v|-H|-pipe|-Q.*|-nostdinc"
 _TAKES_NEXT = ("-D", "-U")
 _LLVM = r"--?[\w-]+(=(-?\d+|true|false))?"
@@ -89,7 +91,7 @@ def check_cflags(flags: Iterable[str], where: str) -> None:
 
 
 def _check_one(flag: str, where: str) -> None:
-    if re.fullmatch(PLAIN, flag):
+    if re.fullmatch(COMMON_FLAG, flag):
         return
     check_by_table(flag, where)
 

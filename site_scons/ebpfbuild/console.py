@@ -1,4 +1,4 @@
-"""What the build says while it fetches: a progress bar on a terminal, short lines in a log."""
+"""Prints the progress of fetches: a bar on a terminal, short lines in a log."""
 
 import os
 import threading
@@ -10,28 +10,28 @@ from .escape import printable
 
 REDRAW = 0.1  # seconds between two drawings of the bar: more often only flickers
 BAR = 24
-YELLOW, PLAIN = "\x1b[33m", "\x1b[0m"
+YELLOW, RESET = "\x1b[33m", "\x1b[0m"
 CLEAR = "\r\x1b[K"
 
 
 class Reporter:
-    """Takes what a fetch has to say, and says nothing. All of it may be called from several threads."""
+    """Receives the progress of fetches, and prints nothing. Its methods may be called from several threads."""
 
     def notice(self, text: str) -> None:
-        """Something that the user should know, and that is no error."""
+        """Receives a text that the user should know, and that is no error."""
 
     def progress(self, name: str, done: int, total: int | None) -> None:
-        """`done` of `total` bytes of an artifact are here; `total` is None where nobody knows."""
+        """Receives that `done` of `total` bytes of an artifact are here; `total` is None where nobody knows."""
 
     def done(self, name: str, size: int, source: str) -> None:
-        """An artifact of `size` bytes arrived whole and verified."""
+        """Receives that an artifact of `size` bytes arrived whole and verified."""
 
     def stopped(self, name: str) -> None:
-        """An artifact's transfer ended without it."""
+        """Receives that an artifact's transfer ended without it."""
 
 
 class Console(Reporter):
-    """Says it on a stream. `live` draws a bar that the next line replaces, `colour` marks notices."""
+    """Prints on a stream. `live` draws a bar that the next line replaces, `colour` marks notices."""
 
     def __init__(self, stream: TextIO, live: bool = False, colour: bool = False):
         self.stream, self.live, self.colour = stream, live, colour
@@ -40,24 +40,24 @@ class Console(Reporter):
         self._drawn = 0.0
 
     def notice(self, text: str) -> None:
-        """A line `ebpf: …`, yellow where colours are wanted."""
+        """Prints a line `ebpf: …`, yellow where colours are wanted."""
         line = f"ebpf: {printable(text)}"
-        self._line(f"{YELLOW}{line}{PLAIN}" if self.colour else line)
+        self._line(f"{YELLOW}{line}{RESET}" if self.colour else line)
 
     def progress(self, name: str, done: int, total: int | None) -> None:
-        """The bar, drawn anew at most ten times a second; nothing in a log."""
+        """Draws the bar, at most ten times a second; nothing in a log."""
         with self._lock:
             self._running[name] = (done, total)
             if self.live and time.monotonic() - self._drawn >= REDRAW:
                 self._draw()
 
     def done(self, name: str, size: int, source: str) -> None:
-        """One line with size and source."""
+        """Prints a line with size and source."""
         self.stopped(name)
         self._line(f"ebpf: fetched {printable(name)}, {amount(size)}, from {printable(source)}")
 
     def stopped(self, name: str) -> None:
-        """The bar without this artifact."""
+        """Clears the bar of this artifact."""
         with self._lock:
             if self._running.pop(name, None) and self.live:
                 self._write(CLEAR)
@@ -81,21 +81,23 @@ class Console(Reporter):
             self.stream.write(text.encode("ascii", "backslashreplace").decode("ascii"))
 
 
-def reporter(stream: TextIO, environ: Mapping[str, str]) -> Console:
-    """A Console fit for a stream: live on a terminal that isn't `dumb`, colours but for NO_COLOR (no-color.org)."""
+def console_for(stream: TextIO, environ: Mapping[str, str]) -> Console:
+    """Returns a Console fit for a stream: live on a terminal that isn't `dumb`, colours but for NO_COLOR
+    (no-color.org).
+    """
     live = stream.isatty() and environ.get("TERM", "dumb") != "dumb"
     return Console(stream, live, live and not environ.get("NO_COLOR"))
 
 
 def amount(size: int) -> str:
-    """A number of bytes as a person reads it, in decimal units."""
+    """Returns a number of bytes as a person reads it, in decimal units."""
     if size < 1000:
         return f"{size} bytes"
     return f"{size / 1e3:.0f} kB" if size < 1e6 else f"{size / 1e6:.1f} MB"
 
 
 def bar(name: str, done: int, total: int | None) -> str:
-    """`name [####----] 50 %  1.2 MB`, or only the amount where the total isn't known."""
+    """Draws `name [####----] 50 %  1.2 MB`, or only the amount where the total isn't known."""
     if not total:
         return f"{name} {amount(done)}"
     part = min(done / total, 1)

@@ -1,4 +1,4 @@
-"""The errors that this project raises for a user's mistake: one line each, never a traceback."""
+"""Defines the errors that this project raises for a user's mistake: one line each, never a traceback."""
 
 from .escape import printable
 
@@ -95,7 +95,7 @@ class PackageError(EbpfError):
 
 
 class OutputError(EbpfError):
-    """Something that nobody but its owner may remove lies where the build writes a file."""
+    """A folder with files in it, which only its owner may remove, lies where the build writes a file."""
 
 
 class LockError(EbpfError):

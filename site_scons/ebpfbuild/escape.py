@@ -1,4 +1,4 @@
-"""Text that may be printed: what could steer a terminal is escaped, what may be a password is left out."""
+"""Makes text fit to be printed: escapes what could steer a terminal, leaves out what may be a password."""
 
 import re
 
@@ -11,9 +11,11 @@ _SCHEME = r"\s*(?:https?|ftps?|file):[/\\]*"  # any other word may be a user's n
 
 
 def printable(text: str, kept: str = "") -> str:
-    """The text with `\\x1b` and the like in place of what doesn't print as itself, but for the characters `kept`.
+    """Returns the text with `\\x1b` and the like in place of what doesn't print as itself, but for the characters
+    `kept`.
 
-    Escapes controls (C0, C1, DEL), line ends, formats such as a change of direction (Unicode's Cf), and lone surrogates.
+    Escapes controls (C0, C1, DEL), line ends, formats such as a change of direction (Unicode's Cf), and lone
+    surrogates.
     """
     if text.isprintable():
         return text
@@ -25,12 +27,13 @@ def _escaped(sign: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """The same of a text of several lines, such as a compiler's diagnostics: their ends and tabs stay."""
+    """Returns the same of a text of several lines, such as a compiler's diagnostics: their ends and tabs stay."""
     return "\n".join(printable(line, kept="\t") for line in text.split("\n"))
 
 
 def without_secrets(url: str) -> str:
-    """A URL, or what was meant to be one, without user name, password, query and fragment: `https://…@host/path?…`.
+    """Returns a URL, or what was meant to be one, without user name, password, query and fragment:
+    `https://…@host/path?…`.
 
     The part before the last @ goes, wherever that stands: a password may hold a slash. Behind a ?, nobody knows whether
     an @ ends a password or is part of a token: then all goes but the scheme.

@@ -1,4 +1,4 @@
-"""Reading a file only where it is one, and writing it so that nobody ever sees half of it."""
+"""Reads a file only where it is a regular one, and writes it so that nobody ever sees half of it."""
 
 import os
 import stat
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .errors import OutputError
 
-LIMIT = 64 << 20  # bytes of any file that is read whole: the largest, a distribution's vmlinux.h, has 4 MB
+MAX_FILE_SIZE = 64 << 20  # bytes of any file that is read whole: the largest, a distribution's vmlinux.h, has 4 MB
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -21,13 +21,13 @@ _KINDS = {
 
 
 class UnfitFileError(OSError):
-    """Something that is not to be read: a named pipe, a device, a folder, a file that is too large, a symlink in a circle.
+    """A file that must not be read: a named pipe, a device, a folder, one that is too large.
 
     A pipe would hold the build up for ever and /dev/zero fill the memory. `strerror` says what it is.
     """
 
 
-def require_regular(path: str | os.PathLike[str], limit: int | None = LIMIT) -> None:
+def require_regular(path: str | os.PathLike[str], limit: int | None = MAX_FILE_SIZE) -> None:
     """Raises UnfitFileError for what is there and is no regular file of at most `limit` bytes; OSError if nothing is.
 
     None is no limit, for a tool that is run or hashed and not held in memory.
@@ -50,7 +50,7 @@ def is_gone(path: str | os.PathLike[str]) -> bool:
     return False
 
 
-def open_regular(path: str | os.PathLike[str], limit: int | None = LIMIT) -> FileIO:
+def open_regular(path: str | os.PathLike[str], limit: int | None = MAX_FILE_SIZE) -> FileIO:
     """Opens a regular file of at most `limit` bytes for reading, unbuffered, and never waits for it.
 
     It is looked at before it is opened, since to open a device may do something, and again after, since it may have
@@ -66,8 +66,11 @@ def open_regular(path: str | os.PathLike[str], limit: int | None = LIMIT) -> Fil
         raise
 
 
-def read_regular(path: str | os.PathLike[str], limit: int = LIMIT) -> bytes:
-    """The bytes of a regular file, at most `limit` of them. Raises UnfitFileError for anything else, and OSError."""
+def read_regular(path: str | os.PathLike[str], limit: int = MAX_FILE_SIZE) -> bytes:
+    """Returns the bytes of a regular file, at most `limit` of them.
+
+    Raises UnfitFileError for anything else, and OSError.
+    """
     parts, left = [], limit
     with open_regular(path, limit) as file:
         while part := file.read(min(left + 1, 1 << 20)):
@@ -88,7 +91,9 @@ def _check(found: os.stat_result, path: str | os.PathLike[str], limit: int | Non
 
 
 def symlink_loop(path: str) -> UnfitFileError:
-    """Returns the error for a path on which the kernel gave up following symlinks (ELOOP); it names the first that is at fault."""
+    """Returns the error for a path on which the kernel gave up following symlinks (ELOOP); it names the first that is
+    at fault.
+    """
     parts = path.split(os.sep)
     ways = (os.sep.join(parts[:count]) or os.sep for count in range(1, len(parts) + 1))
     link = next((way for way in ways if _loops(way)), path)
@@ -128,7 +133,10 @@ def make_room(path: str | os.PathLike[str]) -> None:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Writes a file whole or not at all, readable by all whatever the umask. Raises OSError, and OutputError as make_room."""
+    """Writes a file whole or not at all, readable by all whatever the umask.
+
+    Raises OSError, and OutputError as make_room.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:

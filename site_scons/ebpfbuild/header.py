@@ -22,7 +22,7 @@ PT_REGS_MEMBER = {
     "loongarch64": b"csr_era",
 }
 # loongarch64 has an orig_a0 as well, so what is asked first decides.
-_ASKED = ("loongarch64", *(arch.name for arch in ARCHES if arch.name != "loongarch64"))
+_BY_REGISTERS = ("loongarch64", *(arch.name for arch in ARCHES if arch.name != "loongarch64"))
 # Compiled where they are used, and then kept by `re`: a null build needs none of them.
 _DIRECTIVE = rb"^[ \t]*#[ \t]*(?:include|import|embed)[^\n]{0,80}|__has_(?:include|embed)\w*"
 _MINIMIZED = r"/\*\n(?: \*.*\n)*? \* mode:    (\w+)\n \* kept:    (\d+) of (\d+) declarations"
@@ -30,16 +30,21 @@ _FULL = r"/\*\n \* The full vmlinux\.h: .*\n \* why:     (.*)\n"
 
 
 def arch_of(header: bytes) -> str | None:
-    """The name of the arch whose registers the header's `struct pt_regs` holds, or None if it has none that is known."""
+    """Returns the name of the arch whose registers the header's `struct pt_regs` holds, or None if it has none that is
+    known.
+    """
     start = header.find(b"\nstruct pt_regs {")
     if start < 0:
         return None
     registers = header[start : header.find(b"\n}", start)]
-    return next((name for name in _ASKED if PT_REGS_MEMBER[name] in registers), None)
+    return next((name for name in _BY_REGISTERS if PT_REGS_MEMBER[name] in registers), None)
 
 
 def check_header(header: bytes, arch: Arch, where: str) -> None:
-    """Refuses a header whose registers are another arch's: `__TARGET_ARCH_*` would read the wrong ones. Raises HeaderError."""
+    """Refuses a header whose registers are another arch's: `__TARGET_ARCH_*` would read the wrong ones.
+
+    Raises HeaderError.
+    """
     if b"\nstruct " not in header:
         raise HeaderError(
             f"is no vmlinux.h: {len(header)} bytes without one struct",
@@ -72,8 +77,12 @@ def _unfit(arch: Arch, what: str, where: str) -> HeaderError:
     )
 
 
+MODES = ("off", "exact", "lean", "fields")  # the minimizer's: docs/minimizer.md
+
+
 class HeaderComment(NamedTuple):
-    """The mode that a header's comment states, how many declarations are kept whole, and how many the full header has."""
+    """The mode that a header's comment states, how many declarations are kept whole, and how many the full header has.
+    """
 
     mode: str
     whole: int

@@ -9,7 +9,10 @@ CLEAN_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 
 def libraries(binary: str) -> list[str]:
-    """Returns the real paths of the libraries that ld.so loads for a dynamic binary; none for a static one. Source: ldd(1)."""
+    """Returns the real paths of the libraries that ld.so loads for a dynamic binary; none for a static one.
+
+    Source: ldd(1).
+    """
     try:
         listed = subprocess.run(["ldd", binary], env=CLEAN_ENVIRONMENT, capture_output=True, text=True).stdout
     except FileNotFoundError:

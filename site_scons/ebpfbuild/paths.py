@@ -1,4 +1,4 @@
-"""Where a project's files really are: links are followed and `..` is taken as the kernel does, not by the look of a path."""
+"""Resolves a project's paths as the kernel does: links are followed and `..` is taken behind them."""
 
 import os
 
@@ -11,7 +11,7 @@ class Tree:
         self._folders: dict[str, str] = {}
 
     def real(self, path: str) -> str:
-        """The absolute path without a symlink in it; what it names needn't exist."""
+        """Returns the absolute path without a symlink in it; what it names needn't exist."""
         folder, name = os.path.split(path)
         if name in ("", ".", ".."):
             return os.path.realpath(os.path.join(self.root, path))
@@ -20,11 +20,11 @@ class Tree:
         whole = os.path.join(self._folders[folder], name)
         return os.path.realpath(whole) if os.path.islink(whole) else whole
 
-    def plain(self, path: str) -> str:
-        """The path of the same file without `.`, `//` and `..`: from the root, or absolute if it is outside.
+    def normalized(self, path: str) -> str:
+        """Returns the path of the same file without `.`, `//` and `..`: from the root, or absolute if it is outside.
 
-        `link/../x.h` lies beside the folder that the link leads to, not beside the link. Other links stay: clang searches
-        a quoted name in the folder of the link by which it came to a file.
+        `link/../x.h` lies beside the folder that the link leads to, not beside the link. Other links stay: clang
+        searches a quoted name in the folder of the link by which it came to a file.
         """
         parts = path.split(os.sep)
         if os.pardir in parts:
@@ -37,8 +37,8 @@ class Tree:
         """Tells if a path leads to the root or below it."""
         return f"{self.real(path)}{os.sep}".startswith(f"{self.root}{os.sep}")
 
-    def way_out(self, path: str) -> str | None:
-        """The first part of a path that is a symlink out of the root, or None for a path that stays inside."""
+    def outside_link(self, path: str) -> str | None:
+        """Returns the first part of a path that is a symlink out of the root, or None for a path that stays inside."""
         if self.inside(path):
             return None
         if os.path.isabs(path):

@@ -5,7 +5,7 @@ import random
 import struct
 from dataclasses import replace
 
-from ebpfbuild.btf.reader import HEADER, Btf
+from ebpfbuild.btf.reader import BTF_HEADER, Btf
 from ebpfbuild.btf.types import LAYOUTS, REFERS, Kind
 from ebpfbuild.btf.ext_words import ExtWords
 from ebpfbuild.elf.reader import REL, SHT_REL, Elf
@@ -83,7 +83,7 @@ def _rows(btf, kind, numbers, string):
 
 def _btf(order, words, strings):
     size = 4 * len(words)
-    header = struct.pack(order + HEADER, 0xEB9F, 1, 0, 24, 0, size, size, len(strings))
+    header = struct.pack(order + BTF_HEADER, 0xEB9F, 1, 0, 24, 0, size, size, len(strings))
     return header + struct.pack(f"{order}{len(words)}I", *words) + strings
 
 

@@ -66,8 +66,8 @@ class StepLab:
         if mode != "off":
             digest = hashlib.sha256(self.header.encode()).hexdigest()
             step = MinimizeArgs((args,), "p", mode, digest, "6.19")
-            text = minimize_programs(step, self.cache, known, str(self.root), report)
+            text = minimize_programs(step, self.cache, known, str(self.root), report.notice)
             self.write("small/vmlinux.h", text)
         used = args if mode == "off" else with_header(args, "small/vmlinux.h")
-        compile_object(used, "full/vmlinux.h", known, str(self.root), report)
+        compile_object(used, "full/vmlinux.h", known, str(self.root), report.notice)
         return Built((self.root / "out/p.bpf.o").read_bytes(), text, tuple(report.notices))

@@ -330,9 +330,9 @@ sys.path.insert(0, {core!r})
 from pathlib import Path
 from ebpfbuild.pins import toolchain
 from ebpfbuild.fetch.obtain import FetchOptions, obtain_header
-from ebpfbuild.console import reporter
+from ebpfbuild.console import console_for
 pin = toolchain.load({pins!r}).header("x86_64")
-got = obtain_header(pin, FetchOptions(Path({cache!r})), reporter(sys.stderr, {{}}))
+got = obtain_header(pin, FetchOptions(Path({cache!r})), console_for(sys.stderr, {{}}))
 print(got.via)
 """
 

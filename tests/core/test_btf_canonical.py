@@ -14,7 +14,7 @@ from ebpfbuild.btf.ext import BtfExt
 from ebpfbuild.elf.reader import Elf
 from ebpfbuild.elf.strip import strip_dwarf, stripped
 from ebpfbuild.errors import BtfError, ElfError
-from ebpfbuild.spec.object import BpfObjectSpec
+from ebpfbuild.spec.object import ObjectSpec
 from ebpfbuild.prove.objects import Verdict, prove
 from fuzzing import EDITS, mutate
 from hypothesis import given, settings
@@ -55,7 +55,7 @@ def test_any_order_of_the_types_gives_the_same_bytes(built, choose):
 
 def test_the_same_program_is_left(built):
     made = canonical_object(built)
-    before, after = BpfObjectSpec.from_bytes(built), BpfObjectSpec.from_bytes(made)
+    before, after = ObjectSpec.from_bytes(built), ObjectSpec.from_bytes(made)
     for part in ("license", "version"):
         assert getattr(after, part) == getattr(before, part)
     for part in ("maps", "programs", "data"):

@@ -4,7 +4,7 @@ import re
 import subprocess
 
 import pytest
-from ebpfbuild.cflags import PLAIN, check_by_table, check_cflags
+from ebpfbuild.cflags import COMMON_FLAG, check_by_table, check_cflags
 from ebpfbuild.errors import FlagError, PinError
 from ebpfbuild.pins.toolchain import load
 
@@ -86,7 +86,7 @@ def test_what_is_plain_is_refused_by_no_table(clang):
     text, _ = told(clang, "--autocomplete=-")
     names = [line.split("\t")[0].strip() for line in text.splitlines()] + PASS.split()
     flags = {name + value for name in names for value in ("", "1", "x", "X", "=1", "X=1", "ll", ",x", "/x", "=x")}
-    plain = [flag for flag in flags if re.fullmatch(PLAIN, flag)]
+    plain = [flag for flag in flags if re.fullmatch(COMMON_FLAG, flag)]
     assert len(plain) > 500
     for flag in plain:
         check_by_table(flag, "cflags")

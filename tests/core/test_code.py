@@ -1,6 +1,12 @@
 """Which of the core's files a step runs."""
 
-from ebpfbuild.rebuild.step_code import CORE, closure, core_digests, core_files, import_graph, step_code
+from ebpfbuild.rebuild.step_code import CORE, closure, core_digests, core_files, import_graph, step_digest, step_files
+
+
+def code_of(entry, edited):
+    """The digest of a step's code where the path of one of the core's files ends in `edited`, and that file was edited."""
+    digests = core_digests(lambda path: f"{path}{path.endswith(edited)}")
+    return step_digest(step_files(entry, digests, lambda key, find: find()))
 
 
 def test_a_step_runs_what_it_imports_anywhere():
@@ -20,7 +26,7 @@ def test_an_edit_of_any_template_remakes_what_is_printed_with_it():
     templates = [path.relative_to(CORE).as_posix() for path in CORE.rglob("*.j2")]
 
     def printed(edited):
-        return step_code("skeleton/skeleton.py", core_digests(lambda path: f"{path}{path.endswith(edited)}"), lambda key, find: find())
+        return code_of("skeleton/skeleton.py", edited)
 
     assert len(templates) == 2
     assert len({printed("none"), *map(printed, templates)}) == 3
@@ -39,8 +45,7 @@ def test_every_core_file_is_seen():
 
 def test_the_code_of_a_step_follows_the_files_that_it_runs():
     def code(edited):
-        digests = core_digests(lambda path: f"{path}{path.endswith(edited)}")
-        return step_code("compile/includes.py", digests, lambda key, find: find())
+        return code_of("compile/includes.py", edited)
 
     assert len({code("none"), code("compile/includes.py"), code("errors.py")}) == 3
     assert code("compile/object.py") == code("none"), "scan.py runs nothing of it"

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from ebpfbuild import console
-from ebpfbuild.console import Console, Reporter, bar, reporter
+from ebpfbuild.console import Console, Reporter, bar, console_for
 
 
 class Terminal(io.StringIO):
@@ -27,14 +27,14 @@ def transfer(report: Reporter) -> None:
 
 def test_a_log_gets_short_lines_only():
     stream = io.StringIO()
-    transfer(reporter(stream, {"TERM": "xterm"}))
+    transfer(console_for(stream, {"TERM": "xterm"}))
     assert stream.getvalue() == "ebpf: fetched vmlinux.h, 1.2 MB, from a.example\nebpf: took the alternate\n"
 
 
 def test_a_terminal_gets_a_bar_that_the_next_line_replaces(monkeypatch):
     monkeypatch.setattr(console, "REDRAW", 0)
     stream = Terminal()
-    transfer(reporter(stream, {"TERM": "xterm"}))
+    transfer(console_for(stream, {"TERM": "xterm"}))
     text = stream.getvalue()
     assert "\r\x1b[Kvmlinux.h [############------------] 50% of 1.2 MB" in text
     last = text.rsplit("vmlinux.h [", 1)[1]
@@ -44,7 +44,7 @@ def test_a_terminal_gets_a_bar_that_the_next_line_replaces(monkeypatch):
 
 def test_the_bar_is_not_drawn_for_every_chunk():
     stream = Terminal()
-    report = reporter(stream, {"TERM": "xterm"})
+    report = console_for(stream, {"TERM": "xterm"})
     for done in range(10_000):
         report.progress("vmlinux.h", done, 10_000)
     assert 1 <= stream.getvalue().count("\r") < 100
@@ -54,9 +54,9 @@ def test_the_bar_is_not_drawn_for_every_chunk():
     ({"TERM": "xterm"}, True, True), ({"TERM": "xterm", "NO_COLOR": "1"}, True, False),
     ({"TERM": "xterm", "NO_COLOR": ""}, True, True), ({"TERM": "dumb"}, False, False), ({}, False, False)])
 def test_what_the_environment_wants(environ, live, colour):
-    report = reporter(Terminal(), environ)
+    report = console_for(Terminal(), environ)
     assert (report.live, report.colour) == (live, colour)
-    log = reporter(io.StringIO(), environ)
+    log = console_for(io.StringIO(), environ)
     assert (log.live, log.colour) == (False, False)
 
 
@@ -89,7 +89,7 @@ def test_the_bar_fits_the_terminal(monkeypatch):
         import termios
 
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 30, 0, 0))
-        reporter(stream, {"TERM": "xterm"}).progress("a rather long name", 50, 100)
+        console_for(stream, {"TERM": "xterm"}).progress("a rather long name", 50, 100)
         assert screen.read(1000) == b"\r\x1b[Ka rather long name [#########"[: 4 + 29]
 
 
@@ -102,6 +102,6 @@ def test_a_total_that_nobody_knows():
 def test_a_stream_that_can_not_spell_it_still_gets_it():
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
-    reporter(stream, {}).notice("Ünïcode …")
+    console_for(stream, {}).notice("Ünïcode …")
     stream.flush()
     assert raw.getvalue() == b"ebpf: \\xdcn\\xefcode \\u2026\n"

@@ -12,7 +12,7 @@ from ebpfbuild.btf.canonical import canonical_object
 from ebpfbuild.elf.reader import SHT_LLVM_ADDRSIG, SHT_REL, SHT_STRTAB, SHT_SYMTAB, STT_FILE, Elf
 from ebpfbuild.elf.strip import strip_dwarf
 from ebpfbuild.errors import ElfError
-from ebpfbuild.spec.object import BpfObjectSpec
+from ebpfbuild.spec.object import ObjectSpec
 from fuzzing import EDITS, mutate
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,8 +39,8 @@ def test_dwarf_goes_and_all_that_libbpf_reads_stays(sample, target):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_what_an_object_means_does_not_change(sample, target):
-    before = BpfObjectSpec.from_bytes(sample(target))
-    after = BpfObjectSpec.from_bytes(strip_dwarf(sample(target)))
+    before = ObjectSpec.from_bytes(sample(target))
+    after = ObjectSpec.from_bytes(strip_dwarf(sample(target)))
     for part in ("license", "version", "maps", "programs", "subprograms", "data", "kconfig", "ksyms", "struct_ops"):
         assert getattr(after, part) == getattr(before, part)
 

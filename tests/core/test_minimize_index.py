@@ -132,16 +132,16 @@ def test_a_header_without_a_struct_is_refused(text):
 
 
 def test_an_index_comes_back_from_its_bytes(index):
-    other = indexes.load(indexes.dump(index))
+    other = indexes.load_index(indexes.dump_index(index))
     for name in ("text", "starts", "ends", "lines", "forwards", "tags", "ordinary", "total"):
         assert getattr(other, name) == getattr(index, name)
 
 
 def test_an_index_of_another_format_is_refused(index, monkeypatch):
-    data = indexes.dump(index)
-    monkeypatch.setattr(indexes, "FORMAT", indexes.FORMAT + 1)
+    data = indexes.dump_index(index)
+    monkeypatch.setattr(indexes, "INDEX_FORMAT", indexes.INDEX_FORMAT + 1)
     with pytest.raises(HeaderError, match="index the header again"):
-        indexes.load(data)
+        indexes.load_index(data)
 
 
 def usable(index):
@@ -155,7 +155,7 @@ def usable(index):
 @given(edits=EDITS)
 def test_damaged_bytes_are_refused_or_an_index_all_the_same(edits):
     try:
-        usable(indexes.load(mutate(indexes.dump(indexes.index_header(HEADER)), edits)))
+        usable(indexes.load_index(mutate(indexes.dump_index(indexes.index_header(HEADER)), edits)))
     except HeaderError:
         return
 
@@ -167,9 +167,9 @@ PARTS = st.tuples(*[NUMBERS | st.binary(max_size=9)] * 4, st.binary(max_size=9),
 @settings(max_examples=300, deadline=None)
 @given(parts=PARTS, sizes=st.none() | st.lists(st.integers(0, 2**64 - 1), min_size=9, max_size=9))
 def test_bytes_that_somebody_composed_are_refused_or_an_index_all_the_same(parts, sizes):
-    head = indexes._HEAD.pack(indexes._MAGIC, indexes.FORMAT, *(sizes or map(len, parts)))
+    head = indexes._HEAD.pack(indexes._MAGIC, indexes.INDEX_FORMAT, *(sizes or map(len, parts)))
     try:
-        usable(indexes.load(head + b"".join(parts)))
+        usable(indexes.load_index(head + b"".join(parts)))
     except HeaderError:
         return
 
@@ -177,7 +177,7 @@ def test_bytes_that_somebody_composed_are_refused_or_an_index_all_the_same(parts
 @given(data=st.binary())
 def test_any_bytes_at_all_are_refused(data):
     with pytest.raises(HeaderError, match="no index of a vmlinux.h"):
-        indexes.load(data)
+        indexes.load_index(data)
 
 
 @settings(max_examples=150, deadline=None)
@@ -218,7 +218,7 @@ class Kept:
 
     @property
     def path(self):
-        return self.folder / f"cache/index/00-{indexes.FORMAT}"
+        return self.folder / f"cache/index/00-{indexes.INDEX_FORMAT}"
 
     def get(self, project="one", code=""):
         """The index that the next build of a project gets, and whether it was made for that."""
@@ -238,10 +238,10 @@ def test_an_index_is_made_once_for_a_project(kept):
 
 def test_an_index_that_somebody_else_wrote_is_not_believed_however_well_formed(kept, index):
     fake = indexes.index_header(HEADER.replace("struct dentry {", "struct dentry {\n\tint planted;"))
-    kept.path.write_bytes(indexes.dump(fake))
+    kept.path.write_bytes(indexes.dump_index(fake))
     for project in ("one", "another"):
         assert kept.get(project)[0].text == index.text
-    assert kept.path.read_bytes() == indexes.dump(index)
+    assert kept.path.read_bytes() == indexes.dump_index(index)
     assert kept.get()[1] is kept.get("another")[1] is False
 
 

@@ -13,8 +13,8 @@ import pytest
 from bpfloader.errors import ObjectError
 from bpfloader.package.manifest import parse
 from ebpfbuild.errors import PackageError
-from ebpfbuild.package.manifest import Made
-from ebpfbuild.package.content import Parts, Program, default_description, description, package
+from ebpfbuild.package.manifest import Provenance
+from ebpfbuild.package.content import PackageParts, PackedProgram, default_description, description, package
 from ebpfbuild.package.skeleton import PackedSkeleton
 from ebpfbuild.package.programs import programs_of
 from ebpfbuild.skeleton.skeleton import skeleton
@@ -22,7 +22,7 @@ from ebpfbuild.package.tar import build_tar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-MADE = Made(
+MADE = Provenance(
     {"alternate": False, "kernel": "6.19", "sha256": "ab" * 32}, {"fingerprint": "cd" * 32, "version": "22.1.8"}
 )
 ARCH_TYPE = """
@@ -42,13 +42,13 @@ char LICENSE[] SEC("license") = "GPL";
 def made(sample):
     """A function of arches -> the parts of a package of the sample, whose little-endian objects are the same bytes."""
 
-    def parts(*arches, name="foo", **changes) -> Parts:
+    def parts(*arches, name="foo", **changes) -> PackageParts:
         objects = {arch: sample("bpfeb" if arch == "s390x" else "bpfel") for arch in arches}
         text = skeleton(objects, name, f"{name}.bpf.o")
         packed = PackedSkeleton(f"{name}_skel.py", text.module, text.stub)
-        program = Program(f"{name}.bpf.o", objects, packed, {arch: MADE for arch in arches})
+        program = PackedProgram(f"{name}.bpf.o", objects, packed, {arch: MADE for arch in arches})
         own = {key: changes.pop(key) for key in changes.keys() & vars(program).keys()}
-        return replace(Parts([replace(program, **own)], {}, {"__init__.py": b"loader"}, {}), **changes)
+        return replace(PackageParts([replace(program, **own)], {}, {"__init__.py": b"loader"}, {}), **changes)
 
     return parts
 
@@ -68,7 +68,7 @@ def test_the_layout(made):
 
 def test_the_manifest_says_what_is_there_and_of_what_it_was_made(made):
     verdict = {"differences": [], "equal": True, "mode": "exact"}
-    parts = made("s390x", "x86_64", made={"s390x": replace(MADE, proof=verdict)})
+    parts = made("s390x", "x86_64", provenance={"s390x": replace(MADE, proof=verdict)})
     packed = package("foo", "1.0", parts)
     facts = json.loads(packed.wheel["manifest.json"])
     assert (facts["format"], facts["name"], facts["version"], list(facts["programs"])) == (1, "foo", "1.0", ["foo.bpf.o"])
@@ -179,8 +179,8 @@ def test_the_default_init_gives_what_every_arch_has(compile_bpf):
         "aarch64": compile_bpf(ARCH_TYPE, flags=("-DSMALL=2",)),
     }
     text = skeleton(objects, "foo", "foo.bpf.o")
-    program = Program("foo.bpf.o", objects, PackedSkeleton("foo_skel.py", text.module, text.stub), {})
-    parts = Parts([program], {}, {}, {})
+    program = PackedProgram("foo.bpf.o", objects, PackedSkeleton("foo_skel.py", text.module, text.stub), {})
+    parts = PackageParts([program], {}, {}, {})
     packed = package("foo", "1", parts, 'Says "hi"\\')
     names = names_of(packed.wheel["__init__.py"])
     assert {"Foo", "FooMaps", "Seen", "bpfloader"} <= set(names) and "Wide" not in names and "c" not in names

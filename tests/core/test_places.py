@@ -39,7 +39,7 @@ def compiled(root: Path, clang, source: str, arch: str = "x86_64", cflags=("-I."
         tuple(clang), arch_named(arch), source, output, "headers", "libbpf", ("include",), cflags=tuple(cflags)
     )
     known = ["headers/vmlinux.h", "mini_bpf.h", "include/stamp.h"]
-    compile_object(args, args.vmlinux, known, str(root), Silent)
+    compile_object(args, args.vmlinux, known, str(root), Silent.notice)
     return (root / output).read_bytes()
 
 
@@ -93,7 +93,7 @@ def test_another_place_of_the_compiler_does_not_count(clang, tmp_path, testdata)
     assert compiled(root, [str(other), *clang[1:]], "forwards.bpf.c") == expected
 
 
-MOMENTS = ("__DATE__", "__TIME__", "__TIMESTAMP__")
+TIME_MACROS = ("__DATE__", "__TIME__", "__TIMESTAMP__")
 USES = {
     "itself": ("const char when[] = {macro};\n", "", 1),
     "beside literals": ('\nconst char when[] = "built " {macro} "!";\n', "", 2),
@@ -109,7 +109,7 @@ USES = {
 }
 
 
-@pytest.mark.parametrize("macro", MOMENTS)
+@pytest.mark.parametrize("macro", TIME_MACROS)
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("flags", ((), ("-Wno-date-time", "-Wno-error=date-time", "-Wno-error", "-w")))
 def test_a_date_or_a_time_is_an_error_that_names_it(clang, tmp_path, testdata, macro, use, flags):

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from ebpfbuild.pins import toolchain
 from ebpfbuild.console import Console
 from ebpfbuild.errors import EbpfError, FetchError, PinError
-from ebpfbuild.pins.pins import Source
+from ebpfbuild.pins.pins import ArtifactSource
 from ebpfbuild.escape import printable, printable_lines, without_secrets
 from ebpfbuild.fetch.places import mirror_places, mirror_root
 
 SECRET = "S3cr3t"
-PIN = Source("url", "https://h.example/vmlinux.h", "toolchain.toml:1")
+PIN = ArtifactSource("url", "https://h.example/vmlinux.h", "toolchain.toml:1")
 ANY = st.text(st.characters(exclude_categories=()), max_size=40)  # lone surrogates as well: names of files have them
 NASTY = "\x1b[31m\x07\x9b2J\x7f\u202e\u2066\ud800\r"
 

@@ -5,12 +5,12 @@ import re
 
 import pytest
 from ebpfbuild.elf.strip import strip_dwarf
-from ebpfbuild.prove.objects import MODES, Verdict, prove
+from ebpfbuild.prove.objects import PROVABLE_MODES, Verdict, prove
 
 
 def planted(says, header=(), program=(), flags=(), **modes):
     """An edit of kernel.h and of prog.bpf.c and what the verdict says of it; None for a mode that may not mind."""
-    return header, program, flags, dict.fromkeys(MODES, says) | modes
+    return header, program, flags, dict.fromkeys(PROVABLE_MODES, says) | modes
 
 
 SOCK_PROTO = [("struct proto *proto", "struct net *proto")]
@@ -215,7 +215,7 @@ PLANTED = {
 }
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PROVABLE_MODES)
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_difference_is_told_by_name(prove_object, name, mode):
     header, program, flags, expected = PLANTED[name]
@@ -228,7 +228,7 @@ def test_a_planted_difference_is_told_by_name(prove_object, name, mode):
     assert any(expected[mode] in text for text in texts), texts
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PROVABLE_MODES)
 @pytest.mark.parametrize("target", ["bpfel", "bpfeb"])
 def test_an_object_equals_itself_with_or_without_dwarf(prove_object, sample, target, mode):
     for data in (prove_object(target=target), sample(target)):
@@ -266,7 +266,7 @@ def test_a_mode_that_there_is_not(prove_object):
         prove(prove_object(), prove_object(), "off")
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PROVABLE_MODES)
 def test_objects_without_btf_are_compared_by_the_rest(compile_bpf, mode):
     sources = (f'#include "mini_bpf.h"\nSEC("xdp") int f(void *ctx) {{ return {number}; }}' for number in (2, 3))
     two, three = (compile_bpf(source, flags=("-g0",)) for source in sources)
@@ -278,7 +278,7 @@ def test_objects_without_btf_are_compared_by_the_rest(compile_bpf, mode):
 
 
 @pytest.mark.parametrize("target", ["bpfel", "bpfeb"])
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PROVABLE_MODES)
 def test_an_object_with_nothing_in_it_is_proven(compile_bpf, mode, target):
     """clang drops what is static and unused, and without it writes no BTF."""
     static = '#include "mini_bpf.h"\n'

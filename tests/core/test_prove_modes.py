@@ -1,7 +1,7 @@
 """What `lean` and `fields` may lack, and what shows that more was needed."""
 
 import pytest
-from ebpfbuild.prove.objects import MODES, Verdict, prove
+from ebpfbuild.prove.objects import PROVABLE_MODES, Verdict, prove
 
 # Members that the program never names, and that fields may therefore drop.
 DROPPED = [
@@ -102,7 +102,7 @@ char LICENSE[] SEC("license") = "GPL";
         ),
     ],
 )
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PROVABLE_MODES)
 def test_what_the_kernel_reads_in_a_maps_value(compile_bpf, mode, edit, difference):
     verdict = prove(compile_bpf(GRAPH), compile_bpf(GRAPH.replace(*edit)), mode)
     assert difference in verdict.differences
@@ -137,7 +137,7 @@ def test_a_ring_buffers_record_is_whole(compile_bpf):
     struct { struct event (*type)[BPF_MAP_TYPE_RINGBUF]; __uint(max_entries, 4096); } events SEC(".maps");
     SEC("tp_btf/x") int f(struct event *event) { return event->time; }
     char LICENSE[] SEC("license") = "GPL";"""
-    for mode in MODES:
+    for mode in PROVABLE_MODES:
         verdict = prove(compile_bpf(text), compile_bpf(text.replace("int v4; ", "")), mode)
         assert verdict.types == ("event",)
 

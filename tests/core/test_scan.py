@@ -2,7 +2,7 @@
 
 import pytest
 from ebpfbuild.errors import CompileError
-from ebpfbuild.compile.directives import directives, essence, lexed
+from ebpfbuild.compile.directives import directives, directives_only, lexed
 from ebpfbuild.compile.includes import included_names, project_headers
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,7 +81,7 @@ def test_a_comment_is_no_directive(text):
 
 @pytest.mark.parametrize("name", ["a//b.h", "a/*b.h"])
 def test_a_name_may_look_like_a_comment(name):
-    assert lexed(f'#include <{name}>\n#include "{name}"\n').named == (("include", False, name), ("include", True, name))
+    assert lexed(f'#include <{name}>\n#include "{name}"\n').references == (("include", False, name), ("include", True, name))
 
 
 @pytest.mark.parametrize("form", ['"/tmp/x.h"', "</tmp/x.h>"])
@@ -138,8 +138,8 @@ def test_what_a_pinned_header_includes_is_followed_and_it_itself_is_not_named():
 
 
 @given(st.text(alphabet='#%:include "<>a.h/*\\\n?_hasf()', max_size=60))
-def test_the_essence_of_a_text_names_the_same(text):
-    assert set(directives(essence(text)).named) >= set(directives(text).named)
+def test_a_text_of_directives_only_names_the_same(text):
+    assert set(directives(directives_only(text)).references) >= set(directives(text).references)
 
 
 @pytest.mark.parametrize("pieces", ["__has_, include", "_, _has_include", "__has, _include_next"])
@@ -182,5 +182,5 @@ def test_what_would_shadow_a_declared_file_counts():
 
 @given(st.text(alphabet='#%:include "<>a.h/*\\\n?\'Rdefmb_(x)\0', max_size=60))
 def test_the_quick_way_finds_no_less_than_the_lexer(text):
-    assert set(lexed(text).named) <= set(directives(text).named)
+    assert set(lexed(text).references) <= set(directives(text).references)
     assert set(lexed(text).unreadable) <= set(directives(text).unreadable)

@@ -16,7 +16,7 @@ from pathlib import Path
 import bpfloader
 import pytest
 from ebpfbuild.errors import EbpfError, ElfError, SkeletonError
-from ebpfbuild.spec.object import BpfObjectSpec
+from ebpfbuild.spec.object import ObjectSpec
 from ebpfbuild.skeleton.skeleton import render, skeleton
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,7 +43,7 @@ def every(request, compile_bpf):
 
 def initial(data: bytes, section: str, variable: str) -> bytes:
     """A variable's bytes as clang laid them out."""
-    rows = next(row.variables for row in BpfObjectSpec.from_bytes(data).data if row.name == section)
+    rows = next(row.variables for row in ObjectSpec.from_bytes(data).data if row.name == section)
     return next(row.data for row in rows if row.name == variable)
 
 
@@ -327,7 +327,7 @@ def test_a_file_name_stays_a_file_name(every):
 def test_a_broken_object_gives_a_module_or_an_error(sample, data):
     """Whatever bytes change, the text compiles: nothing of the object gets into the code unchecked."""
     broken = bytearray(sample())
-    section = next(row for row in BpfObjectSpec.from_bytes(bytes(broken)).elf.sections if row.name == ".BTF")
+    section = next(row for row in ObjectSpec.from_bytes(bytes(broken)).elf.sections if row.name == ".BTF")
     start = bytes(broken).index(section.data)
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.one_of(st.integers(start, start + len(section.data) - 1), st.integers(0, len(broken) - 1)))

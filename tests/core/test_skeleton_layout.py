@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from bpfloader.codec.base import Bits
 from bpfloader.codec.struct import Struct, Union
-from ebpfbuild.spec.object import BpfObjectSpec
+from ebpfbuild.spec.object import ObjectSpec
 from ebpfbuild.skeleton.skeleton import render
 from struct_trees import HEAD, Trees, Value
 
@@ -27,7 +27,7 @@ def trees(request, compile_bpf) -> tuple[str, str, list[list[Value]], types.Modu
     data = compile_bpf(source, target, flags=QUIET)
     skel = types.ModuleType("trees_skel")
     exec(compile(render(data, "program", TARGETS[target], "x.bpf.o"), "trees_skel.py", "exec"), vars(skel))
-    variables = {row.name: row.data for section in BpfObjectSpec.from_bytes(data).data for row in section.variables}
+    variables = {row.name: row.data for section in ObjectSpec.from_bytes(data).data for row in section.variables}
     return target, source, list(values), skel, variables
 
 

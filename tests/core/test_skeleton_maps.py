@@ -8,7 +8,7 @@ from pathlib import Path
 import bpfloader
 import pytest
 from ebpfbuild.spec.map import MAP_TYPES
-from ebpfbuild.skeleton.maps import CLASSES
+from ebpfbuild.skeleton.maps import MAP_CLASSES
 from ebpfbuild.skeleton.skeleton import skeleton
 
 EVERY = Path(__file__).resolve().parents[1] / "testdata" / "skeleton" / "every.bpf.c"
@@ -140,10 +140,11 @@ def test_a_ring_whose_records_have_no_type_is_told(compile_bpf):
 
 
 def test_each_type_of_map_has_the_same_class_with_and_without_a_skeleton():
+    from bpfloader.kernel.map_type import MapType
     from bpfloader.object import untyped as discover
 
     tables = (discover.KEYED, discover.VALUED, discover.NAMED, discover.BUFFERS)
     found = {MAP_TYPES[number]: kind.__name__ for table in tables for number, kind in table.items()}
-    found |= {MAP_TYPES[discover.SOCKHASH]: "SockHash", MAP_TYPES[discover.ARRAY_OF_MAPS]: "ArrayOfMaps",
-              MAP_TYPES[discover.HASH_OF_MAPS]: "HashOfMaps"}  # fmt: skip
-    assert found == {name: kind for name, (kind, _) in CLASSES.items()} | {"struct_ops": "StructOpsMap"}
+    found |= {MAP_TYPES[MapType.SOCKHASH]: "SockHash", MAP_TYPES[MapType.ARRAY_OF_MAPS]: "ArrayOfMaps",
+              MAP_TYPES[MapType.HASH_OF_MAPS]: "HashOfMaps"}  # fmt: skip
+    assert found == {name: each.name for name, each in MAP_CLASSES.items()} | {"struct_ops": "StructOpsMap"}

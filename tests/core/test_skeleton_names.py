@@ -16,8 +16,8 @@ def test_a_section_has_the_loader_s_class(section):
 
 
 def test_every_class_that_a_skeleton_names_is_there():
-    named = {kind for kind, _ in pymaps.CLASSES.values()} | {"Map", "StructOpsMap", "Kconfig", "Link", "Program"}
-    assert named | {*program_classes.LINKS.values(), *program_classes.CLASSES} <= set(bpfloader.__all__)
+    named = {each.name for each in pymaps.MAP_CLASSES.values()} | {"Map", "StructOpsMap", "Kconfig", "Link", "Program"}
+    assert named | {*program_classes.LINKS.values(), *program_classes.PROGRAM_CLASSES} <= set(bpfloader.__all__)
 
 
 @pytest.mark.parametrize("base, reserved", [

@@ -13,7 +13,7 @@ import pytest
 from test_files import KINDS, make
 
 from ebpfbuild.errors import CacheError
-from ebpfbuild.fetch.store import Store, cache_folder, manifest
+from ebpfbuild.fetch.store import Store, cache_folder, sha256sums
 
 DATA = b"struct sock {};\n" * 1000
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -68,7 +68,7 @@ def test_a_corrupt_entry_is_set_aside_and_told(store, notices, damage):
 def test_a_tree_is_whole_or_not_there(store):
     files = {"b.h": b"b", "a.h": b"a"}
     paths = {name: store.add(data) for name, data in files.items()}
-    listing = manifest({name: path.name for name, path in paths.items()})
+    listing = sha256sums({name: path.name for name, path in paths.items()})
     digest = store.add(listing).name
     assert {name: path.read_bytes() for name, path in store.tree(digest).items()} == files
     paths["a.h"].unlink()
@@ -85,7 +85,7 @@ def test_a_trees_digest_is_what_sha256sum_says(tmp_path):
     said = subprocess.run("sha256sum *.h | sha256sum", shell=True, cwd=tmp_path, capture_output=True, text=True,
                           env={**os.environ, "LC_ALL": "C"}).stdout.split()[0]
     digests = {name: hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in reversed(names)}
-    assert hashlib.sha256(manifest(digests)).hexdigest() == said
+    assert hashlib.sha256(sha256sums(digests)).hexdigest() == said
 
 
 def test_what_is_neither_kept_nor_rejected_is_gone(store):

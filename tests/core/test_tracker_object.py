@@ -8,8 +8,8 @@ from ebpfbuild.arch import ARCHES, Arch, arch_named
 from ebpfbuild.btf.types import Kind
 from ebpfbuild.btf.ext import BtfExt, access_path
 from ebpfbuild.elf.strip import strip_dwarf
-from ebpfbuild.spec.object import BpfObjectSpec
-from ebpfbuild.prove.objects import MODES, Verdict, prove
+from ebpfbuild.spec.object import ObjectSpec
+from ebpfbuild.prove.objects import PROVABLE_MODES, Verdict, prove
 
 ATOMIC_32, ATOMIC_64, ADD = 0xC3, 0xDB, 0x00  # BPF_STX | BPF_ATOMIC | BPF_W or BPF_DW; BPF_ADD without BPF_FETCH
 EXECUTABLE = 4  # SHF_EXECINSTR
@@ -36,7 +36,7 @@ def tracker(request, tracker_for):
 
 
 def test_its_programs_and_maps_are_read(tracker):
-    spec = BpfObjectSpec.from_bytes(strip_dwarf(tracker), "socket_tracker.bpf.o")
+    spec = ObjectSpec.from_bytes(strip_dwarf(tracker), "socket_tracker.bpf.o")
     assert "GPL" in spec.license
     assert {"tracing", "kprobe"} <= {program.type for program in spec.programs}
     assert all(program.type for program in spec.programs)
@@ -47,13 +47,13 @@ def test_its_programs_and_maps_are_read(tracker):
 
 
 def test_its_core_relocations_name_kernel_structs(tracker):
-    spec = BpfObjectSpec.from_bytes(tracker)
+    spec = ObjectSpec.from_bytes(tracker)
     ext = BtfExt.parse(spec.elf.section(".BTF.ext").data, spec.btf)
     paths = {access_path(spec.btf, row) for row in ext.relocations}
     assert any(path.startswith("struct sock: __sk_common.skc_") for path in paths)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PROVABLE_MODES)
 def test_it_is_proven_to_be_itself(tracker, mode):
     assert prove(tracker, strip_dwarf(tracker), mode) == Verdict(mode, True)
 
@@ -63,7 +63,7 @@ def test_it_needs_no_newer_kernel_than_5_8(tracker_for, arch):
     """clang makes a fetching atomic, which came with 5.12, of a `__sync_fetch_and_add` whose result nobody uses."""
     data = strip_dwarf(tracker_for(arch))
     assert inspection.inspect_object(data, "socket_tracker.bpf.o")["kernel"] == "5.8"
-    spec = BpfObjectSpec.from_bytes(data)
+    spec = ObjectSpec.from_bytes(data)
     order = ">" if arch.target == "bpfeb" else "<"
     code = [section.data for section in spec.elf.sections if section.flags & EXECUTABLE]
     atomics = {

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 SITE = str(Path(__file__).resolve().parents[2] / "site_scons")
-HOLD = "import sys, os, time; from ebpfbuild.rebuild.tree_lock import hold; print(hold(sys.argv[1], print), flush=True); "
+HOLD = "import sys, os, time; from ebpfbuild.rebuild.tree_lock import TreeLock; print(TreeLock(sys.argv[1], print).waited, flush=True); "
 
 
 def started(folder, then):

@@ -12,7 +12,7 @@ from bpfloader.inspect.report import inspect_object
 from bpfloader.spec.first_kernel import instructions, needs
 from bpfloader.spec.object import object_spec
 from ebpfbuild.btf.ext import BtfExt, access_path
-from ebpfbuild.spec.object import BpfObjectSpec
+from ebpfbuild.spec.object import ObjectSpec
 from probing import LOADER
 from programs import compile_program
 
@@ -33,7 +33,7 @@ def cli(*arguments: object) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_it_reads_what_the_build_s_own_reader_reads(objects, name):
     data = objects[name]
-    mine, other = object_spec(data, name), BpfObjectSpec.from_bytes(data, name)
+    mine, other = object_spec(data, name), ObjectSpec.from_bytes(data, name)
     assert [(each.name, each.section, each.code) for each in mine.programs] == [
         (each.name, each.section, each.instructions) for each in other.programs]  # fmt: skip
     assert [(each.name, each.type, each.key_size, each.value_size, each.max_entries) for each in mine.maps] == [

@@ -15,7 +15,7 @@ from bpfloader.inspect.text import inspection_text
 from bpfloader.spec.object import object_spec
 from ebpfbuild.package import wheel
 from ebpfbuild.arch import arch_named
-from ebpfbuild.package.manifest import PackedObject, manifest
+from ebpfbuild.package.manifest import PackedObject, manifest_json
 from ebpfbuild.package.tar import build_tar
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -39,7 +39,7 @@ def packed(objects, names=("probe", "rings", "probe")) -> dict[str, bytes]:
     arches = dict(zip(("x86_64", "aarch64", "riscv64"), names))
     paths = {name: f"{arch}/t.bpf.o" for arch, name in reversed(arches.items())}
     entries = {arch: PackedObject(paths[name], objects[name], "GPL") for arch, name in arches.items()}
-    return {"manifest.json": manifest("t", "1.0", {"t.bpf.o": entries}), **{paths[name]: objects[name] for name in arches.values()}}
+    return {"manifest.json": manifest_json("t", "1.0", {"t.bpf.o": entries}), **{paths[name]: objects[name] for name in arches.values()}}
 
 
 def wheel_of(files: dict[str, bytes]) -> bytes:
@@ -72,7 +72,7 @@ def test_a_wheel_is_checked_and_each_arch_shown(objects, tmp_path):
 
 def test_of_a_package_of_several_programs_each_is_shown_in_full(objects, tmp_path):
     entries = {f"{name}.bpf.o": {"x86_64": PackedObject(f"x86_64/{name}.bpf.o", objects[name], "GPL")} for name in ("probe", "freplace")}
-    files = {"manifest.json": manifest("t", "1.0", entries)} | {f"x86_64/{name}": each["x86_64"].data for name, each in entries.items()}
+    files = {"manifest.json": manifest_json("t", "1.0", entries)} | {f"x86_64/{name}": each["x86_64"].data for name, each in entries.items()}
     path = tmp_path / "t-1.0-py3-none-any.whl"
     path.write_bytes(wheel_of(files))
     found = inspect(path)

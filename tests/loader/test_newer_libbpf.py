@@ -15,7 +15,7 @@ import bpfloader
 import pytest
 from bpfloader.libbpf import library as libbpf
 from bpfloader.kernel.versions import version_of
-from ebpfbuild.pins.pins import HeaderPin, Source
+from ebpfbuild.pins.pins import HeaderPin, ArtifactSource
 
 KINDS = Path(__file__).parent / "kinds"
 # orig.tar.gz of Debian's source packages, the newest first: sid's leaves the pool when its next version comes.
@@ -58,7 +58,7 @@ def first_of(pinned, versions: list[str]) -> tuple[str, Path]:
     for version in versions:
         digest, size = RELEASES[version]
         where = f"{Path(__file__).name}: RELEASES"
-        source = Source("pool", f"pool/main/libb/libbpf/libbpf_{version}.orig.tar.gz", where)
+        source = ArtifactSource("pool", f"pool/main/libb/libbpf/libbpf_{version}.orig.tar.gz", where)
         try:
             return version, pinned.file(TarPin("libbpf", "", version, source, digest, size, where))
         except pytest.skip.Exception as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from ebpfbuild.arch import ARCHES
-from ebpfbuild.spec.object import BpfObjectSpec
+from ebpfbuild.spec.object import ObjectSpec
 
 import bpfloader
 
@@ -32,7 +32,7 @@ PROGRAMS = {
 def test_every_arch_has_every_variant(compiled, arch):
     data, warnings = compiled(arch)
     assert warnings == ""
-    spec = BpfObjectSpec.from_bytes(data)
+    spec = ObjectSpec.from_bytes(data)
     assert {program.name: program.section for program in spec.programs} == PROGRAMS
     assert {it.name for it in spec.maps} >= {"events", "connections"}
     assert spec.license == "Dual BSD/GPL"

@@ -117,12 +117,12 @@ def test_fields_steps_back_where_a_size_shows(project):
 
 def test_an_index_that_somebody_planted_in_the_cache_changes_nothing(built):
     """It is whole and names each type, but lacks a member: a build that believed it would lay the struct out otherwise."""
-    from ebpfbuild.minimize.index import dump, index_header, load
+    from ebpfbuild.minimize.index import dump_index, index_header, load_index
 
     good = built.digests(".bpf.o")
     for path in (built.cache / "index").iterdir():
-        planted = load(path.read_bytes()).text.replace("\tstruct pid_link;\n", "")
-        path.write_bytes(dump(index_header(planted)))
+        planted = load_index(path.read_bytes()).text.replace("\tstruct pid_link;\n", "")
+        path.write_bytes(dump_index(index_header(planted)))
     built.edit("src/one.bpf.c", "task->pid % LIMIT", "(task->pid + 1) % LIMIT")
     built.build("ARCH=x86_64,aarch64")
     built.edit("src/one.bpf.c", "(task->pid + 1) % LIMIT", "task->pid % LIMIT")

@@ -1,16 +1,17 @@
-"""C text of BTF types, for messages and for the comments of generated code."""
+"""Writes BTF types as C, for messages and for the comments of generated code."""
 
 from .reader import Btf
-from .types import COMPOSITES, ENUMS, KEYWORDS, MODIFIERS, Kind, Member, Type
+from .types import COMPOSITES, ENUMS, C_KEYWORDS, MODIFIERS, Kind, Member, Type
 
-MAX_NAME = 512  # bytes; the kernel's KSYM_NAME_LEN, which bounds BTF's names
+KSYM_NAME_LEN = 512  # bytes; the kernel's KSYM_NAME_LEN, which bounds BTF's names
 MAX_PARTS = 200  # pointers, arrays, parameters …: a cycle in malformed BTF ends there
 
 QUALIFIERS = {Kind.CONST: "const", Kind.VOLATILE: "volatile", Kind.RESTRICT: "restrict"}
 
 
 def declaration(btf: Btf, number: int, name: str = "") -> str:
-    """The C declaration of `name` with that type, as `const struct sock *sk[4]`; without a name the type's own text.
+    """Returns the C declaration of `name` with that type, as `const struct sock *sk[4]`; without a name the type's own
+    text.
 
     An anonymous struct reads `struct {...}`. Raises BtfError for a type of more than 200 parts.
     """
@@ -32,9 +33,10 @@ def _declare(btf: Btf, number: int, inner: str, left: list[int]) -> str:
         elif kind.kind == Kind.FUNC_PROTO:
             inner = f"{_wrapped(inner)}({_parameters(btf, kind, left)})"
         elif kind.kind not in (Kind.FUNC, Kind.VAR):
-            if len(kind.name) > MAX_NAME:
+            if len(kind.name) > KSYM_NAME_LEN:
                 btf.fail(f"has a type with a name of {len(kind.name)} characters")
-            return f"{qualifiers}{_base(kind)}{' ' * bool(inner)}{inner}"
+            text = f"{qualifiers}{_base(kind)}"
+            return f"{text} {inner}" if inner else text
         number = kind.type
     btf.fail(f"has a type of more than {MAX_PARTS} parts, too many to write as C")
 
@@ -60,14 +62,16 @@ def _parameters(btf: Btf, proto: Type, left: list[int]) -> str:
 def _base(kind: Type) -> str:
     if kind.kind == Kind.VOID:
         return "void"
-    keyword = KEYWORDS.get(kind.kind) or ("union" if kind.flag else "struct") * (kind.kind == Kind.FWD)
-    if not keyword:
-        return kind.name or "?"
-    return f"{keyword} {kind.name or '{...}'}"
+    if kind.kind == Kind.FWD:
+        return f"{'union' if kind.flag else 'struct'} {kind.name or '{...}'}"
+    if kind.kind in C_KEYWORDS:
+        return f"{C_KEYWORDS[kind.kind]} {kind.name or '{...}'}"
+    return kind.name or "?"
 
 
 def definition(btf: Btf, number: int) -> str:
-    """The C definition of a struct, union, enum or typedef, its members a line each; another type's declaration.
+    """Returns the C definition of a struct, union, enum or typedef, its members a line each; another type's
+    declaration.
 
     Offsets aren't stated: it is for people to read. Raises BtfError as `declaration` does.
     """
@@ -80,7 +84,7 @@ def definition(btf: Btf, number: int) -> str:
         lines = [_member(btf, member) for member in kind.members]
     else:
         return declaration(btf, number) + ";"
-    head = " ".join(filter(None, (KEYWORDS[kind.kind], kind.name)))
+    head = " ".join(filter(None, (C_KEYWORDS[kind.kind], kind.name)))
     return "\n".join([head + " {", *lines, "};"])
 
 

@@ -11,23 +11,22 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from .reader import HEADER, HEADER_SIZE, MAGIC, Btf
+from .reader import BTF_HEADER, BTF_HEADER_SIZE, MAGIC, Btf
 from .order import REFERRING, Types, canonical_order
 from .types import LAYOUTS, Kind
 from .ext import CoreKind
 from .ext_words import ExtWords
-from ..elf.reader import REL, SHT_REL, Elf, Section
+from ..elf.reader import INSN_SIZE, LD_IMM64, REL, SHT_REL, Elf, Section
 from ..elf.strip import stripped
 from ..errors import ElfError
 
 TYPE_ID_KINDS = (CoreKind.TYPE_ID_LOCAL, CoreKind.TYPE_ID_TARGET)
-INSTRUCTION, IMMEDIATE = 8, 4  # bytes of one, and where its immediate starts
-LD_IMM64 = 0x18
+IMMEDIATE = 4  # where an instruction's immediate starts, in bytes
 ALU_CLASSES, CLASS, REGISTER = (4, 7), 7, 8  # of uapi/linux/bpf_common.h; REGISTER is set where there is no immediate
 
 
 def canonical_object(data: bytes, where: str = "") -> bytes:
-    """What is left of clang's object: no DWARF, and BTF in canonical form.
+    """Strips DWARF from clang's object and writes its BTF in canonical form.
 
     `where` names the object in errors. Raises what canonical raises.
     """
@@ -35,7 +34,7 @@ def canonical_object(data: bytes, where: str = "") -> bytes:
 
 
 def canonical(elf: Elf) -> Elf:
-    """The object with its BTF in canonical form; one without BTF as it is.
+    """Returns the object with its BTF in canonical form; one without BTF as it is.
 
     Raises BtfError and ElfError for what is malformed, and for what clang doesn't write and this can't renumber.
     """
@@ -44,8 +43,8 @@ def canonical(elf: Elf) -> Elf:
         return elf
     where = f"{elf.where}: " if elf.where else ""
     btf = Btf.parse(section.data, f"{where}.BTF")
-    start, type_at = struct.unpack_from(elf.order + HEADER, section.data)[3:5]
-    if start != HEADER_SIZE or type_at:
+    start, type_at = struct.unpack_from(elf.order + BTF_HEADER, section.data)[3:5]
+    if start != BTF_HEADER_SIZE or type_at:
         btf.fail(f"has a header of {start} bytes and types {type_at} behind it, which this writer doesn't know")
     ext = ExtWords(more.data, btf.little, f"{where}.BTF.ext") if more else None
     types = Types(btf)
@@ -77,7 +76,7 @@ class _Strings:
         self._new: dict[int, int] = {}
 
     def placed(self, offsets: Sequence[int]) -> list[int]:
-        """The new offsets of strings by their old ones."""
+        """Returns the new offsets of strings by their old ones."""
         new, read, places, size = self._new, self._read, self._places, self._size
         for offset in dict.fromkeys(offsets):
             if offset in new:
@@ -94,12 +93,13 @@ class _Strings:
         return [new[offset] for offset in offsets]
 
     def written(self) -> bytes:
-        """The string section's bytes."""
+        """Returns the string section's bytes."""
         return b"\0".join([*self._places, b""])
 
 
 def _placed(ext: ExtWords, count: int) -> list[int]:
-    """The types that instructions refer to: functions', then CO-RE's. Raises BtfError for one that there isn't."""
+    """Returns the types that instructions refer to: functions', then CO-RE's. Raises BtfError for one that there isn't.
+    """
     placed = [*ext.column(ext.functions, 1), *ext.column(ext.relocations, 1)]
     if max(placed, default=0) >= count:
         ext.fail(f"refers to type [{max(placed)}] of {count}")
@@ -107,7 +107,7 @@ def _placed(ext: ExtWords, count: int) -> list[int]:
 
 
 def _numbers(order: list[int]) -> list[int]:
-    """Each type's new number by its old one; void stays 0."""
+    """Returns each type's new number by its old one; void stays 0."""
     numbers = [0] * (len(order) + 1)
     for new, old in enumerate(order, 1):
         numbers[old] = new
@@ -115,7 +115,7 @@ def _numbers(order: list[int]) -> list[int]:
 
 
 def _types(types: Types, order: list[int], numbers: list[int], strings: _Strings) -> tuple[list[int], dict[int, int]]:
-    """The types' words, and where each offset of a DATASEC's entries went, in bytes of the section."""
+    """Returns the types' words, and where each offset of a DATASEC's entries went, in bytes of the section."""
     out: list[int] = []
     named: list[int] = []  # the words that are offsets of strings
     moved: dict[int, int] = {}
@@ -143,8 +143,8 @@ def _types(types: Types, order: list[int], numbers: list[int], strings: _Strings
 
 
 def _offset_place(start: int, entry: int) -> int:
-    """Where in .BTF the offset of a DATASEC's entry lies whose record starts at that word."""
-    return HEADER_SIZE + 4 * (start + 3 + 3 * entry + 1)
+    """Returns the place in .BTF, in bytes, of the offset of a DATASEC's entry whose record starts at that word."""
+    return BTF_HEADER_SIZE + 4 * (start + 3 + 3 * entry + 1)
 
 
 def _rewrite(ext: ExtWords, numbers: list[int], strings: _Strings) -> None:
@@ -163,7 +163,7 @@ def _rewrite(ext: ExtWords, numbers: list[int], strings: _Strings) -> None:
 
 
 def _instructions(elf: Elf, btf: Btf, numbers: list[int], ext: ExtWords) -> dict[int, bytes]:
-    """The new bytes of sections whose instructions hold types' numbers, by section."""
+    """Returns the new bytes of sections whose instructions hold types' numbers, by section."""
     new: dict[int, bytearray] = {}
     for block in ext.relocations:
         name = btf.string(ext.words[block.name])
@@ -171,7 +171,7 @@ def _instructions(elf: Elf, btf: Btf, numbers: list[int], ext: ExtWords) -> dict
             if kind not in TYPE_ID_KINDS:
                 continue
             section = elf.section(name)
-            if section is None or at % INSTRUCTION or at + INSTRUCTION > len(section.data):
+            if section is None or at % INSN_SIZE or at + INSN_SIZE > len(section.data):
                 ext.fail(f"names an instruction at {at} of section {name}, which isn't there")
             _put(new.setdefault(section.index, bytearray(section.data)), at, number, numbers[number], elf.order)
     return {index: bytes(data) for index, data in new.items()}
@@ -186,16 +186,16 @@ def _put(code: bytearray, at: int, old: int, new: int, order: str) -> None:
 
 
 def _section(btf: Btf, types: list[int], strings: _Strings) -> bytes:
-    """The bytes of .BTF."""
+    """Returns the bytes of .BTF."""
     order, words = "<" if btf.little else ">", array("I", types)
     if btf.little != (sys.byteorder == "little"):
         words.byteswap()
     size, texts = 4 * len(words), strings.written()
-    return struct.pack(order + HEADER, MAGIC, 1, 0, HEADER_SIZE, 0, size, size, len(texts)) + words.tobytes() + texts
+    return struct.pack(order + BTF_HEADER, MAGIC, 1, 0, BTF_HEADER_SIZE, 0, size, size, len(texts)) + words.tobytes() + texts
 
 
 def _relocations(elf: Elf, btf: Section, moved: Mapping[int, int]) -> dict[int, bytes]:
-    """The sections that relocate .BTF, their rows by their new offsets."""
+    """Returns the sections that relocate .BTF, their rows by their new offsets."""
     new = {}
     for table in elf.sections:
         if table.type != SHT_REL or table.info != btf.index:

@@ -8,13 +8,13 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from .reader import MAGIC, Btf
-from .types import COMPOSITES, ENUMS, KEYWORDS, MODIFIERS, Kind, Type
+from .types import COMPOSITES, ENUMS, C_KEYWORDS, MODIFIERS, Kind, Type
 from ..errors import BtfError
 
-HEADER, HEADER_SIZE, CORE_HEADER_SIZE = "HBBIIIII", 24, 32
+EXT_HEADER, EXT_HEADER_SIZE, CORE_HEADER_SIZE = "HBBIIIII", 24, 32
 MAX_STEPS = 64  # libbpf's BPF_CORE_SPEC_MAX_LEN
 
 
@@ -60,7 +60,7 @@ class LineInfo(NamedTuple):
 
 
 class CoreRelocation(NamedTuple):
-    """What libbpf has to put into the instruction at `offset`: `access` walks from the type, as `0:1:2`."""
+    """A request to libbpf to patch the instruction at `offset`; `access` walks from the type, as `0:1:2`."""
 
     section: str
     offset: int
@@ -79,7 +79,10 @@ class BtfExt:
 
     @classmethod
     def parse(cls, data: bytes, btf: Btf, where: str = "") -> "BtfExt":
-        """The tables in a .BTF.ext section's bytes, which take their strings and types from `btf`. Raises BtfError."""
+        """Returns the tables in a .BTF.ext section's bytes, which take their strings and types from `btf`.
+
+        Raises BtfError.
+        """
         return _Reader(bytes(data), btf, where).read()
 
 
@@ -90,37 +93,40 @@ class _Reader:
     where: str
 
     def fail(self, what: str) -> NoReturn:
+        """Raises BtfError."""
         raise BtfError(what, where=self.where)
 
     @property
     def order(self) -> str:
+        """The byte order as the struct module spells it: `<` or `>`."""
         return "<" if self.btf.little else ">"
 
     def read(self) -> BtfExt:
+        """Reads the three tables. Raises BtfError."""
         data = self.data
-        if len(data) < HEADER_SIZE:
+        if len(data) < EXT_HEADER_SIZE:
             self.fail(f"has {len(data)} bytes, fewer than its header")
-        magic, version, _, start, *tables = struct.unpack_from(self.order + HEADER, data)
+        magic, version, _, start, *tables = struct.unpack_from(self.order + EXT_HEADER, data)
         if magic != MAGIC or version != 1:
             self.fail(f"starts with {data[:3].hex()}, which is not its BTF's byte order and version 1")
-        if not HEADER_SIZE <= start <= len(data):
+        if not EXT_HEADER_SIZE <= start <= len(data):
             self.fail(f"has a header of {start} bytes in {len(data)}")
         tables += struct.unpack_from(self.order + "II", data, 24) if start >= CORE_HEADER_SIZE else (0, 0)
         string, number = self.btf.string, self.type_id
-        funcs = (FuncInfo(name, at, number(kind)) for name, at, kind in self.rows(start, *tables[0:2], 2))
+        funcs = (FuncInfo(name, at, number(kind)) for name, at, kind in self.rows(start + tables[0], tables[1], 2))
         lines = (
             LineInfo(name, at, string(file), string(text), place >> 10, place & 0x3FF)  # BPF_LINE_INFO_LINE_NUM, _COL
-            for name, at, file, text, place in self.rows(start, *tables[2:4], 4)
+            for name, at, file, text, place in self.rows(start + tables[2], tables[3], 4)
         )
         cores = (
             CoreRelocation(name, at, number(kind), string(access), self.core_kind(code))
-            for name, at, kind, access, code in self.rows(start, *tables[4:6], 4)
+            for name, at, kind, access, code in self.rows(start + tables[4], tables[5], 4)
         )
         return BtfExt(tuple(funcs), tuple(lines), tuple(cores))
 
-    def rows(self, start: int, offset: int, size: int, words: int) -> Iterator[tuple]:
-        """The ELF section's name and the first `words` words of each record of a table."""
-        position, end = start + offset, start + offset + size
+    def rows(self, position: int, size: int, words: int) -> Iterator[tuple[Any, ...]]:
+        """Yields the ELF section's name and the first `words` words of each record of a table."""
+        end = position + size
         if not size:
             return
         if end > len(self.data) or size < 4:
@@ -143,40 +149,48 @@ class _Reader:
             position += count * width
 
     def type_id(self, number: int) -> int:
+        """Returns a type's id. Raises BtfError for one that there isn't."""
         return self.btf[number].id
 
     def core_kind(self, code: int) -> CoreKind:
+        """Returns a CO-RE relocation's kind. Raises BtfError for an unknown one."""
         if code >= len(CoreKind):
             self.fail(f"has a CO-RE relocation of unknown kind {code}")
         return CoreKind(code)
 
 
 def access_path(btf: Btf, relocation: CoreRelocation) -> str:
-    """The access in names, such as `struct sock: __sk_common.skc_daddr`, `struct sk_buff: cb[3]`, `enum e: VALUE`.
+    """Returns the access in names, such as `struct sock: __sk_common.skc_daddr`, `struct sk_buff: cb[3]`, `enum e:
+    VALUE`.
 
     Members without a name are left out, as libbpf does when it looks the path up in the kernel's BTF. Raises BtfError
     for an access that its type doesn't have.
     """
     text = "".join(name for name, _ in _steps(btf, relocation)).removeprefix(".")
-    return f"{core_type_name(btf, relocation.type)}{': ' * bool(text)}{text}"
+    root = core_type_name(btf, relocation.type)
+    return f"{root}: {text}" if text else root
 
 
 def access_types(btf: Btf, relocation: CoreRelocation) -> list[int]:
-    """The ids of the types that the access walks through, the root first. Raises BtfError."""
+    """Returns the ids of the types that the access walks through, the root first. Raises BtfError."""
     return [relocation.type, *(number for _, number in _steps(btf, relocation))]
 
 
 def core_type_name(btf: Btf, number: int) -> str:
-    """A CO-RE root type in words, as `struct sock`; a typedef's own name, by which libbpf looks it up; or its kind."""
+    """Returns a CO-RE root type in words, as `struct sock`; a typedef's own name, by which libbpf looks it up; or its
+    kind.
+    """
     kind = btf.resolve(number, MODIFIERS)
-    keyword = KEYWORDS.get(kind.kind, "")
+    keyword = C_KEYWORDS.get(kind.kind, "")
     if kind.kind == Kind.FWD:
         keyword = "union" if kind.flag else "struct"
     return " ".join(filter(None, (keyword, kind.name))) or kind.kind.name.lower()
 
 
 def _steps(btf: Btf, relocation: CoreRelocation) -> Iterator[tuple[str, int]]:
-    """The text and the type of each step of a field's or an enumerator's access; none for a type's own relocation."""
+    """Yields the text and the type of each step of a field's or an enumerator's access; none for a type's own
+    relocation.
+    """
     steps = relocation.access.split(":")
     if len(steps) > MAX_STEPS or not all(step.isascii() and step.isdigit() and len(step) < 11 for step in steps):
         btf.fail(f"has a CO-RE access {relocation.access!r}")
@@ -198,7 +212,7 @@ def _enumerator(btf: Btf, kind: Type, index: int) -> str:
 
 
 def _step(btf: Btf, kind: Type, index: int) -> tuple[str, int]:
-    """One step into a member or an element: its text and its type."""
+    """Steps into a member or an element: returns its text and its type."""
     if kind.kind == Kind.ARRAY:
         return f"[{index}]", kind.type
     if kind.kind not in COMPOSITES or index >= kind.count:

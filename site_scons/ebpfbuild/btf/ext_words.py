@@ -10,14 +10,14 @@ from array import array
 from typing import NamedTuple, NoReturn
 
 from .reader import MAGIC
-from .ext import CORE_HEADER_SIZE, HEADER, HEADER_SIZE
+from .ext import CORE_HEADER_SIZE, EXT_HEADER, EXT_HEADER_SIZE
 from ..errors import BtfError
 
 WORD = 4
 FUNCTION_WIDTH, LINE_WIDTH, RELOCATION_WIDTH = 2, 4, 4  # words a record: bpf_func_info, bpf_line_info, bpf_core_relo
 
 
-class Block(NamedTuple):
+class SectionRecords(NamedTuple):
     """The records about one section in a table: the indexes of its name's word, of its records' first, of their end."""
 
     name: int
@@ -26,7 +26,7 @@ class Block(NamedTuple):
     width: int
 
     def column(self, number: int) -> slice:
-        """The words at one place of each record."""
+        """Returns the words at one place of each record."""
         return slice(self.start + number, self.end, self.width)
 
 
@@ -41,14 +41,14 @@ class ExtWords:
         self._read(data)
 
     def fail(self, what: str) -> NoReturn:
-        """Never returns: raises BtfError."""
+        """Raises BtfError."""
         raise BtfError(what, where=self.where)
 
     def _read(self, data: bytes) -> None:
-        if len(data) < HEADER_SIZE or len(data) % WORD:
+        if len(data) < EXT_HEADER_SIZE or len(data) % WORD:
             self.fail(f"has {len(data)} bytes, which are no header and whole words")
-        magic, version, _, start = struct.unpack_from(self.order + HEADER[:4], data)
-        if magic != MAGIC or version != 1 or start not in (HEADER_SIZE, CORE_HEADER_SIZE):
+        magic, version, _, start = struct.unpack_from(self.order + EXT_HEADER[:4], data)
+        if magic != MAGIC or version != 1 or start not in (EXT_HEADER_SIZE, CORE_HEADER_SIZE):
             self.fail(f"has a header of {start} bytes, starting {data[:3].hex()}, which this writer doesn't know")
         if start > len(data):
             self.fail(f"has a header of {start} bytes in {len(data)}")
@@ -59,8 +59,8 @@ class ExtWords:
         if self._end != len(data):
             self.fail(f"has {len(data) - self._end} bytes behind its tables")
 
-    def _table(self, number: int, header: int, width: int) -> list[Block]:
-        """The blocks of a table, which begins where the one before it ended, as clang writes them."""
+    def _table(self, number: int, header: int, width: int) -> list[SectionRecords]:
+        """Returns the blocks of a table, which begins where the one before it ended, as clang writes them."""
         at, size = self.words[1 + 2 * number : 3 + 2 * number]
         if not size:
             return []
@@ -75,20 +75,20 @@ class ExtWords:
             last = start + width * self.words[position + 1] if start <= end else end + 1
             if last > end:
                 self.fail("has a section whose records end after its table")
-            blocks.append(Block(position, start, last, width))
+            blocks.append(SectionRecords(position, start, last, width))
             position = last
         self._end += size
         return blocks
 
-    def column(self, blocks: list[Block], number: int) -> "array[int]":
-        """The words at one place of all records of a table."""
+    def column(self, blocks: list[SectionRecords], number: int) -> "array[int]":
+        """Returns the words at one place of all records of a table."""
         found = array("I")
         for block in blocks:
             found += self.words[block.column(number)]
         return found
 
     def written(self) -> bytes:
-        """The section's bytes."""
+        """Returns the section's bytes."""
         self._swap()
         data = self.head + self.words.tobytes()
         self._swap()

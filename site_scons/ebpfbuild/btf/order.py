@@ -42,15 +42,15 @@ class Types:
             self.refers.append(refers)
 
     def of_kind(self, kind: Kind) -> list[int]:
-        """The numbers of all types of a kind."""
+        """Returns the numbers of all types of a kind."""
         return [number for number, each in enumerate(self.kinds) if each == kind]
 
     def name(self, number: int) -> bytes:
-        """A type's name. Raises BtfError for one without an end."""
+        """Returns a type's name. Raises BtfError for one without an end."""
         return self.btf.string_bytes(self.words[self.starts[number]])
 
     def entries(self, section: int) -> list[int]:
-        """The places of a DATASEC's entries in the order that they are written in.
+        """Returns the places of a DATASEC's entries in the order that they are written in.
 
         Externs stand by kind and name: they have no place in the section, and libbpf sorts them itself. All others keep
         theirs, in which libbpf makes the maps.
@@ -61,7 +61,7 @@ class Types:
         return list(rows) if placed or len(keys) < len(rows) else sorted(rows, key=keys.__getitem__)
 
     def _extern(self, number: int) -> bool:
-        """Whether this is a function or a variable that is defined elsewhere."""
+        """Tells if this is a function or a variable that is defined elsewhere."""
         start, kind = self.starts[number], self.kinds[number]
         if kind == Kind.FUNC:
             return self.words[start + 1] & 0xFFFF == FUNC_EXTERN
@@ -69,7 +69,7 @@ class Types:
 
 
 def canonical_order(types: Types, placed: Iterable[int]) -> list[int]:
-    """All types but void in canonical order, by their present numbers.
+    """Returns all types but void in canonical order, by their present numbers.
 
     `placed` are those that instructions refer to, in the order of the instructions. Raises BtfError for a name without
     an end.
@@ -119,7 +119,9 @@ class _Walk:
                 stack += leads[number][::-1]
 
     def unplaced(self) -> list[int]:
-        """What is left: what no other one leads to comes first, all by kind, name and structure."""
+        """Returns the types that nothing placed leads to: first those that no other one leads to; by kind, name and
+        structure.
+        """
         rest = [number for number, seen in enumerate(self.seen) if not seen]
         if len(rest) < 2:
             return rest
@@ -128,26 +130,27 @@ class _Walk:
         return sorted(rest, key=lambda number: (number in led_to, ranks[number]))
 
     def _ranks(self, rest: list[int]) -> dict[int, tuple[int, int]]:
-        """The rank of each type by its own record, then by those that it leads to, and so on while that tells more.
+        """Returns the rank of each type by its own record, then by those that it leads to, and so on while that tells
+        more.
 
         Types that keep one rank are the same in all that can be seen of them, so either may come first.
         """
         places = {number: (0, place) for place, number in enumerate(self.found, 1)}
         keys: dict[int, tuple[object, ...]] = {number: self._shape(number) for number in rest}
         ranks: dict[int, tuple[int, int]] = {}
-        told = 0
+        distinct = 0
         for _ in range(MAX_ROUNDS):
             by_key = {key: (1, rank) for rank, key in enumerate(sorted(set(keys.values())))}
             ranks = {number: by_key[keys[number]] for number in rest}
-            if len(by_key) in (told, len(rest)):
+            if len(by_key) in (distinct, len(rest)):
                 break
-            told = len(by_key)
+            distinct = len(by_key)
             known = {0: (0, 0), **places, **ranks}
             keys = {number: (ranks[number], *(known[to] for to in self.leads[number])) for number in rest}
         return ranks
 
     def _shape(self, number: int) -> tuple[object, ...]:
-        """All of a record but numbers of types: its kind, its names, its other words."""
+        """Returns all of a record but numbers of types: its kind, its names, its other words."""
         types = self.types
         start, end, kind = types.starts[number], types.ends[number], types.kinds[number]
         layout, words = LAYOUTS[kind], types.words[start:end]

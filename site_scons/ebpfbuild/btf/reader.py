@@ -16,8 +16,8 @@ from .types import COMPOSITES, LAYOUTS, REFERS, TRANSPARENT, Kind, Layout, Type
 from ..errors import BtfError
 
 MAGIC = 0xEB9F
-HEADER = "HBBIIIII"
-HEADER_SIZE = 24
+BTF_HEADER = "HBBIIIII"
+BTF_HEADER_SIZE = 24
 MAX_DEPTH = 64  # of typedefs, arrays and pointers in one another; the kernel's MAX_RESOLVE_DEPTH is 32
 MAX_STRING = 65536  # one without an end may not make each look-up scan megabytes; source lines are the longest
 
@@ -37,7 +37,7 @@ class Btf:
 
     @classmethod
     def parse(cls, data: bytes, where: str = "", pointer: int = 8) -> "Btf":
-        """The types in a .BTF section's bytes, each record's bounds, names and ids checked.
+        """Returns the types in a .BTF section's bytes, each record's bounds, names and ids checked.
 
         `pointer` is a pointer's size in bytes: 8 in every BPF object, 4 in a 32-bit kernel's own BTF.
         `where` names the data in errors. Raises BtfError.
@@ -48,12 +48,12 @@ class Btf:
 
     @classmethod
     def none(cls, little: bool, where: str = "") -> "Btf":
-        """The types of an object without a .BTF section: there are none."""
-        data = struct.pack(f"{'<' if little else '>'}{HEADER}x", MAGIC, 1, 0, HEADER_SIZE, 0, 0, 0, 1)
+        """Returns the types of an object without a .BTF section: there are none."""
+        data = struct.pack(f"{'<' if little else '>'}{BTF_HEADER}x", MAGIC, 1, 0, BTF_HEADER_SIZE, 0, 0, 0, 1)
         return cls.parse(data, where)
 
     def fail(self, what: str) -> NoReturn:
-        """Never returns: raises BtfError naming where this BTF came from."""
+        """Raises BtfError naming where this BTF came from."""
         raise BtfError(what, where=self.where)
 
     def _read_types(self) -> None:
@@ -84,39 +84,46 @@ class Btf:
             self.fail(f"has a name at {last_name}, past the {len(self.strings)} bytes of its strings")
 
     def __len__(self) -> int:
-        """The number of types, void included."""
+        """Returns the number of types, void included."""
         return len(self.starts)
 
     def __iter__(self) -> Iterator[Type]:
-        """All types but void, by id."""
+        """Returns all types but void, by id."""
         return map(self.__getitem__, range(1, len(self.starts)))
 
     def __getitem__(self, number: int) -> Type:
-        """The type of that id, void for 0. Raises BtfError for an id that there isn't."""
+        """Returns the type of that id, void for 0. Raises BtfError for an id that there isn't."""
         kind = self._types.get(number)
         if kind is None:
             if not 0 <= number < len(self.starts):
                 self.fail(f"has no type [{number}], its last is [{len(self.starts) - 1}]")
             at = self.starts[number]
-            kind = self._types[number] = Type(self, number, *self.words[at : at + 3], at + 3)
+            name, info, word = self.words[at : at + 3]
+            kind = self._types[number] = Type(self, number, name, info, word, at + 3)
         return kind
 
     def string(self, offset: int) -> str:
-        """The string at an offset of the string section. Raises BtfError for one out of bounds or without an end."""
+        """Returns the string at an offset of the string section.
+
+        Raises BtfError for one out of bounds or without an end.
+        """
         text = self._decoded.get(offset)
         if text is None:
             text = self._decoded[offset] = self.string_bytes(offset).decode("utf-8", "backslashreplace")
         return text
 
     def string_bytes(self, offset: int) -> bytes:
-        """The string at an offset as it stands in the section, without its NUL. Raises BtfError as `string` does."""
+        """Returns the string at an offset as it stands in the section, without its NUL.
+
+        Raises BtfError as `string` does.
+        """
         end = self.strings.find(0, offset, offset + MAX_STRING)
         if end < 0:
             self.fail(f"has no string at {offset} that ends within {MAX_STRING} bytes")
         return self.strings[offset:end]
 
     def all_strings(self) -> dict[int, bytes]:
-        """Each string by its offset; not those that lie inside of another, at its end."""
+        """Returns each string by its offset; not those that lie inside of another, at its end."""
         texts = self.strings[:-1].split(b"\0")
         return dict(zip(accumulate((len(text) + 1 for text in texts), initial=0), texts))
 
@@ -129,15 +136,18 @@ class Btf:
         return found
 
     def named(self, name: str, *kinds: Kind) -> list[Type]:
-        """All types of that name, by id; of those kinds only, where any are given."""
+        """Returns all types of that name, by id; of those kinds only, where any are given."""
         return [kind for kind in map(self.__getitem__, self._by_name.get(name, ())) if not kinds or kind.kind in kinds]
 
     def find(self, name: str, *kinds: Kind) -> Type | None:
-        """The first type of that name (and one of those kinds), or None."""
+        """Returns the first type of that name (and one of those kinds), or None."""
         return next(iter(self.named(name, *kinds)), None)
 
     def resolve(self, number: int, through: tuple[Kind, ...] = TRANSPARENT) -> Type:
-        """The type behind typedefs, const, volatile, restrict and type tags. Raises BtfError for a cycle of them."""
+        """Returns the type behind typedefs, const, volatile, restrict and type tags.
+
+        Raises BtfError for a cycle of them.
+        """
         kind = self[number]
         for _ in range(MAX_DEPTH):
             if kind.kind not in through:
@@ -146,7 +156,7 @@ class Btf:
         self.fail(f"has type [{number}] behind more than {MAX_DEPTH} typedefs and qualifiers")
 
     def size_of(self, number: int) -> int:
-        """The size in bytes of a type used by value; 0 for void, functions and forward declarations.
+        """Returns the size in bytes of a type used by value; 0 for void, functions and forward declarations.
 
         Raises BtfError for a type that contains itself through arrays or typedefs.
         """
@@ -163,7 +173,8 @@ class Btf:
         self.fail(f"has type [{number}] inside more than {MAX_DEPTH} arrays")
 
     def align_of(self, number: int) -> int:
-        """The natural alignment in bytes, as C has it without `aligned`; 1 for a packed struct (as libbpf's btf_dump).
+        """Returns the natural alignment in bytes, as C has it without `aligned`; 1 for a packed struct (as libbpf's
+        btf_dump).
 
         Raises BtfError for a struct that contains itself.
         """
@@ -200,23 +211,25 @@ class Btf:
         return found
 
     def tags(self, number: int) -> list[Type]:
-        """The DECL_TAGs of a type, by id; `component` says of which member or parameter, -1 for the type itself."""
+        """Returns the DECL_TAGs of a type, by id; `component` says of which member or parameter, -1 for the type
+        itself.
+        """
         return self._tags.get(number, [])
 
 
 def _split(data: bytes, where: str) -> "tuple[array[int], bytes, bool]":
-    """The type section's words in this machine's order, the strings, whether the data is little-endian."""
+    """Returns the type section's words in this machine's order, the strings, whether the data is little-endian."""
 
     def fail(what: str) -> NoReturn:
         raise BtfError(what, where=where, fix="compile with -g, clang writes .BTF then")
 
-    if len(data) < HEADER_SIZE:
+    if len(data) < BTF_HEADER_SIZE:
         fail(f"has {len(data)} bytes, fewer than a BTF header")
     order = "<" if data[0] == MAGIC & 0xFF else ">"
-    magic, version, _, start, type_at, type_size, string_at, string_size = struct.unpack_from(order + HEADER, data)
+    magic, version, _, start, type_at, type_size, string_at, string_size = struct.unpack_from(order + BTF_HEADER, data)
     if magic != MAGIC or version != 1:
         fail(f"starts with {data[:3].hex()}, which is no BTF of version 1")
-    if start < HEADER_SIZE or start + max(type_at + type_size, string_at + string_size) > len(data):
+    if start < BTF_HEADER_SIZE or start + max(type_at + type_size, string_at + string_size) > len(data):
         fail("is cut short: its types or strings end after it")
     if type_size % 4:
         fail(f"has {type_size} bytes of types, which are no whole words")
@@ -230,7 +243,7 @@ def _split(data: bytes, where: str) -> "tuple[array[int], bytes, bool]":
 
 
 def _highest(words: "array[int]", at: int, end: int, layout: Layout, name: int, type_: int) -> tuple[int, int]:
-    """The highest name offset and type id in the rows below a type, or those given where they are higher."""
+    """Returns the highest name offset and type id in the rows below a type, or those given where they are higher."""
     step = layout.each or layout.fixed
     for column in layout.names:
         name = max(name, max(words[at + column : end : step]))

@@ -1,4 +1,4 @@
-"""What a BTF type section is made of: the kinds and the rows below a type (kernel: Documentation/bpf/btf.rst)."""
+"""Names the kinds of BTF types and reads the rows below a type (kernel: Documentation/bpf/btf.rst)."""
 
 from collections.abc import Iterable
 from enum import IntEnum
@@ -34,7 +34,7 @@ class Kind(IntEnum):
 
 
 class Layout(NamedTuple):
-    """How many 32-bit words follow a type's three, and which of them are names and type ids, for checking in bulk."""
+    """The 32-bit words behind a kind's first three: their number, and the columns that are names and type ids."""
 
     fixed: int = 0
     each: int = 0
@@ -71,7 +71,7 @@ REFERS = (Kind.PTR, Kind.TYPEDEF, Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind
 COMPOSITES = (Kind.STRUCT, Kind.UNION)
 ENUMS = (Kind.ENUM, Kind.ENUM64)
 MODIFIERS = (Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind.TYPE_TAG)
-KEYWORDS = {Kind.STRUCT: "struct", Kind.UNION: "union", Kind.ENUM: "enum", Kind.ENUM64: "enum"}
+C_KEYWORDS = {Kind.STRUCT: "struct", Kind.UNION: "union", Kind.ENUM: "enum", Kind.ENUM64: "enum"}
 TRANSPARENT = (Kind.TYPEDEF, *MODIFIERS)
 
 INT_SIGNED, INT_CHAR, INT_BOOL = 1, 2, 4
@@ -116,7 +116,7 @@ class SectionVar(NamedTuple):
 
 
 class Type:
-    """One type record of a Btf. `id` is its number, `flag` its kind_flag: a union behind a FWD, signed enumerators.
+    """A type record of a Btf. `id` is its number, `flag` its kind_flag: a union behind a FWD, signed enumerators.
 
     What a kind doesn't have reads as 0 or empty, so a caller may ask any type for its members.
     """
@@ -155,7 +155,7 @@ class Type:
 
     @property
     def length(self) -> int:
-        """How many elements an array has."""
+        """The number of an array's elements."""
         return self.btf.words[self.at + 2]
 
     @property
@@ -165,7 +165,7 @@ class Type:
 
     @property
     def bit_offset(self) -> int:
-        """Where in its storage an integer starts, in bits; not 0 only in bitfields of old compilers."""
+        """The place in its storage at which an integer starts, in bits; not 0 only in bitfields of old compilers."""
         return self.btf.words[self.at] >> 16 & 0xFF
 
     @property
@@ -175,17 +175,17 @@ class Type:
 
     @property
     def signed(self) -> bool:
-        """Whether an integer or an enum is signed."""
+        """True if an integer or an enum is signed."""
         return bool(self.encoding & INT_SIGNED) if self.kind == Kind.INT else self.flag
 
     @property
     def char(self) -> bool:
-        """Whether an integer is marked as a character."""
+        """True if an integer is marked as a character."""
         return bool(self.encoding & INT_CHAR)
 
     @property
     def bool(self) -> bool:
-        """Whether an integer is _Bool."""
+        """True if an integer is _Bool."""
         return bool(self.encoding & INT_BOOL)
 
     @property
@@ -195,7 +195,7 @@ class Type:
 
     @property
     def component(self) -> int:
-        """Which member or parameter a DECL_TAG speaks of; -1 for the type itself."""
+        """The index of the member or parameter that a DECL_TAG is of; -1 for the type itself."""
         index = self.btf.words[self.at]
         return index - (index >> 31 << 32)
 

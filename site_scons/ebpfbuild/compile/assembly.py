@@ -1,14 +1,14 @@
-"""What a program tells the assembler: directives that read files, which no depfile shows.
+"""Refuses assembler directives that read files, which no depfile shows.
 
-Where a text may hold assembly of its own, clang is asked for all that its assembler is told (-S): there macros are expanded,
-strings joined and operands printed, so that a directive is seen however it was spelt.
+Where a text may hold assembly of its own, clang prints all that its assembler gets (-S): there macros are
+expanded, strings joined and operands printed, so that a directive is seen however it was spelt.
 """
 
 import re
 from collections.abc import Iterable
 
 from ..errors import UndeclaredInputError
-from .directives import joined
+from .directives import can_paste
 
 _SPELT = ("asm", "__asm", "__asm__")
 _WORD = re.compile(r"\w+")
@@ -27,11 +27,14 @@ def may_assemble(texts: Iterable[str]) -> bool:
         if _ASM.search(whole):
             return True
         words.update(word for word in _WORD.findall(whole) if len(word) < 7 and any(word in spelt for spelt in _SPELT))
-    return any(joined(spelt, frozenset(words)) for spelt in _SPELT)
+    return any(can_paste(spelt, frozenset(words)) for spelt in _SPELT)
 
 
 def check_assembly(assembly: str, source: str) -> None:
-    """Refuses what the assembler is told (clang -S -fno-integrated-as) if it may read a file. Raises UndeclaredInputError."""
+    """Refuses an assembler's input (clang -S -fno-integrated-as) if it may read a file.
+
+    Raises UndeclaredInputError.
+    """
     for line in assembly.splitlines():
         if (found := _READS.search(line)) and not _DATA.match(line):
             what = f"tells the assembler {found[0]}, by which files are read that no depfile tells of"

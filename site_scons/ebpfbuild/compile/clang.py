@@ -1,4 +1,4 @@
-"""The pinned clang: where it is, that it is the version asked for, and a fingerprint of all the code it consists of."""
+"""Finds the pinned clang, checks its version, and fingerprints all the code that it consists of."""
 
 import hashlib
 import importlib.util
@@ -18,7 +18,8 @@ _LOADER_CACHE = "/etc/ld.so.cache"
 
 
 class Compiler(NamedTuple):
-    """A clang: the words that start it, its exact version, and the sha256 over its binary and the libraries it loads."""
+    """A clang: the words that start it, its exact version, and the sha256 over its binary and the libraries it loads.
+    """
 
     argv: tuple[str, ...]
     version: str
@@ -26,9 +27,10 @@ class Compiler(NamedTuple):
 
 
 def locate(package: str | None, path: str | None, version: str, where: str, ledger: Ledger) -> Compiler:
-    """The compiler of a `[compiler]` table, its version checked and its code fingerprinted. Raises CompilerError.
+    """Returns the compiler of a `[compiler]` table, its version checked and its code fingerprinted.
 
-    What running it tells is remembered by the digest of its binary: a second build starts no process for it.
+    Raises CompilerError. What running it tells is remembered by the digest of its binary: a second build starts no
+    process for it.
     """
     argv = _packaged(package, where) if package else _installed(path or "", where)
     binary = argv[0]
@@ -70,7 +72,8 @@ def _installed(path: str, where: str) -> tuple[str, ...]:
 
 
 def _facts(argv: tuple[str, ...], where: str) -> dict[str, Any]:
-    """What only running it tells. `flags` keep a distribution's clang.cfg out, from clang 15 on, where there may be one."""
+    """Runs the compiler for its version and libraries; `flags` keep a distribution's clang.cfg out, from clang 15 on.
+    """
     version = _version(argv, where)
     flags = ["--no-default-config"] if int(version.split(".")[0]) >= 15 else []
     return {"version": version, "libraries": libraries(argv[0]), "flags": flags}

@@ -1,4 +1,4 @@
-"""What a compile really read, from clang's -MD, held against what the build graph knows."""
+"""Reads the files that a compile read, from clang's -MD, and refuses those that the build graph doesn't know."""
 
 import os
 import re
@@ -11,7 +11,8 @@ _ESCAPED = re.compile(r"\\([ #:\\])")
 
 
 def read_depfile(text: str) -> list[str]:
-    """The prerequisites of a make rule as clang writes it, in order, as clang found them (an `#embed`ded file is absolute).
+    """Returns the prerequisites of a make rule as clang writes it, in order, as clang found them (an `#embed`ded file
+    is absolute).
 
     Source of the escapes: clang's DependencyFile.cpp (`\\ ` and `\\#` for a blank and a hash, `$$` for a dollar).
     """
@@ -32,7 +33,7 @@ def check_inputs(read: Iterable[str], known: Iterable[str], source: str, root: s
         return
     tree = Tree(root)
     files = {tree.real(path) for path in known}
-    if unknown := sorted({tree.plain(path) for path in unknown if tree.real(path) not in files}):
+    if unknown := sorted({tree.normalized(path) for path in unknown if tree.real(path) not in files}):
         raise _undeclared(unknown, source)
 
 

@@ -1,7 +1,7 @@
-"""The files that a C text names in its directives, read as a compiler reads it: lines spliced, comments dropped.
+"""Finds the files that a C text names in its directives, read as a compiler does: lines spliced, comments dropped.
 
-Source of the phases: C11 5.1.1.2; of what goes beyond it (blanks between a backslash and its newline, Unicode's blanks, raw
-strings in gnu11, the line of an #error, which has no comments): clang's Lexer.cpp and PPDirectives.cpp.
+Source of the phases: C11 5.1.1.2; of what goes beyond it (blanks between a backslash and its newline, Unicode's blanks,
+raw strings in gnu11, the line of an #error, which has no comments): clang's Lexer.cpp and PPDirectives.cpp.
 """
 
 import functools
@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 PRAGMAS = ("#pragma include_alias", "#pragma GCC dependency")  # clang looks for a file by them, and -fms-extensions has both
-ASKING = ("__has_include", "__has_include_next", "__has_embed")  # what a condition asks for a file with
+HAS_OPERATORS = ("__has_include", "__has_include_next", "__has_embed")  # what a condition asks for a file with
 
 
-class Named(NamedTuple):
-    """A file that a directive names. `word` is `include`, `include_next`, `import`, `embed` or one of ASKING."""
+class FileReference(NamedTuple):
+    """A file that a directive names. `word` is `include`, `include_next`, `import`, `embed` or one of HAS_OPERATORS."""
 
     word: str
     quoted: bool
@@ -22,9 +22,11 @@ class Named(NamedTuple):
 
 
 class Directives(NamedTuple):
-    """The files that a text names; the conditions that ask for one which can't be read; pieces of such a word to be pasted."""
+    """The files that a text names; the conditions that ask for one which can't be read; pieces of such a word to be
+    pasted.
+    """
 
-    named: tuple[Named, ...]
+    references: tuple[FileReference, ...]
     unreadable: tuple[str, ...] = ()
     pieces: frozenset[str] = frozenset()
 
@@ -40,14 +42,14 @@ _PRINTABLE = frozenset(map(chr, range(0x21, 0x7F))) - frozenset("#/:")
 
 @functools.lru_cache(maxsize=4096)
 def directives(text: str) -> Directives:
-    """What a text's directives name, those behind a false condition as well: never less than what clang finds.
+    """Returns the files that a text's directives name, behind a false condition, too: never fewer than clang finds.
 
     Most texts have nothing that needs a lexer; there a directive in a comment counts, too.
     """
     plain = _PLAIN.findall(text)
     if _needs_lexer(text, len(plain)) or any((quoted or angled).startswith("/") for _, quoted, angled in plain):
         return lexed(text)
-    return Directives(tuple(Named(word, bool(quoted), quoted or angled) for word, quoted, angled in plain))
+    return Directives(tuple(FileReference(word, bool(quoted), quoted or angled) for word, quoted, angled in plain))
 
 
 def _needs_lexer(text: str, plain: int) -> bool:
@@ -80,15 +82,15 @@ _STRING = r'"(?>(?:[^"\\\n]|\\\0*[^\n])*)"?'
 _CHARACTER = r"'(?>(?:[^'\\\n]|\\\0*[^\n])*)'?"
 _RAW = r'(?<![\w$])(?:u\0*8\0*|[uUL]\0*)?R\0*"([^()\\\s]{0,16})\((?:.*?\)\1"|.*\Z)'
 _DIRECTIVE = rf"(?:\#|%\0*:){_GAP}(?:{'|'.join(map(_spliced, ('include_next', 'include', 'import', 'embed')))})"
-_ASKED = rf"(?:{'|'.join(map(_spliced, ASKING))}){_GAP}\("
-_HEADER_NAME = rf"(?:{_DIRECTIVE}|{_ASKED}){_GAP}<[^>\n]*>"
+_HAS_CALL = rf"(?:{'|'.join(map(_spliced, HAS_OPERATORS))}){_GAP}\("
+_HEADER_NAME = rf"(?:{_DIRECTIVE}|{_HAS_CALL}){_GAP}<[^>\n]*>"
 _MESSAGE = rf"(?m:^){_GAP}(?:\#|%\0*:){_GAP}(?:{_spliced('error')}|{_spliced('warning')})\b[^\n]*"
 _NUMBER = r"(?<![\w$])\.?\d(?:[eEpP][+-]|'\w|[\w.])*"  # C23's 1'000 opens no character
 
 _LINE = re.compile(r"^[^\S\n]*(?:#|%:)[^\S\n]*(\w+)(.*)$", re.MULTILINE)
 _NAME = re.compile(r'\s*(?:"([^"]+)"|<([^>]+)>)')
-_ASK = re.compile(rf'\b({"|".join(ASKING)})\b(\s*\(\s*(?:"([^"]+)"|<([^>]+)>))?')
-_DEFINED = re.compile(rf"\bdefined\s*\(?\s*(?:{'|'.join(ASKING)})\b")
+_ASK = re.compile(rf'\b({"|".join(HAS_OPERATORS)})\b(\s*\(\s*(?:"([^"]+)"|<([^>]+)>))?')
+_DEFINED = re.compile(rf"\bdefined\s*\(?\s*(?:{'|'.join(HAS_OPERATORS)})\b")
 _WORD = re.compile(r"\w+")
 # Anywhere, for `_Pragma(#x)` makes one of any words.
 _PRAGMA = re.compile(r"\b(include_alias)\b|\bGCC\s+dependency\b")
@@ -96,15 +98,18 @@ _TRIGRAPHS = (("??/", "\\"), ("??=", "#"))
 
 
 def lexed(text: str) -> Directives:
-    """The same by lexing. Where language or context decides how a text is to be read, it is read in each way."""
-    found: dict[Named, None] = {}
+    """Returns the same by lexing.
+
+    Where language or context decides how a text is to be read, it is read in each way.
+    """
+    found: dict[FileReference, None] = {}
     unreadable: dict[str, None] = {}
     pieces: set[str] = set()
     for clean in {clean: None for reading in _readings(text) for clean in _cleaned(reading)}:
         unreadable |= dict.fromkeys(PRAGMAS[not pragma[1]] for pragma in _PRAGMA.finditer(clean))
         for line in _LINE.finditer(clean):
-            named, odd = _line(line[1], line[2])
-            found |= dict.fromkeys(named)
+            references, odd = _line(line[1], line[2])
+            found |= dict.fromkeys(references)
             unreadable |= dict.fromkeys(odd)
             if line[1] in ("if", "elif", "define"):
                 pieces.update(word for word in _WORD.findall(line[2]) if _is_piece(word))
@@ -112,7 +117,7 @@ def lexed(text: str) -> Directives:
 
 
 def _readings(text: str) -> Iterator[str]:
-    """The text, and the text with its trigraphs replaced (-std=c11)."""
+    """Yields the text, and the text with its trigraphs replaced (-std=c11)."""
     yield text
     if "??/" in text or "??=" in text:
         for trigraph, character in _TRIGRAPHS:
@@ -121,7 +126,7 @@ def _readings(text: str) -> Iterator[str]:
 
 
 def _cleaned(text: str) -> Iterator[str]:
-    """A text without comments and splices, once for each way to read what only some of C's dialects have."""
+    """Yields a text without comments and splices, once for each way to read what only some of C's dialects have."""
     text = re.sub(r"\\[^\S\n]*\n", "\0", text.removeprefix("\ufeff").replace("\0", " "))
     tokens = [_HEADER_NAME, _COMMENT, _STRING, _CHARACTER]
     dialects = [
@@ -139,7 +144,9 @@ def _cleaned(text: str) -> Iterator[str]:
 
 
 def _without_comment(token: re.Match[str]) -> str:
-    """A token as it stands, a comment as a blank, a directive with a header's name without comments before the name."""
+    """Returns a token as it stands, a comment as a blank, a directive with a header's name without comments before the
+    name.
+    """
     text = token[0]
     if re.match(r"/\0*[/*]", text):
         return " "
@@ -150,20 +157,21 @@ def _without_comment(token: re.Match[str]) -> str:
 
 
 def _split_name(text: str) -> tuple[str, str, str]:
-    """A directive with its header's name, cut at the `<` that opens the name, which no comment before it holds."""
-    start = re.match(rf"(?:{_DIRECTIVE}|{_ASKED}){_GAP}", text, re.DOTALL)
+    """Returns a directive with its header's name, cut at the `<` that opens the name, which no comment before it holds.
+    """
+    start = re.match(rf"(?:{_DIRECTIVE}|{_HAS_CALL}){_GAP}", text, re.DOTALL)
     end = start.end() if start else 0
     return text[:end], text[end : end + 1], text[end + 1 :]
 
 
-def _line(word: str, rest: str) -> tuple[list[Named], list[str]]:
-    """What one directive names, and what it asks for without a name that can be read."""
+def _line(word: str, rest: str) -> tuple[list[FileReference], list[str]]:
+    """Returns the files that one directive names, and the operators in it that have no name that can be read."""
     if word in ("include", "include_next", "import", "embed"):
         name = _NAME.match(rest)
-        return ([Named(word, bool(name[1]), name[1] or name[2])] if name else []), []
+        return ([FileReference(word, bool(name[1]), name[1] or name[2])] if name else []), []
     if word not in ("if", "elif", "define"):
         return [], []
-    named, unreadable = [], []
+    references, unreadable = [], []
     rest = _DEFINED.sub(" ", rest)
     if word == "define":
         rest = re.sub(r"^\s*\w+", "", rest)
@@ -171,20 +179,20 @@ def _line(word: str, rest: str) -> tuple[list[Named], list[str]]:
         if not opening or (word == "define" and quoted):  # quotes search the folder of the file that uses the macro
             unreadable.append(ask)
         else:
-            named.append(Named(ask, bool(quoted), quoted or angled))
-    return named, unreadable
+            references.append(FileReference(ask, bool(quoted), quoted or angled))
+    return references, unreadable
 
 
 def _is_piece(word: str) -> bool:
-    return word not in ASKING and any(word in ask for ask in ASKING)
+    return word not in HAS_OPERATORS and any(word in ask for ask in HAS_OPERATORS)
 
 
 def pasted(pieces: frozenset[str]) -> str | None:
-    """The word of ASKING that pieces make when `##` joins them, or None."""
-    return next((word for word in ASKING if joined(word, pieces)), None)
+    """Returns the word of HAS_OPERATORS that pieces make when `##` joins them, or None."""
+    return next((word for word in HAS_OPERATORS if can_paste(word, pieces)), None)
 
 
-def joined(word: str, pieces: frozenset[str]) -> bool:
+def can_paste(word: str, pieces: frozenset[str]) -> bool:
     """Tells if a word can be put together from pieces."""
     reached = {0}
     for end in range(1, len(word) + 1):
@@ -193,20 +201,20 @@ def joined(word: str, pieces: frozenset[str]) -> bool:
     return len(word) in reached
 
 
-def essence(text: str) -> str:
-    """A short text with the same directives: for a header whose text stays and is asked for in each build."""
+def directives_only(text: str) -> str:
+    """Returns a short text with the same directives: for a header whose text stays and is asked for in each build."""
     known = directives(text)
-    lines = [_directive(named) for named in known.named]
+    lines = [_directive(reference) for reference in known.references]
     return "".join(f"{line}\n" for line in [*lines, *(f"#if {word}" for word in known.unreadable)])
 
 
-def _directive(named: Named) -> str:
-    name = f'"{named.name}"' if named.quoted else f"<{named.name}>"
-    return f"#if {named.word}({name})" if named.word in ASKING else f"#{named.word} {name}"
+def _directive(reference: FileReference) -> str:
+    name = f'"{reference.name}"' if reference.quoted else f"<{reference.name}>"
+    return f"#if {reference.word}({name})" if reference.word in HAS_OPERATORS else f"#{reference.word} {name}"
 
 
 def line_of(text: str, has: Callable[[Directives], bool]) -> int:
-    """The number of the first line with which `has(directives)` is true of a text that ends behind it."""
+    """Returns the number of the first line with which `has(directives)` is true of a text that ends behind it."""
     lines = text.split("\n")
     low, high = 1, len(lines)
     while low < high:

@@ -1,20 +1,20 @@
-"""Which project files a BPF source includes, found as clang would find them."""
+"""Finds the project files that a BPF source includes, as clang would find them."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
 
 from ..errors import CompileError
-from .directives import ASKING, PRAGMAS, Directives, Named, directives, lexed, line_of, pasted
+from .directives import HAS_OPERATORS, PRAGMAS, Directives, FileReference, directives, lexed, line_of, pasted
 
 _ALL_PLACES = ("include_next", "__has_include_next")  # which folder comes next depends on where the file itself was found
 
 
 def included_names(text: str) -> list[tuple[bool, str]]:
-    """The names that a source includes or asks for by `__has_include`, as (quoted, name).
+    """Returns the names that a source includes or asks for by `__has_include`, as (quoted, name).
 
     Those behind an `#if` count as well; a file that is only asked for changes the object by being there.
     """
-    return [(named.quoted, named.name) for named in directives(text).named]
+    return [(reference.quoted, reference.name) for reference in directives(text).references]
 
 
 def project_headers(
@@ -22,20 +22,20 @@ def project_headers(
     include_dirs: Iterable[str],
     read: Callable[[str], str | None],
     pinned: Callable[[str], bool],
-    plain: Callable[[str], str] = os.path.normpath,
+    normalized: Callable[[str], str] = os.path.normpath,
     depends: Iterable[str] = (),
     pinned_dir: str = "",
 ) -> list[str]:
-    """The paths of the project's own files that `source` includes, embeds or asks for, directly or not, sorted.
+    """Returns the paths of the project's own files that `source` includes, embeds or asks for, directly or not, sorted.
 
     `read(path)` gives a file's text or None if there is none; asking it for every place that clang would try is what
-    makes a new header that shadows an old one count. `pinned(name)` says that a name belongs to a pinned artifact: a project
-    file of that name is refused, for it would be compiled in its stead. `pinned_dir` is the folder of pinned headers, searched last:
-    what they include is followed, for it may be the project's, but they themselves aren't named. `plain(path)` is the
-    path of the same file without `..`. `depends` are files that are included in a way that can't be read; what would
-    shadow them counts. Raises CompileError.
+    makes a new header that shadows an old one count. `pinned(name)` says that a name belongs to a pinned artifact: a
+    project file of that name is refused, for it would be compiled in its stead. `pinned_dir` is the folder of pinned
+    headers, searched last: what they include is followed, for it may be the project's, but they themselves aren't
+    named. `normalized(path)` is the path of the same file without `..`. `depends` are files that are included in a way
+    that can't be read; what would shadow them counts. Raises CompileError.
     """
-    scan = _Scan(list(include_dirs), read, pinned, plain, pinned_dir)
+    scan = _IncludeScan(list(include_dirs), read, pinned, normalized, pinned_dir)
     scan.add(source, read(source) or "")
     for path in depends:
         scan.add(path, read(path) or "")
@@ -45,11 +45,18 @@ def project_headers(
     return sorted((scan.found | shadows) - {source, *depends})
 
 
-class _Scan:
+class _IncludeScan:
     """The files found so far, and those whose directives are still to be followed."""
 
-    def __init__(self, include_dirs, read, pinned, plain, pinned_dir):
-        self.include_dirs, self.read, self.pinned, self.plain = include_dirs, read, pinned, plain
+    def __init__(
+        self,
+        include_dirs: list[str],
+        read: Callable[[str], str | None],
+        pinned: Callable[[str], bool],
+        normalized: Callable[[str], str],
+        pinned_dir: str,
+    ):
+        self.include_dirs, self.read, self.pinned, self.normalized = include_dirs, read, pinned, normalized
         self.pinned_dir = pinned_dir
         self.found: set[str] = set()
         self.texts: dict[str, str] = {}
@@ -68,69 +75,72 @@ class _Scan:
             known = directives(self.texts[path])
             self._check(path, known)
             self.pieces[path] = known.pieces
-            for named in known.named:
-                for candidate, text in self._files(named, path):
+            for reference in known.references:
+                for candidate, text in self._files(reference, path):
                     if not self._is_pinned(candidate):
                         self.found.add(candidate)
-                    if not named.word.endswith("embed") and candidate not in self.texts:
+                    if not reference.word.endswith("embed") and candidate not in self.texts:
                         self.texts[candidate] = text
                         queue.append(candidate)
 
-    def _files(self, named: Named, path: str) -> Iterator[tuple[str, str]]:
-        """The file that a directive names, with its text; each that there is where it can't be told which it is."""
-        places = [os.path.dirname(path)] if named.quoted else []
-        if not named.word.endswith("embed"):  # that looks in no include folder
+    def _files(self, reference: FileReference, path: str) -> Iterator[tuple[str, str]]:
+        """Yields the file that a directive names, with its text; each that there is where it can't be told which it is.
+        """
+        places = [os.path.dirname(path)] if reference.quoted else []
+        if not reference.word.endswith("embed"):  # that looks in no include folder
             places += [*self.include_dirs, self.pinned_dir] if self.pinned_dir else self.include_dirs
         for place in places:
-            candidate = self.plain(os.path.join(place, named.name))
+            candidate = self.normalized(os.path.join(place, reference.name))
             text = self.texts[candidate] if candidate in self.texts else self.read(candidate)
             if text is None:
                 continue
             if candidate not in self.found and not self._is_pinned(candidate):
-                self._check_place(candidate, named, path, place)
+                self._check_place(candidate, reference, path, place)
             yield candidate, text
-            if named.word not in _ALL_PLACES:
+            if reference.word not in _ALL_PLACES:
                 return
 
     def _is_pinned(self, path: str) -> bool:
         return bool(self.pinned_dir) and path.startswith(f"{self.pinned_dir}{os.sep}")
 
     def shadows(self, depends: Iterable[str]) -> Iterator[str]:
-        """The places at which a file would be found instead of one of `depends`, included by a name that can't be read."""
+        """Yields the places at which a file would be found instead of one of `depends`, included by a name that can't
+        be read.
+        """
         places = {*self.include_dirs, *(os.path.dirname(path) for path in self.texts)}
         for path in depends:
             names = {path[len(place) + 1 :] for place in places if path.startswith(f"{place}/")} | {path}
-            yield from {self.plain(os.path.join(place, name)) for place in places for name in names}
+            yield from {self.normalized(os.path.join(place, name)) for place in places for name in names}
 
     def _check(self, path: str, known: Directives) -> None:
         if known.unreadable:
-            raise _unasked(self._where(path, "unreadable", known.unreadable[0]), known.unreadable[0])
-        if named := next((named for named in known.named if named.name.startswith("/")), None):
-            raise _absolute(self._where(path, "named", named), named)
+            raise _nameless(self._where(path, "unreadable", known.unreadable[0]), known.unreadable[0])
+        if reference := next((reference for reference in known.references if reference.name.startswith("/")), None):
+            raise _absolute(self._where(path, "references", reference), reference)
 
     def _where(self, path: str, part: str, item: object) -> str:
-        """`file:line` of what a text's directives hold."""
+        """Returns `file:line` of an item of a text's directives."""
         return f"{path}:{line_of(self.texts[path], lambda found: item in getattr(found, part))}"
 
     def check_pasting(self) -> None:
         """Refuses pieces of a word that asks for a file, which `##` could join without a trace."""
         begun = frozenset().union(*self.pieces.values())
-        if not any(ask.startswith(piece) for ask in ASKING for piece in begun):
+        if not any(ask.startswith(piece) for ask in HAS_OPERATORS for piece in begun):
             return
         pieces = {path: lexed(text).pieces for path, text in self.texts.items()}
         if word := pasted(frozenset().union(*pieces.values())):
             where = max(pieces, key=lambda path: len(pieces[path]))
             raise _unreadable(where, f"holds pieces that ## can make {word} of")
 
-    def _check_place(self, candidate: str, named: Named, path: str, place: str) -> None:
-        if self.pinned(os.path.normpath(named.name)):
-            raise _shadows(candidate, named.name, path)
-        spelt = os.path.normpath(os.path.join(place, named.name))
+    def _check_place(self, candidate: str, reference: FileReference, path: str, place: str) -> None:
+        if self.pinned(os.path.normpath(reference.name)):
+            raise _shadows(candidate, reference.name, path)
+        spelt = os.path.normpath(os.path.join(place, reference.name))
         if candidate.startswith(("/", "../")) and spelt.startswith(("/", "../")):
-            raise _outside(self._where(path, "named", named), named)
+            raise _outside(self._where(path, "references", reference), reference)
 
 
-def _unasked(where: str, word: str) -> CompileError:
+def _nameless(where: str, word: str) -> CompileError:
     if word in PRAGMAS:
         what = f"holds {word}, by which clang looks for a file that the build doesn't know"
         return CompileError(what, where=where, fix="leave it out, and #include the file that is meant")
@@ -145,17 +155,17 @@ def _unreadable(where: str, what: str) -> CompileError:
     )
 
 
-def _absolute(where: str, named: Named) -> CompileError:
-    verb = "asks for" if named.word in ASKING else f"{named.word}s"
+def _absolute(where: str, reference: FileReference) -> CompileError:
+    verb = "asks for" if reference.word in HAS_OPERATORS else f"{reference.word}s"
     return CompileError(
-        f"{verb} {named.name}, an absolute path, which is another file on each machine",
+        f"{verb} {reference.name}, an absolute path, which is another file on each machine",
         where=where,
         fix="copy the file into the project and name it from there; include_dirs= says where headers are searched",
     )
 
 
-def _outside(where: str, named: Named) -> CompileError:
-    return CompileError(f"{named.name} is outside of the project", where=where, fix="copy it into the project")
+def _outside(where: str, reference: FileReference) -> CompileError:
+    return CompileError(f"{reference.name} is outside of the project", where=where, fix="copy it into the project")
 
 
 def _shadows(candidate: str, name: str, path: str) -> CompileError:

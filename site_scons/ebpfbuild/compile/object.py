@@ -1,6 +1,8 @@
-"""A BPF program to a BPF object: one frozen argument object, one call of clang, one look at all that it read."""
+"""Compiles a BPF program to a BPF object: one frozen argument object, one call of clang, one look at all that it read.
+"""
 
 import contextlib
+import json
 import os
 import re
 import subprocess
@@ -19,22 +21,22 @@ from ..host_tools import CLEAN_ENVIRONMENT
 
 # Each compile gives these another value. Redefined so that their use is an error wherever it stands: -Werror=date-time
 # does nothing in a system header, and behind `#pragma clang diagnostic ignored`.
-MOMENTS = ("__DATE__", "__TIME__", "__TIMESTAMP__")
-_MOMENT = (
+TIME_MACROS = ("__DATE__", "__TIME__", "__TIMESTAMP__")
+_TIME_MACRO = (
     '-D{0}=_Pragma("GCC error \\"{0} gives other bytes each time it is compiled; write a constant, or define '
     '{0} in cflags\\"") ""'
 )
 
-_OF_NO_FILE = re.compile(r"<(?:command line|scratch space)>:")
+_HIDDEN_NOTE = re.compile(r"<(?:command line|scratch space)>:")
 _STACK = re.compile(r"[Ll]ooks like the BPF stack limit.*")
-TOO_LARGE = (
+STACK_TOO_LARGE = (
     "the function's stack is larger than the kernel's 512 bytes; put what is large into a map or a global variable"
 )
 
 
 @dataclass(frozen=True)
 class CompileArgs:
-    """One compile. Paths are relative to the project's root, where clang runs: that keeps it out of the object.
+    """A compile. Paths are relative to the project's root, where clang runs: that keeps the root out of the object.
 
     include_dirs are the project's own, searched first; header_dir holds vmlinux.h; libbpf_dir holds bpf/*.h.
     """
@@ -55,7 +57,7 @@ class CompileArgs:
         return os.path.join(self.header_dir, "vmlinux.h")
 
     def flags(self) -> list[str]:
-        """What clang is told beside its files: all that shapes the object and nothing of this machine."""
+        """Returns the flags that shape the object; none of them names this machine or the compile's own files."""
         return [
             "-target",
             self.arch.target,
@@ -86,17 +88,35 @@ class CompileArgs:
         ]
 
     def _refused_macros(self) -> list[str]:
-        """What makes the use of a date or a time an error; not of one that the program's own flags define."""
+        """Returns flags that make the use of a date or a time an error, but for one that the program's own flags
+        define.
+        """
         own = {flag.removeprefix("-D").partition("=")[0] for flag in self.cflags if "=" in flag}
-        return ["-Wno-builtin-macro-redefined", *(_MOMENT.format(name) for name in MOMENTS if name not in own)]
+        return ["-Wno-builtin-macro-redefined", *(_TIME_MACRO.format(name) for name in TIME_MACROS if name not in own)]
 
     def command(self) -> list[str]:
-        """The command line for clangd, which knows a driver by the name `clang`, not by that of the wheel's binary."""
+        """Returns the command line for clangd, which knows a driver by the name `clang`, not by that of the wheel's
+        binary.
+        """
         return ["clang", *self.flags(), "-c", self.source, "-o", self.output]
 
 
-class Made(NamedTuple):
-    """An object's bytes, clang's warnings, and why it was compiled with the full header, where that was not asked for."""
+def compile_commands(compiles: Iterable[CompileArgs], directory: str) -> str:
+    """Returns the text of a compile_commands.json for clangd, sorted, of compiles that run in `directory`.
+
+    It is the one output that names a folder of this machine: clangd asks for it. Source: clang's
+    JSONCompilationDatabase.
+    """
+    entries = [
+        {"directory": directory, "file": each.source, "output": each.output, "arguments": each.command()}
+        for each in sorted(compiles, key=lambda each: (each.source, each.output))
+    ]
+    return json.dumps(entries, indent=1) + "\n"
+
+
+class CompiledObject(NamedTuple):
+    """An object's bytes, clang's warnings, and why it was compiled with the full header, where that was not asked for.
+    """
 
     data: bytes
     warnings: str
@@ -108,45 +128,47 @@ def compile_object(
     full: str,
     known: Iterable[str],
     root: str,
-    report,
-    accept: Callable[[Made], None] = lambda made: None,
+    notice: Callable[[str], None],
+    accept: Callable[[CompiledObject], None] = lambda compiled: None,
 ) -> str:
     """Makes args.output, free of DWARF, and returns clang's warnings.
 
-    `full` is the path of the full vmlinux.h, `known` are the paths that the graph knows, `report.notice(text)` is told
-    of a fallback: a program that only the minimized header breaks is compiled with the full one. `accept` sees the object
-    before it is put in place, and raises where it may not be. Nothing is left behind when it fails. Raises CompileError
-    (clang's diagnostics with the full header), UndeclaredInputError, HeaderError, ElfError.
+    `full` is the path of the full vmlinux.h, `known` are the paths that the graph knows, `notice` gets the text
+    of a fallback: a program that only the minimized header breaks is compiled with the full one. `accept` sees the
+    object before it is put in place, and raises where it may not be. Nothing is left behind when it fails. Raises
+    CompileError (clang's diagnostics with the full header), UndeclaredInputError, HeaderError, ElfError.
     """
-    made = _made(args, full, known, root)
+    made = _with_fallback(args, full, known, root)
     accept(made)
     if made.fallback:
-        report.notice(f"{args.source} ({args.arch.name}): using the full header, since {made.fallback}")
+        notice(f"{args.source} ({args.arch.name}): using the full header, since {made.fallback}")
     write_file(Path(root, args.output), made.data)
     return made.warnings
 
 
-def _made(args: CompileArgs, full: str, known: Iterable[str], root: str) -> Made:
-    """The object with the minimized header or, where clang refuses that twice and takes the full one, with the full one."""
+def _with_fallback(args: CompileArgs, full: str, known: Iterable[str], root: str) -> CompiledObject:
+    """Returns the object with the minimized header or, where clang refuses that twice and takes the full one, with the
+    full one.
+    """
     try:
-        return Made(*compiled(args, known, root))
+        return compiled(args, known, root)
     except UndeclaredInputError:
         raise
     except CompileError:
         if args.vmlinux == full:
             raise
-    data, warnings = compiled(with_header(args, full), known, root)
+    whole = compiled(with_header(args, full), known, root)
     try:
-        return Made(*compiled(args, known, root))  # somebody mended the source meanwhile
+        return compiled(args, known, root)  # somebody mended the source meanwhile
     except UndeclaredInputError:
         raise
     except CompileError as error:
         why = f"the minimized one doesn't compile ({error.where}: {error.what}): that is a bug of the minimizer, please "
-        return Made(data, warnings, f"{why}report it with {args.vmlinux}")
+        return whole._replace(fallback=f"{why}report it with {args.vmlinux}")
 
 
-def compiled(args: CompileArgs, known: Iterable[str], root: str) -> tuple[bytes, str]:
-    """The object of a compile, free of DWARF, and clang's warnings. Raises as compile_object does."""
+def compiled(args: CompileArgs, known: Iterable[str], root: str) -> CompiledObject:
+    """Compiles once, into memory. Raises as compile_object does."""
     from ..btf.canonical import canonical_object  # not for a null build
 
     header = Path(root, args.vmlinux).read_bytes()
@@ -154,7 +176,7 @@ def compiled(args: CompileArgs, known: Iterable[str], root: str) -> tuple[bytes,
     folder = Path(root, args.output).parent
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".compile-") as scratch:
-        place = beside(args.output, scratch)
+        place = scratch_path(args.output, scratch)
         action = ["-c", args.source, *dependencies_to(f"{place}/depfile"), "-o", f"{place}/object"]
         try:
             warnings = run_clang(args, action, root)
@@ -164,21 +186,24 @@ def compiled(args: CompileArgs, known: Iterable[str], root: str) -> tuple[bytes,
         read = read_depfile(os.fsdecode(Path(root, place, "depfile").read_bytes()))
         check_inputs(read, [*known, args.source], args.source, root)
         _check_assembly(args, read, root, f"{place}/assembly")
-        return canonical_object(Path(scratch, "object").read_bytes(), args.output), warnings
+        return CompiledObject(canonical_object(Path(scratch, "object").read_bytes(), args.output), warnings)
 
 
-def beside(output: str, scratch: str) -> str:
-    """A scratch folder's path as clang is told it: relative to the root, so of one length in every checkout."""
+def scratch_path(output: str, scratch: str) -> str:
+    """Returns a scratch folder's path as clang is told it: relative to the root, so of one length in every checkout."""
     return os.path.join(os.path.dirname(output), os.path.basename(scratch))
 
 
 def dependencies_to(path: str) -> list[str]:
-    """The options that have clang write what it read to a file, as a rule for a target without odd characters."""
+    """Returns the options that have clang write what it read to a file, as a rule for a target without odd characters.
+    """
     return ["-MD", "-MF", path, "-MT", "object"]
 
 
 def _refuse_failed_assembly(args: CompileArgs, root: str, place: str) -> None:
-    """Refuses assembly as _check_assembly does where it may be why a compile failed: clang has noted all that it read by then."""
+    """Refuses assembly as _check_assembly does where it may be why a compile failed: clang has noted all that it read
+    by then.
+    """
     with contextlib.suppress(FileNotFoundError):  # what failed came before any assembly
         read = read_depfile(os.fsdecode(Path(root, place, "depfile").read_bytes()))
         try:
@@ -190,18 +215,21 @@ def _refuse_failed_assembly(args: CompileArgs, root: str, place: str) -> None:
 
 
 def _check_assembly(args: CompileArgs, read: Iterable[str], root: str, output: str) -> None:
-    """Refuses assembly that reads files. Only a program whose own files may hold assembly costs a second run of clang."""
+    """Refuses assembly that reads files.
+
+    Only a program whose own files may hold assembly costs a second run of clang.
+    """
     from .assembly import check_assembly, may_assemble  # no null build needs it
 
     own = (path for path in read if not path.startswith((args.vmlinux, f"{args.libbpf_dir}/")))
     if may_assemble(Path(root, path).read_text(encoding="latin-1") for path in own):
-        told = ["-S", "-fno-integrated-as", "-fno-verbose-asm", "-w", args.source, "-o", output]
-        run_clang(args, told, root)
+        action = ["-S", "-fno-integrated-as", "-fno-verbose-asm", "-w", args.source, "-o", output]
+        run_clang(args, action, root)
         check_assembly(Path(root, output).read_text(encoding="latin-1"), args.source)
 
 
 def with_header(args: CompileArgs, header: str) -> CompileArgs:
-    """The same compile with the vmlinux.h at another path."""
+    """Returns the same compile with the vmlinux.h at another path."""
     return replace(args, header_dir=os.path.dirname(header))
 
 
@@ -229,7 +257,7 @@ def run_clang(args: CompileArgs, action: list[str], root: str) -> str:
 
 def compile_error(args: CompileArgs, stderr: str, status: int) -> CompileError:
     """clang's first error as the line to read, the rest below it."""
-    lines = _short(_of_files(stderr.splitlines()))
+    lines = _one_stack_error(_without_hidden_notes(stderr.splitlines()))
     first = next((line for line in lines if ": error:" in line or ": fatal error:" in line), "")
     if not first:
         return CompileError(f"clang ended with status {status}", where=args.source, details=tuple(lines))
@@ -238,17 +266,17 @@ def compile_error(args: CompileArgs, stderr: str, status: int) -> CompileError:
     return CompileError(what, where=where, details=tuple(rest))
 
 
-def _of_files(lines: list[str]) -> list[str]:
-    """clang's lines without the notes, and the snippets below them, that show what it was told or made up itself."""
+def _without_hidden_notes(lines: list[str]) -> list[str]:
+    """clang's lines without the notes, and the snippets below them, that show its options or what it made up itself."""
     kept, hidden = [], False
     for line in lines:
-        hidden = bool(_OF_NO_FILE.match(line)) or (hidden and line.startswith(" "))
+        hidden = bool(_HIDDEN_NOTE.match(line)) or (hidden and line.startswith(" "))
         if not hidden:
             kept.append(line)
     return kept
 
 
-def _short(lines: list[str]) -> list[str]:
+def _one_stack_error(lines: list[str]) -> list[str]:
     """clang's lines, in which it says once for a place that the stack is too small, and what to do in a kernel.
 
     It says so for every instruction that touches the variable, with a blank line behind each, and names an option that
@@ -256,5 +284,5 @@ def _short(lines: list[str]) -> list[str]:
     """
     if not any(_STACK.search(line) for line in lines):
         return lines
-    said = (_STACK.sub(TOO_LARGE, line) for line in lines if line)
+    said = (_STACK.sub(STACK_TOO_LARGE, line) for line in lines if line)
     return list(dict.fromkeys(line for line in said if "errors generated" not in line))

@@ -14,6 +14,8 @@ from typing import NamedTuple, NoReturn
 from ..errors import ElfError
 
 EM_BPF = 247
+INSN_SIZE = 8  # bytes of an instruction, struct bpf_insn of the kernel's uapi/linux/bpf.h
+LD_IMM64 = 0x18  # the opcode BPF_LD | BPF_IMM | BPF_DW, whose immediate takes two instructions
 ET_REL = 1
 EHDR_SIZE, SHDR_SIZE, SYM_SIZE, REL_SIZE = 64, 64, 24, 16
 EHDR, SHDR, SYM, REL = "16sHHIQQQIHHHHHH", "IIQQQQIIQQ", "IBBHQQ", "QQ"
@@ -32,7 +34,7 @@ MAX_NAME = 4096  # a name without an end may not make each look-up scan the whol
 
 
 class Symbol(NamedTuple):
-    """One row of the symbol table; `section` is a section's index or an SHN_ constant."""
+    """A row of the symbol table; `section` is a section's index or an SHN_ constant."""
 
     name: str
     value: int
@@ -49,7 +51,7 @@ class Symbol(NamedTuple):
 
 
 class Relocation(NamedTuple):
-    """One row of a SHT_REL section: the place in the section it applies to, the symbol's index, the R_BPF_ type."""
+    """A row of a SHT_REL section: the place in the section it applies to, the symbol's index, the R_BPF_ type."""
 
     offset: int
     symbol: int
@@ -74,7 +76,9 @@ class Section:
 
 
 def name_at(table: bytes, offset: int, fail: Callable[[str], NoReturn]) -> str:
-    """The NUL-terminated name at an offset of a string table; `fail` is called for one out of bounds or unended."""
+    """Returns the NUL-terminated name at an offset of a string table; `fail` is called for one out of bounds or
+    unended.
+    """
     if offset >= len(table):
         if offset == 0:
             return ""
@@ -101,7 +105,10 @@ class Elf:
 
     @classmethod
     def parse(cls, data: bytes, where: str = "") -> "Elf":
-        """The object in `data`. `where` names it in errors. Raises ElfError for anything malformed or not BPF."""
+        """Returns the object in `data`. `where` names it in errors.
+
+        Raises ElfError for anything malformed or not BPF.
+        """
         return _Reader(bytes(data), where).read()
 
     @property
@@ -115,11 +122,11 @@ class Elf:
 
     @property
     def loaded(self) -> bool:
-        """Whether any section holds code or data."""
+        """True if any section holds code or data."""
         return any(section.flags & SHF_ALLOC and section.size for section in self.sections)
 
     def section(self, name: str) -> Section | None:
-        """The first section of that name, or None."""
+        """Reads a section, and checks its links and entry sizes."""
         return self._by_name.get(name)
 
     @cached_property
@@ -131,7 +138,7 @@ class Elf:
         return found
 
     def relocations(self, section: Section) -> tuple[Relocation, ...]:
-        """The relocations that apply to a section, by offset. Raises ElfError for one outside of it."""
+        """Returns the relocations that apply to a section, by offset. Raises ElfError for one outside of it."""
         found = [row for table in self._relocation_sections.get(section.index, ()) for row in self.rows(table)]
         for row in found:
             if row.offset >= section.size:
@@ -139,25 +146,27 @@ class Elf:
         return tuple(sorted(found))
 
     def rows(self, table: Section) -> Iterator[Relocation]:
-        """The rows of a SHT_REL section in file order. Raises ElfError for a symbol that isn't there."""
+        """Yields the rows of a SHT_REL section in file order. Raises ElfError for a symbol that isn't there."""
         self.symbols_used(table)
         words = self.relocation_words(table)
         for offset, info in zip(words[::2], words[1::2]):
             yield Relocation(offset, info >> 32, info & 0xFFFFFFFF)
 
     def relocation_words(self, table: Section) -> list[int]:
-        """The rows of a SHT_REL section as they stand, two words each: an offset; a symbol's number << 32 | a type."""
+        """Returns the rows of a SHT_REL section as they stand, two words each: an offset; a symbol's number << 32 | a
+        type.
+        """
         return list(struct.unpack(f"{self.order}{len(table.data) // 8}Q", table.data))
 
     def symbols_used(self, table: Section) -> set[int]:
-        """The numbers of the symbols that a SHT_REL section names. Raises ElfError for one that isn't there."""
+        """Returns the numbers of the symbols that a SHT_REL section names. Raises ElfError for one that isn't there."""
         used = {info >> 32 for info in self.relocation_words(table)[1::2]}
         if used and max(used) >= len(self.symbols):
             raise ElfError(f"section {table.name} names symbol {max(used)} of {len(self.symbols)}", where=self.where)
         return used
 
     def symbols_in(self, section: Section) -> list[Symbol]:
-        """The symbols defined in a section, in the table's order."""
+        """Returns the symbols defined in a section, in the table's order."""
         return self._symbols_by_section.get(section.index, [])
 
     @cached_property
@@ -168,24 +177,50 @@ class Elf:
         return found
 
 
+class _FileHeader(NamedTuple):
+    """What is needed of the ELF header; `shoff`, `shnum` and `shstrndx` are elf.h's names."""
+
+    order: str
+    shoff: int
+    flags: int
+    shnum: int
+    shstrndx: int
+
+
+class _SectionHeader(NamedTuple):
+    """A section header as it stands in the file: Elf64_Shdr of elf.h."""
+
+    name: int
+    type: int
+    flags: int
+    addr: int
+    offset: int
+    size: int
+    link: int
+    info: int
+    addralign: int
+    entsize: int
+
+
 @dataclass(frozen=True)
 class _Reader:
     data: bytes
     where: str
 
     def fail(self, what: str) -> NoReturn:
+        """Raises ElfError."""
         raise ElfError(what, where=self.where, fix="take an object that clang -target bpf wrote")
 
     def read(self) -> Elf:
-        """The whole object, checked."""
-        order, shoff, flags, shnum, shstrndx = self.header()
-        headers = self.section_headers(order, shoff, shnum)
-        names = self.bytes_of(headers[shstrndx])
-        sections = tuple(self.section(i, header, names, shnum) for i, header in enumerate(headers))
-        return Elf(self.where, order == "<", flags, shstrndx, sections, self.symbols(order, sections))
+        """Returns the whole object, checked."""
+        file = self.header()
+        headers = self.section_headers(file)
+        names = self.bytes_of(headers[file.shstrndx])
+        sections = tuple(self.section(i, header, names, file.shnum) for i, header in enumerate(headers))
+        return Elf(self.where, file.order == "<", file.flags, file.shstrndx, sections, self.symbols(file.order, sections))
 
-    def header(self) -> tuple[str, int, int, int, int]:
-        """Byte order, section header offset, flags, section count, index of the section names."""
+    def header(self) -> _FileHeader:
+        """Reads the ELF header. Raises ElfError for one of no BPF object."""
         if len(self.data) < EHDR_SIZE or self.data[:4] != b"\x7fELF":
             self.fail("is no ELF file")
         if self.data[4] != 2 or self.data[5] not in (1, 2) or self.data[6] != 1:
@@ -199,30 +234,29 @@ class _Reader:
             self.fail(f"has {shnum} section headers of {shentsize} bytes, names in number {shstrndx}")
         if shoff + shnum * SHDR_SIZE > len(self.data):
             self.fail("is cut short: its section headers end after the file")
-        return order, shoff, flags, shnum, shstrndx
+        return _FileHeader(order, shoff, flags, shnum, shstrndx)
 
-    def section_headers(self, order: str, shoff: int, shnum: int) -> list[tuple[int, ...]]:
-        """The raw headers: each one's bytes lie in the file, together they are no more than it, so few can overlap."""
-        table = self.data[shoff : shoff + shnum * SHDR_SIZE]
-        headers = list(struct.iter_unpack(order + SHDR, table))
+    def section_headers(self, file: _FileHeader) -> list[_SectionHeader]:
+        """Reads the section headers. Raises ElfError where sections lie outside of the file, or overlap."""
+        table = self.data[file.shoff : file.shoff + file.shnum * SHDR_SIZE]
+        headers = [_SectionHeader(*row) for row in struct.iter_unpack(file.order + SHDR, table)]
         used = 0
         for index, header in enumerate(headers):
-            kind, offset, size = header[1], header[4], header[5]
-            if kind in (SHT_NULL, SHT_NOBITS):
+            if header.type in (SHT_NULL, SHT_NOBITS):
                 continue
-            used += size
-            if offset + size > len(self.data):
+            used += header.size
+            if header.offset + header.size > len(self.data):
                 self.fail(f"is cut short: section {index} ends after the file")
         if used > len(self.data):
             self.fail("has sections that overlap")
         return headers
 
-    def bytes_of(self, header: tuple[int, ...]) -> bytes:
-        kind, offset, size = header[1], header[4], header[5]
-        return b"" if kind in (SHT_NULL, SHT_NOBITS) else self.data[offset : offset + size]
+    def bytes_of(self, header: _SectionHeader) -> bytes:
+        """Returns the bytes of the section that a header describes."""
+        return b"" if header.type in (SHT_NULL, SHT_NOBITS) else self.data[header.offset : header.offset + header.size]
 
-    def section(self, index: int, header: tuple[int, ...], names: bytes, count: int) -> Section:
-        """One section, its links and entry sizes checked."""
+    def section(self, index: int, header: _SectionHeader, names: bytes, count: int) -> Section:
+        """Reads a section, and checks its links and entry sizes."""
         name_offset, kind, flags, _, offset, size, link, info, align, entsize = header
         name = name_at(names, name_offset, self.fail)
         if kind in (SHT_RELA, SHT_SYMTAB_SHNDX):
@@ -237,7 +271,7 @@ class _Reader:
         return Section(index, name, kind, flags, offset, size, link, info, align, entsize, self.bytes_of(header))
 
     def symbols(self, order: str, sections: tuple[Section, ...]) -> tuple[Symbol, ...]:
-        """The symbol table's rows, or none where there is no table."""
+        """Returns the symbol table's rows, or none where there is no table."""
         tables = [section for section in sections if section.type == SHT_SYMTAB]
         if len(tables) > 1:
             self.fail("has more than one symbol table")

@@ -36,12 +36,18 @@ DEBUG_PREFIXES = (".debug", ".zdebug")  # llvm-objcopy's isDebugSection, but for
 
 
 def strip_dwarf(data: bytes, where: str = "") -> bytes:
-    """The object without DWARF. `where` names it in errors. Raises ElfError for bytes that are no BPF object."""
+    """Returns the object without DWARF. `where` names it in errors.
+
+    Raises ElfError for bytes that are no BPF object.
+    """
     return stripped(Elf.parse(data, where))
 
 
 def stripped(elf: Elf) -> bytes:
-    """The bytes of a parsed object without DWARF. Raises ElfError for section groups, which no C program has."""
+    """Returns the bytes of a parsed object without DWARF.
+
+    Raises ElfError for section groups, which no C program has.
+    """
     if any(section.type == SHT_GROUP for section in elf.sections):
         raise ElfError("has section groups, which clang does not emit for C", where=elf.where)
     kept = _kept_sections(elf)
@@ -50,7 +56,7 @@ def stripped(elf: Elf) -> bytes:
 
 
 def _kept_sections(elf: Elf) -> list[Section]:
-    """All sections but DWARF's, in their order; a relocation section goes with the section it relocates."""
+    """Returns all sections but DWARF's, in their order; a relocation section goes with the section it relocates."""
     gone = {section.index for section in elf.sections if section.name.startswith(DEBUG_PREFIXES)}
     gone |= {section.index for section in elf.sections if section.type == SHT_LLVM_ADDRSIG}
     gone |= {section.index for section in elf.sections if section.type == SHT_REL and section.info in gone}
@@ -58,7 +64,7 @@ def _kept_sections(elf: Elf) -> list[Section]:
 
 
 def _kept_symbols(elf: Elf, kept: list[Section]) -> list[int]:
-    """The numbers of the symbols that stay, the null symbol first."""
+    """Returns the numbers of the symbols that stay, the null symbol first."""
     present = {section.index for section in kept}
     used = set().union(*(elf.symbols_used(section) for section in kept if section.type == SHT_REL))
 
@@ -73,7 +79,7 @@ def _kept_symbols(elf: Elf, kept: list[Section]) -> list[int]:
 
 
 def _write(elf: Elf, kept: list[Section], numbers: list[int]) -> bytes:
-    """The file's bytes: contents in the order that they had, the section headers last."""
+    """Returns the file's bytes: contents in the order that they had, the section headers last."""
     sections = {section.index: number for number, section in enumerate(kept)}
     symbols = {old: new for new, old in enumerate(numbers)}
     names = _names(elf, kept, numbers)
@@ -100,7 +106,7 @@ def _write(elf: Elf, kept: list[Section], numbers: list[int]) -> bytes:
 
 
 def _names(elf: Elf, kept: list[Section], numbers: list[int]) -> dict[int, set[str]]:
-    """What each string table has to hold; one table may serve sections and symbols."""
+    """Returns the names that each string table has to hold; one table may serve sections and symbols."""
     names = {elf.shstrndx: {section.name for section in kept}}
     for section in kept:
         if section.type == SHT_SYMTAB:
@@ -109,7 +115,7 @@ def _names(elf: Elf, kept: list[Section], numbers: list[int]) -> dict[int, set[s
 
 
 def _string_table(names: set[str]) -> tuple[bytes, dict[str, int]]:
-    """The table's bytes and each name's offset; a name that ends another shares its bytes."""
+    """Returns the table's bytes and each name's offset; a name that ends another shares its bytes."""
     table, offsets, previous = bytearray(1), {"": 0}, b""
     for text in sorted(names - {""}, key=lambda text: text.encode()[::-1], reverse=True):
         name = text.encode()

@@ -1,4 +1,4 @@
-"""The archives that this machine's own apt is set up for: a pool path is looked up below each of them.
+"""Lists the archives that this machine's own apt is set up for: a pool path is looked up below each of them.
 
 Formats: sources.list(5), one-line and deb822 style; mirror lists: apt-transport-mirror(1).
 """
@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 from ..files import read_regular
 
 FOLDER = "etc/apt"
-LIMIT = 1 << 20  # bytes of a list: apt's own have some hundred
+MAX_LIST_SIZE = 1 << 20  # bytes of a list: apt's own have some hundred
 
 
 def archives(root: Path = Path("/")) -> tuple[str, ...]:
-    """The base URLs, each once, of the archives that may have a pool, Debian's own first. Empty where there is no apt.
+    """Returns the base URLs, each once, of the archives that may have a pool, Debian's own first.
 
-    A file that can't be read is passed over, as is a flat repository, a CD and whatever wants a password.
+    Empty where there is no apt. A file that can't be read is passed over, as is a flat repository, a CD and whatever
+    wants a password.
     """
     found: dict[str, int] = {}
     for uri, suite, components in _entries(root / FOLDER):
@@ -95,6 +96,6 @@ def _is_plain(url: str) -> bool:
 
 def _text(path: Path) -> str:
     try:
-        return read_regular(path, LIMIT).decode("utf-8", "replace")
+        return read_regular(path, MAX_LIST_SIZE).decode("utf-8", "replace")
     except OSError:
         return ""

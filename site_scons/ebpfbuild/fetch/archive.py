@@ -1,4 +1,4 @@
-"""Files out of a .tar.gz, .tar.xz or .deb, read into memory; nothing is ever unpacked to disk.
+"""Reads files out of a .tar.gz, .tar.xz or .deb into memory; nothing is ever unpacked to disk.
 
 The bytes may come from anywhere: whatever is malformed, too large or points outside is an ArchiveError.
 """
@@ -9,7 +9,7 @@ import lzma
 import tarfile
 import zlib
 from collections.abc import Collection
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from ..errors import ArchiveError
 
@@ -24,7 +24,7 @@ _MALFORMED = (tarfile.TarError, EOFError, OSError, ValueError, ArithmeticError, 
 
 
 def read_members(data: bytes, wanted: Collection[str], where: str = "", limit: int = MEMBER_LIMIT) -> dict[str, bytes]:
-    """The wanted files' bytes by name, out of a tar (plain, gz, xz) or a .deb, told apart by their first bytes.
+    """Returns the wanted files' bytes by name, out of a tar (plain, gz, xz) or a .deb, told apart by their first bytes.
 
     Raises ArchiveError if one is missing, is no regular file, is there twice or is larger than `limit`.
     """
@@ -44,18 +44,25 @@ def read_members(data: bytes, wanted: Collection[str], where: str = "", limit: i
 
 
 def deb_data(data: bytes) -> bytes:
-    """The compressed data.tar of a .deb: an ar archive, as deb(5) describes it. Raises ArchiveError."""
+    """Returns the compressed data.tar of a .deb: an ar archive, as deb(5) describes it. Raises ArchiveError."""
     members = ar_members(data)
-    if not members or members[0][0] != "debian-binary" or not members[0][1].startswith(b"2."):
+    if not members or members[0].name != "debian-binary" or not members[0].content.startswith(b"2."):
         raise ArchiveError("is an ar archive but no Debian package of format 2")
-    tars = [content for name, content in members if name.split(".")[:2] == ["data", "tar"]]
+    tars = [each.content for each in members if each.name.split(".")[:2] == ["data", "tar"]]
     if len(tars) != 1:
         raise ArchiveError(f"is a Debian package with {len(tars)} data.tar members, not one")
     return tars[0]
 
 
-def ar_members(data: bytes) -> list[tuple[str, bytes]]:
-    """The (name, bytes) of each member of an ar archive, in order. Format: ar(5). Raises ArchiveError."""
+class ArMember(NamedTuple):
+    """A member of an ar archive."""
+
+    name: str
+    content: bytes
+
+
+def ar_members(data: bytes) -> list[ArMember]:
+    """Returns the members of an ar archive, in order. Format: ar(5). Raises ArchiveError."""
     if not data.startswith(AR_MAGIC):
         raise ArchiveError("is no ar archive")
     members, at = [], len(AR_MAGIC)
@@ -68,7 +75,7 @@ def ar_members(data: bytes) -> list[tuple[str, bytes]]:
         if at + int(size) > len(data):
             raise ArchiveError("is cut short")
         name = header[:16].rstrip(b" ").removesuffix(b"/").decode("ascii", "replace")
-        members.append((name, data[at : at + int(size)]))
+        members.append(ArMember(name, data[at : at + int(size)]))
         at += int(size) + int(size) % 2  # members begin at even bytes
     return members
 
@@ -80,7 +87,7 @@ class _Limited:
         self.stream, self.left = stream, UNPACKED_LIMIT
 
     def read(self, size: int) -> bytes:
-        """The next bytes, at most `size`. Raises ArchiveError."""
+        """Returns the next bytes, at most `size`. Raises ArchiveError."""
         chunk = self.stream.read(min(size, 1 << 20))
         self.left -= len(chunk)
         if self.left < 0:

@@ -14,7 +14,7 @@ from ..files import write_file
 from ..header import check_header
 from ..pins.pins import HeaderPin, TreePin
 from .places import mirror_places, mirror_root
-from .store import manifest as listing
+from .store import sha256sums
 
 
 def install_header(pin: HeaderPin, arch: Arch, options: FetchOptions, report: Reporter, header: Path, record: Path) -> None:
@@ -34,7 +34,7 @@ def install_header(pin: HeaderPin, arch: Arch, options: FetchOptions, report: Re
 
 
 def pinned_is_near(pin: HeaderPin, options: FetchOptions) -> bool:
-    """Whether the pinned header itself, for which an alternate stands in, can be had without asking its origin."""
+    """Tells if the pinned header itself, for which an alternate stands in, can be had without asking its origin."""
     if pin.sha256 and (options.cache / "sha256" / pin.sha256).exists():
         return True
     places = mirror_places(pin.source, mirror_root(options.mirror), options.offline)
@@ -48,12 +48,12 @@ def install_tree(pin: TreePin, options: FetchOptions, report: Reporter, folder: 
     got = artifacts.obtain_tree(pin, options, report)
     found = {name: Path(path).read_bytes() for name, path in sorted(got.files.items())}
     digests = {name: _sha256(data) for name, data in found.items()}
-    if _sha256(listing(digests)) != got.sha256:
+    if _sha256(sha256sums(digests)) != got.sha256:
         raise _moved(options.cache)
     for name, data in found.items():
         write_file(folder / name, data)
     inside = {os.path.relpath(folder / name, manifest.parent): digest for name, digest in digests.items()}
-    write_file(manifest, listing(inside))
+    write_file(manifest, sha256sums(inside))
 
 
 def _sha256(data: bytes) -> str:
@@ -61,5 +61,5 @@ def _sha256(data: bytes) -> str:
 
 
 def _moved(path: Path) -> MismatchError:
-    """The refusal of bytes that somebody replaced in the store between its check and their use."""
+    """Returns the refusal of bytes that somebody replaced in the store between its check and their use."""
     return MismatchError("the cache was changed while it was read", where=str(path), fix="build again")

@@ -1,4 +1,4 @@
-"""The only module that opens a connection: one URL into a file of the store, with retries and without credentials.
+"""Fetches one URL into a file of the store, with retries and without credentials: no other module opens a connection.
 
 What is tried again follows Bazel's HttpConnector: 8 tries, 100 ms doubling, on 403, 408, 429 and 5xx but no other 4xx.
 """
@@ -24,7 +24,7 @@ DIGITS = re.compile("[0-9]{1,15}")  # int() takes other digits too, but not 5000
 
 
 class Trouble(Exception):
-    """One try that failed. `tries` is how many such tries are worth it, `pause` what the server asked for, in seconds;
+    """A try that failed. `tries` says how many such tries are worth it, `pause` what the server asked for, in seconds;
     `down` means that the host as a whole can't be reached, or is too slow."""
 
     def __init__(self, reason: str, tries: int = 8, pause: float = 0.0, down: bool = False):
@@ -40,15 +40,17 @@ class Down(NamedTuple):
 
 
 class Head(NamedTuple):
-    """What an answer says of its body: the length in bytes, and whether its end is told from a dropped connection."""
+    """The facts in an answer's head: the body's length in bytes, and whether its end can be told from a dropped
+    connection.
+    """
 
     length: int | None
-    told: bool
+    end_known: bool
 
 
 @dataclass(frozen=True)
 class Network:
-    """How patiently to fetch, and what was learnt about hosts in this build. Times are in seconds.
+    """The patience of fetches, and the hosts found to be down in this build. Times are in seconds.
 
     A source that brings less than `slowest` bytes a second over a `window` is given up, from the look-up of its name to
     the last byte; a good one that is slow is left to finish. While other sources are left, a source gets a `few` tries
@@ -77,7 +79,7 @@ class Network:
     def fetch(self, url: str, into: Incoming, limit: int, size: int | None = None,
               progress: Callable[[int, int | None], None] = lambda done, total: None,
               others: int = 0, spent: float = 0.0) -> None:
-        """Nothing; `into` holds the body, cut soon after `limit` bytes: the caller verifies it.
+        """Fetches a URL's body `into` a file, cut soon after `limit` bytes: the caller verifies it.
 
         `size` is the pinned size where one is known. `progress` gets bytes done and in all. `others` is how many
         sources are left should this one fail, `spent` the seconds that those before it took. Raises FetchError with the
@@ -127,10 +129,10 @@ class Network:
             return self.sleep(seconds)
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            self.heed()
+            self.check_interrupt()
             time.sleep(min(left, self.tick))
 
-    def heed(self) -> None:
+    def check_interrupt(self) -> None:
         """Raises StoppedError once somebody interrupted the build."""
         if self.stopped():
             raise StoppedError("was interrupted")
@@ -139,7 +141,7 @@ class Network:
         transfer, head = Transfer(lambda put: self._bring(url, put)), Head(None, False)
         try:
             while not isinstance(item := transfer.take(self.tick), Ended):
-                self.heed()
+                self.check_interrupt()
                 if isinstance(item, Head):
                     head = item
                 elif item:
@@ -155,7 +157,7 @@ class Network:
         if item.error:
             raise item.error
         # Where the server tells no length, a dropped connection looks like the end of the body.
-        if not head.told and size and into.size < size and not oddity(into.head, into.size):
+        if not head.end_known and size and into.size < size and not oddity(into.head, into.size):
             raise Trouble(f"the connection ended after {into.size} of {size} bytes")
 
     def _bring(self, url: str, put: Callable[[Any], None]) -> None:
@@ -226,7 +228,10 @@ def _receive(response: Any, put: Callable[[Any], None]) -> None:
 
 
 def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """What gzip holds, in pieces of at most CHUNK bytes: a few bytes may stand for gigabytes. Raises zlib.error."""
+    """Yields the content of gzip in pieces of at most CHUNK bytes: a few bytes may stand for gigabytes.
+
+    Raises zlib.error.
+    """
     inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
     for chunk in chunks:
         while chunk:
@@ -248,7 +253,7 @@ def _slow(done: int, window: float) -> Trouble:
 
 
 def oddity(head: bytes, size: int) -> str:
-    """What a body of `size` bytes that begins with `head` is if it is no artifact, in words; empty if it looks fine."""
+    """Says in words why a body of `size` bytes that begins with `head` is no artifact; empty if it looks fine."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if text.startswith((b"<!doctype html", b"<html")):
         return "an HTML page"
@@ -260,7 +265,9 @@ def oddity(head: bytes, size: int) -> str:
 
 
 def retry_after(value: str) -> float:
-    """The seconds that a Retry-After header asks for (RFC 9110, 10.2.3: a number or a date); 0 if it says nothing."""
+    """Returns the seconds that a Retry-After header asks for (RFC 9110, 10.2.3: a number or a date); 0 if it says
+    nothing.
+    """
     if DIGITS.fullmatch(value.strip()):
         return float(value)
     from email.utils import parsedate_to_datetime
@@ -276,12 +283,12 @@ def _no_credentials(request: Any) -> Any:
 
 
 def _redirected(url: str, location: str) -> str:
-    """The URL that an answer of `url` redirects to. Raises Trouble for one that isn't to be followed."""
+    """Returns the URL that an answer of `url` redirects to. Raises Trouble for one that isn't to be followed."""
     try:
         target = urljoin(url, location)
         parts = urlsplit(target)
-        has_user = parts.username is not None
-        parts.port  # noqa: B018  # it is looked at only when it is asked for
+        user, _port = parts.username, parts.port  # each may raise ValueError when it is read
+        has_user = user is not None
     except ValueError:
         has_user, target = False, ""
     if not target or re.search(r"[\0-\x20\x7f]", location):
@@ -299,7 +306,7 @@ def _may_redirect(url: str, target: str) -> bool:
 
 
 def _trouble(error: Exception, kinds: Any) -> Trouble:
-    """The Trouble that an exception of requests stands for."""
+    """Returns the Trouble that an exception of requests stands for."""
     cause = getattr(error.args[0], "reason", error.args[0]) if error.args else error
     text = f"{type(cause).__name__} {cause}"
     if isinstance(error, kinds.SSLError):

@@ -15,10 +15,10 @@ from ..console import Reporter
 from ..errors import FetchError, HurriedError, MismatchError, OfflineError, PinError
 from .network import Network
 from ..files import is_gone, open_regular
-from ..pins.pins import HeaderPin, Source, TreePin
+from ..pins.pins import HeaderPin, ArtifactSource, TreePin
 from ..escape import without_secrets
 from .places import CACHE, Place
-from .store import CHUNK, Incoming, Store, manifest
+from .store import CHUNK, Incoming, Store, sha256sums
 from .verify import Wanted, verify
 
 Got = TypeVar("Got")
@@ -26,7 +26,7 @@ Got = TypeVar("Got")
 
 @dataclass(frozen=True)
 class FetchOptions:
-    """How a build may get what it lacks.
+    """The ways by which a build may get an artifact.
 
     `mirror` is MIRROR= as given, `machine` the root that apt's files are below. One `network` should serve a whole
     build: it remembers which hosts can't be reached.
@@ -64,7 +64,8 @@ class ObtainedTree:
 
 
 def obtain_header(pin: HeaderPin, options: FetchOptions, report: Reporter) -> Obtained:
-    """The pinned header or, unless it is a release, an alternate where the pinned one can't be had, with a notice.
+    """Returns the pinned header or, unless it is a release, an alternate where the pinned one can't be had, with a
+    notice.
 
     Raises PinError for a pin without sha256, MismatchError, OfflineError, FetchError with each source tried,
     ArchiveError and CacheError.
@@ -83,7 +84,7 @@ def obtain_header(pin: HeaderPin, options: FetchOptions, report: Reporter) -> Ob
 
 
 def _first_header(job: "_Job", pin: HeaderPin) -> tuple[Obtained | None, list[str]]:
-    """The first of a pin and its alternates that can be had, if any, and why those before it can't."""
+    """Returns the first of a pin and its alternates that can be had, if any, and why those before it can't."""
     reasons: list[str] = []
     headers = (pin, *(() if job.options.release else pin.alternates))
     for i, header in enumerate(headers):
@@ -103,7 +104,7 @@ def _first_header(job: "_Job", pin: HeaderPin) -> tuple[Obtained | None, list[st
 
 
 def obtain_tree(pin: TreePin, options: FetchOptions, report: Reporter) -> ObtainedTree:
-    """The pinned files, from the first of the sources that can be reached. Raises as obtain_header does."""
+    """Returns the pinned files, from the first of the sources that can be reached. Raises as obtain_header does."""
     job = _Job(options, report)
     try:
         try:
@@ -124,10 +125,10 @@ def obtain_tree(pin: TreePin, options: FetchOptions, report: Reporter) -> Obtain
 
 
 class _Job:
-    """One artifact's way in: the store, and the places that the options allow.
+    """The search for one artifact: in the store, then at the places that the options allow.
 
-    `later` are the pins that may take this one's place. `hurried` says that a place was given up early, since others were
-    left: once they all have failed, a `patient` round asks each as if it were the last one.
+    `later` are the pins that may take this one's place. `hurried` says that a place was given up early, since others
+    were left: once they all have failed, a `patient` round asks each as if it were the last one.
     """
 
     def __init__(self, options: FetchOptions, report: Reporter):
@@ -142,7 +143,7 @@ class _Job:
         """(path in the store, via). Raises FetchError with a reason per place."""
         if not pin.sha256:
             return self._first((pin.source,), lambda place: self._header_from(place, pin))
-        if pin.source.own:
+        if pin.source.in_project:
             had = self.store.get(pin.sha256)
             if had and self._gone(pin, (pin.source,)):
                 return had, CACHE
@@ -151,10 +152,10 @@ class _Job:
             return (had, CACHE) if had else self._first((pin.source,), lambda place: self._header_from(place, pin))
 
     def tree(self, pin: TreePin) -> ObtainedTree:
-        """The tree. Raises FetchError with a reason per place."""
+        """Returns the tree. Raises FetchError with a reason per place."""
         if not pin.sha256:
             return self._first(pin.sources, lambda place: self._tree_from(place, pin))
-        own = [source for source in pin.sources if source.own]
+        own = [source for source in pin.sources if source.in_project]
         there = [source for source in own if not is_gone(source.file)]
         trees = [self._first((source,), lambda place: self._tree_from(place, pin)) for source in there]
         if trees:
@@ -165,16 +166,18 @@ class _Job:
                 return ObtainedTree(had, pin.sources[0].shown, pin.sha256, CACHE)
             return self._first(pin.sources, lambda place: self._tree_from(place, pin))
 
-    def _gone(self, pin: HeaderPin | TreePin, own: Sequence[Source]) -> bool:
-        """Whether the store may stand in for files of the project's own: all are gone, and it is no release."""
+    def _gone(self, pin: HeaderPin | TreePin, own: Sequence[ArtifactSource]) -> bool:
+        """Tells if the store may stand in for files of the project's own: all are gone, and it is no release."""
         if self.options.release or not all(is_gone(source.file) for source in own):
             return False
         missing = " and ".join(source.shown for source in own)
         self.report.notice(f"{missing} is gone: took {pin.title} from the cache, by its sha256; RELEASE=1 wants the file")
         return True
 
-    def _first(self, declared: tuple[Source, ...], use: Callable[[Place], Got]) -> Got:
-        """What `use` makes of the first place that has the bytes: those in the cache, the mirror's, the origins'."""
+    def _first(self, declared: tuple[ArtifactSource, ...], use: Callable[[Place], Got]) -> Got:
+        """Returns what `use` makes of the first place that has the bytes: those in the cache, the mirror's, the
+        origins'.
+        """
         offline = self.options.offline
         archives = () if offline or all(it.kind != "pool" for it in declared) else apt.archives(self.options.machine)
         places = [place for source in declared for place in self._cached_archive(source)]
@@ -190,42 +193,42 @@ class _Job:
                 self.hurried |= isinstance(error, HurriedError)
                 self._spent += time.monotonic() - began
                 reasons.append(f"{place.shown}: {error.what}")
-        reasons += filter(None, (sources.unasked(source, archives, offline) for source in declared))
+        reasons += filter(None, (sources.reason_unasked(source, archives, offline) for source in declared))
         raise FetchError("no source can be reached", details=tuple(reasons))
 
-    def _places(self, declared: tuple[Source, ...], archives: tuple[str, ...]) -> list[Place]:
-        """The mirror's places and the origins'."""
+    def _places(self, declared: tuple[ArtifactSource, ...], archives: tuple[str, ...]) -> list[Place]:
+        """Returns the mirror's places and the origins'."""
         offline = self.options.offline
         places = [place for source in declared for place in sources.mirror_places(source, self.mirror, offline)]
         return places + [place for source in declared for place in sources.origin_places(source, archives, offline)]
 
     def _others(self) -> int:
-        """How many places are left, should the one that is asked fail; none in a patient round."""
+        """Counts the places that are left, should the one that is asked fail; none in a patient round."""
         if self.patient:
             return 0
         archives = apt.archives(self.options.machine) if any(pin.source.kind == "pool" for pin in self.later) else ()
         cached = sum(bool(pin.sha256) and (self.store.blobs / pin.sha256).exists() for pin in self.later)
         return self._left + cached + sum(len(self._places((pin.source,), archives)) for pin in self.later)
 
-    def _cached_archive(self, source: Source) -> tuple[Place, ...]:
-        own = source.own and (self.options.release or not is_gone(source.file))
+    def _cached_archive(self, source: ArtifactSource) -> tuple[Place, ...]:
+        own = source.in_project and (self.options.release or not is_gone(source.file))
         path = self.store.get(source.archive_sha256) if source.archive_sha256 and not own else None
         return (Place(source, path, CACHE, source.shown),) if path else ()
 
     @contextmanager
     def _missing(self, digest: str, title: str, get: Callable[[str], Got | None]) -> Iterator[Got | None]:
-        """What the store has, or None with the lock held: then it is the caller's turn to fetch."""
+        """Yields the store's copy, or None with the lock held: then it is the caller's turn to fetch."""
         had = get(digest)
         if had:
             yield had
             return
-        with self.store.lock(digest, title, self.options.network.heed):
+        with self.store.lock(digest, title, self.options.network.check_interrupt):
             yield get(digest)
 
     def _header_from(self, place: Place, pin: HeaderPin) -> tuple[Path, str]:
         inside = pin.source.inside
         name = (inside or pin.source.name).rsplit("/", 1)[-1]
-        wanted = Wanted(pin.title, name, pin.where, pin.sha256, pin.size, own=pin.source.own)
+        wanted = Wanted(pin.title, name, pin.where, pin.sha256, pin.size, in_project=pin.source.in_project)
         data = self._archive(place, pin.title) if inside else b""
         with self.store.incoming() as incoming:
             if inside:
@@ -244,9 +247,9 @@ class _Job:
         found = archive.read_members(data, members.values(), f"{place.source.where}: {place.shown}")
         files = {name: self.store.add(found[member]) for name, member in members.items()}
         with self.store.incoming() as listing:
-            listing.write(manifest({name: path.name for name, path in files.items()}))
-            name, own = f"{pin.key}.sha256sums", place.source.own
-            verify(listing, Wanted(pin.title, name, pin.where, pin.sha256, own=own), place.shown)
+            listing.write(sha256sums({name: path.name for name, path in files.items()}))
+            name, own = f"{pin.key}.sha256sums", place.source.in_project
+            verify(listing, Wanted(pin.title, name, pin.where, pin.sha256, in_project=own), place.shown)
             listing.keep()
         if place.via != CACHE:
             self.report.done(pin.title, len(data), place.via)
@@ -254,7 +257,7 @@ class _Job:
 
     def _archive(self, place: Place, title: str) -> bytes:
         source, digest = place.source, place.source.archive_sha256
-        if not digest or (source.own and place.via != CACHE):
+        if not digest or (source.in_project and place.via != CACHE):
             with self.store.incoming() as incoming:
                 self._receive_verified(place, incoming, title)
                 data = incoming.data()
@@ -270,8 +273,8 @@ class _Job:
 
     def _receive_verified(self, place: Place, incoming: Incoming, title: str) -> None:
         source = place.source
-        wanted = Wanted(f"{source.name} with {title}", source.name, source.where, source.archive_sha256, loose=True,
-                        own=source.own)
+        wanted = Wanted(f"{source.name} with {title}", source.name, source.where, source.archive_sha256, digest_optional=True,
+                        in_project=source.in_project)
         self._receive(place, incoming, wanted)
         verify(incoming, wanted, place.shown)
 
@@ -300,9 +303,9 @@ def _copy(path: Path, incoming: Incoming, limit: int) -> None:
         raise FetchError(f"can't be read: {error.strerror}") from None
 
 
-def _failure(pin: HeaderPin | TreePin, source: Source, options: FetchOptions, reasons: Sequence[str]) -> FetchError:
+def _failure(pin: HeaderPin | TreePin, source: ArtifactSource, options: FetchOptions, reasons: Sequence[str]) -> FetchError:
     details = tuple(dict.fromkeys(reasons))
-    if source.own:
+    if source.in_project:
         fix = f"make it: bpftool btf dump file /sys/kernel/btf/vmlinux format c > {source.shown}"
         if source.inside or not is_gone(source.file):
             fix = f"put {source.shown} back"

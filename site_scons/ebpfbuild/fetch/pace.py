@@ -1,4 +1,4 @@
-"""Whether bytes come fast enough, and who waits for them: a source that is too slow gives its place to the next one."""
+"""Tells if bytes come fast enough, and waits for them: a source that is too slow gives its place to the next one."""
 
 import queue
 import threading
@@ -50,7 +50,7 @@ class Transfer:
         threading.Thread(target=self._run, daemon=True).start()
 
     def take(self, seconds: float) -> Any:
-        """The next item, an Ended after the last one; None if none comes in time."""
+        """Returns the next item, an Ended after the last one; None if none comes in time."""
         try:
             return self._items.get(timeout=seconds)
         except queue.Empty:

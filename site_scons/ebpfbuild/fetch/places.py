@@ -1,4 +1,4 @@
-"""Where to look for a declared source, in which order: decided here, without touching disk or network."""
+"""Lists the places of a declared source in the order in which they are asked; touches neither disk nor network."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ..errors import FetchError
-from ..pins.pins import Source
+from ..pins.pins import ArtifactSource
 from ..escape import without_secrets
 
 CACHE = "the cache"
@@ -14,22 +14,23 @@ CACHE = "the cache"
 
 @dataclass(frozen=True)
 class Place:
-    """One place that may have a source's bytes: a URL, or a path of this machine.
+    """A place that may have a source's bytes: a URL, or a path of this machine.
 
     `via` is what a person calls it, `shown` the place itself as errors have it, without what may be a password; of the
     cache, whose file names tell nobody anything, the source's.
     """
 
-    source: Source
+    source: ArtifactSource
     at: str | Path
     via: str
     shown: str
 
 
 def mirror_root(mirror: str | None) -> str | Path | None:
-    """The folder or base URL that MIRROR= names. Raises FetchError for a folder that isn't there, or no usable URL.
+    """Returns the folder or base URL that MIRROR= names.
 
-    What is refused is not repeated where it may hold a password: nobody knows how a misspelt URL was meant.
+    Raises FetchError for a folder that isn't there, or no usable URL. What is refused is not repeated where it may hold
+    a password: nobody knows how a misspelt URL was meant.
     """
     if not mirror:
         return None
@@ -53,16 +54,16 @@ def mirror_root(mirror: str | None) -> str | Path | None:
     return mirror.rstrip("/")
 
 
-def below_mirror(source: Source) -> str:
-    """The source's path below a mirror: the origin's host and path, or the pool path."""
+def below_mirror(source: ArtifactSource) -> str:
+    """Returns the source's path below a mirror: the origin's host and path, or the pool path."""
     if source.kind == "pool":
         return source.location
     parts = urlsplit(source.location)
     return f"{parts.netloc}{parts.path}" + (f"?{parts.query}" if parts.query else "")
 
 
-def unasked(source: Source, archives: tuple[str, ...], offline: bool) -> str:
-    """Why a source has no place of its own to look at; empty if it has one."""
+def reason_unasked(source: ArtifactSource, archives: tuple[str, ...], offline: bool) -> str:
+    """Says why a source has no place of its own to look at; empty if it has one."""
     if source.kind == "path":
         return ""
     if offline:
@@ -72,8 +73,8 @@ def unasked(source: Source, archives: tuple[str, ...], offline: bool) -> str:
     return ""
 
 
-def mirror_places(source: Source, mirror: str | Path | None, offline: bool) -> tuple[Place, ...]:
-    """The place below the mirror, if there is a mirror that may be asked: offline, only a folder may."""
+def mirror_places(source: ArtifactSource, mirror: str | Path | None, offline: bool) -> tuple[Place, ...]:
+    """Returns the place below the mirror, if there is a mirror that may be asked: offline, only a folder may."""
     if mirror is None or source.kind == "path" or (offline and not isinstance(mirror, Path)):
         return ()
     below = below_mirror(source)
@@ -83,8 +84,8 @@ def mirror_places(source: Source, mirror: str | Path | None, offline: bool) -> t
     return (Place(source, at, f"the mirror {shown}", f"{shown}/{without_secrets(below)}"),)
 
 
-def origin_places(source: Source, archives: tuple[str, ...], offline: bool) -> tuple[Place, ...]:
-    """The source's own places: the file, the URL, or the pool path below each of apt's archives."""
+def origin_places(source: ArtifactSource, archives: tuple[str, ...], offline: bool) -> tuple[Place, ...]:
+    """Returns the source's own places: the file, the URL, or the pool path below each of apt's archives."""
     if source.kind == "path":
         return (Place(source, source.file, source.shown, str(source.file)),)
     if offline:

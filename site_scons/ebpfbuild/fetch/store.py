@@ -1,4 +1,4 @@
-"""The cache folder: files kept under their own sha256, and verified each time they are taken out.
+"""Keeps files under their own sha256 in the cache folder, and verifies each that is taken out.
 
     sha256/<digest>     the bytes with this digest, read-only; a tree is the list of its files' digests, kept alike
     lock/<digest>       held while somebody fetches it
@@ -27,7 +27,7 @@ _LISTED = re.compile(rb"([0-9a-f]{64})  ([^\0/]+)")  # a line of a tree's list
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
-    """The cache folder that an environment names: EBPF_CACHE, or scons-bpf below XDG_CACHE_HOME or ~/.cache.
+    """Returns the cache folder that an environment names: EBPF_CACHE, or scons-bpf below XDG_CACHE_HOME or ~/.cache.
 
     A relative XDG_CACHE_HOME is ignored, as the XDG Base Directory Specification asks. Raises CacheError without any.
     """
@@ -40,20 +40,22 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     raise CacheError("there is no HOME to keep a cache in", fix="set EBPF_CACHE to a folder")
 
 
-def manifest(digests: Mapping[str, str]) -> bytes:
-    """The lines that a tree's digest is taken of: `<sha256>  <name>` in the order of the names, as sha256sum prints."""
+def sha256sums(digests: Mapping[str, str]) -> bytes:
+    """Returns the lines that a tree's digest is taken of: `<sha256>  <name>` in the order of the names, as sha256sum
+    prints.
+    """
     return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
 
 
 class Store:
-    """A cache folder. `notice` is told of a corrupt entry and of a wait for another build."""
+    """A cache folder. `notice` receives a corrupt entry and a wait for another build."""
 
     def __init__(self, root: Path, notice: Callable[[str], None] = lambda text: None):
         self.root, self.notice = root, notice
         self.blobs = root / "sha256"
 
     def get(self, digest: str) -> Path | None:
-        """The file with this digest, hashed anew, or None. A corrupt one is set aside. Raises CacheError."""
+        """Returns the file with this digest, hashed anew, or None. A corrupt one is set aside. Raises CacheError."""
         path = self.blobs / digest
         with _usable(self.root):
             try:
@@ -75,7 +77,7 @@ class Store:
         return None
 
     def tree(self, digest: str) -> dict[str, Path] | None:
-        """The files of a tree by name, each verified, or None if any is missing. Raises CacheError."""
+        """Returns the files of a tree by name, each verified, or None if any is missing. Raises CacheError."""
         listing = self.get(digest)
         if listing is None:
             return None
@@ -86,14 +88,14 @@ class Store:
         return None if None in found.values() else found
 
     def add(self, data: bytes) -> Path:
-        """The path under which the store now keeps these bytes. Raises CacheError."""
+        """Keeps these bytes, and returns their path. Raises CacheError."""
         with self.incoming() as incoming:
             incoming.write(data)
             return incoming.keep()
 
     @contextmanager
     def incoming(self) -> Iterator["Incoming"]:
-        """A file on its way in, gone at the end unless it was kept or rejected. Raises CacheError."""
+        """Yields a file on its way in, gone at the end unless it was kept or rejected. Raises CacheError."""
         with _usable(self.root):
             self.blobs.mkdir(parents=True, exist_ok=True)
             self._sweep()
@@ -105,10 +107,10 @@ class Store:
             incoming.close()
 
     @contextmanager
-    def lock(self, digest: str, what: str, heed: Callable[[], None] = lambda: None) -> Iterator[None]:
+    def lock(self, digest: str, what: str, check_interrupt: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Held by one build at a time, so that the second waits and finds what the first fetched. Raises CacheError.
 
-        `heed` is called often while it waits: what it raises ends that.
+        `check_interrupt` is called often while it waits: what it raises ends that.
         """
         with _usable(self.root):
             (self.root / "lock").mkdir(parents=True, exist_ok=True)
@@ -119,7 +121,7 @@ class Store:
             except BlockingIOError:
                 self.notice(f"waiting for another build that is fetching {what}")
                 while not _locked(handle):
-                    heed()
+                    check_interrupt()
                     time.sleep(POLL)
             except OSError:
                 pass  # a file system without locks: the rename is atomic, so the worst is to fetch twice
@@ -156,14 +158,14 @@ class Incoming:
         self.restart()
 
     def restart(self) -> None:
-        """Forget what was written: the next try begins at the first byte."""
+        """Forgets what was written: the next try begins at the first byte."""
         with _usable(self.store.root):
             self._file.seek(0)
             self._file.truncate()
         self._hash, self.size, self.head, self.cut = hashlib.sha256(), 0, b"", False
 
     def write(self, chunk: bytes) -> None:
-        """Append."""
+        """Appends a piece of the body."""
         with _usable(self.store.root):
             self._file.write(chunk)
         self._hash.update(chunk)
@@ -177,13 +179,13 @@ class Incoming:
         return self._hash.hexdigest()
 
     def data(self) -> bytes:
-        """All that was written."""
+        """Returns all that was written."""
         with _usable(self.store.root):
             self._file.seek(0)
             return self._file.read()
 
     def keep(self) -> Path:
-        """The path under its digest, where it now lies read-only for good."""
+        """Moves the file under its digest, read-only for good, and returns its path."""
         path = self.store.blobs / self.sha256
         with _usable(self.store.root):
             self._file.flush()
@@ -192,13 +194,13 @@ class Incoming:
         return path
 
     def reject(self, name: str) -> Path:
-        """The path in the folder of rejected files, where it now lies for a person to look at."""
+        """Moves the file into the folder of rejected ones, for a person to look at, and returns its path."""
         with _usable(self.store.root):
             self._file.flush()
             return self.store._aside(self.path, f"{name}-{self.sha256[:12]}")
 
     def close(self) -> None:
-        """Close it, and remove what was neither kept nor rejected."""
+        """Closes the file, and removes it unless it was kept or rejected."""
         try:
             self._file.close()
         except OSError:

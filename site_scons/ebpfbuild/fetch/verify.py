@@ -1,4 +1,4 @@
-"""Whether bytes that arrived are the pinned ones; if not, an error that says all a person needs to find out why."""
+"""Verifies that bytes that arrived are the pinned ones; if not, its error says all a person needs to find out why."""
 
 import re
 from dataclasses import dataclass
@@ -6,31 +6,34 @@ from urllib.parse import urljoin
 
 from ..errors import FetchError, MismatchError, PinError
 from .network import oddity
-from ..files import LIMIT
+from ..files import MAX_FILE_SIZE
 from .store import Incoming
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is expected of bytes on their way in. `where` is the pin's; `loose` is for an archive whose files are what
-    is pinned, so that it needs no digest of its own; `own` for a file of the project's, which anybody may have edited."""
+    """The bytes that are expected. `where` is the pin's.
+
+    `digest_optional` is for an archive whose files are what is pinned, so that it needs no digest of its own;
+    `in_project` for a file of the project's, which anybody may have edited.
+    """
 
     title: str
     name: str
     where: str
     sha256: str | None = None
     size: int | None = None
-    loose: bool = False
-    own: bool = False
+    digest_optional: bool = False
+    in_project: bool = False
 
     @property
     def limit(self) -> int:
-        """The most bytes worth reading: of the project's own file all of them, as its digest is told."""
-        return LIMIT if self.own else self.size or LIMIT
+        """The most bytes worth reading: of the project's own file all of them, as an error states its digest."""
+        return MAX_FILE_SIZE if self.in_project else self.size or MAX_FILE_SIZE
 
 
 def verify(incoming: Incoming, wanted: Wanted, origin: str) -> None:
-    """Nothing if the bytes are the pinned ones. `origin` is the URL or path that they came from.
+    """Accepts the bytes if they are the pinned ones. `origin` is the URL or path that they came from.
 
     Raises MismatchError with the body kept aside, or PinError with the lines to paste where the pin has no digest.
     """
@@ -39,10 +42,10 @@ def verify(incoming: Incoming, wanted: Wanted, origin: str) -> None:
         if incoming.sha256 == wanted.sha256 and wanted.size in (None, incoming.size):
             return
     elif not odd and not incoming.cut:
-        if wanted.loose:
+        if wanted.digest_optional:
             return
         raise _unpinned(incoming, wanted, origin)
-    if wanted.own and not odd and not incoming.cut:
+    if wanted.in_project and not odd and not incoming.cut:
         raise _edited(incoming, wanted, origin)
     raise _mismatch(incoming, wanted, origin, odd)
 
@@ -69,10 +72,10 @@ def _mismatch(incoming: Incoming, wanted: Wanted, origin: str, odd: str) -> Fetc
 
 
 def _edited(incoming: Incoming, wanted: Wanted, origin: str) -> FetchError:
-    """The refusal of a file of the project's own, which is kept where it lies."""
+    """Returns the refusal of a file of the project's own, which is kept where it lies."""
     expected = f"expected  sha256 {wanted.sha256}, {wanted.size or 'any number of'} bytes"
     got = f"got       sha256 {incoming.sha256}, {incoming.size} bytes"
-    key = "archive_sha256" if wanted.loose else "sha256"
+    key = "archive_sha256" if wanted.digest_optional else "sha256"
     size = (f"size = {incoming.size}",) if wanted.size else ()
     return MismatchError(
         f"{origin} does not hold the pinned {wanted.title}, and was not used",

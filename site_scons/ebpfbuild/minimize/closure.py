@@ -1,7 +1,8 @@
-"""Which declarations a program needs, and how: whole, or only declared."""
+"""Finds the declarations that a program needs, and which of them whole or only declared."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .fields import Trimmer
 from .index import Index
@@ -19,9 +20,16 @@ _THROUGH = {
 }
 
 
+class Reason(NamedTuple):
+    """Says which declaration asked for another one first, or SEED, and through which of its members, if any."""
+
+    origin: int
+    member: str
+
+
 @dataclass(frozen=True)
 class Closure:
-    """What to keep of a header.
+    """The declarations of a header to keep.
 
     `whole` holds numbers of declarations. `declared` maps the tags that are not kept whole to their keyword, `ahead`
     those that are but that something names before: a prototype would else declare them for itself alone (C11 6.2.1p4).
@@ -37,13 +45,13 @@ class Closure:
     forwards: frozenset[int] = frozenset()
     ahead: dict[str, str] = field(default_factory=dict)
     trimmed: frozenset[int] = frozenset()
-    reasons: dict[int | str, tuple[int, str]] = field(default_factory=dict)
+    reasons: dict[int | str, Reason] = field(default_factory=dict)
 
 
 def close(
     index: Index, names: Names, exact: bool, trimmer: Trimmer | None = None, keep_whole: Iterable[str] = ()
 ) -> Closure:
-    """The closure of a program's names over a header's declarations.
+    """Returns the closure of a program's names over a header's declarations.
 
     `exact` keeps whole what clang's BTF would hold with the full header, too. With a `trimmer`, structs are cut down
     to the program's members, but for the tags in `keep_whole` and what those hold by value. A pure function: the same
@@ -76,13 +84,13 @@ class _Walk:
         self.pointed: dict[str, str] = {}
         self.ahead: dict[str, str] = {}
         self.forwards: dict[str, int] = {}
-        self.reasons: dict[int | str, tuple[int, str]] = {}
+        self.reasons: dict[int | str, Reason] = {}
 
     def declare(self, name: str) -> None:
         """Keeps the header's declaration of a tag that the program names, if that is all the header has of it."""
         if name in self.index.only_declared:
             number = self.forwards[name] = self.index.only_declared[name]
-            self.reasons[number] = (SEED, "")
+            self.reasons[number] = Reason(SEED, "")
 
     def reach(self, mention: Mention, how: int, origin: int, via: str) -> None:
         """Notes that declaration `origin` names a type in its member `via`, and keeps that type if it must be whole."""
@@ -106,7 +114,7 @@ class _Walk:
             self._keep(tagged, WHOLE if how == WHOLE else VALUE, origin, via)
         elif name not in self.pointed and name not in self.forwards:
             self.pointed[name] = keyword
-            self.reasons[name] = (origin, via)
+            self.reasons[name] = Reason(origin, via)
 
     def _keep(self, number: int, how: int, origin: int, via: str) -> None:
         seen = self.seen.get(number, 0)
@@ -114,7 +122,7 @@ class _Walk:
             return
         self.seen[number] = seen | how
         if not seen:
-            self.reasons[number] = (origin, via)
+            self.reasons[number] = Reason(origin, via)
         self.todo.append((number, how))
 
     def run(self) -> None:
@@ -158,7 +166,7 @@ class _Walk:
                 self.reach(mention, through, number, names[0] if names else "")
 
     def closure(self) -> Closure:
-        """What the walk found, with each tag either whole or declared."""
+        """Returns what the walk found, with each tag either whole or declared."""
         tags, seen = self.index.tags, self.seen
         declared = {name: keyword for name, keyword in self.pointed.items() if tags.get(name) not in seen}
         ahead = {name: keyword for name, keyword in self.ahead.items() if tags[name] in seen}

@@ -1,4 +1,4 @@
-"""The minimized header: readable C with the header's own text in its own order."""
+"""Writes the minimized header: readable C with the header's own text in its own order."""
 
 from collections.abc import Callable
 
@@ -8,14 +8,17 @@ from .names import MARKER
 
 
 def stub(index: Index) -> str:
-    """A header with only the `#` lines of the full one, for `clang -E`: what macros need, and a mark of its place."""
+    """Returns a header with only the `#` lines of the full one, for `clang -E`: what macros need, and a mark of its
+    place.
+    """
     leading = _leading(index)
     lines = [index.declaration(number) for number in sorted(index.lines)]
     return "\n".join([*lines[:leading], MARKER, *lines[leading:]]) + "\n"
 
 
 def emit(index: Index, closure: Closure, comment: list[str], text_of: Callable[[int], str]) -> str:
-    """The text of a minimized header: `comment`, the leading `#` lines, what is only declared, then what is kept.
+    """Returns the text of a minimized header: `comment`, the leading `#` lines, what is only declared, then what is
+    kept.
 
     `text_of` gives the text of a declaration in `closure.trimmed`.
     """
@@ -40,7 +43,7 @@ def emit(index: Index, closure: Closure, comment: list[str], text_of: Callable[[
 
 
 def _leading(index: Index) -> int:
-    """How many `#` lines stand before the first declaration."""
+    """Counts the `#` lines before the first declaration."""
     number = 0
     while number in index.lines:
         number += 1

@@ -1,4 +1,4 @@
-"""What clang's diagnostics mean to somebody who compiles against a vmlinux.h, and what to do about them."""
+"""Explains clang's diagnostics to somebody who compiles against a vmlinux.h: what they mean and what to do."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,7 +26,7 @@ _FORWARD = re.compile(r"^(.+?):(\d+):(\d+): note: forward declaration of '((?:st
 _ERROR = re.compile(r": (?:fatal )?error: ")
 _SNIPPET = re.compile(r" *\d+ \|(.*)")  # the source that clang shows below a diagnostic
 _CALLED = re.compile(r"\b(\w+)(?=\()")
-HELPERS = "bpf/bpf_helpers.h"
+HELPERS_HEADER = "bpf/bpf_helpers.h"
 SHOWN = 3
 NEAR = 0.8  # difflib's ratio: below it, of ten thousands of names some are alike by chance
 
@@ -49,33 +49,35 @@ def explain(index: Index, diagnostics: Iterable[str], kernel: str, arch: str, li
     `index` is the full header's, `kernel` and `arch` are what it was made from. The caller has found out whether the
     full header fails too: where it doesn't, the minimizer is at fault and these lines are not for the user.
     """
-    told = [(text, source, _unseen(library, text, source)) for text, source in _told(diagnostics)]
+    diagnosed = [(text, source, _unseen(library, text, source)) for text, source in _with_source(diagnostics)]
     missed: dict[str, dict[str, None]] = {}  # of libbpf's headers, and what the program uses of each
-    for name in (name for _, _, names in told for name in names):
+    for name in (name for _, _, names in diagnosed for name in names):
         missed.setdefault(library.homes[name], {})[name] = None
-    twice = {found[1] for text, *_ in told if (found := _TWICE.search(text))}
-    header = _Header(index, f"this header ({kernel}, {arch})", library, _forwards(told))
+    twice = {found[1] for text, *_ in diagnosed if (found := _TWICE.search(text))}
+    header = _Header(index, f"this header ({kernel}, {arch})", library, _forwards(diagnosed))
     lines = []
-    for text, _, names in told:
+    for text, _, names in diagnosed:
         if names:
             lines += [_include(home, missed[home]) for home in map(library.homes.__getitem__, names)]
-        elif HELPERS not in missed and not _follows(text, twice):  # without SEC a declaration is none
+        elif HELPERS_HEADER not in missed and not _follows(text, twice):  # without SEC a declaration is none
             lines += _explained(header, text)
     return list(dict.fromkeys(lines))
 
 
-def _told(diagnostics: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """clang's diagnostics, each with the line of source that clang shows with it, empty for none."""
+def _with_source(diagnostics: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yields clang's diagnostics, each with the line of source that clang shows with it, empty for none."""
     lines = [*diagnostics, ""]
     for text, below in pairwise(lines):
         shown = _SNIPPET.match(below)
         yield text, shown[1] if shown else ""
 
 
-def _forwards(told: Iterable[tuple[str, str, list[str]]]) -> dict[str, str]:
-    """By type, the place of a `struct x;` of the program's own. clang calls a mere use a forward declaration as well."""
+def _forwards(diagnosed: Iterable[tuple[str, str, list[str]]]) -> dict[str, str]:
+    """Returns the places of the program's own `struct x;` by type. clang calls a mere use a forward declaration as
+    well.
+    """
     found: dict[str, str] = {}
-    for text, source, _ in told:
+    for text, source, _ in diagnosed:
         note = _FORWARD.match(text)
         if note and re.match(r"\w+\s*;", source.expandtabs(1)[int(note[3]) :]):
             found.setdefault(note[4], f"{note[1]}:{note[2]}")
@@ -83,7 +85,7 @@ def _forwards(told: Iterable[tuple[str, str, list[str]]]) -> dict[str, str]:
 
 
 def _unseen(library: Library, text: str, source: str) -> list[str]:
-    """What an error is about of libbpf's that the program doesn't include.
+    """Returns the names of libbpf's that an error is about and whose header the program doesn't include.
 
     clang can't name a macro that it doesn't know: `SEC("xdp")` is a syntax error somewhere behind it, and each argument
     of BPF_CORE_READ an unknown name. A member that isn't there has its own explanation.
@@ -102,7 +104,7 @@ def _include(home: str, names: Iterable[str]) -> str:
 
 
 def _follows(text: str, twice: set[str]) -> bool:
-    """Whether an error only follows from that a type is declared twice: its own members are unknown then."""
+    """Tells if an error only follows from that a type is declared twice: its own members are unknown then."""
     member = _MEMBER.search(text)
     return member is not None and member[2].split()[-1] in twice
 
@@ -186,7 +188,8 @@ def _libc(_: _Header, name: str) -> list[str]:
 
 
 def _callable(header: _Header) -> list[str]:
-    """The names that an expression may hold. btf_bpf_… and btf_trace_… are typedefs that only the kernel uses."""
+    """Returns the names that an expression may hold. btf_bpf_… and btf_trace_… are typedefs that only the kernel uses.
+    """
     return [*header.library.homes, *(name for name in header.types.ordinary if not name.startswith("btf_"))]
 
 
@@ -215,13 +218,13 @@ _ROWS = (
 
 
 def _meant(name: str, choices: Iterable[str]) -> str:
-    """What stands between `has no x` and why that may be: the name that may have been meant instead."""
+    """Returns the words between `has no x` and why that may be: the name that may have been meant instead."""
     near = _near(name, choices)
     return f"; did you mean {near}? Otherwise" if near else ":"
 
 
 def _near(name: str, choices: Iterable[str]) -> str:
-    """The nearest name, if it differs by a letter or two; empty for none."""
+    """Returns the nearest name, if it differs by a letter or two; empty for none."""
     near = get_close_matches(name, sorted(each for each in choices if abs(len(each) - len(name)) < 4), 1)
     alike = near and (SequenceMatcher(None, near[0], name).ratio() >= NEAR or _one_letter(near[0], name))
     return near[0] if alike else ""

@@ -1,12 +1,15 @@
-"""From the mode asked for to one that holds: `fields`, that with more types whole, `lean`, `exact`, the full header."""
+"""Steps back from the mode asked for to one that holds: `fields`, that with more types whole, `lean`, `exact`, all."""
 
 import functools
 import re
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, TypeVar
 
 from ..errors import CompileError
+from ..prove.objects import Verdict
 from .modes import Minimized
+
+Made = TypeVar("Made")  # what a compile makes: an object's bytes, or those of several
 
 MAX_ROUNDS = 8  # of `fields`; each keeps at least one more type whole
 SHOWN = 3  # differences or diagnostics in a notice
@@ -16,25 +19,17 @@ _STEPS = {"fields": ("fields", "lean", "exact"), "lean": ("lean", "exact"), "exa
 _QUOTED_TYPE = re.compile(r"'(?:const |volatile )*(?:struct |union )?(\w+)(?: \*+)?'")
 
 
-class Verdict(Protocol):
-    """What a proof says: whether two objects are equal, what differs, and the types that this concerns."""
-
-    equal: bool
-    differences: tuple[str, ...]
-    types: tuple[str, ...]
-
-
-class Settled(NamedTuple):
+class Settled(NamedTuple, Generic[Made]):
     """The header to use and its object. `kept_whole`: the types that a proof asked for; `notices`: what gave way."""
 
     minimized: Minimized
-    object: bytes
+    object: Made
     kept_whole: tuple[str, ...]
     notices: tuple[str, ...]
 
 
-class _Outcome(NamedTuple):
-    object: bytes | None
+class _Outcome(NamedTuple, Generic[Made]):
+    object: Made | None
     what: tuple[str, ...] = ()
     types: frozenset[str] = frozenset()
     refused: bool = False
@@ -43,11 +38,11 @@ class _Outcome(NamedTuple):
 def settle(
     mode: str,
     minimized: Callable[[str, frozenset[str]], Minimized],
-    compile_: Callable[[Minimized], bytes],
-    prove: Callable[[bytes, str], Verdict] | None,
+    compile_: Callable[[Minimized], Made],
+    prove: Callable[[Made, str], Verdict] | None,
     report: Callable[[str], None],
-) -> Settled:
-    """The first header that compiles and, where there is a `prove`, is proven.
+) -> Settled[Made]:
+    """Returns the first header that compiles and, where there is a `prove`, is proven.
 
     `minimized(mode, keep_whole)` makes a header, `compile_` an object of it (CompileError if clang refuses),
     `prove(object, mode)` compares it with the full header's. `fields` needs a `prove`. Each step back is told to
@@ -62,7 +57,7 @@ def settle(
         report(text)
 
     @functools.cache
-    def full() -> tuple[Minimized, bytes]:
+    def full() -> tuple[Minimized, Made]:
         header = minimized("off", frozenset())
         return header, compile_(header)
 
@@ -87,7 +82,9 @@ def settle(
     return Settled(header, made, (), tuple(notices))
 
 
-def _attempt(header: Minimized, mode: str, compile_, prove) -> _Outcome:
+def _attempt(
+    header: Minimized, mode: str, compile_: Callable[[Minimized], Made], prove: Callable[[Made, str], Verdict] | None
+) -> _Outcome[Made]:
     try:
         made = compile_(header)
     except CompileError as error:

@@ -1,4 +1,4 @@
-"""The `fields` mode: a struct keeps only the members that a program uses. CO-RE finds those by name, wherever they are.
+"""Cuts structs down to the members that a program uses: CO-RE finds those by name, wherever they are.
 
 pycparser tells members, bitfields and nested types apart, and is shown the kept declarations only (the whole header
 takes it two seconds); what is written is the header's own text.
@@ -18,14 +18,14 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
 class Statement:
-    """One `…;` of a struct's body. A nested body has `inner` statements and `tail`, what follows its closing brace."""
+    """A `…;` of a struct's body. A nested body has `inner` statements and `tail`, what follows its closing brace."""
 
     def __init__(self, text: str, inner: list["Statement"] | None = None, tail: str = ""):
         self.text, self.inner, self.tail = text, inner, tail
         self.kept = False
 
     def written(self) -> str:
-        """The text of what is kept."""
+        """Returns the text of what is kept."""
         if self.inner is None:
             return self.text
         return self.text + "".join(each.written() for each in self.inner if each.kept) + self.tail
@@ -39,12 +39,14 @@ class Trimmer:
         self._done: dict[int, Statement | None] = {}
 
     def references(self, number: int) -> Composite | None:
-        """What the kept members refer to; None if this declaration isn't cut down: an enum, a typedef, an odd shape."""
+        """Returns the mentions of the kept members; None if this declaration isn't cut down: an enum, a typedef, an odd
+        shape.
+        """
         trimmed = self._trimmed(number)
         return Composite(_references(self._index, trimmed)) if trimmed else None
 
     def text(self, number: int) -> str:
-        """The declaration with its kept members only."""
+        """Returns the declaration with its kept members only."""
         trimmed = self._trimmed(number)
         return trimmed.written() if trimmed else self._index.declaration(number)
 
@@ -92,7 +94,7 @@ restrict""".split()
 
 
 def _statements(text: str, start: int, end: int) -> list[Statement]:
-    """The statements of a body, nested ones inside of theirs. Each text begins after the `;` before it."""
+    """Returns the statements of a body, nested ones inside of theirs. Each text begins after the `;` before it."""
     found, depth, opening = [], 0, 0
     for mark in re.compile(r"[;{}]").finditer(text, start, end):
         if mark[0] == "{":
@@ -113,7 +115,9 @@ def _statements(text: str, start: int, end: int) -> list[Statement]:
 
 
 def _tail(text: str, closing: int) -> int:
-    """Where the line of a closing brace begins, its newline included; at the brace if a statement stands before it."""
+    """Returns the place of a closing brace's line, from its newline on; the brace's own if a statement stands before
+    it.
+    """
     newline = text.rfind("\n", 0, closing)
     return closing if text[newline + 1 : closing].strip() else newline
 
@@ -140,7 +144,7 @@ def _keep(statements: list[Statement], decls: list, members: frozenset[str]) -> 
 
 
 def _body(decl) -> list | None:
-    """The members of a nested struct or union, through pointers and arrays of it; None for any other member."""
+    """Returns the members of a nested struct or union, through pointers and arrays of it; None for any other member."""
     node = decl.type
     while node is not None and type(node).__name__ in ("TypeDecl", "PtrDecl", "ArrayDecl"):
         node = node.type
@@ -148,7 +152,7 @@ def _body(decl) -> list | None:
 
 
 def _keep_bitfields(statements: list[Statement], decls: list) -> None:
-    """A named bitfield keeps its neighbours: C reads it by a shift, which CO-RE doesn't change."""
+    """Keeps a named bitfield's neighbours: C reads it by a shift, which CO-RE doesn't change."""
     run: list[Statement] = []
     for each, decl in [*zip(statements, decls, strict=True), (None, None)]:
         if decl is not None and decl.bitsize is not None:

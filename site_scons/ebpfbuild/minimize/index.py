@@ -1,4 +1,4 @@
-"""Where each declaration of a vmlinux.h starts and ends, and which names it declares."""
+"""Indexes the declarations of a vmlinux.h: where each starts and ends, and which names it declares."""
 
 import struct
 import sys
@@ -13,9 +13,9 @@ from typing import Any
 from ..errors import HeaderError
 from .scanner import Scanner, plain
 
-FORMAT = 4  # a caller keys stored indexes by the header's sha256 and by this number
+INDEX_FORMAT = 4  # a caller keys stored indexes by the header's sha256 and by this number
 _MAGIC = b"vmlinux.h index\n"
-_HEAD = struct.Struct(f"<{len(_MAGIC)}sI9Q")  # the magic, FORMAT, and how many bytes each table has
+_HEAD = struct.Struct(f"<{len(_MAGIC)}sI9Q")  # the magic, INDEX_FORMAT, and how many bytes each table has
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +39,12 @@ class Index:
     memo: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def declaration(self, number: int) -> str:
-        """The text of a declaration, as the header spells it."""
+        """Returns the text of a declaration, as the header spells it."""
         return self.text[self.starts[number] : self.ends[number]]
 
     @cached_property
     def total(self) -> int:
-        """How many declarations the header has; `#` lines and forward declarations don't count."""
+        """The number of the header's declarations; `#` lines and forward declarations don't count."""
         return len(self.starts) - len(self.lines) - len(self.forwards)
 
     @cached_property
@@ -57,7 +57,7 @@ class Index:
 
 
 def index_header(text: str) -> Index:
-    """The index of a vmlinux.h, as bpftool writes it: every declaration starts in column 0 and ends in `;`.
+    """Returns the index of a vmlinux.h, as bpftool writes it: every declaration starts in column 0 and ends in `;`.
 
     Raises HeaderError, with the line, for text that is none.
     """
@@ -74,8 +74,9 @@ def index_header(text: str) -> Index:
     )
 
 
-def dump(index: Index) -> bytes:
-    """The index, its header's text included, as bytes for `load`: a head with the sizes of the tables, then the tables.
+def dump_index(index: Index) -> bytes:
+    """Returns the index, its header's text included, as bytes for `load_index`: a head with the sizes of the tables,
+    then the tables.
 
     The same index gives the same bytes. They vouch for nothing: whoever keeps them keeps their sha256 elsewhere.
     """
@@ -90,11 +91,11 @@ def dump(index: Index) -> bytes:
         _packed(index.ordinary.values()),
         index.text.encode(),
     ]
-    return b"".join([_HEAD.pack(_MAGIC, FORMAT, *map(len, parts)), *parts])
+    return b"".join([_HEAD.pack(_MAGIC, INDEX_FORMAT, *map(len, parts)), *parts])
 
 
-def load(data: bytes) -> Index:
-    """The index in `data`. Raises HeaderError for bytes that are none or have another FORMAT.
+def load_index(data: bytes) -> Index:
+    """Returns the index in `data`. Raises HeaderError for bytes that are none or have another INDEX_FORMAT.
 
     What any other bytes give is an index all the same: each position is in the text, each number one of a declaration.
     """
@@ -106,7 +107,7 @@ def load(data: bytes) -> Index:
 
 def _loaded(data: bytes) -> Index:
     magic, number, *sizes = _HEAD.unpack_from(data)
-    if (magic, number, sum(sizes)) != (_MAGIC, FORMAT, len(data) - _HEAD.size):
+    if (magic, number, sum(sizes)) != (_MAGIC, INDEX_FORMAT, len(data) - _HEAD.size):
         raise ValueError("another format, or cut short")
     view, places = memoryview(data), [*accumulate(sizes, initial=_HEAD.size)]  # slices of a view copy nothing
     starts, ends, lines, forwards, tags, tag_numbers, ordinary, numbers, text = (

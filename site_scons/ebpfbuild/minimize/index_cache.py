@@ -1,4 +1,4 @@
-"""Indexes of full headers, kept between runs, and what they know about a compile that failed."""
+"""Keeps indexes of full headers between runs, and explains by them a compile that failed."""
 
 import contextlib
 import hashlib
@@ -10,15 +10,15 @@ from ..errors import CompileError, HeaderError, OutputError
 from ..files import read_regular, write_file
 from .libbpf_headers import Library
 from .explain import explain
-from .index import FORMAT, Index, dump, index_header, load
+from .index import INDEX_FORMAT, Index, dump_index, index_header, load_index
 
 
 class IndexCache:
     """Indexes of full headers: in memory for this run, in the artifact store for the next.
 
-    Others can write into the store as well, so an index there is believed by a digest that this project recorded itself.
-    `fact(key, find)`, a Ledger's, returns the JSON object kept under a key, or keeps what `find()` gives; `code` is the
-    digest of what makes an index.
+    Others can write into the store as well, so an index there is believed by a digest that this project recorded
+    itself. `fact(key, find)`, a Ledger's, returns the JSON object kept under a key, or keeps what `find()` gives;
+    `code` is the digest of what makes an index.
     """
 
     def __init__(self, folder: Path, fact: Callable[[str, Callable[[], Mapping[str, str]]], Mapping[str, str]], code: str = ""):
@@ -27,30 +27,32 @@ class IndexCache:
         self._lock = threading.Lock()
 
     def get(self, header: Path, sha256: str) -> Index:
-        """The index of a header whose digest is known. Raises HeaderError, OSError."""
+        """Returns the index of a header whose digest is known. Raises HeaderError, OSError."""
         with self._lock:
             if sha256 not in self._indexes:
                 self._indexes[sha256] = self._had(header, sha256)
             return self._indexes[sha256]
 
     def _had(self, header: Path, sha256: str) -> Index:
-        """The index out of the store, if it holds just the bytes that this project once wrote, or one made anew."""
-        path = self._folder / "index" / f"{sha256}-{FORMAT}"
+        """Returns the index out of the store, if it holds just the bytes that this project once wrote, or one made
+        anew.
+        """
+        path = self._folder / "index" / f"{sha256}-{INDEX_FORMAT}"
         made: list[Index] = []
 
         def make() -> Mapping[str, str]:
             made.append(_index_of(header))
-            data = dump(made[0])
+            data = dump_index(made[0])
             with contextlib.suppress(OSError, OutputError):  # a store that is read-only or full serves all the same
                 write_file(path, data)
             return {"sha256": hashlib.sha256(data).hexdigest()}
 
-        known = self._fact(f"index {FORMAT} {sha256} {self._code}", make).get("sha256")
+        known = self._fact(f"index {INDEX_FORMAT} {sha256} {self._code}", make).get("sha256")
         if not made:
             with contextlib.suppress(OSError, HeaderError):
                 data = read_regular(path)
                 if hashlib.sha256(data).hexdigest() == known:
-                    return load(data)
+                    return load_index(data)
             make()
         return made[0]
 
@@ -68,11 +70,12 @@ def _index_of(header: Path) -> Index:
 
 
 def explained(error: CompileError, index: Index, kernel: str, arch: str, library: Library) -> CompileError:
-    """The error of a compile that fails with the full header too, with what the headers know about it on top."""
-    told = [f"{error.where}: error: {error.what}", *error.details]
-    hints = explain(index, told, kernel, arch, library)
+    """Returns the error of a compile that fails with the full header too, with what the headers know about it on top.
+    """
+    diagnostics = [f"{error.where}: error: {error.what}", *error.details]
+    hints = explain(index, diagnostics, kernel, arch, library)
     if not hints:
         return error
-    first = explain(index, told[:2], kernel, arch, library)  # with the line of source; the hints may be on later errors
+    first = explain(index, diagnostics[:2], kernel, arch, library)  # with the line of source; the hints may be on later errors
     fix, *others = hints if first else ["", *hints]
     return CompileError(error.what, where=error.where, fix=fix, details=(*others, *error.details))

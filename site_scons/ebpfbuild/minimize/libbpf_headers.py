@@ -1,4 +1,4 @@
-"""Which of libbpf's BPF-side headers declares a name, and which of those names a program can't see."""
+"""Finds the names that libbpf's BPF-side headers declare, and those of them that a program can't see."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ class Library(NamedTuple):
 
 
 def library(headers: Mapping[str, str], texts: Iterable[str]) -> Library:
-    """What libbpf's headers, text by file name, declare, and what of it the texts of a program's own files miss.
+    """Returns the names that libbpf's headers (text by file name) declare, and those that a program's own files miss.
 
     A name that those define themselves isn't missed.
     """
@@ -37,7 +37,7 @@ def library(headers: Mapping[str, str], texts: Iterable[str]) -> Library:
 
 
 def _included(headers: Mapping[str, str], texts: Iterable[str]) -> set[str]:
-    """The file names of libbpf's headers that texts include, directly or by one another."""
+    """Returns the file names of libbpf's headers that texts include, directly or by one another."""
     seen: set[str] = set()
     queue = list(texts)
     while queue:

@@ -1,4 +1,4 @@
-"""What a program may miss that is in no BTF: the kernel's #defines, and the C library."""
+"""Lists what a program may miss that is in no BTF: the kernel's #defines, and the C library."""
 
 # The same on every arch. Sources: include/linux/socket.h; include/uapi/linux/if_ether.h, pkt_cls.h, stat.h, in.h.
 VALUES = {

@@ -1,4 +1,4 @@
-"""The minimizer's front door: a header with only what a program uses, in one of four modes."""
+"""Makes the header that holds only what a program uses, in one of four modes."""
 
 import re
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..errors import EbpfError
-from ..header import HeaderComment
+from ..header import MODES, HeaderComment
 from .closure import Closure, close
 from .emit import emit
 from .fields import Trimmer
@@ -14,15 +14,13 @@ from .index import Index, index_header
 from .names import Names
 from .scanner import declared
 
-MODES = ("off", "exact", "lean", "fields")
-
 _TAGGED = re.compile(r"(struct|union|enum)\s+(?:__attribute__\s*\(\(.*?\)\)\s*)?(\w+)\s*\{")
-_FIRST = re.compile(r"\{\s*(\w+)")
+_FIRST_ENUMERATOR = re.compile(r"\{\s*(\w+)")
 
 
 @dataclass(frozen=True)
 class Kept:
-    """One declaration of a minimized header: its title, and whether it is `whole` or only declared."""
+    """A declaration of a minimized header: its title, and whether it is `whole` or only declared."""
 
     name: str
     whole: bool
@@ -39,7 +37,7 @@ class Minimized:
 
     @property
     def total(self) -> int:
-        """How many declarations the full header has."""
+        """The number of the full header's declarations."""
         return self.index.total
 
     @cached_property
@@ -49,7 +47,9 @@ class Minimized:
 
     @cached_property
     def kept(self) -> tuple[Kept, ...]:
-        """What is only declared, sorted, then what is whole or cut down, in the header's order. Empty for `off`."""
+        """The declarations: first those only declared, sorted, then those whole or cut down, in the header's order;
+        none for `off`.
+        """
         forward = [Kept(f"{keyword} {name}", False) for name, keyword in sorted(self.closure.declared.items())]
         forward += [Kept(title(self.index, number), False) for number in sorted(self.closure.forwards)]
         return (*forward, *(Kept(title(self.index, number), True) for number in sorted(self.closure.whole)))
@@ -65,7 +65,7 @@ def minimize(
     sha256: str,
     keep_whole: Iterable[str] = (),
 ) -> Minimized:
-    """The minimized header of a program, or of several whose names were joined with `|`.
+    """Returns the minimized header of a program, or of several whose names were joined with `|`.
 
     A pure function of its arguments: the same set of names gives the same bytes. `mode` is one of MODES; `program`,
     `arch`, `kernel` and `sha256` (of the full header) go into the first comment. `keep_whole` names tags that `fields`
@@ -92,7 +92,7 @@ def minimize(
 
 
 def title(index: Index, number: int) -> str:
-    """What a declaration is called in a report: `struct sock`, `typedef u32`, `function bpf_x`, `enum { FIRST, … }`."""
+    """Returns a declaration's name in a report: `struct sock`, `typedef u32`, `function bpf_x`, `enum { FIRST, … }`."""
     text = index.declaration(number)
     tagged = _TAGGED.match(text)
     if number in index.forwards:
@@ -100,7 +100,7 @@ def title(index: Index, number: int) -> str:
     if tagged:
         return f"{tagged[1]} {tagged[2]}"
     if text.startswith("enum"):
-        first = _FIRST.search(text)
+        first = _FIRST_ENUMERATOR.search(text)
         return f"enum {{ {first[1]}, … }}" if first else "enum"
     if text.startswith("typedef"):
         return f"typedef {declared(text)}"

@@ -1,4 +1,4 @@
-"""What a program names: the tags, members and other words of its preprocessed text, and where it names them."""
+"""Finds the names that a program uses: tags, members and other words of its preprocessed text, and where they stand."""
 
 import collections
 import functools
@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from .index import Index
 
@@ -14,7 +15,7 @@ from .index import Index
 MARKER = "#pragma ebpfbuild vmlinux"
 # Put behind the text where a file that clang read has a pop_macro: what that brings back, `clang -E -dD` doesn't show.
 POPPED = "#pragma ebpfbuild pop_macro"
-HELPERS = "bpf/bpf_helper_defs.h"  # libbpf's generated prototypes of all helpers
+HELPER_DEFS = "bpf/bpf_helper_defs.h"  # libbpf's generated prototypes of all helpers
 
 _LINE_MARKER = re.compile(r'\n# (\d+) "((?:[^"\\\n]|\\.)*)".*')  # it starts with plain text: ten times as fast as ^
 _STRING = r'"(?:[^"\\\n]|\\[^\n])*"|\'(?:[^\'\\\n]|\\[^\n])+\''
@@ -77,20 +78,22 @@ class Names:
         def also(names: frozenset[str]) -> frozenset[str]:
             return names | {name for name, other in self.renames if other in names}
 
-        sets = {part: also(getattr(self, part)) for part in ("tags", "members", "words", "values")}
+        sets: dict[str, Any] = {part: also(getattr(self, part)) for part in ("tags", "members", "words", "values")}
         return replace(self, **sets)
 
     def digest(self) -> str:
-        """The sha256 of the names, the same for the same sets; with header and mode it keys a minimized header."""
+        """Returns the sha256 of the names, the same for the same sets; with header and mode it keys a minimized header.
+        """
         renames = (f"{name}={other}" for name, other in self.renames)
         parts = (self.tags, self.members, self.words, self.values, self.macros, renames, (str(self.included),))
         return hashlib.sha256("\n\n".join(" ".join(sorted(part)) for part in parts).encode()).hexdigest()
 
 
-def names_of(preprocessed: str, helpers_path: str = HELPERS) -> Names:
-    """The names in the output of `clang -E -dD` of a program that included `stub(index)` as its vmlinux.h.
+def names_of(preprocessed: str, helpers_path: str = HELPER_DEFS) -> Names:
+    """Returns the names in the output of `clang -E -dD` of a program that included `stub(index)` as its vmlinux.h.
 
-    `helpers_path` is libbpf's bpf_helper_defs.h as clang found it: a project's own file of that name is code like any other.
+    `helpers_path` is libbpf's bpf_helper_defs.h as clang found it: a project's own file of that name is code like any
+    other.
     """
     preprocessed = _without_raw_strings(preprocessed)
     own = preprocessed.partition('"<command line>"')[2] or preprocessed  # the compiler's own macros come before that
@@ -124,18 +127,28 @@ def names_of(preprocessed: str, helpers_path: str = HELPERS) -> Names:
     )
 
 
-def segments(preprocessed: str) -> Iterator[tuple[str, int, str]]:
-    """The pieces of preprocessed text, each with its file and the number of its first line, by clang's line markers."""
+class Segment(NamedTuple):
+    """A piece of preprocessed text: its file, the number of its first line, its text."""
+
+    path: str
+    line: int
+    text: str
+
+
+def segments(preprocessed: str) -> Iterator[Segment]:
+    """Yields the pieces of preprocessed text that clang's line markers part."""
     path, line, start = "", 1, 0
     text = "\n" + preprocessed
     for marker in _LINE_MARKER.finditer(text):
-        yield path, line, text[start : marker.start() + 1]
+        yield Segment(path, line, text[start : marker.start() + 1])
         path, line, start = marker[2], int(marker[1]) - 1, marker.end()
-    yield path, line, text[start:]
+    yield Segment(path, line, text[start:])
 
 
 def where(preprocessed: str, name: str) -> str:
-    """`file:line` where the program or a header of its own names something first; else where libbpf does, or empty."""
+    """Returns `file:line` where the program or a header of its own first names something; else where libbpf does, or
+    empty.
+    """
     later = ""
     word = re.compile(rf"\b{re.escape(name)}\b")
     for path, number, text in segments(preprocessed):
@@ -149,14 +162,16 @@ def where(preprocessed: str, name: str) -> str:
 
 
 def _without_raw_strings(text: str) -> str:
-    """The text with an empty string in the place of each raw one."""
+    """Returns the text with an empty string in the place of each raw one."""
     if 'R"' not in text:
         return text
     return _RAW.sub(lambda found: '""' if found[1] is not None else found[0], text)
 
 
 def _late_tags(code: str) -> set[str]:
-    """The tags behind attributes, and each word in those: `struct __attribute__((packed)) __attribute__((…)) sock`."""
+    """Returns the tags behind attributes, and each word in those: `struct __attribute__((packed)) __attribute__((…))
+    sock`.
+    """
     found = set()
     for start in (start for pattern in _TAGGED_LATE for start in pattern.finditer(code)):
         place = start.end()
@@ -169,7 +184,7 @@ def _late_tags(code: str) -> set[str]:
 
 
 def _closing(code: str, start: int) -> int:
-    """The place behind the parentheses or brackets that open at a place; those in strings don't count."""
+    """Returns the place behind the parentheses or brackets that open at a place; those in strings don't count."""
     depth = 0
     for found in re.compile(_STRING + r"|[(\[]|[)\]]|<:|:>").finditer(code, start):
         depth += 1 if found[0] in ("(", "[", "<:") else -1 if found[0] in (")", "]", ":>") else 0
@@ -179,13 +194,13 @@ def _closing(code: str, start: int) -> int:
 
 
 def _code(text: str) -> str:
-    """The text without `#` lines."""
+    """Returns the text without `#` lines."""
     return "\n".join([line for line in text.split("\n") if not line.startswith("#")])
 
 
 @functools.lru_cache(maxsize=4)
 def _prototypes(text: str) -> dict[str, str]:
-    """The prototypes of bpf_helper_defs.h by name; the same few texts come with every program."""
+    """Returns the prototypes of bpf_helper_defs.h by name; the same few texts come with every program."""
     return {found[1]: found[0] for found in _HELPER.finditer(_code(text))}
 
 
@@ -195,7 +210,7 @@ def _prototype(text: str) -> tuple[set[str], set[str], set[str]]:
 
 
 def _tokens(code: str) -> tuple[set[str], set[str], set[str]]:
-    """The tags, members and other words of code."""
+    """Returns the tags, members and other words of code."""
     tags: set[str] = set()
     members: set[str] = set()
     words: set[str] = set()
@@ -210,7 +225,9 @@ def _tokens(code: str) -> tuple[set[str], set[str], set[str]]:
 
 
 def _values(code: str) -> frozenset[str]:
-    """The tags that are used by value, and those of `bpf_core_type_matches`, which compares all members by itself."""
+    """Returns the tags that are used by value, and those of `bpf_core_type_matches`, which compares all members by
+    itself.
+    """
     found = {tag for tag, pointer in _VALUE.findall(code) if not pointer}
     for arguments in _MATCHES.findall(code):
         found.update(_WORD.findall(arguments))
@@ -218,8 +235,11 @@ def _values(code: str) -> frozenset[str]:
 
 
 def _macros(before: str, popped: bool) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
-    """The program's macros that are in force where vmlinux.h is included, one with arguments as `name(`; and, of those
-    that stand for one other name, that name. Where macros are `popped`, each that was ever named may stand for anything."""
+    """Returns the program's macros that are in force where vmlinux.h is included, and those of them that are one other
+    name.
+
+    A macro with arguments is `name(`. Where macros are `popped`, each that was ever named may stand for anything.
+    """
     if popped:
         return frozenset(name for _, name, _, _ in _DEFINED.findall(before)), frozenset()
     defined: dict[str, tuple[str, str]] = {}
@@ -232,7 +252,7 @@ def _macros(before: str, popped: bool) -> tuple[frozenset[str], frozenset[tuple[
 
 
 def conflicts(index: Index, names: Names) -> list[str]:
-    """The macros, sorted, that would rewrite the header because they are named like something in it.
+    """Returns the macros, sorted, that would rewrite the header because they are named like something in it.
 
     A macro with arguments counts only where the header has that name before a parenthesis. Those that the header's own
     `#` lines name (`__weak`, `BPF_NO_KFUNC_PROTOTYPES`) are meant to be defined by a program. Those that give a
@@ -251,7 +271,7 @@ def conflicts(index: Index, names: Names) -> list[str]:
 
 
 def _meets(text: str, macro: str) -> bool:
-    """Whether a macro's name is a word of the text. str.find is 20 times as fast as a pattern that starts with \\b."""
+    """Tells if a macro's name is a word of the text. str.find is 20 times as fast as a pattern that starts with \\b."""
     name = macro.rstrip("(")
     place = text.find(name)
     while place >= 0:
@@ -268,7 +288,7 @@ def _in_word(character: str) -> bool:
 
 
 def _offsetofs(code: str) -> list[str]:
-    """The arguments of every offsetof."""
+    """Returns the arguments of every offsetof."""
     arguments = []
     for found in _OFFSETOF.finditer(code):
         depth, place = 1, found.end()

@@ -1,4 +1,4 @@
-"""The step between header and object: which names a program uses, by clang -E, and the header that holds just those."""
+"""Makes the header that holds just what a program names, found by clang -E: the step between full header and object."""
 
 import os
 import tempfile
@@ -8,7 +8,7 @@ from functools import cache, reduce
 from operator import or_
 from pathlib import Path
 
-from ..compile.object import CompileArgs, beside, compiled, dependencies_to, run_clang, with_header
+from ..compile.object import CompileArgs, scratch_path, compiled, dependencies_to, run_clang, with_header
 from ..compile.depfile import check_inputs, read_depfile
 from ..files import read_regular
 from ..header import with_fallback_reason
@@ -17,7 +17,7 @@ from .emit import stub
 from .fallback import Settled, settle
 from .index import Index
 from .modes import Minimized, minimize
-from .names import HELPERS, POPPED, Names, conflicts, names_of, where
+from .names import HELPER_DEFS, POPPED, Names, conflicts, names_of, where
 from .why import why
 from ..prove.proof import require_repeatable
 from ..prove.objects import Verdict, prove
@@ -25,7 +25,7 @@ from ..prove.objects import Verdict, prove
 
 @dataclass(frozen=True)
 class MinimizeArgs:
-    """One minimized header: the compiles that will include it (their header_dir holds the full one) and the mode.
+    """A minimized header: the compiles that will include it (their header_dir holds the full one) and the mode.
 
     `program` is what the header calls itself the header of; `sha256` and `kernel` are the full header's.
     """
@@ -38,12 +38,12 @@ class MinimizeArgs:
 
 
 def preprocessed(args: CompileArgs, index: Index, known: Iterable[str], root: str) -> str:
-    """A program's text after clang -E -dD, with a stub in vmlinux.h's place.
+    """Returns a program's text after clang -E -dD, with a stub in vmlinux.h's place.
 
     Raises CompileError and UndeclaredInputError.
     """
     with tempfile.TemporaryDirectory(dir=Path(root, args.output).parent, prefix=".names-") as scratch:
-        folder = beside(args.output, scratch)
+        folder = scratch_path(args.output, scratch)
         Path(scratch, "vmlinux.h").write_text(stub(index))
         command = ["-E", "-dD", "-w", args.source, *dependencies_to(f"{folder}/depfile"), "-o", f"{folder}/text"]
         run_clang(replace(args, header_dir=folder), command, root)
@@ -55,15 +55,17 @@ def preprocessed(args: CompileArgs, index: Index, known: Iterable[str], root: st
 
 
 def _names(args: CompileArgs, text: str) -> Names:
-    return names_of(text, os.path.join(args.libbpf_dir, HELPERS))
+    return names_of(text, os.path.join(args.libbpf_dir, HELPER_DEFS))
 
 
-def minimize_programs(args: MinimizeArgs, indexes: IndexCache, known: Iterable[str], root: str, report) -> str:
-    """The minimized header for all of a step's programs.
+def minimize_programs(
+    args: MinimizeArgs, indexes: IndexCache, known: Iterable[str], root: str, notice: Callable[[str], None]
+) -> str:
+    """Returns the minimized header for all of a step's programs.
 
-    `fields` comes out proven, or as another mode; each step back is told to `report.notice`. A header that is the full one
-    says why, see header.fallback_reason. Raises what preprocessed raises, HeaderError, and ProofError for a program that gives other
-    objects each time.
+    `fields` comes out proven, or as another mode; `notice` gets each step back. A header that is the full
+    one says why, see header.fallback_reason. Raises what preprocessed raises, HeaderError, and ProofError for a program
+    that gives other objects each time.
     """
     index = indexes.get(Path(root, args.compiles[0].vmlinux), args.sha256)
     names = reduce(or_, (_names(each, preprocessed(each, index, known, root)) for each in args.compiles))
@@ -73,23 +75,23 @@ def minimize_programs(args: MinimizeArgs, indexes: IndexCache, known: Iterable[s
             index, names, mode, args.program, args.compiles[0].arch.name, args.kernel, args.sha256, keep_whole
         )
 
-    def notice(text: str) -> None:
-        report.notice(f"{args.program} ({args.compiles[0].arch.name}): {text}")
+    def named_notice(text: str) -> None:
+        notice(f"{args.program} ({args.compiles[0].arch.name}): {text}")
 
     if macros := conflicts(index, names):
         why = f"the program defines {', '.join(macros)} before it and vmlinux.h has that name"
-        notice(f"using the full header, since {why}")
+        named_notice(f"using the full header, since {why}")
         return with_fallback_reason(made_in("off").text, why)
     if args.mode != "fields":
         return made_in(args.mode).text
-    settled = _proven(args, made_in, known, root, notice)
+    settled = _proven(args, made_in, known, root, named_notice)
     why = "; ".join(text for text in settled.notices if " doesn't hold: " in text)
     text = settled.minimized.text
     return with_fallback_reason(text, why) if settled.minimized.mode == "off" else text
 
 
 def why_kept(args: MinimizeArgs, indexes: IndexCache, known: Iterable[str], root: str, name: str) -> list[str]:
-    """The lines that say by which chain a step's programs keep a declaration or a member.
+    """Returns the lines that say by which chain a step's programs keep a declaration or a member.
 
     Raises as minimize_programs does.
     """
@@ -101,19 +103,25 @@ def why_kept(args: MinimizeArgs, indexes: IndexCache, known: Iterable[str], root
     return why(made, name, lambda used: next(filter(None, (where(text, used) for text in texts)), ""))
 
 
-def _proven(args: MinimizeArgs, made_in: Callable, known: Iterable[str], root: str, notice: Callable) -> Settled:
-    """The header of the first mode from `fields` on whose objects are all proven."""
+def _proven(
+    args: MinimizeArgs,
+    made_in: Callable[[str, frozenset[str]], Minimized],
+    known: Iterable[str],
+    root: str,
+    notice: Callable[[str], None],
+) -> Settled[tuple[bytes, ...]]:
+    """Returns the header of the first mode from `fields` on whose objects are all proven."""
 
     def objects(made: Minimized) -> tuple[bytes, ...]:
         folder = Path(root, args.compiles[0].output).parent
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fields-") as scratch:
             Path(scratch, "vmlinux.h").write_text(made.text)
-            paths = [*known, f"{beside(args.compiles[0].output, scratch)}/vmlinux.h"]
-            return tuple(compiled(with_header(each, paths[-1]), paths, root)[0] for each in args.compiles)
+            paths = [*known, f"{scratch_path(args.compiles[0].output, scratch)}/vmlinux.h"]
+            return tuple(compiled(with_header(each, paths[-1]), paths, root).data for each in args.compiles)
 
     @cache
     def full() -> tuple[bytes, ...]:
-        return tuple(compiled(each, known, root)[0] for each in args.compiles)
+        return tuple(compiled(each, known, root).data for each in args.compiles)
 
     def verdict(made: tuple[bytes, ...], mode: str) -> Verdict:
         verdicts = [prove(*pair, mode) for pair in zip(full(), made)]

@@ -1,4 +1,4 @@
-"""What each declaration of a header refers to, and through what: by value, by pointer, by a function's parameters."""
+"""Finds what each declaration of a header refers to, and how: by value, by pointer, by a function's parameters."""
 
 import re
 
@@ -54,20 +54,20 @@ _BUILTIN = frozenset(
 Mention = tuple[str, str, int]  # name, keyword (empty for a typedef), how
 
 
-class Composite(tuple):
+class Composite(tuple[tuple[tuple[str, ...], list[Mention]], ...]):
     """The members of a struct or union, nested ones included: pairs of member names and mentions."""
 
 
-class Typedef(tuple):
+class Typedef(tuple[tuple[Mention, bool], ...]):
     """The mentions of a typedef: pairs of a mention and whether an array of it must be complete at once."""
 
 
-class Function(tuple):
+class Function(tuple[Mention, ...]):
     """The mentions of a function's prototype or of a variable's type."""
 
 
 def references(index: Index, number: int) -> Composite | Typedef | Function:
-    """What declaration `number` refers to; parsed once and kept in `index.memo`."""
+    """Returns what declaration `number` refers to; it is parsed once and kept in `index.memo`."""
     found = index.memo.get(number)
     if found is None:
         found = index.memo[number] = _parse(index, index.declaration(number))
@@ -87,8 +87,9 @@ def _parse(index: Index, text: str) -> Composite | Typedef | Function:
 
 
 def _members(index: Index, body: str) -> list[tuple[tuple[str, ...], list[Mention]]]:
-    """The members that refer to a type, in a body whose nested anonymous structs are taken as part of it."""
-    members, ordinary = [], index.ordinary
+    """Returns the members that refer to a type, in a body whose nested anonymous structs are taken as part of it."""
+    members: list[tuple[tuple[str, ...], list[Mention]]] = []
+    ordinary = index.ordinary
     previous = ""
     for qualifier, keyword, base, stars, name, array, text, mark in _MEMBER.findall(body):
         if base:
@@ -104,7 +105,7 @@ def _members(index: Index, body: str) -> list[tuple[tuple[str, ...], list[Mentio
 
 
 def statement(index: Index, text: str) -> tuple[tuple[str, ...], list[Mention]]:
-    """The names that one member or typedef declares, and its mentions. `text` comes without its `;`."""
+    """Returns the names that one member or typedef declares, and its mentions. `text` comes without its `;`."""
     tagged = "btf_type_tag" in text
     if "__attribute__" in text:
         text = ATTRIBUTE.sub(" ", text)
@@ -155,7 +156,8 @@ def _name(declarator: str) -> str:
 
 
 def _sizes(index: Index, text: str) -> list[Mention]:
-    """The enumerators that an array's size or a bitfield's width names; bpftool writes numbers, people may not."""
+    """Returns the enumerators that an array's size or a bitfield's width names; bpftool writes numbers, people may not.
+    """
     if "[" not in text and ":" not in text:
         return []
     tail = text[min(place for place in (text.find("["), text.find(":")) if place >= 0) :]
@@ -163,7 +165,7 @@ def _sizes(index: Index, text: str) -> list[Mention]:
 
 
 def every_mention(index: Index, text: str, how: int) -> list[Mention]:
-    """All types that a text names, tags and typedefs alike, each reached as `how`."""
+    """Returns all types that a text names, tags and typedefs alike, each reached as `how`."""
     ordinary = index.ordinary
     found = _TAG_OR_WORD.findall(text)
     tags = [(name, keyword, how) for keyword, name in found if keyword]
@@ -171,7 +173,7 @@ def every_mention(index: Index, text: str, how: int) -> list[Mention]:
 
 
 def member_names(index: Index, number: int, around: tuple[int, ...] = ()) -> list[str]:
-    """The names of a struct's members, those of anonymous structs inside of it included, in their order.
+    """Returns the names of a struct's members, those of anonymous structs inside of it included, in their order.
 
     `around` are the structs that hold it as such: a malformed header may go round in a circle.
     """

@@ -31,7 +31,9 @@ _LINE_START = re.compile(r"\t(\w+)")
 
 
 def plain(text: str) -> str:
-    """The text with LF line ends, and without comments if any is inside of a declaration; bpftool writes none there."""
+    """Returns the text with LF line ends, and without comments if any is inside of a declaration; bpftool writes none
+    there.
+    """
     if "\r" in text:
         text = text.replace("\r\n", "\n")
     place = text.find("/*")
@@ -115,7 +117,7 @@ class Scanner:
         return len(self.text) if newline < 0 else newline
 
     def _declaration(self, start: int) -> int:
-        """The position after the declaration that starts here; its `;` may be lines further on."""
+        """Returns the position after the declaration that starts here; its `;` may be lines further on."""
         text, newline = self.text, self._line_end(start)
         close = start
         brace = newline - 1 if text[newline - 1] == "{" else text.find("{", start, newline)
@@ -133,7 +135,7 @@ class Scanner:
         return end
 
     def _closing(self, brace: int, newline: int) -> int:
-        """The position of the brace that closes the one at the end of a line; of the text's end if none does.
+        """Returns the position of the brace that closes the one at the end of a line; of the text's end if none does.
 
         It stands in column 0, unless bpftool wrote padding last: from 5.16 to 6.2 it forgot the newline behind that.
         """
@@ -173,7 +175,7 @@ class Scanner:
         self.ordinary.setdefault(name, number)
 
     def _nested(self, number: int, first: int, close: int) -> None:
-        """An enumerator inside of a struct is as global as any, and so is a tag (bpftool writes none there)."""
+        """Notes enumerators and tags inside of a struct, which are as global as any (bpftool writes no tag there)."""
         text = self.text
         for found in _NESTED.finditer(text, first, close):
             enum, tag = found.groups()
@@ -193,7 +195,7 @@ class Scanner:
 
 
 def declared(declaration: str) -> str:
-    """The name that a typedef, function or variable declares; empty if none is found."""
+    """Returns the name that a typedef, function or variable declares; empty if none is found."""
     if "}" in declaration:
         declaration = declaration[declaration.rindex("}") + 1 :]
     if "__attribute__" in declaration:

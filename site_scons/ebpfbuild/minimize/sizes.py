@@ -1,4 +1,4 @@
-"""What minimizing saves: declarations, lines, bytes and compile time, as a table."""
+"""Measures what minimizing saves: declarations, lines, bytes and compile time, as a table."""
 
 import statistics
 import tempfile
@@ -14,7 +14,7 @@ RUNS = 3
 
 
 class Size(NamedTuple):
-    """One row: a program, its arch, then pairs of the minimized header's and the full one's.
+    """A row: a program, its arch, then pairs of the minimized header's and the full one's.
 
     Those are lines, bytes and seconds of a compile.
     """
@@ -28,15 +28,15 @@ class Size(NamedTuple):
 
 
 def measure(args: CompileArgs, full: str, root: str) -> Size:
-    """The row of one object; the median of three compiles each, wall clock. Raises CompileError."""
+    """Measures one object; times are medians of three compiles each, wall clock. Raises CompileError."""
     texts = [Path(root, path).read_bytes() for path in (args.vmlinux, full)]
     lines, sizes = zip(*((text.count(b"\n"), len(text)) for text in texts))
-    seconds = tuple(_compile_seconds(each, root) for each in (args, with_header(args, full)))
+    seconds = _compile_seconds(args, root), _compile_seconds(with_header(args, full), root)
     return Size(args.source, args.arch.name, read_comment(texts[0].decode()), lines, sizes, seconds)
 
 
 def table(sizes: Iterable[Size]) -> str:
-    """The rows as text, in columns, each figure beside the full header's."""
+    """Returns the rows as text, in columns, each figure beside the full header's."""
     rows = [("program", "arch", "mode", "declarations", "lines", "bytes", "compile")]
     for size in sorted(sizes):
         comment, lines, data, seconds = size.comment, size.lines, size.bytes, size.seconds

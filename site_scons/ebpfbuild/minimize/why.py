@@ -1,4 +1,4 @@
-"""Why a declaration is in a minimized header: the chain from the program's own text to it."""
+"""Explains why a declaration is in a minimized header: the chain from the program's own text to it."""
 
 import difflib
 from collections.abc import Callable
@@ -12,21 +12,21 @@ SHOWN = 3  # structs, or nearest names
 
 
 def why(minimized: Minimized, name: str, where: Callable[[str], str] = lambda name: "") -> list[str]:
-    """The lines that explain why a type or a member was kept; each chain starts at the program.
+    """Returns the lines that explain why a type or a member was kept; each chain starts at the program.
 
     `name` may come with struct, union, enum or typedef before it; a member may be written `sock.sk_prot`. `where(name)`
     gives `file:line` of a name's first use by the program, or nothing (names.where does, on preprocessed text). What
-    isn't kept is told with the structs that have such a member, or with the nearest names.
+    isn't kept is answered with the structs that have such a member, or with the nearest names.
     """
     owner, _, word = (name.split()[-1] if name.split() else "").rpartition(".")
     if owner:
         return _members(minimized, word, owner, where) or _left_out(minimized, word, owner)
     index, closure = minimized.index, minimized.closure
     targets = [table[word] for table in (index.tags, index.only_declared, index.ordinary) if word in table]
-    found = [number for number in dict.fromkeys(targets) if _kept(minimized, number)]
+    found: list[int | str] = [number for number in dict.fromkeys(targets) if _kept(minimized, number)]
     found += [word] if word in closure.declared else []
     found = found or [
-        key for key, (_, via) in closure.reasons.items() if word and via == word and _kept(minimized, key)
+        key for key, reason in closure.reasons.items() if word and reason.member == word and _kept(minimized, key)
     ]
     lines = [line for key in found for line in _chain(minimized, key, word, where)]
     if lines:
@@ -39,7 +39,9 @@ def why(minimized: Minimized, name: str, where: Callable[[str], str] = lambda na
 
 
 def _members(minimized: Minimized, member: str, owner: str, where: Callable[[str], str]) -> list[str]:
-    """The chains to the structs kept whole that have the member, in the header's order; a line for it below each."""
+    """Returns the chains to the structs kept whole that have the member, in the header's order; a line for it below
+    each.
+    """
     lines = []
     for number in _holders(minimized.index, member, owner):
         if number in minimized.closure.whole and _has(minimized, number, member):
@@ -49,7 +51,8 @@ def _members(minimized: Minimized, member: str, owner: str, where: Callable[[str
 
 
 def _holders(index: Index, member: str, owner: str) -> list[int]:
-    """The numbers of the full header's declarations that have a member; with `owner` only of those so called."""
+    """Returns the numbers of the full header's declarations that have a member; with `owner` only of those so called.
+    """
     if owner:
         numbers = [table[owner] for table in (index.tags, index.ordinary) if owner in table]
     else:
@@ -59,7 +62,7 @@ def _holders(index: Index, member: str, owner: str) -> list[int]:
 
 
 def _has(minimized: Minimized, number: int, member: str) -> bool:
-    """Whether a declaration that is kept still has a member: `fields` may have dropped it."""
+    """Tells if a declaration that is kept still has a member: `fields` may have dropped it."""
     if number not in minimized.closure.trimmed:
         return True
     made, name = minimized.reread, title(minimized.index, number).split()[-1]
@@ -67,10 +70,10 @@ def _has(minimized: Minimized, number: int, member: str) -> bool:
 
 
 def _left_out(minimized: Minimized, word: str, owner: str) -> list[str]:
-    """What to say of a name that isn't kept: whose member it is in the full header, or what is called nearly so."""
+    """Says of a name that isn't kept whose member it is in the full header, or what is called nearly so."""
     index, whole = minimized.index, minimized.closure.whole
     if holders := _holders(index, word, owner):
-        some = ", ".join(title(index, number) for number in holders[:SHOWN]) + ", …" * (len(holders) > SHOWN)
+        some = ", ".join([*(title(index, number) for number in holders[:SHOWN]), *(["…"] if len(holders) > SHOWN else [])])
         dropped = any(number in whole for number in holders)
         why_not = "of which the program doesn't name it" if dropped else "to which nothing that the program names leads"
         return [f"{word} is a member of {some}, {why_not}"]
@@ -89,14 +92,16 @@ def _kept(minimized: Minimized, key: int | str) -> bool:
 
 
 def _chain(minimized: Minimized, key: int | str, word: str, where: Callable[[str], str]) -> list[str]:
-    """The steps from the program to one declaration, each indented below the one that asked for it."""
+    """Returns the steps from the program to one declaration, each indented below the one that asked for it."""
     index, closure = minimized.index, minimized.closure
     steps = [key]
-    while (origin := closure.reasons[steps[0]][0]) != SEED:
+    while (origin := closure.reasons[steps[0]].origin) != SEED:
         steps.insert(0, origin)
-    lines = [f"{title(index, steps[0])}: named by the program{_seed(index, steps[0], word, where)}"]
-    for depth, step in enumerate(steps[1:], 1):
-        via = closure.reasons[step][1]
+    named, *others = steps
+    assert isinstance(named, int), "a tag that is only declared was named by another declaration"
+    lines = [f"{title(index, named)}: named by the program{_seed(index, named, word, where)}"]
+    for depth, step in enumerate(others, 1):
+        via = closure.reasons[step].member
         text = title(index, step) if isinstance(step, int) else f"{closure.declared[step]} {step}, only declared"
         member = f".{via}{_at(where(via))}: " if via else ""
         lines.append("  " * depth + member + text)
@@ -104,7 +109,7 @@ def _chain(minimized: Minimized, key: int | str, word: str, where: Callable[[str
 
 
 def _seed(index: Index, number: int, word: str, where: Callable[[str], str]) -> str:
-    """The word by which the program names a declaration, and where: that asked for, or one that has a place."""
+    """Returns the word by which the program names a declaration, and where: that asked for, or one that has a place."""
     tables = (index.tags, index.only_declared, index.ordinary)
     names = [name for table in tables for name, each in table.items() if each == number]
     for name in sorted(names, key=lambda name: name != word):

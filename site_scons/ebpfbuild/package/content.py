@@ -1,4 +1,4 @@
-"""What goes into a wheel and a tar: each program's objects and skeleton, the manifest, the loader, an app.
+"""Puts together a wheel's and a tar's files: each program's objects and skeleton, the manifest, the loader, an app.
 
 docs/package.md shows the layout.
 """
@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import PackageError
-from .manifest import NAME as MANIFEST
-from .manifest import Made, PackedObject, manifest
-from ..spec.object import BpfObjectSpec
+from .manifest import FILE_NAME as MANIFEST
+from .manifest import PackedObject, Provenance, manifest_json
+from ..spec.object import ObjectSpec
 from .init import init
 from .skeleton import PackedSkeleton
 
@@ -29,20 +30,22 @@ class Package:
 
 
 @dataclass(frozen=True)
-class Program:
-    """One program of a package: its objects' file name, their bytes by arch, its skeleton, how each was `made`."""
+class PackedProgram:
+    """A program of a package: its objects' file name, their bytes by arch, its skeleton, each object's provenance by
+    arch.
+    """
 
     file: str
     objects: Mapping[str, bytes]
     skeleton: PackedSkeleton
-    made: Mapping[str, Made]
+    provenance: Mapping[str, Provenance]
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What a package is made of: its programs; the app's and the loader's files; C skeletons: all by path."""
+class PackageParts:
+    """The parts of a package: its programs; the app's and the loader's files; C skeletons: all by path."""
 
-    programs: Sequence[Program]
+    programs: Sequence[PackedProgram]
     app: Mapping[str, bytes]
     loader: Mapping[str, bytes]
     c_skeletons: Mapping[str, bytes]
@@ -53,12 +56,12 @@ class Parts:
         return sorted({arch for program in self.programs for arch in program.objects})
 
 
-def package(name: str, version: str, parts: Parts, summary: str = "") -> Package:
-    """A package of programs. Raises PackageError for parts that don't belong together, ElfError, BtfError."""
+def package(name: str, version: str, parts: PackageParts, summary: str = "") -> Package:
+    """Puts the parts of a package together. Raises PackageError for parts that don't fit, ElfError, BtfError."""
     packed = _packed(parts.programs)
     for program in parts.programs:
         program.skeleton.check(program.file, program.objects)
-    facts = manifest(name, version, packed)
+    facts = manifest_json(name, version, packed)
     placed = {f"{arch}/{file}": each for file, by_arch in packed.items() for arch, each in by_arch.items()}
     objects = {each.path: each.data for each in placed.values()}
     own = {MANIFEST: facts, "py.typed": b"", **objects}
@@ -72,16 +75,16 @@ def package(name: str, version: str, parts: Parts, summary: str = "") -> Package
     )
 
 
-def _packed(programs: Iterable[Program]) -> dict[str, dict[str, PackedObject]]:
-    """The objects by file and arch. Equal ones share a path: check-wheel-contents wants no file twice."""
+def _packed(programs: Iterable[PackedProgram]) -> dict[str, dict[str, PackedObject]]:
+    """Returns the objects by file and arch. Equal ones share a path: check-wheel-contents wants no file twice."""
     places: dict[bytes, str] = {}
     packed: dict[str, dict[str, PackedObject]] = {}
     for program in programs:
         for arch, data in sorted(program.objects.items()):
             path = places.setdefault(data, f"{arch}/{program.file}")
-            license = BpfObjectSpec.from_bytes(data, program.file).license
-            made = program.made.get(arch, Made())
-            packed.setdefault(program.file, {})[arch] = PackedObject(path, data, license or "", made)
+            license = ObjectSpec.from_bytes(data, program.file).license
+            provenance = program.provenance.get(arch, Provenance())
+            packed.setdefault(program.file, {})[arch] = PackedObject(path, data, license or "", provenance)
     return packed
 
 
@@ -97,19 +100,26 @@ def _with_app(own: Mapping[str, bytes], app: Mapping[str, bytes], init: bytes) -
 MARKUPS = {".md": "text/markdown", ".rst": "text/x-rst", ".txt": "text/plain"}
 
 
-def description(readme: Path) -> tuple[str, str]:
-    """A README's text and its MIME type. Raises PackageError for one that no index can show, OSError."""
+class Description(NamedTuple):
+    """A package's description and its MIME type."""
+
+    text: str
+    markup: str
+
+
+def description(readme: Path) -> Description:
+    """Reads a README. Raises PackageError for one that no index can show, OSError."""
     if readme.suffix not in MARKUPS:
         what = f"{readme.name} is neither Markdown, reStructuredText nor plain text"
         raise PackageError(what, where="readme", fix=f"call it README{' or README'.join(MARKUPS)}")
     try:
-        return readme.read_text(encoding="utf-8"), MARKUPS[readme.suffix]
+        return Description(readme.read_text(encoding="utf-8"), MARKUPS[readme.suffix])
     except UnicodeDecodeError:
         raise PackageError(f"{readme.name} is not UTF-8", where="readme", fix="save it as UTF-8") from None
 
 
 def default_description(name: str, skeletons: Sequence[str], summary: str, arches: Iterable[str]) -> str:
-    """A description for a program without a README, in Markdown: an index wants one."""
+    """Returns a description for a program without a README, in Markdown: an index wants one."""
     lines = re.sub(r"([\\`*_<>\[\]])", r"\\\1", summary) or "A BPF program."
     return f"""# {name}
 

@@ -1,4 +1,4 @@
-"""A package's content as a folder for PYTHONPATH: what is generated as files, what lies elsewhere as links."""
+"""Lays a package out as a folder for PYTHONPATH: what is generated as files, what lies elsewhere as links."""
 
 import os
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def unpack(folder: Path, files: Mapping[str, bytes], links: Mapping[str, str]) -
 
 
 def leads_to(link: str, path: str) -> bool:
-    """Whether a place in the folder is a link that leads to a path, as unpack makes it."""
+    """Tells if a place in the folder is a link that leads to a path, as unpack makes it."""
     try:
         return os.path.islink(link) and os.path.samefile(link, path)
     except OSError:

@@ -1,4 +1,4 @@
-"""A package's __init__.py, for one without an app's own: the names of its skeletons are the package's."""
+"""Writes a package's __init__.py, for one without an app's own: the names of its skeletons are the package's."""
 
 from collections.abc import Sequence
 
@@ -26,8 +26,11 @@ __all__ = [
 
 
 def init(skeletons: Sequence[PackedSkeleton], package: str, summary: str) -> bytes:
-    """The bytes of it. Of several programs their own classes are the package's, and their types stay their modules':
-    two may have a struct event each. Raises PackageError where two programs' classes have one name."""
+    """Returns the bytes of it.
+
+    Of several programs their own classes are the package's, and their types stay their modules': two may have a struct
+    event each. Raises PackageError where two programs' classes have one name.
+    """
     alone = len(skeletons) == 1
     names = {each.module_name: each.exported() if alone else _own(each.program) for each in skeletons}
     everything = sorted(name for given in names.values() for name in given)

@@ -1,4 +1,5 @@
-"""A package's manifest.json: each program's objects, and what they were made with. bpfloader/package/manifest.py reads it.
+"""Writes a package's manifest.json: each program's objects, and their provenance. bpfloader/package/manifest.py reads
+it.
 
 docs/package.md is its reference. It holds digests and names, no path, time or user of the build: the same inputs give
 the same bytes. What isn't known of an object (its header, where somebody else compiled it) is left out.
@@ -10,14 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-NAME = "manifest.json"
-FORMAT = 1
+FILE_NAME = "manifest.json"
+MANIFEST_FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Made:
-    """What an object was made with: `header` (kernel, sha256, alternate), `compiler` (version, fingerprint) and
-    `proof` (mode, equal, differences), each as the manifest has it, None where it isn't known."""
+class Provenance:
+    """The header, compiler and proof of an object, each as the manifest has it; None where it isn't known.
+
+    `header` has kernel, sha256 and alternate; `compiler` version and fingerprint; `proof` mode, equal and differences.
+    """
 
     header: Mapping[str, Any] | None = None
     compiler: Mapping[str, Any] | None = None
@@ -26,18 +29,18 @@ class Made:
 
 @dataclass(frozen=True)
 class PackedObject:
-    """One arch's object: its path below the package, its bytes, the licence that it declares, and how it was made."""
+    """An arch's object: its path below the package, its bytes, the licence that it declares, and its provenance."""
 
     path: str
     data: bytes
     license: str
-    made: Made = Made()
+    provenance: Provenance = Provenance()
 
 
-def manifest(name: str, version: str, programs: Mapping[str, Mapping[str, PackedObject]]) -> bytes:
-    """The bytes of the manifest of a package: each program's objects, by their file name and by arch."""
+def manifest_json(name: str, version: str, programs: Mapping[str, Mapping[str, PackedObject]]) -> bytes:
+    """Returns the bytes of the manifest of a package: each program's objects, by their file name and by arch."""
     facts = {
-        "format": FORMAT,
+        "format": MANIFEST_FORMAT,
         "name": name,
         "programs": {
             file: {arch: _facts(packed) for arch, packed in objects.items()} for file, objects in programs.items()
@@ -52,5 +55,5 @@ def _facts(packed: PackedObject) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "object": {"license": packed.license, "path": packed.path, "sha256": digest, "size": len(packed.data)}
     }
-    made = {"header": packed.made.header, "compiler": packed.made.compiler, "proof": packed.made.proof}
+    made = {"header": packed.provenance.header, "compiler": packed.provenance.compiler, "proof": packed.provenance.proof}
     return facts | {key: dict(value) for key, value in made.items() if value is not None}

@@ -1,4 +1,4 @@
-"""From the files of a build to the bytes of a wheel and a tar."""
+"""Makes the bytes of a wheel and a tar from the files of a build."""
 
 import json
 from collections.abc import Mapping
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..arch import BY_NAME
-from .manifest import Made
-from .content import Parts, Program, default_description, description, package
+from .manifest import Provenance
+from .content import PackageParts, PackedProgram, default_description, description, package
 from .skeleton import PackedSkeleton
 from .programs import ProgramFiles, programs_of
 from .tar import build_tar
@@ -17,10 +17,10 @@ from .wheel import About, build_wheel, distribution_name
 
 @dataclass(frozen=True)
 class PackArgs:
-    """One package: the paths of what it holds, in folders named after their arch where there is one for each arch.
+    """A package: the paths of what it holds, in folders named after their arch where there is one for each arch.
 
-    `app` and `loader` are paths by their place in the package, `licenses` by that among the wheel's licences; `made`,
-    by an object's path, is what is known of its making.
+    `app` and `loader` are paths by their place in the package, `licenses` by that among the wheel's licences;
+    `provenance` says how an object was made, by its path.
     """
 
     name: str
@@ -34,11 +34,14 @@ class PackArgs:
     license: str = ""
     readme: str = ""
     licenses: Mapping[str, str] = field(default_factory=dict)
-    made: Mapping[str, Made] = field(default_factory=dict)
+    provenance: Mapping[str, Provenance] = field(default_factory=dict)
 
 
 def wheel(args: PackArgs) -> tuple[bytes, Mapping[str, bytes]]:
-    """The bytes of the wheel, and the files of the package in it. Raises PackageError, ElfError, BtfError, OSError."""
+    """Returns the bytes of the wheel, and the files of the package in it.
+
+    Raises PackageError, ElfError, BtfError, OSError.
+    """
     parts = _parts(args)
     made = package(args.name, args.version, parts, args.summary)
     programs = [each.skeleton.program for each in parts.programs]
@@ -51,35 +54,35 @@ def wheel(args: PackArgs) -> tuple[bytes, Mapping[str, bytes]]:
 
 
 def tar(args: PackArgs) -> bytes:
-    """The bytes of the tar. Raises as `wheel` does."""
+    """Returns the bytes of the tar. Raises as `wheel` does."""
     made = package(args.name, args.version, _parts(args), args.summary)
     return build_tar(distribution_name(args.name, args.version), made.tar, made.links)
 
 
-def _parts(args: PackArgs) -> Parts:
+def _parts(args: PackArgs) -> PackageParts:
     headers = {f"{path.parent.name}/{path.name}": path.read_bytes() for path in map(Path, args.c_skeletons)}
-    programs = [_program(each, args.made) for each in programs_of(args.objects, args.skeletons)]
-    return Parts(programs, _read(args.app), _read(args.loader), headers)
+    programs = [_program(each, args.provenance) for each in programs_of(args.objects, args.skeletons)]
+    return PackageParts(programs, _read(args.app), _read(args.loader), headers)
 
 
-def _program(files: ProgramFiles, made: Mapping[str, Made]) -> Program:
+def _program(files: ProgramFiles, provenance: Mapping[str, Provenance]) -> PackedProgram:
     module, stub = map(Path, files.skeleton)
     skeleton = PackedSkeleton(module.name, module.read_text(encoding="utf-8"), stub.read_text(encoding="utf-8"))
-    known = {arch: made[path] for arch, path in files.objects.items() if path in made}
-    return Program(files.file, _read(files.objects), skeleton, known)
+    known = {arch: provenance[path] for arch, path in files.objects.items() if path in provenance}
+    return PackedProgram(files.file, _read(files.objects), skeleton, known)
 
 
 def _read(paths: Mapping[str, str]) -> dict[str, bytes]:
     return {place: Path(path).read_bytes() for place, path in paths.items()}
 
 
-def made_of(header_record: str, version: str, fingerprint: str, proof: str = "") -> Made:
-    """What an object was made with: by the record beside its full header, the compiler, and its proof's verdict.
+def provenance_of(header_record: str, version: str, fingerprint: str, proof: str = "") -> Provenance:
+    """Returns an object's provenance: by the record beside its full header, the compiler, and its proof's verdict.
 
     `header_record` and `proof` are paths. Raises OSError, ValueError.
     """
     record = json.loads(Path(header_record).read_text(encoding="utf-8"))
-    return Made(
+    return Provenance(
         header={key: record[key] for key in ("alternate", "kernel", "sha256")},
         compiler={"fingerprint": fingerprint, "version": version},
         proof=_verdict(json.loads(Path(proof).read_text(encoding="utf-8"))) if proof else None,
@@ -87,6 +90,6 @@ def made_of(header_record: str, version: str, fingerprint: str, proof: str = "")
 
 
 def _verdict(proof: Mapping[str, Any]) -> dict[str, Any]:
-    """What a manifest has of a proof: the verdict, and why the full header was taken, where it was."""
+    """Returns a manifest's part of a proof: the verdict, and why the full header was taken, where it was."""
     fallback = {"fallback": proof["fallback"]} if proof["fallback"] else {}
     return {key: proof[key] for key in ("differences", "equal", "mode", "types")} | fallback

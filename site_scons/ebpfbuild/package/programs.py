@@ -1,4 +1,4 @@
-"""Which objects and which skeleton of a package belong together: by their paths, before they are made."""
+"""Sorts the objects and skeletons of a package into programs: by their paths, before they are made."""
 
 from collections.abc import Iterable
 from pathlib import PurePath
@@ -10,22 +10,31 @@ from ..skeleton.names import module_name
 SKELETON = "hand BpfPackage what BpfSkeleton gave for the objects of all arches together"
 
 
+class SkeletonFiles(NamedTuple):
+    """The paths of a skeleton's module and stub."""
+
+    module: str
+    stub: str
+
+
 class ProgramFiles(NamedTuple):
-    """The paths of a program's objects, by arch, and of its skeleton's module and stub; `file` is the objects' name."""
+    """The paths of a program's objects, by arch, and of its skeleton; `file` is the objects' name."""
 
     file: str
     objects: dict[str, str]
-    skeleton: tuple[str, str]
+    skeleton: SkeletonFiles
 
 
 def stem_of(file: str) -> str:
-    """An object's file name without its ending: `foo` for foo.bpf.o."""
+    """Returns an object's file name without its ending: `foo` for foo.bpf.o."""
     return file.removesuffix(".o").removesuffix(".bpf")
 
 
 def programs_of(objects: Iterable[str], skeletons: Iterable[str]) -> list[ProgramFiles]:
-    """The programs, by name. Objects lie in folders named after their arches. Raises PackageError for what is missing
-    or given twice, and for a skeleton of another program."""
+    """Returns the programs, by name. Objects lie in folders named after their arches.
+
+    Raises PackageError for what is missing or given twice, and for a skeleton of another program.
+    """
     found: dict[str, dict[str, str]] = {}
     for path in sorted(objects):
         *_, arch, file = PurePath(path).parts
@@ -46,12 +55,12 @@ def programs_of(objects: Iterable[str], skeletons: Iterable[str]) -> list[Progra
 
 
 def _program(file: str, objects: dict[str, str], modules: dict[str, str]) -> ProgramFiles:
-    """A program's files; its skeleton's are taken out of `modules`."""
+    """Returns a program's files; its skeleton's are taken out of `modules`."""
     name = module_name(stem_of(file))
     module, stub = (modules.pop(f"{name}{ending}", "") for ending in (".py", ".pyi"))
     if not (module and stub):
         _refuse(f"got no skeleton {name} for {file}", SKELETON)
-    return ProgramFiles(file, objects, (module, stub))
+    return ProgramFiles(file, objects, SkeletonFiles(module, stub))
 
 
 def _refuse(what: str, fix: str) -> None:

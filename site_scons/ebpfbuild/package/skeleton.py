@@ -1,4 +1,4 @@
-"""A generated skeleton as a package has it: with the package's loader, and the digest of the package's manifest."""
+"""Adapts a generated skeleton to its package: it imports the package's loader, and knows the manifest's digest."""
 
 import ast
 import hashlib
@@ -45,7 +45,9 @@ class PackedSkeleton:
                 raise PackageError(what, where=self.name, fix="hand BpfPackage the objects that BpfSkeleton was handed")
 
     def exported(self) -> list[str]:
-        """The module's classes and constants that every arch has: in an `if ARCH` each branch is some arches' own."""
+        """Returns the module's classes and constants that every arch has: in an `if ARCH` each branch is some arches'
+        own.
+        """
         found: dict[str, int] = {}
         for node in self._tree.body:
             branches = [(node, len(self.arches))] if not isinstance(node, ast.If) else []
@@ -114,8 +116,9 @@ class PackedSkeleton:
 
 
 def _defined(node: ast.stmt) -> list[str]:
-    """The name of a class or of an enumerator, if it is one: `c`, the codecs, and ARCH are the module's own."""
+    """Returns the name of a class or of an enumerator, if it is one: `c`, the codecs, and ARCH are the module's own."""
     if isinstance(node, ast.ClassDef):
         return [node.name]
-    enumerator = isinstance(node, ast.Assign) and isinstance(node.value, ast.Attribute)
-    return [name for name in map(ast.unparse, node.targets) if name != "c"] if enumerator else []
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Attribute):
+        return [name for name in map(ast.unparse, node.targets) if name != "c"]
+    return []

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from ..errors import PackageError
 
-EPOCH = 315532800  # 1980-01-01, the wheel's date
+MTIME = 315532800  # 1980-01-01, the wheel's date
 
 
 def build_tar(folder: str, files: Mapping[str, bytes], links: Mapping[str, str]) -> bytes:
-    """The bytes of a tar with `files`, and hard `links` to some of them, by their paths below `folder`.
+    """Returns the bytes of a tar with `files`, and hard `links` to some of them, by their paths below `folder`.
 
     Sorted, of mode 0644, owned by 0 without a name. Raises PackageError for a path that ustar can't hold.
     """
@@ -19,7 +19,7 @@ def build_tar(folder: str, files: Mapping[str, bytes], links: Mapping[str, str])
         # A link comes behind what it links to, whatever their names.
         for path, data in [*sorted(files.items()), *sorted((link, None) for link in links)]:
             entry = tarfile.TarInfo(f"{folder}/{path}")
-            entry.mode, entry.mtime = 0o644, EPOCH
+            entry.mode, entry.mtime = 0o644, MTIME
             if data is None:
                 entry.type, entry.linkname = tarfile.LNKTYPE, f"{folder}/{links[path]}"
             else:

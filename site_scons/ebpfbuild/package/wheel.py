@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from ..arch import Arch
 from ..errors import PackageError
 
-EPOCH = (1980, 1, 1, 0, 0, 0)
-MODE = 0o100644 << 16  # a regular file, in the half of external_attr that is Unix's
-NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")  # core metadata: Name
+DATE_TIME = (1980, 1, 1, 0, 0, 0)
+UNIX_MODE = 0o100644 << 16  # a regular file, in the half of external_attr that is Unix's
+DISTRIBUTION_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")  # core metadata: Name
 VERSION = re.compile(  # PEP 440, appendix B, in its normal form
     r"([1-9][0-9]*!)?(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*((a|b|rc)(0|[1-9][0-9]*))?"
     r"(\.post(0|[1-9][0-9]*))?(\.dev(0|[1-9][0-9]*))?(\+[a-z0-9]+(\.[a-z0-9]+)*)?"
@@ -32,8 +32,11 @@ LICENSE = re.compile(r"\(*[A-Za-z0-9.+-]+\)*( (AND|OR|WITH) \(*[A-Za-z0-9.+-]+\)
 
 @dataclass(frozen=True)
 class About:
-    """What a wheel's METADATA says: `license` is an SPDX expression or empty, `description` Markdown unless `markup`,
-    a MIME type, says otherwise; `license_files` are bytes by their path below the wheel's folder for licences."""
+    """The facts in a wheel's METADATA.
+
+    `license` is an SPDX expression or empty, `description` Markdown unless `markup`, a MIME type, says otherwise;
+    `license_files` are bytes by their path below the wheel's folder for licences.
+    """
 
     name: str
     version: str
@@ -45,26 +48,35 @@ class About:
 
 
 def distribution_name(name: str, version: str) -> str:
-    """What the files of a distribution begin with: `socket_tracker-1.0`. Raises PackageError for a name or version
-    that no installer would take."""
+    """Returns the beginning of a distribution's file names: `socket_tracker-1.0`.
+
+    Raises PackageError for a name or version that no installer would take.
+    """
     return f"{_distribution(name)}-{_version(version)}"
 
 
 def wheel_name(name: str, version: str, arches: Sequence[Arch]) -> str:
-    """The wheel's file name, such as `socket_tracker-1.0-py3-none-any.whl`. Raises PackageError as distribution_name
-    does, and for no arch at all."""
+    """Returns the wheel's file name, such as `socket_tracker-1.0-py3-none-any.whl`.
+
+    Raises PackageError as distribution_name does, and for no arch at all.
+    """
     return f"{distribution_name(name, version)}-py3-none-{_platform(arches)}.whl"
 
 
 def tar_name(name: str, version: str, arches: Sequence[Arch]) -> str:
-    """The tar's file name, as the wheel's: `socket_tracker-1.0-x86_64.tar`, or `-any.tar` for several arches. Raises
-    PackageError as wheel_name does."""
+    """Returns the tar's file name, as the wheel's: `socket_tracker-1.0-x86_64.tar`, or `-any.tar` for several arches.
+
+    Raises PackageError as wheel_name does.
+    """
     names = {arch.name for arch in arches}
     return f"{distribution_name(name, version)}-{names.pop() if len(names) == 1 else 'any'}.tar"
 
 
 def build_wheel(about: About, files: Mapping[str, bytes], arches: Sequence[Arch]) -> bytes:
-    """The bytes of a wheel with `files`, paths as they are installed. Raises PackageError for a path that can't be."""
+    """Returns the bytes of a wheel with `files`, paths as they are installed.
+
+    Raises PackageError for a path that can't be.
+    """
     _check_paths(files)
     licenses = about.license_files or {}
     _check_paths(licenses)
@@ -78,8 +90,8 @@ def build_wheel(about: About, files: Mapping[str, bytes], arches: Sequence[Arch]
 
 
 def _distribution(name: str) -> str:
-    """The name as file names have it: PEP 503's normal form with `_` for `-`, as the wheel format asks."""
-    if not NAME.fullmatch(name):
+    """Returns the name as file names have it: PEP 503's normal form with `_` for `-`, as the wheel format asks."""
+    if not DISTRIBUTION_NAME.fullmatch(name):
         raise PackageError(
             f"{name!r} is no name of a distribution", where="name", fix="use letters, digits, -, _ and ."
         )
@@ -95,7 +107,7 @@ def _version(version: str) -> str:
 
 
 def _platform(arches: Sequence[Arch]) -> str:
-    """The platform tag: `any` for the objects of several arches."""
+    """Returns the platform tag: `any` for the objects of several arches."""
     if not arches:
         raise PackageError("a wheel is for at least one arch", where="arches", fix="name one, such as ARCH=x86_64")
     machines = {arch.machine for arch in arches}
@@ -144,8 +156,8 @@ def _zipped(entries: Mapping[str, bytes]) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for path, data in entries.items():
-            entry = zipfile.ZipInfo(path, EPOCH)
-            entry.external_attr = MODE
+            entry = zipfile.ZipInfo(path, DATE_TIME)
+            entry.external_attr = UNIX_MODE
             entry.create_system = 3  # Unix, on whichever system this runs
             archive.writestr(entry, data)
     return out.getvalue()

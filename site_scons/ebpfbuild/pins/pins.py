@@ -1,4 +1,4 @@
-"""What toolchain.toml declares, as frozen values. They hold no bytes and touch neither disk nor network."""
+"""Holds what toolchain.toml declares, as frozen values without bytes; touches neither disk nor network."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,8 +17,8 @@ class CompilerSpec(NamedTuple):
     where: str
 
 
-class Source(NamedTuple):
-    """Where bytes are declared to be: `kind` says whether `location` is a url, a Debian pool path or a local path.
+class ArtifactSource(NamedTuple):
+    """A declared place of bytes: `kind` says whether `location` is a url, a Debian pool path or a local path.
 
     location        as declared; a relative url is joined with its base
     file            of a path only: the file itself, below toolchain.toml's folder
@@ -46,13 +46,14 @@ class Source(NamedTuple):
         return without_secrets(self.location) if "://" in self.location else self.location
 
     @property
-    def own(self) -> bool:
-        """Whether it is a file of the project's own, which anybody may edit: what it holds is asked before the store."""
+    def in_project(self) -> bool:
+        """True if it is a file of the project's own, which anybody may edit: what it holds is asked before the store.
+        """
         return self.kind == "path"
 
 
 class HeaderPin(NamedTuple):
-    """One vmlinux.h: of which arch and kernel, where it is, and which bytes it must be.
+    """A vmlinux.h: of which arch and kernel, where it is, and which bytes it must be.
 
     `sha256` is None while the pin is incomplete: fetching it then prints the line to paste and uses nothing.
     `alternates` have other bytes and a digest of their own; a build that is no release may take one.
@@ -61,7 +62,7 @@ class HeaderPin(NamedTuple):
     key: str
     arch: str
     kernel: str
-    source: Source
+    source: ArtifactSource
     sha256: str | None
     size: int | None
     where: str
@@ -74,14 +75,14 @@ class HeaderPin(NamedTuple):
 
     @property
     def signature(self) -> str:
-        """What a build step signs: the pinned digest, and nothing that may change without changing the bytes.
+        """The text that a build step signs: the pinned digest, and nothing that may change without changing the bytes.
 
-        The alternates are left out on purpose: a build that took one is told by `accepts`, the others don't care.
+        The alternates are left out on purpose: `accepts` recognises a build that took one, the others don't care.
         """
         return self.sha256 or "unpinned"
 
     def accepts(self, sha256: str, release: bool = False) -> bool:
-        """Whether a header with this digest may be compiled in: the pinned one or, unless `release`, an alternate."""
+        """Tells if a header with this digest may be compiled in: the pinned one or, unless `release`, an alternate."""
         allowed = [self.sha256] if release else [self.sha256, *(alternate.sha256 for alternate in self.alternates)]
         return sha256 is not None and sha256 in allowed
 
@@ -95,7 +96,7 @@ class TreePin(NamedTuple):
     key: str
     version: str
     files: tuple[str, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[ArtifactSource, ...]
     sha256: str | None
     where: str
 
@@ -106,7 +107,7 @@ class TreePin(NamedTuple):
 
     @property
     def signature(self) -> str:
-        """What a build step signs: the digest over the files."""
+        """The text that a build step signs: the digest over the files."""
         return self.sha256 or "unpinned"
 
 
@@ -121,7 +122,7 @@ class Toolchain(NamedTuple):
     vmlinux: Mapping[str, HeaderPin]
 
     def header(self, arch: str) -> HeaderPin:
-        """The header pin of an arch. Raises PinError with the list of those that have one."""
+        """Returns the header pin of an arch. Raises PinError with the list of those that have one."""
         try:
             return self.vmlinux[arch]
         except KeyError:

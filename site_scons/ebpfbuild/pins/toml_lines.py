@@ -1,4 +1,4 @@
-"""A TOML file whose every key knows its line, read through checks that name the key and the fix."""
+"""Reads a TOML file so that every key knows its line, through checks that name the key and the fix."""
 
 import re
 import tomllib
@@ -12,7 +12,7 @@ from ..escape import without_secrets
 
 Key = tuple[str | int, ...]
 
-LIMIT = 1 << 20  # bytes of a toolchain.toml: the project's own has 5000
+MAX_TOML_SIZE = 1 << 20  # bytes of a toolchain.toml: the project's own has 5000
 
 # A table's header or a key at the start of a line. tomllib tells no positions, so they are found beside it.
 _LINE = re.compile(r"""\s*(?:(\[\[?)\s*([^\]#]+?)\s*\]|([\w-]+|"[^"]*"|'[^']*')\s*[=.])""")
@@ -20,13 +20,13 @@ _PART = re.compile(r"""[\w-]+|"[^"]*"|'[^']*'""")
 
 
 def spelled(key: Key) -> str:
-    """A key path as a person writes it: `vmlinux.x86_64.alternate[0].sha256`."""
+    """Returns a key path as a person writes it: `vmlinux.x86_64.alternate[0].sha256`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)
     return text.removeprefix(".")
 
 
 def lines_of(text: str) -> dict[Key, int]:
-    """The line, counted from 1, of each table header and key. What is inside a value is not looked at."""
+    """Returns the line, counted from 1, of each table header and key. What is inside a value is not looked at."""
     lines: dict[Key, int] = {}
     table: Key = ()
     counts: dict[Key, int] = {}
@@ -48,24 +48,24 @@ def lines_of(text: str) -> dict[Key, int]:
 
 
 class Table:
-    """One table of the file. `only` refuses keys that it doesn't take, each reader then checks type and form."""
+    """A table of the file. `only` refuses keys that it doesn't take, each reader then checks type and form."""
 
     def __init__(self, data: dict[str, Any], key: Key, path: Path, lines: dict[Key, int]):
         self.data, self.key, self.path, self.lines = data, key, path, lines
 
     def where(self, *parts: str | int) -> str:
-        """`file:line: key.path` of a key below this table, or of the nearest table above it that has a line."""
+        """Returns `file:line: key.path` of a key below this table, or of the nearest table above it that has a line."""
         key = (*self.key, *parts)
         near = next((key[:end] for end in range(len(key), 0, -1) if key[:end] in self.lines), None)
         at = f"{self.path}:{self.lines[near]}" if near else str(self.path)
         return f"{at}: {spelled(key)}" if key else at
 
     def error(self, part: str, what: str, fix: str = "") -> PinError:
-        """A PinError at a key of this table, or at the table itself where `part` is empty."""
+        """Returns a PinError at a key of this table, or at the table itself where `part` is empty."""
         return PinError(what, where=self.where(*([part] if part else [])), fix=fix)
 
     def only(self, *known: str) -> None:
-        """Nothing. Raises PinError for a key that is not known, with its nearest neighbour.
+        """Refuses a key that is not `known`: raises PinError with its nearest neighbour.
 
         To be called first: a misspelt key shall not be reported as the absence of the right one.
         """
@@ -88,11 +88,17 @@ class Table:
             raise self.error(part, f"is {_noun(value)}, not {noun}", f"write {part} = {_EXAMPLES[kind]}")
         return value
 
-    def text(self, part: str, check: Callable[[str], str] | None = None, required: bool = True) -> str | None:
-        """A string, or None if it may be absent. `check` gives what is wrong with it, else "". Raises PinError."""
-        value = self._value(part, str, "a string", required)
-        if value is None:
-            return None
+    def text(self, part: str, check: Callable[[str], str] | None = None) -> str:
+        """Returns a string. `check` gives what is wrong with it, else "". Raises PinError, also where it is missing."""
+        value: str = self._value(part, str, "a string", True)
+        return self._checked(part, value, check)
+
+    def optional_text(self, part: str, check: Callable[[str], str] | None = None) -> str | None:
+        """Returns a string as `text` does, or None if it is absent."""
+        value: str | None = self._value(part, str, "a string", False)
+        return None if value is None else self._checked(part, value, check)
+
+    def _checked(self, part: str, value: str, check: Callable[[str], str] | None) -> str:
         if "\0" in value:
             raise self._nul(part)
         wrong = check(value) if check else "" if value.strip() else "is empty"
@@ -105,15 +111,15 @@ class Table:
         return self.error(part, "holds a NUL character", "remove it")
 
     def count(self, part: str, most: int) -> int | None:
-        """A number of bytes from 1 to `most`, or None if it is absent. Raises PinError."""
-        value = self._value(part, int, "a number", False)
+        """Returns a number of bytes from 1 to `most`, or None if it is absent. Raises PinError."""
+        value: int | None = self._value(part, int, "a number", False)
         if value is not None and not 0 < value <= most:
             shown = value if abs(value) < 1 << 63 else "far away"  # Python spells no integer of 5000 digits
             raise self.error(part, f"is {shown}, not a number of bytes from 1 to {most}")
         return value
 
     def texts(self, part: str, required: bool = True) -> tuple[str, ...]:
-        """A list of strings, each once, in the file's order. Raises PinError."""
+        """Returns a list of strings, each once, in the file's order. Raises PinError."""
         values = self._value(part, list, "a list", required) or []
         for value in values:
             if not isinstance(value, str):
@@ -126,7 +132,7 @@ class Table:
         return tuple(values)
 
     def table(self, part: str, required: bool = True) -> "Table":
-        """The table below this one; an empty one if it may be absent. Raises PinError."""
+        """Returns the table below this one; an empty one if it may be absent. Raises PinError."""
         if part not in self.data and required:
             raise self.error(part, "is missing", f"add a table [{spelled((*self.key, part))}]")
         value = self.data.get(part, {})
@@ -136,7 +142,7 @@ class Table:
         return Table(value, (*self.key, part), self.path, self.lines)
 
     def tables(self, part: str) -> list["Table"]:
-        """The tables of a list `[[…]]`, none if it is absent. Raises PinError."""
+        """Returns the tables of a list `[[…]]`, none if it is absent. Raises PinError."""
         values = self.data.get(part, [])
         if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
             name = spelled((*self.key, part))
@@ -153,9 +159,9 @@ def _noun(value: Any) -> str:
 
 
 def read(path: Path) -> Table:
-    """The file's root table. Raises PinError, with the line, if the file can't be read or is no TOML."""
+    """Returns the file's root table. Raises PinError, with the line, if the file can't be read or is no TOML."""
     try:
-        text = read_regular(path, LIMIT).decode()
+        text = read_regular(path, MAX_TOML_SIZE).decode()
         return Table(tomllib.loads(text), (), path, lines_of(text))
     except FileNotFoundError:
         fix = "it declares the inputs; copy the project's own"

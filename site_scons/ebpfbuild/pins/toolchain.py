@@ -6,8 +6,8 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from ..arch import ARCHES, arch_named
-from ..files import LIMIT
-from .pins import CompilerSpec, HeaderPin, Source, Toolchain, TreePin
+from ..files import MAX_FILE_SIZE
+from .pins import CompilerSpec, HeaderPin, ArtifactSource, Toolchain, TreePin
 from ..escape import without_secrets
 from .toml_lines import Table, read
 
@@ -16,7 +16,7 @@ PACKAGES = ("ziglang",)
 
 
 def load(path: Path | str) -> Toolchain:
-    """What a toolchain.toml declares, all of it checked. Raises PinError with file, line, key and the fix.
+    """Reads a toolchain.toml and checks all of it. Raises PinError with file, line, key and the fix.
 
     A header or tree without a sha256 is kept as unpinned: only the bytes tell the line to paste, and this fetches none.
     """
@@ -31,8 +31,8 @@ def load(path: Path | str) -> Toolchain:
 
 def _compiler(table: Table) -> CompilerSpec:
     table.only("package", "path", "version")
-    package = table.text("package", _is_package, required=False)
-    path = table.text("path", required=False)
+    package = table.optional_text("package", _is_package)
+    path = table.optional_text("path")
     version = table.text("version", _is_version)
     if bool(package) == bool(path):
         both = "has both package and path" if package else "has neither package nor path"
@@ -42,7 +42,7 @@ def _compiler(table: Table) -> CompilerSpec:
 
 def _clang(table: Table) -> tuple[str, tuple[str, ...]]:
     table.only("cpu", "cflags")
-    cpu = table.text("cpu", _is_cpu, required=False)
+    cpu = table.optional_text("cpu", _is_cpu)
     cflags = table.texts("cflags", required=False)
     if cflags:
         from ..cflags import check_cflags  # its table takes 5 ms, which a build without flags needn't pay
@@ -54,7 +54,7 @@ def _clang(table: Table) -> tuple[str, tuple[str, ...]]:
 def _tree(table: Table) -> TreePin:
     table.only("version", "sha256", "files", "source")
     version = table.text("version")
-    sha256 = table.text("sha256", _is_sha256, required=False)
+    sha256 = table.optional_text("sha256", _is_sha256)
     files = table.texts("files")
     for name in files:
         if _is_inside(name) or "/" in name:
@@ -74,7 +74,7 @@ def _tree(table: Table) -> TreePin:
 
 def _headers(table: Table) -> MappingProxyType[str, HeaderPin]:
     table.only("base", *(name for name, value in table.data.items() if isinstance(value, dict)))
-    base = table.text("base", _is_url, required=False)
+    base = table.optional_text("base", _is_url)
     found = {}
     for name in table.data:
         if name == "base":
@@ -98,8 +98,8 @@ def _header(table: Table, arch: str, base: str | None, nested: bool = False) -> 
     known = ("kernel", "url", "pool", "path", "archive_sha256", "member", "sha256", "size")
     table.only(*known, *(() if nested else ("alternate",)))
     kernel = table.text("kernel")
-    sha256 = table.text("sha256", _is_sha256, required=False)
-    size = table.count("size", LIMIT)
+    sha256 = table.optional_text("sha256", _is_sha256)
+    size = table.count("size", MAX_FILE_SIZE)
     source = _source(table, "member", bool(sha256), base)
     entries = [] if nested else table.tables("alternate")
     alternates = tuple(_header(entry, arch, base, nested=True) for entry in entries)
@@ -112,23 +112,23 @@ def _header(table: Table, arch: str, base: str | None, nested: bool = False) -> 
     return HeaderPin(key, arch, kernel, source, sha256, size, where, alternates)
 
 
-def _source(table: Table, inside: str, pinned: bool, base: str | None = None) -> Source:
-    url = table.text("url", None if base else _is_url, required=False)
-    pool = table.text("pool", _is_pool, required=False)
-    path = table.text("path", required=False)
+def _source(table: Table, inside: str, pinned: bool, base: str | None = None) -> ArtifactSource:
+    url = table.optional_text("url", None if base else _is_url)
+    pool = table.optional_text("pool", _is_pool)
+    path = table.optional_text("path")
     given = [kind for kind, value in (("url", url), ("pool", pool), ("path", path)) if value]
     if len(given) != 1:
         what = f"has {' and '.join(given)}" if given else "has no source"
         raise table.error("", what, "give it one of url, pool (a path below a Debian archive) or path (a local file)")
     kind = given[0]
-    location = _joined(table, url, base, pinned) if url else pool or path
+    location = _joined(table, url, base, pinned) if url else pool or path or ""
     archive = kind == "pool" or inside == "folder" or location.endswith((".deb", ".tar.gz", ".tgz", ".tar.xz"))
-    member = table.text(inside, _is_inside, required=archive)
-    digest = table.text("archive_sha256", _is_sha256, required=False)
+    member = table.text(inside, _is_inside) if archive else table.optional_text(inside, _is_inside)
+    digest = table.optional_text("archive_sha256", _is_sha256)
     if digest and not member:
         raise table.error("archive_sha256", "belongs to an archive, and there is none", "remove it, or name the member")
     file = table.path.parent / path if path else None
-    return Source(kind, location, table.where(kind), file, member or "", digest)
+    return ArtifactSource(kind, location, table.where(kind), file, member or "", digest)
 
 
 def _joined(table: Table, url: str, base: str | None, pinned: bool) -> str:
@@ -183,8 +183,7 @@ def _is_pool(text: str) -> str:
 def _is_url(text: str) -> str:
     try:
         parts = urlsplit(text)
-        host, user = parts.hostname, parts.username
-        parts.port  # noqa: B018  # it is looked at only when it is asked for
+        host, user, _port = parts.hostname, parts.username, parts.port  # each may raise ValueError when it is read
     except ValueError:
         return f"is {text!r}, which is no URL"
     if parts.scheme not in ("http", "https") or not host or re.search(r"[\s\\]", text):

@@ -1,6 +1,6 @@
 """Compares the code of two objects: sections, instructions, relocations, symbols, and which line an instruction is of.
 
-Each function yields its differences as (text, struct concerned or "").
+Each function yields its Differences.
 """
 
 import re
@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
+from typing import NamedTuple
 
 from ..btf.reader import Btf
 from ..btf.types import Kind
 from ..btf.ext import BtfExt, CoreKind, CoreRelocation, access_types
 from ..elf.reader import (
+    INSN_SIZE,
+    LD_IMM64,
     SHF_EXECINSTR,
     SHT_NULL,
     SHT_REL,
@@ -27,9 +30,7 @@ from ..elf.reader import (
 from ..elf.strip import strip_dwarf
 from .members import struct_name
 
-INSTRUCTION = 8  # bytes
 TAG = re.compile(r"\b(?:struct|union)\s+(\w+)")
-LD_IMM64 = 0x18
 BPF_LDX, BPF_ST, BPF_STX = 1, 2, 3  # instruction classes that carry an offset: the kernel's bpf_common.h
 COMPARED_AS_TYPES = (".BTF", ".BTF.ext", ".rel.BTF", ".rel.BTF.ext")
 ID_KINDS = (CoreKind.TYPE_ID_LOCAL, CoreKind.TYPE_ID_TARGET)
@@ -42,7 +43,12 @@ LAYOUT_KINDS = (
     CoreKind.TYPE_SIZE,
 )
 
-Difference = tuple[str, str]
+
+class Difference(NamedTuple):
+    """A difference in words, and the name of the struct that it concerns, if any."""
+
+    text: str
+    struct: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class Parsed:
 
     @classmethod
     def parse(cls, data: bytes, where: str) -> "Parsed":
-        """The object in `data`, which may hold DWARF still, or no BTF. Raises ElfError and BtfError."""
+        """Returns the object in `data`, which may hold DWARF still, or no BTF. Raises ElfError and BtfError."""
         elf = Elf.parse(strip_dwarf(data, where), where)
         section, more = elf.section(".BTF"), elf.section(".BTF.ext")
         btf = Btf.parse(section.data, f"{where}: .BTF") if section else Btf.none(elf.little, where)
@@ -75,20 +81,20 @@ def compare_sections(full: Parsed, small: Parsed, mask_layout: bool) -> Iterator
     ours, theirs = _sections(full.elf), _sections(small.elf)
     for key in ours:
         if key not in theirs:
-            yield f"section {key[0]} is missing in the minimized object", ""
+            yield Difference(f"section {key[0]} is missing in the minimized object")
     for key in theirs:
         if key not in ours:
-            yield f"section {key[0]} is in the minimized object only", ""
+            yield Difference(f"section {key[0]} is in the minimized object only")
     with_btf = [parsed.elf.section(".BTF") is not None for parsed in (full, small)]
     if with_btf[0] != with_btf[1]:
-        yield f"BTF is in the {'full' if with_btf[0] else 'minimized'} object only", ""
+        yield Difference(f"BTF is in the {'full' if with_btf[0] else 'minimized'} object only")
     if full.elf.little != small.elf.little or full.elf.flags != small.elf.flags:
-        yield "the objects are of different targets", ""
+        yield Difference("the objects are of different targets")
     for key in (key for key in ours if key in theirs):
         one, other = ours[key], theirs[key]
         for what in ("type", "flags", "align", "size"):
             if getattr(one, what) != getattr(other, what):
-                yield f"section {one.name}: {what} {getattr(one, what)} != {getattr(other, what)}", ""
+                yield Difference(f"section {one.name}: {what} {getattr(one, what)} != {getattr(other, what)}")
         if one.flags & SHF_EXECINSTR:
             yield from _compare_instructions(full, small, one, other, mask_layout)
         else:
@@ -97,7 +103,7 @@ def compare_sections(full: Parsed, small: Parsed, mask_layout: bool) -> Iterator
 
 
 def _sections(elf: Elf) -> dict[tuple[str, int], Section]:
-    """What is compared byte by byte, by name and rank among those of that name."""
+    """Returns the sections that are compared byte by byte, by name and rank among those of that name."""
     skipped = (SHT_NULL, SHT_REL, SHT_STRTAB, SHT_SYMTAB)
     ranks: dict[str, int] = {}
     found: dict[tuple[str, int], Section] = {}
@@ -114,19 +120,21 @@ def _compare_instructions(
     ours, theirs = _masked(full, one, mask), _masked(small, other, mask)
     if ours == theirs:
         return
-    place = _first_difference(ours, theirs) // INSTRUCTION * INSTRUCTION
+    place = _first_difference(ours, theirs) // INSN_SIZE * INSN_SIZE
     line = max((row for row in full.ext.lines if row.section == one.name and row.offset <= place), default=None)
     source = f" ({line.file}:{line.line})" if line else ""
-    texts = (data[place : place + INSTRUCTION].hex() or "nothing" for data in (ours, theirs))
-    text = f"section {one.name}: instruction {place // INSTRUCTION}{source} differs: {' != '.join(texts)}"
-    yield text, ""
+    texts = (data[place : place + INSN_SIZE].hex() or "nothing" for data in (ours, theirs))
+    text = f"section {one.name}: instruction {place // INSN_SIZE}{source} differs: {' != '.join(texts)}"
+    yield Difference(text)
     for name in _structs_used(full, one, place):
-        yield text, name
+        yield Difference(text, name)
 
 
 def _structs_used(parsed: Parsed, section: Section, place: int) -> list[str]:
-    """Why the code of the function around a place may differ: what CO-RE walks through there, and what source lines and
-    its parameters name."""
+    """Returns the structs for which the code of the function around a place may differ.
+
+    They are those that CO-RE walks through there, and those that its source lines and parameters name.
+    """
     starts = [row.value for row in parsed.elf.symbols_in(section) if row.type == STT_FUNC]
     start = max((value for value in starts if value <= place), default=0)
     end = min((value for value in starts if value > place), default=section.size)
@@ -138,7 +146,7 @@ def _structs_used(parsed: Parsed, section: Section, place: int) -> list[str]:
 
 
 def _parameters(parsed: Parsed, section: str, start: int) -> list[str]:
-    """The structs that the parameters of the function at a place point to."""
+    """Returns the structs that the parameters of the function at a place point to."""
     btf = parsed.btf
     types = [btf[row.type].type for row in parsed.ext.funcs if (row.section, row.offset) == (section, start)]
     pointers = [btf.resolve(param.type) for number in types for param in btf[number].params]
@@ -146,11 +154,13 @@ def _parameters(parsed: Parsed, section: str, start: int) -> list[str]:
 
 
 def _masked(parsed: Parsed, section: Section, layout: bool) -> bytes:
-    """The code with zeros where a type id stands, which is compared as a type, and perhaps where a layout shows."""
+    """Returns the code with zeros where a type id stands, which is compared as a type, and perhaps where a layout
+    shows.
+    """
     code = bytearray(section.data)
     for row in parsed.core.get(section.name, ()):
         kinds = ID_KINDS + LAYOUT_KINDS if layout else ID_KINDS
-        if row.kind in kinds and row.offset + INSTRUCTION <= len(code):
+        if row.kind in kinds and row.offset + INSN_SIZE <= len(code):
             _mask(code, row.offset)
     return bytes(code)
 
@@ -178,7 +188,7 @@ def _compare_data(full: Parsed, one: Section, other: Section) -> Iterator[Differ
     holders = (row for row in full.elf.symbols_in(one) if row.name and row.value <= place < row.value + row.size)
     name = next((f" ({row.name})" for row in holders), "")
     texts = (data[place : place + 8].hex() or "nothing" for data in (one.data, other.data))
-    yield f"section {one.name}: byte {place}{name} differs: {' != '.join(texts)}", ""
+    yield Difference(f"section {one.name}: byte {place}{name} differs: {' != '.join(texts)}")
 
 
 def _compare_relocations(full: Elf, small: Elf, one: Section, other: Section) -> Iterator[Difference]:
@@ -186,7 +196,7 @@ def _compare_relocations(full: Elf, small: Elf, one: Section, other: Section) ->
     place = next((place for place in sorted({*ours, *theirs}) if ours.get(place) != theirs.get(place)), None)
     if place is not None:
         texts = (rows.get(place, "nothing") for rows in (ours, theirs))
-        yield f"section {one.name}: relocation at {place:#x} differs: {' != '.join(texts)}", ""
+        yield Difference(f"section {one.name}: relocation at {place:#x} differs: {' != '.join(texts)}")
 
 
 def _relocations(elf: Elf, section: Section) -> dict[int, str]:
@@ -201,11 +211,11 @@ def _symbol_name(elf: Elf, symbol: Symbol) -> str:
 
 
 def compare_symbols(full: Parsed, small: Parsed) -> Iterator[Difference]:
-    """The symbol tables, row by row: libbpf numbers programs by their order there."""
+    """Yields the symbol tables, row by row: libbpf numbers programs by their order there."""
     ours, theirs = ([_symbol(parsed.elf, symbol) for symbol in parsed.elf.symbols] for parsed in (full, small))
     for one, other in zip_longest(ours, theirs, fillvalue="nothing"):
         if one != other:
-            yield f"symbol {one} != {other}", ""
+            yield Difference(f"symbol {one} != {other}")
             return
 
 
@@ -217,7 +227,7 @@ def _symbol(elf: Elf, symbol: Symbol) -> str:
 
 
 def compare_lines(full: Parsed, small: Parsed) -> Iterator[Difference]:
-    """The source line of each instruction: the first difference of each section."""
+    """Yields the source line of each instruction: the first difference of each section."""
     seen: set[str] = set()
     # clang orders sections by where their names stand in BTF's strings, which `struct socket` beside `socket` moves.
     ordered = (sorted(parsed.ext.lines, key=lambda row: row.section) for parsed in (full, small))
@@ -230,7 +240,7 @@ def compare_lines(full: Parsed, small: Parsed) -> Iterator[Difference]:
                 for line in (one, other)
             )
             text = f"section {row.section}: line of +{row.offset:#x} differs: {' != '.join(texts)}"
-            yield text, ""
+            yield Difference(text)
             section = full.elf.section(row.section)
             for name in _structs_used(full, section, row.offset) if section else ():
-                yield text, name
+                yield Difference(text, name)

@@ -11,7 +11,9 @@ Pairs = list[tuple[Member, Member]]
 
 
 def struct_name(btf: Btf, number: int) -> str:
-    """The name by which a header knows a type's struct or union: its tag, or without one its typedef's; or nothing."""
+    """Returns the name by which a header knows a type's struct or union: its tag, or without one its typedef's; or
+    nothing.
+    """
     typedef, kind = "", btf[number]
     for _ in range(MAX_DEPTH):
         if kind.kind in COMPOSITES:
@@ -23,7 +25,7 @@ def struct_name(btf: Btf, number: int) -> str:
 
 
 def whole_members(full: Type, small: Type) -> tuple[list[str], Pairs]:
-    """What differs between two layouts, in words, and the members that are in both: by name, those without by rank."""
+    """Compares two layouts: returns the differences in words, and the members in both, by name or else by rank."""
     if [member[:1] + member[2:] for member in full.members] == [member[:1] + member[2:] for member in small.members]:
         return [], list(zip(full.members, small.members, strict=True))
     ours, theirs = dict(_keyed(full)), dict(_keyed(small))
@@ -51,13 +53,13 @@ def kept_members(full: Type, small: Type) -> tuple[list[str], Pairs]:
         elif where != inside:
             words.append(f"member {name} lies in {_nested(where)} != {_nested(inside)}")
         else:
-            words += [f"member {name} has {one.bits} bits != {other.bits}"] * (one.bits != other.bits)
+            words += [f"member {name} has {one.bits} bits != {other.bits}"] if one.bits != other.bits else []
             pairs.append((one, other))
     return words, pairs
 
 
 def _keyed(kind: Type) -> Iterator[tuple[str, Member]]:
-    """The members by name; one without a name by its rank among those."""
+    """Yields the members by name; one without a name by its rank among those."""
     rank = 0
     for member in kind.members:
         rank += not member.name
@@ -76,7 +78,9 @@ def _placed(name: str, one: Member, other: Member) -> list[str]:
 
 
 def _named(btf: Btf, kind: Type) -> Iterator[tuple[str, tuple[Member, tuple[str, ...]]]]:
-    """The named members, those of anonymous ones among them, each with the kinds of the anonymous ones around it."""
+    """Yields the named members, those of anonymous ones among them, each with the kinds of the anonymous ones around
+    it.
+    """
     stack: list[tuple[Type, tuple[str, ...]]] = [(kind, ())]
     count = 0
     while stack:

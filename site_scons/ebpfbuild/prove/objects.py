@@ -35,17 +35,18 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..header import MODES
 from .code import Parsed, compare_lines, compare_sections, compare_symbols
 from .roots import start_at_containers, start_at_core, start_at_functions, start_at_sections
 from .types import TypeComparison
 
-MODES = ("exact", "lean", "fields")
+PROVABLE_MODES = MODES[1:]  # all but off, which gives the full header
 MAX_DIFFERENCES = 50  # shown; one changed type may show in thousands of places
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether two objects are equal in a mode's sense, and what differs, by name.
+    """A verdict: whether two objects are equal in a mode's sense, and what differs, by name.
 
     `types` are the structs and unions that the differences concern, sorted: what to keep whole before trying again.
     They are those whose definitions differ, else those that a function whose code differs looks into by CO-RE or names
@@ -58,12 +59,12 @@ class Verdict:
     types: tuple[str, ...] = ()
 
     def to_json(self) -> str:
-        """The verdict as one sorted JSON object, ending in a newline; the same verdict gives the same bytes."""
+        """Returns the verdict as one sorted JSON object, ending in a newline; the same verdict gives the same bytes."""
         return json.dumps(self.__dict__, sort_keys=True, indent=1) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> "Verdict":
-        """The verdict that `to_json` wrote. Raises ValueError for anything else."""
+    def from_json(cls, text: str | bytes) -> "Verdict":
+        """Returns the verdict that `to_json` wrote. Raises ValueError for anything else."""
         fields = json.loads(text)
         try:
             verdict = cls(fields["mode"], fields["equal"], tuple(fields["differences"]), tuple(fields["types"]))
@@ -73,13 +74,13 @@ class Verdict:
 
 
 def prove(full: bytes, minimized: bytes, mode: str) -> Verdict:
-    """The verdict on an object made with the minimized header, against that made with the full one.
+    """Returns the verdict on an object made with the minimized header, against that made with the full one.
 
-    `mode` is one of MODES, see above. Raises ElfError and BtfError for an object that can't be read, ValueError for
-    another mode.
+    `mode` is one of PROVABLE_MODES, see above. Raises ElfError and BtfError for an object that can't be read,
+    ValueError for another mode.
     """
-    if mode not in MODES:
-        raise ValueError(f"{mode!r} is none of {', '.join(MODES)}")
+    if mode not in PROVABLE_MODES:
+        raise ValueError(f"{mode!r} is none of {', '.join(PROVABLE_MODES)}")
     ours, theirs = Parsed.parse(full, "full"), Parsed.parse(minimized, "minimized")
     found: dict[str, None] = {}
     concerned: dict[str, None] = {}

@@ -1,4 +1,4 @@
-"""The proof of one object: compiled again with the full header, compared, and put on record."""
+"""Proves an object: compiles it again with the full header, compares the two, and puts the result on record."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..btf.reader import Btf
-from ..compile.object import CompileArgs, Made, compiled, with_header
+from ..compile.object import CompileArgs, CompiledObject, compiled, with_header
 from ..elf.reader import Elf
 from ..errors import ProofError
 from ..files import read_regular
@@ -18,7 +18,7 @@ FULL_HEADER = "full header, nothing to prove"
 
 
 class Proof(NamedTuple):
-    """What is on record of an object: the verdict, how many types were compared, the object's sha256, whose verdict it is.
+    """An object's record: the verdict, the number of types compared, the object's sha256, and who compared.
 
     `fallback` says why the program got the full header without having asked for it. `prover` is the digest of the code
     that compared.
@@ -31,13 +31,13 @@ class Proof(NamedTuple):
     fallback: str = ""
 
     def to_json(self) -> str:
-        """The record as one sorted JSON object, ending in a newline; the same proof gives the same bytes."""
+        """Returns the record as one sorted JSON object, ending in a newline; the same proof gives the same bytes."""
         more = {"compared": self.types, "object": self.object, "prover": self.prover, "fallback": self.fallback}
         return json.dumps({**self.verdict.__dict__, **more}, sort_keys=True, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Proof":
-        """The proof that `to_json` wrote. Raises ValueError for anything else."""
+        """Returns the proof that `to_json` wrote. Raises ValueError for anything else."""
         try:
             fields = json.loads(text)
             more = (fields[key] for key in ("compared", "object", "prover", "fallback"))
@@ -46,7 +46,7 @@ class Proof(NamedTuple):
             raise ValueError(f"is no proof: {error}") from None
 
     def __str__(self) -> str:
-        """The proof in a few words, as `prove` prints it behind an object's path."""
+        """Returns the proof in a few words, as `prove` prints it behind an object's path."""
         if self.fallback:
             return f"full header, since {self.fallback}"
         equal = "equal" if self.verdict.equal else "NOT EQUAL"
@@ -56,15 +56,17 @@ class Proof(NamedTuple):
 
 
 def read_proof(path: str | Path) -> Proof | None:
-    """The proof in a file, or None where there is none."""
+    """Returns the proof in a file, or None where there is none."""
     try:
         return Proof.from_json(read_regular(path, 1 << 20))
     except (OSError, ValueError):
         return None
 
 
-def fallback_of(args: CompileArgs, made: Made, root: str) -> str:
-    """Why an object was made with the full header without having been asked for it: the compile's reason or its header's."""
+def fallback_of(args: CompileArgs, made: CompiledObject, root: str) -> str:
+    """Says why an object was made with the full header unasked: the compile's reason or its header's; empty if it
+    wasn't.
+    """
     return made.fallback or fallback_reason(_header(args, root))
 
 
@@ -78,14 +80,15 @@ def check_fallback(args: CompileArgs, fallback: str) -> None:
         )
 
 
-def prove_object(args: CompileArgs, made: Made, full: str, known: Iterable[str], root: str, prover: str = "") -> Proof:
-    """The proof of an object that was just made with the minimized header args.vmlinux, or with the full one instead.
+def prove_object(args: CompileArgs, made: CompiledObject, full: str, known: Iterable[str], root: str, prover: str = "") -> Proof:
+    """Returns the proof of an object that was just made with the minimized header args.vmlinux, or with the full one
+    instead.
 
     Raises CompileError, ElfError, BtfError, and ProofError where the same compile gives another object each time: then
     nothing can be proven, and the minimizer isn't at fault.
     """
     whole, fallback = with_header(args, full), fallback_of(args, made, root)
-    first, _ = compiled(whole, known, root)
+    first = compiled(whole, known, root).data
     mode = read_comment(_header(args, root)).mode
     # What fell back to the full header has nothing to be lenient about.
     verdict = prove(first, made.data, "exact" if mode == "off" or fallback else mode)
@@ -97,7 +100,7 @@ def prove_object(args: CompileArgs, made: Made, full: str, known: Iterable[str],
 
 def require_repeatable(args: CompileArgs, first: bytes, known: Iterable[str], root: str) -> None:
     """Raises ProofError where a compile now gives another object than `first`: an edit, a clock, an odd compiler."""
-    again = prove(first, compiled(args, known, root)[0], "exact")
+    again = prove(first, compiled(args, known, root).data, "exact")
     if not again.equal:
         raise ProofError(
             f"gives another object each time, with the same {args.vmlinux}: {again.differences[0]}",
@@ -120,7 +123,10 @@ def check_verdict(verdict: Verdict, args: CompileArgs, written: str) -> None:
 
 
 def count(proofs: Iterable[Proof | None], unmade: int = 0) -> str:
-    """The line at the end of `prove`: how many objects there are, and what is known of them. None is the full header's."""
+    """Writes the line at the end of `prove`: how many objects there are, and what is known of them.
+
+    None is the full header's.
+    """
     proofs = list(proofs)
     full = sum(proof is None or bool(proof.fallback) for proof in proofs)
     total = len(proofs) + unmade
@@ -135,6 +141,6 @@ def _header(args: CompileArgs, root: str) -> str:
 
 
 def _types(data: bytes) -> int:
-    """How many types an object's BTF holds."""
+    """Counts the types of an object's BTF."""
     section = Elf.parse(data).section(".BTF")
     return len(Btf.parse(section.data)) - 1 if section else 0

@@ -1,10 +1,10 @@
-"""Where the comparison of types starts: functions, CO-RE relocations, maps, global data and externs."""
+"""Starts the comparison of types at functions, CO-RE relocations, maps, global data and externs."""
 
 from collections.abc import Callable
 from itertools import zip_longest
 
 from ..btf.reader import Btf
-from ..btf.types import ENUMS, FUNC_GLOBAL, Kind, Type
+from ..btf.types import ENUMS, FUNC_GLOBAL, Kind, SectionVar, Type
 from ..btf.ext import CoreKind, access_path, core_type_name
 from .code import Parsed
 from .members import struct_name, whole_members
@@ -36,7 +36,7 @@ def _functions(parsed: Parsed) -> dict[tuple[str, str], tuple[int, int]]:
 
 
 def _start_at_arguments(full: Btf, small: Btf, one: int, other: int, types: TypeComparison) -> None:
-    """What pointers of global subprograms and freplace programs point to: the kernel takes sizes from there.
+    """Meets what pointers of global subprograms and freplace programs point to: the kernel takes sizes from there.
 
     Its source is kernel/bpf/btf.c, btf_prepare_func_args.
     """
@@ -88,18 +88,18 @@ def start_at_sections(full: Btf, small: Btf, types: TypeComparison, differ: Diff
                 texts = (_placed(rows.get(variable)) for rows in (mine, other))
                 differ(f"section {name}: {variable}: {' != '.join(texts)}", "")
             if variable in mine and variable in other:
-                one, two = mine[variable][0], other[variable][0]
+                one, two = mine[variable].type, other[variable].type
                 types.meet(one, two, SECTION_LEVELS.get(name, Level.WHOLE), f"variable {variable}")
                 if name == ".maps":
                     _start_at_map(full[one], small[two], f"map {variable}", types, differ)
 
 
-def _variables(btf: Btf, section: Type) -> dict[str, tuple[int, int, int]]:
-    return {btf[row.type].name: (row.type, row.offset, row.size) for row in section.variables}
+def _variables(btf: Btf, section: Type) -> dict[str, SectionVar]:
+    return {btf[row.type].name: row for row in section.variables}
 
 
-def _placed(row: tuple[int, int, int] | None) -> str:
-    return f"{row[2]} bytes at {row[1]}" if row else "nothing"
+def _placed(row: SectionVar | None) -> str:
+    return f"{row.size} bytes at {row.offset}" if row else "nothing"
 
 
 def _start_at_map(
@@ -134,7 +134,7 @@ def _start_at_pointee(full: Type, small: Type, name: str, types: TypeComparison,
 
 
 def _number(btf: Btf, number: int) -> int | None:
-    """The number that a `__uint` or `__ulong` member states; None for another member."""
+    """Returns the number that a `__uint` or `__ulong` member states; None for another member."""
     kind = btf.resolve(number)
     if kind.kind in ENUMS and kind.count == 1:
         return kind.values[0].value

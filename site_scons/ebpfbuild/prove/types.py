@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..btf.reader import Btf
 from ..btf.c_text import declaration
-from ..btf.types import COMPOSITES, ENUMS, KEYWORDS, Kind, Type
+from ..btf.types import COMPOSITES, ENUMS, C_KEYWORDS, Kind, Type
 from .members import kept_members, whole_members
 
 # btf_type_tags for which the kernel reads what a pointer in a map's value points to: kernel/bpf/btf.c, btf_find_kptr.
@@ -20,7 +20,7 @@ KERNEL_POINTERS = ("kptr", "kptr_untrusted", "percpu_kptr", "uptr")
 
 
 class Level(IntEnum):
-    """How much of a type counts where it is met; what is met anew with a higher level is compared again."""
+    """The part of a type that counts where it is met; what is met anew with a higher level is compared again."""
 
     NAMED = 0  # it may be declared only: a pointer points to it and nobody looks inside
     COMPLETE = 1  # it must be defined where the full header defines it: libbpf matches its kind and name
@@ -38,7 +38,7 @@ class Meeting(NamedTuple):
 
 
 class TypeComparison:
-    """Two type graphs and what of them was met; `differ(text, name of the struct concerned)` is told what differs."""
+    """Two type graphs and what of them was met; `differ(text, name of the struct concerned)` receives what differs."""
 
     def __init__(self, full: Btf, small: Btf, mode: str, differ: Callable[[str, str], None]):
         self.full, self.small, self.differ = full, small, differ
@@ -159,7 +159,7 @@ class TypeComparison:
 
 
 def _facts(kind: Type) -> dict[str, object]:
-    """What a type states of itself beside its name, members and enumerators, by the words for it."""
+    """Returns what a type states of itself beside its name, members and enumerators, by the words for it."""
     if kind.kind == Kind.INT:
         return {"size": kind.size, "bits": kind.bits, "bit offset": kind.bit_offset, "signed": kind.signed,
                 "char": kind.char, "bool": kind.bool}  # fmt: skip
@@ -171,17 +171,19 @@ def _facts(kind: Type) -> dict[str, object]:
         return {"linkage": kind.linkage}
     if kind.kind == Kind.ARRAY:
         return {"length": kind.length}
-    return {Kind.FLOAT: {"size": kind.size}, Kind.FWD: {"union": kind.flag}}.get(kind.kind, {})
+    if kind.kind == Kind.FLOAT:
+        return {"size": kind.size}
+    return {"union": kind.flag} if kind.kind == Kind.FWD else {}
 
 
 def _declares(one: Type, other: Type) -> bool:
-    """Whether one is the forward declaration of the other."""
+    """Tells if one is the forward declaration of the other."""
     return one.kind == Kind.FWD and other.kind == (Kind.UNION if one.flag else Kind.STRUCT) and one.name == other.name
 
 
 def _title(kind: Type) -> str:
-    if kind.kind in KEYWORDS and kind.name:
-        return f"{KEYWORDS[kind.kind]} {kind.name}"
+    if kind.kind in C_KEYWORDS and kind.name:
+        return f"{C_KEYWORDS[kind.kind]} {kind.name}"
     return kind.name if kind.kind in (Kind.FUNC, Kind.TYPEDEF) else ""
 
 
@@ -197,7 +199,9 @@ def _summary(kind: Type) -> str:
 
 
 def _concerned(met: Meeting | None) -> str:
-    """The name of the struct or union to keep whole: of the nearest one that has any on the way to the difference."""
+    """Returns the name of the struct or union to keep whole: of the nearest one that has any on the way to the
+    difference.
+    """
     while met:
         above = met.parent
         if met.full.kind in COMPOSITES:
@@ -209,8 +213,8 @@ def _concerned(met: Meeting | None) -> str:
 
 
 def _tags(kind: Type) -> set[tuple[str, str]]:
-    """The DECL_TAGs of a type, each with the member or the parameter it is of; empty for the type itself."""
-    names = [row.name for row in (*kind.members, *kind.params)]
+    """Returns the DECL_TAGs of a type, each with the member or the parameter it is of; empty for the type itself."""
+    names = [*(member.name for member in kind.members), *(param.name for param in kind.params)]
     return {(tag.name, _component(tag, names)) for tag in kind.btf.tags(kind.id)}
 
 

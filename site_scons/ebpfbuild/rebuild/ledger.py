@@ -1,4 +1,4 @@
-"""A file's digest by its stat, and what each output held when it was built: SCons never looks at a target again."""
+"""Remembers files' digests by their stat, and each output's when it was built: SCons never looks at a target again."""
 
 import contextlib
 import hashlib
@@ -18,7 +18,18 @@ TICK = 20_000_000  # ns
 NEVER = -1  # the ctime of a stat that vouches for nothing
 
 
+class _Stat(NamedTuple):
+    """The part of a file's stat that an edit changes."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int  # a tool can set an mtime back, not a ctime
+    inode: int
+
+
 class _Seen(NamedTuple):
+    """A file's stat, and its digest then."""
+
     size: int
     mtime_ns: int
     ctime_ns: int  # a tool can set an mtime back, not a ctime
@@ -27,13 +38,14 @@ class _Seen(NamedTuple):
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
-    """The sha256 of a file's bytes, in hex. Raises OSError."""
+    """Returns the sha256 of a file's bytes, in hex. Raises OSError."""
     with open_regular(path, None) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Ledger:
-    """Digests and facts, kept in a file of JSON lines that is only ever appended to; the last line about a thing counts.
+    """Digests and facts, kept in a file of JSON lines that is only ever appended to; the last line about a thing
+    counts.
 
     A build that is killed loses at most its last line, and a line cut short is passed over. One that is `read_only`
     writes nothing: for a run that builds nothing. Raises OutputError for a folder with files in the file's place.
@@ -49,7 +61,7 @@ class Ledger:
             self._rewrite()
 
     def digest(self, path: str, kind: str = "", find: Callable[[str], str] = sha256_of) -> str:
-        """The sha256 of the file as it is now, hashed again only when its stat changed. Raises OSError.
+        """Returns the sha256 of the file as it is now, hashed again only when its stat changed. Raises OSError.
 
         Another `kind` of digest is what `find(path)` gives, and is remembered beside the sha256.
         """
@@ -64,7 +76,7 @@ class Ledger:
         self._note(by + path, self._stat(path), sha256_of(path))
 
     def intact(self, path: str, by: str = "") -> bool:
-        """Whether an output still holds what was built. False as well for one that this ledger never saw built."""
+        """Tells if an output still holds what was built. False as well for one that this ledger never saw built."""
         seen = self._files.get(by + path)
         try:
             now = self._stat(path)
@@ -78,7 +90,7 @@ class Ledger:
         return True
 
     def fact(self, key: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The JSON object kept under `key`, found by calling `find` when it is not known yet."""
+        """Returns the JSON object kept under `key`, found by calling `find` when it is not known yet."""
         if key not in self._facts:
             value = find()
             with self._lock:
@@ -86,14 +98,18 @@ class Ledger:
                 self._append(["fact", key, value])
         return self._facts[key]
 
+    def recall(self, key: str) -> dict[str, Any] | None:
+        """Returns the JSON object kept under `key`; None where there is none."""
+        return self._facts.get(key)
+
     @staticmethod
-    def _stat(path: str) -> tuple[int, int, int, int]:
+    def _stat(path: str) -> _Stat:
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode):
             open_regular(path, None).close()  # raises, and says what it is
-        return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+        return _Stat(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
-    def _note(self, path: str, now: tuple[int, int, int, int], sha256: str) -> str:
+    def _note(self, path: str, now: _Stat, sha256: str) -> str:
         size, mtime, ctime, inode = now
         if time.time_ns() - ctime < TICK:
             ctime = NEVER
@@ -141,7 +157,10 @@ class Ledger:
 
 
 def _parsed(lines: list[str]) -> Iterator[Any]:
-    """The JSON values of the lines, those that are none left out. All at once is four times as fast as one by one."""
+    """Yields the JSON values of the lines, those that are none left out.
+
+    All at once is four times as fast as one by one.
+    """
     try:
         yield from json.loads(f"[{','.join(lines)}]")
         return

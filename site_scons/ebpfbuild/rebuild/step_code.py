@@ -1,18 +1,20 @@
-"""Which of the core's own files a step runs: an edit in one of them must remake what the step makes."""
+"""Finds the core's own files that a step runs: an edit in one of them must remake what the step makes."""
 
 import ast
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+Fact = Callable[[str, Callable[[], dict[str, Any]]], dict[str, Any]]  # Ledger.fact
 
 CORE = Path(__file__).resolve().parents[1]
 TEMPLATE = ".j2"  # how templates' names end, wherever they lie
 
 
 def core_files() -> list[str]:
-    """The core's modules and templates, as paths relative to its folder, sorted."""
+    """Returns the core's modules and templates, as paths relative to its folder, sorted."""
     found = []
     for folder, _, names in os.walk(CORE):  # ten times faster than Path.rglob, on every null build
         inside = os.path.relpath(folder, CORE)
@@ -28,7 +30,7 @@ def import_graph(files: Iterable[str]) -> dict[str, list[str]]:
 
 
 def closure(entry: str, graph: dict[str, list[str]]) -> list[str]:
-    """All files that `entry` reaches in an import graph, itself included, sorted."""
+    """Returns all files that `entry` reaches in an import graph, itself included, sorted."""
     reached, queue = set(), [entry]
     while queue:
         file = queue.pop()
@@ -39,18 +41,26 @@ def closure(entry: str, graph: dict[str, list[str]]) -> list[str]:
 
 
 def core_digests(digest: Callable[[str], str]) -> dict[str, str]:
-    """The sha256 of each core file by its path in the core's folder; `digest(path)` is a Ledger's. Raises OSError."""
+    """Returns the sha256 of each core file by its path in the core's folder; `digest(path)` is a Ledger's. Raises
+    OSError.
+    """
     return {file: digest(f"{CORE}/{file}") for file in core_files()}
 
 
-def step_code(entry: str, digests: dict[str, str], fact: Callable[[str, Callable[[], dict[str, Any]]], dict[str, Any]]) -> str:
-    """The sha256 over every core file that a step beginning in module `entry` may run, by the core's digests.
+def step_files(entry: str, digests: dict[str, str], fact: Fact) -> dict[str, str]:
+    """Returns the sha256 of every core file that a step beginning in module `entry` may run, by path, sorted.
 
-    `fact(key, find)` is a Ledger's: parsing all modules takes 50 ms, and only an edit makes it needed.
+    `digests` are those of the whole core. `fact(key, find)` is a Ledger's: parsing all modules takes 50 ms, and only an
+    edit makes it needed.
     """
     key = "imports " + " ".join(digests.values())
     graph = fact(key, lambda: import_graph(digests))
-    lines = "".join(f"{digests[file]}  {file}\n" for file in closure(entry, graph))
+    return {file: digests[file] for file in closure(entry, graph)}
+
+
+def step_digest(files: Mapping[str, str]) -> str:
+    """Returns the sha256 over files by path and sha256, as `step_files` gives them."""
+    lines = "".join(f"{sha256}  {file}\n" for file, sha256 in files.items())
     return hashlib.sha256(lines.encode()).hexdigest()
 
 

@@ -1,5 +1,6 @@
-"""One build at a time in a project's folder: two would write .sconsign, the ledger and the outputs over each other."""
+"""Locks a project's folder for one build: two would write .sconsign, the ledger and the outputs over each other."""
 
+import contextlib
 import fcntl
 import os
 import re
@@ -8,31 +9,28 @@ from pathlib import Path
 
 from ..errors import LockError
 
-_held: dict[str, int] = {}  # the open folders, by path: closed by the end of the process or by execve
 
+class TreeLock:
+    """Holds a project's folder for one build until this process ends; `waited` says that another build had it before.
 
-def hold(root: str, waiting: Callable[[str], None]) -> bool:
-    """Locks a project's folder until this process ends, and returns whether that had to wait for another build.
-
-    The folder itself is locked, with flock(2): no file of a dead build is ever in the way. `waiting(text)` is told before
-    it waits. A file system without locks, or a folder that can't be opened, goes without. Raises LockError for a build that was
-    started by the one it would wait for.
+    The folder itself is locked, with flock(2): no file of a dead build is ever in the way. A file system without locks,
+    or a folder that can't be opened, goes without. The folder stays open: only the end of the process, or execve,
+    closes it.
     """
-    if root in _held:
-        return False
-    try:
-        handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    _held[root] = handle
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return False
-    except BlockingIOError:
-        _wait(handle, root, waiting)
-        return True
-    except OSError:
-        return False
+
+    def __init__(self, root: str, waiting: Callable[[str], None]):
+        """Waits for another build, and calls `waiting(text)` before.
+
+        Raises LockError for one that started this build.
+        """
+        self.waited = False
+        with contextlib.suppress(OSError):
+            handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                _wait(handle, root, waiting)
+                self.waited = True
 
 
 def _wait(handle: int, root: str, waiting: Callable[[str], None]) -> None:
@@ -49,7 +47,7 @@ def _wait(handle: int, root: str, waiting: Callable[[str], None]) -> None:
 
 
 def _holder(handle: int) -> int | None:
-    """The process that has locked an open folder. Source: proc_locks(5); None where /proc doesn't tell."""
+    """Returns the process that has locked an open folder. Source: proc_locks(5); None where /proc doesn't tell."""
     found = os.fstat(handle)
     device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
     try:
@@ -61,7 +59,7 @@ def _holder(handle: int) -> int | None:
 
 
 def _ancestors() -> Iterator[int]:
-    """The processes that started this one, from its parent upwards. Source: proc_pid_status(5)."""
+    """Yields the processes that started this one, from its parent upwards. Source: proc_pid_status(5)."""
     process = os.getppid()
     while process > 1:
         yield process

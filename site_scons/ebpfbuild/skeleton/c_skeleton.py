@@ -1,4 +1,4 @@
-"""The machine's bpftool, which makes an object's C skeleton: for images without Python.
+"""Runs the machine's bpftool, which makes an object's C skeleton: for images without Python.
 
 It isn't pinned: no package index has it, and kernels bring their own. So it is asked for on purpose, found in the
 system's folders alone, and its bytes, its libraries and what it calls itself are part of what the step depends on.
@@ -27,7 +27,10 @@ class Bpftool(NamedTuple):
 
 
 def locate_bpftool(path: str | None, ledger: Ledger) -> Bpftool:
-    """The bpftool at a path, else the first in the system's folders. Raises ToolError if there is none that runs."""
+    """Returns the bpftool at a path, else the first in the system's folders.
+
+    Raises ToolError if there is none that runs.
+    """
     found = path or next((f"{folder}/bpftool" for folder in FOLDERS if os.access(f"{folder}/bpftool", os.X_OK)), "")
     if not found or not os.access(found, os.X_OK) or not os.path.isfile(found):
         raise ToolError(f"no bpftool at {path}" if path else "this machine has no bpftool", where="BpfCSkeleton", fix=MISSING)
@@ -50,7 +53,7 @@ def _facts(path: str) -> dict[str, Any]:
 
 
 def c_skeleton(tool: Bpftool, object_path: str, name: str) -> bytes:
-    """The text of an object's skeleton in C, `struct <name>`. Raises ToolError with what bpftool says."""
+    """Returns the text of an object's skeleton in C, `struct <name>`. Raises ToolError with what bpftool says."""
     identifier = re.sub(r"^(?=\d)|\W", "_", name, flags=re.ASCII)
     done = _run([tool.path, "gen", "skeleton", object_path, "name", identifier])
     if done.returncode or not done.stdout:

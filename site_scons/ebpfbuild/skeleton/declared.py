@@ -1,16 +1,21 @@
-"""What a skeleton declares, for one arch, as plain values: equal ones print the same text."""
+"""Holds what a skeleton declares, for one arch, as plain values: equal ones print the same text."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..btf.types import Enumerator
 
 
 def bytes_of(size: int) -> str:
-    """A number of bytes in words."""
-    return f"{size} byte" + "s" * (size != 1)
+    """Returns a number of bytes in words."""
+    return f"{size} {'byte' if size == 1 else 'bytes'}"
 
 
 @dataclass(frozen=True)
 class PyType:
-    """A type where it is used: its annotation, its codec's expression, its size in bytes, the class that it is or holds."""
+    """A type where it is used: its annotation, its codec's expression, its size in bytes, the class that it is or
+    holds.
+    """
 
     hint: str
     codec: str
@@ -28,6 +33,13 @@ class PyField:
     comment: str
 
 
+class ModuleConstant(NamedTuple):
+    """An anonymous enum's enumerator as the module has it: the module's name for it, and the class's."""
+
+    name: str
+    member: str
+
+
 @dataclass(frozen=True)
 class PyClass:
     """A class to print. `kind` is struct, union or enum; `fields` are a struct's or union's, `values` an enum's.
@@ -35,8 +47,7 @@ class PyClass:
     `promoted` are the members of the anonymous unions in a struct, which it has as its own; `sizes` says which arch has
     which size, where they differ.
 
-    `constants` are an anonymous enum's enumerators as the module has them too, since C has them everywhere: the
-    module's name, the class's.
+    `constants` are an anonymous enum's enumerators as the module has them too, since C has them everywhere.
     """
 
     kind: str
@@ -45,18 +56,18 @@ class PyClass:
     size: int = 0
     fields: tuple[PyField, ...] = ()
     promoted: tuple[PyField, ...] = ()
-    values: tuple[tuple[str, int], ...] = ()
+    values: tuple[Enumerator, ...] = ()
     definition: str = ""
-    constants: tuple[tuple[str, str], ...] = ()
+    constants: tuple[ModuleConstant, ...] = ()
     sizes: str = ""
 
     @property
     def title(self) -> str:
-        """What its docstring says: the C type and its size, or sizes."""
+        """The text of its docstring: the C type and its size, or sizes."""
         return f"{self.c_name}, {self.sizes or bytes_of(self.size)}"
 
     def fits(self) -> bool:
-        """Whether all fields lie inside and, in a struct, beside each other; bitfields may share their storage."""
+        """Tells if all fields lie inside and, in a struct, beside each other; bitfields may share their storage."""
         if any(field.offset + field.type.size > self.size for field in self.fields):
             return False
         end, last = 0, None
@@ -70,7 +81,7 @@ class PyClass:
 
 @dataclass(frozen=True)
 class PyMap:
-    """A map to print: attribute, name in C, bpfloader's class, what that is told, and the hint of its parameters."""
+    """A map to print: attribute, name in C, bpfloader's class, its arguments, and the hints of its parameters."""
 
     attribute: str
     name: str

@@ -1,11 +1,11 @@
-"""Lines of generated Python as ruff formats them, none longer than 120."""
+"""Prints lines of generated Python as ruff formats them, none longer than 120."""
 
 import textwrap
 from collections.abc import Iterable
 
 from .programs import LINKS
 from .declared import PyClass, PyField, PyMap, PyProgram
-from .merge import Parts
+from .merge import MergedDeclarations
 
 WIDTH = 120
 AMBIGUOUS = ("l", "O", "I")  # what ruff's E741 calls so, and C has
@@ -18,7 +18,7 @@ def literal(text: str) -> str:
 
 
 def doc(text: str, indent: int = 0) -> str:
-    """A docstring, on as many lines as it takes."""
+    """Returns a docstring, on as many lines as it takes."""
     space, inner = " " * indent, literal(text)[1:-1]
     if len(space) + len(inner) + 6 <= WIDTH:
         return f'{space}"""{inner}"""'
@@ -26,8 +26,8 @@ def doc(text: str, indent: int = 0) -> str:
     return "\n".join([f'{space}"""{first}', *(f"{space}{each}" for each in others), f'{space}"""'])
 
 
-def summary(object_name: str, parts: Parts) -> str:
-    """The docstring of the skeleton's class: what it has, by name, for `help`."""
+def summary(object_name: str, parts: MergedDeclarations) -> str:
+    """Returns the docstring of the skeleton's class: what it has, by name, for `help`."""
     rows = [("maps", parts.maps.merged), ("progs", parts.programs.merged)]
     rows += [(block.merged.attribute, block.merged.fields) for block in parts.sections]
     lines = [f"{object_name}: open, set rodata, load, attach, destroy", ""]
@@ -40,7 +40,7 @@ def summary(object_name: str, parts: Parts) -> str:
 
 
 def above(text: str) -> str:
-    """A comment of the module's, on as many lines as it takes."""
+    """Returns a comment of the module's, on as many lines as it takes."""
     return "\n".join(f"# {each}" for each in _wrapped(text, WIDTH - 2))
 
 
@@ -49,52 +49,52 @@ def _wrapped(text: str, width: int, hanging: str = "") -> list[str]:
 
 
 def field_line(field: PyField, outside: int) -> str:
-    """A member or variable in the module, in a class that is itself indented by `outside`."""
+    """Returns a member or variable in the module, in a class that is itself indented by `outside`."""
     code, comment = f"{field.name} = {field.type.codec} @ {field.offset}", field.comment
     return line(code, _excused(field.name, comment, WIDTH - outside - len(code)), outside + 4)
 
 
 def value_line(name: str, value: int, outside: int) -> str:
-    """An enumerator in the module, in a class that is itself indented by `outside`."""
+    """Returns an enumerator in the module, in a class that is itself indented by `outside`."""
     return line(f"{name} = {value}", _excused(name, "", WIDTH), outside + 4)
 
 
 def _excused(name: str, comment: str, room: int) -> str:
-    """The comment, cut so that it stays beside the name if that is one which ruff has to be told to take."""
+    """Returns the comment, cut so that it stays beside the name if that is one which ruff has to be told to take."""
     noqa = "noqa: E741"
     return " ".join(filter(None, (noqa, comment and f"({comment})")))[: room - 8] if name in AMBIGUOUS else comment
 
 
 def map_line(map: PyMap, outside: int) -> str:
-    """A map in the module, in a class that is itself indented by `outside`."""
+    """Returns a map in the module, in a class that is itself indented by `outside`."""
     arguments = ["owner", literal(map.name), *map.arguments]
     return call(f"self.{map.attribute} = bpfloader.{map.kind}", arguments, map.comment, outside + 8)
 
 
 def program_line(program: PyProgram, outside: int) -> str:
-    """A program in the module, in a class that is itself indented by `outside`."""
+    """Returns a program in the module, in a class that is itself indented by `outside`."""
     head = f"self.{program.attribute} = bpfloader.{program.kind}"
     return call(head, ["owner", literal(program.name)], f'SEC("{program.section}")', outside + 8)
 
 
 def arch_line(arches: Iterable[str]) -> str:
-    """Which arch the module is for, where one differs from another one."""
+    """Prints the arches that the module is for, where one differs from another one."""
     return call("ARCH = bpfloader.arch_among", [f'"{arch}"' for arch in arches], "", 0)
 
 
 def field_hint(field: PyField) -> str:
-    """A member or variable in the stub."""
+    """Returns a member or variable in the stub."""
     return line(f"{field.name}: {field.type.hint}", field.comment, 4)
 
 
 def map_hint(map: PyMap) -> str:
-    """A map in the stub."""
+    """Returns a map in the stub."""
     head = f"{map.attribute}: bpfloader.{map.kind}"
     return call(head, list(map.hints), map.comment, 4, "[]") if map.hints else line(head, map.comment, 4)
 
 
 def item_hint(map: PyMap) -> str:
-    """A map in the stub as `bpf["its C name"]` gives it."""
+    """Returns a map in the stub as `bpf["its C name"]` gives it."""
     result = f"bpfloader.{map.kind}" + (f"[{', '.join(map.hints)}]" if map.hints else "")
     name = f"self, name: Literal[{literal(map.name)}]"
     text = f"    def __getitem__({name}) -> {result}: ..."
@@ -102,18 +102,18 @@ def item_hint(map: PyMap) -> str:
 
 
 def program_hint(program: PyProgram) -> str:
-    """A program in the stub."""
+    """Returns a program in the stub."""
     return line(f"{program.attribute}: bpfloader.{program.kind}", f'SEC("{program.section}")', 4)
 
 
 def line(code: str, comment: str, indent: int) -> str:
-    """A statement with its comment: behind it where there is room, else above it."""
+    """Returns a statement with its comment: behind it where there is room, else above it."""
     return _commented(" " * indent + code, comment, indent)
 
 
 def call(head: str, arguments: list[str], comment: str, indent: int, brackets: str = "()") -> str:
-    """A statement that ends in a call (or a subscript) with these arguments, on as many lines as it takes."""
-    space, (opening, closing) = " " * indent, brackets
+    """Returns a statement that ends in a call (or a subscript) with these arguments, on as many lines as it takes."""
+    space, opening, closing = " " * indent, brackets[0], brackets[1]
     text = f"{space}{head}{opening}{', '.join(arguments)}{closing}"
     if len(text) <= WIDTH or len(space + head) >= WIDTH:
         return _commented(text, comment, indent)
@@ -136,7 +136,7 @@ def _above(comment: str, indent: int) -> str:
 
 
 def _kept(text: str) -> str:
-    """A line that no formatter can shorten as it stands: names of C may be long."""
+    """Returns a line that no formatter can shorten as it stands: names of C may be long."""
     return text if len(text) <= WIDTH else f"{text}  # fmt: skip"
 
 
@@ -145,8 +145,8 @@ def link_hint(part: PyProgram | PyMap) -> str:
     return line(f"{part.attribute}: bpfloader.{LINKS.get(part.kind, 'Link')} | None", "", 4)
 
 
-def init(made: PyClass) -> str:
-    """The constructor of a struct or union in a stub; what it isn't given is zero."""
+def init_hint(made: PyClass) -> str:
+    """Returns the constructor of a struct or union in a stub; what it isn't given is zero."""
     given = [f"{field.name}: {field.type.hint} = ..." for field in made.fields]
     promoted = [f"{field.name}: {field.type.hint} = ..." for field in made.promoted]
     if made.kind == "union":
@@ -164,8 +164,8 @@ def init(made: PyClass) -> str:
     return f"    def __init__(\n{two}\n    ) -> None: ..."
 
 
-def stub_imports(parts: Parts) -> list[tuple[str, list[str]]]:
-    """What a stub imports from the standard library for its hints and constants: modules, and their names."""
+def stub_imports(parts: MergedDeclarations) -> list[tuple[str, list[str]]]:
+    """Returns what a stub imports from the standard library for its hints and constants: modules, and their names."""
     fields = [field for block in (*parts.classes, *parts.sections) for field in block.merged.fields]
     hints = " ".join([field.type.hint for field in fields] + [hint for map in parts.maps.merged for hint in map.hints])
     addresses = [name for name in ("IPv4Address", "IPv6Address") if name in hints]

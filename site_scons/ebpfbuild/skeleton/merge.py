@@ -9,7 +9,7 @@ from .declared import Declared, PyClass, PyField, PyMap, PyProgram, PySection, P
 
 @dataclass(frozen=True)
 class Variant:
-    """What these arches declare under one name: a PyClass, a PySection, or all the maps or programs."""
+    """One or more arches and what they declare under a name: a PyClass, a PySection, or all the maps or programs."""
 
     arches: tuple[str, ...]
     item: Any
@@ -23,8 +23,8 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Block:
-    """One name of the module with its variants; `everywhere` where all arches have the same one.
+class MergedName:
+    """A name of the module with its variants; `everywhere` where all arches have the same one.
 
     `present` is on which arches it is there, None for all; `merged` is what the stub prints.
     """
@@ -41,14 +41,14 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Parts:
+class MergedDeclarations:
     """All blocks of a module, in the order in which they are printed: a class before those that use it."""
 
-    enums: tuple[Block, ...]
-    classes: tuple[Block, ...]
-    maps: Block
-    programs: Block
-    sections: tuple[Block, ...]
+    enums: tuple[MergedName, ...]
+    classes: tuple[MergedName, ...]
+    maps: MergedName
+    programs: MergedName
+    sections: tuple[MergedName, ...]
 
     @property
     def linked(self) -> tuple[PyProgram | PyMap, ...]:
@@ -58,19 +58,19 @@ class Parts:
 
     @property
     def alike(self) -> bool:
-        """Whether no arch differs from another one."""
+        """True if no arch differs from another one."""
         return all(block.everywhere for block in (*self.enums, *self.classes, self.maps, self.programs, *self.sections))
 
 
-def merged(declared: Mapping[str, Declared]) -> Parts:
-    """The blocks of a module for what each arch declares, by the arch's name."""
+def merged(declared: Mapping[str, Declared]) -> MergedDeclarations:
+    """Returns the blocks of a module for what each arch declares, by the arch's name."""
     names = {name: made for each in declared.values() for name, made in each.classes.items()}
     enums = sorted(name for name, made in names.items() if made.kind == "enum")
     classes = {
         name: _block({arch: each.classes.get(name) for arch, each in declared.items()}, _class) for name in names
     }
     sections = sorted({section.name for each in declared.values() for section in each.sections})
-    return Parts(
+    return MergedDeclarations(
         enums=tuple(classes[name] for name in enums),
         classes=tuple(classes[name] for name in _order(classes) if name not in enums),
         maps=_block({arch: each.maps for arch, each in declared.items()}, _maps),
@@ -85,8 +85,8 @@ def _named(declared: Declared, name: str) -> PySection | None:
     return next((section for section in declared.sections if section.name == name), None)
 
 
-def _block(items: Mapping[str, Any], merge: Callable[[list[Variant]], Any]) -> Block:
-    """A name's block; an arch that hasn't got it has None."""
+def _block(items: Mapping[str, Any], merge: Callable[[list[Variant]], Any]) -> MergedName:
+    """Returns a name's block; an arch that hasn't got it has None."""
     groups: dict[Any, list[str]] = {}
     for arch, item in items.items():
         if item is not None:
@@ -95,11 +95,11 @@ def _block(items: Mapping[str, Any], merge: Callable[[list[Variant]], Any]) -> B
     everywhere = len(variants) == 1 and len(variants[0].arches) == len(items)
     there = tuple(arch for arch, item in items.items() if item is not None)
     present = Variant(there, None) if len(there) < len(items) else None
-    return Block(variants, everywhere, present, variants[0].item if everywhere else merge(list(variants)))
+    return MergedName(variants, everywhere, present, variants[0].item if everywhere else merge(list(variants)))
 
 
-def _order(classes: Mapping[str, Block]) -> list[str]:
-    """The names, sorted, but each behind those that it uses on any arch."""
+def _order(classes: Mapping[str, MergedName]) -> list[str]:
+    """Returns the names, sorted, but each behind those that it uses on any arch."""
     done: dict[str, None] = {}
     waiting = sorted(classes, reverse=True)
     entered: set[str] = set()
@@ -117,22 +117,23 @@ def _order(classes: Mapping[str, Block]) -> list[str]:
 
 
 def _class(variants: list[Variant]) -> PyClass:
-    """The class as the stub has it: all members of all arches."""
-    first = variants[0].item
-    values = {name: value for variant in variants for name, value in variant.item.values}
+    """Returns the class as the stub has it: all members of all arches."""
+    first: PyClass = variants[0].item
+    values = {value.name: value for variant in variants for value in variant.item.values}
     sizes = "; ".join(f"{bytes_of(variant.item.size)} on {_and(variant.arches)}" for variant in variants)
     own = {field.name for variant in variants for field in variant.item.fields}  # of an anonymous union on other arches
     fields = _fields(variants, lambda made: (*made.fields, *(row for row in made.promoted if row.name in own)))
     promoted = _fields(variants, lambda made: tuple(row for row in made.promoted if row.name not in own))
-    return replace(first, sizes=sizes, values=tuple(values.items()), fields=fields, promoted=promoted)
+    return replace(first, sizes=sizes, values=tuple(values.values()), fields=fields, promoted=promoted)
 
 
 def _section(variants: list[Variant]) -> PySection:
-    return replace(variants[0].item, fields=_fields(variants, lambda section: section.fields))
+    first: PySection = variants[0].item
+    return replace(first, fields=_fields(variants, lambda section: section.fields))
 
 
 def _fields(variants: list[Variant], of: Callable[[Any], tuple[PyField, ...]]) -> tuple[PyField, ...]:
-    """All arches' fields, each with all its hints; where not all have it, the comment says which do."""
+    """Returns all arches' fields, each with all its hints; where not all have it, the comment says which do."""
     found: dict[str, list[tuple[Variant, PyField]]] = {}
     for variant in variants:
         for field in of(variant.item):
@@ -148,7 +149,9 @@ def _field(rows: list[tuple[Variant, PyField]], everywhere: bool) -> PyField:
 
 
 def _maps(variants: list[Variant]) -> tuple[PyMap, ...]:
-    """The maps of all arches; one that differs has the class of the first arch that has it, which the others share."""
+    """Returns the maps of all arches; one that differs has the class of the first arch that has it, which the others
+    share.
+    """
     found = {row.attribute: row for variant in reversed(variants) for row in variant.item}
     return tuple(found[name] for name in sorted(found))
 

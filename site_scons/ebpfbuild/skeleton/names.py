@@ -1,4 +1,4 @@
-"""Python names for C names: deterministic, with underscores behind what Python, the loader or a neighbour is called."""
+"""Makes Python names of C names: an underscore follows what Python, the loader or a neighbour is called."""
 
 import builtins
 import keyword
@@ -8,32 +8,32 @@ import sys
 from ..errors import PackageError, SkeletonError
 
 C_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,511}")  # as long as the kernel takes one: KSYM_NAME_LEN
-KEYWORDS = frozenset(keyword.kwlist)
+PYTHON_KEYWORDS = frozenset(keyword.kwlist)
 STANDARD = sys.stdlib_module_names | {"test"}  # which lists no test modules, though `import test` finds one
-BUILTINS = KEYWORDS | set(dir(builtins))
+BUILTINS = PYTHON_KEYWORDS | set(dir(builtins))
 
 # What a generated class body mentions, and what bpfloader's base classes define: a test holds them against the loader.
 _IMPORTED = {"ClassVar", "Final", "IPv4Address", "IPv6Address"}
 _HINTS = set("bool bytes float int str tuple".split()) | _IMPORTED
 _MODULE = {"bpfloader", "c", "ARCH"}
-FIELDS = KEYWORDS | _HINTS | _MODULE | set("self codec from_bytes to_bytes to_dict _bytes _read _write _values".split())
-VARIABLES = KEYWORDS | _HINTS | _MODULE
+FIELDS = PYTHON_KEYWORDS | _HINTS | _MODULE | set("self codec from_bytes to_bytes to_dict _bytes _read _write _values".split())
+VARIABLES = PYTHON_KEYWORDS | _HINTS | _MODULE
 VARIABLES |= set("_called _close _constant _loaded _map _memory _name _owner _read _view _write".split())
 # Of maps, programs and links.
-MEMBERS = KEYWORDS | _HINTS | _MODULE | set("_add _all _called _clear _is_protocol _names _owner _remove _what".split())
+MEMBERS = PYTHON_KEYWORDS | _HINTS | _MODULE | set("_add _all _called _clear _is_protocol _names _owner _remove _what".split())
 CONSTANTS = BUILTINS | _IMPORTED | _MODULE
-ENUMERATORS = KEYWORDS | {"mro", "name", "value"} | {name for name in dir(int) if not name.startswith("_")}
+ENUMERATORS = PYTHON_KEYWORDS | {"mro", "name", "value"} | {name for name in dir(int) if not name.startswith("_")}
 
 
 def c_name(name: str, what: str) -> str:
-    """The name itself. Raises SkeletonError for one that is none in C and must not get into generated code."""
+    """Returns the name itself. Raises SkeletonError for one that is none in C and must not get into generated code."""
     if not C_NAME.fullmatch(name):
         raise SkeletonError(f"{what} {name[:80]!r} has no C name", fix="compile it with clang")
     return name
 
 
 def class_name(name: str) -> str:
-    """A type's or program's name in CamelCase: `tcp_state` is TcpState, `event___v2` EventV2, `IPv4` IPv4.
+    """Returns a type's or program's name in CamelCase: `tcp_state` is TcpState, `event___v2` EventV2, `IPv4` IPv4.
 
     An underscore follows what Python calls so itself: `struct none` is None_, `struct exception` Exception_.
     """
@@ -45,13 +45,13 @@ def class_name(name: str) -> str:
 
 
 def module_name(stem: str) -> str:
-    """The name of a skeleton's module, which has to be one for `import`: `tcp-rtt` is tcp_rtt_skel."""
+    """Returns the name of a skeleton's module, which has to be one for `import`: `tcp-rtt` is tcp_rtt_skel."""
     name = re.sub(r"\W", "_", f"{stem}_skel", flags=re.ASCII)
     return f"_{name}" if name[0].isdigit() else name
 
 
 def package_name(name: str) -> str:
-    """The name itself. Raises PackageError for one by which `import` finds nothing, or another module."""
+    """Returns the name itself. Raises PackageError for one by which `import` finds nothing, or another module."""
     fix = "choose another name"
     if not name.isidentifier() or not name.isascii():
         what, fix = "can't be imported", "name it as a Python module: letters, digits and _"
@@ -67,7 +67,8 @@ def package_name(name: str) -> str:
 
 
 def attribute_name(name: str, taken: set[str], what: str, reserved: frozenset[str] = FIELDS) -> str:
-    """A member's, map's or variable's name: C's own, with one leading underscore at most (two hide it in a class).
+    """Returns a member's, map's or variable's name: C's own, with one leading underscore at most (two hide it in a
+    class).
 
     One follows it where Python, the loader or another one uses the name. Adds it to `taken`. Raises SkeletonError.
     """
@@ -80,7 +81,7 @@ def attribute_name(name: str, taken: set[str], what: str, reserved: frozenset[st
 
 
 def unique(name: str, taken: set[str]) -> str:
-    """The name with as many underscores behind it as make it none of those taken. Adds it to them."""
+    """Returns the name with as many underscores behind it as make it none of those taken. Adds it to them."""
     while name in taken:
         name += "_"
     taken.add(name)

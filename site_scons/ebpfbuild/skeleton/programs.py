@@ -1,9 +1,10 @@
-"""Which of bpfloader's classes a program is, by its section: what bpfloader.kinds says, which this core must not import.
+"""Chooses bpfloader's class for a program by its section, as bpfloader.programs.sections does, which this core can't
+import.
 
 A name that ends in `+` may be followed by `/` and a target; any other must match whole. A test holds the two together.
 """
 
-CLASSES = {
+PROGRAM_CLASSES = {
     "KprobeProgram": "kprobe+ kretprobe+",
     "KprobeMultiProgram": "kprobe.multi+ kretprobe.multi+ kprobe.session+",
     "KsyscallProgram": "ksyscall+ kretsyscall+",
@@ -35,11 +36,13 @@ CLASSES = {
     "StructOpsProgram": "struct_ops+ struct_ops.s+",
     "SyscallProgram": "syscall",
 }
-BY_SECTION = {name: kind for kind, names in CLASSES.items() for name in names.split()}
+BY_SECTION = {name: kind for kind, names in PROGRAM_CLASSES.items() for name in names.split()}
 LINKS = {"IterProgram": "IterLink", "StructOpsMap": "StructOpsLink"}  # what attach gives, where it is more than a Link
 
 
 def program_class_name(section: str) -> str:
-    """The name of the class for a program of a section such as `kprobe/tcp_connect`; `Program` where it has none."""
+    """Returns the name of the class for a program of a section such as `kprobe/tcp_connect`; `Program` where it has
+    none.
+    """
     name = section.removeprefix("?")
     return BY_SECTION.get(name) or BY_SECTION.get(name.partition("/")[0] + "+", "Program")

@@ -20,7 +20,7 @@ from ..btf.types import COMPOSITES, ENUMS, Kind
 from ..errors import SkeletonError
 from ..spec.kconfig import kconfig_section
 from ..spec.parts import DataSection, Variable
-from ..spec.object import BpfObjectSpec
+from ..spec.object import ObjectSpec
 from .programs import program_class_name
 from .declared import Declared, PyClass, PyField, PyProgram, PySection
 from .maps import python_maps, untyped_rings
@@ -32,7 +32,7 @@ from .lines import (
     doc,
     field_hint,
     field_line,
-    init,
+    init_hint,
     item_hint,
     link_hint,
     literal,
@@ -57,7 +57,9 @@ FILE_NAME = re.compile(r"[A-Za-z0-9_.+-]+")
 
 @dataclass(frozen=True)
 class Skeleton:
-    """The text of a skeleton's module and of its stub, and what there is to say of the objects: no error, but hardly meant."""
+    """The text of a skeleton's module and of its stub, and what there is to say of the objects: no error, but hardly
+    meant.
+    """
 
     module: str
     stub: str
@@ -67,7 +69,7 @@ class Skeleton:
 def skeleton(
     objects: Mapping[str, bytes], name: str, object_name: str, events: Mapping[str, str] | None = None
 ) -> Skeleton:
-    """The skeleton of a program's objects, each arch's bytes by its name: the same bytes, the same text.
+    """Returns the skeleton of a program's objects, each arch's bytes by its name: the same bytes, the same text.
 
     `name` is the program's (its CamelCase is the class), `object_name` the file that the skeleton looks for, `events`
     the C types of the records of ring and perf buffers, by map. Raises SkeletonError for what Python can't say or
@@ -78,7 +80,7 @@ def skeleton(
     if not objects:
         raise SkeletonError("has no object to be made of", where=name, fix="build it for an arch")
     arches = sorted((arch_named(arch) for arch in objects), key=lambda arch: arch.name)
-    specs = {arch.name: BpfObjectSpec.from_bytes(objects[arch.name], object_name) for arch in arches}
+    specs = {arch.name: ObjectSpec.from_bytes(objects[arch.name], object_name) for arch in arches}
     for arch in arches:
         _require_order(specs[arch.name], arch)
         specs[arch.name].require_whole()
@@ -100,7 +102,7 @@ def skeleton(
 
 
 def render(object_data: bytes, name: str, arch: str, object_name: str) -> str:
-    """The text of the module alone, for the object of one arch. Raises as `skeleton` does."""
+    """Returns the text of the module alone, for the object of one arch. Raises as `skeleton` does."""
     return skeleton({arch_named(arch).name: object_data}, name, object_name).module
 
 
@@ -115,7 +117,7 @@ def _print(declared: Mapping[str, Declared], orders: set[bool], **facts: object)
 
 @cache
 def _templates() -> tuple["jinja2.Template", "jinja2.Template"]:
-    """The module's and the stub's: compiling them takes longer than printing a skeleton."""
+    """Returns the module's and the stub's: compiling them takes longer than printing a skeleton."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -123,21 +125,21 @@ def _templates() -> tuple["jinja2.Template", "jinja2.Template"]:
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters["rstrip"] = str.rstrip
-    printers = (above, arch_line, doc, field_hint, field_line, init, item_hint, link_hint, literal, map_hint, map_line,
+    printers = (above, arch_line, doc, field_hint, field_line, init_hint, item_hint, link_hint, literal, map_hint, map_line,
                 program_hint, program_line, summary, value_line)  # fmt: skip
     environment.globals |= {"titles": TITLES, **{print.__name__: print for print in printers}}
     return environment.get_template("skeleton.py.j2"), environment.get_template("skeleton.pyi.j2")
 
 
-def _require_order(spec: BpfObjectSpec, arch: Arch) -> None:
+def _require_order(spec: ObjectSpec, arch: Arch) -> None:
     if spec.elf.little != (arch.target == "bpfel"):
         order = "little" if spec.elf.little else "big"
         fix = f"compile it with -target {arch.target}"
         raise SkeletonError(f"is {order}-endian, {arch.name} is not", where=spec.elf.where, fix=fix)
 
 
-def _declared(spec: BpfObjectSpec, program: str, events: Mapping[str, str]) -> Declared:
-    """What one arch's object declares."""
+def _declared(spec: ObjectSpec, program: str, events: Mapping[str, str]) -> Declared:
+    """Returns what one arch's object declares."""
     data = [*spec.data, *([kconfig_section(spec.btf, spec.kconfig)] if spec.kconfig else [])]
     shown = sorted((row for row in data if any(not each.static for each in row.variables)), key=lambda row: row.name)
     own, taken = {program, *(f"{program}{part}" for part in ("Maps", "Progs", "Links"))}, set[str]()
@@ -148,14 +150,14 @@ def _declared(spec: BpfObjectSpec, program: str, events: Mapping[str, str]) -> D
     sections = [_section(types, *row) for row in zip(shown, names, classes, strict=True)]
     return Declared(
         _constants_apart({name: _apart(made, types) for name, made in types.classes.items()}, own),
-        tuple(replace(row, attribute=row.attribute + "_" * (row.attribute in types.classes)) for row in maps),
+        tuple(replace(row, attribute=f"{row.attribute}_") if row.attribute in types.classes else row for row in maps),
         _programs(spec),
         tuple(replace(row, fields=apart(row.fields, types)) for row in sections),
     )
 
 
-def _programs(spec: BpfObjectSpec) -> tuple[PyProgram, ...]:
-    """The programs in the object's order, in which they are attached."""
+def _programs(spec: ObjectSpec) -> tuple[PyProgram, ...]:
+    """Returns the programs in the object's order, in which they are attached."""
     taken: set[str] = set()
     rows = [row for row in spec.programs if not row.static]
     return tuple(
@@ -165,7 +167,7 @@ def _programs(spec: BpfObjectSpec) -> tuple[PyProgram, ...]:
 
 
 def _section(types: PyTypes, row: DataSection, attribute: str, name: str) -> PySection:
-    """A data section with its global variables: static ones are the program's own."""
+    """Returns a data section with its global variables: static ones are the program's own."""
     taken: set[str] = set()
     fields = tuple(_variable(types, variable, taken) for variable in row.variables if not variable.static)
     return PySection(attribute, name, row.name, row.kind, fields)
@@ -190,7 +192,8 @@ def _apart(made: PyClass, types: PyTypes) -> PyClass:
 
 
 def apart(fields: tuple[PyField, ...], types: PyTypes) -> tuple[PyField, ...]:
-    """The fields, an underscore after each one that is called as a class is: beside it, the class would mean the field.
+    """Returns the fields, an underscore after each one that is called as a class is: beside it, the class would mean
+    the field.
 
     And without the sizes of their types, which are checked by now and not printed: what prints alike is equal.
     """
@@ -206,10 +209,10 @@ def apart(fields: tuple[PyField, ...], types: PyTypes) -> tuple[PyField, ...]:
 
 
 def _constants_apart(classes: dict[str, PyClass], own: set[str]) -> dict[str, PyClass]:
-    """The classes, the module's constants called as nothing else in it."""
+    """Returns the classes, the module's constants called as nothing else in it."""
     taken = own | classes.keys()
     settled = {
-        name: tuple((unique(constant, taken), member) for constant, member in classes[name].constants)
+        name: tuple(each._replace(name=unique(each.name, taken)) for each in classes[name].constants)
         for name in sorted(classes)
     }
     return {name: replace(made, constants=settled[name]) for name, made in classes.items()}

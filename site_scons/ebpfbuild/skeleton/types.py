@@ -1,4 +1,4 @@
-"""Python declarations for BTF types: what the skeleton's templates print, in terms of bpfloader's codecs.
+"""Makes the Python declarations of BTF types: what the skeleton's templates print, in terms of bpfloader's codecs.
 
 What a C type becomes is the table in bpfloader's ctype.py. Names: a class is its tag in CamelCase, or its typedef's
 where it has no tag, or else its place (`EventFlags` for the member `flags` of `struct event`). The members of an
@@ -12,19 +12,24 @@ from ..btf.reader import Btf
 from ..btf.c_text import declaration, definition
 from ..btf.types import COMPOSITES, ENUMS, MODIFIERS, Kind, Member, Type
 from ..errors import SkeletonError
-from .addresses import address_type
-from .declared import PyClass, PyField, PyType
+from .declared import ModuleConstant, PyClass, PyField, PyType
 from .names import CONSTANTS, ENUMERATORS, attribute_name, c_name, class_name, comment
 
 POINTER = PyType("int", "c.u64", 8)
 BYTE_ORDERED = frozenset(f"__{order}{bits}" for order in ("be", "le") for bits in (16, 32, 64))
 FLOATS = {2: "c.f16", 4: "c.f32", 8: "c.f64"}
 MAX_MEMBERS = 100_000  # of all classes together; task_struct and all that it holds have a few thousand
+ADDRESSES = {  # by decl tag
+    "ipv4": {4: PyType("IPv4Address", "c.ipv4", 4)},
+    "ipv6": {16: PyType("IPv6Address", "c.ipv6", 16)},
+    "ip": {4: PyType("IPv4Address", "c.ipv4", 4), 16: PyType("IPv4Address | IPv6Address", "c.ip", 16)},
+}
+ADDRESS_STRUCTS = {"in_addr": "ipv4", "in6_addr": "ipv6"}
 MAX_SIZE = 2**32  # in bytes: a map's sizes, as the kernel has them, are 32-bit
 
 
 def tags_of(btf: Btf, number: int, component: int = -1) -> frozenset[str]:
-    """The texts of the decl tags of a type or variable, or of one of its members."""
+    """Returns the texts of the decl tags of a type or variable, or of one of its members."""
     return frozenset(tag.name for tag in btf.tags(number) if tag.component == component)
 
 
@@ -32,7 +37,7 @@ class PyTypes:
     """The classes that the types asked for need, by name."""
 
     def __init__(self, btf: Btf, reserved: Iterable[str] = ()):
-        """`reserved` are the names of other classes beside these."""
+        """Takes the names of other classes beside these as `reserved`."""
         self.btf, self._reserved = btf, frozenset(reserved)
         self.classes: dict[str, PyClass] = {}
         self._names: dict[int, str] = {}
@@ -40,7 +45,7 @@ class PyTypes:
         self._members = 0
 
     def use(self, number: int, place: str, tags: frozenset[str] = frozenset()) -> PyType:
-        """A type as it is used by value; `place` names an anonymous one. Raises SkeletonError, BtfError.
+        """Returns a type as it is used by value; `place` names an anonymous one. Raises SkeletonError, BtfError.
 
         `tags` are the decl tags of the member or variable; those of typedefs on the way to the type count as well.
         """
@@ -80,7 +85,7 @@ class PyTypes:
                             fix="use the type whole, not only by pointer")  # fmt: skip
 
     def _typedefs(self, number: int) -> tuple[list[str], frozenset[str]]:
-        """The typedefs' names on the way to a type, outermost first, and their decl tags."""
+        """Returns the typedefs' names on the way to a type, outermost first, and their decl tags."""
         kind, names = self.btf[number], []
         tags: set[str] = set()
         while kind.kind in (Kind.TYPEDEF, *MODIFIERS):
@@ -102,7 +107,9 @@ class PyTypes:
         return PyType(f"tuple[{one.hint}, ...]", f"c.array({one.codec}, {kind.length})", size, one.class_name)
 
     def _text(self, array: Type, tags: frozenset[str]) -> str:
-        """What an array of bytes is: `str` for char, else `bytes`, if no tag says otherwise; empty for other arrays."""
+        """Returns the hint of an array of bytes: `str` for char, else `bytes`, if no tag says otherwise; empty for
+        other arrays.
+        """
         element = self.btf.resolve(array.type)
         if element.kind != Kind.INT or element.size != 1 or element.bool:
             return ""
@@ -111,7 +118,8 @@ class PyTypes:
         return "str" if element.name == "char" else "bytes"
 
     def _class(self, kind: Type, typedefs: list[str], place: str, declare: Callable[[Type, str], PyClass]) -> str:
-        """The name of a type's class, declared at its first use; underscores follow one that another class has."""
+        """Returns the name of a type's class, declared at its first use; underscores follow one that another class has.
+        """
         if kind.id not in self._names:
             typedef = typedefs[-1] if typedefs else ""
             name = class_name(c_name(kind.name or typedef or place, "a type"))
@@ -134,7 +142,7 @@ class PyTypes:
                 f"{name} is an enum of {kind.size} bytes", where=self.btf.where, fix="compile it with clang"
             )
         taken: set[str] = set()
-        values = [(attribute_name(row.name, taken, "enumerator", ENUMERATORS), row.value) for row in kind.values]
+        values = [row._replace(name=attribute_name(row.name, taken, "enumerator", ENUMERATORS)) for row in kind.values]
         return PyClass("enum", name, size=kind.size, values=tuple(values))
 
     def _composite(self, kind: Type, name: str) -> PyClass:
@@ -169,7 +177,7 @@ class PyTypes:
         return made
 
     def _promoted(self, fields: list[PyField]) -> tuple[PyField, ...]:
-        """The members of a struct's anonymous unions, but those of a name that it has itself."""
+        """Returns the members of a struct's anonymous unions, but those of a name that it has itself."""
         taken = {field.name for field in fields}
         unions = [field for field in fields if field.type.codec.startswith("c.anonymous(")]
         self._count(sum(len(self.classes[field.type.hint].fields) for field in unions))
@@ -181,7 +189,9 @@ class PyTypes:
         )
 
     def _flat(self, kind: Type, base: int, word: str) -> list[tuple[Member, Member, frozenset[str]]]:
-        """A type's members, those of anonymous ones too: as they are, placed from the outermost start, their tags."""
+        """Returns a type's members, those of anonymous ones too: as they are, placed from the outermost start, their
+        tags.
+        """
         self._count(len(kind.members))
         found = []
         for number, member in enumerate(kind.members):
@@ -205,7 +215,7 @@ class PyTypes:
         return kind.kind == Kind.ARRAY and not kind.length
 
     def _tail(self, number: int, path: str, tags: frozenset[str]) -> PyType:
-        """A flexible array: all that follows, as text, bytes or as many elements as there are."""
+        """Returns a flexible array: all that follows, as text, bytes or as many elements as there are."""
         array = self.btf.resolve(number)
         if text := self._text(array, tags | self._typedefs(number)[1]):
             return PyType(text, "c.text_tail()" if text == "str" else "c.tail()", 0)
@@ -216,7 +226,7 @@ class PyTypes:
 
     def _bitfield(self, place: Member, storage: tuple[int, int], name: str, path: str, text: str) -> PyField:
         (start, end), kind = storage, self.btf.resolve(place.type)
-        bits, signed = f"{place.bit_offset - 8 * start}, {place.bits}, {end - start}", ", signed=True" * kind.signed
+        bits, signed = f"{place.bit_offset - 8 * start}, {place.bits}, {end - start}", ", signed=True" if kind.signed else ""
         used = PyType("int", f"c.bits({bits}{signed})", end - start)
         if kind.kind in ENUMS:
             made = self.use(place.type, path)
@@ -226,15 +236,15 @@ class PyTypes:
         return PyField(name, used, start, text)
 
 
-def _constants(kind: Type, made: PyClass) -> tuple[tuple[str, str], ...]:
-    """An anonymous enum's enumerators as the module has them, since C has them everywhere: its names, the class's."""
+def _constants(kind: Type, made: PyClass) -> tuple[ModuleConstant, ...]:
+    """Returns an anonymous enum's enumerators as the module has them, since C has them everywhere."""
     taken: set[str] = set()
     names = (attribute_name(row.name, taken, "enumerator", CONSTANTS) for row in kind.values)
-    return tuple((name, member) for name, (member, _) in zip(names, made.values, strict=True))
+    return tuple(ModuleConstant(name, value.name) for name, value in zip(names, made.values, strict=True))
 
 
 def _storages(members: list[Member]) -> dict[Member, tuple[int, int]]:
-    """The bytes, from and to, that hold each bitfield; those that have a byte in common share them."""
+    """Returns the bytes, from and to, that hold each bitfield; those that have a byte in common share them."""
     groups: list[tuple[int, int, list[Member]]] = []
     for member in sorted((member for member in members if member.bits), key=lambda member: member.bit_offset):
         start, end = member.offset, (member.bit_offset + member.bits + 7) // 8
@@ -244,3 +254,31 @@ def _storages(members: list[Member]) -> dict[Member, tuple[int, int]]:
         else:
             groups.append((start, end, [member]))
     return {member: (start, end) for start, end, inside in groups for member in inside}
+
+
+def address_type(btf: Btf, kind: Type, place: str, tags: frozenset[str]) -> PyType | None:
+    """Returns the address that a tag, or its struct, says these bytes are; None elsewhere, also for an array of
+    addresses.
+
+    Raises SkeletonError for a tag on what has another size.
+    """
+    if kind.kind == Kind.STRUCT and kind.name in ADDRESS_STRUCTS:
+        tags |= {ADDRESS_STRUCTS[kind.name]}
+    found = sorted(tags & ADDRESSES.keys())
+    if not found or _holds_more(btf, kind, ADDRESSES[found[0]]):
+        return None
+    size = btf.size_of(kind.id)
+    if size not in ADDRESSES[found[0]]:
+        wanted = " or ".join(map(str, ADDRESSES[found[0]]))
+        what = f"{place} is tagged {found[0]} and has {size} bytes, not {wanted}"
+        raise SkeletonError(what, where=btf.where, fix="tag a __be32, a __u8[16] or a struct in6_addr")
+    return ADDRESSES[found[0]][size]
+
+
+def _holds_more(btf: Btf, kind: Type, sizes: dict[int, PyType]) -> bool:
+    """Tells if it is an array whose elements, or theirs, have an address's size."""
+    while kind.kind == Kind.ARRAY:
+        kind = btf.resolve(kind.type)
+        if btf.size_of(kind.id) in sizes:
+            return True
+    return False

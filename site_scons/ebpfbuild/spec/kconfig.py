@@ -1,4 +1,4 @@
-"""Where the kernel's configuration lies in the map that libbpf makes of an object's `__kconfig` externs.
+"""Lays out the map that libbpf makes of an object's `__kconfig` externs.
 
 They have no place in the object: libbpf lays them out when it opens it (src/libbpf.c, bpf_object__collect_externs and
 cmp_externs): by alignment, the largest first, then by size, the smallest first, then by name.
@@ -11,7 +11,7 @@ KCONFIG = ".kconfig"
 
 
 def kconfig_section(btf: Btf, externs: tuple[Extern, ...]) -> DataSection:
-    """The externs as variables of a data section, at the offsets that libbpf gives them."""
+    """Returns the externs as variables of a data section, at the offsets that libbpf gives them."""
     placed = sorted(externs, key=lambda row: (-btf.align_of(row.type), btf.size_of(row.type), row.name))
     offset, variables = 0, []
     for row in placed:

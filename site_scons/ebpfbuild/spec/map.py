@@ -1,4 +1,4 @@
-"""Reads BTF-defined maps: what libbpf makes of a variable in the section `.maps`.
+"""Reads BTF-defined maps: a variable in the section `.maps` declares each.
 
 The fields and their encoding are libbpf's `parse_btf_map_def` (src/libbpf.c) and the macros of bpf_helpers.h: `__uint`
 is a pointer to an array of that length, `__type` a pointer to the type, `__array` a flexible array of pointers.
@@ -6,7 +6,7 @@ is a pointer to an array of that length, `__type` a pointer to the type, `__arra
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ..btf.reader import Btf
 from ..btf.types import ENUMS, Kind, Type
@@ -17,7 +17,7 @@ lru_percpu_hash lpm_trie array_of_maps hash_of_maps devmap sockmap cpumap xskmap
 reuseport_sockarray percpu_cgroup_storage queue stack sk_storage devmap_hash struct_ops ringbuf inode_storage
 task_storage bloom_filter user_ringbuf cgrp_storage arena insn_array rhash""".split()
 
-NUMBERS = {
+NUMBER_FIELDS = {
     "type": "type",
     "key_size": "key_size",
     "value_size": "value_size",
@@ -29,12 +29,19 @@ NUMBERS = {
 }
 
 
+class Slot(NamedTuple):
+    """An initial entry of a map of maps or programs: its number and the map's or program's name."""
+
+    number: int
+    name: str
+
+
 @dataclass(frozen=True)
 class MapSpec:
     """A map as its declaration states it. Sizes are in bytes; `key_type` and `value_type` are BTF ids, 0 for none.
 
-    `slots` are the initial entries of a map of maps or programs: index and the map's or program's name. `inner` is what
-    each map in a map of maps looks like. A max_entries of 0 is filled in by libbpf (perf_event_array) or by the loader.
+    `slots` are the initial entries of a map of maps or programs; `inner` declares the maps in a map of maps. A
+    max_entries of 0 is filled in by libbpf (perf_event_array) or by the loader.
     """
 
     name: str
@@ -49,7 +56,7 @@ class MapSpec:
     numa_node: int = 0
     map_extra: int = 0
     inner: "MapSpec | None" = None
-    slots: tuple[tuple[int, str], ...] = ()
+    slots: tuple[Slot, ...] = ()
 
     @property
     def type_name(self) -> str:
@@ -57,27 +64,30 @@ class MapSpec:
         return MAP_TYPES[self.type] if self.type < len(MAP_TYPES) else f"type {self.type}"
 
 
-def map_spec(btf: Btf, number: int, name: str, slots: tuple[tuple[int, str], ...] = ()) -> MapSpec:
-    """The map that a variable of BTF type `number` declares. Raises BtfError for a field that libbpf doesn't know."""
+def map_spec(btf: Btf, number: int, name: str, slots: tuple[Slot, ...] = ()) -> MapSpec:
+    """Returns the map that a variable of BTF type `number` declares.
+
+    Raises BtfError for a field that libbpf doesn't know.
+    """
     return _spec(btf, number, name, slots, nested=False)
 
 
 def values_offset(btf: Btf, number: int) -> int | None:
-    """Where the `values` array starts in a map's declaration, in bytes; None for a map without one."""
+    """Returns the place of the `values` array in a map's declaration, in bytes; None for a map without one."""
     return next((member.offset for member in btf.resolve(number).members if member.name == "values"), None)
 
 
-def _spec(btf: Btf, number: int, name: str, slots: tuple[tuple[int, str], ...], nested: bool) -> MapSpec:
+def _spec(btf: Btf, number: int, name: str, slots: tuple[Slot, ...], nested: bool) -> MapSpec:
     def fail(what: str) -> NoReturn:
         btf.fail(f"has map {name} {what}")
 
     kind = btf.resolve(number)
     if kind.kind != Kind.STRUCT:
         fail(f"that is {kind.kind.name}, not a struct")
-    fields: dict[str, object] = {}
+    fields: dict[str, Any] = {}
     for member in kind.members:
-        if member.name in NUMBERS:
-            fields[NUMBERS[member.name]] = _number(btf, member.type, fail)
+        if member.name in NUMBER_FIELDS:
+            fields[NUMBER_FIELDS[member.name]] = _number(btf, member.type, fail)
         elif member.name in ("key", "value"):
             _typed(btf, fields, member.name, member.type, fail)
         elif member.name == "values" and not nested:
@@ -89,7 +99,9 @@ def _spec(btf: Btf, number: int, name: str, slots: tuple[tuple[int, str], ...], 
 
 
 def _number(btf: Btf, number: int, fail: Callable[[str], NoReturn]) -> int:
-    """The value of a `__uint` (a pointer to an array of that length) or `__ulong` (an enum of that one value) field."""
+    """Returns the value of a `__uint` (a pointer to an array of that length) or `__ulong` (an enum of that one value)
+    field.
+    """
     kind = btf.resolve(number)
     if kind.kind in ENUMS and kind.count == 1:
         return kind.values[0].value
@@ -106,7 +118,7 @@ def _pointee(btf: Btf, number: int, fail: Callable[[str], NoReturn]) -> int:
     return pointer.type
 
 
-def _typed(btf: Btf, fields: dict[str, object], what: str, number: int, fail: Callable[[str], NoReturn]) -> None:
+def _typed(btf: Btf, fields: dict[str, Any], what: str, number: int, fail: Callable[[str], NoReturn]) -> None:
     target = _pointee(btf, number, fail)
     size = btf.size_of(target)
     if fields.get(f"{what}_size", size) != size:
@@ -115,7 +127,7 @@ def _typed(btf: Btf, fields: dict[str, object], what: str, number: int, fail: Ca
 
 
 def _inner(btf: Btf, number: int, name: str, fail: Callable[[str], NoReturn]) -> MapSpec | None:
-    """The inner map that `values` points to; None where it points to programs."""
+    """Returns the inner map that `values` points to; None where it points to programs."""
     array: Type = btf.resolve(number)
     if array.kind != Kind.ARRAY:
         fail("whose values are no array")

@@ -1,6 +1,7 @@
-"""The parts that a BPF object is made of, as objectspec.py reads them."""
+"""Holds the parts that a BPF object is made of, as object.py reads them."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,12 @@ class ProgramSpec:
 
     @property
     def autoload(self) -> bool:
-        """Whether libbpf loads it unless told otherwise: its section has no leading `?`."""
+        """True if libbpf loads it unless the loader says otherwise: its section has no leading `?`."""
         return not self.section.startswith("?")
 
     @property
     def target(self) -> str:
-        """What the section names after its first `/`, such as `tcp_connect`; empty for none."""
+        """The text of the section's name behind its first `/`, such as `tcp_connect`; empty for none."""
         return self.section.partition("/")[2]
 
 
@@ -67,6 +68,13 @@ class Extern:
     function: bool
 
 
+class MemberProgram(NamedTuple):
+    """A member of a struct_ops struct and the program that it points to."""
+
+    member: str
+    program: str
+
+
 @dataclass(frozen=True)
 class StructOpsSpec:
     """A struct_ops map: a struct of BTF type `type` with initial bytes; `programs` are members and their programs."""
@@ -75,4 +83,4 @@ class StructOpsSpec:
     section: str
     type: int
     data: bytes
-    programs: tuple[tuple[str, str], ...]
+    programs: tuple[MemberProgram, ...]

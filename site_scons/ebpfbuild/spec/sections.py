@@ -1,4 +1,4 @@
-"""Which program type libbpf derives from a section's name.
+"""Derives libbpf's program type from a section's name.
 
 The table is `section_defs` of libbpf (src/libbpf.c, June 2026; an older libbpf knows fewer): a name that ends in `+`
 may be followed by `/` and a target, any other must match whole. Types are BPF_PROG_TYPE_* in small letters.
@@ -6,7 +6,7 @@ may be followed by `/` and a target, any other must match whole. Types are BPF_P
 
 from difflib import get_close_matches
 
-SECTIONS = {
+SECTIONS_BY_PROGRAM_TYPE = {
     "socket_filter": "socket",
     "sk_reuseport": "sk_reuseport/migrate sk_reuseport",
     "kprobe": """kprobe+ uprobe+ uprobe.s+ kretprobe+ uretprobe+ uretprobe.s+ kprobe.multi+ kretprobe.multi+
@@ -47,7 +47,7 @@ SECTIONS = {
     "netfilter": "netfilter",
 }
 TEXT = ".text"  # the section of what has no SEC(): subprograms
-PROGRAM_TYPES = {name: kind for kind, names in SECTIONS.items() for name in names.split()}
+PROGRAM_TYPES = {name: kind for kind, names in SECTIONS_BY_PROGRAM_TYPE.items() for name in names.split()}
 
 
 def program_type(section: str) -> str:
@@ -60,7 +60,9 @@ def program_type(section: str) -> str:
 
 
 def nearest_section(section: str) -> str:
-    """The section that libbpf knows and a misspelt one may have meant, its target included; empty where none is near."""
+    """Returns the section that libbpf knows and a misspelt one may have meant, its target included; empty where none is
+    near.
+    """
     name = section.removeprefix("?")
     head, slash, target = name.partition("/")
     open_ended = get_close_matches(head, [each[:-1] for each in PROGRAM_TYPES if each.endswith("+")])

@@ -15,26 +15,27 @@ if _SITE not in sys.path:
 
 import ebpfbuild  # noqa: E402, F401
 
-from . import bpfobject, cmdline, commands, compdb, cskeleton, header, libbpf, minimized, package, program, proof, skeleton  # noqa: E402
-from .session import session_of, user_error  # noqa: E402
-from .stop import StopError  # noqa: E402
+from . import bpf_object, c_skeleton, cmdline, commands, compdb, header, libbpf, minimized, package, program, proof, skeleton  # noqa: E402
+from .errors import StopError, user_error  # noqa: E402
+from .session import session_of  # noqa: E402
 
 
 def generate(env):
     """Adds the builders and the command line's options to `env`. Touches no network and starts no process."""
-    cmdline.add(env)
+    cmdline.add_options(env)
     env.SetDefault(EBPF_BUILD="build", EBPF_CPPPATH=[], EBPF_CFLAGS=[])
     env["EBPF"] = user_error(session_of, env)
-    commands.add(env)
-    for module in (header, libbpf, minimized, bpfobject, proof, skeleton, cskeleton, package, program, compdb, commands, cmdline):
+    commands.add_commands(env)
+    for module in (header, libbpf, minimized, bpf_object, proof, skeleton, c_skeleton, package, program, compdb, commands, cmdline):
         for name, method in module.METHODS.items():
             env.AddMethod(checked(name, method), name)
 
 
 def checked(name, method):
-    """The method, with a misspelt argument told in one line: Python's own TypeError would show the tool's inside.
+    """Wraps a method so that a misspelt argument ends the build with one line: Python's TypeError would show the tool's
+    inside.
 
-    It sees the session of the environment as it is now: a clone may have another EBPF_BUILD or EBPF_TOOLCHAIN.
+    The method sees the session of the environment as it is now: a clone may have another EBPF_BUILD or EBPF_TOOLCHAIN.
     """
 
     def call(env, *args, **kwargs):
@@ -47,7 +48,7 @@ def checked(name, method):
             try:
                 inspect.signature(method).bind(env, *args, **kwargs)
             except TypeError as unfit:
-                raise StopError(f"{name}: {unfit}; {_taken(inspect.signature(method), kwargs)}") from None
+                raise StopError(f"{name}: {unfit}; {_accepted(inspect.signature(method), kwargs)}") from None
             if "found where file expected" in str(error):  # SCons's words for a folder in a file's place
                 raise StopError(f"{error}; move the folder away") from None
             raise error
@@ -55,8 +56,8 @@ def checked(name, method):
     return call
 
 
-def _taken(signature, given):
-    """What a method takes, its `env` left out, as who calls it writes none; or the argument that was meant."""
+def _accepted(signature, given):
+    """Says which arguments a method takes, but for `env`, which no caller writes; or which one was meant."""
     import difflib
 
     names = list(signature.parameters)[1:]
@@ -67,5 +68,5 @@ def _taken(signature, given):
 
 
 def exists(env):
-    """Always true: whether the pinned compiler is there is told, with the way out, when a program needs it."""
+    """Returns true: a missing compiler is an error, with the fix, once a program needs it."""
     return True

@@ -5,9 +5,9 @@ import platform
 import SCons.Node.FS
 import SCons.Script
 from ebpfbuild.arch import arches_named, host_arch
+from ebpfbuild.header import MODES
 
-from .session import user_error
-from .stop import StopError
+from .errors import StopError, user_error
 
 HELP = """
   NAME          build one program; programs: all of them
@@ -26,10 +26,9 @@ HELP = """
   EBPF_CACHE    environment: the folder that keeps verified artifacts (default: $$XDG_CACHE_HOME/scons-bpf)
 """
 NAMES = ("ARCH", "MINIMIZE", "MIRROR", "PROVE", "RELEASE")
-MODES = ("off", "exact", "lean", "fields")
 
 
-def add(env):
+def add_options(env):
     """Reads the options into EBPF_ARCHES, EBPF_MINIMIZE, EBPF_MIRROR, EBPF_OFFLINE, EBPF_PROVE and
     EBPF_RELEASE."""
     try:
@@ -38,7 +37,7 @@ def add(env):
         SCons.Script.AddOption("--offline", dest="offline", action="store_true", default=False, help="never connect")
         env.Help(HELP)
         env.Alias("programs")
-        _believe_no_mtime()
+        _sign_by_content()
     given = SCons.Script.ARGUMENTS
     arches = user_error(arches_named, given["ARCH"]) if "ARCH" in given else (user_error(host_arch, platform.machine()),)
     env.SetDefault(
@@ -51,14 +50,17 @@ def add(env):
     )
 
 
-def _believe_no_mtime():
-    """Has SCons look at content in a project's own builders, too: what they make, a compile reads. Who sets it keeps it."""
+def _sign_by_content():
+    """Has SCons look at content in a project's own builders, too: what they make, a compile reads.
+
+    A project's own setting stays.
+    """
     if SCons.Script.GetOption("max_drift") == SCons.Node.FS.default_max_drift:
         SCons.Script.SetOption("max_drift", -1)
 
 
 def switch(name, text):
-    """Whether a `NAME=1` argument is on."""
+    """Tells if a `NAME=1` argument is on. Raises StopError for what is no switch."""
     if text.lower() in ("1", "yes", "true", "on"):
         return True
     if text.lower() in ("", "0", "no", "false", "off"):
@@ -67,7 +69,8 @@ def switch(name, text):
 
 
 def minimize_mode(env, given):
-    """The minimizer's mode for a program that asks for `given` or for nothing: MINIMIZE= comes first, exact last."""
+    """Returns the minimizer's mode for a program that is given `given` or nothing: MINIMIZE= comes first, exact last.
+    """
     mode = env["EBPF_MINIMIZE"] or given or "exact"
     if mode not in MODES:
         asked = f"MINIMIZE={mode}" if env["EBPF_MINIMIZE"] else f"minimize={given!r}"
@@ -76,7 +79,9 @@ def minimize_mode(env, given):
 
 
 def check_arguments(env, *others):
-    """Refuses a NAME=value on the command line that nothing reads, so that ARHC=arm is no silent build for this machine."""
+    """Refuses a NAME=value on the command line that nothing reads, so that ARHC=arm is no silent build for this
+    machine.
+    """
     known = (*NAMES, *others)
     for name in SCons.Script.ARGUMENTS:
         if name not in known:

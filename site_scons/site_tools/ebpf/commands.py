@@ -1,4 +1,6 @@
-"""The commands: `sizes`, `why` and `prove` of any project; EbpfRun and EbpfTest, in the user's own environment."""
+"""Adds the commands `sizes`, `why` and `prove` to any project; and EbpfRun and EbpfTest, which run in the user's
+environment.
+"""
 
 import atexit
 import os
@@ -11,19 +13,20 @@ import SCons.Node
 import SCons.Script
 from ebpfbuild.escape import printable, printable_lines
 
-from .asked import MINIMIZED, OBJECTS, WORDS
-from .compiling import index_cache, known_paths
+from .command_targets import requested
+from .compiling import known_paths
+from .errors import StopError
 from .fetching import fetch_options
 from .minimized import minimize_args
+from .run import run_of
 from .step import build_path
-from .stop import StopError
 
 
 def run_target(env, name, nodes, module):
-    """`scons <name>` builds and becomes `python -m <module>` out of its package's folder; ARGS= goes to it."""
+    """Makes `scons <name>` build and become `python -m <module>` out of its package's folder; ARGS= goes to it."""
 
     def run(target, source, env):
-        folder = os.path.dirname(source[0].get_build_env()["EBPF_TOLD"].folder.path)
+        folder = os.path.dirname(source[0].get_build_env()["EBPF_STEP_ARGS"].folder.path)
         # -P: a folder of the module's name where the build is called would be found first.
         command = [sys.executable, "-P", "-m", module, *_arguments()]
         # As root it is to leave no bytecode among the sources, which the folder links to.
@@ -37,7 +40,7 @@ def run_target(env, name, nodes, module):
 
 
 def test_target(env, name, folder):
-    """`scons <name>` runs pytest on `folder` and ends with what was skipped and why; ARGS= goes to pytest.
+    """Makes `scons <name>` run pytest on `folder` and end with what was skipped and why; ARGS= goes to pytest.
 
     The tests find MIRROR= as SCONS_BPF_MIRROR, and --offline as SCONS_BPF_OFFLINE=1.
     """
@@ -46,25 +49,25 @@ def test_target(env, name, folder):
         # A test that hangs ends its worker, and with that the run, with where it stood.
         guard = ["-o", "faulthandler_timeout=300", "-o", "faulthandler_exit_on_timeout=true"]
         command = [sys.executable, "-m", "pytest", "-q", "-rs", *guard, "-n", str(os.cpu_count()), folder, *_arguments()]
-        told = {"SCONS_BPF_MIRROR": fetch_options(env).mirror} if env["EBPF_MIRROR"] else {}
-        told |= {"SCONS_BPF_OFFLINE": "1"} if env["EBPF_OFFLINE"] else {}
-        status = subprocess.call(command, cwd=env["EBPF"].root, env={**os.environ, **told})
+        variables = {"SCONS_BPF_MIRROR": fetch_options(env).mirror} if env["EBPF_MIRROR"] else {}
+        variables |= {"SCONS_BPF_OFFLINE": "1"} if env["EBPF_OFFLINE"] else {}
+        status = subprocess.call(command, cwd=env["EBPF"].root, env={**os.environ, **variables})
         if status:
             raise SCons.Errors.BuildError(target[0], errstr=f"pytest ended with {status}", status=2, exitstatus=2)
 
     return env.AlwaysBuild(env.Alias(name, [], SCons.Script.Action(test, f"TEST     {folder}")))
 
 
-def add(env):
+def add_commands(env):
     """Makes `sizes`, `why` and `prove` commands of any project, each where the command line asks for it."""
     commands = {} if SCons.Script.GetOption("question") else COMMANDS  # they have always something to do
-    for name in WORDS:
+    for name in requested():
         if name in commands and not env.Alias(name)[0].has_builder():
             env.AlwaysBuild(env.Alias(name, [], SCons.Script.Action(commands[name], None)))
             if name == "prove":
-                atexit.register(_proven_so_far)
+                atexit.register(_proven_so_far, run_of(env.fs))
     env.Alias("prove")
-    if "why" in WORDS:
+    if "why" in requested():
         if not _names():
             raise StopError("why explains a type or a member; say which: ./sconsw why sock")
         SCons.Script.BUILD_TARGETS[:] = ["why"]
@@ -74,7 +77,7 @@ def _sizes(target, source, env):
     """Prints what minimizing saves, for every program and every arch asked for."""
     from ebpfbuild.minimize.sizes import measure, table
 
-    steps = [node.get_build_env()["EBPF_TOLD"] for node in source]
+    steps = [node.get_build_env()["EBPF_STEP_ARGS"] for node in source]
     minimized = [step for step in steps if step.args.vmlinux != step.full.path]
     print(printable_lines(table(measure(step.args, step.full.path, env["EBPF"].root) for step in minimized)))
 
@@ -83,41 +86,46 @@ def _why(target, source, env):
     """Prints the chain by which each program keeps a type or a member in its header, for each word behind `why`."""
     from ebpfbuild.minimize.program import why_kept
 
-    for made_in, node, step in MINIMIZED:
+    for made_in, node, minimizing in run_of(env.fs).minimized:
         known = known_paths(made_in, node)
         for word in _names():
-            print(printable(f"{step.name} ({step.compiles[0].arch.name}): {word}"))
-            lines = why_kept(minimize_args(made_in, step), index_cache(made_in), known, env["EBPF"].root, word)
+            print(printable(f"{minimizing.name} ({minimizing.compiles[0].arch.name}): {word}"))
+            lines = why_kept(minimize_args(made_in, minimizing), made_in["EBPF"].indexes, known, env["EBPF"].root, word)
             print("\n".join(f"  {printable(line)}" for line in lines))
 
 
 def _prove(target, source, env):
     """Prints a verdict a line, for every object, and the count."""
-    _print_proofs(OBJECTS)
+    _print_proofs(run_of(env.fs))
 
 
-def _proven_so_far():
-    """Prints the same of the objects that are made, where another one failed."""
+def _proven_so_far(run):
+    """Prints the same for the objects that are made, where another one failed."""
     if SCons.Script.GetBuildFailures() and not SCons.Script.GetOption("no_exec"):
-        _print_proofs([made for made in OBJECTS if made[1].get_state() in (SCons.Node.executed, SCons.Node.up_to_date)])
+        _print_proofs(run, states=(SCons.Node.executed, SCons.Node.up_to_date))
 
 
-def _print_proofs(objects):
+def _print_proofs(run, states=()):
+    """Prints the proofs of the objects, or of those only that are in one of SCons's `states`."""
     from ebpfbuild.prove.proof import FULL_HEADER, count, read_proof
 
+    objects = [(made_in, node) for made_in, node in run.objects if not states or node.get_state() in states]
     proofs = []
     for made_in, node in sorted(objects, key=lambda each: each[1].path):
         proof = made_in["EBPF"].proofs.get(node)
         proofs.append(proof and read_proof(proof.abspath))
         print(printable(f"{node.path}: {proofs[-1] or FULL_HEADER}"))
-    print(count(proofs, unmade=len(OBJECTS) - len(objects)))
+    print(count(proofs, unmade=len(run.objects) - len(objects)))
 
 
 def _names():
-    return WORDS[WORDS.index("why") + 1 :]
+    """Returns the words behind `why` on the command line."""
+    words = requested()
+    return words[words.index("why") + 1 :]
 
 
 def _arguments():
+    """Returns the words of ARGS=, as a shell splits them."""
     return shlex.split(SCons.Script.ARGUMENTS.get("ARGS", ""))
 
 

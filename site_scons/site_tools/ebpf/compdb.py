@@ -1,27 +1,40 @@
 """CompileCommands(): compile_commands.json for clangd, for every object of every arch asked for."""
 
 from pathlib import Path
+from typing import NamedTuple
 
-from ebpfbuild.compile.compdb import compile_commands
-from ebpfbuild.compile.object import with_header
+from ebpfbuild.compile.object import CompileArgs, compile_commands, with_header
 from ebpfbuild.files import write_file
 
 from .step import builder
 
 
+class Compilation(NamedTuple):
+    """One object's compile, and the path of the full vmlinux.h from the root: an editor completes from that."""
+
+    args: CompileArgs
+    full: str
+
+
 class _Compiles:
-    """The compiles that the database lists, known when every SConscript has been read; its text is what a null build compares."""
+    """The compiles that the database lists, known when every SConscript has been read; its text is what a null build
+    compares.
+    """
 
     def __init__(self, session):
         self.session = session
 
     def __str__(self):
-        rows = (f"{args.source} {args.output} {full} {self.session.flags(args)}" for args, full in self.session.commands)
-        return "\n".join([self.session.root, *sorted(rows)])
+        inputs = self.session.inputs
+        compiles = {f"compile of {args.output}": [args.source, full, inputs.flags(args)] for args, full in self.session.run.commands}
+        return inputs.text(root=self.session.root, compiles=compiles)
 
 
 def compile_db(env):
-    """The node of compile_commands.json in the project's root. Every object requires it, so each build keeps it fresh."""
+    """Returns the node of compile_commands.json in the project's root.
+
+    Every object requires it, so each build keeps it fresh.
+    """
     session = env["EBPF"]
     if "compdb" not in session.shared:
         node = session.shared["compdb"] = env.File("#compile_commands.json")
@@ -33,8 +46,7 @@ def compile_db(env):
 
 def _write(target, source, env):
     session = source[0].value.session
-    # An editor completes from the full header.
-    compiles = [with_header(args, full) for args, full in session.commands]
+    compiles = [with_header(args, full) for args, full in session.run.commands]
     write_file(Path(target[0].abspath), compile_commands(compiles, session.root).encode())
 
 

@@ -1,6 +1,5 @@
 """MinimizedVmlinux(name, sources): a vmlinux.h for each arch that holds only what the sources use."""
 
-import itertools
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -10,27 +9,25 @@ from ebpfbuild.arch import arch_named
 from ebpfbuild.compile.object import CompileArgs, with_header
 from ebpfbuild.files import write_file
 
-from .asked import header_declared
+from .command_targets import register_header
 from .compiling import (
     compile_args,
+    compile_inputs,
     depends_nodes,
     depends_paths,
     explaining,
-    index_cache,
-    inputs_of,
     kernel_of,
     known_paths,
     libbpf_read,
     source_node,
 )
-from .fetching import reporter
-from .session import user_error
-from .step import build_path, builder, told
-from .stop import StopError
+from .step import build_path, builder, step_args
+from .errors import StopError, user_error
 
 
 class Minimizing(NamedTuple):
-    """How a minimized header is made: of which compiles, under which name, in which mode, from which node's full header."""
+    """The making of one header: the compiles that include it, its name, the minimizer's mode, the full header's node.
+    """
 
     compiles: tuple[CompileArgs, ...]
     name: str
@@ -39,7 +36,8 @@ class Minimizing(NamedTuple):
 
 
 def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(), cflags=(), depends=()):
-    """The header nodes by arch name, build/<arch>/minimized/<name>/vmlinux.h, for the arches asked for or for `arch` alone.
+    """Returns the header nodes by arch name, build/<arch>/minimized/<name>/vmlinux.h, for the arches asked for or for
+    `arch` alone.
 
     With several sources it is one header for them all: hand it to each BpfObject as `header`.
     """
@@ -52,7 +50,7 @@ def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(),
 
 
 def header_path(env, arch, name):
-    """The path of a minimized header, from the project's root."""
+    """Returns the path of a minimized header, from the project's root."""
     return build_path(env, arch.name, "minimized", name, "vmlinux.h").removeprefix("#")
 
 
@@ -62,53 +60,54 @@ def _declare(env, name, sources, arch, mode, include_dirs, cflags, depends):
     compiles = tuple(compile_args(env, source, arch, node.path, node.path, include_dirs, cflags) for source in sources)
     session.repair([node])
     session.minimized[node] = Minimizing(compiles, name, mode, full)
-    MINIMIZED(env, target=node, source=sources, **told(include_dirs=compiles[0].include_dirs, depends=depends_paths(depends)))
-    env.Depends(node, [inputs_of(env, "minimize/program.py", compiles[0], mode), full, env.LibbpfHeaders(), *depends])
-    header_declared(env, node, session.minimized[node])
+    HEADER(env, target=node, source=sources, **step_args(include_dirs=compiles[0].include_dirs, depends=depends_paths(depends)))
+    env.Depends(node, [compile_inputs(env, "minimize/program.py", compiles[0], mode=mode), full, env.LibbpfHeaders(), *depends])
+    register_header(env, node, session.minimized[node])
     return node
 
 
 def scan(node, env, path):
-    """The nodes of the project's headers that a source includes."""
-    step = env["EBPF_TOLD"]
-    return [_file(env, header) for header in env["EBPF"].headers(node.path, step.include_dirs, step.depends, env)]
+    """Returns the nodes of the project's headers that a source includes; SCons calls it for each source."""
+    step = env["EBPF_STEP_ARGS"]
+    return [_file(env, header) for header in env["EBPF"].includes.headers(node.path, step.include_dirs, step.depends, env)]
 
 
 def _file(env, path):
     return env.fs.File(path if os.path.isabs(path) else f"#{path}")
 
 
-def minimize_args(env, step):
-    """The core's MinimizeArgs of a Minimizing, whose full header has been fetched."""
+def minimize_args(env, minimizing):
+    """Returns the core's MinimizeArgs for a Minimizing whose full header has been fetched."""
     from ebpfbuild.minimize.program import MinimizeArgs
 
-    digest = env["EBPF"].ledger.digest(step.full.abspath)
-    compiles = tuple(with_header(args, step.full.path) for args in step.compiles)
-    return MinimizeArgs(compiles, step.name, step.mode, digest, kernel_of(step.full))
+    digest = env["EBPF"].ledger.digest(minimizing.full.abspath)
+    compiles = tuple(with_header(args, minimizing.full.path) for args in minimizing.compiles)
+    return MinimizeArgs(compiles, minimizing.name, minimizing.mode, digest, kernel_of(minimizing.full))
 
 
-def write_header(env, step, path, known):
-    """Makes the header of a Minimizing at a path from the root. Raises what minimize_programs does."""
+def write_header(env, minimizing, path, known):
+    """Makes the header of a Minimizing at a path from the root. Raises what minimize_programs raises."""
     from ebpfbuild.minimize.program import minimize_programs
 
     session, place = env["EBPF"], Path(env["EBPF"].root, path)
-    text = minimize_programs(minimize_args(env, step), index_cache(env), known, session.root, reporter(env))
+    text = minimize_programs(minimize_args(env, minimizing), session.indexes, known, session.root, session.reporter.notice)
     write_file(place, text.encode())
     session.ledger.built(str(place))
 
 
 def _minimize(target, source, env):
-    step = env["EBPF"].minimized[target[0]]
-    with explaining(env, step.full, step.compiles):
-        write_header(env, step, target[0].path, known_paths(env, target[0]))
+    minimizing = env["EBPF"].minimized[target[0]]
+    with explaining(env, minimizing.full, minimizing.compiles):
+        write_header(env, minimizing, target[0].path, known_paths(env, target[0]))
 
 
-def _anew(env, folder, target, source):
-    """A path like no other: SCons keeps what a source includes by it, and that changes once a header is made or fetched."""
-    return (next(_SCANS),)
+def _unique_path(env, folder, target, source):
+    """Returns a path like no other: SCons keeps what a source includes by it, and that changes once a header is made or
+    fetched.
+    """
+    return (next(env["EBPF"].run.scans),)
 
 
-_SCANS = itertools.count()
-SCANNER = SCons.Scanner.Scanner(scan, "ebpf", path_function=_anew)
-MINIMIZED = builder(_minimize, "MINIMIZE $TARGET", libbpf_read, "preprocessed", source_scanner=SCANNER)
+SCANNER = SCons.Scanner.Scanner(scan, "ebpf", path_function=_unique_path)
+HEADER = builder(_minimize, "MINIMIZE $TARGET", libbpf_read, "preprocessed", source_scanner=SCANNER)
 METHODS = {"MinimizedVmlinux": minimized_vmlinux}

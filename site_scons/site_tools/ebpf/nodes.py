@@ -1,25 +1,21 @@
-"""The files that this tool's steps read and make, as SCons sees them: signed by content, whatever their mtime says.
+"""SCons's nodes for the files that this tool's steps read and make: signed by content, whatever their mtime says.
 
 SCons's own File believes a recorded signature while the mtime stands still (--max-drift), lets a user's Decider judge
 every target by timestamps, takes dependencies from the last run (--implicit-cache) and hands targets to a CacheDir that
-verifies nothing. Here a signature is the digest of the bytes, remembered by the ledger for one size, mtime, ctime and inode.
+verifies nothing. Here a signature is the digest of the bytes, remembered by the ledger for one size, mtime, ctime and
+inode.
 """
 
 from errno import EISDIR, ENOENT, ENOTDIR
 
 import SCons.Node
 import SCons.Util
-from ebpfbuild.rebuild.ledger import Ledger
 from SCons.Node.FS import Entry, File
+
+from .run import run_of
 
 # The class sets an index into SCons's table of deciders per node; the user's own one is kept below the property.
 _KEPT = SCons.Node.Node.changed_since_last_build
-
-
-class _Memo:
-    """The ledger of the run's first session: a file that two of them read is hashed once."""
-
-    ledger: Ledger | None = None
 
 
 class Input(File):
@@ -38,22 +34,26 @@ class Input(File):
 
     @property
     def __class__(self):
-        """File, for SCons: where classes differ in a variant_dir, Glob and srcnode make the one node the other's class."""
+        """File, for SCons: where classes differ in a variant_dir, Glob and srcnode make the one node the other's class.
+        """
         return File
 
     def get_max_drift_csig(self):
-        """The signature of the file as it is now, empty if there is none: no age makes a recorded one true."""
+        """Returns the signature of the file as it is now, empty if there is none: no age makes a recorded one true."""
         try:
-            return content_signature(self.rfile().get_abspath())
+            return content_signature(self.rfile().get_abspath(), self.fs)
         except OSError:
             return ""
 
     def get_csig(self):
-        """The signature of the content. Raises OSError for a pipe or a device, which SCons would read for ever."""
+        """Returns the signature of the content.
+
+        Raises OSError for a pipe or a device, which SCons would read for ever.
+        """
         record = self.get_ninfo()
         if not hasattr(record, "csig"):
             try:
-                record.csig = content_signature(self.rfile().get_abspath())
+                record.csig = content_signature(self.rfile().get_abspath(), self.fs)
             except OSError as error:
                 if error.errno in (ENOENT, ENOTDIR, EISDIR):
                     return super().get_csig()
@@ -67,22 +67,33 @@ class Output(Input):
     __slots__ = ()
 
     def changed(self, node=None, allowcache=False):
-        """Whether the file must be made anew, by the content of all that it depends on, whoever declared that."""
+        """Tells if the file must be made anew, by the content of all that it depends on, whoever declared that."""
         sign_by_content(self.children())
         return super().changed(node, allowcache)
 
     def get_binfo(self):
-        """What is recorded of the inputs: their content as well, also where nobody asked `changed` (AlwaysBuild)."""
+        """Returns the record of the inputs: with their content, also where nobody asked `changed` (AlwaysBuild)."""
         sign_by_content(self.children(scan=0))
         return super().get_binfo()
 
     def get_stored_implicit(self):
-        """Nothing: a header that is new and shadows an old one is in no list of the last run."""
+        """Returns nothing: a header that is new and shadows an old one is in no list of the last run."""
         return None
+
+    def explain(self):
+        """Returns the text of --debug=explain, with the inputs of a step in words."""
+        text, stored = super().explain(), self.get_stored_info()
+        if not text or stored is None or not hasattr(stored.binfo, "bsources"):
+            return text
+        old, new = stored.binfo, self.get_binfo()
+        old.prepare_dependencies()
+        inputs = self.get_build_env()["EBPF"].inputs
+        return inputs.explained(text, [*old.bsources, *old.bdepends], [*new.bsources, *new.bdepends])
 
 
 def output(node):
-    """Makes a target one of this tool's: signed by content, and in no CacheDir, which would serve what nobody verified."""
+    """Makes a target one of this tool's: signed by content, and in no CacheDir, which would serve what nobody verified.
+    """
     node.__class__ = Output
     node.set_nocache()
 
@@ -97,17 +108,15 @@ def sign_by_content(nodes):
             _forget(node)
 
 
-def content_signature(path):
-    """The signature of a file's bytes as SCons writes it, in the hash format of this run. Raises OSError."""
-    algorithm = SCons.Util.get_current_hash_algorithm_used()
+def content_signature(path, fs):
+    """Returns the signature of a file's bytes as SCons writes it, in the hash format of this run. Raises OSError.
+
+    The ledger of the run that hangs on SCons's file system `fs` remembers it.
+    """
+    ledger, algorithm = run_of(fs).ledger, SCons.Util.get_current_hash_algorithm_used()
     if algorithm == "sha256":
-        return _Memo.ledger.digest(path)
-    return _Memo.ledger.digest(path, algorithm, SCons.Util.hash_file_signature)
-
-
-def remember_in(ledger):
-    """Makes a ledger the memo of this run, unless another is."""
-    _Memo.ledger = _Memo.ledger or ledger
+        return ledger.digest(path)
+    return ledger.digest(path, algorithm, SCons.Util.hash_file_signature)
 
 
 def _forget(node):

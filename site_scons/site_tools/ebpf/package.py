@@ -1,7 +1,6 @@
 """BpfPackage(name): the wheel of one program or several, with the loader and an app; and a tar without Python."""
 
 import os
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,16 +12,17 @@ from ebpfbuild.skeleton.names import package_name
 from ebpfbuild.package.folder import leads_to
 
 from .proof import proofs_wanted
-from .session import file_nodes, user_error
-from .step import build_path, builder, told
-from .stop import StopError
+from .project_files import file_nodes
+from .step import build_path, builder, step_args
+from .errors import StopError, user_error
 
 LOADER = Path(__file__).resolve().parents[3] / "loader" / "bpfloader"
 LICENSES = {"bpfloader/LICENSE": str(LOADER.with_name("LICENSE"))}  # the loader's goes with it
 
 
 class Folder(NamedTuple):
-    """A package's folder for PYTHONPATH: its path, its copies and links by place, and the files whose content is watched.
+    """A package's folder for PYTHONPATH: its path, its copies and links by place in it, and the files whose content is
+    watched.
 
     Objects are copies: a build that makes one anew and not the wheel, such as `prove`, would part it from its skeleton.
     """
@@ -34,11 +34,12 @@ class Folder(NamedTuple):
 
 
 def bpf_package(env, name, version, objects, skeletons, app=None, summary="", license="", readme=None, c_skeletons=()):
-    """The nodes of build/dist/<name>-<version>-py3-none-any.whl, for one arch -linux_<arch>.whl, and of the tar.
+    """Returns the nodes of build/dist/<name>-<version>-py3-none-any.whl, for one arch -linux_<arch>.whl, and of the
+    tar.
 
     objects      of one program or several, of all arches, in folders named after their arch
-    skeletons    what BpfSkeleton gave for just these objects, one for each program
-    c_skeletons  what BpfCSkeleton gave: for the tar
+    skeletons    BpfSkeleton's nodes for just these objects, one pair for each program
+    c_skeletons  BpfCSkeleton's nodes: for the tar
     app          a folder with the program's Python, its __init__.py and __main__.py among them
     license      the package's, as SPDX names it; readme is a file that indexes show, .md, .rst or .txt
     """
@@ -49,9 +50,9 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     proofs = _proofs(env, objects)
     readme = [env.File(readme).srcnode()] if readme else []
     about = {"name": name, "version": version, "summary": summary, "license": license}
-    python = {"loader": _files(str(LOADER)), "app": _app(env, name, app), "licenses": LICENSES}
+    python = {"loader": env["EBPF"].run.python_files(str(LOADER)), "app": _app(env, name, app), "licenses": LICENSES}
     for file in [*(node.path for node in readme), *python["app"].values()]:
-        env["EBPF"].require_file(file)
+        env["EBPF"].files.require_file(file)
     digests = user_error(_digests, env["EBPF"], python)
     folder = _folder(env, targets[0], name, arches, programs, python["app"])
     args = {**about, "readme": readme[0].abspath if readme else ""}
@@ -60,7 +61,7 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     packed = [*objects, *skeletons, *proofs]
     # Two steps: a C skeleton that can't be made, for want of a bpftool, keeps nobody from the wheel.
     for step, target, more, headers in ((WHEEL, targets[0], readme, []), (TAR, targets[1], [], c_skeletons)):
-        facts = told(args=args, python=python, digests=digests, objects=objects, skeletons=skeletons, c_skeletons=headers, proofs=proofs,
+        facts = step_args(args=args, python=python, digests=digests, objects=objects, skeletons=skeletons, c_skeletons=headers, proofs=proofs,
                      folder=folder)  # fmt: skip
         step(env, target=target, source=[*packed, *headers, *more], **facts)
         env.Depends(target, inputs)
@@ -70,6 +71,7 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
 
 
 def _targets(env, name, version, arches):
+    """Returns the nodes of the wheel and the tar. Raises StopError for a name or version that no installer takes."""
     from ebpfbuild.package.wheel import tar_name, wheel_name
 
     user_error(package_name, name)
@@ -80,9 +82,11 @@ def _targets(env, name, version, arches):
 
 
 def _folder(env, wheel, name, arches, programs, app):
-    """The folder of the package for PYTHONPATH, which the wheel's step makes as well: as a node with files, it would
-    make a null build dearer. Where it isn't as this wheel's step left it, such as after a build of another version, the
-    wheel is made anew.
+    """Returns the package's folder for PYTHONPATH, and has the wheel made anew where the folder isn't as its step left
+    it.
+
+    The wheel's step makes the folder: as a node with files, it would make a null build dearer. A build of another
+    version, for example, leaves another folder.
     """
     session = env["EBPF"]
     place = [arches[0].name] if len(arches) == 1 else []  # as a skeleton: beside the objects of one arch
@@ -102,13 +106,16 @@ def _folder(env, wheel, name, arches, programs, app):
 
 
 def _generated(programs, app):
-    """The places of what a wheel's step writes itself into the folder."""
+    """Returns the places of the files that a wheel's step writes itself into the folder."""
     skeletons = [os.path.basename(file) for each in programs for file in each.skeleton]
     return ["manifest.json", *skeletons, *(name for name in ("__init__.py", "py.typed") if name not in app)]
 
 
 def _proofs(env, objects):
-    """The proofs to pack. In a release each object has one, or was made with the full header."""
+    """Returns the proofs to pack. In a release each object has one, or was made with the full header.
+
+    Raises StopError.
+    """
     compiled = env["EBPF"].compiled
     unknown = [node for node in objects if node not in compiled]
     if unknown and env["EBPF_RELEASE"]:
@@ -120,51 +127,50 @@ def _proofs(env, objects):
 
 
 def _app(env, name, app):
+    """Returns the app's files: paths on disk by place in the package.
+
+    Raises StopError for a folder that isn't there.
+    """
     folder = app and env.Dir(app).srcnode().abspath
     if app and not os.path.isdir(folder):
         raise StopError(f"app: there is no folder {app}; name the one that holds {name}'s Python")
-    return _files(folder) if app else {}
+    return env["EBPF"].run.python_files(folder) if app else {}
 
 
 def _inputs(env, about, digests, compiled):
-    """The Value of what the step is told; the manifest names the compiler of the objects that are `compiled` here."""
+    """Returns the Value of the step's inputs; the manifest names the compiler of the objects that are `compiled` here.
+    """
     session = env["EBPF"]
-    return session.value(env, "package/pack.py", about, digests, session.compiler[1:] if compiled else None)
+    clang = f"{session.compiler.version} {session.compiler.fingerprint}" if compiled else None
+    files = {part: {f"{part}/{place}": digest for place, digest in by_place.items()} for part, by_place in digests.items()}
+    return session.inputs.node(env, "package/pack.py", clang=clang, **about, **files)
 
 
 def _digests(session, python):
+    """Returns the sha256 of a package's Python by part and place. Raises OSError."""
     return {part: {path: session.digest(file) for path, file in files.items()} for part, files in python.items()}
 
 
-@cache
-def _files(folder):
-    """The files that ship out of a folder: path below it to path on disk, without what Python leaves there."""
-    found = {}
-    for parent, _, names in os.walk(folder):
-        kept = (os.path.join(parent, name) for name in names if name.endswith((".py", ".pyi", ".typed")))
-        found |= {os.path.relpath(file, folder): file for file in kept}
-    return dict(sorted(found.items()))
-
-
 def _pack_args(env):
-    from ebpfbuild.package.pack import PackArgs, made_of
+    """Returns the core's PackArgs of a step."""
+    from ebpfbuild.package.pack import PackArgs, provenance_of
 
-    session, step = env["EBPF"], env["EBPF_TOLD"]
+    session, step = env["EBPF"], env["EBPF_STEP_ARGS"]
     proofs = {node: proof.abspath for node, proof in session.proofs.items() if proof in step.proofs}
-    made = {}
+    provenance = {}
     for node in step.objects:
         if compiled := session.compiled.get(node):
             record, compiler = compiled.full.abspath + ".json", session.compiler
-            made[node.abspath] = made_of(record, compiler.version, compiler.fingerprint, proofs.get(node, ""))
+            provenance[node.abspath] = provenance_of(record, compiler.version, compiler.fingerprint, proofs.get(node, ""))
     files = {key: tuple(node.abspath for node in getattr(step, key)) for key in ("objects", "skeletons", "c_skeletons")}
-    return PackArgs(**step.args, **step.python, **files, made=made)
+    return PackArgs(**step.args, **step.python, **files, provenance=provenance)
 
 
 def _wheel(target, source, env):
     from ebpfbuild.package.pack import wheel
     from ebpfbuild.package.folder import unpack
 
-    session, folder = env["EBPF"], env["EBPF_TOLD"].folder
+    session, folder = env["EBPF"], env["EBPF_STEP_ARGS"].folder
     data, files = wheel(_pack_args(env))
     linked = folder.links.keys()
     own = {place: text for place, text in files.items() if place not in linked and not place.startswith("bpfloader/")}
@@ -182,8 +188,8 @@ def _tar(target, source, env):
 
 
 def _python_read(target, env):
-    """The Python that a package holds, as Watch takes it: no node stands for a file of it."""
-    step = env["EBPF_TOLD"]
+    """Returns the Python that a package holds as Watch takes it: no node stands for a file of it."""
+    step = env["EBPF_STEP_ARGS"]
     return {file: step.digests[part][place] for part, files in step.python.items() for place, file in files.items()}
 
 

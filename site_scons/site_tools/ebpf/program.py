@@ -19,8 +19,9 @@ def bpf_program(
     cflags=(),
     depends=(),
 ):
-    """All nodes of one program; `scons <name>` builds them, `scons programs` all programs. The source is <name>.bpf.c
-    unless given.
+    """Declares all of one program and returns its nodes. The source is <name>.bpf.c unless given.
+
+    `scons <name>` builds them, `scons programs` all programs.
 
     `events` are the C types of the records of ring and perf buffers, by map: {"events": "struct event"};
     `c_skeleton=True` adds BpfCSkeleton's headers, to the tar as well. `app`, `summary`, `license` and `readme` are

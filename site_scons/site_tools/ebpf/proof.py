@@ -1,7 +1,7 @@
-"""BpfProof(objects): for each object the proof that the full vmlinux.h gives the same one, made by the object's own step.
+"""BpfProof(objects): a proof of each object that the full vmlinux.h gives the same one, made by the object's own step.
 
-So an object is proven before anything that depends on it runs, whoever declared that. Where a run doesn't ask for proofs,
-the step has one target, and removes the proof of an older object.
+So an object is proven before anything that depends on it runs, whoever declared that. Where a run doesn't ask for
+proofs, the step has one target, and removes the proof of an older object.
 """
 
 from functools import partial
@@ -11,11 +11,12 @@ import SCons.Script
 from ebpfbuild.files import make_room, write_file
 
 from .nodes import output
-from .stop import StopError
+from .errors import StopError
 
 
 def bpf_proof(env, objects):
-    """The nodes of <stem>.proof.json beside each object that a minimized header was used for; `scons prove` makes them.
+    """Returns the nodes of <stem>.proof.json beside each object that a minimized header was used for; `scons prove`
+    makes them.
 
     With PROVE=1, RELEASE=1 and `prove` each object has one anyway.
     """
@@ -25,19 +26,20 @@ def bpf_proof(env, objects):
 
 
 def proofs_wanted(env):
-    """Whether this run proves objects, and packs none that isn't proven."""
+    """Tells if this run proves objects, and packs none that isn't proven."""
     return env["EBPF_PROVE"] or env["EBPF_RELEASE"] or "prove" in SCons.Script.COMMAND_LINE_TARGETS
 
 
 def proof_node(node):
-    """The node of <stem>.proof.json beside an object."""
+    """Returns the node of <stem>.proof.json beside an object."""
     return node.dir.File(f"{node.name.removesuffix('.o').removesuffix('.bpf')}.proof.json")
 
 
 def prove_in_step(env, node):
-    """Has an object's step prove it; returns the proof's node, or None where the object is made with the full header.
+    """Has an object's step prove it, and returns the proof's node, or None where the object is made with the full
+    header.
 
-    What was made without a proof, or has one that isn't of these bytes, is made anew: the same bytes, if all is well.
+    An object that was made without a proof, or has one of other bytes, is made anew: to the same bytes, if all is well.
     """
     session = env["EBPF"]
     if node not in session.compiled:
@@ -68,11 +70,11 @@ def _add_target(node, proof):
 
 
 def _holds(env, node, proof):
-    """Whether the proof in place is of the object in place, by today's prover, and good enough for this run."""
+    """Tells if the proof in place is of the object in place, by today's prover, and good enough for this run."""
     from ebpfbuild.prove.proof import read_proof
 
     session, found = env["EBPF"], read_proof(proof.abspath)
-    if not found or not found.verdict.equal or found.prover != session.step_code("prove/proof.py"):
+    if not found or not found.verdict.equal or found.prover != session.inputs.code("prove/proof.py"):
         return False
     if found.fallback and env["EBPF_RELEASE"]:
         return False
@@ -83,11 +85,15 @@ def _holds(env, node, proof):
 
 
 def acceptance(env, node, proofs, known):
-    """The look at an object before it is put in place: refuses one that a release doesn't take, or that isn't proven."""
-    return partial(_accept, env, env["EBPF_TOLD"], Path(proof_node(node).abspath), bool(proofs), known)
+    """Returns the function that looks at an object before it is put in place, and refuses one that isn't proven."""
+    return partial(_accept, env, env["EBPF_STEP_ARGS"], Path(proof_node(node).abspath), bool(proofs), known)
 
 
 def _accept(env, step, path, wanted, known, made):
+    """Proves an object where that is `wanted`, and writes the proof.
+
+    Raises ProofError, in a release for a fallback, too.
+    """
     if not wanted:
         make_room(path)  # of an older object's
         return
@@ -96,7 +102,7 @@ def _accept(env, step, path, wanted, known, made):
     session = env["EBPF"]
     if env["EBPF_RELEASE"]:
         proof.check_fallback(step.args, proof.fallback_of(step.args, made, session.root))
-    prover = session.step_code("prove/proof.py")
+    prover = session.inputs.code("prove/proof.py")
     found = proof.prove_object(step.args, made, step.full.path, known, session.root, prover)
     write_file(path, found.to_json().encode())
     proof.check_verdict(found.verdict, step.args, str(path.relative_to(session.root)))

@@ -1,7 +1,7 @@
-"""What SCons remembers of the last build, read so that anything in its file's place costs a full build and no traceback.
+"""Guards SCons's reading of .sconsign.dblite: anything in that file's place costs a full build and no traceback.
 
-SCons itself ends with a traceback for a folder, a pickle of something else, or one that raises an error it doesn't expect, and
-waits for ever for a pipe. Nothing is unpickled here: it is SCons's own reading that is guarded.
+SCons itself ends with a traceback for a folder, a pickle of something else, or one that raises an error it doesn't
+expect, and waits for ever for a pipe. Nothing is unpickled here: it is SCons's own reading that is guarded.
 """
 
 import os
@@ -12,13 +12,13 @@ import SCons.Util
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.files import make_room, require_regular
 
-from .stop import StopError
+from .errors import StopError
 
-_Stock = SCons.SConsign.DB
+_SconsDB = SCons.SConsign.DB
 
 
-class GuardedDB(_Stock):
-    """What SCons remembers of one folder; nothing where that can't be read."""
+class GuardedDB(_SconsDB):
+    """One folder's records of the last build; none where they can't be read."""
 
     def __init__(self, dir):
         _open_database(dir)
@@ -33,14 +33,14 @@ class GuardedDB(_Stock):
 
 def guard():
     """Puts the guard around SCons's reading, unless the project keeps its signatures in another kind of file."""
-    if SCons.SConsign.DB is _Stock:
+    if SCons.SConsign.DB is _SconsDB:
         SCons.SConsign.DB = GuardedDB
-        if SCons.SConsign.ForDirectory is _Stock:
+        if SCons.SConsign.ForDirectory is _SconsDB:
             SCons.SConsign.ForDirectory = GuardedDB
 
 
 def was_read():
-    """Whether SCons has read its file in this run."""
+    """Tells if SCons has read its file in this run."""
     return bool(SCons.SConsign.DataBase)
 
 
@@ -64,6 +64,7 @@ def _open_database(dir):
 
 
 def _start_anew(dir, path, why):
+    """Has SCons make a new file in the place of one that can't be read. Raises StopError."""
     database = SCons.SConsign.DataBase.pop(dir.fs.Top, None)
     if database is not None:
         SCons.SConsign.DB_sync_list.remove(database)
@@ -78,6 +79,7 @@ def _start_anew(dir, path, why):
 
 
 def _path(top):
+    """Returns the path of the file that SCons keeps below a top folder."""
     name = SCons.SConsign.DB_Name or SCons.SConsign.current_sconsign_filename()
     if os.path.splitext(name)[1] != ".dblite":
         name += ".dblite"
@@ -87,4 +89,4 @@ def _path(top):
 def _notice(text):
     from ebpfbuild import console
 
-    console.reporter(sys.stderr, os.environ).notice(text)
+    console.console_for(sys.stderr, os.environ).notice(text)

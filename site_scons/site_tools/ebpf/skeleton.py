@@ -7,17 +7,16 @@ from ebpfbuild.files import write_file
 from ebpfbuild.package.programs import stem_of
 from ebpfbuild.skeleton.names import module_name
 
-from .fetching import reporter
-from .session import file_nodes, user_error
-from .step import build_path, builder, told
-from .stop import StopError
+from .project_files import file_nodes
+from .step import build_path, builder, step_args
+from .errors import StopError, user_error
 
 
 def bpf_skeleton(env, objects, name=None, events=None):
-    """The nodes of <stem>_skel.py and <stem>_skel.pyi, one pair for the objects of all arches of a program.
+    """Returns the nodes of <stem>_skel.py and <stem>_skel.pyi, one pair for the objects of all arches of a program.
 
     The object of one arch has them beside it, those of several in the build folder, which holds the arches' folders.
-    What `import` can't name is an underscore in the stem: the module of tcp-rtt.bpf.o is tcp_rtt_skel.
+    A character that `import` can't name is an underscore in the stem: the module of tcp-rtt.bpf.o is tcp_rtt_skel.
     `name` is the program's, by default the objects' stem; `events` are the C types of the records of ring and perf
     buffers, by map: {"events": "struct event"}.
     """
@@ -38,21 +37,21 @@ def _declare(env, by_arch, name, events):
     place = build_path(env, module) if others else f"#{first.dir.path}/{module}"
     targets = [env.File(f"{place}{ending}") for ending in (".py", ".pyi")]
     session.repair(targets)
-    SKELETON(env, target=targets, source=[first, *others], **told(name=name, events=events, arches=list(by_arch)))
-    env.Depends(targets, session.value(env, "skeleton/skeleton.py", name, events, list(by_arch)))
+    SKELETON(env, target=targets, source=[first, *others], **step_args(name=name, events=events, arches=list(by_arch)))
+    env.Depends(targets, session.inputs.node(env, "skeleton/skeleton.py", name=name, event=events, arch=list(by_arch)))
     return targets
 
 
 def _render(target, source, env):
     from ebpfbuild.skeleton.skeleton import skeleton
 
-    args = env["EBPF_TOLD"]
+    args = env["EBPF_STEP_ARGS"]
     objects = {arch: Path(node.abspath).read_bytes() for arch, node in zip(args.arches, source, strict=True)}
     made = skeleton(objects, args.name, source[0].name, args.events)
     for node, text in zip(target, (made.module, made.stub), strict=True):
         write_file(Path(node.abspath), text.encode())
     for text in made.notices:
-        reporter(env).notice(text)
+        env["EBPF"].reporter.notice(text)
 
 
 SKELETON = builder(_render, "SKELETON $TARGET")

@@ -1,4 +1,6 @@
-"""A builder whose action's signature is constant: a step depends on its sources and its Value, not on Python's bytecode."""
+"""Makes builders whose action's signature is constant: a step depends on its sources and its Value, not on Python's
+bytecode.
+"""
 
 import contextlib
 import os
@@ -17,7 +19,7 @@ from .session import build_folder
 
 
 class _Execution(NamedTuple):
-    """How a step runs. No closure: SCons signs, at once, the bytecode of every function that a closure holds."""
+    """Runs a step. It is no closure: SCons signs, at once, the bytecode of every function that a closure holds."""
 
     run: Callable
     more: Callable | None
@@ -25,7 +27,7 @@ class _Execution(NamedTuple):
 
     def __call__(self, target, source, env):
         session = env["EBPF"]
-        _tell_of_cache(env)
+        _notice_cache(env)
         try:
             more = self.more(target, env) if self.more else {}
             _run(lambda: self.run(target, source, env), target, session, more, self.verb)
@@ -36,17 +38,17 @@ class _Execution(NamedTuple):
 
 
 class Step(SCons.Action.FunctionAction):
-    """Runs `run(target, source, env)`, remembers what the outputs hold, and tells a core's error in its own words.
+    """Runs `run(target, source, env)`, remembers the outputs' digests, and raises a core's error as a BuildError.
 
-    `more(target, env)` are the files that it reads and no dependency stands for, as Watch takes them; `verb` is what it
-    does with its inputs.
+    `more(target, env)` returns the files that it reads and no dependency stands for, as Watch takes them; `verb` says
+    what it does with its inputs, for an error.
     """
 
     def __init__(self, run, message, more, verb):
         super().__init__(_Execution(run, more, verb), {"cmdstr": message, "varlist": ()})
 
     def get_presig(self, target, source, env):
-        """Nothing: a new Python version compiles to other bytecode and must not rebuild the world."""
+        """Returns nothing: a new Python version compiles to other bytecode and must not rebuild the world."""
         return b""
 
     def print_cmd_line(self, s, target, source, env):
@@ -54,7 +56,7 @@ class Step(SCons.Action.FunctionAction):
         super().print_cmd_line(printable(s), target, source, env)
 
     def get_implicit_deps(self, target, source, env, executor=None):
-        """Nothing that isn't declared."""
+        """Returns nothing: a step depends on what is declared."""
         return []
 
 
@@ -73,23 +75,23 @@ def _run(run, target, session, more, verb):
         raise
 
 
-def _tell_of_cache(env):
-    session, cache = env["EBPF"], env.get_CacheDir()
-    if cache.is_enabled() and not session.told_of_cache:
-        session.told_of_cache = True
-        from .fetching import reporter
-
+def _notice_cache(env):
+    """Prints a notice where the project has a CacheDir, which this tool's outputs keep out of."""
+    cache = env.get_CacheDir()
+    if cache.is_enabled():
         what = "takes and gives no output of this tool: SCons serves what lies in it unverified"
-        reporter(env).notice(f"CacheDir {cache.path} {what}")
+        env["EBPF"].run.notice_once(f"CacheDir {cache.path} {what}")
 
 
-def told(**values):
-    """A step's arguments as an override of the environment: SCons makes a list of any tuple that it is handed bare."""
-    return {"EBPF_TOLD": SimpleNamespace(**values)}
+def step_args(**values):
+    """Returns a step's arguments as an override of its environment: SCons makes a list of any tuple that it is handed
+    bare.
+    """
+    return {"EBPF_STEP_ARGS": SimpleNamespace(**values)}
 
 
 def builder(run, message, more=None, verb="used", **kwargs):
-    """A Builder of one Step, whose targets are this tool's Outputs; `message` is what a person sees of it."""
+    """Returns a builder of one Step, whose targets are this tool's Outputs; `message` is printed when it runs."""
     declared = SCons.Builder.Builder(action=Step(run, message, more, verb), **kwargs)
 
     def declare(env, target, source, **overrides):
@@ -102,5 +104,5 @@ def builder(run, message, more=None, verb="used", **kwargs):
 
 
 def build_path(env, *parts):
-    """A path in the build folder, relative to the project's root."""
+    """Returns a path in the build folder, `#` standing for the project's root."""
     return "#" + os.path.join(build_folder(env), *parts)

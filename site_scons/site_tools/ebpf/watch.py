@@ -1,4 +1,6 @@
-"""What a step reads, held against what the build decided by, before and after it: nobody has bytes that were there in between."""
+"""Checks a step's inputs against the bytes that the build decided by, before and after it: an edit in between is an
+error.
+"""
 
 import os
 
@@ -10,8 +12,8 @@ from .nodes import Input, content_signature
 class Watch:
     """The inputs of one step: the files among its target's dependencies, and `more` by their path.
 
-    A value of `more` is the sha256 that the build knows; the node whose signature it knows; or None for an output of
-    this tool's, whose bytes the ledger knows. Raises MovedInputError if one isn't what it was when the build looked at it.
+    A value of `more` is the sha256 that the build knows; or None for an output of this tool's, whose bytes the ledger
+    knows. Raises MovedInputError for a file that has changed since the build looked at it.
     """
 
     def __init__(self, target, ledger, more, verb):
@@ -33,7 +35,7 @@ class Watch:
         try:
             if by is None:
                 return self._ledger.intact(path)
-            return content_signature(path) == by.get_csig() if isinstance(by, Input) else self._ledger.digest(path) == by
+            return content_signature(path, by.fs) == by.get_csig() if isinstance(by, Input) else self._ledger.digest(path) == by
         except OSError:
             return False
 
@@ -43,7 +45,8 @@ class Watch:
 
 
 def _state(path):
-    """All of a file's stat that an edit changes, its ctime among it: no tool sets that back."""
+    """Returns all of a file's stat that an edit changes, its ctime among it: no tool sets that back; None for no file.
+    """
     try:
         found = os.stat(path)
     except OSError:
@@ -52,7 +55,10 @@ def _state(path):
 
 
 def watched(watch, run):
-    """Runs a step between the two looks. What fails while an input moved is told as that, with its own words below."""
+    """Runs a step between two checks.
+
+    An error while an input changed is raised as a MovedInputError, with its text below.
+    """
     try:
         run()
     except EbpfError as error:

@@ -6,12 +6,12 @@ from ebpfbuild.errors import ToolError
 from ebpfbuild.files import write_file
 from ebpfbuild.package.programs import stem_of
 
-from .session import file_nodes
-from .step import builder, told
+from .project_files import file_nodes
+from .step import builder, step_args
 
 
 def bpf_c_skeleton(env, objects, name=None):
-    """The nodes of <stem>.skel.h beside each object; `name` is the struct's, by default the object's stem.
+    """Returns the nodes of <stem>.skel.h beside each object; `name` is the struct's, by default the object's stem.
 
     EBPF_BPFTOOL is the bpftool to take, by default the first in the system's folders.
     """
@@ -19,7 +19,7 @@ def bpf_c_skeleton(env, objects, name=None):
 
 
 def _declare(env, node, name):
-    from ebpfbuild.skeleton.c_skeleton import locate_bpftool
+    from ebpfbuild.skeleton.c_skeleton import Bpftool, locate_bpftool
 
     session, stem = env["EBPF"], stem_of(node.name)
     target = node.dir.File(f"{stem}.skel.h")
@@ -27,20 +27,21 @@ def _declare(env, node, name):
     try:
         tool = locate_bpftool(env.get("EBPF_BPFTOOL"), session.ledger)
     except ToolError as error:
-        tool = error  # told by the step: another target may be built without it
-    HEADER(env, target=target, source=node, **told(tool=tool, name=name or stem))
-    env.Depends(target, session.value(env, "skeleton/c_skeleton.py", name or stem, getattr(tool, "fingerprint", None), str(tool)))
+        tool = error  # raised by the step: another target may be built without it
+    C_SKELETON(env, target=target, source=node, **step_args(tool=tool, name=name or stem))
+    bpftool = f"{tool.version} {tool.fingerprint}" if isinstance(tool, Bpftool) else str(tool)
+    env.Depends(target, session.inputs.node(env, "skeleton/c_skeleton.py", name=name or stem, bpftool=bpftool))
     return target
 
 
 def _generate(target, source, env):
     from ebpfbuild.skeleton.c_skeleton import c_skeleton
 
-    step = env["EBPF_TOLD"]
+    step = env["EBPF_STEP_ARGS"]
     if isinstance(step.tool, ToolError):
         raise step.tool
     write_file(Path(target[0].abspath), c_skeleton(step.tool, source[0].abspath, step.name))
 
 
-HEADER = builder(_generate, "BPFTOOL  $TARGET")
+C_SKELETON = builder(_generate, "BPFTOOL  $TARGET")
 METHODS = {"BpfCSkeleton": bpf_c_skeleton}

@@ -1,7 +1,8 @@
 """BpfObject(source): a BPF object for each arch, compiled by the pinned clang from files that the graph knows.
 
-A program's own minimized header is made by the step that compiles it, not by a node of its own: for a null build, SCons's
-share of a node and of its folder is half of all that an object costs. MinimizedVmlinux is that node, for a set of programs.
+A program's own minimized header is made by the step that compiles it, not by a node of its own: for a null build,
+SCons's share of a node and of its folder is half of all that an object costs. MinimizedVmlinux is that node, for a set
+of programs.
 """
 
 import os
@@ -12,27 +13,27 @@ from ebpfbuild.arch import arch_named
 from ebpfbuild.compile.object import compile_object
 from ebpfbuild.escape import printable_lines
 
-from .asked import header_declared, object_declared
+from .command_targets import register_header, register_object
+from .compdb import Compilation
 from .compiling import (
     compile_args,
+    compile_inputs,
     depends_nodes,
     depends_paths,
     explaining,
-    inputs_of,
     known_paths,
     libbpf_read,
     source_node,
 )
-from .fetching import reporter
 from .minimized import SCANNER, Minimizing, header_path, write_header
 from .proof import acceptance, proof_node, proofs_wanted, prove_in_step
-from .session import check_name, user_error
-from .step import build_path, builder, told
-from .stop import StopError
+from .errors import StopError, check_name, user_error
+from .step import build_path, builder, step_args
 
 
 def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, include_dirs=(), cflags=(), depends=()):
-    """The nodes of build/<arch>/<name>.bpf.o, one for each arch asked for, or for `arch`, a name or a list, alone.
+    """Returns the nodes of build/<arch>/<name>.bpf.o, one for each arch asked for, or for `arch`, a name or a list,
+    alone.
 
     name          the source's, without .bpf.c, unless given
     minimize      off, exact, lean or fields; MINIMIZE= on the command line overrides it, and exact is the default
@@ -63,28 +64,31 @@ def _declare(env, source, name, arch, mode, header, include_dirs, cflags, depend
         raise StopError(f"{node.path} is declared twice; give one of the programs another name")
     given, own = _headers(env, node, name, arch, mode, header, full)
     args = compile_args(env, source, arch, node.path, own or given.path, include_dirs, cflags)
-    session.commands.append((args, full.path))
+    session.run.commands.append(Compilation(args, full.path))
     session.repair([node], stale=own and not session.ledger.intact(os.path.join(session.root, own)))
     if own:
         session.minimized[node] = Minimizing((args,), name, mode, full)
     if SCons.Script.GetOption("clean"):
         env.Clean(node, [proof_node(node), *([f"#{own}"] if own else [])])
-    step = told(args=args, full=full, include_dirs=args.include_dirs, depends=depends_paths(depends), own=own)
-    session.compiled[node] = step["EBPF_TOLD"]
+    step = step_args(args=args, full=full, include_dirs=args.include_dirs, depends=depends_paths(depends), own=own)
+    session.compiled[node] = step["EBPF_STEP_ARGS"]
     OBJECT(env, target=node, source=source, **step)
-    inputs = inputs_of(env, "minimize/program.py", args, mode) if own else inputs_of(env, "compile/object.py", args, args.header_dir)
+    entry, more = ("minimize/program.py", {"mode": mode}) if own else ("compile/object.py", {"vmlinux.h of": args.header_dir})
+    inputs = compile_inputs(env, entry, args, **more)
     node.add_dependency([inputs, full, env.LibbpfHeaders(), *([] if own else [given]), *depends])
     node.add_prerequisite([env.CompileCommands()])
     if own:
-        header_declared(env, node, session.minimized[node])
+        register_header(env, node, session.minimized[node])
     if proofs_wanted(env):
         prove_in_step(env, node)
-    object_declared(env, node)
+    register_object(env, node)
     return node
 
 
 def _headers(env, node, name, arch, mode, header, full):
-    """(the node of the header that a program includes, None) or (None, the path of its own minimized one)."""
+    """Returns the header that a program includes: (its node, None), or (None, the path of the program's own minimized
+    one).
+    """
     if mode == "off":
         return full, None
     if not header:
@@ -96,7 +100,7 @@ def _headers(env, node, name, arch, mode, header, full):
 
 def _compile(target, source, env):
     """Makes an object and, where it has a proof as its second target, proves it before it is put in place."""
-    session, step = env["EBPF"], env["EBPF_TOLD"]
+    session, step = env["EBPF"], env["EBPF_STEP_ARGS"]
     node, *proofs = target
     with explaining(env, step.full, (step.args,)):
         known = known_paths(env, node)
@@ -104,7 +108,7 @@ def _compile(target, source, env):
             write_header(env, session.minimized[node], step.own, known)
             known.add(step.own)
         accept = acceptance(env, node, proofs, known)
-        warnings = compile_object(step.args, step.full.path, known, session.root, reporter(env), accept)
+        warnings = compile_object(step.args, step.full.path, known, session.root, session.reporter.notice, accept)
     sys.stderr.write(printable_lines(warnings))
 
 

@@ -3,8 +3,7 @@
 import json
 
 from ebpfbuild.arch import BY_NAME
-from ebpfbuild.compile.compdb import compile_commands
-from ebpfbuild.compile.object import CompileArgs
+from ebpfbuild.compile.object import CompileArgs, compile_commands
 
 
 def test_entries_are_sorted_and_complete():

@@ -1,0 +1,27 @@
+"""Registers objects and headers for the commands `sizes`, `why` and `prove`, where the command line names one of them.
+"""
+
+import SCons.Script
+
+from .run import run_of
+
+
+def requested():
+    """Returns the targets that the command line names: `why` and the words behind it among them."""
+    return SCons.Script.COMMAND_LINE_TARGETS
+
+
+def register_object(env, node):
+    """Makes an object's node a source of `sizes` and `prove`."""
+    if "sizes" in requested():
+        env.Alias("sizes", node)
+    if "prove" in requested():
+        run_of(env.fs).objects.append((env, node))
+        env.Alias("prove", node)
+
+
+def register_header(env, node, minimizing):
+    """Has `why` explain a minimized header; `node` is of the step that makes it, `minimizing` its Minimizing."""
+    if "why" in requested():
+        run_of(env.fs).minimized.append((env, node, minimizing))
+        env.Alias("why", [env.LibbpfHeaders(), minimizing.full])

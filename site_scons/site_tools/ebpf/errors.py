@@ -1,0 +1,54 @@
+"""Turns the core's errors and the file system's into SCons's own kind, which ends the build with one line."""
+
+import os
+from errno import EACCES, ELOOP, EPERM
+
+import SCons.Errors
+import SCons.Node.FS
+from ebpfbuild.errors import EbpfError
+from ebpfbuild.escape import printable
+from ebpfbuild.files import UnfitFileError, symlink_loop
+
+
+class StopError(SCons.Errors.StopError):
+    """Stops SCons with one line that a terminal may get: names of files and arguments come from anywhere."""
+
+    def __init__(self, text):
+        super().__init__(printable(text))
+
+
+def user_error(call, *args, **kwargs):
+    """Returns `call(*args)`; raises StopError for the core's errors and the file system's."""
+    try:
+        return call(*args, **kwargs)
+    except EbpfError as error:
+        raise SCons.Errors.StopError(str(error)) from None  # it may have details, each in a line of its own
+    except OSError as error:
+        raise _file_error(error) from None
+
+
+def _file_error(error):
+    """Makes the StopError for what the file system refused, with the path from the project's root."""
+    root = SCons.Node.FS.get_default_fs().Top.get_abspath()
+    path = str(error.filename).removeprefix(f"{root}{os.sep}")
+    if error.errno == ELOOP:
+        error = symlink_loop(error.filename)
+    if isinstance(error, UnfitFileError):
+        return unfit_input(error, path)
+    denied = error.errno in (EACCES, EPERM)
+    hint = '; if a build as root made it, take it back: sudo chown -R "$USER" .' if denied else ""
+    return StopError(f"{path}: {error.strerror}{hint}")
+
+
+def unfit_input(error, path):
+    """Makes the StopError for an input that is a pipe, a folder, a device, or a symlink in a circle."""
+    fix = "point the link at what is meant" if error.errno == ELOOP else "put a file in its place"
+    return StopError(f"{path}: {error.strerror}; {fix}")
+
+
+def check_name(path, what):
+    """Refuses a path that clang's list of what it read spells differently: `\\` as `/`, a tab as the end of a name."""
+    if "\\" in path:
+        raise StopError(f"{what}: {path} has a backslash in its name, which clang writes as a slash; rename it")
+    if any(character.isspace() and character != " " for character in path):
+        raise StopError(f"{what}: {path} has a tab or the like in its name, which clang's list doesn't mark; rename it")

@@ -1,0 +1,85 @@
+"""Holds the state of one run of scons, which all environments share.
+
+SCons makes one object a run that every environment and node refers to, its file system (`env.fs`, `node.fs`). The state
+hangs on that, so that no module has any.
+"""
+
+import itertools
+import os
+import signal
+import sys
+from functools import cached_property
+
+
+class Run:
+    """One run of scons: its sessions by build folder, and what they share.
+
+    ledger    the first session's: a file that two of them read is hashed once; None before there is one
+    lock      the project's folder, locked until this process ends; None in a run that builds nothing
+    commands  a Compilation for each object of all sessions: compile_commands.json is one file
+    scans     numbers that make each scan's path another one, see minimized.py
+    objects, minimized   what the commands `prove` and `why` are about, see command_targets.py
+    """
+
+    def __init__(self):
+        self.sessions = {}
+        self.ledger = self.lock = None
+        self.commands = []
+        self.scans = itertools.count()
+        self.objects, self.minimized = [], []
+        self._noticed = set()
+        self._listings = {}
+
+    @cached_property
+    def reporter(self):
+        """The one Console of this run: two downloads at once must share the terminal's last line."""
+        from ebpfbuild.console import console_for
+
+        return console_for(sys.stderr, os.environ)
+
+    @cached_property
+    def network(self):
+        """The one Network of this run: a host found to be down isn't asked by each step anew."""
+        from ebpfbuild.fetch.network import Network
+
+        return Network(stopped=interrupted)
+
+    def notice_once(self, text):
+        """Prints a notice unless this run has printed it before."""
+        if text not in self._noticed:
+            self._noticed.add(text)
+            self.reporter.notice(text)
+
+    def python_files(self, folder):
+        """Lists the Python files of a folder that ship in a package: paths on disk by paths below the folder, sorted.
+
+        The folder is walked once a run.
+        """
+        if folder not in self._listings:
+            found = {}
+            for parent, _, names in os.walk(folder):
+                kept = (os.path.join(parent, name) for name in names if name.endswith((".py", ".pyi", ".typed")))
+                found |= {os.path.relpath(file, folder): file for file in kept}
+            self._listings[folder] = dict(sorted(found.items()))
+        return self._listings[folder]
+
+
+def run_of(fs):
+    """Returns the Run that hangs on SCons's file system object, made when it is first asked for."""
+    try:
+        return fs.ebpf_run
+    except AttributeError:
+        fs.ebpf_run = Run()
+        return fs.ebpf_run
+
+
+def interrupted():
+    """Tells if SCons was told to stop, by ^C for example: it waits for the steps that run and doesn't tell them.
+
+    SCons knows it in its jobs, which the signal handler that it sets has as an argument (SCons/Taskmaster/Job.py).
+    """
+    for value in getattr(signal.getsignal(signal.SIGINT), "__defaults__", None) or ():
+        job = getattr(value, "job", None)
+        if job is not None:
+            return bool(job.interrupted())
+    return False

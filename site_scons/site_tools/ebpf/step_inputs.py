@@ -1,0 +1,131 @@
+"""Makes the one Value node of all that a step depends on beside its files, and says in words what of it changed.
+
+SCons stores and compares the node's text: JSON in which a long input (flags, the core's files) is its sha256. The
+ledger keeps what that stands for, so that --debug=explain names the difference.
+"""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+from functools import cached_property
+
+from ebpfbuild.rebuild.step_code import core_digests, step_digest, step_files
+from SCons.Node.Python import Value
+
+_KEPT = "@"  # before the sha256 of what the ledger keeps
+_INDENT = " " * 11  # before each of several lines, as SCons's Node.explain has it
+_SHA256 = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
+
+
+class StepInputs:
+    """The inputs of a session's steps."""
+
+    def __init__(self, session):
+        self._session = session
+        self._codes = {}  # by the module in which a step begins
+        self._flags = {}  # by what flags depend on
+
+    def node(self, env, entry, **inputs):
+        """Returns the Value node of a step that begins in module `entry` of the core and is given `inputs`.
+
+        The name of an input is what an explanation calls it. A list's is its items' name: an explanation says which
+        were added and removed. A dict's items are called by their keys: an explanation says which of them changed, too.
+        """
+        return env.Value(self.text(code=f"{_KEPT}{self.code(entry)}", **inputs))
+
+    def text(self, **inputs):
+        """Returns a node's text for inputs as `node` takes them."""
+        texts = {name: self._kept(value) if isinstance(value, (list, dict)) else value for name, value in inputs.items()}
+        return json.dumps({"inputs": texts}, sort_keys=True, default=str)
+
+    def code(self, entry):
+        """Returns the sha256 of the core's code that a step beginning in module `entry` runs."""
+        if entry not in self._codes:
+            ledger = self._session.ledger
+            files = step_files(entry, self._core, ledger.fact)
+            digest = self._codes[entry] = step_digest(files)
+            ledger.fact(digest, lambda: {f"ebpfbuild/{file}": sha256 for file, sha256 in files.items()})
+        return self._codes[entry]
+
+    @cached_property
+    def _core(self):
+        """The sha256 of each of the core's files, by path."""
+        return core_digests(self._session.ledger.digest)
+
+    def flags(self, args):
+        """Returns a compile's flags as an input. Where its vmlinux.h lies is not among them."""
+        key = args.arch.name, args.include_dirs, args.cflags
+        if key not in self._flags:
+            self._flags[key] = self._kept(replace(args, header_dir="").flags())
+        return self._flags[key]
+
+    def _kept(self, value):
+        """Has the ledger keep a list or dict, and returns what stands for it in a node's text."""
+        text = json.dumps(value, sort_keys=True, default=str)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        self._session.ledger.fact(digest, lambda: json.loads(text if isinstance(value, dict) else f'{{"items": {text}}}'))
+        return f"{_KEPT}{digest}"
+
+    def explained(self, text, old, new):
+        """Returns SCons's explanation of a rebuild with words in the place of Values' texts.
+
+        `old` and `new` are the nodes that the target depended on and depends on. SCons says nothing of them for a file
+        that isn't there; then the words are put below: Session.repair removes a header that is no longer the pinned
+        one.
+        """
+        gone, come = ({str(node): _parsed(str(node)) for node in nodes if isinstance(node, Value)} for nodes in (old, new))
+        pairs = zip((each for each in gone if gone[each] and each not in come), (each for each in come if come[each] and each not in gone))
+        for before, after in pairs:
+            words = "".join(f"{_INDENT}{_short(each)}\n" for each in self._differences(gone[before], come[after]))
+            lines = f"{_INDENT}`{before}' is no longer a dependency\n", f"{_INDENT}`{after}' is a new dependency\n"
+            if words and all(line in text for line in lines):
+                text = text.replace(lines[0], "").replace(lines[1], words)
+            else:
+                text += words
+        return text
+
+    def _differences(self, old, new):
+        """Returns a line for each difference between the inputs of two node texts."""
+        words = []
+        for name in sorted(old.keys() | new.keys()):
+            if old.get(name) != new.get(name):
+                words += self._difference(name, old.get(name), new.get(name))
+        return words
+
+    def _difference(self, name, old, new):
+        before, after = map(self._recalled, (old, new))
+        if before is None or after is None:
+            return [f"{name} {_text(old)} -> {_text(new)}"]
+        if "items" in before or "items" in after:
+            before, after = (Counter(map(str, each.get("items", ()))) for each in (before, after))
+            found = [f"{name} {item} removed" for item in (before - after).elements()]
+            found += [f"{name} {item} added" for item in (after - before).elements()]
+            return found or [f"{name} order changed"]
+        verbs = {item: "added" if item not in before else "removed" if item not in after else "changed" for item in {**before, **after}}
+        return [f"{item} {verb}" for item, verb in sorted(verbs.items()) if before.get(item) != after.get(item)]
+
+    def _recalled(self, value):
+        """Returns what the ledger keeps of an input; None for one that is short, or that the ledger no longer knows."""
+        kept = isinstance(value, str) and value.startswith(_KEPT)
+        return self._session.ledger.recall(value.removeprefix(_KEPT)) if kept else None
+
+
+def _parsed(text):
+    """Reads a node's text; empty for a Value of the project's own, and for one of an older version."""
+    try:
+        inputs = json.loads(text)
+    except ValueError:
+        return {}
+    return inputs.get("inputs", {}) if isinstance(inputs, dict) else {}
+
+
+def _text(value):
+    """Writes a short input, or the sha256 of a long one that the ledger doesn't know."""
+    return "none" if value is None else str(value).removeprefix(_KEPT)
+
+
+def _short(line):
+    """Writes each sha256 of a line by its first twelve digits."""
+    return _SHA256.sub(r"\1…", line)
