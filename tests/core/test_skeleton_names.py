@@ -2,12 +2,12 @@
 
 import bpfloader
 import pytest
-from bpfloader.programs.sections import CLASSES
+from bpfloader.programs.sections import CLASS_BY_SECTION
 from ebpfbuild.skeleton import names as pynames, programs as program_classes, maps as pymaps
 
 
 def test_programs_have_the_loader_s_classes():
-    assert program_classes.BY_SECTION == CLASSES
+    assert program_classes.BY_SECTION == CLASS_BY_SECTION
 
 
 @pytest.mark.parametrize("section", ["kprobe/tcp_connect", "?xdp", "tc", "fentry/x", "iter/task", "no/such", ".text", "kprobes"])

@@ -2,7 +2,7 @@
 
 import bpfloader
 import pytest
-from bpfloader.programs.sections import CLASSES, VERSIONS, libbpf_needed
+from bpfloader.programs.sections import CLASS_BY_SECTION, LIBBPF_BY_SECTION, libbpf_needed
 from ebpfbuild.spec.sections import PROGRAM_TYPES
 
 PLAIN = {"lwt_in", "lwt_out", "lwt_xmit", "lwt_seg6local", "lirc_mode2"}  # netlink's and the infrared's own
@@ -27,9 +27,9 @@ def test_a_section_tells_the_class(section, kind):
 
 
 def test_every_kind_that_libbpf_attaches_has_a_class():
-    assert {name for name in PROGRAM_TYPES if name not in CLASSES and ".multi" not in name} == PLAIN
-    assert set(CLASSES) <= set(PROGRAM_TYPES)
-    assert set(VERSIONS) <= set(PROGRAM_TYPES)
+    assert {name for name in PROGRAM_TYPES if name not in CLASS_BY_SECTION and ".multi" not in name} == PLAIN
+    assert set(CLASS_BY_SECTION) <= set(PROGRAM_TYPES)
+    assert set(LIBBPF_BY_SECTION) <= set(PROGRAM_TYPES)
 
 
 def test_the_libbpf_that_a_section_needs():

@@ -19,7 +19,7 @@ from ..kernel.bpf import PASSING
 from ..kernel.privileges import wanted_to_attach
 from ..kernel.versions import SECTIONS, SectionKind, program_types, section_kind, version_of
 from ..libbpf.library import version
-from ..programs.sections import CLASSES, libbpf_needed
+from ..programs.sections import CLASS_BY_SECTION, libbpf_needed
 from ..suggest import near
 from . import trial, try_freplace, try_iter, try_network, try_tracing
 from .trial import CantTell, Kind, Lacking
@@ -146,7 +146,7 @@ class Answer(NamedTuple):
 def attach_kinds() -> tuple[str, ...]:
     """The kinds that can be asked for, as libbpf spells their sections, in the order of its table."""
     names = (row.split()[0] for row in re.split(r";\s|\n", SECTIONS))
-    return tuple(name for name in names if name in CLASSES or name + "+" in CLASSES)
+    return tuple(name for name in names if name in CLASS_BY_SECTION or name + "+" in CLASS_BY_SECTION)
 
 
 def supports(section: str) -> bool:

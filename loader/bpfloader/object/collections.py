@@ -68,7 +68,7 @@ class Progs(Collection[Program]):
 
 def nothing_attached(progs: Iterable[Program], links: Links) -> AttachError | None:
     """The error where no program attaches by its section, but some wait to be attached by hand; None if none does."""
-    waiting = [each for each in progs if each.autoload and each.autoattach and not each._only_called]
+    waiting = [each for each in progs if each.autoload and each.autoattach and each._attachable]
     waiting = [each for each in waiting if links[each.name] is None]
     if not waiting:
         return None

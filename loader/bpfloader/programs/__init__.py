@@ -1,1 +1,1 @@
-"""Programs, a class for each kind, and how each is attached."""
+"""Programs: a class for each kind, with its ways to attach."""

@@ -18,7 +18,7 @@ Neighbour: TypeAlias = "Program | Link | None"
 def placement(
     before: Neighbour, after: Neighbour, first: bool, revision: int = 0, preorder: bool = False
 ) -> PlacementOptions:
-    """The options for a place: before or after another program or link, or first; last for none of them.
+    """Returns the options for a place: before or after another program or link, or first; last where none is given.
 
     Raises ValueError for two places at once, StateError for a neighbour that isn't loaded or attached.
     """

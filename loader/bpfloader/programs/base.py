@@ -1,4 +1,4 @@
-"""What the programs of an object have in common, whatever their kind; the kinds derive from Program."""
+"""Program, the base class of every kind: its section, its descriptor, attaching, pinning, test runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BPF_F_TEST_RUN_ON_CPU = 1 << 0  # linux/bpf.h
 
 
 class RunResult(NamedTuple):
-    """What a test run gave: the program's return value, its output packet and context, nanoseconds a repetition."""
+    """The result of a test run: return value, output packet, output context, duration of one repetition in ns."""
 
     value: int
     data: bytes
@@ -36,19 +36,20 @@ class RunResult(NamedTuple):
 class Program(Closed):
     """One program of an object: chosen by `autoload` before load, attached after it.
 
-    `autoattach` says whether the object's attach takes it. A kind that isn't among the classes attaches by its section.
+    While `autoattach` is true, the object's attach attaches it too. A section that no class of its own fits gets this
+    class.
     """
 
     name: str = ""
-    # The ELF section, which says the kind of program and where it attaches: `tp_btf/inet_sock_set_state`.
+    # The ELF section, with the kind and the target of the program: `tp_btf/inet_sock_set_state`.
     section: str = ""
     autoattach: bool = True
-    _only_called = False  # user space or another part of the object calls it: it is never attached itself
+    _attachable = True  # false where user space or another part of the object calls it instead
 
     def __init__(self, owner: Owner, name: str):
         self.name, self._owner = name, owner
-        self._found = library().bpf_object__find_program_by_name(owner.handle, name.encode())
-        self.section = library().bpf_program__section_name(self._found).decode()
+        self._bpf_program = library().bpf_object__find_program_by_name(owner.handle, name.encode())
+        self.section = library().bpf_program__section_name(self._bpf_program).decode()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -56,11 +57,11 @@ class Program(Closed):
     @property
     def handle(self) -> int:
         """libbpf's struct bpf_program *. Raises StateError once the object is destroyed."""
-        return cast(int, self._owner.handle and self._found)
+        return cast(int, self._owner.handle and self._bpf_program)
 
     @property
     def autoload(self) -> bool:
-        """Whether `load` loads it. Settable before load; a program with `?` before its section is off at first."""
+        """True if `load` loads it. Settable before load; a program with `?` before its section is off at first."""
         with self._owner.lock:
             return cast(bool, library().bpf_program__autoload(self.handle))
 
@@ -72,11 +73,11 @@ class Program(Closed):
 
     @property
     def fd(self) -> int:
-        """The file descriptor, owned by the object. Raises StateError before load, and for a program not loaded."""
+        """The file descriptor, owned by the object. Raises StateError before load, and unless the program is loaded."""
         return self._require_fd()
 
     def _require_fd(self) -> int:
-        """The descriptor. Raises StateError where there is none, as `fd` does."""
+        """Returns the descriptor. Raises StateError where there is none."""
         with self._owner.lock:
             self._owner.require_loaded(f"the program {self.name}")
             if not self.autoload:
@@ -85,17 +86,17 @@ class Program(Closed):
 
     @property
     def target(self) -> str:
-        """What follows the kind in the section's name, such as `sys_enter` of `raw_tp/sys_enter`; may be empty."""
+        """The text after the kind in the section's name, such as `sys_enter` of `raw_tp/sys_enter`; may be empty."""
         return self.section.removeprefix("?").partition("/")[2]
 
     @property
     def _kind(self) -> str:
-        """What precedes the target: `raw_tp`, `uprobe.s`."""
+        """The text before the target in the section's name: `raw_tp`, `uprobe.s`."""
         return self.section.removeprefix("?").partition("/")[0]
 
-    # Any: each kind has its own signature, which says what a kind can be attached to.
+    # Any: each kind's signature says what it can be attached to.
     def attach(self, *target: Any, **options: Any) -> Link:
-        """A link to where the program's section says. Raises AttachError, PrivilegeError, StateError, LibraryError."""
+        """Attaches to what the section names. Raises AttachError, PrivilegeError, StateError, LibraryError."""
         if target or options:
             raise TypeError(f"{self.name} is attached by its section {self.section}: attach takes no arguments")
         link = Program.attach_by_section(self)
@@ -105,7 +106,7 @@ class Program(Closed):
         return link
 
     def attach_by_section(self) -> Link | None:
-        """The link to where the section says, or None where it names no target: attach the program by hand then.
+        """Attaches to what the section names; returns None where that is no target: attach by hand then.
 
         Raises what `attach` does.
         """
@@ -116,32 +117,32 @@ class Program(Closed):
                 return None
             raise
 
-    def _required(self, target: str, what: str) -> str:
-        """The target. Raises AttachError where it is empty: neither the section nor the caller names `what`."""
+    def _require_target(self, target: str, what: str) -> str:
+        """Returns the target. Raises AttachError if it is empty: neither the section nor the caller names `what`."""
         if not target:
             raise AttachError(
                 f"can't attach {self.name}: neither its section nor attach names {what}", fix=f"call attach with {what}"
             )
         return target
 
-    def _link(self, verb: str, /, *target: object, **asked: object) -> Link:
-        """The link that libbpf's bpf_program__<verb> makes; `asked` is what the caller asked for (see attach_target)."""
+    def _link(self, verb: str, /, *target: object, **request: object) -> Link:
+        """Calls bpf_program__<verb> and returns its link; `request` goes to attach_target if the kernel refuses."""
         with self._owner.lock, Undisturbed():
-            handle = self._call(f"bpf_program__{verb}", self._loaded_handle(), *target, **asked)
+            handle = self._call(f"bpf_program__{verb}", self._loaded_handle(), *target, **request)
             return BpfLink(self._owner, self.name, handle)
 
     def _loaded_handle(self) -> int:
-        """libbpf's struct bpf_program * of a loaded program. Raises StateError where there is nothing to attach."""
+        """Returns libbpf's struct bpf_program *. Raises StateError unless the program is loaded."""
         self._require_fd()
         return self.handle
 
-    def _call(self, function: str, /, *arguments: object, **asked: object) -> Any:
-        """What a function that attaches gives. Raises AttachError, PrivilegeError, LibraryError."""
+    def _call(self, function: str, /, *arguments: object, **request: object) -> Any:
+        """Calls a libbpf function that attaches. Raises AttachError, PrivilegeError, LibraryError."""
         with captured() as messages:
             try:
                 return getattr(library(), function)(*arguments)
             except CallError as error:
-                raise attach_refused(self.name, error, messages, self.section, asked) from None
+                raise attach_refused(self.name, error, messages, self.section, request) from None
 
     def pin(self, path: str | os.PathLike[str]) -> None:
         """Keeps the loaded program at a path of a BPF file system, even beyond this process. Raises AttachError."""
@@ -151,9 +152,9 @@ class Program(Closed):
     def test_run(
         self, data: bytes = b"", context: bytes = b"", repeat: int = 0, room: int = 4096, cpu: int | None = None
     ) -> RunResult:
-        """What the program gives for a packet and a context, run by the kernel without an event (BPF_PROG_TEST_RUN).
+        """Runs the program on a packet and a context, without an event (BPF_PROG_TEST_RUN).
 
-        `room` is how many bytes its output may have, `cpu` where a raw tracepoint's program runs. Raises CallError
+        `room` is the size of its output in bytes at most; on `cpu` a raw tracepoint's program runs. Raises CallError
         where the kernel can't run that kind of program, or a signal ends the repeats (EINTR); PrivilegeError.
         """
         out, context_out = ctypes.create_string_buffer(room), ctypes.create_string_buffer(max(1, len(context)))
@@ -168,10 +169,10 @@ class Program(Closed):
             if self._returns_context:
                 run.ctx_out, run.ctx_size_out = ctypes.addressof(context_out), len(context)
         self._run(run)
-        sizes = run.data_size_out if data else 0, run.ctx_size_out if context else 0
-        return RunResult(run.retval, out.raw[: sizes[0]], context_out.raw[: sizes[1]], run.duration)
+        size, context_size = run.data_size_out if data else 0, run.ctx_size_out if context else 0
+        return RunResult(run.retval, out.raw[:size], context_out.raw[:context_size], run.duration)
 
-    _returns_context = True  # a test run of its kind writes the context back
+    _returns_context = True  # a test run of this kind writes the context back
 
     def _run(self, run: TestRunOptions) -> None:
         # A descriptor of its own: a run may take long, and another thread may destroy the object meanwhile.

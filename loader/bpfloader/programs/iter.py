@@ -1,4 +1,4 @@
-"""Iterators: programs that the kernel runs for each task, map element, socket …, and what they write."""
+"""Iterators: programs that the kernel runs for each task, map element, socket …; user space reads their output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..link import BpfLink, Link
 from ..maps.base import Map, codec_of
 from ..signals import Undisturbed
 from .base import Program
-from .network import one_of, opened
+from .network import named_value, opened
 
 if TYPE_CHECKING:
     from ..codec.base import Codec
@@ -32,23 +32,23 @@ class IterLink(BpfLink):
     """
 
     def open(self) -> io.BufferedReader:
-        """A file of one run, to be read as bytes and closed. Raises CallError, StateError."""
+        """Starts a run and returns its output as a binary file, to be closed. Raises CallError, StateError."""
         with self._owner.lock, Undisturbed():
             return os.fdopen(library().bpf_iter_create(self.fd), "rb")
 
     def read(self) -> bytes:
-        """All that one run writes. Raises OSError where the program fails, CallError, StateError."""
+        """Returns all that one run writes. Raises OSError where the program fails, CallError, StateError."""
         with self.open() as file:
             return file.read()
 
     def __iter__(self) -> Iterator[str]:
-        """The lines that one run writes, without their ends."""
+        """Yields the lines that one run writes, without their ends."""
         with self.open() as file:
             for line in file:
                 yield line.decode("utf-8", "replace").rstrip("\n")
 
     def records(self, kind: type[T] | Codec[T]) -> Iterator[T]:
-        """The records that one run writes one after another, each of that generated class or codec.
+        """Yields the records that one run writes one after another, each of that generated class or codec.
 
         Raises what `read` does; an incomplete one at the end is left out.
         """
@@ -58,11 +58,11 @@ class IterLink(BpfLink):
                 yield codec.unpack(record)
 
 
-PARTIAL = ("bpf_map_elem", "bpf_sk_storage_map", "cgroup")  # these want to know of which map or cgroup
+NEED_MAP_OR_CGROUP = ("bpf_map_elem", "bpf_sk_storage_map", "cgroup")
 
 
 class IterProgram(Program):
-    """SEC("iter/task"), SEC("iter/bpf_map_elem") …: for each task, map element, socket … when it is read."""
+    """SEC("iter/task"), SEC("iter/bpf_map_elem") …: runs for each task, map element, socket … when its link is read."""
 
     def attach(
         self,
@@ -73,7 +73,7 @@ class IterProgram(Program):
         pid: int = 0,
         tid: int = 0,
     ) -> IterLink:
-        """A link to read from, over all there is or over a part.
+        """Attaches it and returns a link to read from, over everything or over a part.
 
         `elements` is the map of bpf_map_elem and bpf_sk_storage_map; `cgroup` is where a cgroup iterator begins, with
         `order` "self", "preorder", "postorder" or "ancestors"; `pid` limits a task iterator to the threads of a
@@ -82,10 +82,10 @@ class IterProgram(Program):
         info = IterLinkInfo()
         if cgroup is not None:
             with opened(self.name, cgroup) as fd:
-                info.cgroup.order, info.cgroup.cgroup_fd = one_of(self.name, ORDERS, order, "order"), fd
+                info.cgroup.order, info.cgroup.cgroup_fd = named_value(self.name, ORDERS, order, "order"), fd
                 return self._iterator(info, cgroup=cgroup)
-        if self.target in PARTIAL and elements is None:
-            self._required("", "a cgroup" if self.target == "cgroup" else "a map")
+        if self.target in NEED_MAP_OR_CGROUP and elements is None:
+            self._require_target("", "a cgroup" if self.target == "cgroup" else "a map")
         if elements is not None:
             info.map.map_fd = elements.fd
         elif pid or tid:
@@ -93,13 +93,13 @@ class IterProgram(Program):
         return self._iterator(info if elements is not None or pid or tid else None)
 
     def attach_by_section(self) -> Link | None:
-        """The link, or None for a kind that goes over a map or a cgroup, which attach is given. Raises as attach."""
-        return None if self.target in PARTIAL else self.attach()
+        """Attaches it; returns None for one over a map or a cgroup, which `attach` must be given. Raises as attach."""
+        return None if self.target in NEED_MAP_OR_CGROUP else self.attach()
 
-    def _iterator(self, info: IterLinkInfo | None, **asked: object) -> IterLink:
+    def _iterator(self, info: IterLinkInfo | None, **request: object) -> IterLink:
         options = sized(IterOptions)
         if info is not None:
             options.link_info, options.link_info_len = ctypes.pointer(info), ctypes.sizeof(info)
         with self._owner.lock, Undisturbed():
-            handle = self._call("bpf_program__attach_iter", self._loaded_handle(), options, **asked)
+            handle = self._call("bpf_program__attach_iter", self._loaded_handle(), options, **request)
             return IterLink(self._owner, self.name, handle)

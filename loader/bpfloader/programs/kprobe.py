@@ -13,19 +13,19 @@ from ..link import Link
 from .base import Program
 
 
-def given_once(cookies: Sequence[int], count: int, what: str) -> None:
+def require_one_each(cookies: Sequence[int], count: int, what: str) -> None:
     """Raises ValueError unless there are no cookies or as many as `what`: libbpf reads past the end of fewer."""
     if cookies and len(cookies) != count:
         raise ValueError(f"{len(cookies)} cookies for {count} {what}: give one for each")
 
 
 def c_array(kind: Any, values: Sequence[Any]) -> Any:
-    """A C array of the values, or None (a NULL pointer) for none."""
+    """Returns a C array of the values, None (a NULL pointer) for none."""
     return (kind * len(values))(*values) if values else None
 
 
 def c_strings(values: Sequence[str]) -> Any:
-    """A C array of strings, or None for none."""
+    """Returns a C array of strings, None for none."""
     return c_array(ctypes.c_char_p, [value.encode() for value in values])
 
 
@@ -34,17 +34,17 @@ class KprobeProgram(Program):
     return."""
 
     def attach(self, function: str = "", *, offset: int = 0, at_return: bool | None = None, cookie: int = 0) -> Link:
-        """A link to a kernel function, that of the section if none is given.
+        """Attaches to a kernel function, that of the section if none is given.
 
-        `offset` is bytes into it, `at_return` says whether it runs as the function returns (by default: as the section
-        says), `cookie` is what bpf_get_attach_cookie gives. Raises AttachError, PrivilegeError, StateError.
+        `offset` is bytes into it; `at_return` makes it run as the function returns (by default: as the section says);
+        `cookie` is what bpf_get_attach_cookie returns. Raises AttachError, PrivilegeError, StateError.
         """
         if not function:
             function, _, inside = self.target.partition("+")
             offset = offset or int(inside or "0", 0)
         retprobe = self._kind == "kretprobe" if at_return is None else at_return
         options = sized(KprobeOptions, bpf_cookie=cookie, offset=offset, retprobe=retprobe)
-        wanted = self._required(function, "a function").encode()
+        wanted = self._require_target(function, "a function").encode()
         return self._link("attach_kprobe_opts", wanted, options, function=function)
 
 
@@ -61,13 +61,13 @@ class KprobeMultiProgram(Program):
         cookies: Sequence[int] = (),
         at_return: bool | None = None,
     ) -> Link:
-        """A link to the kernel functions that a pattern with `*` and `?` names, or to those listed.
+        """Attaches to the kernel functions that match a pattern with `*` and `?`, or to those listed.
 
         Without any of them the section's pattern counts. `cookies` go with `functions` or `addresses`, one for each.
         Raises AttachError, PrivilegeError, StateError, ValueError.
         """
         listed = functions or addresses
-        given_once(cookies, len(listed), "functions")
+        require_one_each(cookies, len(listed), "functions")
         session = self._kind == "kprobe.session"
         if session:
             require("1.5", "kprobe.session")
@@ -81,34 +81,36 @@ class KprobeMultiProgram(Program):
             session=session,
         )
         if not listed:
-            pattern = self._required(pattern or self.target, "a pattern")
+            pattern = self._require_target(pattern or self.target, "a pattern")
         return self._link("attach_kprobe_multi_opts", pattern.encode() or None, options, function=pattern)
 
 
 class KsyscallProgram(Program):
-    """SEC("ksyscall/name") or SEC("kretsyscall/name"): at a system call, whatever the kernel calls its function."""
+    """SEC("ksyscall/name") or SEC("kretsyscall/name"): at a system call, by its name on every machine."""
 
     def attach(self, syscall: str = "", *, at_return: bool | None = None, cookie: int = 0) -> Link:
-        """A link to a system call such as `openat`, that of the section if none is given.
+        """Attaches to a system call such as `openat`, that of the section if none is given.
 
         Raises AttachError, PrivilegeError, StateError.
         """
         retprobe = self._kind == "kretsyscall" if at_return is None else at_return
         options = sized(KsyscallOptions, bpf_cookie=cookie, retprobe=retprobe)
-        return self._link("attach_ksyscall", self._required(syscall or self.target, "a system call").encode(), options)
+        return self._link(
+            "attach_ksyscall", self._require_target(syscall or self.target, "a system call").encode(), options
+        )
 
 
 class TracepointProgram(Program):
     """SEC("tp/category/name"): at a tracepoint of tracefs."""
 
     def attach(self, category: str = "", name: str = "", *, cookie: int = 0) -> Link:
-        """A link to a tracepoint such as `syscalls`, `sys_enter_openat`, that of the section if none is given.
+        """Attaches to a tracepoint such as `syscalls`, `sys_enter_openat`, that of the section if none is given.
 
         Needs tracefs. Raises AttachError, PrivilegeError, StateError.
         """
         if not name:
             category, _, name = (category or self.target).partition("/")
-        self._required(name, "a category and a name")
+        self._require_target(name, "a category and a name")
         options = sized(CookieOptions, cookie=cookie)
         return self._link(
             "attach_tracepoint_opts", category.encode(), name.encode(), options, category=category, name=name
@@ -116,16 +118,16 @@ class TracepointProgram(Program):
 
 
 class RawTracepointProgram(Program):
-    """SEC("raw_tp/name"), SEC("raw_tp.w/name"): at a tracepoint, with its arguments as they are."""
+    """SEC("raw_tp/name"), SEC("raw_tp.w/name"): at a tracepoint, with the kernel's own arguments."""
 
     _returns_context = False  # bpf_prog_test_run_raw_tp (net/bpf/test_run.c) refuses room for it
 
     def attach(self, name: str = "", *, cookie: int = 0) -> Link:
-        """A link to a raw tracepoint such as `sys_enter`, that of the section if none is given.
+        """Attaches to a raw tracepoint such as `sys_enter`, that of the section if none is given.
 
         Raises AttachError, PrivilegeError, StateError; LibraryError for a cookie with a libbpf older than 1.4.
         """
-        name = self._required(name or self.target, "a tracepoint")
+        name = self._require_target(name or self.target, "a tracepoint")
         if cookie:
             options = sized(CookieOptions, cookie=cookie)
             return self._link("attach_raw_tracepoint_opts", name.encode(), options, name=name)
@@ -136,7 +138,7 @@ class TargetedProgram(Program):
     """A program whose target the kernel checks as it loads it."""
 
     def set_attach_target(self, function: str, program: Program | None = None) -> None:
-        """Sets, before load, the kernel function, or the function of a loaded `program`, that it is for.
+        """Sets, before load, the target: a kernel function, or a function of a loaded `program`.
 
         Raises StateError after load, LoadError where there is no such function.
         """
@@ -155,7 +157,7 @@ class TracingProgram(TargetedProgram):
     """SEC("tp_btf/name"), SEC("fentry/function"), fexit, fmod_ret, fsession and lsm: typed by the kernel's BTF."""
 
     def attach(self, *, cookie: int = 0) -> Link:
-        """A link to the target of the section or of `set_attach_target`.
+        """Attaches to the target of the section or of `set_attach_target`.
 
         Raises AttachError, PrivilegeError, StateError; LibraryError for the cookie of a tp_btf program with libbpf
         older than 1.4; ValueError for that of an LSM program, which takes none.
@@ -170,10 +172,10 @@ class TracingProgram(TargetedProgram):
 
 
 class ExtensionProgram(TargetedProgram):
-    """SEC("freplace/function"): in the place of a global function of another program."""
+    """SEC("freplace/function"): replaces a global function of another program."""
 
     def attach(self, program: Program | None = None, function: str = "") -> Link:
-        """A link to the target given before load, or to a function with the same arguments of another program.
+        """Attaches to the target given before load, or to a function with the same arguments of another program.
 
         Raises AttachError, PrivilegeError, StateError.
         """

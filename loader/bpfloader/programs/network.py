@@ -36,7 +36,7 @@ BPF_F_NETFILTER_IP_DEFRAG = 1 << 0
 
 
 def interface_index(program: str, interface: str | int) -> int:
-    """An interface's index, given that or its name. Raises AttachError for a name that there isn't."""
+    """Returns an interface's index, given that or its name. Raises AttachError where no interface has the name."""
     if isinstance(interface, int):
         return interface
     from socket import if_nametoindex
@@ -50,8 +50,8 @@ def interface_index(program: str, interface: str | int) -> int:
         raise AttachError(what, fix=no_interface(interface), errno=errno.ENODEV, program=program) from None
 
 
-def one_of(program: str, words: Mapping[str, T], word: str, what: str) -> T:
-    """What a word stands for. Raises AttachError for one that isn't among them; `what` they are called."""
+def named_value(program: str, words: Mapping[str, T], word: str, what: str) -> T:
+    """Returns the value of a word. Raises AttachError for an unknown word, called `what` in its text."""
     if word in words:
         return words[word]
     known = ", ".join(f'"{each}"' for each in words)
@@ -62,7 +62,7 @@ def one_of(program: str, words: Mapping[str, T], word: str, what: str) -> T:
 
 @contextlib.contextmanager
 def opened(program: str, path: str | os.PathLike[str] | int, cgroup: bool = True) -> Iterator[int]:
-    """A descriptor of a cgroup's folder or a network namespace's file for the `with`; one that is given stays open.
+    """Opens a cgroup's folder or a network namespace's file for the `with`; a descriptor that is given stays open.
 
     Raises AttachError.
     """
@@ -87,7 +87,7 @@ class XdpProgram(Program):
     """SEC("xdp"), SEC("xdp.frags"): on packets as an interface receives them."""
 
     def attach(self, interface: str | int, *, mode: str = "") -> Link:
-        """A link to a network interface, by name or index.
+        """Attaches to a network interface, by name or index.
 
         `mode` is "generic", "native" or "offload"; empty, the kernel takes native where the driver has it. Raises
         AttachError, PrivilegeError, StateError.
@@ -95,7 +95,7 @@ class XdpProgram(Program):
         index = interface_index(self.name, interface)
         if not mode:
             return self._link("attach_xdp", index, interface=index)
-        options = sized(LinkCreateOptions, flags=one_of(self.name, XDP_MODES, mode, "mode"))
+        options = sized(LinkCreateOptions, flags=named_value(self.name, XDP_MODES, mode, "mode"))
         with self._owner.lock, Undisturbed():
             fd = self._call("bpf_link_create", self.fd, index, BPF_XDP, options, interface=index)
             return FdLink(self._owner, self.name, fd)
@@ -114,11 +114,11 @@ class CgroupProgram(Program):
         preorder: bool = False,
         revision: int = 0,
     ) -> Link:
-        """A link to a cgroup v2 folder, or to the descriptor of one.
+        """Attaches to a cgroup v2 folder, or to the descriptor of one.
 
-        Where among the programs of that cgroup it runs: `before` or `after` one of them (a Program or a Link), or
-        `first`; `preorder` runs it before those of the cgroups below. `revision` refuses if the list has changed.
-        Raises AttachError, PrivilegeError, StateError; LibraryError for a place with libbpf older than 1.6.
+        It runs `before` or `after` another program of that cgroup (a Program or a Link), or `first`; with `preorder`,
+        before those of the cgroups below. With `revision`, the kernel refuses if the list has changed. Raises
+        AttachError, PrivilegeError, StateError; LibraryError for a place with libbpf older than 1.6.
         """
         place = placement(before, after, first, revision, preorder)
         with opened(self.name, cgroup) as fd:
@@ -131,7 +131,7 @@ class NetnsProgram(Program):
     """SEC("sk_lookup"), SEC("flow_dissector"): for a network namespace."""
 
     def attach(self, namespace: str | os.PathLike[str] | int = "/proc/self/ns/net") -> Link:
-        """A link to a network namespace, by path or descriptor. Raises AttachError, PrivilegeError, StateError."""
+        """Attaches to a network namespace, by path or descriptor. Raises AttachError, PrivilegeError, StateError."""
         with opened(self.name, namespace, cgroup=False) as fd:
             return self._link("attach_netns", fd, namespace=namespace)
 
@@ -140,7 +140,7 @@ class SockmapProgram(Program):
     """SEC("sk_skb/…"), SEC("sk_msg"): for the sockets in a map."""
 
     def attach(self, sockets: Map) -> Link:
-        """The attachment to a sockmap or sockhash. Raises AttachError, PrivilegeError, StateError."""
+        """Attaches to a sockmap or sockhash. Raises AttachError, PrivilegeError, StateError."""
         with self._owner.lock, Undisturbed():
             fd, kind = os.dup(sockets.fd), library().bpf_program__expected_attach_type(self._loaded_handle())
             try:
@@ -159,19 +159,19 @@ def _detach(program: int, target: int, kind: int) -> None:
 
 
 class SocketFilterProgram(Program):
-    """SEC("socket"): on what a socket receives; its return value is how many bytes of that the socket gets."""
+    """SEC("socket"): filters what a socket receives; returns how many bytes of a packet the socket gets."""
 
     _attach_option, _detach_option = SO_ATTACH_BPF, SO_DETACH_FILTER
 
     def attach(self, target: socket.socket) -> Link:
-        """The attachment to a socket, which ends with the socket. Raises AttachError, PrivilegeError, StateError."""
+        """Attaches to a socket until that is closed. Raises AttachError, PrivilegeError, StateError."""
         with self._owner.lock, Undisturbed():
             try:
                 target.setsockopt(SOL_SOCKET, self._attach_option, self.fd)
             except OSError as error:
                 failed = CallError("setsockopt failed", errno=error.errno or 0)
                 raise attach_refused(self.name, failed, (), self.section) from None
-            return HookLink(self._owner, self.name, partial(_unset, weakref.ref(target), self._detach_option))
+            return HookLink(self._owner, self.name, partial(_remove_filter, weakref.ref(target), self._detach_option))
 
 
 class ReuseportProgram(SocketFilterProgram):
@@ -180,7 +180,7 @@ class ReuseportProgram(SocketFilterProgram):
     _attach_option, _detach_option = SO_ATTACH_REUSEPORT_EBPF, SO_DETACH_REUSEPORT_BPF
 
 
-def _unset(reference: weakref.ref[socket.socket], option: int) -> None:
+def _remove_filter(reference: weakref.ref[socket.socket], option: int) -> None:
     target = reference()
     if target is not None and target.fileno() >= 0:
         with contextlib.suppress(OSError):  # the filter has gone with another's SO_DETACH_FILTER
@@ -191,15 +191,15 @@ class NetfilterProgram(Program):
     """SEC("netfilter"): at a hook of netfilter. Needs libbpf 1.3 and Linux 6.4."""
 
     def attach(self, hook: str, *, family: str = "ipv4", priority: int = 0, defragment: bool = False) -> Link:
-        """A link to "prerouting", "input", "forward", "output" or "postrouting" of "ipv4" or "ipv6".
+        """Attaches to "prerouting", "input", "forward", "output" or "postrouting" of "ipv4" or "ipv6".
 
-        Lower priorities run first, and one is taken once only; `defragment` hands it whole packets (Linux 6.6).
+        Lower priorities run first, and each can be used once only; `defragment` hands it whole packets (Linux 6.6).
         Raises AttachError, PrivilegeError, StateError, LibraryError.
         """
         options = sized(
             NetfilterOptions,
-            pf=one_of(self.name, FAMILIES, family, "family"),
-            hooknum=one_of(self.name, HOOKS, hook, "hook"),
+            pf=named_value(self.name, FAMILIES, family, "family"),
+            hooknum=named_value(self.name, HOOKS, hook, "hook"),
             priority=priority,
             flags=BPF_F_NETFILTER_IP_DEFRAG if defragment else 0,
         )

@@ -28,11 +28,11 @@ class PerfEventProgram(Program):
         cpu: int = -1,
         cookie: int = 0,
     ) -> Link:
-        """A link to an event: a name such as "cpu-clock", "page-faults", "cpu-cycles", or (type, config) as numbers.
+        """Attaches to an event: a name such as "cpu-clock", "page-faults", "cpu-cycles", or (type, config) as numbers.
 
-        It samples `frequency` times a second, or every `period` events; one of them must be given. `pid` is one
-        process, 0 this one, -1 all; `cpu` one CPU, -1 all (a link that stands for one of each CPU, where pid is -1
-        too). Raises AttachError, PrivilegeError, StateError, ValueError.
+        It samples `frequency` times a second, or every `period` events; give one of them. `pid` is one process, 0 this
+        one, -1 all; `cpu` is one CPU, -1 all. If both are -1, the link holds an event for each CPU. Raises AttachError,
+        PrivilegeError, StateError, ValueError.
         """
         if bool(frequency) == bool(period):
             raise ValueError("give one of frequency (samples a second) and period (events a sample)")
@@ -45,25 +45,25 @@ class PerfEventProgram(Program):
         with self._owner.lock, Undisturbed():
             if pid != -1 or cpu != -1:
                 return self._event(attributes, pid, cpu, cookie)
-            made: list[Link] = []
+            links: list[Link] = []
             try:
                 for each in online_cpus():
-                    made.append(self._event(attributes, -1, each, cookie))
+                    links.append(self._event(attributes, -1, each, cookie))
             except BaseException:
-                for link in made:
+                for link in links:
                     link.detach()
                 raise
-            return GroupLink(self._owner, self.name, made)
+            return GroupLink(self._owner, self.name, links)
 
     def _event(self, attributes: PerfEventAttr, pid: int, cpu: int, cookie: int) -> Link:
-        """A link to one event, which the link owns."""
+        """Opens one perf event and attaches to it; the link owns the event's descriptor."""
         self._loaded_handle()
         try:
             fd = perf_event_open(attributes, pid, cpu)
         except CallError as error:
-            asked = {"event": (attributes.type, attributes.config), "pid": pid, "cpu": cpu}
-            asked["frequency"] = attributes.sample_period if attributes.freq else 0
-            raise attach_refused(self.name, error, (), self.section, asked) from None
+            request = {"event": (attributes.type, attributes.config), "pid": pid, "cpu": cpu}
+            request["frequency"] = attributes.sample_period if attributes.freq else 0
+            raise attach_refused(self.name, error, (), self.section, request) from None
         try:
             options = sized(PerfEventOptions, bpf_cookie=cookie)
             return self._link("attach_perf_event_opts", fd, options)

@@ -1,7 +1,7 @@
-"""Which class a program has, by its section: `section_defs` of libbpf (src/libbpf.c), with the libbpf that came first.
+"""Chooses a program's class by its section, after `section_defs` of libbpf (src/libbpf.c).
 
-A name that ends in `+` may be followed by `/` and a target; any other must match whole. The classes are named, and
-imported as they are asked for: a skeleton names those that it needs.
+A name that ends in `+` may be followed by `/` and a target; any other must match whole. The classes are named here and
+imported when they are asked for: a skeleton uses few of them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from .base import Program
 
-BY_CLASS = {
+SECTIONS_BY_CLASS = {
     "KprobeProgram": "kprobe+ kretprobe+",
     "KprobeMultiProgram": "kprobe.multi+ kretprobe.multi+ kprobe.session+",
     "KsyscallProgram": "ksyscall+ kretsyscall+",
@@ -44,8 +44,8 @@ BY_CLASS = {
     "StructOpsProgram": "struct_ops+ struct_ops.s+",
     "SyscallProgram": "syscall",
 }
-# The module of this package that has each class.
-MODULES = {name: module for module, names in {
+# The module of this package that defines each class.
+MODULE_BY_CLASS = {name: module for module, names in {
     "base": "Program",
     "kprobe": """KprobeProgram KprobeMultiProgram KsyscallProgram TracepointProgram RawTracepointProgram TracingProgram
         ExtensionProgram""",
@@ -58,10 +58,10 @@ MODULES = {name: module for module, names in {
     "struct_ops": "StructOpsProgram",
     "syscall": "SyscallProgram",
 }.items() for name in names.split()}  # fmt: skip
-CLASSES = {name: kind for kind, names in BY_CLASS.items() for name in names.split()}
+CLASS_BY_SECTION = {name: kind for kind, names in SECTIONS_BY_CLASS.items() for name in names.split()}
 
-# The sections younger than libbpf 1.0, by the version that has them first (section_defs of its tags).
-SINCE = {
+# The sections younger than libbpf 1.0, by the first version that has them (section_defs of its tags).
+SECTIONS_BY_LIBBPF = {
     "1.2": "struct_ops.s+",
     "1.3": """netfilter netkit/primary netkit/peer tc/ingress tc/egress tcx/ingress tcx/egress uprobe.multi+
         uprobe.multi.s+ uretprobe.multi+ uretprobe.multi.s+ usdt.s+ cgroup/connect_unix cgroup/sendmsg_unix
@@ -71,21 +71,21 @@ SINCE = {
     "1.6": "uprobe.session+ uprobe.session.s+",
     "1.7": "fsession+ fsession.s+",
 }
-VERSIONS = {name: since for since, names in SINCE.items() for name in names.split()}
+LIBBPF_BY_SECTION = {name: since for since, names in SECTIONS_BY_LIBBPF.items() for name in names.split()}
 
 
 def program_class(section: str) -> type[Program]:
-    """The class for a program of a section such as `kprobe/tcp_connect`; Program where there is none of its own.
+    """Returns the class for a section such as `kprobe/tcp_connect`; Program where there is none of its own.
 
     A leading `?` (not loaded unless asked for) doesn't count.
     """
     name = section.removeprefix("?")
-    kind = CLASSES.get(name) or CLASSES.get(name.partition("/")[0] + "+", "Program")
-    module = import_module(f".{MODULES[kind]}", __package__)
+    kind = CLASS_BY_SECTION.get(name) or CLASS_BY_SECTION.get(name.partition("/")[0] + "+", "Program")
+    module = import_module(f".{MODULE_BY_CLASS[kind]}", __package__)
     return cast("type[Program]", getattr(module, kind))
 
 
 def libbpf_needed(section: str) -> str:
-    """The first libbpf that knows a section's kind, such as `1.3`; `1.0` for those that all have."""
+    """Returns the first libbpf that knows a section's kind, such as `1.3`; `1.0` for those that all have."""
     name = section.removeprefix("?")
-    return VERSIONS.get(name) or VERSIONS.get(name.partition("/")[0] + "+", "1.0")
+    return LIBBPF_BY_SECTION.get(name) or LIBBPF_BY_SECTION.get(name.partition("/")[0] + "+", "1.0")

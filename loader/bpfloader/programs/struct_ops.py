@@ -1,4 +1,4 @@
-"""struct_ops: tables of functions of the kernel (a congestion control, a scheduler), given by programs."""
+"""struct_ops: tables of kernel functions (a congestion control, a scheduler) that programs implement."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 
 class StructOpsProgram(Program):
-    """SEC("struct_ops/name"): a function of a struct_ops map, which is what attaches."""
+    """SEC("struct_ops/name"): implements a function of a struct_ops map; the map attaches, the program doesn't."""
 
-    _only_called = True
+    _attachable = False
 
     def attach(self) -> BpfLink:
-        """Raises AttachError: the map that names the program is what attaches."""
+        """Raises AttachError: attach the map that names the program instead."""
         raise AttachError(f"can't attach {self.name} alone: it is part of a struct_ops map", fix="attach that map")
 
 
 class StructOpsLink(BpfLink):
-    """An attached struct_ops map, `program` is the map's name."""
+    """An attached struct_ops map; `program` is the map's name."""
 
     def exchange(self, table: StructOpsMap) -> None:
-        """Puts another map of the same kind in the place of this one. Raises AttachError, LibraryError, StateError."""
+        """Replaces the attached map by another of the same kind. Raises AttachError, LibraryError, StateError."""
         with self._owner.lock, Undisturbed(), captured() as messages:
             self._require_fd()
             try:
@@ -44,7 +44,7 @@ class StructOpsLink(BpfLink):
 class StructOpsMap(Map):
     """A table of functions: SEC(".struct_ops") or SEC(".struct_ops.link"); the latter can be updated and pinned.
 
-    `autoattach` says whether the object's attach takes it.
+    While `autoattach` is true, the object's attach attaches it too.
     """
 
     autoattach = True
@@ -57,7 +57,7 @@ class StructOpsMap(Map):
             raise
 
     def attach(self) -> StructOpsLink:
-        """A link that registers the table with the kernel. Raises AttachError, PrivilegeError, StateError."""
+        """Registers the table with the kernel. Raises AttachError, PrivilegeError, StateError."""
         with self._owner.lock, Undisturbed(), captured() as messages:
             self._require_fd()
             try:

@@ -11,12 +11,12 @@ from .base import Program, RunResult
 
 
 class SyscallProgram(Program):
-    """SEC("syscall"): runs when it is called, and may do what the bpf system call does."""
+    """SEC("syscall"): runs when it is called, and may make bpf(2) calls itself."""
 
-    _only_called = True
+    _attachable = False
 
     def run(self, context: bytes = b"") -> RunResult:
-        """What the program returns for a context, and the context as it left it. Raises CallError, PrivilegeError."""
+        """Runs it on a context; the result has the context as the program left it. Raises CallError, PrivilegeError."""
         # bpf_prog_test_run_syscall (net/bpf/test_run.c) writes back to where the context came from.
         buffer = ctypes.create_string_buffer(context, len(context)) if context else None
         run = sized(TestRunOptions, ctx_size_in=len(context))
@@ -26,5 +26,5 @@ class SyscallProgram(Program):
         return RunResult(run.retval, b"", buffer.raw if buffer is not None else b"", run.duration)
 
     def attach(self) -> Link:
-        """Raises AttachError: such a program is run, not attached."""
+        """Raises AttachError: call `run` instead."""
         raise AttachError(f"can't attach {self.name}: it is run when called", fix="call run(context)")

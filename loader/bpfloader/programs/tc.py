@@ -28,7 +28,7 @@ class TcProgram(Program):
 
     @property
     def is_tcx(self) -> bool:
-        """Whether its section makes it a tcx link, and not a filter."""
+        """True if its section makes it a tcx link, false if a filter."""
         return self.section.removeprefix("?") in TCX_SECTIONS
 
     def attach(
@@ -44,12 +44,13 @@ class TcProgram(Program):
         first: bool = False,
         revision: int = 0,
     ) -> Link:
-        """The attachment to an interface's "ingress" or "egress".
+        """Attaches to an interface's "ingress" or "egress".
 
-        A filter: `priority` and `handle` are 1 or more, or 0 for the kernel's choice; `replace` takes the place of one
+        A filter: `priority` and `handle` are 1 or more, or 0 for the kernel's choice; `replace` replaces the filter
         that has both. A clsact qdisc is made where there is none, and stays. A tcx link: the section says the
-        direction; it runs `before` or `after` another (a Program or a Link), `first`, or else last; `revision` refuses
-        if the list has changed. Raises AttachError, PrivilegeError, StateError, LibraryError, ValueError.
+        direction; it runs `before` or `after` another (a Program or a Link), `first`, or else last; with `revision`,
+        the kernel refuses if the list has changed. Raises AttachError, PrivilegeError, StateError, LibraryError,
+        ValueError.
         """
         place = placement(before, after, first, revision)
         if self.is_tcx:
@@ -75,7 +76,7 @@ class TcProgram(Program):
     def _make_qdisc(self, hook: TcHook) -> None:
         """Makes the clsact qdisc, which holds both directions, unless it is there. Raises AttachError without clsact.
 
-        What else goes wrong, bpf_tc_attach tells better.
+        Passes over any other error: bpf_tc_attach reports it better.
         """
         with captured():
             try:
@@ -86,8 +87,8 @@ class TcProgram(Program):
                     raise AttachError(what, fix=NO_CLSACT.fix, errno=error.errno, program=self.name) from None
 
 
-def _remove_filter(hook: TcHook, made: TcOptions) -> None:
-    wanted = sized(TcOptions, handle=made.handle, priority=made.priority)
+def _remove_filter(hook: TcHook, attached: TcOptions) -> None:
+    wanted = sized(TcOptions, handle=attached.handle, priority=attached.priority)
     with captured():
         try:
             library().bpf_tc_detach(ctypes.byref(hook), ctypes.byref(wanted))
@@ -108,10 +109,10 @@ class NetkitProgram(Program):
         first: bool = False,
         revision: int = 0,
     ) -> Link:
-        """A link to a netkit device, by the name or index of its primary end.
+        """Attaches to a netkit device, by the name or index of its primary end.
 
-        It runs `before` or `after` another (a Program or a Link), `first`, or else last; `revision` refuses if the
-        list has changed. Raises AttachError, PrivilegeError, StateError, LibraryError.
+        It runs `before` or `after` another (a Program or a Link), `first`, or else last; with `revision`, the kernel
+        refuses if the list has changed. Raises AttachError, PrivilegeError, StateError, LibraryError.
         """
         place = placement(before, after, first, revision)
         index = interface_index(self.name, interface)
