@@ -132,6 +132,39 @@ def make_room(path: str | os.PathLike[str]) -> None:
             raise OutputError("is a folder, and the build writes a file there", where=str(path), fix=fix) from error
 
 
+def folder_like(parent: Path, name: str) -> Path:
+    """Makes a folder in `parent` that the same users may read and write, whatever the umask; one that is there stays as it is.
+
+    So a store of several users (2770, 2777) stays theirs. Raises OSError.
+    """
+    path = parent / name
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return path
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        share_like(handle, parent, 0o7777)
+    finally:
+        os.close(handle)
+    return path
+
+
+def share_like(handle: int, folder: Path, most: int) -> None:
+    """Gives an open file or folder the group of `folder` and, of its mode, the bits in `most`. Raises OSError.
+
+    Where this user can't give the group, the group gets no rights. The owner may always read.
+    """
+    wanted, mode = os.stat(folder), os.fstat(handle)
+    rights = stat.S_IMODE(wanted.st_mode) & most | stat.S_IRUSR
+    if mode.st_gid != wanted.st_gid:
+        try:
+            os.fchown(handle, -1, wanted.st_gid)
+        except OSError:
+            rights &= ~(stat.S_IRWXG | stat.S_ISGID)
+    os.fchmod(handle, rights)
+
+
 def write_file(path: Path, data: bytes) -> None:
     """Writes a file whole or not at all, readable by all whatever the umask.
 

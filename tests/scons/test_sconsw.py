@@ -18,7 +18,7 @@ PYTHON = """#!/bin/sh
 case "$1 $2" in
 "-c "*) exit {old} ;;
 "-m venv") [ {venv} = 0 ] || {{ echo "No module named venv"; exit 1; }}
-           [ "$3" = --without-pip ] && mkdir -p "$4/bin" && cp "{inner}" "$4/bin/python" ;;
+           [ "$3" = --without-pip ] && mkdir -p "$4/bin" && cp "{inner}" "$4/bin/python" && touch "$4/pyvenv.cfg" ;;
 *) exit 99 ;;
 esac
 """
@@ -68,13 +68,14 @@ class Checkout:
         if so:
             (self.tools / f"log.{what}").touch()
 
-    def run(self, *arguments: str, cwd: Path | None = None, **environment: str):
+    def run(self, *arguments: str, cwd: Path | None = None, user: int | None = None, **environment: str):
         """Runs ./sconsw and returns (exit status, stderr, what the python of .venv was called with)."""
         self.log.write_text("")
         path = f"{self.tools}{os.pathsep}/usr/bin{os.pathsep}/bin"
         done = subprocess.run(
             [str(self.folder / "sconsw"), *arguments],
             cwd=cwd or self.folder, env={"PATH": path, **environment}, capture_output=True, text=True, timeout=20,
+            user=user, group=user, extra_groups=None if user is None else [],
         )  # fmt: skip
         assert done.stdout == ""
         return done.returncode, done.stderr, self.log.read_text().splitlines()
@@ -284,3 +285,90 @@ def test_it_builds_the_project_that_it_is_called_in(checkout, tmp_path):
     assert checkout.stamp().exists() and not checkout.stamp("requirements-test.lock").exists()
     assert f"scons in {project} with SCONSFLAGS=unset" in checkout.run(cwd=project / "src")[2]
     assert f"scons in {checkout.folder} with SCONSFLAGS=unset" in checkout.run(cwd=tmp_path)[2]
+
+
+# Another user, another place
+
+
+@pytest.fixture
+def shared(checkout):
+    """A checkout that every user can reach, as a checkout in an image is."""
+    for folder in (checkout.folder, *checkout.folder.parents):
+        if folder == Path("/tmp"):
+            return checkout
+        folder.chmod(folder.stat().st_mode | 0o055)
+    pytest.skip("the folder of the tests is not below /tmp")
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+
+
+def nobody(checkout, *arguments, **environment):
+    """What `run` gives as user 65534, who may write the tools' log and nothing else."""
+    checkout.log.touch()
+    checkout.log.chmod(0o666)
+    os.chmod(checkout.tools, 0o755)
+    return checkout.run(*arguments, user=65534, **environment)
+
+
+@needs_root
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_another_user_builds_with_what_root_has_set_up(shared, umask):
+    before = os.umask(umask)
+    try:
+        shared.run()
+    finally:
+        os.umask(before)
+    files = {path: path.stat().st_mtime_ns for path in shared.folder.rglob("*")}
+    status, stderr, calls = nobody(shared)
+    assert (status, stderr, pips(calls)) == (7, "", [])
+    assert files == {path: path.stat().st_mtime_ns for path in shared.folder.rglob("*")}
+
+
+def test_the_umask_of_the_build_is_the_caller_s(checkout):
+    (checkout.tools / "inner").write_text("#!/bin/sh\n" + 'case "$3" in SCons) umask >>"%s";; esac\n' % checkout.log)
+    before = os.umask(0o077)
+    try:
+        assert "0077" in checkout.run()[2]
+    finally:
+        os.umask(before)
+
+
+@needs_root
+def test_another_user_who_would_have_to_set_up_is_told_who_has_to(shared):
+    status, stderr, calls = nobody(shared)
+    where = f"{shared.folder}/.venv, which this user (uid 65534) can't write"
+    fix = "run sconsw once as its owner, or set EBPF_VENV to a folder of your own"
+    assert (status, stderr, calls) == (1, f"sconsw: requirements.lock is not installed in {where}; {fix}\n", [])
+    shared.run()
+    status, stderr, calls = nobody(shared, "test")
+    assert (status, stderr, calls) == (1, f"sconsw: requirements-test.lock is not installed in {where}; {fix}\n", [])
+
+
+@needs_root
+def test_a_python_that_another_user_can_t_run_is_told(shared):
+    shared.run()
+    (shared.tools / "private").mkdir(mode=0o700)
+    shutil.move(shared.folder / ".venv/bin/python", shared.tools / "private/python")
+    (shared.folder / ".venv/bin/python").symlink_to(shared.tools / "private/python")
+    assert shared.run()[0] == 7
+    status, stderr, _ = nobody(shared)
+    assert status == 1 and "which this user (uid 65534) can't run; make " in one_line(stderr)
+    assert stderr.endswith("anew with a Python that all may run: PYTHON=/usr/bin/python3\n")
+
+
+def test_the_venv_may_lie_elsewhere(checkout, tmp_path):
+    elsewhere = tmp_path / "of mine" / "venv"
+    status, stderr, calls = checkout.run(EBPF_VENV=str(elsewhere))
+    assert status == 7 and f"making {elsewhere} from" in stderr and pips(calls) == ["requirements.lock"]
+    assert (elsewhere / "requirements.lock.stamp").exists() and not list(checkout.folder.glob(".venv*"))
+    assert pips(checkout.run(EBPF_VENV=str(elsewhere))[2]) == []
+    assert pips(checkout.run(EBPF_VENV="of mine/venv", cwd=tmp_path)[2]) == []
+
+
+def test_no_folder_of_the_user_s_is_removed_for_a_venv(checkout, tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis").touch()
+    status, stderr, calls = checkout.run(EBPF_VENV=str(tmp_path / "home"))
+    assert (status, calls) == (1, []) and (tmp_path / "home" / "thesis").exists()
+    assert "/home is no venv, and would be removed for one; name a new folder in EBPF_VENV, or move that away" in one_line(stderr)

@@ -1,5 +1,8 @@
 """Keeps files under their own sha256 in the cache folder, and verifies each that is taken out.
 
+Several users may share it (2770, 2777): what is made in it takes its group and its mode. One that only others may write is
+read.
+
     sha256/<digest>     the bytes with this digest, read-only; a tree is the list of its files' digests, kept alike
     lock/<digest>       held while somebody fetches it
     rejected/<name>     bytes that were not what they should be, for a person to look at
@@ -17,12 +20,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import CacheError
-from ..files import UnfitFileError, open_regular, read_regular
+from ..files import UnfitFileError, folder_like, open_regular, read_regular, share_like
 
 CHUNK = 1 << 16
 POLL = 0.1  # seconds between two looks at a lock: waiting for it in the kernel, nobody sees ^C
 STALE = 86400  # seconds after which a killed build's temporary file is swept away
 HEAD = 1024  # bytes kept at hand to tell what a wrong body is
+_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _LISTED = re.compile(rb"([0-9a-f]{64})  ([^\0/]+)")  # a line of a tree's list
 
 
@@ -73,6 +77,11 @@ class Store:
                 aside = self._aside(path, f"corrupt-{digest[:12]}")
             except FileNotFoundError:
                 return None  # another build set it aside first
+            except OSError as error:
+                if error.errno not in _DENIED:
+                    raise
+                self.notice(f"the cache's copy of {digest[:12]}… is corrupt, and this user can't remove it")
+                return None
         self.notice(f"the cache's copy of {digest[:12]}… was corrupt; it is set aside as {aside}")
         return None
 
@@ -97,7 +106,7 @@ class Store:
     def incoming(self) -> Iterator["Incoming"]:
         """Yields a file on its way in, gone at the end unless it was kept or rejected. Raises CacheError."""
         with _usable(self.root):
-            self.blobs.mkdir(parents=True, exist_ok=True)
+            self._folder(self.blobs.name)
             self._sweep()
             handle, name = tempfile.mkstemp(prefix=".incoming-", dir=self.blobs)
         incoming = Incoming(self, handle, Path(name))
@@ -110,11 +119,14 @@ class Store:
     def lock(self, digest: str, what: str, check_interrupt: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Held by one build at a time, so that the second waits and finds what the first fetched. Raises CacheError.
 
-        `check_interrupt` is called often while it waits: what it raises ends that.
+        `check_interrupt` is called often while it waits: what it raises ends that. Where this user may make no lock, there is
+        none: the rename is atomic, so the worst is to fetch twice.
         """
         with _usable(self.root):
-            (self.root / "lock").mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.root / "lock" / digest, os.O_RDWR | os.O_CREAT, 0o666)
+            handle = self._lock_file(digest)
+        if handle is None:
+            yield
+            return
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -124,15 +136,35 @@ class Store:
                     check_interrupt()
                     time.sleep(POLL)
             except OSError:
-                pass  # a file system without locks: the rename is atomic, so the worst is to fetch twice
+                pass  # a file system without locks
             yield
         finally:
             os.close(handle)
 
+    def _folder(self, name: str) -> Path:
+        self.root.mkdir(parents=True, exist_ok=True)
+        return folder_like(self.root, name)
+
+    def _lock_file(self, digest: str) -> int | None:
+        """Opens a lock for reading, which is enough for flock(2): another user may have made it."""
+        try:
+            path = self._folder("lock") / digest
+            try:
+                # O_CREAT on a file of another user's fails in a sticky folder (sysctl fs.protected_regular).
+                return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                handle = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                share_like(handle, self.root, 0o666)
+                return handle
+        except OSError as error:
+            if error.errno in _DENIED:
+                return None
+            raise
+
     def _aside(self, path: Path, name: str) -> Path:
-        aside = self.root / "rejected" / name
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir() or aside.is_dir():  # a rename puts no folder in a file's place, and no file in a folder's
+        aside = self._folder("rejected") / name
+        # A rename puts no folder in a file's place, no file in a folder's, and in a sticky folder none in another user's.
+        if path.is_dir() or aside.is_dir() or (aside.exists() and aside.lstat().st_uid != os.geteuid()):
             aside = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=aside.parent), name)
         os.replace(path, aside)
         return aside
@@ -142,8 +174,8 @@ class Store:
             try:
                 if time.time() - path.stat().st_mtime > STALE:
                     path.unlink()
-            except FileNotFoundError:
-                continue  # another build was faster
+            except (FileNotFoundError, PermissionError):
+                continue  # another build was faster, or it is another user's in a sticky folder
 
 
 class Incoming:
@@ -189,14 +221,19 @@ class Incoming:
         path = self.store.blobs / self.sha256
         with _usable(self.store.root):
             self._file.flush()
-            os.fchmod(self._file.fileno(), 0o444)
-            os.replace(self.path, path)
+            share_like(self._file.fileno(), self.store.root, 0o444)
+            try:
+                os.replace(self.path, path)
+            except PermissionError:  # in a sticky folder another user's entry stays; if it is good, it will do
+                if self.store.get(self.sha256) is None:
+                    raise
         return path
 
     def reject(self, name: str) -> Path:
         """Moves the file into the folder of rejected ones, for a person to look at, and returns its path."""
         with _usable(self.store.root):
             self._file.flush()
+            share_like(self._file.fileno(), self.store.root, 0o444)
             return self.store._aside(self.path, f"{name}-{self.sha256[:12]}")
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..errors import CompileError, HeaderError, OutputError
-from ..files import read_regular, write_file
+from ..files import folder_like, read_regular, write_file
 from .libbpf_headers import Library
 from .explain import explain
 from .index import INDEX_FORMAT, Index, dump_index, index_header, load_index
@@ -44,7 +44,8 @@ class IndexCache:
             made.append(_index_of(header))
             data = dump_index(made[0])
             with contextlib.suppress(OSError, OutputError):  # a store that is read-only or full serves all the same
-                write_file(path, data)
+                self._folder.mkdir(parents=True, exist_ok=True)
+                write_file(folder_like(self._folder, path.parent.name) / path.name, data)
             return {"sha256": hashlib.sha256(data).hexdigest()}
 
         known = self._fact(f"index {INDEX_FORMAT} {sha256} {self._code}", make).get("sha256")
