@@ -1,1 +1,1 @@
-"""Reads BTF: an object's and the kernel's."""
+"""Reads BTF, an object's and the kernel's."""

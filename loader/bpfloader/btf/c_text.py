@@ -23,13 +23,13 @@ from .reader import (  # fmt: skip
     Type,
 )
 
-MAX_PARTS = 200  # pointers, arrays, parameters …: a cycle in malformed BTF ends there
+MAX_PARTS = 200  # pointers, arrays, parameters …: stops at a cycle in malformed BTF
 MAX_NESTED = 16  # anonymous structs in one another
-WORDS = {CONST: "const ", VOLATILE: "volatile ", RESTRICT: "restrict "}
+QUALIFIER_TEXT = {CONST: "const ", VOLATILE: "volatile ", RESTRICT: "restrict "}
 
 
 def declaration(btf: Btf, number: int, name: str = "") -> str:
-    """The C declaration of `name` with that type, as `const struct sock *sk[4]`; without a name the type's own text.
+    """Returns the C declaration of `name`, as `const struct sock *sk[4]`; without a name the text of the type alone.
 
     An anonymous struct reads `struct {...}`. Raises ObjectError for a type of more than 200 parts.
     """
@@ -37,7 +37,7 @@ def declaration(btf: Btf, number: int, name: str = "") -> str:
 
 
 def definition(btf: Btf, number: int) -> str:
-    """The C definition of a struct, union, enum, typedef or function, a member a line. Raises ObjectError."""
+    """Returns the C definition of a struct, union, enum, typedef or function, a member a line. Raises ObjectError."""
     kind = btf[number]
     if kind.kind == TYPEDEF:
         return f"typedef {declaration(btf, kind.word, kind.name)};"
@@ -47,7 +47,7 @@ def definition(btf: Btf, number: int) -> str:
 
 
 def _body(btf: Btf, kind: Type, depth: int) -> str:
-    """A struct, union or enum with its members; anonymous ones inside it are written out where they stand."""
+    """Returns a struct, union or enum with its members; writes out anonymous ones inside it where they stand."""
     if depth > MAX_NESTED:
         btf.fail(f"has more than {MAX_NESTED} anonymous structs in one another")
     tabs = "\t" * (depth + 1)
@@ -65,21 +65,21 @@ def _member(btf: Btf, member: Member, depth: int) -> str:
     return declaration(btf, member.type, member.name) + bits
 
 
-def _declare(btf: Btf, number: int, inner: str, left: list[int]) -> str:
-    """Works outside in: `inner` is the declarator made so far, which pointers, arrays and functions wrap."""
+def _declare(btf: Btf, number: int, inner: str, budget: list[int]) -> str:
+    """Works outside in: pointers, arrays and functions wrap `inner`, the declarator made so far."""
     qualifiers = ""
-    while left[0] > 0:
-        left[0] -= 1
+    while budget[0] > 0:
+        budget[0] -= 1
         kind = btf[number]
         number = kind.word
         if kind.kind in QUALIFIERS:
-            qualifiers += WORDS.get(kind.kind, f'__attribute__((btf_type_tag("{kind.name}"))) ')
+            qualifiers += QUALIFIER_TEXT.get(kind.kind, f'__attribute__((btf_type_tag("{kind.name}"))) ')
         elif kind.kind == PTR:
             inner, qualifiers = "*" + qualifiers + inner, ""
         elif kind.kind == ARRAY:
             inner, number = f"{_wrapped(inner)}[{btf.length(kind) or ''}]", btf.element(kind)
         elif kind.kind == FUNC_PROTO:
-            inner = f"{_wrapped(inner)}({_parameters(btf, kind, left)})"
+            inner = f"{_wrapped(inner)}({_parameters(btf, kind, budget)})"
         elif kind.kind not in (FUNC, VAR):
             return f"{qualifiers}{_base(kind)} {inner}" if inner else f"{qualifiers}{_base(kind)}"
     btf.fail(f"has a type of more than {MAX_PARTS} parts, too many to write as C")
@@ -89,9 +89,9 @@ def _wrapped(inner: str) -> str:
     return f"({inner})" if inner.startswith("*") else inner
 
 
-def _parameters(btf: Btf, proto: Type, left: list[int]) -> str:
+def _parameters(btf: Btf, proto: Type, budget: list[int]) -> str:
     parameters = btf.parameters(proto)
-    texts = [_declare(btf, number, name, left) for name, number in parameters]
+    texts = [_declare(btf, number, name, budget) for name, number in parameters]
     if parameters and parameters[-1] == ("", 0):
         texts[-1] = "..."
     return ", ".join(texts) or "void"

@@ -1,6 +1,7 @@
-"""Reads the CO-RE relocations and the source lines of an object's .BTF.ext (kernel: Documentation/bpf/btf.rst, bpf_core_relo of linux/bpf.h).
+"""Reads the CO-RE relocations and the source lines of an object's .BTF.ext.
 
-Headers and records of a later version are read as far as they are known here, as libbpf does.
+The formats are those of Documentation/bpf/btf.rst in the kernel and struct bpf_core_relo of linux/bpf.h. Headers and
+records of a later version are read as far as they are known here, as libbpf does.
 """
 
 from __future__ import annotations
@@ -12,19 +13,20 @@ from typing import NamedTuple
 from .reader import ARRAY, COMPOSITES, FWD, KEYWORDS, MAGIC, QUALIFIERS, Btf, Type
 
 HEADER, HEADER_SIZE = "HBBIIIII", 24
-LINES, CORE = 16, 24  # where the header holds offset and size of a part
-RECORD = 16  # bytes: insn_off, type_id, access_str_off, kind; of a line insn_off, file_name_off, line_off, line_col
+LINES, CORE = 16, 24  # the places in the header of a part's offset and size
+RECORD_SIZE = 16  # bytes: insn_off, type_id, access_str_off, kind; or insn_off, file_name_off, line_off, line_col
 LINE_SHIFT = 10  # BPF_LINE_INFO_LINE_NUM: the column takes the bits below
 MAX_STEPS = 64  # libbpf's BPF_CORE_SPEC_MAX_LEN
 # enum bpf_core_relo_kind by number, as libbpf's core_relo_kind_str prints it.
 KINDS = """byte_off byte_sz field_exists signed lshift_u64 rshift_u64 local_type_id target_type_id type_exists type_size
 enumval_exists enumval_value type_matches""".split()
-FIELDS, ENUMERATORS = KINDS[:6], ("enumval_exists", "enumval_value")
-ASKING = "field_exists", "type_exists", "enumval_exists", "type_matches"  # that a kernel may answer with no
+FIELD_KINDS, ENUMERATOR_KINDS = KINDS[:6], ("enumval_exists", "enumval_value")
+# The kinds that ask if the kernel has something: an object with them may load on an older kernel.
+EXISTENCE_KINDS = "field_exists", "type_exists", "enumval_exists", "type_matches"
 
 
 class CoreRecord(NamedTuple):
-    """What libbpf fills in for the running kernel at `offset` bytes of a section: `kind` of `access`.
+    """A CO-RE relocation: libbpf fills in `kind` of `access` for the running kernel, at `offset` bytes of a section.
 
     `access` is a path such as `struct sock.__sk_common.skc_daddr`, `struct sk_buff.cb[3]` or `enum state::RUNNING`.
     """
@@ -35,22 +37,38 @@ class CoreRecord(NamedTuple):
     access: str
 
 
+class SourceLine(NamedTuple):
+    """The line of the source, `file:line`, that begins at `offset` bytes of a section."""
+
+    section: str
+    offset: int
+    line: str
+
+
+class _ExtRecord(NamedTuple):
+    """A record of .BTF.ext: the section, the offset in it in bytes, the record's three further words."""
+
+    section: str
+    offset: int
+    words: tuple[int, int, int]
+
+
 def core_records(data: bytes, btf: Btf) -> list[CoreRecord]:
-    """The records in a .BTF.ext section's bytes, which take their types from `btf`. Raises ObjectError."""
+    """Reads the CO-RE records in a .BTF.ext section's bytes, which take their types from `btf`. Raises ObjectError."""
     return [
         CoreRecord(section, offset, _kind(btf, kind), _access(btf, btf[number], btf.string(access), _kind(btf, kind)))
-        for section, offset, number, access, kind in _rows(data, btf, CORE)
+        for section, offset, (number, access, kind) in _records(data, btf, CORE)
     ]
 
 
-def source_lines(data: bytes, btf: Btf) -> Iterator[tuple[str, int, str]]:
-    """(section, offset in it in bytes, `file:line`) of each instruction that a line begins at. Raises ObjectError."""
-    for section, offset, file, _, place in _rows(data, btf, LINES):
-        yield section, offset, f"{btf.string(file)}:{place >> LINE_SHIFT}"
+def source_lines(data: bytes, btf: Btf) -> Iterator[SourceLine]:
+    """Yields the source line of each instruction at which one begins. Raises ObjectError."""
+    for section, offset, (file, _, position) in _records(data, btf, LINES):
+        yield SourceLine(section, offset, f"{btf.string(file)}:{position >> LINE_SHIFT}")
 
 
-def _rows(data: bytes, btf: Btf, part: int) -> Iterator[tuple[str, int, int, int, int]]:
-    """(section, offset, and three numbers more) of each record of a part."""
+def _records(data: bytes, btf: Btf, part: int) -> Iterator[_ExtRecord]:
+    """Yields the records of the part whose offset and size stand at `part` in the header. Raises ObjectError."""
     order = "<" if btf.little else ">"
     if len(data) < HEADER_SIZE:
         btf.fail(f"has a .BTF.ext of {len(data)} bytes, fewer than its header")
@@ -64,7 +82,7 @@ def _rows(data: bytes, btf: Btf, part: int) -> Iterator[tuple[str, int, int, int
     if end > len(data) or size < 4:
         btf.fail("has a .BTF.ext that is cut short")
     (width,) = struct.unpack_from(order + "I", data, position)
-    if width < RECORD or width % 4:
+    if width < RECORD_SIZE or width % 4:
         btf.fail(f"has .BTF.ext records of {width} bytes")
     position += 4
     while position < end:
@@ -76,8 +94,8 @@ def _rows(data: bytes, btf: Btf, part: int) -> Iterator[tuple[str, int, int, int
             btf.fail("has a .BTF.ext that is cut short")
         section = btf.string(name)
         for place in range(position, stop, width):
-            at, number, access, kind = struct.unpack_from(order + "IIII", data, place)
-            yield section, at, number, access, kind
+            instruction, first, second, third = struct.unpack_from(order + "IIII", data, place)
+            yield _ExtRecord(section, instruction, (first, second, third))
         position = stop
 
 
@@ -88,18 +106,18 @@ def _kind(btf: Btf, number: int) -> str:
 
 
 def _access(btf: Btf, root: Type, access: str, kind: str) -> str:
-    """The path in names. Members without a name are left out, as libbpf does when it looks the path up."""
+    """Spells the path in names. Leaves out members without a name, as libbpf does when it looks the path up."""
     steps = access.split(":")
     if len(steps) > MAX_STEPS or not all(step.isascii() and step.isdigit() and len(step) < 11 for step in steps):
         btf.fail(f"has a CO-RE access {access!r}")
     first, *rest = map(int, steps)
     text = _root(btf, root)
-    if kind in ENUMERATORS:
+    if kind in ENUMERATOR_KINDS:
         values = btf.values(btf.resolve(root.id))
         if first >= len(values):
             btf.fail(f"has no enumerator {first} in {text}, which CO-RE names")
         return f"{text}::{values[first][0]}"
-    if kind not in FIELDS:
+    if kind not in FIELD_KINDS:
         return text
     text += f"[{first}]" if first else ""
     number = root.id
@@ -118,7 +136,7 @@ def _root(btf: Btf, kind: Type) -> str:
 
 
 def _step(btf: Btf, kind: Type, index: int) -> tuple[str, int]:
-    """One step into a member or an element: its text and its type."""
+    """Steps into a member or an element; returns its text and its type's id."""
     if kind.kind == ARRAY:
         return f"[{index}]", btf.element(kind)
     members = btf.members(kind)

@@ -1,4 +1,4 @@
-"""The running kernel's BTF: reads it, and lists the functions and tracepoints in it."""
+"""Reads the running kernel's BTF, and lists the functions and tracepoints in it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KERNEL_BTF = "/sys/kernel/btf/vmlinux"
 
 
 def kernel_types(path: str) -> Btf | None:
-    """The BTF that CO-RE was resolved against, if it can be read."""
+    """Reads the BTF that CO-RE is resolved against, raw or in an ELF file; None if it can't be read."""
     try:
         data = read_file(path, "")
         if data[:4] == b"\x7fELF":
@@ -22,6 +22,6 @@ def kernel_types(path: str) -> Btf | None:
 
 
 def kernel_names(btf: Btf | None, kind: int) -> set[str]:
-    """The kernel's functions (FUNC), or its tracepoints (TYPEDEF, by what each is called there); none without BTF."""
+    """Returns the kernel's functions (FUNC), or its tracepoints without btf_trace_ (TYPEDEF); none without BTF."""
     start = "btf_trace_" if kind == TYPEDEF else ""
     return {each.name[len(start) :] for each in btf or () if each.kind == kind and each.name.startswith(start)}

@@ -1,6 +1,7 @@
 """Reads BTF of either byte order: an object's own, and the kernel's (kernel: Documentation/bpf/btf.rst).
 
-Not libbpf's reader: an error or `inspect` must take any bytes, and work where there is no libbpf. Imported only then.
+libbpf's reader won't do: an error or `inspect` must take any bytes, and work where there is no libbpf. Modules import
+this one only when they need it.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ MAGIC, HEADER, HEADER_SIZE = 0xEB9F, "HBBIIIII", 24
 MAX_DEPTH = 64  # of typedefs, arrays and structs in one another; the kernel's MAX_RESOLVE_DEPTH is 32
 MAX_NAME = 4096
 
-# BTF_KIND_* of include/uapi/linux/btf.h; the number is the place.
+# BTF_KIND_* of include/uapi/linux/btf.h, in the order of their numbers.
 (VOID, INT, PTR, ARRAY, STRUCT, UNION, ENUM, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, FUNC_PROTO, VAR, DATASEC,
  FLOAT, DECL_TAG, TYPE_TAG, ENUM64) = range(20)  # fmt: skip
 KIND_NAMES = ("void int ptr array struct union enum fwd typedef volatile const restrict func func_proto var datasec "
               "float decl_tag type_tag enum64").split()  # fmt: skip
-# 32-bit words after a type's three: those it always has, those for each of its entries.
-WORDS = {INT: (1, 0), ARRAY: (3, 0), STRUCT: (0, 3), UNION: (0, 3), ENUM: (0, 2), FUNC_PROTO: (0, 2), VAR: (1, 0),
+# 32-bit words after a type's first three: (always, for each of its entries).
+EXTRA_WORDS = {INT: (1, 0), ARRAY: (3, 0), STRUCT: (0, 3), UNION: (0, 3), ENUM: (0, 2), FUNC_PROTO: (0, 2), VAR: (1, 0),
          DATASEC: (0, 3), DECL_TAG: (1, 0), ENUM64: (0, 3)}  # fmt: skip
 SIZED = (INT, STRUCT, UNION, ENUM, ENUM64, FLOAT, DATASEC)
 COMPOSITES, ENUMS = (STRUCT, UNION), (ENUM, ENUM64)
@@ -34,7 +35,7 @@ KEYWORDS = {STRUCT: "struct", UNION: "union", ENUM: "enum", ENUM64: "enum"}
 
 
 class Member(NamedTuple):
-    """A struct's or union's member. Its place is in bits; `bits` is a bitfield's width, 0 for any other member."""
+    """A struct's or union's member: its offset in bits, and `bits`, a bitfield's width, 0 for any other member."""
 
     name: str
     type: int
@@ -50,8 +51,22 @@ class Variable(NamedTuple):
     size: int
 
 
+class Enumerator(NamedTuple):
+    """An enum's name and its value."""
+
+    name: str
+    value: int
+
+
+class Parameter(NamedTuple):
+    """A function prototype's parameter: its name and its type's id."""
+
+    name: str
+    type: int
+
+
 class Type(NamedTuple):
-    """One record: `word` is a size or the type referred to, `at` where the words after the first three begin."""
+    """One record: `word` is a size or the type referred to, `at` the place of the words after the first three."""
 
     id: int
     kind: int
@@ -65,7 +80,7 @@ class Type(NamedTuple):
 class Btf:
     """Types by id as `btf[id]`. `where` names the data in errors; `pointer` is a pointer's size in bytes.
 
-    Raises ObjectError for data that is no BTF, when made or when what is wrong is first met.
+    Raises ObjectError for data that is no BTF: when made, or when the fault is first met.
     """
 
     def __init__(self, data: bytes, where: str, pointer: int = 8):
@@ -94,7 +109,7 @@ class Btf:
 
     def _find_types(self) -> None:
         words, end, position = self.words, len(self.words), 0
-        sizes = [WORDS.get(kind, (0, 0)) for kind in range(len(KIND_NAMES))]
+        sizes = [EXTRA_WORDS.get(kind, (0, 0)) for kind in range(len(KIND_NAMES))]
         append = self.starts.append
         while position < end:
             if position + 3 > end:
@@ -110,15 +125,15 @@ class Btf:
             self.fail("is cut short")
 
     def __len__(self) -> int:
-        """The number of types, void included."""
+        """Returns the number of types, void included."""
         return len(self.starts)
 
     def __iter__(self) -> Iterator[Type]:
-        """All types but void, by id."""
+        """Yields all types but void, by id."""
         return (self[number] for number in range(1, len(self.starts)))
 
     def __getitem__(self, number: int) -> Type:
-        """The type of that id; void for 0."""
+        """Returns the type of that id; void for 0."""
         if number == 0:
             return Type(0, VOID, "", False, 0, 0, 0)
         if not 0 < number < len(self.starts):
@@ -128,26 +143,26 @@ class Btf:
         return Type(number, info >> 24 & 0x7F, self.string(name), bool(info >> 31), info & 0xFFFFFF, word, at + 3)
 
     def string(self, offset: int) -> str:
-        """The string at an offset of the string section."""
+        """Returns the string at an offset of the string section."""
         end = self.strings.find(0, offset, offset + MAX_NAME)
         if end < 0:
             self.fail(f"has no string at {offset}")
         return self.strings[offset:end].decode("utf-8", "backslashreplace")
 
     def named(self, name: str) -> list[Type]:
-        """All types of that name, by id."""
+        """Returns all types of that name, by id."""
         wanted, words = set(self._offsets(name)), self.words
         return [self[i] for i, at in enumerate(self.starts) if i and words[at] in wanted]
 
     def _offsets(self, name: str) -> Iterator[int]:
-        """Where the string section has that name; any string may also be the end of a longer one."""
-        sought, place = name.encode() + b"\0", 0
-        while name and (place := self.strings.find(sought, place)) >= 0:
-            yield place
-            place += 1
+        """Yields each offset of that name in the string section; any string may also be the end of a longer one."""
+        terminated, offset = name.encode() + b"\0", 0
+        while name and (offset := self.strings.find(terminated, offset)) >= 0:
+            yield offset
+            offset += 1
 
     def owners(self, member: str) -> list[Type]:
-        """The structs and unions, by id, that have a member of that name themselves."""
+        """Returns the structs and unions, by id, that have a member of that name themselves."""
         wanted, words, found = set(self._offsets(member)), self.words, []
         for number, at in enumerate(self.starts):
             if not number or words[at + 1] >> 24 & 0x7F not in COMPOSITES:
@@ -158,14 +173,14 @@ class Btf:
         return found
 
     def members(self, kind: Type) -> list[Member]:
-        """A struct's or union's members in order; none for another kind."""
+        """Returns a struct's or union's members in order; none for another kind."""
         if kind.kind not in COMPOSITES:
             return []
         mask, shift = (0xFFFFFF, 24) if kind.flag else (0xFFFFFFFF, 32)
         return [Member(self.string(name), type_, at & mask, at >> shift) for name, type_, at in self._rows(kind, 3)]
 
-    def values(self, kind: Type) -> list[tuple[str, int]]:
-        """An enum's names and values in order; none for another kind."""
+    def values(self, kind: Type) -> list[Enumerator]:
+        """Returns an enum's names and values in order; none for another kind."""
         if kind.kind not in ENUMS:
             return []
         if kind.kind == ENUM64:
@@ -173,14 +188,16 @@ class Btf:
         else:
             found = [(name, value) for name, value in self._rows(kind, 2)]
         sign = 63 if kind.kind == ENUM64 else 31
-        return [(self.string(name), n - (n >> sign << sign + 1 if kind.flag else 0)) for name, n in found]
+        return [Enumerator(self.string(name), n - (n >> sign << sign + 1 if kind.flag else 0)) for name, n in found]
 
-    def parameters(self, kind: Type) -> list[tuple[str, int]]:
-        """A function prototype's parameters, (name, type); `...` is the last one, without both."""
-        return [(self.string(name), type_) for name, type_ in self._rows(kind, 2)] if kind.kind == FUNC_PROTO else []
+    def parameters(self, kind: Type) -> list[Parameter]:
+        """Returns a function prototype's parameters; `...` is the last one, without name and type."""
+        if kind.kind != FUNC_PROTO:
+            return []
+        return [Parameter(self.string(name), type_) for name, type_ in self._rows(kind, 2)]
 
     def variables(self, kind: Type) -> list[Variable]:
-        """A DATASEC's variables in order; none for another kind."""
+        """Returns a DATASEC's variables in order; none for another kind."""
         return [Variable(*row) for row in self._rows(kind, 3)] if kind.kind == DATASEC else []
 
     def _rows(self, kind: Type, width: int) -> list[tuple[int, ...]]:
@@ -188,19 +205,19 @@ class Btf:
         return list(zip(*(words[column::width] for column in range(width))))
 
     def element(self, kind: Type) -> int:
-        """The id of the type of an array's elements."""
+        """Returns the id of the type of an array's elements."""
         return self.words[kind.at]
 
     def length(self, kind: Type) -> int:
-        """How many elements an array has."""
+        """Returns the number of an array's elements."""
         return self.words[kind.at + 2]
 
     def encoding(self, kind: Type) -> tuple[int, int]:
-        """(SIGNED, CHAR and BOOL bits, width in bits) of an integer."""
+        """Returns (SIGNED, CHAR and BOOL bits, width in bits) of an integer."""
         return self.words[kind.at] >> 24 & 0xF, self.words[kind.at] & 0xFF
 
     def resolve(self, number: int, through: tuple[int, ...] = TRANSPARENT) -> Type:
-        """The type behind typedefs, const, volatile, restrict and type tags."""
+        """Follows typedefs, const, volatile, restrict and type tags to the type behind them."""
         for _ in range(MAX_DEPTH):
             kind = self[number]
             if kind.kind not in through:
@@ -209,7 +226,7 @@ class Btf:
         self.fail(f"has type {number} behind more than {MAX_DEPTH} typedefs and qualifiers")
 
     def size(self, number: int) -> int:
-        """The size in bytes of a type used by value; 0 for void, functions and forward declarations."""
+        """Returns the size in bytes of a type used by value; 0 for void, functions and forward declarations."""
         count = 1
         for _ in range(MAX_DEPTH):
             kind = self.resolve(number)

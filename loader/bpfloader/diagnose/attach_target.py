@@ -15,7 +15,7 @@ from ..btf.kernel import KERNEL_BTF, kernel_names, kernel_types
 from ..btf.reader import FUNC, TYPEDEF
 from ..errors import Explanation
 from ..files import open_file
-from ..kernel.host import missing_options, mounts, read
+from ..kernel.host import missing_options, mounts, read_text
 from ..kernel.perf_event import PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW, online_cpus
 from ..kernel.tracefs import NO_TRACEFS, TRACING
 from ..suggest import SHOWN, near
@@ -176,7 +176,7 @@ def _perf_event(number: int, target: str, asked: Asked) -> Fault:
     if "event" not in asked:  # by the section, which names none
         return None
     (kind, config), cpu = asked["event"], asked["cpu"]
-    most = int(read("/proc/sys/kernel/perf_event_max_sample_rate") or 0)
+    most = int(read_text("/proc/sys/kernel/perf_event_max_sample_rate") or 0)
     if number == errno.EINVAL and 0 < most < asked["frequency"]:
         what = f"a frequency of {asked['frequency']} is above kernel.perf_event_max_sample_rate, {most}"
         return Explanation(what, f"give at most {most}, or raise it: sysctl kernel.perf_event_max_sample_rate=N")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ..btf.kernel import kernel_names
 from ..btf.reader import FUNC, TYPEDEF, Btf
 from ..errors import ANOTHER, Explanation
-from ..kernel.versions import SECTIONS
+from ..kernel.versions import section_kinds
 from ..libbpf.library import version
 from ..suggest import near, nearest
 
@@ -45,7 +45,7 @@ def _unknown_section(found: re.Match[str], _section: str, _btf: Btf | None) -> E
             'write SEC("tp/…") or another before it',
         )
     what = f"libbpf {version()} doesn't know the section {name}"
-    known = [row.split()[0] for row in re.split(r";\s|\n", SECTIONS)]
+    known = [kind.section for kind in section_kinds()]
     close = nearest(name.split("/")[0], known, 0.5)
     return Explanation(what, "spell it as libbpf does" + (f": {', '.join(close)} …" if close else ""))
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from ..errors import ANOTHER, ENOTSUPP, AttachError, BpfError, CallError, Explanation, LoadError, MissingBtfError, ObjectError, VerifierError, errno_text  # fmt: skip
-from ..kernel.privileges import privilege_error, wanted_to_attach, wanted_to_load
+from ..kernel.privileges import privilege_error, attach_capabilities, load_capabilities
 
 # What libbpf says before and around the verifier's log (bpf_object_load_prog in libbpf.c; the same from 1.0 to 1.8).
 LOG_BEGINS = r"prog '(?P<program>[^']*)': -- BEGIN PROG LOAD LOG --\n"
@@ -53,15 +53,15 @@ def _explained(number: int, reasons: Mapping[int, Explanation], fix: str, sectio
 
     reason, fix = reasons.get(number, Explanation("", fix))
     options = host.missing_options(section)
-    missing = host.missing_capabilities(wanted_to_attach(section, number)) if number == errno.EPERM else ()
+    missing = host.missing_capabilities(attach_capabilities(section, number)) if number == errno.EPERM else ()
     if missing:
         unsure = "" if section else " if it is a network hook"
         fix = f"give the process {', '.join(missing)}{unsure}, or {ANOTHER}"
     elif options:
         reason, fix = f"this kernel was built without {', '.join(options)}", ANOTHER
     elif number == errno.EPERM:
-        cause = host.denied_because()
-        if reason and not cause and host.built_for(section):
+        cause = host.denial_fix()
+        if reason and not cause and host.has_all_options(section):
             reason += ", though it was built for it"
         fix = cause or fix
     elif number == errno.ENOMEM and host.memlock_limit() is not None and host.kernel_is_before("5.11"):
@@ -110,7 +110,7 @@ def _load_refused(name: str, error: CallError, said: str, handle: int, btf: str 
     refused, failed_map = _verifier_log(said), re.search(FAILED_MAP, said)
     stated = refused is not None and states_anything(refused[1])
     if not stated:
-        wanted = wanted_to_load(failed_map["map"] if failed_map else "", handle)
+        wanted = load_capabilities(failed_map["map"] if failed_map else "", handle)
         denied = privilege_error(f"load {name}", error.errno, wanted)
         if denied:
             return denied
@@ -155,7 +155,7 @@ def _verifier_error(name: str, error: CallError, program: str, log: tuple[str, .
 
 def _map_refused(name: str, of: str, error: CallError, said: str, handle: int) -> LoadError:
     """The error of a map that the kernel doesn't make: it doesn't know the type, or takes no such sizes."""
-    from ..kernel.host import missing_capabilities, needed_by_map
+    from ..kernel.host import missing_capabilities, map_capabilities
     from ..kernel.map_type import MapType
     from ..libbpf.library import library
     from ..kernel.privileges import map_kind
@@ -176,7 +176,7 @@ def _map_refused(name: str, of: str, error: CallError, said: str, handle: int) -
         sizes += f", value {library().bpf_map__value_size(at)} bytes, flags {library().bpf_map__map_flags(at):#x}"
         what += f": {kind.name if kind else f'type {number}'} of {sizes}"
         fix = (kind and too_old(f"a map of type {kind.name}", kind.kernel)) or fix
-        missing = missing_capabilities(needed_by_map(kind.name)) if kind and error.errno == errno.EPERM else ()
+        missing = missing_capabilities(map_capabilities(kind.name)) if kind and error.errno == errno.EPERM else ()
         if kind and missing:
             fix = f"give the process {', '.join(missing)}, which a map of type {kind.name} needs"
         if number == MapType.RINGBUF and error.errno == errno.EINVAL:  # which alone is sized in bytes
@@ -214,7 +214,7 @@ def attach_refused(
 ) -> BpfError:
     """The error for a program that doesn't attach; its section and what was asked for tell what is missing for it."""
     said = lines("".join(messages))
-    denied = privilege_error(f"attach {program}", error.errno, wanted_to_attach(section, error.errno))
+    denied = privilege_error(f"attach {program}", error.errno, attach_capabilities(section, error.errno))
     if denied:
         return denied
     from .attach_target import fault

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,9 +14,9 @@ from ..diagnose.refusal import ATTACH_REASONS
 from ..errors import LibraryError, errno_text
 from ..kernel import host
 from ..kernel.attach_type import AttachType
-from ..kernel.bpf import PASSING
-from ..kernel.privileges import wanted_to_attach
-from ..kernel.versions import SECTIONS, SectionKind, program_types, section_kind, version_of
+from ..kernel.bpf import TRANSIENT
+from ..kernel.privileges import attach_capabilities
+from ..kernel.versions import SectionKind, program_types, section_kind, section_kinds, version_of
 from ..libbpf.library import version
 from ..programs.sections import CLASS_BY_SECTION, libbpf_needed
 from ..suggest import near
@@ -145,7 +144,7 @@ class Answer(NamedTuple):
 
 def attach_kinds() -> tuple[str, ...]:
     """The kinds that can be asked for, as libbpf spells their sections, in the order of its table."""
-    names = (row.split()[0] for row in re.split(r";\s|\n", SECTIONS))
+    names = (kind.section for kind in section_kinds())
     return tuple(name for name in names if name in CLASS_BY_SECTION or name + "+" in CLASS_BY_SECTION)
 
 
@@ -206,7 +205,7 @@ def _tried(kind: SectionKind, target: str) -> Answer:
         run(told(kind, target))
     except OSError as error:
         number = error.errno or errno.EINVAL
-        return refused(number, wanted_to_attach(kind.section, number) or (), kind.kernel, kind.section)
+        return refused(number, attach_capabilities(kind.section, number) or (), kind.kernel, kind.section)
     except CantTell as error:
         return Answer(None, str(error))
     except Lacking as error:
@@ -229,14 +228,14 @@ def refused(number: int, wanted: tuple[str, ...], since: str, section: str = "")
     `wanted` is the capabilities that it takes, `since` the first Linux that has what was asked for. None too for an
     errno that tells of the moment, such as ENOMEM.
     """
-    if number in PASSING:
+    if number in TRANSIENT:
         return Answer(None, f"the kernel could not answer now ({errno_text(number)}); ask again")
     if number in (errno.EPERM, errno.EACCES):
         missing = host.missing_capabilities(wanted)
         if missing:
             return Answer(None, f"user {os.geteuid()} lacks {', '.join(missing)} to ask this kernel")
-        if host.denied_because():
-            return Answer(None, host.denied_because())
+        if host.denial_fix():
+            return Answer(None, host.denial_fix())
     why = ATTACH_REASONS[number].what if section and number in ATTACH_REASONS else ""
     options = host.missing_options(section)
     if options:

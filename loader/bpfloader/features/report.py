@@ -19,7 +19,7 @@ from ..btf.reader import FUNC, STRUCT, TYPEDEF
 from ..errors import ENOTSUPP, LibraryError
 from ..kernel import bpf as rawbpf
 from ..kernel import host
-from ..kernel.bpf import PASSING, Load, MapAttr
+from ..kernel.bpf import TRANSIENT, ProgramAttr, MapAttr
 from ..kernel.map_type import MapType
 from ..kernel.versions import Feature, helpers, map_types, program_types, section_kind
 from ..libbpf.library import version
@@ -156,7 +156,7 @@ def plain(said: Support) -> dict[str, Any]:
 
 
 def _environment() -> Environment:
-    names = sorted({name for names in host.OPTIONS.values() for name in names} | {*host.BASIC_OPTIONS})
+    names = sorted({name for names in host.OPTIONS.values() for name in names} | {*host.COMMON_OPTIONS})
     config = host.kernel_config()
     return Environment(
         btf=os.path.exists("/sys/kernel/btf/vmlinux"),
@@ -174,7 +174,7 @@ def _environment() -> Environment:
 
 
 @contextmanager
-def _loading(name: str, section: str = "") -> Iterator[Load]:
+def _loading(name: str, section: str = "") -> Iterator[ProgramAttr]:
     """How a program of a type is loaded. Raises OSError, Lacking, CantTell where what it takes isn't there."""
     kind = section_kind(section or LOADED_AS.get(name, ""))
     if kind and name == "ext":
@@ -182,7 +182,7 @@ def _loading(name: str, section: str = "") -> Iterator[Load]:
             yield what
         return
     number = next(feature.number for feature in program_types() if feature.name == name)
-    what = told(kind).load() if kind else Load(number)
+    what = told(kind).load() if kind else ProgramAttr(number)
     if kind and kind.section in LOADED_FOR:
         what = what._replace(btf_id=kernel_type(*LOADED_FOR[kind.section]))
     yield what
@@ -194,9 +194,9 @@ def _program_type(feature: Feature) -> Support:
     reason = ""
     try:
         with _loading(feature.name) as what:
-            os.close(rawbpf.load(rawbpf.returning(told(kind).value if kind else 0), what))
+            os.close(rawbpf.load(rawbpf.program_returning(told(kind).value if kind else 0), what))
     except OSError as error:
-        ok, reason = refused(error.errno or errno.EINVAL, host.needed([feature.name]), feature.kernel)
+        ok, reason = refused(error.errno or errno.EINVAL, host.program_capabilities([feature.name]), feature.kernel)
     except (Lacking, CantTell, LibraryError) as error:
         ok, reason = None, str(error).splitlines()[0]
     return Support(feature.name, ok, reason, feature.kernel, feature.number)
@@ -209,7 +209,7 @@ def _map_type(feature: Feature) -> Support:
         _make(feature)
     except OSError as error:
         if (feature.name, error.errno) != ("struct_ops", ENOTSUPP):
-            ok, reason = refused(error.errno or errno.EINVAL, host.needed_by_map(feature.name), feature.kernel)
+            ok, reason = refused(error.errno or errno.EINVAL, host.map_capabilities(feature.name), feature.kernel)
     return Support(feature.name, ok, reason, feature.kernel, feature.number)
 
 
@@ -236,22 +236,22 @@ def _helpers(name: str) -> tuple[str, ...] | None:
     for section in ("tp_btf", "iter", "fentry", "fexit", "fmod_ret") if name == "tracing" else ("",):
         try:
             with _loading(name, section) as what:
-                os.close(rawbpf.load(rawbpf.returning(0), what))  # else a call's refusal says nothing of it
+                os.close(rawbpf.load(rawbpf.program_returning(0), what))  # else a call's refusal says nothing of it
                 found.update(helper for helper in helpers() if _may_call(helper.number, what, log))
         except OSError as error:
-            if error.errno in PASSING:
+            if error.errno in TRANSIENT:
                 return None
         except (Lacking, CantTell):
             pass
     return tuple(f"bpf_{helper.name}" for helper in sorted(found))
 
 
-def _may_call(helper: int, what: Load, log: ctypes.Array[ctypes.c_char]) -> bool:
+def _may_call(helper: int, what: ProgramAttr, log: ctypes.Array[ctypes.c_char]) -> bool:
     log[0] = b"\0"
     try:
-        os.close(rawbpf.load(rawbpf.calling(helper), what, log))
+        os.close(rawbpf.load(rawbpf.program_calling(helper), what, log))
     except OSError as error:
-        if error.errno in PASSING:
+        if error.errno in TRANSIENT:
             raise
         return log[0] != b"\0" and not any(words in log.value for words in NO_HELPER)
     return True

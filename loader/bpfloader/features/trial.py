@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ..btf.reader import FUNC, STRUCT, TYPEDEF
 from ..errors import CallError
 from ..kernel import bpf as rawbpf
-from ..kernel.bpf import Load
+from ..kernel.bpf import ProgramAttr
 from ..libbpf.library import library
 
 SLEEPABLE, HAS_FRAGS = 1 << 4, 1 << 5  # BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS
@@ -52,17 +52,17 @@ class Kind(NamedTuple):
         """The section's first word without `.s`."""
         return self.section.split("/")[0].removesuffix(".s")
 
-    def load(self, btf_id: int = 0, target: int = 0) -> Load:
+    def load(self, btf_id: int = 0, target: int = 0) -> ProgramAttr:
         """What loading its program takes."""
         sleeps = self.section.split("/")[0].endswith(".s") or self.section == "syscall"
         flags = SLEEPABLE if sleeps else HAS_FRAGS if "frags" in self.section else 0
-        return Load(self.type, self.attach_type, btf_id, target, flags)
+        return ProgramAttr(self.type, self.attach_type, btf_id, target, flags)
 
 
 @contextmanager
 def loaded(kind: Kind, btf_id: int = 0, target: int = 0) -> Iterator[int]:
     """The descriptor of the kind's program, closed at the end."""
-    fd = rawbpf.load(rawbpf.returning(kind.value), kind.load(btf_id, target))
+    fd = rawbpf.load(rawbpf.program_returning(kind.value), kind.load(btf_id, target))
     try:
         yield fd
     finally:
@@ -103,7 +103,7 @@ def _find_ids(wanted: set[tuple[str, int]]) -> None:
     try:
         btf = library().btf__load_vmlinux_btf()
     except CallError as error:
-        if error.errno in rawbpf.PASSING:
+        if error.errno in rawbpf.TRANSIENT:
             raise OSError(error.errno, error.what) from None
         raise Lacking("this kernel has no BTF (CONFIG_DEBUG_INFO_BTF)") from None
     try:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from ..kernel import bpf as rawbpf
-from ..kernel.bpf import Load
+from ..kernel.bpf import ProgramAttr
 from .trial import Kind
 
 SOCKET_FILTER = 1  # BPF_PROG_TYPE_SOCKET_FILTER
@@ -16,13 +16,13 @@ FILTER_ID = 5  # the id of `f` in FILTER_BTF
 
 
 @contextmanager
-def target(kind: Kind) -> Iterator[Load]:
+def target(kind: Kind) -> Iterator[ProgramAttr]:
     """How a program is loaded that extends a socket filter, attached nowhere, which is there until the end."""
     function = ((0, FILTER_ID),)
     with ExitStack() as stack:
         btf = rawbpf.load_btf(FILTER_BTF)
         stack.callback(os.close, btf)
-        extended = rawbpf.load(rawbpf.returning(0), Load(SOCKET_FILTER, btf=btf, functions=function))
+        extended = rawbpf.load(rawbpf.program_returning(0), ProgramAttr(SOCKET_FILTER, btf=btf, functions=function))
         stack.callback(os.close, extended)
         yield kind.load(FILTER_ID, extended)._replace(btf=btf, functions=function)
 
@@ -30,7 +30,7 @@ def target(kind: Kind) -> Iterator[Load]:
 def freplace(kind: Kind) -> None:
     """In the place of a socket filter."""
     with target(kind) as what:
-        program = rawbpf.load(rawbpf.returning(0), what)
+        program = rawbpf.load(rawbpf.program_returning(0), what)
         try:
             os.close(rawbpf.raw_tracepoint(program))
         finally:

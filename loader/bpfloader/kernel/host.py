@@ -1,4 +1,4 @@
-"""What this process and this kernel are allowed to do: capabilities, limits, switches, the kernel's configuration."""
+"""The permissions and limits of this process, and the switches and configuration of this kernel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNPRIVILEGED_TYPES = "socket_filter", "cgroup_skb"
 NET_ADMIN_MAPS = "sockmap", "sockhash", "devmap", "devmap_hash", "xskmap"
 UNPRIVILEGED_MAPS = """array percpu_array prog_array perf_event_array cgroup_array array_of_maps hash percpu_hash
 hash_of_maps ringbuf user_ringbuf cgroup_storage percpu_cgroup_storage""".split()
-# What a way to attach needs of the kernel's configuration, by the section's first word.
+# The CONFIG_ options that attaching needs, by the section's first word.
 OPTIONS = {
     **dict.fromkeys(("kprobe", "kretprobe", "ksyscall", "kretsyscall"), ("KPROBES", "KPROBE_EVENTS", "BPF_EVENTS")),
     **dict.fromkeys(("kprobe.multi", "kretprobe.multi", "kprobe.session"), ("KPROBES", "FPROBE", "BPF_EVENTS")),
@@ -40,46 +40,46 @@ OPTIONS = {
     "struct_ops": ("BPF_JIT", "DEBUG_INFO_BTF"),
     "lirc_mode2": ("BPF_LIRC_MODE2",),
 }
-# What any use of BPF may want of it.
-BASIC_OPTIONS = """BPF BPF_SYSCALL BPF_JIT BPF_JIT_ALWAYS_ON BPF_UNPRIV_DEFAULT_OFF DEBUG_INFO_BTF
+# The options that any use of BPF may need.
+COMMON_OPTIONS = """BPF BPF_SYSCALL BPF_JIT BPF_JIT_ALWAYS_ON BPF_UNPRIV_DEFAULT_OFF DEBUG_INFO_BTF
 DEBUG_INFO_BTF_MODULES IKCONFIG_PROC SECURITY_LOCKDOWN_LSM CGROUPS NET_CLS_BPF NET_ACT_BPF NET_SCH_INGRESS XDP_SOCKETS
 FUNCTION_ERROR_INJECTION FTRACE_SYSCALLS HAVE_DYNAMIC_FTRACE_WITH_DIRECT_CALLS""".split()
 
 
 def kernel_release() -> str:
-    """The running kernel's release, as `uname -r` prints it."""
+    """Returns the running kernel's release, as `uname -r` prints it."""
     return os.uname().release
 
 
 def kernel_is_before(version: str) -> bool:
-    """Whether the running kernel is older than a version such as `5.11`."""
+    """Returns true if the running kernel is older than a version such as `5.11`."""
     return version_of(kernel_release()) < version_of(version)
 
 
-def _status(field: str) -> str:
+def _status_field(field: str) -> str:
     with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
         return next((line.split()[1] for line in file if line.startswith(field + ":")), "0")
 
 
 def capabilities() -> tuple[str, ...]:
-    """The names of the effective capabilities of this process that BPF asks for (capabilities(7))."""
-    held = int(_status("CapEff"), 16)
+    """Returns the names of the effective capabilities of this process that BPF asks for (capabilities(7))."""
+    held = int(_status_field("CapEff"), 16)
     names = {**CAPABILITIES, "CAP_SYS_ADMIN": CAP_SYS_ADMIN}
     return tuple(name for name, bit in names.items() if held >> bit & 1)
 
 
 def missing_capabilities(wanted: Iterable[str] | None = None) -> tuple[str, ...]:
-    """The names of those capabilities that this process lacks (None: of all that BPF asks for).
+    """Returns those of the wanted capabilities that this process lacks (by default: of all that BPF asks for).
 
-    None if it has CAP_SYS_ADMIN, which stands for them all.
+    Empty if it has CAP_SYS_ADMIN, which implies them all.
     """
     held, wanted = capabilities(), CAPABILITIES if wanted is None else tuple(wanted)
     names = (*CAPABILITIES, "CAP_SYS_ADMIN")
     return () if "CAP_SYS_ADMIN" in held else tuple(name for name in names if name in wanted and name not in held)
 
 
-def needed(types: Iterable[str]) -> tuple[str, ...]:
-    """The names of the capabilities that programs of these types (`xdp`, `kprobe` …) need, with a map or two."""
+def program_capabilities(types: Iterable[str]) -> tuple[str, ...]:
+    """Returns the capabilities that programs of these types (`xdp`, `kprobe` …) need, with a map or two."""
     wanted = set()
     for name in types:
         if name not in UNPRIVILEGED_TYPES or unprivileged_bpf_disabled():
@@ -91,66 +91,66 @@ def needed(types: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in CAPABILITIES if name in wanted)
 
 
-def needed_by_map(type: str) -> tuple[str, ...]:
-    """The names of the capabilities that a map of a type takes, by map_create in the kernel's kernel/bpf/syscall.c."""
+def map_capabilities(type: str) -> tuple[str, ...]:
+    """Returns the capabilities that a type of map needs, by map_create in the kernel's kernel/bpf/syscall.c."""
     if type in NET_ADMIN_MAPS:
         return ("CAP_NET_ADMIN",)
     return () if type in UNPRIVILEGED_MAPS and not unprivileged_bpf_disabled() else ("CAP_BPF",)
 
 
 def unprivileged_bpf_disabled() -> int | None:
-    """kernel.unprivileged_bpf_disabled: 0 lets users load simple programs, 1 and 2 don't; None where it isn't told."""
-    text = read("/proc/sys/kernel/unprivileged_bpf_disabled")
+    """Reads kernel.unprivileged_bpf_disabled: 0 lets users load simple programs, 1 and 2 don't; None if unknown."""
+    text = read_text("/proc/sys/kernel/unprivileged_bpf_disabled")
     return int(text) if text.isdigit() else None
 
 
 def lockdown() -> str:
-    """The kernel's lockdown mode: `none`, `integrity` or `confidentiality`; empty where it has no lockdown."""
-    found = re.search(r"\[(\w+)\]", read("/sys/kernel/security/lockdown"))
+    """Reads the lockdown mode: `none`, `integrity` or `confidentiality`; empty where the kernel has no lockdown."""
+    found = re.search(r"\[(\w+)\]", read_text("/sys/kernel/security/lockdown"))
     return found[1] if found else ""
 
 
 def security_modules() -> str:
-    """The kernel's security modules as it lists them, `capability,landlock,bpf`; empty where it doesn't tell."""
-    return read("/sys/kernel/security/lsm")
+    """Reads the list of security modules, such as `capability,landlock,bpf`; empty where the kernel doesn't tell."""
+    return read_text("/sys/kernel/security/lsm")
 
 
 def jit() -> int | None:
-    """net.core.bpf_jit_enable: 0 off, 1 on, 2 on and traced; None where it isn't told, as to other users than root."""
-    text = read("/proc/sys/net/core/bpf_jit_enable")
+    """Reads net.core.bpf_jit_enable: 0 off, 1 on, 2 on and traced; None if unknown, as to other users than root."""
+    text = read_text("/proc/sys/net/core/bpf_jit_enable")
     return int(text) if text.isdigit() else None
 
 
 def mounts(kinds: Iterable[str]) -> dict[str, str]:
-    """Where file systems of these kinds are mounted first, by kind; none for one that isn't."""
-    rows = [line.split() for line in read("/proc/mounts").splitlines()]
+    """Returns the first mount point of each of these kinds of file systems, by kind; those not mounted are left out."""
+    rows = [line.split() for line in read_text("/proc/mounts").splitlines()]
     return {kind: row[1] for kind in kinds for row in reversed(rows) if len(row) > 2 and row[2] == kind}
 
 
 def memlock_limit() -> int | None:
-    """The soft RLIMIT_MEMLOCK in bytes; None for unlimited."""
-    found = re.search(r"^Max locked memory\s+(\d+)", read("/proc/self/limits"), re.MULTILINE)
+    """Reads the soft RLIMIT_MEMLOCK in bytes; None for unlimited."""
+    found = re.search(r"^Max locked memory\s+(\d+)", read_text("/proc/self/limits"), re.MULTILINE)
     return int(found[1]) if found else None
 
 
 def in_user_namespace() -> bool:
-    """Whether this process is in a user namespace of its own, whose capabilities don't count for BPF."""
-    return read("/proc/self/uid_map").split() not in (["0", "0", "4294967295"], [])
+    """Returns true if this process is in a user namespace of its own, whose capabilities don't count for BPF."""
+    return read_text("/proc/self/uid_map").split() not in (["0", "0", "4294967295"], [])
 
 
 def has_seccomp_filter() -> bool:
-    """Whether a seccomp filter, such as a container's, looks at this process's system calls."""
-    return _status("Seccomp") == "2"
+    """Returns true if a seccomp filter, such as a container's, checks this process's system calls."""
+    return _status_field("Seccomp") == "2"
 
 
 def missing_options(section: str) -> tuple[str, ...]:
-    """The CONFIG_ names that a section's way to attach needs and this kernel was built without; none if unknown."""
+    """Returns the CONFIG_ names that a section needs to attach and this kernel was built without; none if unknown."""
     config = kernel_config()
     return tuple(f"CONFIG_{name}" for name in _options(section) if config and name not in config)
 
 
-def built_for(section: str) -> bool:
-    """Whether this kernel tells its configuration, and that has all that a section's way to attach needs."""
+def has_all_options(section: str) -> bool:
+    """Returns true if this kernel tells its configuration, and that has all that a section needs to attach."""
     return bool(kernel_config() and _options(section)) and not missing_options(section)
 
 
@@ -161,7 +161,7 @@ def _options(section: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def kernel_config() -> frozenset[str]:
-    """The options that this kernel was built with, y or m, without CONFIG_; empty where it doesn't tell."""
+    """Reads the options that this kernel was built with, y or m, without CONFIG_; empty where it doesn't tell."""
     for path in ("/proc/config.gz", f"/boot/config-{kernel_release()}"):
         try:
             with open(path, "rb") as file:
@@ -176,8 +176,8 @@ def kernel_config() -> frozenset[str]:
     return frozenset()
 
 
-def read(path: str) -> str:
-    """What a small file of the kernel's says, without the line's end; empty where it can't be read."""
+def read_text(path: str) -> str:
+    """Reads a small file of the kernel's, without the end of its line; empty where it can't be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read().strip()
@@ -185,8 +185,8 @@ def read(path: str) -> str:
         return ""
 
 
-def denied_because() -> str:
-    """Why a process with all capabilities may still be denied BPF (EPERM), as the next step; empty if nothing shows."""
+def denial_fix() -> str:
+    """Tells the next step for a process with all capabilities that is denied BPF (EPERM); empty if no cause shows."""
     if in_user_namespace():
         return "run it outside its user namespace, whose capabilities the kernel doesn't count for BPF"
     if memlock_limit() is not None and kernel_is_before("5.11"):
@@ -199,7 +199,7 @@ def denied_because() -> str:
 
 
 def memlock_fix() -> str:
-    """How to raise RLIMIT_MEMLOCK, which kernels before 5.11 count maps and programs against."""
+    """Tells how to raise RLIMIT_MEMLOCK, which kernels before 5.11 count maps and programs against."""
     limit = memlock_limit()
     return (
         f"raise RLIMIT_MEMLOCK, {(limit or 0) >> 10} KiB now: `ulimit -l unlimited` or LimitMEMLOCK=infinity "

@@ -1,4 +1,4 @@
-"""perf_event_open(2), for which libc has no function: its struct, its events' numbers, the CPUs to call it for."""
+"""perf_event_open(2), for which libc has no function: its struct, its numbers, the CPUs to call it for."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ PERF_FLAG_FD_CLOEXEC = 1 << 3
 # enum perf_type_id of linux/perf_event.h; a number of perf_sw_ids, a bit of perf_event_sample_format there.
 PERF_TYPE_HARDWARE, PERF_TYPE_SOFTWARE, PERF_TYPE_TRACEPOINT, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW = range(5)
 PERF_COUNT_SW_DUMMY, PERF_COUNT_SW_BPF_OUTPUT, PERF_SAMPLE_RAW = 9, 10, 1 << 10
-# Its number in the tables of the kernel (arch/*/…/syscall*.tbl), by machine and by the width of this process's longs:
-# a 64-bit kernel runs 32-bit processes as well.
-CALLS = {
+# perf_event_open(2)'s number (the kernel's arch/*/…/syscall*.tbl), by machine and by the width of this process's longs
+# in bits: a 64-bit kernel runs 32-bit processes as well.
+SYSCALL_NUMBERS = {
     ("x86_64", 64): 298, ("x86_64", 32): 336, ("i686", 32): 336, ("aarch64", 64): 241, ("aarch64", 32): 364,
     ("armv8l", 32): 364, ("armv7l", 32): 364, ("armv6l", 32): 364, ("riscv64", 64): 241, ("loongarch64", 64): 241,
     ("ppc64le", 64): 319, ("ppc64", 64): 319, ("s390x", 64): 331,
@@ -65,8 +65,8 @@ class PerfEventAttr(ctypes.Structure):
 
 
 def perf_event_open(attributes: PerfEventAttr, pid: int, cpu: int) -> int:
-    """The descriptor of a new perf event. Raises CallError."""
-    number = CALLS.get((os.uname().machine, 8 * ctypes.sizeof(ctypes.c_long)))
+    """Opens a perf event and returns its descriptor. Raises CallError."""
+    number = SYSCALL_NUMBERS.get((os.uname().machine, 8 * ctypes.sizeof(ctypes.c_long)))
     if number is None:
         fix = "use a ring buffer instead of a perf buffer, another kind of program instead of perf_event"
         raise CallError(f"perf_event_open's number on {os.uname().machine} isn't known", fix=fix, errno=errno.ENOSYS)
@@ -78,10 +78,10 @@ def perf_event_open(attributes: PerfEventAttr, pid: int, cpu: int) -> int:
 
 
 def open_bpf_output(cpu: int) -> int:
-    """The descriptor of a perf event that takes what programs send on a CPU. Raises PrivilegeError, MapError."""
+    """Opens the perf event that takes a CPU's records from programs; returns it. Raises PrivilegeError, MapError."""
     attributes = PerfEventAttr(type=PERF_TYPE_SOFTWARE, size=ctypes.sizeof(PerfEventAttr))
     attributes.config, attributes.sample_type = PERF_COUNT_SW_BPF_OUTPUT, PERF_SAMPLE_RAW
-    attributes.sample_period = attributes.wakeup_events = 1  # each record wakes whoever waits
+    attributes.sample_period = attributes.wakeup_events = 1  # each record wakes the readers
     try:
         return perf_event_open(attributes, -1, cpu)
     except CallError as error:
@@ -96,7 +96,7 @@ def _refused(cpu: int, error: CallError) -> BpfError:
 
 
 def online_cpus(path: str = "/sys/devices/system/cpu/online") -> list[int]:
-    """The numbers of the CPUs that are online, from a list such as `0-3,8` (admin-guide/cputopology.rst)."""
+    """Reads the numbers of the CPUs that are online, from a list such as `0-3,8` (admin-guide/cputopology.rst)."""
     try:
         with open(path, encoding="ascii") as file:
             text = file.read()

@@ -1,4 +1,4 @@
-"""Which capabilities a load, an attach or a run takes, and the error where this process lacks one of them."""
+"""The capabilities that a load, an attach or a run takes, and the error where this process lacks one of them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ..errors import PrivilegeError, errno_text
 if TYPE_CHECKING:
     from .versions import Feature
 
-# What goes by perf_kprobe_event_init and perf_uprobe_event_init of kernel/events/core.c, which answer EACCES: by kernel
-# they ask for CAP_PERFMON or for CAP_SYS_ADMIN (6.18 does).
+# Sections attached by perf_kprobe_event_init and perf_uprobe_event_init (kernel/events/core.c), which fail with EACCES:
+# some kernels ask for CAP_PERFMON, others, as 6.18, for CAP_SYS_ADMIN.
 PERF_PROBES = "kprobe", "kretprobe", "ksyscall", "kretsyscall", "uprobe", "uretprobe", "usdt"
 
 
 def privilege_error(verb: str, number: int, wanted: Iterable[str] | None = None) -> PrivilegeError | None:
-    """The error for a verb that the kernel denied for want of a capability; None if it wasn't that.
+    """Returns the error for an operation that the kernel denied for want of a capability; None if it wasn't that.
 
-    `wanted` are those that it takes, all that BPF asks for where that isn't known. Without CAP_NET_ADMIN alone only
-    network hooks are denied, so that is a refusal: another variant may do.
+    `wanted` are the capabilities that it takes, None if unknown: then all that BPF asks for count. If CAP_NET_ADMIN
+    alone is missing, only network hooks are denied; that is a refusal, since another variant may do.
     """
     from . import host
 
@@ -42,20 +42,20 @@ def privilege_error(verb: str, number: int, wanted: Iterable[str] | None = None)
     return PrivilegeError(f"can't {verb}: {who} ({errno_text(number)})", fix=fix, errno=number)
 
 
-def wanted_by(sections: Iterable[str]) -> tuple[str, ...] | None:
-    """The capabilities that programs of these sections take; None where a section's kind isn't known."""
+def section_capabilities(sections: Iterable[str]) -> tuple[str, ...] | None:
+    """Returns the capabilities that programs of these sections take; None where a section's kind isn't known."""
     from . import host
     from .versions import section_kind
 
     kinds = [section_kind(section) for section in sections]
-    return host.needed(kind.type for kind in kinds if kind) if all(kinds) else None
+    return host.program_capabilities(kind.type for kind in kinds if kind) if all(kinds) else None
 
 
-def wanted_to_attach(section: str, number: int) -> tuple[str, ...] | None:
-    """The capabilities that attaching a program of a section takes, where the kernel refused with that errno."""
+def attach_capabilities(section: str, number: int) -> tuple[str, ...] | None:
+    """Returns the capabilities that attaching a program takes, where the kernel refused with that errno."""
     from . import host
 
-    wanted = wanted_by([section])
+    wanted = section_capabilities([section])
     if wanted is None:
         return None
     head = section.removeprefix("?").split("/")[0].removesuffix(".s")
@@ -66,8 +66,8 @@ def wanted_to_attach(section: str, number: int) -> tuple[str, ...] | None:
     return wanted
 
 
-def wanted_to_load(refused_map: str, handle: int) -> tuple[str, ...] | None:
-    """The capabilities that an object takes: of the map that was refused, or else of the programs that are chosen."""
+def load_capabilities(refused_map: str, handle: int) -> tuple[str, ...] | None:
+    """Returns the capabilities that an object takes: of the map that was refused, else of the chosen programs."""
     from ..libbpf.library import library
     from . import host
 
@@ -75,16 +75,16 @@ def wanted_to_load(refused_map: str, handle: int) -> tuple[str, ...] | None:
         return None
     if refused_map:
         kind = map_kind(library().bpf_object__find_map_by_name(handle, refused_map.encode()))
-        return host.needed_by_map(kind.name) if kind else None
+        return host.map_capabilities(kind.name) if kind else None
     sections, program = [], None
     while program := library().bpf_object__next_program(handle, program):
         if library().bpf_program__autoload(program):
             sections.append(library().bpf_program__section_name(program).decode())
-    return wanted_by(sections)
+    return section_capabilities(sections)
 
 
 def map_kind(handle: int) -> Feature | None:
-    """The type of libbpf's struct bpf_map *; None for one that isn't in the table."""
+    """Returns the type of libbpf's struct bpf_map *; None for one that isn't in the table."""
     from ..libbpf.library import library
     from .versions import map_types
 

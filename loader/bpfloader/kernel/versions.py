@@ -1,4 +1,4 @@
-"""Which kernel has a BPF feature first: the numbers and names of linux/bpf.h with the versions that brought them.
+"""The first kernel of each BPF feature: the numbers and names of linux/bpf.h with the versions that brought them.
 
 Versions are those of the kernel's history (docs/kernel-versions.md in iovisor/bcc lists its commits; where a helper's
 number shows that its commit missed that release, the next one is meant). A distribution's kernel may have a feature
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-# bpf_prog_type and bpf_map_type by number, each `name kernel`.
+# bpf_prog_type and bpf_map_type in the order of their numbers, each `name kernel`.
 PROGRAM_TYPES = """unspec 0 socket_filter 3.19 kprobe 4.1 sched_cls 4.1 sched_act 4.1 tracepoint 4.7 xdp 4.8
 perf_event 4.9 cgroup_skb 4.10 cgroup_sock 4.10 lwt_in 4.10 lwt_out 4.10 lwt_xmit 4.10 sock_ops 4.13 sk_skb 4.14
 cgroup_device 4.15 sk_msg 4.17 raw_tracepoint 4.17 cgroup_sock_addr 4.17 lwt_seg6local 4.18 lirc_mode2 4.18 sk_reuseport 4.19
@@ -59,8 +59,8 @@ ima_file_hash 5.19 kptr_xchg map_lookup_percpu_elem skc_to_mptcp_sock dynptr_fro
 ringbuf_submit_dynptr ringbuf_discard_dynptr dynptr_read dynptr_write dynptr_data
 6.0 tcp_raw_gen_syncookie_ipv4 tcp_raw_gen_syncookie_ipv6 tcp_raw_check_syncookie_ipv4 tcp_raw_check_syncookie_ipv6
 6.1 ktime_get_tai_ns user_ringbuf_drain 6.2 cgrp_storage_get cgrp_storage_delete"""
-# Sections as libbpf's section_defs has them, each `section type kernel`; a section may go on after `/`. The kernel is
-# that of the way to attach; fentry and its like need the arch's trampoline too (arm64: 6.0).
+# Sections as libbpf's section_defs has them, each `section type kernel`; a `/` and a target may follow. The kernel is
+# the first that attaches it; fentry and its like need the arch's trampoline too (arm64: 6.0).
 SECTIONS = """socket socket_filter 3.19; kprobe kprobe 4.1; kretprobe kprobe 4.1; uprobe kprobe 4.1; uretprobe kprobe 4.1
 uprobe.s kprobe 6.0; uretprobe.s kprobe 6.0; kprobe.multi kprobe 5.18; kretprobe.multi kprobe 5.18
 kprobe.session kprobe 6.10; uprobe.multi kprobe 6.6; uretprobe.multi kprobe 6.6; uprobe.multi.s kprobe 6.6
@@ -101,7 +101,7 @@ class Feature(NamedTuple):
 
 
 class SectionKind(NamedTuple):
-    """What a section's name means: the program type, and the first kernel that attaches it."""
+    """The meaning of a section's name: the program type, and the first kernel that attaches it."""
 
     section: str
     type: str
@@ -109,22 +109,22 @@ class SectionKind(NamedTuple):
 
 
 def program_types() -> list[Feature]:
-    """The program types by number, without BPF_PROG_TYPE_UNSPEC."""
-    return _pairs(PROGRAM_TYPES)
+    """Returns the program types by number, without BPF_PROG_TYPE_UNSPEC."""
+    return _numbered(PROGRAM_TYPES)
 
 
 def map_types() -> list[Feature]:
-    """The map types by number, without BPF_MAP_TYPE_UNSPEC."""
-    return _pairs(MAP_TYPES)
+    """Returns the map types by number, without BPF_MAP_TYPE_UNSPEC."""
+    return _numbered(MAP_TYPES)
 
 
-def _pairs(table: str) -> list[Feature]:
+def _numbered(table: str) -> list[Feature]:
     words = table.split()
     return [Feature(i, *pair) for i, pair in enumerate(zip(words[::2], words[1::2])) if i]
 
 
 def helpers() -> list[Feature]:
-    """The helpers by number, their names without `bpf_`."""
+    """Returns the helpers by number, their names without `bpf_`."""
     found: list[Feature] = []
     kernel = ""
     for word in HELPERS.split():
@@ -135,16 +135,21 @@ def helpers() -> list[Feature]:
     return found
 
 
+def section_kinds() -> list[SectionKind]:
+    """Returns the kinds of sections in libbpf's order."""
+    return [SectionKind(*row.split()) for row in re.split(r";\s|\n", SECTIONS)]
+
+
 def section_kind(section: str) -> SectionKind | None:
-    """What libbpf makes of a program's section (a `?` before it means that it is off at first); None if nothing."""
-    known = {row.split()[0]: row.split() for row in re.split(r";\s|\n", SECTIONS)}
+    """Returns the kind that libbpf takes a section for (a leading `?` means off at first); None if it knows none."""
+    known = {kind.section: kind for kind in section_kinds()}
     name = section.removeprefix("?")
     while name and name not in known:
         name = name.rpartition("/")[0]
-    return SectionKind(*known[name]) if name else None
+    return known.get(name)
 
 
 def version_of(text: str) -> tuple[int, int]:
-    """(5, 15) for `5.15`, `5.15.0-91-generic` or libbpf's `1.4`; (0, 0) for anything else."""
+    """Returns a text's first two numbers: (5, 15) for `5.15.0-91-generic`, (1, 4) for `1.4`; (0, 0) if it has none."""
     found = re.match(r"v?(\d+)\.(\d+)", text)
     return (int(found[1]), int(found[2])) if found else (0, 0)

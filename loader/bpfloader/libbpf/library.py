@@ -1,6 +1,6 @@
 """libbpf.so.1 through ctypes: finds it, and binds its functions as prototypes.py declares them.
 
-The soname .so.1 keeps the declarations until 2.0. Calling a function younger than the libbpf that is installed is a
+The soname .so.1 keeps the declarations until 2.0. A call of a function younger than the installed libbpf raises
 LibraryError.
 """
 
@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..errors import LibraryError
-from .prototypes import FUNCTIONS, Function, plain
+from .prototypes import FUNCTIONS, Function, infallible
 
 LIBRARY = "libbpf.so.1"
 OLD_LIBRARY = "libbpf.so.0"  # of the versions before 1.0, whose functions differ
@@ -26,25 +26,25 @@ class Library:
         try:
             self._shared = ctypes.CDLL(name, use_errno=True)
         except OSError as error:
-            raise _missing(name, error) from None
+            raise _no_library(name, error) from None
         self.name = name
         self._rows = {row.name: row for row in FUNCTIONS}
-        self.libbpf_version_string = self._bound(self._rows["libbpf_version_string"])  # it is libbpf
+        self.libbpf_version_string = self._bind(self._rows["libbpf_version_string"])  # it is libbpf
 
-    def _bound(self, row: Function) -> Any:
+    def _bind(self, row: Function) -> Any:
         try:
             bound = getattr(self._shared, row.name)
         except AttributeError:
             if row.since == "1.0":
                 raise LibraryError(f"{self.name} has no {row.name}", fix="install libbpf 1.0 or newer") from None
-            return self._absent(row)
+            return self._missing_function(row)
         bound.restype, bound.argtypes = row.result, row.arguments
-        if row.convention is not plain:
+        if row.convention is not infallible:
             bound.errcheck = row.convention
         return bound
 
-    def _absent(self, row: Function) -> Callable[..., Any]:
-        """What stands for a function that this libbpf is too old for: calling it says so."""
+    def _missing_function(self, row: Function) -> Callable[..., Any]:
+        """Returns a stand-in for a function that this libbpf is too old for: calling it raises LibraryError."""
 
         def absent(*_: object) -> Any:
             raise LibraryError(f"libbpf {version()} has no {row.name}", fix=f"install libbpf {row.since} or newer")
@@ -52,16 +52,16 @@ class Library:
         return absent
 
     def __getattr__(self, function: str) -> Any:
-        """The function, bound when it is first named: a program calls a few of them."""
+        """Binds and returns the function when it is first named: a program calls a few of them."""
         if function not in self._rows:
             raise AttributeError(f"{function} is not in bpfloader's table of libbpf functions")
-        bound = self._bound(self._rows[function])
+        bound = self._bind(self._rows[function])
         setattr(self, function, bound)
         return bound
 
 
-def _missing(name: str, error: OSError) -> LibraryError:
-    """The error where there is no libbpf, or only one from before 1.0."""
+def _no_library(name: str, error: OSError) -> LibraryError:
+    """Returns the error where there is no libbpf, or only one from before 1.0."""
     try:
         old = ctypes.CDLL(OLD_LIBRARY)
     except OSError:
@@ -77,17 +77,17 @@ def _missing(name: str, error: OSError) -> LibraryError:
 
 @lru_cache(maxsize=1)
 def library() -> Library:
-    """libbpf, loaded at the first call. Raises LibraryError where there is none, or one older than 1.0."""
+    """Returns libbpf, loaded at the first call. Raises LibraryError where there is none, or one older than 1.0."""
     return Library(LIBRARY)
 
 
 def version() -> str:
-    """libbpf's version as it states it, such as `1.1`. Raises LibraryError."""
+    """Returns libbpf's version as it states it, such as `1.1`. Raises LibraryError."""
     text: bytes = library().libbpf_version_string()
     return text.decode().removeprefix("v")
 
 
 def require(since: str, what: str) -> None:
-    """Raises LibraryError, which names both versions, where libbpf is older than `since` and so has no `what`."""
+    """Raises LibraryError, which names both versions, if libbpf is older than `since` and so has no `what`."""
     if tuple(map(int, version().split(".")[:2])) < tuple(map(int, since.split("."))):
         raise LibraryError(f"libbpf {version()} has no {what}", fix=f"install libbpf {since} or newer")

@@ -1,4 +1,4 @@
-"""Keeps what libbpf prints, for the errors: per thread, the last lines only."""
+"""Keeps the last messages that libbpf prints, per thread, for the errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEPT_MESSAGES = 200
 KEPT_HEAD, KEPT_TAIL = 1 << 20, 15 << 20  # bytes of a message; the verifier's log of a long program has hundreds of MB
 WARN = 0  # enum libbpf_print_level: LIBBPF_WARN, LIBBPF_INFO, LIBBPF_DEBUG
 
-_here = threading.local()
+_thread = threading.local()
 _libc = ctypes.CDLL(None)
 # On each of the seven arches a va_list parameter is one machine word: a pointer to the list (x86-64, s390x: array that
 # decays; aarch64: struct above 16 bytes, passed by reference), the pointer itself (riscv64, powerpc64le, loongarch64)
@@ -24,22 +24,22 @@ _libc.vasprintf.argtypes = (ctypes.POINTER(ctypes.c_void_p), ctypes.c_char_p, ct
 _libc.free.argtypes = (ctypes.c_void_p,)
 
 
-def _keep(level: int, template: bytes, arguments: int | None) -> int:
-    """Formats one message into this thread's log; libbpf ignores what it returns."""
-    messages = getattr(_here, "messages", None)
+def _on_message(level: int, template: bytes, arguments: int | None) -> int:
+    """Formats one message into this thread's log; libbpf ignores the result."""
+    messages = getattr(_thread, "messages", None)
     if messages is None or level > WARN:
         return 0
     text = ctypes.c_void_p()
     size = _libc.vasprintf(ctypes.byref(text), template, arguments)
     if size < 0 or text.value is None:
         return 0
-    messages.append(_kept(text.value, size).decode("utf-8", "replace"))
+    messages.append(_message_bytes(text.value, size).decode("utf-8", "replace"))
     _libc.free(text)
     return 0
 
 
-def _kept(text: int, size: int) -> bytes:
-    """A message's bytes; of a very long one, which is a verifier's log, the lines at its begin and at its end."""
+def _message_bytes(text: int, size: int) -> bytes:
+    """Returns a message's bytes; of a very long one, a verifier's log, the first and the last lines."""
     if size <= KEPT_HEAD + KEPT_TAIL:
         return ctypes.string_at(text, size)
     head = ctypes.string_at(text, KEPT_HEAD).rpartition(b"\n")[0]
@@ -47,15 +47,15 @@ def _kept(text: int, size: int) -> bytes:
     return b"%s\n[%d bytes of the log are left out here]\n%s" % (head, size - len(head) - len(tail), tail)
 
 
-_printer = PRINTER(_keep)  # libbpf calls it as long as the process lives
+_printer = PRINTER(_on_message)  # kept alive: libbpf calls it until the process ends
 
 
 @contextmanager
 def captured() -> Iterator[deque[str]]:
-    """The warnings that libbpf prints in this thread inside the `with`, oldest first; nothing goes to stderr."""
+    """Collects the warnings that libbpf prints in this thread inside the `with`, oldest first, instead of stderr."""
     library().libbpf_set_print(_printer)
-    outer, _here.messages = getattr(_here, "messages", None), deque(maxlen=KEPT_MESSAGES)
+    outer, _thread.messages = getattr(_thread, "messages", None), deque(maxlen=KEPT_MESSAGES)
     try:
-        yield _here.messages
+        yield _thread.messages
     finally:
-        _here.messages = outer
+        _thread.messages = outer

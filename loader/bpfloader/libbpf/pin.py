@@ -10,7 +10,7 @@ from .library import library
 
 
 def pin_to(fd: int, path: str | os.PathLike[str], what: str, kind: type[BpfError] = AttachError) -> None:
-    """Pins a descriptor's object (`what`) to a path of a BPF file system. Raises an error of that kind."""
+    """Pins a descriptor's object (`what`) to a path of a BPF file system. Raises an error of class `kind`."""
     try:
         library().bpf_obj_pin(fd, os.fsencode(path))
     except CallError as error:

@@ -1,7 +1,7 @@
-"""Declares libbpf's C functions: a row for each one used, with what the value that it returns means.
+"""Declares libbpf's C functions: a row for each one used, with the meaning of its return value.
 
-The declarations are those of bpf.h, libbpf.h, btf.h and libbpf_legacy.h. A function younger than 1.0 says so in its
-row (libbpf.map has the versions).
+The declarations are those of bpf.h, libbpf.h, btf.h and libbpf_legacy.h. A function younger than 1.0 says so in its row
+(libbpf.map has the versions).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Convention = Callable[[Any, Any, object], Any]
 
 
 class Function(NamedTuple):
-    """A C function: its result's type and its arguments', what the result means, the first libbpf that has it."""
+    """A C function: the types of its result and arguments, the result's meaning, the first libbpf that has it."""
 
     name: str
     result: Any
@@ -47,26 +47,26 @@ class Function(NamedTuple):
 
 
 def status(result: int, function: Any, _arguments: object) -> int:
-    """The result of a function that returns a negative errno when it fails. Raises CallError."""
+    """Returns the result of a function that returns a negative errno when it fails. Raises CallError."""
     if result < 0:
         raise failure(function.__name__, -result)
     return result
 
 
 def pointer(result: int | None, function: Any, _arguments: object) -> int:
-    """The result of a function that returns NULL and sets errno when it fails. Raises CallError."""
+    """Returns the result of a function that returns NULL and sets errno when it fails. Raises CallError."""
     if not result:
         raise failure(function.__name__, ctypes.get_errno())
     return result
 
 
-def plain(result: Any, _function: object, _arguments: object) -> Any:
-    """The result of a function that can't fail."""
+def infallible(result: Any, _function: object, _arguments: object) -> Any:
+    """Returns the result of a function that can't fail."""
     return result
 
 
 def failure(function: str, errno: int) -> CallError:
-    """The CallError for a function that failed with an errno."""
+    """Returns the CallError for a function that failed with an errno."""
     return CallError(f"{function} failed ({errno_text(errno)})", errno=errno)
 
 
@@ -75,21 +75,21 @@ PRINTER = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
 COUNT, BATCH = POINTER(c_uint), POINTER(BatchOptions)
 
 FUNCTIONS = (
-    Function("libbpf_version_string", c_char_p, (), plain),
-    Function("libbpf_set_print", c_void_p, (PRINTER,), plain),
+    Function("libbpf_version_string", c_char_p, (), infallible),
+    Function("libbpf_set_print", c_void_p, (PRINTER,), infallible),
     Function("libbpf_num_possible_cpus", c_int, (), status),
     Function("bpf_object__open_mem", c_void_p, (c_char_p, c_size_t, POINTER(OpenOptions)), pointer),
     Function("bpf_object__load", c_int, (c_void_p,), status),
-    Function("bpf_object__btf_fd", c_int, (c_void_p,), plain),
-    Function("bpf_object__close", None, (c_void_p,), plain),
-    Function("bpf_object__next_map", c_void_p, (c_void_p, c_void_p), plain),
-    Function("bpf_object__next_program", c_void_p, (c_void_p, c_void_p), plain),
+    Function("bpf_object__btf_fd", c_int, (c_void_p,), infallible),
+    Function("bpf_object__close", None, (c_void_p,), infallible),
+    Function("bpf_object__next_map", c_void_p, (c_void_p, c_void_p), infallible),
+    Function("bpf_object__next_program", c_void_p, (c_void_p, c_void_p), infallible),
     Function("bpf_object__find_map_by_name", c_void_p, (c_void_p, c_char_p), pointer),
     Function("bpf_object__find_program_by_name", c_void_p, (c_void_p, c_char_p), pointer),
-    Function("bpf_program__name", c_char_p, (c_void_p,), plain),
+    Function("bpf_program__name", c_char_p, (c_void_p,), infallible),
     Function("bpf_program__fd", c_int, (c_void_p,), status),
-    Function("bpf_program__section_name", c_char_p, (c_void_p,), plain),
-    Function("bpf_program__autoload", c_bool, (c_void_p,), plain),
+    Function("bpf_program__section_name", c_char_p, (c_void_p,), infallible),
+    Function("bpf_program__autoload", c_bool, (c_void_p,), infallible),
     Function("bpf_program__set_autoload", c_int, (c_void_p, c_bool), status),
     Function("bpf_program__attach", c_void_p, (c_void_p,), pointer),
     Function("bpf_program__attach_kprobe_opts", c_void_p, (c_void_p, c_char_p, POINTER(KprobeOptions)), pointer),
@@ -140,7 +140,7 @@ FUNCTIONS = (
     Function("bpf_program__attach_cgroup_opts", c_void_p, (c_void_p, c_int, POINTER(PlacementOptions)), pointer, "1.6"),
     Function("bpf_program__attach_netns", c_void_p, (c_void_p, c_int), pointer),
     Function("bpf_program__set_attach_target", c_int, (c_void_p, c_int, c_char_p), status),
-    Function("bpf_program__expected_attach_type", c_int, (c_void_p,), plain),
+    Function("bpf_program__expected_attach_type", c_int, (c_void_p,), infallible),
     Function("bpf_map__attach_struct_ops", c_void_p, (c_void_p,), pointer),
     Function("bpf_prog_attach", c_int, (c_int, c_int, c_int, c_uint), status),
     Function("bpf_prog_detach2", c_int, (c_int, c_int, c_int), status),
@@ -159,21 +159,21 @@ FUNCTIONS = (
     Function("bpf_obj_get_info_by_fd", c_int, (c_int, c_void_p, POINTER(c_uint)), status),
     Function("btf__load_vmlinux_btf", c_void_p, (), pointer),
     Function("btf__find_by_name_kind", c_int, (c_void_p, c_char_p, c_uint), status),
-    Function("btf__free", None, (c_void_p,), plain),
-    Function("bpf_map__name", c_char_p, (c_void_p,), plain),
-    Function("bpf_map__fd", c_int, (c_void_p,), plain),
-    Function("bpf_map__type", c_int, (c_void_p,), plain),
-    Function("bpf_map__key_size", c_uint, (c_void_p,), plain),
-    Function("bpf_map__value_size", c_uint, (c_void_p,), plain),
-    Function("bpf_map__map_flags", c_uint, (c_void_p,), plain),
-    Function("bpf_map__map_extra", c_ulonglong, (c_void_p,), plain),
-    Function("bpf_map__numa_node", c_uint, (c_void_p,), plain),
-    Function("bpf_map__max_entries", c_uint, (c_void_p,), plain),
-    Function("bpf_map__autocreate", c_bool, (c_void_p,), plain),
-    Function("bpf_map__pin_path", c_char_p, (c_void_p,), plain),
-    Function("bpf_map__inner_map", c_void_p, (c_void_p,), plain),
-    Function("bpf_map__btf_key_type_id", c_uint, (c_void_p,), plain),
-    Function("bpf_map__btf_value_type_id", c_uint, (c_void_p,), plain),
+    Function("btf__free", None, (c_void_p,), infallible),
+    Function("bpf_map__name", c_char_p, (c_void_p,), infallible),
+    Function("bpf_map__fd", c_int, (c_void_p,), infallible),
+    Function("bpf_map__type", c_int, (c_void_p,), infallible),
+    Function("bpf_map__key_size", c_uint, (c_void_p,), infallible),
+    Function("bpf_map__value_size", c_uint, (c_void_p,), infallible),
+    Function("bpf_map__map_flags", c_uint, (c_void_p,), infallible),
+    Function("bpf_map__map_extra", c_ulonglong, (c_void_p,), infallible),
+    Function("bpf_map__numa_node", c_uint, (c_void_p,), infallible),
+    Function("bpf_map__max_entries", c_uint, (c_void_p,), infallible),
+    Function("bpf_map__autocreate", c_bool, (c_void_p,), infallible),
+    Function("bpf_map__pin_path", c_char_p, (c_void_p,), infallible),
+    Function("bpf_map__inner_map", c_void_p, (c_void_p,), infallible),
+    Function("bpf_map__btf_key_type_id", c_uint, (c_void_p,), infallible),
+    Function("bpf_map__btf_value_type_id", c_uint, (c_void_p,), infallible),
     Function("bpf_map__set_type", c_int, (c_void_p, c_int), status),
     Function("bpf_map__set_key_size", c_int, (c_void_p, c_uint), status),
     Function("bpf_map__set_value_size", c_int, (c_void_p, c_uint), status),

@@ -1,8 +1,8 @@
-"""The C structs that libbpf and the kernel are handed, as ctypes has them.
+"""The C structs that libbpf and the kernel take, as ctypes classes.
 
 Those of libbpf (bpf.h, libbpf.h) carry their own size first (`sz`), so that a shorter one, as here, stays valid. One
-longer than an older libbpf knows stays valid as long as what that libbpf doesn't know is zero; what isn't is asked for
-by version first (library.require).
+longer than an older libbpf knows stays valid while the fields that it doesn't know are zero; callers that set such a
+field check the version first (library.require).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ S = TypeVar("S", bound=ctypes.Structure)
 
 
 def sized(kind: type[S], **fields: object) -> S:
-    """An options struct of libbpf with its own size in `sz`."""
+    """Returns an options struct of libbpf with its own size in `sz`."""
     return kind(sz=ctypes.sizeof(kind), **fields)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ..diagnose.refusal import attach_refused
 from ..errors import AttachError, CallError, StateError, errno_text
-from ..kernel.privileges import privilege_error, wanted_by
+from ..kernel.privileges import privilege_error, section_capabilities
 from ..libbpf.library import LIBRARY, library
 from ..libbpf.log import captured
 from ..libbpf.pin import pin_to
@@ -186,7 +186,7 @@ class Program(Closed):
                 raise CallError(what, fix="run it again, with fewer repeats", errno=error.errno) from None
             what = f"the kernel doesn't run {self.name} without an event ({errno_text(error.errno)})"
             fix = "give the data or the context that its kind takes; not every kind can be run so"
-            refused = CallError(what, fix=fix, errno=error.errno)
-            raise privilege_error(f"run {self.name}", error.errno, wanted_by([self.section])) or refused from None
+            denied = privilege_error(f"run {self.name}", error.errno, section_capabilities([self.section]))
+            raise denied or CallError(what, fix=fix, errno=error.errno) from None
         finally:
             os.close(fd)

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..btf.core_relo import ASKING
+from ..btf.core_relo import EXISTENCE_KINDS
 from ..kernel.versions import helpers, map_types, section_kind, version_of
 from .map import MapSpec
 from .object import INSTRUCTION, ObjectSpec, ProgramSpec
@@ -159,4 +159,4 @@ def _instruction_set(each: Instruction) -> Iterator[tuple[str, str]]:
 
 def asks(spec: ObjectSpec) -> bool:
     """Whether its programs ask the kernel what it has, so that an older kernel than they use may do."""
-    return any(record.kind in ASKING for record in spec.core)
+    return any(record.kind in EXISTENCE_KINDS for record in spec.core)

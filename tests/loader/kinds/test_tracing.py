@@ -140,7 +140,7 @@ def test_a_kind_that_the_kernel_denies_is_not_put_down_to_memlock(start):
         start("on_fentry")
     except bpfloader.LoadError as error:
         assert error.details and not any("ulimit" in line for line in error.details)
-        if error.errno_name == "EPERM" and host.built_for("fentry") and not host.denied_because():
+        if error.errno_name == "EPERM" and host.has_all_options("fentry") and not host.denial_fix():
             assert "this kernel doesn't permit that kind of program, though it was built for it;" in str(error)
     else:
         pytest.skip("this kernel takes fentry")
