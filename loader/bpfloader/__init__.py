@@ -111,7 +111,7 @@ if TYPE_CHECKING:
 
 # Imported when first named (PEP 562), as the modules above say it to type checkers: a program uses few of them, and
 # with all of them an import takes twice as long.
-_LATER = {
+_LAZY = {
     "maps.arena": "Arena",
     "features.attach": "Support attach_kind supports",
     "histogram": "linear_histogram log2_histogram",
@@ -139,7 +139,7 @@ _LATER = {
     "symbols.user": "user_symbol",
     "object.choose": "Choice choose",
 }
-_MODULES = {name: module for module, names in _LATER.items() for name in names.split()}
+_MODULES = {name: module for module, names in _LAZY.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:

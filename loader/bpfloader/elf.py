@@ -162,7 +162,7 @@ class Elf:
                     yield offset, info >> 32
 
 
-def check(content: bytes, where: str) -> None:
+def require_bpf_object(content: bytes, where: str) -> None:
     """Raises ObjectError for what is no whole BPF object of this machine's byte order, saying what it is instead."""
     elf = Elf(content, where)
     if elf.little != (sys.byteorder == "little"):

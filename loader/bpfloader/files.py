@@ -12,7 +12,7 @@ import sys
 from typing import Any, BinaryIO, cast
 
 from .errors import ObjectError, errno_text
-from .signals import Undisturbed
+from .signals import DeferredSignals
 
 LIMIT = 256 << 20  # bytes of a file, as of all files in an archive: objects with kernels' whole BTF have 10 MB
 KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
@@ -42,7 +42,7 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
     It is looked at before, since to open a device may do something, and after, since it may have been replaced.
     """
     _require_file(os.stat(path))
-    with Undisturbed():  # an interrupt would leave the descriptor without an owner, or with two
+    with DeferredSignals():  # an interrupt would leave the descriptor without an owner, or with two
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         try:
             _require_file(os.fstat(descriptor))

@@ -11,25 +11,25 @@ from contextlib import ExitStack
 from typing import Protocol
 
 
-class Forked(Protocol):
+class ForkAware(Protocol):
     """What has something to put in order in a new child process."""
 
-    def _forked(self) -> None: ...
+    def _after_fork(self) -> None: ...
 
 
-_living: weakref.WeakSet[Forked] = weakref.WeakSet()
+_living: weakref.WeakSet[ForkAware] = weakref.WeakSet()
 
 
-def follow(thing: Forked) -> None:
-    """Has `_forked` of a thing called in children of fork, as long as the thing lives."""
+def call_after_fork(thing: ForkAware) -> None:
+    """Has `_after_fork` of a thing called in children of fork, as long as the thing lives."""
     _living.add(thing)
 
 
 def _in_child() -> None:
-    """Calls `_forked` of all of them, even if that of one raises."""
+    """Calls `_after_fork` of all of them, even if that of one raises."""
     with ExitStack() as stack:
         for thing in list(_living):
-            stack.callback(thing._forked)
+            stack.callback(thing._after_fork)
 
 
 os.register_at_fork(after_in_child=_in_child)

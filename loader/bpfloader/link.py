@@ -12,7 +12,7 @@ from .errors import AttachError, CallError, StateError, errno_text
 from .libbpf.library import library
 from .libbpf.pin import pin_to
 from .libbpf.structs import LinkInfo
-from .signals import Undisturbed
+from .signals import DeferredSignals
 from .suggest import no_such
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Link:
 
     def detach(self) -> None:
         """Detaches the program, unless the link is pinned; does nothing the second time."""
-        with self._owner.lock, Undisturbed():
+        with self._owner.lock, DeferredSignals():
             if self._live:
                 self._live = False
                 self._owner.links._remove(self)

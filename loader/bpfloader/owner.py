@@ -35,7 +35,7 @@ class Part(Protocol):
     def _close(self) -> None: ...
 
 
-class Parts(Protocol):
+class PartList(Protocol):
     """The parts of an owner, to which each adds itself."""
 
     def append(self, part: Any, /) -> None: ...
@@ -69,7 +69,7 @@ class Owner(Protocol):
         """libbpf's struct bpf_object *, 0 where there is no object. Raises StateError after destroy."""
 
     @property
-    def parts(self) -> Parts:
+    def parts(self) -> PartList:
         """The maps and sections, in the order in which they were made."""
 
     @property
@@ -88,7 +88,7 @@ class Owner(Protocol):
     def map_fd(self, handle: int) -> int:
         """The descriptor of a map that `find_map` gave; negative for one that was not created."""
 
-    def map_fact(self, handle: int, what: str) -> Any:
+    def map_attribute(self, handle: int, what: str) -> Any:
         """What is stated of a map, by the name of libbpf's function without `bpf_map__`, such as `value_size`."""
 
     def program_count(self, name: str) -> int | None:

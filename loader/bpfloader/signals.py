@@ -22,50 +22,50 @@ REPEATED = (
 )  # fmt: skip
 
 _active: list[
-    Undisturbed
+    DeferredSignals
 ] = []  # the one that holds signals now; only the main thread runs handlers, and so changes this
 
 
-class Undisturbed:
+class DeferredSignals:
     """A `with` in which no signal's handler runs; one within another does nothing more.
 
     What came meanwhile is raised again at the end: a KeyboardInterrupt comes then. With a lock the lock is first,
-    `with lock, Undisturbed()`, or who waits for it couldn't be interrupted.
+    `with lock, DeferredSignals()`, or who waits for it couldn't be interrupted.
     """
 
     def __init__(self) -> None:
         self._handlers: dict[int, Any] = {}
-        self._came: list[int] = []
+        self._pending: list[int] = []
 
     def __enter__(self) -> None:
         if not _active and threading.current_thread() is threading.main_thread():
             try:
                 _active.append(self)
-                self._hold()
+                self._install()
             except BaseException:
-                self._put_back()
+                self._restore()
                 raise
 
-    def _hold(self) -> None:
+    def _install(self) -> None:
         for number in HELD:
             handler = signal.getsignal(number)
             if handler is not None and not isinstance(handler, int):  # None: it was set by C; SIG_DFL, SIG_IGN: C's too
                 self._handlers[number] = handler  # first: an interrupt may come before the next line is done
                 try:
-                    signal.signal(number, self._note)
+                    signal.signal(number, self._record)
                 except ValueError:  # in an interpreter that isn't the main one no handler runs
                     del self._handlers[number]
 
-    def _note(self, number: int, _frame: object) -> None:
-        self._came.append(number)
+    def _record(self, number: int, _frame: object) -> None:
+        self._pending.append(number)
 
     def __exit__(self, *_: object) -> None:
         if _active and _active[0] is self:
-            self._put_back()
-            while self._came:
-                signal.raise_signal(self._came.pop(0))
+            self._restore()
+            while self._pending:
+                signal.raise_signal(self._pending.pop(0))
 
-    def _put_back(self) -> None:
+    def _restore(self) -> None:
         """Puts the handlers back, all of them even if one raises as soon as it is."""
         try:
             while self._handlers:
@@ -74,7 +74,7 @@ class Undisturbed:
                 self._handlers.pop(number)
             _active.clear()
         except BaseException:
-            self._put_back()
+            self._restore()
             raise
 
 
@@ -83,7 +83,7 @@ def without_repeated_signals() -> Iterator[None]:
     """Keeps REPEATED from this thread until the end, for a call that the kernel gives up as a signal comes.
 
     The verifier does (EAGAIN), and libbpf loads a program 5 times, which a profiler's timer uses up. ^C still gets
-    through. Within Undisturbed, or a handler's exception could come before the mask is put back.
+    through. Within DeferredSignals, or a handler's exception could come before the mask is put back.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, REPEATED)
     try:

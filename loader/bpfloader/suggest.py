@@ -22,7 +22,7 @@ def nearest(name: str, among: Iterable[str], cutoff: float = 0.6) -> list[str]:
     return near or sorted((each for each in names if name and name in each), key=len)[:SHOWN]
 
 
-def near(name: str, among: Iterable[str], otherwise: str = "") -> str:
+def suggestion(name: str, among: Iterable[str], otherwise: str = "") -> str:
     """The same as the end of a message, `nearest: a, b`; `otherwise` where there is none."""
     found = nearest(name, among)
     return f"nearest: {', '.join(found)}" if found else otherwise
@@ -30,25 +30,25 @@ def near(name: str, among: Iterable[str], otherwise: str = "") -> str:
 
 def no_such(what: str, name: str, among: Iterable[str]) -> KeyError:
     """The KeyError for a part that an object doesn't have: `no map event; nearest: events`."""
-    close = near(name, among)
+    close = suggestion(name, among)
     return KeyError(f"no {what} {name}" + (f"; {close}" if close else ""))
 
 
-class Closed:
+class FixedAttributes:
     """Takes no attribute that its class doesn't have: a misspelt setting would be lost without a word."""
 
     if not TYPE_CHECKING:  # type checkers would take it for leave to set anything
 
         def __setattr__(self, name: str, value: Any) -> None:
             if name[0] != "_" and not hasattr(type(self), name):
-                unknown(self._called(), name, (each for each in dir(type(self)) if each[0] != "_"))
+                raise_unknown(self._error_name(), name, (each for each in dir(type(self)) if each[0] != "_"))
             object.__setattr__(self, name, value)
 
-    def _called(self) -> str:
+    def _error_name(self) -> str:
         """What it is called in the refusal."""
         return repr(self)
 
 
-def unknown(owner: str, name: str, known: Iterable[str]) -> NoReturn:
+def raise_unknown(owner: str, name: str, known: Iterable[str]) -> NoReturn:
     """Never returns: raises AttributeError with the nearest names that there are."""
-    raise AttributeError(f"{owner} has no {name}; {near(name, known, 'dir() tells what it has')}")
+    raise AttributeError(f"{owner} has no {name}; {suggestion(name, known, 'dir() tells what it has')}")

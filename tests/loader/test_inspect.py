@@ -97,7 +97,7 @@ def test_each_instruction_says_which_kernel_it_wants(objects, code, kernel, what
     assert read[1:] == (opcode, source, offset, value)
     if order == "<":
         found = needs(spec._replace(programs=(program,), functions=(), maps=(), variables=(), core=()))
-        assert [need.kernel for need in found if what in need.what and need.for_ == program.name] == [kernel], found
+        assert [need.kernel for need in found if what in need.what and need.user == program.name] == [kernel], found
 
 
 def test_what_an_object_takes_from_the_kernel(objects):

@@ -9,7 +9,7 @@ import zipfile
 
 import bpfloader
 import pytest
-from bpfloader.package.archive import LIMIT, bundle
+from bpfloader.package.archive import LIMIT, read_bundle
 from bpfloader.inspect.report import inspect, inspect_object
 from bpfloader.inspect.text import inspection_text
 from bpfloader.spec.object import object_spec
@@ -96,16 +96,16 @@ def test_a_file_that_was_altered_is_told_by_record_and_by_manifest(objects):
         return content + b"\0" if name == "t/aarch64/t.bpf.o" else content
 
     with pytest.raises(bpfloader.DigestError, match="t/aarch64/t.bpf.o has another sha256 than its RECORD says"):
-        bundle(rezipped(data, touched), "x.whl")
+        read_bundle(rezipped(data, touched), "x.whl")
     with pytest.raises(bpfloader.DigestError, match="t/aarch64/t.bpf.o has sha256 .*, its manifest says"):
-        bundle(rezipped(data, lambda n, c: None if n.endswith("RECORD") else touched(n, c)), "x.whl")
+        read_bundle(rezipped(data, lambda n, c: None if n.endswith("RECORD") else touched(n, c)), "x.whl")
     with pytest.raises(bpfloader.DigestError, match="its RECORD has t/aarch64/t.bpf.o, which it lacks"):
-        bundle(rezipped(data, lambda n, c: None if n == "t/aarch64/t.bpf.o" else c), "x.whl")
+        read_bundle(rezipped(data, lambda n, c: None if n == "t/aarch64/t.bpf.o" else c), "x.whl")
     added = io.BytesIO(data)
     with zipfile.ZipFile(added, "a") as archive:
         archive.writestr("t/extra.py", "")
     with pytest.raises(bpfloader.DigestError, match="t/extra.py isn't in its RECORD"):
-        bundle(added.getvalue(), "x.whl")
+        read_bundle(added.getvalue(), "x.whl")
 
 
 def test_a_record_that_is_none(objects):
@@ -113,7 +113,7 @@ def test_a_record_that_is_none(objects):
         wheel_of(packed(objects)), lambda n, c: b"x," * 10 + b"y" * 200_000 if n.endswith("RECORD") else c
     )
     with pytest.raises(bpfloader.ObjectError, match="RECORD is no list of files"):
-        bundle(broken, "x.whl")
+        read_bundle(broken, "x.whl")
 
 
 @pytest.mark.parametrize("name", ["../out.bpf.o", "/etc/x.bpf.o", "a/../../b.bpf.o", "..\\x.bpf.o", "C:/x.bpf.o"])
@@ -127,7 +127,7 @@ def test_no_name_may_point_outside(objects, name):
         archive.addfile(entry, io.BytesIO(objects["probe"]))
     for data in (zipped.getvalue(), tarred.getvalue()):
         with pytest.raises(bpfloader.ObjectError, match="which points outside of it; don't unpack it"):
-            bundle(data, "x")
+            read_bundle(data, "x")
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
@@ -138,7 +138,7 @@ def test_a_tar_holds_files_only(kind):
         entry.type, entry.linkname = kind, "elsewhere"
         archive.addfile(entry)
     with pytest.raises(bpfloader.ObjectError, match="holds x.bpf.o, which is no file"):
-        bundle(out.getvalue(), "x.tar")
+        read_bundle(out.getvalue(), "x.tar")
 
 
 def test_what_unpacks_to_too_much_is_not_unpacked(monkeypatch):
@@ -155,7 +155,7 @@ def test_what_unpacks_to_too_much_is_not_unpacked(monkeypatch):
     assert LIMIT > 1 << 20 and len(zipped.getvalue()) < 1 << 14
     for data in (zipped.getvalue(), tarred.getvalue()):
         with pytest.raises(bpfloader.ObjectError, match="unpacks to more than 1 MiB"):
-            bundle(data, "x")
+            read_bundle(data, "x")
 
 
 @pytest.mark.parametrize("content, said", [
@@ -184,7 +184,7 @@ edits = st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), min_si
 
 def survives(data: bytes) -> None:
     try:
-        found = bundle(data, "x")
+        found = read_bundle(data, "x")
         shown = [
             {"path": path, "arches": [], **inspect_object(each, "x", ["event"])} for path, each in found.objects.items()
         ]

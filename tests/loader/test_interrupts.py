@@ -94,16 +94,16 @@ def test_the_last_batch_is_given_after_an_interrupt(rings, monkeypatch, name, wa
     if way == "numpy":
         pytest.importorskip("numpy")
     read = {"batch": ring.batch, "tuples": ring.tuples, "numpy": lambda **how: ring.batch(numpy=True, **how)}[way]
-    source = ring._opened()
+    memory = ring._ensure_mapped()
 
-    def interrupted(mark, release=source.release):
+    def interrupted(mark, release=memory.release):
         release(mark)
         if mark:
             monkeypatch.undo()
             raise Interrupt
 
     (rings.progs.produce if name == "ring" else rings.progs.produce_perf).test_run(PACKET, repeat=50)
-    monkeypatch.setattr(source, "release", interrupted)
+    monkeypatch.setattr(memory, "release", interrupted)
     with pytest.raises(Interrupt):
         read(timeout=timeout)
     assert not ring.available and len(read(timeout=timeout)) == 50
@@ -223,7 +223,7 @@ def test_runs_that_a_signal_ends_are_told_so(loaded):
 
 def test_handlers_wait_and_come_once(skel):
     """Whatever its order and nesting, each handler is put back and each signal that came is handled."""
-    from bpfloader.signals import Undisturbed
+    from bpfloader.signals import DeferredSignals
 
     came = []
     before = {
@@ -232,13 +232,13 @@ def test_handlers_wait_and_come_once(skel):
     }
     try:
         handlers = [signal.getsignal(number) for number in before]
-        with Undisturbed():
-            with Undisturbed():
+        with DeferredSignals():
+            with DeferredSignals():
                 signal.raise_signal(signal.SIGUSR1)
             signal.raise_signal(signal.SIGTERM)
             assert came == []
         assert came == [signal.SIGUSR1, signal.SIGTERM] and handlers == [signal.getsignal(number) for number in before]
-        with pytest.raises(KeyboardInterrupt), Undisturbed():
+        with pytest.raises(KeyboardInterrupt), DeferredSignals():
             signal.raise_signal(signal.SIGINT)
             came.append("done")
         assert came[-1] == "done" and signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -248,10 +248,10 @@ def test_handlers_wait_and_come_once(skel):
 
 
 def test_other_threads_leave_handlers_alone():
-    from bpfloader.signals import Undisturbed
+    from bpfloader.signals import DeferredSignals
 
     def look():
-        with Undisturbed():
+        with DeferredSignals():
             seen.append(signal.getsignal(signal.SIGINT))
 
     seen = []

@@ -8,9 +8,9 @@ import struct
 import pytest
 from bpfloader.rings import ringbuf, user_ringbuf as userring
 from bpfloader.rings.barrier import Fence
-from bpfloader.codec.records import Form, Raw, Rows
+from bpfloader.codec.records import Form, Raw, Tuples
 from bpfloader.rings.ringbuf import BUSY, DISCARD, HEADER, Records, Ring, step_of
-from bpfloader.rings.source import BUSY_HEAD, EMPTY, READY
+from bpfloader.rings.memory import BUSY_HEAD, EMPTY, READY
 from test_ringbuf import Pair
 
 SIZE = 1024
@@ -48,7 +48,7 @@ class Memory:
         return ring
 
 
-@pytest.mark.parametrize("kind", [Form, Rows, Raw])
+@pytest.mark.parametrize("kind", [Form, Tuples, Raw])
 @pytest.mark.parametrize("before", [0, 8, 16, 24, 120, 1016])
 def test_records_are_read_over_the_wrap(positions, before, kind):
     memory = Memory(positions, positions - before)
@@ -59,18 +59,18 @@ def test_records_are_read_over_the_wrap(positions, before, kind):
             memory.write(pair.to_bytes() + b"more" * (turn % 3 == 1), DISCARD if number == 3 else 0)
             sent += [pair] * (number != 3)
         assert ring.available() == (memory.producer[0] - memory.consumer[0]) % positions
-        values, mark = ring.take(form, None if turn % 2 else 2)
+        values, mark = ring.read_records(form, None if turn % 2 else 2)
         found += values
         ring.release(mark)
         ring.release(mark)  # doing it twice is doing it once
         if turn % 7 == 6:
-            values, mark = ring.take(form, None)
+            values, mark = ring.read_records(form, None)
             found += values
             ring.release(mark)
             assert ring.available() == 0
-    values, _ = ring.take(form, None)
+    values, _ = ring.read_records(form, None)
     found += values
-    as_pairs = {Form: lambda v: v, Rows: lambda v: Pair(*v), Raw: lambda v: Pair.from_bytes(v)}[kind]
+    as_pairs = {Form: lambda v: v, Tuples: lambda v: Pair(*v), Raw: lambda v: Pair.from_bytes(v)}[kind]
     assert [as_pairs(value) for value in found] == sent
 
 
@@ -78,10 +78,10 @@ def test_a_stale_mark_moves_nothing(positions):
     memory = Memory(positions, positions - 24)
     ring, form = memory.ring(), Form(Pair.codec, HEADER, step_of(12))
     memory.write(Pair(1).to_bytes())
-    _, first = ring.take(form, None)
+    _, first = ring.read_records(form, None)
     ring.release(first)
     memory.write(Pair(2).to_bytes())
-    _, second = ring.take(form, None)
+    _, second = ring.read_records(form, None)
     ring.release(second)
     at = memory.consumer[0]
     ring.release(first)
@@ -98,10 +98,10 @@ def test_busy_and_discarded_records_at_the_wrap(positions):
     busy_at = memory.producer[0] % SIZE
     memory.write(Pair(2).to_bytes(), BUSY)
     memory.write(Pair(3).to_bytes())
-    assert ring.state() == BUSY_HEAD and ring.take(form, None) == ([], positions - 24)
+    assert ring.state() == BUSY_HEAD and ring.read_records(form, None) == ([], positions - 24)
     for place in (busy_at, busy_at + SIZE):
         memory.data[place : place + 4] = struct.pack("=I", 12)
-    assert ring.state() == READY and ring.take(form, None) == ([Pair(2), Pair(3)], positions + 24)
+    assert ring.state() == READY and ring.read_records(form, None) == ([Pair(2), Pair(3)], positions + 24)
     ring.release(positions + 24)
     assert memory.consumer[0] == 24 and ring.state() == EMPTY
 

@@ -125,7 +125,7 @@ def reader_of(memory, codec=Pair.codec, kind=Form):
     form, records = kind(codec, HEADER, step_of(codec.size)), Records(memory, lambda: None)
 
     def take(position, available, limit=None):
-        values, used = records.take(form, position, available, limit)
+        values, used = records.committed(form, position, available, limit)
         return form.joined(values), used
 
     return take
@@ -145,7 +145,7 @@ def test_records_that_are_committed_between_two_looks_are_read():
     memory, available = ring([(12, Pair(number, 7).to_bytes()) for number in range(3)], 4096, 0)
     records = Records(memory, lambda: None)
     records.words = Committing(records.words)
-    values, used = records.take(Form(Pair.codec, HEADER, step_of(12)), 0, available)
+    values, used = records.committed(Form(Pair.codec, HEADER, step_of(12)), 0, available)
     assert (values, used) == ([Pair(0, 7), Pair(1, 7), Pair(2, 7)], available)
 
 

@@ -57,9 +57,9 @@ class Codec(Generic[T]):
         try:
             return self.packer.pack(self.encode(value) if self.encode else value)
         except (structs.error, OverflowError, TypeError, AttributeError, ValueError) as error:
-            raise LayoutError(self._wrong(value, error)) from None
+            raise LayoutError(self._describe_misfit(value, error)) from None
 
-    def _wrong(self, value: object, error: Exception) -> str:
+    def _describe_misfit(self, value: object, error: Exception) -> str:
         """What is wrong with a value, in words of ours where Python's tell of its own insides."""
         name = self.name or self.code
         if self.limits and hasattr(type(value), "__index__"):
@@ -94,10 +94,10 @@ def pack_for(of: Any, codec: Codec[Any], value: Any) -> bytes:
     try:
         return codec.pack(value)
     except LayoutError as error:
-        raise of_map(of, error) from None
+        raise map_layout_error(of, error) from None
 
 
-def of_map(of: Any, error: LayoutError) -> LayoutError:
+def map_layout_error(of: Any, error: LayoutError) -> LayoutError:
     """The error of a map's key or value, which names the map."""
     return LayoutError(f"{of.name}: {error.what}", fix=error.fix)
 

@@ -48,16 +48,16 @@ class Arrays(Form):
         self.framed = self.numpy.dtype(block)
         self.bits = _bitfields(codec)
 
-    def one(self, data: memoryview) -> list[Any]:
+    def decode_one(self, data: memoryview) -> list[Any]:
         if len(data) < self.size:
             what = f"{len(data)} bytes can't hold {self.codec.name or self.codec.code}, which has {self.size}"
             raise LayoutError(what)
         return [self.numpy.frombuffer(bytes(data[: self.size]), self.opaque)]
 
-    def run(self, data: memoryview) -> list[Any]:
+    def decode_run(self, data: memoryview) -> list[Any]:
         return [self.numpy.frombuffer(data, self.framed)["record"]]
 
-    def joined(self, values: list[Any]) -> Any:
+    def join(self, values: list[Any]) -> Any:
         opaque = self.numpy.concatenate(values) if values else self.numpy.empty(0, self.opaque)
         records = opaque.view(self.memory)
         return self._with_bits(records) if self.bits else records

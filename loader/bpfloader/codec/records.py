@@ -27,33 +27,33 @@ class Form:
         """The codes of a record's items, and what makes the value of them."""
         return self.codec.body()
 
-    def one(self, data: memoryview) -> list[Any]:
+    def decode_one(self, data: memoryview) -> list[Any]:
         """The record that is all of `data`. Raises LayoutError for one that is too short."""
         return [self.codec.unpack(data)]
 
-    def run(self, data: memoryview) -> list[Any]:
+    def decode_run(self, data: memoryview) -> list[Any]:
         """The records, with their headers, that lie one after another."""
         return list(map(self.build, self.packer.iter_unpack(data)))
 
-    def joined(self, values: list[Any]) -> Any:
+    def join(self, values: list[Any]) -> Any:
         """What the caller is given of all the lists, put together; none of it in the buffer's memory any more."""
         return values
 
 
-class Rows(Form):
+class Tuples(Form):
     """Tuples of the members as they lie in memory: integers, and bytes for what is no number."""
 
     def _decoding(self) -> tuple[str, Any]:
         return getattr(self.codec, "codes", self.codec.code), None
 
-    def one(self, data: memoryview) -> list[Any]:
+    def decode_one(self, data: memoryview) -> list[Any]:
         self.codec.unpack(data)  # raises LayoutError
         if isinstance(self.codec, Tail):
             return [(bytes(data),)]
         items = self.codec.packer.unpack_from(data)
         return [items if self.fixed else (*items, bytes(data[self.size :]))]
 
-    def run(self, data: memoryview) -> list[Any]:
+    def decode_run(self, data: memoryview) -> list[Any]:
         return list(self.packer.iter_unpack(data))
 
 
@@ -64,14 +64,14 @@ class Raw(Form):
         super().__init__(codec, header, stride)
         self.fixed = False
 
-    def one(self, data: memoryview) -> list[Any]:
+    def decode_one(self, data: memoryview) -> list[Any]:
         return [bytes(data)]
 
 
-class Placed(Raw):
+class BytesByCpu(Raw):
     """Pairs of the CPU whose buffer it was, None for a ring, and the record's bytes."""
 
-    def one(self, data: memoryview) -> list[Any]:
+    def decode_one(self, data: memoryview) -> list[Any]:
         return [(self.cpu, bytes(data))]
 
 

@@ -29,7 +29,7 @@ T = TypeVar("T")
 U = TypeVar("U", bound="Union")
 
 
-class _OfDataclass:
+class _DataclassAttribute:
     """What makes `dataclasses.asdict`, `replace` and others take a Struct: their own attribute, made when asked for."""
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -48,8 +48,8 @@ class Struct:
 
     __slots__ = ()
     __match_args__: ClassVar[tuple[str, ...]] = ()
-    __dataclass_fields__: ClassVar[Any] = _OfDataclass()
-    __dataclass_params__: ClassVar[Any] = _OfDataclass()
+    __dataclass_fields__: ClassVar[Any] = _DataclassAttribute()
+    __dataclass_params__: ClassVar[Any] = _DataclassAttribute()
     codec: ClassVar[Codec[Any]]
 
     def __init__(self, *values: Any, **members: Any):

@@ -80,13 +80,13 @@ class StructCodec(Codec[S]):
         return names["made"]
 
     @cached_property
-    def read(self) -> tuple[structs.Struct, str, Callable[[tuple[Any, ...]], S]]:
+    def item_reader(self) -> tuple[structs.Struct, str, Callable[[tuple[Any, ...]], S]]:
         """What unpacks all items, those of structs within it included, its codes, and what makes the struct of them."""
-        codes, build = reader(self)
+        codes, build = compile_reader(self)
         return structs.Struct(self.order + codes), codes, build
 
     @cached_property
-    def take(self) -> Callable[[S], tuple[Any, ...]]:
+    def item_values(self) -> Callable[[S], tuple[Any, ...]]:
         """What makes a tuple with every item, `(v.a, encode_b(v.b), merge(encode_c(v.c), encode_d(v.d)),)`."""
         items = []
         for slot in self.slots:
@@ -100,7 +100,7 @@ class StructCodec(Codec[S]):
     def unpack(self, data: Any, offset: int = 0) -> S:
         """The struct at an offset of a buffer, with all that follows as its flexible array if it has one."""
         try:
-            packer, _, build = self.read
+            packer, _, build = self.item_reader
             value = build(packer.unpack_from(data, offset))
         except structs.error:
             raise LayoutError(f"{len(data) - offset} bytes can't hold {self.name}, which has {self.size}") from None
@@ -112,7 +112,7 @@ class StructCodec(Codec[S]):
     def pack(self, value: S) -> bytes:
         """The struct's bytes, padding zero. Raises LayoutError naming the field that doesn't fit."""
         try:
-            data = self.packer.pack(*self.take(value))
+            data = self.packer.pack(*self.item_values(value))
             rest = self.tail[1].codec.pack(getattr(value, self.tail[0])) if self.tail else b""
         except MISFITS as error:
             raise self._misfit(value, error) from None
@@ -130,10 +130,10 @@ class StructCodec(Codec[S]):
 
     def body(self) -> tuple[str, Callable[[tuple[Any, ...]], S]]:
         """The codes of all items, and what makes the struct of them. The flexible array is empty at first."""
-        return self.read[1:]
+        return self.item_reader[1:]
 
 
-class ReaderSource:
+class ReaderCode:
     """The text of a reader so far: the codes of its items, its lines, and what the names in them stand for.
 
     A reader turns a struct's items into the struct; as compiled source it reads many records several times faster.
@@ -205,9 +205,9 @@ class ReaderSource:
             self.lines.append(f"{variable}.{name} = " + (f"{self.name(each.of)}({value})" if each.of else value))
 
 
-def reader(codec: StructCodec[Any]) -> tuple[str, Callable[[tuple[Any, ...]], Any]]:
+def compile_reader(codec: StructCodec[Any]) -> tuple[str, Callable[[tuple[Any, ...]], Any]]:
     """The codes of all of a struct's items, and the function that makes the struct of them."""
-    source = ReaderSource(codec.order)
+    source = ReaderCode(codec.order)
     variable = source.struct(codec)
     items = "".join(f"i{number}, " for number in range(source.items))
     text = "\n ".join(["def made(items):", f"({items}) = items", *source.lines, f"return {variable}"])

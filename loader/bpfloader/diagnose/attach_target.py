@@ -18,7 +18,7 @@ from ..files import open_file
 from ..kernel.host import missing_options, mounts, read_text
 from ..kernel.perf_event import PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW, online_cpus
 from ..kernel.tracefs import NO_TRACEFS, TRACING
-from ..suggest import SHOWN, near
+from ..suggest import SHOWN, suggestion
 from ..symbols.binary import Binary, is_library, libraries, others, resolved
 
 COUNTERS = (PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW)
@@ -84,7 +84,7 @@ def _no_binary(binary: str) -> Explanation:
     named = libraries(binary)
     if named:
         return Explanation(what, f'libraries go by their file\'s name: "{named[0]}"')
-    return Explanation(what, near(binary, others(binary), "give its path"))
+    return Explanation(what, suggestion(binary, others(binary), "give its path"))
 
 
 def _function(path: str, file: Binary, function: str) -> Fault:
@@ -103,7 +103,7 @@ def _function(path: str, file: Binary, function: str) -> Fault:
         return Explanation(
             f"{path} has no symbols, so no function {function}", "give the function's offset in the file instead"
         )
-    return Explanation(f"{path} has no function {function}", near(plain, names.functions, LIST_FUNCTIONS))
+    return Explanation(f"{path} has no function {function}", suggestion(plain, names.functions, LIST_FUNCTIONS))
 
 
 def _static_probe(path: str, file: Binary, probe: str) -> Fault:
@@ -114,7 +114,8 @@ def _static_probe(path: str, file: Binary, probe: str) -> Fault:
         )
     if probe in probes:
         return None
-    return Explanation(f"{path} has no static probe {probe}", near(probe, probes, f"`readelf -n {path}` lists them"))
+    fix = suggestion(probe, probes, f"`readelf -n {path}` lists them")
+    return Explanation(f"{path} has no static probe {probe}", fix)
 
 
 def _kprobe(number: int, target: str, asked: Asked) -> Fault:
@@ -141,7 +142,7 @@ def _unless_known(name: str, kind: int, what: str, otherwise: str) -> Fault:
     return (
         None
         if not names or name in names
-        else Explanation(f"this kernel has no {what} {name}", near(name, names, otherwise))
+        else Explanation(f"this kernel has no {what} {name}", suggestion(name, names, otherwise))
     )
 
 
@@ -160,7 +161,7 @@ def _tracepoint(number: int, target: str, asked: Asked) -> Fault:
     if homes:
         return Explanation(f"this kernel has no tracepoint {category}/{name}", f"it is {homes[0]}/{name}")
     among = [f"{category}/{each}" for each in there] or _listed(folder)
-    fix = near(f"{category}/{name}" if there else category, among, f"see {folder}")
+    fix = suggestion(f"{category}/{name}" if there else category, among, f"see {folder}")
     return Explanation(f"this kernel has no tracepoint {category}/{name}", fix)
 
 
@@ -229,7 +230,7 @@ def no_interface(name: str) -> str:
     from socket import if_nameindex
 
     names = [each for _, each in if_nameindex()]
-    return near(name, names, f"there are {', '.join(names)}")
+    return suggestion(name, names, f"there are {', '.join(names)}")
 
 
 FAULTS: dict[str, Callable[[int, str, Asked], Fault]] = {

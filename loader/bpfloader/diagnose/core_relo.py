@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..btf.c_text import declaration
 from ..btf.reader import ARRAY, COMPOSITES, ENUMS, FWD, KEYWORDS, PTR, TYPEDEF, Btf, Member, Type
-from ..suggest import SHOWN, near
+from ..suggest import SHOWN, suggestion
 
 # What libbpf puts in place of the verifier's words: bpf_core_format_spec in relo_core.c, the same from 1.0 to 1.8.
 UNRESOLVED = re.compile(
@@ -75,7 +75,7 @@ def _enumerator(btf: Btf, kinds: list[Type], name: str, wanted: str) -> str:
 
 
 def _near(name: str, among: list[str]) -> str:
-    close = near(name, among)
+    close = suggestion(name, among)
     return f" ({close})" if close else ""
 
 
@@ -103,7 +103,7 @@ def _elsewhere(btf: Btf, kind: Type, name: str) -> str:
     found = dict.fromkeys(path for path, _ in _reachable(btf, kind, MAX_DEPTH))
     paths = sorted(found, key=lambda path: path.count("."))
     inside = [path for path in paths if path.endswith("." + name)]
-    close = near(name, (path for path in paths if "." not in path))
+    close = suggestion(name, (path for path in paths if "." not in path))
     if inside and (inside[0].count(".") == 1 or not close):
         return f": it is in {', '.join(inside[:SHOWN])} there"
     said = [close] if close else []

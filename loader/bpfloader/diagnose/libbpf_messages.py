@@ -10,7 +10,7 @@ from ..btf.reader import FUNC, TYPEDEF, Btf
 from ..errors import ANOTHER, Explanation
 from ..kernel.versions import section_kinds
 from ..libbpf.library import version
-from ..suggest import near, nearest
+from ..suggest import nearest, suggestion
 
 WEAK = "declare it __weak and test it before use"
 
@@ -53,14 +53,14 @@ def _unknown_section(found: re.Match[str], _section: str, _btf: Btf | None) -> E
 def _hook(found: re.Match[str], section: str, btf: Btf | None) -> Explanation:
     """A function or tracepoint that isn't in the kernel's BTF, with the names nearest to it."""
     names = kernel_names(btf, TYPEDEF if "tp_btf" in section else FUNC)
-    fix = near(found[1], names)
+    fix = suggestion(found[1], names)
     return Explanation(
         f"this kernel has no such function or tracepoint: {found[1]}", f"{fix}; or {ANOTHER}" if fix else ANOTHER
     )
 
 
 def _kfunc(found: re.Match[str], _section: str, btf: Btf | None) -> Explanation:
-    fix = near(found[1], kernel_names(btf, FUNC))
+    fix = suggestion(found[1], kernel_names(btf, FUNC))
     return Explanation(f"this kernel has no kfunc {found[1]}", f"{fix}; or {WEAK}" if fix else WEAK)
 
 

@@ -32,7 +32,7 @@ class Newer(NamedTuple):
     def __str__(self) -> str:
         what, kernel = self.need.what, self.need.kernel
         verb = "calls it" if what.startswith(("the helper", "the kfunc")) else "makes one"
-        user = f", as `{self.place}` {verb}," if self.place else f" ({self.need.for_})" if self.need.for_ else ""
+        user = f", as `{self.place}` {verb}," if self.place else f" ({self.need.user})" if self.need.user else ""
         return f"{what}{user} came with {kernel}"
 
 
@@ -45,7 +45,7 @@ def newer(data: bytes, where: str, programs: Iterable[str], maps: Iterable[str])
     users = {*programs, *maps} or {each.name for each in _loading(spec)}
     users |= _called(spec, users)
     places = _places(spec, users)
-    found = {need.what: need for need in reversed(needs(spec)) if need.for_ in users and is_newer(need.kernel)}
+    found = {need.what: need for need in reversed(needs(spec)) if need.user in users and is_newer(need.kernel)}
     return [Newer(need, places.get(what, "")) for what, need in reversed(found.items())]
 
 

@@ -19,7 +19,7 @@ from ..kernel.privileges import attach_capabilities
 from ..kernel.versions import SectionKind, program_types, section_kind, section_kinds, version_of
 from ..libbpf.library import version
 from ..programs.sections import CLASS_BY_SECTION, libbpf_needed
-from ..suggest import near
+from ..suggest import suggestion
 from . import trial, try_freplace, try_iter, try_network, try_tracing
 from .trial import CantTell, Kind, Lacking
 
@@ -168,7 +168,7 @@ def attach_kind(section: str) -> Support:
     """
     kind = section_kind(section)
     if kind is None or kind.section not in attach_kinds():
-        close = near(section.split("/")[0], attach_kinds())
+        close = suggestion(section.split("/")[0], attach_kinds())
         raise ValueError(f"no way to attach is called {section!r}" + (f"; {close}" if close else ""))
     target = section.partition("/")[2] if kind.section in ITERATORS else ""
     asked = kind, target, os.geteuid()

@@ -9,9 +9,9 @@ from typing import Any
 from ..btf.c_text import definition
 from ..errors import LibraryError
 from ..files import read_file
-from ..package.archive import Bundle, bundle
+from ..package.archive import Bundle, read_bundle
 from ..sha256 import sha256
-from ..spec.first_kernel import asks, first_kernel, minimum, needs
+from ..spec.first_kernel import asks_kernel, first_kernel, minimum, needs
 from ..spec.map import MapSpec
 from ..spec.object import ObjectSpec, ProgramSpec, VariableSpec, object_spec
 
@@ -24,7 +24,7 @@ def inspect(path: str | os.PathLike[str], types: Iterable[str] = (), ask_kernel:
     """
     data = read_file(path, "give the path of a file that this user may read")
     name = os.path.basename(os.fspath(path))
-    found = bundle(data, name)
+    found = read_bundle(data, name)
     return {
         "format": 1,
         "file": name,
@@ -63,8 +63,8 @@ def inspect_object(data: bytes, where: str, types: Iterable[str] = (), ask_kerne
         "byte_order": "little" if spec.elf.little else "big",
         "license": spec.license,
         "kernel": first_kernel(spec, wanted),
-        "asks_kernel": asks(spec),
-        "needs": [{"kernel": need.kernel, "what": need.what, "for": need.for_} for need in wanted],
+        "asks_kernel": asks_kernel(spec),
+        "needs": [{"kernel": need.kernel, "what": need.what, "for": need.user} for need in wanted],
         "programs": [{**_program(each), "kernel": minimum(wanted, each.name)} for each in spec.programs],
         "functions": [{"name": each.name, "instructions": each.instructions} for each in spec.functions],
         "maps": [_map(each) for each in spec.maps],

@@ -40,12 +40,12 @@ class Arena(Map):
     def _mapped(self) -> tuple[memoryview, int]:
         with self._owner.lock:
             fd = self.fd
-            address = self._by_libbpf() or self._by_hand(fd)
+            address = self._libbpf_address() or self._map_here(fd)
             if self._view is None:
                 self._view = memoryview((ctypes.c_char * self._size).from_address(address)).cast("B")
             return self._view, address
 
-    def _by_libbpf(self) -> int:
+    def _libbpf_address(self) -> int:
         """The address where libbpf has mapped it; 0 if it hasn't."""
         if tuple(map(int, version().split(".")[:2])) < (1, 5) or not self.handle:
             return 0
@@ -53,7 +53,7 @@ class Arena(Map):
             return int(library().bpf_map__initial_value(self.handle, ctypes.byref(ctypes.c_size_t())))
         return 0
 
-    def _by_hand(self, fd: int) -> int:
+    def _map_here(self, fd: int) -> int:
         """The address where it is mapped here. Python's own mmap takes none to map it at."""
         if not self._address:
             protection = mmap.PROT_READ | mmap.PROT_WRITE

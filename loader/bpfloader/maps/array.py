@@ -76,15 +76,15 @@ class Array(Indexed[V]):
         if not self.map_flags & BPF_F_MMAPABLE:
             what = f"the array {self.name} can't be mapped"
             raise MapError(what, fix="declare it with __uint(map_flags, BPF_F_MMAPABLE), or set it before load")
-        step = (self._value.size + 7) // 8 * 8
-        size = -(-step * self.max_entries // mmap.PAGESIZE) * mmap.PAGESIZE
+        stride = (self._value.size + 7) // 8 * 8
+        size = -(-stride * self.max_entries // mmap.PAGESIZE) * mmap.PAGESIZE
         try:
             whole = mmap.mmap(fd, size)
         except PermissionError:  # frozen
             whole = mmap.mmap(fd, size, prot=mmap.PROT_READ)
         except OSError as error:
             raise MapError(f"can't map the array {self.name} ({error.strerror})", errno=error.errno or 0) from None
-        return memoryview(whole)[: step * self.max_entries]
+        return memoryview(whole)[: stride * self.max_entries]
 
     def _close(self) -> None:
         self._mapped = None
@@ -95,15 +95,15 @@ class Elements(Sequence[V], Generic[V]):
 
     def __init__(self, memory: memoryview, codec: Codec[V], count: int):
         self.memory, self._codec, self._count = memory, codec, count
-        self._step = len(memory) // count
+        self._stride = len(memory) // count
 
     def __len__(self) -> int:
         return self._count
 
-    def _place(self, index: int) -> int:
+    def _offset(self, index: int) -> int:
         if not -self._count <= index < self._count:
             raise IndexError(f"there is no element {index}: the array has {self._count}")
-        return index % self._count * self._step
+        return index % self._count * self._stride
 
     @overload
     def __getitem__(self, index: int) -> V: ...
@@ -114,14 +114,14 @@ class Elements(Sequence[V], Generic[V]):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(self._count))]
-        return self._codec.unpack(self.memory, self._place(index))
+        return self._codec.unpack(self.memory, self._offset(index))
 
     def __setitem__(self, index: int, value: V) -> None:
         """Raises LayoutError for a value that doesn't fit, TypeError for a frozen map."""
-        self._codec.store(self.memory, self._place(index), value)
+        self._codec.store(self.memory, self._offset(index), value)
 
     def __iter__(self) -> Iterator[V]:
-        column = Column(self._codec, self._step)
+        column = Column(self._codec, self._stride)
         return iter(list(column(bytes(self.memory))))
 
     def numpy(self) -> Any:
@@ -131,11 +131,11 @@ class Elements(Sequence[V], Generic[V]):
         """
         from ..codec.numpy_records import Arrays
 
-        form = Arrays(self._codec, 0, self._step)
+        form = Arrays(self._codec, 0, self._stride)
         if form.bits:
             raise LayoutError(
                 f"{self._codec.name} has bitfields, which no array on memory has", fix="take batch(numpy=True)"
             )
-        rows = form.numpy.frombuffer(self.memory, form.numpy.dtype(f"V{self._step}"))
-        fields = {"names": ["value"], "formats": [form.memory], "offsets": [0], "itemsize": self._step}
+        rows = form.numpy.frombuffer(self.memory, form.numpy.dtype(f"V{self._stride}"))
+        fields = {"names": ["value"], "formats": [form.memory], "offsets": [0], "itemsize": self._stride}
         return rows.view(form.numpy.dtype(fields))["value"]

@@ -12,7 +12,7 @@ from ..errors import CallError, MapError, StateError
 from ..kernel.map_type import MapType
 from ..libbpf.library import library
 from ..libbpf.pin import pin_to, unpin
-from ..suggest import Closed
+from ..suggest import FixedAttributes
 from .info import FIXES, MapInfo, info_of, pinned_fd
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ PER_CPU = frozenset((
 ))  # fmt: skip
 
 
-class Map(Closed):
+class Map(FixedAttributes):
     """A map of any type: what it is, before load and after, and where it is pinned. Base of the typed ones."""
 
     _fixes: ClassVar[Mapping[int, str]] = {}  # the next step by errno, where a type of map knows better than FIXES
@@ -36,7 +36,7 @@ class Map(Closed):
 
     def __init__(self, owner: Owner, name: str):
         self.name, self._owner = name, owner
-        self._found = owner.find_map(name)
+        self._bpf_map = owner.find_map(name)
         owner.parts.append(self)
 
     def __repr__(self) -> str:
@@ -48,7 +48,7 @@ class Map(Closed):
     @property
     def handle(self) -> int:
         """libbpf's struct bpf_map *. Raises StateError once the object is destroyed."""
-        return self._owner.handle and self._found
+        return self._owner.handle and self._bpf_map
 
     @property
     def fd(self) -> int:
@@ -58,7 +58,7 @@ class Map(Closed):
     def _require_fd(self) -> int:
         """The descriptor. Raises StateError where there is none, as `fd` does."""
         self._owner.require_loaded(f"the map {self.name}")
-        found = self._owner.map_fd(self._found)
+        found = self._owner.map_fd(self._bpf_map)
         if found < 0:
             raise StateError(f"the map {self.name} was not created", fix="set its autocreate = True before load")
         return found
@@ -78,11 +78,11 @@ class Map(Closed):
         """The kernel's number of the map (`bpftool map`). Raises StateError before load."""
         return self.info.id
 
-    def _stated(self, what: str) -> int:
+    def _attribute(self, what: str) -> int:
         with self._owner.lock:
-            return cast(int, self._owner.map_fact(self._found, what))
+            return cast(int, self._owner.map_attribute(self._bpf_map, what))
 
-    def _set(self, what: str, value: object) -> None:
+    def _set_attribute(self, what: str, value: object) -> None:
         """Changes what the object's file states of the map. Raises StateError after load, MapError."""
         with self._owner.lock:
             self._owner.require_open(f"{what} of the map {self.name}")
@@ -96,19 +96,19 @@ class Map(Closed):
     def type(self) -> int:
         """The map's type, a BPF_MAP_TYPE_* of linux/bpf.h. Settable before load, to one with the same keys and values
         (a hash to an LRU hash)."""
-        return self._stated("type")
+        return self._attribute("type")
 
     @type.setter
     def type(self, number: int) -> None:
         if (number in PER_CPU) != (self.type in PER_CPU):
             what = f"the map {self.name} can't become one of type {number}: its values would be of another form"
             raise MapError(what, fix="change the type in the program")
-        self._set("type", number)
+        self._set_attribute("type", number)
 
     @property
     def key_size(self) -> int:
         """A key's size in bytes. Settable before load where keys are bytes."""
-        return self._stated("key_size")
+        return self._attribute("key_size")
 
     @key_size.setter
     def key_size(self, size: int) -> None:
@@ -117,69 +117,69 @@ class Map(Closed):
     @property
     def value_size(self) -> int:
         """A value's size in bytes; for one CPU if the map is per CPU. Settable before load where values are bytes."""
-        return self._stated("value_size")
+        return self._attribute("value_size")
 
     @value_size.setter
     def value_size(self, size: int) -> None:
         self._resize("value", size)
 
     def _resize(self, part: str, size: int) -> None:
-        self._set(f"{part}_size", size)
+        self._set_attribute(f"{part}_size", size)
 
     @property
     def max_entries(self) -> int:
         """How many entries the map takes (a ring buffer: bytes). Settable before load; rings round up to pages."""
-        return self._stated("max_entries")
+        return self._attribute("max_entries")
 
     @max_entries.setter
     def max_entries(self, entries: int) -> None:
-        self._set("max_entries", entries)
+        self._set_attribute("max_entries", entries)
 
     @property
     def map_flags(self) -> int:
         """BPF_F_* of linux/bpf.h that the map is created with. Settable before load."""
-        return self._stated("map_flags")
+        return self._attribute("map_flags")
 
     @map_flags.setter
     def map_flags(self, flags: int) -> None:
-        self._set("map_flags", flags)
+        self._set_attribute("map_flags", flags)
 
     @property
     def map_extra(self) -> int:
         """What a type wants besides: a bloom filter's number of hashes, an arena's address. Settable before load."""
-        return self._stated("map_extra")
+        return self._attribute("map_extra")
 
     @map_extra.setter
     def map_extra(self, value: int) -> None:
-        self._set("map_extra", value)
+        self._set_attribute("map_extra", value)
 
     @property
     def numa_node(self) -> int:
         """The NUMA node of its memory, if map_flags has BPF_F_NUMA_NODE (4). Settable before load."""
-        return self._stated("numa_node")
+        return self._attribute("numa_node")
 
     @numa_node.setter
     def numa_node(self, node: int) -> None:
-        self._set("numa_node", node)
+        self._set_attribute("numa_node", node)
 
     @property
     def autocreate(self) -> bool:
         """Whether `load` creates the map. Settable before load; a program that uses one that isn't there is refused."""
-        return bool(self._stated("autocreate"))
+        return bool(self._attribute("autocreate"))
 
     @autocreate.setter
     def autocreate(self, wanted: bool) -> None:
-        self._set("autocreate", wanted)
+        self._set_attribute("autocreate", wanted)
 
     @property
     def pin_path(self) -> str | None:
         """Where `load` pins the map, or takes the one that is pinned there; None for nowhere. Settable before load."""
-        path = cast("bytes | None", self._stated("pin_path"))
+        path = cast("bytes | None", self._attribute("pin_path"))
         return os.fsdecode(path) if path else None
 
     @pin_path.setter
     def pin_path(self, path: str | os.PathLike[str] | None) -> None:
-        self._set("pin_path", os.fsencode(path) if path is not None else None)
+        self._set_attribute("pin_path", os.fsencode(path) if path is not None else None)
 
     def reuse(self, source: Any) -> None:
         """Lets `load` take an existing map instead of making one: the path where it is pinned, a Map or a descriptor.

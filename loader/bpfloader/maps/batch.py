@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
-from ..codec.base import Codec, of_map, pack_for
+from ..codec.base import Codec, map_layout_error, pack_for
 from ..codec.c_types import CTypes
 from ..errors import ENOTSUPP, LayoutError, MapError
 from ..libbpf.structs import BatchOptions, sized
@@ -29,7 +29,7 @@ V = TypeVar("V")
 T = TypeVar("T")
 NATIVE_ORDERS = "<=" if sys.byteorder == "little" else ">="
 NUMBERS = tuple("bBhHiIqQfd")  # what memoryview.cast takes, of the same size as in struct's standard ones
-FIRST, MOST = 256, 8192  # entries a call
+FIRST_BATCH, LARGEST_BATCH = 256, 8192  # entries a call
 # What a kernel without batch operations for this map answers: bpf(2) before 5.6, or a map type that has none. EINTR is
 # what generic_map_lookup_batch (kernel/bpf/syscall.c) said until Linux 6.14 where it met several keys without a value.
 NO_BATCH = (errno.EINVAL, errno.EOPNOTSUPP, ENOTSUPP, errno.EINTR)
@@ -95,7 +95,7 @@ class Entries(Map, Generic[K, V]):
         made: Any = CTypes(codec.order).raw(size)
         setattr(self, f"_{part}", type(codec)(made) if plain is not codec else made)  # type: ignore[call-arg]
 
-    def _read(self, packed: bytes, flags: int = ANY) -> bytes:
+    def _lookup(self, packed: bytes, flags: int = ANY) -> bytes:
         found = ctypes.create_string_buffer(self._value.size)
         if flags:
             self._call("lookup_elem_flags", packed, found, flags)
@@ -112,7 +112,7 @@ class Entries(Map, Generic[K, V]):
         except MapError as error:
             if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, ENOTSUPP):
                 raise
-        value = self._read(packed)
+        value = self._lookup(packed)
         self._call("delete_elem", packed)
         return value
 
@@ -126,7 +126,7 @@ class Entries(Map, Generic[K, V]):
         except KeyError:
             raise KeyError(key) from None
         except LayoutError as error:
-            raise of_map(self, error) from None
+            raise map_layout_error(self, error) from None
 
     def _put_each(self, entries: Iterable[tuple[K, V]], flags: int) -> None:
         for key, value in entries:
@@ -140,7 +140,7 @@ class Entries(Map, Generic[K, V]):
             return False
         return True
 
-    def _after(self, packed: bytes | None) -> bytes | None:
+    def _next_key(self, packed: bytes | None) -> bytes | None:
         key = ctypes.create_string_buffer(self._key.size)
         try:
             self._call("get_next_key", packed, key)
@@ -148,21 +148,21 @@ class Entries(Map, Generic[K, V]):
             return None
         return key.raw
 
-    def _chunks(self, take: bool = False) -> Iterator[Chunk]:
-        """The entries now; `take` deletes them. Each key comes at most once."""
-        found = self._batched_or_walked(take)
-        return self._unseen(found) if self._repeats else found
+    def _chunks(self, delete: bool = False) -> Iterator[Chunk]:
+        """Yields the entries now, each key at most once, and with `delete` deletes them."""
+        found = self._read_chunks(delete)
+        return self._without_repeats(found) if self._repeats else found
 
-    def _batched_or_walked(self, take: bool) -> Iterator[Chunk]:
+    def _read_chunks(self, delete: bool) -> Iterator[Chunk]:
         try:
-            yield from self._lookup_batches("lookup_and_delete_batch" if take else "lookup_batch")
+            yield from self._lookup_batches("lookup_and_delete_batch" if delete else "lookup_batch")
         except MapError as error:
             if error.errno not in NO_BATCH:
                 raise
-            yield from self._walked(take)
+            yield from self._chunks_by_key(delete)
 
     def _lookup_batches(self, verb: str) -> Iterator[Chunk]:
-        room, before, more = min(FIRST, max(1, self.max_entries)), None, True
+        room, before, more = min(FIRST_BATCH, max(1, self.max_entries)), None, True
         sizes = self._key.size, self._value.size
         while more:
             # The kernel's place in the map: 4 bytes in a hash, a key elsewhere.
@@ -181,10 +181,10 @@ class Entries(Map, Generic[K, V]):
             if count.value:
                 filled = [memoryview(part)[: count.value * size] for part, size in zip((keys, values), sizes)]
                 yield Chunk(filled[0], filled[1], count.value)
-            before, room = after, max(room, min(2 * room, MOST))
+            before, room = after, max(room, min(2 * room, LARGEST_BATCH))
 
-    def _unseen(self, found: Iterable[Chunk]) -> Iterator[Chunk]:
-        """The entries that have not come before; ends as _walk does where the kernel starts again and again."""
+    def _without_repeats(self, found: Iterable[Chunk]) -> Iterator[Chunk]:
+        """Yields each entry once; ends as _entries_by_key does where the kernel starts again and again."""
         seen: set[bytes] = set()
         sizes, left = (self._key.size, self._value.size), 4 * self.max_entries + 4
         for chunk in found:
@@ -197,24 +197,24 @@ class Entries(Map, Generic[K, V]):
             if left < 0:
                 return
 
-    def _walked(self, take: bool) -> Iterator[Chunk]:
-        entries = self._walk(take)
-        while rows := list(islice(entries, FIRST)):
+    def _chunks_by_key(self, delete: bool) -> Iterator[Chunk]:
+        entries = self._entries_by_key(delete)
+        while rows := list(islice(entries, FIRST_BATCH)):
             yield Chunk(b"".join(key for key, _ in rows), b"".join(value for _, value in rows), len(rows))
 
-    def _walk(self, take: bool) -> Iterator[tuple[bytes, bytes]]:
+    def _entries_by_key(self, delete: bool) -> Iterator[tuple[bytes, bytes]]:
         """Key by key. A key deleted meanwhile sends the kernel back to the first one, hence `seen` and the limit."""
         seen: set[bytes] = set()
-        following = self._after(None)
+        following = self._next_key(None)
         for _ in range(4 * (self.max_entries or 1 << 20) + 4):
             if following is None:
                 return
-            packed, following = following, self._after(following)
+            packed, following = following, self._next_key(following)
             if packed in seen:
                 continue
             seen.add(packed)
             try:
-                value = self._lookup_and_delete(packed) if take else self._read(packed)
+                value = self._lookup_and_delete(packed) if delete else self._lookup(packed)
             except KeyError:
                 continue
             yield packed, value
@@ -222,12 +222,12 @@ class Entries(Map, Generic[K, V]):
     def _pairs(self, found: Iterable[Chunk]) -> list[tuple[K, V]]:
         """The entries of all chunks, decoded."""
         keys, values = Column(self._key), Column(self._value)
-        return _kept(zip(keys(chunk.keys), values(chunk.values)) for chunk in found)
+        return _collected(zip(keys(chunk.keys), values(chunk.values)) for chunk in found)
 
     def _rows(self, found: Iterable[Chunk]) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
         """The entries of all chunks as tuples of the items that lie in memory."""
         keys, values = Column(self._key).packer, Column(self._value).packer
-        return _kept(zip(keys.iter_unpack(chunk.keys), values.iter_unpack(chunk.values)) for chunk in found)
+        return _collected(zip(keys.iter_unpack(chunk.keys), values.iter_unpack(chunk.values)) for chunk in found)
 
     def _columns(self, found: Iterable[Chunk]) -> tuple[Any, Any]:
         """The entries as two numpy arrays, of keys and of values. Raises LibraryError where there is no numpy."""
@@ -237,15 +237,15 @@ class Entries(Map, Generic[K, V]):
         keys = Arrays(self._key, 0, self._key.size)
         one = self._value.element if self._per_cpu else None
         values = Arrays(one or self._value, 0, (one.size + 7) // 8 * 8 if one else self._value.size)
-        rows = values.joined([values.run(memoryview(chunk.values))[0] for chunk in kept])
+        rows = values.join([values.decode_run(memoryview(chunk.values))[0] for chunk in kept])
         if one:
             rows = rows.reshape(-1, self._value.size // values.stride, *rows.shape[1:])
-        return keys.joined([keys.run(memoryview(chunk.keys))[0] for chunk in kept]), rows
+        return keys.join([keys.decode_run(memoryview(chunk.keys))[0] for chunk in kept]), rows
 
-    def _write(self, entries: Iterable[tuple[K, V]], flags: int) -> None:
+    def _put_batches(self, entries: Iterable[tuple[K, V]], flags: int) -> None:
         """Sets entries, in as few calls as there can be. Raises what `put` does, for the first entry that it refuses."""
         options, rows = sized(BatchOptions, elem_flags=flags), iter(entries)
-        while some := list(islice(rows, MOST)):
+        while some := list(islice(rows, LARGEST_BATCH)):
             if flags & ~self._batch_flags or not self._batch_writes:
                 self._put_each(some, flags)
                 continue
@@ -260,7 +260,7 @@ class Entries(Map, Generic[K, V]):
     def delete(self, keys: Iterable[K]) -> int:
         """How many of the keys were there; they are deleted, in as few calls as there can be."""
         rows, deleted = iter(keys), 0
-        while some := [pack_for(self, self._key, key) for key in islice(rows, MOST)]:
+        while some := [pack_for(self, self._key, key) for key in islice(rows, LARGEST_BATCH)]:
             start = 0
             while start < len(some):
                 count = ctypes.c_uint(len(some) - start)
@@ -278,7 +278,7 @@ class Entries(Map, Generic[K, V]):
         return deleted
 
 
-def _kept(chunks: Iterable[Iterable[T]]) -> list[T]:
+def _collected(chunks: Iterable[Iterable[T]]) -> list[T]:
     """All of them in one list.
 
     No garbage is collected meanwhile: what is made is all kept, and to look for cycles in it again and again takes as

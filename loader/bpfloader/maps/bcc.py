@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 
-class TableNames:
+class BccTable:
     """What bcc's tables have for many entries at once. A base of the maps with keys."""
 
     def items_lookup_batch(self) -> Iterator[tuple[Any, Any]]:

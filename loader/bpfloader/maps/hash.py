@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ..codec.base import Codec, of_map, pack_for
+from ..codec.base import Codec, map_layout_error, pack_for
 from ..errors import LayoutError
 from .base import ANY, codec_of
 from .batch import Column, Entries
-from .bcc import TableNames
+from .bcc import BccTable
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -46,7 +46,7 @@ class Values(ValuesView[V]):
         return (value for _, value in self._shown.entries())
 
 
-class KeyedMap(TableNames, Entries[K, V], MutableMapping[K, V]):
+class KeyedMap(BccTable, Entries[K, V], MutableMapping[K, V]):
     """What hashes and arrays share.
 
     Iteration goes on while the kernel or this process adds and deletes: it gives each key at most once.
@@ -58,11 +58,11 @@ class KeyedMap(TableNames, Entries[K, V], MutableMapping[K, V]):
         Raises KeyError, LayoutError, MapError.
         """
         try:
-            return self._value.unpack(self._read(self._key.pack(key), flags))
+            return self._value.unpack(self._lookup(self._key.pack(key), flags))
         except KeyError:
             raise KeyError(key) from None
         except LayoutError as error:
-            raise of_map(self, error) from None
+            raise map_layout_error(self, error) from None
 
     def __getitem__(self, key: K) -> V:
         return self.lookup(key)
@@ -107,11 +107,11 @@ class KeyedMap(TableNames, Entries[K, V], MutableMapping[K, V]):
         Raises what `put` does, for the first entry that it refuses: those before it are set.
         """
         pairs = entries.items() if isinstance(entries, Mapping) else entries
-        self._write(pairs, flags)
+        self._put_batches(pairs, flags)
 
     def clear(self) -> None:
         """Deletes the entries that are there now."""
-        for _ in self._chunks(take=True):
+        for _ in self._chunks(delete=True):
             pass
 
     def __iter__(self) -> Iterator[K]:
@@ -148,9 +148,9 @@ class KeyedMap(TableNames, Entries[K, V], MutableMapping[K, V]):
         Structs are structured arrays (see codec/numpy_records.py), per-CPU values have a column for each CPU. Raises
         MapError; LibraryError where there is no numpy.
         """
-        return self._columns(self._chunks()) if numpy else self._listed()
+        return self._columns(self._chunks()) if numpy else self._list_entries()
 
-    def _listed(self) -> list[tuple[K, V]]:
+    def _list_entries(self) -> list[tuple[K, V]]:
         return self._pairs(self._chunks())
 
     def tuples(self) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
@@ -168,10 +168,10 @@ class KeyedMap(TableNames, Entries[K, V], MutableMapping[K, V]):
 
     def drain(self, *, numpy: bool = False) -> Any:
         """What `batch` gives, and each entry is deleted in the step that reads it: none is counted twice or missed."""
-        return self._columns(self._chunks(take=True)) if numpy else self._drained()
+        return self._columns(self._chunks(delete=True)) if numpy else self._drain_entries()
 
-    def _drained(self) -> list[tuple[K, V]]:
-        return self._pairs(self._chunks(take=True))
+    def _drain_entries(self) -> list[tuple[K, V]]:
+        return self._pairs(self._chunks(delete=True))
 
 
 class Hash(KeyedMap[K, V]):

@@ -22,7 +22,7 @@ class LpmTrie(Hash[K, V]):
     """A trie, `key` a struct of a prefix length in bits (u32) and an address. The kernel wants BPF_F_NO_PREALLOC (1).
 
     `trie[key]`, `get` and `in` find the longest prefix that covers the key's address and is no longer than its length;
-    `del` and `pop` take the very key. `key` and `network` turn IP networks into keys and back.
+    `del` and `pop` take exactly the key given. `key` and `network` turn IP networks into keys and back.
     """
 
     _repeats = True
@@ -59,6 +59,6 @@ class LpmTrie(Hash[K, V]):
 
     def _lookup_and_delete(self, packed: bytes) -> bytes:
         """A look-up may find another, shorter prefix: only what is deleted was there."""
-        value = self._read(packed)
+        value = self._lookup(packed)
         self._call("delete_elem", packed)
         return value

@@ -36,7 +36,7 @@ class KernelId(int):
     """The kernel's number for what is in a map: a program's id, a socket's cookie. It can't be put back."""
 
 
-def given(value: Any) -> int:
+def put_descriptor(value: Any) -> int:
     """The descriptor of what is put into a map. Raises TypeError, also for a KernelId."""
     if isinstance(value, KernelId):
         raise TypeError("it is an id that was read from a map: put the object itself, or a descriptor")
@@ -47,7 +47,7 @@ def kernel_ids(size: int, name: str) -> Codec[Any]:
     """Values that are put as descriptors and read as ids. Raises LayoutError for sizes other than 4 and 8 bytes."""
     if size not in (4, 8):
         raise LayoutError(f"a {name} in a map has 4 or 8 bytes, not {size}", fix="declare values of 8 bytes (__u64)")
-    return Codec(NATIVE, "I" if size == 4 else "Q", KernelId, given, name)
+    return Codec(NATIVE, "I" if size == 4 else "Q", KernelId, put_descriptor, name)
 
 
 class ProgArray(Sparse[int]):
@@ -76,7 +76,7 @@ def inner(kind: Callable[..., M], *types: Any) -> Make[M]:
     return make
 
 
-class Definition:
+class InnerDefinition:
     """What a map of maps takes: type, sizes in bytes, max_entries, flags, ids in the object's BTF."""
 
     def __init__(self, source: Callable[[str], int], of_object: bool):
@@ -105,12 +105,12 @@ class MapOfMaps(KeyedMap[K, M]):
 
     def __init__(self, owner: Owner, name: str, key: Codec[K], make: Make[M]):
         self._make = make
-        found: Codec[M] = Codec(NATIVE, "I", self._by_id, given, "map")
+        found: Codec[M] = Codec(NATIVE, "I", self._by_id, put_descriptor, "map")
         super().__init__(owner, name, key, found)
         handle = library().bpf_map__inner_map(self.handle) if self.handle else 0
-        self._inner: Definition | None = None
+        self._inner: InnerDefinition | None = None
         if handle:  # read now: libbpf frees it at load
-            self._inner = Definition(lambda what: int(getattr(library(), f"bpf_map__{what}")(handle)), True)
+            self._inner = InnerDefinition(lambda what: int(getattr(library(), f"bpf_map__{what}")(handle)), True)
 
     def _by_id(self, number: int) -> M:
         return standalone(map_by_id(number), self._make)
@@ -126,8 +126,8 @@ class MapOfMaps(KeyedMap[K, M]):
         """
         fd = descriptor(source)
         info = info_of(fd)
-        self._set("inner_map_fd", fd)
-        self._inner = Definition(lambda what: getattr(info, what), False)
+        self._set_attribute("inner_map_fd", fd)
+        self._inner = InnerDefinition(lambda what: getattr(info, what), False)
 
     def create(self, max_entries: int = 0, name: str = "") -> M:
         """A new inner map, as the declaration says; it is in no map yet, and gone with its last use unless it is put.
@@ -141,7 +141,7 @@ class MapOfMaps(KeyedMap[K, M]):
             if definition is None:
                 what = f"the object doesn't say what the maps in {self.name} look like"
                 raise MapError(what, fix="declare it: __array(values, struct { … }), or call set_inner before load")
-            btf_fd = library().bpf_object__btf_fd(self._owner.handle) if self._found else -1
+            btf_fd = library().bpf_object__btf_fd(self._owner.handle) if self._bpf_map else -1
             entries = max_entries or definition.max_entries
             try:
                 fd = definition.create(name or self.name, entries, btf_fd)
@@ -162,7 +162,7 @@ class MapOfMaps(KeyedMap[K, M]):
                 continue
             yield key, found
 
-    def _listed(self) -> list[tuple[K, M]]:
+    def _list_entries(self) -> list[tuple[K, M]]:
         return list(self.entries())
 
     def _pop(self, key: K) -> M:
@@ -170,7 +170,7 @@ class MapOfMaps(KeyedMap[K, M]):
         del self[key]
         return found
 
-    def _drained(self) -> list[tuple[K, M]]:
+    def _drain_entries(self) -> list[tuple[K, M]]:
         """Of maps drained as a numpy array only the ids are left."""
         found = [(key, self.pop(key, None)) for key in self]
         return [(key, value) for key, value in found if value is not None]

@@ -64,7 +64,7 @@ class ReuseportSockArray(SockMap):
 
 
 def _socket_codec(owner: Owner, name: str) -> Codec[Any]:
-    return kernel_ids(owner.map_fact(owner.find_map(name), "value_size"), "socket")
+    return kernel_ids(owner.map_attribute(owner.find_map(name), "value_size"), "socket")
 
 
 class DevMap(Sparse[V]):

@@ -47,7 +47,7 @@ class StackTrace(Sparse[Any]):
     _batch_writes = False
 
     def __init__(self, owner: Owner, name: str):
-        super().__init__(owner, name, self._codec(owner.map_fact(owner.find_map(name), "value_size")))
+        super().__init__(owner, name, self._codec(owner.map_attribute(owner.find_map(name), "value_size")))
 
     def _codec(self, size: int) -> Codec[Any]:
         return Codec(NATIVE, f"{size}s", self._of, name="stack trace")
@@ -57,7 +57,7 @@ class StackTrace(Sparse[Any]):
 
     def _resize(self, part: str, size: int) -> None:
         """Takes any depth: a multiple of 8 bytes, of 32 with BPF_F_STACK_BUILD_ID."""
-        self._set(f"{part}_size", size)
+        self._set_attribute(f"{part}_size", size)
         self._value = self._codec(self.value_size)
 
     def put(self, key: int, value: Any, flags: int = ANY) -> None:

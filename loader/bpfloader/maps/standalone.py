@@ -15,7 +15,7 @@ from .info import info_of
 M = TypeVar("M", bound=Map)
 
 
-class _Parts:
+class _WeakParts:
     """What a map puts itself into; weakly, so that the descriptor is closed with the last use of the map."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Standalone:
 
     def __init__(self, fd: int):
         self._fd = fd
-        self.lock, self.parts = threading.RLock(), _Parts()
+        self.lock, self.parts = threading.RLock(), _WeakParts()
         self.info = info_of(fd)
 
     @property
@@ -60,11 +60,11 @@ class Standalone:
         """Always 0: libbpf has no struct bpf_map for it."""
         return 0
 
-    def map_fd(self, _found: int) -> int:
+    def map_fd(self, _handle: int) -> int:
         """The descriptor."""
         return self._fd
 
-    def map_fact(self, _found: int, what: str) -> Any:
+    def map_attribute(self, _handle: int, what: str) -> Any:
         """What the kernel says of the map; of what only an object's file states, nothing but that it is created."""
         self.require_loaded(what)
         return True if what == "autocreate" else getattr(self.info, what, 0)

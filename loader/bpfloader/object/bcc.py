@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 
-class BufferNames:
+class BccPolling:
     """What bcc's BPF object has for its buffers. A base of Object."""
 
     parts: list[Any]

@@ -12,31 +12,31 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from ..arch import object_path, require_arch, this_arch
 from ..diagnose.refusal import load_refused
-from ..elf import check
+from ..elf import require_bpf_object
 from ..errors import REINSTALL, CallError, ObjectError, StateError
 from ..files import read_file
-from ..fork import follow
+from ..fork import call_after_fork
 from ..libbpf.library import library, require
 from ..libbpf.log import captured
 from ..link import Link, Links
 from ..maps.base import Map
 from ..programs.sections import libbpf_needed
 from ..programs.struct_ops import StructOpsMap
-from ..signals import Undisturbed, without_repeated_signals
-from .bcc import BufferNames
-from .collections import Maps, OwnsMaps, Progs, nothing_attached
+from ..signals import DeferredSignals, without_repeated_signals
+from .bcc import BccPolling
+from .collections import Maps, MapOwner, Progs, nothing_attached
 from .open import open_bytes, require_digest
-from .variables import OwnsSections
+from .variables import SectionOwner
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ..owner import Part
 
-GIVEN = "give the path of a file that this user may read"
+GIVE_PATH = "give the path of a file that this user may read"
 
 
-class Object(BufferNames, OwnsMaps, OwnsSections):
+class Object(BccPolling, MapOwner, SectionOwner):
     """A BPF object, from open to destroy; it owns its links, so all of it is detached at the end of a `with`.
 
     A skeleton states its file's name and, by arch, the sha256 of each object of that name (see arch.object_path, and
@@ -64,7 +64,7 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
             from .untyped import maps_of, programs_of
 
             self.maps, self.progs = maps_of(self), programs_of(self)
-        follow(self)
+        call_after_fork(self)
 
     @classmethod
     def open(
@@ -83,27 +83,27 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
         """
         if cls.OBJECTS:
             require_arch(cls.FILE, cls.OBJECTS)
-        path = cls._beside() if source is None else source
-        fix = cls._where_it_belongs() if source is None else GIVEN
+        path = cls._default_path() if source is None else source
+        fix = cls._missing_fix() if source is None else GIVE_PATH
         data = path if isinstance(path, bytes) else read_file(path, fix)
         if btf:
-            read_file(btf, GIVEN, 0)  # libbpf would tell at load, and of its errno only
+            read_file(btf, GIVE_PATH, 0)  # libbpf would tell at load, and of its errno only
         where = "the object given" if isinstance(path, bytes) else os.fspath(path)
         if expected := cls.OBJECTS.get(this_arch()):  # what that vouches for was looked at when its skeleton was made
             require_digest(data, expected, where, packed=bool(cls.MANIFEST))
         else:
             from ..spec.vet import vet
 
-            check(data, where)
+            require_bpf_object(data, where)
             vet(data, where)
         name = cls.FILE or (cls.__name__ if isinstance(path, bytes) else os.path.basename(path))
-        with Undisturbed():
-            opened = cls._of(open_bytes(data, name, btf, pin_root, kconfig), name, btf)
+        with DeferredSignals():
+            opened = cls._from_handle(open_bytes(data, name, btf, pin_root, kconfig), name, btf)
             opened._data = data
             return opened
 
     @classmethod
-    def _of(cls, handle: int, name: str, btf: str | None) -> Self:
+    def _from_handle(cls, handle: int, name: str, btf: str | None) -> Self:
         opened = cls.__new__(cls)
         opened._handle = handle
         try:
@@ -116,7 +116,7 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
         return opened
 
     @classmethod
-    def _beside(cls) -> str:
+    def _default_path(cls) -> str:
         module = cls._module()
         if not cls.FILE or not module:
             raise ObjectError("no BPF object was given", fix="call open(path), or use a generated skeleton")
@@ -134,13 +134,13 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
         return getattr(sys.modules[stating.__module__], "__file__", None) or ""
 
     @classmethod
-    def _where_it_belongs(cls) -> str:
+    def _missing_fix(cls) -> str:
         if cls.MANIFEST:
             return REINSTALL
         folder = f" in a folder {this_arch()}" if len(cls.OBJECTS) > 1 else ""
         return f"put {cls.FILE}{folder} beside {os.path.basename(cls._module())}, both from the same build"
 
-    def _forked(self) -> None:
+    def _after_fork(self) -> None:
         """In a new child process: a lock of its own (a thread that isn't here may hold the old one) and no links.
 
         The child's copies of the descriptors would keep the programs attached when the parent detaches them, and ending
@@ -180,7 +180,7 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
         Raises VerifierError, MissingBtfError, LoadError, PrivilegeError, StateError; LibraryError for a chosen program
         that libbpf is too old for. Afterwards only destroy helps.
         """
-        with self.lock, Undisturbed(), captured() as messages:
+        with self.lock, DeferredSignals(), captured() as messages:
             if self.handle and self._load_tried:
                 state = "is already loaded" if self._is_loaded else "was refused when it was loaded"
                 raise StateError(f"the object {state}", fix="open it again to load it anew")
@@ -197,7 +197,7 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
                     self.FILE or self._name, error, messages, self.handle, self._btf, self._data
                 ) from None
             self._is_loaded, self._data = True, b""
-            self._tell_loaded(self.parts)
+            self._notify_loaded(self.parts)
 
     def attach(self) -> list[Link]:
         """The new links, one for each loaded program whose section says where it attaches and whose autoattach is on,
@@ -207,7 +207,7 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
         Program.attach does; AttachError, too, where there are only such programs, and none of them is attached.
         """
         made: list[Link] = []
-        with self.lock, Undisturbed():
+        with self.lock, DeferredSignals():
             self.require_loaded("a link")
             try:
                 for program in self.progs:
@@ -226,7 +226,7 @@ class Object(BufferNames, OwnsMaps, OwnsSections):
 
     def destroy(self) -> None:
         """Detaches all links, unloads programs and maps; does nothing the second time, or in another thread."""
-        with self.lock, Undisturbed(), contextlib.ExitStack() as stack:
+        with self.lock, DeferredSignals(), contextlib.ExitStack() as stack:
             handle, self._handle = self._handle, 0
             if handle:
                 stack.callback(library().bpf_object__close, handle)

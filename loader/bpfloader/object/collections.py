@@ -10,7 +10,7 @@ from ..errors import AttachError, CallError
 from ..libbpf.library import library
 from ..maps.base import Map
 from ..programs.base import Program
-from ..suggest import no_such, unknown
+from ..suggest import no_such, raise_unknown
 from .variables import Section
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ class Collection(Generic[P]):
     def __init__(self, owner: Owner):
         """Generated classes set one attribute for each part of their owner."""
 
-    if not TYPE_CHECKING:  # see suggest.Closed
+    if not TYPE_CHECKING:  # see suggest.FixedAttributes
 
         def __setattr__(self, name: str, part: Any) -> None:
             """Sets each part once; anything else was meant for a part, and would be lost."""
             if name in vars(self):
                 raise AttributeError(f"{name} can't be replaced; set its own attributes, or a map's entries")
             if not isinstance(part, (Map, Program)):
-                unknown(repr(self), name, vars(self))
+                raise_unknown(repr(self), name, vars(self))
             object.__setattr__(self, name, part)
 
     def __iter__(self) -> Iterator[P]:
@@ -77,10 +77,10 @@ def nothing_attached(progs: Iterable[Program], links: Links) -> AttachError | No
     return AttachError(what, fix=f"attach by hand: progs.{waiting[0].name}.attach(…) takes the target")
 
 
-class OwnsMaps:
+class MapOwner:
     """What maps ask of the object that they are in, of owner.Owner. A base of Object."""
 
-    _absent: frozenset[int] = frozenset()
+    _not_created: frozenset[int] = frozenset()
     parts: list[Part]
 
     @property
@@ -101,17 +101,17 @@ class OwnsMaps:
 
     def map_fd(self, handle: int) -> int:
         """The descriptor of a map of the object; negative for one that was not created."""
-        return -1 if handle in self._absent else cast(int, library().bpf_map__fd(handle))
+        return -1 if handle in self._not_created else cast(int, library().bpf_map__fd(handle))
 
-    def _tell_loaded(self, parts: Iterable[Part]) -> None:
+    def _notify_loaded(self, parts: Iterable[Part]) -> None:
         """Tells the parts that they are there; remembers the maps that aren't, though libbpf may have descriptors."""
         for part in parts:
             if isinstance(part, Map) and not part.autocreate:
-                self._absent |= {part._found}
+                self._not_created |= {part._bpf_map}
             else:
                 part._loaded()
 
-    def map_fact(self, handle: int, what: str) -> Any:
+    def map_attribute(self, handle: int, what: str) -> Any:
         """What libbpf says of a map of the object, by the name of its function."""
         return getattr(library(), f"bpf_map__{what}")(self.handle and handle)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from ..diagnose.refusal import lines
-from ..elf import check
+from ..elf import require_bpf_object
 from ..errors import REINSTALL, CallError, DigestError, Explanation, ObjectError, errno_text
 from ..libbpf.library import library
 from ..libbpf.log import captured
@@ -56,7 +56,7 @@ def require_digest(data: bytes, expected: str, where: str, packed: bool) -> None
         raise DigestError(what, fix=REINSTALL)
     details: tuple[str, ...] = ()
     try:
-        check(data, where)
+        require_bpf_object(data, where)
     except ObjectError as error:  # such as one that is cut short, which the digest alone doesn't tell
         details = (error.what,)
     raise DigestError(what, fix="take object and skeleton from the same build", details=details)

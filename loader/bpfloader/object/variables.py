@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..codec.base import Field
 from ..errors import CallError, StateError
 from ..libbpf.library import library, require
-from ..suggest import Closed
+from ..suggest import FixedAttributes
 
 if TYPE_CHECKING:
     from ..owner import Owner
@@ -18,7 +18,7 @@ T = TypeVar("T")
 BPF_F_MMAPABLE, BPF_F_RDONLY_PROG = 1 << 10, 1 << 7  # linux/bpf.h
 
 
-class Section(Closed):
+class Section(FixedAttributes):
     """A data section. Before load its attributes are initial values; after it, what the programs see and change.
 
     Constants (.rodata) can be set before load only: the verifier prunes by them. Base of the generated classes.
@@ -40,7 +40,7 @@ class Section(Closed):
         names = (name for name, field in vars(type(self)).items() if isinstance(field, Field))
         return f"<{type(self).__name__}: {', '.join(names)}>"
 
-    def _called(self) -> str:
+    def _error_name(self) -> str:
         return self._name
 
     def _loaded(self) -> None:
@@ -89,14 +89,14 @@ class Kconfig(Section):
         raise StateError("the kernel's configuration can't be set", fix='open(kconfig={"CONFIG_HZ": 250}) overrides it')
 
 
-class OwnsSections:
+class SectionOwner:
     """An object, to its variables. A base of Object."""
 
-    if not TYPE_CHECKING:  # see suggest.Closed
+    if not TYPE_CHECKING:  # see suggest.FixedAttributes
 
         def __setattr__(self, name: str, value: Any) -> None:
             """Sets what derived classes like, but no variable's name: that was meant for the variable's section."""
             for part in () if name[0] == "_" else getattr(self, "parts", ()):
                 if isinstance(part, Section) and isinstance(getattr(type(part), name, None), Field):
-                    raise AttributeError(f"{name} is a variable of {part._called()}; set it there")
+                    raise AttributeError(f"{name} is a variable of {part._error_name()}; set it there")
             object.__setattr__(self, name, value)

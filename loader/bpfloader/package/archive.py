@@ -48,7 +48,7 @@ class Bundle(NamedTuple):
     recorded: int | None
 
 
-def bundle(data: bytes, where: str) -> Bundle:
+def read_bundle(data: bytes, where: str) -> Bundle:
     """What these bytes hold; `where` names them. Raises ObjectError, DigestError for what RECORD or manifest belies."""
     kind = "wheel" if data[:2] == b"PK" else "tar" if data[:2] in (b"\x1f\x8b", b"\xfd7", b"BZ") else ""
     if not kind and data[257:262] != b"ustar":

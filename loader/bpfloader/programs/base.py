@@ -15,8 +15,8 @@ from ..libbpf.log import captured
 from ..libbpf.pin import pin_to
 from ..libbpf.structs import TestRunOptions, sized
 from ..link import BpfLink, Link
-from ..signals import Undisturbed
-from ..suggest import Closed
+from ..signals import DeferredSignals
+from ..suggest import FixedAttributes
 
 if TYPE_CHECKING:
     from ..owner import Owner
@@ -33,7 +33,7 @@ class RunResult(NamedTuple):
     nanoseconds: int
 
 
-class Program(Closed):
+class Program(FixedAttributes):
     """One program of an object: chosen by `autoload` before load, attached after it.
 
     While `autoattach` is true, the object's attach attaches it too. A section that no class of its own fits gets this
@@ -127,7 +127,7 @@ class Program(Closed):
 
     def _link(self, verb: str, /, *target: object, **request: object) -> Link:
         """Calls bpf_program__<verb> and returns its link; `request` goes to attach_target if the kernel refuses."""
-        with self._owner.lock, Undisturbed():
+        with self._owner.lock, DeferredSignals():
             handle = self._call(f"bpf_program__{verb}", self._loaded_handle(), *target, **request)
             return BpfLink(self._owner, self.name, handle)
 

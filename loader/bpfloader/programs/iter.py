@@ -12,7 +12,7 @@ from ..libbpf.library import library
 from ..libbpf.structs import IterLinkInfo, IterOptions, sized
 from ..link import BpfLink, Link
 from ..maps.base import Map, codec_of
-from ..signals import Undisturbed
+from ..signals import DeferredSignals
 from .base import Program
 from .network import named_value, opened
 
@@ -33,7 +33,7 @@ class IterLink(BpfLink):
 
     def open(self) -> io.BufferedReader:
         """Starts a run and returns its output as a binary file, to be closed. Raises CallError, StateError."""
-        with self._owner.lock, Undisturbed():
+        with self._owner.lock, DeferredSignals():
             return os.fdopen(library().bpf_iter_create(self.fd), "rb")
 
     def read(self) -> bytes:
@@ -100,6 +100,6 @@ class IterProgram(Program):
         options = sized(IterOptions)
         if info is not None:
             options.link_info, options.link_info_len = ctypes.pointer(info), ctypes.sizeof(info)
-        with self._owner.lock, Undisturbed():
+        with self._owner.lock, DeferredSignals():
             handle = self._call("bpf_program__attach_iter", self._loaded_handle(), options, **request)
             return IterLink(self._owner, self.name, handle)

@@ -16,7 +16,7 @@ from ..libbpf.library import library
 from ..libbpf.structs import LinkCreateOptions, NetfilterOptions, sized
 from ..link import FdLink, HookLink, Link
 from ..maps.base import Map
-from ..signals import Undisturbed
+from ..signals import DeferredSignals
 from .anchor import Neighbour, placement
 from .base import Program
 
@@ -96,7 +96,7 @@ class XdpProgram(Program):
         if not mode:
             return self._link("attach_xdp", index, interface=index)
         options = sized(LinkCreateOptions, flags=named_value(self.name, XDP_MODES, mode, "mode"))
-        with self._owner.lock, Undisturbed():
+        with self._owner.lock, DeferredSignals():
             fd = self._call("bpf_link_create", self.fd, index, BPF_XDP, options, interface=index)
             return FdLink(self._owner, self.name, fd)
 
@@ -141,7 +141,7 @@ class SockmapProgram(Program):
 
     def attach(self, sockets: Map) -> Link:
         """Attaches to a sockmap or sockhash. Raises AttachError, PrivilegeError, StateError."""
-        with self._owner.lock, Undisturbed():
+        with self._owner.lock, DeferredSignals():
             fd, kind = os.dup(sockets.fd), library().bpf_program__expected_attach_type(self._loaded_handle())
             try:
                 self._call("bpf_prog_attach", self.fd, fd, kind, 0)
@@ -165,7 +165,7 @@ class SocketFilterProgram(Program):
 
     def attach(self, target: socket.socket) -> Link:
         """Attaches to a socket until that is closed. Raises AttachError, PrivilegeError, StateError."""
-        with self._owner.lock, Undisturbed():
+        with self._owner.lock, DeferredSignals():
             try:
                 target.setsockopt(SOL_SOCKET, self._attach_option, self.fd)
             except OSError as error:

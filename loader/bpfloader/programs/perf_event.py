@@ -10,8 +10,8 @@ from ..errors import AttachError, CallError
 from ..kernel.perf_event import EVENTS, PerfEventAttr, online_cpus, perf_event_open
 from ..libbpf.structs import PerfEventOptions, sized
 from ..link import GroupLink, Link
-from ..signals import Undisturbed
-from ..suggest import near
+from ..signals import DeferredSignals
+from ..suggest import suggestion
 from .base import Program
 
 
@@ -37,12 +37,12 @@ class PerfEventProgram(Program):
         if bool(frequency) == bool(period):
             raise ValueError("give one of frequency (samples a second) and period (events a sample)")
         if isinstance(event, str) and event not in EVENTS:
-            fix = near(event, EVENTS, f"give one of {', '.join(EVENTS)}, or (type, config)")
+            fix = suggestion(event, EVENTS, f"give one of {', '.join(EVENTS)}, or (type, config)")
             raise AttachError(f"can't attach {self.name}: there is no event {event}", fix=fix, program=self.name)
         kind, config = EVENTS[event] if isinstance(event, str) else event
         attributes = PerfEventAttr(type=kind, size=ctypes.sizeof(PerfEventAttr), config=config)
         attributes.sample_period, attributes.freq = frequency or period, bool(frequency)
-        with self._owner.lock, Undisturbed():
+        with self._owner.lock, DeferredSignals():
             if pid != -1 or cpu != -1:
                 return self._event(attributes, pid, cpu, cookie)
             links: list[Link] = []

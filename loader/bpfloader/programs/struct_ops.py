@@ -10,7 +10,7 @@ from ..libbpf.library import library, require
 from ..libbpf.log import captured
 from ..link import BpfLink
 from ..maps.base import Map
-from ..signals import Undisturbed
+from ..signals import DeferredSignals
 from .base import Program
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class StructOpsLink(BpfLink):
 
     def exchange(self, table: StructOpsMap) -> None:
         """Replaces the attached map by another of the same kind. Raises AttachError, LibraryError, StateError."""
-        with self._owner.lock, Undisturbed(), captured() as messages:
+        with self._owner.lock, DeferredSignals(), captured() as messages:
             self._require_fd()
             try:
                 library().bpf_link__update_map(self._handle, table.handle)
@@ -58,7 +58,7 @@ class StructOpsMap(Map):
 
     def attach(self) -> StructOpsLink:
         """Registers the table with the kernel. Raises AttachError, PrivilegeError, StateError."""
-        with self._owner.lock, Undisturbed(), captured() as messages:
+        with self._owner.lock, DeferredSignals(), captured() as messages:
             self._require_fd()
             try:
                 handle = library().bpf_map__attach_struct_ops(self.handle)

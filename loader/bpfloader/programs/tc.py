@@ -12,7 +12,7 @@ from ..libbpf.library import library
 from ..libbpf.log import captured
 from ..libbpf.structs import TcHook, TcOptions, sized
 from ..link import HookLink, Link
-from ..signals import Undisturbed
+from ..signals import DeferredSignals
 from .anchor import Neighbour, placement
 from .base import Program
 from .network import interface_index
@@ -66,7 +66,7 @@ class TcProgram(Program):
 
     def _filter(self, index: int, point: int, priority: int, handle: int, replace: bool) -> Link:
         hook = sized(TcHook, ifindex=index, attach_point=point)
-        with self._owner.lock, Undisturbed():
+        with self._owner.lock, DeferredSignals():
             options = sized(TcOptions, prog_fd=self.fd, priority=priority, handle=handle)
             options.flags = BPF_TC_F_REPLACE if replace else 0
             self._make_qdisc(hook)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from itertools import starmap
 from typing import TYPE_CHECKING, TypeVar
 
-from .source import BUSY_HEAD, EMPTY, ONCE, PAUSE
+from .memory import BUSY_HEAD, EMPTY, PAUSE, take_one
 
 if TYPE_CHECKING:
     from .buffer import Buffer
@@ -30,9 +29,9 @@ class Stream(AsyncIterator[T]):
     async def __anext__(self) -> T:
         buffer = self._buffer
         while True:
-            values: deque[T] = buffer._taken.values
+            values: deque[T] = buffer._decoded.values
             try:
-                for value in starmap(values.popleft, ONCE):
+                for value in take_one(values.popleft):
                     return value
             except IndexError:
                 await self._more()
@@ -45,13 +44,13 @@ class Stream(AsyncIterator[T]):
                 await asyncio.sleep(0)
             self._rested = False
             return
-        state, waiter = buffer._state(), buffer._waiting()
+        state, waiter = buffer._state(), buffer._ensure_waiter()
         if waiter is None:
             raise StopAsyncIteration
         if state == BUSY_HEAD:
             await asyncio.sleep(PAUSE)
         elif state == EMPTY:
-            pause = buffer._pause()
+            pause = buffer._sleep_time()
             await (asyncio.sleep(pause) if pause else readable(waiter))
             self._rested = True
 
@@ -63,7 +62,7 @@ async def readable(waiter: Waiter) -> None:
         return
     try:
         future = loop.create_future()
-        waiting = waiter.sleepers.setdefault(loop, set())
+        waiting = waiter.futures.setdefault(loop, set())
         if not waiting:  # a descriptor has one callback in a loop
             loop.add_reader(waiter.fileno(), _wake, waiting)
         waiting.add(future)
@@ -72,7 +71,7 @@ async def readable(waiter: Waiter) -> None:
         finally:
             waiting.discard(future)
             if not waiting:
-                waiter.sleepers.pop(loop, None)
+                waiter.futures.pop(loop, None)
                 if not loop.is_closed():
                     loop.remove_reader(waiter.fileno())
     finally:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from ..codec.base import Codec
 from ..codec.records import Form
-from ..fork import follow
+from ..fork import call_after_fork
 from ..maps.base import Map, codec_of
-from ..signals import Undisturbed
-from .source import EMPTY, PAUSE, READY, Source, Taken
+from ..signals import DeferredSignals
+from .memory import EMPTY, PAUSE, READY, Batch, SharedMemory, take_one
 from .waiting import Pace, Waiter
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
-AT_ONCE = 1024  # records decoded before their space goes back to the kernel
+BATCH_SIZE = 1024  # records decoded before their space goes back to the kernel
 
 
 class Buffer(Map, Generic[T]):
@@ -38,16 +38,16 @@ class Buffer(Map, Generic[T]):
         super().__init__(owner, name)
         self._codec: Codec[T] = codec_of(record)
         self._lock = threading.RLock()
-        self._source: Source | None = None
+        self._memory: SharedMemory | None = None
         self._waiter: Waiter | None = None
-        self._taken = Taken(deque(), None)
+        self._decoded = Batch(deque(), None)
         self._forms: dict[type[Form], Form] = {}
         # Of each thread and form the batch that it is about to return: an interrupt leaves it here for the next call.
-        self._handed: dict[tuple[int, type[Form]], Taken] = {}
+        self._undelivered: dict[tuple[int, type[Form]], Batch] = {}
         self._pace = Pace()
-        follow(self)
+        call_after_fork(self)
 
-    def _make(self) -> Source:
+    def _map_memory(self) -> SharedMemory:
         """Maps the buffer."""
         raise NotImplementedError
 
@@ -55,21 +55,21 @@ class Buffer(Map, Generic[T]):
         """How far from a record of that length the next one is."""
         raise NotImplementedError
 
-    def _opened(self) -> Source:
+    def _ensure_mapped(self) -> SharedMemory:
         """The buffer, mapped at the first use. Raises StateError before load and after destroy."""
-        if (source := self._source) is not None:
-            return source
-        with self._owner.lock, self._lock, Undisturbed():  # the locks in the order in which destroy takes them
-            if self._source is None:
-                self._source = self._make()
-            return self._source
+        if (memory := self._memory) is not None:
+            return memory
+        with self._owner.lock, self._lock, DeferredSignals():  # the locks in the order in which destroy takes them
+            if self._memory is None:
+                self._memory = self._map_memory()
+            return self._memory
 
-    def _waiting(self) -> Waiter | None:
+    def _ensure_waiter(self) -> Waiter | None:
         """What wakes this process for the buffer, None for one whose object is destroyed."""
         with self._lock:
-            if self._source and not self._waiter:
-                with Undisturbed():
-                    self._waiter = Waiter(self._source.fds)
+            if self._memory and not self._waiter:
+                with DeferredSignals():
+                    self._waiter = Waiter(self._memory.fds)
             return self._waiter
 
     def _form(self, kind: type[Form]) -> Form:
@@ -77,68 +77,68 @@ class Buffer(Map, Generic[T]):
             self._forms[kind] = kind(self._codec, self.HEADER, self._stride(self._codec.size))
         return self._forms[kind]
 
-    def _under_lock(self, read: Callable[[Source], R], closed: R) -> R:
+    def _under_lock(self, read: Callable[[SharedMemory], R], closed: R) -> R:
         """What `read` gives of the open buffer, `closed` for one whose object is destroyed, even in the middle."""
         with self._lock:
-            if self._source is None:
+            if self._memory is None:
                 return closed
             try:
-                return read(self._source)
+                return read(self._memory)
             except ValueError:  # a signal's handler has released the memory while this thread was in it
-                if self._source is None:
+                if self._memory is None:
                     return closed
                 raise
 
     def _refill(self) -> bool:
         """Decodes what is committed and hands its space back; whether there was any."""
 
-        def refill(source: Source) -> bool:
-            if self._taken.values:
+        def refill(memory: SharedMemory) -> bool:
+            if self._decoded.values:
                 return True
-            self._settle(source)
-            values, mark = source.take(self._form(Form), AT_ONCE)
-            self._taken = Taken(deque(values), mark)
-            source.release(mark)
+            self._release_batches(memory)
+            values, mark = memory.read_records(self._form(Form), BATCH_SIZE)
+            self._decoded = Batch(deque(values), mark)
+            memory.release(mark)
             return bool(values)
 
         return self._under_lock(refill, False)
 
-    def _settle(self, source: Source) -> None:
+    def _release_batches(self, memory: SharedMemory) -> None:
         """Hands back what has been taken: an interrupt may have come before that was done."""
-        for taken in (self._taken, *self._handed.values()):
-            source.release(taken.mark)
+        for batch in (self._decoded, *self._undelivered.values()):
+            memory.release(batch.mark)
 
-    def _is_handed(self, kind: type[Form]) -> bool:
+    def _has_undelivered(self, kind: type[Form]) -> bool:
         """Whether an interrupted call of this thread has left a batch of that form, which the next one gives."""
-        return (threading.get_ident(), kind) in self._handed
+        return (threading.get_ident(), kind) in self._undelivered
 
     def _batch(self, kind: type[Form], limit: int | None) -> Any:
         """Records in one of the forms, at most `limit`: those that an iteration has left, or else the buffer's."""
         form, key = self._form(kind), (threading.get_ident(), kind)
 
-        def read(source: Source) -> None:
-            self._settle(source)
-            if key in self._handed:  # an interrupted call's
+        def read(memory: SharedMemory) -> None:
+            self._release_batches(memory)
+            if key in self._undelivered:  # an interrupted call's
                 return
-            if self._taken.values:
-                return self._hand_left(key, form, limit)
-            values, mark = source.take(form, limit)
-            self._handed[key] = Taken(form.joined(values), mark)
-            source.release(mark)
+            if self._decoded.values:
+                return self._batch_decoded(key, form, limit)
+            values, mark = memory.read_records(form, limit)
+            self._undelivered[key] = Batch(form.join(values), mark)
+            memory.release(mark)
 
         self._under_lock(read, None)
-        for taken in starmap(self._handed.pop, ((key, None),)):  # once, as source.ONCE says
-            return taken.values if taken else form.joined([])
+        for batch in take_one(self._undelivered.pop, key, None):
+            return batch.values if batch else form.join([])
 
-    def _hand_left(self, key: tuple[int, type[Form]], form: Form, limit: int | None) -> None:
+    def _batch_decoded(self, key: tuple[int, type[Form]], form: Form, limit: int | None) -> None:
         """A batch of the records that an iteration has left."""
         values: list[Any] = []
         typed = type(form) is Form
         if typed:
-            self._handed[key] = Taken(values, None)  # before it is filled, so that an interrupt loses none
+            self._undelivered[key] = Batch(values, None)  # before it is filled, so that an interrupt loses none
         for value in islice(self._drain(), limit):
-            values += [value] if typed else form.one(memoryview(self._codec.pack(value)))
-        self._handed[key] = Taken(form.joined(values), None)
+            values += [value] if typed else form.decode_one(memoryview(self._codec.pack(value)))
+        self._undelivered[key] = Batch(form.join(values), None)
 
     def _drain(self) -> Iterator[T]:
         """The records that are decoded already, each removed.
@@ -146,26 +146,26 @@ class Buffer(Map, Generic[T]):
         Nothing is called in Python between a record's removal and where it goes: there CPython would raise an interrupt.
         """
         try:
-            yield from starmap(self._taken.values.popleft, repeat(()))
+            yield from starmap(self._decoded.values.popleft, repeat(()))
         except IndexError:  # that was the last one
             return
 
     def _state(self) -> int:
-        return READY if self._taken.values else self._under_lock(lambda source: source.state(), EMPTY)
+        return READY if self._decoded.values else self._under_lock(lambda memory: memory.state(), EMPTY)
 
-    def _pause(self) -> float:
+    def _sleep_time(self) -> float:
         """How long to sleep rather than to wait for the next record (see waiting.Pace)."""
-        return self._under_lock(lambda source: self._pace.pause(time.monotonic(), *source.progress()), 0.0)
+        return self._under_lock(lambda memory: self._pace.pause(time.monotonic(), *memory.progress()), 0.0)
 
     def _poll(self, timeout: float | None) -> bool:
         end = None if timeout is None else time.monotonic() + timeout
         while True:
-            state, waiter = self._state(), self._waiting()
+            state, waiter = self._state(), self._ensure_waiter()
             left = None if end is None else end - time.monotonic()
             if state == READY or waiter is None or (left is not None and left <= 0):
                 return state == READY
             if state == EMPTY:
-                pause = self._pause()
+                pause = self._sleep_time()
                 time.sleep(pause if left is None else min(pause, left)) if pause else waiter.wait(left)
             else:  # epoll would say at once that there is something
                 time.sleep(PAUSE)
@@ -175,23 +175,23 @@ class Buffer(Map, Generic[T]):
         """How many records found no room; None where nobody counts."""
         return None
 
-    def _forked(self) -> None:
+    def _after_fork(self) -> None:
         """In a new child process: locks may be held by threads that it hasn't got, and epoll is the parent's."""
         self._lock = threading.RLock()
         if self._waiter:
             self._waiter.abandon()
             self._waiter = None
-        if self._source:
-            self._source.forked()
+        if self._memory:
+            self._memory.after_fork()
 
     def _close(self) -> None:
         """Ends whatever iteration is under way, and unmaps the buffer; records that nobody has got are dropped."""
         with self._lock:
-            source, self._source = self._source, None
+            memory, self._memory = self._memory, None
             waiter, self._waiter = self._waiter, None
-            self._taken.values.clear()
-            self._handed.clear()
-            if source:
-                source.close()
+            self._decoded.values.clear()
+            self._undelivered.clear()
+            if memory:
+                memory.close()
             if waiter:
                 waiter.close()

@@ -17,17 +17,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
-from ..codec.records import Placed
-from .source import ONCE
+from ..codec.records import BytesByCpu
+from .memory import take_one
 
 if TYPE_CHECKING:
     from .buffer import Buffer
 
 Callback = Callable[[Any, bytes, int], Any]
-AT_ONCE = 1024  # records that are taken from the buffer before the first of them is delivered
+BATCH_SIZE = 1024  # records that are taken from the buffer before the first of them is delivered
 
 
 class Subscription:
@@ -35,19 +34,19 @@ class Subscription:
 
     def __init__(self, kind: str, buffer: Buffer[Any], callback: Callback, context: Any = None):
         self.kind, self.buffer, self.callback, self.context = kind, buffer, callback, context
-        self.undelivered, self.told = deque[tuple[Any, bytes]](), 0
+        self.undelivered, self.reported_lost = deque[tuple[Any, bytes]](), 0
         self.on_loss: Callable[[int], Any] | None = None
 
     def deliver(self) -> None:
         """Calls back for each record that is there; an exception leaves those behind it for the next time."""
         while True:
-            self.undelivered.extend(self.buffer._batch(Placed, AT_ONCE))
+            self.undelivered.extend(self.buffer._batch(BytesByCpu, BATCH_SIZE))
             if not self.undelivered:
                 break
             while self.undelivered:
-                for cpu, data in starmap(self.undelivered.popleft, ONCE):
+                for cpu, data in take_one(self.undelivered.popleft):
                     self.callback(self.context if cpu is None else cpu, data, len(data))
         lost = (self.buffer.lost or 0) if self.on_loss else 0
-        if self.on_loss and lost > self.told:
-            new, self.told = lost - self.told, lost
+        if self.on_loss and lost > self.reported_lost:
+            new, self.reported_lost = lost - self.reported_lost, lost
             self.on_loss(new)

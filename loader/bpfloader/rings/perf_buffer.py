@@ -22,7 +22,7 @@ from .barrier import Fence
 from .callback import Callback, Subscription
 from .perf_records import HEADER, samples, stride_of
 from .reader import Reader
-from .source import EMPTY, READY, Source, state_sizes
+from .memory import EMPTY, READY, SharedMemory, state_sizes
 
 if TYPE_CHECKING:
     from ..owner import Owner
@@ -74,7 +74,7 @@ class CpuBuffer:
         self._view.release()
 
 
-class CpuBuffers(Source):
+class CpuBuffers(SharedMemory):
     """The buffers of all CPUs that were online when it was made."""
 
     def __init__(self, name: str, fd: int, size: int):
@@ -100,7 +100,7 @@ class CpuBuffers(Source):
     def progress(self) -> tuple[int, int]:
         return sum(buffer.done[0] for buffer in self.buffers), min(buffer.size for buffer in self.buffers)
 
-    def take(self, form: Form, limit: int | None) -> tuple[list[Any], Any]:
+    def read_records(self, form: Form, limit: int | None) -> tuple[list[Any], Any]:
         values: list[Any] = []
         left, marks = 1 << 62 if limit is None else limit, []
         self._turn = (self._turn + 1) % len(self.buffers)  # each CPU is the first one in turn
@@ -133,7 +133,7 @@ class CpuBuffers(Source):
         """How many records the kernel said it had no room for."""
         return sum(buffer.done[1] for buffer in self.buffers)
 
-    def forked(self) -> None:
+    def after_fork(self) -> None:
         """Maps the memory again: a child doesn't inherit it (VM_DONTCOPY in kernel/events/core.c)."""
         self._fence = Fence()
         for buffer in self.buffers:
@@ -199,19 +199,19 @@ class PerfEventArray(Counters, Reader[T]):
             with self._lock:
                 self._close()
                 self._size = page_cnt * mmap.PAGESIZE
-        self._opened()
+        self._ensure_mapped()
         self.subscription = Subscription("perf", self, callback)
         self.subscription.on_loss = lost_cb
 
     def _loaded(self) -> None:
         """Opens the buffers: what a program sends while there is none is lost, and nobody would know."""
-        self._opened()
+        self._ensure_mapped()
 
     def _stop(self) -> None:
         with self._lock:
             self._close()
 
-    def _make(self) -> CpuBuffers:
+    def _map_memory(self) -> CpuBuffers:
         return CpuBuffers(self.name, self.fd, max(self._size, mmap.PAGESIZE))
 
     def _stride(self, length: int) -> int:
@@ -220,7 +220,7 @@ class PerfEventArray(Counters, Reader[T]):
     @property
     def available(self) -> int:
         """How many bytes have not been read yet, of all CPUs. Raises StateError before load and after destroy."""
-        self._opened()
+        self._ensure_mapped()
         return self._under_lock(lambda buffers: buffers.available(), 0)  # type: ignore[attr-defined]
 
     @property
@@ -229,5 +229,5 @@ class PerfEventArray(Counters, Reader[T]):
 
         Raises StateError before load and after destroy.
         """
-        self._opened()
+        self._ensure_mapped()
         return self._under_lock(lambda buffers: buffers.lost(), 0)  # type: ignore[attr-defined]

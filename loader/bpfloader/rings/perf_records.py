@@ -17,7 +17,7 @@ LOST, SAMPLE = 2, 9  # PERF_RECORD_LOST, PERF_RECORD_SAMPLE
 HEAD = structs.Struct("=IHH")  # struct perf_event_header
 NUMBER = structs.Struct("=Q")
 HEADER = HEAD.size + 4  # a sample's header and its u32 size
-AT_MOST = 256  # samples tried at once as being all of the type's size
+RUN_LIMIT = 256  # samples tried at once as being all of the type's size
 
 
 def stride_of(length: int) -> int:
@@ -42,9 +42,9 @@ def samples(form: Form, data: bytes, limit: int) -> Samples:
     view, values = memoryview(data), list[Any]()
     used = number = lost = 0
     while used < len(data) and number < limit:
-        run = _uniform(form, data, used, min(limit - number, AT_MOST)) if form.fixed else 0
+        run = _uniform(form, data, used, min(limit - number, RUN_LIMIT)) if form.fixed else 0
         if run:
-            values += form.run(view[used : used + run * form.stride])
+            values += form.decode_run(view[used : used + run * form.stride])
             used, number = used + run * form.stride, number + run
             continue
         kind, _, size = HEAD.unpack_from(data, used) if len(data) - used >= HEADER else (0, 0, 0)
@@ -52,7 +52,7 @@ def samples(form: Form, data: bytes, limit: int) -> Samples:
             raise MapError(f"a perf record of {size} bytes in {len(data) - used}", fix="let only one process read it")
         if kind == SAMPLE:
             try:
-                values += form.one(_trimmed(form, view[used + HEADER : used + size]))
+                values += form.decode_one(_trimmed(form, view[used + HEADER : used + size]))
             except LayoutError as error:
                 if values or lost:
                     break

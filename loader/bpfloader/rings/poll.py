@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from .buffer import Buffer
-from .source import BUSY_HEAD, PAUSE, READY
+from .memory import BUSY_HEAD, PAUSE, READY
 from .waiting import DAY, Waiter
 
 B = TypeVar("B", bound=Buffer[Any])
@@ -21,7 +21,7 @@ def poll(readers: Iterable[B], timeout: float | None = None) -> list[B]:
     """
     waited = list(readers)
     for reader in waited:
-        reader._opened()
+        reader._ensure_mapped()
     return _poll(waited, timeout)
 
 
@@ -33,7 +33,7 @@ def events(readers: Iterable[B], timeout: float | None = None) -> Iterator[tuple
     """
     waited = list(readers)
     for reader in waited:
-        reader._opened()
+        reader._ensure_mapped()
     while True:
         for reader in waited:
             reader._refill()
@@ -48,14 +48,14 @@ def _poll(readers: Sequence[B], timeout: float | None) -> list[B]:
     while True:
         states = [reader._state() for reader in readers]
         ready = [reader for reader, state in zip(readers, states) if state == READY]
-        waiters = [waiter for reader in readers if (waiter := reader._waiting())]
+        waiters = [waiter for reader in readers if (waiter := reader._ensure_waiter())]
         left = DAY if end is None else min(DAY, end - time.monotonic())
         if ready or left <= 0 or len(waiters) < len(readers) or not readers:
             return ready
         if BUSY_HEAD in states:
             time.sleep(PAUSE)
         else:
-            pauses = [reader._pause() for reader in readers]
+            pauses = [reader._sleep_time() for reader in readers]
             time.sleep(min(*pauses, left)) if all(pauses) else _wait(waiters, left)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice, repeat, starmap
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ..codec.records import Form, Raw, Rows
+from ..codec.records import Form, Raw, Tuples
 from ..errors import StateError
 from .buffer import Buffer
 
@@ -35,8 +35,8 @@ class Reader(Buffer[T]):
 
         It stays the reader's own. Raises StateError before load and after destroy.
         """
-        self._opened()
-        waiter = self._waiting()
+        self._ensure_mapped()
+        waiter = self._ensure_waiter()
         if waiter is None:
             raise StateError("the object is destroyed", fix="open it again")
         return waiter.fileno()
@@ -46,7 +46,7 @@ class Reader(Buffer[T]):
 
         False, too, when the object is destroyed meanwhile. Raises StateError before load and after destroy.
         """
-        self._opened()
+        self._ensure_mapped()
         return self._poll(timeout)
 
     def events(self, timeout: float | None = None) -> Iterator[T]:
@@ -55,10 +55,10 @@ class Reader(Buffer[T]):
         Raises StateError before load and after destroy, RecordError for a record shorter than its type, which the next
         call passes over.
         """
-        self._opened()
+        self._ensure_mapped()
         while True:
             try:
-                yield from starmap(self._taken.values.popleft, repeat(()))  # as _drain does, without a second generator
+                yield from starmap(self._decoded.values.popleft, repeat(()))  # _drain, without a second generator
             except IndexError:
                 pass
             if not self._refill() and not self._poll(timeout):
@@ -72,7 +72,7 @@ class Reader(Buffer[T]):
         """The records as they come, without end, for `async for`: any number of tasks, in any event loops."""
         from .async_reader import Stream
 
-        self._opened()
+        self._ensure_mapped()
         return Stream(self)
 
     def consume(self, callback: Callable[[T], Any], limit: int | None = None) -> int:
@@ -81,7 +81,7 @@ class Reader(Buffer[T]):
         Raises as `events` does, and what the callback raises: the record that it was given counts as read.
         """
         count = 0
-        self._opened()
+        self._ensure_mapped()
         while (limit is None or count < limit) and self._refill():
             for value in islice(self._drain(), None if limit is None else limit - count):
                 count += 1
@@ -113,14 +113,14 @@ class Reader(Buffer[T]):
         Integers and floats are numbers, all else is bytes: text with its NULs, arrays, nested structs; neighbouring
         bitfields are one item. Raises as `events` does.
         """
-        rows: list[tuple[Any, ...]] = self._after_waiting(Rows, timeout, limit)
+        rows: list[tuple[Any, ...]] = self._after_waiting(Tuples, timeout, limit)
         return rows
 
     def _after_waiting(self, kind: type[Form], timeout: float | None, limit: int | None) -> Any:
-        self._opened()
+        self._ensure_mapped()
         # What an interrupt kept from the caller is no longer in the buffer, where _poll looks.
-        ready = self._is_handed(kind) or self._poll(timeout)
-        return self._batch(kind, limit) if ready else self._form(kind).joined([])
+        ready = self._has_undelivered(kind) or self._poll(timeout)
+        return self._batch(kind, limit) if ready else self._form(kind).join([])
 
     def event(self, data: bytes) -> T:
         """The record that bytes are, as `raw` gives them. Raises LayoutError for too few of them."""
@@ -128,6 +128,6 @@ class Reader(Buffer[T]):
 
     def raw(self, limit: int | None = None) -> list[bytes]:
         """The bytes of the records that are there, at most `limit`, whatever their type; never waits."""
-        self._opened()
+        self._ensure_mapped()
         values: list[bytes] = self._batch(Raw, limit)
         return values

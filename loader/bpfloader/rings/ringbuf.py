@@ -23,7 +23,7 @@ from ..errors import LayoutError, MapError
 from .barrier import Fence
 from .callback import Callback, Subscription
 from .reader import Reader
-from .source import BUSY_HEAD, EMPTY, READY, Source, state_sizes
+from .memory import BUSY_HEAD, EMPTY, READY, SharedMemory, state_sizes
 
 if TYPE_CHECKING:
     from ..owner import Owner
@@ -44,8 +44,8 @@ class Records:
         self._sizes: dict[int, memoryview] = {}
         self._guess = FEW
 
-    def take(self, form: Form, position: int, available: int, limit: int | None = None) -> tuple[list[Any], int]:
-        """The records committed from a position on, and how many of the available bytes they and discarded ones take.
+    def committed(self, form: Form, position: int, available: int, limit: int | None = None) -> tuple[list[Any], int]:
+        """Returns the records committed from a position on, and how many bytes they and discarded ones take.
 
         Stops at a record that is still being written. Raises RecordError for a first record that doesn't fit its type.
         """
@@ -56,7 +56,7 @@ class Records:
             count = self._uniform(form, offset, min(left, (available - used) // form.stride)) if form.fixed else 0
             if count:
                 self.fence()
-                values += form.run(self.memory[offset : offset + count * form.stride])
+                values += form.decode_run(self.memory[offset : offset + count * form.stride])
                 used, left = used + count * form.stride, left - count
                 continue
             length = self.words[offset >> 2]
@@ -69,7 +69,7 @@ class Records:
             if not length & DISCARD:
                 self.fence()
                 try:
-                    values += form.one(self.memory[offset + HEADER : offset + HEADER + length])
+                    values += form.decode_one(self.memory[offset + HEADER : offset + HEADER + length])
                 except LayoutError as error:
                     if values:
                         break
@@ -121,7 +121,7 @@ def step_of(length: int) -> int:
     return ((length & ~(BUSY | DISCARD)) + HEADER + 7) // 8 * 8
 
 
-class Ring(Source):
+class Ring(SharedMemory):
     """A ring's memory, mapped with the machine's own page size: 4096 is EINVAL where pages have 16 KiB."""
 
     def __init__(self, fd: int, size: int):
@@ -149,10 +149,10 @@ class Ring(Source):
             self.release(position + discarded)
         return state
 
-    def take(self, form: Form, limit: int | None) -> tuple[list[Any], Any]:
+    def read_records(self, form: Form, limit: int | None) -> tuple[list[Any], Any]:
         position = self.consumer[0]
         try:
-            values, used = self.records.take(form, position, self.available(), limit)
+            values, used = self.records.committed(form, position, self.available(), limit)
         except RecordError as error:
             self.release(position + error.step)
             raise
@@ -164,7 +164,7 @@ class Ring(Source):
             self._fence()
             self.consumer[0] = mark % POSITIONS
 
-    def forked(self) -> None:
+    def after_fork(self) -> None:
         self._fence = self.records.fence = Fence()
 
     def close(self) -> None:
@@ -192,10 +192,10 @@ class RingBuffer(Reader[T]):
 
         For those who come from bcc (see callback.py).
         """
-        self._opened()
+        self._ensure_mapped()
         self.subscription = Subscription("ring", self, callback, ctx)
 
-    def _make(self) -> Ring:
+    def _map_memory(self) -> Ring:
         return Ring(self.fd, self.max_entries)
 
     def _stride(self, length: int) -> int:
@@ -212,7 +212,7 @@ class RingBuffer(Reader[T]):
 
         Raises StateError before load and after destroy.
         """
-        self._opened()
+        self._ensure_mapped()
         return self._under_lock(lambda ring: ring.available(), 0)  # type: ignore[attr-defined]
 
     @property

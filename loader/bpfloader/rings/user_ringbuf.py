@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ..codec.base import Codec, pack_for
 from ..errors import LayoutError, MapError
 from ..maps.base import Map, codec_of
-from ..signals import Undisturbed
+from ..signals import DeferredSignals
 from .barrier import Fence
 from .ringbuf import BUSY, DISCARD, HEADER, LONG, POSITIONS, step_of
-from .source import state_sizes
+from .memory import state_sizes
 
 if TYPE_CHECKING:
     from ..owner import Owner
@@ -113,10 +113,10 @@ class UserRingBuffer(Map, Generic[T]):
         self._lock = threading.RLock()
         self._ring: UserRing | None = None
 
-    def _opened(self) -> UserRing:
+    def _ensure_mapped(self) -> UserRing:
         if (ring := self._ring) is not None:
             return ring
-        with self._owner.lock, self._lock, Undisturbed():  # the locks in the order in which destroy takes them
+        with self._owner.lock, self._lock, DeferredSignals():  # the locks in the order in which destroy takes them
             if self._ring is None:
                 self._ring = UserRing(self.fd, self.max_entries)
             return self._ring
@@ -129,7 +129,7 @@ class UserRingBuffer(Map, Generic[T]):
     @property
     def free(self) -> int:
         """How many of its bytes are free. Raises StateError before load and after destroy."""
-        ring = self._opened()
+        ring = self._ensure_mapped()
         with self._lock:
             return ring.free() if self._ring is ring else 0
 
@@ -152,7 +152,7 @@ class UserRingBuffer(Map, Generic[T]):
         end = None if timeout is None else time.monotonic() + timeout
         pause = SHORTEST
         while True:
-            ring = self._opened()
+            ring = self._ensure_mapped()
             if length < 0 or length >= DISCARD or step_of(length) > ring.size:
                 what = f"a record of {length} bytes doesn't fit {self.name}, which has {ring.size}"
                 raise LayoutError(what, fix="raise max_entries before load")

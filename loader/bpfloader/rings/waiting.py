@@ -15,8 +15,8 @@ from typing import Any
 
 DAY = 86400.0  # seconds: epoll_wait(2) takes milliseconds in an int
 LONGEST_PAUSE = 0.001  # seconds: what a record may have to wait, though only while many come
-BUSY = 0.00025  # seconds between two looks at an empty buffer, not counting pauses, below which many come
-FILLED = 0.25  # of the buffer: as much as may gather in a pause at the pace of before
+BUSY_INTERVAL = 0.00025  # seconds between two looks at an empty buffer, not counting pauses, below which many come
+MAX_FILL = 0.25  # of the buffer: as much as may gather in a pause at the pace of before
 
 
 class Waiter:
@@ -27,12 +27,12 @@ class Waiter:
     """
 
     def __init__(self, fds: Iterable[int]):
-        self._lock, self._inside, self._closed = threading.RLock(), 0, True
+        self._lock, self._users, self._closed = threading.RLock(), 0, True
         self._epoll = select.epoll()
-        self._bell, self._rope = os.pipe()
-        for fd in (*fds, self._bell):
+        self._wake_read, self._wake_write = os.pipe()
+        for fd in (*fds, self._wake_read):
             self._epoll.register(fd, select.EPOLLIN)
-        self.sleepers: dict[Any, set[Any]] = {}  # of each event loop the futures that wait (async_reader.py)
+        self.futures: dict[Any, set[Any]] = {}  # of each event loop the futures that wait (async_reader.py)
         self._closed = False
 
     def fileno(self) -> int:
@@ -53,37 +53,37 @@ class Waiter:
     def enter(self) -> bool:
         """Whether it is open; if it is, it stays until `leave`, and `close` only makes it readable."""
         with self._lock:
-            self._inside += not self._closed
+            self._users += not self._closed
             return not self._closed
 
     def leave(self) -> None:
         """Ends what `enter` began."""
         with self._lock:
-            self._inside -= 1
-            self._shut_if_unused()
+            self._users -= 1
+            self._close_if_unused()
 
     def close(self) -> None:
         """Wakes all who wait, now and from now on; does nothing the second time."""
         with self._lock:
             if not self._closed:
                 self._closed = True
-                os.write(self._rope, b"\0")
-                self._shut_if_unused()
+                os.write(self._wake_write, b"\0")
+                self._close_if_unused()
 
     def abandon(self) -> None:
         """Closes this process's copies after a fork, whoever was inside in the other one; nobody is woken."""
-        self._lock, self._inside, self._closed = threading.RLock(), 0, True
-        self._shut_if_unused()
+        self._lock, self._users, self._closed = threading.RLock(), 0, True
+        self._close_if_unused()
 
-    def _shut_if_unused(self) -> None:
-        if self._closed and not self._inside and not self._epoll.closed:
+    def _close_if_unused(self) -> None:
+        if self._closed and not self._users and not self._epoll.closed:
             self._epoll.close()
-            os.close(self._bell)
-            os.close(self._rope)
+            os.close(self._wake_read)
+            os.close(self._wake_write)
 
     def __del__(self) -> None:
         """Closes what an object that was never destroyed leaves open."""
-        self._inside = 0
+        self._users = 0
         self.close()
 
 
@@ -100,6 +100,6 @@ class Pace:
         """
         took, came, paused = now - self._then, position - self._before, self._paused
         self._then, self._before, self._paused = now, position, 0.0
-        if came > 0 and took - paused < BUSY:
-            self._paused = min(LONGEST_PAUSE, FILLED * size / came * took)
+        if came > 0 and took - paused < BUSY_INTERVAL:
+            self._paused = min(LONGEST_PAUSE, MAX_FILL * size / came * took)
         return self._paused

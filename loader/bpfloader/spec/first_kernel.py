@@ -24,18 +24,18 @@ MEMSX, ATOMIC = 0x80, 0xC0
 LOAD_ACQ, STORE_REL = 0x100, 0x110
 CALL, WIDE, MAY_GOTO, SWAP, FAR_JUMP = JMP | OP_CALL, 0x18, JMP | JCOND, ALU64 | END, JMP32 | JA
 PSEUDO_CALL = 1  # in the source register: of a function of the object
-TYPED = ("tp_btf", "fentry", "fexit", "fmod_ret", "fsession", "lsm", "lsm_cgroup", "iter", "freplace", "struct_ops")
+BTF_TYPED = ("tp_btf", "fentry", "fexit", "fmod_ret", "fsession", "lsm", "lsm_cgroup", "iter", "freplace", "struct_ops")
 FLAGS = {"mmapable": "5.5", "rdonly_prog": "5.2", "wronly_prog": "5.2", "inner_map": "5.10", "link": "6.4"}
 FUNCTION_CALL = "calls between its functions"
 MANY = 4096  # instructions, which a privileged program might have before 5.2
 
 
 class Need(NamedTuple):
-    """Something used, `for_` by which program or map ("" for the object), and the first Linux that has it."""
+    """Something used, `user` is which program or map ("" for the object), and the first Linux that has it."""
 
     kernel: str
     what: str
-    for_: str
+    user: str
 
 
 class Instruction(NamedTuple):
@@ -67,12 +67,12 @@ def needs(spec: ObjectSpec) -> list[Need]:
         found.update(_map_needs(each))
     for program in (*spec.programs, *spec.functions):
         found.update(_program_needs(spec, program))
-    return sorted(found, key=lambda need: (*(-part for part in version_of(need.kernel)), need.what, need.for_))
+    return sorted(found, key=lambda need: (*(-part for part in version_of(need.kernel)), need.what, need.user))
 
 
 def minimum(found: list[Need], *names: str) -> str:
     """The first Linux that has what these programs, all maps and the object itself need."""
-    wanted = [need.kernel for need in found if not names or need.for_ in names]
+    wanted = [need.kernel for need in found if not names or need.user in names]
     return max(wanted, key=version_of, default="4.1")
 
 
@@ -80,7 +80,7 @@ def first_kernel(spec: ObjectSpec, found: list[Need]) -> str:
     """The first Linux that takes the object as it is: its maps, and the programs that load unless somebody says no."""
     on = {program.name for program in spec.programs if program.autoload}
     off = {program.name for program in spec.programs} - on
-    return minimum([need for need in found if need.for_ not in off])
+    return minimum([need for need in found if need.user not in off])
 
 
 def _object_needs(spec: ObjectSpec) -> Iterator[Need]:
@@ -88,7 +88,7 @@ def _object_needs(spec: ObjectSpec) -> Iterator[Need]:
         yield Need("5.2", "global variables", "")
     if any(record.kind != "local_type_id" for record in spec.core):
         yield Need("5.4", "CO-RE, by the kernel's own BTF (older ones by open(btf=…))", "")
-    if any(program.section.lstrip("?").split("/")[0].removesuffix(".s") in TYPED for program in spec.programs):
+    if any(program.section.lstrip("?").split("/")[0].removesuffix(".s") in BTF_TYPED for program in spec.programs):
         yield Need("5.5", "programs typed by the kernel's BTF", "")
     if any(each.section == ".ksyms" and each.size for each in spec.externs):  # a function has none
         yield Need("5.10", "variables of the kernel, by its BTF", "")
@@ -157,6 +157,6 @@ def _instruction_set(each: Instruction) -> Iterator[tuple[str, str]]:
         yield "6.6", "instructions of v4: a byte swap"
 
 
-def asks(spec: ObjectSpec) -> bool:
+def asks_kernel(spec: ObjectSpec) -> bool:
     """Whether its programs ask the kernel what it has, so that an older kernel than they use may do."""
     return any(record.kind in EXISTENCE_KINDS for record in spec.core)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from itertools import starmap
+from typing import Any, NamedTuple, TypeVar
 
 from ..codec.records import Form
 from ..libbpf.library import library
 from ..maps.base import Map
 
 EMPTY, READY, BUSY_HEAD = range(3)
-# `for value in starmap(pop, ONCE):` takes one record. Nothing is called in Python between its removal and where it goes:
-# there CPython would raise an interrupt, which would lose it.
-ONCE = ((),)
-PAUSE = 0.0002  # seconds: how long a record is waited for that its program has begun and not finished
+PAUSE = 0.0002  # seconds between looks at a record that its program has begun and not finished
+T = TypeVar("T")
 
 
-class Source:
+def take_one(pop: Callable[..., T], *arguments: Any) -> Iterator[T]:
+    """Calls `pop` once, for a loop `for value in take_one(queue.popleft)`, and loses nothing to an interrupt.
+
+    CPython raises an interrupt between two instructions of Python only: a call written out could lose what it has
+    removed before it is assigned. The loop's call and assignment have no such place between them.
+    """
+    return starmap(pop, (arguments,))
+
+
+class SharedMemory:
     """The memory that a reader reads; only ever used under the reader's lock."""
 
     fds: list[int]
@@ -28,7 +37,7 @@ class Source:
         """How many bytes have been handed back so far, and how many the buffer holds, or the smallest of several."""
         raise NotImplementedError
 
-    def take(self, form: Form, limit: int | None) -> tuple[list[Any], Any]:
+    def read_records(self, form: Form, limit: int | None) -> tuple[list[Any], Any]:
         """The committed records, at most `limit`, and what `release` wants in order to hand their space back."""
         raise NotImplementedError
 
@@ -36,7 +45,7 @@ class Source:
         """Hands space back to the kernel; doing it twice is doing it once."""
         raise NotImplementedError
 
-    def forked(self) -> None:
+    def after_fork(self) -> None:
         """Makes it usable in a new child process."""
 
     def close(self) -> None:
@@ -44,7 +53,7 @@ class Source:
         raise NotImplementedError
 
 
-class Taken(NamedTuple):
+class Batch(NamedTuple):
     """Decoded records that nobody has got yet, and the mark to release; one object, so that no interrupt parts them."""
 
     values: Any  # a deque, or what a form makes of a batch
