@@ -1,6 +1,6 @@
 """Loads BPF objects through libbpf.so.1: Python's standard library and nothing else.
 
-A generated skeleton is the usual way in; it derives from what is here.
+Programs usually start from a generated skeleton, whose classes derive from those here.
 
     from socket_tracker_skel import SocketTracker
 
@@ -16,11 +16,11 @@ A generated skeleton is the usual way in; it derives from what is here.
             ...
         for event in skel.maps.events.events(timeout=1.0):  # until none has come for a second
             ...
-        skel.maps.events.consume(print)                     # those that are there now, by callback
-        skel.maps.events.batch(), .tuples(), .batch(numpy=True)  # those that are there as a list, faster, as an array
+        skel.maps.events.consume(print)                     # the available ones, by callback
+        skel.maps.events.batch(), .tuples(), .batch(numpy=True)  # the available ones as a list, faster, as an array
         skel.maps.events.lost                               # how many found no room
 
-`choose` picks the first of several variants that this kernel takes. Every error is a BpfError and says the next step.
+`choose` picks the first of several variants that this kernel accepts. Every error is a BpfError and says the next step.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ if TYPE_CHECKING:
     from .rings.user_ringbuf import UserRingBuffer
     from .symbols.user import user_symbol
 
-# Imported when first named (PEP 562), as the modules above say it to type checkers: a program uses few of them, and
-# with all of them an import takes twice as long.
+# Imported on first use (PEP 562), as the imports above tell type checkers: a program uses few of them, and importing
+# all of them takes twice as long.
 _LAZY = {
     "maps.arena": "Arena",
     "features.attach": "Support attach_kind supports",
@@ -143,7 +143,7 @@ _MODULES = {name: module for module, names in _LAZY.items() for name in names.sp
 
 
 def __getattr__(name: str) -> Any:
-    """What a name of `__all__` stands for that isn't imported yet."""
+    """Imports a name of `__all__` on first use."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

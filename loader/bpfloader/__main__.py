@@ -1,4 +1,4 @@
-"""`python -m bpfloader probe` and `python -m bpfloader inspect FILE`."""
+"""Command line: `python -m bpfloader probe` and `python -m bpfloader inspect FILE`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .text import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0, 1 where a kind that was asked for can't be had, 2 for what can't be read or understood."""
+    """Returns the exit status: 0, 1 if a requested kind is unsupported, 2 for a file or argument that can't be read."""
     options = _parser().parse_args(arguments)
     try:
         text, status = options.run(options)
         print("\n".join(map(printable, text.split("\n"))))
         sys.stdout.flush()
-    except BrokenPipeError:  # as of `| head`
+    except BrokenPipeError:  # the reader left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (BpfError, OSError, ValueError) as error:

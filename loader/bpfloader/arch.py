@@ -1,4 +1,4 @@
-"""Which arch this machine is, and where its object lies."""
+"""Names this machine's arch and finds its object."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from collections.abc import Collection
 
 from .errors import ObjectError
 
-# Where `uname -m` differs from the folder's name; the folders are named as libbpf/vmlinux.h names its own.
+# `uname -m` where it differs from the folder's name; folders have the names of those of libbpf/vmlinux.h.
 FOLDERS = {"ppc64le": "powerpc", "ppc64": "powerpc", "arm64": "aarch64"}
 
 
 def folder_of(machine: str) -> str:
-    """The folder that holds a package's files for a machine, by what `uname -m` prints there."""
+    """Returns the folder of a package's files for a machine, by the machine's `uname -m`."""
     return "arm" if machine.startswith("armv") else FOLDERS.get(machine, machine)
 
 
 def this_arch() -> str:
-    """The name of this machine's arch, as skeletons and folders spell it."""
+    """Returns the name of this machine's arch, as skeletons and folders spell it."""
     return folder_of(os.uname().machine)
 
 
 def arch_among(*arches: str) -> str:
-    """This machine's arch if it is one of these, else the first: a skeleton can be imported anywhere."""
+    """Returns this machine's arch if it is one of these, else the first: a skeleton can be imported anywhere."""
     here = this_arch()
     return here if here in arches else arches[0]
 
 
 def object_path(folder: str, file: str, arches: Collection[str]) -> str:
-    """Where the object for this machine lies: beside its skeleton in `folder`, or there in a folder named as the arch.
+    """Returns the path of this machine's object: beside its skeleton in `folder`, or in a subfolder named as the arch.
 
-    Only the object of a skeleton for one arch lies beside it.
+    Only a skeleton for a single arch has its object beside it.
     """
     beside = os.path.join(folder, file)
     if len(arches) == 1 and os.path.exists(beside):

@@ -1,7 +1,7 @@
 """Reads relocatable BPF ELF64 objects of either byte order (System V gABI, chapter 4; elf.h spells the constants).
 
-Every object goes through here before libbpf sees it, so that a file that is cut short or made for another machine is
-named as such, and no offset that lies outside of it gets that far. Raises ObjectError for whatever is wrong.
+Every object passes here before libbpf reads it: a truncated file or one for another machine gets a clear error, and
+no offset outside of the file reaches libbpf. Everything here raises ObjectError for a malformed file.
 """
 
 from __future__ import annotations
@@ -46,6 +46,13 @@ class Symbol(NamedTuple):
     section: int
 
 
+class Relocation(NamedTuple):
+    """A relocation: its `offset` in the section, and the index of its `symbol`."""
+
+    offset: int
+    symbol: int
+
+
 class Elf:
     """A parsed object. `where` names it in errors; `order` is its byte order as the struct module spells it."""
 
@@ -56,12 +63,12 @@ class Elf:
         self.sections = self._sections(start, count, names)
 
     def fail(self, what: str, fix: str = "take the object as clang -target bpf -g wrote it") -> NoReturn:
-        """Never returns: raises ObjectError."""
+        """Raises ObjectError about this file."""
         raise ObjectError(f"{self.where} {what}", fix=fix)
 
     @property
     def little(self) -> bool:
-        """Whether it is little-endian."""
+        """True for a little-endian object."""
         return self.order == "<"
 
     def _header(self) -> tuple[str, int, int, int]:
@@ -107,7 +114,7 @@ class Elf:
         return [ElfSection(i, self.string(texts, r[0]), r[1], r[2], r[4], r[5], r[6], r[7]) for i, r in enumerate(rows)]
 
     def string(self, table: bytes, offset: int) -> str:
-        """The name at an offset of a string table."""
+        """Returns the name at an offset of a string table."""
         if not offset and not table:
             return ""
         end = table.find(0, offset, offset + MAX_NAME)
@@ -119,22 +126,22 @@ class Elf:
             self.fail(f"has a name at {offset} of its string table that is no text: {table[offset:end]!r}")
 
     def section(self, name: str) -> ElfSection | None:
-        """The first section of that name, or None."""
+        """Returns the first section of that name, or None."""
         return next((section for section in self.sections if section.name == name), None)
 
     def bytes_of(self, section: ElfSection) -> bytes:
-        """A section's bytes; none for one that takes no place in the file, such as .bss."""
+        """Returns a section's bytes; none for one without bytes in the file, such as .bss."""
         if section.type in (NULL, NOBITS):
             return b""
         return self.content[section.offset : section.offset + section.size]
 
     def data(self, name: str) -> bytes:
-        """The bytes of the first section of that name; none where there is no such section."""
+        """Returns the bytes of the first section of that name; none if there is no such section."""
         section = self.section(name)
         return self.bytes_of(section) if section else b""
 
     def symbols(self) -> list[Symbol]:
-        """The symbol table's rows, read once."""
+        """Returns the rows of the symbol table, read once."""
         if self._symbols is None:
             self._symbols = self._read_symbols()
         return self._symbols
@@ -154,16 +161,16 @@ class Elf:
             found.append(Symbol(text, value, size, info & 15, section))
         return found
 
-    def relocations(self, section: ElfSection) -> Iterator[tuple[int, int]]:
-        """(place in the section, symbol's index) of each relocation that applies to a section."""
+    def relocations(self, section: ElfSection) -> Iterator[Relocation]:
+        """Yields the relocations that apply to a section."""
         for table in self.sections:
             if table.type == REL and table.info == section.number:
                 for offset, info in struct.iter_unpack(self.order + "QQ", self.bytes_of(table)):
-                    yield offset, info >> 32
+                    yield Relocation(offset, info >> 32)
 
 
 def require_bpf_object(content: bytes, where: str) -> None:
-    """Raises ObjectError for what is no whole BPF object of this machine's byte order, saying what it is instead."""
+    """Raises ObjectError unless the content is a whole BPF object of this machine's byte order."""
     elf = Elf(content, where)
     if elf.little != (sys.byteorder == "little"):
         theirs, target = "little" if elf.little else "big", "bpfel" if sys.byteorder == "little" else "bpfeb"

@@ -1,4 +1,4 @@
-"""The errors that the loader raises: one line each that says what is wrong and what to do next."""
+"""Errors of the loader: each says in one line what is wrong and what to do next."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import NamedTuple
 
 from .text import printable
 
-# include/linux/errno.h: the kernel's own number, never meant for users and so unknown to libc, yet BPF returns it.
+# include/linux/errno.h: a number internal to the kernel, unknown to libc, that BPF returns nevertheless.
 ENOTSUPP = 524
-SHOWN_LINES = 20  # of a log in an error's text: the verifier states its reason at the end
+SHOWN_LINES = 20  # the last lines of a log that an error's text has: the verifier states its reason at the end
 ANOTHER = "try another variant"
 REINSTALL = "install the package again, from a wheel that you trust"
 
 
 class Explanation(NamedTuple):
-    """Why something was refused or isn't there, and the next step: both halves of an error's line."""
+    """An error's line in two halves: why something was refused or is missing, and the next step."""
 
     what: str
     fix: str
 
 
 class BpfError(Exception):
-    """Base of them all. `what` is wrong, `fix` is the next step, `details` are more lines (libbpf's, the verifier's).
+    """Base of all errors. `what` is wrong, `fix` is the next step, `details` are more lines (libbpf's, the verifier's).
 
-    `errno` is the kernel's number, 0 where none was given.
+    `errno` is the kernel's error number, 0 without one.
     """
 
     def __init__(self, what: str, *, fix: str = "", details: tuple[str, ...] = (), errno: int = 0):
@@ -34,7 +34,7 @@ class BpfError(Exception):
 
     @property
     def errno_name(self) -> str:
-        """The errno by name, as `EPERM`; empty where there was none."""
+        """The errno's name, such as `EPERM`; empty without an errno."""
         return errno_text(self.errno).split(":")[0].split(" (")[0] if self.errno else ""
 
     def __str__(self) -> str:
@@ -43,29 +43,29 @@ class BpfError(Exception):
 
 
 class LibraryError(BpfError):
-    """libbpf.so.1 is missing, or too old for what was asked."""
+    """libbpf.so.1 is missing, or too old for the feature."""
 
 
 class PrivilegeError(BpfError):
-    """This process lacks a capability that the kernel asks for."""
+    """This process lacks a capability that the kernel requires."""
 
 
 class ObjectError(BpfError):
-    """A file that is no BPF object, or one for another machine."""
+    """A file is no BPF object, or an object for another machine."""
 
 
 class DigestError(ObjectError):
-    """An object whose sha256 is not the one that its skeleton was generated for."""
+    """An object's sha256 differs from the one in its skeleton."""
 
 
 class StateError(BpfError):
-    """A verb or an access at the wrong time: a constant set after load, a map read before, anything after destroy."""
+    """A call or an access at the wrong time: a constant set after load, a map read before, anything after destroy."""
 
 
 class RefusedError(BpfError):
-    """This kernel doesn't take a program. `choose` goes on to the next variant.
+    """The kernel refused a program; `choose` goes on to the next variant.
 
-    `program` is its name where one was to blame, `log` all that the verifier said of it, `fix` the hint.
+    `program` is the refused program's name if there is one, `log` the whole of the verifier's log, `fix` the hint.
     """
 
     def __init__(
@@ -111,11 +111,11 @@ class VerifierError(LoadError):
 
 
 class AttachError(RefusedError):
-    """The kernel loaded a program but doesn't attach it."""
+    """The kernel loaded a program but refused to attach it."""
 
 
 class VariantsError(RefusedError):
-    """Not one of the variants works on this kernel. `refused` tells of each why."""
+    """None of the variants works on this kernel; `refused` has the error of each by name."""
 
     def __init__(self, refused: dict[str, RefusedError]):
         self.refused = refused
@@ -142,10 +142,10 @@ class LayoutError(BpfError, ValueError):
 
 
 class CallError(BpfError):
-    """A libbpf function failed, and nothing better is known of it than its errno."""
+    """A libbpf function failed; only its errno is known."""
 
 
-# libbpf's own, from 4000 on (src/libbpf.h, enum libbpf_errno), with what it says of them.
+# libbpf's own error numbers, from 4000 on, and their texts (src/libbpf.h, enum libbpf_errno).
 LIBBPF_ERRNOS = {
     4000: "LIBELF: libelf failed",
     4001: "FORMAT: not the format expected",
@@ -157,7 +157,7 @@ LIBBPF_ERRNOS = {
 
 
 def errno_text(number: int) -> str:
-    """An errno as people search for it, `EPERM: Operation not permitted`; the kernel's own 524 and libbpf's included."""
+    """Returns an errno as text, `EPERM: Operation not permitted`; knows the kernel's 524 and libbpf's own, too."""
     if number in LIBBPF_ERRNOS:
         return f"LIBBPF_ERRNO__{LIBBPF_ERRNOS[number]}"
     if number == ENOTSUPP:

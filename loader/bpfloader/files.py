@@ -1,7 +1,7 @@
-"""Reads files that are given from outside, without waiting for ever.
+"""Reads files that a caller names, without ever blocking.
 
-Such a file may be a named pipe, on which one waits for ever, or a device without an end: what is no regular file, or
-larger than any object, is refused before it is read.
+A path may lead to a named pipe, on which a read blocks, or to an endless device: everything but a regular file of a
+plausible size is refused before it is read.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any, BinaryIO, cast
 from .errors import ObjectError, errno_text
 from .signals import DeferredSignals
 
-LIMIT = 256 << 20  # bytes of a file, as of all files in an archive: objects with kernels' whole BTF have 10 MB
+LIMIT = 256 << 20  # bytes of a file, as of all files in an archive; an object with a kernel's whole BTF has 10 MB
 KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
 
 
 def read_file(path: str | os.PathLike[str], fix: str, size: int = -1) -> bytes:
-    """The first bytes of a file, all of them for -1; it may lie in a wheel that is on sys.path.
+    """Returns the first `size` bytes of a file, all of them for -1; the file may lie in a wheel on sys.path.
 
-    Raises ObjectError, also for what is no file or larger than LIMIT.
+    Raises ObjectError, also for anything but a regular file and for one larger than LIMIT.
     """
     try:
         with open_file(path) as file:
@@ -31,15 +31,16 @@ def read_file(path: str | os.PathLike[str], fix: str, size: int = -1) -> bytes:
     except ValueError as unfit:
         raise ObjectError(f"{os.fspath(path)} {unfit}", fix=fix) from None
     except OSError as error:
-        if (data := _in_wheel(os.fspath(path))) is not None:
+        if (data := _read_from_archive(os.fspath(path))) is not None:
             return data if size < 0 else data[:size]
         raise ObjectError(f"can't read {os.fspath(path)} ({errno_text(error.errno or 0)})", fix=fix) from None
 
 
 def open_file(path: str | os.PathLike[str]) -> BinaryIO:
-    """Opens a regular file for reading. Raises ValueError at once for a pipe, a socket or a device, and OSError.
+    """Opens a regular file for reading. Raises ValueError for a pipe, a socket or a device, and OSError.
 
-    It is looked at before, since to open a device may do something, and after, since it may have been replaced.
+    Checks the type before, because opening a device may have an effect, and after, because the file may be replaced
+    in between.
     """
     _require_file(os.stat(path))
     with DeferredSignals():  # an interrupt would leave the descriptor without an owner, or with two
@@ -57,8 +58,8 @@ def _require_file(found: os.stat_result) -> None:
         raise ValueError(f"is {KINDS.get(stat.S_IFMT(found.st_mode), 'a device')}, not a file")
 
 
-def _in_wheel(path: str) -> bytes | None:
-    """What lies there in an archive that Python imports from; None if nothing does."""
+def _read_from_archive(path: str) -> bytes | None:
+    """Reads a path within an archive that Python imports from; returns None if there is no such file."""
     for importer in list(sys.path_importer_cache.values()):
         if path.startswith(f"{getattr(importer, 'archive', path)}{os.sep}"):
             try:

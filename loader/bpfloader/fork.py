@@ -1,6 +1,6 @@
-"""Follows objects and buffers into children of fork: each puts itself in order there.
+"""Tells objects and buffers that they are in a child of fork, where each repairs itself.
 
-A child has no links, and so can't end or prolong those of its parent.
+A child has no links, so it can neither end those of its parent nor keep them alive.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 
 
 class ForkAware(Protocol):
-    """What has something to put in order in a new child process."""
+    """An object that must repair itself in a new child process."""
 
     def _after_fork(self) -> None: ...
 
@@ -20,16 +20,16 @@ class ForkAware(Protocol):
 _living: weakref.WeakSet[ForkAware] = weakref.WeakSet()
 
 
-def call_after_fork(thing: ForkAware) -> None:
-    """Has `_after_fork` of a thing called in children of fork, as long as the thing lives."""
-    _living.add(thing)
+def call_after_fork(target: ForkAware) -> None:
+    """Calls `_after_fork` of the target in each child of fork, as long as the target lives."""
+    _living.add(target)
 
 
 def _in_child() -> None:
-    """Calls `_after_fork` of all of them, even if that of one raises."""
+    """Calls `_after_fork` of all living targets, even if one of them raises."""
     with ExitStack() as stack:
-        for thing in list(_living):
-            stack.callback(thing._after_fork)
+        for target in list(_living):
+            stack.callback(target._after_fork)
 
 
 os.register_at_fork(after_in_child=_in_child)

@@ -1,19 +1,19 @@
-"""Histograms as text, in the form that bcc made familiar: what programs count by slot."""
+"""Draws histograms as text, in bcc's form, from what programs count by slot."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Union
 
-Count = Union[int, Sequence[int]]  # a sequence: one for each CPU
+Count = Union[int, Sequence[int]]  # a sequence has one count for each CPU
 Counts = Union[Mapping[int, Count], Iterable[Count]]
 WIDTH = 40  # columns of the longest bar
 LOG2_SLOTS = 64  # of 64-bit values
-LINEAR_SLOTS = 1025  # bcc's own bound: a row for each
+LINEAR_SLOTS = 1025  # bcc's limit: each is a row
 
 
 def log2_histogram(counts: Counts, label: str = "value") -> str:
-    """The rows of a histogram by powers of two; empty where nothing was counted.
+    """Returns the rows of a histogram by powers of two; an empty text if nothing was counted.
 
     `counts` is a map from slots to counts, also one per CPU, or the counts alone, such as an array in `bss`. Slot n
     counts the values from 2**n to 2**(n+1)-1, slot 0 the value 0 as well. Raises ValueError for a slot beyond 63.
@@ -25,16 +25,16 @@ def log2_histogram(counts: Counts, label: str = "value") -> str:
 
 
 def linear_histogram(counts: Counts, label: str = "value") -> str:
-    """The rows of a histogram with a row for each slot, from 0 to the last with a count; empty where nothing was counted.
+    """Returns a histogram with a row for each slot from 0 to the last with a count; empty if nothing was counted.
 
-    `counts` as log2_histogram takes them. Raises ValueError for a slot beyond 1024.
+    `counts` as for log2_histogram. Raises ValueError for a slot beyond 1024.
     """
     rows = _counted(counts, LINEAR_SLOTS)
     return _text(f"     {label:<13}", [f"        {n:<10}" for n in range(len(rows))], rows)
 
 
 def _counted(counts: Counts, slots: int) -> list[int]:
-    """The counts by slot, those of all CPUs together, up to the last that isn't 0."""
+    """Returns the counts by slot up to the last that isn't 0, each the sum over all CPUs."""
     pairs = counts.items() if isinstance(counts, Mapping) else enumerate(counts)
     found = {slot: total for slot, count in pairs if (total := count if isinstance(count, int) else sum(count))}
     if wrong := [slot for slot in found if not 0 <= slot < slots]:

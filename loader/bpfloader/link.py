@@ -1,4 +1,4 @@
-"""Links: what attaches a program, how to end, keep or change that, and the live ones of an object."""
+"""Links: attachments of programs, which can be detached, pinned and updated, and the live ones of an object."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .owner import HasCollections, LoadedProgram, Owner
 
-BPF_LINK_FILE = "anon_inode:bpf_link"  # what /proc/self/fd shows of a link's descriptor (bpf_link_settle in syscall.c)
+BPF_LINK_FILE = "anon_inode:bpf_link"  # the target of a link's /proc/self/fd entry (bpf_link_settle in syscall.c)
 UPDATABLE = "detach it and attach the other program; XDP, cgroup, netns, tcx, netkit and iter links can be updated"
 
 
@@ -49,16 +49,16 @@ class Link:
 
     @property
     def attached(self) -> bool:
-        """Whether it still attaches the program."""
+        """True until it is detached."""
         return self._live
 
     @property
     def fd(self) -> int:
-        """The descriptor of the kernel's link, owned by this one. Raises StateError where there is none."""
+        """The descriptor of the kernel's link, owned by this object. Raises StateError without one."""
         return self._require_fd()
 
     def _require_fd(self) -> int:
-        """The descriptor. Raises StateError where there is none, as `fd` does."""
+        """Returns the descriptor, as `fd` does. Raises StateError without one."""
         with self._owner.lock:
             if not self._live:
                 raise StateError(f"the link of {self.program} is detached", fix="attach the program again")
@@ -69,7 +69,7 @@ class Link:
 
     @property
     def id(self) -> int:
-        """The kernel's number of the link (`bpftool link`); 0 for one that it doesn't number (USDT, tc filters …)."""
+        """The kernel's id of the link (`bpftool link`); 0 for attachments without an id (USDT, tc filters …)."""
         with self._owner.lock:
             if not self._live or (fd := self._descriptor()) is None:
                 return 0
@@ -96,16 +96,16 @@ class Link:
             self._pins.append(os.fspath(path))
 
     def unpin(self) -> None:
-        """Unlinks the paths that it was pinned to; those that are gone already don't matter. Raises OSError."""
+        """Unlinks the paths where it is pinned; ignores paths that are gone already. Raises OSError."""
         with self._owner.lock:
             while self._pins:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(self._pins.pop())
 
     def update(self, program: LoadedProgram) -> None:
-        """Puts another program of the same kind in the place of this one, with no event missed between.
+        """Replaces the attached program by another one of the same kind, missing no event in between.
 
-        Raises AttachError where the kernel can't do that for this kind of link, StateError.
+        Raises AttachError for a kind of link that the kernel can't update, StateError.
         """
         with self._owner.lock:
             try:
@@ -116,7 +116,7 @@ class Link:
             self.program = program.name
 
     def _descriptor(self) -> int | None:
-        """The kernel's link, if it is one."""
+        """Returns the descriptor of the kernel's link; None if there is no such link."""
         return None
 
     def _release(self) -> None:
@@ -124,12 +124,12 @@ class Link:
         raise NotImplementedError
 
     def _abandon(self) -> None:
-        """Lets go of it in a child of fork, where nothing of the parent's may end."""
+        """Drops the link in a child of fork, without ending the parent's attachment."""
         self._live = False
 
 
 class BpfLink(Link):
-    """A link that libbpf made, its struct bpf_link."""
+    """A link that libbpf made: a struct bpf_link."""
 
     def __init__(self, owner: Owner, program: str, handle: int):
         self._handle = handle
@@ -137,7 +137,7 @@ class BpfLink(Link):
 
     def _descriptor(self) -> int | None:
         fd: int = library().bpf_link__fd(self._handle)
-        with contextlib.suppress(OSError):  # a USDT link has no descriptor of its own, libbpf says 0
+        with contextlib.suppress(OSError):  # for a USDT link, which has no descriptor of its own, libbpf returns 0
             if os.readlink(f"/proc/self/fd/{fd}") == BPF_LINK_FILE:
                 return fd
         return None
@@ -146,14 +146,14 @@ class BpfLink(Link):
         library().bpf_link__destroy(self._handle)
 
     def _abandon(self) -> None:
-        """Closes the copy of the descriptor, which keeps the link alive; what libbpf does may end the parent's, too."""
+        """Closes only the inherited descriptor: bpf_link__destroy could end the parent's attachment, too."""
         super()._abandon()
         if (fd := self._descriptor()) is not None:
             os.close(fd)
 
 
 class FdLink(Link):
-    """A link that the kernel gave a descriptor for, without libbpf's struct."""
+    """A link of the kernel with a descriptor and without libbpf's struct bpf_link."""
 
     def __init__(self, owner: Owner, program: str, fd: int):
         self._fd = fd
@@ -171,7 +171,7 @@ class FdLink(Link):
 
 
 class HookLink(Link):
-    """An attachment that is no link to the kernel (a tc filter, a socket's option): it is ended by a call."""
+    """An attachment that is no link in the kernel (a tc filter, a socket option): `end` detaches it."""
 
     def __init__(self, owner: Owner, program: str, end: Callable[[], object]):
         self._end = end
@@ -182,7 +182,7 @@ class HookLink(Link):
 
 
 class GroupLink(Link):
-    """Several links as one: a perf event of each CPU."""
+    """Several links as one, such as one perf event for each CPU."""
 
     def __init__(self, owner: Owner, program: str, members: list[Link]):
         self._members = members
@@ -197,7 +197,7 @@ class GroupLink(Link):
 class Links:
     """The live links of an object: iterable, and by their program's name, as an item or an attribute.
 
-    A program that isn't attached has None; of one that is attached more than once, it is the last link.
+    A program that isn't attached has None, one that is attached several times its last link.
     """
 
     def __init__(self, owner: HasCollections):
@@ -237,6 +237,6 @@ class Links:
         return self[names[program]]
 
     def _names(self) -> dict[str, str]:
-        """The names of programs and maps (struct_ops are attached by their map) by the skeleton's attribute."""
+        """Returns the names of programs and maps (a struct_ops map has a link) by the skeleton's attribute."""
         parts = {**vars(self._owner.maps), **vars(self._owner.progs)}
         return {attribute: part.name for attribute, part in parts.items()}

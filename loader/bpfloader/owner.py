@@ -1,4 +1,4 @@
-"""Protocols of what maps, programs and links ask of the object that they belong to, and of what they are given.
+"""Protocols: what maps, programs and links need of the object that owns them, and of the values handed to them.
 
 An object (object/bpf_object.py) and a map without one (maps/standalone.py) satisfy `Owner`: no part imports the object.
 """
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class HasFd(Protocol):
-    """Whatever has a descriptor, such as a socket."""
+    """Anything with a file descriptor, such as a socket."""
 
     def fileno(self) -> int: ...
 
 
 class LoadedProgram(Protocol):
-    """A program of an object, by its name and its descriptor. Raises StateError before load."""
+    """A program of an object: its name, and its descriptor, which raises StateError before load."""
 
     name: str
 
@@ -28,7 +28,7 @@ class LoadedProgram(Protocol):
 
 
 class Part(Protocol):
-    """What an object tells of its life: its maps and sections."""
+    """A map or section of an object, which calls it after load and at destroy."""
 
     def _loaded(self) -> None: ...
 
@@ -36,7 +36,7 @@ class Part(Protocol):
 
 
 class PartList(Protocol):
-    """The parts of an owner, to which each adds itself."""
+    """The list to which an owner's maps and sections add themselves."""
 
     def append(self, part: Any, /) -> None: ...
 
@@ -44,14 +44,14 @@ class PartList(Protocol):
 
 
 class HasCollections(Protocol):
-    """An object's maps and programs, each an attribute of its collection."""
+    """An object with its collections of maps and programs."""
 
     maps: Any
     progs: Any
 
 
 class LinkRegistry(Protocol):
-    """The live links of an owner, to which each adds itself and from which it goes as it is detached."""
+    """The live links of an owner: a link adds itself, and removes itself as it is detached."""
 
     def _add(self, link: Any) -> None: ...
 
@@ -59,22 +59,22 @@ class LinkRegistry(Protocol):
 
 
 class Owner(Protocol):
-    """What a map, a program or a link belongs to."""
+    """The owner of maps, programs and links: an object, or the stand-in of one for a map without an object."""
 
-    # Held by what hands the kernel or libbpf a descriptor or a pointer, so that nobody frees it meanwhile.
+    # Hold it while the kernel or libbpf has a descriptor or a pointer of the object, so that no thread frees that.
     lock: threading.RLock
 
     @property
     def handle(self) -> int:
-        """libbpf's struct bpf_object *, 0 where there is no object. Raises StateError after destroy."""
+        """libbpf's struct bpf_object *, 0 without an object. Raises StateError after destroy."""
 
     @property
     def parts(self) -> PartList:
-        """The maps and sections, in the order in which they were made."""
+        """The maps and sections in order of creation."""
 
     @property
     def links(self) -> LinkRegistry:
-        """The live links."""
+        """The links that still attach a program."""
 
     def require_open(self, what: str) -> None:
         """Raises StateError unless `what` can still be changed: before load."""
@@ -83,13 +83,13 @@ class Owner(Protocol):
         """Raises StateError unless `what` exists: after load and before destroy."""
 
     def find_map(self, name: str) -> int:
-        """libbpf's struct bpf_map * of that name, 0 where there is no object. Raises CallError."""
+        """Returns libbpf's struct bpf_map * of that name, 0 without an object. Raises CallError."""
 
     def map_fd(self, handle: int) -> int:
-        """The descriptor of a map that `find_map` gave; negative for one that was not created."""
+        """Returns the descriptor of a map found by `find_map`; negative for one that was not created."""
 
-    def map_attribute(self, handle: int, what: str) -> Any:
-        """What is stated of a map, by the name of libbpf's function without `bpf_map__`, such as `value_size`."""
+    def map_attribute(self, handle: int, name: str) -> Any:
+        """Returns an attribute of a map by libbpf's name for it without `bpf_map__`, such as `value_size`."""
 
     def program_count(self, name: str) -> int | None:
-        """What programs count in a variable or an array of that name; None where there is neither."""
+        """Returns what programs have counted in a variable or array of that name; None without either."""

@@ -1,4 +1,4 @@
-"""The sha256 of bytes, without what hashlib costs: it loads OpenSSL, which takes longer than to open an object."""
+"""Computes sha256 without importing hashlib: that loads OpenSSL, which takes longer than opening an object."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def sha256(data: bytes) -> str:
-    """The digest in hexadecimal, by the interpreter's own C module where it has one, as `random` of the library does."""
+    """Returns the digest in hexadecimal, by the interpreter's own C module where there is one, as `random` does."""
     try:
         module = __import__("_sha2" if sys.version_info >= (3, 12) else "_sha256")
     except ImportError:

@@ -1,9 +1,8 @@
-"""Holds back signals' handlers where something has to be done whole: what the kernel gave must get an owner.
+"""Defers signal handlers where a step must be done whole, such as giving a new descriptor to its owner.
 
-Python runs handlers between any two of its instructions, and in callbacks of C: in the middle of libbpf's load, whose
-messages come to one (libbpf/log.py), an exception of a handler's would be printed and lost. So handlers wait until the
-end.
-The kernel isn't kept waiting: system calls are interrupted as ever, but for load, which can't be made again.
+Python runs handlers between any two of its instructions, and within callbacks from C: in the callback that receives
+libbpf's messages during load (libbpf/log.py), a handler's exception would be printed and lost. So handlers wait until
+the end. System calls are interrupted as ever, but for load, which can't be repeated.
 """
 
 from __future__ import annotations
@@ -16,21 +15,21 @@ from typing import Any
 
 HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2)
 
-# Those that come again and again, of timers, profilers and children; what ends a process isn't among them.
+# Signals that arrive again and again, from timers, profilers and children; none of those that end a process.
 REPEATED = (
     signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGCHLD, signal.SIGIO, signal.SIGUSR1, signal.SIGUSR2,
 )  # fmt: skip
 
 _active: list[
     DeferredSignals
-] = []  # the one that holds signals now; only the main thread runs handlers, and so changes this
+] = []  # the one that defers signals now; only the main thread runs handlers, so only it changes this
 
 
 class DeferredSignals:
-    """A `with` in which no signal's handler runs; one within another does nothing more.
+    """A context manager that defers signal handlers to its end; nested ones have no effect.
 
-    What came meanwhile is raised again at the end: a KeyboardInterrupt comes then. With a lock the lock is first,
-    `with lock, DeferredSignals()`, or who waits for it couldn't be interrupted.
+    Signals that arrive meanwhile are raised again at the end, so a KeyboardInterrupt comes then. Take a lock first,
+    `with lock, DeferredSignals()`: otherwise a thread that waits for the lock couldn't be interrupted.
     """
 
     def __init__(self) -> None:
@@ -49,11 +48,11 @@ class DeferredSignals:
     def _install(self) -> None:
         for number in HELD:
             handler = signal.getsignal(number)
-            if handler is not None and not isinstance(handler, int):  # None: it was set by C; SIG_DFL, SIG_IGN: C's too
-                self._handlers[number] = handler  # first: an interrupt may come before the next line is done
+            if handler is not None and not isinstance(handler, int):  # None, SIG_DFL, SIG_IGN: no handler in Python
+                self._handlers[number] = handler  # first, as an interrupt may come before the next line is done
                 try:
                     signal.signal(number, self._record)
-                except ValueError:  # in an interpreter that isn't the main one no handler runs
+                except ValueError:  # handlers run in the main interpreter only
                     del self._handlers[number]
 
     def _record(self, number: int, _frame: object) -> None:
@@ -66,7 +65,7 @@ class DeferredSignals:
                 signal.raise_signal(self._pending.pop(0))
 
     def _restore(self) -> None:
-        """Puts the handlers back, all of them even if one raises as soon as it is."""
+        """Restores all handlers, even if one of them runs at once and raises."""
         try:
             while self._handlers:
                 number, handler = next(iter(self._handlers.items()))
@@ -80,10 +79,10 @@ class DeferredSignals:
 
 @contextmanager
 def without_repeated_signals() -> Iterator[None]:
-    """Keeps REPEATED from this thread until the end, for a call that the kernel gives up as a signal comes.
+    """Blocks REPEATED in this thread, for a call that the kernel aborts when a signal arrives.
 
-    The verifier does (EAGAIN), and libbpf loads a program 5 times, which a profiler's timer uses up. ^C still gets
-    through. Within DeferredSignals, or a handler's exception could come before the mask is put back.
+    The verifier aborts with EAGAIN, and libbpf tries a load 5 times, which a profiler's timer uses up. ^C still gets
+    through. Use it within DeferredSignals: otherwise a handler's exception could come before the mask is restored.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, REPEATED)
     try:

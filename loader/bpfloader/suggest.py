@@ -1,7 +1,4 @@
-"""Suggests names near to one that isn't there, and refuses attributes that a class doesn't have.
-
-difflib is imported with the first suggestion.
-"""
+"""Suggests existing names for a misspelt one, and refuses attributes that a class doesn't have."""
 
 from __future__ import annotations
 
@@ -9,11 +6,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 SHOWN = 3
-MANY = 20_000  # names: more than that are narrowed down before each is compared
+MANY = 20_000  # names: beyond that, only those of the same first letter and a similar length are compared
 
 
 def nearest(name: str, among: Iterable[str], cutoff: float = 0.6) -> list[str]:
-    """Up to three names near to that one, the nearest first; else those that it is a part of; an empty list for none."""
+    """Returns up to three similar names, the nearest first; else names that contain this one, the shortest first."""
     from difflib import get_close_matches
 
     names = sorted({*among})
@@ -23,21 +20,21 @@ def nearest(name: str, among: Iterable[str], cutoff: float = 0.6) -> list[str]:
 
 
 def suggestion(name: str, among: Iterable[str], otherwise: str = "") -> str:
-    """The same as the end of a message, `nearest: a, b`; `otherwise` where there is none."""
+    """Returns the nearest names as the end of a message, `nearest: a, b`; `otherwise` if there are none."""
     found = nearest(name, among)
     return f"nearest: {', '.join(found)}" if found else otherwise
 
 
 def no_such(what: str, name: str, among: Iterable[str]) -> KeyError:
-    """The KeyError for a part that an object doesn't have: `no map event; nearest: events`."""
+    """Returns the KeyError for a missing part of an object: `no map event; nearest: events`."""
     close = suggestion(name, among)
     return KeyError(f"no {what} {name}" + (f"; {close}" if close else ""))
 
 
 class FixedAttributes:
-    """Takes no attribute that its class doesn't have: a misspelt setting would be lost without a word."""
+    """Refuses new public attributes: a misspelt setting would be lost without a word."""
 
-    if not TYPE_CHECKING:  # type checkers would take it for leave to set anything
+    if not TYPE_CHECKING:  # type checkers would allow any attribute because of it
 
         def __setattr__(self, name: str, value: Any) -> None:
             if name[0] != "_" and not hasattr(type(self), name):
@@ -45,10 +42,10 @@ class FixedAttributes:
             object.__setattr__(self, name, value)
 
     def _error_name(self) -> str:
-        """What it is called in the refusal."""
+        """Returns the object's name for the error."""
         return repr(self)
 
 
 def raise_unknown(owner: str, name: str, known: Iterable[str]) -> NoReturn:
-    """Never returns: raises AttributeError with the nearest names that there are."""
+    """Raises AttributeError with the nearest of the known names."""
     raise AttributeError(f"{owner} has no {name}; {suggestion(name, known, 'dir() tells what it has')}")

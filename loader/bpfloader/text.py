@@ -1,27 +1,27 @@
-"""C strings as Python text that can always be printed and never loses a byte."""
+"""Converts C strings to Python text that can always be printed and never loses a byte."""
 
 from __future__ import annotations
 
 
 def printable(text: str) -> str:
-    """The text with `\\x1b` and the like in place of what doesn't print as itself, but for tabs.
+    """Returns the text with escapes such as `\\x1b` in place of unprintable characters other than tabs.
 
-    Names of maps, processes and files may hold what steers a terminal: controls, changes of direction, lone surrogates.
+    Names of maps, processes and files may hold characters that control a terminal, or lone surrogates.
     """
     if text.isprintable():
         return text
-    return "".join(sign if sign.isprintable() or sign == "\t" else _escaped(sign) for sign in text)
+    return "".join(char if char.isprintable() or char == "\t" else _escaped(char) for char in text)
 
 
-def _escaped(sign: str) -> str:
-    return sign.encode("unicode_escape").decode("ascii")
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
 
 
 class Text(str):
-    """Text made of bytes that are no UTF-8, such as a name cut in the middle of a letter: those show as `\\xe4`.
+    """Text decoded from bytes that are no UTF-8, such as a name cut within a character: bad bytes show as `\\xe4`.
 
-    `raw` is what they were. Packed, as a map's key for example, it is these bytes again. A process can call itself
-    whatever it likes: surrogate escapes would keep the bytes too, but end a monitor that prints them.
+    `raw` keeps the bytes, which packing (as a map's key, for example) writes back. A process can take any name:
+    surrogate escapes would keep the bytes too, but crash a monitor that prints them.
     """
 
     __slots__ = ("raw",)
@@ -32,7 +32,7 @@ class Text(str):
 
 
 def text_of(data: bytes) -> str:
-    """The text before the first NUL: a str, or a Text where it is no UTF-8."""
+    """Decodes the bytes before the first NUL: a str, or a Text if they are no UTF-8."""
     data = data.partition(b"\0")[0]
     try:
         return data.decode()
@@ -43,7 +43,7 @@ def text_of(data: bytes) -> str:
 
 
 def bytes_of(text: str | bytes) -> bytes:
-    """The bytes of a text, a Text's own; a file's name as Python gives it (PEP 383) counts as the bytes that it has."""
+    """Encodes a text: a Text as its raw bytes, a file's name with surrogate escapes (PEP 383) as the name's bytes."""
     if isinstance(text, Text):
         return text.raw
     return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")

@@ -126,7 +126,7 @@ def reader_of(memory, codec=Pair.codec, kind=Form):
 
     def take(position, available, limit=None):
         values, used = records.committed(form, position, available, limit)
-        return form.joined(values), used
+        return form.join(values), used
 
     return take
 

@@ -64,10 +64,10 @@ class Standalone:
         """The descriptor."""
         return self._fd
 
-    def map_attribute(self, _handle: int, what: str) -> Any:
-        """What the kernel says of the map; of what only an object's file states, nothing but that it is created."""
-        self.require_loaded(what)
-        return True if what == "autocreate" else getattr(self.info, what, 0)
+    def map_attribute(self, _handle: int, name: str) -> Any:
+        """Returns what the kernel says of the map; True for `autocreate`, 0 for others that only objects' files have."""
+        self.require_loaded(name)
+        return True if name == "autocreate" else getattr(self.info, name, 0)
 
     def program_count(self, name: str) -> None:
         """Always None: there are no programs that count here."""

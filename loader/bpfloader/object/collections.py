@@ -111,9 +111,9 @@ class MapOwner:
             else:
                 part._loaded()
 
-    def map_attribute(self, handle: int, what: str) -> Any:
-        """What libbpf says of a map of the object, by the name of its function."""
-        return getattr(library(), f"bpf_map__{what}")(self.handle and handle)
+    def map_attribute(self, handle: int, name: str) -> Any:
+        """Returns an attribute of a map of the object, by libbpf's name for it without `bpf_map__`."""
+        return getattr(library(), f"bpf_map__{name}")(self.handle and handle)
 
     def program_count(self, name: str) -> int | None:
         """The value of a global variable of that name, or the sum of a per-CPU or plain array; None where neither is.
