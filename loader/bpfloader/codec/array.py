@@ -1,4 +1,4 @@
-"""How an array of values lies in memory."""
+"""Reads and writes arrays of values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class ArrayCodec(Codec[tuple[T, ...]]):
-    """A tuple of `length` elements; one item, its bytes, as all that isn't a number."""
+    """A tuple of `length` elements; its bytes are one item for struct.Struct."""
 
     def __init__(self, element: Codec[T], length: int):
         name = f"{element.name}[{length}]"
@@ -24,7 +24,7 @@ class ArrayCodec(Codec[tuple[T, ...]]):
 
     @cached_property
     def _elements(self) -> Callable[[bytes], tuple[T, ...]]:
-        """What makes the tuple of its bytes; made at the first use, for an element may be a struct's."""
+        """Makes the tuple from its bytes; created on first use, since compiling a struct's reader is slow."""
         element = self.element
         if not element.size:
             return lambda item: tuple(element.zero() for _ in range(self.length))

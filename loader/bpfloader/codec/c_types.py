@@ -1,18 +1,18 @@
-"""The C types, and what they are in Python.
+"""Maps C types to Python types.
 
 | C                                 | Python                                                                  |
 |-----------------------------------|-------------------------------------------------------------------------|
 | integers, pointers, bitfields     | int                                                                     |
 | _Bool                             | bool                                                                    |
 | float, double                     | float                                                                   |
-| char[N]                           | str: UTF-8 up to the first NUL; other bytes show as \\xff (see text.py)    |
+| char[N]                           | str: UTF-8 up to the first NUL; other bytes show as \\xff (see text.py)  |
 | __u8[N], signed char[N]           | bytes, all N of them                                                    |
 | T[N]                              | tuple of N                                                              |
 | T[] at the end of a record        | the same as T[N], of all that follows                                   |
 | __be16, __le32 …                  | int: of that byte order in memory                                       |
 | struct in_addr, struct in6_addr   | IPv4Address and IPv6Address of ipaddress                                |
 | enum                              | an IntEnum that takes unknown values as well                            |
-| struct, union                     | Struct and Union of layout.py                                           |
+| struct, union                     | Struct and Union of struct.py                                           |
 
 A BTF decl tag on a member, a global variable or a typedef says more than C can,
 `__be32 to __attribute__((btf_decl_tag("ipv4")));`:
@@ -50,7 +50,7 @@ U = TypeVar("U", bound="Union")
 
 
 class Enum(IntEnum):
-    """A C enum. A value without a name (a newer kernel's, an OR of flags) is a member named by its number."""
+    """A C enum. A value without a name (of a newer kernel, or an OR of flags) becomes a member named by its number."""
 
     @classmethod
     def _missing_(cls, value: object) -> Enum | None:
@@ -62,21 +62,21 @@ class Enum(IntEnum):
 
 
 class Memo(dict[Any, T]):
-    """What a function makes of items, remembered: in a ring the same few names and states come again and again."""
+    """Caches a function's results: in a ring the same few names and states come again and again."""
 
-    def __init__(self, make: Callable[[Any], T]):
+    def __init__(self, convert: Callable[[Any], T]):
         super().__init__()
-        self._make = make
+        self._convert = convert
 
     def __missing__(self, item: Any) -> T:
-        made = self._make(item)
+        value = self._convert(item)
         if len(self) < 1024:
-            self[item] = made
-        return made
+            self[item] = value
+        return value
 
 
 class CTypes:
-    """The codecs of one byte order: `c = CTypes("<")`, then `c.u32`, `c.chars(16)`, `c.array(c.u16, 4)`."""
+    """Codecs of one byte order: `c = CTypes("<")`, then `c.u32`, `c.chars(16)`, `c.array(c.u16, 4)`."""
 
     def __init__(self, order: str):
         self.order = order
@@ -98,7 +98,7 @@ class CTypes:
         return Codec(self.order, code, name=f"f{bits}")
 
     def _ordered(self, size: int, order: str) -> Codec[int]:
-        """A __be… or __le… integer: of that byte order, whatever the machine's is."""
+        """Returns the codec of a __be… or __le… integer, whose byte order may differ from the machine's."""
         return (
             self._int({2: "H", 4: "I", 8: "Q"}[size], f"u{8 * size}")
             if order == self.order
@@ -121,19 +121,19 @@ class CTypes:
         return made
 
     def _address(self, version: str, size: int) -> Codec[Any]:
-        """An IP address in network byte order. ipaddress is imported with the first one that is read or written."""
+        """Returns the codec of an IP address in network byte order. The first address imports ipaddress."""
         make = Memo(_address_of(version))
         return Codec(
             self.order, f"{size}s", make.__getitem__, _address_bytes(version, size), f"IPv{version or '4 or 6'}"
         )
 
     def chars(self, length: int) -> Codec[str]:
-        """char[length] as str. Raises LayoutError, when packing, for text longer than that."""
+        """Returns the codec of char[length], a str. Packing raises LayoutError for longer text."""
         return Codec(self.order, f"{length}s", Memo(text_of).__getitem__, lambda text: _fitting(_text(text), length),
                      f"char[{length}]")  # fmt: skip
 
     def raw(self, length: int) -> Codec[bytes]:
-        """An array of 8-bit integers as bytes, all of them. Raises LayoutError, when packing, for another length."""
+        """Returns the codec of an array of 8-bit integers, bytes. Packing raises LayoutError for another length."""
 
         def encode(value: bytes) -> bytes:
             data: bytes = _exactly(_bytes(value), length)
@@ -142,37 +142,37 @@ class CTypes:
         return Codec(self.order, f"{length}s", None, encode, f"__u8[{length}]")
 
     def enum(self, kind: type[E], storage: Codec[int]) -> Codec[E]:
-        """A C enum stored as that integer."""
+        """Returns the codec of a C enum stored as that integer."""
         made = Codec(self.order, storage.code, Memo(kind).__getitem__, index, f"enum {kind.__name__}")
         made.limits = storage.limits
         return made
 
     def bits(self, start: int, width: int, size: int, signed: bool = False) -> Codec[int]:
-        """A bitfield of `width` bits, the first of them bit `start` of the `size` bytes that hold it (see Bits)."""
+        """Returns the codec of a bitfield: `width` bits from bit `start` of a storage of `size` bytes (see Bits)."""
         return Bits[int](self.order, start, width, size, signed)
 
     def flag(self, start: int, size: int) -> Codec[bool]:
-        """A bitfield of one bit that is a _Bool."""
-        return Bits(self.order, start, 1, size, of=bool)
+        """Returns the codec of a _Bool bitfield of one bit."""
+        return Bits(self.order, start, 1, size, convert=bool)
 
     def enum_bits(self, kind: type[E], start: int, width: int, size: int, signed: bool = False) -> Codec[E]:
-        """A bitfield of an enum's type."""
+        """Returns the codec of a bitfield of an enum's type."""
         return Bits(self.order, start, width, size, signed, Memo(kind).__getitem__)
 
     def array(self, element: Codec[T], length: int) -> Codec[tuple[T, ...]]:
-        """element[length] as a tuple. Raises LayoutError, when packing, for another length."""
+        """Returns the codec of element[length], a tuple. Packing raises LayoutError for another length."""
         return ArrayCodec(element, length)
 
     def tail(self) -> Codec[bytes]:
-        """A flexible array of 8-bit integers at the end of a struct: all bytes that follow."""
+        """Returns the codec of a flexible array of 8-bit integers: all bytes that follow the struct."""
         return Tail[bytes](self.order)
 
     def text_tail(self) -> Codec[str]:
-        """A flexible array of char: as str, all that follows up to the first NUL."""
+        """Returns the codec of a flexible array of char: a str, up to the first NUL."""
         return Tail(self.order, text_of, bytes_of)
 
     def array_tail(self, element: Codec[T]) -> Codec[tuple[T, ...]]:
-        """A flexible array of anything else: a tuple of the whole elements that follow."""
+        """Returns the codec of any other flexible array: a tuple of the complete elements that follow."""
 
         def decode(rest: bytes) -> tuple[T, ...]:
             return self.array(element, len(rest) // element.size).unpack(rest)
@@ -183,18 +183,18 @@ class CTypes:
         return Tail(self.order, decode, encode)
 
     def anonymous(self, kind: type[U]) -> Codec[U]:
-        """A generated anonymous union: the struct around it has its members, too."""
+        """Returns the codec of a generated anonymous union, whose members the struct around it has, too."""
         from .struct import Anonymous
 
         return Anonymous(kind)
 
     def of(self, kind: type[S]) -> Codec[S]:
-        """A generated struct or union."""
+        """Returns the codec of a generated struct or union."""
         return kind.codec
 
 
 def _address_of(version: str) -> Callable[[bytes], IPv4Address | IPv6Address]:
-    """What makes an address of bytes; for no version IPv4 of an IPv4-mapped one, else IPv6."""
+    """Returns a decoder of addresses; without a version, an IPv4-mapped address becomes IPv4, any other IPv6."""
 
     def decode(item: bytes) -> IPv4Address | IPv6Address:
         from ipaddress import IPv4Address, IPv6Address
@@ -208,7 +208,7 @@ def _address_of(version: str) -> Callable[[bytes], IPv4Address | IPv6Address]:
 
 
 def _address_bytes(version: str, size: int) -> Callable[[Any], bytes]:
-    """What makes bytes of an address, or of text or bytes that are one."""
+    """Returns an encoder of addresses, or of text or bytes that stand for one."""
 
     def encode(value: Any) -> bytes:
         from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -222,7 +222,7 @@ def _address_bytes(version: str, size: int) -> Callable[[Any], bytes]:
 
 
 def _limits(size: int, signed: bool) -> tuple[int, int]:
-    """The least and the greatest integer of so many bytes."""
+    """Returns the smallest and the largest integer of `size` bytes."""
     return (-1 << 8 * size - 1, (1 << 8 * size - 1) - 1) if signed else (0, (1 << 8 * size) - 1)
 
 

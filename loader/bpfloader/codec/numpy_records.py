@@ -1,4 +1,4 @@
-"""Records as a numpy array. Imported by the first `batch(numpy=True)` only; numpy is no dependency of the loader.
+"""Returns records as a numpy array. Only `batch(numpy=True)` imports this: the loader doesn't depend on numpy.
 
 | C                                   | field                                                             |
 |-------------------------------------|-------------------------------------------------------------------|
@@ -22,12 +22,15 @@ from ..errors import LayoutError, LibraryError
 from .base import Bits, Codec, Tail
 from .records import Form
 
-NUMBERS = {**{code: f"u{1 << n}" for n, code in enumerate("BHIQ")}, **{code: f"i{1 << n}" for n, code in enumerate("bhiq")},
-           "?": "?", "e": "f2", "f": "f4", "d": "f8"}  # fmt: skip
+# numpy's type by struct.Struct's code.
+NUMBERS = {
+    "B": "u1", "H": "u2", "I": "u4", "Q": "u8", "b": "i1", "h": "i2", "i": "i4", "q": "i8",
+    "?": "?", "e": "f2", "f": "f4", "d": "f8",
+}  # fmt: skip
 
 
 def numpy() -> Any:
-    """The module numpy. Raises LibraryError where there is none."""
+    """Imports numpy. Raises LibraryError if it isn't installed."""
     try:
         return importlib.import_module("numpy")
     except ImportError:
@@ -35,7 +38,7 @@ def numpy() -> Any:
 
 
 class Arrays(Form):
-    """Structured arrays. A `run` is a view of the shared memory, which `joined` copies."""
+    """Structured arrays. `decode_run` returns a view of the shared memory, which `join` copies."""
 
     def __init__(self, codec: Codec[Any], header: int, stride: int):
         super().__init__(codec, header, stride)
@@ -43,7 +46,7 @@ class Arrays(Form):
             raise LayoutError("records without a type are no array", fix="declare their type, or take batch()")
         self.numpy = numpy()
         self.memory = self.numpy.dtype(_layout(codec))
-        self.opaque = self.numpy.dtype(f"V{codec.size}")  # numpy compares the fields of others when it joins them
+        self.opaque = self.numpy.dtype(f"V{codec.size}")  # quicker to concatenate: numpy compares the fields of others
         block = {"names": ["record"], "formats": [self.opaque], "offsets": [header], "itemsize": stride}
         self.framed = self.numpy.dtype(block)
         self.bits = _bitfields(codec)
@@ -63,7 +66,7 @@ class Arrays(Form):
         return self._with_bits(records) if self.bits else records
 
     def _with_bits(self, records: Any) -> Any:
-        """The records with a field for each bitfield, which has none of its own in memory."""
+        """Adds a field for each bitfield, which numpy can't describe in memory."""
         kinds = [(name, "i8" if bits.signed else "u8") for name, _, bits in self.bits]
         whole = [(name, self.memory.fields[name][0]) for name in self.memory.names or ()]
         made = self.numpy.empty(len(records), [*whole, *kinds])
@@ -75,7 +78,7 @@ class Arrays(Form):
         return made
 
     def _extracted(self, octets: Any, bits: Bits[Any]) -> Any:
-        """A column of one bitfield's values."""
+        """Returns one bitfield's values from the bytes of its storage, a row for each record."""
         value = self.numpy.zeros(len(octets), "u8")
         columns = range(bits.size) if bits.endian == "little" else reversed(range(bits.size))
         for place, column in enumerate(columns):
@@ -83,12 +86,12 @@ class Arrays(Form):
                 octet, at = octets[:, column].astype("u8"), 8 * place - bits.shift
                 value |= octet << self.numpy.uint64(at) if at >= 0 else octet >> self.numpy.uint64(-at)
         up = self.numpy.uint64(64 - bits.width)
-        value = value << up  # what lies above the bitfield goes
+        value = value << up  # drops the bits above the bitfield
         return value.view("i8") >> self.numpy.int64(64 - bits.width) if bits.signed else value >> up
 
 
 def _layout(codec: Codec[Any]) -> Any:
-    """What numpy.dtype takes for a codec."""
+    """Returns the argument of numpy.dtype for a codec."""
     fields = getattr(codec, "fields", None)
     if fields is not None:
         rows = {name: field for name, field in fields.items() if not isinstance(field.codec, (Tail, Bits))}
@@ -106,6 +109,6 @@ def _layout(codec: Codec[Any]) -> Any:
 
 
 def _bitfields(codec: Codec[Any]) -> list[tuple[str, int, Bits[Any]]]:
-    """The bitfields of a struct: name, offset, codec; not those of structs within it, which stay unread."""
+    """Returns name, offset and codec of a struct's own bitfields; those of nested structs are left out."""
     fields = getattr(codec, "fields", None) or {}
     return [(name, field.offset, field.codec) for name, field in fields.items() if isinstance(field.codec, Bits)]

@@ -1,7 +1,7 @@
-"""What a reader gives for records: values of their type, tuples, bytes or a numpy array.
+"""Forms in which records are returned: typed values, tuples, bytes; numpy_records.py has arrays.
 
-A record in a buffer is a header and the type's bytes, padded to a stride; records of one size, one after another, are
-decoded by one call.
+A record in a buffer is a header and the type's bytes, padded to a stride. One call decodes a run of records of the same
+size.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from .base import Codec, Tail
 
 
 class Form:
-    """Values of the record's type. Base of the others; `one` and `run` return lists, of a record or of several."""
+    """Values of the record's type. Base of the other forms."""
 
     def __init__(self, codec: Codec[Any], header: int, stride: int):
         self.codec, self.header, self.stride = codec, header, stride
         self.size, self.fixed = codec.size, codec.fixed
-        self.cpu: int | None = None  # whose buffer is being read, where each CPU has one
+        self.cpu: int | None = None  # the CPU whose perf buffer is being read
         codes, self.build = self._decoding()
         self.packer = structs.Struct(f"{codec.order}{header}x{codes}{stride - header - codec.size}x")
 
     def _decoding(self) -> tuple[str, Any]:
-        """The codes of a record's items, and what makes the value of them."""
+        """Returns the codes of a record's items, and the function that makes a value from the items."""
         return self.codec.body()
 
     def decode_one(self, data: memoryview) -> list[Any]:
-        """The record that is all of `data`. Raises LayoutError for one that is too short."""
+        """Returns a list of the one record that is all of `data`. Raises LayoutError for a record that is too short."""
         return [self.codec.unpack(data)]
 
     def decode_run(self, data: memoryview) -> list[Any]:
-        """The records, with their headers, that lie one after another."""
+        """Returns the records of a run: one stride after another, headers included."""
         return list(map(self.build, self.packer.iter_unpack(data)))
 
     def join(self, values: list[Any]) -> Any:
-        """What the caller is given of all the lists, put together; none of it in the buffer's memory any more."""
+        """Returns all decoded records in the caller's form, with nothing left in the buffer's memory."""
         return values
 
 
 class Tuples(Form):
-    """Tuples of the members as they lie in memory: integers, and bytes for what is no number."""
+    """Tuples of the members as they lie in memory: numbers, and bytes for all other types."""
 
     def _decoding(self) -> tuple[str, Any]:
         return getattr(self.codec, "codes", self.codec.code), None
@@ -58,7 +58,7 @@ class Tuples(Form):
 
 
 class Raw(Form):
-    """The records' bytes, whatever their type."""
+    """The bytes of records of any type."""
 
     def __init__(self, codec: Codec[Any], header: int, stride: int):
         super().__init__(codec, header, stride)
@@ -69,14 +69,14 @@ class Raw(Form):
 
 
 class BytesByCpu(Raw):
-    """Pairs of the CPU whose buffer it was, None for a ring, and the record's bytes."""
+    """Pairs of a CPU, None for a ring buffer, and the bytes of a record from the CPU's buffer."""
 
     def decode_one(self, data: memoryview) -> list[Any]:
         return [(self.cpu, bytes(data))]
 
 
 class RecordError(LayoutError):
-    """A record too short for its type; `step` is how far the next one is."""
+    """A record is too short for its type; `step` is its distance to the next record in bytes."""
 
     def __init__(self, what: str, step: int):
         super().__init__(what, fix="submit what the ring's type says, or declare the type that is submitted")

@@ -7,8 +7,8 @@
         time = c.u64 @ 0  # __u64 time
         pid = c.u32 @ 8  # __u32 pid
 
-A Struct behaves as a slotted dataclass does, compared and hashed by value; what the constructor isn't given is zero,
-padding always. It isn't made by `dataclasses`, whose import and `exec` take longer than all the rest of a skeleton's.
+A Struct behaves as a slotted dataclass, compared and hashed by value. Members that the constructor isn't given are
+zero, as padding always is. `dataclasses` would do, but its import and `exec` take longer than the rest of a skeleton's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ U = TypeVar("U", bound="Union")
 
 
 class _DataclassAttribute:
-    """What makes `dataclasses.asdict`, `replace` and others take a Struct: their own attribute, made when asked for."""
+    """Makes `dataclasses.asdict`, `replace` and others accept a Struct: creates their attribute on access."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -44,7 +44,7 @@ class _DataclassAttribute:
 
 
 class Struct:
-    """A C struct by value. Base of the generated classes; don't change one that is a key of a dict."""
+    """A C struct by value. Base of the generated classes; don't change a struct that is a key of a dict."""
 
     __slots__ = ()
     __match_args__: ClassVar[tuple[str, ...]] = ()
@@ -70,16 +70,16 @@ class Struct:
 
     @classmethod
     def from_bytes(cls, data: Any) -> Self:
-        """The struct that a buffer starts with. Raises LayoutError for one that is too short."""
+        """Reads the struct at the start of a buffer. Raises LayoutError for a buffer that is too short."""
         value: Self = cls.codec.unpack(data)
         return value
 
     def to_bytes(self) -> bytes:
-        """The struct as it lies in memory, padding zero. Raises LayoutError naming the field that doesn't fit."""
+        """Returns the struct's bytes, padding zero. Raises LayoutError naming the field that doesn't fit."""
         return self.codec.pack(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """The members by name; structs and unions in it as dicts too."""
+        """Returns the members by name; nested structs and unions as dicts, too."""
         return {name: _plain(getattr(self, name)) for name in self.__match_args__}
 
     def _values(self) -> tuple[Any, ...]:
@@ -103,7 +103,7 @@ def _plain(value: Any) -> Any:
 
 
 def struct(size: int) -> Callable[[type[S]], type[S]]:
-    """A class decorator that makes a Struct of `size` bytes of its fields. Raises LayoutError for overlaps."""
+    """Decorates a class: makes its fields a Struct of `size` bytes. Raises LayoutError for overlaps."""
 
     def decorate(kind: type[S]) -> type[S]:
         fields = {name: field for name, field in vars(kind).items() if isinstance(field, Field)}
@@ -123,7 +123,7 @@ def struct(size: int) -> Callable[[type[S]], type[S]]:
 
 
 class _Promoted:
-    """A member of an anonymous union as the struct around it has it, too: `event.port` is `event.anon0.port`."""
+    """A member of an anonymous union, seen through the struct around it: `event.port` is `event.anon0.port`."""
 
     def __init__(self, union: str, name: str):
         self.union, self.name = attrgetter(union), name
@@ -136,7 +136,7 @@ class _Promoted:
 
 
 class Union:
-    """A C union: its bytes, read and written through any of its members. Base of the generated classes."""
+    """A C union: bytes that are read and written through any of its members. Base of the generated classes."""
 
     __slots__ = ("_bytes",)
     codec: ClassVar[Codec[Any]]
@@ -153,16 +153,16 @@ class Union:
 
     @classmethod
     def from_bytes(cls, data: Any) -> Self:
-        """The union that a buffer starts with. Raises LayoutError for one that is too short."""
+        """Reads the union at the start of a buffer. Raises LayoutError for a buffer that is too short."""
         value: Self = cls.codec.unpack(data)
         return value
 
     def to_bytes(self) -> bytes:
-        """All its bytes, whichever member they are."""
+        """Returns all bytes of the union."""
         return bytes(self._bytes)
 
     def to_dict(self) -> dict[str, Any]:
-        """The bytes as each of the members, by name; structs and unions in it as dicts too."""
+        """Returns the value of each member by name; nested structs and unions as dicts, too."""
         return {name: _plain(getattr(self, name)) for name in members_of(type(self))}
 
     def _read(self, offset: int, size: int) -> bytearray:
@@ -182,31 +182,31 @@ class Union:
 
 
 class Anonymous(Codec[U]):
-    """The codec of an anonymous union in a struct, which has the union's members as its own."""
+    """The codec of an anonymous union in a struct, which gets the union's members as its own."""
 
     def __init__(self, kind: type[U]):
-        one = kind.codec
-        super().__init__(one.order, one.code, one.decode, one.encode, one.name)
-        self.ordered = one.ordered
+        codec = kind.codec
+        super().__init__(codec.order, codec.code, codec.decode, codec.encode, codec.name)
+        self.ordered = codec.ordered
         self.promotes = members_of(kind)
 
 
 def members_of(kind: type[Union]) -> tuple[str, ...]:
-    """The names of a union's members."""
+    """Returns the names of a union's members."""
     return tuple(name for name, field in vars(kind).items() if isinstance(field, Field))
 
 
 def union(size: int) -> Callable[[type[U]], type[U]]:
-    """A class decorator that gives a Union of `size` bytes its codec."""
+    """Decorates a class: gives a Union of `size` bytes its codec."""
 
     def decorate(kind: type[U]) -> type[U]:
-        def of(item: bytes) -> U:
+        def decode(item: bytes) -> U:
             made = kind.__new__(kind)
             made._bytes = bytearray(item)
             return made
 
         order = order_among(field.codec for field in vars(kind).values() if isinstance(field, Field))
-        kind.codec = Codec(order or "<", f"{size}s", of, kind.to_bytes, kind.__name__)
+        kind.codec = Codec(order or "<", f"{size}s", decode, kind.to_bytes, kind.__name__)
         kind.codec.ordered = bool(order)
         return kind
 

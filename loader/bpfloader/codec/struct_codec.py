@@ -1,4 +1,4 @@
-"""How a whole struct lies in memory: all its fields as one struct.Struct, and the function compiled to read them."""
+"""Reads and writes whole structs: all fields by one struct.Struct, with functions compiled for each type."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MISFITS = (structs.error, OverflowError, TypeError, AttributeError, ValueError, 
 
 
 class Slot(NamedTuple):
-    """One item of a struct.Struct: a field, or neighbouring bitfields that share their storage."""
+    """One item of a struct.Struct: a field, or neighbouring bitfields that share a storage unit."""
 
     offset: int
     codec: Codec[Any]
@@ -25,7 +25,7 @@ class Slot(NamedTuple):
 
 
 def slots_of(kind: str, size: int, fields: dict[str, Field[Any]]) -> list[Slot]:
-    """The items of a struct by offset, without the flexible array. Raises LayoutError for overlaps."""
+    """Returns the items of a struct by offset, without the flexible array. Raises LayoutError for overlaps."""
     slots: list[Slot] = []
     end = 0
     for name, field in sorted(fields.items(), key=lambda pair: pair[1].offset):
@@ -44,7 +44,7 @@ def slots_of(kind: str, size: int, fields: dict[str, Field[Any]]) -> list[Slot]:
 
 
 def codes_of(slots: list[Slot], size: int) -> str:
-    """The struct.Struct codes of the items, with the padding between them."""
+    """Returns the struct.Struct codes of the items and of the padding between them."""
     codes, end = "", 0
     for slot in slots:
         codes += f"{slot.offset - end}x{slot.codec.code}"
@@ -53,12 +53,20 @@ def codes_of(slots: list[Slot], size: int) -> str:
 
 
 def _merge(*parts: bytes) -> bytes:
-    """Bitfields that share their storage, as one."""
+    """Adds up the bytes of bitfields that share a storage unit."""
     return bytes(map(sum, zip(*parts)))
 
 
+class ItemReader(NamedTuple):
+    """Reads a struct: `packer` unpacks its items, whose `codes` it has, and `build` makes the struct from them."""
+
+    packer: structs.Struct
+    codes: str
+    build: Callable[[tuple[Any, ...]], Any]
+
+
 class StructCodec(Codec[S]):
-    """A struct's codec: all its fields in one struct.Struct, and two functions compiled when first needed."""
+    """A struct's codec: one struct.Struct for all fields, and two functions compiled on first use."""
 
     def __init__(self, kind: type[S], size: int, fields: dict[str, Field[Any]], promoted: frozenset[str]):
         found = order_among(field.codec for field in fields.values())
@@ -72,7 +80,7 @@ class StructCodec(Codec[S]):
         self.packer = structs.Struct(order + self.codes)
 
     def _compile(self, source: str) -> Any:
-        """The function `made` of that source; the names that it calls are this struct's codecs."""
+        """Compiles a source and returns its function `made`, which may call the encoders of this struct's fields."""
         names: dict[str, Any] = {"merge": _merge}
         for name, field in self.fields.items():
             names[f"encode_{name}"] = field.codec.encode
@@ -80,14 +88,14 @@ class StructCodec(Codec[S]):
         return names["made"]
 
     @cached_property
-    def item_reader(self) -> tuple[structs.Struct, str, Callable[[tuple[Any, ...]], S]]:
-        """What unpacks all items, those of structs within it included, its codes, and what makes the struct of them."""
+    def item_reader(self) -> ItemReader:
+        """The reader of all items, those of nested structs included."""
         codes, build = compile_reader(self)
-        return structs.Struct(self.order + codes), codes, build
+        return ItemReader(structs.Struct(self.order + codes), codes, build)
 
     @cached_property
     def item_values(self) -> Callable[[S], tuple[Any, ...]]:
-        """What makes a tuple with every item, `(v.a, encode_b(v.b), merge(encode_c(v.c), encode_d(v.d)),)`."""
+        """The function that makes a struct's items, `(v.a, encode_b(v.b), merge(encode_c(v.c), encode_d(v.d)),)`."""
         items = []
         for slot in self.slots:
             parts = [f"encode_{name}(v.{name})" if slot.codec.encode else f"v.{name}" for name in slot.names]
@@ -98,10 +106,13 @@ class StructCodec(Codec[S]):
         return function
 
     def unpack(self, data: Any, offset: int = 0) -> S:
-        """The struct at an offset of a buffer, with all that follows as its flexible array if it has one."""
+        """Reads the struct at an offset of a buffer; its flexible array, if it has one, takes all bytes behind.
+
+        Raises LayoutError for a buffer that is too short.
+        """
         try:
             packer, _, build = self.item_reader
-            value = build(packer.unpack_from(data, offset))
+            value: S = build(packer.unpack_from(data, offset))
         except structs.error:
             raise LayoutError(f"{len(data) - offset} bytes can't hold {self.name}, which has {self.size}") from None
         if self.tail:
@@ -110,7 +121,7 @@ class StructCodec(Codec[S]):
         return value
 
     def pack(self, value: S) -> bytes:
-        """The struct's bytes, padding zero. Raises LayoutError naming the field that doesn't fit."""
+        """Returns the struct's bytes, padding zero. Raises LayoutError naming the field that doesn't fit."""
         try:
             data = self.packer.pack(*self.item_values(value))
             rest = self.tail[1].codec.pack(getattr(value, self.tail[0])) if self.tail else b""
@@ -129,23 +140,23 @@ class StructCodec(Codec[S]):
         return LayoutError(f"{self.name}: {error}")
 
     def body(self) -> tuple[str, Callable[[tuple[Any, ...]], S]]:
-        """The codes of all items, and what makes the struct of them. The flexible array is empty at first."""
-        return self.item_reader[1:]
+        """Returns the codes of all items and the function that makes the struct, its flexible array still empty."""
+        return self.item_reader.codes, self.item_reader.build
 
 
 class ReaderCode:
-    """The text of a reader so far: the codes of its items, its lines, and what the names in them stand for.
+    """The source of a reader, as it grows: the codes of its items, its lines, and the values of the names in them.
 
-    A reader turns a struct's items into the struct; as compiled source it reads many records several times faster.
+    A reader turns a struct's items into the struct; compiled for its type it is several times as fast.
 
         def made(items):
-         (i0, i1, i2, ) = items             # of one struct.Struct for all of the struct, those within it included
+         (i0, i1, i2, ) = items             # of one struct.Struct for all of the struct, nested ones included
          v0 = new(Event)
          v0.time = i0
-         v1 = new(Connection)               # a struct within it: no call, no bytes of its own
+         v1 = new(Connection)               # a nested struct: no call, no bytes of its own
          v1.pid = i1
          v0.connection = v1
-         v0.high = i2 >> 4 & 15             # a bitfield: of an integer that neighbours share
+         v0.high = i2 >> 4 & 15             # a bitfield of an integer that neighbours share
          return v0
     """
 
@@ -156,13 +167,13 @@ class ReaderCode:
         self.names: dict[str, Any] = {"new": object.__new__, "from_bytes": int.from_bytes}
 
     def name(self, value: Any) -> str:
-        """A name that stands for a value in the text."""
+        """Returns a new name for a value in the source."""
         name = f"n{len(self.names)}"
         self.names[name] = value
         return name
 
     def struct(self, codec: StructCodec[Any]) -> str:
-        """Adds all items of a struct; the name of the variable that holds it then."""
+        """Adds the lines that read a struct, and returns the name of its variable."""
         variable, end = f"v{self.structs}", 0
         self.structs += 1
         self.lines.append(f"{variable} = new({self.name(codec.kind)})")
@@ -191,7 +202,7 @@ class ReaderCode:
         self.lines.append(f"{variable}.{slot.names[0]} = {value}")
 
     def _bits(self, variable: str, slot: Slot, item: str) -> None:
-        """Bitfields of one storage: of an integer where struct.Struct has one of that size."""
+        """Adds the bitfields of one storage unit, read as an integer if struct.Struct has one of that size."""
         storage: Any = slot.codec  # Bits, as all of slot.codecs
         self.codes += INTEGERS.get(storage.size, storage.code)
         if storage.size not in INTEGERS:
@@ -202,11 +213,13 @@ class ReaderCode:
             if each.signed:
                 sign = 1 << each.width - 1
                 value = f"(({value}) ^ {sign}) - {sign}"
-            self.lines.append(f"{variable}.{name} = " + (f"{self.name(each.of)}({value})" if each.of else value))
+            if each.convert:
+                value = f"{self.name(each.convert)}({value})"
+            self.lines.append(f"{variable}.{name} = {value}")
 
 
 def compile_reader(codec: StructCodec[Any]) -> tuple[str, Callable[[tuple[Any, ...]], Any]]:
-    """The codes of all of a struct's items, and the function that makes the struct of them."""
+    """Returns the codes of a struct's items, nested ones included, and the function that makes the struct from them."""
     source = ReaderCode(codec.order)
     variable = source.struct(codec)
     items = "".join(f"i{number}, " for number in range(source.items))

@@ -65,7 +65,7 @@ class Standalone:
         return self._fd
 
     def map_attribute(self, _handle: int, name: str) -> Any:
-        """Returns what the kernel says of the map; True for `autocreate`, 0 for others that only objects' files have."""
+        """Returns what the kernel says of the map; of what only an object states, True for `autocreate`, else 0."""
         self.require_loaded(name)
         return True if name == "autocreate" else getattr(self.info, name, 0)
 
