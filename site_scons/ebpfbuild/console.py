@@ -82,8 +82,9 @@ class Console(Reporter):
 
 
 def console_for(stream: TextIO, environ: Mapping[str, str]) -> Console:
-    """Returns a Console fit for a stream: live on a terminal that isn't `dumb`, colours but for NO_COLOR
-    (no-color.org).
+    """Makes a Console that fits a stream.
+
+    It is live on a terminal that isn't `dumb`, and has colours there but for NO_COLOR (no-color.org).
     """
     live = stream.isatty() and environ.get("TERM", "dumb") != "dumb"
     return Console(stream, live, live and not environ.get("NO_COLOR"))

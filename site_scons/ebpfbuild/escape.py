@@ -11,8 +11,7 @@ _SCHEME = r"\s*(?:https?|ftps?|file):[/\\]*"  # any other word may be a user's n
 
 
 def printable(text: str, kept: str = "") -> str:
-    """Returns the text with `\\x1b` and the like in place of what doesn't print as itself, but for the characters
-    `kept`.
+    """Escapes what doesn't print as itself, as `\\x1b`, but for the characters `kept`.
 
     Escapes controls (C0, C1, DEL), line ends, formats such as a change of direction (Unicode's Cf), and lone
     surrogates.
@@ -32,11 +31,11 @@ def printable_lines(text: str) -> str:
 
 
 def without_secrets(url: str) -> str:
-    """Returns a URL, or what was meant to be one, without user name, password, query and fragment:
-    `https://…@host/path?…`.
+    """Leaves user name, password, query and fragment out of a URL: `https://…@host/path?…`.
 
-    The part before the last @ goes, wherever that stands: a password may hold a slash. Behind a ?, nobody knows whether
-    an @ ends a password or is part of a token: then all goes but the scheme.
+    The text may be what was meant to be a URL. The part before the last @ goes, wherever that stands: a password may
+    hold a slash. Behind a ?, nobody knows whether an @ ends a password or is part of a token: then all goes but the
+    scheme.
     """
     *_, at = [None, *re.finditer(_AT, url, re.IGNORECASE)]
     query = re.search(_QUERY, url, re.IGNORECASE)

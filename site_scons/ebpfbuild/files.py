@@ -91,8 +91,9 @@ def _check(found: os.stat_result, path: str | os.PathLike[str], limit: int | Non
 
 
 def symlink_loop(path: str) -> UnfitFileError:
-    """Returns the error for a path on which the kernel gave up following symlinks (ELOOP); it names the first that is
-    at fault.
+    """Makes the error for a path on which the kernel gave up following symlinks (ELOOP).
+
+    It names the first symlink that is at fault.
     """
     parts = path.split(os.sep)
     ways = (os.sep.join(parts[:count]) or os.sep for count in range(1, len(parts) + 1))

@@ -30,8 +30,9 @@ _FULL = r"/\*\n \* The full vmlinux\.h: .*\n \* why:     (.*)\n"
 
 
 def arch_of(header: bytes) -> str | None:
-    """Returns the name of the arch whose registers the header's `struct pt_regs` holds, or None if it has none that is
-    known.
+    """Returns the name of the arch whose registers the header's `struct pt_regs` holds.
+
+    None where it has none that is known.
     """
     start = header.find(b"\nstruct pt_regs {")
     if start < 0:
@@ -81,8 +82,7 @@ MODES = ("off", "exact", "lean", "fields")  # the minimizer's: docs/minimizer.md
 
 
 class HeaderComment(NamedTuple):
-    """The mode that a header's comment states, how many declarations are kept whole, and how many the full header has.
-    """
+    """A header's stated mode, how many declarations it keeps whole, and how many the full header has."""
 
     mode: str
     whole: int

@@ -10,10 +10,10 @@ QUALIFIERS = {Kind.CONST: "const", Kind.VOLATILE: "volatile", Kind.RESTRICT: "re
 
 
 def declaration(btf: Btf, number: int, name: str = "") -> str:
-    """Returns the C declaration of `name` with that type, as `const struct sock *sk[4]`; without a name the type's own
-    text.
+    """Writes the C declaration of `name` with a type, as `const struct sock *sk[4]`.
 
-    An anonymous struct reads `struct {...}`. Raises BtfError for a type of more than 200 parts.
+    Without a name it is the type's own text. An anonymous struct reads `struct {...}`. Raises BtfError for a type of
+    more than 200 parts.
     """
     return _declare(btf, number, name, [MAX_PARTS])
 
@@ -70,10 +70,10 @@ def _base(kind: Type) -> str:
 
 
 def definition(btf: Btf, number: int) -> str:
-    """Returns the C definition of a struct, union, enum or typedef, its members a line each; another type's
-    declaration.
+    """Writes the C definition of a struct, union, enum or typedef, its members a line each.
 
-    Offsets aren't stated: it is for people to read. Raises BtfError as `declaration` does.
+    Of another type it is the declaration. Offsets aren't stated: it is for people to read. Raises BtfError as
+    `declaration` does.
     """
     kind = btf[number]
     if kind.kind == Kind.TYPEDEF:

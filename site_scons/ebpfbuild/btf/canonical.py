@@ -98,7 +98,9 @@ class _Strings:
 
 
 def _placed(ext: ExtWords, count: int) -> list[int]:
-    """Returns the types that instructions refer to: functions', then CO-RE's. Raises BtfError for one that there isn't.
+    """Returns the types that instructions refer to: functions', then CO-RE's.
+
+    Raises BtfError for one that there isn't.
     """
     placed = [*ext.column(ext.functions, 1), *ext.column(ext.relocations, 1)]
     if max(placed, default=0) >= count:

@@ -160,8 +160,7 @@ class _Reader:
 
 
 def access_path(btf: Btf, relocation: CoreRelocation) -> str:
-    """Returns the access in names, such as `struct sock: __sk_common.skc_daddr`, `struct sk_buff: cb[3]`, `enum e:
-    VALUE`.
+    """Writes the access in names, such as `struct sock: __sk_common.skc_daddr` or `enum e: VALUE`.
 
     Members without a name are left out, as libbpf does when it looks the path up in the kernel's BTF. Raises BtfError
     for an access that its type doesn't have.
@@ -177,8 +176,9 @@ def access_types(btf: Btf, relocation: CoreRelocation) -> list[int]:
 
 
 def core_type_name(btf: Btf, number: int) -> str:
-    """Returns a CO-RE root type in words, as `struct sock`; a typedef's own name, by which libbpf looks it up; or its
-    kind.
+    """Writes a CO-RE root type in words, as `struct sock`, or its kind.
+
+    A typedef keeps its own name, by which libbpf looks it up.
     """
     kind = btf.resolve(number, MODIFIERS)
     keyword = C_KEYWORDS.get(kind.kind, "")
@@ -188,8 +188,9 @@ def core_type_name(btf: Btf, number: int) -> str:
 
 
 def _steps(btf: Btf, relocation: CoreRelocation) -> Iterator[tuple[str, int]]:
-    """Yields the text and the type of each step of a field's or an enumerator's access; none for a type's own
-    relocation.
+    """Yields the text and the type of each step of a field's or an enumerator's access.
+
+    A type's own relocation has none.
     """
     steps = relocation.access.split(":")
     if len(steps) > MAX_STEPS or not all(step.isascii() and step.isdigit() and len(step) < 11 for step in steps):

@@ -119,8 +119,9 @@ class _Walk:
                 stack += leads[number][::-1]
 
     def unplaced(self) -> list[int]:
-        """Returns the types that nothing placed leads to: first those that no other one leads to; by kind, name and
-        structure.
+        """Returns the types that nothing placed leads to, by kind, name and structure.
+
+        Those that no other one leads to come first.
         """
         rest = [number for number, seen in enumerate(self.seen) if not seen]
         if len(rest) < 2:
@@ -130,8 +131,7 @@ class _Walk:
         return sorted(rest, key=lambda number: (number in led_to, ranks[number]))
 
     def _ranks(self, rest: list[int]) -> dict[int, tuple[int, int]]:
-        """Returns the rank of each type by its own record, then by those that it leads to, and so on while that tells
-        more.
+        """Ranks types by their own records, then by those that they lead to, and so on while that tells more.
 
         Types that keep one rank are the same in all that can be seen of them, so either may come first.
         """

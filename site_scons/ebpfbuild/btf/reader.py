@@ -173,10 +173,9 @@ class Btf:
         self.fail(f"has type [{number}] inside more than {MAX_DEPTH} arrays")
 
     def align_of(self, number: int) -> int:
-        """Returns the natural alignment in bytes, as C has it without `aligned`; 1 for a packed struct (as libbpf's
-        btf_dump).
+        """Returns the natural alignment in bytes, as C has it without `aligned`.
 
-        Raises BtfError for a struct that contains itself.
+        It is 1 for a packed struct, as in libbpf's btf_dump. Raises BtfError for a struct that contains itself.
         """
         return self._align(number, 0)
 
@@ -211,8 +210,9 @@ class Btf:
         return found
 
     def tags(self, number: int) -> list[Type]:
-        """Returns the DECL_TAGs of a type, by id; `component` says of which member or parameter, -1 for the type
-        itself.
+        """Returns the DECL_TAGs of a type, by id.
+
+        A tag's `component` says of which member or parameter it is, -1 for the type itself.
         """
         return self._tags.get(number, [])
 

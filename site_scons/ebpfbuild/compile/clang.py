@@ -18,8 +18,7 @@ _LOADER_CACHE = "/etc/ld.so.cache"
 
 
 class Compiler(NamedTuple):
-    """A clang: the words that start it, its exact version, and the sha256 over its binary and the libraries it loads.
-    """
+    """A clang: the words that start it, its exact version, a sha256 over its binary and the libraries it loads."""
 
     argv: tuple[str, ...]
     version: str
@@ -72,7 +71,9 @@ def _installed(path: str, where: str) -> tuple[str, ...]:
 
 
 def _facts(argv: tuple[str, ...], where: str) -> dict[str, Any]:
-    """Runs the compiler for its version and libraries; `flags` keep a distribution's clang.cfg out, from clang 15 on.
+    """Runs the compiler for its version and libraries.
+
+    The `flags` keep a distribution's clang.cfg out, from clang 15 on.
     """
     version = _version(argv, where)
     flags = ["--no-default-config"] if int(version.split(".")[0]) >= 15 else []

@@ -11,10 +11,10 @@ _ESCAPED = re.compile(r"\\([ #:\\])")
 
 
 def read_depfile(text: str) -> list[str]:
-    """Returns the prerequisites of a make rule as clang writes it, in order, as clang found them (an `#embed`ded file
-    is absolute).
+    """Returns the prerequisites of a make rule as clang writes it, in order.
 
-    Source of the escapes: clang's DependencyFile.cpp (`\\ ` and `\\#` for a blank and a hash, `$$` for a dollar).
+    Paths are as clang found them; that of an `#embed`ded file is absolute. Source of the escapes: clang's
+    DependencyFile.cpp (`\\ ` and `\\#` for a blank and a hash, `$$` for a dollar).
     """
     joined = text.replace("\\\r\n", " ").replace("\\\n", " ")
     _, _, prerequisites = joined.partition(": ")

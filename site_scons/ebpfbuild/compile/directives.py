@@ -22,8 +22,10 @@ class FileReference(NamedTuple):
 
 
 class Directives(NamedTuple):
-    """The files that a text names; the conditions that ask for one which can't be read; pieces of such a word to be
-    pasted.
+    """The files that a text names, and what in it can't be read.
+
+    `unreadable` are conditions that ask for a file without its name, `pieces` are parts of such a condition's word that
+    `##` may join.
     """
 
     references: tuple[FileReference, ...]
@@ -144,8 +146,9 @@ def _cleaned(text: str) -> Iterator[str]:
 
 
 def _without_comment(token: re.Match[str]) -> str:
-    """Returns a token as it stands, a comment as a blank, a directive with a header's name without comments before the
-    name.
+    """Returns a token as it stands, but a comment as a blank.
+
+    A directive with a header's name loses the comments before the name.
     """
     text = token[0]
     if re.match(r"/\0*[/*]", text):
@@ -157,7 +160,9 @@ def _without_comment(token: re.Match[str]) -> str:
 
 
 def _split_name(text: str) -> tuple[str, str, str]:
-    """Returns a directive with its header's name, cut at the `<` that opens the name, which no comment before it holds.
+    """Cuts a directive with its header's name at the `<` that opens the name.
+
+    No comment before it holds that.
     """
     start = re.match(rf"(?:{_DIRECTIVE}|{_HAS_CALL}){_GAP}", text, re.DOTALL)
     end = start.end() if start else 0

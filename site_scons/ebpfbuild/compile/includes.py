@@ -84,7 +84,9 @@ class _IncludeScan:
                         queue.append(candidate)
 
     def _files(self, reference: FileReference, path: str) -> Iterator[tuple[str, str]]:
-        """Yields the file that a directive names, with its text; each that there is where it can't be told which it is.
+        """Yields the file that a directive names, with its text.
+
+        Where it can't be told which file that is, yields each that there is.
         """
         places = [os.path.dirname(path)] if reference.quoted else []
         if not reference.word.endswith("embed"):  # that looks in no include folder
@@ -104,8 +106,9 @@ class _IncludeScan:
         return bool(self.pinned_dir) and path.startswith(f"{self.pinned_dir}{os.sep}")
 
     def shadows(self, depends: Iterable[str]) -> Iterator[str]:
-        """Yields the places at which a file would be found instead of one of `depends`, included by a name that can't
-        be read.
+        """Yields the places at which a file would be found instead of one of `depends`.
+
+        Those are included by names that can't be read.
         """
         places = {*self.include_dirs, *(os.path.dirname(path) for path in self.texts)}
         for path in depends:

@@ -1,5 +1,4 @@
-"""Compiles a BPF program to a BPF object: one frozen argument object, one call of clang, one look at all that it read.
-"""
+"""Compiles a BPF program to a BPF object, by one call of clang and one look at all that it read."""
 
 import contextlib
 import json
@@ -88,15 +87,17 @@ class CompileArgs:
         ]
 
     def _refused_macros(self) -> list[str]:
-        """Returns flags that make the use of a date or a time an error, but for one that the program's own flags
-        define.
+        """Returns flags that make the use of a date or a time an error.
+
+        A macro that the program's own flags define is left out.
         """
         own = {flag.removeprefix("-D").partition("=")[0] for flag in self.cflags if "=" in flag}
         return ["-Wno-builtin-macro-redefined", *(_TIME_MACRO.format(name) for name in TIME_MACROS if name not in own)]
 
     def command(self) -> list[str]:
-        """Returns the command line for clangd, which knows a driver by the name `clang`, not by that of the wheel's
-        binary.
+        """Returns the command line for clangd.
+
+        clangd knows a driver by the name `clang`, not by that of the wheel's binary.
         """
         return ["clang", *self.flags(), "-c", self.source, "-o", self.output]
 
@@ -115,8 +116,7 @@ def compile_commands(compiles: Iterable[CompileArgs], directory: str) -> str:
 
 
 class CompiledObject(NamedTuple):
-    """An object's bytes, clang's warnings, and why it was compiled with the full header, where that was not asked for.
-    """
+    """An object's bytes, clang's warnings, and why it has the full header though nobody asked for that."""
 
     data: bytes
     warnings: str
@@ -147,8 +147,9 @@ def compile_object(
 
 
 def _with_fallback(args: CompileArgs, full: str, known: Iterable[str], root: str) -> CompiledObject:
-    """Returns the object with the minimized header or, where clang refuses that twice and takes the full one, with the
-    full one.
+    """Compiles with the minimized header, or with the full one where clang takes only that.
+
+    The minimized one is tried twice.
     """
     try:
         return compiled(args, known, root)
@@ -195,14 +196,17 @@ def scratch_path(output: str, scratch: str) -> str:
 
 
 def dependencies_to(path: str) -> list[str]:
-    """Returns the options that have clang write what it read to a file, as a rule for a target without odd characters.
+    """Returns the options that have clang write what it read to a file.
+
+    The file holds a make rule for a target without odd characters.
     """
     return ["-MD", "-MF", path, "-MT", "object"]
 
 
 def _refuse_failed_assembly(args: CompileArgs, root: str, place: str) -> None:
-    """Refuses assembly as _check_assembly does where it may be why a compile failed: clang has noted all that it read
-    by then.
+    """Refuses assembly as _check_assembly does where it may be why a compile failed.
+
+    clang has noted all that it read by then.
     """
     with contextlib.suppress(FileNotFoundError):  # what failed came before any assembly
         read = read_depfile(os.fsdecode(Path(root, place, "depfile").read_bytes()))

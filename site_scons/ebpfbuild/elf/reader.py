@@ -76,8 +76,9 @@ class Section:
 
 
 def name_at(table: bytes, offset: int, fail: Callable[[str], NoReturn]) -> str:
-    """Returns the NUL-terminated name at an offset of a string table; `fail` is called for one out of bounds or
-    unended.
+    """Returns the NUL-terminated name at an offset of a string table.
+
+    Calls `fail` for one out of bounds or without an end.
     """
     if offset >= len(table):
         if offset == 0:
@@ -153,8 +154,9 @@ class Elf:
             yield Relocation(offset, info >> 32, info & 0xFFFFFFFF)
 
     def relocation_words(self, table: Section) -> list[int]:
-        """Returns the rows of a SHT_REL section as they stand, two words each: an offset; a symbol's number << 32 | a
-        type.
+        """Returns the rows of a SHT_REL section as they stand, two words each.
+
+        They are an offset, and a symbol's number << 32 | a type.
         """
         return list(struct.unpack(f"{self.order}{len(table.data) // 8}Q", table.data))
 

@@ -24,8 +24,11 @@ DIGITS = re.compile("[0-9]{1,15}")  # int() takes other digits too, but not 5000
 
 
 class Trouble(Exception):
-    """A try that failed. `tries` says how many such tries are worth it, `pause` what the server asked for, in seconds;
-    `down` means that the host as a whole can't be reached, or is too slow."""
+    """A try that failed.
+
+    `tries` says how many such tries are worth it, `pause` what the server asked for, in seconds; `down` means that the
+    host as a whole can't be reached, or is too slow.
+    """
 
     def __init__(self, reason: str, tries: int = 8, pause: float = 0.0, down: bool = False):
         self.reason, self.tries, self.pause, self.down = reason, tries, pause, down
@@ -40,9 +43,7 @@ class Down(NamedTuple):
 
 
 class Head(NamedTuple):
-    """The facts in an answer's head: the body's length in bytes, and whether its end can be told from a dropped
-    connection.
-    """
+    """The head of an answer: the body's length in bytes, and whether its end differs from a dropped connection."""
 
     length: int | None
     end_known: bool
@@ -265,8 +266,9 @@ def oddity(head: bytes, size: int) -> str:
 
 
 def retry_after(value: str) -> float:
-    """Returns the seconds that a Retry-After header asks for (RFC 9110, 10.2.3: a number or a date); 0 if it says
-    nothing.
+    """Returns the seconds that a Retry-After header asks for; 0 if it says nothing.
+
+    Source: RFC 9110, 10.2.3, a number or a date.
     """
     if DIGITS.fullmatch(value.strip()):
         return float(value)

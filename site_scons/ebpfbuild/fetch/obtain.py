@@ -64,11 +64,10 @@ class ObtainedTree:
 
 
 def obtain_header(pin: HeaderPin, options: FetchOptions, report: Reporter) -> Obtained:
-    """Returns the pinned header or, unless it is a release, an alternate where the pinned one can't be had, with a
-    notice.
+    """Returns the pinned header or, where it can't be had, an alternate, with a notice.
 
-    Raises PinError for a pin without sha256, MismatchError, OfflineError, FetchError with each source tried,
-    ArchiveError and CacheError.
+    A release takes no alternate. Raises PinError for a pin without sha256, MismatchError, OfflineError, FetchError with
+    each source tried, ArchiveError and CacheError.
     """
     job = _Job(options, report)
     found, reasons = _first_header(job, pin)
@@ -175,8 +174,9 @@ class _Job:
         return True
 
     def _first(self, declared: tuple[ArtifactSource, ...], use: Callable[[Place], Got]) -> Got:
-        """Returns what `use` makes of the first place that has the bytes: those in the cache, the mirror's, the
-        origins'.
+        """Returns what `use` makes of the first place that has the bytes.
+
+        The places are those in the cache, the mirror's, the origins'.
         """
         offline = self.options.offline
         archives = () if offline or all(it.kind != "pool" for it in declared) else apt.archives(self.options.machine)

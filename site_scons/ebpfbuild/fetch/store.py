@@ -45,9 +45,7 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
 
 
 def sha256sums(digests: Mapping[str, str]) -> bytes:
-    """Returns the lines that a tree's digest is taken of: `<sha256>  <name>` in the order of the names, as sha256sum
-    prints.
-    """
+    """Returns the lines that a tree's digest is taken of: `<sha256>  <name>`, by name, as sha256sum prints."""
     return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
 
 

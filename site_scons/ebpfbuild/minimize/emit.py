@@ -8,8 +8,9 @@ from .names import MARKER
 
 
 def stub(index: Index) -> str:
-    """Returns a header with only the `#` lines of the full one, for `clang -E`: what macros need, and a mark of its
-    place.
+    """Writes a header with only the `#` lines of the full one, for `clang -E`.
+
+    Macros need those; a mark among them shows the header's place.
     """
     leading = _leading(index)
     lines = [index.declaration(number) for number in sorted(index.lines)]
@@ -17,8 +18,7 @@ def stub(index: Index) -> str:
 
 
 def emit(index: Index, closure: Closure, comment: list[str], text_of: Callable[[int], str]) -> str:
-    """Returns the text of a minimized header: `comment`, the leading `#` lines, what is only declared, then what is
-    kept.
+    """Writes a minimized header: `comment`, the leading `#` lines, what is only declared, what is kept.
 
     `text_of` gives the text of a declaration in `closure.trimmed`.
     """

@@ -73,8 +73,9 @@ def _with_source(diagnostics: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _forwards(diagnosed: Iterable[tuple[str, str, list[str]]]) -> dict[str, str]:
-    """Returns the places of the program's own `struct x;` by type. clang calls a mere use a forward declaration as
-    well.
+    """Returns the places of the program's own `struct x;` by type.
+
+    clang calls a mere use a forward declaration as well.
     """
     found: dict[str, str] = {}
     for text, source, _ in diagnosed:
@@ -188,7 +189,9 @@ def _libc(_: _Header, name: str) -> list[str]:
 
 
 def _callable(header: _Header) -> list[str]:
-    """Returns the names that an expression may hold. btf_bpf_… and btf_trace_… are typedefs that only the kernel uses.
+    """Returns the names that an expression may hold.
+
+    Not btf_bpf_… and btf_trace_…, typedefs that only the kernel uses.
     """
     return [*header.library.homes, *(name for name in header.types.ordinary if not name.startswith("btf_"))]
 

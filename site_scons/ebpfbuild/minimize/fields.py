@@ -39,8 +39,9 @@ class Trimmer:
         self._done: dict[int, Statement | None] = {}
 
     def references(self, number: int) -> Composite | None:
-        """Returns the mentions of the kept members; None if this declaration isn't cut down: an enum, a typedef, an odd
-        shape.
+        """Returns the mentions of the kept members; None if this declaration isn't cut down.
+
+        Enums, typedefs and odd shapes aren't.
         """
         trimmed = self._trimmed(number)
         return Composite(_references(self._index, trimmed)) if trimmed else None
@@ -115,8 +116,9 @@ def _statements(text: str, start: int, end: int) -> list[Statement]:
 
 
 def _tail(text: str, closing: int) -> int:
-    """Returns the place of a closing brace's line, from its newline on; the brace's own if a statement stands before
-    it.
+    """Returns the place of the newline before a closing brace's line.
+
+    It is the brace's own if a statement stands before it.
     """
     newline = text.rfind("\n", 0, closing)
     return closing if text[newline + 1 : closing].strip() else newline

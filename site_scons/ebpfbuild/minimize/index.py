@@ -75,10 +75,10 @@ def index_header(text: str) -> Index:
 
 
 def dump_index(index: Index) -> bytes:
-    """Returns the index, its header's text included, as bytes for `load_index`: a head with the sizes of the tables,
-    then the tables.
+    """Writes the index, its header's text included, as bytes for `load_index`.
 
-    The same index gives the same bytes. They vouch for nothing: whoever keeps them keeps their sha256 elsewhere.
+    A head holds the sizes of the tables, which follow. The same index gives the same bytes. They vouch for nothing:
+    whoever keeps them keeps their sha256 elsewhere.
     """
     parts = [
         _packed(index.starts),

@@ -34,9 +34,7 @@ class IndexCache:
             return self._indexes[sha256]
 
     def _had(self, header: Path, sha256: str) -> Index:
-        """Returns the index out of the store, if it holds just the bytes that this project once wrote, or one made
-        anew.
-        """
+        """Returns the stored index if it holds just the bytes that this project once wrote, or makes it anew."""
         path = self._folder / "index" / f"{sha256}-{INDEX_FORMAT}"
         made: list[Index] = []
 
@@ -71,8 +69,7 @@ def _index_of(header: Path) -> Index:
 
 
 def explained(error: CompileError, index: Index, kernel: str, arch: str, library: Library) -> CompileError:
-    """Returns the error of a compile that fails with the full header too, with what the headers know about it on top.
-    """
+    """Adds to the error of a compile, which fails with the full header too, what the headers know about it."""
     diagnostics = [f"{error.where}: error: {error.what}", *error.details]
     hints = explain(index, diagnostics, kernel, arch, library)
     if not hints:

@@ -47,8 +47,9 @@ class Minimized:
 
     @cached_property
     def kept(self) -> tuple[Kept, ...]:
-        """The declarations: first those only declared, sorted, then those whole or cut down, in the header's order;
-        none for `off`.
+        """The declarations that are only declared, sorted, then those that are whole or cut down; none for `off`.
+
+        The latter are in the header's order.
         """
         forward = [Kept(f"{keyword} {name}", False) for name, keyword in sorted(self.closure.declared.items())]
         forward += [Kept(title(self.index, number), False) for number in sorted(self.closure.forwards)]

@@ -46,9 +46,11 @@ _MATCHES = re.compile(r"__builtin_preserve_type_info\s*\(([^;]*?),\s*(?:BPF_TYPE
 
 @dataclass(frozen=True)
 class Names:
-    """The names that a program uses. `tags` follow struct, union or enum; `members` follow `.` or `->` or stand in
-    offsetof; `words` are all others. `values` are the tags that are used other than through a pointer. `included` says
-    whether vmlinux.h was reached, `macros` what was defined before it, `renames` those macros that are one other name.
+    """The names that a program uses.
+
+    `tags` follow struct, union or enum; `members` follow `.` or `->` or stand in offsetof; `words` are all others.
+    `values` are the tags that are used other than through a pointer. `included` says whether vmlinux.h was reached,
+    `macros` what was defined before it, `renames` those macros that are one other name.
     """
 
     tags: frozenset[str]
@@ -82,7 +84,9 @@ class Names:
         return replace(self, **sets)
 
     def digest(self) -> str:
-        """Returns the sha256 of the names, the same for the same sets; with header and mode it keys a minimized header.
+        """Returns the sha256 of the names, the same for the same sets.
+
+        With header and mode it keys a minimized header.
         """
         renames = (f"{name}={other}" for name, other in self.renames)
         parts = (self.tags, self.members, self.words, self.values, self.macros, renames, (str(self.included),))
@@ -146,8 +150,9 @@ def segments(preprocessed: str) -> Iterator[Segment]:
 
 
 def where(preprocessed: str, name: str) -> str:
-    """Returns `file:line` where the program or a header of its own first names something; else where libbpf does, or
-    empty.
+    """Returns `file:line` where the program or a header of its own first names something.
+
+    Else it is where libbpf does, or empty.
     """
     later = ""
     word = re.compile(rf"\b{re.escape(name)}\b")
@@ -169,8 +174,9 @@ def _without_raw_strings(text: str) -> str:
 
 
 def _late_tags(code: str) -> set[str]:
-    """Returns the tags behind attributes, and each word in those: `struct __attribute__((packed)) __attribute__((…))
-    sock`.
+    """Returns the tags behind attributes, and each word in those.
+
+    For example `struct __attribute__((packed)) __attribute__((…)) sock`.
     """
     found = set()
     for start in (start for pattern in _TAGGED_LATE for start in pattern.finditer(code)):
@@ -225,8 +231,9 @@ def _tokens(code: str) -> tuple[set[str], set[str], set[str]]:
 
 
 def _values(code: str) -> frozenset[str]:
-    """Returns the tags that are used by value, and those of `bpf_core_type_matches`, which compares all members by
-    itself.
+    """Returns the tags that are used by value, or by `bpf_core_type_matches`.
+
+    That one compares all members by itself.
     """
     found = {tag for tag, pointer in _VALUE.findall(code) if not pointer}
     for arguments in _MATCHES.findall(code):
@@ -235,8 +242,7 @@ def _values(code: str) -> frozenset[str]:
 
 
 def _macros(before: str, popped: bool) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
-    """Returns the program's macros that are in force where vmlinux.h is included, and those of them that are one other
-    name.
+    """Returns the macros in force where vmlinux.h is included, and those of them that are one other name.
 
     A macro with arguments is `name(`. Where macros are `popped`, each that was ever named may stand for anything.
     """

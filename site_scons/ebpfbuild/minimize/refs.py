@@ -156,7 +156,9 @@ def _name(declarator: str) -> str:
 
 
 def _sizes(index: Index, text: str) -> list[Mention]:
-    """Returns the enumerators that an array's size or a bitfield's width names; bpftool writes numbers, people may not.
+    """Returns the enumerators that an array's size or a bitfield's width names.
+
+    bpftool writes numbers, people may not.
     """
     if "[" not in text and ":" not in text:
         return []

@@ -31,8 +31,9 @@ _LINE_START = re.compile(r"\t(\w+)")
 
 
 def plain(text: str) -> str:
-    """Returns the text with LF line ends, and without comments if any is inside of a declaration; bpftool writes none
-    there.
+    """Returns the text with LF line ends, and without comments if any is inside of a declaration.
+
+    bpftool writes none there.
     """
     if "\r" in text:
         text = text.replace("\r\n", "\n")

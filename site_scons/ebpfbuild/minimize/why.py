@@ -39,8 +39,9 @@ def why(minimized: Minimized, name: str, where: Callable[[str], str] = lambda na
 
 
 def _members(minimized: Minimized, member: str, owner: str, where: Callable[[str], str]) -> list[str]:
-    """Returns the chains to the structs kept whole that have the member, in the header's order; a line for it below
-    each.
+    """Returns the chains to the structs kept whole that have the member, a line for it below each.
+
+    They are in the header's order.
     """
     lines = []
     for number in _holders(minimized.index, member, owner):
@@ -51,7 +52,9 @@ def _members(minimized: Minimized, member: str, owner: str, where: Callable[[str
 
 
 def _holders(index: Index, member: str, owner: str) -> list[int]:
-    """Returns the numbers of the full header's declarations that have a member; with `owner` only of those so called.
+    """Returns the numbers of the full header's declarations that have a member.
+
+    With `owner` it is only those of that name.
     """
     if owner:
         numbers = [table[owner] for table in (index.tags, index.ordinary) if owner in table]

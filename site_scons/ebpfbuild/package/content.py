@@ -31,9 +31,7 @@ class Package:
 
 @dataclass(frozen=True)
 class PackedProgram:
-    """A program of a package: its objects' file name, their bytes by arch, its skeleton, each object's provenance by
-    arch.
-    """
+    """A program of a package: its objects' file name, their bytes and provenance by arch, its skeleton."""
 
     file: str
     objects: Mapping[str, bytes]

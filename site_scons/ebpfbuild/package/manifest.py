@@ -1,8 +1,8 @@
-"""Writes a package's manifest.json: each program's objects, and their provenance. bpfloader/package/manifest.py reads
-it.
+"""Writes a package's manifest.json: each program's objects, and their provenance.
 
-docs/package.md is its reference. It holds digests and names, no path, time or user of the build: the same inputs give
-the same bytes. What isn't known of an object (its header, where somebody else compiled it) is left out.
+bpfloader/package/manifest.py reads it. docs/package.md is its reference. It holds digests and names, no path, time or
+user of the build: the same inputs give the same bytes. What isn't known of an object (its header, where somebody else
+compiled it) is left out.
 """
 
 import hashlib

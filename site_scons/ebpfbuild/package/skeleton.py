@@ -45,8 +45,9 @@ class PackedSkeleton:
                 raise PackageError(what, where=self.name, fix="hand BpfPackage the objects that BpfSkeleton was handed")
 
     def exported(self) -> list[str]:
-        """Returns the module's classes and constants that every arch has: in an `if ARCH` each branch is some arches'
-        own.
+        """Returns the module's classes and constants that every arch has.
+
+        In an `if ARCH`, each branch holds some arches' own.
         """
         found: dict[str, int] = {}
         for node in self._tree.body:

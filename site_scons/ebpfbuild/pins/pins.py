@@ -47,8 +47,7 @@ class ArtifactSource(NamedTuple):
 
     @property
     def in_project(self) -> bool:
-        """True if it is a file of the project's own, which anybody may edit: what it holds is asked before the store.
-        """
+        """True if it is a file of the project, which anybody may edit: it is read before the store is."""
         return self.kind == "path"
 
 

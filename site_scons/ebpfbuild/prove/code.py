@@ -154,8 +154,9 @@ def _parameters(parsed: Parsed, section: str, start: int) -> list[str]:
 
 
 def _masked(parsed: Parsed, section: Section, layout: bool) -> bytes:
-    """Returns the code with zeros where a type id stands, which is compared as a type, and perhaps where a layout
-    shows.
+    """Returns the code with zeros where a type id stands, and perhaps where a layout shows.
+
+    Type ids are compared as types.
     """
     code = bytearray(section.data)
     for row in parsed.core.get(section.name, ()):

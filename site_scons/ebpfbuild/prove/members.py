@@ -11,8 +11,9 @@ Pairs = list[tuple[Member, Member]]
 
 
 def struct_name(btf: Btf, number: int) -> str:
-    """Returns the name by which a header knows a type's struct or union: its tag, or without one its typedef's; or
-    nothing.
+    """Returns the name by which a header knows a type's struct or union.
+
+    It is its tag, or without one its typedef's; or empty.
     """
     typedef, kind = "", btf[number]
     for _ in range(MAX_DEPTH):
@@ -78,8 +79,9 @@ def _placed(name: str, one: Member, other: Member) -> list[str]:
 
 
 def _named(btf: Btf, kind: Type) -> Iterator[tuple[str, tuple[Member, tuple[str, ...]]]]:
-    """Yields the named members, those of anonymous ones among them, each with the kinds of the anonymous ones around
-    it.
+    """Yields the named members, each with the kinds of the anonymous ones around it.
+
+    Members of anonymous structs are among them.
     """
     stack: list[tuple[Type, tuple[str, ...]]] = [(kind, ())]
     count = 0

@@ -64,8 +64,9 @@ def read_proof(path: str | Path) -> Proof | None:
 
 
 def fallback_of(args: CompileArgs, made: CompiledObject, root: str) -> str:
-    """Says why an object was made with the full header unasked: the compile's reason or its header's; empty if it
-    wasn't.
+    """Says why an object was made with the full header unasked; empty if it wasn't.
+
+    The reason is the compile's, or its header's.
     """
     return made.fallback or fallback_reason(_header(args, root))
 
@@ -81,8 +82,7 @@ def check_fallback(args: CompileArgs, fallback: str) -> None:
 
 
 def prove_object(args: CompileArgs, made: CompiledObject, full: str, known: Iterable[str], root: str, prover: str = "") -> Proof:
-    """Returns the proof of an object that was just made with the minimized header args.vmlinux, or with the full one
-    instead.
+    """Proves an object that was just made with the minimized header args.vmlinux, or with the full one instead.
 
     Raises CompileError, ElfError, BtfError, and ProofError where the same compile gives another object each time: then
     nothing can be proven, and the minimizer isn't at fault.

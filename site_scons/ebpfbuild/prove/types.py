@@ -199,8 +199,9 @@ def _summary(kind: Type) -> str:
 
 
 def _concerned(met: Meeting | None) -> str:
-    """Returns the name of the struct or union to keep whole: of the nearest one that has any on the way to the
-    difference.
+    """Returns the name of the struct or union to keep whole.
+
+    It is the nearest one with a name on the way to the difference.
     """
     while met:
         above = met.parent

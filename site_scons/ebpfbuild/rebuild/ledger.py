@@ -44,8 +44,7 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
 
 
 class Ledger:
-    """Digests and facts, kept in a file of JSON lines that is only ever appended to; the last line about a thing
-    counts.
+    """Digests and facts, in a file of JSON lines that only grows; the last line about a thing counts.
 
     A build that is killed loses at most its last line, and a line cut short is passed over. One that is `read_only`
     writes nothing: for a run that builds nothing. Raises OutputError for a folder with files in the file's place.

@@ -41,8 +41,9 @@ def closure(entry: str, graph: dict[str, list[str]]) -> list[str]:
 
 
 def core_digests(digest: Callable[[str], str]) -> dict[str, str]:
-    """Returns the sha256 of each core file by its path in the core's folder; `digest(path)` is a Ledger's. Raises
-    OSError.
+    """Returns the sha256 of each core file by its path in the core's folder.
+
+    `digest(path)` is a Ledger's. Raises OSError.
     """
     return {file: digest(f"{CORE}/{file}") for file in core_files()}
 

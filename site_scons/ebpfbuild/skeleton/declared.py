@@ -13,9 +13,7 @@ def bytes_of(size: int) -> str:
 
 @dataclass(frozen=True)
 class PyType:
-    """A type where it is used: its annotation, its codec's expression, its size in bytes, the class that it is or
-    holds.
-    """
+    """A type in use: its annotation, its codec's expression, its size in bytes, the class that it is or holds."""
 
     hint: str
     codec: str

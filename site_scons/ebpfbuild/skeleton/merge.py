@@ -149,8 +149,9 @@ def _field(rows: list[tuple[Variant, PyField]], everywhere: bool) -> PyField:
 
 
 def _maps(variants: list[Variant]) -> tuple[PyMap, ...]:
-    """Returns the maps of all arches; one that differs has the class of the first arch that has it, which the others
-    share.
+    """Returns the maps of all arches.
+
+    One that differs has the class of the first arch that has it, which the others share.
     """
     found = {row.attribute: row for variant in reversed(variants) for row in variant.item}
     return tuple(found[name] for name in sorted(found))

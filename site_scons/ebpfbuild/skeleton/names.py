@@ -67,10 +67,10 @@ def package_name(name: str) -> str:
 
 
 def attribute_name(name: str, taken: set[str], what: str, reserved: frozenset[str] = FIELDS) -> str:
-    """Returns a member's, map's or variable's name: C's own, with one leading underscore at most (two hide it in a
-    class).
+    """Makes a member's, map's or variable's name: C's own, with one leading underscore at most.
 
-    One follows it where Python, the loader or another one uses the name. Adds it to `taken`. Raises SkeletonError.
+    Two would hide it in a class. One follows it where Python, the loader or another one uses the name. Adds it to
+    `taken`. Raises SkeletonError.
     """
     plain = c_name(name, what)
     if plain.startswith("__"):

@@ -1,7 +1,7 @@
-"""Chooses bpfloader's class for a program by its section, as bpfloader.programs.sections does, which this core can't
-import.
+"""Chooses bpfloader's class for a program by its section.
 
-A name that ends in `+` may be followed by `/` and a target; any other must match whole. A test holds the two together.
+bpfloader.programs.sections has the same table, and this core can't import it. A name that ends in `+` may be followed
+by `/` and a target; any other must match whole. A test holds the two together.
 """
 
 PROGRAM_CLASSES = {
@@ -41,8 +41,9 @@ LINKS = {"IterProgram": "IterLink", "StructOpsMap": "StructOpsLink"}  # what att
 
 
 def program_class_name(section: str) -> str:
-    """Returns the name of the class for a program of a section such as `kprobe/tcp_connect`; `Program` where it has
-    none.
+    """Returns the name of the class for a program of a section such as `kprobe/tcp_connect`.
+
+    It is `Program` where the section has none.
     """
     name = section.removeprefix("?")
     return BY_SECTION.get(name) or BY_SECTION.get(name.partition("/")[0] + "+", "Program")

@@ -57,9 +57,7 @@ FILE_NAME = re.compile(r"[A-Za-z0-9_.+-]+")
 
 @dataclass(frozen=True)
 class Skeleton:
-    """The text of a skeleton's module and of its stub, and what there is to say of the objects: no error, but hardly
-    meant.
-    """
+    """The texts of a skeleton's module and stub, and notices of what in the objects is hardly meant."""
 
     module: str
     stub: str
@@ -192,10 +190,10 @@ def _apart(made: PyClass, types: PyTypes) -> PyClass:
 
 
 def apart(fields: tuple[PyField, ...], types: PyTypes) -> tuple[PyField, ...]:
-    """Returns the fields, an underscore after each one that is called as a class is: beside it, the class would mean
-    the field.
+    """Puts an underscore after each field that is called as a class is.
 
-    And without the sizes of their types, which are checked by now and not printed: what prints alike is equal.
+    Beside it, the class would mean the field. And without the sizes of their types, which are checked by now and not
+    printed: what prints alike is equal.
     """
     taken = {field.name for field in fields} | types.classes.keys()
     return tuple(

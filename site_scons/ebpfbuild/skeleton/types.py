@@ -107,8 +107,9 @@ class PyTypes:
         return PyType(f"tuple[{one.hint}, ...]", f"c.array({one.codec}, {kind.length})", size, one.class_name)
 
     def _text(self, array: Type, tags: frozenset[str]) -> str:
-        """Returns the hint of an array of bytes: `str` for char, else `bytes`, if no tag says otherwise; empty for
-        other arrays.
+        """Returns the hint of an array of bytes: `str` for char, else `bytes`, if no tag says otherwise.
+
+        Empty for other arrays.
         """
         element = self.btf.resolve(array.type)
         if element.kind != Kind.INT or element.size != 1 or element.bool:
@@ -118,7 +119,9 @@ class PyTypes:
         return "str" if element.name == "char" else "bytes"
 
     def _class(self, kind: Type, typedefs: list[str], place: str, declare: Callable[[Type, str], PyClass]) -> str:
-        """Returns the name of a type's class, declared at its first use; underscores follow one that another class has.
+        """Returns the name of a type's class, declared at its first use.
+
+        Underscores follow a name that another class has.
         """
         if kind.id not in self._names:
             typedef = typedefs[-1] if typedefs else ""
@@ -189,8 +192,9 @@ class PyTypes:
         )
 
     def _flat(self, kind: Type, base: int, word: str) -> list[tuple[Member, Member, frozenset[str]]]:
-        """Returns a type's members, those of anonymous ones too: as they are, placed from the outermost start, their
-        tags.
+        """Returns a type's members, those of anonymous ones too, each with its tags.
+
+        Each is there as it is, and placed from the outermost start.
         """
         self._count(len(kind.members))
         found = []
@@ -257,10 +261,9 @@ def _storages(members: list[Member]) -> dict[Member, tuple[int, int]]:
 
 
 def address_type(btf: Btf, kind: Type, place: str, tags: frozenset[str]) -> PyType | None:
-    """Returns the address that a tag, or its struct, says these bytes are; None elsewhere, also for an array of
-    addresses.
+    """Returns the address that a tag, or its struct, says these bytes are.
 
-    Raises SkeletonError for a tag on what has another size.
+    None elsewhere, and for an array of addresses. Raises SkeletonError for a tag on what has another size.
     """
     if kind.kind == Kind.STRUCT and kind.name in ADDRESS_STRUCTS:
         tags |= {ADDRESS_STRUCTS[kind.name]}

@@ -99,8 +99,9 @@ def _spec(btf: Btf, number: int, name: str, slots: tuple[Slot, ...], nested: boo
 
 
 def _number(btf: Btf, number: int, fail: Callable[[str], NoReturn]) -> int:
-    """Returns the value of a `__uint` (a pointer to an array of that length) or `__ulong` (an enum of that one value)
-    field.
+    """Returns the value of a `__uint` or `__ulong` field.
+
+    That is a pointer to an array of that length, or an enum of that one value.
     """
     kind = btf.resolve(number)
     if kind.kind in ENUMS and kind.count == 1:

@@ -67,9 +67,7 @@ class ObjectSpec:
                 raise ElfError(f"{row.name} is defined in another object", where=self.elf.where, fix=LINK)
 
     def notices(self) -> list[str]:
-        """Returns what libbpf would not load or attach by itself: programs in no section, or in one that it doesn't
-        know.
-        """
+        """Returns what libbpf would not load or attach by itself: programs without a section that it knows."""
         rows = [row for row in self.programs if not row.type]
         said = [_unknown_section(row.name, row.section) for row in rows]
         if self.subprograms and not self.programs:  # libbpf takes them for parts of programs
@@ -110,9 +108,7 @@ class Target(NamedTuple):
 
 
 class PlacedVariable(NamedTuple):
-    """A variable of a section: its name, its type's BTF id, its offset and size in bytes, whether it is the object's
-    own.
-    """
+    """A section's variable: name, BTF id of its type, offset and size in bytes, whether it is the object's own."""
 
     name: str
     type: int
@@ -231,7 +227,9 @@ class _Reader:
         return [Target(row.offset, self.target_name(self.elf.symbols[row.symbol], section, row.offset)) for row in chosen]
 
     def target_name(self, symbol: Symbol, section: str, offset: int) -> str:
-        """Returns the symbol's name; for a section's symbol that of the function or object at the place's own addend.
+        """Returns the symbol's name.
+
+        For a section's symbol it is the name of the function or object at the place's own addend.
         """
         if symbol.type != STT_SECTION or symbol.section >= len(self.elf.sections):
             return symbol.name

@@ -60,8 +60,9 @@ def program_type(section: str) -> str:
 
 
 def nearest_section(section: str) -> str:
-    """Returns the section that libbpf knows and a misspelt one may have meant, its target included; empty where none is
-    near.
+    """Returns the section that libbpf knows and a misspelt one may have meant, its target included.
+
+    Empty where none is near.
     """
     name = section.removeprefix("?")
     head, slash, target = name.partition("/")

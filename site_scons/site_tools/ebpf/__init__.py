@@ -32,10 +32,10 @@ def generate(env):
 
 
 def checked(name, method):
-    """Wraps a method so that a misspelt argument ends the build with one line: Python's TypeError would show the tool's
-    inside.
+    """Wraps a method so that a misspelt argument ends the build with one line.
 
-    The method sees the session of the environment as it is now: a clone may have another EBPF_BUILD or EBPF_TOOLCHAIN.
+    Python's TypeError would show the tool's inside. The method sees the session of the environment as it is now: a
+    clone may have another EBPF_BUILD or EBPF_TOOLCHAIN.
     """
 
     def call(env, *args, **kwargs):

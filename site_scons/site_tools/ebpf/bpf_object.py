@@ -32,8 +32,9 @@ from .step import build_path, builder, step_args
 
 
 def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, include_dirs=(), cflags=(), depends=()):
-    """Returns the nodes of build/<arch>/<name>.bpf.o, one for each arch asked for, or for `arch`, a name or a list,
-    alone.
+    """Returns the nodes of build/<arch>/<name>.bpf.o, one for each arch asked for.
+
+    With `arch`, a name or a list, it is one for each of those.
 
     name          the source's, without .bpf.c, unless given
     minimize      off, exact, lean or fields; MINIMIZE= on the command line overrides it, and exact is the default
@@ -86,9 +87,7 @@ def _declare(env, source, name, arch, mode, header, include_dirs, cflags, depend
 
 
 def _headers(env, node, name, arch, mode, header, full):
-    """Returns the header that a program includes: (its node, None), or (None, the path of the program's own minimized
-    one).
-    """
+    """Returns the header that a program includes: its node and None, or None and its own minimized one's path."""
     if mode == "off":
         return full, None
     if not header:

@@ -29,8 +29,7 @@ NAMES = ("ARCH", "MINIMIZE", "MIRROR", "PROVE", "RELEASE")
 
 
 def add_options(env):
-    """Reads the options into EBPF_ARCHES, EBPF_MINIMIZE, EBPF_MIRROR, EBPF_OFFLINE, EBPF_PROVE and
-    EBPF_RELEASE."""
+    """Reads the command line's options into variables of the environment, such as EBPF_ARCHES."""
     try:
         SCons.Script.GetOption("offline")
     except AttributeError:  # the first environment of this run
@@ -69,7 +68,9 @@ def switch(name, text):
 
 
 def minimize_mode(env, given):
-    """Returns the minimizer's mode for a program that is given `given` or nothing: MINIMIZE= comes first, exact last.
+    """Returns the minimizer's mode for a program that is given `given` or nothing.
+
+    MINIMIZE= comes first, exact last.
     """
     mode = env["EBPF_MINIMIZE"] or given or "exact"
     if mode not in MODES:
@@ -79,8 +80,9 @@ def minimize_mode(env, given):
 
 
 def check_arguments(env, *others):
-    """Refuses a NAME=value on the command line that nothing reads, so that ARHC=arm is no silent build for this
-    machine.
+    """Refuses a NAME=value on the command line that nothing reads.
+
+    So ARHC=arm is no silent build for this machine.
     """
     known = (*NAMES, *others)
     for name in SCons.Script.ARGUMENTS:

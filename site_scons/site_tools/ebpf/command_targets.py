@@ -1,5 +1,4 @@
-"""Registers objects and headers for the commands `sizes`, `why` and `prove`, where the command line names one of them.
-"""
+"""Registers objects and headers for `sizes`, `why` and `prove`, where the command line names one of them."""
 
 import SCons.Script
 

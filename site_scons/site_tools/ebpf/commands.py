@@ -1,6 +1,4 @@
-"""Adds the commands `sizes`, `why` and `prove` to any project; and EbpfRun and EbpfTest, which run in the user's
-environment.
-"""
+"""Adds the commands `sizes`, `why` and `prove` to any project, and EbpfRun and EbpfTest."""
 
 import atexit
 import os

@@ -17,8 +17,9 @@ class Compilation(NamedTuple):
 
 
 class _Compiles:
-    """The compiles that the database lists, known when every SConscript has been read; its text is what a null build
-    compares.
+    """The compiles that the database lists, known when every SConscript has been read.
+
+    A null build compares their text.
     """
 
     def __init__(self, session):

@@ -1,6 +1,4 @@
-"""Serves the builders that run clang: its arguments, what they depend on, which files they know, how an error is
-explained.
-"""
+"""Serves the builders that run clang: arguments, dependencies, known files, explained errors."""
 
 import contextlib
 import json
@@ -32,7 +30,9 @@ def compile_args(env, source, arch, output, header, include_dirs, cflags):
 
 
 def source_node(env, source):
-    """Returns a source's node, in a variant_dir that of the original: clang reads the project as it stands, not a copy.
+    """Returns a source's node, in a variant_dir that of the original.
+
+    clang reads the project as it stands, not a copy.
     """
     session, node = env["EBPF"], env.File(source)
     node = node if node.has_builder() else node.srcnode()

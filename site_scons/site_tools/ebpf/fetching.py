@@ -1,5 +1,4 @@
-"""Gives the builders that fetch the core's FetchOptions, and the digests of pinned files that the project holds itself.
-"""
+"""Gives the builders that fetch their FetchOptions, and the digests of pinned files in the project."""
 
 import os
 
@@ -22,8 +21,7 @@ def fetch_options(env):
 
 
 def project_file_digests(env, sources):
-    """Returns the digests, as of now, of those `sources` that are files of the project; a step that installs them takes
-    them.
+    """Returns the digests, as of now, of those `sources` that are files of the project.
 
     So an edit runs the step, which refuses it, whatever the store and the build folder hold; the same bytes at another
     path don't. Where a file is gone, or is none that can be read, it depends on the release what the step does.

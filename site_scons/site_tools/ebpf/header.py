@@ -10,8 +10,9 @@ from .step import build_path, builder, step_args
 
 
 def vmlinux_header(env, arch):
-    """Returns the node of build/<arch>/include/vmlinux.h. Beside it, vmlinux.h.json records which source its bytes came
-    from.
+    """Returns the node of build/<arch>/include/vmlinux.h.
+
+    Beside it, vmlinux.h.json records which source its bytes came from.
     """
     session, arch = env["EBPF"], user_error(arch_named, arch)
     folder = build_path(env, arch.name, "include")
@@ -32,7 +33,9 @@ def vmlinux_header(env, arch):
 
 
 def _may_stay(env, pin, sha256):
-    """Tells if a header that is in place may stay: an alternate must not, for a release or when the pinned one is near.
+    """Tells if a header that is in place may stay.
+
+    An alternate must not, for a release or when the pinned one is near.
     """
     if sha256 == pin.sha256 or not pin.accepts(sha256, env["EBPF_RELEASE"]):
         return sha256 == pin.sha256

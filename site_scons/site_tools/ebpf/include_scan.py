@@ -52,8 +52,9 @@ class IncludeScan:
         return headers
 
     def _pinned_text(self, path, pinned):
-        """Returns the directives of one of libbpf's headers, remembered by its content; None where it hasn't been
-        fetched.
+        """Returns the directives of one of libbpf's headers, remembered by its content.
+
+        None where it hasn't been fetched.
         """
         if "/".join(path.split(os.sep)[-2:]) not in pinned:
             return None

@@ -7,8 +7,9 @@ from .step import build_path, builder, step_args
 
 
 def libbpf_headers(env):
-    """Returns the node of build/libbpf/headers.sha256, the manifest that stands for the headers in
-    build/libbpf/include/bpf/.
+    """Returns the node of build/libbpf/headers.sha256, the manifest of build/libbpf/include/bpf/.
+
+    It stands for the headers there.
     """
     session = env["EBPF"]
     folder = build_path(env, "libbpf")

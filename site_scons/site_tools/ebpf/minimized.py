@@ -26,8 +26,7 @@ from .errors import StopError, user_error
 
 
 class Minimizing(NamedTuple):
-    """The making of one header: the compiles that include it, its name, the minimizer's mode, the full header's node.
-    """
+    """The making of a header: the compiles that include it, its name, its mode, the full header's node."""
 
     compiles: tuple[CompileArgs, ...]
     name: str
@@ -36,10 +35,10 @@ class Minimizing(NamedTuple):
 
 
 def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(), cflags=(), depends=()):
-    """Returns the header nodes by arch name, build/<arch>/minimized/<name>/vmlinux.h, for the arches asked for or for
-    `arch` alone.
+    """Returns the header nodes by arch name, build/<arch>/minimized/<name>/vmlinux.h.
 
-    With several sources it is one header for them all: hand it to each BpfObject as `header`.
+    They are for the arches asked for, or for `arch` alone. With several sources it is one header for them all: hand it
+    to each BpfObject as `header`.
     """
     arches = [user_error(arch_named, each) for each in env.Flatten([arch])] if arch else env["EBPF_ARCHES"]
     sources = [source_node(env, source) for source in env.Flatten(sources)]
@@ -102,8 +101,9 @@ def _minimize(target, source, env):
 
 
 def _unique_path(env, folder, target, source):
-    """Returns a path like no other: SCons keeps what a source includes by it, and that changes once a header is made or
-    fetched.
+    """Returns a path like no other.
+
+    SCons keeps by it what a source includes, and that changes once a header is made or fetched.
     """
     return (next(env["EBPF"].run.scans),)
 

@@ -34,7 +34,9 @@ class Input(File):
 
     @property
     def __class__(self):
-        """File, for SCons: where classes differ in a variant_dir, Glob and srcnode make the one node the other's class.
+        """File, for SCons.
+
+        Where classes differ in a variant_dir, Glob and srcnode make the one node the other's class.
         """
         return File
 
@@ -92,7 +94,9 @@ class Output(Input):
 
 
 def output(node):
-    """Makes a target one of this tool's: signed by content, and in no CacheDir, which would serve what nobody verified.
+    """Makes a target one of this tool's: signed by content, and in no CacheDir.
+
+    That would serve what nobody verified.
     """
     node.__class__ = Output
     node.set_nocache()

@@ -21,8 +21,7 @@ LICENSES = {"bpfloader/LICENSE": str(LOADER.with_name("LICENSE"))}  # the loader
 
 
 class Folder(NamedTuple):
-    """A package's folder for PYTHONPATH: its path, its copies and links by place in it, and the files whose content is
-    watched.
+    """A package's folder for PYTHONPATH: its path, copies and links by place, the files whose content is watched.
 
     Objects are copies: a build that makes one anew and not the wheel, such as `prove`, would part it from its skeleton.
     """
@@ -34,8 +33,9 @@ class Folder(NamedTuple):
 
 
 def bpf_package(env, name, version, objects, skeletons, app=None, summary="", license="", readme=None, c_skeletons=()):
-    """Returns the nodes of build/dist/<name>-<version>-py3-none-any.whl, for one arch -linux_<arch>.whl, and of the
-    tar.
+    """Returns the nodes of a package's wheel and tar in build/dist.
+
+    The wheel is <name>-<version>-py3-none-any.whl, or for one arch -linux_<arch>.whl.
 
     objects      of one program or several, of all arches, in folders named after their arch
     skeletons    BpfSkeleton's nodes for just these objects, one pair for each program
@@ -82,11 +82,10 @@ def _targets(env, name, version, arches):
 
 
 def _folder(env, wheel, name, arches, programs, app):
-    """Returns the package's folder for PYTHONPATH, and has the wheel made anew where the folder isn't as its step left
-    it.
+    """Returns the package's folder for PYTHONPATH.
 
-    The wheel's step makes the folder: as a node with files, it would make a null build dearer. A build of another
-    version, for example, leaves another folder.
+    Where it isn't as the wheel's step left it, the wheel is made anew. The wheel's step makes the folder: as a node
+    with files, it would make a null build dearer. A build of another version, for example, leaves another folder.
     """
     session = env["EBPF"]
     place = [arches[0].name] if len(arches) == 1 else []  # as a skeleton: beside the objects of one arch
@@ -138,7 +137,9 @@ def _app(env, name, app):
 
 
 def _inputs(env, about, digests, compiled):
-    """Returns the Value of the step's inputs; the manifest names the compiler of the objects that are `compiled` here.
+    """Returns the Value of the step's inputs.
+
+    The manifest names the compiler of the objects that are `compiled` here.
     """
     session = env["EBPF"]
     clang = f"{session.compiler.version} {session.compiler.fingerprint}" if compiled else None

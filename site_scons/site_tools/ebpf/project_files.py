@@ -36,8 +36,9 @@ class ProjectFiles:
         return path
 
     def _check_loop(self, path, what):
-        """Refuses a path that the kernel can't follow: SCons would name it as it lies on this machine, clang pass it
-        over.
+        """Refuses a path that the kernel can't follow.
+
+        SCons would name it as it lies on this machine, clang pass it over.
         """
         try:
             os.stat(os.path.join(self.root, path))

@@ -15,10 +15,9 @@ from .errors import StopError
 
 
 def bpf_proof(env, objects):
-    """Returns the nodes of <stem>.proof.json beside each object that a minimized header was used for; `scons prove`
-    makes them.
+    """Returns the nodes of <stem>.proof.json beside each object that a minimized header was used for.
 
-    With PROVE=1, RELEASE=1 and `prove` each object has one anyway.
+    `scons prove` makes them. With PROVE=1, RELEASE=1 and `prove` each object has one anyway.
     """
     proofs = [proof for node in env.Flatten(objects) if (proof := prove_in_step(env, env.File(node)))]
     env.Alias("prove", proofs)
@@ -36,10 +35,10 @@ def proof_node(node):
 
 
 def prove_in_step(env, node):
-    """Has an object's step prove it, and returns the proof's node, or None where the object is made with the full
-    header.
+    """Has an object's step prove it, and returns the proof's node.
 
-    An object that was made without a proof, or has one of other bytes, is made anew: to the same bytes, if all is well.
+    None where the object is made with the full header. An object that was made without a proof, or has one of other
+    bytes, is made anew: to the same bytes, if all is well.
     """
     session = env["EBPF"]
     if node not in session.compiled:

@@ -1,5 +1,4 @@
-"""Holds what the builders of one build folder share: the pins, the compiler, the ledger of outputs, what is declared.
-"""
+"""Holds what the builders of one build folder share: pins, compiler, ledger of outputs, declared nodes."""
 
 import contextlib
 import os
@@ -26,7 +25,9 @@ OWN_TOOLCHAIN = str(CORE.parent.parent / "toolchain.toml")
 
 
 def session_of(env):
-    """Returns the session of an environment, one for all that share a build folder: each sees what the others declare.
+    """Returns the session of an environment, one for all that share a build folder.
+
+    So each sees what the others declare.
     """
     run, build, pins = run_of(env.fs), build_folder(env), env.get("EBPF_TOOLCHAIN")
     if build not in run.sessions:

@@ -1,5 +1,6 @@
-"""Makes builders whose action's signature is constant: a step depends on its sources and its Value, not on Python's
-bytecode.
+"""Makes builders whose action's signature is constant.
+
+A step depends on its sources and its Value, not on Python's bytecode.
 """
 
 import contextlib
@@ -84,8 +85,9 @@ def _notice_cache(env):
 
 
 def step_args(**values):
-    """Returns a step's arguments as an override of its environment: SCons makes a list of any tuple that it is handed
-    bare.
+    """Returns a step's arguments as an override of its environment.
+
+    SCons makes a list of any tuple that it is handed bare.
     """
     return {"EBPF_STEP_ARGS": SimpleNamespace(**values)}
 

@@ -1,5 +1,6 @@
-"""Checks a step's inputs against the bytes that the build decided by, before and after it: an edit in between is an
-error.
+"""Checks a step's inputs against the bytes that the build decided by, before and after the step.
+
+An edit in between is an error.
 """
 
 import os
@@ -45,7 +46,9 @@ class Watch:
 
 
 def _state(path):
-    """Returns all of a file's stat that an edit changes, its ctime among it: no tool sets that back; None for no file.
+    """Returns all of a file's stat that an edit changes; None for no file.
+
+    Its ctime is among it: no tool sets that back.
     """
     try:
         found = os.stat(path)
