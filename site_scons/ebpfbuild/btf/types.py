@@ -2,10 +2,7 @@
 
 from collections.abc import Iterable
 from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from .btf import Btf
+from typing import Any, NamedTuple
 
 
 class Kind(IntEnum):
@@ -118,12 +115,13 @@ class SectionVar(NamedTuple):
 class Type:
     """A type record of a Btf. `id` is its number, `flag` its kind_flag: a union behind a FWD, signed enumerators.
 
-    What a kind doesn't have reads as 0 or empty, so a caller may ask any type for its members.
+    What a kind doesn't have reads as 0 or empty, so a caller may ask any type for its members. `btf` is a Btf, whose
+    module imports this one.
     """
 
     __slots__ = ("btf", "id", "kind", "flag", "count", "name_offset", "word", "at", "_members")
 
-    def __init__(self, btf: "Btf", number: int, name_offset: int, info: int, word: int, at: int):
+    def __init__(self, btf: Any, number: int, name_offset: int, info: int, word: int, at: int):
         self.btf, self.id, self.name_offset, self.word, self.at = btf, number, name_offset, word, at
         self._members: tuple[Member, ...] | None = None
         self.kind, self.flag, self.count = KINDS[info >> 24 & 0x7F], bool(info >> 31), info & 0xFFFFFF
@@ -134,7 +132,8 @@ class Type:
     @property
     def name(self) -> str:
         """The name, empty for an anonymous type."""
-        return self.btf.string(self.name_offset)
+        name: str = self.btf.string(self.name_offset)
+        return name
 
     @property
     def size(self) -> int:
@@ -145,33 +144,33 @@ class Type:
     def type(self) -> int:
         """The id of the type that this one refers to (an array's: its elements'); 0 is void or none."""
         if self.kind == Kind.ARRAY:
-            return self.btf.words[self.at]
+            return self._word(0)
         return self.word if self.kind in REFERS else 0
 
     @property
     def index_type(self) -> int:
         """The id of an array's index type."""
-        return self.btf.words[self.at + 1]
+        return self._word(1)
 
     @property
     def length(self) -> int:
         """The number of an array's elements."""
-        return self.btf.words[self.at + 2]
+        return self._word(2)
 
     @property
     def bits(self) -> int:
         """An integer's width in bits."""
-        return self.btf.words[self.at] & 0xFF
+        return self._word(0) & 0xFF
 
     @property
     def bit_offset(self) -> int:
         """The place in its storage at which an integer starts, in bits; not 0 only in bitfields of old compilers."""
-        return self.btf.words[self.at] >> 16 & 0xFF
+        return self._word(0) >> 16 & 0xFF
 
     @property
     def encoding(self) -> int:
         """An integer's INT_SIGNED, INT_CHAR and INT_BOOL bits."""
-        return self.btf.words[self.at] >> 24 & 0xF
+        return self._word(0) >> 24 & 0xF
 
     @property
     def signed(self) -> bool:
@@ -191,12 +190,12 @@ class Type:
     @property
     def linkage(self) -> int:
         """A function's FUNC_ or a variable's VAR_ linkage."""
-        return self.count if self.kind == Kind.FUNC else self.btf.words[self.at]
+        return self.count if self.kind == Kind.FUNC else self._word(0)
 
     @property
     def component(self) -> int:
         """The index of the member or parameter that a DECL_TAG is of; -1 for the type itself."""
-        index = self.btf.words[self.at]
+        index = self._word(0)
         return index - (index >> 31 << 32)
 
     @property
@@ -232,6 +231,11 @@ class Type:
     def variables(self) -> tuple[SectionVar, ...]:
         """A DATASEC's variables in order; none for another kind."""
         return tuple(SectionVar(*row) for row in self._rows(3)) if self.kind == Kind.DATASEC else ()
+
+    def _word(self, index: int) -> int:
+        """Returns a word behind the record's first three."""
+        word: int = self.btf.words[self.at + index]
+        return word
 
     def _rows(self, width: int) -> Iterable[tuple[int, ...]]:
         words = self.btf.words[self.at : self.at + width * self.count]

@@ -34,8 +34,8 @@ def _entries(folder: Path) -> Iterator[tuple[str, str, list[str]]]:
     parts = sorted((folder / "sources.list.d").glob("*"))
     for path in [folder / "sources.list", *parts]:
         style = {".list": _one_line, ".sources": _deb822}.get(path.suffix)
-        text = _text(path) if style else ""
-        yield from style(text) if text else ()
+        if style:
+            yield from style(_text(path))
 
 
 def _one_line(text: str) -> Iterator[tuple[str, str, list[str]]]:

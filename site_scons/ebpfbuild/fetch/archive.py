@@ -9,7 +9,7 @@ import lzma
 import tarfile
 import zlib
 from collections.abc import Collection
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Protocol, cast
 
 from ..errors import ArchiveError
 
@@ -80,10 +80,20 @@ def ar_members(data: bytes) -> list[ArMember]:
     return members
 
 
+class _Stream(Protocol):
+    """A decompressor's stream: GzipFile, LZMAFile, ZstdFile or BytesIO."""
+
+    def read(self, size: int, /) -> bytes:
+        """Returns the next bytes, at most `size`."""
+
+    def close(self) -> None:
+        """Closes the stream."""
+
+
 class _Limited:
     """A stream that ends in an ArchiveError when more than UNPACKED_LIMIT bytes come out of it."""
 
-    def __init__(self, stream: BinaryIO):
+    def __init__(self, stream: _Stream):
         self.stream, self.left = stream, UNPACKED_LIMIT
 
     def read(self, size: int) -> bytes:
@@ -97,7 +107,7 @@ class _Limited:
     def __enter__(self) -> "_Limited":
         return self
 
-    def __exit__(self, *unused) -> None:
+    def __exit__(self, *unused: object) -> None:
         self.stream.close()
 
 
@@ -112,18 +122,19 @@ def _decompressed(data: bytes) -> _Limited:
     return _Limited(raw)
 
 
-def _zstd(raw: BinaryIO) -> BinaryIO:
+def _zstd(raw: BinaryIO) -> _Stream:
     try:
         from compression import zstd  # Python 3.14
     except ImportError:
         fix = "use Python 3.14 or later, or another source of these bytes"
         raise ArchiveError("is compressed with zstd, which this Python can't read", fix=fix) from None
-    return zstd.ZstdFile(raw)
+    stream: _Stream = zstd.ZstdFile(raw)
+    return stream
 
 
 def _regular_files(stream: _Limited, wanted: frozenset[str], limit: int) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    with tarfile.open(fileobj=stream, mode="r|") as tar:
+    with tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|") as tar:
         for member in tar:
             name = member.name.removeprefix("./")
             if name.startswith("/") or ".." in name.split("/"):
@@ -136,7 +147,8 @@ def _regular_files(stream: _Limited, wanted: frozenset[str], limit: int) -> dict
                 raise ArchiveError(f"holds {name} as a link, folder or device, not as a file")
             if member.size > limit:
                 raise ArchiveError(f"holds {name} with {member.size} bytes, more than {limit}")
-            content = tar.extractfile(member).read()
+            file = tar.extractfile(member)
+            content = file.read() if file else b""
             if len(content) != member.size:
                 raise ArchiveError(f"is cut short inside {name}")
             found[name] = content

@@ -123,7 +123,7 @@ class Network:
         return kind(f"{last.reason}{tried}{asked}", where=without_secrets(url))
 
     def _backoff(self, attempt: int) -> float:
-        return self.first_delay * 2 ** (attempt - 1) * (0.5 + self.chance() / 2)
+        return self.first_delay * 2.0 ** (attempt - 1) * (0.5 + self.chance() / 2)
 
     def _rest(self, seconds: float) -> None:
         if self.sleep:
@@ -138,7 +138,9 @@ class Network:
         if self.stopped():
             raise StoppedError("was interrupted")
 
-    def _attempt(self, url, into, limit, size, progress, pace) -> None:
+    def _attempt(
+        self, url: str, into: Incoming, limit: int, size: int | None, progress: Callable[[int, int | None], None], pace: Pace
+    ) -> None:
         transfer, head = Transfer(lambda put: self._bring(url, put)), Head(None, False)
         try:
             while not isinstance(item := transfer.take(self.tick), Ended):
@@ -172,7 +174,7 @@ class Network:
                 # certificates of the environment still count.
                 session.auth = _no_credentials
                 # It would look at where a redirect leads although it isn't to go there, and fails on nonsense.
-                session.resolve_redirects = lambda *args, **kwargs: iter(())
+                session.resolve_redirects = lambda *args, **kwargs: iter(())  # type: ignore[method-assign, assignment]
                 with self._open(session, url) as response:
                     _receive(response, put)
         except (Trouble, Abandoned):

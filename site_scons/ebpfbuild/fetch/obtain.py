@@ -97,8 +97,8 @@ def _first_header(job: "_Job", pin: HeaderPin) -> tuple[Obtained | None, list[st
                 raise _uncomputable(header, error) from None
             reasons += error.details
             continue
-        facts = header.source.shown, header.sha256, path.stat().st_size, header.kernel, header is not pin, via
-        return Obtained(path, *facts), reasons
+        size, sha256 = path.stat().st_size, header.sha256 or ""
+        return Obtained(path, header.source.shown, sha256, size, header.kernel, header is not pin, via), reasons
     return None, reasons
 
 
@@ -155,19 +155,19 @@ class _Job:
         if not pin.sha256:
             return self._first(pin.sources, lambda place: self._tree_from(place, pin))
         own = [source for source in pin.sources if source.in_project]
-        there = [source for source in own if not is_gone(source.file)]
+        there = [source for source in own if not _is_gone(source)]
         trees = [self._first((source,), lambda place: self._tree_from(place, pin)) for source in there]
         if trees:
             return trees[0]
         with self._missing(pin.sha256, pin.title, self.store.tree) as had:
-            usable = had and set(had) == set(pin.files)
+            usable = had if had and set(had) == set(pin.files) else None
             if usable and (len(own) < len(pin.sources) or self._gone(pin, own)):
-                return ObtainedTree(had, pin.sources[0].shown, pin.sha256, CACHE)
+                return ObtainedTree(usable, pin.sources[0].shown, pin.sha256, CACHE)
             return self._first(pin.sources, lambda place: self._tree_from(place, pin))
 
     def _gone(self, pin: HeaderPin | TreePin, own: Sequence[ArtifactSource]) -> bool:
         """Tells if the store may stand in for files of the project's own: all are gone, and it is no release."""
-        if self.options.release or not all(is_gone(source.file) for source in own):
+        if self.options.release or not all(_is_gone(source) for source in own):
             return False
         missing = " and ".join(source.shown for source in own)
         self.report.notice(f"{missing} is gone: took {pin.title} from the cache, by its sha256; RELEASE=1 wants the file")
@@ -207,11 +207,11 @@ class _Job:
         if self.patient:
             return 0
         archives = apt.archives(self.options.machine) if any(pin.source.kind == "pool" for pin in self.later) else ()
-        cached = sum(bool(pin.sha256) and (self.store.blobs / pin.sha256).exists() for pin in self.later)
+        cached = sum((self.store.blobs / pin.sha256).exists() for pin in self.later if pin.sha256)
         return self._left + cached + sum(len(self._places((pin.source,), archives)) for pin in self.later)
 
     def _cached_archive(self, source: ArtifactSource) -> tuple[Place, ...]:
-        own = source.in_project and (self.options.release or not is_gone(source.file))
+        own = source.in_project and (self.options.release or not _is_gone(source))
         path = self.store.get(source.archive_sha256) if source.archive_sha256 and not own else None
         return (Place(source, path, CACHE, source.shown),) if path else ()
 
@@ -303,11 +303,16 @@ def _copy(path: Path, incoming: Incoming, limit: int) -> None:
         raise FetchError(f"can't be read: {error.strerror}") from None
 
 
+def _is_gone(source: ArtifactSource) -> bool:
+    """Tells if a file of the project's own isn't there."""
+    return source.file is None or is_gone(source.file)
+
+
 def _failure(pin: HeaderPin | TreePin, source: ArtifactSource, options: FetchOptions, reasons: Sequence[str]) -> FetchError:
     details = tuple(dict.fromkeys(reasons))
     if source.in_project:
         fix = f"make it: bpftool btf dump file /sys/kernel/btf/vmlinux format c > {source.shown}"
-        if source.inside or not is_gone(source.file):
+        if source.inside or not _is_gone(source):
             fix = f"put {source.shown} back"
         return FetchError(f"{pin.title} can't be had", where=source.where, fix=fix, details=details)
     mirror = f"MIRROR=FOLDER with {without_secrets(sources.below_mirror(source))} in it"

@@ -78,15 +78,17 @@ def mirror_places(source: ArtifactSource, mirror: str | Path | None, offline: bo
     if mirror is None or source.kind == "path" or (offline and not isinstance(mirror, Path)):
         return ()
     below = below_mirror(source)
-    is_folder = isinstance(mirror, Path)
-    shown = str(mirror) if is_folder else without_secrets(mirror)
-    at = mirror / below if is_folder else f"{mirror}/{below}"
+    at: str | Path
+    if isinstance(mirror, Path):
+        at, shown = mirror / below, str(mirror)
+    else:
+        at, shown = f"{mirror}/{below}", without_secrets(mirror)
     return (Place(source, at, f"the mirror {shown}", f"{shown}/{without_secrets(below)}"),)
 
 
 def origin_places(source: ArtifactSource, archives: tuple[str, ...], offline: bool) -> tuple[Place, ...]:
     """Returns the source's own places: the file, the URL, or the pool path below each of apt's archives."""
-    if source.kind == "path":
+    if source.file is not None:
         return (Place(source, source.file, source.shown, str(source.file)),)
     if offline:
         return ()

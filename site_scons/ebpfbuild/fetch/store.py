@@ -88,11 +88,13 @@ class Store:
         listing = self.get(digest)
         if listing is None:
             return None
-        lines = [_LISTED.fullmatch(line) for line in read_regular(listing).splitlines()]
-        if None in lines:
+        lines = read_regular(listing).splitlines()
+        rows = [row for line in lines if (row := _LISTED.fullmatch(line))]
+        if len(rows) < len(lines):
             return None  # another artifact's digest
-        found = {line[2].decode("utf-8", "replace"): self.get(line[1].decode()) for line in lines}
-        return None if None in found.values() else found
+        found = {row[2].decode("utf-8", "replace"): self.get(row[1].decode()) for row in rows}
+        present = {name: path for name, path in found.items() if path}
+        return present if len(present) == len(found) else None
 
     def add(self, data: bytes) -> Path:
         """Keeps these bytes, and returns their path. Raises CacheError."""
@@ -257,6 +259,6 @@ def _usable(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         fixes = {errno.ENOSPC: "make room there", errno.EDQUOT: "make room there"}
-        fix = fixes.get(error.errno, "make it writable")
+        fix = fixes.get(error.errno or 0, "make it writable")
         what = f"the cache folder can't be used: {error.strerror or error}"
         raise CacheError(what, where=str(root), fix=f"{fix} or set EBPF_CACHE to another folder") from None

@@ -5,9 +5,10 @@ takes it two seconds); what is written is the header's own text.
 """
 
 import re
+from typing import Any
 
 from .index import Index
-from .refs import Composite, statement
+from .refs import Composite, Mention, statement
 from .scanner import ATTRIBUTE
 
 # A struct of up to so many members, none of them named, stays whole: it is mostly there for its size, as in `eth + 1`.
@@ -59,20 +60,21 @@ class Trimmer:
     def _trim(self, text: str) -> Statement | None:
         head = _HEAD.match(text)
         node = _parsed(text) if head else None
-        if not node or not node.decls:
+        if head is None or not node or not node.decls:
             return None
         close = text.rindex("}")
-        whole = Statement(text[: head.end()], _statements(text, head.end(), close), text[_tail(text, close) :])
-        if not _keep(whole.inner, node.decls, self._members):
+        inner = _statements(text, head.end(), close)
+        whole = Statement(text[: head.end()], inner, text[_tail(text, close) :])
+        if not _keep(inner, node.decls, self._members):
             return None
-        if not any(each.kept for each in whole.inner):
-            if len(whole.inner) <= SMALL:
+        if not any(each.kept for each in inner):
+            if len(inner) <= SMALL:
                 return None
-            _keep_one(whole.inner)
+            _keep_one(inner)
         return whole
 
 
-def _parsed(text: str):
+def _parsed(text: str) -> Any:
     """pycparser's node of a struct; None for C that it doesn't know. Any word that may be a typedef is one."""
     from pycparser import c_parser  # 60 ms that the other modes need not pay
 
@@ -124,7 +126,7 @@ def _tail(text: str, closing: int) -> int:
     return closing if text[newline + 1 : closing].strip() else newline
 
 
-def _keep(statements: list[Statement], decls: list, members: frozenset[str]) -> bool:
+def _keep(statements: list[Statement], decls: list[Any], members: frozenset[str]) -> bool:
     """Marks what is kept. False if text and syntax tree don't match one to one, as with `int a, b;`."""
     from pycparser import c_ast
 
@@ -145,7 +147,7 @@ def _keep(statements: list[Statement], decls: list, members: frozenset[str]) -> 
     return True
 
 
-def _body(decl) -> list | None:
+def _body(decl: Any) -> list[Any] | None:
     """Returns the members of a nested struct or union, through pointers and arrays of it; None for any other member."""
     node = decl.type
     while node is not None and type(node).__name__ in ("TypeDecl", "PtrDecl", "ArrayDecl"):
@@ -153,11 +155,12 @@ def _body(decl) -> list | None:
     return getattr(node, "decls", None)
 
 
-def _keep_bitfields(statements: list[Statement], decls: list) -> None:
+def _keep_bitfields(statements: list[Statement], decls: list[Any]) -> None:
     """Keeps a named bitfield's neighbours: C reads it by a shift, which CO-RE doesn't change."""
     run: list[Statement] = []
-    for each, decl in [*zip(statements, decls, strict=True), (None, None)]:
-        if decl is not None and decl.bitsize is not None:
+    pairs: list[tuple[Statement | None, Any]] = [*zip(statements, decls, strict=True), (None, None)]
+    for each, decl in pairs:
+        if each is not None and decl.bitsize is not None:
             run.append(each)
             continue
         if any(one.kept for one in run):
@@ -178,9 +181,9 @@ def _keep_one(statements: list[Statement]) -> None:
     _keep_all((plain or statements)[:1])
 
 
-def _references(index: Index, node: Statement) -> list:
+def _references(index: Index, node: Statement) -> list[tuple[tuple[str, ...], list[Mention]]]:
     found = []
-    for each in node.inner:
+    for each in node.inner or ():
         if not each.kept:
             continue
         if each.inner is not None:
