@@ -6,7 +6,7 @@ import bpfloader
 import pytest
 from bpfloader.kernel import host
 from bpfloader.diagnose import refusal as refusing
-from bpfloader.diagnose.older_kernel import newer, note
+from bpfloader.diagnose.older_kernel import newer_needs, newer_note
 from programs import FLAGS, TESTDATA
 
 SOURCE = """
@@ -113,7 +113,7 @@ def test_what_a_function_that_it_calls_uses_is(data, running):
 
 def test_several_are_named_by_their_kernels_the_newest_first(data, running):
     running("5.4.0")
-    line = note(newer(data, "x", ["several"], []))
+    line = newer_note(newer_needs(data, "x", ["several"], []))
     assert line == (
         "the helper bpf_loop, as `tracker.bpf.c:106` calls it, came with 5.17, "
         "atomic instructions beyond an addition, as `tracker.bpf.c:107` makes one, came with 5.12, "

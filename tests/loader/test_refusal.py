@@ -10,7 +10,7 @@ import pytest
 from bpfloader.kernel import host
 from bpfloader.libbpf import library as libbpf_module
 from bpfloader.diagnose import verifier_log as verdict
-from bpfloader.diagnose.verifier_report import report
+from bpfloader.diagnose.verifier_report import read_report
 from probing import run_python
 from programs import FLAGS, TESTDATA
 
@@ -256,7 +256,7 @@ def test_the_words_of_earlier_kernels_are_read(said, hint):
 def test_a_verifiers_refusal_says_the_reason_the_line_and_what_helps(broken, kernel, program, reason, hint):
     error = refused(broken, program)
     first, *rest = str(error).splitlines()
-    told = report(error.log)
+    told = read_report(error.log)
     if told:  # Linux 7.3 and newer have words of their own for most
         reason, hint = told.reason, told.suggestion
     before, earlier = EARLIER.get(program, ("", ""))

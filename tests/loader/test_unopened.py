@@ -7,7 +7,7 @@ import types
 import bpfloader
 import pytest
 from bpfloader.arch import this_arch
-from bpfloader.diagnose.libbpf_messages import unopened
+from bpfloader.diagnose.libbpf_messages import explain_open
 from programs import FLAGS, TESTDATA
 
 HEAD = '#include "mini_bpf.h"\nchar LICENSE[] SEC("license") = "GPL";\n'
@@ -76,7 +76,7 @@ def test_what_nothing_is_known_of_has_libbpf_s_words(made):
 ])  # fmt: skip
 def test_what_libbpf_is_too_old_for_is_said_by_version(libbpf, line, what, fix):
     """Messages of libbpf 1.1, which newer ones don't give."""
-    explained = unopened(f"libbpf: {line}\n")
+    explained = explain_open(f"libbpf: {line}\n")
     assert explained is not None
     assert explained[0] == f"libbpf {bpfloader.version()} {what}" and explained[1] == f"install libbpf {fix} or newer"
 

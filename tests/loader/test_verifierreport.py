@@ -2,7 +2,7 @@
 
 import pytest
 from bpfloader.diagnose.verifier_log import verdict
-from bpfloader.diagnose.verifier_report import report
+from bpfloader.diagnose.verifier_report import read_report
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,7 +80,7 @@ def test_what_it_lacks_is_read_from_the_logs_lines(lacking):
 
 
 def test_a_log_without_one_is_read_as_ever():
-    assert read(COURSE, STATISTICS) == SCANNED and report(COURSE.splitlines()) is None
+    assert read(COURSE, STATISTICS) == SCANNED and read_report(COURSE.splitlines()) is None
 
 
 def test_a_place_without_a_source_is_the_instructions():

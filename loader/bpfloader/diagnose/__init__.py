@@ -1,1 +1,1 @@
-"""Explains a kernel's or libbpf's refusal, and says what to do about it."""
+"""Explains a refusal by the kernel or by libbpf, and names the next step."""

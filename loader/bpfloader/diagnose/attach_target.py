@@ -1,7 +1,8 @@
-"""What is wrong with the place that a program was to be attached to, looked for once the kernel has refused it.
+"""Explains a refused attach by inspecting its target: binary, function, tracepoint, perf event, cgroup or interface.
 
-`fault` is given the errno, the program's section and what was asked for: `binary`, `function`, `provider`, `name`,
-`category`, `pid`, `cgroup`, `namespace`, `interface`. What wasn't asked for is the section's.
+`target_fault` takes the errno, the program's section and the request, which may have `binary`, `function`, `offset`,
+`provider`, `name`, `category`, `pid`, `cgroup`, `namespace`, `interface`, `event`, `cpu`, `frequency`. What a request
+leaves out, the section names.
 """
 
 from __future__ import annotations
@@ -21,47 +22,47 @@ from ..kernel.tracefs import NO_TRACEFS, TRACING
 from ..suggest import SHOWN, suggestion
 from ..symbols.binary import Binary, is_library, libraries, others, resolved
 
-COUNTERS = (PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW)
-Asked = Mapping[str, Any]
-Fault = Optional[Explanation]  # None if what is wrong isn't known
-NO_FUNCTION = (errno.ENOENT, 4001)  # libbpf's LIBBPF_ERRNO__FORMAT, for a function that a program only calls
+HARDWARE_TYPES = (PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW)
+Request = Mapping[str, Any]
+Fault = Optional[Explanation]  # None if the fault isn't known
+NO_FUNCTION = (errno.ENOENT, 4001)  # 4001: libbpf's LIBBPF_ERRNO__FORMAT, for a function that a program only calls
 LIST_FUNCTIONS = "`nm -D` lists the functions of a library, `nm` those of a program"
 
 
-def fault(number: int, section: str, asked: Asked) -> Fault:
-    """Explains what is wrong with the place; None where it isn't the place, or where that can't be seen."""
+def target_fault(number: int, section: str, request: Request) -> Fault:
+    """Explains the fault of the target; returns None where the target has none, or it can't be seen."""
     head, _, target = section.removeprefix("?").partition("/")
     kind = head.removesuffix(".s").split(".")[0]
-    found = FAULTS[kind](number, target, asked) if kind in FAULTS else _descriptor(number, target, asked)
-    if not found and number == errno.ESRCH and asked.get("pid", 0) > 0:
-        return Explanation(f"there is no process {asked['pid']}", "give the id of one that runs")
+    found = FAULT_FINDERS.get(kind, _descriptor)(number, target, request)
+    if not found and number == errno.ESRCH and request.get("pid", 0) > 0:
+        return Explanation(f"there is no process {request['pid']}", "give the id of one that runs")
     return found
 
 
-def _uprobe(number: int, target: str, asked: Asked) -> Fault:
-    binary, function = os.fsdecode(asked.get("binary", "")), asked.get("function", "")
-    offset = asked.get("offset", 0)
+def _uprobe(number: int, target: str, request: Request) -> Fault:
+    binary, function = os.fsdecode(request.get("binary", "")), request.get("function", "")
+    offset = request.get("offset", 0)
 
-    def inside(path: str, file: Binary) -> Fault:
+    def check(path: str, file: Binary) -> Fault:
         if number == errno.EINVAL and offset >= file.size:
             return Explanation(
                 f"the offset {offset:#x} is beyond the end of {path}, {file.size:#x}", "give one inside of it"
             )
         return _function(path, file, function) if number in NO_FUNCTION else None
 
-    return _in_binary(binary, inside)
+    return _in_binary(binary, check)
 
 
-def _usdt(number: int, target: str, asked: Asked) -> Fault:
+def _usdt(number: int, target: str, request: Request) -> Fault:
     provider, _, name = target.rpartition(":")
     binary, _, provider = provider.rpartition(":")
-    binary = os.fsdecode(asked.get("binary") or binary)
-    probe = f"{asked.get('provider') or provider}:{asked.get('name') or name}"
+    binary = os.fsdecode(request.get("binary") or binary)
+    probe = f"{request.get('provider') or provider}:{request.get('name') or name}"
     return _in_binary(binary, lambda path, file: _static_probe(path, file, probe) if number == errno.ENOENT else None)
 
 
-def _in_binary(binary: str, inside: Callable[[str, Binary], Fault]) -> Fault:
-    """What is wrong with a binary, or with what is looked for inside it."""
+def _in_binary(binary: str, check: Callable[[str, Binary], Fault]) -> Fault:
+    """Explains the fault of a binary, or the one that `check` finds inside it."""
     path = resolved(binary)
     if not path or not os.path.exists(path):
         return _no_binary(binary)
@@ -69,7 +70,7 @@ def _in_binary(binary: str, inside: Callable[[str, Binary], Fault]) -> Fault:
         return Explanation(f"{path} is a folder", "name a program or a library")
     try:
         with open_file(path) as opened:
-            return inside(path, Binary(opened))
+            return check(path, Binary(opened))
     except ValueError as error:
         return Explanation(f"{path} is no program or library ({error})", "give the path of an ELF file")
     except OSError:
@@ -94,8 +95,8 @@ def _function(path: str, file: Binary, function: str) -> Fault:
         return None
     if plain in names.indirect:
         what = f"{path} chooses what {plain} is as it is loaded (an indirect function), which libbpf can't probe"
-        of_it = ", ".join(sorted(name for name in names.functions if plain in name)[:SHOWN])
-        there = f": {of_it}" if of_it else ", by its offset"
+        implementations = ", ".join(sorted(name for name in names.functions if plain in name)[:SHOWN])
+        there = f": {implementations}" if implementations else ", by its offset"
         return Explanation(what, f"take one of its implementations{there}")
     if plain in names.imported:
         return Explanation(f"{path} only calls {plain}, which is a library's", "name that library, such as libc.so.6")
@@ -118,8 +119,8 @@ def _static_probe(path: str, file: Binary, probe: str) -> Fault:
     return Explanation(f"{path} has no static probe {probe}", fix)
 
 
-def _kprobe(number: int, target: str, asked: Asked) -> Fault:
-    function = asked.get("function") or target.partition("+")[0]
+def _kprobe(number: int, target: str, request: Request) -> Fault:
+    function = request.get("function") or target.partition("+")[0]
     if (
         number not in (errno.ENOENT, errno.ESRCH)
         or missing_options("kprobe")
@@ -131,13 +132,13 @@ def _kprobe(number: int, target: str, asked: Asked) -> Fault:
     return _unless_known(function, FUNC, "function", "/proc/kallsyms lists those that it has")
 
 
-def _raw_tracepoint(number: int, target: str, asked: Asked) -> Fault:
-    name = asked.get("name") or target
+def _raw_tracepoint(number: int, target: str, request: Request) -> Fault:
+    name = request.get("name") or target
     return _unless_known(name, TYPEDEF, "raw tracepoint", "") if number == errno.ENOENT else None
 
 
 def _unless_known(name: str, kind: int, what: str, otherwise: str) -> Fault:
-    """The fault of a name that the kernel's BTF doesn't have; None for one that it has."""
+    """Explains that the kernel's BTF lacks a name; returns None where it has it."""
     names = kernel_names(kernel_types(KERNEL_BTF), kind)
     return (
         None
@@ -146,45 +147,45 @@ def _unless_known(name: str, kind: int, what: str, otherwise: str) -> Fault:
     )
 
 
-def _tracepoint(number: int, target: str, asked: Asked) -> Fault:
+def _tracepoint(number: int, target: str, request: Request) -> Fault:
     if number != errno.ENOENT:
         return None
     folder = next(filter(os.path.isdir, TRACING), None)
     if folder is None:
         return NO_TRACEFS
     category, _, name = target.partition("/")
-    category, name = asked.get("category") or category, asked.get("name") or name
-    there = _listed(f"{folder}/{category}")
+    category, name = request.get("category") or category, request.get("name") or name
+    there = _entries(f"{folder}/{category}")
     if name in there:
         return None
-    homes = [each for each in _listed(folder) if os.path.isdir(f"{folder}/{each}/{name}")]
-    if homes:
-        return Explanation(f"this kernel has no tracepoint {category}/{name}", f"it is {homes[0]}/{name}")
-    among = [f"{category}/{each}" for each in there] or _listed(folder)
+    categories = [each for each in _entries(folder) if os.path.isdir(f"{folder}/{each}/{name}")]
+    if categories:
+        return Explanation(f"this kernel has no tracepoint {category}/{name}", f"it is {categories[0]}/{name}")
+    among = [f"{category}/{each}" for each in there] or _entries(folder)
     fix = suggestion(f"{category}/{name}" if there else category, among, f"see {folder}")
     return Explanation(f"this kernel has no tracepoint {category}/{name}", fix)
 
 
-def _listed(folder: str) -> list[str]:
+def _entries(folder: str) -> list[str]:
     try:
         return os.listdir(folder)
     except OSError:
         return []
 
 
-def _perf_event(number: int, target: str, asked: Asked) -> Fault:
-    """What is wrong with a perf event (perf_event_open(2))."""
-    if "event" not in asked:  # by the section, which names none
+def _perf_event(number: int, target: str, request: Request) -> Fault:
+    """Explains a refused perf event (perf_event_open(2))."""
+    if "event" not in request:  # attached by its section, which names no event
         return None
-    (kind, config), cpu = asked["event"], asked["cpu"]
-    most = int(read_text("/proc/sys/kernel/perf_event_max_sample_rate") or 0)
-    if number == errno.EINVAL and 0 < most < asked["frequency"]:
-        what = f"a frequency of {asked['frequency']} is above kernel.perf_event_max_sample_rate, {most}"
-        return Explanation(what, f"give at most {most}, or raise it: sysctl kernel.perf_event_max_sample_rate=N")
+    (kind, config), cpu = request["event"], request["cpu"]
+    maximum = int(read_text("/proc/sys/kernel/perf_event_max_sample_rate") or 0)
+    if number == errno.EINVAL and 0 < maximum < request["frequency"]:
+        what = f"a frequency of {request['frequency']} is above kernel.perf_event_max_sample_rate, {maximum}"
+        return Explanation(what, f"give at most {maximum}, or raise it: sysctl kernel.perf_event_max_sample_rate=N")
     if number in (errno.EINVAL, errno.ENODEV) and cpu >= 0 and cpu not in online_cpus():
         return Explanation(f"there is no CPU {cpu} online", f"those are online: {', '.join(map(str, online_cpus()))}")
     if number in (errno.ENOENT, errno.EOPNOTSUPP, errno.EINVAL, errno.ENODEV):
-        if kind in COUNTERS:
+        if kind in HARDWARE_TYPES:
             return Explanation(
                 "this machine has no such hardware counter (is it a virtual one?)", 'sample by "cpu-clock"'
             )
@@ -195,45 +196,45 @@ def _perf_event(number: int, target: str, asked: Asked) -> Fault:
     return None
 
 
-def _descriptor(number: int, target: str, asked: Asked) -> Fault:
-    """What is wrong with the cgroup, namespace or interface that was asked for."""
-    if number == errno.EBADF and "cgroup" in asked:
-        return Explanation(f"{_named(asked['cgroup'])} is no cgroup v2 folder", cgroups())
-    if number == errno.EINVAL and "namespace" in asked:
-        return Explanation(f"{_named(asked['namespace'])} is no network namespace", NAMESPACES)
-    if number in (errno.EINVAL, errno.ENODEV, errno.ENOENT) and "interface" in asked:
+def _descriptor(number: int, target: str, request: Request) -> Fault:
+    """Explains the fault of the requested cgroup, namespace or interface."""
+    if number == errno.EBADF and "cgroup" in request:
+        return Explanation(f"{_described(request['cgroup'])} is no cgroup v2 folder", cgroups())
+    if number == errno.EINVAL and "namespace" in request:
+        return Explanation(f"{_described(request['namespace'])} is no network namespace", NAMESPACES)
+    if number in (errno.EINVAL, errno.ENODEV, errno.ENOENT) and "interface" in request:
         from socket import if_indextoname, if_nameindex
 
         try:
-            if_indextoname(asked["interface"])
+            if_indextoname(request["interface"])
         except OSError:
             names = ", ".join(f"{index} {name}" for index, name in if_nameindex())
-            return Explanation(f"there is no interface with the index {asked['interface']}", f"there are {names}")
+            return Explanation(f"there is no interface with the index {request['interface']}", f"there are {names}")
     return None
 
 
 NAMESPACES = "give the path of one, such as /proc/self/ns/net or /run/netns/NAME"
 
 
-def _named(given: Any) -> str:
+def _described(given: Any) -> str:
     return f"the descriptor {given}" if isinstance(given, int) else os.fspath(given)
 
 
 def cgroups() -> str:
-    """The next step for what is no cgroup: where cgroup v2 is mounted, or how to mount it."""
+    """Returns the next step for what is no cgroup: where cgroup v2 is mounted, or how to mount it."""
     place = mounts(["cgroup2"]).get("cgroup2")
     return f"cgroup v2 is mounted at {place}" if place else "mount it: mount -t cgroup2 none /run/cgroup2"
 
 
 def no_interface(name: str) -> str:
-    """The next step for an interface that isn't there."""
+    """Returns the next step for an interface that isn't there."""
     from socket import if_nameindex
 
     names = [each for _, each in if_nameindex()]
     return suggestion(name, names, f"there are {', '.join(names)}")
 
 
-FAULTS: dict[str, Callable[[int, str, Asked], Fault]] = {
+FAULT_FINDERS: dict[str, Callable[[int, str, Request], Fault]] = {
     "perf_event": _perf_event,
     **dict.fromkeys(("uprobe", "uretprobe"), _uprobe),
     "usdt": _usdt,

@@ -1,4 +1,4 @@
-"""Says what of a CO-RE relocation this kernel lacks, and what it has instead."""
+"""Names the CO-RE access that this kernel can't resolve, and what the kernel has instead."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from ..btf.c_text import declaration
 from ..btf.reader import ARRAY, COMPOSITES, ENUMS, FWD, KEYWORDS, PTR, TYPEDEF, Btf, Member, Type
 from ..suggest import SHOWN, suggestion
 
-# What libbpf puts in place of the verifier's words: bpf_core_format_spec in relo_core.c, the same from 1.0 to 1.8.
-UNRESOLVED = re.compile(
+# libbpf's own line in the verifier's log: bpf_core_format_spec in relo_core.c, the same from 1.0 to 1.8.
+MESSAGE = re.compile(
     r"failed to resolve CO-RE relocation <(?P<kind>\w+)> \[\d+\] (?P<keyword>\w+) (?P<name>[^\s.:\[]+)(?P<path>[^\s(]*)"
 )
 STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
-MAX_DEPTH = 4  # structs in one another that a field is looked for in
+MAX_DEPTH = 4  # nested structs to search for a field
 GUARDS = {"field": "bpf_core_field_exists()", "type": "bpf_core_type_exists()",
           "enumval": "bpf_core_enum_value_exists()"}  # fmt: skip
 
 
-class Missing(NamedTuple):
-    """What a relocation asks for (`struct sock.skc_state`), what this kernel says to that, and how to go on."""
+class Unresolved(NamedTuple):
+    """An access that CO-RE can't resolve (`struct sock.skc_state`), what this kernel has instead, the next step."""
 
     what: str
     instead: str
     fix: str
 
 
-def missing(log: str, btf: Btf | None) -> Missing | None:
-    """What the relocation that libbpf names in a verifier's log asks for; None if it names none.
+def unresolved_access(log: str, btf: Btf | None) -> Unresolved | None:
+    """Reads libbpf's line about an unresolved relocation in a verifier's log; returns None if there is none.
 
     `btf` is the kernel's, None where it can't be read. Raises ObjectError for BTF that is malformed.
     """
     found = None
-    for found in UNRESOLVED.finditer(log):
+    for found in MESSAGE.finditer(log):
         pass
     if not found:
         return None
@@ -43,14 +43,14 @@ def missing(log: str, btf: Btf | None) -> Missing | None:
     what = f"{keyword} {name}".replace("typedef ", "") + path
     guard = next((text for key, text in GUARDS.items() if key in found["kind"]), GUARDS["field"])
     fix = f"guard it with {guard}, or read what this kernel has"
-    return Missing(what, _instead(btf, keyword, name, path) if btf else "this kernel doesn't have it", fix)
+    return Unresolved(what, _instead(btf, keyword, name, path) if btf else "this kernel doesn't have it", fix)
 
 
 def _instead(btf: Btf, keyword: str, name: str, path: str) -> str:
-    """What the kernel has of that name, or near it."""
+    """Tells what the kernel has of that name, or near it."""
     kinds = [kind for kind in btf.named(name) if kind.kind != FWD and _keyword(kind) == keyword]
     if not kinds:
-        return f"this kernel has no {keyword} {name}{_near(name, _names(btf, keyword))}"
+        return f"this kernel has no {keyword} {name}{_hint(name, _names_of_kind(btf, keyword))}"
     if "::" in path:
         return _enumerator(btf, kinds, name, path.strip(":"))
     return _field(btf, kinds[0], f"{keyword} {name}", STEP.findall(path))
@@ -60,7 +60,7 @@ def _keyword(kind: Type) -> str:
     return KEYWORDS.get(kind.kind, "typedef" if kind.kind == TYPEDEF else "int")
 
 
-def _names(btf: Btf, keyword: str) -> list[str]:
+def _names_of_kind(btf: Btf, keyword: str) -> list[str]:
     return sorted({kind.name for kind in btf if _keyword(kind) == keyword and kind.name})
 
 
@@ -68,13 +68,13 @@ def _enumerator(btf: Btf, kinds: list[Type], name: str, wanted: str) -> str:
     values = [value for kind in kinds for value, _ in btf.values(kind)]
     if wanted in values:
         return f"this kernel has it in an enum {name} of another kind"
-    homes = [kind for kind in btf if kind.kind in ENUMS and wanted in (value for value, _ in btf.values(kind))]
-    if homes:
-        return f"this kernel has {wanted} in {'enum ' + homes[0].name if homes[0].name else 'an enum without a name'}"
-    return f"this kernel's enum {name} has no {wanted}{_near(wanted, values)}"
+    enums = [kind for kind in btf if kind.kind in ENUMS and wanted in (value for value, _ in btf.values(kind))]
+    if enums:
+        return f"this kernel has {wanted} in {'enum ' + enums[0].name if enums[0].name else 'an enum without a name'}"
+    return f"this kernel's enum {name} has no {wanted}{_hint(wanted, values)}"
 
 
-def _near(name: str, among: list[str]) -> str:
+def _hint(name: str, among: list[str]) -> str:
     close = suggestion(name, among)
     return f" ({close})" if close else ""
 
@@ -82,7 +82,7 @@ def _near(name: str, among: list[str]) -> str:
 def _field(btf: Btf, kind: Type, where: str, steps: list[tuple[str, str]]) -> str:
     """Follows the names as libbpf does, through anonymous structs, up to the one that isn't there."""
     number = kind.id
-    for place, (name, _) in enumerate(steps):
+    for index, (name, _) in enumerate(steps):
         here = btf.resolve(number)
         if not name:
             number = btf.element(here) if here.kind == ARRAY else number
@@ -91,30 +91,30 @@ def _field(btf: Btf, kind: Type, where: str, steps: list[tuple[str, str]]) -> st
         if member is None:
             return f"this kernel's {where} has no {name}{_elsewhere(btf, here, name)}"
         number = member.type
-        if place + 1 < len(steps):
-            where = _name(btf, btf.resolve(number)) or where
+        if index + 1 < len(steps):
+            where = _type_name(btf, btf.resolve(number)) or where
     if not steps:
         return f"this kernel's {where} is another kind of type"
     return f"this kernel has it as `{declaration(btf, number, name or 'it')}`, a type that doesn't fit"
 
 
 def _elsewhere(btf: Btf, kind: Type, name: str) -> str:
-    """Where a field is that its struct lacks: deeper in it, under a near name, or in other structs."""
+    """Finds a field that its struct lacks: deeper in it, under a near name, or in other structs."""
     found = dict.fromkeys(path for path, _ in _reachable(btf, kind, MAX_DEPTH))
     paths = sorted(found, key=lambda path: path.count("."))
     inside = [path for path in paths if path.endswith("." + name)]
     close = suggestion(name, (path for path in paths if "." not in path))
     if inside and (inside[0].count(".") == 1 or not close):
         return f": it is in {', '.join(inside[:SHOWN])} there"
-    said = [close] if close else []
-    homes = _homes(btf, btf.owners(name))
-    if 0 < len(homes) <= SHOWN:
-        said.append(f"{name} is in {', '.join(homes)}")
-    return f" ({'; '.join(said)})" if said else ""
+    hints = [close] if close else []
+    structs = _struct_names(btf, btf.owners(name))
+    if 0 < len(structs) <= SHOWN:
+        hints.append(f"{name} is in {', '.join(structs)}")
+    return f" ({'; '.join(hints)})" if hints else ""
 
 
 def _reachable(btf: Btf, kind: Type, depth: int, inside: int = 0) -> Iterator[tuple[str, Member]]:
-    """The paths of a struct's members, down to `depth` named structs by value and through those without a name."""
+    """Yields the paths of a struct's members, down to `depth` named structs by value and through anonymous ones."""
     if inside > 2 * MAX_DEPTH:
         return
     for member in btf.members(kind):
@@ -127,8 +127,8 @@ def _reachable(btf: Btf, kind: Type, depth: int, inside: int = 0) -> Iterator[tu
                 yield start + path, found
 
 
-def _homes(btf: Btf, owners: list[Type]) -> list[str]:
-    """The names of structs, by the struct around it for one without a name; none if they are too many to tell."""
+def _struct_names(btf: Btf, owners: list[Type]) -> list[str]:
+    """Returns the names of structs, by the enclosing struct for an anonymous one; none if they are too many to tell."""
     if len(owners) > 2 * SHOWN:
         return []
     around = {m.type: outer for outer in btf if outer.kind in COMPOSITES for m in btf.members(outer) if not m.name}
@@ -136,11 +136,11 @@ def _homes(btf: Btf, owners: list[Type]) -> list[str]:
     for kind in owners:
         for _ in range(MAX_DEPTH):
             kind = kind if kind.name else around.get(kind.id, kind)
-        found.append(_name(btf, kind))
+        found.append(_type_name(btf, kind))
     return list(dict.fromkeys(filter(None, found)))
 
 
-def _name(btf: Btf, kind: Type) -> str:
+def _type_name(btf: Btf, kind: Type) -> str:
     if kind.kind == PTR:
         kind = btf.resolve(kind.word)
     return f"{KEYWORDS[kind.kind]} {kind.name}" if kind.kind in KEYWORDS and kind.name else ""

@@ -1,4 +1,4 @@
-"""What libbpf's messages about an object mean, where they name something that this kernel or libbpf lacks."""
+"""Explains libbpf's messages about an object that name something that this kernel or libbpf lacks."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from ..suggest import nearest, suggestion
 WEAK = "declare it __weak and test it before use"
 
 
-def meaning(said: str, section: str, btf: Btf | None) -> Explanation | None:
-    """Explains a refusal by libbpf's messages; None if none of them is known.
+def explain_load(messages: str, section: str, btf: Btf | None) -> Explanation | None:
+    """Explains a refused load by libbpf's messages; returns None if none of them is known.
 
     `section` is the failed program's, `btf` the kernel's where it can be read.
     """
-    for pattern, explain in SAYINGS:
-        found = pattern.search(said)
+    for pattern, explain in LOAD_MESSAGES:
+        found = pattern.search(messages)
         if found:
             return explain(found, section, btf)
     return None
 
 
-def unopened(said: str) -> Explanation | None:
-    """Explains why libbpf doesn't open an object, by its messages; None if none is known."""
-    for pattern, what, fix in OPENINGS:
-        found = re.search(pattern, said)
+def explain_open(messages: str) -> Explanation | None:
+    """Explains by its messages why libbpf doesn't open an object; returns None if none of them is known."""
+    for pattern, what, fix in OPEN_MESSAGES:
+        found = re.search(pattern, messages)
         if found:
             return Explanation(what.format(*found.groups(), libbpf=f"libbpf {version()}"), fix)
     return None
 
 
 def _unknown_section(found: re.Match[str], _section: str, _btf: Btf | None) -> Explanation:
-    """libbpf knows no program type for a section; the names nearest to it."""
+    """Explains that libbpf knows no program type for a section, with the names nearest to it."""
     name = found[2]
     if name == ".text":
         return Explanation(
@@ -51,7 +51,7 @@ def _unknown_section(found: re.Match[str], _section: str, _btf: Btf | None) -> E
 
 
 def _hook(found: re.Match[str], section: str, btf: Btf | None) -> Explanation:
-    """A function or tracepoint that isn't in the kernel's BTF, with the names nearest to it."""
+    """Explains that the kernel's BTF lacks a function or tracepoint, with the names nearest to it."""
     names = kernel_names(btf, TYPEDEF if "tp_btf" in section else FUNC)
     fix = suggestion(found[1], names)
     return Explanation(
@@ -69,37 +69,38 @@ def _unpinned(found: re.Match[str], _section: str, _btf: Btf | None) -> Explanat
     return Explanation(f"a map can't be pinned ({found[1].strip()})", fix)
 
 
-def _saying(what: str, fix: str) -> Explain:
-    """What a message means by itself; `{0}` is what its pattern finds first."""
+def _template(what: str, fix: str) -> Explain:
+    """Returns an explanation from texts alone; `{0}` is the first group of the message's pattern."""
     return lambda found, *_: Explanation(what.format(*found.groups()), fix.format(*found.groups()))
 
 
 Explain = Callable[["re.Match[str]", str, "Btf | None"], Explanation]
-SAYINGS: tuple[tuple[re.Pattern[str], Explain], ...] = tuple((re.compile(pattern), explain) for pattern, explain in (
+LOAD_MESSAGES = tuple((re.compile(pattern), explain) for pattern, explain in (
     (r"prog '([^']*)': missing BPF prog type, check ELF section name '([^']*)'", _unknown_section),
     (r"failed to find kernel BTF type ID of '([^']*)'", _hook),
     (r"extern \(func ksym\) '(\w+)'.*not found", _kfunc),
     (r"extern (?:\(\w+ ksym\) )?'(\w+)'.*(?:not found|not resolved)",
-     _saying("this kernel has no {0} (an extern of the program)", WEAK)),
+     _template("this kernel has no {0} (an extern of the program)", WEAK)),
     (r"failed to open system Kconfig",
-     _saying("this kernel doesn't tell its configuration, which the program's __kconfig externs want",
+     _template("this kernel doesn't tell its configuration, which the program's __kconfig externs want",
              "declare them __weak, or boot a kernel with CONFIG_IKCONFIG_PROC=y")),
     (r"couldn't reuse pinned map at '([^']*)': parameter mismatch",
-     _saying("the map pinned at {0} has another type or sizes", "rm {0}, or pin elsewhere")),
+     _template("the map pinned at {0} has another type or sizes", "rm {0}, or pin elsewhere")),
     (r"failed to (?:auto-)?pin (?:map )?(?:at )?'?([^':\n]*)", _unpinned),
     (r"prog '([^']*)': attach program FD is not set",
-     _saying("{0} is to replace a function of a program that it wasn't told",
+     _template("{0} is to replace a function of a program that it wasn't told",
              "call progs.{0}.set_attach_target(function, program) before load")),
     (r"struct_ops init_kern: struct (\w+) is not found in kernel BTF",
-     _saying("this kernel has no struct_ops {0}", ANOTHER)),
+     _template("this kernel has no struct_ops {0}", ANOTHER)),
     (r"Couldn't load trivial BPF program|Couldn't create simple array map",
-     _saying("the kernel denies even the simplest program",
+     _template("the kernel denies even the simplest program",
              "boot a kernel with CONFIG_BPF_SYSCALL=y; in a container see whether its seccomp profile "
              "denies bpf(2); `python -m bpfloader probe` shows the rest")),
 ))  # fmt: skip
 
 LINK = "link them first: bpftool gen object whole.bpf.o one.bpf.o other.bpf.o"
-OPENINGS = (  # what libbpf says (src/libbpf.c, from 1.0 to 1.7); the versions are those of the tags that know it first
+# Messages of src/libbpf.c from 1.0 to 1.7, each (pattern, what, fix); a fix names the first version that can do it.
+OPEN_MESSAGES = (
     (r"failed to find BTF for extern '([^']*)'", "{0} is defined in another object", LINK),
     (r"sec '([^']*)': program '([^']*)' is static", "the program {1} in SEC(\"{0}\") is static",
      "remove `static`: libbpf finds programs by their global symbols"),
@@ -107,7 +108,8 @@ OPENINGS = (  # what libbpf says (src/libbpf.c, from 1.0 to 1.7); the versions a
      "{libbpf} doesn't know how the map {0} states its {1}", "install libbpf 1.4 or newer"),
     (r"bad map relo against '([^']*)' in section '\.addr_space\.1'",
      "{libbpf} doesn't know arenas, as {0} needs one", "install libbpf 1.4 or newer"),
-    (r"bad map relo against '(\.bss\.[^']*)' in section", "{libbpf} makes no map of {0}", "install libbpf 1.1 or newer"),
+    (r"bad map relo against '(\.bss\.[^']*)' in section",
+     "{libbpf} makes no map of {0}", "install libbpf 1.1 or newer"),
     (r"struct_ops reloc (\w+): prog (\w+) is not struct_ops BPF program",
      "{libbpf} doesn't know the section of {1}, a program of the struct_ops map {0}", "install libbpf 1.2 or newer"),
 )  # fmt: skip

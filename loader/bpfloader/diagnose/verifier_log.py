@@ -1,4 +1,4 @@
-"""Reads a verifier's log: what it objects to, at which line of the source, and what helps against that."""
+"""Reads a verifier's log: its reason, the line of the source, a hint."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from ..kernel.host import kernel_is_before, kernel_release
 from ..kernel.versions import helpers, version_of
-from .verifier_report import Report, report
+from .verifier_report import VerifierReport, read_report
 
-# What the verifier prints after its reason, whatever that was (print_verification_stats in kernel/bpf/verifier.c).
+# Printed after the reason, whatever that was (print_verification_stats in kernel/bpf/verifier.c).
 STATISTICS = re.compile(r"processed \d+ insns|verification time|stack depth|max_states|insns processed|mark_precise")
 # An instruction, a state, where paths meet, what is known of arguments: the log's course, not its verdict.
 COURSE = re.compile(
@@ -18,19 +18,19 @@ COURSE = re.compile(
     r"func '\w+' arg\d+ has btf_id|arg#\d+ reference type)"
 )
 INSTRUCTION = re.compile(r"^(\d+): \(")
-# Newer kernels end the line of a conditional jump only with what they say next.
+# A conditional jump whose line newer kernels end only with their next message.
 JUMP = re.compile(r"^(\d+: \([0-9a-f]{2}\) (?:if .* |may_goto |)goto pc[+-]\d+) +(?!; R\d|; refs|\s)(.+)$")
-BACK = re.compile(r"^(\d+): \(.*goto pc-\d+")
+JUMP_BACK = re.compile(r"^(\d+): \(.*goto pc-\d+")
 STATE = re.compile(r"^(cur state|old state|\d+: R\d|from \d+ to|R\d+(_\w+)?=|last_idx|regs=|parent |func '|arg#)")
-NOTED = re.compile(r"detected at insn (\d+)|alloc_insn=(\d+)")  # the instruction that the reason is about
+RELATED_INSTRUCTION = re.compile(r"detected at insn (\d+)|alloc_insn=(\d+)")  # the instruction that the reason is about
 RECENT = 2000  # lines at a log's end
-ROUNDS = 3  # so often an instruction is among them if the program goes round a loop
+ROUNDS = 3  # an instruction that stands there so often is in a loop
 SOURCE = re.compile(r"^; (?P<text>.*?)(?: @ (?P<place>\S+:\d+))?$")
 RESTRICTED = "without CAP_PERFMON the verifier allows no such use of pointers: give the process CAP_PERFMON"
 NULL = "check the pointer against NULL first, on every path to this line"
 BOUNDS = "check the index or length against a constant right before its use"
 
-# What the verifier says, by the kernel's own wording (kernel/bpf/verifier.c, 5.4 to 6.18), and the usual way out.
+# The verifier's reasons in the kernel's own words (kernel/bpf/verifier.c, 5.4 to 6.18), and the usual way out.
 HINTS = tuple((re.compile(pattern), hint) for pattern, hint in (
     (r"back-edge|infinite loop|unreachable loop",
      "give the loop a bound that is a constant (bpf_for and bpf_loop take large ones)"),
@@ -86,14 +86,15 @@ HINTS = tuple((re.compile(pattern), hint) for pattern, hint in (
 HELPER = re.compile(r"(?:cannot use helper|unknown func) (?:bpf_)?(\w+)#(\d+)|invalid func unknown#(\d+)")
 
 
-LOOP = ("BPF program is too large", ", in a loop without a bound, or with a large one",
-        "give the loop a small constant for a bound, or leave it to the kernel: bpf_for, bpf_loop")  # fmt: skip
+TOO_LARGE = "BPF program is too large"
+IN_A_LOOP = ", in a loop without a bound, or with a large one"
+BOUND_IT = "give the loop a small constant for a bound, or leave it to the kernel: bpf_for, bpf_loop"
 
 
 class Verdict(NamedTuple):
-    """The verifier's reason, the source line that it is about (empty if not told), a hint (empty if none fits).
+    """The verifier's reason, its source line (empty if unknown), a hint (empty if none fits).
 
-    `shown` are the lines to show of a loop: what it does, once, without the registers; empty to show the log's end.
+    `shown` are the lines of a loop to show, each once, without the registers; empty to show the log's end.
     """
 
     reason: str
@@ -103,47 +104,48 @@ class Verdict(NamedTuple):
 
 
 def verdict(log: tuple[str, ...]) -> Verdict:
-    """What a log comes to: by the report that Linux 7.3 ends it with, and by the log's lines for what that lacks."""
-    told = report(log[-RECENT:])
-    if not told:
-        return _scanned(log)
-    from_end = len(log[-RECENT:])
-    course = (*log[: len(log) - from_end + told.begins], *log[len(log) - from_end + told.ends :])
-    scanned = _scanned(course)
+    """Reads a log: the report that Linux 7.3 ends it with, else, and for what that lacks, its last lines."""
+    report = read_report(log[-RECENT:])
+    if not report:
+        return _scan(log)
+    before = max(0, len(log) - RECENT)
+    course = (*log[: before + report.begins], *log[before + report.ends :])
+    scan = _scan(course)
     return Verdict(
-        told.reason or scanned.reason,
-        _place(told, course) or scanned.source,
-        told.suggestion or scanned.hint,
+        report.reason or scan.reason,
+        _source_of_report(report, course) or scan.source,
+        report.suggestion or scan.hint,
     )
 
 
 def states_anything(log: Sequence[str]) -> bool:
-    """Whether the verifier says anything in a log: it holds statistics alone where no program was looked at."""
+    """Returns true if the verifier states something in a log: it holds statistics alone if no program was checked."""
     return any(line.strip() and not STATISTICS.search(line) for line in log)
 
 
-def _place(told: Report, course: Sequence[str]) -> str:
-    """The source line that a report is about; where it tells only the instruction, the line that the log has for it."""
-    return str(told.at) or (_source_of(course, told.at.instruction) if told.at.instruction >= 0 else "")
+def _source_of_report(report: VerifierReport, course: Sequence[str]) -> str:
+    """Returns a report's source line; where it names only the instruction, the log's line for that."""
+    place = report.place
+    return str(place) or (_source_of(course, place.instruction) if place.instruction >= 0 else "")
 
 
-def _scanned(log: tuple[str, ...]) -> Verdict:
+def _scan(log: tuple[str, ...]) -> Verdict:
     """Takes the last line that states something for the reason, as the logs of kernels before 7.3 end with it."""
-    recent = [part for line in log[-RECENT:] for part in _parts(line)]
-    place = next((at for at in range(len(recent) - 1, -1, -1) if _states_a_reason(recent[at])), len(recent))
-    reason = recent[place].strip() if place < len(recent) else ""
-    around = "\n".join(recent[max(0, place - 2) : place + 2])
-    hint = _helper(around) or _hint(reason) or _hint(around)
-    if LOOP[0] in reason and (back := _loop(recent)):
-        return Verdict(reason + LOOP[1], _source_of(log, back), LOOP[2], _once(recent))
-    noted = NOTED.search(around)
-    source = _source_of(log, int(noted[1] or noted[2])) if noted else ""
-    shown = _once(recent) if "infinite loop" in reason else ()
-    return Verdict(reason, source or _source(recent[:place]), hint, shown)
+    recent = [part for line in log[-RECENT:] for part in _split_jump(line)]
+    index = next((i for i in range(len(recent) - 1, -1, -1) if _states_a_reason(recent[i])), len(recent))
+    reason = recent[index].strip() if index < len(recent) else ""
+    around = "\n".join(recent[max(0, index - 2) : index + 2])
+    hint = _helper_hint(around) or _hint(reason) or _hint(around)
+    if TOO_LARGE in reason and (jump := _loop_jump(recent)):
+        return Verdict(reason + IN_A_LOOP, _source_of(log, jump), BOUND_IT, _loop_body(recent))
+    related = RELATED_INSTRUCTION.search(around)
+    source = _source_of(log, int(related[1] or related[2])) if related else ""
+    shown = _loop_body(recent) if "infinite loop" in reason else ()
+    return Verdict(reason, source or _source(recent[:index]), hint, shown)
 
 
-def _parts(line: str) -> list[str]:
-    """A line of the log, and what the kernel went on to say on it."""
+def _split_jump(line: str) -> list[str]:
+    """Splits a line into the jump and what the kernel went on to say on it."""
     found = JUMP.match(line)
     return [found[1], found[2]] if found else [line]
 
@@ -153,7 +155,7 @@ def _states_a_reason(line: str) -> bool:
 
 
 def _source(lines: Sequence[str]) -> str:
-    """The source line that the log shows last, with its file and line where the kernel tells them (6.9 and newer)."""
+    """Returns the last source line of the log, with its file and line where the kernel tells them (6.9 and newer)."""
     for line in reversed(lines):
         found = SOURCE.match(line)
         if found and found["text"]:
@@ -162,20 +164,20 @@ def _source(lines: Sequence[str]) -> str:
 
 
 def _source_of(log: Sequence[str], instruction: int) -> str:
-    """The source line of an instruction: the one shown last before the log comes to it for the first time."""
-    shown = f"{instruction}: ("
-    place = next((at for at, line in enumerate(log) if line.startswith(shown)), 0)
-    return _source([part for line in log[max(0, place - RECENT) : place] for part in _parts(line)])
+    """Returns the source line of an instruction: the last one before the log first comes to it."""
+    begin = f"{instruction}: ("
+    index = next((i for i, line in enumerate(log) if line.startswith(begin)), 0)
+    return _source([part for line in log[max(0, index - RECENT) : index] for part in _split_jump(line)])
 
 
-def _loop(lines: Sequence[str]) -> int:
-    """The jump back of the loop that the log's end goes round; 0 if it goes round none."""
-    back = [int(found[1]) for found in map(BACK.match, lines) if found]
-    return back[-1] if back and back.count(back[-1]) >= ROUNDS else 0
+def _loop_jump(lines: Sequence[str]) -> int:
+    """Returns the jump back of the loop at the log's end; 0 if there is none."""
+    jumps = [int(found[1]) for found in map(JUMP_BACK.match, lines) if found]
+    return jumps[-1] if jumps and jumps.count(jumps[-1]) >= ROUNDS else 0
 
 
-def _once(lines: Sequence[str]) -> tuple[str, ...]:
-    """Lines without the registers' states, each instruction and source line where it comes last."""
+def _loop_body(lines: Sequence[str]) -> tuple[str, ...]:
+    """Drops the registers' states and keeps the last of each instruction and source line."""
     bare = [re.sub(r"\s+; (R\d|refs).*$", "", line) for line in lines if not STATE.match(line)]
     return tuple(reversed(dict.fromkeys(reversed(bare))))
 
@@ -184,21 +186,22 @@ def _hint(text: str) -> str:
     return next((hint for pattern, hint in HINTS if pattern.search(text)), "")
 
 
-def _helper(text: str) -> str:
-    """The hint for a helper that this kernel, or this program type, doesn't have."""
+def _helper_hint(text: str) -> str:
+    """Returns the hint for a helper that this kernel, or this program type, doesn't have."""
     found = HELPER.search(text)
     if not found:
         return ""
     known = {helper.number: helper for helper in helpers()}.get(int(found[2] or found[3]))
     if not known:
         return f"this kernel ({kernel_release()}) doesn't have that helper"
-    return too_old(f"the helper bpf_{known.name}", known.kernel) or (
-        f"programs of this type may not call bpf_{known.name} on this kernel: `python -m bpfloader probe` lists what may"
+    return too_old_hint(f"the helper bpf_{known.name}", known.kernel) or (
+        f"programs of this type may not call bpf_{known.name} on this kernel: "
+        "`python -m bpfloader probe` lists what may"
     )
 
 
-def too_old(what: str, needs: str) -> str:
-    """The hint for a feature that came with a later kernel than this one; empty if this one should have it."""
+def too_old_hint(what: str, needs: str) -> str:
+    """Returns the hint for a feature of a later kernel than this one; empty if this one should have it."""
     if not version_of(needs)[0] or not kernel_is_before(needs):
         return ""
     return f"{what} came with Linux {needs}, this is {kernel_release()}"

@@ -1,8 +1,8 @@
 """Reads the report that verifiers end their logs with since Linux 7.3: reason, place, the path there, a suggestion.
 
 Its form is that of kernel/bpf/diagnostics.c. A field begins with its name and a colon at the line's start and goes on
-in lines that are indented or empty; a place is `function @ file:line:column`, or `insn N` where the object tells no
-source, with the lines around it, of which `>>>` marks the one that is meant and `^--` says what it does.
+in lines that are indented or empty. A place is `function @ file:line:column`, or `insn N` where the object tells no
+source, with the lines around it: `>>>` marks the line meant, `^--` tells what it does.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RESOURCE = re.compile(r"\(id=\d+\)")
 
 
 class Place(NamedTuple):
-    """A line of the source with its `file:line`, and the number of the instruction; "" and -1 where it isn't told."""
+    """A line of the source with its `file:line`, and the number of the instruction; "" and -1 where unknown."""
 
     text: str = ""
     place: str = ""
@@ -37,19 +37,19 @@ class Place(NamedTuple):
         return f"`{self.text}` ({self.place})" if self.place else f"`{self.text}`"
 
 
-class Report(NamedTuple):
-    """What a report says; a field that it lacks is empty. `begins` and `ends` are its lines' range in the log."""
+class VerifierReport(NamedTuple):
+    """A report's fields, empty where it lacks one; `begins` and `ends` are its lines' range in the log."""
 
     reason: str
-    at: Place
+    place: Place
     suggestion: str
     begins: int
     ends: int
 
 
-def report(log: Sequence[str]) -> Report | None:
+def read_report(log: Sequence[str]) -> VerifierReport | None:
     """Reads the last report in a log's lines; None if there is none."""
-    begins = next((at for at in range(len(log) - 1, -1, -1) if log[at].startswith(BEGINS)), -1)
+    begins = next((index for index in range(len(log) - 1, -1, -1) if log[index].startswith(BEGINS)), -1)
     if begins < 0:
         return None
     fields: dict[str, list[str]] = {}
@@ -65,35 +65,35 @@ def report(log: Sequence[str]) -> Report | None:
             current.append(line)
     else:
         ends = len(log)
-    at = next((place for place, _ in _places(fields.get("At", []))), Place())
+    place = next((place for place, _ in _places(fields.get("At", []))), Place())
     reason = _text(fields.get("Reason", [])) + _acquired(fields.get("Reason", []), fields.get("Causal path", []))
-    return Report(reason, at, _text(fields.get("Suggestion", [])), begins, ends)
+    return VerifierReport(reason, place, _text(fields.get("Suggestion", [])), begins, ends)
 
 
 def _text(lines: Sequence[str]) -> str:
-    """A field's sentences in one line, without the stop at their end; an empty line ends them."""
+    """Joins a field's sentences into one line, without the final stop; an empty line ends them."""
     words = [line.split() for line in lines]
     sentences = takewhile(bool, dropwhile(operator.not_, words))
     return " ".join(chain.from_iterable(sentences)).removesuffix(".")
 
 
 def _acquired(reason: Sequence[str], path: Sequence[str]) -> str:
-    """Tells where the resource that the reason names was acquired, which is before the exit that the report is at."""
-    meant = RESOURCE.search(" ".join(reason))
+    """Tells where the resource that the reason names was acquired: the report's own place is the exit after it."""
+    named = RESOURCE.search(" ".join(reason))
     for place, resource in _places(path):
-        if meant and resource == meant[0] and str(place):
+        if named and resource == named[0] and str(place):
             return f" (acquired at {place})"
     return ""
 
 
 def _places(lines: Sequence[str]) -> Iterator[tuple[Place, str]]:
-    """Each place of a field, with the id of the resource that is acquired there ("" if none is)."""
+    """Yields each place of a field, with the id of the resource that is acquired there ("" if none is)."""
     place, resource, in_source = None, "", False
     for line in lines:
-        if begun := _begun(line):
+        if named_place := _place_in(line):
             if place:
                 yield place, resource
-            place, resource, in_source = begun, "", False
+            place, resource, in_source = named_place, "", False
         elif line.rstrip() in (SOURCE_CONTEXT, INSTRUCTION_CONTEXT):
             in_source = line.rstrip() == SOURCE_CONTEXT
         elif place and in_source and not place.text and (marked := MARKED.fullmatch(line)):
@@ -104,8 +104,8 @@ def _places(lines: Sequence[str]) -> Iterator[tuple[Place, str]]:
         yield place, resource
 
 
-def _begun(line: str) -> Place | None:
-    """The place that a line names; None for every other line."""
+def _place_in(line: str) -> Place | None:
+    """Returns the place that a line names; None for every other line."""
     if named := PLACE.fullmatch(line):
         return Place(place=named["place"])
     numbered = INSTRUCTION.fullmatch(line)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import cast
 
-from ..diagnose.refusal import lines
+from ..diagnose.refusal import last_lines
 from ..elf import require_bpf_object
 from ..errors import REINSTALL, CallError, DigestError, Explanation, ObjectError, errno_text
 from ..libbpf.library import library
@@ -39,11 +39,11 @@ def open_bytes(
 
 
 def _unopened(name: str, error: CallError, said: str) -> ObjectError:
-    from ..diagnose.libbpf_messages import unopened
+    from ..diagnose.libbpf_messages import explain_open
 
-    why, fix = unopened(said) or Explanation("", "compile it with clang -target bpf -g")
+    why, fix = explain_open(said) or Explanation("", "compile it with clang -target bpf -g")
     what = f"libbpf can't open {name} ({errno_text(error.errno)})" + (f": {why}" if why else "")
-    return ObjectError(what, fix=fix, details=lines(said), errno=error.errno)
+    return ObjectError(what, fix=fix, details=last_lines(said), errno=error.errno)
 
 
 def require_digest(data: bytes, expected: str, where: str, packed: bool) -> None:
