@@ -43,14 +43,26 @@ class _DataclassAttribute:
         return getattr(dataclasses.make_dataclass(kind.__name__, kind.__match_args__), self.name)
 
 
-class Struct:
+class _Value:
+    """A C struct or union by value."""
+
+    __slots__ = ()
+    codec: ClassVar[Codec[Any]]
+
+    @classmethod
+    def from_bytes(cls, data: Any) -> Self:
+        """Reads the struct or union at the start of a buffer. Raises LayoutError for a buffer that is too short."""
+        value: Self = cls.codec.unpack(data)
+        return value
+
+
+class Struct(_Value):
     """A C struct by value. Base of the generated classes; don't change a struct that is a key of a dict."""
 
     __slots__ = ()
     __match_args__: ClassVar[tuple[str, ...]] = ()
     __dataclass_fields__: ClassVar[Any] = _DataclassAttribute()
     __dataclass_params__: ClassVar[Any] = _DataclassAttribute()
-    codec: ClassVar[Codec[Any]]
 
     def __init__(self, *values: Any, **members: Any):
         codec, kind = self.codec, type(self).__name__
@@ -67,12 +79,6 @@ class Struct:
             if name not in codec.promoted:
                 raise TypeError(f"{kind} has no member {name}")
             setattr(self, name, value)
-
-    @classmethod
-    def from_bytes(cls, data: Any) -> Self:
-        """Reads the struct at the start of a buffer. Raises LayoutError for a buffer that is too short."""
-        value: Self = cls.codec.unpack(data)
-        return value
 
     def to_bytes(self) -> bytes:
         """Returns the struct's bytes, padding zero. Raises LayoutError naming the field that doesn't fit."""
@@ -135,11 +141,10 @@ class _Promoted:
         setattr(self.union(value), self.name, member)
 
 
-class Union:
+class Union(_Value):
     """A C union: bytes that are read and written through any of its members. Base of the generated classes."""
 
     __slots__ = ("_bytes",)
-    codec: ClassVar[Codec[Any]]
 
     def __init__(self, _bytes: bytes = b"", /, **members: Any):
         self._bytes = bytearray(self.codec.size)
@@ -150,12 +155,6 @@ class Union:
             if not isinstance(getattr(type(self), name, None), Field):
                 raise TypeError(f"{type(self).__name__} has no member {name}")
             setattr(self, name, value)
-
-    @classmethod
-    def from_bytes(cls, data: Any) -> Self:
-        """Reads the union at the start of a buffer. Raises LayoutError for a buffer that is too short."""
-        value: Self = cls.codec.unpack(data)
-        return value
 
     def to_bytes(self) -> bytes:
         """Returns all bytes of the union."""

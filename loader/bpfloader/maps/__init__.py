@@ -1,1 +1,1 @@
-"""Maps, a class for each kind."""
+"""Reads and writes BPF maps; each type of map has its class."""

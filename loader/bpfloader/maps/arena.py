@@ -1,4 +1,4 @@
-"""Arenas: memory that programs and this process share, given page by page as it is touched (Linux 6.9)."""
+"""Arenas: memory that programs and this process share, allocated page by page on first access (Linux 6.9)."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ FAILED = ctypes.c_void_p(-1).value  # MAP_FAILED
 
 
 class Arena(Map):
-    """An arena; `max_entries` is its size in pages, `map_extra` the address that it has in this process, 0 for any.
+    """An arena; `max_entries` is its size in pages, `map_extra` its address in this process, 0 for any.
 
-    libbpf before 1.5 knows nothing of arenas. Programs with pointers into one then load only if map_extra is set, and
-    variables in an arena (`__arena` globals) not at all.
+    libbpf before 1.5 doesn't support arenas: programs with pointers into one load only if map_extra is set, and
+    programs with variables in one (`__arena` globals) not at all.
     """
 
     _view: memoryview | None = None
-    _address = _length = 0  # where it was mapped here, and how many bytes of it
+    _address = _length = 0  # of the mapping made here, in bytes
 
     @property
     def memory(self) -> memoryview:
-        """All of it, writable; valid until the object is destroyed. A page that nobody has touched reads as zero.
+        """All of its memory, writable, valid until the object is destroyed. An untouched page reads as zero.
 
-        Raises MapError where it can't be mapped, StateError before load and after destroy.
+        Raises MapError if it can't be mapped, StateError before load and after destroy.
         """
         return self._mapped()[0]
 
     @property
     def address(self) -> int:
-        """Where it begins in this process: what a pointer into it is, for a program. Raises as `memory` does."""
+        """Its address in this process, which is also the one in programs' pointers. Raises as `memory` does."""
         return self._mapped()[1]
 
     def _mapped(self) -> tuple[memoryview, int]:
@@ -46,7 +46,7 @@ class Arena(Map):
             return self._view, address
 
     def _libbpf_address(self) -> int:
-        """The address where libbpf has mapped it; 0 if it hasn't."""
+        """Returns the address where libbpf has mapped it; 0 if it hasn't."""
         if tuple(map(int, version().split(".")[:2])) < (1, 5) or not self.handle:
             return 0
         with contextlib.suppress(CallError):
@@ -54,7 +54,7 @@ class Arena(Map):
         return 0
 
     def _map_here(self, fd: int) -> int:
-        """The address where it is mapped here. Python's own mmap takes none to map it at."""
+        """Maps it and returns the address. Calls libc: Python's mmap can't map at a given address."""
         if not self._address:
             protection = mmap.PROT_READ | mmap.PROT_WRITE
             address = _libc().mmap(self.map_extra, self._size, protection, mmap.MAP_SHARED, fd, 0)
@@ -72,7 +72,7 @@ class Arena(Map):
         return self.max_entries * mmap.PAGESIZE
 
     def _close(self) -> None:
-        """Lets go of the memory, which goes with the object."""
+        """Releases the memory and unmaps it."""
         if self._view is not None:
             self._view.release()
             self._view = None

@@ -1,4 +1,4 @@
-"""Arrays as mappings from their indexes, and their memory where the kernel shares it."""
+"""Arrays: mappings from indexes to values, and the memory of arrays that the kernel shares."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BPF_F_MMAPABLE = 1 << 10  # linux/bpf.h
 
 
 class Indexed(KeyedMap[int, V]):
-    """Keys are 0 … max_entries - 1, and all of them are always there. Base of Array and PerCpuArray."""
+    """A map with the keys 0 … max_entries - 1, all of which always exist. Base of Array and PerCpuArray."""
 
     def __init__(self, owner: Owner, name: str, value: Codec[V]):
         super().__init__(owner, name, CTypes(value.order).u32, value)
@@ -35,19 +35,19 @@ class Indexed(KeyedMap[int, V]):
     _lookup_and_delete = _discard
 
     def clear(self) -> None:
-        """Sets all elements to zero: they can't be deleted."""
+        """Sets all elements to zero, since they can't be deleted."""
         self.update((key, self._value.zero()) for key in range(self.max_entries))
 
 
 class Sparse(KeyedMap[int, V]):
-    """Keys are among 0 … max_entries - 1, and those are there that have been set. Base of arrays of objects."""
+    """A map with keys among 0 … max_entries - 1, which exist once they are set. Base of arrays of kernel objects."""
 
     def __init__(self, owner: Owner, name: str, value: Codec[V]):
         super().__init__(owner, name, CTypes(NATIVE).u32, value)
 
 
 class Array(Indexed[V]):
-    """An array as a mapping from its indexes. `value` is a generated class or a codec."""
+    """An array: a mapping from its indexes. `value` is a generated class or a codec."""
 
     _mapped: Elements[V] | None = None
 
@@ -56,7 +56,7 @@ class Array(Indexed[V]):
 
     @property
     def memory(self) -> memoryview:
-        """All elements as the kernel has them, each at a multiple of 8 bytes; writable unless the map is frozen.
+        """The kernel's memory of all elements, each at a multiple of 8 bytes; writable unless the map is frozen.
 
         It stays valid as long as anything refers to it, even after destroy. Raises MapError unless map_flags has
         BPF_F_MMAPABLE, StateError before load and after destroy.
@@ -65,7 +65,7 @@ class Array(Indexed[V]):
 
     @property
     def elements(self) -> Elements[V]:
-        """The elements in the memory that programs see, read and written without a system call. Raises as `memory`."""
+        """The elements in that memory, read and written without a system call. Raises as `memory` does."""
         with self._owner.lock:
             fd = self.fd
             if self._mapped is None:
@@ -91,7 +91,7 @@ class Array(Indexed[V]):
 
 
 class Elements(Sequence[V], Generic[V]):
-    """The elements of a mapped array. Each access is a copy: one that a program changes meanwhile may come torn."""
+    """The elements of a mapped array. Each access copies, and may copy a value that a program has half written."""
 
     def __init__(self, memory: memoryview, codec: Codec[V], count: int):
         self.memory, self._codec, self._count = memory, codec, count
@@ -117,7 +117,7 @@ class Elements(Sequence[V], Generic[V]):
         return self._codec.unpack(self.memory, self._offset(index))
 
     def __setitem__(self, index: int, value: V) -> None:
-        """Raises LayoutError for a value that doesn't fit, TypeError for a frozen map."""
+        """Sets an element. Raises LayoutError for a value that doesn't fit, TypeError for a frozen map."""
         self._codec.store(self.memory, self._offset(index), value)
 
     def __iter__(self) -> Iterator[V]:
@@ -125,9 +125,9 @@ class Elements(Sequence[V], Generic[V]):
         return iter(list(column(bytes(self.memory))))
 
     def numpy(self) -> Any:
-        """The elements as a numpy array on the memory itself: what a program writes is seen in it at once.
+        """Returns a numpy array on the memory itself, which shows programs' writes at once.
 
-        Raises LibraryError where there is no numpy, LayoutError for structs with bitfields.
+        Raises LibraryError without numpy, LayoutError for structs with bitfields.
         """
         from ..codec.numpy_records import Arrays
 

@@ -1,14 +1,14 @@
-"""A map of an object, or of none, whatever its type."""
+"""Map, the base of all classes of maps: attributes, pins, reuse."""
 
 from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from ..codec.base import Codec
 from ..codec.struct import Struct, Union
-from ..errors import CallError, MapError, StateError
+from ..errors import CallError, LayoutError, MapError, StateError
 from ..kernel.map_type import MapType
 from ..libbpf.library import library
 from ..libbpf.pin import pin_to, unpin
@@ -20,17 +20,18 @@ if TYPE_CHECKING:
 
     from ..owner import Owner
 
+V = TypeVar("V")
 ANY, NOEXIST, EXIST, LOCK = 0, 1, 2, 4  # BPF_ANY, BPF_NOEXIST, BPF_EXIST, BPF_F_LOCK of linux/bpf.h
-# The types that have a value for each CPU.
+# The types of map with a value for each CPU.
 PER_CPU = frozenset((
     MapType.PERCPU_HASH, MapType.PERCPU_ARRAY, MapType.LRU_PERCPU_HASH, MapType.PERCPU_CGROUP_STORAGE,
 ))  # fmt: skip
 
 
 class Map(FixedAttributes):
-    """A map of any type: what it is, before load and after, and where it is pinned. Base of the typed ones."""
+    """A map of any type: its attributes, which can be set before load, and its pins. Base of the typed maps."""
 
-    _fixes: ClassVar[Mapping[int, str]] = {}  # the next step by errno, where a type of map knows better than FIXES
+    _fixes: ClassVar[Mapping[int, str]] = {}  # hints by errno for this type of map, which precede FIXES
 
     name: str = ""
 
@@ -52,11 +53,11 @@ class Map(FixedAttributes):
 
     @property
     def fd(self) -> int:
-        """The descriptor, owned by the object. Raises StateError before load, after destroy and without autocreate."""
+        """The map's descriptor. Raises StateError before load, after destroy and for a map that wasn't created."""
         return self._require_fd()
 
     def _require_fd(self) -> int:
-        """The descriptor. Raises StateError where there is none, as `fd` does."""
+        """Returns the descriptor, as `fd` does. Raises StateError without one."""
         self._owner.require_loaded(f"the map {self.name}")
         found = self._owner.map_fd(self._bpf_map)
         if found < 0:
@@ -64,38 +65,37 @@ class Map(FixedAttributes):
         return found
 
     def fileno(self) -> int:
-        """The file descriptor, for what takes anything that has one."""
+        """Returns the descriptor, for functions that take any object with one."""
         return self.fd
 
     @property
     def info(self) -> MapInfo:
-        """What the kernel says of the map. Raises StateError before load."""
+        """The kernel's description of the map. Raises StateError before load."""
         with self._owner.lock:
             return info_of(self.fd)
 
     @property
     def id(self) -> int:
-        """The kernel's number of the map (`bpftool map`). Raises StateError before load."""
+        """The kernel's id of the map (`bpftool map`). Raises StateError before load."""
         return self.info.id
 
-    def _attribute(self, what: str) -> int:
+    def _attribute(self, name: str) -> int:
         with self._owner.lock:
-            return cast(int, self._owner.map_attribute(self._bpf_map, what))
+            return cast(int, self._owner.map_attribute(self._bpf_map, name))
 
-    def _set_attribute(self, what: str, value: object) -> None:
-        """Changes what the object's file states of the map. Raises StateError after load, MapError."""
+    def _set_attribute(self, name: str, value: object) -> None:
+        """Sets an attribute by libbpf's name for it. Raises StateError after load, MapError."""
         with self._owner.lock:
-            self._owner.require_open(f"{what} of the map {self.name}")
+            self._owner.require_open(f"{name} of the map {self.name}")
             try:
-                getattr(library(), f"bpf_map__set_{what}")(self.handle, value)
+                getattr(library(), f"bpf_map__set_{name}")(self.handle, value)
             except CallError as error:
-                what = f"can't set {what} of the map {self.name} to {value!r}: {error.what}"
+                what = f"can't set {name} of the map {self.name} to {value!r}: {error.what}"
                 raise MapError(what, fix="see what its type takes (linux/bpf.h)", errno=error.errno) from None
 
     @property
     def type(self) -> int:
-        """The map's type, a BPF_MAP_TYPE_* of linux/bpf.h. Settable before load, to one with the same keys and values
-        (a hash to an LRU hash)."""
+        """The map's type, BPF_MAP_TYPE_* of linux/bpf.h. Settable before load to one with the same keys and values."""
         return self._attribute("type")
 
     @type.setter
@@ -128,7 +128,7 @@ class Map(FixedAttributes):
 
     @property
     def max_entries(self) -> int:
-        """How many entries the map takes (a ring buffer: bytes). Settable before load; rings round up to pages."""
+        """The most entries that the map holds (a ring buffer: bytes). Settable before load; rings round up to pages."""
         return self._attribute("max_entries")
 
     @max_entries.setter
@@ -137,7 +137,7 @@ class Map(FixedAttributes):
 
     @property
     def map_flags(self) -> int:
-        """BPF_F_* of linux/bpf.h that the map is created with. Settable before load."""
+        """The map's flags, BPF_F_* of linux/bpf.h. Settable before load."""
         return self._attribute("map_flags")
 
     @map_flags.setter
@@ -146,7 +146,7 @@ class Map(FixedAttributes):
 
     @property
     def map_extra(self) -> int:
-        """What a type wants besides: a bloom filter's number of hashes, an arena's address. Settable before load."""
+        """An extra number for some types: a bloom filter's hashes, an arena's address. Settable before load."""
         return self._attribute("map_extra")
 
     @map_extra.setter
@@ -155,7 +155,7 @@ class Map(FixedAttributes):
 
     @property
     def numa_node(self) -> int:
-        """The NUMA node of its memory, if map_flags has BPF_F_NUMA_NODE (4). Settable before load."""
+        """The NUMA node of the map's memory, if map_flags has BPF_F_NUMA_NODE (4). Settable before load."""
         return self._attribute("numa_node")
 
     @numa_node.setter
@@ -164,7 +164,7 @@ class Map(FixedAttributes):
 
     @property
     def autocreate(self) -> bool:
-        """Whether `load` creates the map. Settable before load; a program that uses one that isn't there is refused."""
+        """True if `load` creates the map. Settable before load; a program that uses a missing map is refused."""
         return bool(self._attribute("autocreate"))
 
     @autocreate.setter
@@ -173,7 +173,7 @@ class Map(FixedAttributes):
 
     @property
     def pin_path(self) -> str | None:
-        """Where `load` pins the map, or takes the one that is pinned there; None for nowhere. Settable before load."""
+        """The path where `load` pins the map, or reuses the one pinned there; None for none. Settable before load."""
         path = cast("bytes | None", self._attribute("pin_path"))
         return os.fsdecode(path) if path else None
 
@@ -182,16 +182,17 @@ class Map(FixedAttributes):
         self._set_attribute("pin_path", os.fsencode(path) if path is not None else None)
 
     def reuse(self, source: Any) -> None:
-        """Lets `load` take an existing map instead of making one: the path where it is pinned, a Map or a descriptor.
+        """Makes `load` use an existing map, given as the path of its pin, a Map or a descriptor.
 
-        Raises MapError for one of another type or sizes, or where there is none; StateError after load.
+        Raises MapError for a missing map or one of another type or sizes, StateError after load.
         """
         path = source if isinstance(source, (str, os.PathLike)) else None
         fd = pinned_fd(path) if path is not None else descriptor(source)
         try:
-            there, wanted = info_of(fd), (self.type, self.key_size, self.value_size)
-            if there[2:5] != wanted:
-                what = f"can't reuse {source!r} as the map {self.name}: (type, key_size, value_size) is {there[2:5]}"
+            info, wanted = info_of(fd), (self.type, self.key_size, self.value_size)
+            found = info.type, info.key_size, info.value_size
+            if found != wanted:
+                what = f"can't reuse {source!r} as the map {self.name}: (type, key_size, value_size) is {found}"
                 raise MapError(f"{what}, not {wanted}", fix="give a map of the same declaration")
             with self._owner.lock:
                 self._owner.require_open(f"the map {self.name}")
@@ -201,27 +202,24 @@ class Map(FixedAttributes):
                 os.close(fd)
 
     def pin(self, path: str | os.PathLike[str]) -> None:
-        """Keeps the map at a path of a BPF file system, even beyond this process. Raises MapError, StateError."""
+        """Pins the map at a path of a BPF file system, where it outlives this process. Raises MapError, StateError."""
         with self._owner.lock:
             pin_to(self.fd, path, f"the map {self.name}", MapError)
 
     def unpin(self, path: str | os.PathLike[str] | None = None) -> None:
-        """Takes the pin away, by default that of pin_path; the map stays while it is used. Raises MapError."""
+        """Removes a pin, by default that of pin_path; the map lives on while it is used. Raises MapError."""
         where = self.pin_path if path is None else path
         if where is None:
             raise MapError(f"the map {self.name} has no pin_path", fix="say what to unpin: unpin(path)")
         unpin(where, f"the map {self.name}")
 
     def freeze(self) -> None:
-        """Makes the map read-only for user space, this process included, for ever; programs may still write.
-
-        Raises MapError.
-        """
+        """Makes the map read-only for user space for ever; programs may still write. Raises MapError."""
         self._call("freeze")
 
     def _call(self, verb: str, *arguments: Any) -> None:
-        """Calls bpf_map_<verb>. Raises KeyError for ENOENT and MapError for all else."""
-        with self._owner.lock:  # nobody closes the descriptor meanwhile
+        """Calls bpf_map_<verb>. Raises KeyError for ENOENT, MapError for other errors."""
+        with self._owner.lock:  # no other thread closes the descriptor meanwhile
             self._call_on(self._require_fd(), verb, *arguments)
 
     def _call_on(self, first: int, verb: str, *arguments: Any) -> None:
@@ -234,14 +232,28 @@ class Map(FixedAttributes):
             raise MapError(f"{self.name}: {error.what}", fix=fix, errno=error.errno) from None
 
     def _loaded(self) -> None:
-        """Nothing to do once the map exists."""
+        """Called by the object once the map exists."""
 
     def _close(self) -> None:
-        """Lets go of what the map holds itself; the object closes the descriptor."""
+        """Called by the object at destroy: releases what the map itself holds, but not the descriptor."""
+
+
+class ValuesMap(Map, Generic[V]):
+    """A map with typed values and no typed keys; `value` is a generated class or a codec.
+
+    Base of queues, bloom filters and local storage. Raises LayoutError for values of another size.
+    """
+
+    def __init__(self, owner: Owner, name: str, value: type[V] | Codec[V]):
+        super().__init__(owner, name)
+        self._value: Codec[V] = codec_of(value)
+        if self.value_size != self._value.size:
+            what = f"the map {name} has values of {self.value_size} bytes, their type has {self._value.size}"
+            raise LayoutError(what, fix="generate the skeleton from this object")
 
 
 def descriptor(source: Any) -> int:
-    """The descriptor of a map, a program or anything with a fileno, or the descriptor itself. Raises TypeError."""
+    """Returns the descriptor of a map, a program or anything with a fileno, or the int given. Raises TypeError."""
     if hasattr(source, "fd") or hasattr(source, "fileno"):
         return cast(int, source.fd if hasattr(source, "fd") else source.fileno())
     if not isinstance(source, int) or isinstance(source, bool):
@@ -250,5 +262,5 @@ def descriptor(source: Any) -> int:
 
 
 def codec_of(kind: Any) -> Codec[Any]:
-    """The codec that a generated class stands for, or the codec itself."""
+    """Returns the codec of a generated class, or the codec given."""
     return kind.codec if isinstance(kind, type) and issubclass(kind, (Struct, Union)) else cast(Codec[Any], kind)

@@ -1,7 +1,6 @@
-"""Many entries of a map in one system call, where the kernel has that for the map's type (Linux 5.6), else one by one.
+"""Reads and writes many entries of a map in one system call if the kernel can (Linux 5.6), else one by one.
 
-The kernel copies keys into one array and values into another; these are decoded by struct.iter_unpack, or taken as
-numpy arrays as they are.
+The kernel copies keys into one array and values into another; struct.iter_unpack decodes them, or numpy views them.
 """
 
 from __future__ import annotations
@@ -28,15 +27,15 @@ K = TypeVar("K")
 V = TypeVar("V")
 T = TypeVar("T")
 NATIVE_ORDERS = "<=" if sys.byteorder == "little" else ">="
-NUMBERS = tuple("bBhHiIqQfd")  # what memoryview.cast takes, of the same size as in struct's standard ones
+NUMBERS = tuple("bBhHiIqQfd")  # codes that memoryview.cast accepts, of the same size as struct's standard ones
 FIRST_BATCH, LARGEST_BATCH = 256, 8192  # entries a call
-# What a kernel without batch operations for this map answers: bpf(2) before 5.6, or a map type that has none. EINTR is
-# what generic_map_lookup_batch (kernel/bpf/syscall.c) said until Linux 6.14 where it met several keys without a value.
+# Errors of a kernel without batch operations for a map: bpf(2) before 5.6, or a map type that has none. Until Linux
+# 6.14, generic_map_lookup_batch (kernel/bpf/syscall.c) returned EINTR if it met several keys without a value.
 NO_BATCH = (errno.EINVAL, errno.EOPNOTSUPP, ENOTSUPP, errno.EINTR)
 
 
 class Chunk(NamedTuple):
-    """The bytes of a number of entries: keys one after another, values one after another."""
+    """The bytes of a number of entries: all keys one after another, all values one after another."""
 
     keys: Any
     values: Any
@@ -44,18 +43,19 @@ class Chunk(NamedTuple):
 
 
 class Column:
-    """Decodes values of one codec that lie one after another, each `step` bytes from the one before."""
+    """Decodes values of one codec that lie one after another, `stride` bytes apart (0: the codec's size)."""
 
-    def __init__(self, codec: Codec[Any], step: int = 0):
+    def __init__(self, codec: Codec[Any], stride: int = 0):
         codes, self.build = codec.body()
-        self.decode, self.single = codec.decode, codes == codec.code  # an item is a value, but for its decode
-        self.packer = structs.Struct(f"{codec.order}{codes}{(step or codec.size) - codec.size}x")
-        self.array: Any = codes if codec.order in NATIVE_ORDERS and codes in NUMBERS and step in (0, codec.size) else ""
+        self.decode, self.single = codec.decode, codes == codec.code  # single: an item is a value, but for `decode`
+        stride = stride or codec.size
+        self.packer = structs.Struct(f"{codec.order}{codes}{stride - codec.size}x")
+        self.array: Any = codes if codec.order in NATIVE_ORDERS and codes in NUMBERS and stride == codec.size else ""
 
     def __call__(self, data: Any) -> Iterator[Any]:
         if not self.single:
             return map(self.build, self.packer.iter_unpack(data))
-        if self.array:  # numbers as they are: no tuple for each
+        if self.array:  # numbers that need no decoding: avoids a tuple for each
             items: Iterator[Any] = iter(memoryview(data).cast("B").cast(self.array).tolist())
         else:
             items = chain.from_iterable(self.packer.iter_unpack(data))
@@ -63,37 +63,37 @@ class Column:
 
 
 class Entries(Map, Generic[K, V]):
-    """The entries of a map with keys: read, set and deleted by batches where the kernel has them, else one by one.
+    """A map with keys, read, set and deleted by batches if the kernel has them, else entry by entry.
 
     Base of KeyedMap, which makes a Python mapping of it.
     """
 
-    _batch_flags: ClassVar[int] = LOCK  # those that the kernel takes for many entries at once
-    _batch_writes: ClassVar[bool] = True  # whether writing goes by batches
-    _repeats: ClassVar[bool] = False  # whether batches may give a key twice: a deleted one starts them again
+    _batch_flags: ClassVar[int] = LOCK  # the flags that the kernel accepts for batches
+    _batch_writes: ClassVar[bool] = True  # False where the kernel can't write by batches
+    _repeats: ClassVar[bool] = False  # True if batches may repeat keys: a deleted key makes the kernel start again
     _per_cpu: ClassVar[bool] = False
 
     def __init__(self, owner: Owner, name: str, key: Codec[K], value: Codec[V]):
         super().__init__(owner, name)
         self._key, self._value = key, value
-        if self._per_cpu != (self.type in PER_CPU):  # else the kernel would write beyond a value's bytes
+        if self._per_cpu != (self.type in PER_CPU):  # the kernel would write beyond a value's bytes
             what = f"the map {name} has type {self.type}, which is no {type(self).__name__}"
             raise LayoutError(what, fix="generate the skeleton from this object")
-        stated, known = (self.key_size, self.value_size), (key.size, value.stated)
-        if stated != known:
-            what = f"the map {name} has keys and values of {stated} bytes, its types have {known}"
+        actual, expected = (self.key_size, self.value_size), (key.size, value.stated)
+        if actual != expected:
+            what = f"the map {name} has keys and values of {actual} bytes, its types have {expected}"
             raise LayoutError(what, fix="generate the skeleton from this object")
 
     def _resize(self, part: str, size: int) -> None:
-        """Raises LayoutError unless keys or values are plain bytes, which may have any size."""
+        """Changes the size of keys or values that are plain bytes. Raises LayoutError for other types."""
         codec = self._key if part == "key" else self._value
         plain = codec.element if self._per_cpu and part == "value" else codec
         if not plain or plain.name != f"__u8[{plain.size}]":
             what = f"the {part}s of {self.name} are {codec.name or codec.code}, which has {codec.stated} bytes"
             raise LayoutError(what, fix="change the type in the program, or open the object without its skeleton")
         super()._resize(part, size)
-        made: Any = CTypes(codec.order).raw(size)
-        setattr(self, f"_{part}", type(codec)(made) if plain is not codec else made)  # type: ignore[call-arg]
+        raw: Any = CTypes(codec.order).raw(size)
+        setattr(self, f"_{part}", type(codec)(raw) if plain is not codec else raw)  # type: ignore[call-arg]
 
     def _lookup(self, packed: bytes, flags: int = ANY) -> bytes:
         found = ctypes.create_string_buffer(self._value.size)
@@ -104,7 +104,7 @@ class Entries(Map, Generic[K, V]):
         return found.raw
 
     def _lookup_and_delete(self, packed: bytes) -> bytes:
-        """The bytes of a value that is deleted in the same step; in two where the kernel can't (before Linux 5.14)."""
+        """Returns the bytes of a value and deletes it, atomically but on kernels that can't (before Linux 5.14)."""
         found = ctypes.create_string_buffer(self._value.size)
         try:
             self._call("lookup_and_delete_elem", packed, found)
@@ -117,9 +117,9 @@ class Entries(Map, Generic[K, V]):
         return value
 
     def put(self, key: K, value: V, flags: int = ANY) -> None:
-        """Sets one entry: ANY, only a new one (NOEXIST), or only an old one (EXIST); LOCK under its bpf_spin_lock.
+        """Sets an entry: ANY, only a new one (NOEXIST), or only an existing one (EXIST); LOCK takes its bpf_spin_lock.
 
-        Raises MapError (the map is full, the key is there), KeyError (it isn't), LayoutError.
+        Raises MapError (the map is full, the key exists), KeyError (it doesn't), LayoutError.
         """
         try:
             self._call("update_elem", self._key.pack(key), self._value.pack(value), flags)
@@ -133,7 +133,7 @@ class Entries(Map, Generic[K, V]):
             self.put(key, value, flags)
 
     def _discard(self, packed: bytes) -> bool:
-        """Whether the key was there; it is deleted."""
+        """Deletes a key; returns False if there is none."""
         try:
             self._call("delete_elem", packed)
         except KeyError:
@@ -165,7 +165,7 @@ class Entries(Map, Generic[K, V]):
         room, before, more = min(FIRST_BATCH, max(1, self.max_entries)), None, True
         sizes = self._key.size, self._value.size
         while more:
-            # The kernel's place in the map: 4 bytes in a hash, a key elsewhere.
+            # The kernel's position in the map: 4 bytes for a hash, a key for other types.
             after, count = ctypes.create_string_buffer(max(4, sizes[0])), ctypes.c_uint(room)
             keys, values = ((ctypes.c_char * (room * size))() for size in sizes)
             try:
@@ -173,7 +173,7 @@ class Entries(Map, Generic[K, V]):
             except KeyError:
                 more = False
             except MapError as error:
-                # ENOSPC: a bucket holds more than there is room for.
+                # ENOSPC: a bucket of the hash holds more entries than `room`.
                 if error.errno != errno.ENOSPC or room > self.max_entries:
                     raise
                 room *= 2
@@ -203,7 +203,7 @@ class Entries(Map, Generic[K, V]):
             yield Chunk(b"".join(key for key, _ in rows), b"".join(value for _, value in rows), len(rows))
 
     def _entries_by_key(self, delete: bool) -> Iterator[tuple[bytes, bytes]]:
-        """Key by key. A key deleted meanwhile sends the kernel back to the first one, hence `seen` and the limit."""
+        """Yields the entries one by one. A deleted key sends the kernel back to the first, hence `seen` and a limit."""
         seen: set[bytes] = set()
         following = self._next_key(None)
         for _ in range(4 * (self.max_entries or 1 << 20) + 4):
@@ -220,30 +220,30 @@ class Entries(Map, Generic[K, V]):
             yield packed, value
 
     def _pairs(self, found: Iterable[Chunk]) -> list[tuple[K, V]]:
-        """The entries of all chunks, decoded."""
+        """Decodes the entries of all chunks."""
         keys, values = Column(self._key), Column(self._value)
         return _collected(zip(keys(chunk.keys), values(chunk.values)) for chunk in found)
 
     def _rows(self, found: Iterable[Chunk]) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
-        """The entries of all chunks as tuples of the items that lie in memory."""
+        """Returns the entries of all chunks as tuples of the items that lie in memory."""
         keys, values = Column(self._key).packer, Column(self._value).packer
         return _collected(zip(keys.iter_unpack(chunk.keys), values.iter_unpack(chunk.values)) for chunk in found)
 
     def _columns(self, found: Iterable[Chunk]) -> tuple[Any, Any]:
-        """The entries as two numpy arrays, of keys and of values. Raises LibraryError where there is no numpy."""
+        """Returns the entries as two numpy arrays, of keys and of values. Raises LibraryError without numpy."""
         from ..codec.numpy_records import Arrays
 
         kept = list(found)
         keys = Arrays(self._key, 0, self._key.size)
-        one = self._value.element if self._per_cpu else None
-        values = Arrays(one or self._value, 0, (one.size + 7) // 8 * 8 if one else self._value.size)
+        per_cpu = self._value.element if self._per_cpu else None
+        values = Arrays(per_cpu or self._value, 0, (per_cpu.size + 7) // 8 * 8 if per_cpu else self._value.size)
         rows = values.join([values.decode_run(memoryview(chunk.values))[0] for chunk in kept])
-        if one:
+        if per_cpu:
             rows = rows.reshape(-1, self._value.size // values.stride, *rows.shape[1:])
         return keys.join([keys.decode_run(memoryview(chunk.keys))[0] for chunk in kept]), rows
 
     def _put_batches(self, entries: Iterable[tuple[K, V]], flags: int) -> None:
-        """Sets entries, in as few calls as there can be. Raises what `put` does, for the first entry that it refuses."""
+        """Sets entries in as few calls as possible. Raises as `put` does, for the first entry that is refused."""
         options, rows = sized(BatchOptions, elem_flags=flags), iter(entries)
         while some := list(islice(rows, LARGEST_BATCH)):
             if flags & ~self._batch_flags or not self._batch_writes:
@@ -254,11 +254,11 @@ class Entries(Map, Generic[K, V]):
             try:
                 self._call("update_batch", keys, values, ctypes.c_uint(len(some)), options)
             except (MapError, KeyError):
-                # Again, since that is the same as once: it says which one is refused, and why.
+                # One by one again, which is harmless, to say which entry is refused and why.
                 self._put_each(some, flags)
 
     def delete(self, keys: Iterable[K]) -> int:
-        """How many of the keys were there; they are deleted, in as few calls as there can be."""
+        """Deletes keys in as few calls as possible; returns how many existed."""
         rows, deleted = iter(keys), 0
         while some := [pack_for(self, self._key, key) for key in islice(rows, LARGEST_BATCH)]:
             start = 0
@@ -267,7 +267,7 @@ class Entries(Map, Generic[K, V]):
                 try:
                     self._call("delete_batch", b"".join(some[start:]), count, None)
                 except KeyError:
-                    deleted, start = deleted + count.value, start + count.value + 1  # the next one isn't there
+                    deleted, start = deleted + count.value, start + count.value + 1  # the next key doesn't exist
                 except MapError as error:
                     if error.errno not in NO_BATCH:
                         raise
@@ -279,18 +279,17 @@ class Entries(Map, Generic[K, V]):
 
 
 def _collected(chunks: Iterable[Iterable[T]]) -> list[T]:
-    """All of them in one list.
+    """Joins all chunks in one list, with the garbage collector off.
 
-    No garbage is collected meanwhile: what is made is all kept, and to look for cycles in it again and again takes as
-    long as to make it.
+    All new objects are kept, and searching them for cycles again and again takes as long as creating them.
     """
-    made: list[T] = []
+    result: list[T] = []
     collecting = gc.isenabled()
     gc.disable()
     try:
         for chunk in chunks:
-            made.extend(chunk)
+            result.extend(chunk)
     finally:
         if collecting:
             gc.enable()
-    return made
+    return result

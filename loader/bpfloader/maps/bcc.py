@@ -1,4 +1,4 @@
-"""The names that bcc's tables have, for those who come from bcc."""
+"""Methods by their names in bcc's tables, for code that comes from bcc."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 
 class BccTable:
-    """What bcc's tables have for many entries at once. A base of the maps with keys."""
+    """bcc's methods for many entries at once. A base of the maps with keys."""
 
     def items_lookup_batch(self) -> Iterator[tuple[Any, Any]]:
-        """The entries: what `items` gives, in bcc's words."""
+        """Yields all entries: `batch`."""
         return iter(self.batch())  # type: ignore[attr-defined]
 
     def items_lookup_and_delete_batch(self) -> Iterator[tuple[Any, Any]]:
-        """The entries, which are deleted: `drain`."""
+        """Yields all entries and deletes them: `drain`."""
         return iter(self.drain())  # type: ignore[attr-defined]
 
     def items_update_batch(self, keys: Iterable[Any], values: Iterable[Any]) -> None:
@@ -22,5 +22,5 @@ class BccTable:
         self.update(zip(keys, values))  # type: ignore[attr-defined]
 
     def items_delete_batch(self, keys: Iterable[Any] | None = None) -> None:
-        """Deletes these keys, or all: `delete`, `clear`."""
+        """Deletes these keys, or all of them: `delete`, `clear`."""
         self.clear() if keys is None else self.delete(keys)  # type: ignore[attr-defined]

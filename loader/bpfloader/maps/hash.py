@@ -1,4 +1,4 @@
-"""Hashes and arrays as Python mappings, typed by the codecs of their keys and values."""
+"""Makes maps with keys Python mappings, typed by the codecs of their keys and values."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ MISSING: Any = object()
 
 
 class Items(ItemsView[K, V]):
-    """What `items` of a map gives."""
+    """A map's items, iterated by batches."""
 
-    def __init__(self, shown: KeyedMap[K, V]):
-        super().__init__(shown)
-        self._shown = shown
+    def __init__(self, source: KeyedMap[K, V]):
+        super().__init__(source)
+        self._entries = source.entries
 
     def __iter__(self) -> Iterator[tuple[K, V]]:
-        return self._shown.entries()
+        return self._entries()
 
 
 class Values(ValuesView[V]):
-    """What `values` of a map gives."""
+    """A map's values, iterated by batches."""
 
-    def __init__(self, shown: KeyedMap[Any, V]):
-        super().__init__(shown)
-        self._shown = shown
+    def __init__(self, source: KeyedMap[Any, V]):
+        super().__init__(source)
+        self._entries = source.entries
 
     def __iter__(self) -> Iterator[V]:
-        return (value for _, value in self._shown.entries())
+        return (value for _, value in self._entries())
 
 
 class KeyedMap(BccTable, Entries[K, V], MutableMapping[K, V]):
-    """What hashes and arrays share.
+    """A map with keys as a Python mapping. Base of hashes and arrays.
 
-    Iteration goes on while the kernel or this process adds and deletes: it gives each key at most once.
+    Iteration goes on while the kernel or this process adds and deletes entries; it yields each key at most once.
     """
 
     def lookup(self, key: K, flags: int = ANY) -> V:
-        """One value; with LOCK whole, where programs and others change it under its bpf_spin_lock.
+        """Returns a value; with LOCK whole, if programs and others change it under its bpf_spin_lock.
 
         Raises KeyError, LayoutError, MapError.
         """
@@ -81,7 +81,7 @@ class KeyedMap(BccTable, Entries[K, V], MutableMapping[K, V]):
     def pop(self, key: K, default: V | T) -> V | T: ...
 
     def pop(self, key: K, default: Any = MISSING) -> Any:
-        """The value of a key, which is deleted in the same step; the default where there is none. Raises KeyError."""
+        """Returns a key's value and deletes it atomically; the default if there is none. Raises KeyError."""
         try:
             return self._pop(key)
         except KeyError:
@@ -93,24 +93,24 @@ class KeyedMap(BccTable, Entries[K, V], MutableMapping[K, V]):
         return self._value.unpack(self._lookup_and_delete(pack_for(self, self._key, key)))
 
     def popitem(self) -> tuple[K, V]:
-        """An entry, which is deleted. Raises KeyError for a map without one."""
+        """Returns an entry and deletes it. Raises KeyError for an empty map."""
         for key in self:
-            with contextlib.suppress(KeyError):  # it went meanwhile
+            with contextlib.suppress(KeyError):  # another one deleted it meanwhile
                 return key, self._pop(key)
         raise KeyError(f"{self.name} is empty")
 
     def update(  # type: ignore[override]
         self, entries: Mapping[K, V] | Iterable[tuple[K, V]] = (), /, flags: int = ANY
     ) -> None:
-        """Sets many entries, in as few calls as the kernel allows; `flags` as for `put`.
+        """Sets many entries in as few calls as the kernel allows; `flags` as for `put`.
 
-        Raises what `put` does, for the first entry that it refuses: those before it are set.
+        Raises as `put` does for the first entry that is refused; the entries before it are set.
         """
         pairs = entries.items() if isinstance(entries, Mapping) else entries
         self._put_batches(pairs, flags)
 
     def clear(self) -> None:
-        """Deletes the entries that are there now."""
+        """Deletes the entries that exist now."""
         for _ in self._chunks(delete=True):
             pass
 
@@ -123,15 +123,15 @@ class KeyedMap(BccTable, Entries[K, V], MutableMapping[K, V]):
         return sum(chunk.number for chunk in self._chunks())
 
     def items(self) -> ItemsView[K, V]:
-        """A view of the entries as (key, value), read in batches: quicker than a look-up for each key."""
+        """Returns a view of the entries as (key, value), read by batches: faster than a look-up for each key."""
         return Items(self)
 
     def values(self) -> ValuesView[V]:
-        """A view of the values, read in batches."""
+        """Returns a view of the values, read by batches."""
         return Values(self)
 
     def entries(self) -> Iterator[tuple[K, V]]:
-        """The entries now, by batches of the kernel's where it has them (Linux 5.6), else key by key."""
+        """Yields the entries now, read by batches if the kernel has them (Linux 5.6), else key by key."""
         keys, values = Column(self._key), Column(self._value)
         for chunk in self._chunks():
             yield from zip(keys(chunk.keys), values(chunk.values))
@@ -143,10 +143,10 @@ class KeyedMap(BccTable, Entries[K, V], MutableMapping[K, V]):
     def batch(self, *, numpy: Literal[False] = False) -> list[tuple[K, V]]: ...
 
     def batch(self, *, numpy: bool = False) -> Any:
-        """All entries now as a list of pairs; with `numpy` as two arrays, of keys and of values, row by row.
+        """Returns all entries now as a list of pairs; with `numpy` as two arrays, of keys and of values, row by row.
 
         Structs are structured arrays (see codec/numpy_records.py), per-CPU values have a column for each CPU. Raises
-        MapError; LibraryError where there is no numpy.
+        MapError; LibraryError without numpy.
         """
         return self._columns(self._chunks()) if numpy else self._list_entries()
 
@@ -154,9 +154,9 @@ class KeyedMap(BccTable, Entries[K, V], MutableMapping[K, V]):
         return self._pairs(self._chunks())
 
     def tuples(self) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
-        """As `batch`, but key and value as tuples of what lies in memory, which is twice as fast for structs.
+        """Returns the same as `batch`, with keys and values as tuples of their members: twice as fast for structs.
 
-        Integers and floats are numbers, all else is bytes, as for RingBuffer.tuples. Raises MapError.
+        Integers and floats are numbers, other types are bytes, as for RingBuffer.tuples. Raises MapError.
         """
         return self._rows(self._chunks())
 
@@ -167,7 +167,7 @@ class KeyedMap(BccTable, Entries[K, V], MutableMapping[K, V]):
     def drain(self, *, numpy: Literal[False] = False) -> list[tuple[K, V]]: ...
 
     def drain(self, *, numpy: bool = False) -> Any:
-        """What `batch` gives, and each entry is deleted in the step that reads it: none is counted twice or missed."""
+        """Returns the same as `batch` and deletes each entry as it is read: none is counted twice or missed."""
         return self._columns(self._chunks(delete=True)) if numpy else self._drain_entries()
 
     def _drain_entries(self) -> list[tuple[K, V]]:

@@ -1,4 +1,4 @@
-"""What the kernel says of a map, by descriptor and by errno, and maps by their pins and ids."""
+"""Asks the kernel about maps: their description, their pins, their ids, and hints for its errors."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ..errors import ENOTSUPP, CallError, MapError, PrivilegeError, errno_text
 from ..libbpf.library import library
 from ..libbpf.structs import MapInformation
 
-# The next step, by what the kernel answers.
 UNSUPPORTED = "this type of map has no such operation in this kernel"
+# The next step, by the kernel's errno.
 FIXES = {
     errno.E2BIG: "the map is full or the index too high: raise max_entries before load",
     errno.EEXIST: "the key is there already: put it with ANY or EXIST",
@@ -28,7 +28,7 @@ FIXES = {
 
 
 class MapInfo(NamedTuple):
-    """What the kernel says of a map (struct bpf_map_info); sizes in bytes, the name cut to 15 characters."""
+    """The kernel's description of a map (struct bpf_map_info); sizes in bytes, the name cut to 15 characters."""
 
     id: int
     name: str
@@ -42,7 +42,7 @@ class MapInfo(NamedTuple):
 
 
 def info_of(fd: int) -> MapInfo:
-    """What the kernel says of the map with that descriptor. Raises MapError for what is no map's."""
+    """Asks the kernel about the map of a descriptor. Raises MapError for a descriptor of anything else."""
     found, size = MapInformation(), ctypes.c_uint(ctypes.sizeof(MapInformation))
     if not _is_map(fd):
         raise MapError(f"the descriptor {fd} is no map's", fix="give a Map, or the path of a pinned one")
@@ -55,7 +55,7 @@ def info_of(fd: int) -> MapInfo:
 
 
 def _is_map(fd: int) -> bool:
-    """bpf_obj_get_info_by_fd takes programs and links as well and would fill in their fields."""
+    """Tells maps from programs and links, whose fields bpf_obj_get_info_by_fd would fill in just as well."""
     try:
         return os.readlink(f"/proc/self/fd/{fd}") == "anon_inode:bpf-map"
     except FileNotFoundError:  # no such descriptor, or no /proc
@@ -63,7 +63,7 @@ def _is_map(fd: int) -> bool:
 
 
 def pinned_fd(path: str | os.PathLike[str]) -> int:
-    """A new descriptor of what is pinned at a path. Raises MapError, PrivilegeError."""
+    """Opens a new descriptor of the object pinned at a path. Raises MapError, PrivilegeError."""
     try:
         return cast(int, library().bpf_obj_get(os.fsencode(path)))
     except CallError as error:
@@ -74,7 +74,7 @@ def pinned_fd(path: str | os.PathLike[str]) -> int:
 
 
 def map_by_id(number: int) -> int:
-    """A new descriptor of the map with that id. Raises KeyError where it is gone, PrivilegeError, MapError."""
+    """Opens a new descriptor of the map with that id. Raises KeyError for a missing one, PrivilegeError, MapError."""
     try:
         return cast(int, library().bpf_map_get_fd_by_id(number))
     except CallError as error:

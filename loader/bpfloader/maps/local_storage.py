@@ -1,6 +1,6 @@
-"""Storage: a value that belongs to a socket, an inode, a task or a cgroup, and goes with it.
+"""Local storage: values that belong to a socket, an inode, a task or a cgroup, and are deleted with it.
 
-The kernel doesn't tell which of them have a value: there is no iteration and no len().
+The kernel can't list the holders of values: there is no iteration and no len().
 """
 
 from __future__ import annotations
@@ -11,45 +11,34 @@ import os
 import struct as structs
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union, overload
+from typing import Any, Generic, TypeVar, Union, overload
 
-from ..codec.base import Codec, pack_for
+from ..codec.base import pack_for
 from ..errors import LayoutError, MapError, errno_text
 from ..owner import HasFd
-from .base import ANY, Map, codec_of, descriptor
-
-if TYPE_CHECKING:
-    from ..owner import Owner
-
+from .base import ANY, ValuesMap, descriptor
 H = TypeVar("H")
 V = TypeVar("V")
 T = TypeVar("T")
 Path = Union[str, "os.PathLike[str]"]
 
 
-class Storage(Map, Generic[H, V]):
-    """What the four share: `storage[holder]`, `get`, `put`, `in`, `del`. `value` is a generated class or a codec.
+class Storage(ValuesMap[V], Generic[H, V]):
+    """A local storage map: `storage[holder]`, `get`, `put`, `in`, `del`. `value` is a generated class or a codec.
 
     A holder without a value is a KeyError, one that is gone or can't be opened a MapError.
     """
 
-    holder = "descriptor"  # what it takes, for errors
+    holder = "descriptor"  # the kind of holder, for errors
     _fixes = {errno.EINVAL: "give ANY, NOEXIST or EXIST, and LOCK for values with a bpf_spin_lock"}
 
-    def __init__(self, owner: Owner, name: str, value: type[V] | Codec[V]):
-        super().__init__(owner, name)
-        self._value: Codec[V] = codec_of(value)
-        if self.value_size != self._value.size:
-            what = f"the map {name} has values of {self.value_size} bytes, their type has {self._value.size}"
-            raise LayoutError(what, fix="generate the skeleton from this object")
-
     def _open(self, holder: Any) -> int | None:
-        """A new descriptor of the holder; None for one that is or has a descriptor itself."""
+        """Opens a new descriptor of the holder; returns None for a holder that is or has one."""
         return os.open(holder, os.O_PATH | os.O_CLOEXEC) if isinstance(holder, (str, os.PathLike)) else None
 
     @contextmanager
     def _key(self, holder: H) -> Iterator[bytes]:
-        """The kernel's key for a holder, valid inside the `with`."""
+        """Makes the kernel's key of a holder, its descriptor, valid inside the `with`."""
         try:
             opened = self._open(holder)
             fd = descriptor(holder) if opened is None else opened
@@ -67,14 +56,14 @@ class Storage(Map, Generic[H, V]):
                 os.close(opened)
 
     def lookup(self, holder: H, flags: int = ANY) -> V:
-        """The holder's value; with LOCK whole. Raises KeyError, MapError, LayoutError."""
+        """Returns the holder's value; with LOCK whole. Raises KeyError, MapError, LayoutError."""
         found = ctypes.create_string_buffer(self._value.size)
         with self._key(holder) as key:
             self._call("lookup_elem_flags", key, found, flags)
         return self._value.unpack(found.raw)
 
     def put(self, holder: H, value: V, flags: int = ANY) -> None:
-        """Sets the holder's value: ANY, only a new one (NOEXIST), or only an old one (EXIST); LOCK under its lock.
+        """Sets the holder's value: ANY, only a new one (NOEXIST), or only an existing one (EXIST); LOCK takes its lock.
 
         Raises KeyError, MapError, LayoutError.
         """
@@ -102,7 +91,7 @@ class Storage(Map, Generic[H, V]):
     def get(self, holder: H, default: T) -> V | T: ...
 
     def get(self, holder: H, default: Any = None) -> Any:
-        """The holder's value, or the default where it has none. Raises MapError."""
+        """Returns the holder's value, or the default if it has none. Raises MapError."""
         try:
             return self.lookup(holder)
         except KeyError:
@@ -130,10 +119,10 @@ class CgroupStorage(Storage[Union[HasFd, int, Path], V]):
 
 
 class TaskStorage(Storage[Union[HasFd, int], V]):
-    """A value for each task: `storage[os.getpid()]`, by a process's pid, or what has a pidfd as its fileno."""
+    """A value for each task: `storage[os.getpid()]`, by a process's pid, or an object whose fileno is a pidfd."""
 
     holder = "pid"
 
     def _open(self, holder: Any) -> int | None:
-        """A pidfd for a pid."""
+        """Opens a pidfd of a pid."""
         return os.pidfd_open(holder) if isinstance(holder, int) else None

@@ -1,4 +1,4 @@
-"""LPM tries: keys are prefixes, a look-up finds the longest that matches (Documentation/bpf/map_lpm_trie.rst)."""
+"""LPM tries: keys are prefixes, and a look-up finds the longest match (Documentation/bpf/map_lpm_trie.rst)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PREFIX = structs.Struct(NATIVE + "I")
 
 
 class LpmTrie(Hash[K, V]):
-    """A trie, `key` a struct of a prefix length in bits (u32) and an address. The kernel wants BPF_F_NO_PREALLOC (1).
+    """An LPM trie. `key` is a struct of a prefix length in bits (u32) and an address; needs BPF_F_NO_PREALLOC (1).
 
     `trie[key]`, `get` and `in` find the longest prefix that covers the key's address and is no longer than its length;
     `del` and `pop` take exactly the key given. `key` and `network` turn IP networks into keys and back.
@@ -28,10 +28,10 @@ class LpmTrie(Hash[K, V]):
     _repeats = True
 
     def key(self, network: str | IPv4Network | IPv6Network) -> K:
-        """The key for a network or an address: `trie[trie.key("10.0.0.0/8")] = 1`, `trie[trie.key("10.1.2.3")]`.
+        """Makes the key for a network or an address: `trie[trie.key("10.0.0.0/8")] = 1`, `trie[trie.key("10.1.2.3")]`.
 
-        IPv4 goes into 16 bytes as ::ffff:a.b.c.d. Raises ValueError for what is no network, LayoutError for one that
-        doesn't fit.
+        In 16 bytes, IPv4 becomes ::ffff:a.b.c.d. Raises ValueError for anything but a network, LayoutError for one
+        that doesn't fit.
         """
         from ipaddress import ip_network
 
@@ -46,7 +46,7 @@ class LpmTrie(Hash[K, V]):
         return self._key.unpack(PREFIX.pack(bits) + address)
 
     def network(self, key: K) -> IPv4Network | IPv6Network:
-        """The network that a key stands for. Raises LayoutError where keys have neither 4 nor 16 bytes of address."""
+        """Returns the network of a key. Raises LayoutError for addresses of neither 4 nor 16 bytes."""
         from ipaddress import IPv4Network, IPv6Network
 
         packed = self._key.pack(key)
@@ -58,7 +58,7 @@ class LpmTrie(Hash[K, V]):
         return (IPv4Network if len(address) == 4 else IPv6Network)((address, bits), strict=False)
 
     def _lookup_and_delete(self, packed: bytes) -> bytes:
-        """A look-up may find another, shorter prefix: only what is deleted was there."""
+        """Returns and deletes a value. A look-up may find a shorter prefix: only the deletion proves the key."""
         value = self._lookup(packed)
         self._call("delete_elem", packed)
         return value

@@ -1,4 +1,4 @@
-"""Maps of programs and maps of maps: what goes in is an object of this process, what comes out is found by its id."""
+"""Maps of programs and maps of maps, in which the kernel takes descriptors and returns ids."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 M = TypeVar("M", bound=Map)
-# Hashes, arrays and tries: the types of map that take BTF of their keys and values.
+# The types of map that accept BTF of their keys and values: hashes, arrays and tries.
 WITH_BTF = frozenset((
     MapType.HASH, MapType.ARRAY, MapType.PERCPU_HASH, MapType.PERCPU_ARRAY, MapType.LRU_HASH, MapType.LRU_PERCPU_HASH,
     MapType.LPM_TRIE,
@@ -33,25 +33,25 @@ WITH_BTF = frozenset((
 
 
 class KernelId(int):
-    """The kernel's number for what is in a map: a program's id, a socket's cookie. It can't be put back."""
+    """The kernel's id of an object in a map: a program's or map's id, a socket's cookie. It can't be put back."""
 
 
 def put_descriptor(value: Any) -> int:
-    """The descriptor of what is put into a map. Raises TypeError, also for a KernelId."""
+    """Returns the descriptor of an object to be put into a map. Raises TypeError, also for a KernelId."""
     if isinstance(value, KernelId):
         raise TypeError("it is an id that was read from a map: put the object itself, or a descriptor")
     return descriptor(value)
 
 
 def kernel_ids(size: int, name: str) -> Codec[Any]:
-    """Values that are put as descriptors and read as ids. Raises LayoutError for sizes other than 4 and 8 bytes."""
+    """Makes the codec of values written as descriptors and read as ids. Raises LayoutError unless 4 or 8 bytes."""
     if size not in (4, 8):
         raise LayoutError(f"a {name} in a map has 4 or 8 bytes, not {size}", fix="declare values of 8 bytes (__u64)")
     return Codec(NATIVE, "I" if size == 4 else "Q", KernelId, put_descriptor, name)
 
 
 class ProgArray(Sparse[int]):
-    """Programs that others call by their index (bpf_tail_call). `array[0] = skel.progs.next`; its id is read."""
+    """Programs that others call by index (bpf_tail_call). Set `array[0] = skel.progs.next`, read the program's id."""
 
     _batch_writes = False
     _fixes = {errno.EINVAL: "give a loaded program of the same type as those that call it"}
@@ -68,7 +68,7 @@ Make = Callable[[Any, str], M]
 
 
 def inner(kind: Callable[..., M], *types: Any) -> Make[M]:
-    """What makes an inner map of a class and what that is told: `inner(Hash, c.u32, c.u64)`."""
+    """Returns a function that makes an inner map of a class with these types: `inner(Hash, c.u32, c.u64)`."""
 
     def make(owner: Any, name: str) -> M:
         return kind(owner, name, *types)
@@ -77,15 +77,18 @@ def inner(kind: Callable[..., M], *types: Any) -> Make[M]:
 
 
 class InnerDefinition:
-    """What a map of maps takes: type, sizes in bytes, max_entries, flags, ids in the object's BTF."""
+    """The declared form of inner maps: type, sizes in bytes, max_entries, flags, type ids in the object's BTF.
 
-    def __init__(self, source: Callable[[str], int], of_object: bool):
-        self.type, self.key_size, self.value_size = source("type"), source("key_size"), source("value_size")
-        self.max_entries, self.map_flags, self.map_extra = map(source, ("max_entries", "map_flags", "map_extra"))
-        self.key_btf, self.value_btf = map(source, ("btf_key_type_id", "btf_value_type_id")) if of_object else (0, 0)
+    `attribute` returns an attribute by its name; without `with_btf` it has no type ids.
+    """
+
+    def __init__(self, attribute: Callable[[str], int], with_btf: bool):
+        self.type, self.key_size, self.value_size = map(attribute, ("type", "key_size", "value_size"))
+        self.max_entries, self.map_flags, self.map_extra = map(attribute, ("max_entries", "map_flags", "map_extra"))
+        self.key_btf, self.value_btf = map(attribute, ("btf_key_type_id", "btf_value_type_id")) if with_btf else (0, 0)
 
     def create(self, name: str, max_entries: int, btf_fd: int) -> int:
-        """The descriptor of a new map. Raises CallError."""
+        """Creates a map and returns its descriptor. Raises CallError."""
         options = sized(CreateOptions, map_flags=self.map_flags, map_extra=self.map_extra)
         if btf_fd >= 0 and self.value_btf and self.type in WITH_BTF:
             options.btf_fd, options.btf_key_type_id, options.btf_value_type_id = btf_fd, self.key_btf, self.value_btf
@@ -95,9 +98,9 @@ class InnerDefinition:
 
 
 class MapOfMaps(KeyedMap[K, M]):
-    """What arrays and hashes of maps share: `outer[key] = outer.create()`, `outer[key]` is the inner map, typed.
+    """A map of maps: `outer[key] = outer.create()`, and `outer[key]` is the inner map, typed.
 
-    Each inner map that is read is a descriptor of its own, closed with the last use of the map.
+    Each look-up opens the inner map anew, with a descriptor that is closed with the last reference to it.
     """
 
     _batch_writes = False
@@ -116,13 +119,13 @@ class MapOfMaps(KeyedMap[K, M]):
         return standalone(map_by_id(number), self._make)
 
     def __setitem__(self, key: K, value: M | Map | int) -> None:
-        """Puts a map: one of `create`, one of an object, a descriptor. Raises MapError, LayoutError, StateError."""
+        """Puts a map: from `create`, of an object, or by descriptor. Raises MapError, LayoutError, StateError."""
         self.put(key, value)  # type: ignore[arg-type]
 
     def set_inner(self, source: Map | int) -> None:
-        """Says, before load, what inner maps look like: as an existing map does, or the map of a descriptor.
+        """Sets, before load, the form of inner maps to that of an existing map or a map's descriptor.
 
-        For an object whose declaration doesn't say. Raises MapError, StateError.
+        For an object that doesn't declare it. Raises MapError, StateError.
         """
         fd = descriptor(source)
         info = info_of(fd)
@@ -130,9 +133,9 @@ class MapOfMaps(KeyedMap[K, M]):
         self._inner = InnerDefinition(lambda what: getattr(info, what), False)
 
     def create(self, max_entries: int = 0, name: str = "") -> M:
-        """A new inner map, as the declaration says; it is in no map yet, and gone with its last use unless it is put.
+        """Creates an inner map of the declared form; unless it is put, it is gone with the last reference to it.
 
-        `max_entries` other than declared the kernel takes for hashes, and for arrays with BPF_F_INNER_MAP. Raises
+        The kernel accepts another `max_entries` than declared for hashes, and for arrays with BPF_F_INNER_MAP. Raises
         MapError, StateError before load.
         """
         with self._owner.lock:
@@ -154,7 +157,7 @@ class MapOfMaps(KeyedMap[K, M]):
         return standalone(fd, self._make)
 
     def entries(self) -> Iterator[tuple[K, M]]:
-        """The keys and their maps now; one that is taken out meanwhile is left out."""
+        """Yields the keys and their maps now, without those that are removed meanwhile."""
         for key in self:
             try:
                 found = self[key]
@@ -166,18 +169,18 @@ class MapOfMaps(KeyedMap[K, M]):
         return list(self.entries())
 
     def _pop(self, key: K) -> M:
-        found = self[key]  # opened before it is taken out: nothing else may hold it
+        found = self[key]  # opened before it is removed, since nothing else may hold it
         del self[key]
         return found
 
     def _drain_entries(self) -> list[tuple[K, M]]:
-        """Of maps drained as a numpy array only the ids are left."""
+        """Opens each map before it is removed; `drain(numpy=True)` returns ids only."""
         found = [(key, self.pop(key, None)) for key in self]
         return [(key, value) for key, value in found if value is not None]
 
 
 class ArrayOfMaps(MapOfMaps[int, M]):
-    """An array of maps; `make` is what `inner` gives."""
+    """An array of maps; `make` comes from `inner`."""
 
     _repeats = True
 
@@ -186,7 +189,7 @@ class ArrayOfMaps(MapOfMaps[int, M]):
 
 
 class HashOfMaps(MapOfMaps[K, M]):
-    """A hash of maps; `key` is a generated class or a codec, `make` what `inner` gives."""
+    """A hash of maps; `key` is a generated class or a codec, `make` comes from `inner`."""
 
     def __init__(self, owner: Owner, name: str, key: type[K] | Codec[K], make: Make[M]):
         super().__init__(owner, name, codec_of(key), make)

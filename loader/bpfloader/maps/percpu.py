@@ -1,4 +1,4 @@
-"""Maps that have a value for each CPU."""
+"""Maps with a value for each CPU."""
 
 from __future__ import annotations
 
@@ -24,33 +24,34 @@ T = TypeVar("T")
 class PerCpu(Codec[tuple[T, ...]], Generic[T]):
     """A tuple with one value for each possible CPU, each at a multiple of 8 bytes (bpf(2))."""
 
-    def __init__(self, one: Codec[T]):
-        self.element, step = one, (one.size + 7) // 8 * 8
+    def __init__(self, element: Codec[T]):
+        self.element, stride = element, (element.size + 7) // 8 * 8
         self.count: int = library().libbpf_num_possible_cpus()
-        super().__init__(one.order, f"{step * self.count}s", self._of, self._bytes, f"{one.name} per CPU")
-        self.stated, self.step, self.column = one.size, step, Column(one, step)
+        name = f"{element.name} per CPU"
+        super().__init__(element.order, f"{stride * self.count}s", self._decode, self._encode, name)
+        self.stated, self.stride, self.column = element.size, stride, Column(element, stride)
 
-    def _of(self, item: bytes) -> tuple[T, ...]:
+    def _decode(self, item: bytes) -> tuple[T, ...]:
         return tuple(self.column(item))
 
-    def _bytes(self, value: tuple[T, ...]) -> bytes:
+    def _encode(self, value: tuple[T, ...]) -> bytes:
         assert self.element
-        return b"".join(self.element.pack(each).ljust(self.step, b"\0") for each in value)
+        return b"".join(self.element.pack(each).ljust(self.stride, b"\0") for each in value)
 
     def pack(self, value: tuple[T, ...]) -> bytes:
-        """The value's bytes. Raises LayoutError for what isn't one value for each CPU."""
+        """Returns the value's bytes. Raises LayoutError for anything but one value for each CPU."""
         if not isinstance(value, (tuple, list)) or len(value) != self.count:
             fix = f"give a tuple of {self.count} values, one for each possible CPU"
             raise LayoutError(f"{value!r} doesn't fit {self.name}", fix=fix)
-        return self._bytes(value)
+        return self._encode(value)
 
     def body(self) -> tuple[str, Callable[[tuple[Any, ...]], tuple[T, ...]]]:
-        """Numbers of all CPUs as the items of one row, which is the value; else what Codec has."""
-        one = self.element
-        assert one
-        if one.decode or one.body()[0] != one.code:
+        """Returns Codec.body; for plain numbers, codes with an item for each CPU, whose tuple is the value."""
+        element = self.element
+        assert element
+        if element.decode or element.body()[0] != element.code:
             return super().body()
-        return f"{one.code}{self.step - one.size}x" * self.count, tuple
+        return f"{element.code}{self.stride - element.size}x" * self.count, tuple
 
 
 class PerCpuHash(KeyedMap[K, tuple[V, ...]]):

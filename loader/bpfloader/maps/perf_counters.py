@@ -11,14 +11,14 @@ from .base import Map
 
 
 class Counters(Map):
-    """What a perf event array has when it counts, instead of taking a program's output."""
+    """A perf event array used for counters instead of programs' output."""
 
     def count(self, event: str | tuple[int, int] = "cpu-cycles", pid: int = -1) -> None:
-        """Puts a counter of this event in each online CPU's place, in place of the buffers for output.
+        """Puts a counter of this event for each online CPU, in place of the buffers for output.
 
         `event` is a name such as "cpu-cycles" or "cpu-clock", or (type, config) as numbers of linux/perf_event.h; `pid`
         counts one process only. The counters run until the object is destroyed. Raises MapError, PrivilegeError,
-        StateError before load, ValueError for a name there isn't.
+        StateError before load, ValueError for an unknown name.
         """
         from ..kernel.perf_event import EVENTS, PerfEventAttr, online_cpus, perf_event_open
         from ..kernel.privileges import privilege_error
@@ -43,8 +43,8 @@ class Counters(Map):
                 os.close(fd)  # the map keeps the event
 
     def open_perf_event(self, typ: int, config: int, pid: int = -1) -> None:
-        """`count`, for those who come from bcc."""
+        """Calls `count`; for code that comes from bcc."""
         self.count((typ, config), pid)
 
     def _stop(self) -> None:
-        """Closes what takes a program's output."""
+        """Closes the buffers for programs' output."""

@@ -1,50 +1,35 @@
-"""Queues and stacks, whose values have no keys, and bloom filters, which only know whether they have seen a value."""
+"""Maps of values without keys: queues, stacks and bloom filters."""
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TypeVar
 
-from ..codec.base import Codec, pack_for
-from ..errors import LayoutError
-from .base import ANY, EXIST, Map, codec_of
-
-if TYPE_CHECKING:
-    from ..owner import Owner
+from ..codec.base import pack_for
+from .base import ANY, EXIST, ValuesMap
 
 V = TypeVar("V")
 
 
-class Keyless(Map, Generic[V]):
-    """What maps of values without keys share. Base of Queue, Stack and BloomFilter."""
-
-    def __init__(self, owner: Owner, name: str, value: type[V] | Codec[V]):
-        super().__init__(owner, name)
-        self._value: Codec[V] = codec_of(value)
-        if self.value_size != self._value.size:
-            what = f"the map {name} has values of {self.value_size} bytes, their type has {self._value.size}"
-            raise LayoutError(what, fix="generate the skeleton from this object")
-
-
-class Queue(Keyless[V]):
-    """First in, first out. How many values are in it the kernel doesn't tell: there is no len()."""
+class Queue(ValuesMap[V]):
+    """A queue, first in, first out. The kernel doesn't tell how many values it has: there is no len()."""
 
     def push(self, value: V, *, replace: bool = False) -> None:
-        """Adds a value; into a full one only with `replace`, for the oldest. Raises MapError, LayoutError."""
+        """Adds a value; with `replace`, a full queue drops its oldest one. Raises MapError, LayoutError."""
         self._call("update_elem", None, pack_for(self, self._value, value), EXIST if replace else ANY)
 
     def extend(self, values: Iterable[V]) -> None:
-        """Adds values, one after another. Raises what `push` does."""
+        """Adds values one by one. Raises as `push` does."""
         for value in values:
             self.push(value)
 
     def pop(self) -> V:
-        """The next value, which is taken out. Raises IndexError where there is none."""
+        """Removes and returns the next value. Raises IndexError for an empty queue."""
         return self._next("lookup_and_delete_elem")
 
     def peek(self) -> V:
-        """The next value, which stays. Raises IndexError where there is none."""
+        """Returns the next value without removing it. Raises IndexError for an empty queue."""
         return self._next("lookup_elem")
 
     def _next(self, verb: str) -> V:
@@ -56,7 +41,7 @@ class Queue(Keyless[V]):
         return self._value.unpack(found.raw)
 
     def __iter__(self) -> Iterator[V]:
-        """The values, each taken out as it comes, until none is left."""
+        """Removes and yields values until none is left."""
         while True:
             try:
                 value = self.pop()
@@ -65,19 +50,19 @@ class Queue(Keyless[V]):
             yield value
 
     def clear(self) -> None:
-        """Takes all values out."""
+        """Removes all values."""
         for _ in self:
             pass
 
 
 class Stack(Queue[V]):
-    """Last in, first out; else as a queue. With `replace`, a full one loses its oldest value."""
+    """A stack, last in, first out; else as a queue. With `replace`, a full one drops its oldest value."""
 
 
-class BloomFilter(Keyless[V]):
-    """Values that may have been added: `in` errs for some that weren't, never for one that was.
+class BloomFilter(ValuesMap[V]):
+    """A bloom filter: `in` is always True for a value that was added, and sometimes for one that wasn't.
 
-    Nothing comes out of it again. `map_extra` is how many hashes each value has, 1 to 15; 0 is the kernel's 5.
+    Values can't be read or removed. `map_extra` is the number of hashes, 1 to 15; 0 is the kernel's default of 5.
     """
 
     def add(self, value: V) -> None:
@@ -85,7 +70,7 @@ class BloomFilter(Keyless[V]):
         self._call("update_elem", None, pack_for(self, self._value, value), ANY)
 
     def update(self, values: Iterable[V]) -> None:
-        """Adds values, one after another."""
+        """Adds values one by one. Raises as `add` does."""
         for value in values:
             self.add(value)
 

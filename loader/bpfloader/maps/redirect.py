@@ -1,4 +1,4 @@
-"""Maps of what packets go to: sockets, interfaces, CPUs; and of cgroups, which programs test tasks against."""
+"""Maps of redirect targets (sockets, interfaces, CPUs), and of cgroups, against which programs test tasks."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ NO_COOKIE = "declare values of 8 bytes (__u64): the kernel then tells a socket's
 
 
 class Sockets(KeyedMap[K, int]):
-    """What maps of sockets share: a socket, or its descriptor, goes in; its cookie is read (SO_COOKIE of socket(7)).
+    """A map of sockets: put a socket or its descriptor, read the socket's cookie (SO_COOKIE of socket(7)).
 
-    It is read only where values have 8 bytes. A closed socket leaves the map by itself.
+    Only values of 8 bytes can be read. A closed socket leaves the map by itself.
     """
 
     _batch_writes = False
@@ -57,7 +57,7 @@ class SockHash(Sockets[K]):
 
 
 class ReuseportSockArray(SockMap):
-    """Sockets among which a program of SEC("sk_reuseport") chooses: bound ones, with SO_REUSEPORT set before."""
+    """Sockets among which SEC("sk_reuseport") chooses; each must be bound, with SO_REUSEPORT set before."""
 
     _fixes = {**Sockets._fixes, errno.EINVAL: "set SO_REUSEPORT on it, then bind it (UDP) or let it listen (TCP)",
              errno.EBUSY: "the socket is in such an array already"}  # fmt: skip
@@ -68,8 +68,10 @@ def _socket_codec(owner: Owner, name: str) -> Codec[Any]:
 
 
 class DevMap(Sparse[V]):
-    """Interfaces to redirect to, by index: an ifindex (socket.if_nametoindex), or struct bpf_devmap_val. `value` is
-    a generated class or a codec."""
+    """Interfaces to redirect to, by index: an ifindex (socket.if_nametoindex) or a struct bpf_devmap_val.
+
+    `value` is a generated class or a codec.
+    """
 
     _batch_writes = False
     _fixes = {errno.EINVAL: "give the ifindex of an interface of this network namespace: socket.if_nametoindex"}
@@ -79,29 +81,29 @@ class DevMap(Sparse[V]):
 
 
 class DevMapHash(Hash[K, V]):
-    """Interfaces to redirect to, by a key of 4 bytes; else as DevMap."""
+    """Interfaces to redirect to, by a key of 4 bytes; otherwise like DevMap."""
 
     _batch_writes = False
     _fixes = DevMap._fixes
 
 
 class CpuMap(DevMap[V]):
-    """CPUs to redirect packets to, by number: how many packets may wait there, or struct bpf_cpumap_val."""
+    """CPUs to redirect packets to, by number: the size of the CPU's queue in packets, or a struct bpf_cpumap_val."""
 
     _fixes = {errno.EOVERFLOW: "let at most 16384 packets wait", errno.ENODEV: "give the number of a CPU that is there"}
 
 
 class Descriptors(Map):
-    """What is only put and taken out, by index: the kernel doesn't tell what is in it. Base of XskMap, CgroupArray."""
+    """A map of descriptors by index, which the kernel can't read back. Base of XskMap, CgroupArray."""
 
     _fixes = {errno.E2BIG: "the index is too high: raise max_entries before load"}
 
     def _opened(self, value: Any) -> int | None:
-        """A new descriptor of the value; None for one that is or has a descriptor itself."""
+        """Opens a new descriptor of the value; returns None for a value that is or has one."""
         return None
 
     def put(self, index: int, value: Any, flags: int = ANY) -> None:
-        """Puts what has a descriptor, or the descriptor, at an index. Raises MapError, KeyError, TypeError."""
+        """Puts a descriptor, or an object that has one, at an index. Raises MapError, KeyError, TypeError."""
         opened = self._opened(value)
         try:
             fd = descriptor(value) if opened is None else opened
@@ -114,7 +116,7 @@ class Descriptors(Map):
         self.put(index, value)
 
     def __delitem__(self, index: int) -> None:
-        """Takes out what is there. Raises KeyError where nothing is, MapError."""
+        """Removes the entry at an index. Raises KeyError if there is none, MapError."""
         try:
             self._call("delete_elem", structs.pack("=I", index))
         except KeyError:
@@ -126,7 +128,7 @@ class XskMap(Descriptors):
 
 
 class CgroupArray(Descriptors):
-    """Cgroups that programs test tasks against (bpf_current_task_under_cgroup): by path, descriptor or open folder."""
+    """Cgroups for bpf_current_task_under_cgroup; put a path, a descriptor or an open folder."""
 
     def _opened(self, value: Any) -> int | None:
         if not isinstance(value, (str, os.PathLike)):

@@ -1,4 +1,4 @@
-"""Stack traces that programs took (bpf_get_stackid)."""
+"""Stack traces recorded by programs (bpf_get_stackid)."""
 
 from __future__ import annotations
 
@@ -21,27 +21,29 @@ EMPTY, VALID = 0, 1  # enum bpf_stack_build_id_status; 2: only the address is kn
 
 
 class Frame(NamedTuple):
-    """A frame of a user stack by its file: the build id, and the offset in the file. Without one, the address."""
+    """A frame of a user stack: a file's build id and the offset in the file; build_id None, offset the address."""
 
     build_id: bytes | None
     offset: int
 
 
 def _addresses(item: bytes) -> tuple[int, ...]:
-    """The addresses up to the first 0, which fill the rest."""
+    """Returns the addresses before the first 0; zeros fill the rest."""
     found: tuple[int, ...] = structs.unpack(f"{NATIVE}{len(item) // 8}Q", item)
     return found[: found.index(0)] if 0 in found else found
 
 
 def _frames(item: bytes) -> tuple[Frame, ...]:
     rows = BUILD_ID.iter_unpack(item)
-    return tuple(Frame(number if status == VALID else None, at) for status, number, at in rows if status != EMPTY)
+    return tuple(
+        Frame(build_id if status == VALID else None, offset) for status, build_id, offset in rows if status != EMPTY
+    )
 
 
 class StackTrace(Sparse[Any]):
-    """Stack traces by the ids that bpf_get_stackid gave: tuples of addresses, the innermost first.
+    """Stack traces by the ids that bpf_get_stackid returned: tuples of addresses, the innermost first.
 
-    With BPF_F_STACK_BUILD_ID in map_flags, tuples of Frame. They are the programs' to add; `del` and `clear` make room.
+    With BPF_F_STACK_BUILD_ID in map_flags, tuples of Frame. Only programs add them; `del` and `clear` make room.
     """
 
     _batch_writes = False
@@ -50,22 +52,22 @@ class StackTrace(Sparse[Any]):
         super().__init__(owner, name, self._codec(owner.map_attribute(owner.find_map(name), "value_size")))
 
     def _codec(self, size: int) -> Codec[Any]:
-        return Codec(NATIVE, f"{size}s", self._of, name="stack trace")
+        return Codec(NATIVE, f"{size}s", self._decode, name="stack trace")
 
-    def _of(self, item: bytes) -> tuple[Any, ...]:
+    def _decode(self, item: bytes) -> tuple[Any, ...]:
         return _frames(item) if self.map_flags & BPF_F_STACK_BUILD_ID else _addresses(item)
 
     def _resize(self, part: str, size: int) -> None:
-        """Takes any depth: a multiple of 8 bytes, of 32 with BPF_F_STACK_BUILD_ID."""
+        """Sets the depth of traces: a multiple of 8 bytes, of 32 with BPF_F_STACK_BUILD_ID."""
         self._set_attribute(f"{part}_size", size)
         self._value = self._codec(self.value_size)
 
     def put(self, key: int, value: Any, flags: int = ANY) -> None:
-        """Raises MapError: the kernel takes stack traces from programs only."""
+        """Raises MapError: only programs can add stack traces."""
         raise MapError(f"{self.name} takes no stack traces from here", fix="add them in a program: bpf_get_stackid")
 
     def walk(self, stack_id: int) -> Iterator[int]:
-        """The addresses of a stack trace, for those who come from bcc. Raises KeyError."""
+        """Yields the addresses of a stack trace; for code that comes from bcc. Raises KeyError."""
         return iter(self[stack_id])
 
     def _plain(self, stack_id: int) -> tuple[int, ...]:
@@ -76,12 +78,12 @@ class StackTrace(Sparse[Any]):
         return found
 
     def symbols(self, stack_id: int, *, offset: bool = True) -> tuple[str, ...]:
-        """The frames of a kernel stack by name, `tcp_connect+0x1f`. Raises KeyError, PrivilegeError."""
+        """Returns the frames of a kernel stack by name, `tcp_connect+0x1f`. Raises KeyError, PrivilegeError."""
         stack = self._plain(stack_id)
         return tuple(kernel_frame(address, number > 0, offset) for number, address in enumerate(stack))
 
     def user_symbols(self, stack_id: int, pid: int, *, offset: bool = True) -> tuple[str, ...]:
-        """The frames of a user stack (BPF_F_USER_STACK) of a running process, as user_symbol has it. Raises KeyError."""
+        """Returns the frames of a running process's user stack (BPF_F_USER_STACK), as user_symbol. Raises KeyError."""
         from ..symbols.user import user_symbols
 
         return user_symbols(self._plain(stack_id), pid, offset=offset)

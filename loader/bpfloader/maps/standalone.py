@@ -1,4 +1,4 @@
-"""Maps that are in no object: those in a map of maps, and those that such a map is given."""
+"""Maps without an object: inner maps, read from a map of maps or created for one."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ M = TypeVar("M", bound=Map)
 
 
 class _WeakParts:
-    """What a map puts itself into; weakly, so that the descriptor is closed with the last use of the map."""
+    """A list of weak references to maps, so that the descriptor is closed with the last reference to the map."""
 
     def __init__(self) -> None:
-        self._kept: list[weakref.ref[Any]] = []
+        self._references: list[weakref.ref[Any]] = []
 
     def append(self, part: Any) -> None:
-        self._kept.append(weakref.ref(part))
+        self._references.append(weakref.ref(part))
 
     def __iter__(self) -> Any:
-        return iter([part for part in (kept() for kept in self._kept) if part is not None])
+        return iter([part for part in (reference() for reference in self._references) if part is not None])
 
 
 class Standalone:
-    """The owner of one map without an object (see owner.Owner). It owns the descriptor."""
+    """The owner of a single map without an object (see owner.Owner); owns its descriptor."""
 
     def __init__(self, fd: int):
         self._fd = fd
@@ -38,30 +38,30 @@ class Standalone:
 
     @property
     def handle(self) -> int:
-        """Always 0: libbpf has no struct bpf_object for it. Raises StateError once it is closed."""
+        """Always 0, as libbpf has no struct bpf_object for it. Raises StateError after close."""
         self.require_loaded("the map")
         return 0
 
     @property
     def links(self) -> NoReturn:
-        """Raises StateError: nothing is attached by such a map."""
+        """Raises StateError: such a map attaches nothing."""
         raise StateError(f"the map {self.info.name} is in no object", fix="attach a map of an object")
 
     def require_open(self, what: str) -> NoReturn:
-        """Raises StateError: the map exists."""
+        """Raises StateError: the map exists already."""
         raise StateError(f"{what} can't be changed: the map exists", fix="create another one")
 
     def require_loaded(self, what: str) -> None:
-        """Raises StateError once it is closed."""
+        """Raises StateError after close."""
         if self._fd < 0:
             raise StateError(f"the map {self.info.name} is closed", fix="look it up in its outer map again")
 
     def find_map(self, name: str) -> int:
-        """Always 0: libbpf has no struct bpf_map for it."""
+        """Returns 0: libbpf has no struct bpf_map for it."""
         return 0
 
     def map_fd(self, _handle: int) -> int:
-        """The descriptor."""
+        """Returns the descriptor."""
         return self._fd
 
     def map_attribute(self, _handle: int, name: str) -> Any:
@@ -70,10 +70,10 @@ class Standalone:
         return True if name == "autocreate" else getattr(self.info, name, 0)
 
     def program_count(self, name: str) -> None:
-        """Always None: there are no programs that count here."""
+        """Returns None: there are no programs that count."""
 
     def close(self) -> None:
-        """Closes the descriptor; the second time does nothing."""
+        """Closes the descriptor; does nothing the second time."""
         with self.lock:
             fd, self._fd = self._fd, -1
             if fd >= 0:
@@ -85,8 +85,8 @@ class Standalone:
 
 
 def standalone(fd: int, make: Callable[[Any, str], M]) -> M:
-    """The map of that descriptor, which it owns from now on, made by `make` of an owner and a name."""
+    """Returns the map of a descriptor, which it owns from now on; `make` makes it from an owner and a name."""
     owner = Standalone(fd)
-    made = make(owner, owner.info.name)
-    made._loaded()
-    return made
+    result = make(owner, owner.info.name)
+    result._loaded()
+    return result
