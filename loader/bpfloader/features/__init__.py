@@ -1,1 +1,1 @@
-"""Finds out what this kernel can do, by trying it."""
+"""Finds out what this kernel supports, by trying it."""

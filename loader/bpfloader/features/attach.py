@@ -1,4 +1,4 @@
-"""Which kinds of programs this kernel and this libbpf attach: each is tried when it is asked for, and remembered.
+"""Tries the kinds of programs that this kernel and this libbpf attach, when asked, and remembers the answers.
 
 Prefer it to a table of versions: distributions add kinds to old kernels, and leave others out of new ones.
 """
@@ -21,7 +21,7 @@ from ..libbpf.library import version
 from ..programs.sections import CLASS_BY_SECTION, libbpf_needed
 from ..suggest import suggestion
 from . import trial, try_freplace, try_iter, try_network, try_tracing
-from .trial import CantTell, Kind, Lacking
+from .trial import CantTell, NotSupported, Trial
 
 # The expected attach type of sections, as section_defs of libbpf.c has it; 0 for those not here.
 ATTACH_TYPES = {
@@ -81,10 +81,10 @@ ATTACH_TYPES = {
     AttachType.CGROUP_SETSOCKOPT: "cgroup/setsockopt",
     AttachType.CGROUP_DEVICE: "cgroup/dev",
 }
-ATTACHED_AS = {section: int(number) for number, sections in ATTACH_TYPES.items() for section in sections.split()}
+ATTACH_TYPE_OF = {section: int(number) for number, sections in ATTACH_TYPES.items() for section in sections.split()}
 ITERATORS = "iter", "iter.s"
-# How each is tried, by the section, else by its first word without `.s`.
-TRIES: dict[str, Callable[[Kind], None]] = {
+# The function that tries a kind, by its section, else by the section's first word without `.s`.
+TRIAL_FUNCTIONS: dict[str, Callable[[Trial], None]] = {
     "kprobe": try_tracing.kprobe, "kretprobe": try_tracing.kprobe, "kprobe.multi": try_tracing.kprobe_multi,
     "kretprobe.multi": try_tracing.kprobe_multi, "kprobe.session": try_tracing.kprobe_multi,
     "ksyscall": try_tracing.ksyscall, "kretsyscall": try_tracing.ksyscall, "uprobe": try_tracing.uprobe,
@@ -93,8 +93,8 @@ TRIES: dict[str, Callable[[Kind], None]] = {
     "tracepoint": try_tracing.tracepoint, "tp": try_tracing.tracepoint, "raw_tracepoint": try_tracing.raw_tracepoint,
     "raw_tp": try_tracing.raw_tracepoint, "raw_tp.w": try_tracing.raw_tracepoint,
     "raw_tracepoint.w": try_tracing.raw_tracepoint, "tp_btf": try_tracing.tp_btf, "fentry": try_tracing.fentry,
-    "fexit": try_tracing.fentry, "fmod_ret": try_tracing.fmod_ret, "fentry.s": try_tracing.sleeping,
-    "fexit.s": try_tracing.sleeping, "fmod_ret.s": try_tracing.sleeping, "lsm": try_tracing.lsm,
+    "fexit": try_tracing.fentry, "fmod_ret": try_tracing.fmod_ret, "fentry.s": try_tracing.sleepable,
+    "fexit.s": try_tracing.sleepable, "fmod_ret.s": try_tracing.sleepable, "lsm": try_tracing.lsm,
     "iter": try_iter.iterator, "perf_event": try_tracing.perf_event, "syscall": try_tracing.syscall,
     "freplace": try_freplace.freplace, "struct_ops": try_tracing.struct_ops, "lsm_cgroup": try_network.lsm_cgroup,
     "xdp": try_network.interface, "xdp.frags": try_network.interface, "xdp/devmap": trial.load_only,
@@ -106,10 +106,10 @@ TRIES: dict[str, Callable[[Kind], None]] = {
     "flow_dissector": try_network.namespace, "sk_reuseport": try_network.reuseport,
     "socket": try_network.socket_filter, "netfilter": try_network.netfilter,
 }  # fmt: skip
-# What their programs return, so that they would change nothing even if they ran; 0 for all others.
+# The return values of tried programs, which would change nothing even if they ran; 0 for all others.
 TC_ACT_UNSPEC, XDP_PASS, SK_PASS, NF_ACCEPT = -1, 2, 1, 1  # linux/pkt_cls.h, linux/bpf.h, linux/netfilter.h
-ALLOWED = 1  # by a program of a cgroup
-VALUES = {
+ALLOWED = 1  # returned by a cgroup's program
+RETURN_VALUES = {
     **dict.fromkeys(("tc", "classifier", "action", "tcx", "netkit"), TC_ACT_UNSPEC),
     **dict.fromkeys(("xdp", "xdp.frags"), XDP_PASS),
     **dict.fromkeys(("sk_skb", "sk_msg", "sk_lookup", "sk_reuseport"), SK_PASS),
@@ -119,10 +119,10 @@ VALUES = {
 
 
 class Support(NamedTuple):
-    """What this kernel said of one thing: true where it has it.
+    """This kernel's answer about one feature: true if it has it.
 
-    `ok` is None where it can't be told, and `reason` says why, as it does where it is False; `since` is the first
-    Linux that has it, `number` its number in linux/bpf.h (an expected attach type for a way to attach).
+    `ok` is None where that can't be told; `reason` says why, as it does where `ok` is False. `since` is the first Linux
+    that has the feature, `number` its number in linux/bpf.h (an expected attach type for a way to attach).
     """
 
     name: str
@@ -136,55 +136,55 @@ class Support(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What this kernel said to a try: `ok` is None where it can't be told; `reason` says why, as where it is False."""
+    """This kernel's answer to a try: `ok` is None where it can't be told; `reason` says why, as where `ok` is False."""
 
     ok: bool | None
     reason: str
 
 
 def attach_kinds() -> tuple[str, ...]:
-    """The kinds that can be asked for, as libbpf spells their sections, in the order of its table."""
+    """Returns the kinds that `attach_kind` knows, as libbpf spells their sections, in the order of its table."""
     names = (kind.section for kind in section_kinds())
     return tuple(name for name in names if name in CLASS_BY_SECTION or name + "+" in CLASS_BY_SECTION)
 
 
 def supports(section: str) -> bool:
-    """Whether this kernel and this libbpf attach programs of a section such as `fentry` or `cgroup/connect4`.
+    """Returns true if this kernel and this libbpf attach programs of a section such as `fentry` or `cgroup/connect4`.
 
-    False too where it can't be told: `attach_kind` says why. An answer is remembered. Raises ValueError for a section
-    that libbpf knows not.
+    False too where it can't be told: `attach_kind` says why. Remembers the answer. Raises ValueError for a section that
+    libbpf doesn't know.
     """
     return bool(attach_kind(section))
 
 
 def attach_kind(section: str) -> Support:
-    """Whether a program of a section such as `fentry` or `cgroup/connect4` loads and attaches here; remembered.
+    """Tries if a program of a section such as `fentry` or `cgroup/connect4` loads and attaches here.
 
-    A target after the kind (`fentry/tcp_connect`) doesn't count: it says nothing of whether that function is there.
-    But what an iterator goes over is a kind of its own (`iter/bpf_map_elem`); `iter` alone asks for that over tasks.
-    That it can't be told (`ok` is None) isn't remembered: it is tried anew when it is asked again.
-    Takes a millisecond or less; up to 30 where something that was attached has to be ended, or the kernel's BTF is
-    read for it. Raises ValueError for a section that libbpf knows not.
+    A target after the kind (`fentry/tcp_connect`) doesn't count: the answer is about the kind, not about that function.
+    Iterators are the exception: what one iterates over is a kind of its own (`iter/bpf_map_elem`); `iter` alone is
+    tried over tasks. Remembers the answer, unless it can't be told (`ok` is None): the next call tries anew. Takes a
+    millisecond or less; up to 30 where ending what was attached takes long, or the kernel's BTF is read. Raises
+    ValueError for a section that libbpf doesn't know.
     """
     kind = section_kind(section)
     if kind is None or kind.section not in attach_kinds():
         close = suggestion(section.split("/")[0], attach_kinds())
         raise ValueError(f"no way to attach is called {section!r}" + (f"; {close}" if close else ""))
     target = section.partition("/")[2] if kind.section in ITERATORS else ""
-    asked = kind, target, os.geteuid()
-    if asked not in _answers:
-        said = _attach_kind(kind, target)
-        if said.ok is None:
-            return said
-        _answers[asked] = said
-    return _answers[asked]
+    key = kind, target, os.geteuid()
+    if key not in _answers:
+        support = _attach_kind(kind, target)
+        if support.ok is None:
+            return support
+        _answers[key] = support
+    return _answers[key]
 
 
 _answers: dict[tuple[SectionKind, str, int], Support] = {}  # by user too: one who drops privileges asks anew
 
 
 def _attach_kind(kind: SectionKind, target: str) -> Support:
-    ok, reason = _tried(kind, target)
+    ok, reason = _try(kind, target)
     needed = libbpf_needed(kind.section)
     try:
         if ok is not False and version_of(version()) < version_of(needed):
@@ -194,39 +194,39 @@ def _attach_kind(kind: SectionKind, target: str) -> Support:
     except LibraryError as error:
         ok, reason = False, str(error).splitlines()[0]
     name = f"{kind.section}/{target}" if target else kind.section
-    return Support(name, ok, reason, kind.kernel, ATTACHED_AS.get(kind.section, 0))
+    return Support(name, ok, reason, kind.kernel, ATTACH_TYPE_OF.get(kind.section, 0))
 
 
-def _tried(kind: SectionKind, target: str) -> Answer:
-    """Tries whether the kernel attaches it."""
+def _try(kind: SectionKind, target: str) -> Answer:
+    """Tries if the kernel attaches it."""
     head = kind.section.split("/")[0]
-    run = TRIES.get(kind.section) or TRIES.get(head) or TRIES[head.removesuffix(".s")]
+    run = TRIAL_FUNCTIONS.get(kind.section) or TRIAL_FUNCTIONS.get(head) or TRIAL_FUNCTIONS[head.removesuffix(".s")]
     try:
-        run(told(kind, target))
+        run(trial_of(kind, target))
     except OSError as error:
         number = error.errno or errno.EINVAL
-        return refused(number, attach_capabilities(kind.section, number) or (), kind.kernel, kind.section)
+        return answer_for_errno(number, attach_capabilities(kind.section, number) or (), kind.kernel, kind.section)
     except CantTell as error:
         return Answer(None, str(error))
-    except Lacking as error:
+    except NotSupported as error:
         return Answer(False, str(error))
     except LibraryError as error:
         return Answer(None, str(error).splitlines()[0])
     return Answer(True, "")
 
 
-def told(kind: SectionKind, target: str = "") -> Kind:
-    """What a try of a section's kind is told."""
+def trial_of(kind: SectionKind, target: str = "") -> Trial:
+    """Returns the trial of a section's kind."""
     number = next(feature.number for feature in program_types() if feature.name == kind.type)
-    value = VALUES.get(kind.section.split("/")[0], 0)
-    return Kind(kind.section, number, ATTACHED_AS.get(kind.section, 0), value, target)
+    value = RETURN_VALUES.get(kind.section.split("/")[0], 0)
+    return Trial(kind.section, number, ATTACH_TYPE_OF.get(kind.section, 0), value, target)
 
 
-def refused(number: int, wanted: tuple[str, ...], since: str, section: str = "") -> Answer:
-    """What a kernel's errno answers: not ok, or None where it is this process that isn't allowed to ask.
+def answer_for_errno(number: int, wanted: tuple[str, ...], since: str, section: str = "") -> Answer:
+    """Returns the answer that an errno gives: no, or None where this process may not ask.
 
-    `wanted` is the capabilities that it takes, `since` the first Linux that has what was asked for. None too for an
-    errno that tells of the moment, such as ENOMEM.
+    `wanted` are the capabilities that the feature takes, `since` is the first Linux that has it. None too for an errno
+    of the moment, such as ENOMEM.
     """
     if number in TRANSIENT:
         return Answer(None, f"the kernel could not answer now ({errno_text(number)}); ask again")

@@ -1,4 +1,4 @@
-"""`python -m bpfloader probe`: what this kernel can do, for people and, with --json, for programs."""
+"""Prints what this kernel supports, as a table or as JSON: `python -m bpfloader probe`."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .attach import Support, attach_kind
-from .report import Report, plain
+from .report import Report, support_dict
 
 MARKS = {True: "yes", False: "no", None: "?"}
 WIDTH = 100
 
 
 def as_json(value: Any) -> str:
-    """Its JSON, with sorted keys, so that two reports can be compared as texts."""
+    """Returns JSON with sorted keys, so that two reports can be compared as texts."""
     return json.dumps(value, indent=1, sort_keys=True)
 
 
 def kinds_text(names: Iterable[str], wants_json: bool) -> tuple[str, bool]:
-    """(the answers for these kinds alone, whether all of them attach). Raises ValueError for an unknown one."""
-    said = [attach_kind(name) for name in names]
+    """Returns the answers for these kinds, and true if all of them attach. Raises ValueError for an unknown kind."""
+    support = [attach_kind(name) for name in names]
     if wants_json:
-        return as_json({each.name: plain(each) for each in said}), all(said)
-    return "\n".join(_rows({each.name: each for each in said})), all(said)
+        return as_json({each.name: support_dict(each) for each in support}), all(support)
+    return "\n".join(_rows({each.name: each for each in support})), all(support)
 
 
 def report_text(report: Report) -> str:
-    """The report as a table: what there is by name, what there isn't with the reason."""
+    """Returns the report as a table: the names of what the kernel has, the reasons for what it lacks."""
     lines = [f"Linux {report.kernel}, {report.machine}; libbpf {report.libbpf or 'not installed'}", ""]
     lines += [*_environment(report), ""]
     parts = ("Ways to attach", report.attach), ("Program types", report.program_types), ("Map types", report.map_types)
@@ -67,7 +67,10 @@ def _row(name: str, text: str) -> list[str]:
 
 
 def _rows(part: Mapping[str, Support]) -> list[str]:
-    return [f"  {said.name:26} {MARKS[said.ok]:4} {said.since:6}{said.reason}".rstrip() for said in part.values()]
+    return [
+        f"  {support.name:26} {MARKS[support.ok]:4} {support.since:6}{support.reason}".rstrip()
+        for support in part.values()
+    ]
 
 
 def _wrapped(words: Iterable[str], width: int = WIDTH, between: str = ", ") -> list[str]:

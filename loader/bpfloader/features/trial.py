@@ -1,9 +1,10 @@
-"""How a probe tries each kind: a tiny program is really loaded and attached, where nothing ever calls it.
+"""Tries a kind: loads a tiny program and really attaches it, where nothing ever calls it.
 
-Functions that only BPF's own self-tests call, a tracepoint that next to never fires, a socket, a map and a network
-namespace of its own: what is attached there can't touch anything else. Where there is no such place, or ending it takes
-long, the target is none (no such file, no cgroup), and it counts that the kernel finds nothing else to refuse.
-Each try raises OSError with the kernel's errno, Lacking for another reason, CantTell where it would touch something.
+A try attaches to functions that only BPF's own self-tests call, a tracepoint that hardly ever fires, a socket, a map or
+a network namespace of its own, so it can't touch anything else. Where there is no such place, or ending it takes long,
+the target doesn't exist (no such file, no cgroup), and the kind counts as supported if the kernel has no other
+objection. Each try raises OSError with the kernel's errno, NotSupported for another reason, CantTell where it would
+touch something.
 """
 
 from __future__ import annotations
@@ -21,24 +22,24 @@ from ..libbpf.library import library
 
 SLEEPABLE, HAS_FRAGS = 1 << 4, 1 << 5  # BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS
 TRACEPOINT = "oom_score_adj_update"  # of all kernels since 3.6; fires as someone writes /proc/*/oom_score_adj
-TESTED = "bpf_fentry_test1"  # net/bpf/test_run.c, since 5.5: called by test runs of tracing programs alone
-MODIFIED = "bpf_modify_return_test"  # there too, since 5.7; its return value may be modified
+TEST_FUNCTION = "bpf_fentry_test1"  # net/bpf/test_run.c, since 5.5: called by test runs of tracing programs alone
+MODIFIABLE_FUNCTION = "bpf_modify_return_test"  # net/bpf/test_run.c, since 5.7; programs may modify its return value
 LSM_HOOK, CGROUP_HOOK = "bpf_lsm_settime", "bpf_lsm_socket_bind"
 SECURITY_HOOK = "security_settime64"  # called as the clock is set, as is LSM_HOOK
 
 
 class CantTell(Exception):
-    """Why a kind can't be tried without touching something, or lacks what a try needs."""
+    """Raised for a kind that can't be tried without touching something, or for want of what a try needs."""
 
 
-class Lacking(Exception):
-    """Why a kind can't be had, where it isn't the kernel's errno that says so."""
+class NotSupported(Exception):
+    """Raised for a kind that is missing for another reason than the kernel's errno."""
 
 
-class Kind(NamedTuple):
-    """What a try is told: the section, its program type and expected attach type, what the program returns.
+class Trial(NamedTuple):
+    """A kind to try: the section, its program type and expected attach type, the program's return value.
 
-    `target` is what an iterator goes over, "" where that isn't told.
+    `target` is what an iterator goes over, "" for tasks.
     """
 
     section: str
@@ -52,17 +53,17 @@ class Kind(NamedTuple):
         """The section's first word without `.s`."""
         return self.section.split("/")[0].removesuffix(".s")
 
-    def load(self, btf_id: int = 0, target: int = 0) -> ProgramAttr:
-        """What loading its program takes."""
+    def program_attr(self, btf_id: int = 0, target: int = 0) -> ProgramAttr:
+        """Returns the attributes that load its program."""
         sleeps = self.section.split("/")[0].endswith(".s") or self.section == "syscall"
         flags = SLEEPABLE if sleeps else HAS_FRAGS if "frags" in self.section else 0
         return ProgramAttr(self.type, self.attach_type, btf_id, target, flags)
 
 
 @contextmanager
-def loaded(kind: Kind, btf_id: int = 0, target: int = 0) -> Iterator[int]:
-    """The descriptor of the kind's program, closed at the end."""
-    fd = rawbpf.load(rawbpf.program_returning(kind.value), kind.load(btf_id, target))
+def loaded(trial: Trial, btf_id: int = 0, target: int = 0) -> Iterator[int]:
+    """Loads the trial's program for the `with`; yields its descriptor."""
+    fd = rawbpf.load(rawbpf.program_returning(trial.value), trial.program_attr(btf_id, target))
     try:
         yield fd
     finally:
@@ -70,8 +71,8 @@ def loaded(kind: Kind, btf_id: int = 0, target: int = 0) -> Iterator[int]:
 
 
 @contextmanager
-def refused_with(number: int) -> Iterator[None]:
-    """Passes where the kernel refuses with that errno and no other, which it says after all other checks."""
+def expect_errno(number: int) -> Iterator[None]:
+    """Passes over that errno, which the kernel returns after all other checks; raises any other."""
     try:
         yield
     except OSError as error:
@@ -79,10 +80,10 @@ def refused_with(number: int) -> Iterator[None]:
             raise
 
 
-FUNCTIONS = TESTED, MODIFIED, LSM_HOOK, CGROUP_HOOK, SECURITY_HOOK, "bpf_iter_task"
+FUNCTIONS = TEST_FUNCTION, MODIFIABLE_FUNCTION, LSM_HOOK, CGROUP_HOOK, SECURITY_HOOK, "bpf_iter_task"
 STRUCTS = "bpf_dummy_ops", "bpf_struct_ops_bpf_dummy_ops"
-# The types of the kernel that tries ask for, but for the iterators over anything else than tasks.
-USUAL = {
+# The kernel's types that tries need, except for iterators over anything other than tasks.
+USUAL_TYPES = {
     *((name, FUNC) for name in FUNCTIONS), *((name, STRUCT) for name in STRUCTS),
     (f"btf_trace_{TRACEPOINT}", TYPEDEF),
 }  # fmt: skip
@@ -90,22 +91,22 @@ _ids: dict[tuple[str, int], int] = {}
 
 
 def kernel_type(name: str, kind: int) -> int:
-    """Returns the id of a type of the kernel's BTF. Raises Lacking without BTF, and where it has no such type."""
+    """Returns the id of a type of the kernel's BTF. Raises NotSupported without BTF, and where it has no such type."""
     if (name, kind) not in _ids:
-        _find_ids({(name, kind)} | (USUAL - _ids.keys()))
+        _find_ids({(name, kind)} | (USUAL_TYPES - _ids.keys()))
     if not _ids[name, kind]:
-        raise Lacking(f"this kernel's BTF has no {name}")
+        raise NotSupported(f"this kernel's BTF has no {name}")
     return _ids[name, kind]
 
 
 def _find_ids(wanted: set[tuple[str, int]]) -> None:
-    """Looks for all that tries ask for at once: reading the kernel's BTF takes most of the time."""
+    """Looks up all that tries need at once: reading the kernel's BTF takes most of the time."""
     try:
         btf = library().btf__load_vmlinux_btf()
     except CallError as error:
         if error.errno in rawbpf.TRANSIENT:
             raise OSError(error.errno, error.what) from None
-        raise Lacking("this kernel has no BTF (CONFIG_DEBUG_INFO_BTF)") from None
+        raise NotSupported("this kernel has no BTF (CONFIG_DEBUG_INFO_BTF)") from None
     try:
         for name, kind in wanted:
             try:
@@ -116,7 +117,7 @@ def _find_ids(wanted: set[tuple[str, int]]) -> None:
         library().btf__free(btf)
 
 
-def load_only(kind: Kind) -> None:
-    """For what is attached in ways that libbpf has no function for: the kernel takes the program."""
-    with loaded(kind):
+def load_only(trial: Trial) -> None:
+    """Loads the program: libbpf has no function that attaches its kind."""
+    with loaded(trial):
         pass

@@ -1,4 +1,4 @@
-"""How a probe tries freplace: it needs a program to extend, and BTF of both (see trial.py)."""
+"""Tries freplace: it needs a program to extend, and BTF of both (see trial.py)."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from contextlib import ExitStack, contextmanager
 
 from ..kernel import bpf as rawbpf
 from ..kernel.bpf import ProgramAttr
-from .trial import Kind
+from .trial import Trial
 
 SOCKET_FILTER = 1  # BPF_PROG_TYPE_SOCKET_FILTER
 FILTER_ID = 5  # the id of `f` in FILTER_BTF
 
 
 @contextmanager
-def target(kind: Kind) -> Iterator[ProgramAttr]:
-    """How a program is loaded that extends a socket filter, attached nowhere, which is there until the end."""
+def extension(trial: Trial) -> Iterator[ProgramAttr]:
+    """Loads a socket filter, attached nowhere, for the `with`; yields the attributes of a program that extends it."""
     function = ((0, FILTER_ID),)
     with ExitStack() as stack:
         btf = rawbpf.load_btf(FILTER_BTF)
         stack.callback(os.close, btf)
         extended = rawbpf.load(rawbpf.program_returning(0), ProgramAttr(SOCKET_FILTER, btf=btf, functions=function))
         stack.callback(os.close, extended)
-        yield kind.load(FILTER_ID, extended)._replace(btf=btf, functions=function)
+        yield trial.program_attr(FILTER_ID, extended)._replace(btf=btf, functions=function)
 
 
-def freplace(kind: Kind) -> None:
-    """In the place of a socket filter."""
-    with target(kind) as what:
+def freplace(trial: Trial) -> None:
+    """Replaces a socket filter."""
+    with extension(trial) as what:
         program = rawbpf.load(rawbpf.program_returning(0), what)
         try:
             os.close(rawbpf.raw_tracepoint(program))
@@ -38,7 +38,7 @@ def freplace(kind: Kind) -> None:
 
 
 def _filter_btf() -> bytes:
-    """BTF of `int f(struct __sk_buff *s)`, where f has the id FILTER_ID (Documentation/bpf/btf.rst)."""
+    """Encodes the BTF of `int f(struct __sk_buff *s)`, where f has the id FILTER_ID (Documentation/bpf/btf.rst)."""
     names = b"\0int\0__sk_buff\0s\0f\0"
     words = (
         1, 1 << 24, 4, 1 << 24 | 32,  # 1 INT int: signed, 32 bits

@@ -1,1 +1,1 @@
-"""Says what an object or a wheel holds, and which kernel it needs."""
+"""Reports what an object or a wheel holds, and which kernel it needs."""

@@ -1,4 +1,4 @@
-"""What a BPF object, a wheel or a tar of objects holds and needs, in plain values: what `inspect --json` prints."""
+"""Reports in plain values what a BPF object, a wheel or a tar of objects holds and needs (`inspect --json`)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from ..spec.object import ObjectSpec, ProgramSpec, VariableSpec, object_spec
 
 
 def inspect(path: str | os.PathLike[str], types: Iterable[str] = (), ask_kernel: bool = False) -> dict[str, Any]:
-    """All of a file, by the keys that docs/probe.md lists; with `types`, the C text of those of that name as well.
+    """Reads a file into the keys that docs/probe.md lists; with `types`, the C text of those types as well.
 
-    With `ask_kernel` each object that is for this machine says whether this kernel attaches its programs and makes its
-    maps; nothing else touches the kernel. Raises ObjectError for what is no such file, DigestError for one that was altered.
+    With `ask_kernel`, each object for this machine's byte order is checked against this kernel: the programs that
+    attach, the maps that it makes; nothing else touches the kernel. Raises ObjectError for what is no such file,
+    DigestError for an altered one.
     """
     data = read_file(path, "give the path of a file that this user may read")
     name = os.path.basename(os.fspath(path))
@@ -54,7 +55,7 @@ def _package(found: Bundle) -> dict[str, Any] | None:
 
 
 def inspect_object(data: bytes, where: str, types: Iterable[str] = (), ask_kernel: bool = False) -> dict[str, Any]:
-    """One object's part of `inspect`. Raises ObjectError."""
+    """Reads one object's part of `inspect`. Raises ObjectError."""
     spec = object_spec(data, where)
     wanted = needs(spec)
     return {
@@ -94,13 +95,13 @@ def _variable(each: VariableSpec) -> dict[str, Any]:
 
 
 def _named(spec: ObjectSpec, names: Iterable[str]) -> dict[str, list[str]]:
-    """The C text of all types of these names; none for a name that isn't there."""
+    """Returns the C text of all types of these names; none for a name that isn't there."""
     btf = spec.btf
     return {name: [definition(btf, kind.id) for kind in btf.named(name)] if btf else [] for name in names}
 
 
 def this_kernel(spec: ObjectSpec) -> dict[str, Any]:
-    """What this kernel says to an object: `ok`, `programs` and `maps` that it doesn't take with the reasons.
+    """Asks this kernel about an object: `ok`, and the refused `programs` and `maps` with the reasons.
 
     `ok` is None where it can't be told; programs that are off at first count like the others.
     """
@@ -116,19 +117,19 @@ def this_kernel(spec: ObjectSpec) -> dict[str, Any]:
     try:
         for program in spec.programs:
             try:
-                answers.append(said := attach_kind(program.section.removeprefix("?")))
+                answers.append(support := attach_kind(program.section.removeprefix("?")))
             except ValueError as error:
                 refused["programs"][program.name] = str(error)
                 continue
-            if not said:
-                refused["programs"][program.name] = said.reason
+            if not support:
+                refused["programs"][program.name] = support.reason
         for each in spec.maps:
-            if kind := map_type(each.type):
-                answers.append(kind)
-                if not kind:
-                    refused["maps"][each.name] = kind.reason
+            if map_support := map_type(each.type):
+                answers.append(map_support)
+                if not map_support:
+                    refused["maps"][each.name] = map_support.reason
     except LibraryError as error:
         return {"ok": None, "reason": error.what, **refused}
-    unknown = any(said.ok is None for said in answers)
-    no = any(said.ok is False for said in answers) or len(answers) < len(spec.programs)
+    unknown = any(support.ok is None for support in answers)
+    no = any(support.ok is False for support in answers) or len(answers) < len(spec.programs)
     return {"ok": False if no else None if unknown else True, "reason": "", **refused}

@@ -1,4 +1,4 @@
-"""`python -m bpfloader inspect` as a table for people."""
+"""Prints an inspection as a table: `python -m bpfloader inspect`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from ..arch import this_arch
 
-MANY = 12  # CO-RE records of one program and needs that are shown; --json has all
+SHOWN_ROWS = 12  # CO-RE records of one program and needs that are shown; --json has all
 
 
 def inspection_text(found: Mapping[str, Any], arch: str = "") -> str:
-    """The table of what `inspect` found. Of a package's objects, those of `arch` in full, this machine's without one."""
+    """Returns `inspect`'s findings as a table; of a package, the objects of `arch` (default: this one) in full."""
     lines = [f"{found['file']}: {found['kind']}, sha256 {found['sha256']}"]
     package = found["package"]
     if package:
@@ -64,7 +64,7 @@ def _map(one: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _kernel(each: Mapping[str, Any]) -> list[str]:
-    """The first kernel that takes it and why, and what this one says."""
+    """Returns the first kernel that takes it, the reasons, and this kernel's answer."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for need in each["needs"]:
         reasons.setdefault((need["kernel"], need["what"]), []).append(need["for"])
@@ -72,17 +72,17 @@ def _kernel(each: Mapping[str, Any]) -> list[str]:
         f"Needs Linux {each['kernel']}"
         + ("; it asks what the kernel has, so an older one may do" if each["asks_kernel"] else "")
     ]
-    for (kernel, what), users in list(reasons.items())[:MANY]:
+    for (kernel, what), users in list(reasons.items())[:SHOWN_ROWS]:
         shown = _some([name for name in users if name])
         lines.append(f"  {kernel:6}{what}: {shown}" if shown else f"  {kernel:6}{what}")
-    if len(reasons) > MANY:
-        lines.append(f"        and {len(reasons) - MANY} things that came before")
-    said = each["this_kernel"]
-    if said:
-        verdict = {True: "takes all of it", False: "doesn't take all of it", None: "can't be told"}[said["ok"]]
-        lines.append(f"This kernel {verdict}" + (f": {said['reason']}" if said["reason"] else ""))
+    if len(reasons) > SHOWN_ROWS:
+        lines.append(f"        and {len(reasons) - SHOWN_ROWS} things that came before")
+    answer = each["this_kernel"]
+    if answer:
+        verdict = {True: "takes all of it", False: "doesn't take all of it", None: "can't be told"}[answer["ok"]]
+        lines.append(f"This kernel {verdict}" + (f": {answer['reason']}" if answer["reason"] else ""))
         refused: dict[str, list[str]] = {}
-        for name, why in [*said["programs"].items(), *said["maps"].items()]:
+        for name, why in [*answer["programs"].items(), *answer["maps"].items()]:
             refused.setdefault(why, []).append(name)
         lines += [f"  {_some(names)}: {why}" for why, names in refused.items()]
     return lines
@@ -93,7 +93,7 @@ def _some(names: list[str]) -> str:
 
 
 def _core(each: Mapping[str, Any]) -> list[str]:
-    """The CO-RE accesses by kind, each once, with how often."""
+    """Returns the CO-RE accesses by kind, each once, with its count."""
     counts: dict[tuple[str, str], int] = {}
     for one in each["core"]:
         key = one["access"], one["kind"]
@@ -110,7 +110,7 @@ def _types(types: Mapping[str, Any]) -> list[str]:
 
 
 def _table(title: str, heads: str, rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """A title, and its rows in columns; nothing where there are none."""
+    """Returns a title, and its rows in columns; nothing where there are none."""
     table = [tuple(heads.split()), *rows]
     if len(table) == 1:
         return []
