@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from faultserver import body, status
-from test_archive import deb, tar
+from archives import deb, tar
 
 from ebpfbuild.pins import toolchain
 from ebpfbuild.fetch.obtain import FetchOptions, obtain_header, obtain_tree

@@ -1,30 +1,11 @@
 """Files that are none: what would hold a build up, or fill its memory, is refused before it is read."""
 
 import os
-import socket
 import time
-from pathlib import Path
 
 import pytest
+from unfit import KINDS, make
 from ebpfbuild.files import UnfitFileError, is_gone, open_regular, read_regular, require_regular
-
-KINDS = ["a folder", "a named pipe", "a socket", "a device"]
-
-
-def make(folder: Path, kind: str) -> Path:
-    """The path of something that is no regular file."""
-    path = folder / "input"
-    if kind == "a folder":
-        path.mkdir()
-    elif kind == "a named pipe":
-        os.mkfifo(path)
-    elif kind == "a socket":
-        with socket.socket(socket.AF_UNIX) as made:
-            made.bind(os.path.relpath(path))
-    else:
-        path.symlink_to("/dev/zero")
-    return path
-
 
 @pytest.mark.parametrize("read", [require_regular, open_regular, read_regular])
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,7 +12,7 @@ from types import ModuleType
 
 import bpfloader
 import pytest
-from programs import ARCHES, compile_program
+from compiling import ARCHES, compile_program
 
 
 @pytest.fixture(scope="session")

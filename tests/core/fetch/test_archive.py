@@ -1,0 +1,143 @@
+"""Files out of tar archives and .debs: real ones, and everything that a hostile or broken one can do."""
+
+import gzip
+import lzma
+import shutil
+import subprocess
+import sys
+import tarfile
+
+import pytest
+from archives import FILES, ar, deb, tar
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ebpfbuild.fetch import archive
+from ebpfbuild.fetch.archive import ar_members, deb_data, read_members
+from ebpfbuild.errors import ArchiveError
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:xz", "w"])
+def test_only_what_is_asked_for_comes_out(mode):
+    assert read_members(tar(mode=mode), ["src/a.h"]) == {"src/a.h": FILES["src/a.h"]}
+    assert read_members(tar(mode=mode), list(FILES)) == FILES
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:xz", "w"])
+def test_a_deb_whatever_its_data_is_compressed_with(mode):
+    files = {f"./{name}": data for name, data in FILES.items()}  # as dpkg writes them
+    assert read_members(deb(tar(files, mode)), ["src/b.h"]) == {"src/b.h": FILES["src/b.h"]}
+
+
+@pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="no dpkg-deb on this machine")
+def test_a_deb_that_dpkg_made(tmp_path):
+    root = tmp_path / "root"
+    (root / "usr/include").mkdir(parents=True)
+    (root / "usr/include/x.h").write_bytes(b"x" * 4321)
+    (root / "DEBIAN").mkdir()
+    (root / "DEBIAN/control").write_text("Package: x\nVersion: 1\nArchitecture: all\nMaintainer: x\nDescription: x\n")
+    for kind in ("xz", "gzip"):
+        out = tmp_path / f"{kind}.deb"
+        subprocess.run(["dpkg-deb", f"-Z{kind}", "--build", root, out], check=True, capture_output=True)
+        assert read_members(out.read_bytes(), ["usr/include/x.h"]) == {"usr/include/x.h": b"x" * 4321}
+
+
+def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+REFUSED = [
+    (tar({}), "holds no src/a.h"),
+    (tar(extra=[tarfile.TarInfo("src/a.h")]), "holds src/a.h twice"),
+    (tar({}, extra=[special("src/a.h", tarfile.SYMTYPE, "/etc/passwd")]), "as a link, folder or device"),
+    (tar({}, extra=[special("src/a.h", tarfile.LNKTYPE, "README")]), "as a link, folder or device"),
+    (tar({}, extra=[special("src/a.h", tarfile.DIRTYPE)]), "as a link, folder or device"),
+    (tar({}, extra=[special("src/a.h", tarfile.CHRTYPE)]), "as a link, folder or device"),
+    (tar({**FILES, "../x": b""}), "holds '../x', which points outside"),
+    (tar({**FILES, "src/../../x": b""}), "points outside"),
+    (tar({**FILES, "/etc/x": b""}), "holds '/etc/x', which points outside"),
+    (tar({"src/a.h": b"x" * 100_001}), "with 100001 bytes, more than 100000"),
+    (b"", "is no archive that can be read|holds no"),
+    (b"<!DOCTYPE html><html></html>", "is no archive that can be read"),
+    (tar()[:-20], "is no archive that can be read"),
+    (tar(mode="w:xz")[:-20], "is no archive that can be read"),
+    (tar(mode="w")[:700], "is no archive that can be read|is cut short"),
+    (ar([]), "no Debian package"),
+    (ar([("debian-binary", b"3.0\n")]), "no Debian package of format 2"),
+    (ar([("debian-binary", b"2.0\n")]), "with 0 data.tar members"),
+    (ar([("debian-binary", b"2.0\n"), ("data.tar.gz", tar()), ("data.tar.xz", tar())]), "with 2 data.tar members"),
+    (deb(tar())[:-100], "is cut short"),
+    (deb(tar()) + b"garbage", "damaged ar header"),
+    (ar([("debian-binary", b"2.0\n")]).replace(b"4         `", b"-1        `"), "damaged ar header"),
+]
+
+
+@pytest.mark.parametrize("data, message", REFUSED, ids=range(len(REFUSED)))  # a gzip holds the time, no good in a name
+def test_a_broken_or_hostile_archive_is_an_error(data, message):
+    with pytest.raises(ArchiveError, match=message) as caught:
+        read_members(data, ["src/a.h"], "toolchain.toml:3: libbpf", limit=100_000)
+    assert str(caught.value).startswith("toolchain.toml:3: libbpf: ")
+
+
+def test_a_small_archive_can_not_unpack_to_everything(monkeypatch):
+    monkeypatch.setattr(archive, "UNPACKED_LIMIT", 1 << 20)
+    bomb = gzip.compress(tar({"zeros": bytes(2 << 20), **FILES}, "w"))
+    assert len(bomb) < 10_000
+    with pytest.raises(ArchiveError, match="unpacks to more than 1048576 bytes"):
+        read_members(bomb, ["src/a.h"])
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="this Python reads zstd")
+def test_zstd_says_what_to_do():
+    with pytest.raises(ArchiveError, match="compressed with zstd, .*; use Python 3.14 or later, or another source"):
+        read_members(deb(b"\x28\xb5\x2f\xfd rest", "data.tar.zst"), ["src/a.h"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=300).map(lambda tail: b"!<arch>\n" + tail) | st.binary(max_size=50))
+def test_any_bytes_are_an_ar_archive_or_an_error(data):
+    try:
+        members = ar_members(data)
+    except ArchiveError:
+        return
+    assert sum(60 + len(content) for _, content in members) <= len(data)
+
+
+SEEDS = [tar(), tar(mode="w"), tar(mode="w:xz"), deb(tar(mode="w:xz")), deb(tar(mode="w"), "data.tar")]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(SEEDS), st.lists(st.tuples(st.integers(0, 9999), st.integers(0, 255)), max_size=6),
+       st.integers(0, 12000))
+def test_a_damaged_archive_gives_files_or_an_error(seed, edits, length):
+    data = bytearray(seed[:length] if length < len(seed) else seed)
+    for at, value in edits:
+        if data:
+            data[at % len(data)] = value
+    try:
+        assert set(read_members(bytes(data), list(FILES), limit=1 << 20)) == set(FILES)
+    except ArchiveError as error:
+        assert "\n" not in error.what
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(min_size=512, max_size=512), st.binary(max_size=1024))
+def test_a_random_tar_header_gives_files_or_an_error(header, rest):
+    block = bytearray(header)
+    block[257:263] = b"ustar\0"
+    checksum = sum(block[:148]) + sum(block[156:]) + 8 * 32
+    block[148:156] = b"%06o\0 " % checksum
+    try:
+        read_members(bytes(block) + rest, ["src/a.h"])
+    except ArchiveError:
+        return
+    pytest.fail("a random header can't hold src/a.h")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(st.from_regex(r"[a-z][a-z0-9_.]{0,120}", fullmatch=True), st.binary(max_size=2000), max_size=5))
+def test_what_goes_in_comes_out(files):
+    assert read_members(lzma.compress(tar(files, "w")), list(files)) == files
+    packed = tar(files)
+    assert deb_data(deb(packed)) == packed

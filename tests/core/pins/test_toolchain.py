@@ -1,0 +1,237 @@
+"""toolchain.toml: the project's own, and every mistake with its line, key and fix."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ebpfbuild.pins import toolchain
+from ebpfbuild.errors import EbpfError, PinError
+
+OWN = Path(__file__).resolve().parents[3] / "toolchain.toml"
+ARCHES = ["x86_64", "aarch64", "arm", "riscv64", "powerpc", "s390x", "loongarch64"]
+
+TEXT = """\
+[compiler]
+package = "ziglang"
+version = "22.1.8"
+
+[libbpf]
+version = "1.5.0"
+sha256 = "{a}"
+files = ["b.h", "a.h"]
+
+[[libbpf.source]]
+url = "https://example.org/libbpf.tar.gz"
+folder = "src"
+
+[vmlinux]
+base = "https://example.org/include"
+
+[vmlinux.x86_64]
+kernel = "6.19"
+url = "x86_64/vmlinux.h"
+sha256 = "{b}"
+size = 123
+
+[[vmlinux.x86_64.alternate]]
+kernel = "6.9"
+pool = "pool/main/x/x_1_amd64.deb"
+archive_sha256 = "{d}"
+member = "usr/include/vmlinux.h"
+sha256 = "{c}"
+
+[vmlinux.aarch64]
+kernel = "6.19"
+url = "https://example.com/vmlinux.h"
+sha256 = "{e}"
+""".format(**{letter: letter * 64 for letter in "abcde"})
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    """Loads TEXT with some text replaced, as `toolchain.toml` in the current folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(old: str = "", new: str = "") -> toolchain.Toolchain:
+        assert old in TEXT
+        Path("toolchain.toml").write_text(TEXT.replace(old, new, 1) if old else TEXT + new)
+        return toolchain.load("toolchain.toml")
+
+    return run
+
+
+def test_the_projects_own_pins_are_whole():
+    chain = toolchain.load(OWN)
+    assert list(chain.vmlinux) == ARCHES
+    assert (chain.compiler.package, chain.compiler.version, chain.cpu) == ("ziglang", "22.1.8", "v3")
+    assert {pin.kernel for pin in chain.vmlinux.values()} == {"6.19"}
+    assert all(pin.sha256 and pin.size for pin in chain.vmlinux.values())
+    assert [arch for arch, pin in chain.vmlinux.items() if pin.alternates] == ["x86_64", "aarch64", "riscv64"]
+    commit = "c32912840154a82205530cd6d498b346ac73a6d1"
+    for arch, pin in chain.vmlinux.items():
+        assert pin.source.location == (
+            f"https://raw.githubusercontent.com/libbpf/vmlinux.h/{commit}/include/{arch}/vmlinux_6.19.h")
+    assert [source.kind for source in chain.libbpf.sources] == ["url", "pool"]
+    assert len(chain.libbpf.files) == 6
+
+
+def test_every_pin_knows_its_line():
+    chain = toolchain.load(OWN)
+    lines = OWN.read_text().splitlines()
+    for pin in chain.vmlinux.values():
+        for one in (pin, *pin.alternates):
+            number = int(re.search(r"toolchain\.toml:(\d+): ", one.where)[1])
+            assert lines[number - 1] == f'sha256 = "{one.sha256}"'
+            assert one.where.endswith(f"{one.key}.sha256")
+            assert f'"{one.source.location[-20:]}"'[-15:] in lines[int(re.search(r":(\d+):", one.source.where)[1]) - 1]
+
+
+def test_a_relative_url_is_below_base_and_a_whole_one_is_not(load):
+    chain = load()
+    assert chain.header("x86_64").source.location == "https://example.org/include/x86_64/vmlinux.h"
+    assert chain.header("aarch64").source.location == "https://example.com/vmlinux.h"
+    assert chain.libbpf.files == ("a.h", "b.h")
+
+
+def test_only_what_changes_the_bytes_changes_the_signature(load):
+    before = load().header("x86_64").signature
+    for old, new in [("x86_64/vmlinux.h", "other/vmlinux.h"), ("size = 123", "size = 9"), ("c" * 64, "f" * 64),
+                     ('kernel = "6.19"', 'kernel = "6.20"'), ("", "# a comment\n")]:
+        assert load(old, new).header("x86_64").signature == before
+    assert load("b" * 64, "f" * 64).header("x86_64").signature != before
+    assert load("", "").libbpf.signature == "a" * 64
+
+
+def test_a_header_in_the_build_folder_is_accepted_by_its_digest(load):
+    pin = load().header("x86_64")
+    assert pin.accepts("b" * 64) and pin.accepts("b" * 64, release=True)
+    assert pin.accepts("c" * 64) and not pin.accepts("c" * 64, release=True)
+    assert not pin.accepts("e" * 64)
+    assert not load(f'sha256 = "{"e" * 64}"\n', "").header("aarch64").accepts("e" * 64)
+
+
+def test_a_missing_digest_is_kept_as_unpinned(load):
+    pin = load(f'sha256 = "{"b" * 64}"\n', "").header("x86_64")
+    assert pin.sha256 is None and pin.signature == "unpinned"
+    assert pin.where == "toolchain.toml:17: vmlinux.x86_64"
+
+
+def test_a_local_header_and_a_system_clang(load, tmp_path):
+    chain = load('url = "x86_64/vmlinux.h"', 'path = "vendor/vmlinux.h"')
+    assert chain.header("x86_64").source.file == Path("vendor/vmlinux.h")
+    chain = load('package = "ziglang"', 'path = "/usr/bin/clang-19"')
+    assert chain.compiler.path == Path("/usr/bin/clang-19") and not chain.compiler.package
+
+
+def test_flags(load):
+    chain = load("", '[clang]\ncpu = "v2"\ncflags = ["-O1"]\n')
+    assert (chain.cpu, chain.cflags) == ("v2", ("-O1",))
+
+
+def test_an_arch_without_a_pin_names_those_that_have_one(load):
+    with pytest.raises(PinError, match=r"toolchain.toml: vmlinux.arm: arm has no pin; .*x86_64, aarch64$"):
+        load().header("arm")
+
+
+B, E = "b" * 64, "e" * 64
+MISTAKES = [
+    # text, what stands there instead, what the error says from its first character on
+    ('url = "https://example.com', 'ulr = "https://example.com',
+     r"32: vmlinux.aarch64.ulr: is not known here; did you mean url\?"),
+    ("size = 123", "siez = 123", r"21: vmlinux.x86_64.siez: is not known here; did you mean size\?"),
+    ("[compiler]", "[compilre]", r"1: compilre: is not known here; did you mean compiler\?"),
+    ('[compiler]\npackage = "ziglang"\nversion = "22.1.8"\n', "", r"compiler: is missing; add a table \[compiler\]"),
+    ('folder = "src"\n', "", r"10: libbpf.source\[0\].folder: is missing; add folder = "),
+    ('url = "https://example.com/vmlinux.h"\n', "", r"30: vmlinux.aarch64: has no source; give it one of url, pool"),
+    ('d"\nmember = "usr', 'd"\nmembr = "usr', r"27: vmlinux.x86_64.alternate\[0\].membr: .*did you mean member"),
+    ('com/vmlinux.h"', f'com/vmlinux.h"\narchive_sha256 = "{B}"', r"33: vmlinux.aarch64.archive_sha256: belongs to an"),
+    ('base = "https://example.org', 'bsae = "https://example.org', r"15: vmlinux.bsae: .*did you mean base"),
+    ("[vmlinux]\n", "[toolchian]\nx = 1\n[vmlinux]\n", r"14: toolchian: is not known here"),
+    ('folder = "src"', 'fodler = "src"', r"12: libbpf.source\[0\].fodler: .*did you mean folder"),
+    ("size = 123", 'size = "123"', r"21: vmlinux.x86_64.size: is a string, not a number; write size = 12345"),
+    ("size = 123", "size = true", r"21: vmlinux.x86_64.size: is a boolean, not a number"),
+    ("size = 123", "size = -1", r"21: vmlinux.x86_64.size: is -1"),
+    ('kernel = "6.19"', "kernel = 6.19", r"18: vmlinux.x86_64.kernel: is a number, not a string"),
+    ('kernel = "6.19"\n', "", r"17: vmlinux.x86_64.kernel: is missing; add kernel = "),
+    (E, "e" * 63, r"33: vmlinux.aarch64.sha256: has 63 hex digits, a sha256 has 64"),
+    (E, "g" * 64, r"33: vmlinux.aarch64.sha256: holds 'g', which is no hex digit"),
+    (E, "E" * 64, r"33: vmlinux.aarch64.sha256: is in capitals; write it in lower case: e{64}"),
+    (E, B, r"33: vmlinux.aarch64.sha256: is the digest of vmlinux.x86_64 too"),
+    ("c" * 64, B, r"28: vmlinux.x86_64.alternate\[0\].sha256: is that of the pin itself"),
+    ('"https://example.com', '"ftp://example.com', r"32: vmlinux.aarch64.url: is 'ftp:"),
+    ('"https://example.com', '"https://me:secret@example.com', r"32: vmlinux.aarch64.url: holds a user name"),
+    ('"https://example.com', '"https://[::1', r"32: vmlinux.aarch64.url: "),
+    ("x86_64/vmlinux.h", "../vmlinux.h", r"19: vmlinux.x86_64.url: .*without \. and \.\."),
+    (f'"https://example.com/vmlinux.h"\nsha256 = "{E}"', '"http://example.com/vmlinux.h"',
+     r"32: vmlinux.aarch64.url: is plain http and nothing pins its bytes; write https"),
+    ("usr/include/vmlinux.h", "../../etc/passwd", r"27: vmlinux.x86_64.alternate\[0\].member: is '../../etc/passwd'"),
+    ("usr/include/vmlinux.h", "/etc/passwd", r"27: vmlinux.x86_64.alternate\[0\].member: is '/etc/passwd'"),
+    ("pool/main/x/x_1", "pool/../x_1", r"25: vmlinux.x86_64.alternate\[0\].pool: "),
+    ("pool/main/x/x_1_amd64.deb", "x.deb", r"25: vmlinux.x86_64.alternate\[0\].pool: .*looks like pool/main"),
+    ('"b.h", "a.h"', '"a.h", "a.h"', r"8: libbpf.files: holds 'a.h' twice; remove one"),
+    ('"b.h", "a.h"', '"../a.h"', r"8: libbpf.files: holds '../a.h'"),
+    ('"b.h", "a.h"', "", r"8: libbpf.files: is empty"),
+    ('"b.h", "a.h"', "1", r"8: libbpf.files: holds a number, not only strings"),
+    ('url = "https://example.com', 'pool = "pool/x.deb"\nurl = "https://example.com',
+     r"30: vmlinux.aarch64: has url and pool"),
+    ("[vmlinux.aarch64]", "[vmlinux.arm64]", r"30: vmlinux.arm64: arm64 is an alias; write \[vmlinux.aarch64\]"),
+    ("[vmlinux.aarch64]", "[vmlinux.aarch46]",
+     r"30: vmlinux.aarch46: no arch is called 'aarch46'; did you mean aarch64"),
+    ("[vmlinux.aarch64]", "[vmlinux.x86_64]", r"30: Cannot|30: is no TOML"),
+    ('package = "ziglang"', 'package = "zig"', r"2: compiler.package: is 'zig'"),
+    ('package = "ziglang"', 'package = "ziglang"\npath = "/x"', r"1: compiler: has both package and path"),
+    ('package = "ziglang"\n', "", r"1: compiler: has neither package nor path"),
+    ('version = "22.1.8"', 'version = "22"', r"3: compiler.version: is '22'; write the exact version"),
+    ('version = "22.1.8"', 'version = "22', r"3: is no TOML: "),
+    ("", '[clang]\ncpu = "probe"\n', r"35: clang.cpu: is 'probe'; take one of v1, v2, v3, v4"),
+    ("[vmlinux.aarch64]", "[[vmlinux.aarch64]]", r"30: vmlinux.aarch64: "),
+]
+
+
+@pytest.mark.parametrize("old, new, message", MISTAKES, ids=lambda value: None)
+def test_a_mistake_says_where_what_and_the_fix(load, old, new, message):
+    with pytest.raises(EbpfError) as caught:
+        load(old, new)
+    line = str(caught.value)
+    assert re.match(r"toolchain\.toml:\s?(" + message + ")", line), line
+    assert "\n" not in line
+
+
+def test_a_file_that_is_not_there_or_no_text(tmp_path):
+    with pytest.raises(PinError, match="there is no such file"):
+        toolchain.load(tmp_path / "toolchain.toml")
+    (tmp_path / "toolchain.toml").write_bytes(b"# \xff\n")
+    with pytest.raises(PinError, match="is not UTF-8"):
+        toolchain.load(tmp_path / "toolchain.toml")
+    with pytest.raises(PinError, match="can't be read"):
+        toolchain.load(tmp_path)
+
+
+def test_a_nul_in_any_string_is_refused_with_its_key(load):
+    """No path, URL or argument can hold it: Python would raise a ValueError where it is used at last."""
+    strings = [found for found in re.finditer(r'"([^"]*)"', TEXT)]
+    assert len(strings) > 10
+    for found in strings:
+        with pytest.raises(PinError, match=r"toolchain\.toml:\d+: [\w.\[\]]+: holds a NUL character; remove it"):
+            text = TEXT[: found.start(1)] + "\\u0000" + TEXT[found.start(1) :]
+            load(TEXT, text)
+    with pytest.raises(PinError, match="clang.cflags: holds a NUL"):
+        load("", '[clang]\ncflags = ["-DX=\\u0000"]\n')
+
+
+WORDS = [*TEXT.split("\n"), "[a.b]", "[[vmlinux.arm.alternate]]", "x = ", "= 1", '"""', "[", "url = 1", "\0",
+         "size = 1e9", "[vmlinux.arm]", "path = 'x'", "x = [", "a.b = 1", "[[vmlinux]]"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(WORDS), max_size=40))
+def test_any_file_is_a_toolchain_or_an_error(tmp_path_factory, lines):
+    path = tmp_path_factory.getbasetemp() / "fuzzed.toml"
+    path.write_text("\n".join(lines))
+    try:
+        assert toolchain.load(path).vmlinux
+    except EbpfError as error:
+        assert str(error).startswith(str(path))

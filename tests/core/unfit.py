@@ -1,0 +1,22 @@
+"""Makes what is no regular file, to stand in the place of one."""
+
+import os
+import socket
+from pathlib import Path
+
+KINDS = ["a folder", "a named pipe", "a socket", "a device"]
+
+
+def make(folder: Path, kind: str) -> Path:
+    """The path of something that is no regular file."""
+    path = folder / "input"
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a named pipe":
+        os.mkfifo(path)
+    elif kind == "a socket":
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(os.path.relpath(path))
+    else:
+        path.symlink_to("/dev/zero")
+    return path

@@ -1,0 +1,226 @@
+"""Programs of every kind, and where events for them are made: a network namespace, a cgroup, a binary with probes."""
+
+import ctypes
+import fcntl
+import importlib.util
+import os
+import platform
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from compiling import ARCHES, compile_program
+
+CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000  # linux/sched.h
+MS_PRIVATE = 1 << 18  # linux/mount.h
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1  # linux/sockios.h, linux/if.h
+
+GET_ATTACH_COOKIE = "#174"  # as each kernel's verifier ends a helper's name with its number
+
+# A function to be probed, its return, and a static probe in the format of systemtap's sys/sdt.h: a note of the type
+# 3 with the addresses of the probe, of .stapsdt.base and of a semaphore, then provider, name and arguments.
+BINARY = """
+#include <stdlib.h>
+#include <unistd.h>
+__attribute__((noinline)) int work(int number) { __asm__ volatile(""); return number * 2; }
+__attribute__((noinline)) int more(int number) { __asm__ volatile(""); return number * 3; }
+static void probe(void)
+{
+    __asm__ volatile(
+        "990: nop\\n"
+        ".pushsection .note.stapsdt,\\"\\",\\"note\\"\\n"
+        ".balign 4\\n"
+        ".4byte 992f-991f, 994f-993f, 3\\n"
+        "991: .asciz \\"stapsdt\\"\\n"
+        "992: .balign 4\\n"
+        "993: .8byte 990b\\n"
+        ".8byte _.stapsdt.base\\n"
+        ".8byte 0\\n"
+        ".asciz \\"tests\\"\\n"
+        ".asciz \\"beat\\"\\n"
+        ".asciz \\"4@$7\\"\\n"
+        "994: .balign 4\\n"
+        ".popsection\\n"
+        ".ifndef _.stapsdt.base\\n"
+        ".pushsection .stapsdt.base,\\"aG\\",\\"progbits\\",.stapsdt.base,comdat\\n"
+        ".weak _.stapsdt.base\\n"
+        ".hidden _.stapsdt.base\\n"
+        "_.stapsdt.base: .space 1\\n"
+        ".size _.stapsdt.base, 1\\n"
+        ".popsection\\n"
+        ".endif\\n");
+}
+int main(int argc, char **argv)
+{
+    int sum = 0;
+    for (int i = 0; i < atoi(argv[1]); i++) { sum += work(i) + more(i); probe(); }
+    return sum == -1;
+}
+"""
+
+
+@pytest.fixture(scope="session")
+def skeleton_of(clang, tmp_path_factory, libbpf):
+    """A function: the name of a program in testdata/loader -> its generated module."""
+    from ebpfbuild.skeleton.skeleton import render
+
+    folder, machine = tmp_path_factory.mktemp("kinds"), platform.machine()
+
+    def generated(name: str):
+        module = f"{name}_skel"
+        if module not in sys.modules:
+            data = compile_program(clang, name)
+            (folder / f"{name}.bpf.o").write_bytes(data)
+            text = render(data, name, ARCHES.get(machine, machine), f"{name}.bpf.o")
+            (folder / f"{module}.py").write_text(text)
+            spec = importlib.util.spec_from_file_location(module, folder / f"{module}.py")
+            loaded = sys.modules[module] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(loaded)
+        return sys.modules[module]
+
+    return generated
+
+
+@pytest.fixture(scope="session")
+def kinds(skeleton_of):
+    """The skeleton's class of kinds.bpf.c."""
+    return skeleton_of("kinds").Kinds
+
+
+@pytest.fixture
+def start(kinds, kernel):
+    """A function: names of programs -> the object with these loaded. It is destroyed after the test.
+
+    Its `rodata.with_cookies` says whether the kernel lets these programs ask for their cookie.
+    """
+    from bpfloader import VerifierError
+
+    opened = []
+
+    def load(programs: tuple[str, ...], pid: int, cookies: bool):
+        bpf = kinds.open()
+        opened.append(bpf)
+        bpf.select(programs)
+        bpf.rodata.target_pid = pid
+        bpf.rodata.with_cookies = cookies
+        bpf.load()
+        return bpf
+
+    def started(*programs: str, pid: int = 0):
+        try:
+            return load(programs, pid, True)
+        except VerifierError as error:
+            if GET_ATTACH_COOKIE not in error.what:
+                raise
+        return load(programs, pid, False)
+
+    yield started
+    for bpf in opened:
+        bpf.destroy()
+
+
+@pytest.fixture
+def permitted(start):
+    """What `start` is, but it skips where the kernel doesn't permit such programs and its verifier says nothing of them."""
+    from bpfloader import LoadError, VerifierError
+
+    def started(*programs: str, pid: int = 0):
+        try:
+            return start(*programs, pid=pid)
+        except LoadError as error:
+            if error.errno_name != "EPERM" or isinstance(error, VerifierError):
+                raise
+            pytest.skip(error.what)
+
+    return started
+
+
+def in_thread(setup, function):
+    """What a function gives, called in a thread of its own after a set-up that only that thread sees."""
+    result = {}
+
+    def run():
+        try:
+            setup()
+            result["value"] = function()
+        except BaseException as error:
+            result["error"] = error
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if "error" in result:
+        raise result["error"]
+    return result.get("value")
+
+
+def _own_network():
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNET):
+        pytest.skip(f"no network namespace can be made ({os.strerror(ctypes.get_errno())})")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("16sh14x", b"lo", 0)
+        flags = struct.unpack("16sh14x", fcntl.ioctl(any_socket, SIOCGIFFLAGS, request))[1]
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
+
+
+@pytest.fixture
+def own_network(kernel):
+    """A function that calls another in a network namespace of its own, whose lo is up."""
+    return lambda function: in_thread(_own_network, function)
+
+
+def _make_private(libc, folder: bytes) -> bool:
+    """Makes the mount that holds a folder private, `/` or, in a chroot, another; whether that failed."""
+    while libc.mount(b"none", folder, None, ctypes.c_ulong(MS_PRIVATE), None):
+        if folder == b"/":
+            return True
+        folder = os.path.dirname(folder)
+    return False
+
+
+def _mounted(kind: bytes, place: bytes):
+    with open("/proc/self/mounts", "rb") as file:
+        if any((fields[1], fields[2]) == (place, kind) for fields in map(bytes.split, file)):
+            return
+    libc = ctypes.CDLL(None, use_errno=True)
+    failed = (
+        libc.unshare(CLONE_NEWNS)
+        or _make_private(libc, place)
+        or libc.mount(kind, place, kind, ctypes.c_ulong(0), None)
+    )
+    if failed:
+        pytest.skip(f"{kind.decode()} can't be mounted ({os.strerror(ctypes.get_errno())})")
+
+
+@pytest.fixture
+def with_mount(kernel):
+    """A function: a file system, a folder, a function -> what that gives in a thread where it is mounted."""
+    return lambda kind, place, function: in_thread(lambda: _mounted(kind.encode(), os.fsencode(place)), function)
+
+
+@pytest.fixture(scope="session")
+def binary(cc, tmp_path_factory) -> Path:
+    """A program with functions `work` and `more` and the static probe tests:beat; its argument is how often."""
+    folder = tmp_path_factory.mktemp("probed")
+    (folder / "probed.c").write_text(BINARY)
+    subprocess.run([*cc, "-O1", "-o", folder / "probed", folder / "probed.c"], check=True)
+    return folder / "probed"
+
+
+@pytest.fixture
+def attached():
+    """A function that calls attach, and skips where the kernel or libbpf refuses that kind, with its reason."""
+    from bpfloader import LibraryError, RefusedError
+
+    def call(attach, *arguments, **options):
+        try:
+            return attach(*arguments, **options)
+        except (RefusedError, LibraryError) as error:
+            pytest.skip(error.what)
+
+    return call

@@ -1,0 +1,193 @@
+"""Ring buffers: records of this kernel's both ways, and the parser alone on made-up memory."""
+
+import struct
+import time
+
+import bpfloader
+import pytest
+from bpfloader.codec.records import Form
+from bpfloader.rings.ringbuf import BUSY, DISCARD, HEADER, Records, step_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from probing import beside
+from ring_records import PACKET, Pair, c
+
+def test_typed_records_arrive_whole_and_in_order(loaded, skel):
+    loaded.progs.emit.test_run(PACKET, repeat=3)
+    events = list(loaded.maps.events.events(timeout=0))
+    blue = skel.Color.COLOR_BLUE
+    assert events == [skel.Event(100 + n, 5, blue, "probe", b"\1\2\3\4\5\6\7\0") for n in range(3)]
+    assert events[0].color.name == "COLOR_BLUE"
+
+
+@pytest.mark.parametrize("way", ["iteration", "callback"])
+def test_a_hundred_thousand_records(loaded, way):
+    numbers: list[int] = []
+    for _ in range(20):
+        assert loaded.progs.emit.test_run(PACKET, repeat=5000).value == 7
+        if way == "callback":
+            assert loaded.maps.events.consume(lambda event: numbers.append(event.number)) == 5000
+        else:
+            numbers += [event.number for event in loaded.maps.events.events(timeout=0)]
+    assert numbers == list(range(100, 100_100))
+
+
+def test_discarded_records_are_left_out(loaded):
+    loaded.bss.discard_every = 3
+    loaded.progs.emit.test_run(PACKET, repeat=300)
+    numbers = [event.number for event in loaded.maps.events.events(timeout=0)]
+    assert numbers == [number for number in range(100, 400) if number % 3]
+
+
+def test_a_full_ring_goes_on_after_it_was_read(loaded):
+    size = loaded.maps.events.max_entries // (32 + HEADER)
+    loaded.progs.emit.test_run(PACKET, repeat=2 * size)
+    first = loaded.maps.events.consume(lambda event: None)
+    assert size - 2 <= first <= size
+    loaded.progs.emit.test_run(PACKET, repeat=size)
+    assert loaded.maps.events.consume(lambda event: None) == first
+
+
+def test_breaking_off_loses_nothing(loaded):
+    loaded.progs.emit.test_run(PACKET, repeat=10)
+    for event in loaded.maps.events.events(timeout=0):
+        if event.number == 103:
+            break
+    assert [event.number for event in loaded.maps.events.events(timeout=0)] == list(range(104, 110))
+
+
+def test_waiting_ends_by_a_record_or_the_timeout(loaded):
+    events, started = loaded.maps.events, time.monotonic()
+    assert list(events.events(timeout=0.2)) == [] and not events.poll(0)
+    assert 0.15 < time.monotonic() - started < 5
+    with beside(lambda: loaded.progs.emit.test_run(PACKET), after=0.2):
+        assert next(events.events(timeout=30)).number == 100
+    assert time.monotonic() - started < 20
+    loaded.progs.emit.test_run(PACKET)
+    assert events.poll(1e300)
+
+
+def test_records_without_a_type_are_bytes(loaded):
+    loaded.progs.emit_untyped.test_run(PACKET)
+    assert list(loaded.maps.untyped.events(timeout=0)) == [b"abc", b"\xff" * 16]
+
+
+def test_a_record_too_short_for_its_type_is_named_and_passed_over(loaded):
+    loaded.progs.emit.test_run(PACKET)
+    loaded.progs.emit_short.test_run(PACKET)
+    loaded.progs.emit.test_run(PACKET)
+    events = loaded.maps.events.events(timeout=0)
+    assert next(events).number == 100
+    with pytest.raises(bpfloader.RecordError, match="4 bytes can't hold Event, which has 32"):
+        next(events)
+    assert [event.number for event in loaded.maps.events.events(timeout=0)] == [101]
+
+
+def test_a_ring_lives_as_long_as_its_object(opened):
+    events = opened.maps.events
+    with pytest.raises(bpfloader.StateError, match="before load"):
+        next(events.events())
+    opened.load()
+    opened.progs.emit.test_run(PACKET, repeat=2)
+    iterator = events.events(timeout=0)
+    next(iterator)
+    opened.destroy()
+    assert list(iterator) == []
+    with pytest.raises(bpfloader.StateError, match="destroyed"):
+        next(events.events())
+
+
+def ring(records, size: int, start: int) -> tuple[memoryview, int]:
+    """A ring's data, mapped twice, with (header word, data) records from a position on; and their size."""
+    data, position = bytearray(size), start
+    for head, payload in records:
+        block = (struct.pack("=II", head, 0) + payload).ljust((len(payload) + HEADER + 7) // 8 * 8, b"\xaa")
+        for number, byte in enumerate(block):
+            data[(position + number) % size] = byte
+        position += len(block)
+    return memoryview(bytes(data) * 2), position - start
+
+
+def reader_of(memory, codec=Pair.codec, kind=Form):
+    """A function that takes from a position on: (values, bytes used)."""
+    form, records = kind(codec, HEADER, step_of(codec.size)), Records(memory, lambda: None)
+
+    def take(position, available, limit=None):
+        values, used = records.committed(form, position, available, limit)
+        return form.join(values), used
+
+    return take
+
+
+class Committing(list):
+    """Header words of which one was still busy when they were compared, and no longer is when each is looked at."""
+
+    def __eq__(self, other):
+        return False
+
+    def __getitem__(self, index):
+        return Committing(super().__getitem__(index)) if isinstance(index, slice) else super().__getitem__(index)
+
+
+def test_records_that_are_committed_between_two_looks_are_read():
+    memory, available = ring([(12, Pair(number, 7).to_bytes()) for number in range(3)], 4096, 0)
+    records = Records(memory, lambda: None)
+    records.words = Committing(records.words)
+    values, used = records.committed(Form(Pair.codec, HEADER, step_of(12)), 0, available)
+    assert (values, used) == ([Pair(0, 7), Pair(1, 7), Pair(2, 7)], available)
+
+
+kinds = st.sampled_from(["record", "discarded", "long", "run"])
+
+
+@given(st.lists(kinds, max_size=20), st.integers(0, 511).map(lambda n: 8 * n), st.integers(1, 50))
+def test_what_is_written_is_read(script, start, limit):
+    written, expected = [], []
+    for number, kind in enumerate(script):
+        pair = Pair(number, 7)
+        data = pair.to_bytes() + (b"more" * 5 if kind == "long" else b"")
+        written += [(len(data) | (DISCARD if kind == "discarded" else 0), data)] * (4 if kind == "run" else 1)
+        expected += [pair] * (0 if kind == "discarded" else 4 if kind == "run" else 1)
+    memory, available = ring(written, 4096, start)
+    take, found, used = reader_of(memory), [], 0
+    while used < available:
+        values, taken = take(start + used, available - used, limit)
+        assert taken and len(values) <= limit
+        found, used = found + values, used + taken
+    assert found == expected
+
+
+@given(st.integers(0, 100), st.integers(0, 100))
+def test_reading_stops_at_a_record_that_is_being_written(before, after):
+    pairs = [Pair(number) for number in range(before + 1 + after)]
+    written = [(12 | (BUSY if number == before else 0), pair.to_bytes()) for number, pair in enumerate(pairs)]
+    memory, available = ring(written, 8192, 4000)
+    assert reader_of(memory)(4000, available) == (pairs[:before], before * 24)
+
+
+@settings(max_examples=300)
+@given(
+    st.binary(min_size=512, max_size=512),
+    st.integers(0, 63),
+    st.integers(0, 64),
+    st.sampled_from([Pair.codec, c.tail(), c.u8]),
+)
+def test_any_memory_gives_records_or_an_error(data, start, available, codec):
+    take = reader_of(memoryview(data * 2), codec)
+    try:
+        values, used = take(8 * start, 8 * available)
+    except (bpfloader.MapError, bpfloader.LayoutError):
+        return
+    assert 0 <= used <= 8 * available and len(values) <= available
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(st.sampled_from([0, 1, 12, 13, 200, BUSY | 12, DISCARD, DISCARD | 12, 12 | 1 << 29]),
+                          st.binary(max_size=24)), max_size=30), st.integers(0, 64))  # fmt: skip
+def test_any_headers_give_records_or_an_error(records, available):
+    memory, _ = ring(records, 1024, 0)
+    try:
+        values, used = reader_of(memory)(0, 8 * available)
+    except (bpfloader.MapError, bpfloader.RecordError):
+        return
+    assert used <= 8 * available and len(values) <= available
