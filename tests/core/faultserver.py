@@ -1,10 +1,13 @@
 """A web server on loopback that misbehaves as told, and counts what it is asked."""
 
+import select
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -66,6 +69,22 @@ def trickle(request: BaseHTTPRequestHandler) -> None:
         request.close_connection = True
 
 
+def tunnel(request: BaseHTTPRequestHandler) -> None:
+    """Does what a proxy does for CONNECT: passes on bytes both ways until either side ends."""
+    host, _, port = request.path.rpartition(":")
+    with socket.create_connection((host, int(port))) as beyond:
+        request.send_response(200)
+        request.end_headers()
+        ends = {request.connection: beyond, beyond: request.connection}
+        while ready := select.select(ends, [], [], 5)[0]:
+            for end in ready:
+                data = end.recv(1 << 16)
+                if not data:
+                    request.close_connection = True
+                    return
+                ends[end].sendall(data)
+
+
 class Server(ThreadingHTTPServer):
     """`answers` holds per path the answers in order, the last one for all further requests; `seen` the paths asked."""
 
@@ -83,7 +102,13 @@ class Server(ThreadingHTTPServer):
         return f"127.0.0.1:{self.server_port}"
 
     def url(self, path: str = "/file") -> str:
-        return f"http://{self.host}{path}"
+        return f"{'https' if isinstance(self.socket, ssl.SSLSocket) else 'http'}://{self.host}{path}"
+
+    def encrypt(self, certificate: Path) -> None:
+        """From now on speaks TLS, with the key and certificate in a PEM file."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        self.socket = context.wrap_socket(self.socket, server_side=True)
 
     def say(self, *answers: Answer, path: str = "/file") -> str:
         """The URL of a path that gives these answers."""

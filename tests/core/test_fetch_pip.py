@@ -3,7 +3,6 @@
 import hashlib
 import os
 import re
-import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -312,10 +311,8 @@ def test_where_a_netrc_is(tmp_path):
     (["127.0.0.1"], True), (["127.0.0.1:{port}"], True), (["127.0.0.1:1", "localhost", "127.0.0"], False), ([], False),
 ])  # fmt: skip
 def test_a_trusted_host_needs_no_certificate_and_others_do(server, tmp_path, trusted, reached):
-    keyed = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    keyed.load_cert_chain(ROOT / "tests" / "testdata" / "self-signed.pem")
-    server.socket = keyed.wrap_socket(server.socket, server_side=True)
-    index = index_of(server).replace("http:", "https:")
+    server.encrypt(ROOT / "tests" / "testdata" / "self-signed.pem")
+    index = index_of(server)
     text = " ".join(trusted).format(port=server.server_address[1])
     settings = read_settings({"PIP_TRUSTED_HOST": text, "PIP_INDEX_URL": index, "PIP_CONFIG_FILE": os.devnull})
     if reached:
@@ -326,6 +323,15 @@ def test_a_trusted_host_needs_no_certificate_and_others_do(server, tmp_path, tru
     else:
         with pytest.raises(SetupError, match="no trusted TLS connection: self-signed certificate, by .*SSL_CERT_FILE .*PIP_TRUSTED_HOST"):
             fetch(PIN, settings, Web(settings))
+
+
+@pytest.mark.parametrize("variable", ["PIP_CERT", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"])
+def test_a_company_s_ca(server, variable):
+    folder = ROOT / "tests" / "testdata" / "company-ca"
+    server.encrypt(folder / "server.pem")
+    bundle = folder if variable == "SSL_CERT_DIR" else next(folder.glob("*.0"))
+    settings = read_settings({variable: str(bundle), "PIP_INDEX_URL": index_of(server), "PIP_CONFIG_FILE": os.devnull})
+    assert fetch(PIN, settings, Web(settings)) == DATA
 
 
 # Settings and the pin

@@ -9,7 +9,8 @@ import lzma
 import tarfile
 import zlib
 from collections.abc import Collection
-from typing import BinaryIO, NamedTuple, Protocol, cast
+from importlib import import_module
+from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 
 from ..errors import ArchiveError
 
@@ -93,12 +94,15 @@ class _Stream(Protocol):
 class _Limited:
     """A stream that ends in an ArchiveError when more than UNPACKED_LIMIT bytes come out of it."""
 
-    def __init__(self, stream: _Stream):
-        self.stream, self.left = stream, UNPACKED_LIMIT
+    def __init__(self, stream: _Stream, damage: tuple[type[Exception], ...] = ()):
+        self.stream, self.damage, self.left = stream, damage, UNPACKED_LIMIT
 
     def read(self, size: int) -> bytes:
         """Returns the next bytes, at most `size`. Raises ArchiveError."""
-        chunk = self.stream.read(min(size, 1 << 20))
+        try:
+            chunk = self.stream.read(min(size, 1 << 20))
+        except self.damage as error:
+            raise ArchiveError(f"is no archive that can be read: {error}") from None
         self.left -= len(chunk)
         if self.left < 0:
             raise ArchiveError(f"unpacks to more than {UNPACKED_LIMIT} bytes")
@@ -118,18 +122,20 @@ def _decompressed(data: bytes) -> _Limited:
     if data.startswith(b"\xfd7zXZ\0"):
         return _Limited(lzma.LZMAFile(raw))
     if data.startswith(b"\x28\xb5\x2f\xfd"):
-        return _Limited(_zstd(raw))
+        zstd = _zstd()
+        return _Limited(zstd.ZstdFile(raw), (zstd.ZstdError,))
     return _Limited(raw)
 
 
-def _zstd(raw: BinaryIO) -> _Stream:
-    try:
-        from compression import zstd  # Python 3.14
-    except ImportError:
-        fix = "use Python 3.14 or later, or another source of these bytes"
-        raise ArchiveError("is compressed with zstd, which this Python can't read", fix=fix) from None
-    stream: _Stream = zstd.ZstdFile(raw)
-    return stream
+def _zstd() -> Any:
+    """Returns the module that reads zstd: Python 3.14's, or its backport (PEP 784), which requirements.lock has."""
+    for name in ("compression.zstd", "backports.zstd"):
+        try:
+            return import_module(name)
+        except ImportError:
+            continue
+    fix = "run ./sconsw, or pip install --require-hashes -r requirements.lock (backports.zstd)"
+    raise ArchiveError("is compressed with zstd, which this Python can't read", fix=fix)
 
 
 def _regular_files(stream: _Limited, wanted: frozenset[str], limit: int) -> dict[str, bytes]:

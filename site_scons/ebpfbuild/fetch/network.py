@@ -1,22 +1,28 @@
-"""Fetches one URL into a file of the store, with retries and without credentials: no other module opens a connection.
+"""Fetches one URL into a file of the store, with retries: no other module opens a connection.
 
 What is tried again follows Bazel's HttpConnector: 8 tries, 100 ms doubling, on 403, 408, 429 and 5xx but no other 4xx.
 """
 
+import os
 import random
 import re
+import sys
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from ..errors import FetchError, HurriedError, StoppedError
-from .pace import Abandoned, Ended, Pace, Transfer
 from ..escape import without_secrets
+from .login import Login
+from .pace import Abandoned, Ended, Pace, Transfer
+from .proxies import Proxy, proxy_for
 from .store import CHUNK, Incoming
+from .tls import CertificatesError, distrust, named_bundles, trusting
 
 REDIRECTS = 5
 HEADERS = {"User-Agent": "scons-bpf", "Accept-Encoding": "identity"}  # gzip would make Content-Length useless
@@ -79,12 +85,13 @@ class Network:
 
     def fetch(self, url: str, into: Incoming, limit: int, size: int | None = None,
               progress: Callable[[int, int | None], None] = lambda done, total: None,
-              others: int = 0, spent: float = 0.0) -> None:
+              others: int = 0, spent: float = 0.0, login: Login | None = None) -> None:
         """Fetches a URL's body `into` a file, cut soon after `limit` bytes: the caller verifies it.
 
         `size` is the pinned size where one is known. `progress` gets bytes done and in all. `others` is how many
-        sources are left should this one fail, `spent` the seconds that those before it took. Raises FetchError with the
-        reason once no try is left, a HurriedError if more of them may help, StoppedError and CacheError.
+        sources are left should this one fail, `spent` the seconds that those before it took. `login` goes with the request
+        for this URL, and with none that it redirects to. Raises FetchError with the reason once no try is left, a
+        HurriedError if more of them may help, StoppedError and CacheError.
         """
         _require_requests(url)
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
@@ -98,7 +105,7 @@ class Network:
             # While others are left, all tries share one window; the last source has one for each.
             pace = Pace(window, self.slowest, began if others else time.monotonic())
             try:
-                return self._attempt(url, into, limit, size, progress, pace)
+                return self._attempt(url, into, limit, size, progress, pace, login)
             except Trouble as trouble:
                 last = trouble
             pause = max(self._backoff(attempt), last.pause)
@@ -139,9 +146,10 @@ class Network:
             raise StoppedError("was interrupted")
 
     def _attempt(
-        self, url: str, into: Incoming, limit: int, size: int | None, progress: Callable[[int, int | None], None], pace: Pace
+        self, url: str, into: Incoming, limit: int, size: int | None, progress: Callable[[int, int | None], None], pace: Pace,
+        login: Login | None,
     ) -> None:
-        transfer, head = Transfer(lambda put: self._bring(url, put)), Head(None, False)
+        transfer, head = Transfer(lambda put: self._bring(url, put, login)), Head(None, False)
         try:
             while not isinstance(item := transfer.take(self.tick), Ended):
                 self.check_interrupt()
@@ -163,24 +171,26 @@ class Network:
         if not head.end_known and size and into.size < size and not oddity(into.head, into.size):
             raise Trouble(f"the connection ended after {into.size} of {size} bytes")
 
-    def _bring(self, url: str, put: Callable[[Any], None]) -> None:
+    def _bring(self, url: str, put: Callable[[Any], None], login: Login | None) -> None:
         """Puts a Head and then the body's pieces. Raises Trouble for whatever a server or a network can do."""
         import requests
         from urllib3.exceptions import HTTPError
 
         try:
             with requests.Session() as session:
-                # A callable here keeps requests from looking for a password in ~/.netrc; proxies and
-                # certificates of the environment still count.
-                session.auth = _no_credentials
+                # Nothing of the environment counts but what is read here: no password of ~/.netrc goes anywhere else.
+                session.trust_env = False
+                session.mount("https://", _verifying())
                 # It would look at where a redirect leads although it isn't to go there, and fails on nonsense.
                 session.resolve_redirects = lambda *args, **kwargs: iter(())  # type: ignore[method-assign, assignment]
-                with self._open(session, url) as response:
+                with self._open(session, url, login) as response:
                     _receive(response, put)
         except (Trouble, Abandoned):
             raise
         except requests.RequestException as error:
-            raise _trouble(error, requests.exceptions) from None
+            raise _trouble(error, requests.exceptions, url) from None
+        except CertificatesError as error:
+            raise Trouble(str(error), tries=1) from None
         except HTTPError as error:  # while the body comes: read1 is urllib3's
             late = "Timeout" in type(error).__name__
             raise Trouble("no answer in time" if late else "the connection broke off") from None
@@ -189,14 +199,16 @@ class Network:
         except Exception as error:  # noqa: BLE001  # the libraries pass on what int(), idna and others raise on nonsense
             raise Trouble(f"the answer can't be understood ({type(error).__name__})", tries=1) from None
 
-    def _open(self, session: Any, url: str) -> Any:
+    def _open(self, session: Any, url: str, login: Login | None) -> Any:
         for _ in range(REDIRECTS + 1):
-            response = session.get(url, headers=HEADERS, stream=True, allow_redirects=False,
-                                   timeout=(self.connect_timeout, self.window + 1))
+            proxy = _usable_proxy(url)
+            response = session.get(url, headers={**HEADERS, **(login.headers if login else {})}, stream=True,
+                                   allow_redirects=False, timeout=(self.connect_timeout, self.window + 1),
+                                   proxies={urlsplit(url).scheme: proxy.url} if proxy else None)
             if not response.is_redirect:
                 break
             response.close()
-            url = _redirected(url, response.headers["location"])
+            url, login = _redirected(url, response.headers["location"]), None
         else:
             raise Trouble(f"redirects more than {REDIRECTS} times", tries=1)
         if response.status_code == 200:
@@ -204,7 +216,53 @@ class Network:
         response.close()
         again = response.status_code in (403, 408, 429) or response.status_code >= 500
         reason = f"HTTP {response.status_code} {(response.reason or '')[:100]}".rstrip()
+        if response.status_code == 407 and proxy:
+            reason = f"{reason}: {_wants_password(proxy)}"
+        elif login and (advice := login.explain(response.status_code)):
+            reason, again = f"{reason}: {advice}", False
         raise Trouble(reason, self.tries if again else 1, retry_after(response.headers.get("retry-after", "")))
+
+
+def _verifying() -> Any:
+    """Makes the adapter of requests that trusts this machine's certificates and certifi's, or those that the environment names.
+
+    requests itself would trust certifi's alone.
+    """
+    from requests.adapters import HTTPAdapter
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+    bundles = named_bundles(os.environ)
+    context = trusting(bundles, None if bundles else DEFAULT_CA_BUNDLE_PATH)
+
+    class Verifying(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **more: Any) -> None:
+            super().init_poolmanager(*args, ssl_context=context, **more)
+
+        def proxy_manager_for(self, proxy: str, **more: Any) -> Any:
+            if proxy.lower().startswith("https"):
+                more["proxy_ssl_context"] = context
+            return super().proxy_manager_for(proxy, ssl_context=context, **more)
+
+        def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+            """Adds no certificates of certifi's: the context has all that count."""
+            conn.cert_reqs = "CERT_REQUIRED"
+
+    return Verifying()
+
+
+def _usable_proxy(url: str) -> Proxy | None:
+    """Returns the proxy for a URL, None for none. Raises Trouble for one that can't be used."""
+    proxy = proxy_for(url, os.environ)
+    if proxy and not proxy.usable:
+        raise Trouble(f"its proxy {proxy.shown} is no URL: write {proxy.variable}=http://HOST:PORT", tries=1)
+    if proxy and proxy.is_socks and not find_spec("socks"):
+        install = f"install it (\"{sys.executable}\" -m pip install PySocks)"
+        raise Trouble(f"its proxy {proxy.shown} speaks SOCKS, which needs the package PySocks: {install}, or name an HTTP proxy", tries=1)
+    return proxy
+
+
+def _wants_password(proxy: Proxy) -> str:
+    return f"the proxy {proxy.shown} wants a user and password, or others: write {proxy.variable}=http://USER:PASSWORD@HOST:PORT"
 
 
 def _require_requests(url: str) -> None:
@@ -282,10 +340,6 @@ def retry_after(value: str) -> float:
         return 0.0
 
 
-def _no_credentials(request: Any) -> Any:
-    return request
-
-
 def _redirected(url: str, location: str) -> str:
     """Returns the URL that an answer of `url` redirects to. Raises Trouble for one that isn't to be followed."""
     try:
@@ -309,14 +363,19 @@ def _may_redirect(url: str, target: str) -> bool:
     return scheme == "https" or (scheme == "http" and urlsplit(url).scheme == "http")
 
 
-def _trouble(error: Exception, kinds: Any) -> Trouble:
-    """Returns the Trouble that an exception of requests stands for."""
+def _trouble(error: Exception, kinds: Any, url: str) -> Trouble:
+    """Returns the Trouble that an exception of requests stands for, for a URL that was asked for."""
     cause = getattr(error.args[0], "reason", error.args[0]) if error.args else error
     text = f"{type(cause).__name__} {cause}"
+    if isinstance(error, kinds.ProxyError) and (proxy := proxy_for(url, os.environ)):
+        if " 407 " in text:
+            return Trouble(_wants_password(proxy), tries=1)
+        reason = f"the proxy {proxy.shown} can't be reached or refuses; no_proxy names hosts that need none"
+        return Trouble(reason, tries=2, down=True)
     if isinstance(error, kinds.SSLError):
-        return Trouble(f"no trusted TLS connection: {str(cause)[:200]}", tries=1)
-    if isinstance(error, kinds.ProxyError):
-        return Trouble("the proxy of the environment (https_proxy) can't be reached or refuses", tries=2, down=True)
+        refused = cause.args[0] if cause.args and hasattr(cause.args[0], "verify_message") else None
+        reason = distrust(refused, named_bundles(os.environ)) if refused else f"no trusted TLS connection: {str(cause)[:200]}"
+        return Trouble(reason, tries=1)
     if isinstance(error, kinds.ConnectTimeout):
         return Trouble("no connection in time", tries=2, down=True)
     if "NameResolutionError" in text:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from . import apt, archive, places as sources
 from ..console import Reporter
 from ..errors import FetchError, HurriedError, MismatchError, OfflineError, PinError
+from .login import Login
 from .network import Network
 from ..files import is_gone, open_regular
 from ..pins.pins import HeaderPin, ArtifactSource, TreePin
@@ -28,7 +29,7 @@ Got = TypeVar("Got")
 class FetchOptions:
     """The ways by which a build may get an artifact.
 
-    `mirror` is MIRROR= as given, `machine` the root that apt's files are below. One `network` should serve a whole
+    `mirror` is MIRROR= as given, `login` what it is told of who asks, `machine` the root that apt's files are below. One `network` should serve a whole
     build: it remembers which hosts can't be reached.
     """
 
@@ -38,6 +39,7 @@ class FetchOptions:
     release: bool = False
     machine: Path = Path("/")
     network: Network = field(default_factory=Network)
+    login: Login | None = None
 
 
 @dataclass(frozen=True)
@@ -284,7 +286,7 @@ class _Job:
         try:
             self.options.network.fetch(place.at, incoming, wanted.limit, wanted.size,
                                        lambda done, total: self.report.progress(wanted.title, done, total),
-                                       self._others(), self._spent)
+                                       self._others(), self._spent, self.options.login if place.of_mirror else None)
         finally:
             self.report.stopped(wanted.title)
 

@@ -24,6 +24,7 @@ class Place:
     at: str | Path
     via: str
     shown: str
+    of_mirror: bool = False
 
 
 def mirror_root(mirror: str | None) -> str | Path | None:
@@ -50,7 +51,8 @@ def mirror_root(mirror: str | None) -> str | Path | None:
         fix = "write https://host/path or a folder"
         raise FetchError("is no URL to look below", where="MIRROR", fix=fix)
     if parts.username is not None:
-        raise FetchError("holds a user name or password", where="MIRROR", fix="take a mirror that needs none")
+        fix = "write them into ~/.netrc, or name a file with the header of a login in EBPF_MIRROR_HEADER"
+        raise FetchError("holds a user name or password", where="MIRROR", fix=fix)
     return mirror.rstrip("/")
 
 
@@ -83,7 +85,7 @@ def mirror_places(source: ArtifactSource, mirror: str | Path | None, offline: bo
         at, shown = mirror / below, str(mirror)
     else:
         at, shown = f"{mirror}/{below}", without_secrets(mirror)
-    return (Place(source, at, f"the mirror {shown}", f"{shown}/{without_secrets(below)}"),)
+    return (Place(source, at, f"the mirror {shown}", f"{shown}/{without_secrets(below)}", of_mirror=True),)
 
 
 def origin_places(source: ArtifactSource, archives: tuple[str, ...], offline: bool) -> tuple[Place, ...]:

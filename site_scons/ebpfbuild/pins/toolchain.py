@@ -189,7 +189,7 @@ def _is_url(text: str) -> str:
     if parts.scheme not in ("http", "https") or not host or re.search(r"[\s\\]", text):
         return f"is {text!r}; write a URL that begins with https://"
     if user is not None:
-        return "holds a user name or password; a pin is public, so take a MIRROR that needs none"
+        return "holds a user name or password; a pin is public, so leave them out, and take a MIRROR that may ask for them"
     if parts.fragment or {".", ".."} & set(parts.path.split("/")):
         return f"is {text!r}; write it without a fragment and without . and .."
     return ""

@@ -1,6 +1,7 @@
 """Gives the builders that fetch their FetchOptions, and the digests of pinned files in the project."""
 
 import os
+from pathlib import Path
 
 from ebpfbuild.files import require_regular
 
@@ -10,14 +11,16 @@ def fetch_options(env):
 
     A folder in MIRROR= is relative to the project's root.
     """
+    from ebpfbuild.fetch.login import mirror_login
     from ebpfbuild.fetch.obtain import FetchOptions
     from ebpfbuild.fetch.store import cache_folder
 
     session, mirror = env["EBPF"], env["EBPF_MIRROR"]
     if mirror and "://" not in mirror:
         mirror = os.path.normpath(os.path.join(session.root, mirror))
-    offline, release = env["EBPF_OFFLINE"], env["EBPF_RELEASE"]
-    return FetchOptions(cache_folder(os.environ), mirror or None, offline=offline, release=release, network=session.run.network)
+    facts = {"offline": env["EBPF_OFFLINE"], "release": env["EBPF_RELEASE"], "network": session.run.network}
+    login = None if facts["offline"] else mirror_login(mirror, os.environ, Path(session.root))
+    return FetchOptions(cache_folder(os.environ), mirror or None, login=login, **facts)
 
 
 def project_file_digests(env, sources):

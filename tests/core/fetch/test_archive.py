@@ -1,5 +1,6 @@
 """Files out of tar archives and .debs: real ones, and everything that a hostile or broken one can do."""
 
+import contextlib
 import gzip
 import lzma
 import shutil
@@ -88,9 +89,32 @@ def test_a_small_archive_can_not_unpack_to_everything(monkeypatch):
         read_members(bomb, ["src/a.h"])
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 14), reason="this Python reads zstd")
-def test_zstd_says_what_to_do():
-    with pytest.raises(ArchiveError, match="compressed with zstd, .*; use Python 3.14 or later, or another source"):
+@pytest.fixture
+def zstd():
+    """The module that compresses with zstd: Python 3.14's, or the one of requirements.lock."""
+    return pytest.importorskip("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+
+
+def test_a_deb_that_is_compressed_with_zstd(zstd, monkeypatch):
+    """As Ubuntu's are. A damaged one, in any byte, is an error or the same files; a bomb is an error."""
+    packed = zstd.compress(tar(mode="w"))
+    assert read_members(deb(packed, "data.tar.zst"), list(FILES)) == FILES
+    for at in range(4, len(packed)):
+        broken = packed[:at] + bytes([packed[at] ^ 0x55]) + packed[at + 1 :]
+        for data in (broken, packed[:at]):
+            with contextlib.suppress(ArchiveError):
+                read_members(deb(data, "data.tar.zst"), ["src/a.h"])
+    with pytest.raises(ArchiveError, match="is no archive that can be read"):
+        read_members(deb(packed[:4] + b"rest", "data.tar.zst"), ["src/a.h"])
+    monkeypatch.setattr(archive, "UNPACKED_LIMIT", 1 << 20)
+    with pytest.raises(ArchiveError, match="unpacks to more than 1048576 bytes"):
+        read_members(zstd.compress(tar({"zeros": bytes(2 << 20), **FILES}, "w")), ["src/a.h"])
+
+
+def test_where_nothing_reads_zstd_the_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "compression.zstd", None)
+    monkeypatch.setitem(sys.modules, "backports.zstd", None)
+    with pytest.raises(ArchiveError, match=r"compressed with zstd, .*; run ./sconsw, or pip install .* \(backports.zstd\)"):
         read_members(deb(b"\x28\xb5\x2f\xfd rest", "data.tar.zst"), ["src/a.h"])
 
 

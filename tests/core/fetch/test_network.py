@@ -240,7 +240,7 @@ def test_the_proxy_of_the_environment_is_used(server, fetch, monkeypatch):
 
 def test_a_proxy_that_is_not_there_is_named(fetch, monkeypatch):
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port()}")
-    with pytest.raises(FetchError, match=r"the proxy of the environment .*, 2 tries"):
+    with pytest.raises(FetchError, match=r"the proxy http://127.0.0.1:\d+ \(http_proxy\) can't be reached or refuses; no_proxy names .*, 2 tries"):
         fetch("http://origin.example/file")
 
 

@@ -1,0 +1,82 @@
+"""Lets a build log in to its mirror: with a header from a file, or a user and password from .netrc.
+
+Neither is ever part of a URL, goes to another place than MIRROR's own, follows a redirect or gets into a message.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from ..errors import FetchError
+from ..files import read_regular
+from .passwords import basic, logins, netrc_file
+
+LIMIT = 8 << 10  # bytes of a file of headers: servers refuse longer ones
+WHERE = "EBPF_MIRROR_HEADER"
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)[ \t]*")  # RFC 9110, 5.6.2
+_OURS = frozenset("accept-encoding connection content-length host range te trailer transfer-encoding upgrade".split())
+
+
+class Login(NamedTuple):
+    """The headers that log in to the mirror on `host`, none where nothing is known, and the file that they come from."""
+
+    host: str
+    headers: Mapping[str, str]
+    file: str = ""
+
+    def explain(self, status: int) -> str:
+        """Says what to do about an answer with this status; empty if it isn't for want of a password."""
+        if status == 401 and not self.headers:
+            entry = f"machine {self.host} login USER password PASSWORD"
+            return f"wants a password: write `{entry}` into ~/.netrc, or name a file with its header in {WHERE}"
+        if status in (401, 403) and self.headers:
+            return f"refuses the login in {self.file}"
+        return ""
+
+
+def mirror_login(mirror: str | None, environ: Mapping[str, str], root: Path) -> Login | None:
+    """Returns how to log in to MIRROR=, or None for a folder or no mirror. A relative path is below `root`.
+
+    EBPF_MIRROR_HEADER names a file with lines such as `Authorization: Bearer TOKEN`. Without it, .netrc counts: its entry
+    for the mirror's host, or `default`. Raises FetchError for a file that holds no headers.
+    """
+    try:
+        parts = urlsplit(mirror or "")
+        host = parts.hostname if parts.scheme in ("http", "https") else None
+    except ValueError:
+        host = None  # MIRROR= is refused when it is used
+    if not host:
+        return None
+    named = environ.get("EBPF_MIRROR_HEADER")
+    if named:
+        return Login(host, _headers(root / named), named)
+    file = netrc_file(environ)
+    known = logins(file)
+    login = known.get(host) or known.get("default")
+    return Login(host, {"Authorization": basic(login)} if login else {}, file or "")
+
+
+def _headers(path: Path) -> dict[str, str]:
+    """Reads a file of headers, a line each. No error quotes a line: it may be the password."""
+    try:
+        text = read_regular(path, LIMIT).decode()
+    except OSError as error:
+        what, fix = f"{path} can't be read: {error.strerror}", "name a file that this user can read"
+        raise FetchError(what, where=WHERE, fix=fix) from None
+    except UnicodeDecodeError:
+        text = "no header"
+    found = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        header = _HEADER.fullmatch(line)
+        if line.strip() and (not header or header[1].lower() in _OURS):
+            raise FetchError(f"line {number} of {path} is no header for a login", where=WHERE, fix=_EXAMPLE)
+        if header:
+            found[header[1]] = header[2]
+    if not found:
+        raise FetchError(f"{path} is empty", where=WHERE, fix=_EXAMPLE)
+    return found
+
+
+_EXAMPLE = "write a line such as Authorization: Bearer TOKEN"
