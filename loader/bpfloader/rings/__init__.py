@@ -1,1 +1,1 @@
-"""Ring and perf buffers: records from the kernel, and to it."""
+"""Reads ring and perf buffers, and writes user ring buffers."""

@@ -1,4 +1,4 @@
-"""Reading a ring or perf buffer with asyncio. Imported by the first `async for` only: asyncio takes its time."""
+"""Reads a ring or perf buffer with asyncio. Only the first `async for` imports this, since asyncio loads slowly."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 class Stream(AsyncIterator[T]):
-    """A buffer's records as they come. Ends when the object is destroyed.
+    """An asynchronous iterator over a buffer's records as they come. Ends when the object is destroyed.
 
-    A task that is cancelled while it waits loses none, and `anext` may be called again: nothing is awaited between a
-    record's removal and its return. Other tasks get a turn after each batch, however fast the records come.
+    A task that is cancelled while it waits loses no record, and `anext` may be called again: nothing is awaited between
+    a record's removal and its return. Other tasks get a turn after each batch, however fast records come.
     """
 
     def __init__(self, buffer: Buffer[T]):
@@ -37,7 +37,7 @@ class Stream(AsyncIterator[T]):
                 await self._more()
 
     async def _more(self) -> None:
-        """Returns when there may be a record. Raises StopAsyncIteration once there won't be one again."""
+        """Waits until there may be a record. Raises StopAsyncIteration once the object is destroyed."""
         buffer = self._buffer
         if buffer._refill():
             if not self._rested:
@@ -56,7 +56,7 @@ class Stream(AsyncIterator[T]):
 
 
 async def readable(waiter: Waiter) -> None:
-    """Returns when there may be something to read, or on `close`. Many tasks may wait, in several event loops."""
+    """Waits until there may be something to read, or `close`. Many tasks may wait, in several event loops."""
     loop = asyncio.get_running_loop()
     if not waiter.enter():
         return

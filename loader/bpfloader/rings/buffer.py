@@ -1,7 +1,7 @@
-"""What lies under the ways to read a ring or perf buffer: its memory, locks, waiting, and its end in the middle of it all.
+"""Buffer, the base of ring and perf buffers: their memory, locks and waiting, and their end at any moment.
 
-The lock guards the memory: it is held while records are decoded, never while anybody waits or a callback runs. It is
-reentrant, since a signal's handler may destroy the object in the middle. `destroy` takes the object's lock, then this one.
+The lock guards the memory: it is held while records are decoded, never while a thread waits or a callback runs. It is
+reentrant, since a signal handler may destroy the object meanwhile. `destroy` takes the object's lock, then this one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..codec.records import Form
 from ..fork import call_after_fork
 from ..maps.base import Map, codec_of
 from ..signals import DeferredSignals
-from .memory import EMPTY, PAUSE, READY, Batch, SharedMemory, take_one
+from .memory import BATCH_SIZE, EMPTY, PAUSE, READY, Batch, SharedMemory, take_one
 from .waiting import Pace, Waiter
 
 if TYPE_CHECKING:
@@ -26,11 +26,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
-BATCH_SIZE = 1024  # records decoded before their space goes back to the kernel
 
 
 class Buffer(Map, Generic[T]):
-    """A buffer that programs fill and Python empties: all of it but the ways to read."""
+    """A buffer that programs fill and Python empties. Base of Reader, which has the public ways to read."""
 
     HEADER: ClassVar[int]  # bytes before a record's data
 
@@ -42,21 +41,21 @@ class Buffer(Map, Generic[T]):
         self._waiter: Waiter | None = None
         self._decoded = Batch(deque(), None)
         self._forms: dict[type[Form], Form] = {}
-        # Of each thread and form the batch that it is about to return: an interrupt leaves it here for the next call.
+        # The batch that each thread is about to return, by form: an interrupt leaves it here for the next call.
         self._undelivered: dict[tuple[int, type[Form]], Batch] = {}
         self._pace = Pace()
         call_after_fork(self)
 
     def _map_memory(self) -> SharedMemory:
-        """Maps the buffer."""
+        """Maps the buffer's memory."""
         raise NotImplementedError
 
     def _stride(self, length: int) -> int:
-        """How far from a record of that length the next one is."""
+        """Returns the distance in bytes from a record of that length to the next one."""
         raise NotImplementedError
 
     def _ensure_mapped(self) -> SharedMemory:
-        """The buffer, mapped at the first use. Raises StateError before load and after destroy."""
+        """Returns the memory, mapped on first use. Raises StateError before load and after destroy."""
         if (memory := self._memory) is not None:
             return memory
         with self._owner.lock, self._lock, DeferredSignals():  # the locks in the order in which destroy takes them
@@ -65,7 +64,7 @@ class Buffer(Map, Generic[T]):
             return self._memory
 
     def _ensure_waiter(self) -> Waiter | None:
-        """What wakes this process for the buffer, None for one whose object is destroyed."""
+        """Returns the buffer's waiter, made on first use; None once the object is destroyed."""
         with self._lock:
             if self._memory and not self._waiter:
                 with DeferredSignals():
@@ -78,83 +77,80 @@ class Buffer(Map, Generic[T]):
         return self._forms[kind]
 
     def _under_lock(self, read: Callable[[SharedMemory], R], closed: R) -> R:
-        """What `read` gives of the open buffer, `closed` for one whose object is destroyed, even in the middle."""
+        """Calls `read` with the memory under the lock; returns `closed` if the object is destroyed, even meanwhile."""
         with self._lock:
             if self._memory is None:
                 return closed
             try:
                 return read(self._memory)
-            except ValueError:  # a signal's handler has released the memory while this thread was in it
+            except ValueError:  # a signal handler of this thread has released the memory
                 if self._memory is None:
                     return closed
                 raise
 
     def _refill(self) -> bool:
-        """Decodes what is committed and hands its space back; whether there was any."""
+        """Decodes a batch of committed records and releases their space; returns True if there are any."""
 
         def refill(memory: SharedMemory) -> bool:
             if self._decoded.values:
                 return True
             self._release_batches(memory)
-            values, mark = memory.read_records(self._form(Form), BATCH_SIZE)
-            self._decoded = Batch(deque(values), mark)
-            memory.release(mark)
-            return bool(values)
+            batch = memory.read_records(self._form(Form), BATCH_SIZE)
+            self._decoded = batch._replace(values=deque(batch.values))
+            memory.release(batch.mark)
+            return bool(batch.values)
 
         return self._under_lock(refill, False)
 
     def _release_batches(self, memory: SharedMemory) -> None:
-        """Hands back what has been taken: an interrupt may have come before that was done."""
+        """Releases the space of batches already read, in case an interrupt came before their release."""
         for batch in (self._decoded, *self._undelivered.values()):
             memory.release(batch.mark)
 
     def _has_undelivered(self, kind: type[Form]) -> bool:
-        """Whether an interrupted call of this thread has left a batch of that form, which the next one gives."""
+        """Returns True if an interrupted call of this thread has left a batch of that form for the next call."""
         return (threading.get_ident(), kind) in self._undelivered
 
     def _batch(self, kind: type[Form], limit: int | None) -> Any:
-        """Records in one of the forms, at most `limit`: those that an iteration has left, or else the buffer's."""
+        """Returns at most `limit` records in a form: those that an iteration has left, else the buffer's."""
         form, key = self._form(kind), (threading.get_ident(), kind)
 
         def read(memory: SharedMemory) -> None:
             self._release_batches(memory)
-            if key in self._undelivered:  # an interrupted call's
+            if key in self._undelivered:  # of an interrupted call
                 return
             if self._decoded.values:
                 return self._batch_decoded(key, form, limit)
-            values, mark = memory.read_records(form, limit)
-            self._undelivered[key] = Batch(form.join(values), mark)
-            memory.release(mark)
+            batch = memory.read_records(form, limit)
+            self._undelivered[key] = batch._replace(values=form.join(batch.values))
+            memory.release(batch.mark)
 
         self._under_lock(read, None)
         for batch in take_one(self._undelivered.pop, key, None):
             return batch.values if batch else form.join([])
 
     def _batch_decoded(self, key: tuple[int, type[Form]], form: Form, limit: int | None) -> None:
-        """A batch of the records that an iteration has left."""
+        """Makes the undelivered batch from records that an iteration has left."""
         values: list[Any] = []
         typed = type(form) is Form
         if typed:
-            self._undelivered[key] = Batch(values, None)  # before it is filled, so that an interrupt loses none
+            self._undelivered[key] = Batch(values, None)  # registered before it is filled: an interrupt loses none
         for value in islice(self._drain(), limit):
             values += [value] if typed else form.decode_one(memoryview(self._codec.pack(value)))
         self._undelivered[key] = Batch(form.join(values), None)
 
     def _drain(self) -> Iterator[T]:
-        """The records that are decoded already, each removed.
-
-        Nothing is called in Python between a record's removal and where it goes: there CPython would raise an interrupt.
-        """
+        """Removes and yields the decoded records. An interrupt loses none (see memory.take_one)."""
         try:
             yield from starmap(self._decoded.values.popleft, repeat(()))
-        except IndexError:  # that was the last one
+        except IndexError:  # empty
             return
 
     def _state(self) -> int:
         return READY if self._decoded.values else self._under_lock(lambda memory: memory.state(), EMPTY)
 
     def _sleep_time(self) -> float:
-        """How long to sleep rather than to wait for the next record (see waiting.Pace)."""
+        """Returns the seconds to sleep rather than to wait for the next record (see waiting.Pace)."""
         return self._under_lock(lambda memory: self._pace.pause(time.monotonic(), *memory.progress()), 0.0)
 
     def _poll(self, timeout: float | None) -> bool:
@@ -167,16 +163,16 @@ class Buffer(Map, Generic[T]):
             if state == EMPTY:
                 pause = self._sleep_time()
                 time.sleep(pause if left is None else min(pause, left)) if pause else waiter.wait(left)
-            else:  # epoll would say at once that there is something
+            else:  # a busy record makes epoll return at once
                 time.sleep(PAUSE)
 
     @property
     def lost(self) -> int | None:
-        """How many records found no room; None where nobody counts."""
+        """The number of records that found no room; None if nobody counts them."""
         return None
 
     def _after_fork(self) -> None:
-        """In a new child process: locks may be held by threads that it hasn't got, and epoll is the parent's."""
+        """Replaces the lock, which a thread missing in the child may hold, and drops the parent's epoll."""
         self._lock = threading.RLock()
         if self._waiter:
             self._waiter.abandon()
@@ -185,7 +181,7 @@ class Buffer(Map, Generic[T]):
             self._memory.after_fork()
 
     def _close(self) -> None:
-        """Ends whatever iteration is under way, and unmaps the buffer; records that nobody has got are dropped."""
+        """Ends iterations that are under way, drops undelivered records and unmaps the memory."""
         with self._lock:
             memory, self._memory = self._memory, None
             waiter, self._waiter = self._waiter, None

@@ -1,4 +1,4 @@
-"""Callbacks as bcc has them: opened on a map and called by a poll of the object (object/bcc.py).
+"""bcc's callbacks, which are opened on a map and called by a poll of the object (object/bcc.py).
 
     def print_event(ctx, data, size):           # a perf buffer's has the CPU in ctx's place
         event = b["events"].event(data)
@@ -9,8 +9,8 @@
         b.ring_buffer_poll()
 
 As in bcc, a callback gets (ctx, data, size) or (cpu, data, size), and `event` makes the typed record; time-outs are
-milliseconds. Other than there, `data` is bytes, an exception in a callback is the poll's own, and what a callback returns
-doesn't matter. New code has it simpler: `for event in skel.maps.events`.
+milliseconds. Unlike bcc, `data` is bytes, the poll raises exceptions of callbacks, and callbacks' results are ignored.
+New code is simpler: `for event in skel.maps.events`.
 """
 
 from __future__ import annotations
@@ -20,17 +20,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..codec.records import BytesByCpu
-from .memory import take_one
+from .memory import BATCH_SIZE, take_one
 
 if TYPE_CHECKING:
     from .buffer import Buffer
 
 Callback = Callable[[Any, bytes, int], Any]
-BATCH_SIZE = 1024  # records that are taken from the buffer before the first of them is delivered
 
 
 class Subscription:
-    """A buffer's callback. `kind` is the kind of buffers that one poll serves, `ring` or `perf`."""
+    """A buffer's callback. `kind` is `ring` or `perf`, the buffers that one poll serves."""
 
     def __init__(self, kind: str, buffer: Buffer[Any], callback: Callback, context: Any = None):
         self.kind, self.buffer, self.callback, self.context = kind, buffer, callback, context
@@ -38,7 +37,7 @@ class Subscription:
         self.on_loss: Callable[[int], Any] | None = None
 
     def deliver(self) -> None:
-        """Calls back for each record that is there; an exception leaves those behind it for the next time."""
+        """Calls back for each available record; an exception leaves the records behind it for the next call."""
         while True:
             self.undelivered.extend(self.buffer._batch(BytesByCpu, BATCH_SIZE))
             if not self.undelivered:

@@ -1,4 +1,4 @@
-"""What a reader reads from: memory that it shares with the kernel."""
+"""SharedMemory, the base of what buffers read: memory that the kernel shares with this process."""
 
 from __future__ import annotations
 
@@ -10,61 +10,62 @@ from ..codec.records import Form
 from ..libbpf.library import library
 from ..maps.base import Map
 
-EMPTY, READY, BUSY_HEAD = range(3)
+EMPTY, READY, BUSY_HEAD = range(3)  # states of a buffer, by its first record
+BATCH_SIZE = 1024  # the most records decoded before their space is released
 PAUSE = 0.0002  # seconds between looks at a record that its program has begun and not finished
 T = TypeVar("T")
 
 
 def take_one(pop: Callable[..., T], *arguments: Any) -> Iterator[T]:
-    """Calls `pop` once, for a loop `for value in take_one(queue.popleft)`, and loses nothing to an interrupt.
+    """Returns an iterator that calls `pop` once: `for value in take_one(queue.popleft)` loses nothing to an interrupt.
 
-    CPython raises an interrupt between two instructions of Python only: a call written out could lose what it has
-    removed before it is assigned. The loop's call and assignment have no such place between them.
+    CPython raises interrupts after a call in Python, so `value = pop()` could lose what it has just removed. A loop
+    calls its iterator from C and assigns the value without such a point in between.
     """
     return starmap(pop, (arguments,))
 
 
+class Batch(NamedTuple):
+    """Records read from a buffer, and the mark to release; one object, so that no interrupt separates them."""
+
+    values: Any  # a list, a deque, or a form's own collection
+    mark: Any
+
+
 class SharedMemory:
-    """The memory that a reader reads; only ever used under the reader's lock."""
+    """The memory of a buffer; use it only under the buffer's lock."""
 
     fds: list[int]
 
     def state(self) -> int:
-        """READY with a committed record in front, BUSY_HEAD with one that is being written, else EMPTY."""
+        """Returns READY if the first record is committed, BUSY_HEAD if it is being written, EMPTY if there is none."""
         raise NotImplementedError
 
     def progress(self) -> tuple[int, int]:
-        """How many bytes have been handed back so far, and how many the buffer holds, or the smallest of several."""
+        """Returns the bytes released so far, and the size of the buffer, or of the smallest of several."""
         raise NotImplementedError
 
-    def read_records(self, form: Form, limit: int | None) -> tuple[list[Any], Any]:
-        """The committed records, at most `limit`, and what `release` wants in order to hand their space back."""
+    def read_records(self, form: Form, limit: int | None) -> Batch:
+        """Reads committed records, at most `limit`. Raises RecordError for a first one that doesn't fit its type."""
         raise NotImplementedError
 
     def release(self, mark: Any) -> None:
-        """Hands space back to the kernel; doing it twice is doing it once."""
+        """Gives the space of read records back to the kernel; does nothing the second time."""
         raise NotImplementedError
 
     def after_fork(self) -> None:
-        """Makes it usable in a new child process."""
+        """Makes the memory usable in a new child process."""
 
     def close(self) -> None:
-        """Lets go of the memory."""
+        """Unmaps the memory."""
         raise NotImplementedError
 
 
-class Batch(NamedTuple):
-    """Decoded records that nobody has got yet, and the mark to release; one object, so that no interrupt parts them."""
+def set_kernel_sizes(buffer: Map, size: int) -> None:
+    """Sets the sizes of keys and values that the kernel requires: 0 for ring buffers, 4 for perf event arrays.
 
-    values: Any  # a deque, or what a form makes of a batch
-    mark: Any
-
-
-def state_sizes(of: Map, size: int) -> None:
-    """Sets the sizes of keys and values that the kernel wants of such a map, where it states those of its records.
-
-    `__type(value, struct event)` types the records of a ring; the kernel wants 0 for rings, 4 for perf event arrays.
+    `__type(value, struct event)` declares the type of records, so the object has its size instead.
     """
-    if (of.key_size, of.value_size) != (size, size):
-        library().bpf_map__set_key_size(of.handle, size)
-        library().bpf_map__set_value_size(of.handle, size)
+    if (buffer.key_size, buffer.value_size) != (size, size):
+        library().bpf_map__set_key_size(buffer.handle, size)
+        library().bpf_map__set_value_size(buffer.handle, size)

@@ -1,7 +1,7 @@
-"""Perf buffers: what programs send by bpf_perf_event_output, one buffer for each CPU (linux/perf_event.h).
+"""Perf buffers, which programs fill with bpf_perf_event_output, one for each CPU (linux/perf_event.h).
 
-A buffer is a page that holds positions and then data, a power of two of pages. data_head is the kernel's and only grows,
-data_tail is ours; both count bytes. perf_records.py has the records.
+A buffer is a page of positions, then data, a power of two of pages. The kernel writes data_head, which only grows, the
+reader data_tail; both count bytes. perf_records.py reads the records.
 """
 
 from __future__ import annotations
@@ -22,18 +22,21 @@ from .barrier import Fence
 from .callback import Callback, Subscription
 from .perf_records import HEADER, samples, stride_of
 from .reader import Reader
-from .memory import EMPTY, READY, SharedMemory, state_sizes
+from .memory import EMPTY, READY, Batch, SharedMemory, set_kernel_sizes
 
 if TYPE_CHECKING:
     from ..owner import Owner
 
 T = TypeVar("T")
 DATA_HEAD, DATA_TAIL = 1024 // 8, 1032 // 8  # offsets in struct perf_event_mmap_page, as words of 8 bytes
-DEFAULT_SIZE = 128 * 1024  # bytes a CPU, within what perf_event_mlock_kb lets an unprivileged user map
+DEFAULT_SIZE = 128 * 1024  # bytes a CPU, below the limit of perf_event_mlock_kb for an unprivileged user
 
 
 class CpuBuffer:
-    """One CPU's buffer: its perf event and its memory. `tail` and `lost` change together, in one assignment."""
+    """One CPU's buffer: its perf event and its memory.
+
+    `done` is the tail, and how many records were lost before it: one tuple, so that no interrupt separates them.
+    """
 
     def __init__(self, cpu: int, size: int):
         self.cpu, self.size, self.fd = cpu, size, open_bpf_output(cpu)
@@ -45,7 +48,7 @@ class CpuBuffer:
             raise
 
     def map(self) -> None:
-        """Maps its memory; writable, since the kernel overwrites unread records in one that is read-only."""
+        """Maps the memory; writable, since the kernel overwrites unread records of a read-only one. Raises MapError."""
         try:
             mapped = mmap.mmap(self.fd, mmap.PAGESIZE + self.size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
         except OSError as error:
@@ -57,25 +60,25 @@ class CpuBuffer:
         self.words = self._view[: mmap.PAGESIZE].cast("Q")
 
     def available(self) -> int:
-        """Bytes between tail and head. On 32 bits positions wrap at 2^32, hence the mask."""
+        """Returns the bytes between tail and head. On 32 bits positions wrap at 2^32, hence the mask."""
         available: int = (self.words[DATA_HEAD] - self.done[0]) & (2 * self.size - 1)
         return available
 
     def copy(self, available: int) -> bytes:
-        """The bytes from the tail on, in one piece."""
+        """Copies the bytes from the tail on, in one piece."""
         start = self.done[0] % self.size
         first = bytes(self.data[start : start + available])
         return first + bytes(self.data[: available - len(first)])
 
     def unmap(self) -> None:
-        """Lets go of the memory."""
+        """Unmaps the memory."""
         self.words.release()
         self.data.release()
         self._view.release()
 
 
 class CpuBuffers(SharedMemory):
-    """The buffers of all CPUs that were online when it was made."""
+    """The buffers of all CPUs that are online when it is created."""
 
     def __init__(self, name: str, fd: int, size: int):
         self.buffers: list[CpuBuffer] = []
@@ -91,7 +94,7 @@ class CpuBuffers(SharedMemory):
         self.fds = [buffer.fd for buffer in self.buffers]
 
     def available(self) -> int:
-        """Bytes that have not been read, of all CPUs."""
+        """Returns the unread bytes of all CPUs."""
         return sum(buffer.available() for buffer in self.buffers)
 
     def state(self) -> int:
@@ -100,10 +103,10 @@ class CpuBuffers(SharedMemory):
     def progress(self) -> tuple[int, int]:
         return sum(buffer.done[0] for buffer in self.buffers), min(buffer.size for buffer in self.buffers)
 
-    def read_records(self, form: Form, limit: int | None) -> tuple[list[Any], Any]:
+    def read_records(self, form: Form, limit: int | None) -> Batch:
         values: list[Any] = []
         left, marks = 1 << 62 if limit is None else limit, []
-        self._turn = (self._turn + 1) % len(self.buffers)  # each CPU is the first one in turn
+        self._turn = (self._turn + 1) % len(self.buffers)  # starts with another CPU each time
         for buffer in (*self.buffers[self._turn :], *self.buffers[: self._turn]):
             available = buffer.available()
             if not available or not left:
@@ -120,7 +123,7 @@ class CpuBuffers(SharedMemory):
                 raise
             values, left = values + found.values, left - found.number
             marks.append((buffer, tail + found.used, lost + found.lost))
-        return values, marks
+        return Batch(values, marks)
 
     def release(self, mark: Any) -> None:
         for buffer, tail, lost in mark or ():
@@ -130,11 +133,11 @@ class CpuBuffers(SharedMemory):
                 buffer.words[DATA_TAIL] = tail
 
     def lost(self) -> int:
-        """How many records the kernel said it had no room for."""
+        """Returns how many records were lost, by the kernel's count."""
         return sum(buffer.done[1] for buffer in self.buffers)
 
     def after_fork(self) -> None:
-        """Maps the memory again: a child doesn't inherit it (VM_DONTCOPY in kernel/events/core.c)."""
+        """Maps the memory again, which a child doesn't inherit (VM_DONTCOPY in kernel/events/core.c)."""
         self._fence = Fence()
         for buffer in self.buffers:
             buffer.unmap()
@@ -147,7 +150,7 @@ class CpuBuffers(SharedMemory):
 
 
 def _put(name: str, fd: int, buffer: CpuBuffer) -> None:
-    """Lets the program's output on that CPU go to the buffer."""
+    """Directs programs' output on a CPU to its buffer. Raises MapError."""
     key, value = structs.pack("=I", buffer.cpu), structs.pack("=I", buffer.fd)
     try:
         library().bpf_map_update_elem(fd, key, value, 0)
@@ -157,31 +160,31 @@ def _put(name: str, fd: int, buffer: CpuBuffer) -> None:
 
 
 class PerfEventArray(Counters, Reader[T]):
-    """A perf event array, its records typed: one buffer for each CPU that is online at load. `record` is a class or codec.
+    """A perf event array of typed records, with a buffer for each CPU online at load. `record` is a class or codec.
 
-    Records of one CPU are in order, those of several are not. A struct or another type of fixed size is cut to its size;
-    records that are bytes, or end in a flexible array, keep up to 7 bytes that the kernel pads them with.
+    Records of one CPU are in order, those of several are not. A type of fixed size is cut to its size; records that are
+    bytes, or end in a flexible array, keep up to 7 bytes of the kernel's padding.
     """
 
     HEADER = HEADER
 
     def __init__(self, owner: Owner, name: str, record: type[T] | Codec[T]):
         super().__init__(owner, name, record)
-        state_sizes(self, 4)
+        set_kernel_sizes(self, 4)
         self._size = DEFAULT_SIZE
 
     @property
     def size(self) -> int:
-        """How many bytes the buffer of each CPU holds: 128 KiB unless set, before load, to a power of two of pages."""
+        """The size of each CPU's buffer in bytes: 128 KiB unless set, before load, to a power of two of pages."""
         return self._size
 
     @size.setter
     def size(self, size: int) -> None:
-        self._checked(size)
+        self._require_power_of_two(size)
         self._owner.require_open(f"the size of the perf buffer {self.name}")
         self._size = size
 
-    def _checked(self, size: int) -> None:
+    def _require_power_of_two(self, size: int) -> None:
         if size < mmap.PAGESIZE or size & (size - 1):
             what = f"{size} bytes are no size for the perf buffer {self.name}"
             raise MapError(what, fix=f"give a power of two, {mmap.PAGESIZE} or more")
@@ -189,13 +192,13 @@ class PerfEventArray(Counters, Reader[T]):
     def open_perf_buffer(
         self, callback: Callback, page_cnt: int | None = None, lost_cb: Callable[[int], Any] | None = None
     ) -> None:
-        """Lets Object.perf_buffer_poll call back with (cpu, bytes, size), and `lost_cb` with how many were lost.
+        """Makes Object.perf_buffer_poll call `callback` with (cpu, bytes, size), and `lost_cb` with a number of losses.
 
-        `page_cnt` is the size of each CPU's buffer in pages, a power of two: other than before, it opens new ones and
-        drops what is in the old. Raises StateError before load, MapError. For those who come from bcc (see callback.py).
+        `page_cnt` is the size of each CPU's buffer in pages, a power of two; a new size opens new buffers and drops the
+        records in the old ones. Raises StateError before load, MapError. For code from bcc (see callback.py).
         """
         if page_cnt is not None and page_cnt * mmap.PAGESIZE != self._size:
-            self._checked(page_cnt * mmap.PAGESIZE)
+            self._require_power_of_two(page_cnt * mmap.PAGESIZE)
             with self._lock:
                 self._close()
                 self._size = page_cnt * mmap.PAGESIZE
@@ -204,7 +207,7 @@ class PerfEventArray(Counters, Reader[T]):
         self.subscription.on_loss = lost_cb
 
     def _loaded(self) -> None:
-        """Opens the buffers: what a program sends while there is none is lost, and nobody would know."""
+        """Opens the buffers at once: without one, a program's records would be lost and not even counted."""
         self._ensure_mapped()
 
     def _stop(self) -> None:
@@ -219,13 +222,13 @@ class PerfEventArray(Counters, Reader[T]):
 
     @property
     def available(self) -> int:
-        """How many bytes have not been read yet, of all CPUs. Raises StateError before load and after destroy."""
+        """The unread bytes of all CPUs. Raises StateError before load and after destroy."""
         self._ensure_mapped()
         return self._under_lock(lambda buffers: buffers.available(), 0)  # type: ignore[attr-defined]
 
     @property
     def lost(self) -> int:
-        """How many records found no room, by the kernel's count. It tells of them with the next record that finds some.
+        """The number of records that found no room. The kernel reports losses with the next record that finds some.
 
         Raises StateError before load and after destroy.
         """

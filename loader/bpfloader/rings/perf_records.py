@@ -1,8 +1,8 @@
-"""The records in a perf buffer's data (linux/perf_event.h, PERF_RECORD_*).
+"""Reads the records in a perf buffer's data (linux/perf_event.h, PERF_RECORD_*).
 
-Each is a struct perf_event_header (type, misc, size), then for a PERF_RECORD_SAMPLE of PERF_SAMPLE_RAW a u32 size and the
-data, padded so that the whole is a multiple of 8: the kernel's size includes that padding. A PERF_RECORD_LOST has an id and
-how many the full buffer had no room for; it comes once there is room.
+Each has a struct perf_event_header (type, misc, size). In a PERF_RECORD_SAMPLE of PERF_SAMPLE_RAW a u32 size and the
+data follow, padded so that the whole is a multiple of 8; the header's size includes the padding. A PERF_RECORD_LOST has
+an id and the number of records lost; the kernel writes it once there is room again.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ LOST, SAMPLE = 2, 9  # PERF_RECORD_LOST, PERF_RECORD_SAMPLE
 HEAD = structs.Struct("=IHH")  # struct perf_event_header
 NUMBER = structs.Struct("=Q")
 HEADER = HEAD.size + 4  # a sample's header and its u32 size
-RUN_LIMIT = 256  # samples tried at once as being all of the type's size
+RUN_LIMIT = 256  # the most samples decoded as one run, all of the type's size
 
 
 def stride_of(length: int) -> int:
-    """How far from a sample of that length the next record is."""
+    """Returns the distance in bytes from a sample of that length to the next record."""
     return HEAD.size + (4 + length + 7) // 8 * 8
 
 
 class Samples(NamedTuple):
-    """What was found in a buffer: values, how many bytes they and all between them take, how many were lost."""
+    """Samples read from a buffer: the values, the bytes `used` by these and other records, how many were lost."""
 
     values: list[Any]
     used: int
@@ -35,9 +35,9 @@ class Samples(NamedTuple):
 
 
 def samples(form: Form, data: bytes, limit: int) -> Samples:
-    """The first samples, at most `limit`, of a buffer's data, in which the wrap is undone.
+    """Reads the first samples, at most `limit`, from a buffer's data in one piece.
 
-    Raises RecordError for a first sample that doesn't fit its type, MapError for what is no buffer's data.
+    Raises RecordError for a first sample that doesn't fit its type, MapError for data that is no buffer's.
     """
     view, values = memoryview(data), list[Any]()
     used = number = lost = 0
@@ -65,7 +65,7 @@ def samples(form: Form, data: bytes, limit: int) -> Samples:
 
 
 def _uniform(form: Form, data: bytes, start: int, most: int) -> int:
-    """How many samples from there on, up to `most`, have the type's size."""
+    """Counts the samples from `start` on that have the type's size, up to `most`."""
     head = data[start : start + HEADER]
     if len(head) < HEADER or HEAD.unpack_from(head)[::2] != (SAMPLE, form.stride):
         return 0
@@ -76,5 +76,5 @@ def _uniform(form: Form, data: bytes, start: int, most: int) -> int:
 
 
 def _trimmed(form: Form, data: memoryview) -> memoryview:
-    """The sample without the kernel's padding, where the type says how long it is."""
+    """Cuts off the kernel's padding, if the type has a fixed size."""
     return data[: form.size] if form.fixed else data

@@ -1,4 +1,4 @@
-"""Several ring and perf buffers at once."""
+"""Waits for several ring and perf buffers at once."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ B = TypeVar("B", bound=Buffer[Any])
 
 
 def poll(readers: Iterable[B], timeout: float | None = None) -> list[B]:
-    """Those that have a record, after waiting up to `timeout` seconds for one of them; without end for None.
+    """Waits up to `timeout` seconds, without end for None, and returns the buffers that have a record.
 
-    An empty list, too, when the object of one is destroyed meanwhile. Raises StateError before load and after destroy.
+    Returns early when the object of one is destroyed. Raises StateError before load and after destroy.
     """
     waited = list(readers)
     for reader in waited:
@@ -26,10 +26,10 @@ def poll(readers: Iterable[B], timeout: float | None = None) -> list[B]:
 
 
 def events(readers: Iterable[B], timeout: float | None = None) -> Iterator[tuple[B, Any]]:
-    """Pairs of a buffer and a record of it, as they come, until none has come for `timeout` seconds; None: without end.
+    """Yields pairs of a buffer and a record as they come, until none has come for `timeout` seconds; None: without end.
 
-    The buffers take turns, so that a busy one doesn't keep the others waiting. Ends when the object of one is destroyed.
-    Raises what their own `events` does.
+    The buffers take turns, so that a busy one doesn't hold up the others. Ends when the object of one is destroyed.
+    Raises as a buffer's own `events` does.
     """
     waited = list(readers)
     for reader in waited:
@@ -60,13 +60,13 @@ def _poll(readers: Sequence[B], timeout: float | None) -> list[B]:
 
 
 def _wait(waiters: list[Waiter], timeout: float) -> None:
-    """Returns when one of them may have something to read, or is closed."""
-    inside, any_of_them = [waiter for waiter in waiters if waiter.enter()], select.poll()
+    """Waits until one of the waiters may have something to read, or is closed."""
+    entered, selector = [waiter for waiter in waiters if waiter.enter()], select.poll()
     try:
-        if len(inside) == len(waiters):
-            for waiter in inside:
-                any_of_them.register(waiter.fileno(), select.POLLIN)
-            any_of_them.poll(timeout * 1000)
+        if len(entered) == len(waiters):
+            for waiter in entered:
+                selector.register(waiter.fileno(), select.POLLIN)
+            selector.poll(timeout * 1000)
     finally:
-        for waiter in inside:
+        for waiter in entered:
             waiter.leave()

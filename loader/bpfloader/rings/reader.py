@@ -1,4 +1,4 @@
-"""The ways to read a ring or perf buffer."""
+"""Reader, the ways to read a ring or perf buffer: iteration, callbacks, batches, asyncio."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ T = TypeVar("T")
 class Reader(Buffer[T]):
     """A buffer that programs fill and Python empties. Base of RingBuffer and PerfEventArray.
 
-    Records are copies: they stay valid. Any number of threads and tasks may read, each record goes to one of them; of
-    processes only one may. An iteration ends when the object is destroyed, by whatever thread; one that is begun
-    afterwards raises StateError. An exception in a callback, a KeyboardInterrupt, a cancelled task or a loop that is
-    broken off loses nothing but the record that was in hand: the next call goes on behind it.
+    Records are copies, which stay valid. Any number of threads and tasks may read, and each record goes to one of them;
+    only one process may read. An iteration ends when any thread destroys the object; one that begins afterwards raises
+    StateError. An exception in a callback, a KeyboardInterrupt, a cancelled task or a `break` loses at most the current
+    record: the next call goes on behind it.
     """
 
-    subscription: Subscription | None = None  # what a callback was opened with, for those who come from bcc
+    subscription: Subscription | None = None  # the callback that was opened, for code that comes from bcc
 
     def fileno(self) -> int:
-        """A descriptor that is readable when there may be a record, for select, epoll and event loops of others.
+        """Returns a descriptor that is readable when there may be a record, for select, epoll and other event loops.
 
-        It stays the reader's own. Raises StateError before load and after destroy.
+        The buffer owns it. Raises StateError before load and after destroy.
         """
         self._ensure_mapped()
         waiter = self._ensure_waiter()
@@ -42,18 +42,18 @@ class Reader(Buffer[T]):
         return waiter.fileno()
 
     def poll(self, timeout: float | None = None) -> bool:
-        """Whether there is a record, after waiting up to `timeout` seconds; without end for None.
+        """Waits up to `timeout` seconds, without end for None, and returns True if there is a record.
 
-        False, too, when the object is destroyed meanwhile. Raises StateError before load and after destroy.
+        Returns False when the object is destroyed meanwhile. Raises StateError before load and after destroy.
         """
         self._ensure_mapped()
         return self._poll(timeout)
 
     def events(self, timeout: float | None = None) -> Iterator[T]:
-        """The records as they come, until none has come for `timeout` seconds; without end for None.
+        """Yields records as they come, until none has come for `timeout` seconds; without end for None.
 
         Raises StateError before load and after destroy, RecordError for a record shorter than its type, which the next
-        call passes over.
+        call skips.
         """
         self._ensure_mapped()
         while True:
@@ -65,20 +65,20 @@ class Reader(Buffer[T]):
                 return
 
     def __iter__(self) -> Iterator[T]:
-        """The records as they come, without end; see `events`."""
+        """Yields records as they come, without end; see `events`."""
         return self.events()
 
     def __aiter__(self) -> Stream[T]:
-        """The records as they come, without end, for `async for`: any number of tasks, in any event loops."""
+        """Returns an asynchronous iterator without end, for any number of tasks in any event loops."""
         from .async_reader import Stream
 
         self._ensure_mapped()
         return Stream(self)
 
     def consume(self, callback: Callable[[T], Any], limit: int | None = None) -> int:
-        """How many records were there, each handed to `callback`; at most `limit`. It never waits.
+        """Calls back for each available record, at most `limit`, and returns how many there were. Never waits.
 
-        Raises as `events` does, and what the callback raises: the record that it was given counts as read.
+        Raises as `events` does, and as the callback does: the record passed to it counts as read.
         """
         count = 0
         self._ensure_mapped()
@@ -95,11 +95,10 @@ class Reader(Buffer[T]):
     def batch(self, timeout: float | None = None, limit: int | None = None, *, numpy: bool = False) -> list[T]: ...
 
     def batch(self, timeout: float | None = None, limit: int | None = None, *, numpy: bool = False) -> Any:
-        """The records that are there, at most `limit`, as a list; waits up to `timeout` seconds for the first one.
+        """Returns a list of the available records, at most `limit`; waits up to `timeout` seconds for the first one.
 
-        With `numpy` a structured array instead, a copy that is the caller's own, with the type's members as fields (see
-        codec/numpy_records.py). An empty one at the time-out. Raises as `events` does, LibraryError where there is no
-        numpy.
+        With `numpy` returns a structured array instead, the caller's own copy, with the type's members as fields (see
+        codec/numpy_records.py). Empty at the time-out. Raises as `events` does, LibraryError without numpy.
         """
         if not numpy:
             return self._after_waiting(Form, timeout, limit)
@@ -108,9 +107,9 @@ class Reader(Buffer[T]):
         return self._after_waiting(Arrays, timeout, limit)
 
     def tuples(self, timeout: float | None = None, limit: int | None = None) -> list[tuple[Any, ...]]:
-        """As `batch`, but tuples of the members as they lie in memory, which is several times as fast.
+        """Returns the same as `batch`, as tuples of the members as they lie in memory: several times as fast.
 
-        Integers and floats are numbers, all else is bytes: text with its NULs, arrays, nested structs; neighbouring
+        Integers and floats are numbers, other types are bytes: text with its NULs, arrays, nested structs; neighbouring
         bitfields are one item. Raises as `events` does.
         """
         rows: list[tuple[Any, ...]] = self._after_waiting(Tuples, timeout, limit)
@@ -118,16 +117,16 @@ class Reader(Buffer[T]):
 
     def _after_waiting(self, kind: type[Form], timeout: float | None, limit: int | None) -> Any:
         self._ensure_mapped()
-        # What an interrupt kept from the caller is no longer in the buffer, where _poll looks.
+        # _poll looks into the buffer, which no longer has the records that an interrupt kept from the caller.
         ready = self._has_undelivered(kind) or self._poll(timeout)
         return self._batch(kind, limit) if ready else self._form(kind).join([])
 
     def event(self, data: bytes) -> T:
-        """The record that bytes are, as `raw` gives them. Raises LayoutError for too few of them."""
+        """Decodes a record from its bytes, such as `raw` returns. Raises LayoutError for too few bytes."""
         return self._codec.unpack(data)
 
     def raw(self, limit: int | None = None) -> list[bytes]:
-        """The bytes of the records that are there, at most `limit`, whatever their type; never waits."""
+        """Returns the bytes of the available records, at most `limit`, whatever their type. Never waits."""
         self._ensure_mapped()
         values: list[bytes] = self._batch(Raw, limit)
         return values

@@ -1,12 +1,12 @@
-"""A ring buffer's records, read from the memory that the kernel shares (Documentation/bpf/ringbuf.rst, linux/bpf.h).
+"""Reads ring buffers from the memory that the kernel shares (Documentation/bpf/ringbuf.rst, linux/bpf.h).
 
-The first page holds the consumer's position, the second the producer's, then come the data, mapped twice so that a
+The first page holds the consumer's position, the second the producer's; then come the data, mapped twice so that a
 record that wraps around is in one piece. A record is a header of 8 bytes, whose first word is the length with a busy
 and a discard bit, and its data; each starts at a multiple of 8.
 
-The order of accesses (kernel/bpf/ringbuf.c): the producer's position, then a record's header, then its data; all of the
-data before the consumer's position is moved on, since the kernel may overwrite what lies before it. A busy record
-is left, with all that follow: programs commit in any order, the ring keeps the order of reservation.
+The order of accesses (kernel/bpf/ringbuf.c): read the producer's position, then a record's header, then its data; move
+the consumer's position on only after all of the data is read, since the kernel may overwrite what lies before it. Stop
+at a busy record: programs commit in any order, the ring keeps the order of reservation.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from ..errors import LayoutError, MapError
 from .barrier import Fence
 from .callback import Callback, Subscription
 from .reader import Reader
-from .memory import BUSY_HEAD, EMPTY, READY, SharedMemory, state_sizes
+from .memory import BUSY_HEAD, EMPTY, READY, Batch, SharedMemory, set_kernel_sizes
 
 if TYPE_CHECKING:
     from ..owner import Owner
 
 T = TypeVar("T")
 BUSY, DISCARD, HEADER = 1 << 31, 1 << 30, 8  # BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT, BPF_RINGBUF_HDR_SZ
-FEW, MOST = 64, 4096  # records tried at once as being all of the type's size, at first and when they always are
+FIRST_RUN, LONGEST_RUN = 64, 4096  # records decoded as one run, all of the type's size: at first, and at most
 LONG = structs.calcsize("L")
 POSITIONS = 1 << 8 * LONG  # positions are unsigned longs that count bytes and wrap around
 
 
 class Records:
-    """Finds the records in a ring's data, `memory`, in which they are mapped twice."""
+    """Finds the records in a ring's data, which are mapped twice in `memory`."""
 
     def __init__(self, memory: memoryview, fence: Callable[[], None]):
         self.memory, self.fence, self.size = memory, fence, len(memory) // 2
         self.words = memory.cast("I")
         self._sizes: dict[int, memoryview] = {}
-        self._guess = FEW
+        self._guess = FIRST_RUN
 
     def committed(self, form: Form, position: int, available: int, limit: int | None = None) -> tuple[list[Any], int]:
         """Returns the records committed from a position on, and how many bytes they and discarded ones take.
@@ -79,27 +79,27 @@ class Records:
         return values, used
 
     def _uniform(self, form: Form, offset: int, most: int) -> int:
-        """How many records from here on, up to `most`, are committed and just as long as the type."""
+        """Counts the committed records from an offset on that have the type's size, up to `most`."""
         most = min(most, self._guess)
         if not most:
             return 0
         lengths = self.words[offset >> 2 : (offset + most * form.stride) >> 2 : form.stride >> 2]
         if lengths == self._all(form.size)[:most]:
-            self._guess = min(2 * self._guess, MOST)
+            self._guess = min(2 * self._guess, LONGEST_RUN)
             return most
-        # The memory is the kernel's: what was busy when it was compared may be committed when it is looked at here.
+        # The kernel may have committed a record between the comparison above and the look at it here.
         count = next((number for number, length in enumerate(lengths) if length != form.size), most)
         self._guess = max(1, count)
         return count
 
     def _all(self, size: int) -> memoryview:
-        """MOST times the size, to compare with: many times as fast as a look at each."""
+        """Returns LONGEST_RUN headers of that size: comparing with them is much faster than a loop over headers."""
         if size not in self._sizes:
-            self._sizes[size] = memoryview(array("I", [size]) * MOST)
+            self._sizes[size] = memoryview(array("I", [size]) * LONGEST_RUN)
         return self._sizes[size]
 
     def front(self, position: int, available: int) -> tuple[int, int]:
-        """Whether the first record that isn't discarded is READY, BUSY_HEAD or not there, and the bytes before it."""
+        """Returns the state by the first record that isn't discarded, and the bytes of discarded ones before it."""
         used = 0
         while used < available:
             length = self.words[(position + used) % self.size >> 2]
@@ -111,18 +111,18 @@ class Records:
         return EMPTY, min(used, available)
 
     def close(self) -> None:
-        """Lets go of the memory."""
+        """Releases the views of the memory."""
         self.words.release()
         self.memory.release()
 
 
 def step_of(length: int) -> int:
-    """How far the record after one with that header is."""
+    """Returns the distance in bytes from a record to the next one, by the first word of its header."""
     return ((length & ~(BUSY | DISCARD)) + HEADER + 7) // 8 * 8
 
 
 class Ring(SharedMemory):
-    """A ring's memory, mapped with the machine's own page size: 4096 is EINVAL where pages have 16 KiB."""
+    """A ring buffer's memory, mapped with the machine's own page size: on pages of 16 KiB, 4096 is EINVAL."""
 
     def __init__(self, fd: int, size: int):
         self.fds, self._fence = [fd], Fence()
@@ -134,7 +134,7 @@ class Ring(SharedMemory):
         self.records = Records(view[mmap.PAGESIZE :], self._fence)
 
     def available(self) -> int:
-        """Bytes that are reserved or committed and not yet handed back."""
+        """Returns the bytes that are reserved or committed and not yet released."""
         available: int = (self.producer[0] - self.consumer[0]) % POSITIONS
         self._fence()
         return available
@@ -145,18 +145,18 @@ class Ring(SharedMemory):
     def state(self) -> int:
         position = self.consumer[0]
         state, discarded = self.records.front(position, self.available())
-        if discarded:  # epoll would report them again and again
+        if discarded:  # else epoll would report them again and again
             self.release(position + discarded)
         return state
 
-    def read_records(self, form: Form, limit: int | None) -> tuple[list[Any], Any]:
+    def read_records(self, form: Form, limit: int | None) -> Batch:
         position = self.consumer[0]
         try:
             values, used = self.records.committed(form, position, self.available(), limit)
         except RecordError as error:
             self.release(position + error.step)
             raise
-        return values, position + used
+        return Batch(values, position + used)
 
     def release(self, mark: Any) -> None:
         """Moves the consumer's position on, never back."""
@@ -174,10 +174,10 @@ class Ring(SharedMemory):
 
 
 class RingBuffer(Reader[T]):
-    """A ring buffer, its records typed. `record` is a generated class or a codec.
+    """A ring buffer of typed records. `record` is a generated class or a codec.
 
-    A program that can't reserve space may count that itself: in a global variable or a per-CPU array called as
-    the ring is, with `_lost` behind it, or whatever `counter` is set to. `lost` reads it.
+    A program that can't reserve space may count that itself, in a global variable or a per-CPU array that has the
+    ring's name with `_lost` behind it, or the name in `counter`. `lost` reads it.
     """
 
     HEADER = HEADER
@@ -185,12 +185,12 @@ class RingBuffer(Reader[T]):
 
     def __init__(self, owner: Owner, name: str, record: type[T] | Codec[T]):
         super().__init__(owner, name, record)
-        state_sizes(self, 0)
+        set_kernel_sizes(self, 0)
 
     def open_ring_buffer(self, callback: Callback, ctx: Any = None) -> None:
-        """Lets Object.ring_buffer_poll call back with (ctx, bytes, size). Raises StateError before load.
+        """Makes Object.ring_buffer_poll call `callback` with (ctx, bytes, size). Raises StateError before load.
 
-        For those who come from bcc (see callback.py).
+        For code that comes from bcc (see callback.py).
         """
         self._ensure_mapped()
         self.subscription = Subscription("ring", self, callback, ctx)
@@ -203,12 +203,12 @@ class RingBuffer(Reader[T]):
 
     @property
     def size(self) -> int:
-        """How many bytes the ring holds; each record takes its own size, 8 more, and what fills up a multiple of 8."""
+        """The size of the ring in bytes; a record takes 8 bytes more than its size, rounded up to a multiple of 8."""
         return self.max_entries
 
     @property
     def available(self) -> int:
-        """How many of its bytes are taken by records that haven't been read; the nearer to `size`, the nearer to loss.
+        """The bytes of records that haven't been read; near `size`, records are about to be lost.
 
         Raises StateError before load and after destroy.
         """
@@ -217,5 +217,5 @@ class RingBuffer(Reader[T]):
 
     @property
     def lost(self) -> int | None:
-        """How many records found no room, by the program's own count; None where it doesn't count (see above)."""
+        """The number of records that found no room, by the program's own count; None if it doesn't count."""
         return self._owner.program_count(self.counter or f"{self.name}_lost")

@@ -1,8 +1,8 @@
-"""User ring buffers: records that go from Python to a program, which drains them by bpf_user_ringbuf_drain.
+"""Writes user ring buffers: records from Python for a program, which drains them with bpf_user_ringbuf_drain.
 
-The memory is a ring buffer's (see ringbuf.py) with the roles changed: the first page is the consumer's position, the
-kernel's and read-only for us; then come the producer's position and the data, which are ours. A record is begun with
-the busy bit in its header, at which the kernel stops, and published by taking that away (kernel/bpf/ringbuf.c,
+The memory is a ring buffer's (see ringbuf.py) with the roles exchanged: the kernel writes the consumer's position on
+the first page, which is read-only here; this process writes the producer's position and the data. It begins a record
+with the busy bit in its header, at which the kernel stops, and publishes it by clearing that bit (kernel/bpf/ringbuf.c,
 __bpf_user_ringbuf_peek; user_ring_buffer__reserve in libbpf's ringbuf.c). Linux 6.1 and newer.
 """
 
@@ -19,19 +19,19 @@ from ..maps.base import Map, codec_of
 from ..signals import DeferredSignals
 from .barrier import Fence
 from .ringbuf import BUSY, DISCARD, HEADER, LONG, POSITIONS, step_of
-from .memory import state_sizes
+from .memory import set_kernel_sizes
 
 if TYPE_CHECKING:
     from ..owner import Owner
 
 T = TypeVar("T")
-# Seconds between looks at a full ring, doubled up to the second. No poll(2): it says "writable" as soon as a byte is
-# free, and a program may drain without waking anyone (BPF_RB_NO_WAKEUP).
-SHORTEST, LONGEST = 0.0001, 0.01
+# Seconds between looks at a full ring, doubled from the first to the second number. poll(2) doesn't help: it returns as
+# soon as a single byte is free, and a program may drain without waking anyone (BPF_RB_NO_WAKEUP).
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.0001, 0.01
 
 
 class UserRing:
-    """The memory of a user ring buffer; only ever used under its map's lock."""
+    """The memory of a user ring buffer; use it only under the map's lock."""
 
     def __init__(self, fd: int, size: int):
         self.size, self.fence = size, Fence()
@@ -42,15 +42,15 @@ class UserRing:
         self.words = self.data.cast("I")
 
     def free(self) -> int:
-        """Bytes that nothing is in."""
-        taken = (self.producer[0] - self.consumer[0]) % POSITIONS
+        """Returns the number of free bytes."""
+        used: int = (self.producer[0] - self.consumer[0]) % POSITIONS
         self.fence()
-        return self.size - taken
+        return self.size - used
 
     def put(self, data: bytes | int, busy: int) -> int | None:
-        """Where a record's header is that has the data, or room for so many bytes; None if the ring is too full.
+        """Adds a record with this data, or with room for that many bytes, and returns the offset of its header.
 
-        One assignment publishes it, and an interrupt before that leaves the ring as it was.
+        Returns None if the ring is too full. One assignment publishes it: an interrupt before changes nothing.
         """
         length = data if isinstance(data, int) else len(data)
         if step_of(length) > self.free():
@@ -65,15 +65,15 @@ class UserRing:
         return offset
 
     def close(self) -> None:
-        """Lets go of the memory."""
+        """Releases the views of the memory."""
         for view in (self.words, self.data, self.producer, self.consumer):
             view.release()
 
 
 class Reservation:
-    """Room for one record: write to `data`, then `submit` or `discard`, or use it in a `with`, which does the right one.
+    """Space for one record: write to `data`, then call `submit` or `discard`. A `with` calls `discard` on an error.
 
-    Until then the program gets neither it nor what is written after it.
+    Until then the program gets neither this record nor later ones.
     """
 
     def __init__(self, owner: UserRingBuffer[Any], ring: UserRing, offset: int, size: int):
@@ -81,11 +81,11 @@ class Reservation:
         self.data = ring.data[offset + HEADER : offset + HEADER + size]
 
     def submit(self) -> None:
-        """Gives the record to the program; does nothing the second time. Nor does it after the object's destroy."""
+        """Passes the record to the program; does nothing the second time, or after the object's destroy."""
         self._commit(self._size)
 
     def discard(self) -> None:
-        """Gives the room back, unseen by the program; does nothing the second time."""
+        """Gives the space back, unseen by the program; does nothing the second time."""
         self._commit(self._size | DISCARD)
 
     def _commit(self, header: int) -> None:
@@ -104,11 +104,11 @@ class Reservation:
 
 
 class UserRingBuffer(Map, Generic[T]):
-    """A user ring buffer, its records typed. `record` is a generated class or a codec. Any number of threads may write."""
+    """A user ring buffer of typed records. `record` is a generated class or a codec. Any thread may write."""
 
     def __init__(self, owner: Owner, name: str, record: type[T] | Codec[T]):
         super().__init__(owner, name)
-        state_sizes(self, 0)
+        set_kernel_sizes(self, 0)
         self._codec: Codec[T] = codec_of(record)
         self._lock = threading.RLock()
         self._ring: UserRing | None = None
@@ -123,34 +123,34 @@ class UserRingBuffer(Map, Generic[T]):
 
     @property
     def size(self) -> int:
-        """How many bytes the ring holds; each record takes its own size, 8 more, and what fills up a multiple of 8."""
+        """The size of the ring in bytes; a record takes 8 bytes more than its size, rounded up to a multiple of 8."""
         return self.max_entries
 
     @property
     def free(self) -> int:
-        """How many of its bytes are free. Raises StateError before load and after destroy."""
+        """The free bytes. Raises StateError before load and after destroy."""
         ring = self._ensure_mapped()
         with self._lock:
             return ring.free() if self._ring is ring else 0
 
     def submit(self, record: T, timeout: float | None = 0.0) -> None:
-        """Sends a record, after waiting up to `timeout` seconds for room; without end for None.
+        """Sends a record; waits up to `timeout` seconds for space, without end for None.
 
-        Raises MapError when there is still no room, LayoutError for a value that doesn't fit, or a record larger than
-        the ring, StateError before load and after destroy.
+        Raises MapError for a ring that is still full, LayoutError for a value that doesn't fit its type or the ring,
+        StateError before load and after destroy.
         """
         self._put(pack_for(self, self._codec, record), 0, timeout)
 
     def reserve(self, size: int | None = None, timeout: float | None = 0.0) -> Reservation:
-        """Room for a record of `size` bytes, the type's own if it isn't given. Waits and raises as `submit` does."""
-        wanted = self._codec.size if size is None else size
-        ring, offset = self._put(wanted, BUSY, timeout)
-        return Reservation(self, ring, offset, wanted)
+        """Reserves space for a record of `size` bytes, by default the type's. Waits and raises as `submit` does."""
+        length = self._codec.size if size is None else size
+        ring, offset = self._put(length, BUSY, timeout)
+        return Reservation(self, ring, offset, length)
 
     def _put(self, data: bytes | int, busy: int, timeout: float | None) -> tuple[UserRing, int]:
         length = data if isinstance(data, int) else len(data)
         end = None if timeout is None else time.monotonic() + timeout
-        pause = SHORTEST
+        pause = SHORTEST_PAUSE
         while True:
             ring = self._ensure_mapped()
             if length < 0 or length >= DISCARD or step_of(length) > ring.size:
@@ -162,10 +162,12 @@ class UserRingBuffer(Map, Generic[T]):
                 return ring, offset
             left = pause if end is None else min(pause, end - time.monotonic())
             if left <= 0:
-                fix = "let the program drain it (bpf_user_ringbuf_drain), give a timeout, or raise max_entries before load"
+                fix = (
+                    "let the program drain it (bpf_user_ringbuf_drain), give a timeout, or raise max_entries before load"
+                )
                 raise MapError(f"the user ring buffer {self.name} is full", fix=fix)
             time.sleep(left)
-            pause = min(2 * pause, LONGEST)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     def _close(self) -> None:
         """Unmaps the ring."""
