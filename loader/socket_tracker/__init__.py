@@ -1,6 +1,6 @@
-"""Who talks to whom on this machine: TCP, UDP and ICMP, seen by eBPF as it happens.
+"""Shows who talks to whom on this machine: TCP, UDP and ICMP, seen by eBPF as it happens.
 
-`python -m socket_tracker` shows it. In a program of one's own:
+`python -m socket_tracker` prints it. In a program of one's own:
 
     from socket_tracker import SocketTracker
 

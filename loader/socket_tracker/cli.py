@@ -1,4 +1,4 @@
-"""`python -m socket_tracker`: from the command line to the exit status."""
+"""Runs `python -m socket_tracker`, from the command line to the exit status."""
 
 from __future__ import annotations
 
@@ -11,30 +11,33 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .bpfloader import BpfError, errno_text
-from .ending import Ending
+from .signals import StopSignals
 from .filters import Filters
 from .frame import View
 from .options import filters, parser
 from .render import Json, Table
 from .screen import is_terminal, wants_colours
-from .shows import Lines, Live, Printed, Show
+from .displays import LineDisplay, LiveTable, PrintedTables, Display
 from .tracker import start
-from .watch import Watch, abandon, say
+from .watch import Watch, discard_output, say
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0, or 1 after one error line on stderr. Ends by Ctrl-C, SIGTERM, --duration, a closed stdout."""
+    """Returns the exit status: 0, or 1 after one error line on stderr.
+
+    Ctrl-C, SIGTERM, --duration or a closed stdout end it.
+    """
     _replace_missing_streams()
     options = parser().parse_args(arguments)
-    ending = Ending()
-    ending.listen()
+    stop_signals = StopSignals()
+    stop_signals.listen()
     try:
-        return _track(options, filters(options), ending)
+        return _track(options, filters(options), stop_signals)
     except KeyboardInterrupt:
-        return 0  # before there was anything to sum up
+        return 0  # there is nothing to sum up yet
     except (BpfError, OSError) as error:
         say(str(error))
         return 1
@@ -53,7 +56,7 @@ def _replace_missing_streams() -> None:
 
 
 def _notice(pid: int) -> str:
-    """Why a process's events may not come: there is no such process, or it is a thread; "" if they will."""
+    """Tells why a process's events won't come: there is no such process, or it is a thread; "" if they will."""
     try:
         with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
             status = file.read()
@@ -61,10 +64,12 @@ def _notice(pid: int) -> str:
         return f"no process {pid} runs here now"
     found = re.search(r"^Tgid:\s*(\d+)", status, re.MULTILINE)
     process = int(found[1]) if found else pid
-    return f"{pid} is a thread of the process {process}: nothing will show; use --pid {process}" * (process != pid)
+    if process == pid:
+        return ""
+    return f"{pid} is a thread of the process {process}: nothing will show; use --pid {process}"
 
 
-def _track(options: Namespace, wanted: Filters, ending: Ending) -> int:
+def _track(options: Namespace, wanted: Filters, stop_signals: StopSignals) -> int:
     for notice in filter(None, map(_notice, wanted.pids)):
         say(notice)
     choice = start(wanted, options.variant, options.buffer << 10)
@@ -72,35 +77,37 @@ def _track(options: Namespace, wanted: Filters, ending: Ending) -> int:
     with choice.object as tracker:
         for name, error in choice.refused.items():
             say(f"{name} doesn't work here: {error.what}")
-        watch = Watch(tracker, wanted, options.duration, ending)
+        watch = Watch(tracker, wanted, options.duration, stop_signals)
         try:
-            _watched(watch, options)
+            _display_events(watch, options)
         except KeyboardInterrupt:
             pass
         except OSError as error:
-            abandon(sys.stdout)
+            discard_output(sys.stdout)
             if error.errno != errno.EPIPE:
                 status = 1
                 say(f"can't write the events ({errno_text(error.errno or 0)}); give stdout another place")
-        ending.ignore()
+        stop_signals.ignore()
         say(watch.summary())
     return status
 
 
-def _watched(watch: Watch, options: Namespace) -> None:
-    """Shows events until the end, by a signal or --duration; then those that have come until then."""
-    show: Show
+def _display_events(watch: Watch, options: Namespace) -> None:
+    """Shows events until a signal or --duration ends it; then those that have come until then."""
+    display: Display
     if options.top:
-        show = (Live if is_terminal() else Printed)(watch, View(options.by, options.sort), options.interval)
+        display = (LiveTable if is_terminal() else PrintedTables)(
+            watch, View(options.by, options.sort), options.interval
+        )
     else:
-        show = Lines(watch, Json() if options.json else _table())
+        display = LineDisplay(watch, Json() if options.json else _table())
     try:
         say(f"variant {watch.tracker.variant}; Ctrl-C ends")
-        show.run()
+        display.run()
     except KeyboardInterrupt:
         pass
     watch.finish()
-    show.end()
+    display.end()
     sys.stdout.flush()
 
 

@@ -1,4 +1,4 @@
-"""What is wanted of all that happens: by the kernel where it can, so that it makes no event; the rest here."""
+"""Selects the events to show: in the kernel where it can, so that the others make no event; the rest here."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6"}  # IANA's protocol num
 
 
 class Filters(NamedTuple):
-    """What an event must be: of each, one of those given; anything where none is given.
+    """The values that an event may have, field by field; an empty field allows all.
 
-    `comms` are patterns as a shell's, `ports` and `networks` are of either side.
+    `comms` are patterns as a shell's; `ports` and `networks` match either side.
     """
 
     pids: tuple[int, ...] = ()
@@ -33,7 +33,7 @@ class Filters(NamedTuple):
     kinds: tuple[EventKind, ...] = ()
 
     def set(self, rodata: SocketTrackerRodata) -> None:
-        """Tells the programs, before load, what they can filter by: one of each, and all kinds of events."""
+        """Hands the programs, before load, what they can filter by: single values, and any set of kinds."""
         for name, values in (
             ("filter_pid", self.pids),
             ("filter_uid", self.uids),
@@ -46,7 +46,7 @@ class Filters(NamedTuple):
         rodata.filter_kinds = sum(1 << kind for kind in set(self.kinds))
 
     def connections(self) -> Callable[[Connected], bool]:
-        """Whether a connection is wanted."""
+        """Returns the test for a wanted connection."""
         checks: list[Callable[[Connected], bool]] = []
         for name, values in (
             ("pid", self.pids),
@@ -66,7 +66,7 @@ class Filters(NamedTuple):
         return lambda it: all(check(it) for check in checks)
 
     def events(self) -> Callable[[Event], bool]:
-        """Whether an event is wanted, for those that the kernel lets through."""
+        """Returns the test for a wanted event among those that the kernel lets through."""
         wanted, kinds = self.connections(), frozenset(self.kinds)
         return lambda event: (not kinds or event.kind in kinds) and wanted(event)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .tally import SORTS, Tally, ordered
 from .text import fitted
 
-# Columns and how wide they are, a negative width for what is set to the right; the first layout of those that fits.
+# (least width, columns and their widths, negative for right-aligned); the first layout that fits is used.
 LAYOUTS = {
     "connection": (
         (112, {"state": 6, "proto": 5, "pid": -7, "comm": 15, "local": 21, "": 2, "remote": 21, "sent": -7, "recv": -7,
@@ -19,17 +19,17 @@ LAYOUTS = {
     ),
 }  # fmt: skip
 ENDPOINT = 47  # columns at most: an IPv6 address in brackets and a port
-MARKED = {"received": "recv"}  # the column that shows what is sorted by
+ARROW_COLUMN = {"received": "recv"}  # the column with the arrow, where the order has another name
 
 
 class View:
-    """How the table is looked at: `by` connection or process, `sort`ed by one of SORTS, `reverse`d or not."""
+    """The settings of the table: rows `by` connection or process, `sort`ed by one of SORTS, `reverse`d or not."""
 
     def __init__(self, by: str, sort: str):
         self.by, self.sort, self.reverse = by, sort, False
 
     def pressed(self, key: str) -> bool:
-        """Whether a key changed it: s takes the next order, r reverses it, b goes over to the other rows."""
+        """Applies a key: s takes the next order, r reverses it, b switches the rows. Returns true if it changed."""
         if key == "s":
             self.sort = SORTS[(SORTS.index(self.sort) + 1) % len(SORTS)]
         elif key == "r":
@@ -40,12 +40,12 @@ class View:
 
 
 def frame(tally: Tally, view: View, status: str, width: int, height: int | None = None) -> list[str]:
-    """The lines of the table: what it is of, the columns' names, the rows that `height` leaves room for."""
+    """Returns the lines of the table: the status, the columns' names, the rows that `height` leaves room for."""
     cells: dict[str, int] = next(cells for least, cells in LAYOUTS[view.by] if width >= least)
     if "remote" in cells:
         left = width - sum(map(abs, cells.values())) - (len(cells) - 1)
         cells = {**cells, "remote": min(ENDPOINT, cells["remote"] + left)}
-    arrow = {MARKED.get(view.sort, view.sort): "+" if view.reverse else "*"}
+    arrow = {ARROW_COLUMN.get(view.sort, view.sort): "+" if view.reverse else "*"}
     names = {name: name.upper() + arrow.get(name, "") for name in cells}
     rows = ordered(tally.rows(view.by), view.sort, view.reverse)
     shown = rows if height is None else rows[: max(0, height - 2)]

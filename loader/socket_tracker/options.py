@@ -47,46 +47,46 @@ lost events (--buffer was full) are counted in the kernel, told on stderr as it 
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of the command line."""
-    made = argparse.ArgumentParser(
+    """Returns the parser of the command line."""
+    command = argparse.ArgumentParser(
         "socket_tracker",
         usage="python -m socket_tracker [options]",
         description=ABOUT,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    shown = made.add_argument_group("what is shown").add_mutually_exclusive_group()
+    shown = command.add_argument_group("what is shown").add_mutually_exclusive_group()
     shown.add_argument("--json", action="store_true", help="JSON lines instead of a table's")
     shown.add_argument("--top", action="store_true", help="a live table; without a terminal, one per interval")
-    look = made.add_argument_group("the live table")
+    look = command.add_argument_group("the live table")
     look.add_argument("--by", choices=("connection", "process"), default="connection", help="what a row is of")
     look.add_argument("--sort", choices=SORTS, default="last", help="what comes first: default last, the latest news")
     look.add_argument("--interval", type=_seconds, default=1.0, metavar="SECONDS", help="refresh so often: default 1")
-    _add_filters(made.add_argument_group("filters"))
-    rest = made.add_argument_group("the rest")
+    _add_filters(command.add_argument_group("filters"))
+    rest = command.add_argument_group("the rest")
     rest.add_argument("--duration", type=_seconds, default=math.inf, metavar="SECONDS", help="end after so long")
     buffer = "the ring's size, against loss when much comes at once: default 4096"
     rest.add_argument("--buffer", type=_kib, default=4096, metavar="KIB", help=buffer)
     rest.add_argument("--variant", choices=VARIANTS, help="the hooks to use; else the first that this kernel takes")
-    return made
+    return command
 
 
 def _add_filters(group: argparse._ArgumentGroup) -> None:
     def add(name: str, parse: Callable[[str], T], metavar: str, help: str) -> None:
-        group.add_argument(name, type=_several(parse), action="append", default=[], metavar=metavar, help=help)
+        group.add_argument(name, type=_comma_separated(parse), action="append", default=[], metavar=metavar, help=help)
 
     add("--pid", _pid, "PID", "only these processes")
     add("--comm", str, "NAME", "only threads of these names; * and ? stand for what they do in a shell")
     add("--uid", _uid, "USER", "only these users, by name or number")
-    add("--protocol", _among("protocol", NUMBERS), "NAME", f"only {', '.join(NUMBERS)}")
+    add("--protocol", _one_of("protocol", NUMBERS), "NAME", f"only {', '.join(NUMBERS)}")
     add("--port", _port, "PORT", "only these ports, of either side")
     add("--address", _network, "ADDRESS", "only these addresses or networks (10.0.0.0/8), of either side")
-    add("--direction", _among("direction", DIRECTIONS), "WAY", "only out or in: who began")
-    add("--event", _among("event", KINDS), "KIND", f"only {', '.join(KINDS)}")
+    add("--direction", _one_of("direction", DIRECTIONS), "WAY", "only out or in: who began")
+    add("--event", _one_of("event", KINDS), "KIND", f"only {', '.join(KINDS)}")
 
 
 def filters(options: argparse.Namespace) -> Filters:
-    """The filters that the command line asks for."""
+    """Returns the filters that the command line asks for."""
 
     def flat(lists: Sequence[Sequence[T]]) -> tuple[T, ...]:
         return tuple(dict.fromkeys(value for values in lists for value in values))
@@ -95,11 +95,11 @@ def filters(options: argparse.Namespace) -> Filters:
     return Filters(*(flat(getattr(options, name)) for name in names))
 
 
-def _several(parse: Callable[[str], T]) -> Callable[[str], list[T]]:
+def _comma_separated(parse: Callable[[str], T]) -> Callable[[str], list[T]]:
     return lambda text: [parse(part.strip()) for part in text.split(",")]
 
 
-def _among(what: str, values: dict[str, T]) -> Callable[[str], T]:
+def _one_of(what: str, values: dict[str, T]) -> Callable[[str], T]:
     def parse(text: str) -> T:
         if text.lower() not in values:
             raise argparse.ArgumentTypeError(f"{text!r} is no {what}; take of {', '.join(values)}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 COLOURS = {"connect": "32", "accept": "36", "send": "33", "close": "2", "fail": "31"}  # ECMA-48, SGR
 DETAILS = "sent/received time"
-# The columns from which on a layout fits, and the format of each cell that it has.
+# (least width, the format of each cell); the first layout that fits is used.
 LAYOUTS = (
     (117, {"time": "12", "event": "7", "proto": "5", "pid": ">7", "comm": "15.15", "local": ">21", "": "2",
            "remote": "21", DETAILS: ""}),
@@ -27,18 +27,18 @@ LAYOUTS = (
 
 
 def wall_clock(boot_ns: int) -> datetime:
-    """The moment, in UTC, of an event's time in ns since boot, by the clock as it is set now."""
+    """Converts an event's time in ns since boot to UTC, by the clock as it is set now."""
     booted = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     return datetime.fromtimestamp((booted + boot_ns) / 1e9, timezone.utc)
 
 
 def kind_of(event: Event) -> str:
-    """What happened, in one word: connect, fail, accept, close or send."""
+    """Returns an event's kind in one word: connect, fail, accept, close or send."""
     return event.kind.name.replace("EVENT_", "").lower()
 
 
 def record(event: Event) -> dict[str, Any]:
-    """The event as JSON-ready fields, always the same ones; None for what this kind of event doesn't have.
+    """Returns the event as JSON-ready fields, always the same ones; None for a field that its kind doesn't have.
 
     time           ISO 8601, UTC, in microseconds; boot_ns is the kernel's own, in ns since boot
     event          connect, fail, accept, close, send
@@ -78,11 +78,11 @@ class Json:
     """JSON lines."""
 
     def header(self) -> str:
-        """Nothing: each line stands for itself."""
+        """Returns nothing: each line stands for itself."""
         return ""
 
     def line(self, event: Event) -> str:
-        """The event as one line of JSON, ASCII only."""
+        """Returns the event as one line of JSON, ASCII only."""
         return json.dumps(record(event)) + "\n"
 
 
@@ -94,11 +94,11 @@ class Table:
         self.columns = next(cells for least, cells in LAYOUTS if width is None or width >= least)
 
     def header(self) -> str:
-        """The columns' names."""
+        """Returns the columns' names."""
         return self._row("1", {name: name.upper() for name in self.columns})
 
     def line(self, event: Event) -> str:
-        """The event as one line. What a process calls itself can't move the cursor: control characters become ?."""
+        """Returns the event as one line. Control characters in a process's name become ?: it can't move the cursor."""
         fields = record(event)
         cells = {
             "time": wall_clock(event.time).astimezone().isoformat(timespec="milliseconds")[11:23],

@@ -18,17 +18,17 @@ HOME, END_OF_LINE, END_OF_SCREEN = "\033[H", "\033[K", "\033[J"
 
 
 def is_terminal() -> bool:
-    """Whether stdout is a terminal that can be drawn on."""
+    """Returns true if stdout is a terminal that can be drawn on."""
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def wants_colours() -> bool:
-    """Whether stdout is to have colours: no-color.org."""
+    """Returns true if stdout takes colours (no-color.org)."""
     return is_terminal() and not os.environ.get("NO_COLOR")
 
 
 class Screen:
-    """The terminal while the table is on it. `keys` come from stdin where that is a terminal of ours."""
+    """The terminal while the table is on it. Reads keys from stdin if that is a terminal of this process."""
 
     def __init__(self) -> None:
         self.colours = wants_colours()
@@ -37,7 +37,7 @@ class Screen:
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[Screen]:
-        """The terminal taken over; as it was at the end, and while the program is stopped by Ctrl-Z."""
+        """Takes over the terminal for the `with`; gives it back at the end, and while Ctrl-Z stops the program."""
         self._enter()
         before = {number: signal.signal(number, handle) for number, handle in self._handlers().items()}
         try:
@@ -48,19 +48,19 @@ class Screen:
             self._leave()
 
     def size(self) -> tuple[int, int]:
-        """Columns and lines."""
+        """Returns the terminal's columns and lines."""
         columns, lines = shutil.get_terminal_size()
         return columns, lines
 
     def draw(self, lines: Sequence[str]) -> None:
-        """Puts the lines in the place of those before; the second is the heading. Raises OSError."""
+        """Draws the lines over those before; the second is the heading. Raises OSError."""
         heading = f"\033[7m{lines[1]}\033[0m" if self.colours else lines[1]
         rows = f"{END_OF_LINE}\n".join([lines[0], heading, *lines[2:]])
         sys.stdout.write(f"{HOME}{rows}{END_OF_LINE}{END_OF_SCREEN}")
         sys.stdout.flush()
 
     def wait(self, ring: int, seconds: float) -> str:
-        """The key pressed within so many seconds, "" for none; returns early when the descriptor is readable."""
+        """Returns the key pressed within so many seconds, "" for none; early when the descriptor is readable."""
         poll = select.poll()
         poll.register(ring, select.POLLIN)
         if self._keyboard is not None:
@@ -100,7 +100,7 @@ class Screen:
 
 
 def _is_ours() -> bool:
-    """Whether stdin is a terminal on which this process may read: one in the background would be stopped."""
+    """Returns true if this process may read the terminal on stdin: in the background, reading would stop it."""
     try:
         return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What has been seen so far, by connection or by process: the rows of the live table."""
+"""Counts events by connection or by process: the rows of the live table."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .text import duration, endpoint, printable, size
 if TYPE_CHECKING:
     from .socket_tracker_skel import Event
 
-MOST = 10_000  # rows kept: the one without news for the longest goes first
+MAX_ROWS = 10_000  # drops the row without news for the longest time first
 STATES = {1: "open", 2: "failed", 3: "open", 4: "closed", 5: ""}  # by event_kind
 
 
 class Row:
-    """What events have in common: who, how many, how many bytes, since when and until when (ns since boot)."""
+    """The events of a connection or process: who, how many, how many bytes, since and until when (ns since boot)."""
 
     def __init__(self, event: Event):
         self.pid, self.protocol, self.direction = event.pid, event.protocol, event.direction
@@ -27,7 +27,7 @@ class Row:
         self.comm, self.state = "", ""
 
     def add(self, event: Event, was: str) -> str:
-        """Counts an event of a connection that was in a state; returns the state that it is in now."""
+        """Counts an event of a connection that was in state `was`; returns its new state."""
         state = STATES.get(event.kind, "")
         self.events += 1
         self.sent += event.sent
@@ -39,11 +39,11 @@ class Row:
 
     @property
     def age(self) -> int:
-        """ns: how long it has been open, or was there."""
+        """The time in ns for which it has been open, or was seen."""
         return (time.clock_gettime_ns(time.CLOCK_BOOTTIME) if self.open > 0 else self.last) - self.since
 
     def cells(self) -> dict[str, str]:
-        """The row's text by column."""
+        """Returns the row's text by column."""
         return {
             "state": self.state,
             "proto": PROTOCOLS.get(self.protocol, str(self.protocol)),
@@ -62,10 +62,10 @@ class Row:
 
 
 class Tally:
-    """The rows by connection and by process. `forgotten` counts those for which there was no more room."""
+    """The rows by connection and by process. `forgotten` counts those dropped for want of room."""
 
-    def __init__(self, most: int = MOST):
-        self.most, self.forgotten, self.events = most, 0, 0
+    def __init__(self, max_rows: int = MAX_ROWS):
+        self.max_rows, self.forgotten, self.events = max_rows, 0, 0
         self._connections: dict[Any, Row] = {}
         self._processes: dict[Any, Row] = {}
 
@@ -81,13 +81,13 @@ class Tally:
         self._row(self._processes, event.pid, event).add(event, was)
 
     def rows(self, by: str) -> Iterable[Row]:
-        """All rows by "connection" or "process"."""
+        """Returns all rows by "connection" or "process"."""
         return (self._processes if by == "process" else self._connections).values()
 
     def _row(self, rows: dict[Any, Row], key: object, event: Event) -> Row:
         row = rows.pop(key, None) or Row(event)
         rows[key] = row  # behind those without news
-        if len(rows) > self.most:
+        if len(rows) > self.max_rows:
             del rows[next(iter(rows))]
             self.forgotten += 1
         return row
@@ -97,6 +97,6 @@ SORTS = ("last", "sent", "received", "events", "open", "age", "pid", "comm")
 
 
 def ordered(rows: Iterable[Row], by: str, reverse: bool = False) -> list[Row]:
-    """The rows, the most of it first, of equals the latest; `pid` and `comm` from the smallest."""
+    """Sorts rows: the largest first, of equals the latest; `pid` and `comm` from the smallest."""
     latest = sorted(rows, key=lambda row: row.last, reverse=True)
     return sorted(latest, key=lambda row: getattr(row, by), reverse=(by not in ("pid", "comm")) != reverse)

@@ -1,4 +1,4 @@
-"""Values as people read them, and text that fits a number of columns."""
+"""Formats values for people, and fits text into a number of columns."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ ICMP = (1, 58)
 
 
 def endpoint(address: Address, port: int, protocol: int) -> str:
-    """An address, with its port where the protocol has ports (RFC 3986's brackets around IPv6)."""
+    """Returns an address, with its port where the protocol has ports (RFC 3986's brackets around IPv6)."""
     if protocol in ICMP:
         return str(address)
     return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
 def printable(text: str) -> str:
-    """The text, ? for control characters: what a process calls itself can't move the cursor."""
+    """Replaces control characters by ?: what a process calls itself can't move the cursor."""
     return text if text.isprintable() else "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def size(count: float) -> str:
-    """A number of bytes in at most 7 columns: 999B, 1.5kB."""
+    """Formats a number of bytes in at most 7 columns: 999B, 1.5kB."""
     units = iter(("B", "kB", "MB", "GB", "TB"))
     unit = next(units)
     while count >= 999.95 and unit != "TB":
@@ -35,7 +35,7 @@ def size(count: float) -> str:
 
 
 def duration(ns: int) -> str:
-    """A time in at most 7 columns for less than 100 days: 0.05ms, 1.2s, 3m20s, 5h07m, 2d03h."""
+    """Formats a time in at most 7 columns for less than 100 days: 0.05ms, 1.2s, 3m20s, 5h07m, 2d03h."""
     ms = ns / 1e6
     if ms < 1000:
         return f"{ms:.1f}ms" if ms >= 1 else f"{ms:.2f}ms"
@@ -49,14 +49,14 @@ def duration(ns: int) -> str:
 
 
 def columns(text: str) -> int:
-    """How many columns a terminal takes for the text (Unicode Standard Annex 11)."""
+    """Returns the number of columns that a terminal takes for the text (Unicode Standard Annex 11)."""
     if text.isascii():
         return len(text)
     return sum(0 if combining(sign) else 2 if east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
 def fitted(text: str, width: int, right: bool = False) -> str:
-    """The text in exactly so many columns. Of a long one the middle is left out, with a `~`: a port shows."""
+    """Returns the text in exactly so many columns. Cuts the middle out of a long one, with a `~`: a port shows."""
     if columns(text) > width:
         tail = _cut(text[::-1], (width - 1) // 2)[::-1]
         text = f"{_cut(text, width - 1 - columns(tail))}~{tail}" if width else ""
@@ -65,7 +65,7 @@ def fitted(text: str, width: int, right: bool = False) -> str:
 
 
 def _cut(text: str, width: int) -> str:
-    """The start of a text that takes no more than so many columns."""
+    """Returns the start of a text that takes no more than so many columns."""
     if text.isascii():
         return text[:width]
     while columns(text) > width:

@@ -1,4 +1,4 @@
-"""SocketTracker: the generated skeleton, with the hooks that this kernel takes chosen as it is opened."""
+"""SocketTracker, the generated skeleton: chooses the hooks that this kernel takes when it is opened."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
     from .filters import Filters
 
-VARIANTS = ("fentry", "kprobe", "tp_btf")  # the cheapest first; each is a kind of program, and ends its programs' names
+VARIANTS = (
+    "fentry",
+    "kprobe",
+    "tp_btf",
+)  # the cheapest first; each is a section's kind and the end of its programs' names
 
 
 class SocketTracker(socket_tracker_skel.SocketTracker):
-    """The tracker, from open to destroy. `variant` is which of VARIANTS its events come by."""
+    """The tracker, from open to destroy. `variant` is the one of VARIANTS in use."""
 
     variant = VARIANTS[-1]
 
@@ -34,16 +38,16 @@ class SocketTracker(socket_tracker_skel.SocketTracker):
         kconfig: Mapping[str, str | int] | None = None,
         variant: str | None = None,
     ) -> Self:
-        """The tracker, opened, with the programs of `variant`: by default the first that this kernel attaches.
+        """Opens the tracker with the programs of `variant`: by default the first that this kernel attaches.
 
-        The other arguments, and what is raised, are those of bpfloader.Object.open.
+        The other arguments, and the errors, are those of bpfloader.Object.open.
         """
         opened = super().open(source, btf=btf, pin_root=pin_root, kconfig=kconfig)
         opened.use(variant or next(filter(supports, VARIANTS), VARIANTS[-1]))
         return opened
 
     def use(self, variant: str) -> None:
-        """Lets `load` load the programs of one of VARIANTS. Raises StateError after it."""
+        """Selects the programs of one of VARIANTS for `load`. Raises StateError after it."""
         self.select(program.name for program in self.progs if program.name.endswith(f"_{variant}"))
         self.variant = variant
 
@@ -55,8 +59,11 @@ class SocketTracker(socket_tracker_skel.SocketTracker):
             raise self._with_others(error) from None
 
     def attach(self) -> list[Link]:
-        """The links of the variant's programs, all or none. Raises as bpfloader.Object.attach does, and RefusedError
-        where cgroup v2 or tracefs are wanted and can't be had; naming the other variants."""
+        """Attaches the variant's programs, all or none, and returns their links.
+
+        Raises as bpfloader.Object.attach does, and RefusedError where cgroup v2 or tracefs are needed and can't be had;
+        names the other variants.
+        """
         try:
             return self._attach()
         except RefusedError as error:
@@ -72,49 +79,48 @@ class SocketTracker(socket_tracker_skel.SocketTracker):
         return self._attach_tp_btf() if self.variant == "tp_btf" else super().attach()
 
     def _attach_tp_btf(self) -> list[Link]:
-        from .kernel import cgroup2_root, with_tracefs  # the other variants do without
+        from .mounts import cgroup2_root, with_tracefs  # the other variants do without
 
-        made: list[Link] = []
+        links: list[Link] = []
         try:
             cgroup = cgroup2_root()
-            made += with_tracefs(lambda: _attach_any(self.progs.accept_tp_btf, self.progs.accept4_tp_btf))
-            made.append(self.progs.send_tp_btf.attach(cgroup))
-            made.append(self.progs.state_tp_btf.attach())
+            links += with_tracefs(lambda: _attach_any(self.progs.accept_tp_btf, self.progs.accept4_tp_btf))
+            links.append(self.progs.send_tp_btf.attach(cgroup))
+            links.append(self.progs.state_tp_btf.attach())
         except BaseException:
-            for link in reversed(made):
+            for link in reversed(links):
                 link.detach()
             raise
-        return made
+        return links
 
 
 def _attach_any(*programs: Program) -> list[Link]:
-    """Attaches those of which the kernel has the hook: s390x has an accept4 system call and no accept."""
-    made, refused = [], []
+    """Attaches the programs whose hook the kernel has: s390x has an accept4 system call and no accept."""
+    links, refused = [], []
     for program in programs:
         try:
-            made.append(program.attach())
+            links.append(program.attach())
         except AttachError as error:
             refused.append(error)
-    if not made:
+    if not links:
         raise refused[0]
-    return made
+    return links
 
 
 def start(
     filters: Filters | None = None, variant: str | None = None, buffer: int | None = None
 ) -> Choice[SocketTracker]:
-    """The running tracker (`.object`), its `.variant`, and why others were `.refused`.
+    """Returns the running tracker (`.object`), its `.variant`, and the errors of the variants that were `.refused`.
 
-    Unlike SocketTracker.open, which asks the kernel, it tries as well: a variant that fails to load or attach is
-    followed by the next. `filters` limit the events, as far as the kernel can; `variant` is one of VARIANTS alone,
-    `buffer` the ring's size in bytes, rounded up to a power of two by libbpf. The caller destroys the object: use it in
-    a `with`. Raises BpfError: ObjectError where the package holds no object for this machine, PrivilegeError,
-    VariantsError …
+    SocketTracker.open only asks the kernel; this tries: a variant that fails to load or attach is followed by the next.
+    `filters` limit the events, as far as the kernel can; `variant` is one of VARIANTS alone; `buffer` is the ring's
+    size in bytes, which libbpf rounds up to a power of two. The caller destroys the object: use it in a `with`. Raises
+    BpfError: ObjectError where the package holds no object for this machine, PrivilegeError, VariantsError …
     """
 
     def run(name: str, tracker: SocketTracker) -> None:
         if not variant and (kind := attach_kind(name)).ok is False:
-            raise AttachError(kind.reason)  # at a tenth of what it takes to load it, and be refused with a log
+            raise AttachError(kind.reason)  # takes a tenth of a load that is refused with a log
         tracker.use(name)
         if filters:
             filters.set(tracker.rodata)
@@ -123,5 +129,5 @@ def start(
         super(SocketTracker, tracker).load()
         tracker._attach()
 
-    opened = partial(SocketTracker.open, variant=VARIANTS[0])  # `run` says which; open needn't ask
+    opened = partial(SocketTracker.open, variant=VARIANTS[0])  # any: `run` chooses, so open needn't ask the kernel
     return choose(opened, {name: partial(run, name) for name in ([variant] if variant else VARIANTS)})

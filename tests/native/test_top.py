@@ -159,11 +159,11 @@ def test_loss_is_told_while_it_happens_and_at_the_end(package, tracker):
     code = f"""
 import sys
 from socket_tracker import cli, watch
-taken = watch.Watch.take
-def take(self):  # slower than the flood
+drain = watch.Watch.drain
+def drain_slowly(self):  # slower than the flood
     watch.time.sleep(0.3)
-    return taken(self)
-watch.Watch.take = take
+    return drain(self)
+watch.Watch.drain = drain_slowly
 sys.exit(cli.main(["--pid", "{os.getpid()}", "--duration", "2", "--buffer", "1"]))
 """
     import subprocess
@@ -202,7 +202,7 @@ def event(tracker, number: int, **changes):
 
 def test_rows_are_forgotten_from_the_oldest_and_it_is_said(parts):
     tracker, tally, _, _ = parts
-    counted = tally.Tally(most=10)
+    counted = tally.Tally(max_rows=10)
     for number in range(1, 13):
         counted.add(event(tracker, number))
     counted.add(event(tracker, 3, kind=4, time=99, sent=5))

@@ -1,4 +1,4 @@
-"""What the tp_btf variant wants of the file system: the root of cgroup v2, and tracefs."""
+"""Finds the mounts that the tp_btf variant needs: the root of cgroup v2, and tracefs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import TypeVar
 from .bpfloader import RefusedError
 
 T = TypeVar("T")
-TRACEFS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")  # where libbpf looks: tracefs_path in libbpf.c
+TRACEFS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")  # tracefs_path in libbpf.c
 CLONE_NEWNS = 0x00020000  # linux/sched.h
 MS_PRIVATE = 1 << 18  # linux/mount.h
 
 
 def cgroup2_root(mountinfo: str = "/proc/self/mountinfo") -> str:
-    """Where cgroup v2 is mounted, its root if there is a choice. Raises RefusedError where it isn't, OSError.
+    """Returns where cgroup v2 is mounted, its root if there is a choice. Raises RefusedError if it isn't, OSError.
 
     The format is that of proc_pid_mountinfo(5).
     """
@@ -37,7 +37,7 @@ def cgroup2_root(mountinfo: str = "/proc/self/mountinfo") -> str:
 
 
 def with_tracefs(function: Callable[[], T]) -> T:
-    """What `function` returns, called where tracefs is mounted. Raises RefusedError where that can't be.
+    """Calls a function where tracefs is mounted and returns its result. Raises RefusedError if it can't be mounted.
 
     libbpf reads a tracepoint's number there. If nobody has mounted it, it is mounted for a thread that ends with the
     call: the rest of the machine, and of this process, never sees it.
@@ -76,9 +76,9 @@ def _with_own_tracefs(function: Callable[[], T]) -> T:
 
 
 def _make_private(libc: ctypes.CDLL, folder: str) -> bool:
-    """Keeps what is mounted below a folder to this mount namespace; returns whether that failed, as mount does.
+    """Keeps mounts below a folder in this mount namespace; returns true if that failed, as mount does.
 
-    It is the mount that holds the folder which passes new ones on: not always `/`, which in a chroot is no mount.
+    New mounts propagate from the mount that holds the folder: not always `/`, which in a chroot is no mount.
     """
     while libc.mount(b"none", folder.encode(), None, ctypes.c_ulong(MS_PRIVATE), None):
         if folder == "/":

@@ -1,4 +1,4 @@
-"""The ways to show events: a line each, a live table, tables one below the other."""
+"""Displays of events: a line each, a live table, tables one below the other."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from .render import Json, Table
     from .socket_tracker_skel import Event
 
-WIDE = 132  # columns of a table that goes to a file or a pipe
+DEFAULT_WIDTH = 132  # columns of a table that goes to a file or a pipe
 
 
-class Show(Protocol):
-    """What shows the events of a Watch."""
+class Display(Protocol):
+    """Shows the events of a Watch."""
 
     def run(self) -> None:
         """Shows until the time is up. Raises KeyboardInterrupt, OSError."""
 
     def end(self) -> None:
-        """Shows what is left to be shown, once no more events come. Raises OSError."""
+        """Shows what is left once no more events come. Raises OSError."""
 
 
-class Lines:
+class LineDisplay:
     """A line for each event."""
 
     def __init__(self, watch: Watch, format: Json | Table):
@@ -45,16 +45,16 @@ class Lines:
         sys.stdout.flush()
         while (left := self._watch.left) > 0:
             if self._watch.ring.poll(min(left, 1.0)):
-                self._watch.take()
+                self._watch.drain()
                 sys.stdout.flush()
-            self._watch.tell_loss()
+            self._watch.report_loss()
 
     def end(self) -> None:
-        """Nothing: each event has its line."""
+        """Does nothing: each event has its line."""
 
 
-class Counted:
-    """A table of what was counted. Base of Live and Printed."""
+class TableDisplay:
+    """A table of counted events. Base of LiveTable and PrintedTables."""
 
     def __init__(self, watch: Watch, view: View, interval: float):
         self._watch, self._view, self._interval = watch, view, interval
@@ -62,14 +62,14 @@ class Counted:
         watch.show = self._tally.add
 
     def lines(self, columns: int, height: int | None = None) -> list[str]:
-        """The table as it is now."""
+        """Returns the table as it is now."""
         tally, view = self._tally, self._view
         left_out = f"; {tally.forgotten} rows left out" if tally.forgotten else ""
         status = f"{loss(*self._watch.lost())}; {tally.events} events{left_out}; by {view.by}, {view.sort}"
         return frame(tally, view, f"{status}; {self._watch.tracker.variant}", columns, height)
 
 
-class Live(Counted):
+class LiveTable(TableDisplay):
     """A table on a terminal, drawn in place."""
 
     def run(self) -> None:
@@ -79,7 +79,7 @@ class Live(Counted):
             due = time.monotonic() + self._interval
             while (left := self._watch.left) > 0:
                 key = screen.wait(self._watch.ring.fileno(), min(due - time.monotonic(), left))
-                self._watch.take()
+                self._watch.drain()
                 if key == "q":
                     return
                 if self._view.pressed(key) or time.monotonic() >= due:
@@ -87,10 +87,10 @@ class Live(Counted):
                     due = time.monotonic() + self._interval
 
     def end(self) -> None:
-        """Nothing: the terminal is as it was before."""
+        """Does nothing: the terminal is as it was before."""
 
 
-class Printed(Counted):
+class PrintedTables(TableDisplay):
     """Tables where there is no terminal: one after each interval, and one at the end."""
 
     def run(self) -> None:
@@ -98,12 +98,12 @@ class Printed(Counted):
         due = time.monotonic() + self._interval
         while (left := self._watch.left) > 0:
             self._watch.ring.poll(max(0.0, min(due - time.monotonic(), left)))
-            self._watch.take()
+            self._watch.drain()
             if time.monotonic() >= due and self._watch.left > 0:
                 self.end()
                 due = time.monotonic() + self._interval
 
     def end(self) -> None:
         """Prints the table as it is now, and an empty line."""
-        lines = self.lines(shutil.get_terminal_size((WIDE, 0)).columns)
+        lines = self.lines(shutil.get_terminal_size((DEFAULT_WIDTH, 0)).columns)
         print("\n".join(lines), end="\n\n", flush=True)
