@@ -17,7 +17,8 @@ from bpfloader.libbpf import library as libbpf
 from bpfloader.kernel.versions import version_of
 from ebpfbuild.pins.pins import HeaderPin, ArtifactSource
 
-KINDS = Path(__file__).parents[1] / "programs"
+PROGRAMS = Path(__file__).parents[1] / "programs"
+MAPS = PROGRAMS.with_name("maps")
 # orig.tar.gz of Debian's source packages, the newest first: sid's leaves the pool when its next version comes.
 RELEASES = {
     "1.7.0": ("7ab5feffbf78557f626f2e3e3204788528394494715a30fc2070fcddc2051b7b", 1063399),
@@ -70,10 +71,10 @@ def session_of(folder: Path, *tests: Path) -> subprocess.CompletedProcess:
     """A session of these tests with the libbpf in a folder, in which all pass that don't skip."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     # Another user than root may not read the folder, so what test_privileges.py does would be with the machine's libbpf.
-    without = f"--ignore={KINDS / 'test_privileges.py'}"
+    without = f"--ignore={PROGRAMS / 'test_privileges.py'}"
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", without, *tests]
     environment = {**kept, "LD_LIBRARY_PATH": str(folder)}
-    done = subprocess.run(command, env=environment, cwd=KINDS.parents[2], capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, cwd=PROGRAMS.parents[2], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     return done
 
@@ -81,12 +82,12 @@ def session_of(folder: Path, *tests: Path) -> subprocess.CompletedProcess:
 def test_every_type_of_map_works_with_a_newer_libbpf(newer):
     """It maps arenas itself, and has a descriptor for a map before there is one."""
     _, folder = newer
-    assert " passed" in session_of(folder, *(KINDS.parent / f"test_map_{name}.py" for name in ("types", "setup"))).stdout
+    assert " passed" in session_of(folder, *(MAPS / f"test_{name}.py" for name in ("map_types", "before_load"))).stdout
 
 
 def test_every_kind_attaches_with_a_newer_libbpf(newer):
     version, folder = newer
-    done = session_of(folder, KINDS)
+    done = session_of(folder, PROGRAMS)
     assert " passed" in done.stdout and f"libbpf {bpfloader.version()} has no" not in done.stdout
     missing = [line for line in done.stdout.splitlines() if f"libbpf {version.rpartition('.')[0]} has no" in line]
     assert not missing or version != max(RELEASES, key=version_of), missing
@@ -96,7 +97,7 @@ def test_what_the_kernel_has_is_no_longer_refused_for_the_sake_of_libbpf(newer):
     version, folder = newer
     command = [sys.executable, "-m", "bpfloader", "probe", "--json"]
     environment = {**os.environ, "LD_LIBRARY_PATH": str(folder)}
-    done = subprocess.run(command, env=environment, cwd=KINDS.parents[2] / "loader", capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, cwd=PROGRAMS.parents[2] / "loader", capture_output=True, text=True)
     said = json.loads(done.stdout)
     assert version_of(said["libbpf"]) == version_of(version)
     here = {name: bpfloader.attach_kind(name) for name in said["attach"]}
