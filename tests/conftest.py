@@ -101,6 +101,10 @@ class Pinned:
         """libbpf's headers by name."""
         return self._had(obtain_tree, self.toolchain.libbpf).files
 
+    def tree(self, pin) -> Mapping[str, Path]:
+        """The files of another tree that is pinned, by name."""
+        return self._had(obtain_tree, pin).files
+
     def file(self, pin) -> Path:
         """What a pin of a single file stands for."""
         return self._had(obtain_header, pin).path

@@ -74,6 +74,10 @@ class UndeclaredInputError(CompileError):
     """A compile read a file that the graph does not know."""
 
 
+class LinkError(EbpfError):
+    """Objects that can't be linked, or a linker that doesn't run here."""
+
+
 class ElfError(EbpfError):
     """Bytes that are not a BPF ELF object that this project can read."""
 

@@ -9,10 +9,10 @@ import libraries
 import pytest
 from ebpfbuild.fetch.obtain import FetchOptions
 from ebpfbuild.errors import MismatchError
-from libraries import LIBRARIES, Missing, Packed, provide
+from libraries import Missing, fitting, provide
 
 TESTS = Path(__file__).resolve().parents[1]
-# A process in which nothing is installed: it gets all four, loads libbpf by its name, and so does a process that it starts.
+# A process in which nothing is installed: it gets all three, loads libbpf by its name, and so does a process that it starts.
 BARE = """if True:
     import contextlib, ctypes, subprocess, sys
     from pathlib import Path
@@ -65,41 +65,36 @@ def test_a_machine_with_libbpf_is_left_alone(tmp_path, monkeypatch, nowhere):
 
 
 @pytest.mark.parametrize(("glibc", "files"), [
-    ((2, 41), ["libz.so.1.2.13", "libzstd.so.1.5.7", "libelf-0.192.so", "libbpf.so.1.5.0"]),
-    ((2, 36), ["libz.so.1.2.13", "libzstd.so.1.5.7", "libelf-0.188.so", "libbpf.so.1.1.2"]),
+    ((2, 41), ["libz.so.1.2.13", "libelf-0.188.so", "libbpf.so.1.5.0"]),
+    ((2, 36), ["libz.so.1.2.13", "libelf-0.188.so", "libbpf.so.1.1.2"]),
 ])  # fmt: skip
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
-def test_the_newest_that_the_machine_can_load(monkeypatch, glibc, files, machine):
-    monkeypatch.setattr(libraries, "glibc_version", lambda: glibc)
-    monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "host", "6.1", "", machine)))
-    names = dict.fromkeys(library.soname for library in LIBRARIES)
-    pins = [libraries._fitting(soname, LIBRARIES) for soname in names]
-    assert [pin.source.inside.rpartition("/")[2] for pin in pins] == files
-    assert all(f"/{machine}-linux-gnu/" in pin.source.inside for pin in pins)
+def test_the_newest_that_the_machine_can_load(glibc, files, machine):
+    trees = list(fitting(machine, glibc))
+    assert [file for tree in trees for file in tree.files] == files
+    assert all(f"/{machine}-linux-gnu" in f"/{source.inside}" for tree in trees for source in tree.sources)
 
 
 @pytest.mark.parametrize(("glibc", "machine", "said"), [
-    ((2, 31), "x86_64", "none is pinned for x86_64 with glibc 2.31"),
-    ((2, 41), "s390x", "none is pinned for s390x with glibc 2.41"),
-    ((0, 0), "x86_64", "none is pinned for x86_64 with another C library than glibc"),
+    ((2, 31), "x86_64", "this machine has 2.31, and no other is pinned"),
+    ((2, 41), "s390x", "is not pinned for this machine, s390x"),
+    ((), "x86_64", "this machine's C library is another one"),
 ])  # fmt: skip
 def test_a_machine_that_none_is_pinned_for(bare, monkeypatch, nowhere, tmp_path, glibc, machine, said):
-    monkeypatch.setattr(libraries, "glibc_version", lambda: glibc)
-    monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "host", "6.1", "", machine)))
+    monkeypatch.setattr(libraries, "this_machine", lambda: (machine, glibc))
     with pytest.raises(Missing, match=said):
-        provide(nowhere, tmp_path / "libs", LIBRARIES[-1:])
+        provide(nowhere, tmp_path / "libs")
 
 
 def test_a_pool_that_can_not_be_reached_is_a_reason_to_skip(bare, nowhere, tmp_path):
-    with pytest.raises(Missing, match="^libz.so.1 is not installed .*can't be fetched: .*--offline") as caught:
+    with pytest.raises(Missing, match="^libbpf.so.1 is not installed .*libz.so.1 can't be fetched: .*--offline") as caught:
         provide(nowhere, tmp_path / "libs")
     assert "\n" not in str(caught.value)
 
 
 def test_other_bytes_are_no_reason_to_skip(bare, tmp_path, monkeypatch):
-    monkeypatch.setattr(libraries, "glibc_version", lambda: (2, 41))
-    monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "host", "6.1", "", "x86_64")))
-    package = tmp_path / "mirror" / LIBRARIES[0].pin("x86_64").source.location
+    monkeypatch.setattr(libraries, "this_machine", lambda: ("x86_64", (2, 41)))
+    package = tmp_path / "mirror" / next(fitting("x86_64", (2, 41))).sources[0].location
     package.parent.mkdir(parents=True)
     package.write_bytes(b"!<arch>\n other")
     options = FetchOptions(tmp_path / "cache", mirror=str(tmp_path / "mirror"), offline=True, machine=tmp_path)
@@ -111,9 +106,3 @@ def test_what_does_not_load_is_a_reason_to_skip(tmp_path):
     (tmp_path / "libbpf.so.1").write_bytes(b"no library")
     with pytest.raises(Missing, match="libbpf.so.1 of Debian's pool does not load here: "):
         libraries._load(tmp_path / "libbpf.so.1")
-
-
-def test_pins_of_one_library_come_newest_first():
-    for soname in {library.soname for library in LIBRARIES}:
-        each: list[Packed] = [library for library in LIBRARIES if library.soname == soname]
-        assert each == sorted(each, key=lambda library: library.glibc, reverse=True)

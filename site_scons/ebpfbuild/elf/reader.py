@@ -172,6 +172,12 @@ class Elf:
         return self._symbols_by_section.get(section.index, [])
 
     @cached_property
+    def undefined(self) -> tuple[str, ...]:
+        """The names that another object or the kernel defines, in the table's order. Source: libbpf's sym_is_extern."""
+        found = (row for row in self.symbols if row.section == SHN_UNDEF and row.bind != STB_LOCAL)
+        return tuple(row.name for row in found if row.type == STT_NOTYPE and row.name)
+
+    @cached_property
     def _symbols_by_section(self) -> dict[int, list[Symbol]]:
         found: dict[int, list[Symbol]] = {}
         for symbol in self.symbols:

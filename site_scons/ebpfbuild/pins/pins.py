@@ -110,8 +110,20 @@ class TreePin(NamedTuple):
         return self.sha256 or "unpinned"
 
 
+class LinkerPin(NamedTuple):
+    """libbpf's linker: for each arch of a machine that builds, the libraries in the order in which they are loaded.
+
+    `glibc` is the oldest C library that they run with; where the machine's is older, the linker runs with `c_library`'s.
+    """
+
+    glibc: tuple[int, ...]
+    libraries: Mapping[str, tuple[TreePin, ...]]
+    c_library: Mapping[str, TreePin]
+    where: str
+
+
 class Toolchain(NamedTuple):
-    """All that toolchain.toml says. `vmlinux` is keyed by the arch's name."""
+    """All that toolchain.toml says. `vmlinux` is keyed by the arch's name; `linker` is None where it has no such table."""
 
     path: Path
     compiler: CompilerSpec
@@ -119,6 +131,7 @@ class Toolchain(NamedTuple):
     cflags: tuple[str, ...]
     libbpf: TreePin
     vmlinux: Mapping[str, HeaderPin]
+    linker: LinkerPin | None = None
 
     def header(self, arch: str) -> HeaderPin:
         """Returns the header pin of an arch. Raises PinError with the list of those that have one."""

@@ -7,12 +7,13 @@ from urllib.parse import urlsplit
 
 from ..arch import ARCHES, arch_named
 from ..files import MAX_FILE_SIZE
-from .pins import CompilerSpec, HeaderPin, ArtifactSource, Toolchain, TreePin
+from .pins import CompilerSpec, HeaderPin, LinkerPin, ArtifactSource, Toolchain, TreePin
 from ..escape import without_secrets
-from .toml_lines import Table, read
+from .toml_lines import Table, read, spelled
 
 CPUS = ("v1", "v2", "v3", "v4")  # clang's -mcpu for BPF; `probe` would ask the machine that builds
 PACKAGES = ("ziglang",)
+C_LIBRARY = "glibc"  # the name that this one has among a linker's libraries
 
 
 def load(path: Path | str) -> Toolchain:
@@ -21,12 +22,13 @@ def load(path: Path | str) -> Toolchain:
     A header or tree without a sha256 is kept as unpinned: only the bytes tell the line to paste, and this fetches none.
     """
     root = read(Path(path))
-    root.only("compiler", "clang", "libbpf", "vmlinux")
+    root.only("compiler", "clang", "libbpf", "linker", "vmlinux")
     compiler = _compiler(root.table("compiler"))
     cpu, cflags = _clang(root.table("clang", required=False))
     libbpf = _tree(root.table("libbpf"))
     vmlinux = _headers(root.table("vmlinux"))
-    return Toolchain(Path(path), compiler, cpu, cflags, libbpf, vmlinux)
+    linker = linker_pin(root.table("linker")) if "linker" in root.data else None
+    return Toolchain(Path(path), compiler, cpu, cflags, libbpf, vmlinux, linker)
 
 
 def _compiler(table: Table) -> CompilerSpec:
@@ -70,6 +72,24 @@ def _tree(table: Table) -> TreePin:
     _each_once(table, "source", [source.location for source in sources])
     where = table.where("sha256") if sha256 else table.where()
     return TreePin(str(table.key[-1]), version, tuple(sorted(files)), tuple(sources), sha256, where)
+
+
+def linker_pin(table: Table) -> LinkerPin:
+    """Reads a table such as [linker]. Raises PinError."""
+    arches = [name for name, value in table.data.items() if isinstance(value, dict)]
+    table.only("glibc", *arches)
+    glibc = table.text("glibc", _is_glibc)
+    libraries, c_library = {}, {}
+    for name in arches:
+        arch, machine = arch_named(name, table.where(name)), table.table(name)
+        if arch.name != name:
+            raise machine.error("", f"{name} is an alias", f"write [{spelled((*table.key, arch.name))}.…]")
+        trees = {part: _tree(machine.table(part)) for part in machine.data}
+        if C_LIBRARY in trees:
+            c_library[name] = trees.pop(C_LIBRARY)
+        libraries[name] = tuple(trees.values())
+    version = tuple(map(int, glibc.split(".")))
+    return LinkerPin(version, MappingProxyType(libraries), MappingProxyType(c_library), table.where())
 
 
 def _headers(table: Table) -> MappingProxyType[str, HeaderPin]:
@@ -158,6 +178,10 @@ def _is_sha256(text: str) -> str:
 
 def _is_version(text: str) -> str:
     return "" if re.fullmatch(r"\d+(\.\d+)+\S*", text) else f"is {text!r}; write the exact version, such as 22.1.8"
+
+
+def _is_glibc(text: str) -> str:
+    return "" if re.fullmatch(r"\d+\.\d+", text) else f"is {text!r}; write the version that they need, such as 2.38"
 
 
 def _is_cpu(text: str) -> str:

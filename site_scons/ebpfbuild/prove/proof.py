@@ -95,7 +95,7 @@ def prove_object(args: CompileArgs, made: CompiledObject, full: str, known: Iter
     if not verdict.equal:
         require_repeatable(whole, first, known, root)
         require_repeatable(whole if made.fallback else args, made.data, known, root)
-    return Proof(verdict, _types(made.data), hashlib.sha256(made.data).hexdigest(), prover, fallback)
+    return Proof(verdict, count_types(made.data), hashlib.sha256(made.data).hexdigest(), prover, fallback)
 
 
 def require_repeatable(args: CompileArgs, first: bytes, known: Iterable[str], root: str) -> None:
@@ -111,12 +111,12 @@ def require_repeatable(args: CompileArgs, first: bytes, known: Iterable[str], ro
         )
 
 
-def check_verdict(verdict: Verdict, args: CompileArgs, written: str) -> None:
+def check_verdict(verdict: Verdict, output: str, written: str) -> None:
     """Refuses an object that isn't the full header's: raises ProofError, with the differences and the file of them."""
     if not verdict.equal:
         raise ProofError(
             f"is not what the full vmlinux.h gives (mode {verdict.mode}): {verdict.differences[0]}",
-            where=args.output,
+            where=output,
             fix=f"build it with MINIMIZE=off, and report {written}: it is a bug of the minimizer",
             details=verdict.differences[1:],
         )
@@ -140,7 +140,7 @@ def _header(args: CompileArgs, root: str) -> str:
     return Path(root, args.vmlinux).read_text(encoding="utf-8", errors="replace")
 
 
-def _types(data: bytes) -> int:
-    """Counts the types of an object's BTF."""
+def count_types(data: bytes) -> int:
+    """Counts the types of an object's BTF. Raises ElfError and BtfError."""
     section = Elf.parse(data).section(".BTF")
     return len(Btf.parse(section.data)) - 1 if section else 0

@@ -22,7 +22,6 @@ from ..elf.reader import (
     STB_LOCAL,
     STB_WEAK,
     STT_FUNC,
-    STT_NOTYPE,
     STT_OBJECT,
     STT_SECTION,
     STV_HIDDEN,
@@ -39,7 +38,7 @@ from .sections import TEXT, nearest_section, program_type
 
 DATA_SECTION = re.compile(r"\.(rodata|data|bss)(\..+)?", re.DOTALL)
 STRUCT_OPS = (".struct_ops", ".struct_ops.link", "?.struct_ops", "?.struct_ops.link")  # with `?`: not made unless asked
-LINK = "link them first: bpftool gen object whole.bpf.o one.bpf.o other.bpf.o"
+LINK = 'name the sources of both in one call: BpfObject("whole", ["one.bpf.c", "other.bpf.c"])'
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,9 @@ class ObjectSpec:
     def require_whole(self) -> None:
         """Raises ElfError if the object lacks what another one defines: libbpf takes it only once they are linked."""
         known = {row.name for row in (*self.kconfig, *self.ksyms)}
-        for row in self.elf.symbols:  # as libbpf's sym_is_extern has it
-            extern = row.section == SHN_UNDEF and row.bind != STB_LOCAL and row.type == STT_NOTYPE
-            if extern and row.name and row.name not in known:
-                raise ElfError(f"{row.name} is defined in another object", where=self.elf.where, fix=LINK)
+        for name in self.elf.undefined:
+            if name not in known:
+                raise ElfError(f"{name} is defined in another object", where=self.elf.where, fix=LINK)
 
     def notices(self) -> list[str]:
         """Returns what libbpf would not load or attach by itself: programs without a section that it knows."""

@@ -289,7 +289,7 @@ def test_an_object_that_lacks_another_s_is_to_be_linked(compile_bpf, used):
     """libbpf would refuse it on the target."""
     declared = f"extern int {used};".replace("()", "(void)")
     source = f'#include "mini_bpf.h"\n{declared}\nSEC("xdp") int f(void *ctx) {{ return {used}; }}\n'
-    with pytest.raises(ElfError, match="elsewhere is defined in another object; link them first: bpftool gen object"):
+    with pytest.raises(ElfError, match="elsewhere is defined in another object; name the sources of both in one call: BpfObject"):
         render(compile_bpf(source), "program", "x86_64", "x.bpf.o")
 
 

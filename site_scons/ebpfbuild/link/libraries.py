@@ -1,0 +1,78 @@
+"""The shared libraries of libbpf's linker for this machine, and the C library that they run with."""
+
+import os
+import platform
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ..arch import host_arch
+from ..errors import ArchError, LinkError
+from ..pins.pins import LinkerPin, TreePin
+
+LOADER = "ld-"  # how the name of a C library's program loader begins: ld-linux-x86-64.so.2
+
+
+class LinkerLibraries(NamedTuple):
+    """The pins that this machine needs: what is loaded, in this order, and the C library unless the machine's will do."""
+
+    libraries: tuple[TreePin, ...]
+    c_library: TreePin | None
+
+
+class Linker(NamedTuple):
+    """A linker in place: the paths of its libraries in their order and, of a C library of its own, of the program loader."""
+
+    libraries: tuple[str, ...]
+    loader: str = ""
+
+
+def libraries_for(pin: LinkerPin, machine: str, glibc: tuple[int, ...]) -> LinkerLibraries:
+    """Returns the pins for a machine by what `uname -m` prints and the version of its glibc, () for another C library.
+
+    Raises LinkError where none is pinned for it.
+    """
+    try:
+        arch = host_arch(machine).name
+    except ArchError:
+        arch = machine
+    if not pin.libraries.get(arch):
+        pinned = ", ".join(pin.libraries) or "no arch"
+        fix = f"add tables [linker.{arch}.…] as those of another arch, or build on one of those pinned: {pinned}"
+        raise LinkError(f"libbpf's linker is not pinned for this machine, {machine}", where=pin.where, fix=fix)
+    if not glibc:
+        fix = "build where there is glibc, such as in a container of Debian's"
+        raise LinkError("libbpf's linker needs glibc, and this machine's C library is another one", where=pin.where, fix=fix)
+    if glibc >= pin.glibc:
+        return LinkerLibraries(pin.libraries[arch], None)
+    if arch not in pin.c_library:
+        wanted, has = (".".join(map(str, version)) for version in (pin.glibc, glibc))
+        what = f"libbpf's linker needs glibc {wanted}, this machine has {has}, and no other is pinned"
+        raise LinkError(what, where=pin.where, fix=f"add a table [linker.{arch}.glibc]")
+    return LinkerLibraries(pin.libraries[arch], pin.c_library[arch])
+
+
+def this_machine() -> tuple[str, tuple[int, ...]]:
+    """Returns what `uname -m` prints here, and the version of glibc, such as (2, 36); () for another C library."""
+    return platform.machine(), glibc_version()
+
+
+def glibc_version() -> tuple[int, ...]:
+    """Returns the version of this process's glibc, such as (2, 36); () where the C library is another."""
+    try:
+        name, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").split()
+        major, minor = version.split(".")[:2]
+        return int(major), int(minor)
+    except (ValueError, OSError):
+        return ()
+
+
+def linker(needed: LinkerLibraries, folder: Callable[[TreePin], str | os.PathLike[str]]) -> Linker:
+    """Returns the linker whose trees lie in folders. Raises LinkError for a C library without a program loader."""
+    paths = tuple(os.path.join(folder(tree), name) for tree in needed.libraries for name in tree.files)
+    if not needed.c_library:
+        return Linker(paths)
+    loader = next((name for name in needed.c_library.files if name.startswith(LOADER)), None)
+    if loader is None:
+        what = f"holds no program loader ({LOADER}…)"
+        raise LinkError(what, where=needed.c_library.where, fix=f"add {LOADER}linux-….so to its files")
+    return Linker(paths, os.path.join(folder(needed.c_library), loader))

@@ -1,0 +1,64 @@
+"""Links objects into one, by libbpf's own linker: what `bpftool gen object` writes, in this project's canonical form.
+
+The linker runs in a process of its own, in an empty environment: it prints what it likes, and may crash.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import child
+from ..btf.canonical import canonical_object
+from ..errors import LinkError
+from ..files import read_regular
+from ..host_tools import CLEAN_ENVIRONMENT
+from .libraries import Linker
+from .part import Part
+from .refusal import refusal
+from .undefined import require_defined
+
+OUTPUT = "linked.o"
+SECONDS = 120  # for a link, which takes a tenth of one
+LIMIT = 64 << 20  # bytes of a linked object
+
+
+def linked_object(parts: Sequence[Part], linker: Linker, where: str) -> bytes:
+    """Returns the object of several, in their order, its BTF in canonical form. `where` names it in errors.
+
+    Raises LinkError for what libbpf refuses and for what no part defines, ElfError, BtfError.
+    """
+    data = canonical_object(linked(parts, linker, where), where)
+    require_defined(data, parts, where)
+    return data
+
+
+def linked(parts: Sequence[Part], linker: Linker, where: str) -> bytes:
+    """Returns the object as libbpf's linker writes it, which is what `bpftool gen object` writes. Raises LinkError."""
+    with tempfile.TemporaryDirectory(prefix="scons-bpf-link-") as scratch:
+        names = [f"{number}.o" for number in range(len(parts))]
+        for name, part in zip(names, parts):
+            Path(scratch, name).write_bytes(part.data)
+        done = _run([*_command(linker), "--", OUTPUT, *names], scratch, where)
+        if done.returncode:
+            said = done.stderr.decode("utf-8", "replace").splitlines()
+            raise refusal(said, done.returncode, dict(zip(names, parts)), where)
+        return read_regular(Path(scratch, OUTPUT), LIMIT)
+
+
+def _command(linker: Linker) -> list[str]:
+    """The words that start the child, by the program loader of another C library where the linker has one."""
+    loader = [linker.loader, "--library-path", os.path.dirname(linker.loader)] if linker.loader else []
+    return [*loader, sys.executable, "-I", "-S", "-B", child.__file__, *linker.libraries]
+
+
+def _run(command: list[str], folder: str, where: str) -> subprocess.CompletedProcess[bytes]:
+    fix = "build again; if it stays so, report it with the objects"
+    try:
+        return subprocess.run(command, cwd=folder, env=CLEAN_ENVIRONMENT, capture_output=True, timeout=SECONDS)
+    except OSError as error:
+        raise LinkError(f"libbpf's linker does not run ({error.strerror})", where=where, fix=fix) from None
+    except subprocess.TimeoutExpired:
+        raise LinkError(f"libbpf's linker did not end within {SECONDS} s", where=where, fix=fix) from None

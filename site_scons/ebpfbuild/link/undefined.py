@@ -1,0 +1,36 @@
+"""What no part of a linked object defines, though a part uses it: libbpf links such an object, and never opens it."""
+
+from collections.abc import Sequence
+
+from ..btf.reader import Btf
+from ..btf.types import Kind
+from ..elf.reader import Elf
+from ..errors import LinkError
+from .part import Part, sources
+
+KERNEL_SECTIONS = (".ksyms", ".kconfig")  # what they declare, the running kernel defines
+
+
+def require_defined(data: bytes, parts: Sequence[Part], where: str) -> None:
+    """Raises LinkError, with a line for each further name, if a linked object lacks what one of its parts uses."""
+    elf = Elf.parse(data, where)
+    lacking = [name for name in elf.undefined if name not in _kernels(elf)]
+    if not lacking:
+        return
+    first, *others = (f"{name}, which {sources(parts, lambda elf: name in elf.undefined)} uses" for name in lacking)
+    raise LinkError(
+        f"no source defines {first}",
+        where=where,
+        fix="name the source that does as well, or declare it __ksym if the kernel does",
+        details=tuple(others),
+    )
+
+
+def _kernels(elf: Elf) -> set[str]:
+    """The names that an object expects of the kernel."""
+    section = elf.section(".BTF")
+    if section is None:
+        return set()
+    btf = Btf.parse(section.data, elf.where)
+    found = (btf.find(name, Kind.DATASEC) for name in KERNEL_SECTIONS)
+    return {btf[entry.type].name for datasec in found if datasec for entry in datasec.variables}
