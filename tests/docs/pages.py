@@ -48,15 +48,16 @@ def write_files(page: Path, folder: Path) -> None:
     (folder / "third_party" / "scons-bpf").symlink_to(ROOT)
 
 
-def build(folder: Path) -> None:
-    """Runs scons there; skips where the pinned inputs can't be had."""
+def build(folder: Path, *arguments: str) -> str:
+    """Runs scons there, and returns what it printed on stdout; skips where the pinned inputs can't be had."""
     mirror = os.environ.get("SCONS_BPF_MIRROR")
-    command = [sys.executable, "-m", "SCons", "-Q", *([f"MIRROR={mirror}"] if mirror else [])]
+    command = [sys.executable, "-m", "SCons", "-Q", *arguments, *([f"MIRROR={mirror}"] if mirror else [])]
     command += ["--offline"] if os.environ.get("SCONS_BPF_OFFLINE") == "1" else []
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if any(said in done.stdout + done.stderr for said in ("can be reached", "connects to nothing")):
         pytest.skip("the pinned headers can't be reached")
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def with_tracefs(command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.Popen:

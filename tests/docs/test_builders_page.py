@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from pages import ROOT, examples
+from pages import ROOT, build, examples, write_files
 
 PAGE = ROOT / "docs" / "builders.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -111,9 +111,9 @@ def test_each_environment_variable_that_the_core_reads_is_told():
 def test_scons_reads_the_examples(tmp_path):
     """One SConstruct of them all, in a run that makes nothing."""
     snippets = [each.text for each in examples(PAGE) if each.language == "python"]
-    assert len(snippets) == len(BUILDERS) + 1
+    assert len(snippets) == len(BUILDERS) + 2
     (tmp_path / "SConstruct").write_text("".join(snippets))
-    for name in ("execs", "tcplife", "opensnoop", "execsnoop"):
+    for name in ("execs", "tcplife", "opensnoop", "execsnoop", "opens", "kills", "lib"):
         path = tmp_path / "bpf" / f"{name}.bpf.c"
         path.parent.mkdir(exist_ok=True)
         path.write_text(PROGRAM)
@@ -124,3 +124,19 @@ def test_scons_reads_the_examples(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "build/dist/nettools-1.0-py3-none-any.whl" in done.stdout
+
+
+def test_the_example_of_several_sources_builds_for_all_arches_and_an_edit_compiles_one(tmp_path):
+    write_files(PAGE, tmp_path)
+    snippets = [each.text for each in examples(PAGE) if each.language == "python"]
+    (tmp_path / "SConstruct").write_text(snippets[0] + next(text for text in snippets if "kills" in text))
+    text = build(tmp_path, "ARCH=all")
+    assert text.count("LINK     build/") == 2 * text.count("/parts/bpf/lib.bpf.o") == 14
+    library = tmp_path / "bpf" / "lib.bpf.c"
+    library.write_text(library.read_text().replace("1024", "4096"))
+    steps = [line.split() for line in build(tmp_path, "ARCH=x86_64,s390x").splitlines() if line.startswith(("CLANG", "LINK"))]
+    assert sorted(steps) == sorted(
+        [step, f"build/{arch}/{name}.bpf.o"]
+        for arch in ("x86_64", "s390x")
+        for step, name in (("CLANG", "parts/bpf/lib"), ("LINK", "opens"), ("LINK", "kills"))
+    )

@@ -5,6 +5,7 @@ SCons's share of a node and of its folder is half of all that an object costs. M
 of programs.
 """
 
+import json
 import os
 import sys
 
@@ -25,6 +26,7 @@ from .compiling import (
     libbpf_read,
     source_node,
 )
+from .linked import declare_linked, object_node, part_name
 from .minimized import SCANNER, Minimizing, header_path, write_header
 from .proof import acceptance, proof_node, proofs_wanted, prove_in_step
 from .errors import StopError, check_name, user_error
@@ -34,7 +36,9 @@ from .step import build_path, builder, step_args
 def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, include_dirs=(), cflags=(), depends=()):
     """Returns the nodes of build/<arch>/<name>.bpf.o, one for each arch asked for.
 
-    With `arch`, a name or a list, it is one for each of those.
+    With `arch`, a name or a list, it is one for each of those. BpfObject(name, [source, …]) links several sources, each
+    compiled by itself: `source` is then the name and `name` the list, as SCons's own builders take them. Objects that
+    BpfObject returned may stand among the sources.
 
     name          the source's, without .bpf.c, unless given
     minimize      off, exact, lean or fields; MINIMIZE= on the command line overrides it, and exact is the default
@@ -45,8 +49,9 @@ def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, in
     The program's own header is build/<arch>/minimized/<name>/vmlinux.h.
     """
     arches = [user_error(arch_named, each) for each in env.Flatten([arch])] if arch else env["EBPF_ARCHES"]
-    source = source_node(env, source)
-    name = name or source.name.removesuffix(".c").removesuffix(".bpf")
+    sources, name = _told_apart(env, source, name)
+    sources = [object_node(env, each) or source_node(env, each) for each in sources]
+    name = name or _name_of(sources)
     if "/" in name:
         what = "is no name for an object, which lies right in its arch's folder"
         raise StopError(f"{name!r} {what}; name it without a /")
@@ -55,14 +60,73 @@ def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, in
     check_name(name, "name")  # of its header's folder, too
     mode = env.MinimizeMode(minimize)
     depends = depends_nodes(env, depends)
-    return [_declare(env, source, name, each, mode, header, include_dirs, cflags, depends) for each in arches]
+    how = mode, header, include_dirs, cflags, depends
+    if len(sources) == 1 and sources[0] not in env["EBPF"].compiled:
+        return [_declare(env, sources[0], name, each, *how) for each in arches]
+    return [_declare_linked(env, sources, name, each, *how) for each in arches]
+
+
+def _told_apart(env, source, name):
+    """Returns the list of the sources, and the name or None.
+
+    Before a list, and before a `.c` where it is none itself, the name comes first.
+    """
+    if not (name is None or isinstance(name, str)) or (name or "").endswith(".c") and not str(source).endswith(".c"):
+        source, name = name, source
+    sources = env.Flatten(source)
+    if not sources:
+        raise StopError(f"BpfObject: {name} has no sources; name them: BpfObject(\"{name}\", [\"main.bpf.c\", \"lib.bpf.c\"])")
+    if not (name is None or isinstance(name, str)):
+        raise StopError(f"BpfObject: {name} is no name; write BpfObject(\"NAME\", [SOURCES])")
+    return sources, name
+
+
+def _name_of(sources):
+    """Returns the name of an object that has one source, without .bpf.c."""
+    if len(sources) > 1:
+        named = ", ".join(f'"{source.path}"' for source in sources)
+        raise StopError(f"BpfObject: {len(sources)} sources and no name; write BpfObject(\"NAME\", [{named}])")
+    return sources[0].name.removesuffix(".c").removesuffix(".bpf")
+
+
+def _declare_linked(env, sources, name, arch, mode, header, include_dirs, cflags, depends):
+    """Returns the node of an object that is linked: of sources, each compiled once for all that link it, and of objects."""
+    session, node = env["EBPF"], _object_node(env, arch, name)
+    parts = []
+    for source in sources:
+        if source in session.compiled:
+            parts += [source] if session.compiled[source].full is env.VmlinuxHeader(arch.name) else []
+        else:
+            parts.append(_part(env, source, arch, mode, header, include_dirs, cflags, depends))
+    return declare_linked(env, node, arch, parts)
+
+
+def _part(env, source, arch, mode, header, include_dirs, cflags, depends):
+    """Returns the node of the object of one source of several; it is declared unless another object links it already."""
+    session, args = env["EBPF"], compile_args(env, source, arch, "", "", include_dirs, cflags)
+    shaped_by = [mode, header and header[arch.name].path, session.inputs.flags(args), depends_paths(depends)]
+    key = json.dumps([arch.name, source.path, *shaped_by])
+    if key not in session.parts:
+        name = part_name(source, key, lambda name: env.fs.File(_object_path(env, arch, name)) in session.compiled)
+        session.parts[key] = _declare(env, source, name, arch, mode, header, include_dirs, cflags, depends)
+    return session.parts[key]
+
+
+def _object_path(env, arch, name):
+    return build_path(env, arch.name, f"{name}.bpf.o")
+
+
+def _object_node(env, arch, name):
+    """Returns the node of build/<arch>/<name>.bpf.o. Raises StopError where it is declared already."""
+    node = env.fs.File(_object_path(env, arch, name))
+    if node in env["EBPF"].compiled:
+        raise StopError(f"{node.path} is declared twice; give one of the programs another name")
+    return node
 
 
 def _declare(env, source, name, arch, mode, header, include_dirs, cflags, depends):
     session, full = env["EBPF"], env.VmlinuxHeader(arch.name)
-    node = env.fs.File(build_path(env, arch.name, f"{name}.bpf.o"))
-    if node in session.compiled:
-        raise StopError(f"{node.path} is declared twice; give one of the programs another name")
+    node = _object_node(env, arch, name)
     given, own = _headers(env, node, name, arch, mode, header, full)
     args = compile_args(env, source, arch, node.path, own or given.path, include_dirs, cflags)
     session.run.commands.append(Compilation(args, full.path))

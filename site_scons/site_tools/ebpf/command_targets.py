@@ -11,9 +11,14 @@ def requested():
 
 
 def register_object(env, node):
-    """Makes an object's node a source of `sizes` and `prove`."""
+    """Makes the node of an object that clang makes a source of `sizes` and `prove`."""
     if "sizes" in requested():
         env.Alias("sizes", node)
+    register_linked(env, node)
+
+
+def register_linked(env, node):
+    """Makes the node of an object that is made of others a source of `prove`."""
     if "prove" in requested():
         run_of(env.fs).objects.append((env, node))
         env.Alias("prove", node)

@@ -11,29 +11,37 @@ def libbpf_headers(env):
 
     It stands for the headers there.
     """
+    return pinned_tree(env, LIBBPF, env["EBPF"].toolchain.libbpf, "headers.sha256", "include/bpf", "libbpf")
+
+
+def pinned_tree(env, step, pin, name, inside, *place):
+    """Returns the node of a tree's manifest, which `step` makes: `name` in a folder of the build folder.
+
+    The tree's files lie `inside` that folder.
+    """
     session = env["EBPF"]
-    folder = build_path(env, "libbpf")
+    folder = build_path(env, *place)
     if folder not in session.shared:
-        pin = session.toolchain.libbpf
-        manifest, *headers = (env.File(f"{folder}/{name}") for name in ("headers.sha256", *(f"include/bpf/{name}" for name in pin.files)))
-        session.repair([manifest, *headers])
+        manifest, *files = (env.File(f"{folder}/{path}") for path in (name, *(f"{inside}/{file}" for file in pin.files)))
+        session.repair([manifest, *files])
         inputs = {
             f"pin {pin.key} sha256": pin.signature,
             f"pin {pin.key} file": list(pin.files),
             "pinned file of the project": project_file_digests(env, pin.sources),
         }
         value = session.inputs.node(env, "fetch/install.py", **inputs)
-        LIBBPF(env, target=[manifest, *headers], source=value, **step_args(pin=pin))
+        step(env, target=[manifest, *files], source=value, **step_args(pin=pin))
         session.shared[folder] = manifest
     return session.shared[folder]
 
 
-def _install(target, source, env):
+def install(target, source, env):
+    """Writes a tree's files, and its manifest, which is the first target."""
     from ebpfbuild.fetch.install import install_tree
 
     manifest, first = Path(target[0].abspath), Path(target[1].abspath)
     install_tree(env["EBPF_STEP_ARGS"].pin, fetch_options(env), env["EBPF"].reporter, first.parent, manifest)
 
 
-LIBBPF = builder(_install, "LIBBPF   $TARGET")
+LIBBPF = builder(install, "LIBBPF   $TARGET")
 METHODS = {"LibbpfHeaders": libbpf_headers}

@@ -44,10 +44,11 @@ def prove_in_step(env, node):
     if node not in session.compiled:
         fix = "make it with BpfObject, which pins and proves what it is made of"
         raise StopError(f"BpfProof: {node.path} can't be proven; {fix}")
-    compiled = session.compiled[node]
-    if compiled.args.vmlinux == compiled.full.path:
+    if not minimized(session, node):
         return None
     if node not in session.proofs:
+        for part in parts_of(session, node):
+            prove_in_step(env, part)
         proof = session.proofs[node] = proof_node(node)
         session.repair([proof])
         _add_target(node, proof)
@@ -55,6 +56,23 @@ def prove_in_step(env, node):
             node.set_always_build()
             proof.set_always_build()
     return session.proofs[node]
+
+
+def parts_of(session, node):
+    """Returns the nodes of the objects that an object is linked of; none for one that clang makes."""
+    return getattr(session.compiled[node], "parts", ())
+
+
+def minimized(session, node):
+    """Tells if a minimized header is used for an object or, where it is linked, for one of its parts."""
+    if parts := parts_of(session, node):
+        return any(minimized(session, part) for part in parts)
+    return session.compiled[node].args.vmlinux != session.compiled[node].full.path
+
+
+def prover(session, node):
+    """Returns the digest of the code that proves an object."""
+    return session.inputs.code("link/proof.py" if parts_of(session, node) else "prove/proof.py")
 
 
 def _add_target(node, proof):
@@ -73,7 +91,7 @@ def _holds(env, node, proof):
     from ebpfbuild.prove.proof import read_proof
 
     session, found = env["EBPF"], read_proof(proof.abspath)
-    if not found or not found.verdict.equal or found.prover != session.inputs.code("prove/proof.py"):
+    if not found or not found.verdict.equal or found.prover != prover(session, node):
         return False
     if found.fallback and env["EBPF_RELEASE"]:
         return False
@@ -85,26 +103,33 @@ def _holds(env, node, proof):
 
 def acceptance(env, node, proofs, known):
     """Returns the function that looks at an object before it is put in place, and refuses one that isn't proven."""
-    return partial(_accept, env, env["EBPF_STEP_ARGS"], Path(proof_node(node).abspath), bool(proofs), known)
+    return partial(_accept, env, env["EBPF_STEP_ARGS"], node, bool(proofs), known)
 
 
-def _accept(env, step, path, wanted, known, made):
+def _accept(env, step, node, wanted, known, made):
     """Proves an object where that is `wanted`, and writes the proof.
 
     Raises ProofError, in a release for a fallback, too.
     """
     if not wanted:
-        make_room(path)  # of an older object's
+        make_room(Path(proof_node(node).abspath))  # of an older object's
         return
     from ebpfbuild.prove import proof
 
     session = env["EBPF"]
     if env["EBPF_RELEASE"]:
         proof.check_fallback(step.args, proof.fallback_of(step.args, made, session.root))
-    prover = session.inputs.code("prove/proof.py")
-    found = proof.prove_object(step.args, made, step.full.path, known, session.root, prover)
-    write_file(path, found.to_json().encode())
-    proof.check_verdict(found.verdict, step.args, str(path.relative_to(session.root)))
+    found = proof.prove_object(step.args, made, step.full.path, known, session.root, prover(session, node))
+    keep_proof(node, found)
+
+
+def keep_proof(node, found):
+    """Writes the proof of an object beside it. Raises ProofError where the object isn't the full header's."""
+    from ebpfbuild.prove.proof import check_verdict
+
+    place = proof_node(node)
+    write_file(Path(place.abspath), found.to_json().encode())
+    check_verdict(found.verdict, node.path, place.path)
 
 
 METHODS = {"BpfProof": bpf_proof}

@@ -59,7 +59,9 @@ def _below(root, build):
 class Session:
     """The state behind `env["EBPF"]`. Clones of an environment share it.
 
-    compiled   the arguments of each object's step, by the object's node
+    compiled   the arguments of each object's step, by the object's node; of a linked one also its parts
+    parts      the nodes of objects that are there to be linked, by all that shapes them
+    whole      the bytes that the full header gives for an object, by its node
     proofs     the node of each object's proof, by the object's node
     minimized  how each minimized header is made, a Minimizing by the node of the step that makes it
     shared     the nodes that all programs share, by their folder or name
@@ -77,6 +79,7 @@ class Session:
         self.includes = IncludeScan(self)
         self.inputs = StepInputs(self)
         self.compiled, self.proofs, self.minimized, self.shared = {}, {}, {}, {}
+        self.parts, self.whole = {}, {}
         self._digests = {}  # by path
         self._accepted = set()  # tuples of flags that check_cflags took
 
@@ -92,6 +95,11 @@ class Session:
         path = self.pins or (own if os.path.lexists(own) else OWN_TOOLCHAIN)  # a link to nothing is refused with its name
         with contextlib.chdir(self.root):  # a SConscript is read in its own folder; messages name paths from the root
             return user_error(toolchain.load, os.path.relpath(path))
+
+    @cached_property
+    def linker(self):
+        """The pinned linker: the project's or, where it pins none, that of the toolchain.toml that this tool came with."""
+        return self.toolchain.linker or user_error(toolchain.load, OWN_TOOLCHAIN).linker
 
     @cached_property
     def compiler(self):

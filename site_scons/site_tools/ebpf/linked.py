@@ -1,0 +1,163 @@
+"""BpfObject of several sources: an object for each source, shared by all that link it, and libbpf's linker over them."""
+
+import hashlib
+from pathlib import Path
+from types import SimpleNamespace
+
+from ebpfbuild.errors import LinkError
+from ebpfbuild.files import make_room, write_file
+from SCons.Script import GetOption
+
+from .command_targets import register_linked
+from .compiling import known_paths, libbpf_read
+from .errors import StopError
+from .libbpf import install, pinned_tree
+from .nodes import Input
+from .proof import keep_proof, minimized, parts_of, proof_node, proofs_wanted, prove_in_step, prover
+from .step import builder, step_args
+
+
+def object_node(env, given):
+    """Returns the node of an object that BpfObject declared, where that is `given`; else None, and it is a source."""
+    node = env.File(given) if str(given).endswith(".o") else None
+    return node if node in env["EBPF"].compiled else None
+
+
+def part_name(source, key, is_taken):
+    """Returns the name of the object of a source that is to be linked, whose path stays in it.
+
+    `key` is all that shapes the object; where `is_taken(name)`, by one of another key, a digest of it is added.
+    """
+    name = f"parts/{source.path.removesuffix('.c').removesuffix('.bpf')}"
+    return f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}" if is_taken(name) else name
+
+
+def declare_linked(env, node, arch, parts):
+    """Declares the step that links objects into one, and returns its node. Raises StopError for parts that can't be linked."""
+    session = env["EBPF"]
+    if not parts:
+        raise StopError(f"{node.path}: none of its objects is made for {arch.name}; make them for that arch as well")
+    if len(set(parts)) < len(parts):
+        twice = next(part for part in parts if parts.count(part) > 1)
+        raise StopError(f"{node.path}: {_source(session, twice)} is named twice; name it once")
+    full = env.VmlinuxHeader(arch.name)
+    session.repair([node])
+    session.compiled[node] = SimpleNamespace(parts=parts, full=full)
+    linker, libraries = _linker(env)
+    LINK(env, target=node, source=parts, **step_args(linker=linker))
+    pins = {f"pin {tree.key} sha256": tree.signature for tree in _trees(linker)}
+    node.add_dependency([session.inputs.node(env, "link/linker.py", **pins), *libraries])
+    if GetOption("clean"):
+        env.Clean(node, proof_node(node))
+    if proofs_wanted(env):
+        prove_in_step(env, node)
+    register_linked(env, node)
+    return node
+
+
+def _linker(env):
+    """Returns the pins of the linker for this machine and the nodes of their manifests, or why there is none: a LinkError.
+
+    That is for the step to tell: another target may be built without it.
+    """
+    from ebpfbuild.link.libraries import libraries_for, this_machine
+
+    session = env["EBPF"]
+    if "linker" not in session.shared:
+        try:
+            needed = libraries_for(session.linker, *this_machine())
+            session.shared["linker"] = needed, [_installed(env, tree) for tree in _trees(needed)]
+        except LinkError as error:
+            session.shared["linker"] = error, []
+    return session.shared["linker"]
+
+
+def _trees(linker):
+    return [] if isinstance(linker, LinkError) else [*linker.libraries, *filter(None, [linker.c_library])]
+
+
+def _installed(env, tree):
+    return pinned_tree(env, LINKER, tree, "files.sha256", ".", "linker", tree.key)
+
+
+def _source(session, node):
+    """Names an object as messages do: by its source, or where it is linked by its path."""
+    return node.path if parts_of(session, node) else session.compiled[node].args.source
+
+
+def _link(target, source, env):
+    """Makes an object of others and, where it has a proof as its second target, proves it before it is put in place."""
+    from ebpfbuild.link.libraries import linker
+    from ebpfbuild.link.linker import linked_object
+    from ebpfbuild.link.part import Part
+
+    session, step = env["EBPF"], env["EBPF_STEP_ARGS"]
+    if isinstance(step.linker, LinkError):
+        raise step.linker
+    node, *proofs = target
+    ready = linker(step.linker, lambda tree: Path(_installed(env, tree).abspath).parent)
+    parts = [Part(_source(session, part), Path(part.abspath).read_bytes()) for part in source]
+    data = linked_object(parts, ready, node.path)
+    if not proofs:
+        make_room(Path(proof_node(node).abspath))  # of an older object's
+    else:
+        from ebpfbuild.link.proof import prove_linked
+        from ebpfbuild.prove.proof import read_proof
+
+        whole = [Part(_source(session, part), _whole(env, part, ready)) for part in source]
+        found = [proof for part in source if (proof := read_proof(proof_node(part).abspath))]
+        keep_proof(node, prove_linked(whole, data, found, ready, node.path, prover(session, node)))
+    write_file(Path(node.abspath), data)
+
+
+def _whole(env, node, ready):
+    """Returns the bytes that the full header gives for an object, made once a run: programs share their parts."""
+    from ebpfbuild.compile.object import compiled, with_header
+    from ebpfbuild.link.linker import linked_object
+    from ebpfbuild.link.part import Part
+
+    session = env["EBPF"]
+    if not minimized(session, node):
+        return Path(node.abspath).read_bytes()
+    if node not in session.whole:
+        if parts := parts_of(session, node):
+            given = [Part(_source(session, part), _whole(env, part, ready)) for part in parts]
+            session.whole[node] = linked_object(given, ready, node.path)
+        else:
+            args = session.compiled[node].args
+            full = session.compiled[node].full.path
+            session.whole[node] = compiled(with_header(args, full), known_paths(env, node), session.root).data
+    return session.whole[node]
+
+
+def _read(target, env):
+    """Returns the linker's libraries, as Watch takes them; and what the parts are compiled of, where they are to be once more."""
+    session, linker = env["EBPF"], env["EBPF_STEP_ARGS"].linker
+    folders = ((Path(_installed(env, tree).abspath).parent, tree) for tree in _trees(linker))
+    found = {str(folder / file): None for folder, tree in folders for file in tree.files}
+    if len(target) > 1:
+        found |= libbpf_read(target, env) | _sources_of(session, target[0])
+    return found
+
+
+def _sources_of(session, node):
+    """Returns the files that an object's parts are compiled of, as Watch takes them."""
+    found = {}
+    for part in parts_of(session, node):
+        files = (child for child in part.all_children() if isinstance(child, Input))
+        found |= {file.rfile().get_abspath(): file for file in files} | _sources_of(session, part)
+    return found
+
+
+def _install(target, source, env):
+    """Installs a library; a C library's program loader is started, so it is made a program."""
+    from ebpfbuild.link.libraries import LOADER
+
+    install(target, source, env)
+    for node in target:
+        if node.name.startswith(LOADER):
+            Path(node.abspath).chmod(0o755)
+
+
+LINKER = builder(_install, "LINKER   $TARGET")
+LINK = builder(_link, "LINK     $TARGET", _read, "linked")
