@@ -1,7 +1,4 @@
-"""The names that bcc's BPF object has for its buffers: a poll of the object calls the callbacks opened on its maps.
-
-See rings/callback.py for what a callback is given.
-"""
+"""bcc's polls of an object's buffers, which call the callbacks opened on its maps (see rings/callback.py)."""
 
 from __future__ import annotations
 
@@ -9,24 +6,24 @@ from typing import Any
 
 
 class BccPolling:
-    """What bcc's BPF object has for its buffers. A base of Object."""
+    """The methods of bcc's BPF object for its buffers. A base of Object."""
 
     parts: list[Any]
 
     def ring_buffer_poll(self, timeout: int = -1) -> None:
-        """Calls the callbacks of opened ring buffers, after waiting up to `timeout` ms for a record; -1: without end."""
+        """Waits up to `timeout` ms for a record, without end for -1, and calls the callbacks of opened ring buffers."""
         self._serve("ring", timeout)
 
     def ring_buffer_consume(self) -> None:
-        """Calls the callbacks of opened ring buffers for the records that are there."""
+        """Calls the callbacks of opened ring buffers for the available records."""
         self._serve("ring", 0)
 
     def perf_buffer_poll(self, timeout: int = -1) -> None:
-        """Calls the callbacks of opened perf buffers, after waiting up to `timeout` ms for a record; -1: without end."""
+        """Waits up to `timeout` ms for a record, without end for -1, and calls the callbacks of opened perf buffers."""
         self._serve("perf", timeout)
 
     def perf_buffer_consume(self) -> None:
-        """Calls the callbacks of opened perf buffers for the records that are there."""
+        """Calls the callbacks of opened perf buffers for the available records."""
         self._serve("perf", 0)
 
     def _serve(self, kind: str, timeout: int) -> None:
@@ -34,7 +31,9 @@ class BccPolling:
 
         every = (getattr(part, "subscription", None) for part in self.parts)
         subscriptions = [each for each in every if each and each.kind == kind]
-        at_once = not timeout or any(each.undelivered for each in subscriptions)
-        poll([each.buffer for each in subscriptions], 0 if at_once else None if timeout < 0 else timeout / 1000)
+        seconds = None if timeout < 0 else timeout / 1000
+        if any(each.undelivered for each in subscriptions):
+            seconds = 0
+        poll([each.buffer for each in subscriptions], seconds)
         for each in subscriptions:
             each.deliver()

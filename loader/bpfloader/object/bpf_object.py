@@ -1,4 +1,4 @@
-"""An object in libbpf's hands: open, load, attach, destroy. Generated skeletons derive from Object."""
+"""Object: opens, loads, attaches and destroys a BPF object through libbpf. Generated skeletons derive from it."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ GIVE_PATH = "give the path of a file that this user may read"
 
 
 class Object(BccPolling, MapOwner, SectionOwner):
-    """A BPF object, from open to destroy; it owns its links, so all of it is detached at the end of a `with`.
+    """A BPF object, from open to destroy; it owns its links, so the end of a `with` detaches all programs.
 
-    A skeleton states its file's name and, by arch, the sha256 of each object of that name (see arch.object_path, and
-    manifest.py for one in a package); without one, `maps` and `progs` are what libbpf finds, with keys and values as
-    bytes. `bpf["name"]` is a map, as with bcc.
+    A skeleton has its file's name and, by arch, the sha256 of each object of that name (see arch.object_path, and
+    package/manifest.py for one in a package). Without a skeleton, libbpf finds `maps` and `progs`, with keys and values
+    as bytes. `bpf["name"]` is a map, as with bcc.
 
-    Any thread may use it, and destroy it while others do: they get a StateError. A child of fork has its maps and
+    Any thread may use it, or destroy it while others use it: they get a StateError. A child of fork has its maps and
     programs, but no links: those stay the parent's, whatever the child does.
     """
 
@@ -56,8 +56,8 @@ class Object(BccPolling, MapOwner, SectionOwner):
     def __init__(self, handle: int):
         self._handle, self._load_tried, self._is_loaded = handle, False, False
         self._name, self._btf = type(self).__name__, cast("str | None", None)
-        self._data = b""  # the object's bytes, until it is loaded: a refusal is explained by them
-        self.lock = threading.RLock()  # held by what hands libbpf a pointer, so that no other thread frees it
+        self._data = b""  # the object's bytes, until it is loaded: they help to explain a refusal
+        self.lock = threading.RLock()  # hold it while libbpf has a pointer, so that no other thread frees that
         self.parts: list[Part] = []
         self.links = Links(self)
         if not self.FILE:
@@ -75,11 +75,11 @@ class Object(BccPolling, MapOwner, SectionOwner):
         pin_root: str | None = None,
         kconfig: Mapping[str, str | int] | None = None,
     ) -> Self:
-        """The object, opened and not yet loaded. A skeleton knows its file; any other source is a path or the bytes.
+        """Opens an object, by default the skeleton's file; any other source is a path or the bytes.
 
-        `btf` is a file with the kernel's BTF, for a kernel that doesn't carry it. `pin_root` is the folder of maps
-        that are pinned by name (by default /sys/fs/bpf). `kconfig` gives values of `__kconfig` externs that go before
-        the kernel's own, such as {"CONFIG_HZ": 250, "CONFIG_BPF": "y"}. Raises LibraryError, DigestError, ObjectError.
+        `btf` is a file with the kernel's BTF, for a kernel without BTF. `pin_root` is the folder of maps pinned by name
+        (by default /sys/fs/bpf). `kconfig` has values of `__kconfig` externs that override the kernel's own, such as
+        {"CONFIG_HZ": 250, "CONFIG_BPF": "y"}. Raises LibraryError, DigestError, ObjectError.
         """
         if cls.OBJECTS:
             require_arch(cls.FILE, cls.OBJECTS)
@@ -87,9 +87,9 @@ class Object(BccPolling, MapOwner, SectionOwner):
         fix = cls._missing_fix() if source is None else GIVE_PATH
         data = path if isinstance(path, bytes) else read_file(path, fix)
         if btf:
-            read_file(btf, GIVE_PATH, 0)  # libbpf would tell at load, and of its errno only
+            read_file(btf, GIVE_PATH, 0)  # libbpf would fail at load only, with nothing but an errno
         where = "the object given" if isinstance(path, bytes) else os.fspath(path)
-        if expected := cls.OBJECTS.get(this_arch()):  # what that vouches for was looked at when its skeleton was made
+        if expected := cls.OBJECTS.get(this_arch()):  # the object was checked when its skeleton was generated
             require_digest(data, expected, where, packed=bool(cls.MANIFEST))
         else:
             from ..spec.vet import vet
@@ -110,13 +110,14 @@ class Object(BccPolling, MapOwner, SectionOwner):
             opened.__init__(handle)  # type: ignore[misc]
             opened._name, opened._btf = name, btf
         except BaseException:
-            opened._handle = 0  # nothing is attached, and the half of an object can't be destroyed in order
+            opened._handle = 0  # __del__ can't destroy an object of which half is missing; nothing is attached yet
             library().bpf_object__close(handle)
             raise
         return opened
 
     @classmethod
     def _default_path(cls) -> str:
+        """Returns the path of the skeleton's object. Raises ObjectError without a skeleton."""
         module = cls._module()
         if not cls.FILE or not module:
             raise ObjectError("no BPF object was given", fix="call open(path), or use a generated skeleton")
@@ -129,22 +130,23 @@ class Object(BccPolling, MapOwner, SectionOwner):
 
     @classmethod
     def _module(cls) -> str:
-        """The path of the skeleton's module; a class derived from the skeleton's may be anywhere."""
-        stating = next((each for each in cls.__mro__ if "OBJECTS" in vars(each)), cls)
-        return getattr(sys.modules[stating.__module__], "__file__", None) or ""
+        """Returns the path of the skeleton's module, which may not be the module of a derived class."""
+        skeleton = next((each for each in cls.__mro__ if "OBJECTS" in vars(each)), cls)
+        return getattr(sys.modules[skeleton.__module__], "__file__", None) or ""
 
     @classmethod
     def _missing_fix(cls) -> str:
+        """Returns the next step if the skeleton's object is missing."""
         if cls.MANIFEST:
             return REINSTALL
         folder = f" in a folder {this_arch()}" if len(cls.OBJECTS) > 1 else ""
         return f"put {cls.FILE}{folder} beside {os.path.basename(cls._module())}, both from the same build"
 
     def _after_fork(self) -> None:
-        """In a new child process: a lock of its own (a thread that isn't here may hold the old one) and no links.
+        """Replaces the lock, which a thread missing in the child may hold, and drops the links.
 
-        The child's copies of the descriptors would keep the programs attached when the parent detaches them, and ending
-        a link in the child as libbpf does would disable perf events and remove tc filters of the parent.
+        The child's copies of the descriptors would keep the programs attached when the parent detaches them, and
+        libbpf's way to end a link would disable perf events and remove tc filters of the parent.
         """
         self.lock = threading.RLock()
         for link in self.links:
@@ -153,32 +155,32 @@ class Object(BccPolling, MapOwner, SectionOwner):
 
     @property
     def handle(self) -> int:
-        """libbpf's struct bpf_object *. Raises StateError once the object is destroyed."""
+        """libbpf's struct bpf_object *. Raises StateError after destroy."""
         if not self._handle:
             raise StateError("the object is destroyed", fix="open it again")
         return self._handle
 
     def require_open(self, what: str) -> None:
-        """Raises StateError unless the object is open and not yet loaded; `what` can only be set then."""
+        """Raises StateError unless `what` can still be set: after open and before load."""
         if self.handle and self._load_tried:
             raise StateError(f"{what} can't be changed after load", fix="set it between open and load")
 
     def require_loaded(self, what: str) -> None:
-        """Raises StateError unless the object is loaded; `what` exists only then."""
+        """Raises StateError unless `what` exists: after load and before destroy."""
         if self.handle and not self._is_loaded:
             raise StateError(f"{what} doesn't exist before load", fix="call load first")
 
     def select(self, programs: Iterable[str]) -> None:
-        """Lets `load` load these programs and no other. Raises KeyError for a name there isn't, StateError."""
+        """Selects the programs that `load` loads. Raises KeyError for an unknown name, StateError after load."""
         wanted = {self.progs[name].name for name in programs}
         for program in self.progs:
             program.autoload = program.name in wanted
 
     def load(self) -> None:
-        """Makes the maps and hands the chosen programs to the verifier, all or nothing.
+        """Creates the maps and loads the selected programs, all or nothing.
 
-        Raises VerifierError, MissingBtfError, LoadError, PrivilegeError, StateError; LibraryError for a chosen program
-        that libbpf is too old for. Afterwards only destroy helps.
+        Raises VerifierError, MissingBtfError, LoadError, PrivilegeError, StateError; LibraryError if libbpf is too old
+        for a selected program. After a refusal, the object can only be destroyed.
         """
         with self.lock, DeferredSignals(), captured() as messages:
             if self.handle and self._load_tried:
@@ -200,32 +202,32 @@ class Object(BccPolling, MapOwner, SectionOwner):
             self._notify_loaded(self.parts)
 
     def attach(self) -> list[Link]:
-        """The new links, one for each loaded program whose section says where it attaches and whose autoattach is on,
-        and for each struct_ops map.
+        """Attaches each loaded program whose section has a target, and each struct_ops map; returns the new links.
 
-        All or nothing. Programs of other sections (cgroup, XDP …) wait for their own attach. Raises what
-        Program.attach does; AttachError, too, where there are only such programs, and none of them is attached.
+        All or nothing; leaves out programs and maps whose `autoattach` is off. Programs of other sections (cgroup, XDP
+        …) need their own attach. Raises as Program.attach does; AttachError if there are only programs of such sections
+        and none of them is attached.
         """
-        made: list[Link] = []
+        links: list[Link] = []
         with self.lock, DeferredSignals():
             self.require_loaded("a link")
             try:
                 for program in self.progs:
                     if program.autoload and program.autoattach and (link := program.attach_by_section()):
-                        made.append(link)
+                        links.append(link)
                 for part in self.parts:
                     if isinstance(part, StructOpsMap) and part.autoattach:
-                        made.append(part.attach())
-                if not made and (error := nothing_attached(self.progs, self.links)):
+                        links.append(part.attach())
+                if not links and (error := nothing_attached(self.progs, self.links)):
                     raise error
             except BaseException:
-                for link in reversed(made):
+                for link in reversed(links):
                     link.detach()
                 raise
-        return made
+        return links
 
     def destroy(self) -> None:
-        """Detaches all links, unloads programs and maps; does nothing the second time, or in another thread."""
+        """Detaches all links, unloads programs and maps; does nothing the second time, from any thread."""
         with self.lock, DeferredSignals(), contextlib.ExitStack() as stack:
             handle, self._handle = self._handle, 0
             if handle:
@@ -238,8 +240,10 @@ class Object(BccPolling, MapOwner, SectionOwner):
     close = destroy
 
     def __del__(self) -> None:
-        """Destroys what nobody can reach any more, with a ResourceWarning, as a file does. Not as Python ends: the
-        kernel takes everything back then."""
+        """Destroys an object that nobody refers to, with a ResourceWarning, as a file does.
+
+        Not while Python exits: the kernel frees everything then.
+        """
         if getattr(self, "_handle", 0) and not sys.is_finalizing():
             warnings.warn(f"{self!r} was not destroyed", ResourceWarning, source=self, stacklevel=1)
             self.destroy()
@@ -248,7 +252,7 @@ class Object(BccPolling, MapOwner, SectionOwner):
         raise TypeError("a BPF object can't be pickled or copied: it belongs to this process")
 
     def __getitem__(self, name: str) -> Map:
-        """The map of that name. Raises KeyError."""
+        """Returns the map of that name. Raises KeyError."""
         return self.maps[name]
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Picks the first of several ways to do a thing that this kernel takes."""
+"""Chooses the first of several variants that this kernel accepts."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ S = TypeVar("S", bound=Object)
 
 
 class Choice(Generic[S]):
-    """What `choose` found: the running object, the name of its variant, and why the ones before it were refused."""
+    """The result of `choose`: the running object, its variant's name, and the errors of the variants before it."""
 
     def __init__(self, object: S, variant: str, refused: dict[str, RefusedError]):
         self.object, self.variant, self.refused = object, variant, refused
 
 
 def choose(open_object: Callable[[], S], variants: Mapping[str, Callable[[S], None]]) -> Choice[S]:
-    """The first variant, in the mapping's order, that this kernel takes: its object, loaded and attached.
+    """Runs the variants in order until the kernel accepts one, and returns its object, loaded and attached.
 
-    A load is all or nothing, so each variant gets an object of its own from `open_object` and does with it all that
-    may fail: chooses programs, sets constants, loads, attaches. One that raises RefusedError (the verifier, an attach
-    type that the kernel lacks) is destroyed with all its links, and the next is tried. Other errors, such as missing
-    root, would hit every variant: they destroy the object and are raised at once. Raises VariantsError when none works.
+    A load is all or nothing, so each variant gets an object of its own from `open_object` and does all that may fail:
+    selects programs, sets constants, loads, attaches. If it raises RefusedError (from the verifier, or for a missing
+    attach type), its object is destroyed with all links, and the next variant runs. Other errors, such as missing
+    root, would hit every variant: they destroy the object and are raised. Raises VariantsError if no variant works.
 
         def start(programs: list[str]) -> Callable[[SocketTracker], None]:
             def run(skel: SocketTracker) -> None:

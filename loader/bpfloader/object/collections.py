@@ -1,4 +1,4 @@
-"""What an object consists of, for Python: its maps and programs as collections, each part told of its life."""
+"""The collections of an object's maps and programs, and the object as the owner of its maps."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Collection(Generic[P]):
     _what = "part"
 
     def __init__(self, owner: Owner):
-        """Generated classes set one attribute for each part of their owner."""
+        """Does nothing: generated classes set one attribute for each part of their owner."""
 
     if not TYPE_CHECKING:  # see suggest.FixedAttributes
 
         def __setattr__(self, name: str, part: Any) -> None:
-            """Sets each part once; anything else was meant for a part, and would be lost."""
+            """Sets each part once. Refuses other values, which were meant for a part's attribute and would be lost."""
             if name in vars(self):
                 raise AttributeError(f"{name} can't be replaced; set its own attributes, or a map's entries")
             if not isinstance(part, (Map, Program)):
@@ -55,19 +55,19 @@ class Collection(Generic[P]):
 
 
 class Maps(Collection[Map]):
-    """Base of the generated maps."""
+    """An object's maps. Base of the generated classes."""
 
     _what = "map"
 
 
 class Progs(Collection[Program]):
-    """Base of the generated programs."""
+    """An object's programs. Base of the generated classes."""
 
     _what = "program"
 
 
 def nothing_attached(progs: Iterable[Program], links: Links) -> AttachError | None:
-    """The error where no program attaches by its section, but some wait to be attached by hand; None if none does."""
+    """Returns the error if no program attaches by its section but some can be attached by hand; else None."""
     waiting = [each for each in progs if each.autoload and each.autoattach and each._attachable]
     waiting = [each for each in waiting if links[each.name] is None]
     if not waiting:
@@ -78,7 +78,7 @@ def nothing_attached(progs: Iterable[Program], links: Links) -> AttachError | No
 
 
 class MapOwner:
-    """What maps ask of the object that they are in, of owner.Owner. A base of Object."""
+    """The part of owner.Owner that concerns maps. A base of Object."""
 
     _not_created: frozenset[int] = frozenset()
     parts: list[Part]
@@ -89,22 +89,22 @@ class MapOwner:
         raise NotImplementedError
 
     def find_map(self, name: str) -> int:
-        """libbpf's struct bpf_map * of that name. Raises CallError."""
+        """Returns libbpf's struct bpf_map * of that name. Raises CallError."""
         try:
             return cast(int, library().bpf_object__find_map_by_name(self.handle, name.encode()))
         except CallError:
-            found = None  # of a section .bss.…, libbpf tells 15 characters and wants all of them
+            found = None  # libbpf cuts the name of a section .bss.… to 15 characters, and then doesn't find the whole
             while found := library().bpf_object__next_map(self.handle, found):
                 if library().bpf_map__name(found) == name.encode():
                     return cast(int, found)
             raise
 
     def map_fd(self, handle: int) -> int:
-        """The descriptor of a map of the object; negative for one that was not created."""
+        """Returns the descriptor of a map of the object; negative for one that was not created."""
         return -1 if handle in self._not_created else cast(int, library().bpf_map__fd(handle))
 
     def _notify_loaded(self, parts: Iterable[Part]) -> None:
-        """Tells the parts that they are there; remembers the maps that aren't, though libbpf may have descriptors."""
+        """Calls each part after load, and notes the maps without autocreate, for which libbpf may have descriptors."""
         for part in parts:
             if isinstance(part, Map) and not part.autocreate:
                 self._not_created |= {part._bpf_map}
@@ -116,9 +116,9 @@ class MapOwner:
         return getattr(library(), f"bpf_map__{name}")(self.handle and handle)
 
     def program_count(self, name: str) -> int | None:
-        """The value of a global variable of that name, or the sum of a per-CPU or plain array; None where neither is.
+        """Returns the value of a global variable of that name, or the sum of an array, per CPU or not; else None.
 
-        Raises StateError where it can't be read now.
+        Raises StateError if it can't be read now.
         """
         for section in self.parts:
             if isinstance(section, Section) and isinstance(vars(type(section)).get(name), Field):

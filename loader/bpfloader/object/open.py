@@ -1,4 +1,4 @@
-"""Hands an object's bytes to libbpf, and checks the digest that its skeleton has of them."""
+"""Opens an object's bytes with libbpf, and checks them against the digest in the skeleton."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ def open_bytes(
     pin_root: str | None = None,
     kconfig: Mapping[str, str | int] | None = None,
 ) -> int:
-    """libbpf's struct bpf_object * for an object's bytes; `name` begins its maps' names. Raises ObjectError."""
+    """Opens an object's bytes; returns libbpf's struct bpf_object *. Its data maps' names begin with `name`.
+
+    Raises ObjectError.
+    """
     options = sized(
         OpenOptions,
         object_name=name.split(".")[0].encode(),
@@ -35,20 +38,19 @@ def open_bytes(
         try:
             return cast(int, library().bpf_object__open_mem(data, len(data), ctypes.byref(options)))
         except CallError as error:
-            raise _unopened(name, error, "".join(messages)) from None
+            raise _open_error(name, error, "".join(messages)) from None
 
 
-def _unopened(name: str, error: CallError, said: str) -> ObjectError:
+def _open_error(name: str, error: CallError, messages: str) -> ObjectError:
     from ..diagnose.libbpf_messages import explain_open
 
-    why, fix = explain_open(said) or Explanation("", "compile it with clang -target bpf -g")
+    why, fix = explain_open(messages) or Explanation("", "compile it with clang -target bpf -g")
     what = f"libbpf can't open {name} ({errno_text(error.errno)})" + (f": {why}" if why else "")
-    return ObjectError(what, fix=fix, details=last_lines(said), errno=error.errno)
+    return ObjectError(what, fix=fix, details=last_lines(messages), errno=error.errno)
 
 
 def require_digest(data: bytes, expected: str, where: str, packed: bool) -> None:
-    """Raises DigestError for an object that is not the one its skeleton was made for; `packed` is whether both lie in a
-    package."""
+    """Raises DigestError for an object that its skeleton wasn't generated for; `packed`: both lie in a package."""
     if (found := sha256(data)) == expected:
         return
     what = f"{where} has sha256 {found}, its skeleton was made for {expected}"
@@ -57,6 +59,6 @@ def require_digest(data: bytes, expected: str, where: str, packed: bool) -> None
     details: tuple[str, ...] = ()
     try:
         require_bpf_object(data, where)
-    except ObjectError as error:  # such as one that is cut short, which the digest alone doesn't tell
+    except ObjectError as error:  # for example truncated, which the digest alone doesn't say
         details = (error.what,)
     raise DigestError(what, fix="take object and skeleton from the same build", details=details)

@@ -1,4 +1,4 @@
-"""The maps and programs of an object that has no skeleton, as libbpf finds them: keys and values are bytes."""
+"""Finds the maps and programs of an object without a skeleton through libbpf; keys and values are bytes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .collections import Maps, Progs
 if TYPE_CHECKING:
     from ..owner import Owner
 
-# The class of each type of map, by what it is told besides its owner and name.
+# The class of each type of map, by the types that it takes besides its owner and name: key and value, value, none.
 KEYED: dict[int, Any] = {
     MapType.HASH: Hash, MapType.LRU_HASH: Hash, MapType.CGROUP_STORAGE: Hash, MapType.PERCPU_HASH: PerCpuHash,
     MapType.LRU_PERCPU_HASH: PerCpuHash, MapType.PERCPU_CGROUP_STORAGE: PerCpuHash, MapType.LPM_TRIE: LpmTrie,
@@ -53,16 +53,16 @@ BUFFERS: dict[int, Any] = {
 
 
 def maps_of(owner: Owner) -> Maps:
-    """An object's maps, the hidden ones of its data sections included (`probe.bss`)."""
+    """Returns an object's maps, those of its data sections included (`probe.bss`)."""
     maps = Maps(owner)
     for handle in _each(owner, "map"):
         name = library().bpf_map__name(handle).decode()
-        setattr(maps, name, _map(owner, handle, name))
+        setattr(maps, name, _maker(handle)(owner, name))
     return maps
 
 
 def programs_of(owner: Owner) -> Progs:
-    """An object's programs, each of the class of its section."""
+    """Returns an object's programs, each of its section's class."""
     programs = Progs(owner)
     for handle in _each(owner, "program"):
         name = library().bpf_program__name(handle).decode()
@@ -77,12 +77,8 @@ def _each(owner: Owner, what: str) -> Iterator[int]:
         yield handle
 
 
-def _map(owner: Owner, handle: int, name: str) -> Map:
-    return _maker(handle)(owner, name)
-
-
 def _maker(handle: int) -> Callable[[Any, str], Map]:
-    """What makes the map that a struct bpf_map * is, of an owner and a name."""
+    """Returns the function that makes the map of a struct bpf_map * from an owner and a name."""
     types = CTypes(NATIVE)
     kind, value = library().bpf_map__type(handle), types.raw(library().bpf_map__value_size(handle))
     key = types.raw(library().bpf_map__key_size(handle))

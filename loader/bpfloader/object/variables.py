@@ -1,4 +1,4 @@
-"""Global variables: the sections .rodata, .data and .bss as objects with a typed attribute for each variable."""
+"""Global variables: the sections .rodata, .data and .bss, each with a typed attribute for each variable."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ BPF_F_MMAPABLE, BPF_F_RDONLY_PROG = 1 << 10, 1 << 7  # linux/bpf.h
 
 
 class Section(FixedAttributes):
-    """A data section. Before load its attributes are initial values; after it, what the programs see and change.
+    """A data section. Before load its attributes are initial values; after load, the programs' variables.
 
-    Constants (.rodata) can be set before load only: the verifier prunes by them. Base of the generated classes.
+    Constants (.rodata) can be set before load only, since the verifier prunes by them. Base of the generated classes.
     """
 
     def __init__(self, owner: Owner, name: str):
@@ -44,7 +44,7 @@ class Section(FixedAttributes):
         return self._name
 
     def _loaded(self) -> None:
-        """Goes over from the initial values to the map's memory; libbpf before 1.5 keeps the two apart after load."""
+        """Switches from the initial values to the map's memory; libbpf before 1.5 keeps the two apart after load."""
         flags, size = library().bpf_map__map_flags(self._map), len(self._view)
         self._constant = bool(flags & BPF_F_RDONLY_PROG)
         if self._constant:
@@ -55,11 +55,11 @@ class Section(FixedAttributes):
             self._view = memoryview(b"")
 
     def _close(self) -> None:
-        """Lets go of the memory, which libbpf frees with the object."""
+        """Releases the memory, which libbpf frees with the object."""
         self._view.release()
 
     def _read(self, offset: int, size: int) -> bytes:
-        with self._owner.lock:  # nobody frees the memory meanwhile
+        with self._owner.lock:  # no other thread frees the memory meanwhile
             return bytes(self._memory()[offset : offset + size])
 
     def _write(self, field: Field[T], value: T) -> None:
@@ -78,7 +78,7 @@ class Section(FixedAttributes):
 
 
 class Kconfig(Section):
-    """The kernel's configuration (`extern int CONFIG_HZ __kconfig;`), which libbpf reads at load. Not to be set."""
+    """The kernel's configuration (`extern int CONFIG_HZ __kconfig;`), read-only, which libbpf reads at load."""
 
     def _memory(self) -> memoryview:
         if not self._constant:
@@ -90,12 +90,12 @@ class Kconfig(Section):
 
 
 class SectionOwner:
-    """An object, to its variables. A base of Object."""
+    """Protects an object's variables from being set on the object. A base of Object."""
 
     if not TYPE_CHECKING:  # see suggest.FixedAttributes
 
         def __setattr__(self, name: str, value: Any) -> None:
-            """Sets what derived classes like, but no variable's name: that was meant for the variable's section."""
+            """Sets any attribute but one with a variable's name, which was meant for the variable's section."""
             for part in () if name[0] == "_" else getattr(self, "parts", ()):
                 if isinstance(part, Section) and isinstance(getattr(type(part), name, None), Field):
                     raise AttributeError(f"{name} is a variable of {part._error_name()}; set it there")

@@ -1,1 +1,1 @@
-"""Reads what a build packed: manifests, wheels, tars."""
+"""Reads packages of objects: manifests, wheels, tars."""

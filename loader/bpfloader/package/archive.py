@@ -1,7 +1,7 @@
-"""Opens a file for `inspect`: a BPF object, a wheel, or a tar of objects with their manifest, all of it checked.
+"""Reads and checks a file for `inspect`: a BPF object, a wheel, or a tar of objects with their manifest.
 
-Nothing is unpacked to disk. Names that point outside of an archive, links out of it and digests that differ are errors,
-and more than is plausible for a package of objects isn't read.
+Nothing is unpacked to disk. Names and links that point outside of an archive and wrong digests are errors, as are
+archives larger than a package of objects can be.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from typing import NamedTuple
 
 try:
     from lzma import LZMAError
-except ImportError:  # a Python without it reads no .xz, and says so
+except ImportError:  # such a Python can't read .xz, and tarfile says so
     LZMAError = EOFError  # type: ignore[misc,assignment]
 
 from ..errors import REINSTALL, DigestError, ObjectError
 from .manifest import NAME, Manifest, parse
 
-LIMIT = 256 << 20  # bytes of all files in an archive
+LIMIT = 256 << 20  # the most bytes of all files in an archive
 OBJECT = ".bpf.o"
-UNSIGNED = ".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7s"  # that RECORD can't list (PEP 427)
-# zipfile and tarfile promise their own errors only, but pass on what their parts raise on malformed streams.
+UNSIGNED = ".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7s"  # RECORD can't list them (PEP 427)
+# zipfile and tarfile document their own errors only, but pass on those of other modules on malformed streams.
 MALFORMED = (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, ValueError, ArithmeticError, LookupError,
              RuntimeError, struct.error, zlib.error, LZMAError)  # fmt: skip
 
 
 class Bundle(NamedTuple):
-    """What a file holds. `kind` is "object", "wheel" or "tar"; `objects` are by path, "" for a file that is one itself.
+    """The content of a file. `kind` is "object", "wheel" or "tar"; `objects` are by path, "" if the file is an object.
 
-    `recorded` is how many files a wheel's RECORD vouches for, None where there is none; `arches` are those that the
-    manifest, or the folder, says each object is for.
+    `arches` are those of each object by the manifest, or the object's folder; `recorded` is the number of files that a
+    wheel's RECORD lists, None without one.
     """
 
     kind: str
@@ -49,7 +49,7 @@ class Bundle(NamedTuple):
 
 
 def read_bundle(data: bytes, where: str) -> Bundle:
-    """What these bytes hold; `where` names them. Raises ObjectError, DigestError for what RECORD or manifest belies."""
+    """Reads a file's content; `where` names it. Raises ObjectError, DigestError if RECORD or manifest contradict it."""
     kind = "wheel" if data[:2] == b"PK" else "tar" if data[:2] in (b"\x1f\x8b", b"\xfd7", b"BZ") else ""
     if not kind and data[257:262] != b"ustar":
         return Bundle("object", {"": data}, {"": ()}, None, None)
@@ -69,14 +69,16 @@ def read_bundle(data: bytes, where: str) -> Bundle:
     return Bundle(kind or "tar", objects, arches, manifest, recorded)
 
 
-def _safe(name: str, where: str) -> str:
+def _safe_name(name: str, where: str) -> str:
+    """Returns the normalized name. Raises ObjectError for a name that points outside of the archive."""
     parts = name.split("/")
     if not name or name.startswith("/") or "\\" in name or "\0" in name or ".." in parts or ":" in parts[0]:
         raise ObjectError(f"{where} holds {name!r}, which points outside of it", fix="don't unpack it")
     return posixpath.normpath(name)
 
 
-def _within(left: int, size: int, where: str) -> int:
+def _subtract(left: int, size: int, where: str) -> int:
+    """Returns the bytes left of LIMIT after a file. Raises ObjectError if the file exceeds them."""
     if size < 0 or size > left:
         raise ObjectError(f"{where} unpacks to more than {LIMIT >> 20} MiB", fix="take a package of objects alone")
     return left - size
@@ -86,13 +88,13 @@ def _zip_files(data: bytes, where: str) -> Iterator[tuple[str, bytes]]:
     left, seen = LIMIT, set()
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for entry in archive.infolist():
-            name = _safe(entry.filename, where)
+            name = _safe_name(entry.filename, where)
             if entry.is_dir():
                 continue
             if name in seen:
                 raise ObjectError(f"{where} holds {name} twice", fix="don't unpack it")
             seen.add(name)
-            left = _within(left, entry.file_size, where)
+            left = _subtract(left, entry.file_size, where)
             with archive.open(entry) as file:
                 content = file.read(entry.file_size + 1)
             yield name, content
@@ -102,15 +104,15 @@ def _tar_files(data: bytes, where: str) -> Iterator[tuple[str, bytes]]:
     left, files = LIMIT, dict[str, bytes]()
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         for entry in archive:
-            name = _safe(entry.name, where)
+            name = _safe_name(entry.name, where)
             if entry.isdir():
                 continue
             if name in files:
                 raise ObjectError(f"{where} holds {name} twice", fix="don't unpack it")
             if entry.islnk():  # a hard link: the bytes of a file before it
-                content = files.get(_safe(entry.linkname, where))
+                content = files.get(_safe_name(entry.linkname, where))
             else:
-                left = _within(left, entry.size, where)
+                left = _subtract(left, entry.size, where)
                 opened = archive.extractfile(entry) if entry.isreg() else None
                 content = opened.read() if opened else None
             if content is None:
@@ -120,7 +122,10 @@ def _tar_files(data: bytes, where: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _check_record(files: dict[str, bytes], where: str) -> int | None:
-    """How many files RECORD vouches for (PEP 376, PEP 427); None without one. Raises DigestError."""
+    """Checks files against RECORD (PEP 376, PEP 427); returns how many it lists, None without one.
+
+    Raises ObjectError, DigestError.
+    """
     place = next((name for name in files if name.endswith(UNSIGNED[0]) and name.count("/") == 1), None)
     if place is None:
         return None
@@ -146,7 +151,10 @@ def _check_record(files: dict[str, bytes], where: str) -> int | None:
 
 
 def _check_manifest(files: dict[str, bytes], where: str) -> tuple[Manifest | None, dict[str, tuple[str, ...]]]:
-    """The manifest, and the arches of the objects that it names by their paths. Raises ObjectError, DigestError."""
+    """Checks objects against the manifest; returns it with the arches of its objects by path.
+
+    Raises ObjectError, DigestError.
+    """
     places = sorted((name for name in files if posixpath.basename(name) == NAME), key=lambda name: name.count("/"))
     if not places:
         return None, {}

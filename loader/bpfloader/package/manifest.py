@@ -1,6 +1,7 @@
-"""A package's manifest.json: which object of each program each arch has, and what it was made with.
+"""Reads a package's manifest.json, which lists each program's object by arch and the tools that built it.
 
-Written by ebpfbuild/package/manifest.py; docs/package.md is its reference. Unknown keys are passed over: a later build may say more.
+ebpfbuild/package/manifest.py writes it; docs/package.md is its reference. Unknown keys are ignored: later builds may
+add some.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ FILE = re.compile(r"(?!\.)[A-Za-z0-9_.+-]+(/(?!\.)[A-Za-z0-9_.+-]+)*")  # relati
 
 
 class Packed(NamedTuple):
-    """One arch's object: its `path` below the package, `sha256` and `size` in bytes, and the `license` it declares.
+    """One arch's object: its `path` in the package, `sha256`, `size` in bytes, and declared `license`.
 
-    `facts` is all that the manifest says of that arch: `header`, `compiler`, `proof` where there are such.
+    `facts` is the arch's whole entry in the manifest, which may have `header`, `compiler`, `proof`.
     """
 
     path: str
@@ -35,14 +36,14 @@ class Packed(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """What a package holds: its `name` and `version`, and each program's object by file name (`foo.bpf.o`) and arch."""
+    """A package's `name` and `version`, and each program's object by file name (`foo.bpf.o`) and arch."""
 
     name: str
     version: str
     programs: dict[str, dict[str, Packed]]
 
     def of(self, file: str, arch: str) -> Packed:
-        """A program's object for an arch. Raises ObjectError naming those that the package holds."""
+        """Returns a program's object for an arch. Raises ObjectError naming the arches that the package has."""
         arches = self.programs.get(file, {})
         if arch not in arches:
             fix = f"it holds {', '.join(sorted(arches)) or 'none'}: build it with ARCH={arch}"
@@ -50,12 +51,12 @@ class Manifest(NamedTuple):
         return arches[arch]
 
     def packed(self) -> Iterator[tuple[str, Packed]]:
-        """Each object with its arch."""
+        """Yields each object with its arch."""
         return ((arch, packed) for arches in self.programs.values() for arch, packed in sorted(arches.items()))
 
 
 def parse(data: bytes, where: str) -> Manifest:
-    """The manifest that these bytes are; `where` names them in errors. Raises ObjectError."""
+    """Parses a manifest; `where` names it in errors. Raises ObjectError."""
     import json
 
     try:
@@ -72,17 +73,17 @@ def parse(data: bytes, where: str) -> Manifest:
 
 
 def _packed(facts: dict[str, Any]) -> Packed:
-    told = facts["object"]
-    path, sha256, size, license = told["path"], told["sha256"], told["size"], told.get("license", "")
+    entry = facts["object"]
+    path, sha256, size, license = entry["path"], entry["sha256"], entry["size"], entry.get("license", "")
     if not (FILE.fullmatch(path) and SHA256.fullmatch(sha256) and type(size) is int and isinstance(license, str)):
-        raise ValueError(told)
+        raise ValueError(entry)
     return Packed(path, sha256, size, license, facts)
 
 
 def packed_object(folder: str, file: str, sha256: str) -> str:
-    """The path of a program's object for this machine in a package, by its manifest, whose own sha256 the skeleton knows.
+    """Returns the path of this machine's object in a package; `sha256` is that of the manifest.
 
-    Raises ObjectError for a manifest that is missing, or holds no object for this machine; DigestError for another one.
+    Raises ObjectError for a missing manifest or one without an object for this machine; DigestError for another one.
     """
     path = os.path.join(folder, NAME)
     data = read_file(path, REINSTALL)

@@ -14,8 +14,8 @@ class Fence:
     which the architecture orders by [L]; po; [A] (RCsc: Arm ARM, "barrier-ordered-before"), so nothing crosses in
     either direction, not even a load before an earlier store. CPython's lock is glibc's or musl's sem_post and
     sem_trywait up to 3.13, and a sequentially consistent compare-and-swap (PyMutex) from 3.14 on; the C compiler can't
-    see through either call. On x86 both are locked instructions. The other order, acquire and then release, would let accesses slip
-    in from both sides and pass one another.
+    see through either call. On x86 both are locked instructions. The other order, acquire and then release, would let
+    accesses slip in from both sides and pass one another.
 
     Nothing rests on the GIL, which a free-threaded Python lacks and which orders nothing against the kernel: the
     buffer's lock keeps threads of this process apart. Each access is one aligned word and atomic: memoryview reads and

@@ -1,1 +1,1 @@
-"""Says what an object file holds, without a kernel."""
+"""Reads object files without a kernel: programs, maps, variables, and the kernel that they need."""

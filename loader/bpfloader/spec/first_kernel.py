@@ -1,9 +1,8 @@
-"""The first Linux that has all that an object uses, and what for: as far as its instructions, maps and sections tell.
+"""Finds the first Linux that has all features of an object, by its instructions, maps and sections.
 
 Versions are those of the kernel's history: kernel/versions.py has those of types, helpers and ways to attach; those of
-the instruction sets are in Documentation/bpf/standardization/instruction-set.rst and its commits. What a program asks
-for only where the kernel has it (bpf_core_enum_value_exists and its like) counts as used: nothing in the object says
-otherwise.
+instructions are in Documentation/bpf/standardization/instruction-set.rst and its commits. Features behind a check
+(bpf_core_enum_value_exists and the like) count as used, since the object doesn't show the check.
 """
 
 from __future__ import annotations
@@ -17,29 +16,37 @@ from ..kernel.versions import helpers, map_types, section_kind, version_of
 from .map import MapSpec
 from .object import INSTRUCTION, ObjectSpec, ProgramSpec
 
-# Parts of opcodes, by their names without BPF_ (linux/bpf_common.h, linux/bpf.h): classes, operations, modes.
+# Fields of opcodes by their names without BPF_ (linux/bpf_common.h, linux/bpf.h): classes, operations, modes.
 LDX, STX, ALU, JMP, JMP32, ALU64 = 0x01, 0x03, 0x04, 0x05, 0x06, 0x07
 JA, DIV, OP_CALL, OP_EXIT, MOD, MOV, END, JCOND = 0x00, 0x30, 0x80, 0x90, 0x90, 0xB0, 0xD0, 0xE0
 MEMSX, ATOMIC = 0x80, 0xC0
 LOAD_ACQ, STORE_REL = 0x100, 0x110
 CALL, WIDE, MAY_GOTO, SWAP, FAR_JUMP = JMP | OP_CALL, 0x18, JMP | JCOND, ALU64 | END, JMP32 | JA
-PSEUDO_CALL = 1  # in the source register: of a function of the object
+PSEUDO_CALL = 1  # in the source register: a call of a function of the object
 BTF_TYPED = ("tp_btf", "fentry", "fexit", "fmod_ret", "fsession", "lsm", "lsm_cgroup", "iter", "freplace", "struct_ops")
 FLAGS = {"mmapable": "5.5", "rdonly_prog": "5.2", "wronly_prog": "5.2", "inner_map": "5.10", "link": "6.4"}
 FUNCTION_CALL = "calls between its functions"
-MANY = 4096  # instructions, which a privileged program might have before 5.2
+OLD_MAX_INSTRUCTIONS = 4096  # the limit of a privileged program before 5.2
 
 
 class Need(NamedTuple):
-    """Something used, `user` is which program or map ("" for the object), and the first Linux that has it."""
+    """A feature, the first Linux that has it, and its `user`: a program or map, "" for the object."""
 
     kernel: str
     what: str
     user: str
 
 
+class InstructionNeed(NamedTuple):
+    """A feature of an instruction, at this index in the program, and the first Linux that has it."""
+
+    at: int
+    kernel: str
+    what: str
+
+
 class Instruction(NamedTuple):
-    """One struct bpf_insn, in this machine's terms."""
+    """A struct bpf_insn in this machine's byte order: index, opcode, source register, offset, immediate value."""
 
     at: int
     code: int
@@ -49,7 +56,7 @@ class Instruction(NamedTuple):
 
 
 def instructions(code: bytes, little: bool) -> Iterator[Instruction]:
-    """The instructions of a program; the second half of one that loads 64 bits is passed over."""
+    """Yields the instructions of a program, without the second half of those that load 64 bits."""
     rows = struct.iter_unpack("<BBhi" if little else ">BBhi", code[: len(code) // INSTRUCTION * INSTRUCTION])
     wide = False
     for at, (opcode, registers, offset, value) in enumerate(rows):
@@ -61,7 +68,7 @@ def instructions(code: bytes, little: bool) -> Iterator[Instruction]:
 
 
 def needs(spec: ObjectSpec) -> list[Need]:
-    """What the object uses that came after Linux 4.1, the newest first. Each thing is named once for each user."""
+    """Returns the features newer than Linux 4.1 that an object uses, the newest first, each once for each user."""
     found = {*_object_needs(spec)}
     for each in spec.maps:
         found.update(_map_needs(each))
@@ -71,13 +78,13 @@ def needs(spec: ObjectSpec) -> list[Need]:
 
 
 def minimum(found: list[Need], *names: str) -> str:
-    """The first Linux that has what these programs, all maps and the object itself need."""
+    """Returns the first Linux that has all features of these users; without names, of all users."""
     wanted = [need.kernel for need in found if not names or need.user in names]
     return max(wanted, key=version_of, default="4.1")
 
 
 def first_kernel(spec: ObjectSpec, found: list[Need]) -> str:
-    """The first Linux that takes the object as it is: its maps, and the programs that load unless somebody says no."""
+    """Returns the first Linux that loads the object unchanged: its maps, and the programs with autoload."""
     on = {program.name for program in spec.programs if program.autoload}
     off = {program.name for program in spec.programs} - on
     return minimum([need for need in found if need.user not in off])
@@ -109,29 +116,29 @@ def _program_needs(spec: ObjectSpec, program: ProgramSpec) -> Iterator[Need]:
     kind = section_kind(program.section)
     if kind and program.section != ".text":
         yield Need(kind.kernel, f'SEC("{kind.section}")', program.name)
-    if program.instructions > MANY:
-        yield Need("5.2", f"more than {MANY} instructions", program.name)
+    if program.instructions > OLD_MAX_INSTRUCTIONS:
+        yield Need("5.2", f"more than {OLD_MAX_INSTRUCTIONS} instructions", program.name)
     yield from (Need(kernel, what, program.name) for _, kernel, what in code_needs(spec, program))
 
 
-def code_needs(spec: ObjectSpec, program: ProgramSpec) -> Iterator[tuple[int, str, str]]:
-    """(instruction, the first Linux that has it, what it is) of each instruction that asks for a later one than 4.1."""
+def code_needs(spec: ObjectSpec, program: ProgramSpec) -> Iterator[InstructionNeed]:
+    """Yields the feature of each instruction that Linux 4.1 doesn't have."""
     known = {helper.number: helper for helper in helpers()}
     relocated, externs = dict(spec.calls(program)), {each.name for each in spec.externs}
     for each in instructions(program.code, spec.elf.little):
         helper = known.get(each.value) if each.code == CALL and not each.source else None
         if helper:
-            yield each.at, helper.kernel, f"the helper bpf_{helper.name}"
+            yield InstructionNeed(each.at, helper.kernel, f"the helper bpf_{helper.name}")
         elif each.code == CALL and relocated.get(each.at * INSTRUCTION) in externs:
-            yield each.at, "5.13", f"the kfunc {relocated[each.at * INSTRUCTION]}"
+            yield InstructionNeed(each.at, "5.13", f"the kfunc {relocated[each.at * INSTRUCTION]}")
         elif each.code == CALL and each.source == PSEUDO_CALL:
-            yield each.at, "4.16", FUNCTION_CALL
+            yield InstructionNeed(each.at, "4.16", FUNCTION_CALL)
         else:
-            yield from ((each.at, kernel, what) for kernel, what in _instruction_set(each))
+            yield from (InstructionNeed(each.at, kernel, what) for kernel, what in _instruction_set(each))
 
 
 def _instruction_set(each: Instruction) -> Iterator[tuple[str, str]]:
-    """What an instruction asks of the kernel's instruction set."""
+    """Yields the first Linux and the name of each feature of an instruction."""
     kind, mode, operation = each.code & 7, each.code & 0xE0, each.code & 0xF0
     if each.code == MAY_GOTO:
         yield "6.9", "may_goto"
@@ -158,5 +165,5 @@ def _instruction_set(each: Instruction) -> Iterator[tuple[str, str]]:
 
 
 def asks_kernel(spec: ObjectSpec) -> bool:
-    """Whether its programs ask the kernel what it has, so that an older kernel than they use may do."""
+    """Returns True if programs check for features, so that an older kernel than computed may be enough."""
     return any(record.kind in EXISTENCE_KINDS for record in spec.core)

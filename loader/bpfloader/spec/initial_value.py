@@ -1,16 +1,16 @@
-"""The initial value of a global variable as a person reads it."""
+"""Formats the initial value of a global variable for people."""
 
 from __future__ import annotations
 
 from ..btf.reader import ARRAY, BOOL, CHAR, ENUMS, INT, PTR, SIGNED, Btf
 
-SHOWN = 16  # bytes of what has no better text
+SHOWN = 16  # the most bytes shown as hex
 
 
 def initial_value(btf: Btf, number: int, data: bytes, offset: int, room: int = 0) -> str:
-    """The text of a value at an offset of its section's bytes; `room` is the size of a section that holds zeros only.
+    """Formats the value at an offset of its section's bytes; `room` is the size of a section of zeros (.bss).
 
-    Numbers as C writes them, an enumerator by its name, text in quotes, anything else as hex; "" for what lies outside.
+    Numbers as in C, enumerators by name, text in quotes, other types as hex; "" for a value outside of the section.
     """
     size = btf.size(number)
     if offset + size <= room:
@@ -44,5 +44,10 @@ def _is_char(btf: Btf, number: int) -> bool:
 
 def _quoted(value: bytes) -> str:
     text = value.partition(b"\0")[0].decode("utf-8", "backslashreplace")
-    return '"' + "".join(letter if letter.isprintable() and letter not in '"\\' else
-                         letter.encode("unicode_escape").decode().replace('"', '\\"') for letter in text) + '"'  # fmt: skip
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(char: str) -> str:
+    if char.isprintable() and char not in '"\\':
+        return char
+    return char.encode("unicode_escape").decode().replace('"', '\\"')

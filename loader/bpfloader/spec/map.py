@@ -1,4 +1,4 @@
-"""Reads BTF-defined maps: what libbpf makes of a variable in the section `.maps`.
+"""Reads BTF-defined maps: variables in the section `.maps`, which libbpf makes maps.
 
 The fields and their encoding are libbpf's `parse_btf_map_def` (src/libbpf.c) and the macros of bpf_helpers.h: `__uint`
 is a pointer to an array of that length, `__ulong` an enum of one value, `__type` a pointer to the type.
@@ -13,16 +13,16 @@ from ..btf.reader import ARRAY, ENUMS, FUNC_PROTO, PTR, STRUCT, Btf
 from ..kernel.versions import map_types
 
 # BPF_F_* of linux/bpf.h that BPF_MAP_CREATE takes, by bit.
-FLAGS = """no_prealloc no_common_lru numa_node rdonly wronly stack_build_id zero_seed rdonly_prog wronly_prog clone mmapable
-preserve_elems inner_map link path_fd vtype_btf_obj_fd token_fd segv_on_fault no_user_conv""".split()
+FLAGS = """no_prealloc no_common_lru numa_node rdonly wronly stack_build_id zero_seed rdonly_prog wronly_prog clone
+mmapable preserve_elems inner_map link path_fd vtype_btf_obj_fd token_fd segv_on_fault no_user_conv""".split()
 NUMBERS = "type", "key_size", "value_size", "max_entries", "map_flags", "numa_node", "pinning", "map_extra"
 PINNINGS = {0: "", 1: "by name"}  # enum libbpf_pin_type
 
 
 class MapSpec(NamedTuple):
-    """A map as an object declares it: sizes in bytes, types as C has them ("" without one), flags by name.
+    """A map's declaration: sizes in bytes, types in C ("" without one), flags by name.
 
-    A `max_entries` of 0 is filled in at load: a perf event array's by the number of CPUs, others by the loader.
+    A `max_entries` of 0 is set at load: for a perf event array to the number of CPUs, for others by the caller.
     """
 
     name: str
@@ -38,18 +38,18 @@ class MapSpec(NamedTuple):
 
 
 def map_type(number: int) -> str:
-    """The name of a map type such as `ringbuf`; `type 99` for one newer than the table."""
+    """Returns the name of a map type such as `ringbuf`; `type 99` for an unknown one."""
     return next((kind.name for kind in map_types() if kind.number == number), f"type {number}")
 
 
 def flag_names(flags: int) -> tuple[str, ...]:
-    """The names of a map's flags without BPF_F_; a bit that has none as its number."""
+    """Returns the names of a map's flags without BPF_F_, and unknown ones as a number."""
     named = tuple(name for bit, name in enumerate(FLAGS) if flags >> bit & 1)
     return named + ((hex(flags >> len(FLAGS) << len(FLAGS)),) if flags >> len(FLAGS) else ())
 
 
 def map_spec(btf: Btf, number: int, name: str, nested: bool = False) -> MapSpec:
-    """The map that a type declares. Raises ObjectError for what libbpf wouldn't take either."""
+    """Reads the map that a type declares. Raises ObjectError for a declaration that libbpf refuses, too."""
     kind = btf.resolve(number)
     if kind.kind != STRUCT:
         btf.fail(f"has a map {name} that is no struct")
@@ -91,7 +91,7 @@ def _pointee(btf: Btf, number: int, name: str) -> int:
 
 
 def _inner(btf: Btf, number: int, name: str) -> MapSpec | None:
-    """The map that `values` points to; None where it points to programs."""
+    """Reads the inner map that `values` declares; returns None if it declares programs."""
     array = btf.resolve(number)
     if array.kind != ARRAY:
         btf.fail(f"has a map {name} whose values are no array")

@@ -1,8 +1,8 @@
-"""What a BPF object holds, read from its ELF and BTF: programs, maps, global variables, CO-RE. Touches no kernel.
+"""Reads a BPF object's ELF and BTF, without a kernel: programs, maps, global variables, CO-RE relocations.
 
-How names and sections are understood follows libbpf (src/libbpf.c): `.text` holds functions that programs call, any
-other executable section programs; `.rodata*`, `.data*` and `.bss*` become maps; `.maps`, `.kconfig`, `.ksyms` and
-`.struct_ops*` are declared in BTF.
+Sections have the meaning that libbpf gives them (src/libbpf.c): `.text` holds functions that programs call, any other
+executable section programs; `.rodata*`, `.data*` and `.bss*` become maps; BTF declares `.maps`, `.kconfig`, `.ksyms`
+and `.struct_ops*`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ STRUCT_OPS = (".struct_ops", ".struct_ops.link")
 
 
 class ProgramSpec(NamedTuple):
-    """A program, or a function of `.text` that programs call (of no type): where it lies and what it is for.
+    """A program, or a function of `.text` that programs call, which has no `type`; `offset` and `code` are in bytes.
 
-    `autoload` is false where a `?` stands before its section; `target` is what follows the section's kind.
+    `autoload` is False for a section that begins with `?`; `target` is the section's name behind the kind.
     """
 
     name: str
@@ -42,12 +42,12 @@ class ProgramSpec(NamedTuple):
 
     @property
     def instructions(self) -> int:
-        """How many there are; one that loads 64 bits counts as two."""
+        """The number of instructions; one that loads 64 bits counts as two."""
         return len(self.code) // INSTRUCTION
 
 
 class VariableSpec(NamedTuple):
-    """A global variable, or an extern of `.kconfig` or `.ksyms`: size in bytes, type and initial value as C has them."""
+    """A global variable, or an extern of `.kconfig` or `.ksyms`: size in bytes, type and initial value as in C."""
 
     name: str
     section: str
@@ -57,7 +57,7 @@ class VariableSpec(NamedTuple):
 
 
 class ObjectSpec(NamedTuple):
-    """All of an object; programs, maps and variables in the order of their sections and offsets."""
+    """A whole object; programs, maps and variables are in the order of their sections and offsets."""
 
     elf: Elf
     btf: Btf | None
@@ -72,7 +72,7 @@ class ObjectSpec(NamedTuple):
     core: tuple[CoreRecord, ...]
 
     def calls(self, program: ProgramSpec) -> list[tuple[int, str]]:
-        """(place in the code, symbol) of each relocation of a program: maps, functions, externs."""
+        """Returns offset in the code and symbol of each relocation of a program: maps, functions, externs."""
         section = self.elf.section(program.section)
         symbols, end = self.elf.symbols(), program.offset + len(program.code)
         return [
@@ -83,7 +83,7 @@ class ObjectSpec(NamedTuple):
 
 
 def object_spec(data: bytes, where: str) -> ObjectSpec:
-    """What these bytes hold; `where` names them in errors. Raises ObjectError."""
+    """Reads an object; `where` names it in errors. Raises ObjectError."""
     elf = Elf(data, where)
     blob = elf.data(".BTF")
     btf = Btf(blob, where) if blob else None
@@ -106,7 +106,7 @@ def object_spec(data: bytes, where: str) -> ObjectSpec:
 
 
 def _functions(elf: Elf, section: ElfSection) -> list[ProgramSpec]:
-    """The functions of an executable section, by offset."""
+    """Returns the functions of an executable section by offset."""
     if section.type != PROGBITS or not section.flags & EXECUTABLE:
         return []
     symbols = [each for each in elf.symbols() if each.section == section.number and each.type == FUNCTION]
@@ -127,20 +127,28 @@ def _function(elf: Elf, section: ElfSection, symbol: Symbol) -> ProgramSpec:
                        section.name == name, symbol.value, code)  # fmt: skip
 
 
-def _declared(elf: Elf, btf: Btf, section: str) -> list[tuple[str, int, int]]:
-    """(name, the id of its VAR's type, offset) of the variables that BTF declares in a section, by offset.
+class Declared(NamedTuple):
+    """A variable that BTF declares in a section: its type's id, and its offset in bytes."""
 
-    clang leaves offsets of global variables to the linker; as libbpf's btf_fixup_datasec, take the symbol's.
+    name: str
+    type: int
+    offset: int
+
+
+def _declared(elf: Elf, btf: Btf, name: str) -> list[Declared]:
+    """Returns the variables that BTF declares in the section of that name, by offset.
+
+    clang leaves offsets of global variables to the linker: takes the symbols' offsets, as libbpf's btf_fixup_datasec.
     """
-    there = elf.section(section)
-    where = {each.name: each.value for each in elf.symbols() if there and each.section == there.number}
+    section = elf.section(name)
+    offsets = {each.name: each.value for each in elf.symbols() if section and each.section == section.number}
     found = []
-    for kind in (each for each in btf.named(section) if each.kind == DATASEC):
+    for kind in (each for each in btf.named(name) if each.kind == DATASEC):
         for row in btf.variables(kind):
             var = btf[row.type]
-            if var.kind in (VAR, FUNC):  # an extern function is one of .ksyms
-                found.append((var.name, var.word, where.get(var.name, row.offset)))
-    return sorted(found, key=lambda row: (row[2], row[0]))
+            if var.kind in (VAR, FUNC):  # .ksyms has extern functions, too
+                found.append(Declared(var.name, var.word, offsets.get(var.name, row.offset)))
+    return sorted(found, key=lambda variable: (variable.offset, variable.name))
 
 
 def _variables(elf: Elf, btf: Btf | None, name: str) -> list[VariableSpec]:
@@ -148,7 +156,7 @@ def _variables(elf: Elf, btf: Btf | None, name: str) -> list[VariableSpec]:
         return []
     section = elf.section(name)
     data = elf.bytes_of(section) if section else b""
-    room = section.size if section and not data else 0  # .bss takes no place in the file
+    room = section.size if section and not data else 0  # .bss has no bytes in the file
     return [
         VariableSpec(each, name, declaration(btf, number), btf.size(number),
                      initial_value(btf, number, data, offset, room) if section else "")

@@ -1,19 +1,33 @@
-"""Looks through an object that no digest vouches for, before libbpf does.
+"""Checks an object without a digest before libbpf reads it.
 
-libbpf trusts what it reads more than it should: a string or a type outside of the BTF's tables ends the process with
-SIGSEGV (seen with 1.1 and 1.7). What a skeleton's digest vouches for is what clang wrote, and is spared this.
+libbpf doesn't check enough: a string or a type outside of the BTF's tables ends the process with SIGSEGV (seen with 1.1
+and 1.7). An object that matches its skeleton's digest is as clang wrote it, and needs no check.
 """
 
 from __future__ import annotations
 
-from ..btf.reader import ARRAY, COMPOSITES, DATASEC, DECL_TAG, FUNC, FUNC_PROTO, FWD, PTR, QUALIFIERS, TYPEDEF, VAR, Btf, Type  # fmt: skip
+from ..btf.reader import (
+    ARRAY,
+    COMPOSITES,
+    DATASEC,
+    DECL_TAG,
+    FUNC,
+    FUNC_PROTO,
+    FWD,
+    PTR,
+    QUALIFIERS,
+    TYPEDEF,
+    VAR,
+    Btf,
+    Type,
+)
 from .object import object_spec
 
 REFERRING = (PTR, TYPEDEF, *QUALIFIERS, FUNC, VAR, DECL_TAG, FUNC_PROTO)  # `word` is a type
 
 
 def vet(data: bytes, where: str) -> None:
-    """Raises ObjectError for an object with anything in it that points outside of it, or a name that is no name."""
+    """Raises ObjectError for an object with a reference that points outside of it, or an invalid name."""
     spec = object_spec(data, where)
     names = [each.name for each in spec.maps] + [each.name for each in (*spec.programs, *spec.functions)]
     for name in names:
@@ -25,7 +39,7 @@ def vet(data: bytes, where: str) -> None:
 
 
 def _vet_type(btf: Btf, kind: Type) -> None:
-    """Raises ObjectError unless all that a type refers to is there; its own name was read with it."""
+    """Raises ObjectError unless all types that a type refers to exist; reading it has checked its name."""
     types = [kind.word] if kind.kind in REFERRING else []
     if kind.kind == ARRAY:
         types += [btf.element(kind), btf.words[kind.at + 1]]

@@ -1,7 +1,6 @@
-"""What a user-space binary offers to be attached to: its functions and its static probes, read when an attach failed;
-and what its addresses are called.
+"""Reads functions and static probes of user-space binaries, to explain refused attaches and to name addresses.
 
-Unlike the objects that elf.py reads, these are of any width (System V gABI, chapter 4) and whole only as far as needed.
+Unlike elf.py, it reads 32 and 64 bits (System V gABI, chapter 4), and checks only the parts that it needs.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ STRTAB, SYMBOL_TABLES, NOTES = 3, (2, 11), 7  # SHT_STRTAB; SHT_SYMTAB, SHT_DYNS
 FUNCTION, INDIRECT = 2, 10  # STT_FUNC, STT_GNU_IFUNC
 PROGBITS, EXECUTABLE = 1, 4  # SHT_PROGBITS, SHF_EXECINSTR
 STAPSDT = 3  # the type of a static probe's note (systemtap's sys/sdt.h)
-MAX_TABLE = 1 << 26  # bytes of a table that is read for a message
+MAX_TABLE = 1 << 26  # the most bytes of a table worth reading for a message
 
 
 class Names(NamedTuple):
-    """The names in a binary's symbol tables: its functions, those that it chooses when loaded, those of others."""
+    """The names in a binary's symbol tables: functions, indirect functions (STT_GNU_IFUNC), and imported ones."""
 
     functions: set[str]
     indirect: set[str]
@@ -27,7 +26,7 @@ class Names(NamedTuple):
 
 
 class Function(NamedTuple):
-    """A function's symbol: its name, STT_FUNC or STT_GNU_IFUNC, whether it is in this file, address and size."""
+    """A function's symbol; `kind` is STT_FUNC or STT_GNU_IFUNC, `defined` False for an imported function."""
 
     name: str
     kind: int
@@ -36,8 +35,16 @@ class Function(NamedTuple):
     size: int
 
 
+class CodeSection(NamedTuple):
+    """A section with code: its offset and size in the file in bytes, and its address."""
+
+    offset: int
+    size: int
+    address: int
+
+
 class Binary:
-    """An open ELF file. Raises ValueError for a file that is none, or broken; OSError."""
+    """An open ELF file. Raises ValueError for a file of another kind, or a broken one; OSError."""
 
     def __init__(self, file: BinaryIO):
         self.file, self.size = file, os.fstat(file.fileno()).st_size
@@ -73,20 +80,20 @@ class Binary:
         return self._bytes(self.rows[number][4], self.rows[number][5])
 
     def symbols(self) -> Names:
-        """The names of all symbol tables."""
+        """Returns the names of functions in all symbol tables."""
         found = Names(set(), set(), set())
-        for row in self._functions():
-            home = found.functions if row.kind == FUNCTION else found.indirect
-            (home if row.defined else found.imported).add(row.name)
+        for function in self._functions():
+            defined = found.functions if function.kind == FUNCTION else found.indirect
+            (defined if function.defined else found.imported).add(function.name)
         return found
 
-    def functions(self) -> Iterator[tuple[str, int, int]]:
-        """The name, address and size of each function that is in this file, aliases too."""
-        return ((row.name, row.address, row.size) for row in self._functions() if row.defined and row.size)
+    def functions(self) -> Iterator[Function]:
+        """Yields the functions in this file, aliases too."""
+        return (function for function in self._functions() if function.defined and function.size)
 
-    def loaded(self) -> list[tuple[int, int, int]]:
-        """The sections with code: offset in the file, size and address."""
-        return [(row[4], row[5], row[3]) for row in self.rows if row[1] == PROGBITS and row[2] & EXECUTABLE]
+    def code_sections(self) -> list[CodeSection]:
+        """Returns the sections with code."""
+        return [CodeSection(row[4], row[5], row[3]) for row in self.rows if row[1] == PROGBITS and row[2] & EXECUTABLE]
 
     def _functions(self) -> Iterator[Function]:
         row = struct.Struct(self.order + ("IBBHQQ" if self.wide else "IIIBBH"))
@@ -102,7 +109,7 @@ class Binary:
                     yield Function(text, kind, bool(symbol[section]), symbol[value], symbol[value + 1])
 
     def probes(self) -> set[str]:
-        """The static probes as `provider:name`, by the notes of .note.stapsdt."""
+        """Returns the static probes as `provider:name`, from the notes of .note.stapsdt."""
         if self.names >= len(self.rows):
             return set()
         texts, found = self._section(self.names), set()
@@ -112,7 +119,7 @@ class Binary:
         return found
 
     def _notes(self, data: bytes) -> Iterator[str]:
-        """The probes of a notes' section: three words of sizes and type, owner, three addresses, then the names."""
+        """Yields the probes of a section of notes: three words of sizes and type, owner, three addresses, the names."""
         place, addresses = 0, 24 if self.wide else 12
         while place + 12 <= len(data):
             owner, length, kind = struct.unpack_from(self.order + "III", data, place)
@@ -128,7 +135,7 @@ def _text(table: bytes, offset: int) -> str:
 
 
 def folders(library: bool) -> list[str]:
-    """Where libbpf looks for a library or a program that is named without a slash (resolve_full_path in libbpf.c)."""
+    """Returns libbpf's search path for libraries or programs named without a slash (resolve_full_path in libbpf.c)."""
     if not library:
         return [*os.environ.get("PATH", "").split(":"), "/usr/bin", "/usr/sbin"]
     multiarch = sorted(name for name in _listed("/usr/lib") if "-linux-" in name)
@@ -137,12 +144,12 @@ def folders(library: bool) -> list[str]:
 
 
 def is_library(name: str) -> bool:
-    """Whether libbpf takes a name for a library's."""
+    """Returns True if libbpf considers a name a library's."""
     return name.endswith(".so") or ".so." in name
 
 
 def resolved(binary: str) -> str:
-    """The path that libbpf finds for a binary's name; the name itself if it has a slash; empty if there is none."""
+    """Returns the path that libbpf finds for a binary's name: the name itself if it has a slash, empty for none."""
     if "/" in binary:
         return binary
     paths = (os.path.join(folder, binary) for folder in folders(is_library(binary)) if folder)
@@ -150,14 +157,14 @@ def resolved(binary: str) -> str:
 
 
 def others(binary: str) -> list[str]:
-    """The names in those folders, for one that isn't there."""
+    """Returns the names of all libraries, or all programs, on the search path of a missing one."""
     library = is_library(binary)
     return sorted({name for folder in folders(library) if folder for name in _listed(folder)
                    if is_library(name) == library})  # fmt: skip
 
 
 def libraries(stem: str) -> list[str]:
-    """The libraries of that name as the linker's -l spells it, and bcc: `c` is libc.so.6."""
+    """Returns the libraries of a name as the linker's -l and bcc spell it: `c` is libc.so.6."""
     return [name for name in others("lib.so") if name.startswith(f"lib{stem}.so.")]
 
 

@@ -1,4 +1,4 @@
-"""The names of the kernel's functions, by /proc/kallsyms."""
+"""Names the kernel's functions by /proc/kallsyms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..errors import PrivilegeError, errno_text
 
 @lru_cache(maxsize=1)
 def _kernel_symbols() -> tuple[list[int], list[str]]:
-    """The addresses and names of the kernel's functions, by address (/proc/kallsyms). Raises PrivilegeError."""
+    """Returns the sorted addresses and the names of the kernel's functions (/proc/kallsyms). Raises PrivilegeError."""
     what = "can't tell the names of the kernel's functions"
     try:
         with open("/proc/kallsyms", encoding="utf-8", errors="replace") as file:
@@ -23,15 +23,15 @@ def _kernel_symbols() -> tuple[list[int], list[str]]:
 
 
 def kernel_symbol(address: int, *, offset: bool = True) -> str:
-    """A kernel address as `function+0xoffset`, or the function; as a number where it is in none. Raises PrivilegeError.
+    """Names a kernel address: `function+0xoffset`, or without the offset; a number outside of any function.
 
-    The names are read once: those of modules loaded later are missing.
+    Reads the names once: those of modules loaded later are missing. Raises PrivilegeError.
     """
     return kernel_frame(address, False, offset)
 
 
 def kernel_frame(address: int, returns: bool, offset: bool) -> str:
-    """One frame: `returns` says that it is where a call returns to, which behind a last call is the next function."""
+    """Names a frame. `returns`: it is a return address, which after a call at the very end is in the next function."""
     addresses, names = _kernel_symbols()
     place = bisect_right(addresses, address - returns) - 1
     if place < 0:

@@ -1,4 +1,4 @@
-"""The names of functions in processes, by /proc/<pid>/maps and the symbol tables of the files mapped there."""
+"""Names functions in processes by /proc/<pid>/maps and the symbol tables of the mapped files."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..files import open_file
-from .binary import Binary
+from .binary import Binary, CodeSection
 
-FILES = 32  # whose symbols are kept
+FILES = 32  # the most files whose symbols are cached
 
 
 class Region(NamedTuple):
-    """A part of a file in a process's memory (proc_pid_maps(5)): addresses, the place in the file, the file's name."""
+    """A mapped part of a file (proc_pid_maps(5)): start and end address, offset in the file, the file's path."""
 
     start: int
     end: int
@@ -24,35 +24,42 @@ class Region(NamedTuple):
 
 
 class Symbols(NamedTuple):
-    """The functions of a file by address, and which addresses its bytes get: (offset, size, address) by section."""
+    """A file's functions, sorted by address, and the sections that map offsets in the file to addresses."""
 
     starts: list[int]
     ends: list[int]
     names: list[str]
-    sections: list[tuple[int, int, int]]
+    sections: list[CodeSection]
+
+
+class Located(NamedTuple):
+    """A place in a function: the function's name, and the offset from its start in bytes."""
+
+    name: str
+    offset: int
 
 
 _KEPT: dict[tuple[int, ...], Symbols] = {}  # by device, inode, time and size
 
 
 def user_symbol(address: int, pid: int, *, offset: bool = True) -> str:
-    """An address in a process as `function+0xoffset [libc.so.6]`, or without the offset.
+    """Names an address in a process: `function+0xoffset [libc.so.6]`, or without the offset.
 
-    `0x7f… [libc.so.6]` where that file names no function there, the number alone where no file is, the process has
-    ended or isn't this user's to see. Names are as the file has them: those of C++ and Rust are mangled.
+    Returns `0x7f… [libc.so.6]` if the file has no function there, the number alone if no file is mapped there, or the
+    process has ended or is hidden from this user. Names of C++ and Rust stay mangled.
     """
     return user_symbols((address,), pid, offset=offset)[0]
 
 
 def user_symbols(addresses: Iterable[int], pid: int, *, offset: bool = True) -> tuple[str, ...]:
-    """The same of several addresses, the process looked at once."""
+    """Names several addresses, as user_symbol, with one look at the process."""
     regions = _regions(pid)
     starts = [region.start for region in regions]
     return tuple(_named(regions, starts, address, pid, offset) for address in addresses)
 
 
 def _regions(pid: int) -> list[Region]:
-    """What is mapped, by address; nothing of a process that has ended or isn't to be seen."""
+    """Returns what a process has mapped, by address; nothing for one that has ended or is hidden."""
     try:
         with open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as file:
             rows = [line.rstrip("\n").split(None, 5) for line in file]
@@ -77,25 +84,25 @@ def _named(regions: list[Region], starts: list[int], address: int, pid: int, off
     found = symbols and _function(symbols, address - region.start + region.offset)
     if not found:
         return f"{address:#x} [{name}]"
-    return f"{found[0]}+{found[1]:#x} [{name}]" if offset else f"{found[0]} [{name}]"
+    return f"{found.name}+{found.offset:#x} [{name}]" if offset else f"{found.name} [{name}]"
 
 
-def _function(symbols: Symbols, place: int) -> tuple[str, int] | None:
-    """The function at a byte of the file, and how far behind its start."""
+def _function(symbols: Symbols, place: int) -> Located | None:
+    """Returns the function at an offset of the file; None if there is none."""
     for offset, size, start in symbols.sections:
         if offset <= place < offset + size:
             address = place - offset + start
             number = bisect_right(symbols.starts, address) - 1
             if number >= 0 and address < symbols.ends[number]:
-                return symbols.names[number], address - symbols.starts[number]
+                return Located(symbols.names[number], address - symbols.starts[number])
     return None
 
 
 def _symbols_of(region: Region, pid: int) -> Symbols | None:
-    """The functions of a mapped file; None where it can't be read or is no ELF file.
+    """Returns the functions of a mapped file; None for a file that can't be read or is no ELF file.
 
-    map_files reaches a file that was deleted, or that another file replaced; it takes CAP_CHECKPOINT_RESTORE. The root of
-    the process reaches one of its container.
+    map_files finds a deleted or replaced file, but needs CAP_CHECKPOINT_RESTORE. The process's root finds a file of its
+    container.
     """
     paths = (f"/proc/{pid}/map_files/{region.start:x}-{region.end:x}", f"/proc/{pid}/root{region.path}")
     for path in paths:
@@ -107,20 +114,20 @@ def _symbols_of(region: Region, pid: int) -> Symbols | None:
 
 
 def _read(path: str) -> Symbols:
-    """The functions of a file, read once whoever maps it. Raises OSError, ValueError, struct.error."""
+    """Reads a file's functions, or returns the cached ones. Raises OSError, ValueError, struct.error."""
     with open_file(path) as file:
         facts = os.fstat(file.fileno())
         identity = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
         if (known := _KEPT.get(identity)) is not None:
             return known
         binary = Binary(file)
-        best: dict[int, tuple[bool, str, int]] = {}  # of several names the one that is no alias with an underscore
-        for name, start, size in binary.functions():
-            found = (name.startswith("_"), name, size)
-            best[start] = min(best.get(start, found), found)
+        best: dict[int, tuple[bool, str, int]] = {}  # by address; of several names, one without an underscore
+        for function in binary.functions():
+            found = (function.name.startswith("_"), function.name, function.size)
+            best[function.address] = min(best.get(function.address, found), found)
         starts = sorted(best)
         ends = [start + best[start][2] for start in starts]
-        symbols = Symbols(starts, ends, [best[start][1] for start in starts], binary.loaded())
+        symbols = Symbols(starts, ends, [best[start][1] for start in starts], binary.code_sections())
     while len(_KEPT) >= FILES:
         _KEPT.pop(next(iter(_KEPT)), None)
     _KEPT[identity] = symbols
