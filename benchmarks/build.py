@@ -1,9 +1,9 @@
-"""What SCons costs here: a null build and one changed source, beside make on the same sources with the same flags.
+"""Measures SCons: a null build and one changed source, beside make on the same sources with the same flags.
 
     .venv/bin/python benchmarks/build.py [programs] [runs]
 
-Prints medians of wall time in one run, and the two ratios that the project promises: a null build at most 1.6 times an empty
-SConstruct's, a changed source at most its compile plus 0.4 s. No test: a busy machine is no bug.
+Prints medians of wall time in one run, and the two ratios that the project promises: a null build at most 1.6 times an
+empty SConstruct's, a changed source at most its compile plus 0.4 s. No test: a busy machine is no bug.
 """
 
 import json
@@ -41,7 +41,9 @@ def main(programs=10, runs=7):
         makefile(project, commands)
         run(["make", "-s"], project)
         source = project / "src" / "p0.bpf.c"
-        compile_p0 = next(command for target, command in made(project, commands) if target.endswith("p0.make.o"))
+        compile_p0 = next(
+            command for target, command in make_commands(project, commands) if target.endswith("p0.make.o")
+        )
 
         def edited(command):
             def go():
@@ -68,12 +70,14 @@ def main(programs=10, runs=7):
     print(f"{programs} programs, medians of {runs} runs, wall seconds")
     for name, value in median.items():
         print(f"  {name:22} {value:7.3f}")
-    print(f"  null build / empty SConstruct        {median['null build'] / median['empty SConstruct']:5.2f}x  (at most 1.6)")
-    print(f"  changed source - its compile alone  {median['changed source'] - median['its compile alone']:5.2f} s (at most 0.4)")
+    ratio = median["null build"] / median["empty SConstruct"]
+    overhead = median["changed source"] - median["its compile alone"]
+    print(f"  null build / empty SConstruct        {ratio:5.2f}x  (at most 1.6)")
+    print(f"  changed source - its compile alone  {overhead:5.2f} s (at most 0.4)")
 
 
 def write(project, programs):
-    """A project of copies of the tracker."""
+    """Writes a project of copies of the tracker."""
     (project / "src").mkdir(parents=True)
     for header in PROGRAM.parent.glob("*.h"):
         shutil.copy(header, project / "src")
@@ -83,8 +87,8 @@ def write(project, programs):
     (project / "SConstruct").write_text(SCONSTRUCT.format(tool=tool, pins=pins, programs=programs))
 
 
-def made(project, commands):
-    """make's targets and their commands: the compile of each object, into a file of its own."""
+def make_commands(project, commands):
+    """Yields make's targets and their commands: the compile of each object, into a file of its own."""
     sys.path.insert(0, str(ROOT / "site_scons"))
     from ebpfbuild.compile.clang import locate
     from ebpfbuild.rebuild.ledger import Ledger
@@ -99,8 +103,8 @@ def made(project, commands):
 
 
 def makefile(project, commands):
-    """A Makefile as people write it: depfiles, and nothing that a change of a flag would rebuild."""
-    rules = {target: arguments for target, arguments in made(project, commands)}
+    """Writes a Makefile as people write it: depfiles, and nothing that a change of a flag would rebuild."""
+    rules = {target: arguments for target, arguments in make_commands(project, commands)}
     text = f"all: {' '.join(rules)}\n-include {' '.join(target + '.d' for target in rules)}\n"
     for (target, arguments), entry in zip(rules.items(), commands):
         text += f"{target}: {entry['file']}\n\t{shlex.join(arguments)}\n"
@@ -108,7 +112,7 @@ def makefile(project, commands):
 
 
 def scons():
-    """scons as sconsw runs it; the environment's MIRROR becomes the argument."""
+    """Returns scons's command as sconsw runs it; the environment's MIRROR becomes the argument."""
     mirror = [f"MIRROR={os.environ['MIRROR']}"] if "MIRROR" in os.environ else []
     return [sys.executable, "-I", "-m", "SCons", "-Q", "--no-site-dir", *mirror]
 
@@ -122,7 +126,7 @@ def run(command, folder):
 
 
 def timed(command, folder):
-    """The wall seconds of a command that must succeed."""
+    """Returns the wall seconds of a command that must succeed."""
     start = time.perf_counter()
     run(command, folder)
     return time.perf_counter() - start

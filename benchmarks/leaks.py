@@ -1,11 +1,11 @@
-"""Whether anything is left of objects that were opened, loaded, attached, read and closed, again and again.
+"""Looks for leaks of objects that are opened, loaded, attached, read and closed, again and again.
 
     .venv/bin/python benchmarks/leaks.py [cycles]
 
-Wants root, libbpf.so.1 and the compiler's wheel. Each cycle opens a skeleton, loads it, attaches a program, reads a ring
-buffer, a perf buffer and a map, waits for a record, and destroys it; every tenth one forks a child that uses the maps.
-Prints descriptors, threads, memory (of this process and of its kernel objects) as they were after a hundred cycles and
-at the end.
+Needs root, libbpf.so.1 and the compiler's wheel. Each cycle opens a skeleton, loads it, attaches a program, reads a
+ring buffer, a perf buffer and a map, waits for a record, and destroys it; every tenth one forks a child that uses the
+maps. Prints descriptors, threads, memory (of this process and of its kernel objects) as they were after a hundred
+cycles and at the end.
 """
 
 import gc
@@ -23,7 +23,7 @@ WARM = 100  # cycles until caches, arenas and Python's own memory have their siz
 
 
 def cycle(kind, fork):
-    """One object's life."""
+    """Runs one object from open to destroy."""
     with kind.open() as skel:
         skel.maps.counters.max_entries = 16
         skel.maps.events.max_entries = 4096
@@ -42,7 +42,7 @@ def cycle(kind, fork):
 
 
 def state(kind):
-    """What this process and the kernel hold now: name -> number."""
+    """Counts what this process and the kernel hold now: name -> number."""
     gc.collect()
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     links = [link for link in os.listdir("/proc/self/fd") if "bpf" in target(link)]
@@ -73,8 +73,8 @@ def main(cycles=10_000):
         before, started = state(kind), time.perf_counter()
         for number in range(cycles):
             cycle(kind, number % 10 == 0)
-        took, after = time.perf_counter() - started, state(kind)
-    print(f"{cycles} cycles, {took / cycles * 1000:.1f} ms each")
+        elapsed, after = time.perf_counter() - started, state(kind)
+    print(f"{cycles} cycles, {elapsed / cycles * 1000:.1f} ms each")
     print(f"{'':18} {'before':>12} {'after':>12}")
     for name, value in before.items():
         print(f"{name:18} {value:12} {after[name]:12}")

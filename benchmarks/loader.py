@@ -1,11 +1,11 @@
-"""What the loader costs: draining a ring, pacing, start-up, maps; in one run, beside the targets that the project sets itself.
+"""Measures the loader beside its targets: draining a ring, pacing, start-up, maps, all in one run.
 
     .venv/bin/python benchmarks/loader.py [runs]
 
-Wants root, libbpf.so.1 and the compiler's wheel; bpftool for one of the lines, numpy for another. The tracker is compiled
-without its fentry programs, which not every kernel takes, and bpftool loads all or none. Medians; rates count the thread's
-CPU time, so that other work on the machine disturbs them less, and the wall time stands beside it. No test: a busy machine
-is no bug.
+Needs root, libbpf.so.1 and the compiler's wheel; bpftool for one of the lines, numpy for another. The tracker is
+compiled without its fentry programs, which not every kernel takes, and bpftool loads all or none. Medians; rates count
+the thread's CPU time, so that other work on the machine disturbs them less, and the wall time stands beside it. No
+test: a busy machine is no bug.
 """
 
 import ctypes
@@ -44,7 +44,7 @@ print(*(1000 * (clock() - start) for clock, start in zip(clocks, before)))
 
 
 def cost(step):
-    """What a step returns, its seconds of this thread's CPU time, and of wall time; without the garbage of others."""
+    """Runs a step after a garbage collection; returns its result, its CPU (this thread's) and its wall seconds."""
     gc.collect()
     wall, cpu = time.perf_counter(), time.thread_time()
     result = step()
@@ -57,7 +57,7 @@ def row(name, value, unit, good, target):
 
 
 class Polled:
-    """ring_buffer__poll of libbpf with a ctypes callback that decodes each event: what one writes without a loader."""
+    """ring_buffer__poll of libbpf with a ctypes callback that decodes each event, as one writes without a loader."""
 
     def __init__(self, fd):
         self.rows, unpack = [], EVENT.unpack
@@ -78,7 +78,7 @@ class Polled:
 
 
 def drains(skel, runs):
-    """Each way to read a full ring of 32-byte events."""
+    """Measures each way to read a full ring of 32-byte events."""
     ring = skel.maps.events
     ways = {
         "tuples()": (lambda: ring.tuples(timeout=0), 5),
@@ -109,7 +109,7 @@ def drains(skel, runs):
 
 
 def paced(skel, burst):
-    """A producer in another process, on another core where there is one, and what it costs to follow it."""
+    """Measures the cost of following a producer in another process, on another core where there is one."""
     ring, lost = skel.maps.events, skel.bss.events_lost
     ring.batch(timeout=0)
     cpus = sorted(os.sched_getaffinity(0))
@@ -132,7 +132,7 @@ def paced(skel, burst):
 
 
 def produce(skel, burst):
-    """PACE events a second for SECONDS seconds, `burst` at a time."""
+    """Produces PACE events a second for SECONDS seconds, `burst` at a time."""
     run, start = skel.progs.produce.test_run, time.perf_counter()
     for number in range(SECONDS * PACE // burst):
         while time.perf_counter() < start + number * burst / PACE:
@@ -142,7 +142,7 @@ def produce(skel, burst):
 
 
 def maps(skel, runs):
-    """Reading a hash one by one and by batches."""
+    """Measures reading a hash one by one and by batches."""
     table, seconds = skel.maps.counters, {"each": [], "batch": []}
     for number in range(ENTRIES):
         table[number] = number
@@ -162,7 +162,7 @@ def maps(skel, runs):
 
 
 def process(command):
-    """The wall and CPU milliseconds of a fresh process, and what it printed."""
+    """Runs a fresh process; returns its wall and CPU milliseconds, and what it printed."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
@@ -172,7 +172,7 @@ def process(command):
 
 
 def starts(scratch, runs):
-    """Import, and open, load and attach beside bpftool's load of the same programs, each in fresh processes.
+    """Measures an import, and open, load and attach beside bpftool's load of the same programs, in fresh processes.
 
     bpftool's own start counts as its; Python's start and imports don't count as the loader's, who is timed within.
     """

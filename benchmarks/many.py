@@ -1,4 +1,4 @@
-"""A clean build of many programs for three arches: scons with minimized headers, make and ninja with the full ones.
+"""Builds many programs for three arches: scons with minimized headers, make and ninja with the full ones.
 
     .venv/bin/python benchmarks/many.py [programs] [jobs]
 
@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from build import ROOT, makefile, made, run, scons, timed
+from build import ROOT, makefile, make_commands, run, scons, timed
 
 ARCHES = "x86_64,aarch64,arm"
 TYPES = (
@@ -74,7 +74,7 @@ int program_{number}(__u64 *ctx)
 
 
 def program(number):
-    """The text of program `number`: each reads another set of three to six kernel types."""
+    """Returns the text of program `number`: each reads another set of three to six kernel types."""
     chosen = [TYPES[(number * 7 + step * (1 + number % 3)) % len(TYPES)] for step in range(3 + number % 4)]
     reads = [
         f"\trecord->value[{slot}] = (__u64)BPF_CORE_READ((struct {name} *)ctx[{slot}], {member});"
@@ -84,7 +84,7 @@ def program(number):
 
 
 class Spent(NamedTuple):
-    """Seconds of a command: on the wall, and of the processors that it and its children took."""
+    """Seconds of a command: wall time, and CPU time of it and its children."""
 
     wall: float
     cpu: float
@@ -123,7 +123,7 @@ def report(seconds, title):
 
 
 def spent(command, project):
-    """What a command that must succeed takes."""
+    """Measures a command that must succeed."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     wall = timed(command, project)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -131,12 +131,12 @@ def spent(command, project):
 
 
 def null(command, project):
-    """The medians of seven builds of nothing."""
+    """Returns the medians of seven null builds."""
     return Spent(*map(statistics.median, zip(*(spent(command, project) for _ in range(7)), strict=True)))
 
 
 def write(project, programs):
-    """The generated project."""
+    """Writes the generated project."""
     (project / "src").mkdir()
     for number in range(programs):
         (project / "src" / f"p{number}.bpf.c").write_text(program(number))
@@ -150,9 +150,9 @@ def write(project, programs):
 
 
 def ninjafile(project, commands):
-    """A build.ninja of the same compiles."""
+    """Writes a build.ninja of the same compiles."""
     lines = ["rule clang", "  command = $command", "  depfile = $out.d", "  deps = gcc"]
-    for (target, arguments), entry in zip(made(project, commands), commands):
+    for (target, arguments), entry in zip(make_commands(project, commands), commands):
         lines += [f"build {target}: clang {entry['file']}", f"  command = {shlex.join(arguments)}"]
     (project / "build.ninja").write_text("\n".join(lines) + "\n")
 

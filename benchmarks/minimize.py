@@ -1,4 +1,4 @@
-"""What minimizing costs and saves, per program: medians in one run, beside the targets that the project sets itself.
+"""Measures the cost of minimizing and what it saves, per program: medians in one run, beside the targets.
 
     .venv/bin/python benchmarks/minimize.py [runs] [program.bpf.c …]
 
@@ -62,42 +62,44 @@ class Bench:
         (self.scratch / name / "vmlinux.h").write_text(text)
 
     def clang_on(self, source, header, *flags):
-        """The CPU milliseconds of one clang, and what it printed."""
+        """Runs clang once; returns its CPU milliseconds, and what it printed."""
         args = CompileArgs(
             self.clang, arch_named("x86_64"), str(source), "", str(self.scratch / header), str(self.scratch / "libbpf")
         )
         command = [*self.clang, *args.flags(), "-w", *flags, str(source)]
         start = children()
         done = subprocess.run(command, capture_output=True, check=False, text=True, cwd=self.scratch)
-        took = (children() - start) * 1000
+        spent = (children() - start) * 1000
         if done.returncode:
             sys.exit(done.stderr)
-        return took, done.stdout
+        return spent, done.stdout
 
     def once(self, source):
-        """One run of every step for a program: name -> milliseconds."""
+        """Runs every step for a program once: name -> milliseconds."""
         row = {}
         row["plain compile"], _ = self.clang_on(source, "full", "-c", "-o", "full.o")
         row["preprocess"], preprocessed = self.clang_on(source, "stub", "-E", "-dD")
         row["names"], names = timed(lambda: names_of(preprocessed))
         for mode in MODES:
             index = load_index(self.stored)
-            row[f"{mode}: close"], made = timed(partial(minimize, index, names, mode, "p", "x86_64", "6.19", "0" * 64))
-            self.place(mode, made.text)
+            row[f"{mode}: close"], minimized = timed(
+                partial(minimize, index, names, mode, "p", "x86_64", "6.19", "0" * 64)
+            )
+            self.place(mode, minimized.text)
             row[f"{mode}: compile"], _ = self.clang_on(source, mode, "-c", "-o", f"{mode}.o")
-            row[f"{mode}: lines"] = made.text.count("\n")
+            row[f"{mode}: lines"] = minimized.text.count("\n")
         return row
 
 
 def timed(step):
-    """The CPU milliseconds of a step, and its result."""
+    """Returns the CPU milliseconds of a step, and its result."""
     start = time.process_time()
     result = step()
     return (time.process_time() - start) * 1000, result
 
 
 def children():
-    """The CPU seconds of all processes that this one has started and awaited."""
+    """Returns the CPU seconds of all processes that this one has started and awaited."""
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     return spent.ru_utime + spent.ru_stime
 
@@ -126,7 +128,7 @@ def main(runs=7, *sources):
 
 
 def generated(scratch):
-    """Ten programs that differ in what they use."""
+    """Yields ten programs that differ in what they use."""
     for number in range(0, 40, 4):
         source = Path(scratch, f"generated{number}.bpf.c")
         source.write_text(program(number))

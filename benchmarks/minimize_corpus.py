@@ -81,15 +81,15 @@ class Corpus:
         return done.stdout
 
     def compiled(self, row, folder):
-        """The object without DWARF, and the wall seconds that clang took."""
+        """Returns the object without DWARF, and the wall seconds that clang compile_seconds."""
         with tempfile.TemporaryDirectory(dir=self.scratch) as into:
             output = Path(into, "out.o")
             start = time.perf_counter()
             self.clang_on(row, folder, "-c", "-o", str(output))
             return strip_dwarf(output.read_bytes()), time.perf_counter() - start
 
-    def tried(self, row):
-        """What came of one program, a row for each mode; its `fate` is skipped, fails, or the mode that it ends in."""
+    def outcomes_of(self, row):
+        """Tries one program; returns a row for each mode, whose `fate` is skipped, fails, or the mode it ends in."""
         modes = self.arguments.mode
         try:
             full, seconds = self.compiled(row, self.scratch / "full")
@@ -98,32 +98,37 @@ class Corpus:
         try:
             names = names_of(self.clang_on(row, self.scratch / "stub", "-E", "-dD"))
         except EbpfError as error:
-            return [{"fate": "fails", "said": [str(error)]}] * len(modes)
+            return [{"fate": "fails", "notices": [str(error)]}] * len(modes)
         return [{"plain": seconds} | self._settled(row, names, full, mode) for mode in modes]
 
     def _settled(self, row, names, full, mode):
-        took = []
+        compile_seconds = []
         if macros := conflicts(self.index, names):
-            return {"fate": "full header", "said": [f"defines {', '.join(macros)} before vmlinux.h"]}
+            return {"fate": "full header", "notices": [f"defines {', '.join(macros)} before vmlinux.h"]}
 
-        def made(mode, keep_whole):
+        def header_of(mode, keep_whole):
             return minimize(self.index, names, mode, row["id"], self.arguments.arch, "", "", keep_whole)
 
         def compile_(header):
             (folder / "vmlinux.h").write_text(header.text)
             made_object, seconds = self.compiled(row, folder)
-            took.append(seconds)
+            compile_seconds.append(seconds)
             return made_object
 
         with tempfile.TemporaryDirectory(dir=self.scratch) as into:
             folder = Path(into)
             try:
-                settled = settle(mode, made, compile_, lambda one, step: prove(full, one, step), lambda text: None)
+                settled = settle(mode, header_of, compile_, lambda one, step: prove(full, one, step), lambda text: None)
             except EbpfError as error:
-                return {"fate": "fails", "said": [str(error)]}
+                return {"fate": "fails", "notices": [str(error)]}
         lines = settled.minimized.text.count("\n")
-        fate, said = settled.minimized.mode, settled.notices
-        return {"fate": fate, "said": said, "lines": lines, "compile": took[-1], "rounds": len(took)}
+        return {
+            "fate": settled.minimized.mode,
+            "notices": settled.notices,
+            "lines": lines,
+            "compile": compile_seconds[-1],
+            "rounds": len(compile_seconds),
+        }
 
 
 def main():
@@ -142,7 +147,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch, concurrent.futures.ThreadPoolExecutor(arguments.j) as pool:
         corpus = Corpus(arguments, Path(scratch))
         programs = corpus.programs()
-        outcomes = list(pool.map(corpus.tried, programs))
+        outcomes = list(pool.map(corpus.outcomes_of, programs))
     for mode, of_mode in zip(arguments.mode, zip(*outcomes, strict=True), strict=True):
         print(f"\n{arguments.header}, {arguments.clang}, {mode}:")
         for row, outcome in zip(programs, of_mode, strict=True):

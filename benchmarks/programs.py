@@ -1,4 +1,4 @@
-"""The programs that loader.py and leaks.py load, compiled by the pinned compiler, with their skeletons."""
+"""Compiles the programs that loader.py and leaks.py load with the pinned compiler, and generates their skeletons."""
 
 import os
 import platform
@@ -21,7 +21,7 @@ from ebpfbuild.skeleton.skeleton import render
 from ebpfbuild.fetch.store import Store, cache_folder
 from ebpfbuild.pins.toolchain import load as load_toolchain
 
-PACKET = bytes(64)  # what a test run of events.bpf.c's producer is given
+PACKET = bytes(64)  # the input of a test run of events.bpf.c's producer
 
 
 class Inputs:
@@ -36,14 +36,14 @@ class Inputs:
         (scratch / "include" / "vmlinux.h").symlink_to(store.get(toolchain.header(self.arch.name).sha256))
         for name, path in store.tree(toolchain.libbpf.sha256).items():
             (scratch / "include" / "bpf" / name).symlink_to(path)
-        self.made("events", ROOT / "benchmarks" / "events.bpf.c", ROOT / "tests" / "testdata")
+        self.build("events", ROOT / "benchmarks" / "events.bpf.c", ROOT / "tests" / "testdata")
         shutil.copytree(ROOT / "bpf", scratch / "bpf")
         tracker = scratch / "bpf" / "socket_tracker.bpf.c"
         tracker.write_text(re.sub(r'SEC\("fentry/.*?\n}\n', "", tracker.read_text(), flags=re.DOTALL))
-        self.made("socket_tracker", tracker, scratch / "include")
+        self.build("socket_tracker", tracker, scratch / "include")
         sys.path.insert(0, str(scratch))
 
-    def made(self, name, source, headers):
+    def build(self, name, source, headers):
         """Compiles a program and generates its skeleton."""
         out = self.scratch / f"{name}.bpf.o"
         args = CompileArgs(self.clang, self.arch, str(source), str(out), str(headers), str(self.scratch / "include"))

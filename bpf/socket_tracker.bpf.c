@@ -11,14 +11,14 @@
  *   tp_btf     tracepoint                   tracepoints                   cgroup_skb/egress at the root of cgroup v2
  *              inet_sock_set_state          sys_exit_accept, …_accept4
  *
- * All of them answer the two hard questions in the same way. Whose is it? A process calls connect() and accept(), but
- * ESTABLISHED and CLOSE come in softirq, when any process may be current: so the owner is noted where process context
- * is sure and found again by the socket. Which addresses? An unbound UDP socket has none: so they are read from the
- * finished packet, at the last place that the sender itself still runs in.
+ * All of them solve two problems in the same way. The owner: a process calls connect() and accept(), but ESTABLISHED
+ * and CLOSE come in softirq, when any process may be current; so the owner is noted where process context is sure, and
+ * found again by the socket. The addresses: an unbound UDP socket has none; so they are read from the finished packet,
+ * at the last place that the sender itself still runs in.
  *
- * Not seen, by any of them: TCP connections older than the tracker, accepted MPTCP, packet sockets, IPv6 datagrams
- * with extension headers. By fentry and kprobe: raw sockets that bring their own IPv4 header (IP_HDRINCL). By tp_btf:
- * accepts through io_uring and, on x86_64, of 32-bit processes; and it sees a datagram's addresses behind NAT in OUTPUT
+ * None of them sees TCP connections older than the tracker, accepted MPTCP, packet sockets, or IPv6 datagrams with
+ * extension headers. fentry and kprobe miss raw sockets that bring their own IPv4 header (IP_HDRINCL). tp_btf misses
+ * accepts through io_uring and, on x86_64, of 32-bit processes; and it sees a datagram's addresses after NAT in OUTPUT
  * and POSTROUTING, where the others see those that the process gave.
  */
 #include "vmlinux.h"
@@ -34,8 +34,8 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* fentry. security_sock_graft is where every accept() passes once it has its connection: a probe on the return of
- * inet_csk_accept would miss those that were blocked in it when the tracker came, and wants a slot for each. */
+/* fentry. Every accept() passes security_sock_graft once it has its connection: a probe on the return of
+ * inet_csk_accept would miss those that were blocked in it when the tracker came, and needs a slot for each. */
 
 SEC("fentry/tcp_set_state")
 int BPF_PROG(state_fentry, struct sock *sk, int state)
@@ -132,7 +132,7 @@ int BPF_PROG(state_tp_btf, struct sock *sk, int old_state, int state)
 	return 0;
 }
 
-/* The socket behind a descriptor that accept() has just returned, NULL if another thread has closed it since. */
+/* Returns the socket of a descriptor that accept() has just returned, NULL if another thread has closed it since. */
 static __always_inline struct sock *socket_of(int descriptor)
 {
 	struct task_struct *task = (void *)(unsigned long)bpf_get_current_task();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What socket_tracker.bpf.c hands to user space. Include after vmlinux.h, which brings the fixed-width types. */
+/* The types that socket_tracker.bpf.c shares with user space. Include after vmlinux.h, for the fixed-width types. */
 #ifndef SOCKET_TRACKER_H
 #define SOCKET_TRACKER_H
 
@@ -26,8 +26,8 @@ enum direction {
 #define IP_ADDRESS
 #endif
 
-/* Who talks to whom, as struct sock names it: s… is this process's side, d… the other one's. Ports are numbers.
- * The members are a macro as an event has them too, by the same names: `struct connection;` as a member is an extension. */
+/* The two ends, named as in struct sock: s… is this process's side, d… the other one's. Ports are in host order.
+ * A macro, since an event has the same members: `struct connection;` as a member is an extension of C. */
 #define CONNECTION_MEMBERS                                                                                  \
 	__u64 since; /* ns since boot: when connect() was called, accept() returned, or the datagram was sent */ \
 	__u32 pid;   /* what user space calls so: the kernel's tgid */                                       \

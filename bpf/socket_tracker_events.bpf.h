@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The maps, whose a socket is, and how an event is made. Include after vmlinux.h and libbpf's headers. */
+/* The filters, the maps, a connection's owner, and new events. Include after vmlinux.h and libbpf's headers. */
 #ifndef SOCKET_TRACKER_EVENTS_BPF_H
 #define SOCKET_TRACKER_EVENTS_BPF_H
 
@@ -7,7 +7,7 @@
 
 #define EVERYONE 0xffffffff
 
-/* What is wanted. What isn't makes no event, and where that is known in time, no entry in `connections` either. */
+/* The filters. They keep unwanted events out of the ring and, where known in time, connections out of the map. */
 const volatile __u32 filter_pid;                 /* 0: every process */
 const volatile __u32 filter_uid = EVERYONE;      /* root is 0 */
 const volatile __u32 filter_kinds;               /* 1 << an event_kind, ORed; 0: all */
@@ -30,8 +30,8 @@ struct {
 	__type(value, struct connection);
 } connections SEC(".maps");
 
-/* A pointer is as wide as the kernel's, not as BPF's: on a 32-bit kernel BPF_CORE_READ takes four bytes too many, which
- * does no harm to an address that is only read through, but to one that is compared. */
+/* Reads a pointer as wide as the kernel's, not as BPF's: on a 32-bit kernel BPF_CORE_READ reads four bytes too many,
+ * which harms an address that is compared, though not one that is only read through. */
 #define READ_POINTER(source, field)                                                            \
 	({                                                                                     \
 		void *pointer = NULL;                                                          \
@@ -51,8 +51,8 @@ static __always_inline void set_ipv4(__u8 *address, __be32 ipv4)
 	__builtin_memcpy(address, words, ADDRESS_LENGTH);
 }
 
-/* Notes the current task as the owner; false if the filters don't want it. The task is read, as there are program
- * types and kernels without bpf_get_current_pid_tgid and its like. */
+/* Notes the current task as the owner; false if the filters don't want it. Reads the task itself: some program types
+ * and kernels lack bpf_get_current_pid_tgid and its like. */
 static __always_inline bool set_owner(struct connection *connection)
 {
 	struct task_struct *task = (void *)(unsigned long)bpf_get_current_task();
@@ -80,7 +80,7 @@ static __always_inline bool is_wanted(enum event_kind kind, const struct connect
 	return !filter_port || connection->sport == filter_port || connection->dport == filter_port;
 }
 
-/* NULL for an event that the filters don't want, too. */
+/* Reserves an event with its connection; NULL if the filters don't want it, or the ring is full. */
 static __always_inline struct event *new_event(enum event_kind kind, __u64 socket, const struct connection *connection)
 {
 	struct event *event;

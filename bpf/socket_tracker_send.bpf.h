@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What a hook does that sees a datagram leave. */
+/* Handles a datagram that leaves a socket. */
 #ifndef SOCKET_TRACKER_SEND_BPF_H
 #define SOCKET_TRACKER_SEND_BPF_H
 
 #include "socket_tracker_events.bpf.h"
 
-/* Macros of the kernel's, which BTF, and so vmlinux.h, can't hold. */
+/* The kernel's macros: BTF, and so vmlinux.h, can't hold them. */
 #define ICMP_ECHO 8
 #define ICMPV6_ECHO_REQUEST 128
 #define IPPROTO_ICMPV6 58
 
 #define UDP_HEADER_LENGTH 8 /* an ICMP echo's is as long */
 
-/* Where a finished packet is read from: a cgroup program's context, or else the kernel's memory. */
+/* A finished packet: in a cgroup program's context, or else in the kernel's memory. */
 struct packet {
 	struct __sk_buff *context;
 	unsigned char *network; /* the IP header */
@@ -26,8 +26,8 @@ static __always_inline long read_packet(const struct packet *packet, __u32 offse
 	return bpf_probe_read_kernel(to, size, packet->network + offset);
 }
 
-/* The addresses and protocol of a packet. Returns the length of the IP header, 0 for what is no IP.
- * IPv6 extension headers are not followed: what the kernel sends in them is not UDP nor an echo. */
+/* Sets the addresses and protocol from a packet. Returns the length of the IP header, 0 for what is no IP.
+ * Doesn't follow IPv6 extension headers: the kernel sends neither UDP nor an echo in them. */
 static __always_inline __u32 set_network(struct connection *connection, const struct packet *packet)
 {
 	struct iphdr v4;
@@ -52,8 +52,8 @@ static __always_inline __u32 set_network(struct connection *connection, const st
 	return 0;
 }
 
-/* The ports of a UDP datagram, the identifier of an ICMP echo request; false for every other packet, the kernel's own
- * ICMP among them: its replies to an echo are made in the context of whoever asked. */
+/* Sets a UDP datagram's ports or an ICMP echo request's identifier; false for any other packet, the kernel's own ICMP
+ * among them: it replies to an echo in the context of the process that asked. */
 static __always_inline bool set_transport(struct connection *connection, const struct packet *packet, __u32 offset)
 {
 	union {
@@ -89,7 +89,7 @@ static __always_inline void sent(struct connection *connection, __u64 socket, __
 	submit(event);
 }
 
-/* A packet with its IP header; `only_udp` passes over the echoes. */
+/* Handles a packet with its IP header; `only_udp` ignores echoes. */
 static __always_inline void packet_sent(__u64 socket, const struct packet *packet, bool only_udp)
 {
 	struct connection connection = {};
@@ -101,8 +101,8 @@ static __always_inline void packet_sent(__u64 socket, const struct packet *packe
 		sent(&connection, socket, packet->length - offset - UDP_HEADER_LENGTH);
 }
 
-/* ip_send_skb and ip6_send_skb: UDP. Raw and ping sockets pass there or not, as the kernel's compiler saw fit: the
- * callers that they come through, ip_push_pending_frames and ip6_push_pending_frames, lie in the same files. */
+/* Handles UDP in ip_send_skb and ip6_send_skb. Raw and ping sockets pass there only if the kernel's compiler didn't
+ * inline it into their callers, ip_push_pending_frames and ip6_push_pending_frames, which lie in the same files. */
 static __always_inline void skb_sent(struct sk_buff *skb)
 {
 	struct packet packet = {
@@ -113,7 +113,7 @@ static __always_inline void skb_sent(struct sk_buff *skb)
 	packet_sent(key_of(READ_POINTER(skb, sk)), &packet, true);
 }
 
-/* The callers: the echo lies in the socket's queue, its IP header is still to be made. */
+/* Handles an echo in the callers: it lies in the socket's queue, its IP header is still to be made. */
 static __always_inline void echo_sent(struct connection *connection, struct sock *sk)
 {
 	struct sk_buff *skb = BPF_CORE_READ(sk, sk_write_queue.next);

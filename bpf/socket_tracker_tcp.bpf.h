@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What a hook does that sees a TCP socket change its state, or be accepted. */
+/* Handles a TCP socket's change of state, and its accept. */
 #ifndef SOCKET_TRACKER_TCP_BPF_H
 #define SOCKET_TRACKER_TCP_BPF_H
 
 #include "socket_tracker_events.bpf.h"
 
-/* Macros of the kernel's, which BTF, and so vmlinux.h, can't hold. */
+/* The kernel's macros: BTF, and so vmlinux.h, can't hold them. */
 #define AF_INET 2
 #define AF_INET6 10
 
@@ -16,7 +16,7 @@ static __always_inline bool is_ipv4_mapped(const struct in6_addr *address)
 	return !words[0] && !words[1] && words[2] == bpf_htonl(0xffff);
 }
 
-/* The addresses and ports of a TCP socket. The local port is read from inet_sport, as skc_num is 0 again at CLOSE. */
+/* Sets the addresses and ports of a TCP socket. Reads the local port from inet_sport: skc_num is 0 again at CLOSE. */
 static __always_inline void set_addresses(struct connection *connection, struct sock *sk)
 {
 	struct sock_common *common = &sk->__sk_common;
@@ -38,7 +38,7 @@ static __always_inline void set_addresses(struct connection *connection, struct 
 	set_ipv4(connection->saddr, BPF_CORE_READ(common, skc_rcv_saddr));
 }
 
-/* A new event that ends what began at connection->since. */
+/* Returns a new event with the time since connection->since as its duration. */
 static __always_inline struct event *new_result(enum event_kind kind, __u64 socket, const struct connection *connection)
 {
 	struct event *event = new_event(kind, socket, connection);
@@ -54,7 +54,7 @@ static __always_inline void keep(__u64 socket, const struct connection *connecti
 		__atomic_fetch_add(&connections_lost, 1, __ATOMIC_RELAXED);
 }
 
-/* In connect(), before the local port is chosen. */
+/* Runs in connect(), before the kernel has chosen the local port. */
 static __always_inline void tcp_connecting(struct sock *sk)
 {
 	struct connection connection = {.protocol = IPPROTO_TCP, .direction = DIRECTION_OUT};
@@ -129,7 +129,7 @@ static __always_inline void tcp_state(struct sock *sk, int state)
 		tcp_closed(sk);
 }
 
-/* In accept(), with the new connection's socket. */
+/* Runs in accept(), with the new connection's socket. */
 static __always_inline void tcp_accepted(struct sock *sk)
 {
 	struct connection connection = {.protocol = IPPROTO_TCP, .direction = DIRECTION_IN, .established = 1};

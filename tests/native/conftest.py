@@ -29,7 +29,7 @@ def compiled(clang, pinned, tmp_path_factory):
     shutil.copytree(ROOT / "bpf", root / "bpf")
 
     @functools.cache
-    def compile_(arch: Arch) -> tuple[bytes, str]:
+    def compile_(arch: Arch) -> compiling.CompiledObject:
         header, tree = pinned.vmlinux(arch.name), pinned.libbpf()
         folder = root / arch.name
         (folder / "libbpf" / "bpf").mkdir(parents=True)
@@ -54,7 +54,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="session")
 def package(compiled, tmp_path_factory):
     """A folder for sys.path with the package `socket_tracker` for this machine, laid out as in the wheel."""
-    objects = {HOST.name: compiled(HOST)[0]}
+    objects = {HOST.name: compiled(HOST).data}
     text = skeleton(objects, "socket_tracker", "socket_tracker.bpf.o")
     made = PackedSkeleton("socket_tracker_skel.py", text.module, text.stub)
     app, loader = _files(ROOT / "loader" / "socket_tracker"), _files(ROOT / "loader" / "bpfloader")

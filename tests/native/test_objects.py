@@ -30,7 +30,7 @@ PROGRAMS = {
 
 @pytest.mark.parametrize("arch", ARCHES, ids=lambda arch: arch.name)
 def test_every_arch_has_every_variant(compiled, arch):
-    data, warnings = compiled(arch)
+    data, warnings, _ = compiled(arch)
     assert warnings == ""
     spec = ObjectSpec.from_bytes(data)
     assert {program.name: program.section for program in spec.programs} == PROGRAMS
@@ -42,7 +42,7 @@ def test_every_arch_has_every_variant(compiled, arch):
 def test_libbpf_opens_every_arch(compiled, arch):
     if (arch.target == "bpfel") != (sys.byteorder == "little"):
         pytest.skip(f"libbpf on this machine opens no {arch.target} object")
-    data, _ = compiled(arch)
+    data = compiled(arch).data
     try:
         with bpfloader.Object.open(data):
             pass
@@ -51,6 +51,6 @@ def test_libbpf_opens_every_arch(compiled, arch):
 
 
 def test_no_object_names_a_path_of_this_machine(compiled, tmp_path):
-    data, _ = compiled(ARCHES[0])
+    data = compiled(ARCHES[0]).data
     folders = str(Path.cwd()), str(tmp_path.parent), tempfile.gettempdir() + "/"
     assert not [folder for folder in folders if folder.encode() in data]
