@@ -110,8 +110,12 @@ class Elf:
                 self.fail(f"has a broken section {index}")
         if used > len(self.content):
             self.fail("has sections that overlap")
-        texts = self.content[rows[names][4] : rows[names][4] + rows[names][5]] if rows[names][1] == STRTAB else b""
-        return [ElfSection(i, self.string(texts, r[0]), r[1], r[2], r[4], r[5], r[6], r[7]) for i, r in enumerate(rows)]
+        _, kind, _, _, offset, size, *_ = rows[names]
+        texts = self.content[offset : offset + size] if kind == STRTAB else b""
+        return [
+            ElfSection(index, self.string(texts, name), kind, flags, offset, size, link, info)
+            for index, (name, kind, flags, _, offset, size, link, info, _, _) in enumerate(rows)
+        ]
 
     def string(self, table: bytes, offset: int) -> str:
         """Returns the name at an offset of a string table."""
@@ -173,6 +177,6 @@ def require_bpf_object(content: bytes, where: str) -> None:
     """Raises ObjectError unless the content is a whole BPF object of this machine's byte order."""
     elf = Elf(content, where)
     if elf.little != (sys.byteorder == "little"):
-        theirs, target = "little" if elf.little else "big", "bpfel" if sys.byteorder == "little" else "bpfeb"
-        elf.fail(f"is {theirs}-endian, this machine is not", f"compile it with -target {target}, or take this arch's")
+        order, target = "little" if elf.little else "big", "bpfel" if sys.byteorder == "little" else "bpfeb"
+        elf.fail(f"is {order}-endian, this machine is not", f"compile it with -target {target}, or take this arch's")
     elf.symbols()

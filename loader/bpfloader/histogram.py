@@ -18,10 +18,10 @@ def log2_histogram(counts: Counts, label: str = "value") -> str:
     `counts` is a map from slots to counts, also one per CPU, or the counts alone, such as an array in `bss`. Slot n
     counts the values from 2**n to 2**(n+1)-1, slot 0 the value 0 as well. Raises ValueError for a slot beyond 63.
     """
-    rows = _counted(counts, LOG2_SLOTS)
+    rows = _counts_by_slot(counts, LOG2_SLOTS)
     width = 10 if len(rows) <= 32 else 20
     names = [f"{1 << n if n else 0:{width}} -> {(2 << n) - 1:<{width}}" for n in range(len(rows))]
-    return _text(f"     {label:<{2 * width - 1}}", names, rows)
+    return _render(f"     {label:<{2 * width - 1}}", names, rows)
 
 
 def linear_histogram(counts: Counts, label: str = "value") -> str:
@@ -29,11 +29,11 @@ def linear_histogram(counts: Counts, label: str = "value") -> str:
 
     `counts` as for log2_histogram. Raises ValueError for a slot beyond 1024.
     """
-    rows = _counted(counts, LINEAR_SLOTS)
-    return _text(f"     {label:<13}", [f"        {n:<10}" for n in range(len(rows))], rows)
+    rows = _counts_by_slot(counts, LINEAR_SLOTS)
+    return _render(f"     {label:<13}", [f"        {n:<10}" for n in range(len(rows))], rows)
 
 
-def _counted(counts: Counts, slots: int) -> list[int]:
+def _counts_by_slot(counts: Counts, slots: int) -> list[int]:
     """Returns the counts by slot up to the last that isn't 0, each the sum over all CPUs."""
     pairs = counts.items() if isinstance(counts, Mapping) else enumerate(counts)
     found = {slot: total for slot, count in pairs if (total := count if isinstance(count, int) else sum(count))}
@@ -43,7 +43,7 @@ def _counted(counts: Counts, slots: int) -> list[int]:
     return [found.get(slot, 0) for slot in range(last + 1)]
 
 
-def _text(head: str, names: list[str], rows: list[int]) -> str:
+def _render(head: str, names: list[str], rows: list[int]) -> str:
     if not rows:
         return ""
     most = max(rows)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class HasFd(Protocol):
     """Anything with a file descriptor, such as a socket."""
 
-    def fileno(self) -> int: ...
+    def fileno(self) -> int:
+        """Returns the descriptor."""
 
 
 class LoadedProgram(Protocol):
@@ -24,7 +25,8 @@ class LoadedProgram(Protocol):
     name: str
 
     @property
-    def fd(self) -> int: ...
+    def fd(self) -> int:
+        """The descriptor, owned by the object."""
 
 
 class Part(Protocol):
@@ -38,7 +40,8 @@ class Part(Protocol):
 class PartList(Protocol):
     """The list to which an owner's maps and sections add themselves."""
 
-    def append(self, part: Any, /) -> None: ...
+    def append(self, part: Any, /) -> None:
+        """Adds a part."""
 
     def __iter__(self) -> Iterator[Any]: ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-SHOWN = 3
+SHOWN = 3  # the most names in a suggestion
 MANY = 20_000  # names: beyond that, only those of the same first letter and a similar length are compared
 
 

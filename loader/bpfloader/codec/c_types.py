@@ -90,9 +90,9 @@ class CTypes:
         self.ipv4, self.ipv6, self.ip = (self._address(kind, size) for kind, size in (("4", 4), ("6", 16), ("", 16)))
 
     def _int(self, code: str, name: str) -> Codec[int]:
-        made = Codec[int](self.order, code, name=name)
-        made.limits = _limits(made.size, code.islower())
-        return made
+        codec = Codec[int](self.order, code, name=name)
+        codec.limits = _limits(codec.size, code.islower())
+        return codec
 
     def _float(self, code: str, bits: int) -> Codec[float]:
         return Codec(self.order, code, name=f"f{bits}")
@@ -114,11 +114,11 @@ class CTypes:
         def encode(value: int) -> bytes:
             return index(value).to_bytes(size, endian, signed=signed)
 
-        made = Codec(self.order, f"{size}s", decode, encode, f"{'s' if signed else 'u'}{8 * size}")
-        made.limits = _limits(size, signed)
-        made.array_code = f"{order}u{size}" if size <= 8 else ""
-        made.inline = f"from_bytes({{}}, {endian!r}{', signed=True' if signed else ''})"
-        return made
+        codec = Codec(self.order, f"{size}s", decode, encode, f"{'s' if signed else 'u'}{8 * size}")
+        codec.limits = _limits(size, signed)
+        codec.array_code = f"{order}u{size}" if size <= 8 else ""
+        codec.inline = f"from_bytes({{}}, {endian!r}{', signed=True' if signed else ''})"
+        return codec
 
     def _address(self, version: str, size: int) -> Codec[Any]:
         """Returns the codec of an IP address in network byte order. The first address imports ipaddress."""
@@ -143,9 +143,9 @@ class CTypes:
 
     def enum(self, kind: type[E], storage: Codec[int]) -> Codec[E]:
         """Returns the codec of a C enum stored as that integer."""
-        made = Codec(self.order, storage.code, Memo(kind).__getitem__, index, f"enum {kind.__name__}")
-        made.limits = storage.limits
-        return made
+        codec = Codec(self.order, storage.code, Memo(kind).__getitem__, index, f"enum {kind.__name__}")
+        codec.limits = storage.limits
+        return codec
 
     def bits(self, start: int, width: int, size: int, signed: bool = False) -> Codec[int]:
         """Returns the codec of a bitfield: `width` bits from bit `start` of a storage of `size` bytes (see Bits)."""

@@ -69,13 +69,13 @@ class Arrays(Form):
         """Adds a field for each bitfield, which numpy can't describe in memory."""
         kinds = [(name, "i8" if bits.signed else "u8") for name, _, bits in self.bits]
         whole = [(name, self.memory.fields[name][0]) for name in self.memory.names or ()]
-        made = self.numpy.empty(len(records), [*whole, *kinds])
+        result = self.numpy.empty(len(records), [*whole, *kinds])
         for name, _ in whole:
-            made[name] = records[name]
+            result[name] = records[name]
         octets = records.view("u1").reshape(len(records), self.size)
         for name, offset, bits in self.bits:
-            made[name] = self._extracted(octets[:, offset : offset + bits.size], bits)
-        return made
+            result[name] = self._extracted(octets[:, offset : offset + bits.size], bits)
+        return result
 
     def _extracted(self, octets: Any, bits: Bits[Any]) -> Any:
         """Returns one bitfield's values from the bytes of its storage, a row for each record."""

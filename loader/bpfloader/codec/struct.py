@@ -121,9 +121,9 @@ def struct(size: int) -> Callable[[type[S]], type[S]]:
         }
         left = {name: value for name, value in vars(kind).items() if name not in (*fields, "__dict__", "__weakref__")}
         slots = {"__slots__": tuple(fields), "__match_args__": tuple(fields)}
-        made = cast("type[S]", type(kind.__name__, kind.__bases__, {**left, **promoted, **slots}))
-        made.codec = StructCodec(made, size, fields, frozenset(promoted))
-        return made
+        slotted = cast("type[S]", type(kind.__name__, kind.__bases__, {**left, **promoted, **slots}))
+        slotted.codec = StructCodec(slotted, size, fields, frozenset(promoted))
+        return slotted
 
     return decorate
 
@@ -200,9 +200,9 @@ def union(size: int) -> Callable[[type[U]], type[U]]:
 
     def decorate(kind: type[U]) -> type[U]:
         def decode(item: bytes) -> U:
-            made = kind.__new__(kind)
-            made._bytes = bytearray(item)
-            return made
+            value = kind.__new__(kind)
+            value._bytes = bytearray(item)
+            return value
 
         order = order_among(field.codec for field in vars(kind).values() if isinstance(field, Field))
         kind.codec = Codec(order or "<", f"{size}s", decode, kind.to_bytes, kind.__name__)

@@ -80,12 +80,12 @@ class StructCodec(Codec[S]):
         self.packer = structs.Struct(order + self.codes)
 
     def _compile(self, source: str) -> Any:
-        """Compiles a source and returns its function `made`, which may call the encoders of this struct's fields."""
+        """Compiles a source and returns its function `build`, which may call the encoders of this struct's fields."""
         names: dict[str, Any] = {"merge": _merge}
         for name, field in self.fields.items():
             names[f"encode_{name}"] = field.codec.encode
         exec(source, names)
-        return names["made"]
+        return names["build"]
 
     @cached_property
     def item_reader(self) -> ItemReader:
@@ -101,7 +101,7 @@ class StructCodec(Codec[S]):
             parts = [f"encode_{name}(v.{name})" if slot.codec.encode else f"v.{name}" for name in slot.names]
             items.append(parts[0] if len(parts) == 1 else f"merge({', '.join(parts)})")
         function: Callable[[S], tuple[Any, ...]] = self._compile(
-            f"made = lambda v: ({''.join(f'{i}, ' for i in items)})"
+            f"build = lambda v: ({''.join(f'{i}, ' for i in items)})"
         )
         return function
 
@@ -149,7 +149,7 @@ class ReaderCode:
 
     A reader turns a struct's items into the struct; compiled for its type it is several times as fast.
 
-        def made(items):
+        def build(items):
          (i0, i1, i2, ) = items             # of one struct.Struct for all of the struct, nested ones included
          v0 = new(Event)
          v0.time = i0
@@ -223,6 +223,6 @@ def compile_reader(codec: StructCodec[Any]) -> tuple[str, Callable[[tuple[Any, .
     source = ReaderCode(codec.order)
     variable = source.struct(codec)
     items = "".join(f"i{number}, " for number in range(source.items))
-    text = "\n ".join(["def made(items):", f"({items}) = items", *source.lines, f"return {variable}"])
+    text = "\n ".join(["def build(items):", f"({items}) = items", *source.lines, f"return {variable}"])
     exec(text, source.names)
-    return source.codes, source.names["made"]
+    return source.codes, source.names["build"]

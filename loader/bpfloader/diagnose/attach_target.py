@@ -20,7 +20,7 @@ from ..kernel.host import missing_options, mounts, read_text
 from ..kernel.perf_event import PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW, online_cpus
 from ..kernel.tracefs import NO_TRACEFS, TRACING
 from ..suggest import SHOWN, suggestion
-from ..symbols.binary import Binary, is_library, libraries, others, resolved
+from ..symbols.binary import Binary, find_binary, find_libraries, installed_names, is_library
 
 HARDWARE_TYPES = (PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW)
 Request = Mapping[str, Any]
@@ -63,7 +63,7 @@ def _usdt(number: int, target: str, request: Request) -> Fault:
 
 def _in_binary(binary: str, check: Callable[[str, Binary], Fault]) -> Fault:
     """Explains the fault of a binary, or the one that `check` finds inside it."""
-    path = resolved(binary)
+    path = find_binary(binary)
     if not path or not os.path.exists(path):
         return _no_binary(binary)
     if os.path.isdir(path):
@@ -82,10 +82,10 @@ def _no_binary(binary: str) -> Explanation:
         return Explanation(f"there is no file {binary}", "give the path of a program or a library")
     kind = "library" if is_library(binary) else "program"
     what = f"there is no {kind} {binary} where libbpf looks for it"
-    named = libraries(binary)
+    named = find_libraries(binary)
     if named:
         return Explanation(what, f'libraries go by their file\'s name: "{named[0]}"')
-    return Explanation(what, suggestion(binary, others(binary), "give its path"))
+    return Explanation(what, suggestion(binary, installed_names(binary), "give its path"))
 
 
 def _function(path: str, file: Binary, function: str) -> Fault:

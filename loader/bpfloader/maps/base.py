@@ -232,10 +232,10 @@ class Map(FixedAttributes):
             raise MapError(f"{self.name}: {error.what}", fix=fix, errno=error.errno) from None
 
     def _loaded(self) -> None:
-        """Called by the object once the map exists."""
+        """Does nothing; the object calls it once the map exists."""
 
     def _close(self) -> None:
-        """Called by the object at destroy: releases what the map itself holds, but not the descriptor."""
+        """Does nothing; the object calls it at destroy, for maps that hold memory. The object closes the descriptor."""
 
 
 class ValuesMap(Map, Generic[V]):

@@ -162,26 +162,26 @@ class Entries(Map, Generic[K, V]):
             yield from self._chunks_by_key(delete)
 
     def _lookup_batches(self, verb: str) -> Iterator[Chunk]:
-        room, before, more = min(FIRST_BATCH, max(1, self.max_entries)), None, True
+        capacity, before, more = min(FIRST_BATCH, max(1, self.max_entries)), None, True
         sizes = self._key.size, self._value.size
         while more:
             # The kernel's position in the map: 4 bytes for a hash, a key for other types.
-            after, count = ctypes.create_string_buffer(max(4, sizes[0])), ctypes.c_uint(room)
-            keys, values = ((ctypes.c_char * (room * size))() for size in sizes)
+            after, count = ctypes.create_string_buffer(max(4, sizes[0])), ctypes.c_uint(capacity)
+            keys, values = ((ctypes.c_char * (capacity * size))() for size in sizes)
             try:
                 self._call(verb, before, after, keys, values, count, None)
             except KeyError:
                 more = False
             except MapError as error:
-                # ENOSPC: a bucket of the hash holds more entries than `room`.
-                if error.errno != errno.ENOSPC or room > self.max_entries:
+                # ENOSPC: a bucket of the hash holds more entries than `capacity`.
+                if error.errno != errno.ENOSPC or capacity > self.max_entries:
                     raise
-                room *= 2
+                capacity *= 2
                 continue
             if count.value:
                 filled = [memoryview(part)[: count.value * size] for part, size in zip((keys, values), sizes)]
                 yield Chunk(filled[0], filled[1], count.value)
-            before, room = after, max(room, min(2 * room, LARGEST_BATCH))
+            before, capacity = after, max(capacity, min(2 * capacity, LARGEST_BATCH))
 
     def _without_repeats(self, found: Iterable[Chunk]) -> Iterator[Chunk]:
         """Yields each entry once; ends as _entries_by_key does where the kernel starts again and again."""
@@ -245,36 +245,36 @@ class Entries(Map, Generic[K, V]):
     def _put_batches(self, entries: Iterable[tuple[K, V]], flags: int) -> None:
         """Sets entries in as few calls as possible. Raises as `put` does, for the first entry that is refused."""
         options, rows = sized(BatchOptions, elem_flags=flags), iter(entries)
-        while some := list(islice(rows, LARGEST_BATCH)):
+        while batch := list(islice(rows, LARGEST_BATCH)):
             if flags & ~self._batch_flags or not self._batch_writes:
-                self._put_each(some, flags)
+                self._put_each(batch, flags)
                 continue
-            keys = b"".join(pack_for(self, self._key, key) for key, _ in some)
-            values = b"".join(pack_for(self, self._value, value) for _, value in some)
+            keys = b"".join(pack_for(self, self._key, key) for key, _ in batch)
+            values = b"".join(pack_for(self, self._value, value) for _, value in batch)
             try:
-                self._call("update_batch", keys, values, ctypes.c_uint(len(some)), options)
+                self._call("update_batch", keys, values, ctypes.c_uint(len(batch)), options)
             except (MapError, KeyError):
                 # One by one again, which is harmless, to say which entry is refused and why.
-                self._put_each(some, flags)
+                self._put_each(batch, flags)
 
     def delete(self, keys: Iterable[K]) -> int:
         """Deletes keys in as few calls as possible; returns how many existed."""
         rows, deleted = iter(keys), 0
-        while some := [pack_for(self, self._key, key) for key in islice(rows, LARGEST_BATCH)]:
+        while batch := [pack_for(self, self._key, key) for key in islice(rows, LARGEST_BATCH)]:
             start = 0
-            while start < len(some):
-                count = ctypes.c_uint(len(some) - start)
+            while start < len(batch):
+                count = ctypes.c_uint(len(batch) - start)
                 try:
-                    self._call("delete_batch", b"".join(some[start:]), count, None)
+                    self._call("delete_batch", b"".join(batch[start:]), count, None)
                 except KeyError:
                     deleted, start = deleted + count.value, start + count.value + 1  # the next key doesn't exist
                 except MapError as error:
                     if error.errno not in NO_BATCH:
                         raise
-                    left = chain(some[start:], map(self._key.pack, rows))
+                    left = chain(batch[start:], map(self._key.pack, rows))
                     return deleted + sum(map(self._discard, left))
                 else:
-                    deleted, start = deleted + count.value, len(some)
+                    deleted, start = deleted + count.value, len(batch)
         return deleted
 
 

@@ -17,6 +17,7 @@ from ..codec.base import pack_for
 from ..errors import LayoutError, MapError, errno_text
 from ..owner import HasFd
 from .base import ANY, ValuesMap, descriptor
+
 H = TypeVar("H")
 V = TypeVar("V")
 T = TypeVar("T")

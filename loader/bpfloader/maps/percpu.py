@@ -21,7 +21,7 @@ V = TypeVar("V")
 T = TypeVar("T")
 
 
-class PerCpu(Codec[tuple[T, ...]], Generic[T]):
+class PerCpuCodec(Codec[tuple[T, ...]], Generic[T]):
     """A tuple with one value for each possible CPU, each at a multiple of 8 bytes (bpf(2))."""
 
     def __init__(self, element: Codec[T]):
@@ -60,7 +60,7 @@ class PerCpuHash(KeyedMap[K, tuple[V, ...]]):
     _per_cpu = True
 
     def __init__(self, owner: Owner, name: str, key: type[K] | Codec[K], value: type[V] | Codec[V]):
-        super().__init__(owner, name, codec_of(key), PerCpu(codec_of(value)))
+        super().__init__(owner, name, codec_of(key), PerCpuCodec(codec_of(value)))
 
 
 class PerCpuArray(Indexed[tuple[V, ...]]):
@@ -69,4 +69,4 @@ class PerCpuArray(Indexed[tuple[V, ...]]):
     _per_cpu = True
 
     def __init__(self, owner: Owner, name: str, value: type[V] | Codec[V]):
-        super().__init__(owner, name, PerCpu(codec_of(value)))
+        super().__init__(owner, name, PerCpuCodec(codec_of(value)))

@@ -144,9 +144,9 @@ def _check_record(files: dict[str, bytes], where: str) -> int | None:
         if listed.get(name) != found:
             what = "isn't in its RECORD" if name not in listed else "has another sha256 than its RECORD says"
             raise DigestError(f"{where}: {name} {what}", fix=REINSTALL)
-    gone = sorted(listed.keys() - files.keys())
-    if gone:
-        raise DigestError(f"{where}: its RECORD has {gone[0]}, which it lacks", fix=REINSTALL)
+    missing = sorted(listed.keys() - files.keys())
+    if missing:
+        raise DigestError(f"{where}: its RECORD has {missing[0]}, which it lacks", fix=REINSTALL)
     return len(listed)
 
 

@@ -19,10 +19,10 @@ def poll(readers: Iterable[B], timeout: float | None = None) -> list[B]:
 
     Returns early when the object of one is destroyed. Raises StateError before load and after destroy.
     """
-    waited = list(readers)
-    for reader in waited:
+    buffers = list(readers)
+    for reader in buffers:
         reader._ensure_mapped()
-    return _poll(waited, timeout)
+    return _poll(buffers, timeout)
 
 
 def events(readers: Iterable[B], timeout: float | None = None) -> Iterator[tuple[B, Any]]:
@@ -31,15 +31,15 @@ def events(readers: Iterable[B], timeout: float | None = None) -> Iterator[tuple
     The buffers take turns, so that a busy one doesn't hold up the others. Ends when the object of one is destroyed.
     Raises as a buffer's own `events` does.
     """
-    waited = list(readers)
-    for reader in waited:
+    buffers = list(readers)
+    for reader in buffers:
         reader._ensure_mapped()
     while True:
-        for reader in waited:
+        for reader in buffers:
             reader._refill()
             for value in reader._drain():
                 yield reader, value
-        if not _poll(waited, timeout):
+        if not _poll(buffers, timeout):
             return
 
 

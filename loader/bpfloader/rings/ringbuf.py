@@ -42,7 +42,7 @@ class Records:
         self.memory, self.fence, self.size = memory, fence, len(memory) // 2
         self.words = memory.cast("I")
         self._sizes: dict[int, memoryview] = {}
-        self._guess = FIRST_RUN
+        self._run_length = FIRST_RUN
 
     def committed(self, form: Form, position: int, available: int, limit: int | None = None) -> tuple[list[Any], int]:
         """Returns the records committed from a position on, and how many bytes they and discarded ones take.
@@ -60,7 +60,7 @@ class Records:
                 used, left = used + count * form.stride, left - count
                 continue
             length = self.words[offset >> 2]
-            step = step_of(length)
+            step = stride_of(length)
             if length & BUSY:
                 break
             if step > available - used:
@@ -80,19 +80,19 @@ class Records:
 
     def _uniform(self, form: Form, offset: int, most: int) -> int:
         """Counts the committed records from an offset on that have the type's size, up to `most`."""
-        most = min(most, self._guess)
+        most = min(most, self._run_length)
         if not most:
             return 0
         lengths = self.words[offset >> 2 : (offset + most * form.stride) >> 2 : form.stride >> 2]
-        if lengths == self._all(form.size)[:most]:
-            self._guess = min(2 * self._guess, LONGEST_RUN)
+        if lengths == self._headers_of(form.size)[:most]:
+            self._run_length = min(2 * self._run_length, LONGEST_RUN)
             return most
         # The kernel may have committed a record between the comparison above and the look at it here.
         count = next((number for number, length in enumerate(lengths) if length != form.size), most)
-        self._guess = max(1, count)
+        self._run_length = max(1, count)
         return count
 
-    def _all(self, size: int) -> memoryview:
+    def _headers_of(self, size: int) -> memoryview:
         """Returns LONGEST_RUN headers of that size: comparing with them is much faster than a loop over headers."""
         if size not in self._sizes:
             self._sizes[size] = memoryview(array("I", [size]) * LONGEST_RUN)
@@ -107,7 +107,7 @@ class Records:
                 return BUSY_HEAD, used
             if not length & DISCARD:
                 return READY, used
-            used += step_of(length)
+            used += stride_of(length)
         return EMPTY, min(used, available)
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ class Records:
         self.memory.release()
 
 
-def step_of(length: int) -> int:
+def stride_of(length: int) -> int:
     """Returns the distance in bytes from a record to the next one, by the first word of its header."""
     return ((length & ~(BUSY | DISCARD)) + HEADER + 7) // 8 * 8
 
@@ -199,7 +199,7 @@ class RingBuffer(Reader[T]):
         return Ring(self.fd, self.max_entries)
 
     def _stride(self, length: int) -> int:
-        return step_of(length)
+        return stride_of(length)
 
     @property
     def size(self) -> int:

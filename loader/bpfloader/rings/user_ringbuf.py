@@ -18,7 +18,7 @@ from ..errors import LayoutError, MapError
 from ..maps.base import Map, codec_of
 from ..signals import DeferredSignals
 from .barrier import Fence
-from .ringbuf import BUSY, DISCARD, HEADER, LONG, POSITIONS, step_of
+from .ringbuf import BUSY, DISCARD, HEADER, LONG, POSITIONS, stride_of
 from .memory import set_kernel_sizes
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ T = TypeVar("T")
 # Seconds between looks at a full ring, doubled from the first to the second number. poll(2) doesn't help: it returns as
 # soon as a single byte is free, and a program may drain without waking anyone (BPF_RB_NO_WAKEUP).
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.0001, 0.01
+IF_FULL = "let the program drain it (bpf_user_ringbuf_drain), give a timeout, or raise max_entries before load"
 
 
 class UserRing:
@@ -53,7 +54,7 @@ class UserRing:
         Returns None if the ring is too full. One assignment publishes it: an interrupt before changes nothing.
         """
         length = data if isinstance(data, int) else len(data)
-        if step_of(length) > self.free():
+        if stride_of(length) > self.free():
             return None
         position: int = self.producer[0]
         offset = position % self.size
@@ -61,7 +62,7 @@ class UserRing:
         if not isinstance(data, int):
             self.data[offset + HEADER : offset + HEADER + length] = data
         self.fence()
-        self.producer[0] = (position + step_of(length)) % POSITIONS
+        self.producer[0] = (position + stride_of(length)) % POSITIONS
         return offset
 
     def close(self) -> None:
@@ -153,7 +154,7 @@ class UserRingBuffer(Map, Generic[T]):
         pause = SHORTEST_PAUSE
         while True:
             ring = self._ensure_mapped()
-            if length < 0 or length >= DISCARD or step_of(length) > ring.size:
+            if length < 0 or length >= DISCARD or stride_of(length) > ring.size:
                 what = f"a record of {length} bytes doesn't fit {self.name}, which has {ring.size}"
                 raise LayoutError(what, fix="raise max_entries before load")
             with self._lock:
@@ -162,10 +163,7 @@ class UserRingBuffer(Map, Generic[T]):
                 return ring, offset
             left = pause if end is None else min(pause, end - time.monotonic())
             if left <= 0:
-                fix = (
-                    "let the program drain it (bpf_user_ringbuf_drain), give a timeout, or raise max_entries before load"
-                )
-                raise MapError(f"the user ring buffer {self.name} is full", fix=fix)
+                raise MapError(f"the user ring buffer {self.name} is full", fix=IF_FULL)
             time.sleep(left)
             pause = min(2 * pause, LONGEST_PAUSE)
 

@@ -91,15 +91,15 @@ class Pace:
     """Measures the pace of records by the looks at an empty buffer."""
 
     def __init__(self) -> None:
-        self._then, self._before, self._paused = 0.0, 0, 0.0
+        self._last_time, self._last_position, self._paused = 0.0, 0, 0.0
 
     def pause(self, now: float, position: int, size: int) -> float:
         """Returns the seconds to sleep rather than to wait for the next record; 0 while records come slowly.
 
         `now` is the monotonic clock in seconds, `position` the bytes read so far, `size` the buffer's in bytes.
         """
-        took, came, paused = now - self._then, position - self._before, self._paused
-        self._then, self._before, self._paused = now, position, 0.0
-        if came > 0 and took - paused < BUSY_INTERVAL:
-            self._paused = min(LONGEST_PAUSE, MAX_FILL * size / came * took)
+        elapsed, received, paused = now - self._last_time, position - self._last_position, self._paused
+        self._last_time, self._last_position, self._paused = now, position, 0.0
+        if received > 0 and elapsed - paused < BUSY_INTERVAL:
+            self._paused = min(LONGEST_PAUSE, MAX_FILL * size / received * elapsed)
         return self._paused

@@ -17,6 +17,21 @@ STAPSDT = 3  # the type of a static probe's note (systemtap's sys/sdt.h)
 MAX_TABLE = 1 << 26  # the most bytes of a table worth reading for a message
 
 
+class SectionHeader(NamedTuple):
+    """A section header (elf.h, Elf64_Shdr); `name` is an offset in the table of section names."""
+
+    name: int
+    type: int
+    flags: int
+    address: int
+    offset: int
+    size: int
+    link: int
+    info: int
+    alignment: int
+    entry_size: int
+
+
 class Names(NamedTuple):
     """The names in a binary's symbol tables: functions, indirect functions (STT_GNU_IFUNC), and imported ones."""
 
@@ -62,7 +77,7 @@ class Binary:
         row = struct.Struct(self.order + ("IIQQQQIIQQ" if self.wide else "10I"))
         if count and entry != row.size:
             raise ValueError("broken section headers")
-        self.rows = list(row.iter_unpack(self._bytes(start, count * entry)))
+        self.headers = [SectionHeader(*fields) for fields in row.iter_unpack(self._bytes(start, count * entry))]
 
     def _unpack(self, code: str, data: bytes, offset: int) -> int:
         (number,) = struct.unpack_from(self.order + code, data, offset)
@@ -75,9 +90,9 @@ class Binary:
         return self.file.read(size)
 
     def _section(self, number: int) -> bytes:
-        if number >= len(self.rows):
+        if number >= len(self.headers):
             raise ValueError("no such section")
-        return self._bytes(self.rows[number][4], self.rows[number][5])
+        return self._bytes(self.headers[number].offset, self.headers[number].size)
 
     def symbols(self) -> Names:
         """Returns the names of functions in all symbol tables."""
@@ -93,15 +108,16 @@ class Binary:
 
     def code_sections(self) -> list[CodeSection]:
         """Returns the sections with code."""
-        return [CodeSection(row[4], row[5], row[3]) for row in self.rows if row[1] == PROGBITS and row[2] & EXECUTABLE]
+        code = (each for each in self.headers if each.type == PROGBITS and each.flags & EXECUTABLE)
+        return [CodeSection(header.offset, header.size, header.address) for header in code]
 
     def _functions(self) -> Iterator[Function]:
         row = struct.Struct(self.order + ("IBBHQQ" if self.wide else "IIIBBH"))
         name, info, section, value = (0, 1, 3, 4) if self.wide else (0, 3, 5, 1)
-        for number, header in enumerate(self.rows):
-            if header[1] not in SYMBOL_TABLES or header[9] != row.size:
+        for number, header in enumerate(self.headers):
+            if header.type not in SYMBOL_TABLES or header.entry_size != row.size:
                 continue
-            texts, table = self._section(header[6]), self._section(number)
+            texts, table = self._section(header.link), self._section(number)
             for symbol in row.iter_unpack(table[: len(table) // row.size * row.size]):
                 kind = symbol[info] & 15
                 if kind in (FUNCTION, INDIRECT):
@@ -110,11 +126,11 @@ class Binary:
 
     def probes(self) -> set[str]:
         """Returns the static probes as `provider:name`, from the notes of .note.stapsdt."""
-        if self.names >= len(self.rows):
+        if self.names >= len(self.headers):
             return set()
         texts, found = self._section(self.names), set()
-        for number, header in enumerate(self.rows):
-            if header[1] == NOTES and _text(texts, header[0]) == ".note.stapsdt":
+        for number, header in enumerate(self.headers):
+            if header.type == NOTES and _text(texts, header.name) == ".note.stapsdt":
                 found |= set(self._notes(self._section(number)))
         return found
 
@@ -134,7 +150,7 @@ def _text(table: bytes, offset: int) -> str:
     return table[offset : table.find(b"\0", offset)].decode("utf-8", "replace")
 
 
-def folders(library: bool) -> list[str]:
+def search_path(library: bool) -> list[str]:
     """Returns libbpf's search path for libraries or programs named without a slash (resolve_full_path in libbpf.c)."""
     if not library:
         return [*os.environ.get("PATH", "").split(":"), "/usr/bin", "/usr/sbin"]
@@ -148,24 +164,24 @@ def is_library(name: str) -> bool:
     return name.endswith(".so") or ".so." in name
 
 
-def resolved(binary: str) -> str:
+def find_binary(binary: str) -> str:
     """Returns the path that libbpf finds for a binary's name: the name itself if it has a slash, empty for none."""
     if "/" in binary:
         return binary
-    paths = (os.path.join(folder, binary) for folder in folders(is_library(binary)) if folder)
+    paths = (os.path.join(folder, binary) for folder in search_path(is_library(binary)) if folder)
     return next(filter(os.path.exists, paths), "")
 
 
-def others(binary: str) -> list[str]:
+def installed_names(binary: str) -> list[str]:
     """Returns the names of all libraries, or all programs, on the search path of a missing one."""
     library = is_library(binary)
-    return sorted({name for folder in folders(library) if folder for name in _listed(folder)
+    return sorted({name for folder in search_path(library) if folder for name in _listed(folder)
                    if is_library(name) == library})  # fmt: skip
 
 
-def libraries(stem: str) -> list[str]:
+def find_libraries(stem: str) -> list[str]:
     """Returns the libraries of a name as the linker's -l and bcc spell it: `c` is libc.so.6."""
-    return [name for name in others("lib.so") if name.startswith(f"lib{stem}.so.")]
+    return [name for name in installed_names("lib.so") if name.startswith(f"lib{stem}.so.")]
 
 
 def _listed(folder: str) -> list[str]:

@@ -6,7 +6,7 @@ import time
 import bpfloader
 import pytest
 from bpfloader.codec.records import Form
-from bpfloader.rings.ringbuf import BUSY, DISCARD, HEADER, Records, step_of
+from bpfloader.rings.ringbuf import BUSY, DISCARD, HEADER, Records, stride_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from probing import beside
@@ -110,7 +110,7 @@ def ring(records, size: int, start: int) -> tuple[memoryview, int]:
 
 def reader_of(memory, codec=Pair.codec, kind=Form):
     """A function that takes from a position on: (values, bytes used)."""
-    form, records = kind(codec, HEADER, step_of(codec.size)), Records(memory, lambda: None)
+    form, records = kind(codec, HEADER, stride_of(codec.size)), Records(memory, lambda: None)
 
     def take(position, available, limit=None):
         values, used = records.committed(form, position, available, limit)
@@ -133,7 +133,7 @@ def test_records_that_are_committed_between_two_looks_are_read():
     memory, available = ring([(12, Pair(number, 7).to_bytes()) for number in range(3)], 4096, 0)
     records = Records(memory, lambda: None)
     records.words = Committing(records.words)
-    values, used = records.committed(Form(Pair.codec, HEADER, step_of(12)), 0, available)
+    values, used = records.committed(Form(Pair.codec, HEADER, stride_of(12)), 0, available)
     assert (values, used) == ([Pair(0, 7), Pair(1, 7), Pair(2, 7)], available)
 
 

@@ -9,7 +9,7 @@ import pytest
 from bpfloader.rings import ringbuf, user_ringbuf as userring
 from bpfloader.rings.barrier import Fence
 from bpfloader.codec.records import Form, Raw, Tuples
-from bpfloader.rings.ringbuf import BUSY, DISCARD, HEADER, Records, Ring, step_of
+from bpfloader.rings.ringbuf import BUSY, DISCARD, HEADER, Records, Ring, stride_of
 from bpfloader.rings.memory import BUSY_HEAD, EMPTY, READY
 from ring_records import Pair
 
@@ -35,7 +35,7 @@ class Memory:
         self.consumer[0] = self.producer[0] = start % wrap
 
     def write(self, payload: bytes, flags: int = 0) -> None:
-        block = (struct.pack("=II", len(payload) | flags, 0) + payload).ljust(step_of(len(payload)), b"\xaa")
+        block = (struct.pack("=II", len(payload) | flags, 0) + payload).ljust(stride_of(len(payload)), b"\xaa")
         for number, byte in enumerate(block):
             place = (self.producer[0] + number) % SIZE
             self.data[place] = self.data[place + SIZE] = byte
@@ -52,7 +52,7 @@ class Memory:
 @pytest.mark.parametrize("before", [0, 8, 16, 24, 120, 1016])
 def test_records_are_read_over_the_wrap(positions, before, kind):
     memory = Memory(positions, positions - before)
-    ring, form, found, sent = memory.ring(), kind(Pair.codec, HEADER, step_of(12)), [], []
+    ring, form, found, sent = memory.ring(), kind(Pair.codec, HEADER, stride_of(12)), [], []
     for turn in range(60):
         for number in range(turn % 7):
             pair = Pair(turn, number)
@@ -76,7 +76,7 @@ def test_records_are_read_over_the_wrap(positions, before, kind):
 
 def test_a_stale_mark_moves_nothing(positions):
     memory = Memory(positions, positions - 24)
-    ring, form = memory.ring(), Form(Pair.codec, HEADER, step_of(12))
+    ring, form = memory.ring(), Form(Pair.codec, HEADER, stride_of(12))
     memory.write(Pair(1).to_bytes())
     _, first = ring.read_records(form, None)
     ring.release(first)
@@ -91,7 +91,7 @@ def test_a_stale_mark_moves_nothing(positions):
 
 def test_busy_and_discarded_records_at_the_wrap(positions):
     memory = Memory(positions, positions - 48)
-    ring, form = memory.ring(), Form(Pair.codec, HEADER, step_of(12))
+    ring, form = memory.ring(), Form(Pair.codec, HEADER, stride_of(12))
     assert ring.state() == EMPTY
     memory.write(Pair(1).to_bytes(), DISCARD)
     assert ring.state() == EMPTY and memory.consumer[0] == positions - 24
