@@ -1,11 +1,14 @@
 """Reads toolchain.toml, the one place where a build's inputs are declared, into pins."""
 
 import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from ..arch import ARCHES, arch_named
+from ..errors import PinError
 from ..files import MAX_FILE_SIZE
 from .pins import CompilerSpec, HeaderPin, LinkerPin, ArtifactSource, Toolchain, TreePin
 from ..escape import without_secrets
@@ -14,21 +17,73 @@ from .toml_lines import Table, read, spelled
 CPUS = ("v1", "v2", "v3", "v4")  # clang's -mcpu for BPF; `probe` would ask the machine that builds
 PACKAGES = ("ziglang",)
 C_LIBRARY = "glibc"  # the name that this one has among a linker's libraries
+TABLES = ("compiler", "clang", "libbpf", "linker", "vmlinux")
 
 
-def load(path: Path | str) -> Toolchain:
+def load(path: Path | str, base: Path | str | None = None) -> Toolchain:
     """Reads a toolchain.toml and checks all of it. Raises PinError with file, line, key and the fix.
+
+    A table that it lacks is that of the file `base`, and so is the header of an arch that it lacks. A table that both have
+    counts as it stands in the first file, whole: no key of the other one's joins it.
 
     A header or tree without a sha256 is kept as unpinned: only the bytes tell the line to paste, and this fetches none.
     """
-    root = read(Path(path))
-    root.only("compiler", "clang", "libbpf", "linker", "vmlinux")
-    compiler = _compiler(root.table("compiler"))
-    cpu, cflags = _clang(root.table("clang", required=False))
-    libbpf = _tree(root.table("libbpf"))
-    vmlinux = _headers(root.table("vmlinux"))
-    linker = linker_pin(root.table("linker")) if "linker" in root.data else None
-    return Toolchain(Path(path), compiler, cpu, cflags, libbpf, vmlinux, linker)
+    files = Layers(path, base)
+    compiler = _compiler(files.table("compiler"))
+    cpu, cflags = _clang(files.table("clang", required=False))
+    libbpf = _tree(files.table("libbpf"))
+    own = _headers(files.own.table("vmlinux")) if "vmlinux" in files.own.data or not base else {}
+    linker = linker_pin(files.own.table("linker")) if "linker" in files.own.data else None
+    return Toolchain(Path(path), compiler, cpu, cflags, libbpf, Headers(own, files), linker)
+
+
+class Layers:
+    """A toolchain.toml and the one that completes it, which is read once something is asked for that the first lacks."""
+
+    def __init__(self, path: Path | str, base: Path | str | None = None):
+        self._base_path = base
+        self.own = _root(path)
+
+    @cached_property
+    def base(self) -> Table | None:
+        """The root table of the file that completes the first one, if there is one. Raises PinError."""
+        return _root(self._base_path) if self._base_path else None
+
+    def table(self, name: str, required: bool = True) -> Table:
+        """Returns a table of the first file that has it. Raises PinError."""
+        if name in self.own.data or self.base is None:
+            return self.own.table(name, required)
+        return self.base.table(name, required)
+
+
+class Headers(Mapping[str, HeaderPin]):
+    """The headers by the name of their arch: those of the first file, then those of the file that completes it."""
+
+    def __init__(self, own: dict[str, HeaderPin], files: Layers):
+        self._own, self._files = own, files
+
+    @cached_property
+    def _all(self) -> Mapping[str, HeaderPin]:
+        base = self._files.base
+        rest = _headers(base.table("vmlinux")) if base else {}
+        found = {arch: pin for arch, pin in rest.items() if arch not in self._own} | self._own
+        _require_own_bytes(found.values())
+        return {arch.name: found[arch.name] for arch in ARCHES if arch.name in found}
+
+    def __getitem__(self, arch: str) -> HeaderPin:
+        return self._own[arch] if arch in self._own else self._all[arch]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+
+def _root(path: Path | str) -> Table:
+    table = read(Path(path))
+    table.only(*TABLES)
+    return table
 
 
 def _compiler(table: Table) -> CompilerSpec:
@@ -92,7 +147,7 @@ def linker_pin(table: Table) -> LinkerPin:
     return LinkerPin(version, MappingProxyType(libraries), MappingProxyType(c_library), table.where())
 
 
-def _headers(table: Table) -> MappingProxyType[str, HeaderPin]:
+def _headers(table: Table) -> dict[str, HeaderPin]:
     table.only("base", *(name for name, value in table.data.items() if isinstance(value, dict)))
     base = table.optional_text("base", _is_url)
     found = {}
@@ -105,13 +160,17 @@ def _headers(table: Table) -> MappingProxyType[str, HeaderPin]:
         found[name] = _header(table.table(name), name, base)
     if not found:
         raise table.error("", "pins no header", "add a table such as [vmlinux.x86_64]")
-    digests: dict[str, str] = {}
-    for name, pin in found.items():
-        other = digests.setdefault(pin.sha256, name) if pin.sha256 else name
-        if other != name:
-            what = f"is the digest of vmlinux.{other} too: each arch has a header of its own"
-            raise table.table(name).error("sha256", what)
-    return MappingProxyType({arch.name: found[arch.name] for arch in ARCHES if arch.name in found})
+    _require_own_bytes(found.values())
+    return found
+
+
+def _require_own_bytes(pins: Iterable[HeaderPin]) -> None:
+    """Raises PinError for two arches whose headers are pinned by one digest."""
+    arches: dict[str, str] = {}
+    for pin in pins:
+        other = arches.setdefault(pin.sha256, pin.arch) if pin.sha256 else pin.arch
+        if other != pin.arch:
+            raise PinError(f"is the digest of vmlinux.{other} too: each arch has a header of its own", where=pin.where)
 
 
 def _header(table: Table, arch: str, base: str | None, nested: bool = False) -> HeaderPin:

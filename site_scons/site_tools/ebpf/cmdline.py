@@ -13,6 +13,7 @@ HELP = """
   NAME          build one program; programs: all of them
   prove         compile every program with the full vmlinux.h, too, and compare the objects
   sizes         what minimizing vmlinux.h saves
+  pins          what is pinned, and in which file and line
   why sock      by which chain a type or member got into the minimized vmlinux.h
 
   ARCH=…        arches to build for: a name, an alias, a comma list or all (default: this machine's)

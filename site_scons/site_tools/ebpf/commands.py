@@ -1,4 +1,4 @@
-"""Adds the commands `sizes`, `why` and `prove` to any project, and EbpfRun and EbpfTest."""
+"""Adds the commands `sizes`, `why`, `prove` and `pins` to any project, and EbpfRun and EbpfTest."""
 
 import atexit
 import os
@@ -13,7 +13,7 @@ from ebpfbuild.escape import printable, printable_lines
 
 from .command_targets import requested
 from .compiling import known_paths
-from .errors import StopError
+from .errors import StopError, user_error
 from .fetching import fetch_options
 from .minimized import minimize_args
 from .run import run_of
@@ -57,7 +57,7 @@ def test_target(env, name, folder):
 
 
 def add_commands(env):
-    """Makes `sizes`, `why` and `prove` commands of any project, each where the command line asks for it."""
+    """Makes `sizes`, `why`, `prove` and `pins` commands of any project, each where the command line asks for it."""
     commands = {} if SCons.Script.GetOption("question") else COMMANDS  # they have always something to do
     for name in requested():
         if name in commands and not env.Alias(name)[0].has_builder():
@@ -127,5 +127,13 @@ def _arguments():
     return shlex.split(SCons.Script.ARGUMENTS.get("ARGS", ""))
 
 
-COMMANDS = {"sizes": _sizes, "why": _why, "prove": _prove}
+def _pins(target, source, env):
+    """Prints the pins that hold, and from which file and line, for each toolchain.toml of the project's environments."""
+    from ebpfbuild.pins.declared import report
+
+    files = dict.fromkeys(session.toolchain_files for session in run_of(env.fs).sessions.values())
+    print("\n\n".join(printable_lines(user_error(report, *paths)) for paths in files))
+
+
+COMMANDS = {"sizes": _sizes, "why": _why, "prove": _prove, "pins": _pins}
 METHODS = {"EbpfRun": run_target, "EbpfTest": test_target}

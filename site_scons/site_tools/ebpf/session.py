@@ -90,11 +90,18 @@ class Session:
 
     @cached_property
     def toolchain(self):
-        """The project's pins: its own toolchain.toml, or the one that this tool came with."""
-        own = os.path.join(self.root, "toolchain.toml")
-        path = self.pins or (own if os.path.lexists(own) else OWN_TOOLCHAIN)  # a link to nothing is refused with its name
+        """The project's pins: its own toolchain.toml, completed by the one that this tool came with, or that one alone."""
         with contextlib.chdir(self.root):  # a SConscript is read in its own folder; messages name paths from the root
-            return user_error(toolchain.load, os.path.relpath(path))
+            return user_error(toolchain.load, *self.toolchain_files)
+
+    @cached_property
+    def toolchain_files(self):
+        """The paths of the project's toolchain.toml and of the tool's, from the root; of one of them where the other is it."""
+        own = os.path.join(self.root, "toolchain.toml")
+        given = os.path.join(self.root, self.pins) if self.pins else None
+        path = given or (own if os.path.lexists(own) else OWN_TOOLCHAIN)  # a link to nothing is refused with its name
+        files = (path,) if os.path.realpath(path) == os.path.realpath(OWN_TOOLCHAIN) else (path, OWN_TOOLCHAIN)
+        return tuple(os.path.relpath(file, self.root) for file in files)
 
     @cached_property
     def linker(self):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ebpfbuild.pins import toolchain
+from ebpfbuild.pins.declared import declared, report
 from ebpfbuild.errors import EbpfError, PinError
 
 OWN = Path(__file__).resolve().parents[3] / "toolchain.toml"
@@ -235,3 +236,95 @@ def test_any_file_is_a_toolchain_or_an_error(tmp_path_factory, lines):
         assert toolchain.load(path).vmlinux
     except EbpfError as error:
         assert str(error).startswith(str(path))
+
+
+# A file that holds only what differs from another one
+
+
+OURS = '[vmlinux.x86_64]\nkernel = "6.1"\npath = "v.h"\nsha256 = "{f}"\n'.format(f="f" * 64)
+
+
+@pytest.fixture
+def complete(load):
+    """A function: the text of the project's own file, and an edit of the one that completes it -> the toolchain."""
+
+    def run(text: str, old: str = "", new: str = "") -> toolchain.Toolchain:
+        load(old, new)
+        Path("toolchain.toml").rename("whole.toml")
+        Path("toolchain.toml").write_text(text)
+        return toolchain.load("toolchain.toml", "whole.toml")
+
+    return run
+
+
+def test_what_a_file_lacks_is_the_other_one_s(complete, load):
+    chain, whole = complete(OURS), toolchain.load("whole.toml")
+    assert chain[1:5] == whole[1:5] and list(chain.vmlinux) == ["x86_64", "aarch64"]
+    assert chain.header("aarch64") == whole.header("aarch64")
+    assert chain.compiler.where == "whole.toml:3: compiler.version" and chain.libbpf.where.startswith("whole.toml:7: ")
+    ours = chain.header("x86_64")
+    assert (ours.signature, ours.source.file, ours.where) == ("f" * 64, Path("v.h"), "toolchain.toml:4: vmlinux.x86_64.sha256")
+
+
+@pytest.mark.parametrize("text", ["", "[clang]\ncflags = ['-DX=1']", '[compiler]\npath = "/usr/bin/clang-19"\nversion = "19.1.7"'])
+def test_any_table_may_be_the_file_s_own(complete, text):
+    chain, whole = complete(text), toolchain.load("whole.toml")
+    assert (chain.compiler == whole.compiler) == ("[compiler]" not in text) and (chain.cflags == ()) == ("[clang]" not in text)
+    assert dict(chain.vmlinux) == dict(whole.vmlinux)
+
+
+def test_two_tables_of_one_key_never_merge(complete):
+    """No alternate, no digest, no base of the other file's joins a table that the file has."""
+    assert complete(OURS).header("x86_64").alternates == ()
+    assert complete(OURS.replace("sha256", "# sha256")).header("x86_64").sha256 is None
+    for text, message in {
+        '[compiler]\nversion = "23.1.0"': r"^toolchain.toml:1: compiler: has neither package nor path",
+        '[libbpf]\nversion = "1.6.0"': r"^toolchain.toml:1: libbpf.files: is missing",
+        '[vmlinux.x86_64]\nkernel = "6.1"': r"^toolchain.toml:1: vmlinux.x86_64: has no source",
+        OURS.replace("path", "url"): r"^toolchain.toml:3: vmlinux.x86_64.url: is 'v.h'; write a URL that begins with https://",
+        '[vmlinux]\nbase = "https://mirror.example"': r"^toolchain.toml:1: vmlinux: pins no header; add a table such as",
+        OURS.replace("x86_64", "x86"): r"^toolchain.toml:1: vmlinux.x86: x86 is an alias",
+        "[compilre]": r"^toolchain.toml:1: compilre: is not known here",
+    }.items():
+        with pytest.raises(EbpfError, match=message):
+            complete(text)
+
+
+def test_a_mistake_in_the_other_file_names_that_one(complete):
+    with pytest.raises(PinError, match="^whole.toml:3: compiler.version: is '22'"):
+        complete(OURS, "", "")  # the file is whole
+        Path("whole.toml").write_text(TEXT.replace("22.1.8", "22"))
+        toolchain.load("toolchain.toml", "whole.toml")
+    with pytest.raises(PinError, match="is the digest of vmlinux.aarch64 too"):
+        complete(OURS.replace("f" * 64, E)).header("arm")
+
+
+def test_the_other_file_is_read_only_where_something_is_lacking(load):
+    load("", '[clang]\ncpu = "v3"\n')
+    chain = toolchain.load("toolchain.toml", "none.toml")
+    assert chain.header("x86_64").sha256 == B
+    with pytest.raises(PinError, match="^none.toml: there is no such file"):
+        chain.header("arm")
+
+
+def test_an_arch_that_neither_has_names_those_of_both(complete):
+    with pytest.raises(PinError, match=r"toolchain.toml: vmlinux.arm: arm has no pin; .*x86_64, aarch64$"):
+        complete(OURS).header("arm")
+
+
+def test_the_list_of_pins_says_where_each_is_from_and_what_it_replaces(complete):
+    complete(OURS + "[clang]\ncflags = ['-DX=1', '-DY=1']\n")
+    rows = {row.key: row for row in declared("toolchain.toml", "whole.toml")}
+    assert list(rows) == ["compiler", "libbpf", "vmlinux.x86_64", "vmlinux.aarch64", "clang"]
+    assert rows["compiler"] == ("compiler", "package ziglang, version 22.1.8", "whole.toml:1", "")
+    says = f"kernel 6.1, path v.h, sha256 {'f' * 12}…"
+    assert rows["vmlinux.x86_64"] == ("vmlinux.x86_64", says, "toolchain.toml:1", "whole.toml:17")
+    assert rows["clang"] == ("clang", "cflags -DX=1 -DY=1", "toolchain.toml:5", "")
+    text = report("toolchain.toml", "whole.toml")
+    assert len(text.splitlines()) == 5 and f"toolchain.toml:1  {says} (instead of whole.toml:17)" in text
+
+
+def test_a_relative_url_is_listed_as_it_is_asked_for(load):
+    load()
+    (row,) = [row for row in declared("toolchain.toml") if row.key == "vmlinux.x86_64"]
+    assert "url https://example.org/include/x86_64/vmlinux.h, " in row.says and row.says.endswith(", 1 alternate")
