@@ -28,10 +28,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .codec.records import RecordError
 from .arch import arch_among
 from .codec.base import Codec
 from .codec.c_types import CTypes, Enum
+from .codec.records import RecordError
 from .codec.struct import Struct, Union, struct, union
 from .errors import (
     AttachError,
@@ -52,11 +52,9 @@ from .errors import (
     errno_text,
 )
 from .libbpf.library import version
-from .link import Link
-from .link import Links
-from .maps.base import Map
+from .link import Link, Links
+from .maps.base import ANY, EXIST, LOCK, NOEXIST, Map
 from .maps.hash import Hash
-from .maps.base import ANY, EXIST, LOCK, NOEXIST
 from .object.bpf_object import Object
 from .object.collections import Maps, Progs
 from .object.variables import Kconfig, Section
@@ -82,7 +80,6 @@ from .programs.network import (
 from .rings.ringbuf import RingBuffer
 
 if TYPE_CHECKING:
-    from .symbols.kernel import kernel_symbol
     from .features.attach import Support, attach_kind, supports
     from .features.report import Report, probe
     from .histogram import linear_histogram, log2_histogram
@@ -107,37 +104,38 @@ if TYPE_CHECKING:
     from .rings.perf_buffer import PerfEventArray
     from .rings.poll import events, poll
     from .rings.user_ringbuf import UserRingBuffer
+    from .symbols.kernel import kernel_symbol
     from .symbols.user import user_symbol
 
 # Imported on first use (PEP 562), as the imports above tell type checkers: a program uses few of them, and importing
 # all of them takes twice as long.
 _LAZY = {
-    "maps.arena": "Arena",
     "features.attach": "Support attach_kind supports",
-    "histogram": "linear_histogram log2_histogram",
-    "maps.array": "Array Elements",
-    "programs.iter": "IterLink IterProgram",
     "features.report": "Report probe",
-    "programs.sections": "program_class",
+    "histogram": "linear_histogram log2_histogram",
+    "maps.arena": "Arena",
+    "maps.array": "Array Elements",
     "maps.info": "MapInfo",
+    "maps.local_storage": "CgroupStorage InodeStorage SkStorage TaskStorage",
+    "maps.lpm_trie": "LpmTrie",
     "maps.map_in_map": "ArrayOfMaps HashOfMaps KernelId ProgArray inner",
     "maps.percpu": "PerCpuArray PerCpuHash",
-    "rings.perf_buffer": "PerfEventArray",
-    "programs.perf_event": "PerfEventProgram",
     "maps.queue": "BloomFilter Queue Stack",
-    "rings.poll": "events poll",
     "maps.redirect": "CgroupArray CpuMap DevMap DevMapHash ReuseportSockArray SockHash SockMap XskMap",
-    "maps.local_storage": "CgroupStorage InodeStorage SkStorage TaskStorage",
+    "maps.stack_trace": "Frame StackTrace",
+    "object.choose": "Choice choose",
+    "programs.iter": "IterLink IterProgram",
+    "programs.perf_event": "PerfEventProgram",
+    "programs.sections": "program_class",
     "programs.struct_ops": "StructOpsLink StructOpsMap StructOpsProgram",
     "programs.syscall": "SyscallProgram",
-    "maps.stack_trace": "Frame StackTrace",
     "programs.tc": "NetkitProgram TcProgram",
-    "maps.lpm_trie": "LpmTrie",
     "programs.uprobe": "UprobeMultiProgram UprobeProgram UsdtProgram",
+    "rings.perf_buffer": "PerfEventArray",
+    "rings.poll": "events poll",
     "rings.user_ringbuf": "UserRingBuffer",
     "symbols.kernel": "kernel_symbol",
     "symbols.user": "user_symbol",
-    "object.choose": "Choice choose",
 }
 _MODULES = {name: module for module, names in _LAZY.items() for name in names.split()}
 
