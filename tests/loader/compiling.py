@@ -1,4 +1,4 @@
-"""How the tests' own BPF programs are compiled: by the pinned clang, for this machine."""
+"""Compiles the tests' own BPF programs with the pinned clang, for this machine."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ ARCHES = {"ppc64le": "powerpc", "armv7l": "arm"}  # where `uname -m` isn't the a
 
 
 def compile_program(clang: list[str], name: str) -> bytes:
-    """The object of testdata/loader/<name>.bpf.c, compiled for this machine's byte order."""
+    """Compiles testdata/loader/<name>.bpf.c for this machine's byte order; returns the object."""
     if sys.byteorder != "little":
         pytest.skip("the test programs are compiled for little-endian machines")
     done = subprocess.run([*clang, *FLAGS, "-c", f"loader/{name}.bpf.c", "-o", "-"], cwd=TESTDATA, capture_output=True)

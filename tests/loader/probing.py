@@ -1,4 +1,4 @@
-"""What several files of tests do with the probe."""
+"""Helpers for tests of the probe."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ LOADER = Path(bpfloader.__file__).resolve().parents[1]
 
 
 def hits_of(probe) -> int:
-    """How many system calls of this process the program counts while ten are made."""
+    """Returns how many system calls of this process the program counts while ten are made."""
     before = probe.bss.hits
     for _ in range(10):
         os.getppid()

@@ -1,4 +1,4 @@
-"""What importing the loader costs: no module that its user may not need."""
+"""Importing the loader imports no module that its user may not need."""
 
 import ast
 import os
@@ -20,7 +20,7 @@ stream traces traffic tries uprobes userring usersymbols variants verdict""".spl
 
 
 def run_python(code: str, *paths: Path) -> str:
-    """What a fresh interpreter prints, without site-packages, whose .pth files import what they like."""
+    """Runs a fresh interpreter without site-packages, whose .pth files import what they like; returns its output."""
     environment = {**os.environ, "PYTHONPATH": ":".join(map(str, (LOADER.parent, *paths)))}
     done = subprocess.run([sys.executable, "-S", "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -32,7 +32,7 @@ def test_the_loader_imports_nothing_heavy():
     assert not {*HEAVY, *(f"bpfloader.{name}" for name in OWN)} & set(names)
 
 
-def test_nor_does_a_program_that_opens_loads_and_reads(folder, kernel):
+def test_opening_loading_and_reading_import_nothing_heavy(folder, kernel):
     code = """if True:
         import sys
         import probe_skel

@@ -1,4 +1,4 @@
-"""What the loader prints: nothing in it steers a terminal, whatever an object or a file calls itself."""
+"""The loader's output steers no terminal, whatever an object or a file calls itself."""
 
 import subprocess
 import sys

@@ -19,13 +19,13 @@ def send(payload: bytes = b"hello") -> int:
 
 
 def finished(package, *arguments: str, **changes: str) -> subprocess.CompletedProcess:
-    """The app, run out of a package to its end, in this environment with changes."""
+    """Runs the app out of a package to its end, in this environment with changes."""
     command = [sys.executable, "-m", "socket_tracker", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(package), **changes}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def stop(process: subprocess.Popen, number: int = signal.SIGTERM) -> tuple[str, str]:
-    """What the app still writes to stdout and stderr after a signal."""
+    """Stops the app by a signal; returns what it still writes to stdout and stderr."""
     process.send_signal(number)
     return process.communicate(timeout=PATIENCE)

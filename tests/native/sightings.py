@@ -7,7 +7,7 @@ PATIENCE = 120.0
 
 
 def seen(skel, wanted, patience=PATIENCE):
-    """The events until `wanted(events)` is true; fails with all of them if that takes too long."""
+    """Returns the events until `wanted(events)` is true; fails with all of them if that takes too long."""
     events = []
     end = time.monotonic() + patience
     while not wanted(events):
@@ -19,17 +19,17 @@ def seen(skel, wanted, patience=PATIENCE):
 
 
 def facts(event) -> tuple:
-    """What a test compares: kind, protocol, both ends as text, pid, comm, direction."""
+    """Returns what tests compare: kind, protocol, both ends as text, pid, comm, direction."""
     ends = f"{event.saddr} {event.sport}", f"{event.daddr} {event.dport}"
     return event.kind.name[6:], event.protocol, *ends, event.pid, event.comm, event.direction.name[10:]
 
 
 def all_of(*wanted):
-    """Whether all of these facts are among the events."""
+    """Returns true if all of these facts are among the events."""
     return lambda events: set(wanted) <= {facts(event) for event in events}
 
 
 def one(events, wanted):
-    """The only event with these facts."""
+    """Returns the only event with these facts."""
     (found,) = [event for event in events if facts(event) == wanted]
     return found

@@ -19,14 +19,14 @@ from sightings import PATIENCE
 
 
 def numbers_of(pid: int, kind: str) -> set[int]:
-    """The kernel's numbers of a process's programs (`prog_id`) or links (`link_id`)."""
+    """Returns the kernel's numbers of a process's programs (`prog_id`) or links (`link_id`)."""
     texts = (path.read_text() for path in Path(f"/proc/{pid}/fdinfo").iterdir())
     rows = (line.split() for text in texts for line in text.splitlines())
     return {int(row[1]) for row in rows if row[0] == f"{kind}_id:"}
 
 
 def alive(kind: str, number: int) -> bool:
-    """Whether the kernel still has that program or link."""
+    """Returns true if the kernel still has that program or link."""
     fd = getattr(ctypes.CDLL("libbpf.so.1"), f"bpf_{kind}_get_fd_by_id")(number)
     if fd >= 0:
         os.close(fd)
@@ -34,7 +34,7 @@ def alive(kind: str, number: int) -> bool:
 
 
 def shell(package, script: str) -> subprocess.CompletedProcess:
-    """A shell's script in which "$@" is the app for half a second, with a stream of datagrams to see."""
+    """Runs a shell's script in which "$@" is the app for half a second, with a stream of datagrams to see."""
     command = ["sh", "-c", script, "sh", sys.executable, "-m", "socket_tracker", "--duration", "0.5"]
     done = threading.Event()
 
@@ -65,7 +65,7 @@ def test_a_killed_app_leaves_nothing_in_the_kernel(run):
     assert stop(run())[1].startswith("socket_tracker: events: ")
 
 
-def test_two_at_once_end_apart(run):
+def test_two_trackers_end_independently(run):
     first, second = run("--pid", str(os.getpid())), run("--pid", str(os.getpid()))
     stop(second)
     port = send()
@@ -73,7 +73,7 @@ def test_two_at_once_end_apart(run):
 
 
 @pytest.mark.parametrize("stream", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_it_does_without_a_stream(package, run, stream):
+def test_a_closed_stream_is_no_error(package, run, stream):
     stop(run())  # skips where the app can't run
     done = shell(package, f'"$@" {stream}')
     assert done.returncode == 0 and "Traceback" not in done.stderr + done.stdout
@@ -165,7 +165,7 @@ def broken(package, tracker, tmp_path):
 
 
 def refusal(package) -> str:
-    """What the app says on stderr when it can't start."""
+    """Returns the app's line on stderr when it can't start."""
     done = finished(package)
     assert (done.returncode, done.stdout) == (1, "")
     return done.stderr.removeprefix("socket_tracker: ")

@@ -95,7 +95,7 @@ def test_the_kernel_makes_no_event_of_what_it_can_tell_is_not_wanted(start, happ
             assert not len(skel.maps.connections), "a connection that no event can come of takes no room"
 
 
-def test_the_rest_is_told_apart_here(tracker):
+def test_user_space_filters_the_rest(tracker):
     filters = importlib.import_module("socket_tracker.filters").Filters
     event = tracker.Event(pid=7, comm="nginx", daddr=ip_network("10.1.2.3").network_address, dport=443, protocol=6)
     for wanted, fits in (

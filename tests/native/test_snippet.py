@@ -82,7 +82,7 @@ def installed(package, tmp_path_factory):
 
 
 def checked(installed, tmp_path, *what: str) -> str:
-    """What mypy --strict says of files or packages."""
+    """Returns mypy --strict's findings about files or packages."""
     command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", installed, *what]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     if "No module named mypy" in done.stderr:

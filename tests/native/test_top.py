@@ -35,7 +35,7 @@ class Terminal:
         os.write(self.leader, keys.encode())
 
     def read(self, wanted) -> list[str]:
-        """The lines of the first frame from now on for which `wanted(lines)` is true."""
+        """Returns the lines of the first frame from now on for which `wanted(lines)` is true."""
         end = time.monotonic() + PATIENCE
         start = len(self.text)
         while (left := end - time.monotonic()) > 0:

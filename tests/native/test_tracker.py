@@ -132,7 +132,7 @@ def test_the_filter_wants_one_process_only(start, traffic):
     assert all(it.pid == os.getpid() for it in skel.maps.connections.values())
 
 
-def test_two_at_once_see_the_same(start, traffic):
+def test_two_trackers_see_the_same_events(start, traffic):
     first, second = start(), start()
     did = traffic("udp4_connected")
     wanted = "SEND", UDP, f"{V4} {did['local_port']}", f"{V4} {did['port']}", did["pid"], "traffic", "OUT"
@@ -165,7 +165,7 @@ def test_after_destroy_the_kernel_runs_none_of_it(start):
     assert not any(map(lives, numbers))
 
 
-def test_what_a_full_ring_loses_is_counted(start, tracker):
+def test_records_lost_by_a_full_ring_are_counted(start, tracker):
     """With a ring of one page, as a flood that fills the usual one fills that of every other test as well."""
     with tracker.SocketTracker.open(variant=start.variant) as skel:
         skel.maps.events.max_entries = mmap.PAGESIZE

@@ -43,7 +43,7 @@ def listener(address: str) -> socket.socket:
 
 
 def tcp(address: str, acceptor: str = "self") -> dict:
-    """A client process sends 1000 bytes and gets 500. `acceptor` is the process that accepts: this one or a child."""
+    """Sends 1000 bytes from a client process and gets 500. `acceptor` accepts: this process or a child."""
     server = listener(V4 if address == MAPPED else address)
     port = server.getsockname()[1]
     client = os.fork()
@@ -95,7 +95,7 @@ def udp(address: str, connected: bool) -> dict:
 
 
 def echo(address: str, kind: socket.SocketKind) -> dict:
-    """An echo request of 4 bytes that the kernel answers; a ping socket's identifier is its port."""
+    """Sends an echo request of 4 bytes that the kernel answers; a ping socket's identifier is its port."""
     protocol = socket.IPPROTO_ICMPV6 if ":" in address else socket.IPPROTO_ICMP
     identifier = os.getpid() & 0xFFFF
     start = struct.pack("!BB", 128 if ":" in address else 8, 0)

@@ -77,7 +77,7 @@ def test_any_value_packs_or_names_its_field(value, name):
         assert str(error).startswith(f"Outer.{name}: ")
 
 
-def test_what_is_not_given_is_zero():
+def test_omitted_members_are_zero():
     assert Outer().to_bytes() == bytes(40)
     assert Outer(tail=bytes(7)) == Outer.from_bytes(bytes(40)) and hash(Outer()) == hash(Outer())
     assert Outer().shade.name == "0"
@@ -142,7 +142,7 @@ def test_a_constructor_says_what_it_does_not_take(values, members, said):
         Both(*values, **members)
 
 
-def test_a_struct_is_to_python_as_a_dataclass_is():
+def test_a_struct_works_as_a_dataclass():
     value = Outer(shade=Shade.DARK, inner=(Inner(1, 2), Inner()), text="x")
     assert dataclasses.asdict(value)["inner"] == ({"low": 1, "high": 2}, {"low": 0, "high": 0})
     assert dataclasses.replace(value, text="y") == Outer(shade=Shade.DARK, inner=(Inner(1, 2), Inner()), text="y")

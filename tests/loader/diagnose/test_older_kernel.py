@@ -63,7 +63,7 @@ def running(monkeypatch):
 
 
 def said(program: str, *log: str, number: int = 22) -> str:
-    """What libbpf says of a program that the verifier refuses with this log."""
+    """Returns libbpf's messages about a program that the verifier refuses with this log."""
     text = "".join(f"{line}\n" for line in log)
     return (
         f"libbpf: prog '{program}': BPF program load failed: Invalid argument\n"
@@ -100,12 +100,12 @@ def test_a_kernel_that_has_it_all_or_that_nobody_can_date_is_not_blamed(data, ru
     assert "came with" not in refused(data, said("atomic", "BPF_XADD uses reserved fields"))
 
 
-def test_what_another_program_uses_is_no_reason(data, running):
+def test_needs_of_other_programs_dont_count(data, running):
     running("5.10.0")
     assert "came with" not in refused(data, said("plain", "BPF_XADD uses reserved fields"))
 
 
-def test_what_a_function_that_it_calls_uses_is(data, running):
+def test_needs_of_called_functions_count(data, running):
     running("5.10.0")
     line = refused(data, said("calling", "BPF_XADD uses reserved fields"))
     assert "atomic instructions beyond an addition, as `tracker.bpf.c:72` makes one, came with 5.12" in line

@@ -16,7 +16,7 @@ from compiling import FLAGS, TESTDATA
 
 
 def compile_object(clang: list[str], name: str, target: str = FLAGS[1]) -> bytes:
-    """An object of testdata/loader, for a byte order."""
+    """Compiles an object of testdata/loader for a byte order."""
     command = [*clang, *FLAGS[:1], target, *FLAGS[2:], "-c", f"loader/{name}.bpf.c", "-o", "-"]
     done = subprocess.run(command, cwd=TESTDATA, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
@@ -32,7 +32,7 @@ def broken(clang, tmp_path_factory) -> Path:
 
 
 def refused(path: Path, program: str, kind: type = bpfloader.VerifierError) -> bpfloader.LoadError:
-    """The error of loading an object with that program alone."""
+    """Returns the error of loading an object with that program alone."""
     with bpfloader.Object.open(path) as opened:
         opened.progs[program].autoload = True
         with pytest.raises(kind) as caught:
@@ -42,7 +42,7 @@ def refused(path: Path, program: str, kind: type = bpfloader.VerifierError) -> b
 
 
 def at_a_line(source: str) -> str:
-    """A source line as an error starts to place it: kernels before 6.9 tell a line's text, not its file and number."""
+    """Returns a source line as an error places it: kernels before 6.9 tell its text, not its file and number."""
     return source if host.kernel_is_before("6.9") else f"{source} (broken.bpf.c:"
 
 

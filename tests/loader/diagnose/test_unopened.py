@@ -29,7 +29,7 @@ def made(clang, libbpf):
 
 
 def unopened_error(data: bytes) -> bpfloader.BpfError:
-    """The error of opening an object."""
+    """Returns the error of opening an object."""
     with pytest.raises(bpfloader.ObjectError) as caught:
         bpfloader.Object.open(data)
     return caught.value
@@ -59,7 +59,7 @@ def test_a_function_without_a_section_is_told_as_such(made, kernel):
             opened.load()
 
 
-def test_what_nothing_is_known_of_has_libbpf_s_words(made):
+def test_an_unknown_message_keeps_libbpfs_words(made):
     error = unopened_error(made('char odd[3] SEC("version") = {1};\n'))
     assert "can't open" in error.what and "compile it with clang" in error.fix
     assert any("invalid kver section" in line for line in error.details)
@@ -74,7 +74,7 @@ def test_what_nothing_is_known_of_has_libbpf_s_words(made):
     ("struct_ops reloc dummy_1: prog test_sleepable is not struct_ops BPF program",
      "doesn't know the section of test_sleepable, a program of the struct_ops map dummy_1", "1.2"),
 ])  # fmt: skip
-def test_what_libbpf_is_too_old_for_is_said_by_version(libbpf, line, what, fix):
+def test_a_function_newer_than_libbpf_names_the_version(libbpf, line, what, fix):
     """Messages of libbpf 1.1, which newer ones don't give."""
     explained = explain_open(f"libbpf: {line}\n")
     assert explained is not None

@@ -1,4 +1,4 @@
-"""What `bpfloader.probe()` says of this kernel, and `python -m bpfloader probe`."""
+"""`bpfloader.probe()` and `python -m bpfloader probe` on this kernel."""
 
 import contextlib
 import ctypes
@@ -29,7 +29,7 @@ def report(kernel):
     return bpfloader.probe()
 
 
-def test_what_each_kernel_with_btf_has(report):
+def test_types_that_each_kernel_with_btf_has(report):
     assert all(report.program_types[name].ok for name in ("socket_filter", "xdp", "raw_tracepoint", "cgroup_sock_addr"))
     assert all(report.map_types[name].ok for name in ("hash", "array", "ringbuf", "array_of_maps", "stack_trace"))
     assert report.program_types["xdp"].number == 6 and report.map_types["ringbuf"].since == "5.8"
@@ -37,7 +37,7 @@ def test_what_each_kernel_with_btf_has(report):
     assert report.environment.btf and "CAP_SYS_ADMIN" in report.environment.capabilities
 
 
-def test_what_a_kernel_is_too_old_for_is_said_so(report):
+def test_types_of_a_later_kernel_name_its_version(report):
     kernel = version_of(report.kernel)
     newer = [said for said in report.map_types.values() if version_of(said.since) > kernel]
     assert all(said.ok is False and f"came with Linux {said.since}" in said.reason for said in newer)
@@ -56,7 +56,7 @@ def test_helpers_are_those_that_the_verifier_lets_a_type_call(report):
 
 
 def of_the_kernel(said: dict) -> dict:
-    """What the kernel itself answers: another test may mount a file system, or raise a limit, in between."""
+    """Keeps the kernel's own answers: another test may mount a file system, or raise a limit, in between."""
     return {key: value for key, value in said.items() if key != "environment"}
 
 
@@ -111,7 +111,7 @@ def test_signals_change_no_answer(report, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.EINTR, errno.ENOMEM, errno.EMFILE])
-def test_what_tells_of_the_moment_is_no_answer(report, monkeypatch, number):
+def test_transient_errors_are_no_answer(report, monkeypatch, number):
     """Neither "no" nor remembered; a list of helpers isn't given without some of them."""
     assert report.map_types["hash"].ok
 
@@ -170,7 +170,7 @@ def test_a_kind_that_is_none_is_one_line():
     assert done.stderr == "bpfloader: no way to attach is called 'kprob'; nearest: kprobe, uprobe, kretprobe\n"
 
 
-def test_who_may_not_ask_is_told_so(kernel):
+def test_a_process_without_capabilities_gets_the_reason(kernel):
     if not shutil.which("setpriv"):
         pytest.skip("setpriv is not installed (apt install util-linux)")
     command = ["setpriv", "--bounding-set", "-all", sys.executable, "-m", "bpfloader", "probe", "--json"]

@@ -1,4 +1,4 @@
-"""What `supports` and `attach_kind` say of a kind is what attaching such a program then does."""
+"""`supports` and `attach_kind` answer as attaching such a program then does."""
 
 import os
 from pathlib import Path
@@ -23,12 +23,12 @@ def test_every_kind_is_answered_with_a_reason_and_a_version(kernel):
     assert descriptors() == before
 
 
-def test_what_is_asked_twice_is_tried_once(kernel):
+def test_an_answer_is_remembered(kernel):
     assert bpfloader.attach_kind("tp_btf/one") is bpfloader.attach_kind("tp_btf/other")
 
 
-def test_each_iterator_is_asked_for_what_it_goes_over(kernel):
-    """The kernel may refuse one and take another: list_numbers in kinds/test_agreement.py attaches such a one."""
+def test_iterators_are_tried_over_their_target(kernel):
+    """The kernel may refuse one and take another: programs/test_agreement.py attaches one over a map, list_numbers."""
     before = descriptors()
     tasks, none = bpfloader.attach_kind("iter/task"), bpfloader.attach_kind("iter/no_such_thing")
     assert (tasks.name, tasks.ok, none.name, none.ok) == ("iter/task", True, "iter/no_such_thing", False)
@@ -45,7 +45,7 @@ def test_a_section_that_nobody_knows_is_named_with_those_near_it():
         bpfloader.supports("fenttry/x")
 
 
-def test_to_ask_costs_an_import_only_when_it_is_asked():
+def test_features_are_imported_on_first_use():
     done = run_python(Path("/"), """
         import sys, bpfloader
         print([name for name in sys.modules if name.startswith(("bpfloader.features", "bpfloader.kernel.bpf"))])

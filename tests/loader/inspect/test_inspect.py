@@ -100,7 +100,7 @@ def test_each_instruction_says_which_kernel_it_wants(objects, code, kernel, what
         assert [need.kernel for need in found if what in need.what and need.user == program.name] == [kernel], found
 
 
-def test_what_an_object_takes_from_the_kernel(objects):
+def test_externs_of_the_kernel_are_listed(objects):
     said = inspect_object(objects["externs"], "externs")
     types = {each["name"]: (each["section"], each["type"], each["value"]) for each in said["externs"]}
     assert types["bpf_iter_num_new"] == (".ksyms", "int (void *, int, int)", "")

@@ -48,7 +48,7 @@ def wheel_of(files: dict[str, bytes]) -> bytes:
 
 
 def rezipped(data: bytes, change) -> bytes:
-    """A wheel with its files changed, by a function that gets (name, bytes) of each; None drops one."""
+    """Returns a wheel with its files changed by a function of (name, bytes) of each; None drops one."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w") as new:
         for name in old.namelist():
@@ -162,7 +162,7 @@ def test_what_unpacks_to_too_much_is_not_unpacked(monkeypatch):
     (b"", "is empty"), (b"PK\3\4" + bytes(50), "is no whole archive"), (b"\x1f\x8b" + bytes(50), "is no whole archive"),
     (b"some text", "is no BPF object: it starts with b'some'"),
 ], ids=["nothing", "zip", "gzip", "text"])  # fmt: skip
-def test_what_is_no_object_is_one_line(tmp_path, content, said):
+def test_bytes_that_are_no_object_are_refused_in_one_line(tmp_path, content, said):
     (tmp_path / "x").write_bytes(content)
     done = cli(tmp_path / "x")
     assert (done.returncode, done.stdout) == (2, "") and done.stderr.count("\n") == 1

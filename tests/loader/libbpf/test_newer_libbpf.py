@@ -68,7 +68,7 @@ def first_of(pinned, versions: list[str]) -> tuple[str, Path]:
 
 
 def session_of(folder: Path, *tests: Path) -> subprocess.CompletedProcess:
-    """A session of these tests with the libbpf in a folder, in which all pass that don't skip."""
+    """Runs a session of these tests with the libbpf in a folder, in which all pass that don't skip."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     # Another user than root may not read the folder, so what test_privileges.py does would be with the machine's libbpf.
     without = f"--ignore={PROGRAMS / 'test_privileges.py'}"

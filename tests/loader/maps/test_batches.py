@@ -169,7 +169,7 @@ def test_a_batch_that_the_kernel_breaks_off_is_gone_on_with_one_by_one(using, mo
 
 
 @BATCHES
-def test_what_is_drained_comes_once(using, maps_skel, batches, kernel_s):
+def test_a_drained_entry_comes_once(using, maps_skel, batches, kernel_s):
     big, total, found = using("big").maps.big, 20000 if batches else 4000, []
 
     def produce():

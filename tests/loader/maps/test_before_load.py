@@ -1,4 +1,4 @@
-"""What can be said of a map between open and load, pins, and objects without a skeleton."""
+"""Settings of a map between open and load, pins, and objects without a skeleton."""
 
 import ctypes
 import os

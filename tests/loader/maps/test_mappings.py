@@ -63,7 +63,7 @@ def test_all_entries_are_seen_once(loaded, skel, count):
 
 
 def refusing(*_):
-    """What a kernel does that has no batch operations."""
+    """Refuses batch operations, as an old kernel does."""
     raise bpfloader.MapError("no batches", errno=errno.EINVAL)
 
 

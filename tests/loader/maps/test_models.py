@@ -55,7 +55,7 @@ class Bounded(dict):
 
 
 def outcome(target, operation, key, value):
-    """What an operation gives, or which error it raises; entries in no order."""
+    """Returns an operation's result, or the class of its error; entries in no order."""
     try:
         if operation in ("set", "noexist", "exist"):
             flags = dict(set=bpfloader.ANY, noexist=bpfloader.NOEXIST, exist=bpfloader.EXIST)[operation]
@@ -196,7 +196,7 @@ def test_a_trie_finds_the_longest_prefix(batches, data, cached, request):
 
 
 def model_of(model, net):
-    """The value of the longest prefix that covers a network."""
+    """Returns the value of the longest prefix that covers a network."""
     covering = [one for one in model if one.supernet_of(net)]
     return model[max(covering, key=lambda one: one.prefixlen)] if covering else None
 

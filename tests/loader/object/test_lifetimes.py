@@ -1,4 +1,4 @@
-"""What ends while others are at it: threads, children of fork, the interpreter; and that nothing is left afterwards."""
+"""Objects end while threads, children of fork or the interpreter use them; and nothing is left afterwards."""
 
 import gc
 import os
@@ -41,7 +41,7 @@ def test_many_lives_leave_nothing(skel, kernel):
 
 
 def users(rings):
-    """What threads do with the rings' object, each again and again."""
+    """Returns the operations that threads repeat on the rings' object."""
     maps, rows = rings.maps, []
     return {
         "events": lambda: rows.extend(maps.ring.events(timeout=0.001)),

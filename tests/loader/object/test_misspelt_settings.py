@@ -15,7 +15,7 @@ import pytest
         ("", "target_pid", 3, "target_pid is a variable of .rodata; set it there"),
     ],
 )
-def test_it_names_what_was_meant(opened, where, name, value, said):
+def test_a_misspelt_setting_names_the_nearest(opened, where, name, value, said):
     owner = opened
     for part in where.split(".") if where else ():
         owner = getattr(owner, part)

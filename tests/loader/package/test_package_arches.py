@@ -34,14 +34,14 @@ def packed(compiled, tmp_path) -> Path:
 
 
 def run(packed: Path, code: str) -> tuple[str, str]:
-    """What a program that uses the package writes to stdout and stderr."""
+    """Runs a program that uses the package; returns its stdout and stderr."""
     text = f"import os, sys; sys.path.insert(0, {str(packed.parent)!r})\n{code}"
     done = subprocess.run([sys.executable, "-S", "-c", text], capture_output=True, text=True, cwd=packed)
     return done.stdout, done.stderr
 
 
 def refused(packed: Path, before: str = "") -> str:
-    """What opening the package's program says."""
+    """Returns the error of opening the package's program."""
     code = f"""
 from probe import Probe, bpfloader
 {before}

@@ -1,4 +1,4 @@
-"""What is given as an object, a package, its BTF or a binary and is no file: refused in one line, before it is read."""
+"""Paths given as an object, a package, its BTF or a binary that are no files: refused in one line, before a read."""
 
 import os
 import socket
@@ -45,7 +45,7 @@ OPENERS = {
 
 
 @pytest.mark.parametrize("way", OPENERS)
-def test_it_is_refused_at_once(unfit, way):
+def test_an_unfit_path_is_refused_at_once(unfit, way):
     path, why = unfit
     began = time.monotonic()
     with pytest.raises(bpfloader.ObjectError) as caught:

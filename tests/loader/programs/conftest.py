@@ -125,7 +125,7 @@ def start(kinds, kernel):
 
 @pytest.fixture
 def permitted(start):
-    """What `start` is, but it skips where the kernel doesn't permit such programs and its verifier says nothing of them."""
+    """`start`, but skips where the kernel doesn't permit such programs and its verifier says nothing of them."""
     from bpfloader import LoadError, VerifierError
 
     def started(*programs: str, pid: int = 0):
@@ -140,7 +140,7 @@ def permitted(start):
 
 
 def in_thread(setup, function):
-    """What a function gives, called in a thread of its own after a set-up that only that thread sees."""
+    """Calls a function in a thread of its own, after a set-up that only that thread sees; returns its result."""
     result = {}
 
     def run():

@@ -1,4 +1,4 @@
-"""What attaching a program of each kind does is what `attach_kind` had said."""
+"""Attaching a program of each kind does what `attach_kind` answers."""
 
 import socket
 
@@ -36,7 +36,7 @@ def attaches(kinds, name, target) -> tuple[bool, str]:
 
 
 @pytest.mark.parametrize("name", [*TARGETS, *UPROBES, *CGROUPS])
-def test_what_is_said_is_what_happens(kinds, kernel, own_network, request, name):
+def test_attach_kind_agrees_with_attaching(kinds, kernel, own_network, request, name):
     target = TARGETS.get(name)
     if target is None:
         target = ("libc.so.6", "getppid") if name in UPROBES else (request.getfixturevalue("cgroup"),)
@@ -47,7 +47,7 @@ def test_what_is_said_is_what_happens(kinds, kernel, own_network, request, name)
     assert said.ok is happened[0], f"{said}, but {happened[1] or 'it attaches'}"
 
 
-def test_a_socket_takes_what_it_is_said_to_take(kinds, kernel):
+def test_attach_kind_agrees_with_attaching_to_a_socket(kinds, kernel):
     for name, section in (("on_socket", "socket"), ("on_reuseport", "sk_reuseport")):
         with kinds.open() as bpf, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mine:
             mine.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -10,7 +10,7 @@ import pytest
 
 
 def talk(size: int = 100) -> bytes:
-    """One UDP packet over lo, and what arrives of it."""
+    """Sends one UDP packet over lo; returns what arrives of it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
         receiver.settimeout(2)
@@ -21,7 +21,7 @@ def talk(size: int = 100) -> bytes:
 
 @contextlib.contextmanager
 def connected():
-    """The two ends of a TCP connection over lo."""
+    """Connects over lo by TCP; yields the two ends."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         with socket.create_connection(server.getsockname()) as client:
             peer, _ = server.accept()
@@ -31,7 +31,7 @@ def connected():
 
 
 def seen(bpf, function=talk) -> int:
-    """How many packets the program counts while a function runs."""
+    """Returns how many packets the program counts while a function runs."""
     before = bpf.bss.hits
     function()
     return bpf.bss.hits - before

@@ -121,7 +121,7 @@ def test_a_program_is_called(start):
     assert bpf.attach() == []
 
 
-def test_what_the_kernel_cannot_run_says_so(start):
+def test_a_program_that_cannot_be_test_run_says_so(start):
     bpf = start("on_sample")
     with pytest.raises(bpfloader.CallError, match="the kernel doesn't run on_sample without an event"):
         bpf.progs.on_sample.test_run(bytes(64))

@@ -131,7 +131,7 @@ def test_a_map_that_wants_more_is_named_with_what_it_wants(as_user):
     ("perfmon", "on_raw_tracepoint", "CAP_BPF"), ("", "on_xdp", "CAP_BPF, CAP_NET_ADMIN"),
     ("net_admin", "on_xdp", "CAP_BPF"),
 ])  # fmt: skip
-def test_what_is_missing_is_named_and_nothing_else(as_user, held, name, lacks):
+def test_only_missing_capabilities_are_named(as_user, held, name, lacks):
     said = as_user(held, LOAD.format(name=name))
     assert said.count("\n") == 1
     assert said.startswith(f"PrivilegeError can't load privileges.bpf.o: user {NOBODY} lacks {lacks} (EPERM: ")
@@ -148,7 +148,7 @@ def test_the_switch_for_unprivileged_bpf_is_told_of(as_user):
     assert f"kernel.unprivileged_bpf_disabled is {value}: nothing loads without them" in said
 
 
-def test_to_probe_takes_no_more(as_user):
+def test_probing_needs_no_more_capabilities(as_user):
     code = """
     import json
     said = bpfloader.probe()

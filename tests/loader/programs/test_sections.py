@@ -1,4 +1,4 @@
-"""Which class a program has, by its section."""
+"""The class of a program, by its section."""
 
 import bpfloader
 import pytest

@@ -1,4 +1,4 @@
-"""Where a program was to be attached doesn't exist: the error names what is wrong there, not the kernel."""
+"""The target of an attach doesn't exist: the error names what is wrong there, not the kernel."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ NOBODY = 1 << 22  # above every process's id (PID_MAX_LIMIT)
 
 
 def refusal(attach, *where, **options) -> str:
-    """The first line of the AttachError."""
+    """Returns the first line of the AttachError."""
     with pytest.raises(bpfloader.AttachError) as caught:
         attach(*where, **options)
     assert "this kernel has no such" not in str(caught.value) and "no such thing" not in str(caught.value)

@@ -38,7 +38,7 @@ def function_of_a_call(*listings: str):
 
 
 def calls(bpf, function=os.getppid, times=10) -> int:
-    """How many events the program counts while a function is called."""
+    """Returns how many events the program counts while a function is called."""
     before = bpf.bss.hits
     for _ in range(times):
         function()

@@ -15,7 +15,7 @@ from ring_records import PACKET
 
 
 class Interrupt(Exception):
-    """What the handler raises, as that of SIGINT raises KeyboardInterrupt."""
+    """Raised by the handler, as KeyboardInterrupt is by that of SIGINT."""
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_no_record_is_lost_or_comes_twice(rings, storm, name, way):
 @pytest.mark.parametrize("way", ["batch", "tuples", "numpy"])
 @pytest.mark.parametrize("name", ["ring", "perf"])
 def test_the_last_batch_is_given_after_an_interrupt(rings, monkeypatch, name, way, timeout):
-    """The interrupt comes when the buffer is empty already and the caller hasn't got what was in it."""
+    """The interrupt comes after the buffer is emptied and before the caller has its records."""
     ring = getattr(rings.maps, name)
     if way == "numpy":
         pytest.importorskip("numpy")
@@ -205,8 +205,8 @@ def test_a_timers_signals_keep_nothing_from_being_loaded(skel, kernel):
     assert len(came) > 20 and signal.SIGALRM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
-def test_runs_that_a_signal_ends_are_told_so(loaded):
-    """How often it ran isn't told, so they aren't made again."""
+def test_test_runs_that_a_signal_ends_raise(loaded):
+    """The number of runs so far is unknown, so they aren't repeated."""
     emit, came = loaded.progs.emit, []
     before = signal.signal(signal.SIGALRM, lambda *_: came.append(1))
     signal.setitimer(signal.ITIMER_REAL, 0.01)

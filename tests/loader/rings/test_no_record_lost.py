@@ -11,7 +11,7 @@ from ring_records import PACKET, check
 
 
 def drained(ring, way) -> list[int]:
-    """The numbers of all records that are there, read in one of the ways."""
+    """Returns the numbers of all records that are there, read in one of the ways."""
     if way == "events":
         found = list(ring.events(timeout=0))
         check(found)
@@ -59,7 +59,7 @@ def test_a_producer_at_the_same_time(rings, way):
     assert len(numbers) + ring.lost == rings.bss.next_number == 400_000
 
 
-def test_what_was_lost_is_counted_exactly(rings):
+def test_lost_records_are_counted_exactly(rings):
     ring, small = rings.maps.ring, rings.maps.small
     rings.progs.produce.test_run(PACKET, repeat=20_000)
     assert len(ring.batch(timeout=0)) + ring.lost == 20_000 and ring.lost > 10_000

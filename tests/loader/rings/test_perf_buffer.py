@@ -48,7 +48,7 @@ def test_every_way_to_read_gives_the_same(rings, way):
     assert numbers == list(range(20_000))
 
 
-def test_what_was_lost_is_counted_exactly(rings):
+def test_lost_records_are_counted_exactly(rings):
     def send(times):
         on_cpu(online_cpus()[0], lambda: rings.progs.produce_perf.test_run(PACKET, repeat=times))
 
@@ -122,7 +122,7 @@ kinds = st.sampled_from(["pair", "run", "long", "lost", "other"])
 
 
 @given(st.lists(kinds, max_size=30), st.integers(1, 40))
-def test_what_is_written_is_read(script, limit):
+def test_written_records_are_read(script, limit):
     written, expected, missing = b"", [], 0
     for number, kind in enumerate(script):
         pair = Pair(number, 7)

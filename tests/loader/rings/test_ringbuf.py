@@ -98,7 +98,7 @@ def test_a_ring_lives_as_long_as_its_object(opened):
 
 
 def ring(records, size: int, start: int) -> tuple[memoryview, int]:
-    """A ring's data, mapped twice, with (header word, data) records from a position on; and their size."""
+    """Returns a ring's data, mapped twice, with (header word, data) records from a position on; and their size."""
     data, position = bytearray(size), start
     for head, payload in records:
         block = (struct.pack("=II", head, 0) + payload).ljust((len(payload) + HEADER + 7) // 8 * 8, b"\xaa")
@@ -141,7 +141,7 @@ kinds = st.sampled_from(["record", "discarded", "long", "run"])
 
 
 @given(st.lists(kinds, max_size=20), st.integers(0, 511).map(lambda n: 8 * n), st.integers(1, 50))
-def test_what_is_written_is_read(script, start, limit):
+def test_written_records_are_read(script, start, limit):
     written, expected = [], []
     for number, kind in enumerate(script):
         pair = Pair(number, 7)

@@ -92,7 +92,7 @@ def test_what_never_fits_is_an_error_at_once(commands):
         ring.reserve(-1)
 
 
-def test_its_life_is_its_objects(rings_skel, kernel):
+def test_a_user_ring_lives_as_long_as_its_object(rings_skel, kernel):
     with rings_skel.Rings.open() as rings:
         with pytest.raises(bpfloader.StateError, match="before load"):
             rings.maps.commands.submit(rings_skel.Command())

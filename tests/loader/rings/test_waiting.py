@@ -10,7 +10,7 @@ def test_records_that_come_slowly_are_waited_for():
     assert [pace.pause(10 + number / 1000, 48 * number, 1 << 20) for number in range(50)] == [0.0] * 50
 
 
-def test_those_that_come_fast_gather_until_they_stop():
+def test_fast_records_gather_until_they_stop():
     pace, now, position = Pace(), 10.0, 0
     pauses = []
     for _ in range(20):

@@ -51,7 +51,7 @@ def test_no_bytes_crash_libbpf(clang, libbpf, tmp_path):
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_what_clang_wrote_passes(clang, name):
+def test_clangs_objects_pass(clang, name):
     vet(compile_program(clang, name), name)
 
 

@@ -31,7 +31,7 @@ def test_a_function_of_the_program_itself():
     assert name.startswith("PyLong_FromLong+0x1 [") and "python" in name
 
 
-def test_what_has_no_name_is_a_number():
+def test_an_address_without_a_name_is_a_number():
     buffer = ctypes.create_string_buffer(1 << 20)  # mapped for itself: of no file
     place = ctypes.addressof(buffer)
     assert bpfloader.user_symbol(place + 4096, ME).startswith(f"{place + 4096:#x}")
