@@ -7,9 +7,9 @@ Programs usually start from a generated skeleton, whose classes derive from thos
     with SocketTracker.open() as skel:                      # digest checked; destroyed, and so detached, at the end
         skel.rodata.target_pid = 42                         # constants: before load; skel.data and skel.bss: any time
         skel.maps.connections.max_entries = 4096            # before load
-        skel.progs.on_connect_fentry.autoload = False       # or skel.select(["on_connect_kprobe"]): these and no other
+        skel.progs.on_connect_fentry.autoload = False       # or load only these: skel.select(["on_connect_kprobe"])
         skel.load()
-        skel.attach()                                       # links are the skeleton's; or by hand, as each kind is:
+        skel.attach()                                       # by section; the skeleton owns the links; or by hand:
         skel.progs.on_send.attach("/sys/fs/cgroup")         # a cgroup's path, an interface, a binary and a function …
         skel.maps.connections[key]                          # typed; len, iteration, items, del, .put(…, NOEXIST)
         for event in skel.maps.events:                      # for ever; also async for

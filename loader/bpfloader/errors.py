@@ -10,7 +10,7 @@ from .text import printable
 
 # include/linux/errno.h: a number internal to the kernel, unknown to libc, that BPF returns nevertheless.
 ENOTSUPP = 524
-SHOWN_LINES = 20  # the last lines of a log that an error's text has: the verifier states its reason at the end
+SHOWN_LINES = 20  # the last lines of a log in an error's text: the verifier states its reason at the end
 ANOTHER = "try another variant"
 REINSTALL = "install the package again, from a wheel that you trust"
 

@@ -20,9 +20,8 @@ REPEATED = (
     signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGCHLD, signal.SIGIO, signal.SIGUSR1, signal.SIGUSR2,
 )  # fmt: skip
 
-_active: list[
-    DeferredSignals
-] = []  # the one that defers signals now; only the main thread runs handlers, so only it changes this
+# The one that defers signals now; only the main thread runs handlers, so only it changes this.
+_active: list[DeferredSignals] = []
 
 
 class DeferredSignals:

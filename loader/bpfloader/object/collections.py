@@ -93,7 +93,7 @@ class MapOwner:
         try:
             return cast(int, library().bpf_object__find_map_by_name(self.handle, name.encode()))
         except CallError:
-            found = None  # libbpf cuts the name of a section .bss.… to 15 characters, and then doesn't find the whole
+            found = None  # bpf_map__name returns 15 characters of a name .bss.…, by which libbpf doesn't find the map
             while found := library().bpf_object__next_map(self.handle, found):
                 if library().bpf_map__name(found) == name.encode():
                     return cast(int, found)

@@ -19,8 +19,8 @@ T = TypeVar("T")
 def take_one(pop: Callable[..., T], *arguments: Any) -> Iterator[T]:
     """Returns an iterator that calls `pop` once: `for value in take_one(queue.popleft)` loses nothing to an interrupt.
 
-    CPython raises interrupts after a call in Python, so `value = pop()` could lose what it has just removed. A loop
-    calls its iterator from C and assigns the value without such a point in between.
+    CPython may raise an interrupt after each call in Python code, so `value = pop()` could lose the removed value. A
+    loop calls its iterator from C and assigns the value without such a point in between.
     """
     return starmap(pop, (arguments,))
 

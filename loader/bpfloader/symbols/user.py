@@ -39,7 +39,7 @@ class Located(NamedTuple):
     offset: int
 
 
-_KEPT: dict[tuple[int, ...], Symbols] = {}  # by device, inode, time and size
+_CACHE: dict[tuple[int, ...], Symbols] = {}  # by device, inode, time and size
 
 
 def user_symbol(address: int, pid: int, *, offset: bool = True) -> str:
@@ -118,7 +118,7 @@ def _read(path: str) -> Symbols:
     with open_file(path) as file:
         facts = os.fstat(file.fileno())
         identity = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
-        if (known := _KEPT.get(identity)) is not None:
+        if (known := _CACHE.get(identity)) is not None:
             return known
         binary = Binary(file)
         best: dict[int, tuple[bool, str, int]] = {}  # by address; of several names, one without an underscore
@@ -128,7 +128,7 @@ def _read(path: str) -> Symbols:
         starts = sorted(best)
         ends = [start + best[start][2] for start in starts]
         symbols = Symbols(starts, ends, [best[start][1] for start in starts], binary.code_sections())
-    while len(_KEPT) >= FILES:
-        _KEPT.pop(next(iter(_KEPT)), None)
-    _KEPT[identity] = symbols
+    while len(_CACHE) >= FILES:
+        _CACHE.pop(next(iter(_CACHE)), None)
+    _CACHE[identity] = symbols
     return symbols

@@ -62,18 +62,18 @@ def test_a_library_that_was_deleted_or_replaced(tmp_path):
 
 
 def test_files_are_read_once_and_not_kept_without_bound(tmp_path):
-    usersymbols._KEPT.clear()
+    usersymbols._CACHE.clear()
     getpid = address_of(ctypes.CDLL(None), "getpid")
     bpfloader.user_symbol(getpid, ME)
-    (kept,) = usersymbols._KEPT.values()
+    (kept,) = usersymbols._CACHE.values()
     bpfloader.user_symbol(getpid, ME)
-    assert [*usersymbols._KEPT.values()] == [kept] and next(iter(usersymbols._KEPT.values())) is kept
+    assert [*usersymbols._CACHE.values()] == [kept] and next(iter(usersymbols._CACHE.values())) is kept
     small = shutil.which("true")
     for number in range(usersymbols.FILES + 3):
         path = tmp_path / str(number)
         shutil.copy(small, path)
         usersymbols._read(str(path))
-    assert len(usersymbols._KEPT) == usersymbols.FILES
+    assert len(usersymbols._CACHE) == usersymbols.FILES
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
