@@ -1,4 +1,4 @@
-/* Loaded by benchmarks/loader.py and leaks.py: a ring of 32-byte events, a perf buffer, a hash, a program that attaches. */
+/* Loaded by benchmarks/loader.py and leaks.py: a ring of 32-byte events, a perf buffer, a hash, an attached program. */
 #include "mini_bpf.h"
 
 static void *(*bpf_ringbuf_reserve)(void *ringbuf, __u64 size, __u64 flags) = (void *)131;

@@ -55,6 +55,7 @@ def state(kind):
 
 
 def target(descriptor):
+    """Returns the target of a descriptor's link; empty for one that has gone."""
     try:
         return os.readlink(f"/proc/self/fd/{descriptor}")
     except OSError:  # the one that listed the folder

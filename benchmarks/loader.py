@@ -72,6 +72,7 @@ class Polled:
         self.ring = ctypes.c_void_p(self.libbpf.ring_buffer__new(fd, self.callback, None, None))
 
     def drain(self):
+        """Returns the events of one poll."""
         self.rows.clear()
         self.libbpf.ring_buffer__poll(self.ring, 0)
         return self.rows

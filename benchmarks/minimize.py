@@ -58,6 +58,7 @@ class Bench:
             self.place(name, text)
 
     def place(self, name, text):
+        """Writes a header as <scratch>/<name>/vmlinux.h."""
         (self.scratch / name).mkdir(exist_ok=True)
         (self.scratch / name / "vmlinux.h").write_text(text)
 
@@ -157,6 +158,7 @@ def table(rows, stored, lines):
 
 
 def line(name, mode, figures):
+    """Formats a line of the table."""
     return "{:26} {:7} {:6.0f} {:7.1f} {:6.1f} {:6.1f} {:6.1f} {:7.1f} {:6.2f} {:6.2f}".format(name, mode, *figures)
 
 

@@ -54,6 +54,7 @@ class Corpus:
             (scratch / name / "vmlinux.h").write_text(text)
 
     def programs(self):
+        """Returns the manifest's rows that --only and --step select."""
         rows = json.loads(Path(self.arguments.manifest).read_text())
         return [row for row in rows if self.arguments.only in row["id"]][:: self.arguments.step]
 

@@ -96,8 +96,8 @@ def _function(path: str, file: Binary, function: str) -> Fault:
     if plain in names.indirect:
         what = f"{path} chooses what {plain} is as it is loaded (an indirect function), which libbpf can't probe"
         implementations = ", ".join(sorted(name for name in names.functions if plain in name)[:SHOWN])
-        there = f": {implementations}" if implementations else ", by its offset"
-        return Explanation(what, f"take one of its implementations{there}")
+        which = f": {implementations}" if implementations else ", by its offset"
+        return Explanation(what, f"take one of its implementations{which}")
     if plain in names.imported:
         return Explanation(f"{path} only calls {plain}, which is a library's", "name that library, such as libc.so.6")
     if not names.functions:
@@ -155,14 +155,14 @@ def _tracepoint(number: int, target: str, request: Request) -> Fault:
         return NO_TRACEFS
     category, _, name = target.partition("/")
     category, name = request.get("category") or category, request.get("name") or name
-    there = _entries(f"{folder}/{category}")
-    if name in there:
+    siblings = _entries(f"{folder}/{category}")
+    if name in siblings:
         return None
     categories = [each for each in _entries(folder) if os.path.isdir(f"{folder}/{each}/{name}")]
     if categories:
         return Explanation(f"this kernel has no tracepoint {category}/{name}", f"it is {categories[0]}/{name}")
-    among = [f"{category}/{each}" for each in there] or _entries(folder)
-    fix = suggestion(f"{category}/{name}" if there else category, among, f"see {folder}")
+    among = [f"{category}/{each}" for each in siblings] or _entries(folder)
+    fix = suggestion(f"{category}/{name}" if siblings else category, among, f"see {folder}")
     return Explanation(f"this kernel has no tracepoint {category}/{name}", fix)
 
 
@@ -216,8 +216,8 @@ def _descriptor(number: int, target: str, request: Request) -> Fault:
 NAMESPACES = "give the path of one, such as /proc/self/ns/net or /run/netns/NAME"
 
 
-def _described(given: Any) -> str:
-    return f"the descriptor {given}" if isinstance(given, int) else os.fspath(given)
+def _described(target: Any) -> str:
+    return f"the descriptor {target}" if isinstance(target, int) else os.fspath(target)
 
 
 def cgroups() -> str:

@@ -83,13 +83,13 @@ def _field(btf: Btf, kind: Type, where: str, steps: list[tuple[str, str]]) -> st
     """Follows the names as libbpf does, through anonymous structs, up to the one that isn't there."""
     number = kind.id
     for index, (name, _) in enumerate(steps):
-        here = btf.resolve(number)
+        current = btf.resolve(number)
         if not name:
-            number = btf.element(here) if here.kind == ARRAY else number
+            number = btf.element(current) if current.kind == ARRAY else number
             continue
-        member = next((found for path, found in _reachable(btf, here, 0) if path == name), None)
+        member = next((found for path, found in _reachable(btf, current, 0) if path == name), None)
         if member is None:
-            return f"this kernel's {where} has no {name}{_elsewhere(btf, here, name)}"
+            return f"this kernel's {where} has no {name}{_elsewhere(btf, current, name)}"
         number = member.type
         if index + 1 < len(steps):
             where = _type_name(btf, btf.resolve(number)) or where

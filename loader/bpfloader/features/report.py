@@ -75,7 +75,7 @@ class Environment(NamedTuple):
 
 
 class Report:
-    """What this kernel supports; each part is tried when it is first read, and then kept.
+    """This kernel's support of attaching, types and helpers; each part is tried when first read, and then kept.
 
     `attach["fentry"].ok`, `.reason`, `.since`; `program_types["xdp"]` and `map_types["ringbuf"]` likewise;
     `helpers["xdp"]` are the names of those that programs of that type may call.

@@ -13,9 +13,9 @@ from typing import NamedTuple
 # bpf_prog_type and bpf_map_type in the order of their numbers, each `name kernel`.
 PROGRAM_TYPES = """unspec 0 socket_filter 3.19 kprobe 4.1 sched_cls 4.1 sched_act 4.1 tracepoint 4.7 xdp 4.8
 perf_event 4.9 cgroup_skb 4.10 cgroup_sock 4.10 lwt_in 4.10 lwt_out 4.10 lwt_xmit 4.10 sock_ops 4.13 sk_skb 4.14
-cgroup_device 4.15 sk_msg 4.17 raw_tracepoint 4.17 cgroup_sock_addr 4.17 lwt_seg6local 4.18 lirc_mode2 4.18 sk_reuseport 4.19
-flow_dissector 4.20 cgroup_sysctl 5.2 raw_tracepoint_writable 5.2 cgroup_sockopt 5.3 tracing 5.5 struct_ops 5.6 ext 5.6
-lsm 5.7 sk_lookup 5.9 syscall 5.14 netfilter 6.4"""
+cgroup_device 4.15 sk_msg 4.17 raw_tracepoint 4.17 cgroup_sock_addr 4.17 lwt_seg6local 4.18 lirc_mode2 4.18
+sk_reuseport 4.19 flow_dissector 4.20 cgroup_sysctl 5.2 raw_tracepoint_writable 5.2 cgroup_sockopt 5.3 tracing 5.5
+struct_ops 5.6 ext 5.6 lsm 5.7 sk_lookup 5.9 syscall 5.14 netfilter 6.4"""
 MAP_TYPES = """unspec 0 hash 3.19 array 3.19 prog_array 4.2 perf_event_array 4.3 percpu_hash 4.6 percpu_array 4.6
 stack_trace 4.6 cgroup_array 4.8 lru_hash 4.10 lru_percpu_hash 4.10 lpm_trie 4.11 array_of_maps 4.12 hash_of_maps 4.12
 devmap 4.14 sockmap 4.14 cpumap 4.15 xskmap 4.18 sockhash 4.18 cgroup_storage 4.19 reuseport_sockarray 4.19
@@ -61,8 +61,8 @@ ringbuf_submit_dynptr ringbuf_discard_dynptr dynptr_read dynptr_write dynptr_dat
 6.1 ktime_get_tai_ns user_ringbuf_drain 6.2 cgrp_storage_get cgrp_storage_delete"""
 # Sections as libbpf's section_defs has them, each `section type kernel`; a `/` and a target may follow. The kernel is
 # the first that attaches it; fentry and its like need the arch's trampoline too (arm64: 6.0).
-SECTIONS = """socket socket_filter 3.19; kprobe kprobe 4.1; kretprobe kprobe 4.1; uprobe kprobe 4.1; uretprobe kprobe 4.1
-uprobe.s kprobe 6.0; uretprobe.s kprobe 6.0; kprobe.multi kprobe 5.18; kretprobe.multi kprobe 5.18
+SECTIONS = """socket socket_filter 3.19; kprobe kprobe 4.1; kretprobe kprobe 4.1; uprobe kprobe 4.1
+uretprobe kprobe 4.1; uprobe.s kprobe 6.0; uretprobe.s kprobe 6.0; kprobe.multi kprobe 5.18; kretprobe.multi kprobe 5.18
 kprobe.session kprobe 6.10; uprobe.multi kprobe 6.6; uretprobe.multi kprobe 6.6; uprobe.multi.s kprobe 6.6
 uretprobe.multi.s kprobe 6.6; uprobe.session kprobe 6.13; uprobe.session.s kprobe 6.13; ksyscall kprobe 4.1
 kretsyscall kprobe 4.1; usdt kprobe 4.1; usdt.s kprobe 6.0; tc sched_cls 4.1; classifier sched_cls 4.1
