@@ -161,7 +161,9 @@ def symbols_after_build(project):
 
 WRONG = {
     "no name": ("env.BpfObject(['src/main.bpf.c', 'src/lib.bpf.c'])",
-                'BpfObject: 2 sources and no name; write BpfObject("NAME", ["src/main.bpf.c", "src/lib.bpf.c"])'),
+                'BpfObject: no name for what is linked; write BpfObject("NAME", ["src/main.bpf.c", "src/lib.bpf.c"])'),
+    "an object and no name": ("env.BpfObject(env.BpfObject('src/lib.bpf.c'))",
+                              'BpfObject: no name for what is linked; write BpfObject("NAME", ["build/x86_64/lib.bpf.o"])'),
     "no sources": ("env.BpfObject('both', [])", 'BpfObject: both has no sources; name them: BpfObject("both", ["main.bpf.c", "lib.bpf.c"])'),
     "two lists": ("env.BpfObject(['src/main.bpf.c'], ['src/lib.bpf.c'])", "is no name; write BpfObject("),
     "one twice": ("env.BpfObject('both', ['src/main.bpf.c', './src/main.bpf.c'])", "both.bpf.o: src/main.bpf.c is named twice; name it once"),
@@ -231,12 +233,14 @@ def test_an_object_that_was_made_without_a_proof_is_made_anew(project):
     assert not (project.folder / "build/x86_64/both.proof.json").exists()
 
 
-def test_a_program_of_several_sources_is_packed_as_any(project):
+def test_a_program_of_several_sources_is_packed_as_any(project, pinned):
     body = "env.BpfProgram('both', ['src/main.bpf.c', 'src/lib.bpf.c'], version='1')\n"
     project.declare(body, **FILES)
     made = project.build("ARCH=x86_64,aarch64", "RELEASE=1")
     assert {"both_skel.py", "both_skel.pyi", "dist/both-1-py3-none-any.whl"} <= made
     assert "seen" in (project.folder / "build/both_skel.py").read_text()
+    manifest = json.loads((project.folder / "build/python/both/manifest.json").read_text())
+    assert manifest["programs"]["both.bpf.o"]["aarch64"]["linker"] == {"version": linker_trees(pinned)[2].version}
     assert project.build("ARCH=x86_64,aarch64", "RELEASE=1") == set()
 
 

@@ -76,16 +76,17 @@ def _read(paths: Mapping[str, str]) -> dict[str, bytes]:
     return {place: Path(path).read_bytes() for place, path in paths.items()}
 
 
-def provenance_of(header_record: str, version: str, fingerprint: str, proof: str = "") -> Provenance:
+def provenance_of(header_record: str, version: str, fingerprint: str, proof: str = "", linker: str = "") -> Provenance:
     """Returns an object's provenance: by the record beside its full header, the compiler, and its proof's verdict.
 
-    `header_record` and `proof` are paths. Raises OSError, ValueError.
+    `header_record` and `proof` are paths, `linker` is a libbpf's version. Raises OSError, ValueError.
     """
     record = json.loads(Path(header_record).read_text(encoding="utf-8"))
     return Provenance(
         header={key: record[key] for key in ("alternate", "kernel", "sha256")},
         compiler={"fingerprint": fingerprint, "version": version},
         proof=_verdict(json.loads(Path(proof).read_text(encoding="utf-8"))) if proof else None,
+        linker={"version": linker} if linker else None,
     )
 
 

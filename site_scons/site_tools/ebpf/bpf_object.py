@@ -82,10 +82,10 @@ def _told_apart(env, source, name):
 
 
 def _name_of(sources):
-    """Returns the name of an object that has one source, without .bpf.c."""
-    if len(sources) > 1:
+    """Returns the name of an object that has one source, without .bpf.c. Raises StopError for what is to be linked."""
+    if len(sources) > 1 or sources[0].name.endswith(".o"):
         named = ", ".join(f'"{source.path}"' for source in sources)
-        raise StopError(f"BpfObject: {len(sources)} sources and no name; write BpfObject(\"NAME\", [{named}])")
+        raise StopError(f"BpfObject: no name for what is linked; write BpfObject(\"NAME\", [{named}])")
     return sources[0].name.removesuffix(".c").removesuffix(".bpf")
 
 

@@ -42,8 +42,8 @@ def declare_linked(env, node, arch, parts):
         raise StopError(f"{node.path}: {_source(session, twice)} is named twice; name it once")
     full = env.VmlinuxHeader(arch.name)
     session.repair([node])
-    session.compiled[node] = SimpleNamespace(parts=parts, full=full)
     linker, libraries = _linker(env)
+    session.compiled[node] = SimpleNamespace(parts=parts, full=full, linker=linker)
     LINK(env, target=node, source=parts, **step_args(linker=linker))
     pins = {f"pin {tree.key} sha256": tree.signature for tree in _trees(linker)}
     node.add_dependency([session.inputs.node(env, "link/linker.py", **pins), *libraries])
@@ -53,6 +53,12 @@ def declare_linked(env, node, arch, parts):
         prove_in_step(env, node)
     register_linked(env, node)
     return node
+
+
+def linker_version(compiled):
+    """Returns the version of the libbpf that links an object, by its entry in Session.compiled; "" where none does."""
+    trees = _trees(getattr(compiled, "linker", None))
+    return trees[-1].version if trees else ""
 
 
 def _linker(env):
@@ -73,7 +79,10 @@ def _linker(env):
 
 
 def _trees(linker):
-    return [] if isinstance(linker, LinkError) else [*linker.libraries, *filter(None, [linker.c_library])]
+    """Returns the pins of all that is loaded, libbpf's last; none where there is no linker."""
+    if linker is None or isinstance(linker, LinkError):
+        return []
+    return [*filter(None, [linker.c_library]), *linker.libraries]
 
 
 def _installed(env, tree):

@@ -11,6 +11,7 @@ from ebpfbuild.package.programs import programs_of
 from ebpfbuild.skeleton.names import package_name
 from ebpfbuild.package.folder import leads_to
 
+from .linked import linker_version
 from .proof import proofs_wanted
 from .project_files import file_nodes
 from .step import build_path, builder, step_args
@@ -57,7 +58,7 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     folder = _folder(env, targets[0], name, arches, programs, python["app"])
     args = {**about, "readme": readme[0].abspath if readme else ""}
     compiled = [env["EBPF"].compiled[node] for node in objects if node in env["EBPF"].compiled]
-    inputs = [_inputs(env, about, digests, bool(compiled)), *(each.full for each in compiled)]
+    inputs = [_inputs(env, about, digests, compiled), *(each.full for each in compiled)]
     packed = [*objects, *skeletons, *proofs]
     # Two steps: a C skeleton that can't be made, for want of a bpftool, keeps nobody from the wheel.
     for step, target, more, headers in ((WHEEL, targets[0], readme, []), (TAR, targets[1], [], c_skeletons)):
@@ -139,12 +140,13 @@ def _app(env, name, app):
 def _inputs(env, about, digests, compiled):
     """Returns the Value of the step's inputs.
 
-    The manifest names the compiler of the objects that are `compiled` here.
+    The manifest names the compiler, and the linker, of the objects that are `compiled` here.
     """
     session = env["EBPF"]
     clang = f"{session.compiler.version} {session.compiler.fingerprint}" if compiled else None
     files = {part: {f"{part}/{place}": digest for place, digest in by_place.items()} for part, by_place in digests.items()}
-    return session.inputs.node(env, "package/pack.py", clang=clang, **about, **files)
+    linker = {"linker": version for each in compiled if (version := linker_version(each))}
+    return session.inputs.node(env, "package/pack.py", clang=clang, **linker, **about, **files)
 
 
 def _digests(session, python):
@@ -161,8 +163,9 @@ def _pack_args(env):
     provenance = {}
     for node in step.objects:
         if compiled := session.compiled.get(node):
-            record, compiler = compiled.full.abspath + ".json", session.compiler
-            provenance[node.abspath] = provenance_of(record, compiler.version, compiler.fingerprint, proofs.get(node, ""))
+            record, compiler, proof = compiled.full.abspath + ".json", session.compiler, proofs.get(node, "")
+            made_by = compiler.version, compiler.fingerprint
+            provenance[node.abspath] = provenance_of(record, *made_by, proof, linker_version(compiled))
     files = {key: tuple(node.abspath for node in getattr(step, key)) for key in ("objects", "skeletons", "c_skeletons")}
     return PackArgs(**step.args, **step.python, **files, provenance=provenance)
 

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from typing import NamedTuple
 
+import libraries
 import pytest
 from ebpfbuild.btf.canonical import canonical_object
 from ebpfbuild.btf.reader import Btf
@@ -260,6 +261,34 @@ def test_one_that_hangs_is_stopped(parts, linker, tmp_path, monkeypatch):
     monkeypatch.setattr(linking, "SECONDS", 0.5)
     with pytest.raises(LinkError, match="libbpf's linker did not end within 0.5 s"):
         linked([one], linker, WHERE)
+
+
+@pytest.fixture(scope="session")
+def older(pinned, tmp_path_factory) -> Linker:
+    """A linker of libraries that this machine's own C library loads, with libbpf 1.1 where that is old."""
+    folder = tmp_path_factory.mktemp("older")
+    paths = []
+    try:
+        for tree in libraries.fitting(*this_machine()):
+            ((name, path),) = pinned.tree(tree).items()
+            paths.append(str(shutil.copy(path, folder / name)))
+    except libraries.Missing as error:
+        pytest.skip(str(error))
+    return Linker(tuple(paths))
+
+
+@pytest.mark.parametrize("name", sorted(CASES.keys() - {DECLARED}))
+def test_it_is_the_same_with_the_machine_s_own_c_library(name, parts, linker, older):
+    given = parts(*CASES[name])
+    assert linked(given, older, WHERE) == linked(given, linker, WHERE)
+
+
+def test_an_older_libbpf_that_links_no_big_endian_objects_says_so(parts, older):
+    if "libbpf.so.1.1" not in older.libraries[-1]:
+        pytest.skip("this machine loads a libbpf that links them")
+    said = r"^both: libbpf's linker refuses the sources: unsupported byte order of ELF file main.bpf.c.*; look at what they share"
+    with pytest.raises(LinkError, match=said):
+        linked(parts("int a;\n", "int b;\n", target="bpfeb"), older, "both")
 
 
 def test_it_runs_in_an_empty_environment(parts, linker, tmp_path, monkeypatch):

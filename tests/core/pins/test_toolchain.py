@@ -328,3 +328,65 @@ def test_a_relative_url_is_listed_as_it_is_asked_for(load):
     load()
     (row,) = [row for row in declared("toolchain.toml") if row.key == "vmlinux.x86_64"]
     assert "url https://example.org/include/x86_64/vmlinux.h, " in row.says and row.says.endswith(", 1 alternate")
+
+
+LINKER = """
+[linker]
+glibc = "2.38"
+
+[linker.aarch64.libz]
+version = "1.2"
+sha256 = "{z}"
+files = ["libz.so.1"]
+source = [{{ pool = "pool/main/z/zlib/zlib1g_1.2_arm64.deb", folder = "lib" }}]
+
+[linker.aarch64.glibc]
+version = "2.41"
+files = ["libc.so.6", "ld-linux-aarch64.so.1"]
+
+[[linker.aarch64.glibc.source]]
+url = "https://example.org/libc6.deb"
+folder = "lib"
+
+[linker.aarch64.libbpf]
+version = "1.5"
+sha256 = "{b}"
+files = ["libbpf.so.1"]
+source = [{{ path = "vendor/libbpf.deb", folder = "lib" }}]
+""".format(z="1" * 64, b="2" * 64)
+
+
+def test_a_linker_has_libraries_in_their_order_and_a_c_library(load):
+    pin = load("", LINKER).linker
+    assert pin.glibc == (2, 38)
+    assert [(tree.key, tree.files) for tree in pin.libraries["aarch64"]] == [("libz", ("libz.so.1",)), ("libbpf", ("libbpf.so.1",))]
+    c_library = pin.c_library["aarch64"]
+    assert (c_library.title, c_library.sha256, c_library.signature) == ("glibc 2.41", None, "unpinned")
+    assert load("", "").linker is None
+
+
+def test_the_linker_s_own_pins_are_whole():
+    pin = toolchain.load(OWN).linker
+    assert set(pin.libraries) == set(pin.c_library) == {"x86_64", "aarch64"}
+    for arch, trees in pin.libraries.items():
+        assert [tree.key for tree in trees] == ["libz", "libelf", "libbpf"]
+        for tree in (*trees, pin.c_library[arch]):
+            debian = {"x86_64": "amd64", "aarch64": "arm64"}[arch]
+            assert tree.sha256 and len(tree.sources) == 2
+            assert len({source.archive_sha256 for source in tree.sources}) == 1
+            assert all(source.location.endswith(f"{tree.version}_{debian}.deb") for source in tree.sources)
+
+
+@pytest.mark.parametrize("old, new, message", [
+    ('glibc = "2.38"', "", "linker.glibc: is missing; add glibc = "),
+    ('glibc = "2.38"', 'glibc = "new"', "linker.glibc: is 'new'; write the version that they need, such as 2.38"),
+    ("[linker]", "[linker]\nglib = 1", "linker.glib: is not known here; did you mean glibc?"),
+    ("linker.aarch64", "linker.arm64", "linker.arm64: arm64 is an alias; write [linker.aarch64.…]"),
+    ("linker.aarch64", "linker.pdp11", "linker.pdp11: no arch is called 'pdp11'; "),
+    ('files = ["libz.so.1"]', "", "linker.aarch64.libz.files: is missing; "),
+    ('files = ["libz.so.1"]', 'files = ["../libz.so.1"]', "linker.aarch64.libz.files: holds '../libz.so.1', which is no plain file name"),
+])  # fmt: skip
+def test_a_mistake_in_the_linker_s_table_is_told_with_its_key(load, old, new, message):
+    with pytest.raises(EbpfError) as caught:
+        load("", LINKER.replace(old, new))
+    assert message in str(caught.value)
