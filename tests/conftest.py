@@ -5,6 +5,7 @@ import importlib.util
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -42,6 +43,14 @@ def fetch_options() -> FetchOptions:
     beside = ROOT.parent / "shared" / "mirror"
     mirror = os.environ.get("SCONS_BPF_MIRROR", str(beside) if beside.is_dir() else "")
     return FetchOptions(cache_folder(os.environ), mirror or None, offline=os.environ.get("SCONS_BPF_OFFLINE") == "1")
+
+
+@pytest.fixture
+def open_folder():
+    """A temporary folder that every user can reach; pytest's own are closed to others, again by each session that starts."""
+    with tempfile.TemporaryDirectory(prefix="scons-bpf-tests-") as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
 
 
 @pytest.fixture

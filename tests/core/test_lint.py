@@ -1,6 +1,8 @@
 """The sources pass ruff by ruff.toml, and the packages mypy by mypy.ini."""
 
+import importlib
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,3 +27,10 @@ def test_ruff_finds_nothing():
 def test_mypy_finds_nothing():
     done = run("mypy")
     assert (done.returncode, [line for line in done.stdout.splitlines() if ": error: " in line]) == (0, []), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("script", [path for path in sorted((ROOT / ".ci").iterdir()) if "ebpfbuild" in path.read_text()], ids=lambda path: path.name)
+def test_what_a_script_of_ci_imports_is_there(script):
+    """No linter reads the Python in a shell script."""
+    for module, name in re.findall(r"^from (ebpfbuild[\w.]*) import (\w+)", script.read_text(), re.MULTILINE):
+        assert hasattr(importlib.import_module(module), name)

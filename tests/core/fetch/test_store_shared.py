@@ -6,7 +6,6 @@ Root plays the users, each in a process of its own.
 import hashlib
 import os
 import traceback
-from pathlib import Path
 
 import pytest
 
@@ -43,13 +42,9 @@ def become(user, groups, umask, call):
 
 
 @pytest.fixture
-def root(tmp_path):
-    """A folder that every user can reach."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder == Path("/tmp"):
-            break
-        folder.chmod(folder.stat().st_mode | 0o055)
-    return tmp_path / "cache"
+def root(open_folder):
+    """The cache folder, which isn't there yet, in a folder that every user can reach."""
+    return open_folder / "cache"
 
 
 @pytest.fixture
