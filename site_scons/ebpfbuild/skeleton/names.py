@@ -18,9 +18,9 @@ _HINTS = set("bool bytes float int str tuple".split()) | _IMPORTED
 _MODULE = {"bpfloader", "c", "ARCH"}
 FIELDS = PYTHON_KEYWORDS | _HINTS | _MODULE | set("self codec from_bytes to_bytes to_dict _bytes _read _write _values".split())
 VARIABLES = PYTHON_KEYWORDS | _HINTS | _MODULE
-VARIABLES |= set("_called _close _constant _loaded _map _memory _name _owner _read _view _write".split())
+VARIABLES |= set("_close _constant _error_name _loaded _map _memory _name _owner _read _view _write".split())
 # Of maps, programs and links.
-MEMBERS = PYTHON_KEYWORDS | _HINTS | _MODULE | set("_add _all _called _clear _is_protocol _names _owner _remove _what".split())
+MEMBERS = PYTHON_KEYWORDS | _HINTS | _MODULE | set("_add _all _clear _error_name _is_protocol _names _owner _remove _what".split())
 CONSTANTS = BUILTINS | _IMPORTED | _MODULE
 ENUMERATORS = PYTHON_KEYWORDS | {"mro", "name", "value"} | {name for name in dir(int) if not name.startswith("_")}
 
