@@ -14,7 +14,7 @@ from ebpfbuild.arch import arch_named
 from ebpfbuild.compile.object import compile_object
 from ebpfbuild.escape import printable_lines
 
-from .command_targets import register_header, register_object
+from .command_targets import proving, register_header, register_object
 from .compdb import Compilation
 from .compiling import (
     compile_args,
@@ -175,5 +175,5 @@ def _compile(target, source, env):
     sys.stderr.write(printable_lines(warnings))
 
 
-OBJECT = builder(_compile, "CLANG    $TARGET", libbpf_read, "compiled", source_scanner=SCANNER)
+OBJECT = builder(_compile, "CLANG    $TARGET", libbpf_read, "compiled", proving, source_scanner=SCANNER)
 METHODS = {"BpfObject": bpf_object}

@@ -1,5 +1,6 @@
 """The command line: ARCH=, MIRROR=, RELEASE=, --offline, and the help that teaches them."""
 
+import atexit
 import platform
 
 import SCons.Node.FS
@@ -8,6 +9,7 @@ from ebpfbuild.arch import arches_named, host_arch
 from ebpfbuild.header import MODES
 
 from .errors import StopError, user_error
+from .summary import print_summary
 
 HELP = """
   NAME          build one program; programs: all of them
@@ -37,6 +39,7 @@ def add_options(env):
         SCons.Script.AddOption("--offline", dest="offline", action="store_true", default=False, help="never connect")
         env.Help(HELP)
         env.Alias("programs")
+        atexit.register(print_summary, env.fs)
         _sign_by_content()
     given = SCons.Script.ARGUMENTS
     arches = user_error(arches_named, given["ARCH"]) if "ARCH" in given else (user_error(host_arch, platform.machine()),)

@@ -1,5 +1,6 @@
 """Registers objects and headers for `sizes`, `why` and `prove`, where the command line names one of them."""
 
+import SCons.Node
 import SCons.Script
 
 from .run import run_of
@@ -22,6 +23,16 @@ def register_linked(env, node):
     if "prove" in requested():
         run_of(env.fs).objects.append((env, node))
         env.Alias("prove", node)
+
+
+def proving(target, env):
+    """Returns how far `prove` has come: ` (3 of 7)` for its third object, those that are up to date among them; else nothing."""
+    run = run_of(env.fs)
+    if not run.objects:
+        return ""
+    run.proving += 1
+    current = sum(node.get_state() == SCons.Node.up_to_date for _, node in run.objects)
+    return f" ({run.proving + current} of {len(run.objects)})"
 
 
 def register_header(env, node, minimizing):

@@ -18,6 +18,7 @@ from .fetching import fetch_options
 from .minimized import minimize_args
 from .run import run_of
 from .step import build_path
+from .summary import print_summary
 
 
 def run_target(env, name, nodes, module):
@@ -31,10 +32,16 @@ def run_target(env, name, nodes, module):
         cache = env.Dir(build_path(env, "pycache")).abspath
         environment = {**os.environ, "PYTHONPATH": folder, "PYTHONPYCACHEPREFIX": cache}
         # SCons saves what it built on its way out; after that ^C and the exit status are the program's own.
-        atexit.register(lambda: os.execve(sys.executable, command, environment))
+        atexit.register(_become, env.fs, command, environment)
 
     wheels = [node for node in env.Flatten(nodes) if node.name.endswith(".whl")]
     return env.AlwaysBuild(env.Alias(name, wheels, SCons.Script.Action(run, f"RUN      {module}")))
+
+
+def _become(fs, command, environment):
+    """Prints what was built, and gives this process to a program."""
+    print_summary(fs)
+    os.execve(sys.executable, command, environment)
 
 
 def test_target(env, name, folder):

@@ -18,15 +18,18 @@ class Run:
     lock      the project's folder, locked until this process ends; None in a run that builds nothing
     commands  a Compilation for each object of all sessions: compile_commands.json is one file
     scans     numbers that make each scan's path another one, see minimized.py
+    made      the first target of each step that has run, and its environment, for the summary
     objects, minimized   what the commands `prove` and `why` are about, see command_targets.py
+    proving   how many objects `prove` has begun with
     """
 
     def __init__(self):
         self.sessions = {}
         self.ledger = self.lock = None
-        self.commands = []
+        self.commands, self.made = [], []
         self.scans = itertools.count()
         self.objects, self.minimized = [], []
+        self.proving = 0
         self._noticed = set()
         self._listings = {}
 

@@ -36,17 +36,19 @@ class _Execution(NamedTuple):
             raise SCons.Errors.BuildError(target[0], errstr=str(error), status=2, exitstatus=2) from None
         for node in target:
             session.ledger.built(node.abspath)
+        session.run.made.append((target[0], env))
 
 
 class Step(SCons.Action.FunctionAction):
     """Runs `run(target, source, env)`, remembers the outputs' digests, and raises a core's error as a BuildError.
 
     `more(target, env)` returns the files that it reads and no dependency stands for, as Watch takes them; `verb` says
-    what it does with its inputs, for an error.
+    what it does with its inputs, for an error; `count(target, env)` returns a text that the message ends in.
     """
 
-    def __init__(self, run, message, more, verb):
+    def __init__(self, run, message, more, verb, count):
         super().__init__(_Execution(run, more, verb), {"cmdstr": message, "varlist": ()})
+        self._count = count
 
     def get_presig(self, target, source, env):
         """Returns nothing: a new Python version compiles to other bytecode and must not rebuild the world."""
@@ -54,7 +56,7 @@ class Step(SCons.Action.FunctionAction):
 
     def print_cmd_line(self, s, target, source, env):
         """Prints the step's message: a file may have a name that steers the terminal."""
-        super().print_cmd_line(printable(s), target, source, env)
+        super().print_cmd_line(printable(s) + (self._count(target, env) if self._count else ""), target, source, env)
 
     def get_implicit_deps(self, target, source, env, executor=None):
         """Returns nothing: a step depends on what is declared."""
@@ -92,9 +94,9 @@ def step_args(**values):
     return {"EBPF_STEP_ARGS": SimpleNamespace(**values)}
 
 
-def builder(run, message, more=None, verb="used", **kwargs):
+def builder(run, message, more=None, verb="used", count=None, **kwargs):
     """Returns a builder of one Step, whose targets are this tool's Outputs; `message` is printed when it runs."""
-    declared = SCons.Builder.Builder(action=Step(run, message, more, verb), **kwargs)
+    declared = SCons.Builder.Builder(action=Step(run, message, more, verb, count), **kwargs)
 
     def declare(env, target, source, **overrides):
         nodes = declared(env, target=target, source=source, **overrides)

@@ -1,0 +1,65 @@
+"""Writes the end of a build: what it made, as a table, and how long that took."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from .console import amount
+from .escape import printable
+
+MOST = 24  # objects that have a line each: as many as a terminal shows; of more there is a line for each arch
+MADE = "MADE     "
+
+
+class MadeObject(NamedTuple):
+    """An object of this build: its path, the folder of its arch, its bytes, and the lines of the vmlinux.h it includes.
+
+    `lines` is None for one that is linked of others. `proof` is "proven", "not proven" or "full header".
+    """
+
+    path: str
+    arch: str
+    size: int
+    lines: int | None
+    proof: str
+
+
+class MadePackage(NamedTuple):
+    """A wheel or a tar of this build, by its path and its bytes."""
+
+    path: str
+    size: int
+
+
+def summary(objects: Iterable[MadeObject], packages: Iterable[MadePackage], seconds: float) -> str:
+    """Returns the lines, in columns; a line for each arch where there are too many objects. Empty for a build of nothing."""
+    objects, packages = sorted(objects), sorted(packages)
+    if not objects and not packages:
+        return ""
+    rows = [_row(each) for each in objects] if len(objects) <= MOST else _totals(objects)
+    rows += [(each.path, amount(each.size)) for each in packages]
+    widths = [max((len(row[place]) for row in rows if len(row) > place), default=0) for place in range(4)]
+    lines = ["  ".join(map(str.ljust, map(printable, row), widths)).rstrip() for row in rows]
+    return "".join(f"{MADE}{line}\n" for line in [*lines, f"in {seconds:.1f} s"])
+
+
+def _row(made: MadeObject) -> tuple[str, ...]:
+    header = "linked" if made.lines is None else f"vmlinux.h of {_count(made.lines, 'line')}"
+    return made.path, amount(made.size), header, made.proof
+
+
+def _totals(objects: Sequence[MadeObject]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for arch in sorted({each.arch for each in objects}):
+        group = [each for each in objects if each.arch == arch]
+        proofs = [f"{number} {proof}" for proof in ("proven", "not proven", "full header") if (number := _proofs(group, proof))]
+        lines = f"vmlinux.h of {sum(each.lines or 0 for each in group) // len(group)} lines each"
+        rows.append((f"{_count(len(group), 'object')} for {arch}", amount(sum(each.size for each in group)), lines, ", ".join(proofs)))
+    return rows
+
+
+def _proofs(objects: Iterable[MadeObject], proof: str) -> int:
+    return sum(each.proof == proof for each in objects)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,49 @@
+"""Prints at a build's end what it made: objects with their headers and proofs, wheels and tars, and the seconds."""
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+import SCons.Script
+import SCons.Script.Main
+
+from .command_targets import requested
+from .proof import proof_node
+from .run import run_of
+from .session import build_folder
+
+
+def print_summary(fs):
+    """Prints the summary of a build, once.
+
+    Nothing with --silent, after a failure, or where nothing was made. `prove` prints a verdict for each object instead.
+    """
+    run = run_of(fs)
+    steps, run.made = run.made, []
+    if not steps or SCons.Script.GetOption("silent") or SCons.Script.Main.exit_status or "prove" in requested():
+        return
+    from ebpfbuild.summary import MadePackage, summary
+
+    objects, packages = [], []
+    for node, env in steps:
+        with contextlib.suppress(OSError):  # an action of the project's may have moved it away
+            if node in env["EBPF"].compiled:
+                objects.append(_object(env, node))
+            elif node.name.endswith((".whl", ".tar")):
+                packages.append(MadePackage(node.path, os.path.getsize(node.abspath)))
+    print(summary(objects, packages, time.time() - SCons.Script.start_time), end="", flush=True)
+
+
+def _object(env, node):
+    """Returns the core's MadeObject of a step. Raises OSError."""
+    from ebpfbuild.summary import MadeObject
+
+    root, step = env["EBPF"].root, env["EBPF_STEP_ARGS"]
+    arch = os.path.relpath(node.abspath, os.path.join(root, build_folder(env))).split(os.sep)[0]
+    args = getattr(step, "args", None)  # of clang: an object that is linked has none
+    lines = None if args is None else Path(root, args.vmlinux).read_bytes().count(b"\n")
+    proof = "proven" if os.path.exists(proof_node(node).abspath) else "not proven"
+    if args is not None and args.vmlinux == step.full.path:
+        proof = "full header"
+    return MadeObject(node.path, arch, os.path.getsize(node.abspath), lines, proof)
