@@ -20,7 +20,9 @@ import libraries
 from ebpfbuild.fetch.obtain import FetchOptions, obtain_header, obtain_tree
 from ebpfbuild.console import Reporter
 from ebpfbuild.errors import EbpfError, FetchError, MismatchError
+from ebpfbuild.fetch.install import install_tree
 from ebpfbuild.fetch.store import cache_folder
+from ebpfbuild.link.libraries import LOADER, Linker, libraries_for, linker as linker_of, this_machine
 from ebpfbuild.pins.toolchain import load
 
 NO_LIBBPF = pytest.StashKey[str]()  # why there is no libbpf.so.1
@@ -125,6 +127,19 @@ class Pinned:
             raise
         except FetchError as error:
             pytest.skip(libraries.reasons(error))
+
+
+@pytest.fixture(scope="session")
+def linker(pinned, tmp_path_factory) -> Linker:
+    """The pinned linker of this machine, as a build installs it."""
+    folder = tmp_path_factory.mktemp("linker")
+    needed = libraries_for(pinned.toolchain.linker, *this_machine())
+    for tree in [*needed.libraries, *filter(None, [needed.c_library])]:
+        pinned.tree(tree)  # skips where it can't be had
+        install_tree(tree, pinned.options, Reporter(), folder / tree.key, folder / tree.key / "files.sha256")
+    for path in folder.rglob(f"{LOADER}*"):
+        path.chmod(0o755)
+    return linker_of(needed, lambda tree: folder / tree.key)
 
 
 @pytest.fixture(scope="session")

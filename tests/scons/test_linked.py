@@ -310,3 +310,43 @@ def test_a_wrong_part_is_not_linked(make_project, project, pinned, tmp_path):
     text = project.fails("ARCH=x86_64", "PROVE=1", "-k")
     assert "build/x86_64/parts/src/main.bpf.o: is not what the full vmlinux.h gives (mode exact): " in text
     assert not (project.folder / "build/x86_64/both.bpf.o").exists()
+
+
+def test_a_generated_source_and_a_variant_dir(project):
+    """A source that is made lies in the build folder, one of a variant_dir is compiled where the project has it."""
+    project.declare("SConscript('src/SConscript', variant_dir='out', exports='env')\n", **FILES)
+    (project.folder / "src/SConscript").write_text(
+        "Import('env')\n"
+        "made = env.Command('made.bpf.c', 'lib.bpf.c', 'cp $SOURCE $TARGET')\n"
+        "env.BpfObject('both', ['main.bpf.c', made])\n"
+    )
+    made = project.build("ARCH=x86_64")
+    assert {"x86_64/parts/src/main.bpf.o", "x86_64/parts/out/made.bpf.o", "x86_64/both.bpf.o"} <= made
+    assert {"on_enter", "note"} <= symbols(project)
+    assert project.build("ARCH=x86_64") == set()
+
+
+def test_one_header_for_all_sources(project):
+    body = "names = ['src/main.bpf.c', 'src/lib.bpf.c']\nheader = env.MinimizedVmlinux('shared', names)\n"
+    project.declare(body + "env.BpfProof(env.BpfObject('both', names, header=header))\n", **FILES)
+    made = project.build("ARCH=x86_64")
+    assert "x86_64/minimized/shared/vmlinux.h" in made and "x86_64/minimized/parts/src/lib/vmlinux.h" not in made
+    assert "x86_64/both.proof.json" in made
+    assert project.build("ARCH=x86_64") == set()
+
+
+def test_a_source_that_moves_while_it_is_linked_leaves_no_object(project):
+    """The proof compiles the sources once more: what it reads must be what the parts were made of."""
+    project.build("ARCH=x86_64", "PROVE=1")
+    project.declare(BOTH + "env.AddPreAction(both, Action(lambda target, source, env: "
+                    "open('include/lib.h', 'a').write('/* edited */\\n') and None))\n", **FILES)  # fmt: skip
+    project.edit("src/lib.bpf.c", "total = 5", "total = 6")
+    text = project.fails("ARCH=x86_64", "PROVE=1")
+    assert "include/lib.h: changed while it was linked; build again" in text
+    assert not (project.folder / "build/x86_64/both.bpf.o").exists()
+
+
+def test_nothing_but_outputs_is_left_where_it_links(project):
+    project.edit("src/lib.bpf.c", "int note", "int other")
+    assert "no source defines note" in project.fails("ARCH=x86_64")
+    assert not [path.name for path in project.folder.rglob(".*") if path.name.startswith((".link", ".compile"))]

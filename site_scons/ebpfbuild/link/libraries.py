@@ -1,7 +1,6 @@
 """The shared libraries of libbpf's linker for this machine, and the C library that they run with."""
 
 import os
-import platform
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -20,10 +19,14 @@ class LinkerLibraries(NamedTuple):
 
 
 class Linker(NamedTuple):
-    """A linker in place: the paths of its libraries in their order and, of a C library of its own, of the program loader."""
+    """A linker in place: the paths of its libraries in their order and, of a C library of its own, of the program loader.
+
+    `scratch` is the folder in which it works, that of temporary files unless given.
+    """
 
     libraries: tuple[str, ...]
     loader: str = ""
+    scratch: str = ""
 
 
 def libraries_for(pin: LinkerPin, machine: str, glibc: tuple[int, ...]) -> LinkerLibraries:
@@ -53,7 +56,7 @@ def libraries_for(pin: LinkerPin, machine: str, glibc: tuple[int, ...]) -> Linke
 
 def this_machine() -> tuple[str, tuple[int, ...]]:
     """Returns what `uname -m` prints here, and the version of glibc, such as (2, 36); () for another C library."""
-    return platform.machine(), glibc_version()
+    return os.uname().machine, glibc_version()
 
 
 def glibc_version() -> tuple[int, ...]:

@@ -37,7 +37,7 @@ def linked_object(parts: Sequence[Part], linker: Linker, where: str) -> bytes:
 
 def linked(parts: Sequence[Part], linker: Linker, where: str) -> bytes:
     """Returns the object as libbpf's linker writes it, which is what `bpftool gen object` writes. Raises LinkError."""
-    with tempfile.TemporaryDirectory(prefix="scons-bpf-link-") as scratch:
+    with tempfile.TemporaryDirectory(dir=linker.scratch or None, prefix=".link-") as scratch:
         names = [f"{number}.o" for number in range(len(parts))]
         for name, part in zip(names, parts):
             Path(scratch, name).write_bytes(part.data)

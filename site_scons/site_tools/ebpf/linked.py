@@ -104,7 +104,7 @@ def _link(target, source, env):
     if isinstance(step.linker, LinkError):
         raise step.linker
     node, *proofs = target
-    ready = linker(step.linker, lambda tree: Path(_installed(env, tree).abspath).parent)
+    ready = linker(step.linker, lambda tree: Path(_installed(env, tree).abspath).parent)._replace(scratch=node.dir.abspath)
     parts = [Part(_source(session, part), Path(part.abspath).read_bytes()) for part in source]
     data = linked_object(parts, ready, node.path)
     if not proofs:

@@ -10,10 +10,8 @@ from ebpfbuild.btf.canonical import canonical_object
 from ebpfbuild.btf.reader import Btf
 from ebpfbuild.elf.reader import Elf
 from ebpfbuild.errors import LinkError
-from ebpfbuild.fetch.install import install_tree
-from ebpfbuild.console import Reporter
 from ebpfbuild.link import child, linker as linking
-from ebpfbuild.link.libraries import LOADER, Linker, libraries_for, linker as linker_of, this_machine
+from ebpfbuild.link.libraries import Linker, this_machine
 from ebpfbuild.link.linker import linked, linked_object
 from ebpfbuild.link.part import Part
 from ebpfbuild.link.proof import prove_linked
@@ -90,19 +88,6 @@ CASES = {
         "struct task; __noinline int pid_of(struct task *task) { return task ? 1 : 0; }\n" + PROGRAM % ("off", "return 0;"),
     ),
 }
-
-
-@pytest.fixture(scope="session")
-def linker(pinned, tmp_path_factory) -> Linker:
-    """The pinned linker of this machine, as a build installs it."""
-    folder = tmp_path_factory.mktemp("linker")
-    needed = libraries_for(pinned.toolchain.linker, *this_machine())
-    for tree in [*needed.libraries, *filter(None, [needed.c_library])]:
-        pinned.tree(tree)  # skips where it can't be had
-        install_tree(tree, pinned.options, Reporter(), folder / tree.key, folder / tree.key / "files.sha256")
-    for path in folder.rglob(f"{LOADER}*"):
-        path.chmod(0o755)
-    return linker_of(needed, lambda tree: folder / tree.key)
 
 
 @pytest.fixture
