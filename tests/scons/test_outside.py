@@ -29,15 +29,23 @@ def test_a_path_outside_of_the_project_is_refused(declare, tmp_path, call, messa
     assert message.format(out=tmp_path) in text and text.count("\n") == 1
 
 
-@pytest.mark.parametrize("folder", [".", "#", "{root}", "src/.."])
-def test_the_root_itself_is_inside(declare, tmp_path, folder):
-    project = declare(f'env.BpfObject("src/one.bpf.c", include_dirs=["{folder.format(root=tmp_path / "project")}"])\n')
+def test_the_root_itself_is_inside_by_each_of_its_names(declare, tmp_path):
+    names = {"dot": ".", "hash": "#", "absolute": "{0}/project", "back": "src/..", "link": "{0}/link", "linkback": "{0}/link/src/.."}
+    own = [f'env.BpfObject("src/one.bpf.c", "{name}", include_dirs=["{path.format(tmp_path)}"])' for name, path in names.items()]
+    shared = [f'ebpf(EBPF_CPPPATH=["include", "{path}"]).BpfObject("src/one.bpf.c", "all{path}")' for path in (".", "#")]
+    below = ['env.BpfObject("one.bpf.c", "up", include_dirs=[".."])', 'env.BpfObject("one.bpf.c", "down", include_dirs=["#src/.."])']
+    project = declare("\n".join([*own, *shared, 'SConscript("src/SConscript", exports="env")\n']))
+    project.edit("SConstruct", "[\"#include\"], **given)", "given.pop('EBPF_CPPPATH', [\"#include\"]), **given)")
+    (project.folder / "src/SConscript").write_text("\n".join(['Import("env")', *below, ""]))
     (project.folder / "rooted.h").write_text("#define ROOTED 1\n")
-    include(project, "#include <rooted.h>")
-    project.build("ARCH=x86_64")
+    (tmp_path / "link").symlink_to(project.folder)
+    include(project, "#include <rooted.h>\n#include <src/local.h>")
+    (project.folder / "src/local.h").write_text("#define LOCAL 1\n")
+    made = objects(project.build("ARCH=x86_64"))
+    assert made == {f"x86_64/{name}.bpf.o" for name in (*names, "all.", "all#", "up", "down")}
     assert project.build("ARCH=x86_64") == set()
     project.edit("rooted.h", "1\n", "2\nint more;\n")
-    assert objects(project.build("ARCH=x86_64")) == {"x86_64/one.bpf.o"}
+    assert objects(project.build("ARCH=x86_64")) == made
 
 
 @pytest.mark.parametrize("kind", ["source", "folder of the source", "header", "include folder", "way back"])

@@ -14,6 +14,7 @@ if _SITE not in sys.path:
     sys.path.insert(0, _SITE)
 
 import ebpfbuild  # noqa: E402, F401
+from SCons.Util import CLVar  # noqa: E402
 
 from . import bpf_object, c_skeleton, cmdline, commands, compdb, header, libbpf, minimized, package, program, proof, skeleton  # noqa: E402
 from .errors import StopError, user_error  # noqa: E402
@@ -23,7 +24,7 @@ from .session import session_of  # noqa: E402
 def generate(env):
     """Adds the builders and the command line's options to `env`. Touches no network and starts no process."""
     cmdline.add_options(env)
-    env.SetDefault(EBPF_BUILD="build", EBPF_CPPPATH=[], EBPF_CFLAGS=[])
+    env.SetDefault(EBPF_BUILD="build", EBPF_CPPPATH=[], EBPF_CFLAGS=CLVar())
     env["EBPF"] = user_error(session_of, env)
     commands.add_commands(env)
     for module in (header, libbpf, minimized, bpf_object, proof, skeleton, c_skeleton, package, program, compdb, commands, cmdline):

@@ -10,12 +10,12 @@ import os
 import sys
 
 import SCons.Script
-from ebpfbuild.arch import arch_named
 from ebpfbuild.compile.object import compile_object
 from ebpfbuild.escape import printable_lines
 
 from .command_targets import proving, register_header, register_object
 from .compdb import Compilation
+from .compile_flags import check_foreign
 from .compiling import (
     compile_args,
     compile_inputs,
@@ -26,10 +26,11 @@ from .compiling import (
     libbpf_read,
     source_node,
 )
+from .given import arches, flat, string
 from .linked import declare_linked, object_node, part_name
 from .minimized import SCANNER, Minimizing, header_path, write_header
 from .proof import acceptance, proof_node, proofs_wanted, prove_in_step
-from .errors import StopError, check_name, user_error
+from .errors import StopError, check_name
 from .step import build_path, builder, step_args
 
 
@@ -48,7 +49,8 @@ def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, in
 
     The program's own header is build/<arch>/minimized/<name>/vmlinux.h.
     """
-    arches = [user_error(arch_named, each) for each in env.Flatten([arch])] if arch else env["EBPF_ARCHES"]
+    check_foreign(env)
+    asked = arches(env, arch)
     sources, name = _told_apart(env, source, name)
     sources = [object_node(env, each) or source_node(env, each) for each in sources]
     name = name or _name_of(sources)
@@ -62,8 +64,8 @@ def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, in
     depends = depends_nodes(env, depends)
     how = mode, header, include_dirs, cflags, depends
     if len(sources) == 1 and sources[0] not in env["EBPF"].compiled:
-        return [_declare(env, sources[0], name, each, *how) for each in arches]
-    return [_declare_linked(env, sources, name, each, *how) for each in arches]
+        return [_declare(env, sources[0], name, each, *how) for each in asked]
+    return [_declare_linked(env, sources, name, each, *how) for each in asked]
 
 
 def _told_apart(env, source, name):
@@ -73,12 +75,12 @@ def _told_apart(env, source, name):
     """
     if not (name is None or isinstance(name, str)) or (name or "").endswith(".c") and not str(source).endswith(".c"):
         source, name = name, source
-    sources = env.Flatten(source)
+    sources = flat(env, source, "source")
     if not sources:
         raise StopError(f"BpfObject: {name} has no sources; name them: BpfObject(\"{name}\", [\"main.bpf.c\", \"lib.bpf.c\"])")
     if not (name is None or isinstance(name, str)):
         raise StopError(f"BpfObject: {name} is no name; write BpfObject(\"NAME\", [SOURCES])")
-    return sources, name
+    return sources, string(env, name)
 
 
 def _name_of(sources):
@@ -156,6 +158,8 @@ def _headers(env, node, name, arch, mode, header, full):
         return full, None
     if not header:
         return None, header_path(env, arch, name)
+    if not isinstance(header, dict):
+        raise StopError(f"{node.path}: header={header!r} is not what MinimizedVmlinux returned; hand it over whole")
     if arch.name not in header:
         raise StopError(f"{node.path}: its header is not made for {arch.name}, only for {', '.join(header)}")
     return header[arch.name], None

@@ -6,6 +6,7 @@ from ebpfbuild.errors import ToolError
 from ebpfbuild.files import write_file
 from ebpfbuild.package.programs import stem_of
 
+from .given import string
 from .project_files import file_nodes
 from .step import builder, step_args
 
@@ -15,7 +16,8 @@ def bpf_c_skeleton(env, objects, name=None):
 
     EBPF_BPFTOOL is the bpftool to take, by default the first in the system's folders.
     """
-    return [_declare(env, node, name) for node in file_nodes(env, objects)]
+    name = string(env, name)
+    return [_declare(env, node, name) for node in file_nodes(env, objects, "objects")]
 
 
 def _declare(env, node, name):
@@ -25,7 +27,7 @@ def _declare(env, node, name):
     target = node.dir.File(f"{stem}.skel.h")
     session.repair([target])
     try:
-        tool = locate_bpftool(env.get("EBPF_BPFTOOL"), session.ledger)
+        tool = locate_bpftool(string(env, env.get("EBPF_BPFTOOL")), session.ledger)
     except ToolError as error:
         tool = error  # raised by the step: another target may be built without it
     C_SKELETON(env, target=target, source=node, **step_args(tool=tool, name=name or stem))

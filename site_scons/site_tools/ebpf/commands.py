@@ -15,7 +15,9 @@ from .command_targets import requested
 from .compiling import known_paths
 from .errors import StopError, user_error
 from .fetching import fetch_options
+from .given import single, string
 from .minimized import minimize_args
+from .project_files import file_nodes
 from .run import run_of
 from .step import build_path
 from .summary import print_summary
@@ -34,7 +36,8 @@ def run_target(env, name, nodes, module):
         # SCons saves what it built on its way out; after that ^C and the exit status are the program's own.
         atexit.register(_become, env.fs, command, environment)
 
-    wheels = [node for node in env.Flatten(nodes) if node.name.endswith(".whl")]
+    name, module = string(env, name), string(env, module)
+    wheels = [node for node in file_nodes(env, nodes, "nodes") if node.name.endswith(".whl")]
     return env.AlwaysBuild(env.Alias(name, wheels, SCons.Script.Action(run, f"RUN      {module}")))
 
 
@@ -49,6 +52,8 @@ def test_target(env, name, folder):
 
     The tests find MIRROR= as SCONS_BPF_MIRROR, and --offline as SCONS_BPF_OFFLINE=1.
     """
+
+    name, folder = string(env, name), str(single(env, folder, "folder"))
 
     def test(target, source, env):
         # A test that hangs ends its worker, and with that the run, with where it stood.

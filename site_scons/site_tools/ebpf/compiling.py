@@ -9,7 +9,9 @@ import SCons.Node.FS
 from ebpfbuild.compile.object import CompileArgs
 from ebpfbuild.errors import CompileError
 
+from .compile_flags import all_cflags, include_paths
 from .errors import StopError
+from .given import file_of
 from .project_files import dependency_nodes
 
 
@@ -23,9 +25,9 @@ def compile_args(env, source, arch, output, header, include_dirs, cflags):
         output=output,
         header_dir=os.path.dirname(header),
         libbpf_dir=os.path.join(os.path.dirname(libbpf.path), "include"),
-        include_dirs=tuple(_include_dir(env, folder) for folder in [*env["EBPF_CPPPATH"], *include_dirs]),
+        include_dirs=include_paths(env, include_dirs),
         cpu=session.toolchain.cpu,
-        cflags=(*session.toolchain.cflags, *session.cflags(env["EBPF_CFLAGS"], "EBPF_CFLAGS"), *session.cflags(cflags, "cflags")),
+        cflags=all_cflags(env, cflags),
     )
 
 
@@ -34,7 +36,9 @@ def source_node(env, source):
 
     clang reads the project as it stands, not a copy.
     """
-    session, node = env["EBPF"], env.File(source)
+    session, node = env["EBPF"], file_of(env, source, "source")
+    if not node.name.endswith(".c"):
+        raise StopError(f"source: {node.path} is no C file; name one that ends in .c, or an object that BpfObject made")
     node = node if node.has_builder() else node.srcnode()
     path = session.files.path(node, "source")
     session.files.check_symlinks(path, env["EBPF_RELEASE"])
@@ -43,13 +47,6 @@ def source_node(env, source):
     if not node.has_builder():
         session.files.require_file(path)
     return node if node.path == path else env.fs.File(f"#{path}")
-
-
-def _include_dir(env, folder):
-    session = env["EBPF"]
-    path = session.files.path(env.Dir(folder).srcnode(), "include_dirs")
-    session.files.check_symlinks(path, env["EBPF_RELEASE"])
-    return path
 
 
 def depends_nodes(env, depends):

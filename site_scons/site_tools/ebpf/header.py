@@ -6,6 +6,7 @@ from ebpfbuild.arch import arch_named
 
 from .errors import user_error
 from .fetching import fetch_options, project_file_digests
+from .given import string
 from .step import build_path, builder, step_args
 
 
@@ -14,7 +15,7 @@ def vmlinux_header(env, arch):
 
     Beside it, vmlinux.h.json records which source its bytes came from.
     """
-    session, arch = env["EBPF"], user_error(arch_named, arch)
+    session, arch = env["EBPF"], user_error(arch_named, string(env, arch))
     folder = build_path(env, arch.name, "include")
     if folder in session.shared:
         return session.shared[folder]

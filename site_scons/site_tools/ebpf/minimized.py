@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import SCons.Scanner
-from ebpfbuild.arch import arch_named
 from ebpfbuild.compile.object import CompileArgs, with_header
 from ebpfbuild.files import write_file
 
 from .command_targets import register_header
+from .compile_flags import check_foreign
 from .compiling import (
     compile_args,
     compile_inputs,
@@ -21,8 +21,9 @@ from .compiling import (
     libbpf_read,
     source_node,
 )
+from .given import arches, flat, string
 from .step import build_path, builder, step_args
-from .errors import StopError, user_error
+from .errors import StopError
 
 
 class Minimizing(NamedTuple):
@@ -40,12 +41,13 @@ def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(),
     They are for the arches asked for, or for `arch` alone. With several sources it is one header for them all: hand it
     to each BpfObject as `header`.
     """
-    arches = [user_error(arch_named, each) for each in env.Flatten([arch])] if arch else env["EBPF_ARCHES"]
-    sources = [source_node(env, source) for source in env.Flatten(sources)]
+    check_foreign(env)
+    name, asked = string(env, name), arches(env, arch)
+    sources = [source_node(env, source) for source in flat(env, sources, "sources")]
     depends = depends_nodes(env, depends)
     if not sources:
         raise StopError(f"MinimizedVmlinux: {name} has no sources; name the programs that include the header")
-    return {each.name: _declare(env, name, sources, each, mode or "exact", include_dirs, cflags, depends) for each in arches}
+    return {each.name: _declare(env, name, sources, each, mode or "exact", include_dirs, cflags, depends) for each in asked}
 
 
 def header_path(env, arch, name):

@@ -13,7 +13,8 @@ from ebpfbuild.package.folder import leads_to
 
 from .linked import linker_version
 from .proof import proofs_wanted
-from .project_files import file_nodes
+from .given import folder_of, single, string
+from .project_files import file_nodes, original
 from .step import build_path, builder, step_args
 from .errors import StopError, user_error
 
@@ -44,12 +45,14 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     app          a folder with the program's Python, its __init__.py and __main__.py among them
     license      the package's, as SPDX names it; readme is a file that indexes show, .md, .rst or .txt
     """
-    objects, skeletons, c_skeletons = (file_nodes(env, nodes) for nodes in (objects, skeletons, c_skeletons))
+    name, version, summary, license = (string(env, each) for each in (name, version, summary, license))
+    given = {"objects": objects, "skeletons": skeletons, "c_skeletons": c_skeletons}
+    objects, skeletons, c_skeletons = (file_nodes(env, nodes, what) for what, nodes in given.items())
     arches = sorted({user_error(arch_named, node.dir.name, node.path) for node in objects})
     programs = user_error(programs_of, [node.abspath for node in objects], [node.abspath for node in skeletons])
     targets = _targets(env, name, version, arches)
     proofs = _proofs(env, objects)
-    readme = [env.File(readme).srcnode()] if readme else []
+    readme = [original(file) for file in file_nodes(env, readme, "readme")]
     about = {"name": name, "version": version, "summary": summary, "license": license}
     python = {"loader": env["EBPF"].run.python_files(str(LOADER)), "app": _app(env, name, app), "licenses": LICENSES}
     for file in [*(node.path for node in readme), *python["app"].values()]:
@@ -131,7 +134,8 @@ def _app(env, name, app):
 
     Raises StopError for a folder that isn't there.
     """
-    folder = app and env.Dir(app).srcnode().abspath
+    app = single(env, app, "app")
+    folder = app and folder_of(env, app, "app").srcnode().abspath
     if app and not os.path.isdir(folder):
         raise StopError(f"app: there is no folder {app}; name the one that holds {name}'s Python")
     return env["EBPF"].run.python_files(folder) if app else {}

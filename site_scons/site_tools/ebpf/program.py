@@ -1,5 +1,7 @@
 """BpfProgram(name, source): the macro that declares header, object, skeleton and package for every arch asked for."""
 
+from .given import string
+
 
 def bpf_program(
     env,
@@ -27,7 +29,8 @@ def bpf_program(
     `c_skeleton=True` adds BpfCSkeleton's headers, to the tar as well. `app`, `summary`, `license` and `readme` are
     BpfPackage's; `arch`, `minimize`, `header`, `include_dirs`, `cflags` and `depends` BpfObject's.
     """
-    objects = env.BpfObject(source or f"{name}.bpf.c", name, arch, minimize, header, include_dirs, cflags, depends)
+    name = string(env, name)
+    objects = env.BpfObject(f"{name}.bpf.c" if source is None else source, name, arch, minimize, header, include_dirs, cflags, depends)
     skeleton = env.BpfSkeleton(objects, name, events)
     c_skeletons = env.BpfCSkeleton(objects, name) if c_skeleton else []
     about = {"summary": summary, "license": license, "readme": readme}

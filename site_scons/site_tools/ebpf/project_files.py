@@ -7,6 +7,7 @@ from ebpfbuild.files import UnfitFileError, require_regular, symlink_loop
 from ebpfbuild.paths import Tree
 
 from .errors import StopError, check_name, unfit_input
+from .given import file_of, flat
 
 
 class ProjectFiles:
@@ -18,10 +19,10 @@ class ProjectFiles:
         self._paths = {}  # by node
         self._checked = set()  # paths whose symlinks were looked at
 
-    def path(self, node, what):
+    def path(self, node, what, otherwise=""):
         """Returns a node's path from the root.
 
-        Raises StopError for one outside of the project; `what` names its argument.
+        Raises StopError for one outside of the project; `what` names its argument, `otherwise` is another way out.
         """
         if node in self._paths:
             return self._paths[node]
@@ -31,7 +32,7 @@ class ProjectFiles:
         if os.path.isabs(path):
             path = self.tree.normalized(self.tree.real(path))  # the root may have another name
         if os.path.isabs(path):
-            raise StopError(f"{what}: {node.path} is outside of the project; copy what you need of it into the project")
+            raise StopError(f"{what}: {node.path} is outside of the project; copy what you need of it into the project{otherwise}")
         self._paths[node] = path
         return path
 
@@ -77,17 +78,22 @@ class ProjectFiles:
             return  # who reads it will say why it can't be read
 
 
-def file_nodes(env, files):
-    """Returns the nodes of files that are handed to a builder.
+def file_nodes(env, files, what):
+    """Returns the nodes of the files of a builder's argument, which `what` names.
 
     Raises StopError for one that no step makes and that is no file.
     """
-    return _require_files(env, [env.File(file) for file in env.Flatten(files)])
+    return _require_files(env, [file_of(env, file, what) for file in flat(env, files, what)])
+
+
+def original(node):
+    """Returns the node of the file itself: in a variant_dir the source's, unless a builder makes the variant's own."""
+    return node if node.has_builder() else node.srcnode()
 
 
 def dependency_nodes(env, files):
     """Returns the nodes of what a compile reads besides, which may be folders. Raises StopError as file_nodes does."""
-    nodes = env.arg2nodes(env.Flatten(files), env.fs.Entry)
+    nodes = env.arg2nodes(flat(env, files, "depends"), env.fs.Entry)
     _require_files(env, [node for node in nodes if not os.path.isdir(node.abspath)])
     return nodes
 

@@ -11,6 +11,7 @@ import SCons.Script
 from ebpfbuild.files import make_room, write_file
 
 from .nodes import output
+from .project_files import file_nodes
 from .errors import StopError
 
 
@@ -19,7 +20,7 @@ def bpf_proof(env, objects):
 
     `scons prove` makes them. With PROVE=1, RELEASE=1 and `prove` each object has one anyway.
     """
-    proofs = [proof for node in env.Flatten(objects) if (proof := prove_in_step(env, env.File(node)))]
+    proofs = [proof for node in file_nodes(env, objects, "objects") if (proof := prove_in_step(env, node))]
     env.Alias("prove", proofs)
     return proofs
 

@@ -16,6 +16,7 @@ from ebpfbuild.rebuild.tree_lock import TreeLock
 
 from . import sconsign
 from .errors import StopError, check_name, user_error
+from .given import single
 from .include_scan import IncludeScan
 from .project_files import ProjectFiles
 from .run import run_of
@@ -29,7 +30,7 @@ def session_of(env):
 
     So each sees what the others declare.
     """
-    run, build, pins = run_of(env.fs), build_folder(env), env.get("EBPF_TOOLCHAIN")
+    run, build, pins = run_of(env.fs), build_folder(env), _path(env, env.get("EBPF_TOOLCHAIN"), "EBPF_TOOLCHAIN")
     if build not in run.sessions:
         run.sessions[build] = Session(run, env.Dir("#").abspath, build, pins)
     if run.sessions[build].pins != pins:
@@ -43,12 +44,19 @@ def build_folder(env):
 
     From outside, this machine's paths would get into objects.
     """
-    return _below(env.fs.Top.get_abspath(), env["EBPF_BUILD"])
+    return _below(env.fs.Top.get_abspath(), _path(env, env["EBPF_BUILD"], "EBPF_BUILD") or "build")
+
+
+def _path(env, given, name):
+    """Returns the path, from the root, that a variable is given as a string or a node; None where it isn't set."""
+    if not isinstance(given, str) or "$" in given:
+        given = single(env, given, name)
+    return None if given is None else str(given).removeprefix("#")
 
 
 @cache
 def _below(root, build):
-    path = os.path.relpath(os.path.join(root, build.removeprefix("#")), root)
+    path = os.path.relpath(os.path.join(root, build), root)
     check_name(path, "EBPF_BUILD")
     if path.split(os.sep)[0] == os.pardir:
         what = "is outside of the project, and its path would get into the objects"
@@ -145,10 +153,7 @@ class Session:
                 make_room(path)
 
     def cflags(self, flags, what):
-        """Returns flags that SConscripts give as a tuple. Raises FlagError for those that read or write files."""
-        if isinstance(flags, str):
-            raise StopError(f"{what}: {flags!r} is one string; write a list: {what}={flags.split()}")
-        flags = tuple(map(str, flags))
+        """Returns a tuple of flags that SConscripts give. Raises FlagError for those that read or write files."""
         if flags and flags not in self._accepted:
             from ebpfbuild.cflags import check_cflags  # its table takes 5 ms, which a build without flags needn't pay
 

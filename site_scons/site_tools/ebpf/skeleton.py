@@ -7,6 +7,7 @@ from ebpfbuild.files import write_file
 from ebpfbuild.package.programs import stem_of
 from ebpfbuild.skeleton.names import module_name
 
+from .given import string
 from .project_files import file_nodes
 from .step import build_path, builder, step_args
 from .errors import StopError, user_error
@@ -20,7 +21,9 @@ def bpf_skeleton(env, objects, name=None, events=None):
     `name` is the program's, by default the objects' stem; `events` are the C types of the records of ring and perf
     buffers, by map: {"events": "struct event"}.
     """
-    nodes = file_nodes(env, objects)
+    nodes, name = file_nodes(env, objects, "objects"), string(env, name)
+    if not isinstance(events or {}, dict):
+        raise StopError(f'BpfSkeleton: events={events!r} is no dict; write events={{"MAP": "struct TYPE"}}')
     files = sorted({node.name for node in nodes})
     if len(files) != 1:
         what = f"got {' and '.join(files)}" if files else "got no object"
