@@ -75,7 +75,7 @@ def _track(options: Namespace, wanted: Filters, stop_signals: StopSignals) -> in
     choice = start(wanted, options.variant, options.buffer << 10)
     status = 0
     with choice.object as tracker:
-        for name, error in choice.refused.items():
+        for name, error in choice.refused.items() if options.verbose else ():
             say(f"{name} doesn't work here: {error.what}")
         watch = Watch(tracker, wanted, options.duration, stop_signals)
         try:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .socket_tracker_skel import Event
 
 COLOURS = {"connect": "32", "accept": "36", "send": "33", "close": "2", "fail": "31"}  # ECMA-48, SGR
-DETAILS = "sent/received time"
+DETAILS = "sent/received duration"
 # (least width, the format of each cell); the first layout that fits is used.
 LAYOUTS = (
     (117, {"time": "12", "event": "7", "proto": "5", "pid": ">7", "comm": "15.15", "local": ">21", "": "2",

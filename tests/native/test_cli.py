@@ -55,6 +55,19 @@ def test_a_signal_ends_it_with_a_summary(run, number):
     assert process.returncode == 0
 
 
+def test_each_column_has_a_name_of_its_own(run):
+    words = run("--pid", str(os.getpid())).stdout.readline().split()
+    assert len(set(words)) == len(words) and words[-2:] == ["SENT/RECEIVED", "DURATION"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("-v",), ("--verbose",)])
+def test_variants_that_this_kernel_refuses_are_told_where_that_is_asked_for(run, refusal, tracker, arguments):
+    run(*arguments)
+    works = next(position for position, name in enumerate(tracker.VARIANTS) if not refusal(name))
+    told = [line.split(": ", 2)[1] for line in run.said[:-1]]
+    assert told == [f"{name} doesn't work here" for name in tracker.VARIANTS[:works] if arguments]
+
+
 def test_duration_ends_it(run):
     begin = time.monotonic()
     process = run("--duration", "0.5")

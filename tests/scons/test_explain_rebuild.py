@@ -33,6 +33,7 @@ def test_an_edited_file_of_the_core_is_named(make_project, tmp_path):
     tool = tmp_path / "tool"
     for part in ("site_scons", "loader"):
         shutil.copytree(ROOT / part, tool / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "toolchain.toml", tool)
     project = make_project(tool=tool)
     project.build("ARCH=x86_64", "one")
     for file in ("site_scons/ebpfbuild/compile/object.py", "loader/bpfloader/link.py"):

@@ -25,7 +25,12 @@ def skeletons(*names):
 
 
 def packages(*names):
-    return {f"dist/{name}-1.0{ending}" for name in names for ending in ("-py3-none-any.whl", "-any.tar")}
+    return wheels(*names) | {f"dist/{name}-1.0-any.tar" for name in names}
+
+
+def wheels(*names):
+    """The wheels of some programs."""
+    return {f"dist/{name}-1.0-py3-none-any.whl" for name in names}
 
 
 def only_objects(paths):
@@ -155,6 +160,7 @@ def test_the_core_rebuilds_what_it_makes(make_project, tmp_path):
     tool = tmp_path / "tool"
     for part in ("site_scons", "loader"):
         shutil.copytree(ROOT / part, tool / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "toolchain.toml", tool)
     project = make_project(tool=tool, fresh=True)
     project.build("ARCH=x86_64")
     core = tool / "site_scons" / "ebpfbuild"
@@ -169,7 +175,7 @@ def test_the_core_rebuilds_what_it_makes(make_project, tmp_path):
 
     loader = tool / "loader" / "bpfloader" / "__init__.py"
     loader.write_text(loader.read_text() + "# a comment\n")
-    assert {Path(path).suffix for path in project.build("ARCH=x86_64")} == {".tar", ".whl"}
+    assert {Path(path).suffix for path in project.build("ARCH=x86_64")} == {".whl"}
 
 
 def test_a_new_header_that_shadows_an_old_one(built):
@@ -193,4 +199,18 @@ def test_a_file_left_out_of_the_program_leaves_the_package(built):
     built.edit("SConstruct", 'version="1.0"', 'version="1.0", app="app"')
     built.build(BOTH)
     (app / "extra.py").unlink()
-    assert built.build(BOTH) == packages(*NAMES)
+    assert built.build(BOTH) == wheels(*NAMES)
+
+
+@pytest.mark.parametrize("old, new", [("app/extra.py", "X = 1"), ("SConstruct", 'summary="X"'), ("SConstruct", 'license="MIT"'), ("README.md", "X")])
+def test_a_tar_is_made_anew_for_what_it_holds_alone(one_program, project, old, new):
+    """It holds objects, manifest and C skeletons: no Python, no word about the package."""
+    (project.folder / "app").mkdir()
+    (project.folder / "app/extra.py").write_text("X = 1\n")
+    (project.folder / "README.md").write_text("X\n")
+    project.edit("SConstruct", 'version="1.0"', 'version="1.0", app="app", readme="README.md", summary="X", license="MIT"')
+    project.build(BOTH)
+    project.edit(old, new, new.replace("X", "Y").replace("MIT", "ISC"))
+    assert project.build(BOTH) == wheels("one")
+    project.edit("SConstruct", 'version="1.0"', 'version="1.1"')
+    assert {Path(path).suffix for path in project.build(BOTH)} == {".tar", ".whl"}

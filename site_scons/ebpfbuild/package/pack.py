@@ -27,7 +27,7 @@ class PackArgs:
     version: str
     objects: tuple[str, ...]
     skeletons: tuple[str, ...]
-    loader: Mapping[str, str]
+    loader: Mapping[str, str] = field(default_factory=dict)
     app: Mapping[str, str] = field(default_factory=dict)
     c_skeletons: tuple[str, ...] = ()
     summary: str = ""
@@ -54,7 +54,7 @@ def wheel(args: PackArgs) -> tuple[bytes, Mapping[str, bytes]]:
 
 
 def tar(args: PackArgs) -> bytes:
-    """Returns the bytes of the tar. Raises as `wheel` does."""
+    """Returns the bytes of the tar, which needs neither app nor loader. Raises as `wheel` does."""
     made = package(args.name, args.version, _parts(args), args.summary)
     return build_tar(distribution_name(args.name, args.version), made.tar, made.links)
 

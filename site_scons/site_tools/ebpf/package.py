@@ -61,14 +61,15 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     folder = _folder(env, targets[0], name, arches, programs, python["app"])
     args = {**about, "readme": readme[0].abspath if readme else ""}
     compiled = [env["EBPF"].compiled[node] for node in objects if node in env["EBPF"].compiled]
-    inputs = [_inputs(env, about, digests, compiled), *(each.full for each in compiled)]
-    packed = [*objects, *skeletons, *proofs]
-    # Two steps: a C skeleton that can't be made, for want of a bpftool, keeps nobody from the wheel.
-    for step, target, more, headers in ((WHEEL, targets[0], readme, []), (TAR, targets[1], [], c_skeletons)):
-        facts = step_args(args=args, python=python, digests=digests, objects=objects, skeletons=skeletons, c_skeletons=headers, proofs=proofs,
-                     folder=folder)  # fmt: skip
-        step(env, target=target, source=[*packed, *headers, *more], **facts)
-        env.Depends(target, inputs)
+    files = {"objects": objects, "skeletons": skeletons, "proofs": proofs}
+    packed, headers = [*objects, *skeletons, *proofs], [each.full for each in compiled]
+    # Two steps: a C skeleton that can't be made, for want of a bpftool, keeps nobody from the wheel; and the tar, which
+    # holds no Python, is not made anew for an edit of some.
+    facts = step_args(args=args, python=python, digests=digests, c_skeletons=[], folder=folder, **files)
+    WHEEL(env, target=targets[0], source=[*packed, *readme], **facts)
+    env.Depends(targets[0], [_inputs(env, compiled, **about, **_by_path(digests)), *headers])
+    TAR(env, target=targets[1], source=[*packed, *c_skeletons], **step_args(args=args, python={}, c_skeletons=c_skeletons, **files))
+    env.Depends(targets[1], [_inputs(env, compiled, name=name, version=version), *headers])
     env.Alias(name, targets)
     env.Alias("programs", targets)
     return targets
@@ -141,16 +142,20 @@ def _app(env, name, app):
     return env["EBPF"].run.python_files(folder) if app else {}
 
 
-def _inputs(env, about, digests, compiled):
-    """Returns the Value of the step's inputs.
+def _inputs(env, compiled, **about):
+    """Returns the Value of a step's inputs, `about` the package among them.
 
     The manifest names the compiler, and the linker, of the objects that are `compiled` here.
     """
     session = env["EBPF"]
     clang = f"{session.compiler.version} {session.compiler.fingerprint}" if compiled else None
-    files = {part: {f"{part}/{place}": digest for place, digest in by_place.items()} for part, by_place in digests.items()}
     linker = {"linker": version for each in compiled if (version := linker_version(each))}
-    return session.inputs.node(env, "package/pack.py", clang=clang, **linker, **about, **files)
+    return session.inputs.node(env, "package/pack.py", clang=clang, **linker, **about)
+
+
+def _by_path(digests):
+    """Returns the digests of a package's Python by part, each with its part in its path, as explanations name it."""
+    return {part: {f"{part}/{place}": digest for place, digest in by_place.items()} for part, by_place in digests.items()}
 
 
 def _digests(session, python):
@@ -202,5 +207,5 @@ def _python_read(target, env):
 
 
 WHEEL = builder(_wheel, "WHEEL    $TARGET", _python_read, "packed")
-TAR = builder(_tar, "TAR      $TARGET", _python_read, "packed")
+TAR = builder(_tar, "TAR      $TARGET", None, "packed")
 METHODS = {"BpfPackage": bpf_package}
