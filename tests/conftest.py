@@ -17,6 +17,7 @@ for folder in ("site_scons", "loader"):
 
 # ruff: noqa: E402  what stands above makes these importable
 import libraries
+from ebpfbuild.fetch.login import mirror_login
 from ebpfbuild.fetch.obtain import FetchOptions, obtain_header, obtain_tree
 from ebpfbuild.console import Reporter
 from ebpfbuild.errors import EbpfError, FetchError, MismatchError
@@ -44,7 +45,9 @@ def fetch_options() -> FetchOptions:
     """
     beside = ROOT.parent / "shared" / "mirror"
     mirror = os.environ.get("SCONS_BPF_MIRROR", str(beside) if beside.is_dir() else "")
-    return FetchOptions(cache_folder(os.environ), mirror or None, offline=os.environ.get("SCONS_BPF_OFFLINE") == "1")
+    offline = os.environ.get("SCONS_BPF_OFFLINE") == "1"
+    login = None if offline else mirror_login(mirror, os.environ, ROOT)
+    return FetchOptions(cache_folder(os.environ), mirror or None, offline=offline, login=login)
 
 
 @pytest.fixture

@@ -318,16 +318,18 @@ def nobody(checkout, *arguments, **environment):
 
 @needs_root
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
-def test_another_user_builds_with_what_root_has_set_up(shared, umask):
+@pytest.mark.parametrize("place", ["", "of the image/venv"])
+def test_another_user_builds_with_what_root_has_set_up(shared, umask, place):
+    variables = {"EBPF_VENV": str(shared.folder.parent / place)} if place else {}
     before = os.umask(umask)
     try:
-        shared.run()
+        shared.run(**variables)
     finally:
         os.umask(before)
-    files = {path: path.stat().st_mtime_ns for path in shared.folder.rglob("*")}
-    status, stderr, calls = nobody(shared)
+    files = {path: path.stat().st_mtime_ns for path in shared.folder.parent.rglob("*") if path != shared.log}
+    status, stderr, calls = nobody(shared, **variables)
     assert (status, stderr, pips(calls)) == (7, "", [])
-    assert files == {path: path.stat().st_mtime_ns for path in shared.folder.rglob("*")}
+    assert files == {path: path.stat().st_mtime_ns for path in shared.folder.parent.rglob("*") if path != shared.log}
 
 
 def test_the_umask_of_the_build_is_the_caller_s(checkout):
