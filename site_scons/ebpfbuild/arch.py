@@ -13,6 +13,7 @@ class Arch(NamedTuple):
     debian    Debian's architecture name
     machine   what `uname -m` prints and Python's platform tag ends in (`linux_…`)
     qemu      suffix of `qemu-system-…`
+    zig       prefix of the ziglang wheel's folder of the arch's asm/ headers, `…-linux-any`
     target    clang's BPF target, which carries the byte order
     pointer   size of a kernel pointer in bytes
     aliases   other names that `ARCH=` takes
@@ -23,19 +24,20 @@ class Arch(NamedTuple):
     debian: str
     machine: str
     qemu: str
+    zig: str
     target: str = "bpfel"
     pointer: int = 8
     aliases: tuple[str, ...] = ()
 
 
 ARCHES = (
-    Arch("x86_64", "x86", "amd64", "x86_64", "x86_64", aliases=("x86", "amd64")),
-    Arch("aarch64", "arm64", "arm64", "aarch64", "aarch64", aliases=("arm64",)),
-    Arch("arm", "arm", "armhf", "armv7l", "arm", pointer=4, aliases=("armhf", "armv7l", "armv7")),
-    Arch("riscv64", "riscv", "riscv64", "riscv64", "riscv64", aliases=("riscv",)),
-    Arch("powerpc", "powerpc", "ppc64el", "ppc64le", "ppc64", aliases=("ppc64le", "ppc64el")),
-    Arch("s390x", "s390", "s390x", "s390x", "s390x", target="bpfeb", aliases=("s390",)),
-    Arch("loongarch64", "loongarch", "loong64", "loongarch64", "loongarch64", aliases=("loongarch", "loong64")),
+    Arch("x86_64", "x86", "amd64", "x86_64", "x86_64", "x86", aliases=("x86", "amd64")),
+    Arch("aarch64", "arm64", "arm64", "aarch64", "aarch64", "aarch64", aliases=("arm64",)),
+    Arch("arm", "arm", "armhf", "armv7l", "arm", "arm", pointer=4, aliases=("armhf", "armv7l", "armv7")),
+    Arch("riscv64", "riscv", "riscv64", "riscv64", "riscv64", "riscv", aliases=("riscv",)),
+    Arch("powerpc", "powerpc", "ppc64el", "ppc64le", "ppc64", "powerpc", aliases=("ppc64le", "ppc64el")),
+    Arch("s390x", "s390", "s390x", "s390x", "s390x", "s390x", target="bpfeb", aliases=("s390",)),
+    Arch("loongarch64", "loongarch", "loong64", "loongarch64", "loongarch64", "loongarch", aliases=("loongarch", "loong64")),
 )
 
 BY_NAME = {spelling: arch for arch in ARCHES for spelling in (arch.name, *arch.aliases)}

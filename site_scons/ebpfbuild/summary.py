@@ -13,7 +13,8 @@ MADE = "MADE     "
 class MadeObject(NamedTuple):
     """An object of this build: its path, the folder of its arch, its bytes, and the lines of the vmlinux.h it includes.
 
-    `lines` is None for one that is linked of others. `proof` is "proven", "not proven" or "full header".
+    `lines` is None for one that is linked of others, and 0 for one without a vmlinux.h. `proof` is "proven", "not proven",
+    "full header", or empty where there is no vmlinux.h.
     """
 
     path: str
@@ -43,7 +44,7 @@ def summary(objects: Iterable[MadeObject], packages: Iterable[MadePackage], seco
 
 
 def _row(made: MadeObject) -> tuple[str, ...]:
-    header = "linked" if made.lines is None else f"vmlinux.h of {_count(made.lines, 'line')}"
+    header = "linked" if made.lines is None else f"vmlinux.h of {_count(made.lines, 'line')}" if made.lines else "no vmlinux.h"
     return made.path, amount(made.size), header, made.proof
 
 
@@ -52,7 +53,8 @@ def _totals(objects: Sequence[MadeObject]) -> list[tuple[str, ...]]:
     for arch in sorted({each.arch for each in objects}):
         group = [each for each in objects if each.arch == arch]
         proofs = [f"{number} {proof}" for proof in ("proven", "not proven", "full header") if (number := _proofs(group, proof))]
-        lines = f"vmlinux.h of {sum(each.lines or 0 for each in group) // len(group)} lines each"
+        numbers = [each.lines for each in group if each.lines]
+        lines = f"vmlinux.h of {sum(numbers) // len(numbers)} lines each" if numbers else "no vmlinux.h"
         rows.append((f"{_count(len(group), 'object')} for {arch}", amount(sum(each.size for each in group)), lines, ", ".join(proofs)))
     return rows
 

@@ -49,17 +49,22 @@ def locate(package: str | None, path: str | None, version: str, where: str, ledg
     return Compiler((*argv, *facts["flags"]), version, hashlib.sha256(lines.encode()).hexdigest())
 
 
-def _packaged(package: str, where: str) -> tuple[str, ...]:
+def package_folder(package: str, where: str) -> Path:
+    """Returns the folder of an installed Python package that carries a clang. Raises CompilerError."""
     spec = importlib.util.find_spec(package)
-    folders = list(spec.submodule_search_locations or ()) if spec else []
-    binary = next((path for folder in folders if (path := Path(folder) / "zig").is_file()), None)
-    if binary is None:
+    folders = map(Path, spec.submodule_search_locations or ()) if spec else ()
+    folder = next((folder for folder in folders if (folder / "zig").is_file()), None)
+    if folder is None:
         raise CompilerError(
             f"the Python package {package} is not installed",
             where=where,
             fix="run ./sconsw, or pip install --require-hashes -r requirements.lock",
         )
-    return (str(binary), "clang")
+    return folder
+
+
+def _packaged(package: str, where: str) -> tuple[str, ...]:
+    return (str(package_folder(package, where) / "zig"), "clang")
 
 
 def _installed(path: str, where: str) -> tuple[str, ...]:

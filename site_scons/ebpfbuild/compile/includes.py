@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from ..errors import CompileError
 from .directives import HAS_OPERATORS, PRAGMAS, Directives, FileReference, directives, lexed, line_of, pasted
@@ -17,32 +18,40 @@ def included_names(text: str) -> list[tuple[bool, str]]:
     return [(reference.quoted, reference.name) for reference in directives(text).references]
 
 
-def project_headers(
+class IncludedFiles(NamedTuple):
+    """The paths of the project's own files that a source includes, and of the pinned headers, both sorted."""
+
+    own: list[str]
+    pinned: list[str]
+
+
+def included_files(
     source: str,
     include_dirs: Iterable[str],
     read: Callable[[str], str | None],
     pinned: Callable[[str], bool],
     normalized: Callable[[str], str] = os.path.normpath,
     depends: Iterable[str] = (),
-    pinned_dir: str = "",
-) -> list[str]:
-    """Returns the paths of the project's own files that `source` includes, embeds or asks for, directly or not, sorted.
+    pinned_dirs: Iterable[str] = (),
+) -> IncludedFiles:
+    """Returns the files that `source` includes, embeds or asks for, directly or not.
 
     `read(path)` gives a file's text or None if there is none; asking it for every place that clang would try is what
     makes a new header that shadows an old one count. `pinned(name)` says that a name belongs to a pinned artifact: a
-    project file of that name is refused, for it would be compiled in its stead. `pinned_dir` is the folder of pinned
-    headers, searched last: what they include is followed, for it may be the project's, but they themselves aren't
-    named. `normalized(path)` is the path of the same file without `..`. `depends` are files that are included in a way
+    project file of that name is refused, for it would be compiled in its stead. `pinned_dirs` are the folders of
+    pinned headers, searched last: what they include is followed, for it may be the project's. `normalized(path)` is the path of the same file without `..`. `depends` are files that are included in a way
     that can't be read; what would shadow them counts. Raises CompileError.
     """
-    scan = _IncludeScan(list(include_dirs), read, pinned, normalized, pinned_dir)
+    depends = list(depends)
+    scan = _IncludeScan(list(include_dirs), read, pinned, normalized, tuple(pinned_dirs))
     scan.add(source, read(source) or "")
     for path in depends:
         scan.add(path, read(path) or "")
     scan.run()
     scan.check_pasting()
     shadows = {path for path in scan.shadows(depends) if read(path) is not None}
-    return sorted((scan.found | shadows) - {source, *depends})
+    own = sorted((scan.found | shadows) - {source, *depends})
+    return IncludedFiles(own, sorted(path for path in scan.texts if scan.is_pinned(path)))
 
 
 class _IncludeScan:
@@ -54,10 +63,11 @@ class _IncludeScan:
         read: Callable[[str], str | None],
         pinned: Callable[[str], bool],
         normalized: Callable[[str], str],
-        pinned_dir: str,
+        pinned_dirs: tuple[str, ...],
     ):
         self.include_dirs, self.read, self.pinned, self.normalized = include_dirs, read, pinned, normalized
-        self.pinned_dir = pinned_dir
+        self.pinned_dirs = pinned_dirs
+        self._below = tuple(f"{folder}{os.sep}" for folder in pinned_dirs)
         self.found: set[str] = set()
         self.texts: dict[str, str] = {}
         self.pieces: dict[str, frozenset[str]] = {}
@@ -77,7 +87,7 @@ class _IncludeScan:
             self.pieces[path] = known.pieces
             for reference in known.references:
                 for candidate, text in self._files(reference, path):
-                    if not self._is_pinned(candidate):
+                    if not self.is_pinned(candidate):
                         self.found.add(candidate)
                     if not reference.word.endswith("embed") and candidate not in self.texts:
                         self.texts[candidate] = text
@@ -90,20 +100,21 @@ class _IncludeScan:
         """
         places = [os.path.dirname(path)] if reference.quoted else []
         if not reference.word.endswith("embed"):  # that looks in no include folder
-            places += [*self.include_dirs, self.pinned_dir] if self.pinned_dir else self.include_dirs
+            places += [*self.include_dirs, *self.pinned_dirs]
         for place in places:
             candidate = self.normalized(os.path.join(place, reference.name))
             text = self.texts[candidate] if candidate in self.texts else self.read(candidate)
             if text is None:
                 continue
-            if candidate not in self.found and not self._is_pinned(candidate):
+            if candidate not in self.found and not self.is_pinned(candidate):
                 self._check_place(candidate, reference, path, place)
             yield candidate, text
             if reference.word not in _ALL_PLACES:
                 return
 
-    def _is_pinned(self, path: str) -> bool:
-        return bool(self.pinned_dir) and path.startswith(f"{self.pinned_dir}{os.sep}")
+    def is_pinned(self, path: str) -> bool:
+        """Tells if a path is that of a pinned header."""
+        return path.startswith(self._below)
 
     def shadows(self, depends: Iterable[str]) -> Iterator[str]:
         """Yields the places at which a file would be found instead of one of `depends`.

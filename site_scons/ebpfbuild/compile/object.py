@@ -37,7 +37,8 @@ STACK_TOO_LARGE = (
 class CompileArgs:
     """A compile. Paths are relative to the project's root, where clang runs: that keeps the root out of the object.
 
-    include_dirs are the project's own, searched first; header_dir holds vmlinux.h; libbpf_dir holds bpf/*.h.
+    include_dirs are the project's own, searched first; header_dir holds vmlinux.h and is empty for a program without one;
+    libbpf_dir holds bpf/*.h; uapi_dirs hold the kernel's UAPI headers and clang's own, for a program that has them in sight.
     """
 
     clang: tuple[str, ...]
@@ -49,11 +50,17 @@ class CompileArgs:
     include_dirs: tuple[str, ...] = ()
     cpu: str = "v3"
     cflags: tuple[str, ...] = ()
+    uapi_dirs: tuple[str, ...] = ()
 
     @property
     def vmlinux(self) -> str:
-        """The path of the vmlinux.h that the program includes."""
-        return os.path.join(self.header_dir, "vmlinux.h")
+        """The path of the vmlinux.h that the program includes; empty for none."""
+        return os.path.join(self.header_dir, "vmlinux.h") if self.header_dir else ""
+
+    @property
+    def system_dirs(self) -> tuple[str, ...]:
+        """The folders of what isn't the project's, in the order in which clang searches them."""
+        return (*filter(None, [self.header_dir]), self.libbpf_dir, *self.uapi_dirs)
 
     def flags(self) -> list[str]:
         """Returns the flags that shape the object; none of them names this machine or the compile's own files."""
@@ -80,10 +87,7 @@ class CompileArgs:
             "-fms-extensions",
             "-Wno-microsoft-anon-tag",
             *(f"-I{folder}" for folder in self.include_dirs),
-            "-isystem",
-            self.header_dir,
-            "-isystem",
-            self.libbpf_dir,
+            *(word for folder in self.system_dirs for word in ("-isystem", folder)),
         ]
 
     def _refused_macros(self) -> list[str]:
@@ -172,8 +176,8 @@ def compiled(args: CompileArgs, known: Iterable[str], root: str) -> CompiledObje
     """Compiles once, into memory. Raises as compile_object does."""
     from ..btf.canonical import canonical_object  # not for a null build
 
-    header = Path(root, args.vmlinux).read_bytes()
-    check_registers(header, args.arch, args.vmlinux)
+    if args.vmlinux:
+        check_registers(Path(root, args.vmlinux).read_bytes(), args.arch, args.vmlinux)
     folder = Path(root, args.output).parent
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".compile-") as scratch:
@@ -225,7 +229,8 @@ def _check_assembly(args: CompileArgs, read: Iterable[str], root: str, output: s
     """
     from .assembly import check_assembly, may_assemble  # no null build needs it
 
-    own = (path for path in read if not path.startswith((args.vmlinux, f"{args.libbpf_dir}/")))
+    pinned = (args.vmlinux or args.libbpf_dir, *(f"{folder}/" for folder in (args.libbpf_dir, *args.uapi_dirs)))
+    own = (path for path in read if not path.startswith(pinned))
     if may_assemble(Path(root, path).read_text(encoding="latin-1") for path in own):
         action = ["-S", "-fno-integrated-as", "-fno-verbose-asm", "-w", args.source, "-o", output]
         run_clang(args, action, root)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from .libbpf_headers import Library
 from .index import Index
+from .explain_uapi import home_of, missing_file, plain_name, plain_type
 from .macros import INSTEAD, VALUES
 from .refs import member_names
 
@@ -21,7 +22,7 @@ _NAME = re.compile(r"use of undeclared identifier '(\w+)'")
 _LIBRARY = re.compile(r"call to undeclared library function '(\w+)'")
 _CALL = re.compile(r"(?:call to undeclared function|implicit declaration of function) '(\w+)'")
 _TWICE = re.compile(r"(?:redefinition of|typedef redefinition .*|redefinition of enumerator) '(\w+)'")
-_FILE = re.compile(r"'((?:linux|asm|uapi|sys|net|bits|gnu|std)\S*\.h)' file not found")
+_FILE = re.compile(r"'(\S+\.h)' file not found")
 _FORWARD = re.compile(r"^(.+?):(\d+):(\d+): note: forward declaration of '((?:struct |union |enum )\w+)'")
 _ERROR = re.compile(r": (?:fatal )?error: ")
 _SNIPPET = re.compile(r" *\d+ \|(.*)")  # the source that clang shows below a diagnostic
@@ -43,10 +44,10 @@ class _Header(NamedTuple):
         return self.name
 
 
-def explain(index: Index, diagnostics: Iterable[str], kernel: str, arch: str, library: Library) -> list[str]:
+def explain(index: Index | None, diagnostics: Iterable[str], kernel: str, arch: str, library: Library) -> list[str]:
     """Lines for a person, one per cause, in the order of clang's diagnostics; empty where none is the header's.
 
-    `index` is the full header's, `kernel` and `arch` are what it was made from. The caller has found out whether the
+    `index` is the full header's, None for a program without one; `kernel` and `arch` are what it was made from. The caller has found out whether the
     full header fails too: where it doesn't, the minimizer is at fault and these lines are not for the user.
     """
     diagnosed = [(text, source, _unseen(library, text, source)) for text, source in _with_source(diagnostics)]
@@ -54,13 +55,13 @@ def explain(index: Index, diagnostics: Iterable[str], kernel: str, arch: str, li
     for name in (name for _, _, names in diagnosed for name in names):
         missed.setdefault(library.homes[name], {})[name] = None
     twice = {found[1] for text, *_ in diagnosed if (found := _TWICE.search(text))}
-    header = _Header(index, f"this header ({kernel}, {arch})", library, _forwards(diagnosed))
+    header = index and _Header(index, f"this header ({kernel}, {arch})", library, _forwards(diagnosed))
     lines = []
     for text, _, names in diagnosed:
         if names:
             lines += [_include(home, missed[home]) for home in map(library.homes.__getitem__, names)]
         elif HELPERS_HEADER not in missed and not _follows(text, twice):  # without SEC a declaration is none
-            lines += _explained(header, text)
+            lines += _explained(header, text) if header else _plain(text)
     return list(dict.fromkeys(lines))
 
 
@@ -117,6 +118,14 @@ def _explained(header: _Header, text: str) -> list[str]:
     return []
 
 
+def _plain(text: str) -> list[str]:
+    """Returns the line about a diagnostic of a program without a vmlinux.h, if there is one."""
+    for pattern, line_of in _PLAIN_ROWS:
+        if found := pattern.search(text):
+            return list(filter(None, [line_of(found[1])]))
+    return []
+
+
 def _type(header: _Header, name: str) -> list[str]:
     index, word = header.types, name.split()[-1]
     if word in index.tags or word in index.ordinary:
@@ -164,6 +173,8 @@ def _name(header: _Header, name: str) -> list[str]:
         return []
     if name.endswith("_t"):
         return _type(header, name)  # in C, `x_t a;` is a use of an unknown name as well
+    if home := home_of(name):
+        return [f"{header} has no {name}; a kernel #define is in no BTF: include <{home}> behind vmlinux.h, which then gives #defines alone"]
     if name in VALUES:
         return [f"{header} has no {name}; a kernel #define is in no BTF: #define {name} {VALUES[name]}"]
     near = _near(name, _callable(header))
@@ -184,8 +195,12 @@ def _call(header: _Header, name: str) -> list[str]:
 
 
 def _libc(_: _Header, name: str) -> list[str]:
+    return [_instead(name)]
+
+
+def _instead(name: str) -> str:
     instead = INSTEAD.get(name, "a helper, a kfunc or a loop of your own")
-    return [f"BPF programs have no C library: instead of {name} take {instead}"]
+    return f"BPF programs have no C library: instead of {name} take {instead}"
 
 
 def _callable(header: _Header) -> list[str]:
@@ -203,10 +218,7 @@ def _twice(header: _Header, name: str) -> list[str]:
 
 
 def _file(_: _Header, name: str) -> list[str]:
-    return [
-        f"<{name}> isn't there, and vmlinux.h takes the place of the kernel's headers: drop the #include, and #define "
-        f"the macros you need"
-    ]
+    return list(filter(None, [missing_file(name)]))
 
 
 _ROWS = (
@@ -218,6 +230,8 @@ _ROWS = (
     (_TWICE, _twice),
     (_FILE, _file),
 )
+# Of a program without a vmlinux.h.
+_PLAIN_ROWS = ((_TYPE, plain_type), (_NAME, plain_name), (_LIBRARY, _instead), (_FILE, missing_file))
 
 
 def _meant(name: str, choices: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from ..errors import CompileError, HeaderError, OutputError
 from ..files import folder_like, read_regular, write_file
 from .libbpf_headers import Library
 from .explain import explain
+from .explain_uapi import clash
 from .index import INDEX_FORMAT, Index, dump_index, index_header, load_index
 
 
@@ -68,9 +69,14 @@ def _index_of(header: Path) -> Index:
         ) from None
 
 
-def explained(error: CompileError, index: Index, kernel: str, arch: str, library: Library) -> CompileError:
-    """Adds to the error of a compile, which fails with the full header too, what the headers know about it."""
+def explained(error: CompileError, index: Index | None, kernel: str, arch: str, library: Library) -> CompileError:
+    """Adds to the error of a compile, which fails with the full header too, what the headers know about it.
+
+    `index` is None for a program that includes no vmlinux.h.
+    """
     diagnostics = [f"{error.where}: error: {error.what}", *error.details]
+    if index is not None and (line := clash(diagnostics)):
+        return CompileError(error.what, where=error.where, fix=line)
     hints = explain(index, diagnostics, kernel, arch, library)
     if not hints:
         return error

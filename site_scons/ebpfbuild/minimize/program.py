@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..compile.object import CompileArgs, scratch_path, compiled, dependencies_to, run_clang, with_header
 from ..compile.depfile import check_inputs, read_depfile
+from ..errors import CompileError
 from ..files import read_regular
 from ..header import with_fallback_reason
 from .index_cache import IndexCache
@@ -17,7 +18,8 @@ from .emit import stub
 from .fallback import Settled, settle
 from .index import Index
 from .modes import Minimized, minimize
-from .names import HELPER_DEFS, POPPED, Names, conflicts, names_of, where
+from .explain_uapi import VMLINUX_FIRST
+from .names import HELPER_DEFS, MARKER, POPPED, Names, conflicts, names_of, segments, where
 from .why import why
 from ..prove.proof import require_repeatable
 from ..prove.objects import Verdict, prove
@@ -51,7 +53,31 @@ def preprocessed(args: CompileArgs, index: Index, known: Iterable[str], root: st
         check_inputs(inputs, [*known, args.source, f"{folder}/vmlinux.h"], args.source, root)
         popped = any(b"pop_macro" in read_regular(Path(root, path)) for path in inputs)
         text = Path(scratch, "text").read_text(encoding="utf-8", errors="replace")
+        _check_order(args, text)
         return text + (f"\n{POPPED}\n" if popped else "")
+
+
+def _check_order(args: CompileArgs, text: str) -> None:
+    """Refuses UAPI headers before vmlinux.h that declare something: vmlinux.h has the same types. Raises CompileError."""
+    before, marker, _ = text.partition(MARKER)
+    if not marker or not args.uapi_dirs:
+        return
+    folders = tuple(f"{folder}/" for folder in args.uapi_dirs)
+    entered = ""
+    for path, _, piece in segments(before):
+        if not path.startswith(folders):
+            entered = ""
+            continue
+        entered = entered or min((path.removeprefix(folder) for folder in folders), key=len)
+        if path.endswith("/stdbool.h") or _declares(path, piece):
+            what = f"<{entered}> comes before vmlinux.h, which declares the same types"
+            raise CompileError(what, where=args.source, fix=VMLINUX_FIRST)
+
+
+def _declares(path: str, piece: str) -> bool:
+    """Tells if a piece of a header declares what a vmlinux.h might declare otherwise; <stddef.h> says the same."""
+    lines = (line.strip() for line in piece.splitlines())
+    return "/__std" not in path and any(line and not line.startswith("#") for line in lines)
 
 
 def _names(args: CompileArgs, text: str) -> Names:

@@ -79,11 +79,11 @@ def _read(paths: Mapping[str, str]) -> dict[str, bytes]:
 def provenance_of(header_record: str, version: str, fingerprint: str, proof: str = "", linker: str = "") -> Provenance:
     """Returns an object's provenance: by the record beside its full header, the compiler, and its proof's verdict.
 
-    `header_record` and `proof` are paths, `linker` is a libbpf's version. Raises OSError, ValueError.
+    `header_record` and `proof` are paths, empty for none; `linker` is a libbpf's version. Raises OSError, ValueError.
     """
-    record = json.loads(Path(header_record).read_text(encoding="utf-8"))
+    record = json.loads(Path(header_record).read_text(encoding="utf-8")) if header_record else None
     return Provenance(
-        header={key: record[key] for key in ("alternate", "kernel", "sha256")},
+        header={key: record[key] for key in ("alternate", "kernel", "sha256")} if record else None,
         compiler={"fingerprint": fingerprint, "version": version},
         proof=_verdict(json.loads(Path(proof).read_text(encoding="utf-8"))) if proof else None,
         linker={"version": linker} if linker else None,

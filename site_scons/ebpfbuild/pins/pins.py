@@ -122,8 +122,35 @@ class LinkerPin(NamedTuple):
     where: str
 
 
+class UapiPin(NamedTuple):
+    """The kernel's UAPI headers and clang's own, pinned by one digest over them all, as a TreePin's.
+
+    They are read out of the installed wheel `package`; those of the kernel, where there is a `path`, out of that folder
+    of the project's. `kernel` is the Linux that they are of.
+    """
+
+    kernel: str
+    package: str
+    path: Path | None
+    sha256: str | None
+    where: str
+
+    @property
+    def title(self) -> str:
+        """The pin in a person's words."""
+        return f"UAPI headers of Linux {self.kernel}"
+
+    @property
+    def signature(self) -> str:
+        """The text that a build step signs: the digest over the files."""
+        return self.sha256 or "unpinned"
+
+
 class Toolchain(NamedTuple):
-    """All that toolchain.toml says. `vmlinux` is keyed by the arch's name; `linker` is None where it has no such table."""
+    """All that toolchain.toml says. `vmlinux` is keyed by the arch's name.
+
+    `linker` and `uapi` are None where it has no such table.
+    """
 
     path: Path
     compiler: CompilerSpec
@@ -132,6 +159,7 @@ class Toolchain(NamedTuple):
     libbpf: TreePin
     vmlinux: Mapping[str, HeaderPin]
     linker: LinkerPin | None = None
+    uapi: UapiPin | None = None
 
     def header(self, arch: str) -> HeaderPin:
         """Returns the header pin of an arch. Raises PinError with the list of those that have one."""

@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 from ..arch import ARCHES, arch_named
 from ..errors import PinError
 from ..files import MAX_FILE_SIZE
-from .pins import CompilerSpec, HeaderPin, LinkerPin, ArtifactSource, Toolchain, TreePin
+from .pins import CompilerSpec, HeaderPin, LinkerPin, ArtifactSource, Toolchain, TreePin, UapiPin
 from ..escape import without_secrets
 from .toml_lines import Table, read, spelled
 
 CPUS = ("v1", "v2", "v3", "v4")  # clang's -mcpu for BPF; `probe` would ask the machine that builds
 PACKAGES = ("ziglang",)
 C_LIBRARY = "glibc"  # the name that this one has among a linker's libraries
-TABLES = ("compiler", "clang", "libbpf", "linker", "vmlinux")
+TABLES = ("compiler", "clang", "libbpf", "linker", "uapi", "vmlinux")
 
 
 def load(path: Path | str, base: Path | str | None = None) -> Toolchain:
@@ -34,7 +34,8 @@ def load(path: Path | str, base: Path | str | None = None) -> Toolchain:
     libbpf = _tree(files.table("libbpf"))
     own = _headers(files.own.table("vmlinux")) if "vmlinux" in files.own.data or not base else {}
     linker = linker_pin(files.own.table("linker")) if "linker" in files.own.data else None
-    return Toolchain(Path(path), compiler, cpu, cflags, libbpf, Headers(own, files), linker)
+    uapi = uapi_pin(files.own.table("uapi")) if "uapi" in files.own.data else None
+    return Toolchain(Path(path), compiler, cpu, cflags, libbpf, Headers(own, files), linker, uapi)
 
 
 class Layers:
@@ -145,6 +146,17 @@ def linker_pin(table: Table) -> LinkerPin:
         libraries[name] = tuple(trees.values())
     version = tuple(map(int, glibc.split(".")))
     return LinkerPin(version, MappingProxyType(libraries), MappingProxyType(c_library), table.where())
+
+
+def uapi_pin(table: Table) -> UapiPin:
+    """Reads a table such as [uapi]. Raises PinError."""
+    table.only("kernel", "package", "path", "sha256")
+    kernel = table.text("kernel")
+    package = table.optional_text("package", _is_package)
+    path = table.optional_text("path")
+    sha256 = table.optional_text("sha256", _is_sha256)
+    where = table.where("sha256") if sha256 else table.where()
+    return UapiPin(kernel, package or PACKAGES[0], table.path.parent / path if path else None, sha256, where)
 
 
 def _headers(table: Table) -> dict[str, HeaderPin]:

@@ -15,6 +15,7 @@ from ..header import fallback_reason, read_comment
 from .objects import Verdict, prove
 
 FULL_HEADER = "full header, nothing to prove"
+NO_HEADER = "no vmlinux.h, nothing to prove"
 
 
 class Proof(NamedTuple):
@@ -122,16 +123,17 @@ def check_verdict(verdict: Verdict, output: str, written: str) -> None:
         )
 
 
-def count(proofs: Iterable[Proof | None], unmade: int = 0) -> str:
+def count(proofs: Iterable[Proof | None], unmade: int = 0, plain: int = 0) -> str:
     """Writes the line at the end of `prove`: how many objects there are, and what is known of them.
 
-    None is the full header's.
+    None is the full header's. `plain` objects more have no vmlinux.h, and `unmade` ones aren't made.
     """
     proofs = list(proofs)
     full = sum(proof is None or bool(proof.fallback) for proof in proofs)
-    total = len(proofs) + unmade
+    total = len(proofs) + unmade + plain
     parts = [f"{len(proofs) - full} proven"]
     parts += [f"{full} with the full header"] if full else []
+    parts += [f"{plain} without vmlinux.h"] if plain else []
     parts += [f"{unmade} not proven"] if unmade else []
     return f"{total} {'object' if total == 1 else 'objects'}: {', '.join(parts)}"
 

@@ -16,7 +16,7 @@ if _SITE not in sys.path:
 import ebpfbuild  # noqa: E402, F401
 from SCons.Util import CLVar  # noqa: E402
 
-from . import bpf_object, c_skeleton, cmdline, commands, compdb, header, libbpf, minimized, package, program, proof, skeleton  # noqa: E402
+from . import bpf_object, c_skeleton, cmdline, commands, compdb, header, libbpf, minimized, package, program, proof, skeleton, uapi  # noqa: E402
 from .errors import StopError, user_error  # noqa: E402
 from .session import session_of  # noqa: E402
 
@@ -27,7 +27,7 @@ def generate(env):
     env.SetDefault(EBPF_BUILD="build", EBPF_CPPPATH=[], EBPF_CFLAGS=CLVar())
     env["EBPF"] = user_error(session_of, env)
     commands.add_commands(env)
-    for module in (header, libbpf, minimized, bpf_object, proof, skeleton, c_skeleton, package, program, compdb, commands, cmdline):
+    for module in (header, libbpf, uapi, minimized, bpf_object, proof, skeleton, c_skeleton, package, program, compdb, commands, cmdline):
         for name, method in module.METHODS.items():
             env.AddMethod(checked(name, method), name)
 

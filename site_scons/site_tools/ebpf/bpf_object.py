@@ -8,6 +8,7 @@ of programs.
 import json
 import os
 import sys
+from typing import NamedTuple
 
 import SCons.Script
 from ebpfbuild.compile.object import compile_object
@@ -23,8 +24,9 @@ from .compiling import (
     depends_paths,
     explaining,
     known_paths,
-    libbpf_read,
+    pinned_read,
     source_node,
+    uses,
 )
 from .given import arches, flat, string
 from .linked import declare_linked, object_node, part_name
@@ -34,7 +36,21 @@ from .errors import StopError, check_name
 from .step import build_path, builder, step_args
 
 
-def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, include_dirs=(), cflags=(), depends=()):
+class _Options(NamedTuple):
+    """What BpfObject was given for each of its sources; `explicit` tells if minimize= was given at all."""
+
+    mode: str
+    explicit: bool
+    header: dict | None
+    include_dirs: object
+    cflags: object
+    depends: list
+    uapi: bool | None
+
+
+def bpf_object(
+    env, source, name=None, arch=None, minimize=None, header=None, include_dirs=(), cflags=(), depends=(), uapi=None
+):
     """Returns the nodes of build/<arch>/<name>.bpf.o, one for each arch asked for.
 
     With `arch`, a name or a list, it is one for each of those. BpfObject(name, [source, …]) links several sources, each
@@ -46,8 +62,10 @@ def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, in
     header        what MinimizedVmlinux gave for a set of programs, instead of a header of this program's own
     include_dirs  come behind EBPF_CPPPATH, cflags behind toolchain.toml's and EBPF_CFLAGS
     depends       files that the compile reads and the scanner can't see (`#include MACRO`)
+    uapi          True or False puts the kernel's UAPI headers and clang's own in sight or out of it, whatever the source
+                  names of them
 
-    The program's own header is build/<arch>/minimized/<name>/vmlinux.h.
+    The program's own header is build/<arch>/minimized/<name>/vmlinux.h. One that includes none gets none.
     """
     check_foreign(env)
     asked = arches(env, arch)
@@ -61,11 +79,10 @@ def bpf_object(env, source, name=None, arch=None, minimize=None, header=None, in
         raise StopError(f"{name} is no name for an object; take letters, digits and signs that print")
     check_name(name, "name")  # of its header's folder, too
     mode = env.MinimizeMode(minimize)
-    depends = depends_nodes(env, depends)
-    how = mode, header, include_dirs, cflags, depends
+    options = _Options(mode, minimize is not None, header, include_dirs, cflags, depends_nodes(env, depends), uapi)
     if len(sources) == 1 and sources[0] not in env["EBPF"].compiled:
-        return [_declare(env, sources[0], name, each, *how) for each in asked]
-    return [_declare_linked(env, sources, name, each, *how) for each in asked]
+        return [_declare(env, sources[0], name, each, options) for each in asked]
+    return [_declare_linked(env, sources, name, each, options) for each in asked]
 
 
 def _told_apart(env, source, name):
@@ -91,26 +108,28 @@ def _name_of(sources):
     return sources[0].name.removesuffix(".c").removesuffix(".bpf")
 
 
-def _declare_linked(env, sources, name, arch, mode, header, include_dirs, cflags, depends):
+def _declare_linked(env, sources, name, arch, options):
     """Returns the node of an object that is linked: of sources, each compiled once for all that link it, and of objects."""
     session, node = env["EBPF"], _object_node(env, arch, name)
     parts = []
     for source in sources:
         if source in session.compiled:
-            parts += [source] if session.compiled[source].full is env.VmlinuxHeader(arch.name) else []
+            parts += [source] if session.compiled[source].arch is arch else []
         else:
-            parts.append(_part(env, source, arch, mode, header, include_dirs, cflags, depends))
+            parts.append(_part(env, source, arch, options))
     return declare_linked(env, node, arch, parts)
 
 
-def _part(env, source, arch, mode, header, include_dirs, cflags, depends):
+def _part(env, source, arch, options):
     """Returns the node of the object of one source of several; it is declared unless another object links it already."""
-    session, args = env["EBPF"], compile_args(env, source, arch, "", "", include_dirs, cflags)
-    shaped_by = [mode, header and header[arch.name].path, session.inputs.flags(args), depends_paths(depends)]
+    uapi = uses(env, source, options.include_dirs, options.uapi).uapi
+    session, args = env["EBPF"], compile_args(env, source, arch, "", "", options.include_dirs, options.cflags, uapi)
+    header = options.header and options.header[arch.name].path
+    shaped_by = [options.mode, header, session.inputs.flags(args), depends_paths(options.depends)]
     key = json.dumps([arch.name, source.path, *shaped_by])
     if key not in session.parts:
         name = part_name(source, key, lambda name: env.fs.File(_object_path(env, arch, name)) in session.compiled)
-        session.parts[key] = _declare(env, source, name, arch, mode, header, include_dirs, cflags, depends)
+        session.parts[key] = _declare(env, source, name, arch, options)
     return session.parts[key]
 
 
@@ -126,23 +145,27 @@ def _object_node(env, arch, name):
     return node
 
 
-def _declare(env, source, name, arch, mode, header, include_dirs, cflags, depends):
-    session, full = env["EBPF"], env.VmlinuxHeader(arch.name)
-    node = _object_node(env, arch, name)
-    given, own = _headers(env, node, name, arch, mode, header, full)
-    args = compile_args(env, source, arch, node.path, own or given.path, include_dirs, cflags)
-    session.run.commands.append(Compilation(args, full.path))
+def _declare(env, source, name, arch, options):
+    session, found = env["EBPF"], uses(env, source, options.include_dirs, options.uapi)
+    full = env.VmlinuxHeader(arch.name) if _has_vmlinux(found, options) else None
+    node, mode, depends = _object_node(env, arch, name), options.mode, options.depends
+    given, own = _headers(env, node, name, arch, mode, options.header, full)
+    header = own or (given.path if given else "")
+    args = compile_args(env, source, arch, node.path, header, options.include_dirs, options.cflags, found.uapi)
+    session.run.commands.append(Compilation(args, full.path if full else ""))
     session.repair([node], stale=own and not session.ledger.intact(os.path.join(session.root, own)))
     if own:
         session.minimized[node] = Minimizing((args,), name, mode, full)
     if SCons.Script.GetOption("clean"):
         env.Clean(node, [proof_node(node), *([f"#{own}"] if own else [])])
-    step = step_args(args=args, full=full, include_dirs=args.include_dirs, depends=depends_paths(depends), own=own)
+    seen = {"include_dirs": args.include_dirs, "uapi_dirs": args.uapi_dirs, "depends": depends_paths(depends)}
+    step = step_args(args=args, arch=arch, full=full, own=own, **seen)
     session.compiled[node] = step["EBPF_STEP_ARGS"]
     OBJECT(env, target=node, source=source, **step)
     entry, more = ("minimize/program.py", {"mode": mode}) if own else ("compile/object.py", {"vmlinux.h of": args.header_dir})
     inputs = compile_inputs(env, entry, args, **more)
-    node.add_dependency([inputs, full, env.LibbpfHeaders(), *([] if own else [given]), *depends])
+    pinned = [full, env.LibbpfHeaders(), env.UapiHeaders() if args.uapi_dirs else None, None if own else given]
+    node.add_dependency([inputs, *filter(None, pinned), *depends])
     node.add_prerequisite([env.CompileCommands()])
     if own:
         register_header(env, node, session.minimized[node])
@@ -152,9 +175,21 @@ def _declare(env, source, name, arch, mode, header, include_dirs, cflags, depend
     return node
 
 
+def _has_vmlinux(found, options):
+    """Tells if a program with these Uses is to have a vmlinux.h.
+
+    One that includes a file that can't be looked into yet has, unless all that it names are UAPI headers and nothing was
+    said of minimizing.
+    """
+    return found.vmlinux or bool(options.header) or (found.unknown and (options.explicit or not found.uapi))
+
+
 def _headers(env, node, name, arch, mode, header, full):
-    """Returns the header that a program includes: its node and None, or None and its own minimized one's path."""
-    if mode == "off":
+    """Returns the header that a program includes: its node and None, or None and its own minimized one's path.
+
+    None twice for a program without one.
+    """
+    if mode == "off" or not full:
         return full, None
     if not header:
         return None, header_path(env, arch, name)
@@ -175,9 +210,10 @@ def _compile(target, source, env):
             write_header(env, session.minimized[node], step.own, known)
             known.add(step.own)
         accept = acceptance(env, node, proofs, known)
-        warnings = compile_object(step.args, step.full.path, known, session.root, session.reporter.notice, accept)
+        full = step.full.path if step.full else ""
+        warnings = compile_object(step.args, full, known, session.root, session.reporter.notice, accept)
     sys.stderr.write(printable_lines(warnings))
 
 
-OBJECT = builder(_compile, "CLANG    $TARGET", libbpf_read, "compiled", proving, source_scanner=SCANNER)
+OBJECT = builder(_compile, "CLANG    $TARGET", pinned_read, "compiled", proving, source_scanner=SCANNER)
 METHODS = {"BpfObject": bpf_object}

@@ -88,7 +88,7 @@ def _sizes(target, source, env):
     from ebpfbuild.minimize.sizes import measure, table
 
     steps = [node.get_build_env()["EBPF_STEP_ARGS"] for node in source]
-    minimized = [step for step in steps if step.args.vmlinux != step.full.path]
+    minimized = [step for step in steps if step.full and step.args.vmlinux != step.full.path]
     print(printable_lines(table(measure(step.args, step.full.path, env["EBPF"].root) for step in minimized)))
 
 
@@ -117,15 +117,19 @@ def _proven_so_far(run):
 
 def _print_proofs(run, states=()):
     """Prints the proofs of the objects, or of those only that are in one of SCons's `states`."""
-    from ebpfbuild.prove.proof import FULL_HEADER, count, read_proof
+    from ebpfbuild.prove.proof import FULL_HEADER, NO_HEADER, count, read_proof
 
     objects = [(made_in, node) for made_in, node in run.objects if not states or node.get_state() in states]
     proofs = []
     for made_in, node in sorted(objects, key=lambda each: each[1].path):
-        proof = made_in["EBPF"].proofs.get(node)
+        session = made_in["EBPF"]
+        if session.compiled[node].full is None:
+            print(printable(f"{node.path}: {NO_HEADER}"))
+            continue
+        proof = session.proofs.get(node)
         proofs.append(proof and read_proof(proof.abspath))
         print(printable(f"{node.path}: {proofs[-1] or FULL_HEADER}"))
-    print(count(proofs, unmade=len(run.objects) - len(objects)))
+    print(count(proofs, unmade=len(run.objects) - len(objects), plain=len(objects) - len(proofs)))
 
 
 def _names():

@@ -47,7 +47,7 @@ def compile_db(env):
 
 def _write(target, source, env):
     session = source[0].value.session
-    compiles = [with_header(args, full) for args, full in session.run.commands]
+    compiles = [with_header(args, full) if full else args for args, full in session.run.commands]
     write_file(Path(target[0].abspath), compile_commands(compiles, session.root).encode())
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import SCons.Node.FS
 from ebpfbuild.compile.object import CompileArgs
 from ebpfbuild.errors import CompileError
+from ebpfbuild.uapi.tree import search_dirs
 
 from .compile_flags import all_cflags, include_paths
 from .errors import StopError
@@ -15,8 +16,11 @@ from .given import file_of
 from .project_files import dependency_nodes
 
 
-def compile_args(env, source, arch, output, header, include_dirs, cflags):
-    """Returns the core's CompileArgs for one source and the vmlinux.h at the path `header`."""
+def compile_args(env, source, arch, output, header, include_dirs, cflags, uapi):
+    """Returns the core's CompileArgs for one source and the vmlinux.h at the path `header`, which may be empty.
+
+    `uapi` tells if it has UAPI headers in sight.
+    """
     session, libbpf = env["EBPF"], env.LibbpfHeaders()
     return CompileArgs(
         clang=session.compiler.argv,
@@ -28,7 +32,16 @@ def compile_args(env, source, arch, output, header, include_dirs, cflags):
         include_dirs=include_paths(env, include_dirs),
         cpu=session.toolchain.cpu,
         cflags=all_cflags(env, cflags),
+        uapi_dirs=search_dirs(os.path.dirname(env.UapiHeaders().path), arch.name) if uapi else (),
     )
+
+
+def uses(env, source, include_dirs, uapi):
+    """Returns the core's Uses of a source, a node. `uapi` overrules what its directives tell, unless it is None."""
+    if uapi not in (None, True, False):
+        raise StopError(f"uapi: {uapi!r} is neither True nor False; leave it out to have the headers that {source.path} names")
+    found = env["EBPF"].includes.uses(source.path, include_paths(env, include_dirs))
+    return found if uapi is None else found._replace(uapi=uapi)
 
 
 def source_node(env, source):
@@ -81,6 +94,8 @@ def known_paths(env, target):
     libbpf = os.path.dirname(env.LibbpfHeaders().path)
     files = [child for child in target.all_children() if isinstance(child, SCons.Node.FS.File)]
     known = {node.path for file in files for node in (file, file.srcnode())}
+    if any(file is session.shared.get("uapi") for file in files):
+        known |= session.includes.uapi_files.keys()
     return known | {os.path.join(libbpf, "include", "bpf", name) for name in session.toolchain.libbpf.files}
 
 
@@ -91,6 +106,21 @@ def libbpf_read(target, env):
     return {os.path.join(folder, name): None for name in env["EBPF"].toolchain.libbpf.files}
 
 
+def pinned_read(target, env):
+    """Returns libbpf's headers, and those UAPI headers that a step's sources reach, as Watch takes them."""
+    return libbpf_read(target, env) | uapi_read(target[0], env["EBPF_STEP_ARGS"], env)
+
+
+def uapi_read(node, step, env):
+    """Returns the UAPI headers that the sources of a node reach, as Watch takes them; `step` are its arguments."""
+    session, read = env["EBPF"], {}
+    for source in node.sources if step.uapi_dirs else ():
+        for path in session.includes.headers(source.path, step.include_dirs, step.depends, env, step.uapi_dirs).pinned:
+            if path in session.includes.uapi_files:
+                read[os.path.join(session.root, path)] = session.includes.uapi_files[path]
+    return read
+
+
 def kernel_of(header):
     """Returns the kernel version that a VmlinuxHeader node's bytes were made from, by the record beside it."""
     return json.loads(Path(header.abspath + ".json").read_text())["kernel"]
@@ -98,14 +128,20 @@ def kernel_of(header):
 
 @contextlib.contextmanager
 def explaining(env, full, compiles):
-    """Adds to a CompileError what the full header (a node) and libbpf's headers know about it, and what to do next."""
+    """Adds to a CompileError what the full header and libbpf's headers know about it, and what to do next.
+
+    `full` is a node, or None for a program without a vmlinux.h.
+    """
     try:
         yield
     except CompileError as error:
         from ebpfbuild.minimize.index_cache import explained
 
+        library = _library(env, compiles)
+        if full is None:
+            raise explained(error, None, "", compiles[0].arch.name, library) from None
         index = env["EBPF"].indexes.get(Path(full.abspath), env["EBPF"].ledger.digest(full.abspath))
-        raise explained(error, index, kernel_of(full), compiles[0].arch.name, _library(env, compiles)) from None
+        raise explained(error, index, kernel_of(full), compiles[0].arch.name, library) from None
 
 
 def _library(env, compiles):
@@ -115,5 +151,5 @@ def _library(env, compiles):
     session = env["EBPF"]
     folder = Path(session.root, compiles[0].libbpf_dir, "bpf")
     headers = {file.name: file.read_text() for file in sorted(folder.glob("*.h"))}
-    files = {file for args in compiles for file in (args.source, *session.includes.headers(args.source, args.include_dirs, (), env))}
+    files = {file for args in compiles for file in (args.source, *session.includes.headers(args.source, args.include_dirs, (), env).own)}
     return library(headers, (Path(session.root, file).read_text(errors="replace") for file in sorted(files)))

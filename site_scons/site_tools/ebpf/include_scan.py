@@ -1,4 +1,4 @@
-"""Scans sources for the project's headers that they include, once a run, however many arches ask."""
+"""Scans sources for the headers that they include, once a run, however many arches ask."""
 
 import os
 from errno import EISDIR
@@ -6,7 +6,7 @@ from errno import EISDIR
 import SCons.Node
 import SCons.Node.FS
 from ebpfbuild.compile import directives
-from ebpfbuild.compile.includes import project_headers
+from ebpfbuild.compile.includes import included_files
 from ebpfbuild.files import UnfitFileError, read_regular
 from SCons.Errors import UserError
 
@@ -20,22 +20,44 @@ class IncludeScan:
 
     def __init__(self, session):
         self._session = session
-        self._headers = {}  # by source, include folders and declared dependencies
+        self._headers = {}  # by source, include folders, declared dependencies and folders of UAPI headers
+        self._uses = {}  # by source and include folders
         self._texts = {}  # by path
+        self.uapi_files = {}  # the digests of the installed UAPI headers by path, once they are known
 
-    def headers(self, source, include_dirs, depends, env):
-        """Returns the paths, from the root, of the project's files that a source includes. Raises StopError."""
-        key = source, tuple(include_dirs), tuple(depends)
+    def uses(self, source, include_dirs):
+        """Returns the core's Uses of a source: which headers it asks for. What has still to be made isn't looked into."""
+        key = source, tuple(include_dirs)
+        if key not in self._uses:
+            from ebpfbuild.uapi.uses import uses
+
+            def read(path):
+                return None if is_built(path) else self._text(path)
+
+            session = self._session
+            libbpf = [f"bpf/{name}" for name in session.toolchain.libbpf.files]
+            self._uses[key] = user_error(uses, source, include_dirs, read, libbpf, session.files.tree.normalized)
+        return self._uses[key]
+
+    def headers(self, source, include_dirs, depends, env, uapi_dirs=()):
+        """Returns the IncludedFiles of a source, paths from the root. Raises StopError.
+
+        `uapi_dirs` are the folders of the UAPI headers that it has in sight, if any.
+        """
+        key = source, tuple(include_dirs), tuple(depends), tuple(uapi_dirs)
         if key in self._headers:
             return self._headers[key]
         session = self._session
         pinned = {"vmlinux.h", *(f"bpf/{name}" for name in session.toolchain.libbpf.files)}
         libbpf = env.LibbpfHeaders()
-        system = os.path.join(os.path.dirname(libbpf.path), "include")
-        generated = [] if libbpf.get_state() in _MADE else [libbpf]  # those in place may be an older pin's
+        made_by = {os.path.join(os.path.dirname(libbpf.path), "include"): libbpf}
+        made_by |= {folder: env.UapiHeaders() for folder in uapi_dirs}
+        below = tuple(f"{folder}{os.sep}" for folder in made_by)
+        # Those in place may be an older pin's.
+        generated = [node for node in dict.fromkeys(made_by.values()) if node.get_state() not in _MADE]
 
         def read(path):
-            if path.startswith(f"{system}{os.sep}"):
+            if path.startswith(below):
                 return self._pinned_text(path, pinned)
             if not is_built(path):
                 return self._text(path)
@@ -43,24 +65,24 @@ class IncludeScan:
             return self._read(path) or ""
 
         normalized = session.files.tree.normalized
-        headers = user_error(project_headers, source, include_dirs, read, pinned.__contains__, normalized, depends, system)
-        for header in headers:
+        found = user_error(included_files, source, include_dirs, read, pinned.__contains__, normalized, depends, made_by)
+        for header in found.own:
             check_name(header, source)
             session.files.check_symlinks(header, env["EBPF_RELEASE"])
         if not generated:
-            self._headers[key] = headers
-        return headers
+            self._headers[key] = found
+        return found
 
     def _pinned_text(self, path, pinned):
-        """Returns the directives of one of libbpf's headers, remembered by its content.
+        """Returns the directives of a pinned header, remembered by its content.
 
-        None where it hasn't been fetched.
+        None where it hasn't been installed.
         """
-        if "/".join(path.split(os.sep)[-2:]) not in pinned:
+        if path not in self.uapi_files and "/".join(path.split(os.sep)[-2:]) not in pinned:
             return None
         session = self._session
         try:
-            digest = session.ledger.digest(os.path.join(session.root, path))
+            digest = self.uapi_files.get(path) or session.ledger.digest(os.path.join(session.root, path))
         except OSError:
             return None
         key = f"directives of {digest} by {session.digest(directives.__file__)}"

@@ -9,7 +9,7 @@ from ebpfbuild.files import make_room, write_file
 from SCons.Script import GetOption
 
 from .command_targets import register_linked
-from .compiling import known_paths, libbpf_read
+from .compiling import known_paths, libbpf_read, uapi_read
 from .errors import StopError
 from .libbpf import install, pinned_tree
 from .nodes import Input
@@ -40,10 +40,10 @@ def declare_linked(env, node, arch, parts):
     if len(set(parts)) < len(parts):
         twice = next(part for part in parts if parts.count(part) > 1)
         raise StopError(f"{node.path}: {_source(session, twice)} is named twice; name it once")
-    full = env.VmlinuxHeader(arch.name)
+    full = next(filter(None, (session.compiled[part].full for part in parts)), None)
     session.repair([node])
     linker, libraries = _linker(env)
-    session.compiled[node] = SimpleNamespace(parts=parts, full=full, linker=linker)
+    session.compiled[node] = SimpleNamespace(parts=parts, arch=arch, full=full, linker=linker)
     LINK(env, target=node, source=parts, **step_args(linker=linker))
     pins = {f"pin {tree.key} sha256": tree.signature for tree in _trees(linker)}
     node.add_dependency([session.inputs.node(env, "link/linker.py", **pins), *libraries])
@@ -141,20 +141,22 @@ def _whole(env, node, ready):
 
 def _read(target, env):
     """Returns the linker's libraries, as Watch takes them; and what the parts are compiled of, where they are to be once more."""
-    session, linker = env["EBPF"], env["EBPF_STEP_ARGS"].linker
+    linker = env["EBPF_STEP_ARGS"].linker
     folders = ((Path(_installed(env, tree).abspath).parent, tree) for tree in _trees(linker))
     found = {str(folder / file): None for folder, tree in folders for file in tree.files}
     if len(target) > 1:
-        found |= libbpf_read(target, env) | _sources_of(session, target[0])
+        found |= libbpf_read(target, env) | _sources_of(env, target[0])
     return found
 
 
-def _sources_of(session, node):
+def _sources_of(env, node):
     """Returns the files that an object's parts are compiled of, as Watch takes them."""
-    found = {}
+    session, found = env["EBPF"], {}
     for part in parts_of(session, node):
         files = (child for child in part.all_children() if isinstance(child, Input))
-        found |= {file.rfile().get_abspath(): file for file in files} | _sources_of(session, part)
+        found |= {file.rfile().get_abspath(): file for file in files} | _sources_of(env, part)
+        if not parts_of(session, part):
+            found |= uapi_read(part, session.compiled[part], env)
     return found
 
 

@@ -18,8 +18,9 @@ from .compiling import (
     explaining,
     kernel_of,
     known_paths,
-    libbpf_read,
+    pinned_read,
     source_node,
+    uses,
 )
 from .given import arches, flat, string
 from .step import build_path, builder, step_args
@@ -35,7 +36,7 @@ class Minimizing(NamedTuple):
     full: object
 
 
-def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(), cflags=(), depends=()):
+def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(), cflags=(), depends=(), uapi=None):
     """Returns the header nodes by arch name, build/<arch>/minimized/<name>/vmlinux.h.
 
     They are for the arches asked for, or for `arch` alone. With several sources it is one header for them all: hand it
@@ -47,7 +48,10 @@ def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(),
     depends = depends_nodes(env, depends)
     if not sources:
         raise StopError(f"MinimizedVmlinux: {name} has no sources; name the programs that include the header")
-    return {each.name: _declare(env, name, sources, each, mode or "exact", include_dirs, cflags, depends) for each in asked}
+    # One header, one set of flags: as soon as one of the sources asks for UAPI headers, all have them in sight.
+    uapi = any(uses(env, source, include_dirs, uapi).uapi for source in sources)
+    flags = include_dirs, cflags, uapi
+    return {each.name: _declare(env, name, sources, each, mode or "exact", flags, depends) for each in asked}
 
 
 def header_path(env, arch, name):
@@ -55,14 +59,17 @@ def header_path(env, arch, name):
     return build_path(env, arch.name, "minimized", name, "vmlinux.h").removeprefix("#")
 
 
-def _declare(env, name, sources, arch, mode, include_dirs, cflags, depends):
+def _declare(env, name, sources, arch, mode, flags, depends):
     session, full = env["EBPF"], env.VmlinuxHeader(arch.name)
     node = env.File("#" + header_path(env, arch, name))
-    compiles = tuple(compile_args(env, source, arch, node.path, node.path, include_dirs, cflags) for source in sources)
+    compiles = tuple(compile_args(env, source, arch, node.path, node.path, *flags) for source in sources)
     session.repair([node])
     session.minimized[node] = Minimizing(compiles, name, mode, full)
-    HEADER(env, target=node, source=sources, **step_args(include_dirs=compiles[0].include_dirs, depends=depends_paths(depends)))
-    env.Depends(node, [compile_inputs(env, "minimize/program.py", compiles[0], mode=mode), full, env.LibbpfHeaders(), *depends])
+    args = compiles[0]
+    seen = step_args(include_dirs=args.include_dirs, uapi_dirs=args.uapi_dirs, depends=depends_paths(depends))
+    HEADER(env, target=node, source=sources, **seen)
+    pinned = [full, env.LibbpfHeaders(), *([env.UapiHeaders()] if args.uapi_dirs else [])]
+    env.Depends(node, [compile_inputs(env, "minimize/program.py", args, mode=mode), *pinned, *depends])
     register_header(env, node, session.minimized[node])
     return node
 
@@ -70,7 +77,8 @@ def _declare(env, name, sources, arch, mode, include_dirs, cflags, depends):
 def scan(node, env, path):
     """Returns the nodes of the project's headers that a source includes; SCons calls it for each source."""
     step = env["EBPF_STEP_ARGS"]
-    return [_file(env, header) for header in env["EBPF"].includes.headers(node.path, step.include_dirs, step.depends, env)]
+    found = env["EBPF"].includes.headers(node.path, step.include_dirs, step.depends, env, step.uapi_dirs)
+    return [_file(env, header) for header in found.own]
 
 
 def _file(env, path):
@@ -111,5 +119,5 @@ def _unique_path(env, folder, target, source):
 
 
 SCANNER = SCons.Scanner.Scanner(scan, "ebpf", path_function=_unique_path)
-HEADER = builder(_minimize, "MINIMIZE $TARGET", libbpf_read, "preprocessed", source_scanner=SCANNER)
+HEADER = builder(_minimize, "MINIMIZE $TARGET", pinned_read, "preprocessed", source_scanner=SCANNER)
 METHODS = {"MinimizedVmlinux": minimized_vmlinux}

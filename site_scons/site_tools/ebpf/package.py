@@ -62,7 +62,7 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     args = {**about, "readme": readme[0].abspath if readme else ""}
     compiled = [env["EBPF"].compiled[node] for node in objects if node in env["EBPF"].compiled]
     files = {"objects": objects, "skeletons": skeletons, "proofs": proofs}
-    packed, headers = [*objects, *skeletons, *proofs], [each.full for each in compiled]
+    packed, headers = [*objects, *skeletons, *proofs], [each.full for each in compiled if each.full]
     # Two steps: a C skeleton that can't be made, for want of a bpftool, keeps nobody from the wheel; and the tar, which
     # holds no Python, is not made anew for an edit of some.
     facts = step_args(args=args, python=python, digests=digests, c_skeletons=[], folder=folder, **files)
@@ -172,7 +172,8 @@ def _pack_args(env):
     provenance = {}
     for node in step.objects:
         if compiled := session.compiled.get(node):
-            record, compiler, proof = compiled.full.abspath + ".json", session.compiler, proofs.get(node, "")
+            record = compiled.full.abspath + ".json" if compiled.full else ""
+            compiler, proof = session.compiler, proofs.get(node, "")
             made_by = compiler.version, compiler.fingerprint
             provenance[node.abspath] = provenance_of(record, *made_by, proof, linker_version(compiled))
     files = {key: tuple(node.abspath for node in getattr(step, key)) for key in ("objects", "skeletons", "c_skeletons")}

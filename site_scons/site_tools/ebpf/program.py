@@ -20,6 +20,7 @@ def bpf_program(
     include_dirs=(),
     cflags=(),
     depends=(),
+    uapi=None,
 ):
     """Declares all of one program and returns its nodes. The source is <name>.bpf.c unless given.
 
@@ -27,10 +28,12 @@ def bpf_program(
 
     `events` are the C types of the records of ring and perf buffers, by map: {"events": "struct event"};
     `c_skeleton=True` adds BpfCSkeleton's headers, to the tar as well. `app`, `summary`, `license` and `readme` are
-    BpfPackage's; `arch`, `minimize`, `header`, `include_dirs`, `cflags` and `depends` BpfObject's.
+    BpfPackage's; `arch`, `minimize`, `header`, `include_dirs`, `cflags`, `depends` and `uapi`
+    BpfObject's.
     """
     name = string(env, name)
-    objects = env.BpfObject(f"{name}.bpf.c" if source is None else source, name, arch, minimize, header, include_dirs, cflags, depends)
+    source = f"{name}.bpf.c" if source is None else source
+    objects = env.BpfObject(source, name, arch, minimize, header, include_dirs, cflags, depends, uapi)
     skeleton = env.BpfSkeleton(objects, name, events)
     c_skeletons = env.BpfCSkeleton(objects, name) if c_skeleton else []
     about = {"summary": summary, "license": license, "readme": readme}

@@ -68,7 +68,8 @@ def minimized(session, node):
     """Tells if a minimized header is used for an object or, where it is linked, for one of its parts."""
     if parts := parts_of(session, node):
         return any(minimized(session, part) for part in parts)
-    return session.compiled[node].args.vmlinux != session.compiled[node].full.path
+    compiled = session.compiled[node]
+    return compiled.full is not None and compiled.args.vmlinux != compiled.full.path
 
 
 def prover(session, node):

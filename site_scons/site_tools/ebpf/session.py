@@ -117,6 +117,11 @@ class Session:
         return self.toolchain.linker or user_error(toolchain.load, OWN_TOOLCHAIN).linker
 
     @cached_property
+    def uapi(self):
+        """The pin of the UAPI headers: the project's or, where it has none, that of the toolchain.toml of this tool."""
+        return self.toolchain.uapi or user_error(toolchain.load, OWN_TOOLCHAIN).uapi
+
+    @cached_property
     def compiler(self):
         """The pinned clang, its version checked."""
         spec = self.toolchain.compiler

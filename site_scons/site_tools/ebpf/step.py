@@ -15,7 +15,7 @@ import SCons.Errors
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.escape import printable
 
-from .nodes import output
+from .nodes import Output, output
 from .session import build_folder
 
 
@@ -94,14 +94,14 @@ def step_args(**values):
     return {"EBPF_STEP_ARGS": SimpleNamespace(**values)}
 
 
-def builder(run, message, more=None, verb="used", count=None, **kwargs):
-    """Returns a builder of one Step, whose targets are this tool's Outputs; `message` is printed when it runs."""
+def builder(run, message, more=None, verb="used", count=None, kind=Output, **kwargs):
+    """Returns a builder of one Step, whose targets are this tool's Outputs, of a `kind`; `message` is printed when it runs."""
     declared = SCons.Builder.Builder(action=Step(run, message, more, verb, count), **kwargs)
 
     def declare(env, target, source, **overrides):
         nodes = declared(env, target=target, source=source, **overrides)
         for node in nodes:
-            output(node)
+            output(node, kind)
         return nodes
 
     return declare

@@ -56,7 +56,7 @@ class StepInputs:
 
     def flags(self, args):
         """Returns a compile's flags as an input. Where its vmlinux.h lies is not among them."""
-        key = args.arch.name, args.include_dirs, args.cflags
+        key = args.arch.name, args.include_dirs, args.cflags, args.uapi_dirs
         if key not in self._flags:
             self._flags[key] = self._kept(replace(args, header_dir="").flags())
         return self._flags[key]

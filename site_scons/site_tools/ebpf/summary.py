@@ -42,8 +42,10 @@ def _object(env, node):
     root, step = env["EBPF"].root, env["EBPF_STEP_ARGS"]
     arch = os.path.relpath(node.abspath, os.path.join(root, build_folder(env))).split(os.sep)[0]
     args = getattr(step, "args", None)  # of clang: an object that is linked has none
-    lines = None if args is None else Path(root, args.vmlinux).read_bytes().count(b"\n")
+    lines = None if args is None else Path(root, args.vmlinux).read_bytes().count(b"\n") if args.vmlinux else 0
     proof = "proven" if os.path.exists(proof_node(node).abspath) else "not proven"
-    if args is not None and args.vmlinux == step.full.path:
+    if env["EBPF"].compiled[node].full is None:
+        proof = ""
+    elif args is not None and args.vmlinux == step.full.path:
         proof = "full header"
     return MadeObject(node.path, arch, os.path.getsize(node.abspath), lines, proof)

@@ -3,13 +3,13 @@
 import pytest
 from ebpfbuild.errors import CompileError
 from ebpfbuild.compile.directives import directives, directives_only, lexed
-from ebpfbuild.compile.includes import included_names, project_headers
+from ebpfbuild.compile.includes import included_files, included_names
 from hypothesis import given
 from hypothesis import strategies as st
 
 
 def headers(files, include_dirs=(), pinned=("vmlinux.h",)):
-    return project_headers("src/x.c", include_dirs, files.get, pinned.__contains__)
+    return included_files("src/x.c", include_dirs, files.get, pinned.__contains__).own
 
 
 def test_both_forms_and_odd_spacing():
@@ -131,10 +131,10 @@ def test_what_a_pinned_header_includes_is_followed_and_it_itself_is_not_named():
         "shim/base.h": "",
     }
     pinned = ("bpf/usdt.h", "bpf/own.h").__contains__
-    assert project_headers("src/x.c", ["shim"], files.get, pinned, pinned_dir="lib") == ["shim/base.h", "shim/linux/errno.h"]
+    assert included_files("src/x.c", ["shim"], files.get, pinned, pinned_dirs=["lib"]).own == ["shim/base.h", "shim/linux/errno.h"]
     files["shim/bpf/usdt.h"] = ""
     with pytest.raises(CompileError, match="shim/bpf/usdt.h: would be compiled instead of the pinned"):
-        project_headers("src/x.c", ["shim"], files.get, pinned, pinned_dir="lib")
+        included_files("src/x.c", ["shim"], files.get, pinned, pinned_dirs=["lib"]).own
 
 
 @given(st.text(alphabet='#%:include "<>a.h/*\\\n?_hasf()', max_size=60))
@@ -173,7 +173,7 @@ def test_what_would_shadow_a_declared_file_counts():
     files = {"src/x.c": "#include NAME\n", "two/a.h": '#include "b.h"\n', "two/b.h": ""}
 
     def found():
-        return project_headers("src/x.c", ["one", "two"], files.get, ("vmlinux.h",).__contains__, depends=["two/a.h"])
+        return included_files("src/x.c", ["one", "two"], files.get, ("vmlinux.h",).__contains__, depends=["two/a.h"]).own
 
     assert found() == ["two/b.h"]
     files["one/a.h"] = ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ebpfbuild.compile.depfile import read_depfile
 from ebpfbuild.errors import CompileError
-from ebpfbuild.compile.includes import project_headers
+from ebpfbuild.compile.includes import included_files
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -72,7 +72,7 @@ def test_the_scanner_names_all_that_clang_reads(clang, source, files, flags):
     if "file not found" in stderr:  # an error, after which clang takes <x.h> from beside the source
         return
     try:
-        known = project_headers("src/x.c", ["one", "two"], files.get, ("vmlinux.h",).__contains__)
+        known = included_files("src/x.c", ["one", "two"], files.get, ("vmlinux.h",).__contains__).own
     except CompileError:
         return
     if not any("#include N" in text for text in files.values()):  # that is the depfile's to find
@@ -98,6 +98,6 @@ def test_a_file_that_appears_is_named_where_it_changes_what_clang_gives(clang, s
     if given[0] == given[1] or "#include N" in source:
         return
     try:
-        assert late in project_headers("src/x.c", ["one", "two"], files.get, ("vmlinux.h",).__contains__)
+        assert late in included_files("src/x.c", ["one", "two"], files.get, ("vmlinux.h",).__contains__).own
     except CompileError:
         pass

@@ -96,13 +96,13 @@ def test_every_declaration_kept_has_a_chain():
             ("no member pidd in struct task", "nearest: pid", "struct task___local"),
         ),
         ("p.c:1: error: no member named 'value' in 'kuid_t'", ("no member value in kuid_t", "nearest: val")),
-        ("p.c:1: error: use of undeclared identifier 'ETH_P_IP'", ("no ETH_P_IP", "#define ETH_P_IP 0x0800")),
+        ("p.c:1: error: use of undeclared identifier 'ETH_P_IP'", ("no ETH_P_IP", "include <linux/if_ether.h> behind vmlinux.h")),
         (
             "p.c:1: error: call to undeclared function 'task_acquired'; ISO C99",
             ("declares no task_acquired", "did you mean task_acquire?", "__ksym"),
         ),
         ("p.c:1: error: redefinition of 'vm'", ("declares vm already", "vm___local")),
-        ("p.c:1:10: fatal error: 'linux/ptrace.h' file not found", ("<linux/ptrace.h>", "drop the #include")),
+        ("p.c:1:10: fatal error: 'linux/ptrace.h' file not found", ("<linux/ptrace.h>", "leave out uapi=False")),
     ],
 )
 def test_a_diagnostic_is_explained(diagnostic, parts):

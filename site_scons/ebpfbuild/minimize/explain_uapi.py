@@ -1,0 +1,135 @@
+"""Explains compile errors that come of the kernel's UAPI headers: one isn't there, isn't included, or meets vmlinux.h."""
+
+import re
+from collections.abc import Iterable
+
+from .macros import VALUES
+
+# By the beginning of a #define's name, the header that has it. Source: include/uapi/linux of Linux 7.2.
+_HOMES = (
+    ("ETH_", "linux/if_ether.h"),
+    ("TC_ACT_", "linux/pkt_cls.h"),
+    ("INADDR_", "linux/in.h"),
+    ("IPPROTO_", "linux/in.h"),
+    ("ICMPV6_", "linux/icmpv6.h"),
+    ("ICMP_", "linux/icmp.h"),
+    ("SIG", "linux/signal.h"),
+    ("CLONE_", "linux/sched.h"),
+    ("SCHED_", "linux/sched.h"),
+    ("S_I", "linux/stat.h"),
+    ("O_", "linux/fcntl.h"),
+    ("AT_", "linux/fcntl.h"),
+    ("PROT_", "linux/mman.h"),
+    ("MAP_", "linux/mman.h"),
+    ("IFNAMSIZ", "linux/if.h"),
+    ("NETLINK_", "linux/netlink.h"),
+    ("NLM_", "linux/netlink.h"),
+    ("CAP_", "linux/capability.h"),
+    ("PATH_MAX", "linux/limits.h"),
+    ("NAME_MAX", "linux/limits.h"),
+)
+_ERRNO = re.compile(
+    "E(?:PERM|NOENT|SRCH|INTR|IO|NXIO|2BIG|NOEXEC|BADF|CHILD|AGAIN|NOMEM|ACCES|FAULT|BUSY|EXIST|XDEV|NODEV|NOTDIR|ISDIR|INVAL|"
+    "NFILE|MFILE|NOTTY|FBIG|NOSPC|SPIPE|ROFS|MLINK|PIPE|DOM|RANGE|NAMETOOLONG|NOSYS|LOOP|PROTO|OVERFLOW|MSGSIZE|OPNOTSUPP|"
+    "AFNOSUPPORT|ADDRINUSE|NETUNREACH|CONN(?:REFUSED|RESET|ABORTED)|ISCONN|NOTCONN|TIMEDOUT|HOSTUNREACH|ALREADY|INPROGRESS)"
+)
+_C = {
+    "NULL": "stddef.h",
+    "offsetof": "stddef.h",
+    "size_t": "stddef.h",
+    "bool": "stdbool.h",
+    "true": "stdbool.h",
+    "false": "stdbool.h",
+}
+_STDINT = re.compile(r"u?int(?:_least|_fast)?(?:8|16|32|64)_t|u?intptr_t|U?INT(?:8|16|32|64)_(?:MAX|MIN|C)")
+_KERNEL = re.compile(r"[us](?:8|16|32|64)|[bl]e(?:16|32|64)")  # what it calls so itself; its UAPI says __u32
+_UAPI_TYPE = re.compile(r"__(?:[us](?:8|16|32|64)|[bl]e(?:16|32|64)|sum16|wsum)")
+# What of the C library's headers a BPF program has the kernel's own or libbpf's for.
+_LIBC = {
+    "signal.h": "<linux/signal.h>",
+    "fcntl.h": "<linux/fcntl.h>",
+    "sched.h": "<linux/sched.h>",
+    "sys/stat.h": "<linux/stat.h>",
+    "endian.h": "bpf_htons and bpf_ntohl of <bpf/bpf_endian.h>",
+    "net/if.h": "<linux/if.h>",
+    "net/ethernet.h": "<linux/if_ether.h>",
+    "netinet/ip.h": "<linux/ip.h>",
+    "netinet/ip6.h": "<linux/ipv6.h>",
+    "netinet/tcp.h": "<linux/tcp.h>",
+    "netinet/udp.h": "<linux/udp.h>",
+    "stdio.h": "bpf_printk of <bpf/bpf_helpers.h>",
+    "stdlib.h": "a map for memory, and <stddef.h> for NULL",
+    "inttypes.h": "<stdint.h>",
+    "unistd.h": "a helper",
+}
+# A UAPI header as the build or a project of its own has it.
+_UAPI_FILE = r"(?:\S*/)?(?:linux|asm|asm-generic|clang)/[\w./-]+\.h"
+_CLASH = re.compile(rf"^({_UAPI_FILE}):\d+:\d+: (?:error: (?:typedef )?redefinition|note: previous definition)")
+_AGAIN = re.compile(r"^(\S+?):(\d+):\d+: error: (?:typedef )?redefinition")
+
+
+def home_of(name: str) -> str:
+    """Returns the UAPI header that has a #define, as `linux/errno.h`, or nothing."""
+    if _ERRNO.fullmatch(name):
+        return "linux/errno.h"
+    return next((home for start, home in _HOMES if name.startswith(start)), "")
+
+
+def missing_file(name: str) -> str:
+    """Says what to write instead of a header that no folder holds, or nothing."""
+    if instead := _LIBC.get(name):
+        return f"<{name}> is the C library's, and BPF programs have none: take {instead}"
+    if re.match(r"(?:sys|net|netinet|arpa|bits|gnu)/", name):
+        return f"<{name}> is the C library's, and BPF programs have none: take the kernel's own, <linux/…>"
+    if name.startswith(("linux/", "asm/", "asm-generic/", "uapi/")):
+        return (
+            f"no UAPI header in sight is called <{name}>: include vmlinux.h for types of the kernel's inside, or leave out uapi=False, "
+            f"which hides them all"
+        )
+    if name == "vmlinux.h":
+        return "the program's sources don't name vmlinux.h in words, so it got none: include it in the source itself"
+    return ""
+
+
+def clash(diagnostics: Iterable[str]) -> str:
+    """Returns the one line for all redefinitions where a UAPI header and vmlinux.h declare the same; empty where they don't."""
+    told = list(diagnostics)
+    if not any(_AGAIN.match(text) for text in told):
+        return ""
+    file = next((found[1] for text in told if (found := _CLASH.match(text))), "")
+    if not file:
+        return ""
+    return f"{file} and vmlinux.h declare the same types: {VMLINUX_FIRST}"
+
+
+VMLINUX_FIRST = "include vmlinux.h first, and then only #defines come of the UAPI headers behind it; a copy of your own has to go"
+
+
+def plain_type(name: str) -> str:
+    """Says what to include for a type that a program without vmlinux.h misses."""
+    word = name.split()[-1]
+    if _UAPI_TYPE.fullmatch(word):
+        return f"{word} is declared in <linux/types.h>: include it, or <linux/bpf.h>, before the first use, libbpf's headers among it"
+    if _KERNEL.fullmatch(word):
+        return f"{word} is a name of the kernel's inside: write __{word} and include <linux/types.h>, or include vmlinux.h"
+    if home := _c_home(word):
+        return home
+    if " " in name:
+        return f"no header that the program includes defines {name}: include the one that does, or vmlinux.h instead of them all"
+    return f"no header that the program includes declares {word}: include the one that does, or vmlinux.h instead of them all"
+
+
+def plain_name(name: str) -> str:
+    """Says what to include for a name that a program without vmlinux.h misses, or nothing."""
+    if home := _c_home(name):
+        return home
+    if home := home_of(name):
+        return f"{name} is defined in <{home}>: include it"
+    if name in VALUES:
+        return f"no UAPI header has {name}: #define {name} {VALUES[name]}"
+    return plain_type(name) if name.endswith("_t") or _KERNEL.fullmatch(name) or _UAPI_TYPE.fullmatch(name) else ""
+
+
+def _c_home(name: str) -> str:
+    home = "stdint.h" if _STDINT.fullmatch(name) else _C.get(name, "")
+    return f"{name} is declared in <{home}>: include it" if home else ""

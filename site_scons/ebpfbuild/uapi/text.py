@@ -1,0 +1,42 @@
+"""Writes a UAPI header as a BPF program gets it: whole without a vmlinux.h, its preprocessor lines alone behind one.
+
+vmlinux.h has the kernel's types and enumerators already, so a header that follows it may declare none. What vmlinux.h
+lacks are #defines: no BTF holds them. They can't clash, for a macro is no declaration.
+"""
+
+import re
+
+# What the compiler of each arch defines by itself and these headers ask for: clang's BPF target defines none of it.
+# Without it <asm/ptrace.h> and <asm/bitsperlong.h> would be those of a 32-bit machine, in silence.
+# Sources: clang's lib/Basic/Targets/*.cpp; arch/*/include/uapi/asm of Linux 7.2.
+PREDEFINED = {
+    "x86_64": ("__x86_64__ 1",),
+    "aarch64": ("__aarch64__ 1",),
+    "arm": ("__arm__ 1", "__ARM_EABI__ 1"),
+    "riscv64": ("__riscv 1", "__riscv_xlen 64"),
+    "powerpc": ("__powerpc__ 1", "__powerpc64__ 1"),
+    "s390x": ("__s390__ 1", "__s390x__ 1"),
+    "loongarch64": ("__loongarch__ 1", "__loongarch_grlen 64"),
+}
+# clang has them for every target; without them <linux/swab.h> calls the CPU's own assembly, which no BPF program can hold.
+# Source: include/uapi/linux/swab.h.
+_BUILTIN = ("__HAVE_BUILTIN_BSWAP16__ 1", "__HAVE_BUILTIN_BSWAP32__ 1", "__HAVE_BUILTIN_BSWAP64__ 1")
+_SWAB = "linux/swab.h"
+
+_SPLICE = re.compile(r"\\[ \t]*\n")
+_COMMENT = re.compile(r"""/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""", re.DOTALL)
+_DIRECTIVE = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
+
+
+def installed(name: str, text: str, arch: str = "") -> str:
+    """Returns a header's text as it is put into the build folder. `arch` is that of an asm/ header of one arch alone."""
+    macros = [*PREDEFINED.get(arch, ()), *(_BUILTIN if name == _SWAB else ())]
+    head = "".join(f"#ifndef {macro.split()[0]}\n#define {macro}\n#endif\n" for macro in macros)
+    return f"{head}#ifdef __VMLINUX_H__\n{constants(text)}#else\n#line 1\n{text.rstrip()}\n#endif\n"
+
+
+def constants(text: str) -> str:
+    """Returns the preprocessor lines of a header, without comments, each on one line: what it defines and includes."""
+    spliced = _SPLICE.sub(" ", text.replace("\r\n", "\n"))
+    clean = _COMMENT.sub(lambda found: " " if found[0].startswith("/") else found[0], spliced)
+    return "".join(f"{' '.join(line.split())}\n" for line in _DIRECTIVE.findall(clean))

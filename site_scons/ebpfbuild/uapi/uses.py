@@ -1,0 +1,74 @@
+"""Finds which headers a program asks for, by its directives alone: a vmlinux.h, the kernel's UAPI headers, or both.
+
+This decides before anything is fetched or made, so it looks at the project's files alone, and what it finds is the same in a
+first build as in the next.
+"""
+
+import os
+import re
+from collections.abc import Callable, Collection, Iterable
+from typing import NamedTuple
+
+from ..compile.directives import directives
+from .libc import HEADERS
+from .tree import FREESTANDING
+
+VMLINUX = "vmlinux.h"
+# Of libbpf's headers those that ask for no header of the kernel's. usdt.bpf.h includes <linux/errno.h>.
+_ALONE = ("bpf_core_read.h", "bpf_endian.h", "bpf_helper_defs.h", "bpf_helpers.h", "bpf_tracing.h")
+_KERNEL = re.compile(r"(?:uapi/)?(?:linux|asm|asm-generic)/")
+
+
+class Uses(NamedTuple):
+    """Tells if a program names vmlinux.h, names UAPI headers or clang's own, and includes what can't be told by its name."""
+
+    vmlinux: bool
+    uapi: bool
+    unknown: bool
+
+
+def uses(
+    source: str,
+    include_dirs: Iterable[str],
+    read: Callable[[str], str | None],
+    libbpf: Collection[str],
+    normalized: Callable[[str], str] = os.path.normpath,
+) -> Uses:
+    """Returns what a source and the project's headers that it includes name, behind a false condition as well.
+
+    `read(path)` gives a project file's text, or None where there is none, or where it has still to be made; `libbpf` are
+    the names of libbpf's headers.
+    """
+    dirs, seen, queue = list(include_dirs), {source}, [source]
+    vmlinux = uapi = unknown = False
+    while queue:
+        path = queue.pop()
+        text = read(path)
+        if text is None:
+            unknown = True
+            continue
+        known = directives(text)
+        unknown |= _names_by_macro(text)
+        for reference in known.references:
+            name = os.path.normpath(reference.name)
+            if name == VMLINUX:
+                vmlinux = True
+                continue
+            places = [os.path.dirname(path)] if reference.quoted else []
+            candidates = (normalized(os.path.join(place, reference.name)) for place in [*places, *dirs])
+            found = next((each for each in candidates if read(each) is not None), None)
+            if found is not None:
+                queue += [] if found in seen or reference.word.endswith("embed") else [found]
+                seen.add(found)
+            elif name in libbpf:
+                uapi |= os.path.basename(name) not in _ALONE
+            elif name in FREESTANDING or name in HEADERS or _KERNEL.match(name):
+                uapi = True
+            else:
+                unknown |= reference.word in ("include", "include_next", "import")
+    return Uses(vmlinux, uapi, unknown)
+
+
+def _names_by_macro(text: str) -> bool:
+    """Tells if a text may include a file whose name is a macro's."""
+    return bool(re.search(r"#[ \t]*(?:include|include_next|import)[ \t]+\w", text))
