@@ -1,15 +1,24 @@
-"""One table of arches, every spelling in it once."""
+"""One table of arches, every spelling in it once, and the tables elsewhere that need a row for each arch."""
+
+import re
+from pathlib import Path
 
 import pytest
+from bpfloader.arch import folder_of
+from bpfloader.kernel import bpf, perf_event
 from ebpfbuild.arch import ARCHES, BY_NAME, arch_named, arches_named, host_arch
 from ebpfbuild.errors import ArchError
+from ebpfbuild.header import PT_REGS_MEMBER
+from ebpfbuild.pins.toolchain import load
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(
     "alias, name",
     [("arm64", "aarch64"), ("x86", "x86_64"), ("riscv", "riscv64"), ("loongarch", "loongarch64"), ("ppc64le", "powerpc"), ("ARM64", "aarch64")],
 )
-def test_aliases(alias, name):
+def test_an_alias_stands_for_its_arch(alias, name):
     assert arch_named(alias).name == name
 
 
@@ -17,7 +26,7 @@ def test_no_spelling_means_two_arches():
     assert len(BY_NAME) == sum(1 + len(arch.aliases) for arch in ARCHES)
 
 
-def test_lists():
+def test_a_comma_list_names_each_arch_once():
     assert [arch.name for arch in arches_named("arm64, x86,aarch64")] == ["x86_64", "aarch64"]
     assert arches_named("all") == ARCHES
     with pytest.raises(ArchError, match="ARCH: names no arch"):
@@ -30,5 +39,24 @@ def test_a_typo_gets_its_neighbour_and_the_list():
 
 
 @pytest.mark.parametrize("machine, name", [("x86_64", "x86_64"), ("armv6l", "arm"), ("ppc64le", "powerpc"), ("s390x", "s390x")])
-def test_this_machine(machine, name):
+def test_the_machine_s_own_name_tells_its_arch(machine, name):
     assert host_arch(machine).name == name
+
+
+@pytest.mark.parametrize("arch", ARCHES, ids=lambda arch: arch.name)
+def test_each_table_has_a_row_for_each_arch(arch):
+    """docs/ARCHITECTURE.md lists the tables, under "How to add an arch"."""
+    help_text = re.search(r'^HELP = """$(.*?)^"""$', (ROOT / "site_scons/site_tools/ebpf/cmdline.py").read_text(), re.MULTILINE | re.DOTALL)
+    lacking = [
+        table
+        for table, has_row in {
+            "ebpfbuild/header.py: PT_REGS_MEMBER": arch.name in PT_REGS_MEMBER,
+            "site_tools/ebpf/cmdline.py: HELP": re.search(rf"\b{arch.name}\b", help_text[1]),
+            "bpfloader/arch.py: FOLDERS": folder_of(arch.machine) == arch.name,
+            "bpfloader/kernel/bpf.py: SYSCALL_NUMBERS": (arch.machine, 8 * arch.pointer) in bpf.SYSCALL_NUMBERS,
+            "bpfloader/kernel/perf_event.py: SYSCALL_NUMBERS": (arch.machine, 8 * arch.pointer) in perf_event.SYSCALL_NUMBERS,
+            "toolchain.toml: vmlinux": arch.name in load(ROOT / "toolchain.toml").vmlinux,
+        }.items()
+        if not has_row
+    ]
+    assert lacking == []

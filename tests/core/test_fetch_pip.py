@@ -64,7 +64,7 @@ def index_of(server, page=PAGE, *wheel):
 # Where it is looked for
 
 
-def test_an_index(server, get):
+def test_the_wheel_comes_from_an_index(server, get):
     assert get(indexes=[index_of(server)]) == DATA
     assert server.seen == ["/simple/pip/", f"/files/{WHEEL}"]
     assert get(indexes=[server.url("/simple/")]) == DATA  # with its slash, too

@@ -68,7 +68,7 @@ def test_variants_that_this_kernel_refuses_are_told_where_that_is_asked_for(run,
     assert told == [f"{name} doesn't work here" for name in tracker.VARIANTS[:works] if arguments]
 
 
-def test_duration_ends_it(run):
+def test_duration_ends_the_tracker(run):
     begin = time.monotonic()
     process = run("--duration", "0.5")
     process.communicate(timeout=PATIENCE)

@@ -36,7 +36,7 @@ def test_a_missing_digest_prints_the_line_to_paste(project):
     assert not (project.folder / "build/x86_64/include/vmlinux.h").exists()
 
 
-def test_wrong_bytes(project):
+def test_a_header_with_other_bytes_than_its_pin_is_refused(project):
     with open(project.folder / "pins/x86_64.h", "a") as header:
         header.write("/* one byte more */\n")
     text = project.fails("ARCH=x86_64")

@@ -43,7 +43,7 @@ def test_first_build_makes_everything(project):
     assert not any(path.startswith("s390x") for path in made), "an arch that nobody asked for"
 
 
-def test_nothing_changed(built):
+def test_a_null_build_makes_nothing(built):
     assert built.build(BOTH) == set()
 
 

@@ -42,14 +42,14 @@ def test_a_struct(btf):
     assert btf.tags(event.id)[0].component == -1
 
 
-def test_bitfields(btf):
+def test_a_bitfield_has_its_bits_and_its_place(btf):
     bits = [(member.name, member.bits) for member in btf.find("flags", Kind.STRUCT).members]
     assert bits == [("ready", 1), ("depth", 7), ("level", 8)]
     places = [member.bit_offset for member in btf.find("flags", Kind.STRUCT).members]
     assert places == [0, 1, 8]
 
 
-def test_enums(btf):
+def test_an_enum_has_its_values_size_and_sign(btf):
     assert btf.find("huge").values == (Enumerator("HUGE_ONE", 1), Enumerator("HUGE_LAST", 0x1FFFFFFFF))
     assert btf.find("chill").values == (Enumerator("CHILL_COLD", -5), Enumerator("CHILL_WARM", 5))
     assert (btf.find("side").size, btf.find("chill").signed, btf.find("side").signed) == (1, True, False)
@@ -93,7 +93,7 @@ def test_resolve_and_find(btf):
     assert [kind.kind for kind in btf.named("sock", Kind.STRUCT)] == [Kind.STRUCT]
 
 
-def test_c_text(btf):
+def test_a_type_is_written_as_its_c_declaration(btf):
     odd = btf.find("odd", Kind.STRUCT)
     assert definition(btf, odd.id).splitlines() == [
         "struct odd {",

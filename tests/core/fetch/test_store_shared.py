@@ -129,7 +129,7 @@ def test_another_s_good_entry_stays_in_a_sticky_folder(shared):
     assert (store.blobs / DIGEST).stat().st_uid == ANN and len(os.listdir(store.blobs)) == 1
 
 
-def test_both_keep_their_indexes(shared, root):
+def test_two_users_keep_their_indexes(shared, root):
     store = shared(0o2770)
     headers = {name: root.parent / name for name in ("a", "b")}
     for name, path in headers.items():

@@ -237,7 +237,7 @@ ONE = ["foo_skel.py", "foo_skel.pyi"]
         (["arm/foo.bpf.o"], ONE[:1], "got no skeleton foo_skel for foo.bpf.o; hand BpfPackage what"),
     ],
 )
-def test_what_does_not_belong_together(objects, skeletons, message):
+def test_objects_and_skeletons_that_do_not_belong_together_are_refused(objects, skeletons, message):
     with pytest.raises(PackageError, match=f"BpfPackage: {message}"):
         programs_of(objects, skeletons)
 

@@ -127,7 +127,7 @@ def test_a_local_header_and_a_system_clang(load, tmp_path):
     assert chain.compiler.path == Path("/usr/bin/clang-19") and not chain.compiler.package
 
 
-def test_flags(load):
+def test_the_compilers_cpu_and_flags_may_be_pinned(load):
     chain = load("", '[clang]\ncpu = "v2"\ncflags = ["-O1"]\n')
     assert (chain.cpu, chain.cflags) == ("v2", ("-O1",))
 

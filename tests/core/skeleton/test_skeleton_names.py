@@ -34,22 +34,22 @@ def test_no_generated_name_hides_what_a_base_class_has(base, reserved):
     ("class", "class_"), ("bytes", "bytes_"), ("self", "self_"), ("type", "type"), ("name", "name"), ("value", "value"),
     ("__hidden", "_hidden"), ("__dunder__", "_dunder__"), ("_bytes", "_bytes_"), ("from_bytes", "from_bytes_"), ("id", "id"),
 ])  # fmt: skip
-def test_members_names(name, python):
+def test_a_members_name_avoids_what_python_and_struct_use(name, python):
     assert pynames.attribute_name(name, set(), "member", pynames.FIELDS) == python
 
 
 @pytest.mark.parametrize("name, python", [("name", "name_"), ("mro", "mro_"), ("real", "real_"), ("_sunder_", "_sunder__"), ("OK", "OK")])
-def test_enumerators_names(name, python):
+def test_an_enumerators_name_avoids_what_enum_uses(name, python):
     assert pynames.attribute_name(name, set(), "enumerator", pynames.ENUMERATORS) == python
 
 
 @pytest.mark.parametrize("name, python", [
     ("none", "None_"), ("exception", "Exception_"), ("c", "C"), ("ARCH", "ARCH_"), ("event___v2", "EventV2"), ("2d", "_2d"),
 ])  # fmt: skip
-def test_classes_names(name, python):
+def test_a_class_is_named_in_camel_case(name, python):
     assert pynames.class_name(name) == python
 
 
 @pytest.mark.parametrize("stem, module", [("filter", "filter_skel"), ("tcp-rtt.v2", "tcp_rtt_v2_skel"), ("2d", "_2d_skel"), ("é", "__skel")])
-def test_modules_names(stem, module):
+def test_a_module_is_named_after_its_object(stem, module):
     assert pynames.module_name(stem) == module

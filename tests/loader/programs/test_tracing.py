@@ -120,7 +120,7 @@ def test_functions_of_the_kernel(start, attached, name):
 
 
 @pytest.mark.parametrize("name", ["on_fentry", "on_fexit", "on_fmod_ret", "on_lsm"])
-def test_trampolines(start, attached, name, tmp_path):
+def test_programs_at_trampolines_see_their_calls(start, attached, name, tmp_path):
     import socket
 
     bpf = attached(start, name, pid=os.getpid())
@@ -225,7 +225,7 @@ def spin(seconds: float) -> None:
 @pytest.mark.parametrize("options", [
     {"frequency": 200}, {"period": 5_000_000, "pid": 0}, {"event": (1, 0), "frequency": 200, "pid": 0, "cookie": 4},
 ])  # fmt: skip
-def test_samples(start, options):
+def test_a_perf_event_program_runs_at_each_sample(start, options):
     bpf = start("on_sample", pid=os.getpid())
     if not bpf.rodata.with_cookies:
         options = {key: value for key, value in options.items() if key != "cookie"}
