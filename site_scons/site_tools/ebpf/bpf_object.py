@@ -82,6 +82,8 @@ def bpf_object(
     options = _Options(mode, minimize is not None, header, include_dirs, cflags, depends_nodes(env, depends), uapi)
     if len(sources) == 1 and sources[0] not in env["EBPF"].compiled:
         return [_declare(env, sources[0], name, each, options) for each in asked]
+    if all(source in env["EBPF"].compiled for source in sources):
+        _refuse_given(name, minimize=minimize, header=header, include_dirs=include_dirs, cflags=cflags, depends=depends, uapi=uapi)
     return [_declare_linked(env, sources, name, each, options) for each in asked]
 
 
@@ -108,6 +110,14 @@ def _name_of(sources):
     return sources[0].name.removesuffix(".c").removesuffix(".bpf")
 
 
+def _refuse_given(name, **arguments):
+    """Stops at an argument that shapes how sources are compiled, where there is none."""
+    for argument, value in arguments.items():
+        if value:
+            what = f"{name} is made of objects alone, and {argument}= shapes none"
+            raise StopError(f"BpfObject: {what}; give it where they are made")
+
+
 def _declare_linked(env, sources, name, arch, options):
     """Returns the node of an object that is linked: of sources, each compiled once for all that link it, and of objects."""
     session, node = env["EBPF"], _object_node(env, arch, name)
@@ -124,7 +134,7 @@ def _part(env, source, arch, options):
     """Returns the node of the object of one source of several; it is declared unless another object links it already."""
     uapi = uses(env, source, options.include_dirs, options.uapi).uapi
     session, args = env["EBPF"], compile_args(env, source, arch, "", "", options.include_dirs, options.cflags, uapi)
-    header = options.header and options.header[arch.name].path
+    header = str(options.header and options.header.get(arch.name))
     shaped_by = [options.mode, header, session.inputs.flags(args), depends_paths(options.depends)]
     key = json.dumps([arch.name, source.path, *shaped_by])
     if key not in session.parts:
