@@ -134,7 +134,7 @@ def _part(env, source, arch, options):
     """Returns the node of the object of one source of several; it is declared unless another object links it already."""
     uapi = uses(env, source, options.include_dirs, options.uapi).uapi
     session, args = env["EBPF"], compile_args(env, source, arch, "", "", options.include_dirs, options.cflags, uapi)
-    header = str(options.header and options.header.get(arch.name))
+    header = str(options.header.get(arch.name)) if isinstance(options.header, dict) else ""
     shaped_by = [options.mode, header, session.inputs.flags(args), depends_paths(options.depends)]
     key = json.dumps([arch.name, source.path, *shaped_by])
     if key not in session.parts:
