@@ -31,6 +31,18 @@ def checked(tool: str, *arguments) -> str:
     return done.stdout
 
 
+@pytest.mark.parametrize("text, told", [
+    ("from one import One\n", True), ("try:\n    import one\nexcept ImportError: pass\n", True), ("import one_tool, onecell\n", False),
+    ("# how to import one\n", False),
+])  # fmt: skip
+def test_a_tool_called_as_its_package_is_told(one_program, project, text, told):
+    """It would import itself."""
+    (project.folder / "one.py").write_text(text)
+    done = project.scons("ARCH=x86_64", "-n")
+    said = "ebpf: one.py imports one and finds itself, which Python calls a circular import; rename it, one_tool.py for example\n"
+    assert done.returncode == 0 and done.stderr == (said if told else "")
+
+
 def test_indexes_take_the_wheel_and_the_program_s_class_is_the_package_s(packed, tmp_path):
     (wheel,) = (packed.folder / "build/dist").glob("*.whl")
     assert wheel.name == "one-1.2-py3-none-any.whl"

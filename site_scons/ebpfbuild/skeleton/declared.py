@@ -60,6 +60,11 @@ class PyClass:
     sizes: str = ""
 
     @property
+    def names(self) -> list[str]:
+        """The names of all its members."""
+        return [field.name for field in (*self.fields, *self.promoted)]
+
+    @property
     def title(self) -> str:
         """The text of its docstring: the C type and its size, or sizes."""
         return f"{self.c_name}, {self.sizes or bytes_of(self.size)}"
@@ -108,6 +113,11 @@ class PySection:
     c_name: str
     kind: str
     fields: tuple[PyField, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of its variables."""
+        return [field.name for field in self.fields]
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """Prints lines of generated Python as ruff formats them, none longer than 120."""
 
+import re
 import textwrap
 from collections.abc import Iterable
 
 from .programs import LINKS
 from .declared import PyClass, PyField, PyMap, PyProgram
 from .merge import MergedDeclarations
+from .names import HINTS
 
 WIDTH = 120
 AMBIGUOUS = ("l", "O", "I")  # what ruff's E741 calls so, and C has
@@ -48,9 +50,15 @@ def _wrapped(text: str, width: int, hanging: str = "") -> list[str]:
     return textwrap.wrap(text, width, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False)
 
 
-def field_line(field: PyField, outside: int) -> str:
+def codecs(fields: Iterable[PyField], order: str) -> str:
+    """Returns what codecs are written with in a class of these fields: `c`, or bpfloader's own name beside a field `c`."""
+    return f"bpfloader.{order}_endian" if any(field.name == "c" for field in fields) else "c"
+
+
+def field_line(field: PyField, codecs: str, outside: int) -> str:
     """Returns a member or variable in the module, in a class that is itself indented by `outside`."""
-    code, comment = f"{field.name} = {field.type.codec} @ {field.offset}", field.comment
+    codec = field.type.codec if codecs == "c" else re.sub(r"\bc\.", f"{codecs}.", field.type.codec)
+    code, comment = f"{field.name} = {codec} @ {field.offset}", field.comment
     return line(code, _excused(field.name, comment, WIDTH - outside - len(code)), outside + 4)
 
 
@@ -82,15 +90,25 @@ def arch_line(arches: Iterable[str]) -> str:
     return call("ARCH = bpfloader.arch_among", [f'"{arch}"' for arch in arches], "", 0)
 
 
-def field_hint(field: PyField) -> str:
+def hidden(names: Iterable[str]) -> frozenset[str]:
+    """Returns those of Python's types that are hidden in a class which has these names."""
+    return HINTS.intersection(names)
+
+
+def qualified(hint: str, hidden: frozenset[str]) -> str:
+    """Returns a hint for a class in which names of Python's types are `hidden`: `builtins.bytes` beside a member `bytes`."""
+    return re.sub(rf"\b({'|'.join(sorted(hidden))})\b", r"builtins.\1", hint) if hidden else hint
+
+
+def field_hint(field: PyField, hidden: frozenset[str] = frozenset()) -> str:
     """Returns a member or variable in the stub."""
-    return line(f"{field.name}: {field.type.hint}", field.comment, 4)
+    return line(f"{field.name}: {qualified(field.type.hint, hidden)}", field.comment, 4)
 
 
-def map_hint(map: PyMap) -> str:
+def map_hint(map: PyMap, hidden: frozenset[str] = frozenset()) -> str:
     """Returns a map in the stub."""
-    head = f"{map.attribute}: bpfloader.{map.kind}"
-    return call(head, list(map.hints), map.comment, 4, "[]") if map.hints else line(head, map.comment, 4)
+    head, hints = f"{map.attribute}: bpfloader.{map.kind}", [qualified(hint, hidden) for hint in map.hints]
+    return call(head, hints, map.comment, 4, "[]") if hints else line(head, map.comment, 4)
 
 
 def item_hint(map: PyMap) -> str:
@@ -147,10 +165,11 @@ def link_hint(part: PyProgram | PyMap) -> str:
 
 def init_hint(made: PyClass) -> str:
     """Returns the constructor of a struct or union in a stub; what it isn't given is zero."""
-    given = [f"{field.name}: {field.type.hint} = ..." for field in made.fields]
-    promoted = [f"{field.name}: {field.type.hint} = ..." for field in made.promoted]
+    off = hidden(made.names)
+    given = [f"{field.name}: {qualified(field.type.hint, off)} = ..." for field in made.fields]
+    promoted = [f"{field.name}: {qualified(field.type.hint, off)} = ..." for field in made.promoted]
     if made.kind == "union":
-        given = ["_bytes: bytes = ...", "/", "*", *given]
+        given = [f"_bytes: {qualified('bytes', off)} = ...", "/", "*", *given]
     elif made.sizes:  # each arch has its own order
         given = ["*", *given, *promoted]
     elif promoted:
@@ -164,11 +183,27 @@ def init_hint(made: PyClass) -> str:
     return f"    def __init__(\n{two}\n    ) -> None: ..."
 
 
-def stub_imports(parts: MergedDeclarations) -> list[tuple[str, list[str]]]:
-    """Returns what a stub imports from the standard library for its hints and constants: modules, and their names."""
+def stub_imports(parts: MergedDeclarations) -> list[str]:
+    """Returns the imports of a stub from the standard library, for its hints and constants, each a line."""
     fields = [field for block in (*parts.classes, *parts.sections) for field in block.merged.fields]
     hints = " ".join([field.type.hint for field in fields] + [hint for map in parts.maps.merged for hint in map.hints])
     addresses = [name for name in ("IPv4Address", "IPv6Address") if name in hints]
     typing = ["Final"] if any(block.merged.constants for block in parts.enums) else []
     typing += ["Literal", "overload"] if parts.maps.merged else []
-    return [(module, names) for module, names in (("ipaddress", addresses), ("typing", typing)) if names]
+    named = [(module, names) for module, names in (("ipaddress", addresses), ("typing", typing)) if names]
+    return [
+        *(["import builtins"] if _needs_builtins(parts) else []),
+        *(f"from {module} import {', '.join(names)}" for module, names in named),
+    ]
+
+
+def _needs_builtins(parts: MergedDeclarations) -> bool:
+    """Tells if one of a stub's classes has a member called as a type that another one's hint names."""
+    found: list[tuple[frozenset[str], list[str]]] = []
+    for block in parts.classes:
+        hints = [field.type.hint for field in (*block.merged.fields, *block.merged.promoted)]
+        found.append((hidden(block.merged.names), [*hints, *(["bytes"] if block.merged.kind == "union" else [])]))
+    found += [(hidden(block.merged.names), [field.type.hint for field in block.merged.fields]) for block in parts.sections]
+    maps = parts.maps.merged
+    found.append((hidden(map.attribute for map in maps), [hint for map in maps for hint in map.hints]))
+    return any(qualified(hint, names) != hint for names, hints in found for hint in hints)

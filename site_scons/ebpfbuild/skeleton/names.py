@@ -13,15 +13,17 @@ STANDARD = sys.stdlib_module_names | {"test"}  # which lists no test modules, th
 BUILTINS = PYTHON_KEYWORDS | set(dir(builtins))
 
 # What a generated class body mentions, and what bpfloader's base classes define: a test holds them against the loader.
+# Python's own types and the module's `c` are no part of it: beside a member of such a name they are written with their
+# module's, see lines.py, and the member keeps the name that it has in C.
+HINTS = frozenset("bool bytes float int str tuple".split())
 _IMPORTED = {"ClassVar", "Final", "IPv4Address", "IPv6Address"}
-_HINTS = set("bool bytes float int str tuple".split()) | _IMPORTED
-_MODULE = {"bpfloader", "c", "ARCH"}
-FIELDS = PYTHON_KEYWORDS | _HINTS | _MODULE | set("self codec from_bytes to_bytes to_dict _bytes _read _write _values".split())
-VARIABLES = PYTHON_KEYWORDS | _HINTS | _MODULE
+_MENTIONED = PYTHON_KEYWORDS | _IMPORTED | {"bpfloader"}
+FIELDS = _MENTIONED | set("self builtins codec from_bytes to_bytes to_dict _bytes _read _write _values".split())
+VARIABLES = _MENTIONED | {"builtins"}
 VARIABLES |= set("_close _constant _error_name _loaded _map _memory _name _owner _read _view _write".split())
 # Of maps, programs and links.
-MEMBERS = PYTHON_KEYWORDS | _HINTS | _MODULE | set("_add _all _clear _error_name _is_protocol _names _owner _remove _what".split())
-CONSTANTS = BUILTINS | _IMPORTED | _MODULE
+MEMBERS = _MENTIONED | set("builtins _add _all _clear _error_name _is_protocol _names _owner _remove _what".split())
+CONSTANTS = BUILTINS | _IMPORTED | {"bpfloader", "builtins", "c", "ARCH"}
 ENUMERATORS = PYTHON_KEYWORDS | {"mro", "name", "value"} | {name for name in dir(int) if not name.startswith("_")}
 
 

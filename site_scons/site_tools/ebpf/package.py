@@ -1,12 +1,14 @@
 """BpfPackage(name): the wheel of one program or several, with the loader and an app; and a tar without Python."""
 
+import contextlib
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 import SCons.Script
 from ebpfbuild.arch import arch_named
-from ebpfbuild.files import write_file
+from ebpfbuild.files import read_regular, write_file
 from ebpfbuild.package.programs import programs_of
 from ebpfbuild.skeleton.names import package_name
 from ebpfbuild.package.folder import leads_to
@@ -51,6 +53,7 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     arches = sorted({user_error(arch_named, node.dir.name, node.path) for node in objects})
     programs = user_error(programs_of, [node.abspath for node in objects], [node.abspath for node in skeletons])
     targets = _targets(env, name, version, arches)
+    _notice_namesake(env, name)
     proofs = _proofs(env, objects)
     readme = [original(file) for file in file_nodes(env, readme, "readme")]
     about = {"name": name, "version": version, "summary": summary, "license": license}
@@ -84,6 +87,26 @@ def _targets(env, name, version, arches):
     targets = [env.File(build_path(env, "dist", file)) for file in files]
     env["EBPF"].repair(targets)
     return targets
+
+
+def _notice_namesake(env, name):
+    """Prints a notice of a script beside the SConstruct or this SConscript that imports the package and is called as it is.
+
+    `import` looks in the script's own folder first, finds the script, and Python speaks of a circular import.
+    """
+    for folder in {env["EBPF"].root, env.Dir(".").srcnode().abspath}:
+        path = os.path.join(folder, f"{name}.py")
+        if os.path.isfile(path) and _imports(path, name):
+            what = f"imports {name} and finds itself, which Python calls a circular import"
+            place = os.path.relpath(path, env["EBPF"].root)
+            env["EBPF"].run.notice_once(f"{place} {what}; rename it, {name}_tool.py for example")
+
+
+def _imports(path, name):
+    """Tells if a file of Python imports the module `name`; no for one that can't be read."""
+    with contextlib.suppress(OSError):
+        return re.search(rf"^\s*(from|import)\s+{name}\b".encode(), read_regular(path, 1 << 20), re.MULTILINE)
+    return None
 
 
 def _folder(env, wheel, name, arches, programs, app):

@@ -72,7 +72,7 @@ def test_the_classes_read_what_clang_laid_out(every):
         ports=(22, 80, 443), grid=((1, 2, 3), (-1, -2, -3)), names=("abcd", "e"), points=(point(1, -1), point(2, -2)),
         levels=(skel.Level.LEVEL_HIGH, skel.Level.LEVEL_LOW), mode=skel.ModeT.MODE_ON, wide=1 << 63,
         pair=skel.PairT(0x01020304, 0x05060708), bits=skel.PackedBits(5, -33, 0x123456789, True, 9), inside=77,
-        named=skel.EveryNamed(3), class_=1, int_=2, bytes_=3, _hidden_name=4, codec_=5,
+        named=skel.EveryNamed(3), class_=1, int_=2, bytes=3, _hidden_name=4, codec_=5,
         pointer=0, function=0, constant=0,
         port=443, source=IPv4Address("127.0.0.1"), destination=IPv6Address("2001:db8::1"), blob=b"\0\xff\0\0",
         label="abc", peers=(IPv4Address("10.0.0.1"), IPv6Address("::1")), few=skel.Level.LEVEL_LOW, flag=True,
@@ -234,7 +234,7 @@ def test_a_member_that_another_arch_has_in_a_union_is_one_member(compile_bpf):
     ("struct t { enum { T, c, print, IPv4Address } x; }; struct t one;", ["T_ = TX.T", "c_ = TX.c", "print_ = TX.print"]),
     ("struct final { int x; } one; struct class_var { int y; } two;", ["Final_.x", "ClassVar_.y"]),
     ("struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, int); __type(value, char[4]); }"
-     " str SEC(\".maps\"), IPv4Address SEC(\".maps\");", ["maps.str_", "maps.IPv4Address_"]),
+     " str SEC(\".maps\"), IPv4Address SEC(\".maps\");", ["maps.str", "maps.IPv4Address_"]),
     ("int one SEC(\".data.a-b\") = 1; int two SEC(\".data.a_b\") = 1;", ["data_a_b", "data_a_b_", ".data.a_b.two"]),
 ])  # fmt: skip
 def test_names_that_collide_get_an_underscore(compile_bpf, source, shown):
@@ -242,6 +242,46 @@ def test_names_that_collide_get_an_underscore(compile_bpf, source, shown):
     made = skeleton({"x86_64": compile_bpf(head + source + "\n")}, "program", "x.bpf.o")
     assert set(shown) <= set(names_of(made.stub))
     module_of(made.module)
+
+
+OWN_NAMES = """
+struct called { __u8 bytes[2]; char str[4]; __u32 c; __u32 tuple[2]; __u32 ARCH; union { __u8 octets[4]; __u32 whole; }; } called = {
+	.bytes = {1, 2}, .str = "abc", .c = 3, .tuple = {4, 5}, .ARCH = 6, .whole = 0x01010101 };
+union either { __u8 bytes[4]; __u32 c; char text[4]; } either = {.c = 0x41414141};
+__u32 c SEC(".data.own") = 7;
+__u8 bytes[2] SEC(".data.own") = {8, 9};
+char str[4] SEC(".data.own") = "def";
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, __u8[4]); }
+	bytes_map SEC(".maps"), tuple SEC(".maps");
+"""
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_python_calls_its_types_keeps_its_name_in_c(compile_bpf, tmp_path, target):
+    """Only what would break the class gets an underscore: a hint beside a member `bytes` is builtins.bytes."""
+    head = '#include "mini_bpf.h"\nchar LICENSE[] SEC("license") = "GPL";\n'
+    data = compile_bpf(head + OWN_NAMES, target)
+    made = skeleton({TARGETS[target]: data}, "program", "x.bpf.o")
+    skel = module_of(made.module)
+    value = skel.Called.from_bytes(initial(data, ".data", "called"))
+    assert (value.bytes, value.str, value.c, value.tuple, value.ARCH, value.octets) == (b"\1\2", "abc", 3, (4, 5), 6, b"\1\1\1\1")
+    assert skel.Called(bytes=b"\1\2", str="abc", c=3, tuple=(4, 5), ARCH=6, whole=0x01010101) == value
+    union = skel.Either.from_bytes(initial(data, ".data", "either"))
+    assert (union.bytes, union.c, union.text) == (b"AAAA", 0x41414141, "AAAA")
+    (tmp_path / "x.pyi").write_text(made.stub)
+    own = {"Called.bytes", "Either.bytes", ".data.own.c", ".data.own.bytes", ".data.own.str", "maps.tuple"}
+    assert own <= set(names_of(made.stub)) and not re.search(r"^    \w+_:", made.stub, re.MULTILINE)
+    for tool in (["mypy", "--strict", "--no-error-summary"], ["ruff", "check", "--no-cache"]):
+        if importlib.util.find_spec(tool[0]):
+            done = subprocess.run([sys.executable, "-m", *tool, "x.pyi"], cwd=tmp_path, capture_output=True, text=True,
+                                  env={**os.environ, "MYPYPATH": str(Path(bpfloader.__file__).parents[1])})  # fmt: skip
+            assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_name_that_hides_nothing_changes_no_hint(compile_bpf):
+    source = '#include "mini_bpf.h"\nstruct t { int bytes; int c; } one;\nchar LICENSE[] SEC("license") = "GPL";\n'
+    made = skeleton({"x86_64": compile_bpf(source)}, "program", "x.bpf.o")
+    assert "builtins" not in made.stub and "bytes = bpfloader.little_endian.s32 @ 0" in made.module
 
 
 def test_no_section_s_name_gets_into_the_code(compile_bpf):

@@ -31,7 +31,7 @@ def test_no_generated_name_hides_what_a_base_class_has(base, reserved):
 
 
 @pytest.mark.parametrize("name, python", [
-    ("class", "class_"), ("bytes", "bytes_"), ("self", "self_"), ("type", "type"), ("name", "name"), ("value", "value"),
+    ("class", "class_"), ("bytes", "bytes"), ("c", "c"), ("ARCH", "ARCH"), ("bpfloader", "bpfloader_"), ("self", "self_"), ("type", "type"), ("name", "name"), ("value", "value"),
     ("__hidden", "_hidden"), ("__dunder__", "_dunder__"), ("_bytes", "_bytes_"), ("from_bytes", "from_bytes_"), ("id", "id"),
 ])  # fmt: skip
 def test_a_members_name_avoids_what_python_and_struct_use(name, python):
