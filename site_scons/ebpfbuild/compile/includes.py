@@ -183,8 +183,9 @@ def _outside(where: str, reference: FileReference) -> CompileError:
 
 
 def _shadows(candidate: str, name: str, path: str) -> CompileError:
+    fix = 'delete it; or, to use it, pin it with path = "…" in toolchain.toml'
+    if name.startswith("bpf/"):
+        fix = "delete it, or give its folder another name than bpf; another libbpf's headers are pinned in [libbpf] of toolchain.toml"
     return CompileError(
-        f"would be compiled instead of the pinned {name} that {path} includes",
-        where=candidate,
-        fix='delete it; or, to use it, pin it with path = "…" in toolchain.toml',
+        f"would be compiled instead of the pinned {name} that {path} includes", where=candidate, fix=fix
     )

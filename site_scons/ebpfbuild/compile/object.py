@@ -27,6 +27,7 @@ _TIME_MACRO = (
 )
 
 _HIDDEN_NOTE = re.compile(r"<(?:command line|scratch space)>:")
+_UNSEEN = re.compile(r"(\S+:\d+:\d+): warning: declaration of '((?:struct|union|enum) \w+)' will not be visible outside")
 _STACK = re.compile(r"[Ll]ooks like the BPF stack limit.*")
 STACK_TOO_LARGE = (
     "the function's stack is larger than the kernel's 512 bytes; put what is large into a map or a global variable"
@@ -271,8 +272,20 @@ def compile_error(args: CompileArgs, stderr: str, status: int) -> CompileError:
     if not first:
         return CompileError(f"clang ended with status {status}", where=args.source, details=tuple(lines))
     where, _, what = first.partition(": fatal error: " if ": fatal error:" in first else ": error: ")
+    if what.startswith("conflicting types"):
+        where, what = _unseen_argument(lines[: lines.index(first)], what) or (where, what)
     rest = lines[lines.index(first) + 1 :]
     return CompileError(what, where=where, details=tuple(rest))
+
+
+def _unseen_argument(before: list[str], what: str) -> tuple[str, str] | None:
+    """Returns the place and the name of a type that only a function's arguments name, where that made a conflict.
+
+    clang takes it for another type each time: BPF_PROG declares its function and then defines it.
+    """
+    found = next((unseen for line in reversed(before) if (unseen := _UNSEEN.match(line))), None)
+    function = what.partition("'")[2].partition("'")[0].lstrip("_")
+    return (found[1], f"incomplete type '{found[2]}' in the arguments of {function}: nothing declares it before") if found else None
 
 
 def _without_hidden_notes(lines: list[str]) -> list[str]:

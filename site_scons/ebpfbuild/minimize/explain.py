@@ -1,7 +1,7 @@
 """Explains clang's diagnostics to somebody who compiles against a vmlinux.h: what they mean and what to do."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import SequenceMatcher, get_close_matches
 from itertools import pairwise
 from typing import NamedTuple
@@ -27,6 +27,8 @@ _FORWARD = re.compile(r"^(.+?):(\d+):(\d+): note: forward declaration of '((?:st
 _ERROR = re.compile(r": (?:fatal )?error: ")
 _SNIPPET = re.compile(r" *\d+ \|(.*)")  # the source that clang shows below a diagnostic
 _CALLED = re.compile(r"\b(\w+)(?=\()")
+_DIALECT = re.compile(r"use of undeclared identifier '(asm|typeof)'")
+GNU_DIALECT = "libbpf's headers use asm and typeof, which only GNU's dialects of C have: write -std=gnu11 in cflags, or nothing"
 HELPERS_HEADER = "bpf/bpf_helpers.h"
 SHOWN = 3
 NEAR = 0.8  # difflib's ratio: below it, of ten thousands of names some are alike by chance
@@ -39,15 +41,24 @@ class _Header(NamedTuple):
     name: str
     library: Library
     forwards: Mapping[str, str]
+    elsewhere: Callable[[str], str]
 
     def __str__(self) -> str:
         return self.name
 
 
-def explain(index: Index | None, diagnostics: Iterable[str], kernel: str, arch: str, library: Library) -> list[str]:
+def explain(
+    index: Index | None,
+    diagnostics: Iterable[str],
+    kernel: str,
+    arch: str,
+    library: Library,
+    elsewhere: Callable[[str], str] = lambda name: "",
+) -> list[str]:
     """Lines for a person, one per cause, in the order of clang's diagnostics; empty where none is the header's.
 
-    `index` is the full header's, None for a program without one; `kernel` and `arch` are what it was made from. The caller has found out whether the
+    `index` is the full header's, None for a program without one; `kernel` and `arch` are what it was made from; `elsewhere(name)` names a
+    pinned header that has a type which this one lacks. The caller has found out whether the
     full header fails too: where it doesn't, the minimizer is at fault and these lines are not for the user.
     """
     diagnosed = [(text, source, _unseen(library, text, source)) for text, source in _with_source(diagnostics)]
@@ -55,7 +66,7 @@ def explain(index: Index | None, diagnostics: Iterable[str], kernel: str, arch: 
     for name in (name for _, _, names in diagnosed for name in names):
         missed.setdefault(library.homes[name], {})[name] = None
     twice = {found[1] for text, *_ in diagnosed if (found := _TWICE.search(text))}
-    header = index and _Header(index, f"this header ({kernel}, {arch})", library, _forwards(diagnosed))
+    header = index and _Header(index, f"this header ({kernel}, {arch})", library, _forwards(diagnosed), elsewhere)
     lines = []
     for text, _, names in diagnosed:
         if names:
@@ -133,8 +144,9 @@ def _type(header: _Header, name: str) -> list[str]:
     choices = index.tags if " " in name else {**index.ordinary, **index.tags}
     shown = name if " " in name else f"type {name}"
     typedef = "" if " " in name else ", or typedef it in your program"
+    other = f" ({found})" if (found := header.elsewhere(name)) else ""
     return [
-        f"{header} has no {shown}{_meant(word, choices)} it comes from a kernel built without it; take another pin, "
+        f"{header} has no {shown}{_meant(word, choices)} it comes from a kernel built without it; take another pin{other} or the header of your own kernel, "
         f"or declare what you read of it as struct {word}___local {{ … }} __attribute__((preserve_access_index))"
         f"{typedef}"
     ]
@@ -221,7 +233,16 @@ def _file(_: _Header, name: str) -> list[str]:
     return list(filter(None, [missing_file(name)]))
 
 
+def _no_asm(_: str) -> str:
+    return GNU_DIALECT
+
+
+def _dialect(_: _Header, _name: str) -> list[str]:
+    return [GNU_DIALECT]
+
+
 _ROWS = (
+    (_DIALECT, _dialect),
     (_MEMBER, _member),
     (_TYPE, _type),
     (_NAME, _name),
@@ -231,7 +252,7 @@ _ROWS = (
     (_FILE, _file),
 )
 # Of a program without a vmlinux.h.
-_PLAIN_ROWS = ((_TYPE, plain_type), (_NAME, plain_name), (_LIBRARY, _instead), (_FILE, missing_file))
+_PLAIN_ROWS = ((_DIALECT, _no_asm), (_TYPE, plain_type), (_NAME, plain_name), (_LIBRARY, _instead), (_FILE, missing_file))
 
 
 def _meant(name: str, choices: Iterable[str]) -> str:

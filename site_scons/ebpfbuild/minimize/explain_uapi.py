@@ -62,6 +62,10 @@ _LIBC = {
     "inttypes.h": "<stdint.h>",
     "unistd.h": "a helper",
 }
+# libbpf's headers for BPF code and for user space. Source: src/Makefile of libbpf 1.5, SRC_UAPI and HEADERS.
+_BPF_SIDE = ("bpf_core_read.h", "bpf_endian.h", "bpf_helper_defs.h", "bpf_helpers.h", "bpf_tracing.h", "usdt.bpf.h")
+_USER_SIDE = ("bpf.h", "btf.h", "libbpf.h", "libbpf_common.h", "libbpf_legacy.h", "libbpf_version.h", "skel_internal.h")
+_SELFTESTS = ("bpf_arena_common.h", "bpf_experimental.h", "bpf_kfuncs.h", "bpf_misc.h", "bpf_tracing_net.h", "bpf_util.h")
 # A UAPI header as the build or a project of its own has it.
 _UAPI_FILE = r"(?:\S*/)?(?:linux|asm|asm-generic|clang)/[\w./-]+\.h"
 _CLASH = re.compile(rf"^({_UAPI_FILE}):\d+:\d+: (?:error: (?:typedef )?redefinition|note: previous definition)")
@@ -77,6 +81,8 @@ def home_of(name: str) -> str:
 
 def missing_file(name: str) -> str:
     """Says what to write instead of a header that no folder holds, or nothing."""
+    if line := _missing_of_libbpf(name):
+        return line
     if instead := _LIBC.get(name):
         return f"<{name}> is the C library's, and BPF programs have none: take {instead}"
     if re.match(r"(?:sys|net|netinet|arpa|bits|gnu)/", name):
@@ -88,6 +94,23 @@ def missing_file(name: str) -> str:
         )
     if name == "vmlinux.h":
         return "the program's sources don't name vmlinux.h in words, so it got none: include it in the source itself"
+    return ""
+
+
+def _missing_of_libbpf(name: str) -> str:
+    """Says the same of a header of libbpf's, or of one that is mistaken for its own."""
+    folder, _, file = name.rpartition("/")
+    if file in _BPF_SIDE and folder != "bpf":
+        return f"libbpf's headers lie in bpf/: write #include <bpf/{file}>"
+    if file in _BPF_SIDE:
+        return f"<{name}> is not among the files that [libbpf] in toolchain.toml pins: add it to files"
+    if file in _USER_SIDE and folder in ("bpf", ""):
+        return f"<bpf/{file}> is libbpf's for programs in user space: BPF code has <bpf/bpf_helpers.h> and its kin, so leave it out"
+    if file in _SELFTESTS and folder in ("bpf", ""):
+        return f"{file} is of the kernel's selftests (tools/testing/selftests/bpf), no part of libbpf: copy it into the project"
+    if folder == "bpf":
+        sides = ", ".join(_BPF_SIDE)
+        return f"libbpf has no <{name}>: its headers for BPF code are {sides}; a header of your own is searched in include_dirs="
     return ""
 
 

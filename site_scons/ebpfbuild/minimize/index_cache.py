@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import CompileError, HeaderError, OutputError
 from ..files import folder_like, read_regular, write_file
 from .libbpf_headers import Library
-from .explain import explain
+from .explain import GNU_DIALECT, explain
 from .explain_uapi import clash
 from .index import INDEX_FORMAT, Index, dump_index, index_header, load_index
 
@@ -69,17 +69,26 @@ def _index_of(header: Path) -> Index:
         ) from None
 
 
-def explained(error: CompileError, index: Index | None, kernel: str, arch: str, library: Library) -> CompileError:
+def explained(
+    error: CompileError,
+    index: Index | None,
+    kernel: str,
+    arch: str,
+    library: Library,
+    elsewhere: Callable[[str], str] = lambda name: "",
+) -> CompileError:
     """Adds to the error of a compile, which fails with the full header too, what the headers know about it.
 
-    `index` is None for a program that includes no vmlinux.h.
+    `index` is None for a program that includes no vmlinux.h; `elsewhere` is as `explain` takes it.
     """
     diagnostics = [f"{error.where}: error: {error.what}", *error.details]
     if index is not None and (line := clash(diagnostics)):
         return CompileError(error.what, where=error.where, fix=line)
-    hints = explain(index, diagnostics, kernel, arch, library)
+    if explain(index, diagnostics[:1], kernel, arch, library) == [GNU_DIALECT]:  # all else follows from it
+        return CompileError(error.what, where=error.where, fix=GNU_DIALECT)
+    hints = explain(index, diagnostics, kernel, arch, library, elsewhere)
     if not hints:
         return error
-    first = explain(index, diagnostics[:2], kernel, arch, library)  # with the line of source; the hints may be on later errors
+    first = explain(index, diagnostics[:2], kernel, arch, library, elsewhere)  # with the line of source; the hints may be on later errors
     fix, *others = hints if first else ["", *hints]
     return CompileError(error.what, where=error.where, fix=fix, details=(*others, *error.details))

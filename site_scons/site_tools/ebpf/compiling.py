@@ -141,7 +141,17 @@ def explaining(env, full, compiles):
         if full is None:
             raise explained(error, None, "", compiles[0].arch.name, library) from None
         index = env["EBPF"].indexes.get(Path(full.abspath), env["EBPF"].ledger.digest(full.abspath))
-        raise explained(error, index, kernel_of(full), compiles[0].arch.name, library) from None
+        arch = compiles[0].arch.name
+        raise explained(error, index, kernel_of(full), arch, library, _alternate_with(env, arch)) from None
+
+
+def _alternate_with(env, arch):
+    """Returns the function that names an alternate of an arch's header by a type that it has."""
+    from ebpfbuild.fetch.alternates import alternate_with
+    from ebpfbuild.fetch.store import cache_folder
+
+    pin = env["EBPF"].toolchain.header(arch)
+    return lambda name: alternate_with(name, pin, cache_folder(os.environ))
 
 
 def _library(env, compiles):
