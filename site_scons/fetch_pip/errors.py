@@ -1,4 +1,4 @@
-"""What ends set-up, and what ends one place's turn."""
+"""The errors that end set-up, or one place's turn."""
 
 from ebpfbuild.escape import printable
 

@@ -17,7 +17,7 @@ DEFAULT_INDEX = "https://pypi.org/simple"  # pip's own default
 
 
 class Settings(NamedTuple):
-    """Where pip is set up to look: `find_links` are folders, files and pages, `indexes` base URLs, none if offline.
+    """Pip's places to look: `find_links` are folders, files and pages, `indexes` base URLs, none if offline.
 
     `bundles` are the certificates to trust instead of this machine's, `proxy` is a URL; where it is None, the environment's
     proxies count. `trusted` are hosts, with a port or without, whose certificates aren't asked for; `netrc` is a file of
@@ -64,7 +64,7 @@ def read_settings(environment: Mapping[str, str], offline: bool = False, machine
 
 
 def _config_files(environment: Mapping[str, str], machine: Path) -> list[Path]:
-    """The files that pip reads on Linux, the ones that count more later."""
+    """Returns the files that pip reads on Linux, the ones that count more later."""
     named = environment.get("PIP_CONFIG_FILE", "")
     if named == os.devnull:  # pip's way to say that none counts
         return []
@@ -79,7 +79,7 @@ def _config_files(environment: Mapping[str, str], machine: Path) -> list[Path]:
 
 
 def _config(path: Path) -> dict[str, str]:
-    """The settings in one file. One that can't be read or parsed is passed over: pip will say what is wrong with it."""
+    """Reads the settings in one file. One that can't be read or parsed is passed over: pip will say what is wrong with it."""
     parser = configparser.RawConfigParser()
     try:
         parser.read(path, encoding="utf-8")

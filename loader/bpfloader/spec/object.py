@@ -127,7 +127,7 @@ def _function(elf: Elf, section: ElfSection, symbol: Symbol) -> ProgramSpec:
                        section.name == name, symbol.value, code)  # fmt: skip
 
 
-class Declared(NamedTuple):
+class BtfVariable(NamedTuple):
     """A variable that BTF declares in a section: its type's id, and its offset in bytes."""
 
     name: str
@@ -135,7 +135,7 @@ class Declared(NamedTuple):
     offset: int
 
 
-def _declared(elf: Elf, btf: Btf, name: str) -> list[Declared]:
+def _declared(elf: Elf, btf: Btf, name: str) -> list[BtfVariable]:
     """Returns the variables that BTF declares in the section of that name, by offset.
 
     clang leaves offsets of global variables to the linker: takes the symbols' offsets, as libbpf's btf_fixup_datasec.
@@ -147,7 +147,7 @@ def _declared(elf: Elf, btf: Btf, name: str) -> list[Declared]:
         for row in btf.variables(kind):
             var = btf[row.type]
             if var.kind in (VAR, FUNC):  # .ksyms has extern functions, too
-                found.append(Declared(var.name, var.word, offsets.get(var.name, row.offset)))
+                found.append(BtfVariable(var.name, var.word, offsets.get(var.name, row.offset)))
     return sorted(found, key=lambda variable: (variable.offset, variable.name))
 
 

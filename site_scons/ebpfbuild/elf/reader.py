@@ -186,7 +186,7 @@ class Elf:
 
 
 class _FileHeader(NamedTuple):
-    """What is needed of the ELF header; `shoff`, `shnum` and `shstrndx` are elf.h's names."""
+    """The used fields of the ELF header; `shoff`, `shnum` and `shstrndx` are elf.h's names."""
 
     order: str
     shoff: int

@@ -30,7 +30,7 @@ def archives(root: Path = Path("/")) -> tuple[str, ...]:
 
 
 def _entries(folder: Path) -> Iterator[tuple[str, str, list[str]]]:
-    """(URI, suite, components) of each binary entry."""
+    """Yields (URI, suite, components) of each binary entry."""
     parts = sorted((folder / "sources.list.d").glob("*"))
     for path in [folder / "sources.list", *parts]:
         style = {".list": _one_line, ".sources": _deb822}.get(path.suffix)

@@ -141,7 +141,7 @@ class _Job:
         self._left, self._spent = 0, 0.0  # places behind the one that is asked, seconds that those before it took
 
     def header(self, pin: HeaderPin) -> tuple[Path, str]:
-        """(path in the store, via). Raises FetchError with a reason per place."""
+        """Returns the path in the store, and by which way the bytes came. Raises FetchError with a reason per place."""
         if not pin.sha256:
             return self._first((pin.source,), lambda place: self._header_from(place, pin))
         if pin.source.in_project:

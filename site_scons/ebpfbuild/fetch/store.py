@@ -117,7 +117,7 @@ class Store:
 
     @contextmanager
     def lock(self, digest: str, what: str, check_interrupt: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Held by one build at a time, so that the second waits and finds what the first fetched. Raises CacheError.
+        """Lets one build at a time go on, so that the second finds what the first fetched. Raises CacheError.
 
         `check_interrupt` is called often while it waits: what it raises ends that. Where this user may make no lock, there is
         none: the rename is atomic, so the worst is to fetch twice.

@@ -1,1 +1,1 @@
-"""One object of several: libbpf's linker in a process of its own, and its refusals in words."""
+"""Links several objects into one: libbpf's linker in a process of its own, and its refusals in words."""

@@ -49,7 +49,7 @@ def linked(parts: Sequence[Part], linker: Linker, where: str) -> bytes:
 
 
 def _command(linker: Linker) -> list[str]:
-    """The words that start the child, by the program loader of another C library where the linker has one."""
+    """Returns the words that start the child, by the program loader of another C library where the linker has one."""
     loader = [linker.loader, "--library-path", os.path.dirname(linker.loader)] if linker.loader else []
     return [*loader, sys.executable, "-I", "-S", "-B", child.__file__, *linker.libraries]
 

@@ -1,4 +1,4 @@
-"""What libbpf's linker says when it refuses objects, put into one line that names the sources.
+"""Explains a refusal of libbpf's linker in one line that names the sources.
 
 Source of the texts: libbpf's src/linker.c (1.5). What isn't known here is passed on in libbpf's own words.
 """
@@ -24,8 +24,8 @@ _SECTION = re.compile(r"sec (?P<name>.+) (?P<what>types|flags|entsize) mismatch"
 _ORDER = re.compile(r"byte order mismatch with ELF file .*")
 
 
-class Said(NamedTuple):
-    """What is wrong, in this project's words, and what to do next."""
+class Explanation(NamedTuple):
+    """A fault in this project's words, and the next step."""
 
     what: str
     fix: str
@@ -49,32 +49,32 @@ def refusal(lines: list[str], status: int, parts: Mapping[str, Part], where: str
     return LinkError(f"libbpf's linker refuses the sources: {first}", where=where, fix=FIX, details=_rest(said[1:], "", parts))
 
 
-def _explained(line: str, parts: Collection[Part]) -> Said | None:
-    """A line of libbpf's in this project's words, or None for one that says nothing by itself."""
+def _explained(line: str, parts: Collection[Part]) -> Explanation | None:
+    """Returns a line of libbpf's in this project's words, or None for one that says nothing by itself."""
     if match := _CONFLICT.fullmatch(line):
         name, sources = match["name"], _strong(match["name"], parts)
-        return Said(f"{name} is defined by {sources}", "keep one, or make it static in each, or __weak in all but one")
+        return Explanation(f"{name} is defined by {sources}", "keep one, or make it static in each, or __weak in all but one")
     if match := _MISMATCH.fullmatch(line):
         name = match["name"]
-        return Said(f"{name} is declared differently by {_having(name, parts)}: {match['what']}", HEADER)
+        return Explanation(f"{name} is declared differently by {_having(name, parts)}: {match['what']}", HEADER)
     if match := _NO_BTF.fullmatch(line):
         name = match["name"]
         what = f"{name} of {_having(name, parts)} has no type information"
-        return Said(what, "declare it in C, and not in assembly alone")
+        return Explanation(what, "declare it in C, and not in assembly alone")
     if match := _CONTENTS.fullmatch(line):
         name = match["name"]
-        return Said(f"section {name} has other contents in {_with_section(name, parts)}", "write the same in each of them")
+        return Explanation(f"section {name} has other contents in {_with_section(name, parts)}", "write the same in each of them")
     if match := _SECTION.fullmatch(line):
         name = match["name"]
         what = f"section {name} is of another kind in {_with_section(name, parts)} ({match['what']} mismatch)"
-        return Said(what, "give what lies in it sections of different names")
+        return Explanation(what, "give what lies in it sections of different names")
     if _ORDER.fullmatch(line):
-        return Said("the objects have different byte orders", "link objects of one arch")
+        return Explanation("the objects have different byte orders", "link objects of one arch")
     return None
 
 
 def _strong(name: str, parts: Collection[Part]) -> str:
-    """The sources that define a symbol and are not weak about it."""
+    """Returns the sources that define a symbol and are not weak about it."""
 
     def defines(elf: Elf) -> bool:
         return any(row.name == name and row.section != SHN_UNDEF and row.bind == STB_GLOBAL for row in elf.symbols)
@@ -83,7 +83,7 @@ def _strong(name: str, parts: Collection[Part]) -> str:
 
 
 def _having(name: str, parts: Collection[Part]) -> str:
-    """The sources that define or use a global symbol."""
+    """Returns the sources that define or use a global symbol."""
     return sources(parts, lambda elf: any(row.name == name and row.bind != STB_LOCAL for row in elf.symbols))
 
 
@@ -92,10 +92,10 @@ def _with_section(name: str, parts: Collection[Part]) -> str:
 
 
 def _rest(said: list[str], used: str, parts: Mapping[str, Part]) -> tuple[str, ...]:
-    """libbpf's own lines, the one that is told already left out."""
+    """Returns libbpf's own lines, the one that is told already left out."""
     return tuple(_named(line, parts) for line in said if line != used)
 
 
 def _named(line: str, parts: Mapping[str, Part]) -> str:
-    """A line with the sources in the place of the files that the linker was handed."""
+    """Returns a line with the sources in the place of the files that the linker was handed."""
     return re.sub(r"(?<![\w.])\d+\.o\b", lambda match: parts[match[0]].source if match[0] in parts else match[0], line)

@@ -1,4 +1,4 @@
-"""What no part of a linked object defines, though a part uses it: libbpf links such an object, and never opens it."""
+"""Refuses a linked object that uses what no part of it defines: libbpf links such an object, and never opens it."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ def require_defined(data: bytes, parts: Sequence[Part], where: str) -> None:
 
 
 def _kernels(elf: Elf) -> set[str]:
-    """The names that an object expects of the kernel."""
+    """Returns the names that an object expects of the kernel."""
     section = elf.section(".BTF")
     if section is None:
         return set()

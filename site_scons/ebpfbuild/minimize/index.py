@@ -139,7 +139,7 @@ def _check(index: Index) -> None:
 
 
 def _packed(numbers: Iterable[int]) -> bytes:
-    """Unsigned 32-bit numbers, little-endian on every machine."""
+    """Packs unsigned 32-bit numbers, little-endian on every machine."""
     packed = array("I", numbers)
     if sys.byteorder == "big":
         packed.byteswap()

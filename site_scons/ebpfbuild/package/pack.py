@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ..arch import BY_NAME
-from .manifest import Provenance
 from .content import PackageParts, PackedProgram, default_description, description, package
-from .skeleton import PackedSkeleton
+from .manifest import Provenance
 from .programs import ProgramFiles, programs_of
+from .skeleton import PackedSkeleton
 from .tar import build_tar
 from .wheel import About, build_wheel, distribution_name
 

@@ -137,7 +137,7 @@ def _wheel(platform: str) -> bytes:
 
 
 def _record(entries: Mapping[str, bytes], itself: str) -> bytes:
-    """PEP 376's list: path, digest without padding, size; its own line has neither."""
+    """Returns PEP 376's list: path, digest without padding, size; its own line has neither."""
     import base64  # here and below: a null build, which asks for no more than the wheel's name, pays for none of them
     import csv
 

@@ -77,7 +77,7 @@ class Parsed:
 
 
 def compare_sections(full: Parsed, small: Parsed, mask_layout: bool) -> Iterator[Difference]:
-    """Section headers and contents; `mask_layout` leaves out what CO-RE puts in for a struct's layout."""
+    """Compares section headers and contents; `mask_layout` leaves out what CO-RE puts in for a struct's layout."""
     ours, theirs = _sections(full.elf), _sections(small.elf)
     for key in ours:
         if key not in theirs:
@@ -167,7 +167,7 @@ def _masked(parsed: Parsed, section: Section, layout: bool) -> bytes:
 
 
 def _mask(code: bytearray, place: int) -> None:
-    """Zeros what libbpf's bpf_core_patch_insn would write: an offset of a load or store, else an immediate."""
+    """Sets to zero what libbpf's bpf_core_patch_insn would write: an offset of a load or store, else an immediate."""
     opcode = code[place]
     if opcode & 7 in (BPF_LDX, BPF_ST, BPF_STX):
         code[place + 2 : place + 4] = bytes(2)

@@ -65,7 +65,7 @@ def start_at_core(full: Parsed, small: Parsed, types: TypeComparison, differ: Di
 
 
 def _core_texts(parsed: Parsed, section: str, exact: bool) -> list[str]:
-    """Place, kind and path of each relocation; in `exact` the path in numbers, too."""
+    """Returns place, kind and path of each relocation; in `exact` the path in numbers, too."""
     rows = parsed.core.get(section, ())
     texts = (f"+{row.offset:#x}: {row.kind.name.lower()} of {access_path(parsed.btf, row)}" for row in rows)
     return [f"{text} ({row.access})" if exact else text for text, row in zip(texts, rows, strict=True)]

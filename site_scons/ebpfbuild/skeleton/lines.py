@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterable
 
 from .programs import LINKS
-from .declared import PyClass, PyField, PyMap, PyProgram
+from .declarations import PyClass, PyField, PyMap, PyProgram
 from .merge import MergedDeclarations
 from .names import HINTS
 
@@ -14,7 +14,7 @@ AMBIGUOUS = ("l", "O", "I")  # what ruff's E741 calls so, and C has
 
 
 def literal(text: str) -> str:
-    """Any text as a string of Python: the names of ELF sections may hold all but NUL."""
+    """Returns any text as a string of Python: the names of ELF sections may hold all but NUL."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{"".join(each if each.isprintable() else ascii(each)[1:-1] for each in escaped)}"'
 
@@ -159,7 +159,7 @@ def _kept(text: str) -> str:
 
 
 def link_hint(part: PyProgram | PyMap) -> str:
-    """In the stub, the link of a program, or of a struct_ops map."""
+    """Returns, for the stub, the link of a program, or of a struct_ops map."""
     return line(f"{part.attribute}: bpfloader.{LINKS.get(part.kind, 'Link')} | None", "", 4)
 
 

@@ -21,12 +21,11 @@ from ..btf.c_text import declaration
 from ..btf.types import COMPOSITES, ENUMS, Kind
 from ..errors import SkeletonError
 from ..spec.map import MapSpec
-from ..spec.parts import StructOpsSpec
 from ..spec.object import ObjectSpec
-from .declared import PyMap, PyType
+from ..spec.parts import StructOpsSpec
+from .declarations import PyMap, PyType
 from .names import MEMBERS, attribute_name, comment
 from .types import PyTypes, tags_of
-
 
 
 class MapClass(NamedTuple):

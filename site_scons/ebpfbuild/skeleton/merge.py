@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .declared import Declared, PyClass, PyField, PyMap, PyProgram, PySection, PyType, bytes_of
+from .declarations import Declarations, PyClass, PyField, PyMap, PyProgram, PySection, PyType, bytes_of
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class MergedDeclarations:
         return all(block.everywhere for block in (*self.enums, *self.classes, self.maps, self.programs, *self.sections))
 
 
-def merged(declared: Mapping[str, Declared]) -> MergedDeclarations:
+def merged(declared: Mapping[str, Declarations]) -> MergedDeclarations:
     """Returns the blocks of a module for what each arch declares, by the arch's name."""
     names = {name: made for each in declared.values() for name, made in each.classes.items()}
     enums = sorted(name for name, made in names.items() if made.kind == "enum")
@@ -81,7 +81,7 @@ def merged(declared: Mapping[str, Declared]) -> MergedDeclarations:
     )
 
 
-def _named(declared: Declared, name: str) -> PySection | None:
+def _named(declared: Declarations, name: str) -> PySection | None:
     return next((section for section in declared.sections if section.name == name), None)
 
 

@@ -91,5 +91,5 @@ def unique(name: str, taken: set[str]) -> str:
 
 
 def comment(text: str) -> str:
-    """C text fit for a comment: printable ASCII on one line."""
+    """Returns C text fit for a comment: printable ASCII on one line."""
     return re.sub(r"[^\x20-\x7e]", "?", text)

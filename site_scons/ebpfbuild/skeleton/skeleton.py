@@ -22,7 +22,7 @@ from ..spec.kconfig import kconfig_section
 from ..spec.parts import DataSection, Variable
 from ..spec.object import ObjectSpec
 from .programs import program_class_name
-from .declared import Declared, PyClass, PyField, PyProgram, PySection
+from .declarations import Declarations, PyClass, PyField, PyProgram, PySection
 from .maps import python_maps, untyped_rings
 from .merge import merged
 from .names import MEMBERS, VARIABLES, attribute_name, class_name, comment, unique
@@ -106,7 +106,7 @@ def render(object_data: bytes, name: str, arch: str, object_name: str) -> str:
     return skeleton({arch_named(arch).name: object_data}, name, object_name).module
 
 
-def _print(declared: Mapping[str, Declared], orders: set[bool], **facts: object) -> Skeleton:
+def _print(declared: Mapping[str, Declarations], orders: set[bool], **facts: object) -> Skeleton:
     parts = merged(declared)
     facts |= {"arches": tuple(declared), "parts": parts,
               "order": "native" if len(orders) > 1 else "little" if True in orders else "big",
@@ -138,7 +138,7 @@ def _require_order(spec: ObjectSpec, arch: Arch) -> None:
         raise SkeletonError(f"is {order}-endian, {arch.name} is not", where=spec.elf.where, fix=fix)
 
 
-def _declared(spec: ObjectSpec, program: str, events: Mapping[str, str]) -> Declared:
+def _declared(spec: ObjectSpec, program: str, events: Mapping[str, str]) -> Declarations:
     """Returns what one arch's object declares."""
     data = [*spec.data, *([kconfig_section(spec.btf, spec.kconfig)] if spec.kconfig else [])]
     shown = sorted((row for row in data if any(not each.static for each in row.variables)), key=lambda row: row.name)
@@ -148,7 +148,7 @@ def _declared(spec: ObjectSpec, program: str, events: Mapping[str, str]) -> Decl
     types = PyTypes(spec.btf, own)
     maps = python_maps(types, spec, events)
     sections = [_section(types, *row) for row in zip(shown, names, classes, strict=True)]
-    return Declared(
+    return Declarations(
         _constants_apart({name: _apart(made, types) for name, made in types.classes.items()}, own),
         tuple(replace(row, attribute=f"{row.attribute}_") if row.attribute in types.classes else row for row in maps),
         _programs(spec),

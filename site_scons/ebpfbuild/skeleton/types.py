@@ -12,7 +12,7 @@ from ..btf.reader import Btf
 from ..btf.c_text import declaration, definition
 from ..btf.types import COMPOSITES, ENUMS, MODIFIERS, Kind, Member, Type
 from ..errors import SkeletonError
-from .declared import ModuleConstant, PyClass, PyField, PyType
+from .declarations import ModuleConstant, PyClass, PyField, PyType
 from .names import CONSTANTS, ENUMERATORS, attribute_name, c_name, class_name, comment
 
 POINTER = PyType("int", "c.u64", 8)

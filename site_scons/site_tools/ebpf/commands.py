@@ -145,7 +145,7 @@ def _arguments():
 
 def _pins(target, source, env):
     """Prints the pins that hold, and from which file and line, for each toolchain.toml of the project's environments."""
-    from ebpfbuild.pins.declared import report
+    from ebpfbuild.pins.effective import report
 
     files = dict.fromkeys(session.toolchain_files for session in run_of(env.fs).sessions.values())
     print("\n\n".join(printable_lines(user_error(report, *paths)) for paths in files))

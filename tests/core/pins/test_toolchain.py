@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ebpfbuild.pins import toolchain
-from ebpfbuild.pins.declared import declared, report
+from ebpfbuild.pins.effective import effective_tables, report
 from ebpfbuild.errors import EbpfError, PinError
 
 OWN = Path(__file__).resolve().parents[3] / "toolchain.toml"
@@ -314,7 +314,7 @@ def test_an_arch_that_neither_has_names_those_of_both(complete):
 
 def test_the_list_of_pins_says_where_each_is_from_and_what_it_replaces(complete):
     complete(OURS + "[clang]\ncflags = ['-DX=1', '-DY=1']\n")
-    rows = {row.key: row for row in declared("toolchain.toml", "whole.toml")}
+    rows = {row.key: row for row in effective_tables("toolchain.toml", "whole.toml")}
     assert list(rows) == ["compiler", "libbpf", "vmlinux.x86_64", "vmlinux.aarch64", "clang"]
     assert rows["compiler"] == ("compiler", "package ziglang, version 22.1.8", "whole.toml:1", "")
     says = f"kernel 6.1, path v.h, sha256 {'f' * 12}…"
@@ -326,7 +326,7 @@ def test_the_list_of_pins_says_where_each_is_from_and_what_it_replaces(complete)
 
 def test_a_relative_url_is_listed_as_it_is_asked_for(load):
     load()
-    (row,) = [row for row in declared("toolchain.toml") if row.key == "vmlinux.x86_64"]
+    (row,) = [row for row in effective_tables("toolchain.toml") if row.key == "vmlinux.x86_64"]
     assert "url https://example.org/include/x86_64/vmlinux.h, " in row.says and row.says.endswith(", 1 alternate")
 
 

@@ -13,7 +13,7 @@ DIGITS = 12  # of a sha256, enough to tell two apart
 FEW = 4  # of a list, which are printed by name
 
 
-class Declared(NamedTuple):
+class EffectiveTable(NamedTuple):
     """One table: its key path, what it says, its `file:line`, and that of the table of the same key which it replaces."""
 
     key: str
@@ -22,20 +22,20 @@ class Declared(NamedTuple):
     replaces: str
 
 
-def declared(path: Path | str, base: Path | str | None = None) -> list[Declared]:
+def effective_tables(path: Path | str, base: Path | str | None = None) -> list[EffectiveTable]:
     """Returns the tables in the order of the file, each header below the others. Raises PinError, as `load` does."""
     pins = {pin.key: pin for pin in load(path, base).vmlinux.values()}  # it has checked what is listed here
     files = Layers(path, base)
     own, rest = _tables(files.own), _tables(files.base) if files.base else {}
     return [
-        Declared(key, _says(table, pins.get(key)), _place(table), _place(rest[key]) if key in own and key in rest else "")
+        EffectiveTable(key, _says(table, pins.get(key)), _place(table), _place(rest[key]) if key in own and key in rest else "")
         for key, table in ({**rest, **own}).items()
     ]
 
 
 def report(path: Path | str, base: Path | str | None = None) -> str:
     """Returns the list as text, a line a table. Raises PinError."""
-    rows = declared(path, base)
+    rows = effective_tables(path, base)
     keys, places = max(len(row.key) for row in rows), max(len(row.place) for row in rows)
     return "\n".join(
         f"{row.key:{keys}}  {row.place:{places}}  {row.says}{f' (instead of {row.replaces})' if row.replaces else ''}" for row in rows
@@ -62,7 +62,7 @@ def _says(table: Table, pin: HeaderPin | None) -> str:
 def _words(data: dict[str, Any]) -> Iterator[str]:
     for name, value in data.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            yield f"{len(value)} {name}{'s' * (len(value) > 1)}"
+            yield f"{len(value)} {name}{'s' if len(value) > 1 else ''}"
         elif isinstance(value, dict):
             yield f"{name}: {' '.join(value)}"
         elif isinstance(value, list):

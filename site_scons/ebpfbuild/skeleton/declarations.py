@@ -121,7 +121,7 @@ class PySection:
 
 
 @dataclass(frozen=True)
-class Declared:
+class Declarations:
     """All of one arch's skeleton: classes by name, maps and sections sorted, programs in the object's order."""
 
     classes: dict[str, PyClass]
