@@ -88,7 +88,7 @@ env.BpfProgram("$WHO", [Glob("src/one.bpf.c")], version="$VERSION", app=[Dir("ap
         ("env.BpfObject(env.Value(3))", "source: 3 is no file; name one"),
         ("env.BpfObject(3)", "source: 3 is neither a path nor a node; write a string, or what a builder returned"),
         ('env.BpfProgram("x", Glob("nosuch*.bpf.c"))', "BpfObject: x has no sources; name them"),
-        ('env.BpfObject("src/one.bpf.c", header="a.h")', "header='a.h' is not what MinimizedVmlinux returned"),
+        ('env.BpfObject("src/one.bpf.c", header="a.h")', "header: 'a.h' is not what MinimizedVmlinux returned"),
         ('env.BpfObject("src/one.bpf.c", cflags="-D\'A")', "cflags: -D'A is no command line (No closing quotation); close"),
         ('env.BpfObject("src/one.bpf.c", include_dirs="src/one.bpf.c")', "include_dirs: src/one.bpf.c is a file; name the folder"),
         ('env.BpfProgram("one", "src/one.bpf.c", app=["src", "pins"])', "app: got src and pins; name one"),

@@ -14,6 +14,7 @@ import SCons.Script
 from ebpfbuild.compile.object import compile_object
 from ebpfbuild.escape import printable_lines
 
+from .by_arch import ByArch
 from .command_targets import proving, register_header, register_object
 from .compdb import Compilation
 from .compile_flags import check_foreign
@@ -41,7 +42,7 @@ class _Options(NamedTuple):
 
     mode: str
     explicit: bool
-    header: dict | None
+    header: ByArch | None
     include_dirs: object
     cflags: object
     depends: list
@@ -68,6 +69,8 @@ def bpf_object(
     The program's own header is build/<arch>/minimized/<name>/vmlinux.h. One that includes none gets none.
     """
     check_foreign(env)
+    if not (header is None or isinstance(header, ByArch)):
+        raise StopError(f"header: {header!r} is not what MinimizedVmlinux returned; hand that over whole")
     asked = arches(env, arch)
     sources, name = _told_apart(env, source, name)
     sources = [object_node(env, each) or source_node(env, each) for each in sources]
@@ -81,10 +84,12 @@ def bpf_object(
     mode = env.MinimizeMode(minimize)
     options = _Options(mode, minimize is not None, header, include_dirs, cflags, depends_nodes(env, depends), uapi)
     if len(sources) == 1 and sources[0] not in env["EBPF"].compiled:
-        return [_declare(env, sources[0], name, each, options) for each in asked]
-    if all(source in env["EBPF"].compiled for source in sources):
-        _refuse_given(name, minimize=minimize, header=header, include_dirs=include_dirs, cflags=cflags, depends=depends, uapi=uapi)
-    return [_declare_linked(env, sources, name, each, options) for each in asked]
+        made = {each.name: _declare(env, sources[0], name, each, options) for each in asked}
+    else:
+        if all(source in env["EBPF"].compiled for source in sources):
+            _refuse_given(name, minimize=minimize, header=header, include_dirs=include_dirs, cflags=cflags, depends=depends, uapi=uapi)
+        made = {each.name: _declare_linked(env, sources, name, each, options) for each in asked}
+    return ByArch(made.values(), made)
 
 
 def _told_apart(env, source, name):
@@ -134,7 +139,7 @@ def _part(env, source, arch, options):
     """Returns the node of the object of one source of several; it is declared unless another object links it already."""
     uapi = uses(env, source, options.include_dirs, options.uapi).uapi
     session, args = env["EBPF"], compile_args(env, source, arch, "", "", options.include_dirs, options.cflags, uapi)
-    header = str(options.header.get(arch.name)) if isinstance(options.header, dict) else ""
+    header = str(options.header.by_arch.get(arch.name)) if options.header else ""
     shaped_by = [options.mode, header, session.inputs.flags(args), depends_paths(options.depends)]
     key = json.dumps([arch.name, source.path, *shaped_by])
     if key not in session.parts:
@@ -203,10 +208,8 @@ def _headers(env, node, name, arch, mode, header, full):
         return full, None
     if not header:
         return None, header_path(env, arch, name)
-    if not isinstance(header, dict):
-        raise StopError(f"{node.path}: header={header!r} is not what MinimizedVmlinux returned; hand it over whole")
     if arch.name not in header:
-        raise StopError(f"{node.path}: its header is not made for {arch.name}, only for {', '.join(header)}")
+        raise StopError(f"{node.path}: its header is not made for {arch.name}, only for {', '.join(header.arches)}")
     return header[arch.name], None
 
 

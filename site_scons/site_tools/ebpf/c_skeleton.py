@@ -6,6 +6,7 @@ from ebpfbuild.errors import ToolError
 from ebpfbuild.files import write_file
 from ebpfbuild.package.programs import stem_of
 
+from .by_arch import beside_objects
 from .given import string
 from .project_files import file_nodes
 from .step import builder, step_args
@@ -17,7 +18,7 @@ def bpf_c_skeleton(env, objects, name=None):
     EBPF_BPFTOOL is the bpftool to take, by default the first in the system's folders.
     """
     name = string(env, name)
-    return [_declare(env, node, name) for node in file_nodes(env, objects, "objects")]
+    return beside_objects([_declare(env, node, name) for node in file_nodes(env, objects, "objects")])
 
 
 def _declare(env, node, name):

@@ -8,6 +8,7 @@ import SCons.Scanner
 from ebpfbuild.compile.object import CompileArgs, with_header
 from ebpfbuild.files import write_file
 
+from .by_arch import ByArch
 from .command_targets import register_header
 from .compile_flags import check_foreign
 from .compiling import (
@@ -37,7 +38,7 @@ class Minimizing(NamedTuple):
 
 
 def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(), cflags=(), depends=(), uapi=None):
-    """Returns the header nodes by arch name, build/<arch>/minimized/<name>/vmlinux.h.
+    """Returns the header nodes by arch, build/<arch>/minimized/<name>/vmlinux.h.
 
     They are for the arches asked for, or for `arch` alone. With several sources it is one header for them all: hand it
     to each BpfObject as `header`.
@@ -51,7 +52,8 @@ def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(),
     # One header, one set of flags: as soon as one of the sources asks for UAPI headers, all have them in sight.
     uapi = any(uses(env, source, include_dirs, uapi).uapi for source in sources)
     flags = include_dirs, cflags, uapi
-    return {each.name: _declare(env, name, sources, each, mode or "exact", flags, depends) for each in asked}
+    made = {each.name: _declare(env, name, sources, each, mode or "exact", flags, depends) for each in asked}
+    return ByArch(made.values(), made)
 
 
 def header_path(env, arch, name):

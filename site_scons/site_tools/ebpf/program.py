@@ -1,5 +1,6 @@
 """BpfProgram(name, source): the macro that declares header, object, skeleton and package for every arch asked for."""
 
+from .by_arch import ByArch
 from .given import string
 
 
@@ -40,7 +41,7 @@ def bpf_program(
     package = env.BpfPackage(name, version, objects, skeleton, app=app, c_skeletons=c_skeletons, **about)
     made = [*objects, *skeleton, *c_skeletons, *package]
     env.Alias(name, made)
-    return made
+    return ByArch(made, objects.by_arch)
 
 
 METHODS = {"BpfProgram": bpf_program}

@@ -10,6 +10,7 @@ from pathlib import Path
 import SCons.Script
 from ebpfbuild.files import make_room, write_file
 
+from .by_arch import beside_objects
 from .nodes import output
 from .project_files import file_nodes
 from .errors import StopError
@@ -22,7 +23,7 @@ def bpf_proof(env, objects):
     """
     proofs = [proof for node in file_nodes(env, objects, "objects") if (proof := prove_in_step(env, node))]
     env.Alias("prove", proofs)
-    return proofs
+    return beside_objects(proofs)
 
 
 def proofs_wanted(env):
