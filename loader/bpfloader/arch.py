@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Collection
 
 from .errors import ObjectError
 
 # `uname -m` where it differs from the folder's name; folders have the names of those of libbpf/vmlinux.h.
-FOLDERS = {"ppc64le": "powerpc", "ppc64": "powerpc", "arm64": "aarch64"}
+FOLDERS = {"ppc64le": "powerpc", "arm64": "aarch64"}
 
 
 def folder_of(machine: str) -> str:
     """Returns the folder of a package's files for a machine, by the machine's `uname -m`."""
-    return "arm" if machine.startswith("armv") else FOLDERS.get(machine, machine)
+    if machine == "mips64" and sys.byteorder == "little":
+        return "mips64el"
+    if machine.startswith("armv"):
+        return "armeb" if machine.endswith("b") else "arm"
+    return FOLDERS.get(machine, machine)
 
 
 def this_arch() -> str:

@@ -1,5 +1,6 @@
 """Lists every spelling of an arch, once, with a column per authority."""
 
+import sys
 from typing import NamedTuple
 
 from .errors import ArchError
@@ -40,7 +41,22 @@ ARCHES = (
     Arch("loongarch64", "loongarch", "loong64", "loongarch64", "loongarch64", "loongarch", aliases=("loongarch", "loong64")),
 )
 
-BY_NAME = {spelling: arch for arch in ARCHES for spelling in (arch.name, *arch.aliases)}
+# Those that libbpf's bpf_tracing.h knows and libbpf/vmlinux.h has no header of: a project brings one (path=), or includes
+# UAPI headers alone. ARCH=all leaves them out.
+OTHER_ARCHES = (
+    Arch("mips64", "mips", "mips64", "mips64", "mips64", "mips", target="bpfeb"),
+    Arch("mips64el", "mips", "mips64el", "mips64", "mips64el", "mips"),
+    Arch("ppc64", "powerpc", "ppc64", "ppc64", "ppc64", "powerpc", target="bpfeb"),
+    Arch("armeb", "arm", "armeb", "armv7b", "arm", "arm", target="bpfeb", pointer=4),
+)
+EVERY_ARCH = (*ARCHES, *OTHER_ARCHES)
+# CPUs that a near name would be an odd guess for. Source of the reason: bpf_tracing.h of libbpf 1.5, `bpf_target_x86`.
+_I386 = "libbpf's bpf_tracing.h reads 64-bit x86's registers behind a vmlinux.h, and i386 passes arguments in others"
+UNKNOWN = dict.fromkeys(("i386", "i486", "i586", "i686", "x86_32"), _I386) | dict.fromkeys(
+    ("riscv32", "mips", "mipsel", "ppc", "ppc32", "sparc", "sparc64", "arc", "m68k", "parisc", "alpha", "hexagon"), "take one"
+)
+
+BY_NAME = {spelling: arch for arch in EVERY_ARCH for spelling in (arch.name, *arch.aliases)}
 
 
 def arch_named(spelling: str, where: str = "ARCH") -> Arch:
@@ -53,10 +69,12 @@ def arch_named(spelling: str, where: str = "ARCH") -> Arch:
     except KeyError:
         import difflib
 
-        near = difflib.get_close_matches(spelling, BY_NAME, n=1)
-        hint = f"did you mean {near[0]}?" if near else "take one"
-        names = ", ".join(arch.name for arch in ARCHES)
-        raise ArchError(f"no arch is called {spelling!r}", where=where, fix=f"{hint} (there are {names})") from None
+        why = UNKNOWN.get(spelling.strip().lower())
+        near = [] if why else difflib.get_close_matches(spelling, BY_NAME, n=1, cutoff=0.75)
+        hint = f"did you mean {near[0]}?" if near else why or "take one"
+        names, others = (", ".join(arch.name for arch in arches) for arches in (ARCHES, OTHER_ARCHES))
+        there = f"there are {names}; and, with a header of your own, {others}"
+        raise ArchError(f"no arch is called {spelling!r}", where=where, fix=f"{hint} ({there})") from None
 
 
 def arches_named(text: str, where: str = "ARCH") -> tuple[Arch, ...]:
@@ -67,12 +85,16 @@ def arches_named(text: str, where: str = "ARCH") -> tuple[Arch, ...]:
     if any(word.strip().lower() == "all" for word in words):
         return ARCHES
     wanted = {arch_named(word, where) for word in words}
-    return tuple(arch for arch in ARCHES if arch in wanted)
+    return tuple(arch for arch in EVERY_ARCH if arch in wanted)
 
 
 def host_arch(machine: str) -> Arch:
     """Returns the arch of a machine that calls itself `machine` (`platform.machine()`). Raises ArchError."""
-    for arch in ARCHES:
-        if machine == arch.machine or (arch.name == "arm" and machine.startswith("armv")):
+    if machine == "mips64" and sys.byteorder == "little":
+        return BY_NAME["mips64el"]
+    for arch in EVERY_ARCH:
+        if machine == arch.machine:
             return arch
+    if machine.startswith("armv"):
+        return BY_NAME["armeb" if machine.endswith("b") else "arm"]
     return arch_named(machine, "this machine")

@@ -7,7 +7,7 @@ full header.
 import re
 from typing import NamedTuple
 
-from .arch import ARCHES, Arch
+from .arch import BY_NAME, Arch
 from .errors import HeaderError
 
 # A member that only this arch's `struct pt_regs` has; bpf_tracing.h's PT_REGS_* macros read the registers beside it.
@@ -20,9 +20,10 @@ PT_REGS_MEMBER = {
     "powerpc": b"orig_gpr3",
     "s390x": b"orig_gpr2",
     "loongarch64": b"csr_era",
+    "mips64": b"cp0_status",
 }
 # loongarch64 has an orig_a0 as well, so what is asked first decides.
-_BY_REGISTERS = ("loongarch64", *(arch.name for arch in ARCHES if arch.name != "loongarch64"))
+_BY_REGISTERS = ("loongarch64", *(name for name in PT_REGS_MEMBER if name != "loongarch64"))
 # Compiled where they are used, and then kept by `re`: a null build needs none of them.
 _DIRECTIVE = rb"^[ \t]*#[ \t]*(?:include|import|embed)[^\n]{0,80}|__has_(?:include|embed)\w*"
 _MINIMIZED = r"/\*\n(?: \*.*\n)*? \* mode:    (\w+)\n \* kept:    (\d+) of (\d+) declarations"
@@ -66,7 +67,7 @@ def check_header(header: bytes, arch: Arch, where: str) -> None:
 def check_registers(header: bytes, arch: Arch, where: str) -> None:
     """Refuses a header with another arch's registers; a minimized one may well have none. Raises HeaderError."""
     found = arch_of(header)
-    if found not in (None, arch.name):
+    if found is not None and BY_NAME[found].kernel != arch.kernel:  # one byte order's registers are the other's
         raise _unfit(arch, f"its struct pt_regs is {found}'s", where)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from bpfloader.arch import folder_of
 from bpfloader.kernel import bpf, perf_event
-from ebpfbuild.arch import ARCHES, BY_NAME, arch_named, arches_named, host_arch
-from ebpfbuild.errors import ArchError
+from ebpfbuild.arch import ARCHES, BY_NAME, EVERY_ARCH, OTHER_ARCHES, arch_named, arches_named, host_arch
+from ebpfbuild.errors import ArchError, PinError
 from ebpfbuild.header import PT_REGS_MEMBER
 from ebpfbuild.pins.toolchain import load
 
@@ -23,7 +23,7 @@ def test_an_alias_stands_for_its_arch(alias, name):
 
 
 def test_no_spelling_means_two_arches():
-    assert len(BY_NAME) == sum(1 + len(arch.aliases) for arch in ARCHES)
+    assert len(BY_NAME) == sum(1 + len(arch.aliases) for arch in EVERY_ARCH)
 
 
 def test_a_comma_list_names_each_arch_once():
@@ -31,6 +31,29 @@ def test_a_comma_list_names_each_arch_once():
     assert arches_named("all") == ARCHES
     with pytest.raises(ArchError, match="ARCH: names no arch"):
         arches_named(" , ")
+
+
+@pytest.mark.parametrize("name", ["i386", "I686", "riscv32", "sparc64", "mips", "vax"])
+def test_a_cpu_that_is_none_of_these_gets_the_list_and_no_odd_guess(name):
+    with pytest.raises(ArchError) as error:
+        arch_named(name)
+    assert "did you mean" not in str(error.value)
+    assert str(error.value).endswith("loongarch64; and, with a header of your own, mips64, mips64el, ppc64, armeb)")
+
+
+@pytest.mark.parametrize("arch", OTHER_ARCHES, ids=lambda arch: arch.name)
+def test_an_arch_without_a_header_upstream_is_known_and_not_among_all(arch):
+    assert arch_named(arch.name) is arch and arches_named(f"x86_64,{arch.name}")[-1] is arch
+    assert arch not in arches_named("all")
+    with pytest.raises(PinError, match=f"{arch.name} has no pin; make the header on such a machine, bpftool btf dump"):
+        load(ROOT / "toolchain.toml").header(arch.name)
+
+
+@pytest.mark.parametrize("machine, little, name", [("mips64", True, "mips64el"), ("mips64", False, "mips64"), ("armv7b", False, "armeb"), ("ppc64", False, "ppc64")])
+def test_a_machine_of_theirs_is_told_apart_by_its_byte_order(machine, little, name, monkeypatch):
+    monkeypatch.setattr("sys.byteorder", "little" if little else "big")
+    assert host_arch(machine).name == folder_of(machine) == name
+    assert (machine, 8 * host_arch(machine).pointer) in bpf.SYSCALL_NUMBERS
 
 
 def test_a_typo_gets_its_neighbour_and_the_list():

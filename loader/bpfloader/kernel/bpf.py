@@ -16,7 +16,7 @@ from typing import NamedTuple
 SYSCALL_NUMBERS = {
     ("x86_64", 64): 321, ("x86_64", 32): 357, ("i686", 32): 357, ("aarch64", 64): 280, ("aarch64", 32): 386,
     ("armv8l", 32): 386, ("armv7l", 32): 386, ("armv6l", 32): 386, ("riscv64", 64): 280, ("loongarch64", 64): 280,
-    ("ppc64le", 64): 361, ("ppc64", 64): 361, ("s390x", 64): 351,
+    ("ppc64le", 64): 361, ("ppc64", 64): 361, ("s390x", 64): 351, ("mips64", 64): 5315, ("armv7b", 32): 386,
 }  # fmt: skip
 # enum bpf_cmd.
 MAP_CREATE, PROG_LOAD, PROG_ATTACH, TEST_RUN = 0, 5, 8, 10

@@ -19,7 +19,7 @@ PERF_COUNT_SW_DUMMY, PERF_COUNT_SW_BPF_OUTPUT, PERF_SAMPLE_RAW = 9, 10, 1 << 10
 SYSCALL_NUMBERS = {
     ("x86_64", 64): 298, ("x86_64", 32): 336, ("i686", 32): 336, ("aarch64", 64): 241, ("aarch64", 32): 364,
     ("armv8l", 32): 364, ("armv7l", 32): 364, ("armv6l", 32): 364, ("riscv64", 64): 241, ("loongarch64", 64): 241,
-    ("ppc64le", 64): 319, ("ppc64", 64): 319, ("s390x", 64): 331,
+    ("ppc64le", 64): 319, ("ppc64", 64): 319, ("s390x", 64): 331, ("mips64", 64): 5292, ("armv7b", 32): 364,
 }  # fmt: skip
 
 # The events by name: perf_type_id, then perf_sw_ids or perf_hw_id of linux/perf_event.h.

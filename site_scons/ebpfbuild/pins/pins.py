@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from ..arch import OTHER_ARCHES
 from ..errors import PinError
 from ..escape import without_secrets
 
@@ -167,8 +168,8 @@ class Toolchain(NamedTuple):
             return self.vmlinux[arch]
         except KeyError:
             pinned = ", ".join(self.vmlinux)
-            raise PinError(
-                f"{arch} has no pin",
-                where=f"{self.path}: vmlinux.{arch}",
-                fix=f"add a table [vmlinux.{arch}] or take one of those pinned: {pinned}",
-            ) from None
+            fix = f"add a table [vmlinux.{arch}] or take one of those pinned: {pinned}"
+            if any(other.name == arch for other in OTHER_ARCHES):
+                made = "bpftool btf dump file /sys/kernel/btf/vmlinux format c"
+                fix = f"make the header on such a machine, {made}, and pin it in [vmlinux.{arch}] with path=: libbpf/vmlinux.h has none of that arch"
+            raise PinError(f"{arch} has no pin", where=f"{self.path}: vmlinux.{arch}", fix=fix) from None

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from ..arch import ARCHES, arch_named
+from ..arch import EVERY_ARCH, arch_named
 from ..errors import PinError
 from ..files import MAX_FILE_SIZE
 from .pins import CompilerSpec, HeaderPin, LinkerPin, ArtifactSource, Toolchain, TreePin, UapiPin
@@ -69,7 +69,7 @@ class Headers(Mapping[str, HeaderPin]):
         rest = _headers(base.table("vmlinux")) if base else {}
         found = {arch: pin for arch, pin in rest.items() if arch not in self._own} | self._own
         _require_own_bytes(found.values())
-        return {arch.name: found[arch.name] for arch in ARCHES if arch.name in found}
+        return {arch.name: found[arch.name] for arch in EVERY_ARCH if arch.name in found}
 
     def __getitem__(self, arch: str) -> HeaderPin:
         return self._own[arch] if arch in self._own else self._all[arch]

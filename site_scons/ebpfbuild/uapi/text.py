@@ -17,6 +17,10 @@ PREDEFINED = {
     "powerpc": ("__powerpc__ 1", "__powerpc64__ 1"),
     "s390x": ("__s390__ 1", "__s390x__ 1"),
     "loongarch64": ("__loongarch__ 1", "__loongarch_grlen 64"),
+    "mips64": ("__mips__ 1", "__mips64 1", "_MIPS_SIM 3", "_MIPS_SZLONG 64", "__MIPSEB__ 1"),
+    "mips64el": ("__mips__ 1", "__mips64 1", "_MIPS_SIM 3", "_MIPS_SZLONG 64", "__MIPSEL__ 1"),
+    "ppc64": ("__powerpc__ 1", "__powerpc64__ 1"),
+    "armeb": ("__arm__ 1", "__ARM_EABI__ 1", "__ARMEB__ 1"),
 }
 # clang has them for every target; without them <linux/swab.h> calls the CPU's own assembly, which no BPF program can hold.
 # Source: include/uapi/linux/swab.h.

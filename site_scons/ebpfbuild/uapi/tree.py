@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..arch import ARCHES
+from ..arch import EVERY_ARCH
 from ..errors import PinError
 from ..pins.pins import UapiPin
 
@@ -25,7 +25,7 @@ def wheel_files(wheel: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in COMMON:
         found |= _headers(libc / "any-linux-any" / folder, folder)
-    for arch in ARCHES:
+    for arch in EVERY_ARCH:
         found |= _headers(libc / f"{arch.zig}-linux-any" / "asm", f"{arch.name}/asm")
     return found
 
@@ -43,7 +43,7 @@ def own_files(pin: UapiPin, folder: Path) -> dict[str, Path]:
     `make headers_install` fills such a folder. What lies in `<arch>/asm` serves that arch alone.
     """
     found: dict[str, Path] = {}
-    for place in (*COMMON, *(f"{arch.name}/asm" for arch in ARCHES)):
+    for place in (*COMMON, *(f"{arch.name}/asm" for arch in EVERY_ARCH)):
         found |= _headers(folder / place, place)
     if not any(name.startswith("linux/") for name in found):
         fix = "name the folder that make headers_install filled: it holds linux/ and asm/, or <arch>/asm/"

@@ -19,7 +19,8 @@ HELP = """
   why sock      by which chain a type or member got into the minimized vmlinux.h
 
   ARCH=…        arches to build for: a name, an alias, a comma list or all (default: this machine's)
-                x86_64 (x86), aarch64 (arm64), arm, riscv64 (riscv), powerpc (ppc64le), s390x, loongarch64 (loongarch)
+                x86_64 (x86), aarch64 (arm64), arm, riscv64 (riscv), powerpc (ppc64le), s390x, loongarch64 (loongarch);
+                with a vmlinux.h of your own, or UAPI headers alone: mips64, mips64el, ppc64, armeb
   MIRROR=…      a folder or URL to take pinned artifacts from first: <mirror>/<origin's host>/<path>
   MINIMIZE=…    each program's vmlinux.h: exact (default), lean, fields or off; overrides what the program asks for
   PROVE=1       prove each object: compile it with the full header, too, and compare

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ebpfbuild.arch import ARCHES, arch_named
+from ebpfbuild.arch import EVERY_ARCH, arch_named
 from ebpfbuild.compile.clang import package_folder
 from ebpfbuild.errors import CompilerError, MismatchError, PinError
 from ebpfbuild.minimize.explain_uapi import home_of
@@ -47,9 +47,9 @@ def test_the_pin_s_digest_is_that_of_the_installed_wheel_and_sha256sum_reads_the
 
 def test_each_arch_has_asm_headers_of_its_own_and_macros_that_its_compiler_defines():
     files = wheel_files(package_folder(PIN.package, PIN.where))
-    assert {name.split("/")[0] for name in files} == {"linux", "asm", "asm-generic", *(arch.name for arch in ARCHES)}
-    assert set(PREDEFINED) == {arch.name for arch in ARCHES}
-    assert all(f"{arch.name}/asm/ptrace.h" in files for arch in ARCHES)
+    assert {name.split("/")[0] for name in files} == {"linux", "asm", "asm-generic", *(arch.name for arch in EVERY_ARCH)}
+    assert set(PREDEFINED) == {arch.name for arch in EVERY_ARCH}
+    assert all(f"{arch.name}/asm/ptrace.h" in files for arch in EVERY_ARCH)
 
 
 def test_other_bytes_than_the_pinned_are_refused_and_a_pin_without_digest_prints_it(tmp_path):
@@ -151,7 +151,7 @@ def syntax(clang, tree, arch, text, *flags):
     return subprocess.run(command, input=text, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("arch", ARCHES, ids=lambda arch: arch.name)
+@pytest.mark.parametrize("arch", EVERY_ARCH, ids=lambda arch: arch.name)
 def test_the_arch_s_own_registers_and_widths_are_seen(arch, clang, tree):
     order = "__LITTLE_ENDIAN_BITFIELD" if arch.target == "bpfel" else "__BIG_ENDIAN_BITFIELD"
     text = (
@@ -169,6 +169,8 @@ REGISTERS = {
     "x86_64": "sizeof(struct pt_regs) == 21 * 8",
     "powerpc": "sizeof(((struct pt_regs *)0)->gpr) == 32 * 8",
     "s390x": "sizeof(((user_pt_regs *)0)->gprs) == 16 * 8",
+    "ppc64": "sizeof(((struct pt_regs *)0)->gpr) == 32 * 8",
+    "mips64": "sizeof(((struct pt_regs *)0)->regs) == 32 * 8",
 }
 
 
@@ -200,7 +202,7 @@ def test_registers_are_those_of_64_bits(name, clang, tree):
 def test_a_constant_that_is_missed_is_told_its_header_which_has_it_behind_vmlinux(header, name, clang, tree):
     assert home_of(name) == header
     text = f"#define __VMLINUX_H__\n#include <{header}>\nint x[] = {{ {name} }};\n"
-    for arch in ARCHES:
+    for arch in EVERY_ARCH:
         done = syntax(clang, tree, arch, text)
         assert (done.returncode, done.stderr) == (0, ""), arch.name
 
