@@ -26,6 +26,10 @@ class Login(NamedTuple):
     headers: Mapping[str, str]
     file: str = ""
 
+    def __repr__(self) -> str:
+        """Shows no header: this may get into a log or a traceback."""
+        return f"Login({self.host!r}, file={self.file!r})"
+
     def explain(self, status: int) -> str:
         """Says what to do about an answer with this status; empty if it isn't for want of a password."""
         if status == 401 and not self.headers:

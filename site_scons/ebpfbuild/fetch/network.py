@@ -220,6 +220,8 @@ class Network:
             reason = f"{reason}: {_wants_password(proxy)}"
         elif login and (advice := login.explain(response.status_code)):
             reason, again = f"{reason}: {advice}", False
+        elif response.status_code == 401:
+            reason = f"{reason}: wants a password, and those go to MIRROR= alone, across no redirect"
         raise Trouble(reason, self.tries if again else 1, retry_after(response.headers.get("retry-after", "")))
 
 
