@@ -107,7 +107,7 @@ def lexed(text: str) -> Directives:
     found: dict[FileReference, None] = {}
     unreadable: dict[str, None] = {}
     pieces: set[str] = set()
-    for clean in {clean: None for reading in _readings(text) for clean in _cleaned(reading)}:
+    for clean in {clean: None for reading in _trigraph_readings(text) for clean in _cleaned(reading)}:
         unreadable |= dict.fromkeys(PRAGMAS[not pragma[1]] for pragma in _PRAGMA.finditer(clean))
         for line in _LINE.finditer(clean):
             references, odd = _line(line[1], line[2])
@@ -118,7 +118,7 @@ def lexed(text: str) -> Directives:
     return Directives(tuple(found), tuple(unreadable), frozenset(pieces))
 
 
-def _readings(text: str) -> Iterator[str]:
+def _trigraph_readings(text: str) -> Iterator[str]:
     """Yields the text, and the text with its trigraphs replaced (-std=c11)."""
     yield text
     if "??/" in text or "??=" in text:

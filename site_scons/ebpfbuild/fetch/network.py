@@ -113,7 +113,7 @@ class Network:
             late = time.monotonic() - began > (window if others else self.patience)
             if attempt >= min(last.tries, most) or waited + pause > rest or late:
                 break
-            self._rest(pause)
+            self._pause_for(pause)
             waited += pause
         self._note(origin, last, window)
         raise self._failed(url, last, attempt, bool(others))
@@ -132,7 +132,7 @@ class Network:
     def _backoff(self, attempt: int) -> float:
         return self.first_delay * 2.0 ** (attempt - 1) * (0.5 + self.chance() / 2)
 
-    def _rest(self, seconds: float) -> None:
+    def _pause_for(self, seconds: float) -> None:
         if self.sleep:
             return self.sleep(seconds)
         until = time.monotonic() + seconds

@@ -143,31 +143,31 @@ class _Job:
     def header(self, pin: HeaderPin) -> tuple[Path, str]:
         """Returns the path in the store, and by which way the bytes came. Raises FetchError with a reason per place."""
         if not pin.sha256:
-            return self._first((pin.source,), lambda place: self._header_from(place, pin))
+            return self._from_first_place((pin.source,), lambda place: self._header_from(place, pin))
         if pin.source.in_project:
             had = self.store.get(pin.sha256)
-            if had and self._gone(pin, (pin.source,)):
+            if had and self._may_stand_in(pin, (pin.source,)):
                 return had, CACHE
-            return self._first((pin.source,), lambda place: self._header_from(place, pin))
+            return self._from_first_place((pin.source,), lambda place: self._header_from(place, pin))
         with self._missing(pin.sha256, pin.title, self.store.get) as had:
-            return (had, CACHE) if had else self._first((pin.source,), lambda place: self._header_from(place, pin))
+            return (had, CACHE) if had else self._from_first_place((pin.source,), lambda place: self._header_from(place, pin))
 
     def tree(self, pin: TreePin) -> ObtainedTree:
         """Returns the tree. Raises FetchError with a reason per place."""
         if not pin.sha256:
-            return self._first(pin.sources, lambda place: self._tree_from(place, pin))
+            return self._from_first_place(pin.sources, lambda place: self._tree_from(place, pin))
         own = [source for source in pin.sources if source.in_project]
         there = [source for source in own if not _is_gone(source)]
-        trees = [self._first((source,), lambda place: self._tree_from(place, pin)) for source in there]
+        trees = [self._from_first_place((source,), lambda place: self._tree_from(place, pin)) for source in there]
         if trees:
             return trees[0]
         with self._missing(pin.sha256, pin.title, self.store.tree) as had:
             usable = had if had and set(had) == set(pin.files) else None
-            if usable and (len(own) < len(pin.sources) or self._gone(pin, own)):
+            if usable and (len(own) < len(pin.sources) or self._may_stand_in(pin, own)):
                 return ObtainedTree(usable, pin.sources[0].shown, pin.sha256, CACHE)
-            return self._first(pin.sources, lambda place: self._tree_from(place, pin))
+            return self._from_first_place(pin.sources, lambda place: self._tree_from(place, pin))
 
-    def _gone(self, pin: HeaderPin | TreePin, own: Sequence[ArtifactSource]) -> bool:
+    def _may_stand_in(self, pin: HeaderPin | TreePin, own: Sequence[ArtifactSource]) -> bool:
         """Tells if the store may stand in for files of the project's own: all are gone, and it is no release."""
         if self.options.release or not all(_is_gone(source) for source in own):
             return False
@@ -175,7 +175,7 @@ class _Job:
         self.report.notice(f"{missing} is gone: took {pin.title} from the cache, by its sha256; RELEASE=1 wants the file")
         return True
 
-    def _first(self, declared: tuple[ArtifactSource, ...], use: Callable[[Place], Got]) -> Got:
+    def _from_first_place(self, declared: tuple[ArtifactSource, ...], use: Callable[[Place], Got]) -> Got:
         """Returns what `use` makes of the first place that has the bytes.
 
         The places are those in the cache, the mirror's, the origins'.
@@ -204,7 +204,7 @@ class _Job:
         places = [place for source in declared for place in sources.mirror_places(source, self.mirror, offline)]
         return places + [place for source in declared for place in sources.origin_places(source, archives, offline)]
 
-    def _others(self) -> int:
+    def _count_others(self) -> int:
         """Counts the places that are left, should the one that is asked fail; none in a patient round."""
         if self.patient:
             return 0
@@ -286,7 +286,7 @@ class _Job:
         try:
             self.options.network.fetch(place.at, incoming, wanted.limit, wanted.size,
                                        lambda done, total: self.report.progress(wanted.title, done, total),
-                                       self._others(), self._spent, self.options.login if place.of_mirror else None)
+                                       self._count_others(), self._spent, self.options.login if place.of_mirror else None)
         finally:
             self.report.stopped(wanted.title)
 

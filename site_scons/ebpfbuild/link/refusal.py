@@ -39,41 +39,41 @@ def refusal(lines: list[str], status: int, parts: Mapping[str, Part], where: str
     if status != child.REFUSED:
         how = signal.strsignal(-status) if status < 0 else f"status {status}"
         what = f"libbpf's linker ended by itself ({how})"
-        return LinkError(what, where=where, fix="report it with the objects", details=_rest(lines, "", parts))
+        return LinkError(what, where=where, fix="report it with the objects", details=_other_lines(lines, "", parts))
     said = [line.removeprefix(PREFIX) for line in lines if line.startswith(PREFIX)]
     for line in said:
         if found := _explained(line, parts.values()):
-            return LinkError(found.what, where=where, fix=found.fix, details=_rest(said, line, parts))
+            return LinkError(found.what, where=where, fix=found.fix, details=_other_lines(said, line, parts))
     last = lines[-1].removeprefix("REFUSED ") if lines else "it gives no reason"
-    first = _named(said[0] if said else last, parts)
-    return LinkError(f"libbpf's linker refuses the sources: {first}", where=where, fix=FIX, details=_rest(said[1:], "", parts))
+    first = _with_sources(said[0] if said else last, parts)
+    return LinkError(f"libbpf's linker refuses the sources: {first}", where=where, fix=FIX, details=_other_lines(said[1:], "", parts))
 
 
 def _explained(line: str, parts: Collection[Part]) -> Explanation | None:
     """Returns a line of libbpf's in this project's words, or None for one that says nothing by itself."""
     if match := _CONFLICT.fullmatch(line):
-        name, sources = match["name"], _strong(match["name"], parts)
+        name, sources = match["name"], _sources_defining(match["name"], parts)
         return Explanation(f"{name} is defined by {sources}", "keep one, or make it static in each, or __weak in all but one")
     if match := _MISMATCH.fullmatch(line):
         name = match["name"]
-        return Explanation(f"{name} is declared differently by {_having(name, parts)}: {match['what']}", HEADER)
+        return Explanation(f"{name} is declared differently by {_sources_with_symbol(name, parts)}: {match['what']}", HEADER)
     if match := _NO_BTF.fullmatch(line):
         name = match["name"]
-        what = f"{name} of {_having(name, parts)} has no type information"
+        what = f"{name} of {_sources_with_symbol(name, parts)} has no type information"
         return Explanation(what, "declare it in C, and not in assembly alone")
     if match := _CONTENTS.fullmatch(line):
         name = match["name"]
-        return Explanation(f"section {name} has other contents in {_with_section(name, parts)}", "write the same in each of them")
+        return Explanation(f"section {name} has other contents in {_sources_with_section(name, parts)}", "write the same in each of them")
     if match := _SECTION.fullmatch(line):
         name = match["name"]
-        what = f"section {name} is of another kind in {_with_section(name, parts)} ({match['what']} mismatch)"
+        what = f"section {name} is of another kind in {_sources_with_section(name, parts)} ({match['what']} mismatch)"
         return Explanation(what, "give what lies in it sections of different names")
     if _ORDER.fullmatch(line):
         return Explanation("the objects have different byte orders", "link objects of one arch")
     return None
 
 
-def _strong(name: str, parts: Collection[Part]) -> str:
+def _sources_defining(name: str, parts: Collection[Part]) -> str:
     """Returns the sources that define a symbol and are not weak about it."""
 
     def defines(elf: Elf) -> bool:
@@ -82,20 +82,20 @@ def _strong(name: str, parts: Collection[Part]) -> str:
     return sources(parts, defines)
 
 
-def _having(name: str, parts: Collection[Part]) -> str:
+def _sources_with_symbol(name: str, parts: Collection[Part]) -> str:
     """Returns the sources that define or use a global symbol."""
     return sources(parts, lambda elf: any(row.name == name and row.bind != STB_LOCAL for row in elf.symbols))
 
 
-def _with_section(name: str, parts: Collection[Part]) -> str:
+def _sources_with_section(name: str, parts: Collection[Part]) -> str:
     return sources(parts, lambda elf: elf.section(name) is not None)
 
 
-def _rest(said: list[str], used: str, parts: Mapping[str, Part]) -> tuple[str, ...]:
+def _other_lines(said: list[str], used: str, parts: Mapping[str, Part]) -> tuple[str, ...]:
     """Returns libbpf's own lines, the one that is told already left out."""
-    return tuple(_named(line, parts) for line in said if line != used)
+    return tuple(_with_sources(line, parts) for line in said if line != used)
 
 
-def _named(line: str, parts: Mapping[str, Part]) -> str:
+def _with_sources(line: str, parts: Mapping[str, Part]) -> str:
     """Returns a line with the sources in the place of the files that the linker was handed."""
     return re.sub(r"(?<![\w.])\d+\.o\b", lambda match: parts[match[0]].source if match[0] in parts else match[0], line)

@@ -14,7 +14,7 @@ KERNEL_SECTIONS = (".ksyms", ".kconfig")  # what they declare, the running kerne
 def require_defined(data: bytes, parts: Sequence[Part], where: str) -> None:
     """Raises LinkError, with a line for each further name, if a linked object lacks what one of its parts uses."""
     elf = Elf.parse(data, where)
-    lacking = [name for name in elf.undefined if name not in _kernels(elf)]
+    lacking = [name for name in elf.undefined if name not in _names_of_the_kernel(elf)]
     if not lacking:
         return
     first, *others = (f"{name}, which {sources(parts, lambda elf: name in elf.undefined)} uses" for name in lacking)
@@ -26,7 +26,7 @@ def require_defined(data: bytes, parts: Sequence[Part], where: str) -> None:
     )
 
 
-def _kernels(elf: Elf) -> set[str]:
+def _names_of_the_kernel(elf: Elf) -> set[str]:
     """Returns the names that an object expects of the kernel."""
     section = elf.section(".BTF")
     if section is None:

@@ -146,7 +146,7 @@ def _type(header: _Header, name: str) -> list[str]:
     typedef = "" if " " in name else ", or typedef it in your program"
     other = f" ({found})" if (found := header.elsewhere(name)) else ""
     return [
-        f"{header} has no {shown}{_meant(word, choices)} it comes from a kernel built without it; take another pin{other} or the header of your own kernel, "
+        f"{header} has no {shown}{_or_meant(word, choices)} it comes from a kernel built without it; take another pin{other} or the header of your own kernel, "
         f"or declare what you read of it as struct {word}___local {{ … }} __attribute__((preserve_access_index))"
         f"{typedef}"
     ]
@@ -189,7 +189,7 @@ def _name(header: _Header, name: str) -> list[str]:
         return [f"{header} has no {name}; a kernel #define is in no BTF: include <{home}> behind vmlinux.h, which then gives #defines alone"]
     if name in VALUES:
         return [f"{header} has no {name}; a kernel #define is in no BTF: #define {name} {VALUES[name]}"]
-    near = _near(name, _callable(header))
+    near = _near_name(name, _callable(header))
     meant = f"; did you mean {near}?" if near else ""
     if name.isupper():
         lead = f"{header} has no {name}" + (f"{meant} A" if near else "; a")
@@ -201,7 +201,7 @@ def _call(header: _Header, name: str) -> list[str]:
     if name in header.types.ordinary:
         return []
     return [
-        f"{header} declares no {name}{_meant(name, _callable(header))} a kfunc of another kernel: declare it extern … "
+        f"{header} declares no {name}{_or_meant(name, _callable(header))} a kfunc of another kernel: declare it extern … "
         f"__ksym __weak and ask bpf_ksym_exists first; a helper: it needs a newer libbpf"
     ]
 
@@ -223,7 +223,7 @@ def _callable(header: _Header) -> list[str]:
     return [*header.library.homes, *(name for name in header.types.ordinary if not name.startswith("btf_"))]
 
 
-def _twice(header: _Header, name: str) -> list[str]:
+def _declared_twice(header: _Header, name: str) -> list[str]:
     if name not in header.types.tags and name not in header.types.ordinary:
         return []
     return [f"{header} declares {name} already: drop your own, or call it {name}___local"]
@@ -248,20 +248,20 @@ _ROWS = (
     (_NAME, _name),
     (_CALL, _call),
     (_LIBRARY, _libc),
-    (_TWICE, _twice),
+    (_TWICE, _declared_twice),
     (_FILE, _file),
 )
 # Of a program without a vmlinux.h.
 _PLAIN_ROWS = ((_DIALECT, _no_asm), (_TYPE, plain_type), (_NAME, plain_name), (_LIBRARY, _instead), (_FILE, missing_file))
 
 
-def _meant(name: str, choices: Iterable[str]) -> str:
+def _or_meant(name: str, choices: Iterable[str]) -> str:
     """Returns the words between `has no x` and why that may be: the name that may have been meant instead."""
-    near = _near(name, choices)
+    near = _near_name(name, choices)
     return f"; did you mean {near}? Otherwise" if near else ":"
 
 
-def _near(name: str, choices: Iterable[str]) -> str:
+def _near_name(name: str, choices: Iterable[str]) -> str:
     """Returns the nearest name, if it differs by a letter or two; empty for none."""
     near = get_close_matches(name, sorted(each for each in choices if abs(len(each) - len(name)) < 4), 1)
     alike = near and (SequenceMatcher(None, near[0], name).ratio() >= NEAR or _one_letter(near[0], name))

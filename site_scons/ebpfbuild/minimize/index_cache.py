@@ -31,10 +31,10 @@ class IndexCache:
         """Returns the index of a header whose digest is known. Raises HeaderError, OSError."""
         with self._lock:
             if sha256 not in self._indexes:
-                self._indexes[sha256] = self._had(header, sha256)
+                self._indexes[sha256] = self._stored_or_made(header, sha256)
             return self._indexes[sha256]
 
-    def _had(self, header: Path, sha256: str) -> Index:
+    def _stored_or_made(self, header: Path, sha256: str) -> Index:
         """Returns the stored index if it holds just the bytes that this project once wrote, or makes it anew."""
         path = self._folder / "index" / f"{sha256}-{INDEX_FORMAT}"
         made: list[Index] = []

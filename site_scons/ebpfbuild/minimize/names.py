@@ -77,10 +77,10 @@ class Names:
         if not self.renames:
             return self
 
-        def also(names: frozenset[str]) -> frozenset[str]:
+        def with_renamed(names: frozenset[str]) -> frozenset[str]:
             return names | {name for name, other in self.renames if other in names}
 
-        sets: dict[str, Any] = {part: also(getattr(self, part)) for part in ("tags", "members", "words", "values")}
+        sets: dict[str, Any] = {part: with_renamed(getattr(self, part)) for part in ("tags", "members", "words", "values")}
         return replace(self, **sets)
 
     def digest(self) -> str:

@@ -118,7 +118,7 @@ def statement(index: Index, text: str) -> tuple[tuple[str, ...], list[Mention]]:
     if not base:
         return tuple(names), _sizes(index, text)
     name, keyword, qualified = base
-    hows = {CHASED if tagged else _how(part, qualified) for part in (first, *more)}
+    hows = {CHASED if tagged else _mention_level(part, qualified) for part in (first, *more)}
     return tuple(names), [(name, keyword, how) for how in sorted(hows)] + _sizes(index, text)
 
 
@@ -142,7 +142,7 @@ def _base(index: Index, text: str) -> tuple[str, str, bool] | None:
     return None
 
 
-def _how(declarator: str, qualified: bool) -> int:
+def _mention_level(declarator: str, qualified: bool) -> int:
     if "*" not in declarator:
         return VALUE
     if "[" in declarator:

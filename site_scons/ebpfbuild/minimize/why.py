@@ -45,9 +45,9 @@ def _members(minimized: Minimized, member: str, owner: str, where: Callable[[str
     """
     lines = []
     for number in _holders(minimized.index, member, owner):
-        if number in minimized.closure.whole and _has(minimized, number, member):
+        if number in minimized.closure.whole and _keeps_member(minimized, number, member):
             chain = _chain(minimized, number, owner, where)
-            lines += [*chain, f"{'  ' * len(chain)}.{member}{_at(where(member))}"]
+            lines += [*chain, f"{'  ' * len(chain)}.{member}{_place_text(where(member))}"]
     return lines
 
 
@@ -64,7 +64,7 @@ def _holders(index: Index, member: str, owner: str) -> list[int]:
     return [number for number in numbers if member in member_names(index, number)]
 
 
-def _has(minimized: Minimized, number: int, member: str) -> bool:
+def _keeps_member(minimized: Minimized, number: int, member: str) -> bool:
     """Tells if a declaration that is kept still has a member: `fields` may have dropped it."""
     if number not in minimized.closure.trimmed:
         return True
@@ -106,7 +106,7 @@ def _chain(minimized: Minimized, key: int | str, word: str, where: Callable[[str
     for depth, step in enumerate(others, 1):
         via = closure.reasons[step].member
         text = title(index, step) if isinstance(step, int) else f"{closure.declared[step]} {step}, only declared"
-        member = f".{via}{_at(where(via))}: " if via else ""
+        member = f".{via}{_place_text(where(via))}: " if via else ""
         lines.append("  " * depth + member + text)
     return lines
 
@@ -117,9 +117,9 @@ def _seed(index: Index, number: int, word: str, where: Callable[[str], str]) -> 
     names = [name for table in tables for name, each in table.items() if each == number]
     for name in sorted(names, key=lambda name: name != word):
         if where(name):
-            return f" as {name}{_at(where(name))}"
+            return f" as {name}{_place_text(where(name))}"
     return ""
 
 
-def _at(place: str) -> str:
+def _place_text(place: str) -> str:
     return f" ({place})" if place else ""

@@ -32,7 +32,7 @@ def init(skeletons: Sequence[PackedSkeleton], package: str, summary: str) -> byt
     event each. Raises PackageError where two programs' classes have one name.
     """
     alone = len(skeletons) == 1
-    names = {each.module_name: each.exported() if alone else _own(each.program) for each in skeletons}
+    names = {each.module_name: each.exported() if alone else _main_classes(each.program) for each in skeletons}
     everything = sorted(name for given in names.values() for name in given)
     if twice := next((one for one, other in zip(everything, everything[1:]) if one == other), None):
         what = f"two of its programs have a class {twice}"
@@ -52,7 +52,7 @@ def init(skeletons: Sequence[PackedSkeleton], package: str, summary: str) -> byt
     return text.encode()
 
 
-def _own(program: str) -> list[str]:
+def _main_classes(program: str) -> list[str]:
     return [program, f"{program}Links", f"{program}Maps", f"{program}Progs"]
 
 

@@ -26,7 +26,7 @@ class PackedSkeleton:
 
     def files(self, manifest: str) -> dict[str, bytes]:
         """Returns its files for a package with a manifest of that sha256. Raises PackageError for what is no skeleton."""
-        text = self._once(_FILE, rf'\g<0>\n    MANIFEST = "{manifest}"', self._vendored(self.module))
+        text = self._replace_once(_FILE, rf'\g<0>\n    MANIFEST = "{manifest}"', self._vendored(self.module))
         return {self.name: text.encode(), f"{self.name}i": self._vendored(self.stub).encode()}
 
     def check(self, object_name: str, objects: Mapping[str, bytes]) -> None:
@@ -104,9 +104,9 @@ class PackedSkeleton:
             raise self._no_skeleton() from None
 
     def _vendored(self, text: str) -> str:
-        return self._once(_IMPORT, _VENDORED, text)
+        return self._replace_once(_IMPORT, _VENDORED, text)
 
-    def _once(self, pattern: re.Pattern[str], by: str, text: str) -> str:
+    def _replace_once(self, pattern: re.Pattern[str], by: str, text: str) -> str:
         changed, count = pattern.subn(by, text)
         if count != 1:
             raise self._no_skeleton()

@@ -64,7 +64,7 @@ class Table:
         """Returns a PinError at a key of this table, or at the table itself where `part` is empty."""
         return PinError(what, where=self.where(*([part] if part else [])), fix=fix)
 
-    def only(self, *known: str) -> None:
+    def require_known(self, *known: str) -> None:
         """Refuses a key that is not `known`: raises PinError with its nearest neighbour.
 
         To be called first: a misspelt key shall not be reported as the absence of the right one.

@@ -83,12 +83,12 @@ class Headers(Mapping[str, HeaderPin]):
 
 def _root(path: Path | str) -> Table:
     table = read(Path(path))
-    table.only(*TABLES)
+    table.require_known(*TABLES)
     return table
 
 
 def _compiler(table: Table) -> CompilerSpec:
-    table.only("package", "path", "version")
+    table.require_known("package", "path", "version")
     package = table.optional_text("package", _is_package)
     path = table.optional_text("path")
     version = table.text("version", _is_version)
@@ -99,7 +99,7 @@ def _compiler(table: Table) -> CompilerSpec:
 
 
 def _clang(table: Table) -> tuple[str, tuple[str, ...]]:
-    table.only("cpu", "cflags")
+    table.require_known("cpu", "cflags")
     cpu = table.optional_text("cpu", _is_cpu)
     cflags = table.texts("cflags", required=False)
     if cflags:
@@ -110,7 +110,7 @@ def _clang(table: Table) -> tuple[str, tuple[str, ...]]:
 
 
 def _tree(table: Table) -> TreePin:
-    table.only("version", "sha256", "files", "source")
+    table.require_known("version", "sha256", "files", "source")
     version = table.text("version")
     sha256 = table.optional_text("sha256", _is_sha256)
     files = table.texts("files")
@@ -121,7 +121,7 @@ def _tree(table: Table) -> TreePin:
         raise table.error("files", "is empty", "name the files that are wanted")
     sources = []
     for entry in table.tables("source"):
-        entry.only("url", "pool", "path", "folder", "archive_sha256")
+        entry.require_known("url", "pool", "path", "folder", "archive_sha256")
         sources.append(_source(entry, "folder", pinned=bool(sha256)))
     if not sources:
         raise table.error("source", "is missing", f"add a table [[{table.key[-1]}.source]] with url or pool")
@@ -133,7 +133,7 @@ def _tree(table: Table) -> TreePin:
 def linker_pin(table: Table) -> LinkerPin:
     """Reads a table such as [linker]. Raises PinError."""
     arches = [name for name, value in table.data.items() if isinstance(value, dict)]
-    table.only("glibc", *arches)
+    table.require_known("glibc", *arches)
     glibc = table.text("glibc", _is_glibc)
     libraries, c_library = {}, {}
     for name in arches:
@@ -150,7 +150,7 @@ def linker_pin(table: Table) -> LinkerPin:
 
 def uapi_pin(table: Table) -> UapiPin:
     """Reads a table such as [uapi]. Raises PinError."""
-    table.only("kernel", "package", "path", "sha256")
+    table.require_known("kernel", "package", "path", "sha256")
     kernel = table.text("kernel")
     package = table.optional_text("package", _is_package)
     path = table.optional_text("path")
@@ -160,7 +160,7 @@ def uapi_pin(table: Table) -> UapiPin:
 
 
 def _headers(table: Table) -> dict[str, HeaderPin]:
-    table.only("base", *(name for name, value in table.data.items() if isinstance(value, dict)))
+    table.require_known("base", *(name for name, value in table.data.items() if isinstance(value, dict)))
     base = table.optional_text("base", _is_url)
     found = {}
     for name in table.data:
@@ -187,7 +187,7 @@ def _require_own_bytes(pins: Iterable[HeaderPin]) -> None:
 
 def _header(table: Table, arch: str, base: str | None, nested: bool = False) -> HeaderPin:
     known = ("kernel", "url", "pool", "path", "archive_sha256", "member", "sha256", "size")
-    table.only(*known, *(() if nested else ("alternate",)))
+    table.require_known(*known, *(() if nested else ("alternate",)))
     kernel = table.text("kernel")
     sha256 = table.optional_text("sha256", _is_sha256)
     size = table.count("size", MAX_FILE_SIZE)

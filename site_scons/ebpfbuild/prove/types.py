@@ -64,13 +64,13 @@ class TypeComparison:
         """Compares the types that no root reaches, by their own facts, unless the walk has met a difference."""
         if self._differing:
             return
-        ours, theirs = self._unmet(self.full, self._partner), self._unmet(self.small, self._owner)
+        ours, theirs = self._count_unmet(self.full, self._partner), self._count_unmet(self.small, self._owner)
         for text in sorted((ours - theirs).elements()):
             self.differ(f"type {text} is missing in the minimized object", "")
         for text in sorted((theirs - ours).elements()):
             self.differ(f"type {text} is in the minimized object only", "")
 
-    def _unmet(self, btf: Btf, met: dict[int, int]) -> Counter[str]:
+    def _count_unmet(self, btf: Btf, met: dict[int, int]) -> Counter[str]:
         kinds = (kind for kind in btf if kind.id not in met and kind.kind != Kind.DATASEC)
         return Counter(_summary(kind) for kind in kinds if kind.kind != Kind.DECL_TAG or kind.type not in met)
 

@@ -59,15 +59,15 @@ def field_line(field: PyField, codecs: str, outside: int) -> str:
     """Returns a member or variable in the module, in a class that is itself indented by `outside`."""
     codec = field.type.codec if codecs == "c" else re.sub(r"\bc\.", f"{codecs}.", field.type.codec)
     code, comment = f"{field.name} = {codec} @ {field.offset}", field.comment
-    return line(code, _excused(field.name, comment, WIDTH - outside - len(code)), outside + 4)
+    return line(code, _comment_for_ruff(field.name, comment, WIDTH - outside - len(code)), outside + 4)
 
 
 def value_line(name: str, value: int, outside: int) -> str:
     """Returns an enumerator in the module, in a class that is itself indented by `outside`."""
-    return line(f"{name} = {value}", _excused(name, "", WIDTH), outside + 4)
+    return line(f"{name} = {value}", _comment_for_ruff(name, "", WIDTH), outside + 4)
 
 
-def _excused(name: str, comment: str, room: int) -> str:
+def _comment_for_ruff(name: str, comment: str, room: int) -> str:
     """Returns the comment, cut so that it stays beside the name if that is one which ruff has to be told to take."""
     noqa = "noqa: E741"
     return " ".join(filter(None, (noqa, comment and f"({comment})")))[: room - 8] if name in AMBIGUOUS else comment
@@ -138,17 +138,17 @@ def call(head: str, arguments: list[str], comment: str, indent: int, brackets: s
     inner = f"{space}    {', '.join(arguments)}"
     if len(inner) > WIDTH or brackets == "[]":
         inner = "\n".join(f"{space}    {argument}," for argument in arguments)
-    return _above(comment, indent) + f"{space}{head}{opening}\n{inner}\n{space}{closing}"
+    return _comment_above(comment, indent) + f"{space}{head}{opening}\n{inner}\n{space}{closing}"
 
 
 def _commented(text: str, comment: str, indent: int) -> str:
     if not comment:
         return _kept(text)
     beside = f"{text}  # {comment}"
-    return beside if len(beside) <= WIDTH else _above(comment, indent) + _kept(text)
+    return beside if len(beside) <= WIDTH else _comment_above(comment, indent) + _kept(text)
 
 
-def _above(comment: str, indent: int) -> str:
+def _comment_above(comment: str, indent: int) -> str:
     text = f"{' ' * indent}# {comment}"
     return (text if len(text) <= WIDTH else f"{text[: WIDTH - 4]} ...") + "\n"
 

@@ -149,7 +149,7 @@ def _declared(spec: ObjectSpec, program: str, events: Mapping[str, str]) -> Decl
     maps = python_maps(types, spec, events)
     sections = [_section(types, *row) for row in zip(shown, names, classes, strict=True)]
     return Declarations(
-        _constants_apart({name: _apart(made, types) for name, made in types.classes.items()}, own),
+        _constants_apart({name: _class_apart(made, types) for name, made in types.classes.items()}, own),
         tuple(replace(row, attribute=f"{row.attribute}_") if row.attribute in types.classes else row for row in maps),
         _programs(spec),
         tuple(replace(row, fields=apart(row.fields, types)) for row in sections),
@@ -187,7 +187,7 @@ def _variable(types: PyTypes, variable: Variable, taken: set[str]) -> PyField:
     return PyField(attribute_name(variable.name, taken, "variable", VARIABLES), used, variable.offset, text)
 
 
-def _apart(made: PyClass, types: PyTypes) -> PyClass:
+def _class_apart(made: PyClass, types: PyTypes) -> PyClass:
     return replace(made, fields=apart(made.fields, types), promoted=apart(made.promoted, types), definition="")
 
 
