@@ -1,6 +1,7 @@
 """Remembers files' digests by their stat, and each output's when it was built: SCons never looks at a target again."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from ..files import UnfitFileError, make_room, open_regular, read_regular
 
 # A clock that stamps files ticks every 10 ms at the worst (HZ=100): an edit within the tick of the last one shows in no stat.
 TICK = 20_000_000  # ns
+UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 NEVER = -1  # the ctime of a stat that vouches for nothing
 
 
@@ -57,7 +59,8 @@ class Ledger:
         self._facts: dict[str, dict[str, Any]] = {}
         lines = self._read()
         if not read_only and lines > 200 + 2 * (len(self._files) + len(self._facts)):
-            self._rewrite()
+            with contextlib.suppress(OSError):  # it is only shorter then
+                self._rewrite()
 
     def digest(self, path: str, kind: str = "", find: Callable[[str], str] = sha256_of) -> str:
         """Returns the sha256 of the file as it is now, hashed again only when its stat changed. Raises OSError.
@@ -72,7 +75,7 @@ class Ledger:
 
     def built(self, path: str, by: str = "") -> None:
         """Remembers what an output holds, right after it was made, and `by` whom. Raises OSError."""
-        self._note(by + path, self._stat(path), sha256_of(path))
+        self._note(by + path, self._stat(path), sha256_of(path), required=True)
 
     def intact(self, path: str, by: str = "") -> bool:
         """Tells if an output still holds what was built. False as well for one that this ledger never saw built."""
@@ -108,7 +111,7 @@ class Ledger:
             open_regular(path, None).close()  # raises, and says what it is
         return _Stat(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
-    def _note(self, path: str, now: _Stat, sha256: str) -> str:
+    def _note(self, path: str, now: _Stat, sha256: str, required: bool = False) -> str:
         size, mtime, ctime, inode = now
         if time.time_ns() - ctime < TICK:
             ctime = NEVER
@@ -116,12 +119,23 @@ class Ledger:
             seen = _Seen(size, mtime, ctime, inode, sha256)
             if self._files.get(path) != seen:
                 self._files[path] = seen
-                self._append(["file", path, *seen])
+                self._append(["file", path, *seen], required)
         return sha256
 
-    def _append(self, line: list[Any]) -> None:
+    def _append(self, line: list[Any], required: bool = False) -> None:
+        """Writes a line. One that isn't `required` may stay unwritten in a tree that can't be written: a null build ends there.
+
+        What was made is required, as it would be made again by each build. Raises OSError.
+        """
         if self._read_only:
             return
+        try:
+            self._write(line)
+        except OSError as error:
+            if required or error.errno not in UNWRITABLE:
+                raise
+
+    def _write(self, line: list[Any]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         # What a pipe or a link to a device in its place would do is nothing to wait for.
         handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)

@@ -1,7 +1,10 @@
 """Registers objects and headers for `sizes`, `why` and `prove`, where the command line names one of them."""
 
+import os
+
 import SCons.Node
 import SCons.Script
+from SCons.Errors import UserError
 
 from .run import run_of
 
@@ -9,6 +12,27 @@ from .run import run_of
 def requested():
     """Returns the targets that the command line names: `why` and the words behind it among them."""
     return SCons.Script.COMMAND_LINE_TARGETS
+
+
+def name_short(env, node):
+    """Has the end of an output's path name it on the command line: `one.bpf.o`, or `x86_64/one.bpf.o` for one arch.
+
+    A file that lies there, or a target of the project's, keeps its name.
+    """
+    named = run_of(env.fs).named
+    for name in requested():
+        if node.path.endswith(f"/{name}") and (name in named or not _is_target(env, name)):
+            env.Alias(name, node)
+            named.add(name)
+
+
+def _is_target(env, name):
+    """Tells if a name of the command line is that of a file, seen from where scons was called, or of a target there."""
+    place = os.path.join(SCons.Script.GetLaunchDir(), name)
+    try:
+        return env.ans.lookup(name) is not None or os.path.lexists(place) or env.fs.Entry(place, create=False).has_builder()
+    except UserError:  # no node has that path
+        return False
 
 
 def register_object(env, node):

@@ -41,7 +41,7 @@ def compile_db(env):
         node = session.shared["compdb"] = env.File("#compile_commands.json")
         if not node.has_builder():  # by another session of this run
             session.repair([node])
-            COMPDB(env, target=node, source=env.Value(_Compiles(session)))
+            COMPDB(env, target=node, source=session.inputs.value(_Compiles(session)))
     return session.shared["compdb"]
 
 

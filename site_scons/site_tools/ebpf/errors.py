@@ -24,10 +24,10 @@ def user_error(call, *args, **kwargs):
     except EbpfError as error:
         raise SCons.Errors.StopError(str(error)) from None  # it may have details, each in a line of its own
     except OSError as error:
-        raise _file_error(error) from None
+        raise file_error(error) from None
 
 
-def _file_error(error):
+def file_error(error):
     """Makes the StopError for what the file system refused, with the path from the project's root."""
     root = SCons.Node.FS.get_default_fs().Top.get_abspath()
     path = str(error.filename).removeprefix(f"{root}{os.sep}")

@@ -20,6 +20,7 @@ class Run:
     scans     numbers that make each scan's path another one, see minimized.py
     made      the first target of each step that has run, and its environment, for the summary
     objects, minimized   what the commands `prove` and `why` are about, see command_targets.py
+    named     the short names of the command line that are outputs
     proving   how many objects `prove` has begun with
     """
 
@@ -29,7 +30,7 @@ class Run:
         self.commands, self.made = [], []
         self.scans = itertools.count()
         self.objects, self.minimized = [], []
-        self.proving = 0
+        self.proving, self.named = 0, set()
         self._noticed = set()
         self._listings = {}
 

@@ -11,8 +11,10 @@ import SCons.SConsign
 import SCons.Util
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.files import make_room, require_regular
+from ebpfbuild.rebuild.ledger import UNWRITABLE
 
 from .errors import StopError
+from .run import run_of
 
 _SconsDB = SCons.SConsign.DB
 
@@ -53,6 +55,7 @@ def _open_database(dir):
         if os.path.lexists(path):
             require_regular(path, None)
         database, _ = SCons.SConsign.Get_DataBase(dir)
+        _guard_writing(database, dir.fs, path)
         if all(isinstance(entry, bytes) for entry in database.values()):
             return
         why = "holds something else"
@@ -70,12 +73,28 @@ def _start_anew(dir, path, why):
         SCons.SConsign.DB_sync_list.remove(database)
     try:
         make_room(path)
-        SCons.SConsign.Get_DataBase(dir)
+        _guard_writing(SCons.SConsign.Get_DataBase(dir)[0], dir.fs, path)
     except EbpfError as error:
         raise StopError(str(error)) from None
     except OSError as error:
         raise StopError(f"{path}: {error.strerror}; make it a file that this user can write") from None
     _notice(f"{os.path.basename(path)} {why}; everything is built anew")
+
+
+def _guard_writing(database, fs, path):
+    """Ends a build with a notice, not a traceback, where SCons can't write its file; without one if nothing was made."""
+    write = database.sync
+
+    def sync():
+        try:
+            write()
+        except OSError as error:
+            database._needs_sync = False  # or SCons tries once more as it ends
+            if run_of(fs).made or error.errno not in UNWRITABLE:
+                what = f"{os.path.basename(path)}: {error.strerror}; make it a file that this user can write"
+                _notice(f"{what}, or the next build makes this one's outputs once more")
+
+    database.sync = sync
 
 
 def _path(top):

@@ -15,6 +15,8 @@ import SCons.Errors
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.escape import printable
 
+from .command_targets import name_short
+from .errors import file_error
 from .nodes import Output, output
 from .session import build_folder
 
@@ -34,6 +36,8 @@ class _Execution(NamedTuple):
             _run(lambda: self.run(target, source, env), target, session, more, self.verb)
         except EbpfError as error:
             raise SCons.Errors.BuildError(target[0], errstr=str(error), status=2, exitstatus=2) from None
+        except OSError as error:
+            raise SCons.Errors.BuildError(target[0], errstr=str(file_error(error)), status=2, exitstatus=2) from None
         for node in target:
             session.ledger.built(node.abspath)
         session.run.made.append((target[0], env))
@@ -102,6 +106,7 @@ def builder(run, message, more=None, verb="used", count=None, kind=Output, **kwa
         nodes = declared(env, target=target, source=source, **overrides)
         for node in nodes:
             output(node, kind)
+            name_short(env, node)
         return nodes
 
     return declare

@@ -1,7 +1,7 @@
 """Makes the one Value node of all that a step depends on beside its files, and says in words what of it changed.
 
-SCons stores and compares the node's text: JSON in which a long input (flags, the core's files) is its sha256. The
-ledger keeps what that stands for, so that --debug=explain names the difference.
+SCons compares the node's text: JSON in which a long input (flags, the core's files) is its sha256. It stores and prints
+the node in words (--tree). The ledger keeps what words and digests stand for, so that --debug=explain names the difference.
 """
 
 import hashlib
@@ -12,11 +12,22 @@ from dataclasses import replace
 from functools import cached_property
 
 from ebpfbuild.rebuild.step_code import core_digests, step_digest, step_files
-from SCons.Node.Python import Value
+from SCons.Node.Python import Value, _memo_lookup_map
 
 _KEPT = "@"  # before the sha256 of what the ledger keeps
 _INDENT = " " * 11  # before each of several lines, as SCons's Node.explain has it
 _SHA256 = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
+
+
+class InputsValue(Value):
+    """The node of a step's inputs, a text: signed by that, and shown in words."""
+
+    def __init__(self, text, inputs):
+        super().__init__(text)
+        self._inputs = inputs
+
+    def __str__(self):
+        return self._inputs.words(str(self.value))
 
 
 class StepInputs:
@@ -26,6 +37,8 @@ class StepInputs:
         self._session = session
         self._codes = {}  # by the module in which a step begins
         self._flags = {}  # by what flags depend on
+        self._nodes = {}  # by their text
+        self._words = {}  # of nodes, by their text
 
     def node(self, env, entry, **inputs):
         """Returns the Value node of a step that begins in module `entry` of the core and is given `inputs`.
@@ -33,7 +46,26 @@ class StepInputs:
         The name of an input is what an explanation calls it. A list's is its items' name: an explanation says which
         were added and removed. A dict's items are called by their keys: an explanation says which of them changed, too.
         """
-        return env.Value(self.text(code=f"{_KEPT}{self.code(entry)}", **inputs))
+        return self.value(self.text(code=f"{_KEPT}{self.code(entry)}", **inputs))
+
+    def value(self, text):
+        """Returns the one node of a text that `text` made, or of an object whose str() is such a text."""
+        if text not in self._nodes:
+            node = self._nodes[text] = InputsValue(text, self)
+            if isinstance(text, str):
+                # SCons makes the nodes of the last build of what it stored, the words, by this table: it is to find this one.
+                _memo_lookup_map[hash((self.words(text), None))] = node
+        return self._nodes[text]
+
+    def words(self, text):
+        """Returns a node's text in words: `inputs 4fce0470b2e7: clang 22.1.8 9c5a…, code fef1…, mode exact`."""
+        if text not in self._words:
+            inputs = json.loads(text)["inputs"]
+            listed = _short(", ".join(f"{name} {_text(value)}" for name, value in inputs.items()))
+            words = f"inputs {hashlib.sha256(text.encode()).hexdigest()[:12]}: {listed}"
+            self._session.ledger.fact(words, lambda: inputs)
+            self._words[text] = words
+        return self._words[text]
 
     def text(self, **inputs):
         """Returns a node's text for inputs as `node` takes them."""
@@ -69,13 +101,13 @@ class StepInputs:
         return f"{_KEPT}{digest}"
 
     def explained(self, text, old, new):
-        """Returns SCons's explanation of a rebuild with words in the place of Values' texts.
+        """Returns SCons's explanation of a rebuild with the differences in the place of Values' words.
 
         `old` and `new` are the nodes that the target depended on and depends on. SCons says nothing of them for a file
         that isn't there; then the words are put below: Session.repair removes a header that is no longer the pinned
         one.
         """
-        gone, come = ({str(node): _parsed(str(node)) for node in nodes if isinstance(node, Value)} for nodes in (old, new))
+        gone, come = ({str(node): self._session.ledger.recall(str(node)) for node in nodes if isinstance(node, Value)} for nodes in (old, new))
         pairs = zip((each for each in gone if gone[each] and each not in come), (each for each in come if come[each] and each not in gone))
         for before, after in pairs:
             words = "".join(f"{_INDENT}{_short(each)}\n" for each in self._differences(gone[before], come[after]))
@@ -110,15 +142,6 @@ class StepInputs:
         """Returns what the ledger keeps of an input; None for one that is short, or that the ledger no longer knows."""
         kept = isinstance(value, str) and value.startswith(_KEPT)
         return self._session.ledger.recall(value.removeprefix(_KEPT)) if kept else None
-
-
-def _parsed(text):
-    """Reads a node's text; empty for a Value of the project's own, and for one of an older version."""
-    try:
-        inputs = json.loads(text)
-    except ValueError:
-        return {}
-    return inputs.get("inputs", {}) if isinstance(inputs, dict) else {}
 
 
 def _text(value):
