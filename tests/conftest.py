@@ -83,6 +83,15 @@ def libbpf(pytestconfig) -> None:
 
 
 @pytest.fixture(scope="session")
+def kernel(libbpf) -> None:
+    """Skips where this process or this kernel can't load BPF objects."""
+    if os.geteuid() != 0:
+        pytest.skip("loading BPF programs needs root")
+    if not os.path.exists("/sys/kernel/btf/vmlinux"):
+        pytest.skip("this kernel has no BTF (/sys/kernel/btf/vmlinux)")
+
+
+@pytest.fixture(scope="session")
 def cc() -> list[str]:
     """The argv of a C compiler for this machine: its own, else zig's, which comes with the compiler's wheel."""
     own = next(filter(shutil.which, ("gcc", "cc", "clang")), None)
