@@ -257,6 +257,9 @@ def test_a_set_up_that_was_cut_short_is_done_again(checkout):
     checkout.stamp().unlink()
     _, stderr, calls = checkout.run()
     assert "making .venv" in stderr and pips(calls) == ["requirements.lock"]
+    checkout.stamp().unlink()
+    (checkout.folder / ".venv/pyvenv.cfg").unlink()  # cut short before that was written
+    assert checkout.run()[0] == 7 and checkout.stamp().exists()
 
 
 def test_offline_asks_no_index_for_packages(checkout):
