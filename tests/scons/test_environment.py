@@ -113,6 +113,15 @@ def test_help_shows_the_tool_s_options_and_commands_behind_the_project_s_own_wor
     assert all(f"\n  {word}" in text for word in ("ARCH=", "MIRROR=", "MINIMIZE=", "--offline", "prove", "sizes", "why sock"))
 
 
+@pytest.mark.parametrize("name", ["go", "a-long-name-of-a-command"])
+def test_the_help_lists_the_project_s_own_commands(declare, name):
+    body = f'env.EbpfRun("{name}", env.BpfProgram("one", "src/one.bpf.c"), "one")\nenv.EbpfTest("check", "tests")\n'
+    done = declare(body + 'Help("My tools\\n")\n').scons("-h")
+    assert done.returncode == 0 and "My tools\n" in done.stdout
+    assert f"\n  {name:<13} build and become python -m one; ARGS= goes to it\n" in done.stdout
+    assert "\n  check         run the tests in tests; ARGS= goes to pytest\n" in done.stdout
+
+
 def test_what_is_up_to_date_is_one_line_or_none(project):
     text = (project.folder / "SConstruct").read_text().replace("Default(env.Bpf", "(env.Bpf")
     (project.folder / "SConstruct").write_text(text + 'Default("programs")\n')

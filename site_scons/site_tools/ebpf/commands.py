@@ -37,6 +37,7 @@ def run_target(env, name, nodes, module):
         atexit.register(_become, env.fs, command, environment)
 
     name, module = string(env, name), string(env, module)
+    _help(env, name, f"build and become python -m {module}; ARGS= goes to it")
     wheels = [node for node in file_nodes(env, nodes, "nodes") if node.name.endswith(".whl")]
     return env.AlwaysBuild(env.Alias(name, wheels, SCons.Script.Action(run, f"RUN      {module}")))
 
@@ -65,7 +66,14 @@ def test_target(env, name, folder):
         if status:
             raise SCons.Errors.BuildError(target[0], errstr=f"pytest ended with {status}", status=2, exitstatus=2)
 
+    _help(env, name, f"run the tests in {folder}; ARGS= goes to pytest")
     return env.AlwaysBuild(env.Alias(name, [], SCons.Script.Action(test, f"TEST     {folder}")))
+
+
+def _help(env, name, text):
+    """Adds a command of the project's to the text of -h."""
+    if SCons.Script.GetOption("help"):
+        env.Help(printable(f"  {name:<13} {text}") + "\n")
 
 
 def add_commands(env):
