@@ -33,25 +33,39 @@ def included_files(
     normalized: Callable[[str], str] = os.path.normpath,
     depends: Iterable[str] = (),
     pinned_dirs: Iterable[str] = (),
+    resolved: "Resolved | None" = None,
 ) -> IncludedFiles:
     """Returns the files that `source` includes, embeds or asks for, directly or not.
 
     `read(path)` gives a file's text or None if there is none; asking it for every place that clang would try is what
     makes a new header that shadows an old one count. `pinned(name)` says that a name belongs to a pinned artifact: a
     project file of that name is refused, for it would be compiled in its stead. `pinned_dirs` are the folders of
-    pinned headers, searched last: what they include is followed, for it may be the project's. `normalized(path)` is the path of the same file without `..`. `depends` are files that are included in a way
+    pinned headers, searched last: what they include is followed, for it may be the project's. `resolved` keeps what each of
+    them leads to, for the next source with the same folders. `normalized(path)` is the path of the same file without `..`. `depends` are files that are included in a way
     that can't be read; what would shadow them counts. Raises CompileError.
     """
     depends = list(depends)
-    scan = _IncludeScan(list(include_dirs), read, pinned, normalized, tuple(pinned_dirs))
+    scan = _IncludeScan(list(include_dirs), read, pinned, normalized, tuple(pinned_dirs), {} if resolved is None else resolved)
     scan.add(source, read(source) or "")
     for path in depends:
         scan.add(path, read(path) or "")
     scan.run()
     scan.check_pasting()
-    shadows = {path for path in scan.shadows(depends) if read(path) is not None}
+    shadows = {path for path in scan.shadows(depends) if read(path) is not None} if depends else set()
     own = sorted((scan.found | shadows) - {source, *depends})
     return IncludedFiles(own, sorted(path for path in scan.texts if scan.is_pinned(path)))
+
+
+class Target(NamedTuple):
+    """A file that a directive leads to, its text, and whether it is only embedded."""
+
+    path: str
+    text: str
+    embedded: bool
+
+
+# By a pinned header's path, the pieces in its text (see Directives) and what its directives lead to.
+Resolved = dict[str, tuple[frozenset[str], list[Target]]]
 
 
 class _IncludeScan:
@@ -64,9 +78,10 @@ class _IncludeScan:
         pinned: Callable[[str], bool],
         normalized: Callable[[str], str],
         pinned_dirs: tuple[str, ...],
+        resolved: Resolved,
     ):
         self.include_dirs, self.read, self.pinned, self.normalized = include_dirs, read, pinned, normalized
-        self.pinned_dirs = pinned_dirs
+        self.pinned_dirs, self.resolved = pinned_dirs, resolved
         self._below = tuple(f"{folder}{os.sep}" for folder in pinned_dirs)
         self.found: set[str] = set()
         self.texts: dict[str, str] = {}
@@ -81,17 +96,23 @@ class _IncludeScan:
         """Follows the directives of all files, and of those that they lead to."""
         queue = list(self.texts)
         while queue:
-            path = queue.pop()
+            for target in self._targets(queue.pop()):
+                if not self.is_pinned(target.path):
+                    self.found.add(target.path)
+                if not target.embedded and target.path not in self.texts:
+                    self.texts[target.path] = target.text
+                    queue.append(target.path)
+
+    def _targets(self, path: str) -> list[Target]:
+        """Returns the files that a text's directives lead to. For a pinned header that is the same for each source."""
+        memo = self.resolved if self.is_pinned(path) else {}
+        if path not in memo:
             known = directives(self.texts[path])
             self._check(path, known)
-            self.pieces[path] = known.pieces
-            for reference in known.references:
-                for candidate, text in self._files(reference, path):
-                    if not self.is_pinned(candidate):
-                        self.found.add(candidate)
-                    if not reference.word.endswith("embed") and candidate not in self.texts:
-                        self.texts[candidate] = text
-                        queue.append(candidate)
+            found = (Target(*each, reference.word.endswith("embed")) for reference in known.references for each in self._files(reference, path))
+            memo[path] = known.pieces, list(found)
+        self.pieces[path], targets = memo[path]
+        return targets
 
     def _files(self, reference: FileReference, path: str) -> Iterator[tuple[str, str]]:
         """Yields the file that a directive names, with its text.

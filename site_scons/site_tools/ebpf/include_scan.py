@@ -21,6 +21,7 @@ class IncludeScan:
     def __init__(self, session):
         self._session = session
         self._headers = {}  # by source, include folders, declared dependencies and folders of UAPI headers
+        self._resolved = {}  # what pinned headers lead to, by include folders and folders of UAPI headers
         self._uses = {}  # by source and include folders
         self._texts = {}  # by path
         self.uapi_files = {}  # the digests of the installed UAPI headers by path, once they are known
@@ -32,7 +33,8 @@ class IncludeScan:
             from ebpfbuild.uapi.uses import uses
 
             def read(path):
-                return None if is_built(path) else self._text(path)
+                text = self._text(path)  # first: most paths have no file, and a look-up of a node is dearer
+                return None if text is None or is_built(path) else text
 
             session = self._session
             libbpf = [f"bpf/{name}" for name in session.toolchain.libbpf.files]
@@ -65,12 +67,16 @@ class IncludeScan:
             return self._read(path) or ""
 
         normalized = session.files.tree.normalized
-        found = user_error(included_files, source, include_dirs, read, pinned.__contains__, normalized, depends, made_by)
+        same = tuple(include_dirs), tuple(uapi_dirs)
+        resolved = {} if generated else self._resolved.setdefault(same, {})
+        found = user_error(included_files, source, include_dirs, read, pinned.__contains__, normalized, depends, made_by, resolved)
         for header in found.own:
             check_name(header, source)
             session.files.check_symlinks(header, env["EBPF_RELEASE"])
         if not generated:
             self._headers[key] = found
+        else:
+            self._resolved.pop(same, None)
         return found
 
     def _pinned_text(self, path, pinned):
