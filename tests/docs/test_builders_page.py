@@ -111,12 +111,13 @@ def test_each_environment_variable_that_the_core_reads_is_told():
 def test_scons_reads_the_examples(tmp_path):
     """One SConstruct of them all, in a run that makes nothing."""
     snippets = [each.text for each in examples(PAGE) if each.language == "python"]
-    assert len(snippets) == len(BUILDERS) + 3
+    assert len(snippets) == len(BUILDERS) + 4
     (tmp_path / "SConstruct").write_text("".join(snippets))
     for name in ("execs", "tcplife", "tcpstat", "opensnoop", "execsnoop", "opens", "kills", "lib"):
         path = tmp_path / "bpf" / f"{name}.bpf.c"
         path.parent.mkdir(exist_ok=True)
         path.write_text(PROGRAM)
+    (tmp_path / "bpf/SConscript").write_text('Import("env")\nenv.BpfObject("execs.bpf.c")\n')
     (tmp_path / "src" / "nettools").mkdir(parents=True)
     (tmp_path / "third_party").mkdir()
     (tmp_path / "third_party" / "scons-bpf").symlink_to(ROOT)

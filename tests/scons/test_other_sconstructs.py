@@ -97,7 +97,7 @@ def test_a_glob_in_a_variant_dir_leaves_outputs_what_they_are(declare, duplicate
 @pytest.mark.parametrize("duplicate", [0, 1])
 def test_a_variant_dir_is_read_through_to_the_sources(declare, duplicate):
     project = declare(
-        f'SConscript("src/SConscript", exports="env", variant_dir="out/v", duplicate={duplicate})\n',
+        f'SConscript("src/SConscript", exports="env", variant_dir="build/v", duplicate={duplicate})\n',
         SConscript='Import("env")\nenv.BpfObject("one.bpf.c", include_dirs=["."], depends=["hidden.h"])\n',
         **{"hidden.h": "#define HIDDEN 1\n", "local.h": "#define LOCAL 1\n"},
     )
@@ -106,7 +106,7 @@ def test_a_variant_dir_is_read_through_to_the_sources(declare, duplicate):
     assert [entry["file"] for entry in project.commands()] == ["src/one.bpf.c"]
     for name in ("hidden.h", "local.h"):
         project.edit(f"src/{name}", "1\n", "2\nint more;\n")
-        assert objects(project.build("ARCH=x86_64")) == {"x86_64/one.bpf.o"}, name
+        assert objects(project.build("ARCH=x86_64")) == {"v/x86_64/one.bpf.o"}, name
 
 
 def test_a_generated_source_and_a_generated_header(declare):

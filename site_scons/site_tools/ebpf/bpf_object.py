@@ -29,12 +29,13 @@ from .compiling import (
     source_node,
     uses,
 )
-from .given import arches, flat, string
+from .given import arches, file_of, flat, string
 from .linked import declare_linked, object_node, part_name
 from .minimized import SCANNER, Minimizing, header_path, write_header
 from .proof import acceptance, proof_node, proofs_wanted, prove_in_step
 from .errors import StopError, check_name
-from .step import build_path, builder, step_args
+from .step import builder, output_path, step_args
+from .variants import in_variant
 
 
 class _Options(NamedTuple):
@@ -73,6 +74,7 @@ def bpf_object(
         raise StopError(f"header: {header!r} is not what MinimizedVmlinux returned; hand that over whole")
     asked = arches(env, arch)
     sources, name = _told_apart(env, source, name)
+    env = in_variant(env, [file_of(env, each, "source") for each in sources])
     sources = [object_node(env, each) or source_node(env, each) for each in sources]
     name = name or _name_of(sources)
     if "/" in name:
@@ -141,7 +143,7 @@ def _part(env, source, arch, options):
     session, args = env["EBPF"], compile_args(env, source, arch, "", "", options.include_dirs, options.cflags, uapi)
     header = str(options.header.by_arch.get(arch.name)) if options.header else ""
     shaped_by = [options.mode, header, session.inputs.flags(args), depends_paths(options.depends)]
-    key = json.dumps([arch.name, source.path, *shaped_by])
+    key = json.dumps([output_path(env, arch.name), source.path, *shaped_by])
     if key not in session.parts:
         name = part_name(source, key, lambda name: env.fs.File(_object_path(env, arch, name)) in session.compiled)
         session.parts[key] = _declare(env, source, name, arch, options)
@@ -149,14 +151,14 @@ def _part(env, source, arch, options):
 
 
 def _object_path(env, arch, name):
-    return build_path(env, arch.name, f"{name}.bpf.o")
+    return output_path(env, arch.name, f"{name}.bpf.o")
 
 
 def _object_node(env, arch, name):
     """Returns the node of build/<arch>/<name>.bpf.o. Raises StopError where it is declared already."""
     node = env.fs.File(_object_path(env, arch, name))
     if node in env["EBPF"].compiled:
-        raise StopError(f"{node.path} is declared twice; give one of the programs another name")
+        raise StopError(f"{node.path} is declared twice; give one of the programs another name, or a variant_dir")
     return node
 
 

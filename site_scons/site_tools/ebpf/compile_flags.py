@@ -4,6 +4,7 @@ import shlex
 
 from .errors import StopError
 from .given import flags, folders
+from .variants import both
 
 FOREIGN = ("CFLAGS", "CCFLAGS", "CPPFLAGS")  # of SCons's own compilers
 _OTHERWISE = {"CPPPATH": ", or declare the BPF programs in env.Clone(CPPPATH=[])"}
@@ -37,12 +38,17 @@ def _defines(env):
 
 
 def include_paths(env, include_dirs):
-    """Returns the paths, from the root, of the folders to search: EBPF_CPPPATH, CPPPATH, the program's own."""
+    """Returns the paths, from the root, of the folders to search: EBPF_CPPPATH, CPPPATH, the program's own.
+
+    In a variant_dir each is two, the variant's and the source's; and the source's own folder is searched, in both.
+    """
     session = env["EBPF"]
     paths = []
     for what, given in (("EBPF_CPPPATH", env["EBPF_CPPPATH"]), ("CPPPATH", env.get("CPPPATH")), ("include_dirs", include_dirs)):
         for folder in folders(env, given, what):
-            path = session.files.path(folder.srcnode(), what, _OTHERWISE.get(what, ""))
-            session.files.check_symlinks(path, env["EBPF_RELEASE"])
-            paths.append(path)
-    return tuple(paths)
+            paths += [session.files.path(each, what, _OTHERWISE.get(what, "")) for each in both(folder)]
+    if "EBPF_VARIANT" in env and env["EBPF_VARIANT"]:
+        paths += env["EBPF_VARIANT"].searched
+    for path in paths:
+        session.files.check_symlinks(path, env["EBPF_RELEASE"])
+    return tuple(dict.fromkeys(paths))

@@ -14,6 +14,7 @@ from .compile_flags import all_cflags, include_paths
 from .errors import StopError
 from .given import file_of
 from .project_files import dependency_nodes
+from .variants import original
 
 
 def compile_args(env, source, arch, output, header, include_dirs, cflags, uapi):
@@ -52,7 +53,7 @@ def source_node(env, source):
     session, node = env["EBPF"], file_of(env, source, "source")
     if not node.name.endswith(".c"):
         raise StopError(f"source: {node.path} is no C file; name one that ends in .c, or an object that BpfObject made")
-    node = node if node.has_builder() else node.srcnode()
+    node = original(node)
     path = session.files.path(node, "source")
     session.files.check_symlinks(path, env["EBPF_RELEASE"])
     if path.startswith(("-", "@")):
@@ -73,8 +74,7 @@ def depends_nodes(env, depends):
 
 def depends_paths(nodes):
     """Returns the paths of those nodes that are files, in a variant_dir those of the originals."""
-    files = [node if node.has_builder() else node.srcnode() for node in nodes if isinstance(node, SCons.Node.FS.File)]
-    return tuple(file.path for file in files)
+    return tuple(original(node).path for node in nodes if isinstance(node, SCons.Node.FS.File))
 
 
 def compile_inputs(env, entry, args, **more):

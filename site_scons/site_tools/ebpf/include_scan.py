@@ -33,6 +33,8 @@ class IncludeScan:
             from ebpfbuild.uapi.uses import uses
 
             def read(path):
+                if self._is_variant_own(path):
+                    return None
                 text = self._text(path)  # first: most paths have no file, and a look-up of a node is dearer
                 return None if text is None or is_built(path) else text
 
@@ -94,8 +96,31 @@ class IncludeScan:
         key = f"directives of {digest} by {session.digest(directives.__file__)}"
         return session.ledger.fact(key, lambda: {"text": directives.directives_only(self._read(path) or "")})["text"]
 
+    def _is_variant_own(self, path):
+        """Tells if a path in a variant_dir is of no source there: if there is a file, a builder makes it."""
+        variant = self._variant(path)
+        return variant and not os.path.lexists(os.path.join(self._session.root, self._source(path, variant)))
+
+    def _variant(self, path):
+        """Returns the Variant that a path lies in; None for one in no variant_dir."""
+        found = [each for each in self._session.variants.values() if path.startswith(f"{each.folder}{os.sep}")]
+        return max(found, key=lambda variant: len(variant.folder), default=None)
+
+    def _drop_old_copy(self, copy, source):
+        """Has SCons remove a file of a variant_dir whose source is gone and that nothing makes: clang would find it."""
+        root = self._session.root
+        if os.path.lexists(os.path.join(root, copy)) and not os.path.lexists(os.path.join(root, source)):
+            SCons.Node.FS.get_default_fs().File(f"#{copy}").exists()
+
+    def _source(self, path, variant):
+        return os.path.normpath(os.path.join(variant.source, os.path.relpath(path, variant.folder)))
+
     def _text(self, path):
-        """Returns a project file's text; None where there is no file."""
+        """Returns a project file's text; None where there is no file. SCons's copy of a source has the source's text."""
+        variant = self._variant(path)
+        if variant and variant.copies:
+            copy, path = path, self._source(path, variant)
+            self._drop_old_copy(copy, path)
         if path not in self._texts:
             self._texts[path] = self._read(path)
         return self._texts[path]

@@ -23,9 +23,10 @@ from .compiling import (
     source_node,
     uses,
 )
-from .given import arches, flat, string
-from .step import build_path, builder, step_args
+from .given import arches, file_of, flat, string
+from .step import builder, output_path, step_args
 from .errors import StopError
+from .variants import in_variant
 
 
 class Minimizing(NamedTuple):
@@ -45,7 +46,9 @@ def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(),
     """
     check_foreign(env)
     name, asked = string(env, name), arches(env, arch)
-    sources = [source_node(env, source) for source in flat(env, sources, "sources")]
+    given = flat(env, sources, "sources")
+    env = in_variant(env, [file_of(env, each, "source") for each in given])
+    sources = [source_node(env, each) for each in given]
     depends = depends_nodes(env, depends)
     if not sources:
         raise StopError(f"MinimizedVmlinux: {name} has no sources; name the programs that include the header")
@@ -58,7 +61,7 @@ def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(),
 
 def header_path(env, arch, name):
     """Returns the path of a minimized header, from the project's root."""
-    return build_path(env, arch.name, "minimized", name, "vmlinux.h").removeprefix("#")
+    return output_path(env, arch.name, "minimized", name, "vmlinux.h").removeprefix("#")
 
 
 def _declare(env, name, sources, arch, mode, flags, depends):

@@ -16,9 +16,10 @@ from ebpfbuild.package.folder import leads_to
 from .linked import linker_version
 from .proof import proofs_wanted
 from .given import folder_of, single, string
-from .project_files import file_nodes, original
-from .step import build_path, builder, step_args
+from .project_files import file_nodes
+from .step import builder, output_path, step_args
 from .errors import StopError, user_error
+from .variants import in_variant, original
 
 LOADER = Path(__file__).resolve().parents[3] / "loader" / "bpfloader"
 LICENSES = {"bpfloader/LICENSE": str(LOADER.with_name("LICENSE"))}  # the loader's goes with it
@@ -50,6 +51,7 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     name, version, summary, license = (string(env, each) for each in (name, version, summary, license))
     given = {"objects": objects, "skeletons": skeletons, "c_skeletons": c_skeletons}
     objects, skeletons, c_skeletons = (file_nodes(env, nodes, what) for what, nodes in given.items())
+    env = in_variant(env, objects)
     arches = sorted({user_error(arch_named, node.dir.name, node.path) for node in objects})
     programs = user_error(programs_of, [node.abspath for node in objects], [node.abspath for node in skeletons])
     targets = _targets(env, name, version, arches)
@@ -84,7 +86,7 @@ def _targets(env, name, version, arches):
 
     user_error(package_name, name)
     files = user_error(wheel_name, name, version, arches), user_error(tar_name, name, version, arches)
-    targets = [env.File(build_path(env, "dist", file)) for file in files]
+    targets = [env.File(output_path(env, "dist", file)) for file in files]
     env["EBPF"].repair(targets)
     return targets
 
@@ -117,7 +119,7 @@ def _folder(env, wheel, name, arches, programs, app):
     """
     session = env["EBPF"]
     place = [arches[0].name] if len(arches) == 1 else []  # as a skeleton: beside the objects of one arch
-    path = os.path.join(session.root, build_path(env, *place, "python", name).removeprefix("#"))
+    path = os.path.join(session.root, output_path(env, *place, "python", name).removeprefix("#"))
     if session.shared.setdefault(path, wheel) is not wheel:
         fix = "give one of the packages another name"
         raise StopError(f"BpfPackage: {name} is packed twice for the same arches; {fix}")

@@ -86,11 +86,6 @@ def file_nodes(env, files, what):
     return _require_files(env, [file_of(env, file, what) for file in flat(env, files, what)])
 
 
-def original(node):
-    """Returns the node of the file itself: in a variant_dir the source's, unless a builder makes the variant's own."""
-    return node if node.has_builder() else node.srcnode()
-
-
 def dependency_nodes(env, files):
     """Returns the nodes of what a compile reads besides, which may be folders. Raises StopError as file_nodes does."""
     nodes = env.arg2nodes(flat(env, files, "depends"), env.fs.Entry)

@@ -88,6 +88,7 @@ class Session:
         self.inputs = StepInputs(self)
         self.compiled, self.proofs, self.minimized, self.shared = {}, {}, {}, {}
         self.parts, self.whole = {}, {}
+        self.variants = {}  # each Variant by its folder
         self._digests = {}  # by path
         self._accepted = set()  # tuples of flags that check_cflags took
 

@@ -9,8 +9,9 @@ from ebpfbuild.skeleton.names import module_name
 
 from .given import string
 from .project_files import file_nodes
-from .step import build_path, builder, step_args
+from .step import builder, output_path, step_args
 from .errors import StopError, user_error
+from .variants import in_variant
 
 
 def bpf_skeleton(env, objects, name=None, events=None):
@@ -31,13 +32,13 @@ def bpf_skeleton(env, objects, name=None, events=None):
     by_arch = {user_error(arch_named, node.dir.name, node.path).name: node for node in nodes}
     if len(by_arch) < len(nodes):
         raise StopError(f"BpfSkeleton: got two objects {files[0]} for one arch; hand it one for each arch")
-    return _declare(env, by_arch, name or stem_of(files[0]), dict(events or {}))
+    return _declare(in_variant(env, nodes), by_arch, name or stem_of(files[0]), dict(events or {}))
 
 
 def _declare(env, by_arch, name, events):
     session, (first, *others) = env["EBPF"], by_arch.values()
     module = module_name(stem_of(first.name))
-    place = build_path(env, module) if others else f"#{first.dir.path}/{module}"
+    place = output_path(env, module) if others else f"#{first.dir.path}/{module}"
     targets = [env.File(f"{place}{ending}") for ending in (".py", ".pyi")]
     session.repair(targets)
     SKELETON(env, target=targets, source=[first, *others], **step_args(name=name, events=events, arches=list(by_arch)))

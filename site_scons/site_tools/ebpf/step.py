@@ -112,6 +112,12 @@ def builder(run, message, more=None, verb="used", count=None, kind=Output, **kwa
     return declare
 
 
+def output_path(env, *parts):
+    """Returns a path among a program's outputs, `#` standing for the root: in its variant_dir, or in the build folder."""
+    variant = env["EBPF_VARIANT"] if "EBPF_VARIANT" in env else None
+    return "#" + os.path.join(variant.outputs, *parts) if variant else build_path(env, *parts)
+
+
 def build_path(env, *parts):
     """Returns a path in the build folder, `#` standing for the project's root."""
     return "#" + os.path.join(build_folder(env), *parts)

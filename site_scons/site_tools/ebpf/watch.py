@@ -21,6 +21,7 @@ class Watch:
         self._ledger, self._verb = ledger, verb
         inputs = (node for node in target.all_children() if isinstance(node, Input))
         known = {node.rfile().get_abspath(): node for node in inputs} | more
+        self._known = known
         self._before = {path: _state(path) for path in known}
         for path, by in known.items():
             if not self._is_known(path, by):
@@ -29,8 +30,14 @@ class Watch:
     def check(self, details=()):
         """Raises MovedInputError if an input was touched since, though it may hold the same bytes again."""
         for path, before in self._before.items():
-            if _state(path) != before:
+            now = _state(path)
+            if now != before and not (self._was_linked(path, before, now) and self._is_known(path, self._known[path])):
                 raise self._moved(path, details)
+
+    def _was_linked(self, path, before, now):
+        """Tells if all that happened to a file may be that SCons hard-linked it into a variant_dir, which sets its ctime."""
+        by = self._known[path]
+        return bool(before and now) and before[:-1] == now[:-1] and isinstance(by, Input) and _has_copies(by)
 
     def _is_known(self, path, by):
         try:
@@ -45,16 +52,23 @@ class Watch:
         return MovedInputError(what, where=os.path.relpath(path), fix="build again", details=details)
 
 
-def _state(path):
-    """Returns all of a file's stat that an edit changes; None for no file.
+def _has_copies(node):
+    """Tells if SCons copies a file into a variant_dir with duplicate=1, or if it is such a copy."""
+    folder = node.dir
+    while folder:
+        if (folder.srcdir and folder.duplicate) or any(each.duplicate for each in folder.variant_dirs):
+            return True
+        folder = folder.up()
+    return False
 
-    Its ctime is among it: no tool sets that back.
-    """
+
+def _state(path):
+    """Returns all of a file's stat that an edit changes, its ctime last; None for no file. No tool sets the ctime back."""
     try:
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev
+    return found.st_size, found.st_mtime_ns, found.st_ino, found.st_dev, found.st_ctime_ns
 
 
 def watched(watch, run):
