@@ -74,8 +74,9 @@ def bpf_object(
         raise StopError(f"header: {header!r} is not what MinimizedVmlinux returned; hand that over whole")
     asked = arches(env, arch)
     sources, name = _told_apart(env, source, name)
-    env = in_variant(env, [file_of(env, each, "source") for each in sources])
-    sources = [object_node(env, each) or source_node(env, each) for each in sources]
+    nodes = [file_of(env, each, "source") for each in sources]
+    env = in_variant(env, nodes)
+    sources = [object_node(env, each) or source_node(env, each) for each in nodes]
     name = name or _name_of(sources)
     if "/" in name:
         what = "is no name for an object, which lies right in its arch's folder"

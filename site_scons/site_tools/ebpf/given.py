@@ -96,6 +96,8 @@ def _looked_up(lookup, given, refusal):
 
 def folders(env, given, what):
     """Returns the nodes of an argument's folders. As in CPPPATH, a string may hold several, with `:` between them."""
+    if given is None or given == ():
+        return []
     given = given.split(os.pathsep) if is_String(given) else given
     return [folder_of(env, each, what) for each in flat(env, given, what)]
 

@@ -103,6 +103,8 @@ class IncludeScan:
 
     def _variant(self, path):
         """Returns the Variant that a path lies in; None for one in no variant_dir."""
+        if not self._session.variants:
+            return None
         found = [each for each in self._session.variants.values() if path.startswith(f"{each.folder}{os.sep}")]
         return max(found, key=lambda variant: len(variant.folder), default=None)
 

@@ -46,9 +46,9 @@ def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(),
     """
     check_foreign(env)
     name, asked = string(env, name), arches(env, arch)
-    given = flat(env, sources, "sources")
-    env = in_variant(env, [file_of(env, each, "source") for each in given])
-    sources = [source_node(env, each) for each in given]
+    nodes = [file_of(env, each, "source") for each in flat(env, sources, "sources")]
+    env = in_variant(env, nodes)
+    sources = [source_node(env, each) for each in nodes]
     depends = depends_nodes(env, depends)
     if not sources:
         raise StopError(f"MinimizedVmlinux: {name} has no sources; name the programs that include the header")

@@ -49,7 +49,7 @@ def build_folder(env):
 
 def _path(env, given, name):
     """Returns the path, from the root, that a variable is given as a string or a node; None where it isn't set."""
-    if not isinstance(given, str) or "$" in given:
+    if given is not None and (not isinstance(given, str) or "$" in given):
         given = single(env, given, name)
     return None if given is None else str(given).removeprefix("#")
 
