@@ -78,6 +78,16 @@ class Output(Input):
         sign_by_content(self.children(scan=0))
         return super().get_binfo()
 
+    def built(self):
+        """Tells of a file that an action of the project's (AddPostAction) has changed: it is not what the step has made."""
+        super().built()
+        if not self.get_executor().post_actions or not self.exists():
+            return
+        session = self.get_build_env()["EBPF"]
+        if not session.ledger.intact(self.get_abspath()):
+            what = "was changed after its step, by an action of the project's: each build makes it anew"
+            session.run.notice_once(f"{self.path} {what}; change a copy of it (Command)")
+
     def get_stored_implicit(self):
         """Returns nothing: a header that is new and shadows an old one is in no list of the last run."""
         return None
