@@ -97,3 +97,14 @@ def test_a_build_folder_within_the_variant_dir_holds_its_outputs(declare):
 def test_one_source_twice_names_the_way_out(declare):
     text = declare('env.BpfObject("src/one.bpf.c")\nenv.Clone(EBPF_CFLAGS="-DX").BpfObject("src/one.bpf.c")\n').fails("ARCH=x86_64")
     assert "build/x86_64/one.bpf.o is declared twice; give one of the programs another name, or a variant_dir" in text
+
+
+@pytest.mark.parametrize("duplicate", [0, 1])
+def test_of_a_variant_dir_outside_of_the_project_the_sources_are_compiled(declare, tmp_path, duplicate):
+    text = 'Import("env")\nenv.BpfObject("one.bpf.c", include_dirs=".")\n'
+    project = declare(f'SConscript("src/SConscript", exports="env", variant_dir="../out", duplicate={duplicate})\n', SConscript=text)
+    project.edit("src/one.bpf.c", '"shared.h"', '"shared.h"\n#include <local.h>')
+    (project.folder / "src/local.h").write_text("int local;\n")
+    assert objects(project.build("ARCH=x86_64")) == {"x86_64/one.bpf.o"}
+    assert project.build("ARCH=x86_64") == set()
+    assert not list(tmp_path.glob("out/**/*.o"))

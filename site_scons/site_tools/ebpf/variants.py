@@ -57,8 +57,12 @@ def _variant(env, root, nodes):
 
 
 def both(folder):
-    """Returns a folder and, where it lies in a variant_dir, that of the sources behind it; or a source folder alone."""
-    return tuple(dict.fromkeys((folder, folder.srcnode())))
+    """Returns a folder and, where it lies in a variant_dir, that of the sources behind it.
+
+    Of a variant_dir outside of the project, where no compile may read, it is the sources' folder alone.
+    """
+    source = folder.srcnode()
+    return (source,) if source is folder or os.path.isabs(folder.path) else (folder, source)
 
 
 def original(node):
