@@ -52,16 +52,18 @@ ebpf(CPPDEFINES=["A", ("B", 2), {"C": '\\\\"s t\\\\"'}, "D=$V"], V=3, CPPPATH="s
 def test_sources_folders_and_names_in_every_form(declare):
     project = declare("""
 import pathlib
-env.Replace(NAME="named", ONE="src/one.bpf.c", ALL=["src/one.bpf.c"], EBPF_BUILD="$PLACE", PLACE=Dir("build"), WANTED=["x86_64"])
+env.Replace(NAME="named", MODE="lean", ONE="src/one.bpf.c", ALL=["src/one.bpf.c"], EBPF_BUILD="$PLACE", PLACE=Dir("build"), WANTED=["x86_64"])
 copied = env.Command("gen/copied.bpf.c", "src/one.bpf.c", Copy("$TARGET", "$SOURCE"))
 env.BpfObject(["src/two.bpf.c"])
 env.BpfObject(copied, depends=["src/one.bpf.c", copied])
 env.BpfObject(Glob("src/o*.bpf.c"), include_dirs="src")
 env.BpfObject("$ONE", "$NAME", arch="x86, arm64", include_dirs=(["src"], Dir("include")))
 env.BpfObject("$ALL", "whole", arch=["$WANTED"])
+env.EbpfCheckArguments(["ARGS", ["OTHER"]])
+env.MinimizedVmlinux("$NAME", ["$ONE", ["src/two.bpf.c"]], mode="$MODE")
 env.BpfObject(pathlib.Path("src/three.bpf.c"), include_dirs=[pathlib.Path("src")])
 """)
-    made = {path for path in project.build("ARCH=x86_64") if path.endswith(".o")}
+    made = {path for path in project.build("ARCH=x86_64", "OTHER=1") if path.endswith(".o")}
     names = ("two", "copied", "one", "named", "whole", "three")
     assert made == {f"x86_64/{name}.bpf.o" for name in names} | {"aarch64/named.bpf.o"}
     assert project.build("ARCH=x86_64") == set()
@@ -85,6 +87,7 @@ env.BpfProgram("$WHO", [Glob("src/one.bpf.c")], version="$VERSION", app=[Dir("ap
         ('env.BpfObject(Dir("src"))', "source: src is a folder; name a file in it"),
         ('env.BpfObject("src/one.txt")', "source: src/one.txt is no C file; name one that ends in .c"),
         ('env.MinimizedVmlinux("set", ["include/shared.h"])', "source: include/shared.h is no C file"),
+        ('env.MinimizedVmlinux("s", "src/one.bpf.c", mode="all")', "MinimizedVmlinux: mode='all': no such mode; take one of off, exact"),
         ("env.BpfObject(env.Value(3))", "source: 3 is no file; name one"),
         ("env.BpfObject(3)", "source: 3 is neither a path nor a node; write a string, or what a builder returned"),
         ('env.BpfProgram("x", Glob("nosuch*.bpf.c"))', "BpfObject: x has no sources; name them"),

@@ -7,8 +7,10 @@ import SCons.Node.FS
 import SCons.Script
 from ebpfbuild.arch import arches_named, host_arch
 from ebpfbuild.header import MODES
+from SCons.Util import flatten
 
 from .errors import StopError, user_error
+from .given import string
 from .summary import print_summary
 
 HELP = """
@@ -77,7 +79,7 @@ def minimize_mode(env, given):
 
     MINIMIZE= comes first, exact last.
     """
-    mode = env["EBPF_MINIMIZE"] or given or "exact"
+    mode = env["EBPF_MINIMIZE"] or (string(env, given) if isinstance(given, str) else given) or "exact"
     if mode not in MODES:
         asked = f"MINIMIZE={mode}" if env["EBPF_MINIMIZE"] else f"minimize={given!r}"
         raise StopError(f"{asked}: no such mode; take one of {', '.join(MODES)}")
@@ -89,7 +91,7 @@ def check_arguments(env, *others):
 
     So ARHC=arm is no silent build for this machine.
     """
-    known = (*NAMES, *others)
+    known = (*NAMES, *map(str, flatten(others)))
     for name in SCons.Script.ARGUMENTS:
         if name not in known:
             import difflib

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import SCons.Scanner
 from ebpfbuild.compile.object import CompileArgs, with_header
 from ebpfbuild.files import write_file
+from ebpfbuild.header import MODES
 
 from .by_arch import ByArch
 from .command_targets import register_header
@@ -45,7 +46,9 @@ def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(),
     to each BpfObject as `header`.
     """
     check_foreign(env)
-    name, asked = string(env, name), arches(env, arch)
+    name, asked, mode = string(env, name), arches(env, arch), string(env, mode) or "exact"
+    if mode not in MODES:
+        raise StopError(f"MinimizedVmlinux: mode={mode!r}: no such mode; take one of {', '.join(MODES)}")
     nodes = [file_of(env, each, "source") for each in flat(env, sources, "sources")]
     env = in_variant(env, nodes)
     sources = [source_node(env, each) for each in nodes]
@@ -55,7 +58,7 @@ def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(),
     # One header, one set of flags: as soon as one of the sources asks for UAPI headers, all have them in sight.
     uapi = any(uses(env, source, include_dirs, uapi).uapi for source in sources)
     flags = include_dirs, cflags, uapi
-    made = {each.name: _declare(env, name, sources, each, mode or "exact", flags, depends) for each in asked}
+    made = {each.name: _declare(env, name, sources, each, mode, flags, depends) for each in asked}
     return ByArch(made.values(), made)
 
 
