@@ -318,15 +318,15 @@ def test_a_wrong_part_is_not_linked(make_project, project, pinned, tmp_path):
 
 
 def test_a_generated_source_and_a_variant_dir(project):
-    """A source that is made lies in the build folder, one of a variant_dir is compiled where the project has it."""
-    project.declare("SConscript('src/SConscript', variant_dir='out', exports='env')\n", **FILES)
+    """A source that is made lies in the variant_dir, another one is compiled where the project has it."""
+    project.declare("SConscript('src/SConscript', variant_dir='build', exports='env')\n", **FILES)
     (project.folder / "src/SConscript").write_text(
         "Import('env')\n"
         "made = env.Command('made.bpf.c', 'lib.bpf.c', 'cp $SOURCE $TARGET')\n"
         "env.BpfObject('both', ['main.bpf.c', made])\n"
     )
     made = project.build("ARCH=x86_64")
-    assert {"x86_64/parts/src/main.bpf.o", "x86_64/parts/out/made.bpf.o", "x86_64/both.bpf.o"} <= made
+    assert {"x86_64/parts/src/main.bpf.o", "x86_64/parts/build/made.bpf.o", "x86_64/both.bpf.o"} <= made
     assert {"on_enter", "note"} <= symbols(project)
     assert project.build("ARCH=x86_64") == set()
 
