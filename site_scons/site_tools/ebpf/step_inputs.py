@@ -61,7 +61,7 @@ class StepInputs:
         """Returns a node's text in words: `inputs 4fce0470b2e7: clang 22.1.8 9c5a…, code fef1…, mode exact`."""
         if text not in self._words:
             inputs = json.loads(text)["inputs"]
-            listed = _short(", ".join(f"{name} {_text(value)}" for name, value in inputs.items()))
+            listed = ", ".join(f"{name} {_brief(value)}" for name, value in inputs.items())
             words = f"inputs {hashlib.sha256(text.encode()).hexdigest()[:12]}: {listed}"
             self._session.ledger.fact(words, lambda: inputs)
             self._words[text] = words
@@ -147,6 +147,12 @@ class StepInputs:
 def _text(value):
     """Writes a short input, or the sha256 of a long one that the ledger doesn't know."""
     return "none" if value is None else str(value).removeprefix(_KEPT)
+
+
+def _brief(value):
+    """Writes an input as a tree shows it: a long one by the first digits of its sha256."""
+    text = str(value)
+    return f"{text[1:13]}…" if text.startswith(_KEPT) else _short(text) if len(text) >= 64 else _text(value)
 
 
 def _short(line):
