@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .bpfloader import BpfError, errno_text
-from .signals import StopSignals
+from .displays import Display, LineDisplay, LiveTable, PrintedTables
 from .filters import Filters
 from .frame import View
 from .options import filters, parser
 from .render import Json, Table
 from .screen import is_terminal, wants_colours
-from .displays import LineDisplay, LiveTable, PrintedTables, Display
+from .signals import StopSignals
 from .tracker import start
 from .watch import Watch, discard_output, say
 

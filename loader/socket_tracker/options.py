@@ -68,7 +68,9 @@ def parser() -> argparse.ArgumentParser:
     buffer = "the ring's size, against loss when much comes at once: default 4096"
     rest.add_argument("--buffer", type=_kib, default=4096, metavar="KIB", help=buffer)
     rest.add_argument("--variant", choices=VARIANTS, help="the hooks to use; else the first that this kernel takes")
-    rest.add_argument("-v", "--verbose", action="store_true", help="say why variants don't work that this kernel refuses")
+    rest.add_argument(
+        "-v", "--verbose", action="store_true", help="say why variants don't work that this kernel refuses"
+    )
     return command
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from .render import kind_of
 
 if TYPE_CHECKING:
-    from .signals import StopSignals
     from .filters import Filters
+    from .signals import StopSignals
     from .socket_tracker_skel import Event
     from .tracker import SocketTracker
 

@@ -38,7 +38,15 @@ ARCHES = (
     Arch("riscv64", "riscv", "riscv64", "riscv64", "riscv64", "riscv", aliases=("riscv",)),
     Arch("powerpc", "powerpc", "ppc64el", "ppc64le", "ppc64", "powerpc", aliases=("ppc64le", "ppc64el")),
     Arch("s390x", "s390", "s390x", "s390x", "s390x", "s390x", target="bpfeb", aliases=("s390",)),
-    Arch("loongarch64", "loongarch", "loong64", "loongarch64", "loongarch64", "loongarch", aliases=("loongarch", "loong64")),
+    Arch(
+        "loongarch64",
+        "loongarch",
+        "loong64",
+        "loongarch64",
+        "loongarch64",
+        "loongarch",
+        aliases=("loongarch", "loong64"),
+    ),
 )
 
 # Those that libbpf's bpf_tracing.h knows and libbpf/vmlinux.h has no header of: a project brings one (path=), or includes
@@ -53,7 +61,8 @@ EVERY_ARCH = (*ARCHES, *OTHER_ARCHES)
 # CPUs that a near name would be an odd guess for. Source of the reason: bpf_tracing.h of libbpf 1.5, `bpf_target_x86`.
 _I386 = "libbpf's bpf_tracing.h reads 64-bit x86's registers behind a vmlinux.h, and i386 passes arguments in others"
 UNKNOWN = dict.fromkeys(("i386", "i486", "i586", "i686", "x86_32"), _I386) | dict.fromkeys(
-    ("riscv32", "mips", "mipsel", "ppc", "ppc32", "sparc", "sparc64", "arc", "m68k", "parisc", "alpha", "hexagon"), "take one"
+    ("riscv32", "mips", "mipsel", "ppc", "ppc32", "sparc", "sparc64", "arc", "m68k", "parisc", "alpha", "hexagon"),
+    "take one",
 )
 
 BY_NAME = {spelling: arch for arch in EVERY_ARCH for spelling in (arch.name, *arch.aliases)}

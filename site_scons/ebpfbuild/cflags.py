@@ -104,7 +104,9 @@ def check_by_table(flag: str, where: str) -> None:
     if flag.startswith(("-mllvm=", "--mllvm=")):
         _check_llvm(flag.partition("=")[2], where)
     elif not flag.startswith("-") or flag == "-":
-        raise _error(flag, "is no option, so clang would take it for a file", "write each option in a string of its own", where)
+        raise _error(
+            flag, "is no option, so clang would take it for a file", "write each option in a string of its own", where
+        )
     elif not re.fullmatch(_ALLOWED, flag, re.DOTALL):
         what = "is no option that this build knows to read and write no file"
         raise _error(flag, what, "write it in its usual form (-D, -U, -W, -f, -g, -O, -std), or leave it out", where)

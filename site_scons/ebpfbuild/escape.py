@@ -44,6 +44,6 @@ def without_secrets(url: str) -> str:
         start = f"{scheme[0].strip() if scheme and scheme.end() <= at.start() else ''}…"
         if query and query.start() < at.start():
             return start
-        url = f"{start}@{url[at.end():]}"
+        url = f"{start}@{url[at.end() :]}"
         query = re.search(_QUERY, url, re.IGNORECASE)
     return re.sub(_PORT, r"\1…", f"{url[: query.start()]}?…" if query else url)

@@ -99,7 +99,9 @@ def symlink_loop(path: str) -> UnfitFileError:
     ways = (os.sep.join(parts[:count]) or os.sep for count in range(1, len(parts) + 1))
     link = next((way for way in ways if _loops(way)), path)
     through = "" if link == path else f"lies behind {os.path.basename(link)}, which "
-    return UnfitFileError(ELOOP, f"{through}is a symlink that leads back to itself, or on through too many others", path)
+    return UnfitFileError(
+        ELOOP, f"{through}is a symlink that leads back to itself, or on through too many others", path
+    )
 
 
 def _loops(path: str) -> bool:

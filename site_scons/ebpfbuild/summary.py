@@ -44,7 +44,13 @@ def summary(objects: Iterable[MadeObject], packages: Iterable[MadePackage], seco
 
 
 def _row(made: MadeObject) -> tuple[str, ...]:
-    header = "linked" if made.lines is None else f"vmlinux.h of {_count(made.lines, 'line')}" if made.lines else "no vmlinux.h"
+    header = (
+        "linked"
+        if made.lines is None
+        else f"vmlinux.h of {_count(made.lines, 'line')}"
+        if made.lines
+        else "no vmlinux.h"
+    )
     return made.path, amount(made.size), header, made.proof
 
 
@@ -52,10 +58,21 @@ def _totals(objects: Sequence[MadeObject]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for arch in sorted({each.arch for each in objects}):
         group = [each for each in objects if each.arch == arch]
-        proofs = [f"{number} {proof}" for proof in ("proven", "not proven", "full header") if (number := _proofs(group, proof))]
+        proofs = [
+            f"{number} {proof}"
+            for proof in ("proven", "not proven", "full header")
+            if (number := _proofs(group, proof))
+        ]
         numbers = [each.lines for each in group if each.lines]
         lines = f"vmlinux.h of {sum(numbers) // len(numbers)} lines each" if numbers else "no vmlinux.h"
-        rows.append((f"{_count(len(group), 'object')} for {arch}", amount(sum(each.size for each in group)), lines, ", ".join(proofs)))
+        rows.append(
+            (
+                f"{_count(len(group), 'object')} for {arch}",
+                amount(sum(each.size for each in group)),
+                lines,
+                ", ".join(proofs),
+            )
+        )
     return rows
 
 

@@ -27,5 +27,7 @@ def read_pin(lock: Path) -> Pin:
         raise SetupError(f"{lock.name} can't be read: {error.strerror}; git checkout {lock.name}") from None
     found = re.search(r"^pip==([\w.]+)\s*\\?\s*--hash=sha256:([0-9a-f]{64})\s*$", text, re.MULTILINE)
     if not found:
-        raise SetupError(f"{lock.name} pins no pip; write pip==VERSION --hash=sha256:DIGEST, or git checkout {lock.name}")
+        raise SetupError(
+            f"{lock.name} pins no pip; write pip==VERSION --hash=sha256:DIGEST, or git checkout {lock.name}"
+        )
     return Pin(*found.groups())

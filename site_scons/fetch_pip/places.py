@@ -33,7 +33,9 @@ def fetch(pin: Pin, settings: Settings, web: Web) -> bytes:
         digest = hashlib.sha256(data).hexdigest()
         if digest != pin.sha256:
             what = f"{shown(found)} is not the {pin.wheel} that pip.lock pins, and was not used"
-            raise SetupError(f"{what} (sha256 {digest}, not {pin.sha256}); find out who changed it before you change the pin")
+            raise SetupError(
+                f"{what} (sha256 {digest}, not {pin.sha256}); find out who changed it before you change the pin"
+            )
         return data
     raise _nowhere(pin, settings, reasons)
 

@@ -96,7 +96,9 @@ class _Proxies(urllib.request.ProxyHandler):
         if proxy is None or req.has_proxy():
             return None
         if proxy.is_socks:
-            raise Unavailable(f"its proxy {proxy.shown} speaks SOCKS, which set-up and pip can't yet; name an HTTP proxy there")
+            raise Unavailable(
+                f"its proxy {proxy.shown} speaks SOCKS, which set-up and pip can't yet; name an HTTP proxy there"
+            )
         if not proxy.usable:
             raise Unavailable(f"its proxy {proxy.shown} is no URL: write {proxy.variable}=http://HOST:PORT")
         return self.proxy_open(req, proxy.url, req.type)

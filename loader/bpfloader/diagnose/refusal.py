@@ -25,7 +25,7 @@ from ..errors import (
     VerifierError,
     errno_text,
 )
-from ..kernel.privileges import privilege_error, attach_capabilities, load_capabilities
+from ..kernel.privileges import attach_capabilities, load_capabilities, privilege_error
 
 # libbpf's lines before and around the verifier's log (bpf_object_load_prog in libbpf.c; the same from 1.0 to 1.8).
 LOG_BEGINS = r"prog '(?P<program>[^']*)': -- BEGIN PROG LOAD LOG --\n"
@@ -175,10 +175,10 @@ def _verifier_error(name: str, error: CallError, log: _ProgramLog, btf: str) -> 
 
 def _map_refused(name: str, map_name: str, error: CallError, text: str, handle: int) -> LoadError:
     """Returns the error of a map that the kernel doesn't make: it doesn't know the type, or refuses the sizes."""
-    from ..kernel.host import missing_capabilities, map_capabilities
+    from ..kernel.host import map_capabilities, missing_capabilities
     from ..kernel.map_type import MapType
-    from ..libbpf.library import library
     from ..kernel.privileges import map_kind
+    from ..libbpf.library import library
     from .libbpf_messages import explain_load
     from .verifier_log import too_old_hint
 

@@ -19,7 +19,7 @@ from ..btf.reader import FUNC, STRUCT, TYPEDEF
 from ..errors import ENOTSUPP, LibraryError
 from ..kernel import bpf as rawbpf
 from ..kernel import host
-from ..kernel.bpf import TRANSIENT, ProgramAttr, MapAttr
+from ..kernel.bpf import TRANSIENT, MapAttr, ProgramAttr
 from ..kernel.map_type import MapType
 from ..kernel.versions import Feature, helpers, map_types, program_types, section_kind
 from ..libbpf.library import version

@@ -22,7 +22,7 @@ from ..kernel.map_type import MapType
 from ..libbpf.library import library
 from ..libbpf.log import captured
 from ..libbpf.structs import TcHook, TcOptions, sized
-from .trial import CGROUP_HOOK, CantTell, Trial, NotSupported, kernel_type, loaded, expect_errno
+from .trial import CGROUP_HOOK, CantTell, NotSupported, Trial, expect_errno, kernel_type, loaded
 from .try_tracing import lsm
 
 BPF_PROG_TYPE_LSM = 29  # linux/bpf.h

@@ -28,11 +28,11 @@ from .trial import (
     TEST_FUNCTION,
     TRACEPOINT,
     CantTell,
-    Trial,
     NotSupported,
+    Trial,
+    expect_errno,
     kernel_type,
     loaded,
-    expect_errno,
 )
 
 AT_RETURN = 1  # BPF_F_KPROBE_MULTI_RETURN, BPF_F_UPROBE_MULTI_RETURN

@@ -24,7 +24,7 @@ from ..programs.sections import libbpf_needed
 from ..programs.struct_ops import StructOpsMap
 from ..signals import DeferredSignals, without_repeated_signals
 from .bcc import BccPolling
-from .collections import Maps, MapOwner, Progs, nothing_attached
+from .collections import MapOwner, Maps, Progs, nothing_attached
 from .open import open_bytes, require_digest
 from .variables import SectionOwner
 

@@ -20,9 +20,9 @@ from ..libbpf.library import library
 from ..maps.perf_counters import Counters
 from .barrier import Fence
 from .callback import Callback, Subscription
+from .memory import EMPTY, READY, Batch, SharedMemory, set_kernel_sizes
 from .perf_records import HEADER, samples, stride_of
 from .reader import Reader
-from .memory import EMPTY, READY, Batch, SharedMemory, set_kernel_sizes
 
 if TYPE_CHECKING:
     from ..owner import Owner

@@ -22,8 +22,8 @@ from ..codec.records import Form, RecordError
 from ..errors import LayoutError, MapError
 from .barrier import Fence
 from .callback import Callback, Subscription
-from .reader import Reader
 from .memory import BUSY_HEAD, EMPTY, READY, Batch, SharedMemory, set_kernel_sizes
+from .reader import Reader
 
 if TYPE_CHECKING:
     from ..owner import Owner

@@ -18,8 +18,8 @@ from ..errors import LayoutError, MapError
 from ..maps.base import Map, codec_of
 from ..signals import DeferredSignals
 from .barrier import Fence
-from .ringbuf import BUSY, DISCARD, HEADER, LONG, POSITIONS, stride_of
 from .memory import set_kernel_sizes
+from .ringbuf import BUSY, DISCARD, HEADER, LONG, POSITIONS, stride_of
 
 if TYPE_CHECKING:
     from ..owner import Owner

@@ -1,7 +1,7 @@
 """Writes BTF types as C, for messages and for the comments of generated code."""
 
 from .reader import Btf
-from .types import COMPOSITES, ENUMS, C_KEYWORDS, MODIFIERS, Kind, Member, Type
+from .types import C_KEYWORDS, COMPOSITES, ENUMS, MODIFIERS, Kind, Member, Type
 
 KSYM_NAME_LEN = 512  # bytes; the kernel's KSYM_NAME_LEN, which bounds BTF's names
 MAX_PARTS = 200  # pointers, arrays, parameters …: a cycle in malformed BTF ends there

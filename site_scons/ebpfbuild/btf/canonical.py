@@ -11,14 +11,14 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from .reader import BTF_HEADER, BTF_HEADER_SIZE, MAGIC, Btf
-from .order import REFERRING, Types, canonical_order
-from .types import LAYOUTS, Kind
-from .ext import CoreKind
-from .ext_words import ExtWords
 from ..elf.reader import INSN_SIZE, LD_IMM64, REL, SHT_REL, Elf, Section
 from ..elf.strip import stripped
 from ..errors import ElfError
+from .ext import CoreKind
+from .ext_words import ExtWords
+from .order import REFERRING, Types, canonical_order
+from .reader import BTF_HEADER, BTF_HEADER_SIZE, MAGIC, Btf
+from .types import LAYOUTS, Kind
 
 TYPE_ID_KINDS = (CoreKind.TYPE_ID_LOCAL, CoreKind.TYPE_ID_TARGET)
 IMMEDIATE = 4  # where an instruction's immediate starts, in bytes
@@ -193,7 +193,11 @@ def _section(btf: Btf, types: list[int], strings: _Strings) -> bytes:
     if btf.little != (sys.byteorder == "little"):
         words.byteswap()
     size, texts = 4 * len(words), strings.written()
-    return struct.pack(order + BTF_HEADER, MAGIC, 1, 0, BTF_HEADER_SIZE, 0, size, size, len(texts)) + words.tobytes() + texts
+    return (
+        struct.pack(order + BTF_HEADER, MAGIC, 1, 0, BTF_HEADER_SIZE, 0, size, size, len(texts))
+        + words.tobytes()
+        + texts
+    )
 
 
 def _relocations(elf: Elf, btf: Section, moved: Mapping[int, int]) -> dict[int, bytes]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple, NoReturn
 
-from .reader import MAGIC, Btf
-from .types import COMPOSITES, ENUMS, C_KEYWORDS, MODIFIERS, Kind, Type
 from ..errors import BtfError
+from .reader import MAGIC, Btf
+from .types import C_KEYWORDS, COMPOSITES, ENUMS, MODIFIERS, Kind, Type
 
 EXT_HEADER, EXT_HEADER_SIZE, CORE_HEADER_SIZE = "HBBIIIII", 24, 32
 MAX_STEPS = 64  # libbpf's BPF_CORE_SPEC_MAX_LEN

@@ -9,9 +9,9 @@ import sys
 from array import array
 from typing import NamedTuple, NoReturn
 
-from .reader import MAGIC
-from .ext import CORE_HEADER_SIZE, EXT_HEADER, EXT_HEADER_SIZE
 from ..errors import BtfError
+from .ext import CORE_HEADER_SIZE, EXT_HEADER, EXT_HEADER_SIZE
+from .reader import MAGIC
 
 WORD = 4
 FUNCTION_WIDTH, LINE_WIDTH, RELOCATION_WIDTH = 2, 4, 4  # words a record: bpf_func_info, bpf_line_info, bpf_core_relo

@@ -12,8 +12,8 @@ from functools import cached_property
 from itertools import accumulate
 from typing import NoReturn
 
-from .types import COMPOSITES, LAYOUTS, REFERS, TRANSPARENT, Kind, Layout, Type
 from ..errors import BtfError
+from .types import COMPOSITES, LAYOUTS, REFERS, TRANSPARENT, Kind, Layout, Type
 
 MAGIC = 0xEB9F
 BTF_HEADER = "HBBIIIII"

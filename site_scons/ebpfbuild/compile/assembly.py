@@ -38,4 +38,6 @@ def check_assembly(assembly: str, source: str) -> None:
     for line in assembly.splitlines():
         if (found := _READS.search(line)) and not _DATA.match(line):
             what = f"tells the assembler {found[0]}, by which files are read that no depfile tells of"
-            raise UndeclaredInputError(what, where=source, fix="take #embed or an array, and write assembly out where it is used")
+            raise UndeclaredInputError(
+                what, where=source, fix="take #embed or an array, and write assembly out where it is used"
+            )

@@ -88,7 +88,9 @@ def _facts(argv: tuple[str, ...], where: str) -> dict[str, Any]:
 def _version(argv: tuple[str, ...], where: str) -> str:
     text = _run([*argv, "--version"], where)
     if not (match := re.search(r"clang version (\d+\.\d+\.\d+)", text)):
-        raise CompilerError(f"{argv[0]} is no clang: it calls itself {text[:60].strip()!r}", where=where, fix="name a clang")
+        raise CompilerError(
+            f"{argv[0]} is no clang: it calls itself {text[:60].strip()!r}", where=where, fix="name a clang"
+        )
     return match[1]
 
 

@@ -42,7 +42,9 @@ def _undeclared(paths: list[str], source: str) -> UndeclaredInputError:
         what, fix = "is outside of the project", "copy it into the project, and include it from there"
     else:
         what = "the build graph does not know"
-        fix = "write the #include so that its name can be read from the source, or declare it: depends=[…] on the program"
+        fix = (
+            "write the #include so that its name can be read from the source, or declare it: depends=[…] on the program"
+        )
     return UndeclaredInputError(
         f"the compile read {paths[0]}, which {what}",
         where=source,

@@ -9,7 +9,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-PRAGMAS = ("#pragma include_alias", "#pragma GCC dependency")  # clang looks for a file by them, and -fms-extensions has both
+PRAGMAS = (
+    "#pragma include_alias",
+    "#pragma GCC dependency",
+)  # clang looks for a file by them, and -fms-extensions has both
 HAS_OPERATORS = ("__has_include", "__has_include_next", "__has_embed")  # what a condition asks for a file with
 
 
@@ -33,7 +36,9 @@ class Directives(NamedTuple):
     pieces: frozenset[str] = frozenset()
 
 
-_PLAIN = re.compile(r'^[ \t]*#[ \t]*(include_next|include|import|embed)[ \t]*(?:"([^"\\\n]+)"|<([^>\\\n]+)>)', re.MULTILINE)
+_PLAIN = re.compile(
+    r'^[ \t]*#[ \t]*(include_next|include|import|embed)[ \t]*(?:"([^"\\\n]+)"|<([^>\\\n]+)>)', re.MULTILINE
+)
 # Words that ask for a file, and what they may begin with where they are pasted: `_`, `__`, `__h`, `__ha`, `__has`.
 _ASKS = re.compile(r"_(?:_has_|(?<!\w_)_?(?:h(?:as?)?)?(?!\w))")
 _SPLICED_WORD = re.compile(r"\\[^\S\n]*\n\w")
@@ -134,7 +139,7 @@ def _cleaned(text: str) -> Iterator[str]:
     dialects = [
         dialect
         for dialect, there in (
-            (_RAW, 'R"' in text or 'R\0' in text),
+            (_RAW, 'R"' in text or "R\0" in text),
             (_NUMBER, re.search(r"\d'", text)),
             (_MESSAGE, re.search("error|warning", text)),
         )

@@ -7,7 +7,10 @@ from typing import NamedTuple
 from ..errors import CompileError
 from .directives import HAS_OPERATORS, PRAGMAS, Directives, FileReference, directives, lexed, line_of, pasted
 
-_ALL_PLACES = ("include_next", "__has_include_next")  # which folder comes next depends on where the file itself was found
+_ALL_PLACES = (
+    "include_next",
+    "__has_include_next",
+)  # which folder comes next depends on where the file itself was found
 
 
 def included_names(text: str) -> list[tuple[bool, str]]:
@@ -45,7 +48,9 @@ def included_files(
     that can't be read; what would shadow them counts. Raises CompileError.
     """
     depends = list(depends)
-    scan = _IncludeScan(list(include_dirs), read, pinned, normalized, tuple(pinned_dirs), {} if resolved is None else resolved)
+    scan = _IncludeScan(
+        list(include_dirs), read, pinned, normalized, tuple(pinned_dirs), {} if resolved is None else resolved
+    )
     scan.add(source, read(source) or "")
     for path in depends:
         scan.add(path, read(path) or "")
@@ -109,7 +114,11 @@ class _IncludeScan:
         if path not in memo:
             known = directives(self.texts[path])
             self._check(path, known)
-            found = (Target(*each, reference.word.endswith("embed")) for reference in known.references for each in self._files(reference, path))
+            found = (
+                Target(*each, reference.word.endswith("embed"))
+                for reference in known.references
+                for each in self._files(reference, path)
+            )
             memo[path] = known.pieces, list(found)
         self.pieces[path], targets = memo[path]
         return targets

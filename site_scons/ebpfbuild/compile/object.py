@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..arch import Arch
-from .depfile import check_inputs, read_depfile
 from ..errors import CompileError, UndeclaredInputError
 from ..files import write_file
 from ..header import check_registers
 from ..host_tools import CLEAN_ENVIRONMENT
+from .depfile import check_inputs, read_depfile
 
 # Each compile gives these another value. Redefined so that their use is an error wherever it stands: -Werror=date-time
 # does nothing in a system header, and behind `#pragma clang diagnostic ignored`.
@@ -27,7 +27,9 @@ _TIME_MACRO = (
 )
 
 _HIDDEN_NOTE = re.compile(r"<(?:command line|scratch space)>:")
-_UNSEEN = re.compile(r"(\S+:\d+:\d+): warning: declaration of '((?:struct|union|enum) \w+)' will not be visible outside")
+_UNSEEN = re.compile(
+    r"(\S+:\d+:\d+): warning: declaration of '((?:struct|union|enum) \w+)' will not be visible outside"
+)
 _STACK = re.compile(r"[Ll]ooks like the BPF stack limit.*")
 STACK_TOO_LARGE = (
     "the function's stack is larger than the kernel's 512 bytes; put what is large into a map or a global variable"
@@ -169,7 +171,9 @@ def _with_fallback(args: CompileArgs, full: str, known: Iterable[str], root: str
     except UndeclaredInputError:
         raise
     except CompileError as error:
-        why = f"the minimized one doesn't compile ({error.where}: {error.what}): that is a bug of the minimizer, please "
+        why = (
+            f"the minimized one doesn't compile ({error.where}: {error.what}): that is a bug of the minimizer, please "
+        )
         return whole._replace(fallback=f"{why}report it with {args.vmlinux}")
 
 
@@ -285,7 +289,11 @@ def _unseen_argument(before: list[str], what: str) -> tuple[str, str] | None:
     """
     found = next((unseen for line in reversed(before) if (unseen := _UNSEEN.match(line))), None)
     function = what.partition("'")[2].partition("'")[0].lstrip("_")
-    return (found[1], f"incomplete type '{found[2]}' in the arguments of {function}: nothing declares it before") if found else None
+    return (
+        (found[1], f"incomplete type '{found[2]}' in the arguments of {function}: nothing declares it before")
+        if found
+        else None
+    )
 
 
 def _without_hidden_notes(lines: list[str]) -> list[str]:

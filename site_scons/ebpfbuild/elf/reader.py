@@ -225,7 +225,9 @@ class _Reader:
         headers = self.section_headers(file)
         names = self.bytes_of(headers[file.shstrndx])
         sections = tuple(self.section(i, header, names, file.shnum) for i, header in enumerate(headers))
-        return Elf(self.where, file.order == "<", file.flags, file.shstrndx, sections, self.symbols(file.order, sections))
+        return Elf(
+            self.where, file.order == "<", file.flags, file.shstrndx, sections, self.symbols(file.order, sections)
+        )
 
     def header(self) -> _FileHeader:
         """Reads the ELF header. Raises ElfError for one of no BPF object."""

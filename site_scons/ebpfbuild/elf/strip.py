@@ -7,6 +7,7 @@ symbols they define, file symbols, and undefined symbols that nothing refers to 
 
 import struct
 
+from ..errors import ElfError
 from .reader import (
     EHDR,
     EHDR_SIZE,
@@ -30,7 +31,6 @@ from .reader import (
     Section,
     Symbol,
 )
-from ..errors import ElfError
 
 DEBUG_PREFIXES = (".debug", ".zdebug")  # llvm-objcopy's isDebugSection, but for .gdb_index, which only linkers write
 

@@ -5,19 +5,21 @@ import json
 import os
 from pathlib import Path
 
-from . import obtain as artifacts
-from .obtain import FetchOptions
 from ..arch import Arch
 from ..console import Reporter
 from ..errors import MismatchError
 from ..files import write_file
 from ..header import check_header
 from ..pins.pins import HeaderPin, TreePin
+from . import obtain as artifacts
+from .obtain import FetchOptions
 from .places import mirror_places, mirror_root
 from .store import sha256sums
 
 
-def install_header(pin: HeaderPin, arch: Arch, options: FetchOptions, report: Reporter, header: Path, record: Path) -> None:
+def install_header(
+    pin: HeaderPin, arch: Arch, options: FetchOptions, report: Reporter, header: Path, record: Path
+) -> None:
     """Writes an arch's vmlinux.h, and beside it the record of where its bytes came from.
 
     `pin`, `options` and `report` are those of artifacts.obtain_header. Raises FetchError, and HeaderError for a header
@@ -29,7 +31,13 @@ def install_header(pin: HeaderPin, arch: Arch, options: FetchOptions, report: Re
         raise _moved(got.path)
     check_header(data, arch, pin.where)
     write_file(header, data)
-    facts = {"alternate": got.alternate, "arch": arch.name, "kernel": got.kernel, "sha256": got.sha256, "size": len(data)}
+    facts = {
+        "alternate": got.alternate,
+        "arch": arch.name,
+        "kernel": got.kernel,
+        "sha256": got.sha256,
+        "size": len(data),
+    }
     write_file(record, (json.dumps({**facts, "source": got.source}, indent=1, sort_keys=True) + "\n").encode())
 
 

@@ -83,9 +83,17 @@ class Network:
     down: dict[str, Down] = field(default_factory=dict, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 
-    def fetch(self, url: str, into: Incoming, limit: int, size: int | None = None,
-              progress: Callable[[int, int | None], None] = lambda done, total: None,
-              others: int = 0, spent: float = 0.0, login: Login | None = None) -> None:
+    def fetch(
+        self,
+        url: str,
+        into: Incoming,
+        limit: int,
+        size: int | None = None,
+        progress: Callable[[int, int | None], None] = lambda done, total: None,
+        others: int = 0,
+        spent: float = 0.0,
+        login: Login | None = None,
+    ) -> None:
         """Fetches a URL's body `into` a file, cut soon after `limit` bytes: the caller verifies it.
 
         `size` is the pinned size where one is known. `progress` gets bytes done and in all. `others` is how many
@@ -146,7 +154,13 @@ class Network:
             raise StoppedError("was interrupted")
 
     def _attempt(
-        self, url: str, into: Incoming, limit: int, size: int | None, progress: Callable[[int, int | None], None], pace: Pace,
+        self,
+        url: str,
+        into: Incoming,
+        limit: int,
+        size: int | None,
+        progress: Callable[[int, int | None], None],
+        pace: Pace,
         login: Login | None,
     ) -> None:
         transfer, head = Transfer(lambda put: self._bring(url, put, login)), Head(None, False)
@@ -202,9 +216,14 @@ class Network:
     def _open(self, session: Any, url: str, login: Login | None) -> Any:
         for _ in range(REDIRECTS + 1):
             proxy = _usable_proxy(url)
-            response = session.get(url, headers={**HEADERS, **(login.headers if login else {})}, stream=True,
-                                   allow_redirects=False, timeout=(self.connect_timeout, self.window + 1),
-                                   proxies={urlsplit(url).scheme: proxy.url} if proxy else None)
+            response = session.get(
+                url,
+                headers={**HEADERS, **(login.headers if login else {})},
+                stream=True,
+                allow_redirects=False,
+                timeout=(self.connect_timeout, self.window + 1),
+                proxies={urlsplit(url).scheme: proxy.url} if proxy else None,
+            )
             if not response.is_redirect:
                 break
             response.close()
@@ -258,8 +277,11 @@ def _usable_proxy(url: str) -> Proxy | None:
     if proxy and not proxy.usable:
         raise Trouble(f"its proxy {proxy.shown} is no URL: write {proxy.variable}=http://HOST:PORT", tries=1)
     if proxy and proxy.is_socks and not find_spec("socks"):
-        install = f"install it (\"{sys.executable}\" -m pip install PySocks)"
-        raise Trouble(f"its proxy {proxy.shown} speaks SOCKS, which needs the package PySocks: {install}, or name an HTTP proxy", tries=1)
+        install = f'install it ("{sys.executable}" -m pip install PySocks)'
+        raise Trouble(
+            f"its proxy {proxy.shown} speaks SOCKS, which needs the package PySocks: {install}, or name an HTTP proxy",
+            tries=1,
+        )
     return proxy
 
 
@@ -376,7 +398,11 @@ def _trouble(error: Exception, kinds: Any, url: str) -> Trouble:
         return Trouble(reason, tries=2, down=True)
     if isinstance(error, kinds.SSLError):
         refused = cause.args[0] if cause.args and hasattr(cause.args[0], "verify_message") else None
-        reason = distrust(refused, named_bundles(os.environ)) if refused else f"no trusted TLS connection: {str(cause)[:200]}"
+        reason = (
+            distrust(refused, named_bundles(os.environ))
+            if refused
+            else f"no trusted TLS connection: {str(cause)[:200]}"
+        )
         return Trouble(reason, tries=1)
     if isinstance(error, kinds.ConnectTimeout):
         return Trouble("no connection in time", tries=2, down=True)

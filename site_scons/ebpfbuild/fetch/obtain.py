@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from . import apt, archive, places as sources
 from ..console import Reporter
 from ..errors import FetchError, HurriedError, MismatchError, OfflineError, PinError
+from ..escape import without_secrets
+from ..files import is_gone, open_regular
+from ..pins.pins import ArtifactSource, HeaderPin, TreePin
+from . import apt, archive
+from . import places as sources
 from .login import Login
 from .network import Network
-from ..files import is_gone, open_regular
-from ..pins.pins import HeaderPin, ArtifactSource, TreePin
-from ..escape import without_secrets
 from .places import CACHE, Place
 from .store import CHUNK, Incoming, Store, sha256sums
 from .verify import Wanted, verify
@@ -79,8 +80,10 @@ def obtain_header(pin: HeaderPin, options: FetchOptions, report: Reporter) -> Ob
     if not found:
         raise _failure(pin, pin.source, options, reasons)
     if found.alternate:
-        report.notice(f"took the alternate of Linux {found.kernel} from {found.source}, since {pin.title} "
-                      f"can't be had ({'; '.join(dict.fromkeys(reasons))})")
+        report.notice(
+            f"took the alternate of Linux {found.kernel} from {found.source}, since {pin.title} "
+            f"can't be had ({'; '.join(dict.fromkeys(reasons))})"
+        )
     return found
 
 
@@ -150,7 +153,11 @@ class _Job:
                 return had, CACHE
             return self._from_first_place((pin.source,), lambda place: self._header_from(place, pin))
         with self._missing(pin.sha256, pin.title, self.store.get) as had:
-            return (had, CACHE) if had else self._from_first_place((pin.source,), lambda place: self._header_from(place, pin))
+            return (
+                (had, CACHE)
+                if had
+                else self._from_first_place((pin.source,), lambda place: self._header_from(place, pin))
+            )
 
     def tree(self, pin: TreePin) -> ObtainedTree:
         """Returns the tree. Raises FetchError with a reason per place."""
@@ -172,7 +179,9 @@ class _Job:
         if self.options.release or not all(_is_gone(source) for source in own):
             return False
         missing = " and ".join(source.shown for source in own)
-        self.report.notice(f"{missing} is gone: took {pin.title} from the cache, by its sha256; RELEASE=1 wants the file")
+        self.report.notice(
+            f"{missing} is gone: took {pin.title} from the cache, by its sha256; RELEASE=1 wants the file"
+        )
         return True
 
     def _from_first_place(self, declared: tuple[ArtifactSource, ...], use: Callable[[Place], Got]) -> Got:
@@ -275,8 +284,14 @@ class _Job:
 
     def _receive_verified(self, place: Place, incoming: Incoming, title: str) -> None:
         source = place.source
-        wanted = Wanted(f"{source.name} with {title}", source.name, source.where, source.archive_sha256, digest_optional=True,
-                        in_project=source.in_project)
+        wanted = Wanted(
+            f"{source.name} with {title}",
+            source.name,
+            source.where,
+            source.archive_sha256,
+            digest_optional=True,
+            in_project=source.in_project,
+        )
         self._receive(place, incoming, wanted)
         verify(incoming, wanted, place.shown)
 
@@ -284,9 +299,16 @@ class _Job:
         if isinstance(place.at, Path):
             return _copy(place.at, incoming, wanted.limit)
         try:
-            self.options.network.fetch(place.at, incoming, wanted.limit, wanted.size,
-                                       lambda done, total: self.report.progress(wanted.title, done, total),
-                                       self._count_others(), self._spent, self.options.login if place.of_mirror else None)
+            self.options.network.fetch(
+                place.at,
+                incoming,
+                wanted.limit,
+                wanted.size,
+                lambda done, total: self.report.progress(wanted.title, done, total),
+                self._count_others(),
+                self._spent,
+                self.options.login if place.of_mirror else None,
+            )
         finally:
             self.report.stopped(wanted.title)
 
@@ -310,7 +332,9 @@ def _is_gone(source: ArtifactSource) -> bool:
     return source.file is None or is_gone(source.file)
 
 
-def _failure(pin: HeaderPin | TreePin, source: ArtifactSource, options: FetchOptions, reasons: Sequence[str]) -> FetchError:
+def _failure(
+    pin: HeaderPin | TreePin, source: ArtifactSource, options: FetchOptions, reasons: Sequence[str]
+) -> FetchError:
     details = tuple(dict.fromkeys(reasons))
     if source.in_project:
         fix = f"make it: bpftool btf dump file /sys/kernel/btf/vmlinux format c > {source.shown}"

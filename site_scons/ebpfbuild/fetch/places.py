@@ -6,8 +6,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ..errors import FetchError
-from ..pins.pins import ArtifactSource
 from ..escape import without_secrets
+from ..pins.pins import ArtifactSource
 
 CACHE = "the cache"
 
@@ -39,7 +39,9 @@ def mirror_root(mirror: str | None) -> str | Path | None:
     if not separator or scheme == "file":
         folder = Path(unquote(rest.removeprefix("localhost")) if separator else mirror)
         if not folder.is_dir():
-            what = "there is no such folder" if re.search(r"[^\w\s/.,+~-]", mirror) else f"there is no folder {mirror!r}"
+            what = (
+                "there is no such folder" if re.search(r"[^\w\s/.,+~-]", mirror) else f"there is no folder {mirror!r}"
+            )
             raise FetchError(what, where="MIRROR", fix="name a folder or a URL")
         return folder
     try:

@@ -46,7 +46,9 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
     for name in (f"{parts.scheme}_proxy", "all_proxy"):
         for variable in (name, name.upper()):
             if environ.get(variable):
-                if _bypassed(parts.hostname or "", parts.port, environ.get("no_proxy") or environ.get("NO_PROXY") or ""):
+                if _bypassed(
+                    parts.hostname or "", parts.port, environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+                ):
                     return None
                 return named_proxy(environ[variable], variable)
     return None

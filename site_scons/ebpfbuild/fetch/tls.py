@@ -46,10 +46,18 @@ def trusting(bundles: Sequence[Bundle], fallback: str | None = None) -> ssl.SSLC
     for bundle in bundles:
         folder = os.path.isdir(bundle.path)
         try:
-            context.load_verify_locations(cafile=None if folder else bundle.path, capath=bundle.path if folder else None)
+            context.load_verify_locations(
+                cafile=None if folder else bundle.path, capath=bundle.path if folder else None
+            )
         except (OSError, ValueError) as error:
-            reason = "no PEM certificate in it" if isinstance(error, ssl.SSLError) else getattr(error, "strerror", None) or error
-            raise CertificatesError(f"{bundle.path} holds no certificates ({reason}); correct {bundle.variable}") from None
+            reason = (
+                "no PEM certificate in it"
+                if isinstance(error, ssl.SSLError)
+                else getattr(error, "strerror", None) or error
+            )
+            raise CertificatesError(
+                f"{bundle.path} holds no certificates ({reason}); correct {bundle.variable}"
+            ) from None
     if not bundles:
         context.load_default_certs()
         if fallback:
@@ -65,4 +73,6 @@ def distrust(error: ssl.SSLCertVerificationError, bundles: Sequence[Bundle]) -> 
     if bundles:
         named = " and ".join(f"{bundle.variable}={bundle.path}" for bundle in bundles)
         return f"{reason}, by {named}: add the CA that your network uses to it"
-    return f"{reason}, by this machine's certificates: name the file with the CA that your network uses in SSL_CERT_FILE"
+    return (
+        f"{reason}, by this machine's certificates: name the file with the CA that your network uses in SSL_CERT_FILE"
+    )

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from urllib.parse import urljoin
 
 from ..errors import FetchError, MismatchError, PinError
-from .network import oddity
 from ..files import MAX_FILE_SIZE
+from .network import oddity
 from .store import Incoming
 
 

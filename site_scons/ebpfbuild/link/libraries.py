@@ -44,7 +44,9 @@ def libraries_for(pin: LinkerPin, machine: str, glibc: tuple[int, ...]) -> Linke
         raise LinkError(f"libbpf's linker is not pinned for this machine, {machine}", where=pin.where, fix=fix)
     if not glibc:
         fix = "build where there is glibc, such as in a container of Debian's"
-        raise LinkError("libbpf's linker needs glibc, and this machine's C library is another one", where=pin.where, fix=fix)
+        raise LinkError(
+            "libbpf's linker needs glibc, and this machine's C library is another one", where=pin.where, fix=fix
+        )
     if glibc >= pin.glibc:
         return LinkerLibraries(pin.libraries[arch], None)
     if arch not in pin.c_library:

@@ -10,11 +10,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import child
 from ..btf.canonical import canonical_object
 from ..errors import LinkError
 from ..files import read_regular
 from ..host_tools import CLEAN_ENVIRONMENT
+from . import child
 from .libraries import Linker
 from .part import Part
 from .refusal import refusal

@@ -10,7 +10,9 @@ from .linker import linked_object
 from .part import Part
 
 
-def prove_linked(whole: Sequence[Part], data: bytes, proofs: Sequence[Proof], linker: Linker, where: str, prover: str) -> Proof:
+def prove_linked(
+    whole: Sequence[Part], data: bytes, proofs: Sequence[Proof], linker: Linker, where: str, prover: str
+) -> Proof:
     """Returns the proof of a linked object, against the link of `whole`, its parts as the full header gives them.
 
     `proofs` are those of the parts: the object is compared in the most lenient of their modes. Raises as linked_object.

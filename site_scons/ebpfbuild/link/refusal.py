@@ -18,7 +18,9 @@ FIX = "look at what they share: declarations, sections, maps"
 HEADER = "put the declaration into a header that they include"
 _CONFLICT = re.compile(r"conflicting non-weak symbol #\d+ \((?P<name>.+)\) definition in '.*'")
 _MISMATCH = re.compile(r"global '(?P<name>.+?)(?:\.inner)?': (?P<what>.+)")
-_NO_BTF = re.compile(r"(?:failed to find BTF info for global/extern symbol|BTF info is missing for global symbol) '(?P<name>.+)'")
+_NO_BTF = re.compile(
+    r"(?:failed to find BTF info for global/extern symbol|BTF info is missing for global symbol) '(?P<name>.+)'"
+)
 _CONTENTS = re.compile(r"non-identical contents of section '(?P<name>.+)' are not supported")
 _SECTION = re.compile(r"sec (?P<name>.+) (?P<what>types|flags|entsize) mismatch")
 _ORDER = re.compile(r"byte order mismatch with ELF file .*")
@@ -46,24 +48,33 @@ def refusal(lines: list[str], status: int, parts: Mapping[str, Part], where: str
             return LinkError(found.what, where=where, fix=found.fix, details=_other_lines(said, line, parts))
     last = lines[-1].removeprefix("REFUSED ") if lines else "it gives no reason"
     first = _with_sources(said[0] if said else last, parts)
-    return LinkError(f"libbpf's linker refuses the sources: {first}", where=where, fix=FIX, details=_other_lines(said[1:], "", parts))
+    return LinkError(
+        f"libbpf's linker refuses the sources: {first}", where=where, fix=FIX, details=_other_lines(said[1:], "", parts)
+    )
 
 
 def _explained(line: str, parts: Collection[Part]) -> Explanation | None:
     """Returns a line of libbpf's in this project's words, or None for one that says nothing by itself."""
     if match := _CONFLICT.fullmatch(line):
         name, sources = match["name"], _sources_defining(match["name"], parts)
-        return Explanation(f"{name} is defined by {sources}", "keep one, or make it static in each, or __weak in all but one")
+        return Explanation(
+            f"{name} is defined by {sources}", "keep one, or make it static in each, or __weak in all but one"
+        )
     if match := _MISMATCH.fullmatch(line):
         name = match["name"]
-        return Explanation(f"{name} is declared differently by {_sources_with_symbol(name, parts)}: {match['what']}", HEADER)
+        return Explanation(
+            f"{name} is declared differently by {_sources_with_symbol(name, parts)}: {match['what']}", HEADER
+        )
     if match := _NO_BTF.fullmatch(line):
         name = match["name"]
         what = f"{name} of {_sources_with_symbol(name, parts)} has no type information"
         return Explanation(what, "declare it in C, and not in assembly alone")
     if match := _CONTENTS.fullmatch(line):
         name = match["name"]
-        return Explanation(f"section {name} has other contents in {_sources_with_section(name, parts)}", "write the same in each of them")
+        return Explanation(
+            f"section {name} has other contents in {_sources_with_section(name, parts)}",
+            "write the same in each of them",
+        )
     if match := _SECTION.fullmatch(line):
         name = match["name"]
         what = f"section {name} is of another kind in {_sources_with_section(name, parts)} ({match['what']} mismatch)"

@@ -6,9 +6,9 @@ from difflib import SequenceMatcher, get_close_matches
 from itertools import pairwise
 from typing import NamedTuple
 
-from .libbpf_headers import Library
-from .index import Index
 from .explain_uapi import home_of, missing_file, plain_name, plain_type
+from .index import Index
+from .libbpf_headers import Library
 from .macros import INSTEAD, VALUES
 from .refs import member_names
 
@@ -28,7 +28,9 @@ _ERROR = re.compile(r": (?:fatal )?error: ")
 _SNIPPET = re.compile(r" *\d+ \|(.*)")  # the source that clang shows below a diagnostic
 _CALLED = re.compile(r"\b(\w+)(?=\()")
 _DIALECT = re.compile(r"use of undeclared identifier '(asm|typeof)'")
-GNU_DIALECT = "libbpf's headers use asm and typeof, which only GNU's dialects of C have: write -std=gnu11 in cflags, or nothing"
+GNU_DIALECT = (
+    "libbpf's headers use asm and typeof, which only GNU's dialects of C have: write -std=gnu11 in cflags, or nothing"
+)
 HELPERS_HEADER = "bpf/bpf_helpers.h"
 SHOWN = 3
 NEAR = 0.8  # difflib's ratio: below it, of ten thousands of names some are alike by chance
@@ -156,7 +158,9 @@ def _known(header: _Header, name: str, word: str) -> list[str]:
     index = header.types
     if name in header.forwards:
         where = header.forwards[name]
-        return [f"{header} has {name}, but {where} declares one without members: drop that, and include vmlinux.h instead"]
+        return [
+            f"{header} has {name}, but {where} declares one without members: drop that, and include vmlinux.h instead"
+        ]
     if word in index.tags and " " not in name:
         keyword = index.declaration(index.tags[word]).split(None, 1)[0]
         return [f"{header} has {word} as {keyword} {word}: write {keyword} before it"]
@@ -172,7 +176,9 @@ def _member(header: _Header, member: str, owner: str) -> list[str]:
         return []
     names = member_names(header.types, number)
     if member in names:
-        return [f"{header} has {member} in {owner}, and the program defines another {owner}: drop that, or call it {word}___local"]
+        return [
+            f"{header} has {member} in {owner}, and the program defines another {owner}: drop that, or call it {word}___local"
+        ]
     near = ", ".join(get_close_matches(member, names, SHOWN))
     return [
         f"{header} has no member {member} in {owner}{f' (nearest: {near})' if near else ''}; kernels differ: take another "
@@ -186,7 +192,9 @@ def _name(header: _Header, name: str) -> list[str]:
     if name.endswith("_t"):
         return _type(header, name)  # in C, `x_t a;` is a use of an unknown name as well
     if home := home_of(name):
-        return [f"{header} has no {name}; a kernel #define is in no BTF: include <{home}> behind vmlinux.h, which then gives #defines alone"]
+        return [
+            f"{header} has no {name}; a kernel #define is in no BTF: include <{home}> behind vmlinux.h, which then gives #defines alone"
+        ]
     if name in VALUES:
         return [f"{header} has no {name}; a kernel #define is in no BTF: #define {name} {VALUES[name]}"]
     near = _near_name(name, _callable(header))
@@ -252,7 +260,13 @@ _ROWS = (
     (_FILE, _file),
 )
 # Of a program without a vmlinux.h.
-_PLAIN_ROWS = ((_DIALECT, _no_asm), (_TYPE, plain_type), (_NAME, plain_name), (_LIBRARY, _instead), (_FILE, missing_file))
+_PLAIN_ROWS = (
+    (_DIALECT, _no_asm),
+    (_TYPE, plain_type),
+    (_NAME, plain_name),
+    (_LIBRARY, _instead),
+    (_FILE, missing_file),
+)
 
 
 def _or_meant(name: str, choices: Iterable[str]) -> str:

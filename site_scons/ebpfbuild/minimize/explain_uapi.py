@@ -65,7 +65,14 @@ _LIBC = {
 # libbpf's headers for BPF code and for user space. Source: src/Makefile of libbpf 1.5, SRC_UAPI and HEADERS.
 _BPF_SIDE = ("bpf_core_read.h", "bpf_endian.h", "bpf_helper_defs.h", "bpf_helpers.h", "bpf_tracing.h", "usdt.bpf.h")
 _USER_SIDE = ("bpf.h", "btf.h", "libbpf.h", "libbpf_common.h", "libbpf_legacy.h", "libbpf_version.h", "skel_internal.h")
-_SELFTESTS = ("bpf_arena_common.h", "bpf_experimental.h", "bpf_kfuncs.h", "bpf_misc.h", "bpf_tracing_net.h", "bpf_util.h")
+_SELFTESTS = (
+    "bpf_arena_common.h",
+    "bpf_experimental.h",
+    "bpf_kfuncs.h",
+    "bpf_misc.h",
+    "bpf_tracing_net.h",
+    "bpf_util.h",
+)
 # A UAPI header as the build or a project of its own has it.
 _UAPI_FILE = r"(?:\S*/)?(?:linux|asm|asm-generic|clang)/[\w./-]+\.h"
 _CLASH = re.compile(rf"^({_UAPI_FILE}):\d+:\d+: (?:error: (?:typedef )?redefinition|note: previous definition)")
@@ -125,7 +132,9 @@ def clash(diagnostics: Iterable[str]) -> str:
     return f"{file} and vmlinux.h declare the same types: {VMLINUX_FIRST}"
 
 
-VMLINUX_FIRST = "include vmlinux.h first, and then only #defines come of the UAPI headers behind it; a copy of your own has to go"
+VMLINUX_FIRST = (
+    "include vmlinux.h first, and then only #defines come of the UAPI headers behind it; a copy of your own has to go"
+)
 
 
 def plain_type(name: str) -> str:
@@ -134,7 +143,9 @@ def plain_type(name: str) -> str:
     if _UAPI_TYPE.fullmatch(word):
         return f"{word} is declared in <linux/types.h>: include it, or <linux/bpf.h>, before the first use, libbpf's headers among it"
     if _KERNEL.fullmatch(word):
-        return f"{word} is a name of the kernel's inside: write __{word} and include <linux/types.h>, or include vmlinux.h"
+        return (
+            f"{word} is a name of the kernel's inside: write __{word} and include <linux/types.h>, or include vmlinux.h"
+        )
     if home := _c_home(word):
         return home
     if " " in name:

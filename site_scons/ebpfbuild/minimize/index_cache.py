@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ..errors import CompileError, HeaderError, OutputError
 from ..files import folder_like, read_regular, write_file
-from .libbpf_headers import Library
 from .explain import GNU_DIALECT, explain
 from .explain_uapi import clash
 from .index import INDEX_FORMAT, Index, dump_index, index_header, load_index
+from .libbpf_headers import Library
 
 
 class IndexCache:
@@ -22,7 +22,9 @@ class IndexCache:
     `code` is the digest of what makes an index.
     """
 
-    def __init__(self, folder: Path, fact: Callable[[str, Callable[[], Mapping[str, str]]], Mapping[str, str]], code: str = ""):
+    def __init__(
+        self, folder: Path, fact: Callable[[str, Callable[[], Mapping[str, str]]], Mapping[str, str]], code: str = ""
+    ):
         self._folder, self._fact, self._code = folder, fact, code
         self._indexes: dict[str, Index] = {}
         self._lock = threading.Lock()
@@ -89,6 +91,8 @@ def explained(
     hints = explain(index, diagnostics, kernel, arch, library, elsewhere)
     if not hints:
         return error
-    first = explain(index, diagnostics[:2], kernel, arch, library, elsewhere)  # with the line of source; the hints may be on later errors
+    first = explain(
+        index, diagnostics[:2], kernel, arch, library, elsewhere
+    )  # with the line of source; the hints may be on later errors
     fix, *others = hints if first else ["", *hints]
     return CompileError(error.what, where=error.where, fix=fix, details=(*others, *error.details))

@@ -35,7 +35,9 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 _OFFSETOF = re.compile(r"__builtin_offsetof\s*\(")
 _DEFINED = re.compile(r"^#(define|undef) (\w+)(?:(\()| ?([A-Za-z_]\w*)?$)?", re.M)
 # `static long (* const bpf_x)(…) = (void *) 1;`, and the same in older hand-made copies of the helpers.
-_HELPER = re.compile(r"^[ \t]*static\b[^;{}=,]*?\(\s*\*\s*(?:const\s+)?(\w+)\s*\)[^;{}=]*?=\s*\(void\s*\*\)\s*\w+\s*;", re.M)
+_HELPER = re.compile(
+    r"^[ \t]*static\b[^;{}=,]*?\(\s*\*\s*(?:const\s+)?(\w+)\s*\)[^;{}=]*?=\s*\(void\s*\*\)\s*\w+\s*;", re.M
+)
 # A cast such as `(typeof(struct x) *)0` uses a pointer, `typeof(struct x) *value;` in a map's definition does not, and
 # `(struct x *)0` is from an offsetof.
 _VALUE = re.compile(
@@ -80,7 +82,9 @@ class Names:
         def with_renamed(names: frozenset[str]) -> frozenset[str]:
             return names | {name for name, other in self.renames if other in names}
 
-        sets: dict[str, Any] = {part: with_renamed(getattr(self, part)) for part in ("tags", "members", "words", "values")}
+        sets: dict[str, Any] = {
+            part: with_renamed(getattr(self, part)) for part in ("tags", "members", "words", "values")
+        }
         return replace(self, **sets)
 
     def digest(self) -> str:

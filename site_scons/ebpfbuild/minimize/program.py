@@ -8,21 +8,21 @@ from functools import cache, reduce
 from operator import or_
 from pathlib import Path
 
-from ..compile.object import CompileArgs, scratch_path, compiled, dependencies_to, run_clang, with_header
 from ..compile.depfile import check_inputs, read_depfile
+from ..compile.object import CompileArgs, compiled, dependencies_to, run_clang, scratch_path, with_header
 from ..errors import CompileError
 from ..files import read_regular
 from ..header import with_fallback_reason
-from .index_cache import IndexCache
+from ..prove.objects import Verdict, prove
+from ..prove.proof import require_repeatable
 from .emit import stub
+from .explain_uapi import VMLINUX_FIRST
 from .fallback import Settled, settle
 from .index import Index
+from .index_cache import IndexCache
 from .modes import Minimized, minimize
-from .explain_uapi import VMLINUX_FIRST
 from .names import HELPER_DEFS, MARKER, POPPED, Names, conflicts, names_of, segments, where
 from .why import why
-from ..prove.proof import require_repeatable
-from ..prove.objects import Verdict, prove
 
 
 @dataclass(frozen=True)

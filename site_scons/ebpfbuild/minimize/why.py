@@ -76,7 +76,9 @@ def _left_out(minimized: Minimized, word: str, owner: str) -> list[str]:
     """Says of a name that isn't kept whose member it is in the full header, or what is called nearly so."""
     index, whole = minimized.index, minimized.closure.whole
     if holders := _holders(index, word, owner):
-        some = ", ".join([*(title(index, number) for number in holders[:SHOWN]), *(["…"] if len(holders) > SHOWN else [])])
+        some = ", ".join(
+            [*(title(index, number) for number in holders[:SHOWN]), *(["…"] if len(holders) > SHOWN else [])]
+        )
         dropped = any(number in whole for number in holders)
         why_not = "of which the program doesn't name it" if dropped else "to which nothing that the program names leads"
         return [f"{word} is a member of {some}, {why_not}"]

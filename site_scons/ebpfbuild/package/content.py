@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import PackageError
-from .manifest import FILE_NAME as MANIFEST
-from .manifest import PackedObject, Provenance, manifest_json
 from ..spec.object import ObjectSpec
 from .init import init
+from .manifest import FILE_NAME as MANIFEST
+from .manifest import PackedObject, Provenance, manifest_json
 from .skeleton import PackedSkeleton
+
 
 @dataclass(frozen=True)
 class Package:

@@ -28,7 +28,9 @@ def effective_tables(path: Path | str, base: Path | str | None = None) -> list[E
     files = Layers(path, base)
     own, rest = _tables(files.own), _tables(files.base) if files.base else {}
     return [
-        EffectiveTable(key, _says(table, pins.get(key)), _place(table), _place(rest[key]) if key in own and key in rest else "")
+        EffectiveTable(
+            key, _says(table, pins.get(key)), _place(table), _place(rest[key]) if key in own and key in rest else ""
+        )
         for key, table in ({**rest, **own}).items()
     ]
 
@@ -38,7 +40,8 @@ def report(path: Path | str, base: Path | str | None = None) -> str:
     rows = effective_tables(path, base)
     keys, places = max(len(row.key) for row in rows), max(len(row.place) for row in rows)
     return "\n".join(
-        f"{row.key:{keys}}  {row.place:{places}}  {row.says}{f' (instead of {row.replaces})' if row.replaces else ''}" for row in rows
+        f"{row.key:{keys}}  {row.place:{places}}  {row.says}{f' (instead of {row.replaces})' if row.replaces else ''}"
+        for row in rows
     )
 
 
@@ -46,7 +49,9 @@ def _tables(root: Table) -> dict[str, Table]:
     """Returns the tables that count whole, by key path: those of the root, and each header of [vmlinux] by itself."""
     whole = {name: root.table(name) for name in root.data if name != "vmlinux"}
     headers = root.table("vmlinux", required=False)
-    return whole | {f"vmlinux.{name}": headers.table(name) for name, value in headers.data.items() if isinstance(value, dict)}
+    return whole | {
+        f"vmlinux.{name}": headers.table(name) for name, value in headers.data.items() if isinstance(value, dict)
+    }
 
 
 def _place(table: Table) -> str:

@@ -1,14 +1,15 @@
 """Reads a TOML file so that every key knows its line, through checks that name the key and the fix."""
 
 import re
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import tomllib
+
 from ..errors import PinError
-from ..files import read_regular
 from ..escape import without_secrets
+from ..files import read_regular
 
 Key = tuple[str | int, ...]
 

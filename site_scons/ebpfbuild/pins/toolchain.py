@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from ..arch import EVERY_ARCH, arch_named
 from ..errors import PinError
-from ..files import MAX_FILE_SIZE
-from .pins import CompilerSpec, HeaderPin, LinkerPin, ArtifactSource, Toolchain, TreePin, UapiPin
 from ..escape import without_secrets
+from ..files import MAX_FILE_SIZE
+from .pins import ArtifactSource, CompilerSpec, HeaderPin, LinkerPin, Toolchain, TreePin, UapiPin
 from .toml_lines import Table, read, spelled
 
 CPUS = ("v1", "v2", "v3", "v4")  # clang's -mcpu for BPF; `probe` would ask the machine that builds
@@ -284,7 +284,9 @@ def _is_url(text: str) -> str:
     if parts.scheme not in ("http", "https") or not host or re.search(r"[\s\\]", text):
         return f"is {text!r}; write a URL that begins with https://"
     if user is not None:
-        return "holds a user name or password; a pin is public, so leave them out, and take a MIRROR that may ask for them"
+        return (
+            "holds a user name or password; a pin is public, so leave them out, and take a MIRROR that may ask for them"
+        )
     if parts.fragment or {".", ".."} & set(parts.path.split("/")):
         return f"is {text!r}; write it without a fragment and without . and .."
     return ""

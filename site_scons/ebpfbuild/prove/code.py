@@ -10,9 +10,9 @@ from functools import cached_property
 from itertools import zip_longest
 from typing import NamedTuple
 
+from ..btf.ext import BtfExt, CoreKind, CoreRelocation, access_types
 from ..btf.reader import Btf
 from ..btf.types import Kind
-from ..btf.ext import BtfExt, CoreKind, CoreRelocation, access_types
 from ..elf.reader import (
     INSN_SIZE,
     LD_IMM64,

@@ -82,7 +82,9 @@ def check_fallback(args: CompileArgs, fallback: str) -> None:
         )
 
 
-def prove_object(args: CompileArgs, made: CompiledObject, full: str, known: Iterable[str], root: str, prover: str = "") -> Proof:
+def prove_object(
+    args: CompileArgs, made: CompiledObject, full: str, known: Iterable[str], root: str, prover: str = ""
+) -> Proof:
     """Proves an object that was just made with the minimized header args.vmlinux, or with the full one instead.
 
     Raises CompileError, ElfError, BtfError, and ProofError where the same compile gives another object each time: then

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from itertools import zip_longest
 
+from ..btf.ext import CoreKind, access_path, core_type_name
 from ..btf.reader import Btf
 from ..btf.types import ENUMS, FUNC_GLOBAL, Kind, SectionVar, Type
-from ..btf.ext import CoreKind, access_path, core_type_name
 from .code import Parsed
 from .members import struct_name, whole_members
 from .types import Level, TypeComparison

@@ -10,9 +10,9 @@ from enum import IntEnum
 from itertools import zip_longest
 from typing import NamedTuple
 
-from ..btf.reader import Btf
 from ..btf.c_text import declaration
-from ..btf.types import COMPOSITES, ENUMS, C_KEYWORDS, Kind, Type
+from ..btf.reader import Btf
+from ..btf.types import C_KEYWORDS, COMPOSITES, ENUMS, Kind, Type
 from .members import kept_members, whole_members
 
 # btf_type_tags for which the kernel reads what a pointer in a map's value points to: kernel/bpf/btf.c, btf_find_kptr.

@@ -15,7 +15,9 @@ from ..host_tools import CLEAN_ENVIRONMENT, libraries
 from ..rebuild.ledger import Ledger
 
 FOLDERS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin")
-MISSING = "apt install bpftool (Debian), linux-tools-generic (Ubuntu), dnf install bpftool (Fedora), or set EBPF_BPFTOOL"
+MISSING = (
+    "apt install bpftool (Debian), linux-tools-generic (Ubuntu), dnf install bpftool (Fedora), or set EBPF_BPFTOOL"
+)
 
 
 class Bpftool(NamedTuple):
@@ -33,7 +35,9 @@ def locate_bpftool(path: str | None, ledger: Ledger) -> Bpftool:
     """
     found = path or next((f"{folder}/bpftool" for folder in FOLDERS if os.access(f"{folder}/bpftool", os.X_OK)), "")
     if not found or not os.access(found, os.X_OK) or not os.path.isfile(found):
-        raise ToolError(f"no bpftool at {path}" if path else "this machine has no bpftool", where="BpfCSkeleton", fix=MISSING)
+        raise ToolError(
+            f"no bpftool at {path}" if path else "this machine has no bpftool", where="BpfCSkeleton", fix=MISSING
+        )
     digest = ledger.digest(os.path.realpath(found))
     # A distribution's script picks a bpftool by the running kernel: what it is told today says nothing of tomorrow.
     with open(found, "rb") as file:

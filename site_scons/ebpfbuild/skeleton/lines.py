@@ -4,10 +4,10 @@ import re
 import textwrap
 from collections.abc import Iterable
 
-from .programs import LINKS
 from .declarations import PyClass, PyField, PyMap, PyProgram
 from .merge import MergedDeclarations
 from .names import HINTS
+from .programs import LINKS
 
 WIDTH = 120
 AMBIGUOUS = ("l", "O", "I")  # what ruff's E741 calls so, and C has
@@ -203,7 +203,9 @@ def _needs_builtins(parts: MergedDeclarations) -> bool:
     for block in parts.classes:
         hints = [field.type.hint for field in (*block.merged.fields, *block.merged.promoted)]
         found.append((hidden(block.merged.names), [*hints, *(["bytes"] if block.merged.kind == "union" else [])]))
-    found += [(hidden(block.merged.names), [field.type.hint for field in block.merged.fields]) for block in parts.sections]
+    found += [
+        (hidden(block.merged.names), [field.type.hint for field in block.merged.fields]) for block in parts.sections
+    ]
     maps = parts.maps.merged
     found.append((hidden(map.attribute for map in maps), [hint for map in maps for hint in map.hints]))
     return any(qualified(hint, names) != hint for names, hints in found for hint in hints)

@@ -16,8 +16,8 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import NamedTuple
 
-from ..btf.reader import Btf
 from ..btf.c_text import declaration
+from ..btf.reader import Btf
 from ..btf.types import COMPOSITES, ENUMS, Kind
 from ..errors import SkeletonError
 from ..spec.map import MapSpec
@@ -135,7 +135,10 @@ def _parameter(types: PyTypes, row: MapSpec, part: str, events: Mapping[str, str
         named = replace(row.inner, name=row.name + INNER) if row.inner else MapSpec("")
         inner = _typed_map(types, named, events)
         made = ", ".join([f"bpfloader.{inner.name}", *inner.arguments])
-        return Parameter(f"bpfloader.inner({made})", f"bpfloader.{inner.name}" + (f"[{', '.join(inner.hints)}]" if inner.hints else ""))
+        return Parameter(
+            f"bpfloader.inner({made})",
+            f"bpfloader.{inner.name}" + (f"[{', '.join(inner.hints)}]" if inner.hints else ""),
+        )
     if part == "record":
         record = record_type(types.btf, row, events)
         used = _used(types, row, "record", record) if record else PyType("bytes", "c.tail()", 0)

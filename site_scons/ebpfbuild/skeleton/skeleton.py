@@ -19,13 +19,9 @@ from ..btf.c_text import declaration
 from ..btf.types import COMPOSITES, ENUMS, Kind
 from ..errors import SkeletonError
 from ..spec.kconfig import kconfig_section
-from ..spec.parts import DataSection, Variable
 from ..spec.object import ObjectSpec
-from .programs import program_class_name
+from ..spec.parts import DataSection, Variable
 from .declarations import Declarations, PyClass, PyField, PyProgram, PySection
-from .maps import python_maps, untyped_rings
-from .merge import merged
-from .names import MEMBERS, VARIABLES, attribute_name, class_name, comment, unique
 from .lines import (
     above,
     arch_line,
@@ -46,6 +42,10 @@ from .lines import (
     summary,
     value_line,
 )
+from .maps import python_maps, untyped_rings
+from .merge import merged
+from .names import MEMBERS, VARIABLES, attribute_name, class_name, comment, unique
+from .programs import program_class_name
 from .types import PyTypes, tags_of
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ anonymous struct belong to the struct around it; an anonymous union in a struct 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from ..btf.reader import Btf
 from ..btf.c_text import declaration, definition
+from ..btf.reader import Btf
 from ..btf.types import COMPOSITES, ENUMS, MODIFIERS, Kind, Member, Type
 from ..errors import SkeletonError
 from .declarations import ModuleConstant, PyClass, PyField, PyType
@@ -230,7 +230,10 @@ class PyTypes:
 
     def _bitfield(self, place: Member, storage: tuple[int, int], name: str, path: str, text: str) -> PyField:
         (start, end), kind = storage, self.btf.resolve(place.type)
-        bits, signed = f"{place.bit_offset - 8 * start}, {place.bits}, {end - start}", ", signed=True" if kind.signed else ""
+        bits, signed = (
+            f"{place.bit_offset - 8 * start}, {place.bits}, {end - start}",
+            ", signed=True" if kind.signed else "",
+        )
         used = PyType("int", f"c.bits({bits}{signed})", end - start)
         if kind.kind in ENUMS:
             made = self.use(place.type, path)

@@ -222,7 +222,9 @@ class _Reader:
         """Returns the relocated places from `start` up to `end` of a section."""
         rows = self.relocations[section]
         chosen = rows[bisect_left(rows, (start,)) : bisect_left(rows, (end,))]
-        return [Target(row.offset, self.target_name(self.elf.symbols[row.symbol], section, row.offset)) for row in chosen]
+        return [
+            Target(row.offset, self.target_name(self.elf.symbols[row.symbol], section, row.offset)) for row in chosen
+        ]
 
     def target_name(self, symbol: Symbol, section: str, offset: int) -> str:
         """Returns the symbol's name.
@@ -257,7 +259,9 @@ class _Reader:
             for row in self.placed(section.name)
         )
         kind = DATA_SECTION.fullmatch(section.name)
-        return DataSection(section.name, kind[1] if kind else "", datasec.id if datasec else 0, section.size, data, variables)
+        return DataSection(
+            section.name, kind[1] if kind else "", datasec.id if datasec else 0, section.size, data, variables
+        )
 
     def externs(self, section: str) -> tuple[Extern, ...]:
         """Reads the externs of `.kconfig` or `.ksyms`."""

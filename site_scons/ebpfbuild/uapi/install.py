@@ -84,7 +84,9 @@ def _stamp(folder: Path, manifest: Mapping[str, str]) -> tuple[str, int]:
 
 def _holds(folder: Path, manifest: Mapping[str, str]) -> bool:
     try:
-        return all(hashlib.sha256(read_regular(folder / place)).hexdigest() == digest for place, digest in manifest.items())
+        return all(
+            hashlib.sha256(read_regular(folder / place)).hexdigest() == digest for place, digest in manifest.items()
+        )
     except OSError:
         return False
 
@@ -102,7 +104,9 @@ def _verify(pin: UapiPin, lines: bytes) -> None:
     origin = f"{pin.path}" if pin.path else f"the installed {pin.package}"
     if not pin.sha256:
         what = f"{pin.title} has no sha256, so what {origin} holds was not used"
-        raise PinError(what, where=pin.where, fix="if you trust it, paste below this line", details=(f'sha256 = "{got}"',))
+        raise PinError(
+            what, where=pin.where, fix="if you trust it, paste below this line", details=(f'sha256 = "{got}"',)
+        )
     if got != pin.sha256:
         raise MismatchError(
             f"{origin} does not hold the pinned {pin.title}, and was not used",

@@ -1,7 +1,7 @@
 """The SCons tool `ebpf`: thin adapters over ebpfbuild, one builder a module.
 
-    env = Environment(tools=["ebpf"], toolpath=["path/to/scons-bpf/site_scons/site_tools"])
-    env.BpfProgram("filter", "filter.bpf.c")
+env = Environment(tools=["ebpf"], toolpath=["path/to/scons-bpf/site_scons/site_tools"])
+env.BpfProgram("filter", "filter.bpf.c")
 """
 
 import inspect
@@ -13,10 +13,25 @@ _SITE = str(Path(__file__).resolve().parent.parent.parent)
 if _SITE not in sys.path:
     sys.path.insert(0, _SITE)
 
-import ebpfbuild  # noqa: E402, F401
 from SCons.Util import CLVar  # noqa: E402
 
-from . import bpf_object, c_skeleton, cmdline, commands, compdb, header, libbpf, minimized, package, program, proof, skeleton, uapi  # noqa: E402
+import ebpfbuild  # noqa: E402, F401
+
+from . import (  # noqa: E402
+    bpf_object,
+    c_skeleton,
+    cmdline,
+    commands,
+    compdb,
+    header,
+    libbpf,
+    minimized,
+    package,
+    program,
+    proof,
+    skeleton,
+    uapi,
+)
 from .errors import StopError, user_error  # noqa: E402
 from .session import session_of  # noqa: E402
 
@@ -27,7 +42,21 @@ def generate(env):
     env.SetDefault(EBPF_BUILD="build", EBPF_CPPPATH=[], EBPF_CFLAGS=CLVar())
     env["EBPF"] = user_error(session_of, env)
     commands.add_commands(env)
-    for module in (header, libbpf, uapi, minimized, bpf_object, proof, skeleton, c_skeleton, package, program, compdb, commands, cmdline):
+    for module in (
+        header,
+        libbpf,
+        uapi,
+        minimized,
+        bpf_object,
+        proof,
+        skeleton,
+        c_skeleton,
+        package,
+        program,
+        compdb,
+        commands,
+        cmdline,
+    ):
         for name, method in module.METHODS.items():
             env.AddMethod(checked(name, method), name)
 

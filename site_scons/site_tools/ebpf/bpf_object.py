@@ -11,6 +11,7 @@ import sys
 from typing import NamedTuple
 
 import SCons.Script
+
 from ebpfbuild.compile.object import compile_object
 from ebpfbuild.escape import printable_lines
 
@@ -29,11 +30,11 @@ from .compiling import (
     source_node,
     uses,
 )
+from .errors import StopError, check_name
 from .given import arches, file_of, flat, string
 from .linked import declare_linked, object_node, part_name
 from .minimized import SCANNER, Minimizing, header_path, write_header
 from .proof import acceptance, proof_node, proofs_wanted, prove_in_step
-from .errors import StopError, check_name
 from .step import builder, output_path, step_args
 from .variants import in_variant
 
@@ -90,7 +91,15 @@ def bpf_object(
         made = {each.name: _declare(env, sources[0], name, each, options) for each in asked}
     else:
         if all(source in env["EBPF"].compiled for source in sources):
-            _refuse_given(name, minimize=minimize, header=header, include_dirs=include_dirs, cflags=cflags, depends=depends, uapi=uapi)
+            _refuse_given(
+                name,
+                minimize=minimize,
+                header=header,
+                include_dirs=include_dirs,
+                cflags=cflags,
+                depends=depends,
+                uapi=uapi,
+            )
         made = {each.name: _declare_linked(env, sources, name, each, options) for each in asked}
     return ByArch(made.values(), made)
 
@@ -104,9 +113,11 @@ def _told_apart(env, source, name):
         source, name = name, source
     sources = flat(env, source, "source")
     if not sources:
-        raise StopError(f"BpfObject: {name} has no sources; name them: BpfObject(\"{name}\", [\"main.bpf.c\", \"lib.bpf.c\"])")
+        raise StopError(
+            f'BpfObject: {name} has no sources; name them: BpfObject("{name}", ["main.bpf.c", "lib.bpf.c"])'
+        )
     if not (name is None or isinstance(name, str)):
-        raise StopError(f"BpfObject: {name} is no name; write BpfObject(\"NAME\", [SOURCES])")
+        raise StopError(f'BpfObject: {name} is no name; write BpfObject("NAME", [SOURCES])')
     return sources, string(env, name)
 
 
@@ -114,7 +125,7 @@ def _name_of(sources):
     """Returns the name of an object that has one source, without .bpf.c. Raises StopError for what is to be linked."""
     if len(sources) > 1 or sources[0].name.endswith(".o"):
         named = ", ".join(f'"{source.path}"' for source in sources)
-        raise StopError(f"BpfObject: no name for what is linked; write BpfObject(\"NAME\", [{named}])")
+        raise StopError(f'BpfObject: no name for what is linked; write BpfObject("NAME", [{named}])')
     return sources[0].name.removesuffix(".c").removesuffix(".bpf")
 
 
@@ -180,7 +191,9 @@ def _declare(env, source, name, arch, options):
     step = step_args(args=args, arch=arch, full=full, own=own, **seen)
     session.compiled[node] = step["EBPF_STEP_ARGS"]
     OBJECT(env, target=node, source=source, **step)
-    entry, more = ("minimize/program.py", {"mode": mode}) if own else ("compile/object.py", {"vmlinux.h of": args.header_dir})
+    entry, more = (
+        ("minimize/program.py", {"mode": mode}) if own else ("compile/object.py", {"vmlinux.h of": args.header_dir})
+    )
     inputs = compile_inputs(env, entry, args, **more)
     pinned = [full, env.LibbpfHeaders(), env.UapiHeaders() if args.uapi_dirs else None, None if own else given]
     node.add_dependency([inputs, *filter(None, pinned), *depends])

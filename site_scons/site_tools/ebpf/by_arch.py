@@ -3,8 +3,9 @@
 import sys
 from functools import partial
 
-from ebpfbuild.arch import BY_NAME, arch_named
 from SCons.Util import NodeList
+
+from ebpfbuild.arch import BY_NAME, arch_named
 
 from .errors import StopError, user_error
 from .nodes import Output
@@ -32,7 +33,9 @@ class ByArch(NodeList):
             return NodeList(self.data[index]) if isinstance(index, slice) else self.data[index]
         name = user_error(arch_named, index, "arch").name
         if name not in self.by_arch:
-            raise StopError(f"[{index!r}]: nothing is built for {name} here; there is {', '.join(self.by_arch) or 'no arch'}")
+            raise StopError(
+                f"[{index!r}]: nothing is built for {name} here; there is {', '.join(self.by_arch) or 'no arch'}"
+            )
         return self.by_arch[name]
 
     def __contains__(self, item):
@@ -64,5 +67,7 @@ def _emit_installed(before, target, source, env):
         others = [each for each in node.sources if each is not made_of and isinstance(each, Output)]
         if others:
             what = f"{node.path} would be both {others[0].path} and {made_of.path}"
-            raise StopError(f'Install: {what}; give each arch a folder of its own: env.Install(f"…/{{arch}}", objects[arch])')
+            raise StopError(
+                f'Install: {what}; give each arch a folder of its own: env.Install(f"…/{{arch}}", objects[arch])'
+            )
     return before(target, source, env)

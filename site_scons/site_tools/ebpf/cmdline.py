@@ -5,9 +5,10 @@ import platform
 
 import SCons.Node.FS
 import SCons.Script
+from SCons.Util import flatten
+
 from ebpfbuild.arch import arches_named, host_arch
 from ebpfbuild.header import MODES
-from SCons.Util import flatten
 
 from .errors import StopError, user_error
 from .given import string
@@ -45,7 +46,9 @@ def add_options(env):
         atexit.register(print_summary, env.fs)
         _sign_by_content()
     given = SCons.Script.ARGUMENTS
-    arches = user_error(arches_named, given["ARCH"]) if "ARCH" in given else (user_error(host_arch, platform.machine()),)
+    arches = (
+        user_error(arches_named, given["ARCH"]) if "ARCH" in given else (user_error(host_arch, platform.machine()),)
+    )
     env.SetDefault(
         EBPF_ARCHES=arches,
         EBPF_MINIMIZE=given.get("MINIMIZE", ""),

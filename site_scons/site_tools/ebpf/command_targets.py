@@ -30,7 +30,11 @@ def _is_target(env, name):
     """Tells if a name of the command line is that of a file, seen from where scons was called, or of a target there."""
     place = os.path.join(SCons.Script.GetLaunchDir(), name)
     try:
-        return env.ans.lookup(name) is not None or os.path.lexists(place) or env.fs.Entry(place, create=False).has_builder()
+        return (
+            env.ans.lookup(name) is not None
+            or os.path.lexists(place)
+            or env.fs.Entry(place, create=False).has_builder()
+        )
     except UserError:  # no node has that path
         return False
 

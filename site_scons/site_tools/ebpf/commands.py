@@ -9,6 +9,7 @@ import sys
 import SCons.Errors
 import SCons.Node
 import SCons.Script
+
 from ebpfbuild.escape import printable, printable_lines
 
 from .command_targets import requested
@@ -59,7 +60,18 @@ def test_target(env, name, folder):
     def test(target, source, env):
         # A test that hangs ends its worker, and with that the run, with where it stood.
         guard = ["-o", "faulthandler_timeout=300", "-o", "faulthandler_exit_on_timeout=true"]
-        command = [sys.executable, "-m", "pytest", "-q", "-rs", *guard, "-n", str(os.cpu_count()), folder, *_arguments()]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-rs",
+            *guard,
+            "-n",
+            str(os.cpu_count()),
+            folder,
+            *_arguments(),
+        ]
         variables = {"SCONS_BPF_MIRROR": fetch_options(env).mirror} if env["EBPF_MIRROR"] else {}
         variables |= {"SCONS_BPF_OFFLINE": "1"} if env["EBPF_OFFLINE"] else {}
         status = subprocess.call(command, cwd=env["EBPF"].root, env={**os.environ, **variables})

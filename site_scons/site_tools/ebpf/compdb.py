@@ -27,7 +27,10 @@ class _Compiles:
 
     def __str__(self):
         inputs = self.session.inputs
-        compiles = {f"compile of {args.output}": [args.source, full, inputs.flags(args)] for args, full in self.session.run.commands}
+        compiles = {
+            f"compile of {args.output}": [args.source, full, inputs.flags(args)]
+            for args, full in self.session.run.commands
+        }
         return inputs.text(root=self.session.root, compiles=compiles)
 
 

@@ -44,7 +44,11 @@ def include_paths(env, include_dirs):
     """
     session = env["EBPF"]
     paths = []
-    for what, given in (("EBPF_CPPPATH", env["EBPF_CPPPATH"]), ("CPPPATH", env.get("CPPPATH")), ("include_dirs", include_dirs)):
+    for what, given in (
+        ("EBPF_CPPPATH", env["EBPF_CPPPATH"]),
+        ("CPPPATH", env.get("CPPPATH")),
+        ("include_dirs", include_dirs),
+    ):
         for folder in folders(env, given, what):
             paths += [session.files.path(each, what, _OTHERWISE.get(what, "")) for each in both(folder)]
     if "EBPF_VARIANT" in env and env["EBPF_VARIANT"]:

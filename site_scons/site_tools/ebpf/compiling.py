@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import SCons.Node.FS
+
 from ebpfbuild.compile.object import CompileArgs
 from ebpfbuild.errors import CompileError
 from ebpfbuild.uapi.tree import search_dirs
@@ -40,7 +41,9 @@ def compile_args(env, source, arch, output, header, include_dirs, cflags, uapi):
 def uses(env, source, include_dirs, uapi):
     """Returns the core's Uses of a source, a node. `uapi` overrules what its directives tell, unless it is None."""
     if uapi not in (None, True, False):
-        raise StopError(f"uapi: {uapi!r} is neither True nor False; leave it out to have the headers that {source.path} names")
+        raise StopError(
+            f"uapi: {uapi!r} is neither True nor False; leave it out to have the headers that {source.path} names"
+        )
     found = env["EBPF"].includes.uses(source.path, include_paths(env, include_dirs))
     return found if uapi is None else found._replace(uapi=uapi)
 
@@ -57,7 +60,9 @@ def source_node(env, source):
     path = session.files.path(node, "source")
     session.files.check_symlinks(path, env["EBPF_RELEASE"])
     if path.startswith(("-", "@")):
-        raise StopError(f"{path}: clang takes a path that begins with {path[0]} for an option or a file of options; rename it")
+        raise StopError(
+            f"{path}: clang takes a path that begins with {path[0]} for an option or a file of options; rename it"
+        )
     if not node.has_builder():
         session.files.require_file(path)
     return node if node.path == path else env.fs.File(f"#{path}")
@@ -161,5 +166,9 @@ def _library(env, compiles):
     session = env["EBPF"]
     folder = Path(session.root, compiles[0].libbpf_dir, "bpf")
     headers = {file.name: file.read_text() for file in sorted(folder.glob("*.h"))}
-    files = {file for args in compiles for file in (args.source, *session.includes.headers(args.source, args.include_dirs, (), env).own)}
+    files = {
+        file
+        for args in compiles
+        for file in (args.source, *session.includes.headers(args.source, args.include_dirs, (), env).own)
+    }
     return library(headers, (Path(session.root, file).read_text(errors="replace") for file in sorted(files)))

@@ -5,6 +5,7 @@ from errno import EACCES, ELOOP, EPERM
 
 import SCons.Errors
 import SCons.Node.FS
+
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.escape import printable
 from ebpfbuild.files import UnfitFileError, symlink_loop

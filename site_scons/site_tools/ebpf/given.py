@@ -6,8 +6,9 @@ import shlex
 
 import SCons.Node
 import SCons.Node.FS
-from ebpfbuild.arch import arches_named
 from SCons.Util import flatten, is_Sequence, is_String
+
+from ebpfbuild.arch import arches_named
 
 from .errors import StopError, user_error
 
@@ -27,7 +28,9 @@ def flat(env, given, what):
         elif isinstance(each, SCons.Node.Node):
             found.append(each)
         elif each is not None:
-            raise StopError(f"{what}: {each!r} is neither a path nor a node; write a string, or what a builder returned")
+            raise StopError(
+                f"{what}: {each!r} is neither a path nor a node; write a string, or what a builder returned"
+            )
     return [each for each in found if each != ""]
 
 

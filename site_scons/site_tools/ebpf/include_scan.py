@@ -5,10 +5,11 @@ from errno import EISDIR
 
 import SCons.Node
 import SCons.Node.FS
+from SCons.Errors import UserError
+
 from ebpfbuild.compile import directives
 from ebpfbuild.compile.includes import included_files
 from ebpfbuild.files import UnfitFileError, read_regular
-from SCons.Errors import UserError
 
 from .errors import check_name, unfit_input, user_error
 
@@ -71,7 +72,9 @@ class IncludeScan:
         normalized = session.files.tree.normalized
         same = tuple(include_dirs), tuple(uapi_dirs)
         resolved = {} if generated else self._resolved.setdefault(same, {})
-        found = user_error(included_files, source, include_dirs, read, pinned.__contains__, normalized, depends, made_by, resolved)
+        found = user_error(
+            included_files, source, include_dirs, read, pinned.__contains__, normalized, depends, made_by, resolved
+        )
         for header in found.own:
             check_name(header, source)
             session.files.check_symlinks(header, env["EBPF_RELEASE"])

@@ -22,7 +22,9 @@ def pinned_tree(env, step, pin, name, inside, *place):
     session = env["EBPF"]
     folder = build_path(env, *place)
     if folder not in session.shared:
-        manifest, *files = (env.File(f"{folder}/{path}") for path in (name, *(f"{inside}/{file}" for file in pin.files)))
+        manifest, *files = (
+            env.File(f"{folder}/{path}") for path in (name, *(f"{inside}/{file}" for file in pin.files))
+        )
         session.repair([manifest, *files])
         inputs = {
             f"pin {pin.key} sha256": pin.signature,

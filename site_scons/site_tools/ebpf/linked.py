@@ -4,9 +4,10 @@ import hashlib
 from pathlib import Path
 from types import SimpleNamespace
 
+from SCons.Script import GetOption
+
 from ebpfbuild.errors import LinkError
 from ebpfbuild.files import make_room, write_file
-from SCons.Script import GetOption
 
 from .command_targets import register_linked
 from .compiling import known_paths, libbpf_read, uapi_read
@@ -104,7 +105,9 @@ def _link(target, source, env):
     if isinstance(step.linker, LinkError):
         raise step.linker
     node, *proofs = target
-    ready = linker(step.linker, lambda tree: Path(_installed(env, tree).abspath).parent)._replace(scratch=node.dir.abspath)
+    ready = linker(step.linker, lambda tree: Path(_installed(env, tree).abspath).parent)._replace(
+        scratch=node.dir.abspath
+    )
     parts = [Part(_source(session, part), Path(part.abspath).read_bytes()) for part in source]
     data = linked_object(parts, ready, node.path)
     if not proofs:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import SCons.Scanner
+
 from ebpfbuild.compile.object import CompileArgs, with_header
 from ebpfbuild.files import write_file
 from ebpfbuild.header import MODES
@@ -24,9 +25,9 @@ from .compiling import (
     source_node,
     uses,
 )
+from .errors import StopError
 from .given import arches, file_of, flat, string
 from .step import builder, output_path, step_args
-from .errors import StopError
 from .variants import in_variant
 
 
@@ -107,7 +108,9 @@ def write_header(env, minimizing, path, known):
     from ebpfbuild.minimize.program import minimize_programs
 
     session, place = env["EBPF"], Path(env["EBPF"].root, path)
-    text = minimize_programs(minimize_args(env, minimizing), session.indexes, known, session.root, session.reporter.notice)
+    text = minimize_programs(
+        minimize_args(env, minimizing), session.indexes, known, session.root, session.reporter.notice
+    )
     write_file(place, text.encode())
     session.ledger.built(str(place))
 

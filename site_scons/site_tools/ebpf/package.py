@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 import SCons.Script
+
 from ebpfbuild.arch import arch_named
 from ebpfbuild.files import read_regular, write_file
+from ebpfbuild.package.folder import leads_to
 from ebpfbuild.package.programs import programs_of
 from ebpfbuild.skeleton.names import package_name
-from ebpfbuild.package.folder import leads_to
 
-from .linked import linker_version
-from .proof import proofs_wanted
-from .given import folder_of, single, string
-from .project_files import file_nodes
-from .step import builder, output_path, step_args
 from .errors import StopError, user_error
+from .given import folder_of, single, string
+from .linked import linker_version
+from .project_files import file_nodes
+from .proof import proofs_wanted
+from .step import builder, output_path, step_args
 from .variants import in_variant, original
 
 LOADER = Path(__file__).resolve().parents[3] / "loader" / "bpfloader"
@@ -73,7 +74,12 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     facts = step_args(args=args, python=python, digests=digests, c_skeletons=[], folder=folder, **files)
     WHEEL(env, target=targets[0], source=[*packed, *readme], **facts)
     env.Depends(targets[0], [_inputs(env, compiled, **about, **_by_path(digests)), *headers])
-    TAR(env, target=targets[1], source=[*packed, *c_skeletons], **step_args(args=args, python={}, c_skeletons=c_skeletons, **files))
+    TAR(
+        env,
+        target=targets[1],
+        source=[*packed, *c_skeletons],
+        **step_args(args=args, python={}, c_skeletons=c_skeletons, **files),
+    )
     env.Depends(targets[1], [_inputs(env, compiled, name=name, version=version), *headers])
     env.Alias(name, targets)
     env.Alias("programs", targets)
@@ -180,7 +186,9 @@ def _inputs(env, compiled, **about):
 
 def _by_path(digests):
     """Returns the digests of a package's Python by part, each with its part in its path, as explanations name it."""
-    return {part: {f"{part}/{place}": digest for place, digest in by_place.items()} for part, by_place in digests.items()}
+    return {
+        part: {f"{part}/{place}": digest for place, digest in by_place.items()} for part, by_place in digests.items()
+    }
 
 
 def _digests(session, python):
@@ -206,8 +214,8 @@ def _pack_args(env):
 
 
 def _wheel(target, source, env):
-    from ebpfbuild.package.pack import wheel
     from ebpfbuild.package.folder import unpack
+    from ebpfbuild.package.pack import wheel
 
     session, folder = env["EBPF"], env["EBPF_STEP_ARGS"].folder
     data, files = wheel(_pack_args(env))

@@ -32,7 +32,9 @@ class ProjectFiles:
         if os.path.isabs(path):
             path = self.tree.normalized(self.tree.real(path))  # the root may have another name
         if os.path.isabs(path):
-            raise StopError(f"{what}: {node.path} is outside of the project; copy what you need of it into the project{otherwise}")
+            raise StopError(
+                f"{what}: {node.path} is outside of the project; copy what you need of it into the project{otherwise}"
+            )
         self._paths[node] = path
         return path
 
@@ -61,7 +63,9 @@ class ProjectFiles:
         self._checked.add(link)
         what = f"{link} leads out of the project, to {self.tree.real(link)}"
         if release:
-            raise StopError(f"{what}; a release is made of the project alone: copy what you need of it into the project")
+            raise StopError(
+                f"{what}; a release is made of the project alone: copy what you need of it into the project"
+            )
         self._run.reporter.notice(f"{what}; another checkout may find something else there, and RELEASE=1 refuses it")
 
     def require_file(self, path):

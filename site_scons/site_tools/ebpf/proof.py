@@ -8,12 +8,13 @@ from functools import partial
 from pathlib import Path
 
 import SCons.Script
+
 from ebpfbuild.files import make_room, write_file
 
 from .by_arch import beside_objects
+from .errors import StopError
 from .nodes import output
 from .project_files import file_nodes
-from .errors import StopError
 
 
 def bpf_proof(env, objects):

@@ -9,6 +9,7 @@ import sys
 
 import SCons.SConsign
 import SCons.Util
+
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.files import make_room, require_regular
 from ebpfbuild.rebuild.ledger import UNWRITABLE
@@ -27,7 +28,9 @@ class GuardedDB(_SconsDB):
         try:
             super().__init__(dir)
         except Exception as error:
-            _notice(f"what SCons remembered of {dir.get_internal_path()} is damaged ({type(error).__name__}) and not used")
+            _notice(
+                f"what SCons remembered of {dir.get_internal_path()} is damaged ({type(error).__name__}) and not used"
+            )
             SCons.SConsign.Base.__init__(self)
             self.dir = dir
             SCons.SConsign.sig_files.append(self)

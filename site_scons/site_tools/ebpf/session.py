@@ -6,6 +6,7 @@ import sys
 from functools import cache, cached_property
 
 import SCons.Script
+
 from ebpfbuild.compile.clang import locate
 from ebpfbuild.escape import printable
 from ebpfbuild.files import make_room

@@ -7,10 +7,10 @@ from ebpfbuild.files import write_file
 from ebpfbuild.package.programs import stem_of
 from ebpfbuild.skeleton.names import module_name
 
+from .errors import StopError, user_error
 from .given import string
 from .project_files import file_nodes
 from .step import builder, output_path, step_args
-from .errors import StopError, user_error
 from .variants import in_variant
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import SCons.Action
 import SCons.Builder
 import SCons.Errors
+
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.escape import printable
 

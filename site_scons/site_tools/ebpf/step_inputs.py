@@ -11,8 +11,9 @@ from collections import Counter
 from dataclasses import replace
 from functools import cached_property
 
-from ebpfbuild.rebuild.step_code import core_digests, step_digest, step_files
 from SCons.Node.Python import Value, _memo_lookup_map
+
+from ebpfbuild.rebuild.step_code import core_digests, step_digest, step_files
 
 _KEPT = "@"  # before the sha256 of what the ledger keeps
 _INDENT = " " * 11  # before each of several lines, as SCons's Node.explain has it
@@ -69,7 +70,9 @@ class StepInputs:
 
     def text(self, **inputs):
         """Returns a node's text for inputs as `node` takes them."""
-        texts = {name: self._kept(value) if isinstance(value, (list, dict)) else value for name, value in inputs.items()}
+        texts = {
+            name: self._kept(value) if isinstance(value, (list, dict)) else value for name, value in inputs.items()
+        }
         return json.dumps({"inputs": texts}, sort_keys=True, default=str)
 
     def code(self, entry):
@@ -97,7 +100,9 @@ class StepInputs:
         """Has the ledger keep a list or dict, and returns what stands for it in a node's text."""
         text = json.dumps(value, sort_keys=True, default=str)
         digest = hashlib.sha256(text.encode()).hexdigest()
-        self._session.ledger.fact(digest, lambda: json.loads(text if isinstance(value, dict) else f'{{"items": {text}}}'))
+        self._session.ledger.fact(
+            digest, lambda: json.loads(text if isinstance(value, dict) else f'{{"items": {text}}}')
+        )
         return f"{_KEPT}{digest}"
 
     def explained(self, text, old, new):
@@ -107,8 +112,14 @@ class StepInputs:
         that isn't there; then the words are put below: Session.repair removes a header that is no longer the pinned
         one.
         """
-        gone, come = ({str(node): self._session.ledger.recall(str(node)) for node in nodes if isinstance(node, Value)} for nodes in (old, new))
-        pairs = zip((each for each in gone if gone[each] and each not in come), (each for each in come if come[each] and each not in gone))
+        gone, come = (
+            {str(node): self._session.ledger.recall(str(node)) for node in nodes if isinstance(node, Value)}
+            for nodes in (old, new)
+        )
+        pairs = zip(
+            (each for each in gone if gone[each] and each not in come),
+            (each for each in come if come[each] and each not in gone),
+        )
         for before, after in pairs:
             words = "".join(f"{_INDENT}{_short(each)}\n" for each in self._differences(gone[before], come[after]))
             lines = f"{_INDENT}`{before}' is no longer a dependency\n", f"{_INDENT}`{after}' is a new dependency\n"
@@ -135,7 +146,10 @@ class StepInputs:
             found = [f"{name} {item} removed" for item in (before - after).elements()]
             found += [f"{name} {item} added" for item in (after - before).elements()]
             return found or [f"{name} order changed"]
-        verbs = {item: "added" if item not in before else "removed" if item not in after else "changed" for item in {**before, **after}}
+        verbs = {
+            item: "added" if item not in before else "removed" if item not in after else "changed"
+            for item in {**before, **after}
+        }
         return [f"{item} {verb}" for item, verb in sorted(verbs.items()) if before.get(item) != after.get(item)]
 
     def _recalled(self, value):

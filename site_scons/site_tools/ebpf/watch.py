@@ -43,7 +43,11 @@ class Watch:
         try:
             if by is None:
                 return self._ledger.intact(path)
-            return content_signature(path, by.fs) == by.get_csig() if isinstance(by, Input) else self._ledger.digest(path) == by
+            return (
+                content_signature(path, by.fs) == by.get_csig()
+                if isinstance(by, Input)
+                else self._ledger.digest(path) == by
+            )
         except OSError:
             return False
 
