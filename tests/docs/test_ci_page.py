@@ -46,7 +46,7 @@ def project(open_folder):
     for name in ("site_scons", "loader"):
         shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "bpf", checkout / "bpf")
-    for name in ("sconsw", "SConstruct", "toolchain.toml", *(path.name for path in ROOT.glob("*.lock"))):
+    for name in ("sconsw", "SConstruct", "toolchain.toml", "pip.lock", "requirements.lock", "requirements-test.lock"):
         shutil.copy(ROOT / name, checkout / name)
     return folder
 
