@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 for folder in ("site_scons", "loader"):
@@ -25,6 +26,11 @@ from ebpfbuild.fetch.install import install_tree
 from ebpfbuild.fetch.store import cache_folder
 from ebpfbuild.link.libraries import LOADER, Linker, libraries_for, linker as linker_of, this_machine
 from ebpfbuild.pins.toolchain import load
+
+# A red run is about the change, so each test has the same examples in each run. `--hypothesis-profile=fuzz` draws others.
+settings.register_profile("same", derandomize=True, database=None)
+settings.register_profile("fuzz", print_blob=True)
+settings.load_profile("same")
 
 NO_LIBBPF = pytest.StashKey[str]()  # why there is no libbpf.so.1
 

@@ -354,8 +354,9 @@ def retry_after(value: str) -> float:
 
     Source: RFC 9110, 10.2.3, a number or a date.
     """
-    if DIGITS.fullmatch(value.strip()):
-        return float(value)
+    number = value.strip(" \t")  # str.strip() and float() each take other characters for blanks
+    if DIGITS.fullmatch(number):
+        return float(number)
     from email.utils import parsedate_to_datetime
 
     try:

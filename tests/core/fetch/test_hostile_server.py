@@ -159,6 +159,7 @@ def test_any_answer_is_a_result_or_a_line(store, server, status, headers, body):
 
 
 @given(st.one_of(st.text(), st.sampled_from([*NUMBERS, *DATES])))
+@example("0\x1f")
 def test_retry_after_is_a_number_of_seconds(value):
     assert 0 <= retry_after(value) < float("inf")
 
