@@ -15,6 +15,7 @@ import SCons.Script
 from ebpfbuild.compile.object import compile_object
 from ebpfbuild.escape import printable_lines
 
+from .arguments import arches, file_of, flat, string
 from .by_arch import ByArch
 from .command_targets import proving, register_header, register_object
 from .compdb import Compilation
@@ -31,7 +32,6 @@ from .compiling import (
     uses,
 )
 from .errors import StopError, check_name
-from .given import arches, file_of, flat, string
 from .linked import declare_linked, object_node, part_name
 from .minimized import SCANNER, Minimizing, header_path, write_header
 from .proof import acceptance, proof_node, proofs_wanted, prove_in_step

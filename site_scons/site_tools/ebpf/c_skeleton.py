@@ -6,8 +6,8 @@ from ebpfbuild.errors import ToolError
 from ebpfbuild.files import write_file
 from ebpfbuild.package.programs import stem_of
 
+from .arguments import string
 from .by_arch import beside_objects
-from .given import string
 from .project_files import file_nodes
 from .step import builder, step_args
 

@@ -10,8 +10,8 @@ from SCons.Util import flatten
 from ebpfbuild.arch import arches_named, host_arch
 from ebpfbuild.header import MODES
 
+from .arguments import string
 from .errors import StopError, user_error
-from .given import string
 from .summary import print_summary
 
 HELP = """

@@ -12,11 +12,11 @@ import SCons.Script
 
 from ebpfbuild.escape import printable, printable_lines
 
+from .arguments import single, string
 from .command_targets import requested
 from .compiling import known_paths
 from .errors import StopError, user_error
 from .fetching import fetch_options
-from .given import single, string
 from .minimized import minimize_args
 from .project_files import file_nodes
 from .run import run_of

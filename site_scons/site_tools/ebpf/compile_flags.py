@@ -2,8 +2,8 @@
 
 import shlex
 
+from .arguments import flags, folders
 from .errors import StopError
-from .given import flags, folders
 from .variants import both
 
 FOREIGN = ("CFLAGS", "CCFLAGS", "CPPFLAGS")  # of SCons's own compilers

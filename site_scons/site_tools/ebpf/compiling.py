@@ -11,9 +11,9 @@ from ebpfbuild.compile.object import CompileArgs
 from ebpfbuild.errors import CompileError
 from ebpfbuild.uapi.tree import search_dirs
 
+from .arguments import file_of
 from .compile_flags import all_cflags, include_paths
 from .errors import StopError
-from .given import file_of
 from .project_files import dependency_nodes
 from .variants import original
 

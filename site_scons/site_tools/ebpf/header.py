@@ -4,9 +4,9 @@ from pathlib import Path
 
 from ebpfbuild.arch import arch_named
 
+from .arguments import string
 from .errors import user_error
 from .fetching import fetch_options, project_file_digests
-from .given import string
 from .step import build_path, builder, step_args
 
 

@@ -10,6 +10,7 @@ from ebpfbuild.compile.object import CompileArgs, with_header
 from ebpfbuild.files import write_file
 from ebpfbuild.header import MODES
 
+from .arguments import arches, file_of, flat, string
 from .by_arch import ByArch
 from .command_targets import register_header
 from .compile_flags import check_foreign
@@ -26,7 +27,6 @@ from .compiling import (
     uses,
 )
 from .errors import StopError
-from .given import arches, file_of, flat, string
 from .step import builder, output_path, step_args
 from .variants import in_variant
 

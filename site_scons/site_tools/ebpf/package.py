@@ -14,8 +14,8 @@ from ebpfbuild.package.folder import leads_to
 from ebpfbuild.package.programs import programs_of
 from ebpfbuild.skeleton.names import package_name
 
+from .arguments import folder_of, single, string
 from .errors import StopError, user_error
-from .given import folder_of, single, string
 from .linked import linker_version
 from .project_files import file_nodes
 from .proof import proofs_wanted

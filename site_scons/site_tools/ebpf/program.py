@@ -1,7 +1,7 @@
 """BpfProgram(name, source): the macro that declares header, object, skeleton and package for every arch asked for."""
 
+from .arguments import string
 from .by_arch import ByArch
-from .given import string
 
 
 def bpf_program(

@@ -6,8 +6,8 @@ from errno import ELOOP
 from ebpfbuild.files import UnfitFileError, require_regular, symlink_loop
 from ebpfbuild.paths import Tree
 
+from .arguments import file_of, flat
 from .errors import StopError, check_name, unfit_input
-from .given import file_of, flat
 
 
 class ProjectFiles:

@@ -16,8 +16,8 @@ from ebpfbuild.rebuild.step_code import CORE
 from ebpfbuild.rebuild.tree_lock import TreeLock
 
 from . import sconsign
+from .arguments import single
 from .errors import StopError, check_name, user_error
-from .given import single
 from .include_scan import IncludeScan
 from .project_files import ProjectFiles
 from .run import run_of

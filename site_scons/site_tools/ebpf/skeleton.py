@@ -7,8 +7,8 @@ from ebpfbuild.files import write_file
 from ebpfbuild.package.programs import stem_of
 from ebpfbuild.skeleton.names import module_name
 
+from .arguments import string
 from .errors import StopError, user_error
-from .given import string
 from .project_files import file_nodes
 from .step import builder, output_path, step_args
 from .variants import in_variant
