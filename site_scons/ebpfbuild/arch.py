@@ -49,8 +49,8 @@ ARCHES = (
     ),
 )
 
-# Those that libbpf's bpf_tracing.h knows and libbpf/vmlinux.h has no header of: a project brings one (path=), or includes
-# UAPI headers alone. ARCH=all leaves them out.
+# Those that libbpf's bpf_tracing.h knows and libbpf/vmlinux.h has no header of: a project brings one (path=), or
+# includes UAPI headers alone. ARCH=all leaves them out.
 OTHER_ARCHES = (
     Arch("mips64", "mips", "mips64", "mips64", "mips64", "mips", target="bpfeb"),
     Arch("mips64el", "mips", "mips64el", "mips64", "mips64el", "mips"),

@@ -27,11 +27,24 @@ class _Refused(NamedTuple):
 _READS = "reads a file that no input of the build is"
 _WRITES = "writes beside the object, or something else than an object"
 _TABLE = (
-    _Refused("@.*|--?config.*", "reads options from a file", "write them out, each in a string of its own"),
-    _Refused("--?(include|imacros)(?!-)(=?.*)", "reads a file", 'write #include "…" at the top of the source'),
-    _Refused("--?include-(pch|barrier).*", _READS, "leave it out: each program is compiled from its sources"),
     _Refused(
-        "-(I|F|cxx-isystem|stdlib.*-isystem|i(system|quote|dirafter|framework|prefix|with).*).*|--include-.*|--embed-dir.*|--?fembed-dir.*",
+        "@.*|--?config.*",
+        "reads options from a file",
+        "write them out, each in a string of its own",
+    ),
+    _Refused(
+        "--?(include|imacros)(?!-)(=?.*)",
+        "reads a file",
+        'write #include "…" at the top of the source',
+    ),
+    _Refused(
+        "--?include-(pch|barrier).*",
+        _READS,
+        "leave it out: each program is compiled from its sources",
+    ),
+    _Refused(
+        "-(I|F|cxx-isystem|stdlib.*-isystem|i(system|quote|dirafter|framework|prefix|with).*).*|--include-.*|"
+        "--embed-dir.*|--?fembed-dir.*",
         "adds a folder in which files are found",
         'say it to the build: include_dirs=["…"], or EBPF_CPPPATH for all programs',
     ),
@@ -40,32 +53,72 @@ _TABLE = (
         "makes clang look at the machine's own files",
         "leave it out: a compile sees pinned and project files only",
     ),
-    _Refused("--?(target|arch|march|mcpu|mtune)([= ].*)?|-m(arch|cpu|tune).*|-m(little|big)-endian|-m(32|64)|-b", "chooses a target", 'take cpu = "…" in [clang] of toolchain.toml, and ARCH= for the byte order'),
-    _Refused("-M.*|--(user-|write-)?(user-)?dependencies|-dependency-.*|--print-missing.*", "writes dependencies", "leave it out: the build keeps its own"),
-    _Refused("-o.*|--output.*|-[cSE]|--?(emit|analyze|rewrite|extract|verify-pch|dump|print|precompile|assemble|compile|preprocess|save-|serialize-|gen-|dsym|index).*|-###|-d[A-Z].*|-fsyntax-only|-C|-CC|-P", _WRITES, "leave it out: the build makes objects"),
-    _Refused("-x.*|--language.*|-ObjC.*", "says what a source is written in", "leave it out: programs are C"),
     _Refused(
-        "-f(save-optimization|optimization-record|dump|time-trace|time-report=|crash-diagnostics|proc-stat|stack-usage|test-coverage|profile-arcs|coverage|"
-        "cs-profile|create-profile|temporal-profile|profile|debug-info-for-profiling|memory-profile|codegen-data|embed-|lto|thin|split|pch|output|module-output|record-(command|gcc)|"
-        "basic-block-sections|basic-block-address|verify-intermediate|crash|use-cuid).*|-(gsplit-dwarf|g(no-)?record-|gmodules|pg|p$).*|--?(coverage|profile).*",
+        "--?(target|arch|march|mcpu|mtune)([= ].*)?|-m(arch|cpu|tune).*|-m(little|big)-endian|-m(32|64)|-b",
+        "chooses a target",
+        'take cpu = "…" in [clang] of toolchain.toml, and ARCH= for the byte order',
+    ),
+    _Refused(
+        "-M.*|--(user-|write-)?(user-)?dependencies|-dependency-.*|--print-missing.*",
+        "writes dependencies",
+        "leave it out: the build keeps its own",
+    ),
+    _Refused(
+        "-o.*|--output.*|-[cSE]|--?(emit|analyze|rewrite|extract|verify-pch|dump|print|precompile|assemble|compile|"
+        "preprocess|save-|serialize-|gen-|dsym|index).*|-###|-d[A-Z].*|-fsyntax-only|-C|-CC|-P",
+        _WRITES,
+        "leave it out: the build makes objects",
+    ),
+    _Refused(
+        "-x.*|--language.*|-ObjC.*",
+        "says what a source is written in",
+        "leave it out: programs are C",
+    ),
+    _Refused(
+        "-f(save-optimization|optimization-record|dump|time-trace|time-report=|crash-diagnostics|proc-stat|"
+        "stack-usage|test-coverage|profile-arcs|coverage|cs-profile|create-profile|temporal-profile|profile|"
+        "debug-info-for-profiling|memory-profile|codegen-data|embed-|lto|thin|split|pch|output|module-output|"
+        "record-(command|gcc)|basic-block-sections|basic-block-address|verify-intermediate|crash|use-cuid).*|"
+        "-(gsplit-dwarf|g(no-)?record-|gmodules|pg|p$).*|--?(coverage|profile).*",
         _WRITES,
         "leave it out: an object is code, data and BTF",
     ),
     _Refused(
-        "-f(plugin|pass-plugin|auto-profile|module|implicit-module|prebuilt|build-session|sanitize-.*list|sanitize-(black|ignore).*|xray-.*|randomize-layout-seed-file|"
-        "ms-secure|ms-compat|api-notes|bounds-safety-bringup|experimental-sanitize-metadata-ignore|builtin-module|include-|diagnostics-.*file|builtin-headers|"
-        "bootclasspath|classpath|extdirs|encoding|openmp-host|offload|openmp|hip|cuda|gpu|depfile|validate-|safe-buffer|warning-suppression|remap|system-module).*|-(ivfsoverlay|vfsoverlay|iapinotes|ibuiltin|load).*|--(system-header|warning-supp).*|"
-        "-(filelist|multi-lib|module-|mzos-|meabi|mmlir|mthread-model|fexperimental-openacc).*",
+        "-f(plugin|pass-plugin|auto-profile|module|implicit-module|prebuilt|build-session|sanitize-.*list|"
+        "sanitize-(black|ignore).*|xray-.*|randomize-layout-seed-file|ms-secure|ms-compat|api-notes|"
+        "bounds-safety-bringup|experimental-sanitize-metadata-ignore|builtin-module|include-|diagnostics-.*file|"
+        "builtin-headers|bootclasspath|classpath|extdirs|encoding|openmp-host|offload|openmp|hip|cuda|gpu|depfile|"
+        "validate-|safe-buffer|warning-suppression|remap|system-module).*|-(ivfsoverlay|vfsoverlay|iapinotes|"
+        "ibuiltin|load).*|--(system-header|warning-supp).*|-(filelist|multi-lib|module-|mzos-|meabi|mmlir|"
+        "mthread-model|fexperimental-openacc).*",
         _READS,
         "leave it out; what a compile reads is what its sources include",
     ),
-    _Refused("-f(debug|file|macro|coverage|profile)-(prefix-map|compilation-dir).*|-fdebug-.*dir.*|-f(debug|file|macro)-prefix.*", "changes the paths that an object holds", "leave it out: they are relative to the project's root already"),
-    _Refused("-W[apl],.*|-X(assembler|preprocessor|linker|analyzer|arch|openmp|offload|cuda|thinlto|clangas).*|-fno-integrated.*|-fintegrated-cc1|-no-integrated.*|--for-.*|-via-file-asm|-z|-T.*|-[lLu].*|-s|-static.*|-shared.*|-A.*", "hands options to another program", "write the option itself, or leave it out"),
-    _Refused("-trigraphs|-traditional.*|-undef|-finput-charset.*|-fdollars.*", "changes how a source's directives are read", "leave it out"),
-)  # fmt: skip
+    _Refused(
+        "-f(debug|file|macro|coverage|profile)-(prefix-map|compilation-dir).*|-fdebug-.*dir.*|-f(debug|file|"
+        "macro)-prefix.*",
+        "changes the paths that an object holds",
+        "leave it out: they are relative to the project's root already",
+    ),
+    _Refused(
+        "-W[apl],.*|-X(assembler|preprocessor|linker|analyzer|arch|openmp|offload|cuda|thinlto|clangas).*|"
+        "-fno-integrated.*|-fintegrated-cc1|-no-integrated.*|--for-.*|-via-file-asm|-z|-T.*|-[lLu].*|-s|-static.*|"
+        "-shared.*|-A.*",
+        "hands options to another program",
+        "write the option itself, or leave it out",
+    ),
+    _Refused(
+        "-trigraphs|-traditional.*|-undef|-finput-charset.*|-fdollars.*",
+        "changes how a source's directives are read",
+        "leave it out",
+    ),
+)
 # Flags as most projects give them, of which the table refuses none.
 COMMON_FLAG = r"-O[0-3s]|-g|-W[a-z][a-z0-9-]*|-D[A-Z][A-Z0-9_]*(=[0-9]+)?"
-_ALLOWED = r"-D.+|-U.+|-W(\w.*)?|-R.*|-f.+|-g.*|-O(\d|s|z|g|fast)?|-std=.+|--std=.+|-m.+|-pedantic(-errors)?|-ansi|-w|-v|-H|-pipe|-Q.*|-nostdinc"
+_ALLOWED = (
+    r"-D.+|-U.+|-W(\w.*)?|-R.*|-f.+|-g.*|-O(\d|s|z|g|fast)?|-std=.+|--std=.+|-m.+|-pedantic(-errors)?|"
+    r"-ansi|-w|-v|-H|-pipe|-Q.*|-nostdinc"
+)
 _TAKES_NEXT = ("-D", "-U")
 _LLVM = r"--?[\w-]+(=(-?\d+|true|false))?"
 _LLVM_FILE = r"file|path|dir\b|directory|output|record|^-*load\b|load-pass|replay|stats-json|dump|view|dot|json|trace"

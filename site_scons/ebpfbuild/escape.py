@@ -2,8 +2,9 @@
 
 import re
 
-# The signs that begin a query or a fragment or end a user's name and password, also percent-encoded, once or more often,
-# and those that NFKC makes of them: a refused URL is printed, and nobody knows which of them its writer had in mind.
+# The signs that begin a query or a fragment or end a user's name and password, also percent-encoded, once or more
+# often, and those that NFKC makes of them: a refused URL is printed, and nobody knows which of them its writer had in
+# mind.
 _AT = r"@|\uff20|\ufe6b|%(?:25)*40"
 _QUERY = r"[?#\uff1f\ufe56\uff03\ufe5f]|%(?:25)*(?:3f|23)"
 _PORT = r"(://[^/:\[]*:)(?!\d*(?:/|$))[^/]*"  # one that is no number: user:password without its host

@@ -136,9 +136,9 @@ def make_room(path: str | os.PathLike[str]) -> None:
 
 
 def folder_like(parent: Path, name: str) -> Path:
-    """Makes a folder in `parent` that the same users may read and write, whatever the umask; one that is there stays as it is.
+    """Makes a folder in `parent` that the same users may read and write, whatever the umask.
 
-    So a store of several users (2770, 2777) stays theirs. Raises OSError.
+    So a store of several users (2770, 2777) stays theirs. A folder that is there stays as it is. Raises OSError.
     """
     path = parent / name
     try:

@@ -55,7 +55,8 @@ def check_header(header: bytes, arch: Arch, where: str) -> None:
         )
     if found := re.search(_DIRECTIVE, header, re.MULTILINE):
         raise HeaderError(
-            f"holds `{found[0].decode().strip()}`; a vmlinux.h that asks for other files is another one in each project",
+            f"holds `{found[0].decode().strip()}`; "
+            "a vmlinux.h that asks for other files is another one in each project",
             where=where,
             fix="pin a whole header, as bpftool btf dump file … format c writes it",
         )

@@ -13,8 +13,8 @@ MADE = "MADE     "
 class MadeObject(NamedTuple):
     """An object of this build: its path, the folder of its arch, its bytes, and the lines of the vmlinux.h it includes.
 
-    `lines` is None for one that is linked of others, and 0 for one without a vmlinux.h. `proof` is "proven", "not proven",
-    "full header", or empty where there is no vmlinux.h.
+    `lines` is None for one that is linked of others, and 0 for one without a vmlinux.h. `proof` is "proven", "not
+    proven", "full header", or empty where there is no vmlinux.h.
     """
 
     path: str
@@ -32,7 +32,7 @@ class MadePackage(NamedTuple):
 
 
 def summary(objects: Iterable[MadeObject], packages: Iterable[MadePackage], seconds: float) -> str:
-    """Returns the lines, in columns; a line for each arch where there are too many objects. Empty for a build of nothing."""
+    """Returns the lines, in columns; one an arch where there are too many objects. Empty for a build of nothing."""
     objects, packages = sorted(objects), sorted(packages)
     if not objects and not packages:
         return ""

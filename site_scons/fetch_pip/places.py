@@ -43,10 +43,11 @@ def fetch(pin: Pin, settings: Settings, web: Web) -> bytes:
 def _nowhere(pin: Pin, settings: Settings, reasons: list[str]) -> SetupError:
     tried = f" ({'; '.join(reasons)})" if reasons else ""
     if not settings.indexes:
-        fix = f"run this once with an index, or with PIP_FIND_LINKS=FOLDER, a folder with {pin.wheel} and the other wheels"
-        return SetupError(f"{pin.wheel} is not here, and nothing may be connected to{tried}; {fix}")
-    fix = f"check the network, or set PIP_INDEX_URL to an index that you reach, or PIP_FIND_LINKS to a folder with {pin.wheel}"
-    return SetupError(f"{pin.wheel} can't be fetched{tried}; {fix}")
+        fix = f"with PIP_FIND_LINKS=FOLDER, a folder with {pin.wheel} and the other wheels"
+        what = f"{pin.wheel} is not here, and nothing may be connected to{tried}"
+        return SetupError(f"{what}; run this once with an index, or {fix}")
+    fix = f"set PIP_INDEX_URL to an index that you reach, or PIP_FIND_LINKS to a folder with {pin.wheel}"
+    return SetupError(f"{pin.wheel} can't be fetched{tried}; check the network, or {fix}")
 
 
 def _look(place: str, pin: Pin, web: Web) -> tuple[str, bytes]:

@@ -19,9 +19,9 @@ DEFAULT_INDEX = "https://pypi.org/simple"  # pip's own default
 class Settings(NamedTuple):
     """Pip's places to look: `find_links` are folders, files and pages, `indexes` base URLs, none if offline.
 
-    `bundles` are the certificates to trust instead of this machine's, `proxy` is a URL; where it is None, the environment's
-    proxies count. `trusted` are hosts, with a port or without, whose certificates aren't asked for; `netrc` is a file of
-    passwords.
+    `bundles` are the certificates to trust instead of this machine's, `proxy` is a URL; where it is None, the
+    environment's proxies count. `trusted` are hosts, with a port or without, whose certificates aren't asked for;
+    `netrc` is a file of passwords.
     """
 
     find_links: tuple[str, ...]
@@ -44,9 +44,10 @@ class Settings(NamedTuple):
 
 
 def read_settings(environment: Mapping[str, str], offline: bool = False, machine: Path = Path("/")) -> Settings:
-    """Collects pip's settings: an environment variable before [install] before [global], a user's file before the machine's.
+    """Collects pip's settings.
 
-    `offline` leaves no index and, of `find-links`, what lies on this machine. `machine` is the root that /etc is below.
+    An environment variable counts before [install], that before [global], a user's file before the machine's. `offline`
+    leaves no index and, of `find-links`, what lies on this machine. `machine` is the root that /etc is below.
     """
     configured: dict[str, str] = {}
     for path in _config_files(environment, machine):
@@ -79,7 +80,7 @@ def _config_files(environment: Mapping[str, str], machine: Path) -> list[Path]:
 
 
 def _config(path: Path) -> dict[str, str]:
-    """Reads the settings in one file. One that can't be read or parsed is passed over: pip will say what is wrong with it."""
+    """Reads the settings in one file; none in one that can't be read or parsed: pip will say what is wrong with it."""
     parser = configparser.RawConfigParser()
     try:
         parser.read(path, encoding="utf-8")

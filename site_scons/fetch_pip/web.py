@@ -119,7 +119,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 class _Https(urllib.request.AbstractHTTPHandler):
-    """Asks every host for a certificate but those that pip is told to trust: the wheel's digest is pinned, whoever sends it."""
+    """Asks every host for a certificate, but for those that pip is told to trust: the wheel's digest is pinned."""
 
     https_request = urllib.request.AbstractHTTPHandler.do_request_
 
@@ -142,10 +142,10 @@ class _Https(urllib.request.AbstractHTTPHandler):
 
 
 class _Credentials(urllib.request.BaseHandler):
-    """Sends the user and password of an index's URL to that host, and to no other; where there are none, .netrc's for the host.
+    """Sends the user and password of an index's URL, or .netrc's where it has none, to that host and to no other.
 
-    Those leave over plain http for a host only that the settings themselves name so, and .netrc's `default`, which is for any
-    host, goes to those of the settings alone.
+    Those leave over plain http for a host only that the settings themselves name so, and .netrc's `default`, which is
+    for any host, goes to those of the settings alone.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -42,10 +42,11 @@ def included_files(
 
     `read(path)` gives a file's text or None if there is none; asking it for every place that clang would try is what
     makes a new header that shadows an old one count. `pinned(name)` says that a name belongs to a pinned artifact: a
-    project file of that name is refused, for it would be compiled in its stead. `pinned_dirs` are the folders of
-    pinned headers, searched last: what they include is followed, for it may be the project's. `resolved` keeps what each of
-    them leads to, for the next source with the same folders. `normalized(path)` is the path of the same file without `..`. `depends` are files that are included in a way
-    that can't be read; what would shadow them counts. Raises CompileError.
+    project file of that name is refused, for it would be compiled in its stead. `pinned_dirs` are the folders of pinned
+    headers, searched last: what they include is followed, for it may be the project's. `resolved` keeps what each of
+    them leads to, for the next source with the same folders. `normalized(path)` is the path of the same file without
+    `..`. `depends` are files that are included in a way that can't be read; what would shadow them counts. Raises
+    CompileError.
     """
     depends = list(depends)
     scan = _IncludeScan(
@@ -215,7 +216,10 @@ def _outside(where: str, reference: FileReference) -> CompileError:
 def _shadows(candidate: str, name: str, path: str) -> CompileError:
     fix = 'delete it; or, to use it, pin it with path = "…" in toolchain.toml'
     if name.startswith("bpf/"):
-        fix = "delete it, or give its folder another name than bpf; another libbpf's headers are pinned in [libbpf] of toolchain.toml"
+        fix = (
+            "delete it, or give its folder another name than bpf; "
+            "another libbpf's headers are pinned in [libbpf] of toolchain.toml"
+        )
     return CompileError(
         f"would be compiled instead of the pinned {name} that {path} includes", where=candidate, fix=fix
     )

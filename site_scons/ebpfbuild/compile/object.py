@@ -40,8 +40,9 @@ STACK_TOO_LARGE = (
 class CompileArgs:
     """A compile. Paths are relative to the project's root, where clang runs: that keeps the root out of the object.
 
-    include_dirs are the project's own, searched first; header_dir holds vmlinux.h and is empty for a program without one;
-    libbpf_dir holds bpf/*.h; uapi_dirs hold the kernel's UAPI headers and clang's own, for a program that has them in sight.
+    include_dirs are the project's own, searched first; header_dir holds vmlinux.h and is empty for a program without
+    one; libbpf_dir holds bpf/*.h; uapi_dirs hold the kernel's UAPI headers and clang's own, for a program that has them
+    in sight.
     """
 
     clang: tuple[str, ...]
@@ -70,12 +71,14 @@ class CompileArgs:
         return [
             "-target",
             self.arch.target,
-            f"-mcpu={self.cpu}",  # clang 20 raised its default to v3; a new compiler must not change instructions in silence
+            # clang 20 raised its default to v3; a new compiler must not change instructions in silence.
+            f"-mcpu={self.cpu}",
             "-std=gnu11",
             "-O2",  # the verifier takes nothing less
             "-g",  # BTF comes from debug info; the DWARF beside it is stripped
             "-Wall",
-            # libbpf's PT_REGS_… of all arches but x86 declare a const that nothing initializes; older clangs don't know the warning.
+            # libbpf's PT_REGS_… of all arches but x86 declare a const that nothing initializes; older clangs don't know
+            # the warning.
             "-Wno-unknown-warning-option",
             "-Wno-default-const-init-var-unsafe",
             "-fmacro-backtrace-limit=1",  # BPF_CORE_READ is seven macros deep, and none of them is the user's mistake
@@ -84,9 +87,10 @@ class CompileArgs:
             "-ffile-compilation-dir=.",  # a debug-info path that is the same in every checkout
             *self._refused_macros(),
             *self.cflags,
-            # Behind the user's own flags, and with every header: clang drops a member such as `struct ns_tree;` (Linux 6.19
-            # has it, programs may) without the extension, and every offset behind it moves. Were it given only where a
-            # header needs it, a program's own struct would change with the header, and with how much is kept of it.
+            # Behind the user's own flags, and with every header: clang drops a member such as `struct ns_tree;` (Linux
+            # 6.19 has it, programs may) without the extension, and every offset behind it moves. Were it given only
+            # where a header needs it, a program's own struct would change with the header, and with how much is kept of
+            # it.
             "-fms-extensions",
             "-Wno-microsoft-anon-tag",
             *(f"-I{folder}" for folder in self.include_dirs),

@@ -155,7 +155,7 @@ def _relocations(elf: Elf, section: Section, symbols: dict[int, int]) -> bytes:
 
 
 def _info(elf: Elf, section: Section, sections: dict[int, int], numbers: list[int]) -> int:
-    """Returns sh_info, which is a section's number, or in a symbol table the number of its first symbol that isn't local."""
+    """Returns sh_info: a section's number, or in a symbol table the number of its first symbol that isn't local."""
     if section.type == SHT_SYMTAB:
         others = (new for new, old in enumerate(numbers) if elf.symbols[old].bind != STB_LOCAL)
         return next(others, len(numbers))

@@ -8,9 +8,9 @@ from ..pins.pins import HeaderPin
 
 
 def alternate_with(name: str, pin: HeaderPin, cache: Path) -> str:
-    """Returns words for the first alternate that has a type such as `struct request`; empty where none has or may have it.
+    """Names the first alternate that has a type such as `struct request`; empty where none has or may have it.
 
-    One that the store, in the folder `cache`, doesn't hold isn't fetched: it may have the type.
+    An alternate that the store, in the folder `cache`, doesn't hold isn't fetched: it may have the type.
     """
     unknown = None
     for alternate in pin.alternates:

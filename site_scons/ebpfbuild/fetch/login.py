@@ -22,7 +22,7 @@ _OURS = frozenset("accept-encoding connection content-length host range te trail
 
 
 class Login(NamedTuple):
-    """The headers that log in to the mirror on `host`, none where nothing is known, and the file that they come from."""
+    """The headers that log in to the mirror on `host`, and their file; none where no password is known."""
 
     host: str
     headers: Mapping[str, str]
@@ -45,8 +45,8 @@ class Login(NamedTuple):
 def mirror_login(mirror: str | None, environ: Mapping[str, str], root: Path) -> Login | None:
     """Returns how to log in to MIRROR=, or None for a folder or no mirror. A relative path is below `root`.
 
-    EBPF_MIRROR_HEADER names a file with lines such as `Authorization: Bearer TOKEN`. Without it, .netrc counts: its entry
-    for the mirror's host, or `default`. Raises FetchError for a file that holds no headers.
+    EBPF_MIRROR_HEADER names a file with lines such as `Authorization: Bearer TOKEN`. Without it, .netrc counts: its
+    entry for the mirror's host, or `default`. Raises FetchError for a file that holds no headers.
     """
     try:
         parts = urlsplit(mirror or "")

@@ -97,9 +97,9 @@ class Network:
         """Fetches a URL's body `into` a file, cut soon after `limit` bytes: the caller verifies it.
 
         `size` is the pinned size where one is known. `progress` gets bytes done and in all. `others` is how many
-        sources are left should this one fail, `spent` the seconds that those before it took. `login` goes with the request
-        for this URL, and with none that it redirects to. Raises FetchError with the reason once no try is left, a
-        HurriedError if more of them may help, StoppedError and CacheError.
+        sources are left should this one fail, `spent` the seconds that those before it took. `login` goes with the
+        request for this URL, and with none that it redirects to. Raises FetchError with the reason once no try is left,
+        a HurriedError if more of them may help, StoppedError and CacheError.
         """
         _require_requests(url)
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
@@ -245,9 +245,9 @@ class Network:
 
 
 def _verifying() -> Any:
-    """Makes the adapter of requests that trusts this machine's certificates and certifi's, or those that the environment names.
+    """Makes requests' adapter for https, which trusts this machine's certificates and certifi's.
 
-    requests itself would trust certifi's alone.
+    Where the environment names others, it trusts those alone. requests itself would trust certifi's only.
     """
     from requests.adapters import HTTPAdapter
     from requests.utils import DEFAULT_CA_BUNDLE_PATH

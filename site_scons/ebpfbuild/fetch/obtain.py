@@ -30,8 +30,8 @@ Got = TypeVar("Got")
 class FetchOptions:
     """The ways by which a build may get an artifact.
 
-    `mirror` is MIRROR= as given, `login` what it is told of who asks, `machine` the root that apt's files are below. One `network` should serve a whole
-    build: it remembers which hosts can't be reached.
+    `mirror` is MIRROR= as given, `login` what it is told of who asks, `machine` the root that apt's files are below.
+    One `network` should serve a whole build: it remembers which hosts can't be reached.
     """
 
     cache: Path

@@ -18,7 +18,8 @@ def netrc_file(environ: Mapping[str, str]) -> str | None:
 def logins(file: str | None) -> Mapping[str, str]:
     """Returns `user:password` by host, of the entry `default` under that name.
 
-    A file that can't be read or parsed is passed over, as pip does: an error would quote its text, which may be a password.
+    A file that can't be read or parsed is passed over, as pip does: an error would quote its text, which may be a
+    password.
     """
     try:
         if file and os.path.getsize(file) <= LIMIT:

@@ -1,7 +1,7 @@
 """The proxy that the environment names for a URL. Needs the standard library alone: set-up's pip comes through it, too.
 
-https_proxy, http_proxy, all_proxy and no_proxy are read as curl and requests read them (curl(1), ENVIRONMENT); no_proxy also
-takes networks such as 10.0.0.0/8, as requests does.
+https_proxy, http_proxy, all_proxy and no_proxy are read as curl and requests read them (curl(1), ENVIRONMENT); no_proxy
+also takes networks such as 10.0.0.0/8, as requests does.
 """
 
 import ipaddress
@@ -61,7 +61,10 @@ def named_proxy(url: str, variable: str) -> Proxy:
 
 
 def _bypassed(host: str, port: int | None, no_proxy: str) -> bool:
-    """Tells if a host is one of `no_proxy`: a name with all below it, an address, a network, each with a port or without; `*`."""
+    """Returns True if `no_proxy` names a host.
+
+    Its entries are names, which stand for all below them, addresses and networks, each with a port or without, and `*`.
+    """
     for entry in filter(None, (word.strip().lower() for word in no_proxy.split(","))):
         if entry == "*" or _in_network(host, entry):
             return True

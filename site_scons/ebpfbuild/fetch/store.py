@@ -1,7 +1,7 @@
 """Keeps files under their own sha256 in the cache folder, and verifies each that is taken out.
 
-Several users may share it (2770, 2777): what is made in it takes its group and its mode. One that only others may write is
-read.
+Several users may share it (2770, 2777): what is made in it takes its group and its mode. One that only others may write
+is read.
 
     sha256/<digest>     the bytes with this digest, read-only; a tree is the list of its files' digests, kept alike
     lock/<digest>       held while somebody fetches it
@@ -119,8 +119,8 @@ class Store:
     def lock(self, digest: str, what: str, check_interrupt: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Lets one build at a time go on, so that the second finds what the first fetched. Raises CacheError.
 
-        `check_interrupt` is called often while it waits: what it raises ends that. Where this user may make no lock, there is
-        none: the rename is atomic, so the worst is to fetch twice.
+        `check_interrupt` is called often while it waits: what it raises ends that. Where this user may make no lock,
+        there is none: the rename is atomic, so the worst is to fetch twice.
         """
         with _usable(self.root):
             handle = self._lock_file(digest)
@@ -163,7 +163,8 @@ class Store:
 
     def _aside(self, path: Path, name: str) -> Path:
         aside = self._folder("rejected") / name
-        # A rename puts no folder in a file's place, no file in a folder's, and in a sticky folder none in another user's.
+        # A rename puts no folder in a file's place, no file in a folder's, and in a sticky folder none in another
+        # user's.
         if path.is_dir() or aside.is_dir() or (aside.exists() and aside.lstat().st_uid != os.geteuid()):
             aside = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=aside.parent), name)
         os.replace(path, aside)

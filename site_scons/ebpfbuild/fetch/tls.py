@@ -38,9 +38,9 @@ def named_bundles(environ: Mapping[str, str], *more: str) -> tuple[Bundle, ...]:
 
 @cache
 def trusting(bundles: Sequence[Bundle], fallback: str | None = None) -> ssl.SSLContext:
-    """Returns a context that trusts the bundles or, without any, this machine's certificates and those in the file `fallback`.
+    """Returns a context that trusts the bundles.
 
-    Raises CertificatesError.
+    Without any it trusts this machine's certificates, and those in the file `fallback`. Raises CertificatesError.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for bundle in bundles:

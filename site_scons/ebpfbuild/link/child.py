@@ -1,8 +1,8 @@
 """Links BPF objects by libbpf's linker: `python child.py LIBRARY… -- OUTPUT OBJECT…`, in a process of its own.
 
-The libraries are loaded in their order, the last one is libbpf. It prints its reasons on stderr, and so does this: a last
-line `REFUSED OBJECT: REASON` tells which object ended it. Exit statuses: 0, REFUSED, or UNLOADED for a library that does
-not load here. Interface: libbpf's src/libbpf.h, "Linker APIs"; every call but `new` returns a negative errno.
+The libraries are loaded in their order, the last one is libbpf. It prints its reasons on stderr, and so does this: a
+last line `REFUSED OBJECT: REASON` tells which object ended it. Exit statuses: 0, REFUSED, or UNLOADED for a library
+that does not load here. Interface: libbpf's src/libbpf.h, "Linker APIs"; every call but `new` returns a negative errno.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ REFUSED, UNLOADED = 3, 4
 
 
 def loaded(libraries: list[str]) -> ctypes.CDLL:
-    """Returns the last of the libraries; each finds those that it needs among those loaded before it. Raises OSError."""
+    """Returns the last of the libraries; each finds what it needs among those loaded before it. Raises OSError."""
     *needed, last = libraries
     for path in needed:
         ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)

@@ -12,16 +12,17 @@ LOADER = "ld-"  # how the name of a C library's program loader begins: ld-linux-
 
 
 class LinkerLibraries(NamedTuple):
-    """The pins that this machine needs: what is loaded, in this order, and the C library unless the machine's will do."""
+    """The pins that this machine needs: libraries in the order of loading, and a C library unless its own will do."""
 
     libraries: tuple[TreePin, ...]
     c_library: TreePin | None
 
 
 class Linker(NamedTuple):
-    """A linker in place: the paths of its libraries in their order and, of a C library of its own, of the program loader.
+    """A linker in place, by the paths of its libraries in the order in which they are loaded.
 
-    `scratch` is the folder in which it works, that of temporary files unless given.
+    `loader` is the program loader of a C library of its own, empty where the machine's C library will do. `scratch` is
+    the folder in which it works, that of temporary files unless given.
     """
 
     libraries: tuple[str, ...]

@@ -34,7 +34,10 @@ class Explanation(NamedTuple):
 
 
 def refusal(lines: list[str], status: int, parts: Mapping[str, Part], where: str) -> LinkError:
-    """Returns the error for a child that ended with `status` and these lines on stderr; `parts` are those by their file."""
+    """Returns the error for a child that ended with `status` and these lines on stderr.
+
+    `parts` are the linked objects by the names of the files that the child was handed.
+    """
     if status == child.UNLOADED:
         fix = "give [linker] libraries that this machine can load"
         return LinkError("libbpf's linker can't be loaded here", where=where, fix=fix, details=tuple(lines))

@@ -59,8 +59,8 @@ def explain(
 ) -> list[str]:
     """Lines for a person, one per cause, in the order of clang's diagnostics; empty where none is the header's.
 
-    `index` is the full header's, None for a program without one; `kernel` and `arch` are what it was made from; `elsewhere(name)` names a
-    pinned header that has a type which this one lacks. The caller has found out whether the
+    `index` is the full header's, None for a program without one; `kernel` and `arch` are what it was made from;
+    `elsewhere(name)` names a pinned header that has a type which this one lacks. The caller has found out whether the
     full header fails too: where it doesn't, the minimizer is at fault and these lines are not for the user.
     """
     diagnosed = [(text, source, _unseen(library, text, source)) for text, source in _with_source(diagnostics)]
@@ -148,7 +148,8 @@ def _type(header: _Header, name: str) -> list[str]:
     typedef = "" if " " in name else ", or typedef it in your program"
     other = f" ({found})" if (found := header.elsewhere(name)) else ""
     return [
-        f"{header} has no {shown}{_or_meant(word, choices)} it comes from a kernel built without it; take another pin{other} or the header of your own kernel, "
+        f"{header} has no {shown}{_or_meant(word, choices)} it comes from a kernel built without it; "
+        f"take another pin{other} or the header of your own kernel, "
         f"or declare what you read of it as struct {word}___local {{ … }} __attribute__((preserve_access_index))"
         f"{typedef}"
     ]
@@ -177,12 +178,14 @@ def _member(header: _Header, member: str, owner: str) -> list[str]:
     names = member_names(header.types, number)
     if member in names:
         return [
-            f"{header} has {member} in {owner}, and the program defines another {owner}: drop that, or call it {word}___local"
+            f"{header} has {member} in {owner}, and the program defines another {owner}: "
+            f"drop that, or call it {word}___local"
         ]
     near = ", ".join(get_close_matches(member, names, SHOWN))
+    nearest = f" (nearest: {near})" if near else ""
     return [
-        f"{header} has no member {member} in {owner}{f' (nearest: {near})' if near else ''}; kernels differ: take another "
-        f"pin, or declare the layout that has it as struct {word}___local and ask bpf_core_field_exists first"
+        f"{header} has no member {member} in {owner}{nearest}; kernels differ: take another pin, "
+        f"or declare the layout that has it as struct {word}___local and ask bpf_core_field_exists first"
     ]
 
 
@@ -193,7 +196,8 @@ def _name(header: _Header, name: str) -> list[str]:
         return _type(header, name)  # in C, `x_t a;` is a use of an unknown name as well
     if home := home_of(name):
         return [
-            f"{header} has no {name}; a kernel #define is in no BTF: include <{home}> behind vmlinux.h, which then gives #defines alone"
+            f"{header} has no {name}; a kernel #define is in no BTF: "
+            f"include <{home}> behind vmlinux.h, which then gives #defines alone"
         ]
     if name in VALUES:
         return [f"{header} has no {name}; a kernel #define is in no BTF: #define {name} {VALUES[name]}"]
@@ -209,8 +213,9 @@ def _call(header: _Header, name: str) -> list[str]:
     if name in header.types.ordinary:
         return []
     return [
-        f"{header} declares no {name}{_or_meant(name, _callable(header))} a kfunc of another kernel: declare it extern … "
-        f"__ksym __weak and ask bpf_ksym_exists first; a helper: it needs a newer libbpf"
+        f"{header} declares no {name}{_or_meant(name, _callable(header))} "
+        "a kfunc of another kernel: declare it extern … __ksym __weak and ask bpf_ksym_exists first; "
+        "a helper: it needs a newer libbpf"
     ]
 
 

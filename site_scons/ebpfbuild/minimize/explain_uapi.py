@@ -1,4 +1,4 @@
-"""Explains compile errors that come of the kernel's UAPI headers: one isn't there, isn't included, or meets vmlinux.h."""
+"""Explains compile errors of the kernel's UAPI headers: one isn't there, isn't included, or clashes with vmlinux.h."""
 
 import re
 from collections.abc import Iterable
@@ -96,8 +96,8 @@ def missing_file(name: str) -> str:
         return f"<{name}> is the C library's, and BPF programs have none: take the kernel's own, <linux/…>"
     if name.startswith(("linux/", "asm/", "asm-generic/", "uapi/")):
         return (
-            f"no UAPI header in sight is called <{name}>: include vmlinux.h for types of the kernel's inside, or leave out uapi=False, "
-            f"which hides them all"
+            f"no UAPI header in sight is called <{name}>: include vmlinux.h for types of the kernel's inside, "
+            "or leave out uapi=False, which hides them all"
         )
     if name == "vmlinux.h":
         return "the program's sources don't name vmlinux.h in words, so it got none: include it in the source itself"
@@ -112,17 +112,20 @@ def _missing_of_libbpf(name: str) -> str:
     if file in _BPF_SIDE:
         return f"<{name}> is not among the files that [libbpf] in toolchain.toml pins: add it to files"
     if file in _USER_SIDE and folder in ("bpf", ""):
-        return f"<bpf/{file}> is libbpf's for programs in user space: BPF code has <bpf/bpf_helpers.h> and its kin, so leave it out"
+        what = f"<bpf/{file}> is libbpf's for programs in user space"
+        return f"{what}: BPF code has <bpf/bpf_helpers.h> and its kin, so leave it out"
     if file in _SELFTESTS and folder in ("bpf", ""):
-        return f"{file} is of the kernel's selftests (tools/testing/selftests/bpf), no part of libbpf: copy it into the project"
+        what = f"{file} is of the kernel's selftests (tools/testing/selftests/bpf), no part of libbpf"
+        return f"{what}: copy it into the project"
     if folder == "bpf":
         sides = ", ".join(_BPF_SIDE)
-        return f"libbpf has no <{name}>: its headers for BPF code are {sides}; a header of your own is searched in include_dirs="
+        what = f"libbpf has no <{name}>: its headers for BPF code are {sides}"
+        return f"{what}; a header of your own is searched in include_dirs="
     return ""
 
 
 def clash(diagnostics: Iterable[str]) -> str:
-    """Returns the one line for all redefinitions where a UAPI header and vmlinux.h declare the same; empty where they don't."""
+    """Returns one line for all redefinitions by a UAPI header and vmlinux.h; empty where there are none."""
     told = list(diagnostics)
     if not any(_AGAIN.match(text) for text in told):
         return ""
@@ -141,16 +144,16 @@ def plain_type(name: str) -> str:
     """Says what to include for a type that a program without vmlinux.h misses."""
     word = name.split()[-1]
     if _UAPI_TYPE.fullmatch(word):
-        return f"{word} is declared in <linux/types.h>: include it, or <linux/bpf.h>, before the first use, libbpf's headers among it"
+        what = f"{word} is declared in <linux/types.h>"
+        return f"{what}: include it, or <linux/bpf.h>, before the first use, libbpf's headers among it"
     if _KERNEL.fullmatch(word):
         return (
             f"{word} is a name of the kernel's inside: write __{word} and include <linux/types.h>, or include vmlinux.h"
         )
     if home := _c_home(word):
         return home
-    if " " in name:
-        return f"no header that the program includes defines {name}: include the one that does, or vmlinux.h instead of them all"
-    return f"no header that the program includes declares {word}: include the one that does, or vmlinux.h instead of them all"
+    lacks = f"defines {name}" if " " in name else f"declares {word}"
+    return f"no header that the program includes {lacks}: include the one that does, or vmlinux.h instead of them all"
 
 
 def plain_name(name: str) -> str:

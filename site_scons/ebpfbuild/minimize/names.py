@@ -75,7 +75,7 @@ class Names:
         )
 
     def unrenamed(self) -> "Names":
-        """Returns these names and what the header calls them: behind `#define sock sock_old`, sock is its name for sock_old."""
+        """Returns these names and the header's own for them: behind `#define sock sock_old`, `sock` for `sock_old`."""
         if not self.renames:
             return self
 

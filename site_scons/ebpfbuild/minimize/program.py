@@ -58,7 +58,7 @@ def preprocessed(args: CompileArgs, index: Index, known: Iterable[str], root: st
 
 
 def _check_order(args: CompileArgs, text: str) -> None:
-    """Refuses UAPI headers before vmlinux.h that declare something: vmlinux.h has the same types. Raises CompileError."""
+    """Refuses UAPI headers before vmlinux.h that declare something, as it has the same types. Raises CompileError."""
     before, marker, _ = text.partition(MARKER)
     if not marker or not args.uapi_dirs:
         return

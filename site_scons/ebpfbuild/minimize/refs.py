@@ -123,7 +123,7 @@ def statement(index: Index, text: str) -> tuple[tuple[str, ...], list[Mention]]:
 
 
 def _base(index: Index, text: str) -> tuple[str, str, bool] | None:
-    """Returns name and keyword of a declaration's type, and whether const or volatile stands with it; None for int and such."""
+    """Returns name and keyword of a declaration's type, whether const or volatile stands with it; None for `int`."""
     words = _WORD.findall(text.split("*", 1)[0].split("[", 1)[0].split(":", 1)[0])
     qualified = False
     for place, word in enumerate(words):

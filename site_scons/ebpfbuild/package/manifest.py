@@ -19,8 +19,8 @@ MANIFEST_FORMAT = 1
 class Provenance:
     """The header, compiler, linker and proof of an object, each as the manifest has it; None where it isn't known.
 
-    `header` has kernel, sha256 and alternate; `compiler` version and fingerprint; `linker`, of several sources only, the
-    version of libbpf; `proof` mode, equal and differences.
+    `header` has kernel, sha256 and alternate; `compiler` version and fingerprint; `linker`, of several sources only,
+    the version of libbpf; `proof` mode, equal and differences.
     """
 
     header: Mapping[str, Any] | None = None

@@ -25,7 +25,7 @@ class PackedSkeleton:
     stub: str
 
     def files(self, manifest: str) -> dict[str, bytes]:
-        """Returns its files for a package with a manifest of that sha256. Raises PackageError for what is no skeleton."""
+        """Returns its files, for a package with a manifest of that sha256. Raises PackageError if it is no skeleton."""
         text = self._replace_once(_FILE, rf'\g<0>\n    MANIFEST = "{manifest}"', self._vendored(self.module))
         return {self.name: text.encode(), f"{self.name}i": self._vendored(self.stub).encode()}
 

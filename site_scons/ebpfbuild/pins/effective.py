@@ -14,7 +14,7 @@ FEW = 4  # of a list, which are printed by name
 
 
 class EffectiveTable(NamedTuple):
-    """One table: its key path, what it says, its `file:line`, and that of the table of the same key which it replaces."""
+    """One table: its key path, what it says, its `file:line`, and that of the table which it replaces, if any."""
 
     key: str
     says: str

@@ -114,7 +114,8 @@ class TreePin(NamedTuple):
 class LinkerPin(NamedTuple):
     """libbpf's linker: for each arch of a machine that builds, the libraries in the order in which they are loaded.
 
-    `glibc` is the oldest C library that they run with; where the machine's is older, the linker runs with `c_library`'s.
+    `glibc` is the oldest C library that they run with; where the machine's is older, the linker runs with
+    `c_library`'s.
     """
 
     glibc: tuple[int, ...]
@@ -171,5 +172,8 @@ class Toolchain(NamedTuple):
             fix = f"add a table [vmlinux.{arch}] or take one of those pinned: {pinned}"
             if any(other.name == arch for other in OTHER_ARCHES):
                 made = "bpftool btf dump file /sys/kernel/btf/vmlinux format c"
-                fix = f"make the header on such a machine, {made}, and pin it in [vmlinux.{arch}] with path=: libbpf/vmlinux.h has none of that arch"
+                fix = (
+                    f"make the header on such a machine, {made}, and pin it in [vmlinux.{arch}] with path=: "
+                    "libbpf/vmlinux.h has none of that arch"
+                )
             raise PinError(f"{arch} has no pin", where=f"{self.path}: vmlinux.{arch}", fix=fix) from None

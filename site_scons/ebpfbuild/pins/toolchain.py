@@ -23,8 +23,8 @@ TABLES = ("compiler", "clang", "libbpf", "linker", "uapi", "vmlinux")
 def load(path: Path | str, base: Path | str | None = None) -> Toolchain:
     """Reads a toolchain.toml and checks all of it. Raises PinError with file, line, key and the fix.
 
-    A table that it lacks is that of the file `base`, and so is the header of an arch that it lacks. A table that both have
-    counts as it stands in the first file, whole: no key of the other one's joins it.
+    A table that it lacks is that of the file `base`, and so is the header of an arch that it lacks. A table that both
+    have counts as it stands in the first file, whole: no key of the other one's joins it.
 
     A header or tree without a sha256 is kept as unpinned: only the bytes tell the line to paste, and this fetches none.
     """
@@ -39,7 +39,7 @@ def load(path: Path | str, base: Path | str | None = None) -> Toolchain:
 
 
 class Layers:
-    """A toolchain.toml and the one that completes it, which is read once something is asked for that the first lacks."""
+    """A toolchain.toml and the one that completes it, which is read once something is asked for that is not in it."""
 
     def __init__(self, path: Path | str, base: Path | str | None = None):
         self._base_path = base

@@ -43,8 +43,8 @@ def whole_members(full: Type, small: Type) -> tuple[list[str], Pairs]:
 def kept_members(full: Type, small: Type) -> tuple[list[str], Pairs]:
     """Pairs members as `whole_members` does, but the minimized one may lack some and place others anew.
 
-    CO-RE finds them by name. Anonymous members are looked through; a named one must be reached through the same kinds of
-    them.
+    CO-RE finds them by name. Anonymous members are looked through; a named one must be reached through the same kinds
+    of them.
     """
     ours, theirs = dict(_named(full.btf, full)), dict(_named(small.btf, small))
     words, pairs = [], []

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from ..files import UnfitFileError, make_room, open_regular, read_regular
 
-# A clock that stamps files ticks every 10 ms at the worst (HZ=100): an edit within the tick of the last one shows in no stat.
+# A clock that stamps files ticks every 10 ms at the worst (HZ=100): an edit within the tick of the last one shows in no
+# stat.
 TICK = 20_000_000  # ns
 UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 NEVER = -1  # the ctime of a stat that vouches for nothing
@@ -123,9 +124,10 @@ class Ledger:
         return sha256
 
     def _append(self, line: list[Any], required: bool = False) -> None:
-        """Writes a line. One that isn't `required` may stay unwritten in a tree that can't be written: a null build ends there.
+        """Writes a line. Raises OSError.
 
-        What was made is required, as it would be made again by each build. Raises OSError.
+        A line that isn't `required` may stay unwritten in a tree that can't be written: a null build ends there. What
+        was made is required, as it would be made again by each build.
         """
         if self._read_only:
             return

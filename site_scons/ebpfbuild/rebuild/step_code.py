@@ -24,7 +24,7 @@ def core_files() -> list[str]:
 
 
 def import_graph(files: Iterable[str]) -> dict[str, list[str]]:
-    """Returns, for each module of the core, the other modules that it imports anywhere and the templates that it names."""
+    """Returns, for each module of the core, the other modules that it imports and the templates that it names."""
     files = set(files)
     return {file: sorted(_imports(file, files)) for file in sorted(files) if file.endswith(".py")}
 

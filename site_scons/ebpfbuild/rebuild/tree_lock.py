@@ -38,7 +38,8 @@ def _wait(handle: int, root: str, waiting: Callable[[str], None]) -> None:
     process = f" (process {holder})" if holder else ""
     if holder is not None and holder in _ancestors():
         raise LockError(
-            f"this build was started by a step of another one in the same folder{process}, and would wait for it for ever",
+            f"this build was started by a step of another one in the same folder{process}, "
+            "and would wait for it for ever",
             where=root,
             fix="declare what it builds in the one SConstruct, or run it in a folder of its own",
         )

@@ -51,7 +51,7 @@ def _wrapped(text: str, width: int, hanging: str = "") -> list[str]:
 
 
 def codecs(fields: Iterable[PyField], order: str) -> str:
-    """Returns what codecs are written with in a class of these fields: `c`, or bpfloader's own name beside a field `c`."""
+    """Returns the name behind which a class's codecs are written: `c`, or bpfloader's own beside a field `c`."""
     return f"bpfloader.{order}_endian" if any(field.name == "c" for field in fields) else "c"
 
 
@@ -96,7 +96,7 @@ def hidden(names: Iterable[str]) -> frozenset[str]:
 
 
 def qualified(hint: str, hidden: frozenset[str]) -> str:
-    """Returns a hint for a class in which names of Python's types are `hidden`: `builtins.bytes` beside a member `bytes`."""
+    """Returns a hint for a class in which Python's types are `hidden`: `builtins.bytes` beside a member `bytes`."""
     return re.sub(rf"\b({'|'.join(sorted(hidden))})\b", r"builtins.\1", hint) if hidden else hint
 
 

@@ -125,8 +125,8 @@ def _templates() -> tuple["jinja2.Template", "jinja2.Template"]:
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters["rstrip"] = str.rstrip
-    printers = (above, arch_line, codecs, doc, field_hint, field_line, hidden, init_hint, item_hint, link_hint, literal, map_hint, map_line,
-                program_hint, program_line, summary, value_line)  # fmt: skip
+    printers = (above, arch_line, codecs, doc, field_hint, field_line, hidden, init_hint, item_hint, link_hint, literal,
+                map_hint, map_line, program_hint, program_line, summary, value_line)  # fmt: skip
     environment.globals |= {"titles": TITLES, **{print.__name__: print for print in printers}}
     return environment.get_template("skeleton.py.j2"), environment.get_template("skeleton.pyi.j2")
 

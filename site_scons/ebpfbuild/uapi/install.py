@@ -21,7 +21,7 @@ Fact = Callable[[str, Callable[[], dict[str, Any]]], dict[str, Any]]
 
 
 def install_uapi(pin: UapiPin, root: Path, folder: Path) -> None:
-    """Writes the pinned headers below `folder`, which is empty, and a manifest of what was written that `sha256sum -c` reads.
+    """Writes the pinned headers below `folder`, which is empty, and a manifest of them that `sha256sum -c` reads.
 
     A `path` of the pin is below `root`. Raises PinError with the line to paste for a pin without sha256, MismatchError,
     CompilerError where the wheel isn't installed, OSError.
@@ -68,9 +68,9 @@ def intact(folder: Path, manifest: Mapping[str, str], fact: Fact, now: int) -> b
 
 
 def _stamp(folder: Path, manifest: Mapping[str, str]) -> tuple[str, int]:
-    """Returns the sha256 over the manifest and the stats of its files, and the newest ctime; or nothing where one is gone.
+    """Returns the sha256 over the manifest and the stats of its files, and the newest ctime, which no tool sets back.
 
-    No tool sets a ctime back.
+    Where a file is gone, they are empty and 0.
     """
     base = f"{folder}/"
     try:
@@ -111,6 +111,7 @@ def _verify(pin: UapiPin, lines: bytes) -> None:
         raise MismatchError(
             f"{origin} does not hold the pinned {pin.title}, and was not used",
             where=pin.where,
-            fix="put back what it held (./sconsw installs the wheel of the lock) or, if you trust what it holds now, write in the pin",
+            fix="put back what it held (./sconsw installs the wheel of the lock) or, "
+            "if you trust what it holds now, write in the pin",
             details=(f"expected  sha256 {pin.sha256}", f'sha256 = "{got}"'),
         )

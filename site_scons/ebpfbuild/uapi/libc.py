@@ -1,7 +1,7 @@
-"""Stand-ins for those of the C library's headers that UAPI headers ask for, or that programs include for a constant or two.
+"""Stands in for headers of the C library that UAPI headers include, or programs for a constant or two.
 
-<linux/icmp.h> includes <linux/if.h>, which includes <sys/socket.h>. A BPF program has no C library, so these declare what
-needs none: types, constants, byte orders, and memory functions that clang writes out.
+<linux/icmp.h> includes <linux/if.h>, which includes <sys/socket.h>. A BPF program has no C library, so these declare
+what needs none: types, constants, byte orders, and memory functions that clang writes out.
 """
 
 _ENDIAN = """\
@@ -20,9 +20,20 @@ _ENDIAN = """\
 HEADERS = {
     "arpa/inet.h": f"#ifndef _ARPA_INET_H\n#define _ARPA_INET_H\n#include <netinet/in.h>\n{_ENDIAN}#endif\n",
     "errno.h": "#ifndef _ERRNO_H\n#define _ERRNO_H\n#include <linux/errno.h>\n#endif\n",
-    "netinet/if_ether.h": "#ifndef _NETINET_IF_ETHER_H\n#define _NETINET_IF_ETHER_H\n#include <linux/if_ether.h>\n#endif\n",
-    "netinet/in.h": "#ifndef _NETINET_IN_H\n#define _NETINET_IN_H\n#include <sys/socket.h>\n#include <linux/in.h>\n#include <linux/in6.h>\n"
-    "#endif\n",
+    "netinet/if_ether.h": """\
+#ifndef _NETINET_IF_ETHER_H
+#define _NETINET_IF_ETHER_H
+#include <linux/if_ether.h>
+#endif
+""",
+    "netinet/in.h": """\
+#ifndef _NETINET_IN_H
+#define _NETINET_IN_H
+#include <sys/socket.h>
+#include <linux/in.h>
+#include <linux/in6.h>
+#endif
+""",
     "string.h": """\
 #ifndef _STRING_H
 #define _STRING_H
@@ -62,5 +73,11 @@ struct sockaddr {
     "sys/ioctl.h": "#ifndef _SYS_IOCTL_H\n#define _SYS_IOCTL_H\n#include <linux/ioctl.h>\n#endif\n",
     "sys/time.h": "#ifndef _SYS_TIME_H\n#define _SYS_TIME_H\n#include <linux/time.h>\n#endif\n",
     "time.h": "#ifndef _TIME_H\n#define _TIME_H\n#include <linux/time.h>\n#endif\n",
-    "sys/types.h": "#ifndef _SYS_TYPES_H\n#define _SYS_TYPES_H\n#include <stddef.h>\n#include <linux/types.h>\n#endif\n",
+    "sys/types.h": """\
+#ifndef _SYS_TYPES_H
+#define _SYS_TYPES_H
+#include <stddef.h>
+#include <linux/types.h>
+#endif
+""",
 }

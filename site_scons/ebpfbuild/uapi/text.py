@@ -22,8 +22,8 @@ PREDEFINED = {
     "ppc64": ("__powerpc__ 1", "__powerpc64__ 1"),
     "armeb": ("__arm__ 1", "__ARM_EABI__ 1", "__ARMEB__ 1"),
 }
-# clang has them for every target; without them <linux/swab.h> calls the CPU's own assembly, which no BPF program can hold.
-# Source: include/uapi/linux/swab.h.
+# clang has them for every target; without them <linux/swab.h> calls the CPU's own assembly, which no BPF program can
+# hold. Source: include/uapi/linux/swab.h.
 _BUILTIN = ("__HAVE_BUILTIN_BSWAP16__ 1", "__HAVE_BUILTIN_BSWAP32__ 1", "__HAVE_BUILTIN_BSWAP64__ 1")
 _SWAB = "linux/swab.h"
 
@@ -33,7 +33,7 @@ _DIRECTIVE = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 
 
 def installed(name: str, text: str, arch: str = "") -> str:
-    """Returns a header's text as it is put into the build folder. `arch` is that of an asm/ header of one arch alone."""
+    """Returns a header's text as it is put into the build folder; `arch` is set for an asm/ header of one arch."""
     macros = [*PREDEFINED.get(arch, ()), *(_BUILTIN if name == _SWAB else ())]
     head = "".join(f"#ifndef {macro.split()[0]}\n#define {macro}\n#endif\n" for macro in macros)
     return f"{head}#ifdef __VMLINUX_H__\n{constants(text)}#else\n#line 1\n{text.rstrip()}\n#endif\n"

@@ -1,7 +1,7 @@
 """Lists the files that the pinned headers consist of, and where each comes from and goes to.
 
-Names, as the pin's digest has them: `linux/bpf.h` and `asm-generic/errno.h`; `asm/errno.h` for every arch; `x86_64/asm/ptrace.h`
-for one; `clang/stdint.h` for clang's own.
+Names, as the pin's digest has them: `linux/bpf.h` and `asm-generic/errno.h`; `asm/errno.h` for every arch;
+`x86_64/asm/ptrace.h` for one; `clang/stdint.h` for clang's own.
 """
 
 import os
@@ -20,7 +20,10 @@ MOST = 4000  # files of a project's own folder: a kernel installs 1100
 
 
 def wheel_files(wheel: Path) -> dict[str, Path]:
-    """Returns the paths of the kernel's headers in the folder of an installed ziglang, by name. Source: lib/libc/include of Zig."""
+    """Returns the paths of the kernel's headers in the folder of an installed ziglang, by name.
+
+    Source: lib/libc/include of Zig.
+    """
     libc = wheel / "lib" / "libc" / "include"
     found: dict[str, Path] = {}
     for folder in COMMON:

@@ -1,7 +1,7 @@
 """Finds which headers a program asks for, by its directives alone: a vmlinux.h, the kernel's UAPI headers, or both.
 
-This decides before anything is fetched or made, so it looks at the project's files alone, and what it finds is the same in a
-first build as in the next.
+This decides before anything is fetched or made, so it looks at the project's files alone, and what it finds is the same
+in a first build as in the next.
 """
 
 import os
@@ -20,7 +20,7 @@ _KERNEL = re.compile(r"(?:uapi/)?(?:linux|asm|asm-generic)/")
 
 
 class Uses(NamedTuple):
-    """Tells if a program names vmlinux.h, names UAPI headers or clang's own, and includes what can't be told by its name."""
+    """The headers that a program names: vmlinux.h, UAPI ones or clang's own, and some that can't be told by name."""
 
     vmlinux: bool
     uapi: bool
@@ -36,8 +36,8 @@ def uses(
 ) -> Uses:
     """Returns what a source and the project's headers that it includes name, behind a false condition as well.
 
-    `read(path)` gives a project file's text, or None where there is none, or where it has still to be made; `libbpf` are
-    the names of libbpf's headers.
+    `read(path)` gives a project file's text, or None where there is none, or where it has still to be made; `libbpf`
+    are the names of libbpf's headers.
     """
     dirs, seen, queue = list(include_dirs), {source}, [source]
     vmlinux = uapi = unknown = False

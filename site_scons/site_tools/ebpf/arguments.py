@@ -71,7 +71,10 @@ def _words(given, what):
 
 
 def arches(env, given):
-    """Returns the arches of an argument, in the table's order: names, aliases, lists, "all", or those of ARCH= for None."""
+    """Returns the arches that an argument names, in the table's order: names, aliases, lists or "all".
+
+    For None they are those of ARCH=.
+    """
     if not given:
         return env["EBPF_ARCHES"]
     words = [word for each in flat(env, given, "arch") for word in str(each).replace(",", " ").split()]

@@ -65,8 +65,8 @@ def bpf_object(
     header        what MinimizedVmlinux gave for a set of programs, instead of a header of this program's own
     include_dirs  come behind EBPF_CPPPATH, cflags behind toolchain.toml's and EBPF_CFLAGS
     depends       files that the compile reads and the scanner can't see (`#include MACRO`)
-    uapi          True or False puts the kernel's UAPI headers and clang's own in sight or out of it, whatever the source
-                  names of them
+    uapi          True or False puts the kernel's UAPI headers and clang's own in sight or out of it, whatever the
+                  source names of them
 
     The program's own header is build/<arch>/minimized/<name>/vmlinux.h. One that includes none gets none.
     """
@@ -138,7 +138,10 @@ def _refuse_given(name, **arguments):
 
 
 def _declare_linked(env, sources, name, arch, options):
-    """Returns the node of an object that is linked: of sources, each compiled once for all that link it, and of objects."""
+    """Returns the node of an object that is linked, of sources and objects.
+
+    Each source is compiled once for all that link it.
+    """
     session, node = env["EBPF"], _object_node(env, arch, name)
     parts = []
     for source in sources:
@@ -150,7 +153,7 @@ def _declare_linked(env, sources, name, arch, options):
 
 
 def _part(env, source, arch, options):
-    """Returns the node of the object of one source of several; it is declared unless another object links it already."""
+    """Returns the node of the object of one source of several, declared unless another object links it already."""
     uapi = uses(env, source, options.include_dirs, options.uapi).uapi
     session, args = env["EBPF"], compile_args(env, source, arch, "", "", options.include_dirs, options.cflags, uapi)
     header = str(options.header.by_arch.get(arch.name)) if options.header else ""
@@ -209,8 +212,8 @@ def _declare(env, source, name, arch, options):
 def _has_vmlinux(found, options):
     """Tells if a program with these Uses is to have a vmlinux.h.
 
-    One that includes a file that can't be looked into yet has, unless all that it names are UAPI headers and nothing was
-    said of minimizing.
+    One that includes a file that can't be looked into yet has, unless all that it names are UAPI headers and nothing
+    was said of minimizing.
     """
     return found.vmlinux or bool(options.header) or (found.unknown and (options.explicit or not found.uapi))
 

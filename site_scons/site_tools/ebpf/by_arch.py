@@ -50,7 +50,7 @@ def beside_objects(nodes):
 
 
 def _check_installs():
-    """Has Install refuse, once a run, to put the files of several arches in one place, which ends in its AssertionError."""
+    """Has Install refuse to put the files of several arches in one place, which would end in its AssertionError."""
     if "SCons.Tool.install" not in sys.modules:
         import SCons.Tool.install  # noqa: F401  a build of one arch needn't pay its 4 ms
     install = sys.modules["SCons.Tool.install"]

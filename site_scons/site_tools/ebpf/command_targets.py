@@ -54,7 +54,10 @@ def register_linked(env, node):
 
 
 def proving(target, env):
-    """Returns how far `prove` has come: ` (3 of 7)` for its third object, those that are up to date among them; else nothing."""
+    """Returns how far `prove` has come: ` (3 of 7)` for its third object, those that are up to date among them.
+
+    Empty where the command line doesn't ask for proofs.
+    """
     run = run_of(env.fs)
     if not run.objects:
         return ""

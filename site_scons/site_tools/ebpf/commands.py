@@ -164,7 +164,7 @@ def _arguments():
 
 
 def _pins(target, source, env):
-    """Prints the pins that hold, and from which file and line, for each toolchain.toml of the project's environments."""
+    """Prints the pins that hold, with file and line, for each toolchain.toml of the project's environments."""
     from ebpfbuild.pins.effective import report
 
     files = dict.fromkeys(session.toolchain_files for session in run_of(env.fs).sessions.values())

@@ -11,7 +11,7 @@ _OTHERWISE = {"CPPPATH": ", or declare the BPF programs in env.Clone(CPPPATH=[])
 
 
 def check_foreign(env):
-    """Refuses the flags of this machine's compiler in an environment that declares BPF programs: most don't fit clang's BPF."""
+    """Refuses flags of this machine's compiler in an environment that declares BPF programs: most don't fit BPF."""
     for name in FOREIGN:
         if name in env and env[name]:
             fix = f"put those that are meant for BPF into EBPF_CFLAGS, and declare the programs in env.Clone({name}=[])"

@@ -28,7 +28,7 @@ class IncludeScan:
         self.uapi_files = {}  # the digests of the installed UAPI headers by path, once they are known
 
     def uses(self, source, include_dirs):
-        """Returns the core's Uses of a source: which headers it asks for. What has still to be made isn't looked into."""
+        """Returns the core's Uses of a source: the headers that it asks for. Files still to be made aren't read."""
         key = source, tuple(include_dirs)
         if key not in self._uses:
             from ebpfbuild.uapi.uses import uses
@@ -121,7 +121,7 @@ class IncludeScan:
         return os.path.normpath(os.path.join(variant.source, os.path.relpath(path, variant.folder)))
 
     def _text(self, path):
-        """Returns a project file's text; None where there is no file. SCons's copy of a source has the source's text."""
+        """Returns a project file's text, for SCons's copy of a source the source's; None where there is no file."""
         variant = self._variant(path)
         if variant and variant.copies:
             copy, path = path, self._source(path, variant)

@@ -1,4 +1,4 @@
-"""BpfObject of several sources: an object for each source, shared by all that link it, and libbpf's linker over them."""
+"""BpfObject of several sources: an object for each, shared by all that link it, and libbpf's linker over them."""
 
 import hashlib
 from pathlib import Path
@@ -34,7 +34,10 @@ def part_name(source, key, is_taken):
 
 
 def declare_linked(env, node, arch, parts):
-    """Declares the step that links objects into one, and returns its node. Raises StopError for parts that can't be linked."""
+    """Declares the step that links objects into one, and returns its node.
+
+    Raises StopError for parts that can't be linked.
+    """
     session = env["EBPF"]
     if not parts:
         raise StopError(f"{node.path}: none of its objects is made for {arch.name}; make them for that arch as well")
@@ -63,9 +66,9 @@ def linker_version(compiled):
 
 
 def _linker(env):
-    """Returns the pins of the linker for this machine and the nodes of their manifests, or why there is none: a LinkError.
+    """Returns the pins of the linker for this machine, and the nodes of their manifests.
 
-    That is for the step to tell: another target may be built without it.
+    Where there is no such linker it is a LinkError, for the step to raise: another target may be built without it.
     """
     from ebpfbuild.link.libraries import libraries_for, this_machine
 
@@ -143,7 +146,10 @@ def _whole(env, node, ready):
 
 
 def _read(target, env):
-    """Returns the linker's libraries, as Watch takes them; and what the parts are compiled of, where they are to be once more."""
+    """Returns the linker's libraries, as Watch takes them.
+
+    A step that proves compiles the parts once more: what they are compiled of comes with them.
+    """
     linker = env["EBPF_STEP_ARGS"].linker
     folders = ((Path(_installed(env, tree).abspath).parent, tree) for tree in _trees(linker))
     found = {str(folder / file): None for folder, tree in folders for file in tree.files}

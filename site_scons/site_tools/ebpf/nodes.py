@@ -79,7 +79,7 @@ class Output(Input):
         return super().get_binfo()
 
     def built(self):
-        """Tells of a file that an action of the project's (AddPostAction) has changed: it is not what the step has made."""
+        """Prints a notice of a file that an action of the project's (AddPostAction) has changed behind the step."""
         super().built()
         if not self.get_executor().post_actions or not self.exists():
             return

@@ -98,9 +98,10 @@ def _targets(env, name, version, arches):
 
 
 def _notice_namesake(env, name):
-    """Prints a notice of a script beside the SConstruct or this SConscript that imports the package and is called as it is.
+    """Prints a notice of a script that imports the package and is called as it is.
 
-    `import` looks in the script's own folder first, finds the script, and Python speaks of a circular import.
+    It may lie beside the SConstruct or this SConscript. `import` looks in the script's own folder first, finds the
+    script, and Python speaks of a circular import.
     """
     for folder in {env["EBPF"].root, env.Dir(".").srcnode().abspath}:
         path = os.path.join(folder, f"{name}.py")

@@ -85,7 +85,7 @@ def _start_anew(dir, path, why):
 
 
 def _guard_writing(database, fs, path):
-    """Ends a build with a notice, not a traceback, where SCons can't write its file; without one if nothing was made."""
+    """Ends a build with a notice, not a traceback, where SCons can't write its file; silently if nothing was made."""
     write = database.sync
 
     def sync():

@@ -100,13 +100,13 @@ class Session:
 
     @cached_property
     def toolchain(self):
-        """The project's pins: its own toolchain.toml, completed by the one that this tool came with, or that one alone."""
+        """The project's pins: its own toolchain.toml completed by the tool's, or the tool's alone."""
         with contextlib.chdir(self.root):  # a SConscript is read in its own folder; messages name paths from the root
             return user_error(toolchain.load, *self.toolchain_files)
 
     @cached_property
     def toolchain_files(self):
-        """The paths of the project's toolchain.toml and of the tool's, from the root; of one of them where the other is it."""
+        """The paths, from the root, of the project's toolchain.toml and of the tool's; one where they are the same."""
         own = os.path.join(self.root, "toolchain.toml")
         given = os.path.join(self.root, self.pins) if self.pins else None
         path = given or (own if os.path.lexists(own) else OWN_TOOLCHAIN)  # a link to nothing is refused with its name
@@ -115,7 +115,7 @@ class Session:
 
     @cached_property
     def linker(self):
-        """The pinned linker: the project's or, where it pins none, that of the toolchain.toml that this tool came with."""
+        """The pinned linker: the project's or, where it pins none, that of the tool's toolchain.toml."""
         return self.toolchain.linker or user_error(toolchain.load, OWN_TOOLCHAIN).linker
 
     @cached_property

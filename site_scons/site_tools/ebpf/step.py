@@ -100,7 +100,7 @@ def step_args(**values):
 
 
 def builder(run, message, more=None, verb="used", count=None, kind=Output, **kwargs):
-    """Returns a builder of one Step, whose targets are this tool's Outputs, of a `kind`; `message` is printed when it runs."""
+    """Returns a builder of one Step, which prints `message` when it runs; its targets are Outputs, of a `kind`."""
     declared = SCons.Builder.Builder(action=Step(run, message, more, verb, count), **kwargs)
 
     def declare(env, target, source, **overrides):
@@ -114,7 +114,7 @@ def builder(run, message, more=None, verb="used", count=None, kind=Output, **kwa
 
 
 def output_path(env, *parts):
-    """Returns a path among a program's outputs, `#` standing for the root: in its variant_dir, or in the build folder."""
+    """Returns a path among a program's outputs, in its variant_dir or the build folder; `#` stands for the root."""
     variant = env["EBPF_VARIANT"] if "EBPF_VARIANT" in env else None
     return "#" + os.path.join(variant.outputs, *parts) if variant else build_path(env, *parts)
 

@@ -1,7 +1,8 @@
 """Makes the one Value node of all that a step depends on beside its files, and says in words what of it changed.
 
 SCons compares the node's text: JSON in which a long input (flags, the core's files) is its sha256. It stores and prints
-the node in words (--tree). The ledger keeps what words and digests stand for, so that --debug=explain names the difference.
+the node in words (--tree). The ledger keeps what words and digests stand for, so that --debug=explain names the
+difference.
 """
 
 import hashlib
@@ -54,7 +55,8 @@ class StepInputs:
         if text not in self._nodes:
             node = self._nodes[text] = InputsValue(text, self)
             if isinstance(text, str):
-                # SCons makes the nodes of the last build of what it stored, the words, by this table: it is to find this one.
+                # SCons makes the nodes of the last build of what it stored, the words, by this table: it is to find
+                # this one.
                 _memo_lookup_map[hash((self.words(text), None))] = node
         return self._nodes[text]
 

@@ -14,7 +14,7 @@ from .step import build_path, builder, step_args
 
 
 class _Tree(Output):
-    """The manifest of a folder: `-c`, and SCons before it makes the manifest anew, remove them all, and tell of one file."""
+    """The manifest of a folder, which stands for the folder: with it, `-c` and a new build remove all the files."""
 
     __slots__ = ()
 
@@ -50,7 +50,10 @@ def _remember(session, node, files):
 
 
 def _own(env, pin):
-    """Returns the digest of a folder of the project's own, as of now, in a list: an edit in it runs the step, which refuses it."""
+    """Returns the digest of a folder of the project's own, as of now, in a list; none where the pin has no folder.
+
+    So an edit in it runs the step, which refuses it.
+    """
     if not pin.path:
         return []
     from ebpfbuild.uapi.tree import own_files

@@ -36,7 +36,7 @@ def in_variant(env, nodes):
 
 
 def _variant_dir(node):
-    """Returns the folder that a node lies in, or is, and that SCons maps to one of sources; None for one in no variant_dir."""
+    """Returns the variant_dir that a node lies in, or is; None for one in no variant_dir."""
     folder = node if isinstance(node, SCons.Node.FS.Dir) else node.dir
     while folder and not folder.srcdir:
         folder = folder.up()

@@ -35,7 +35,7 @@ class Watch:
                 raise self._moved(path, details)
 
     def _was_linked(self, path, before, now):
-        """Tells if all that happened to a file may be that SCons hard-linked it into a variant_dir, which sets its ctime."""
+        """Returns True if a file may only have been hard-linked into a variant_dir by SCons, which sets its ctime."""
         by = self._known[path]
         return bool(before and now) and before[:-1] == now[:-1] and isinstance(by, Input) and _has_copies(by)
 
@@ -67,7 +67,7 @@ def _has_copies(node):
 
 
 def _state(path):
-    """Returns all of a file's stat that an edit changes, its ctime last; None for no file. No tool sets the ctime back."""
+    """Returns all of a file's stat that an edit changes, the ctime, which no tool sets back, last; None for no file."""
     try:
         found = os.stat(path)
     except OSError:
