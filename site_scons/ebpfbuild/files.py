@@ -42,7 +42,7 @@ def require_regular(path: str | os.PathLike[str], limit: int | None = MAX_FILE_S
 
 
 def is_gone(path: str | os.PathLike[str]) -> bool:
-    """Tells if nothing is at a path, not even a link; a folder's symlink in a circle hides what is there."""
+    """Returns True if nothing is at a path, not even a link; a folder's symlink in a circle hides what is there."""
     try:
         os.lstat(path)
     except OSError as error:

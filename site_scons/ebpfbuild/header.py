@@ -1,4 +1,4 @@
-"""Tells which arch a vmlinux.h is of, and reads and writes the comment that this project puts at a header's top.
+"""Finds the arch of a vmlinux.h, and reads and writes the comment that this project puts at a header's top.
 
 Refuses a header whose registers don't fit the arch. The comment states the minimizer's mode, or why a program gets the
 full header.

@@ -34,7 +34,7 @@ class Tree:
         return path.removeprefix(self.root + os.sep) if path != self.root else "."
 
     def inside(self, path: str) -> bool:
-        """Tells if a path leads to the root or below it."""
+        """Returns True if a path leads to the root or below it."""
         return f"{self.real(path)}{os.sep}".startswith(f"{self.root}{os.sep}")
 
     def outside_link(self, path: str) -> str | None:

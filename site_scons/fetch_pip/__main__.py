@@ -4,9 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-if (
-    not __package__
-):  # run as a folder: Python put the folder itself on sys.path, and not the one that it is a package of
+# Run as a folder: Python put the folder itself on sys.path, and not the one that it is a package of.
+if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from fetch_pip.errors import SetupError

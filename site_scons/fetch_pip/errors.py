@@ -1,4 +1,4 @@
-"""The errors that end set-up, or one place's turn."""
+"""Defines the errors that end set-up, or one place's turn."""
 
 from ebpfbuild.escape import printable
 

@@ -1,4 +1,4 @@
-"""The wheel that pip.lock pins."""
+"""Reads which wheel pip.lock pins."""
 
 import re
 from pathlib import Path

@@ -117,7 +117,7 @@ class _Links(HTMLParser):
 
 
 def links(page: bytes, url: str) -> Iterator[str]:
-    """Gives the absolute URLs that a page links to, without fragments. What is no URL is passed over."""
+    """Yields the absolute URLs that a page links to, without fragments. What is no URL is passed over."""
     parser = _Links()
     try:
         parser.feed(page.decode("utf-8", "replace"))

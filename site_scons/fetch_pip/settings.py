@@ -1,4 +1,4 @@
-"""Pip's settings, from its environment variables and configuration files, and the places that they name."""
+"""Reads pip's settings, from its environment variables and configuration files, and the places that they name."""
 
 import configparser
 import os
@@ -91,7 +91,7 @@ def _config(path: Path) -> dict[str, str]:
 
 
 def is_remote(place: str) -> bool:
-    """Tells if a place is a URL of a server, and not a path or a file: URL."""
+    """Returns True if a place is a URL of a server, and not a path or a file: URL."""
     return "://" in place and not place.lower().startswith("file:")
 
 

@@ -61,7 +61,7 @@ class Types:
         return list(rows) if placed or len(keys) < len(rows) else sorted(rows, key=keys.__getitem__)
 
     def _extern(self, number: int) -> bool:
-        """Tells if this is a function or a variable that is defined elsewhere."""
+        """Returns True if this is a function or a variable that is defined elsewhere."""
         start, kind = self.starts[number], self.kinds[number]
         if kind == Kind.FUNC:
             return self.words[start + 1] & 0xFFFF == FUNC_EXTERN

@@ -20,7 +20,7 @@ _DATA = re.compile(r'^\s*\.(?:asci[iz]|string|file|ident|section)\s[^"\n;]*"(?:[
 
 
 def may_assemble(texts: Iterable[str]) -> bool:
-    """Tells if the texts of a program may hold assembly: by its word, spliced or pasted, too."""
+    """Returns True if the texts of a program may hold assembly: by its word, spliced or pasted, too."""
     words: set[str] = set()
     for text in texts:
         whole = re.sub(r"(?:\\|\?\?/)[^\S\n]*\n", "", text)

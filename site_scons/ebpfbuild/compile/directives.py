@@ -9,10 +9,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-PRAGMAS = (
-    "#pragma include_alias",
-    "#pragma GCC dependency",
-)  # clang looks for a file by them, and -fms-extensions has both
+# clang looks for a file by them, and -fms-extensions has both.
+PRAGMAS = ("#pragma include_alias", "#pragma GCC dependency")
 HAS_OPERATORS = ("__has_include", "__has_include_next", "__has_embed")  # what a condition asks for a file with
 
 
@@ -60,7 +58,7 @@ def directives(text: str) -> Directives:
 
 
 def _needs_lexer(text: str, plain: int) -> bool:
-    """Tells if a directive may be there that _PLAIN doesn't match, of which it found so many, or a word that asks."""
+    """Returns True if there may be a directive beside those `plain` ones that _PLAIN matches, or a word that asks."""
     if "include_alias" in text or "dependency" in text and "GCC" in text:
         return True
     if "??" in text or "%:" in text or _ASKS.search(text) or _SPLICED_WORD.search(text):
@@ -72,7 +70,7 @@ def _needs_lexer(text: str, plain: int) -> bool:
 
 
 def _follows_odd(text: str, place: int) -> bool:
-    """Tells if a word may be a directive's: nothing but blanks, comments or splices between it and a `#`."""
+    """Returns True if a word may be a directive's: nothing but blanks, comments or splices between it and a `#`."""
     while place and text[place - 1] in _BLANK:
         place -= 1
     return not place or text[place - 1] not in _PRINTABLE
@@ -203,7 +201,7 @@ def pasted(pieces: frozenset[str]) -> str | None:
 
 
 def can_paste(word: str, pieces: frozenset[str]) -> bool:
-    """Tells if a word can be put together from pieces."""
+    """Returns True if a word can be put together from pieces."""
     reached = {0}
     for end in range(1, len(word) + 1):
         if any(word[start:end] in pieces for start in reached):

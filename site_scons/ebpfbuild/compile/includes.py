@@ -7,10 +7,8 @@ from typing import NamedTuple
 from ..errors import CompileError
 from .directives import HAS_OPERATORS, PRAGMAS, Directives, FileReference, directives, lexed, line_of, pasted
 
-_ALL_PLACES = (
-    "include_next",
-    "__has_include_next",
-)  # which folder comes next depends on where the file itself was found
+# Which folder comes next depends on where the file itself was found.
+_ALL_PLACES = ("include_next", "__has_include_next")
 
 
 def included_names(text: str) -> list[tuple[bool, str]]:
@@ -144,7 +142,7 @@ class _IncludeScan:
                 return
 
     def is_pinned(self, path: str) -> bool:
-        """Tells if a path is that of a pinned header."""
+        """Returns True if a path is that of a pinned header."""
         return path.startswith(self._below)
 
     def shadows(self, depends: Iterable[str]) -> Iterator[str]:

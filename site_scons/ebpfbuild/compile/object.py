@@ -274,7 +274,7 @@ def run_clang(args: CompileArgs, action: list[str], root: str) -> str:
 
 
 def compile_error(args: CompileArgs, stderr: str, status: int) -> CompileError:
-    """clang's first error as the line to read, the rest below it."""
+    """Returns the error with clang's first one as the line to read, the rest below it."""
     lines = _one_stack_error(_without_hidden_notes(stderr.splitlines()))
     first = next((line for line in lines if ": error:" in line or ": fatal error:" in line), "")
     if not first:
@@ -301,7 +301,7 @@ def _unseen_argument(before: list[str], what: str) -> tuple[str, str] | None:
 
 
 def _without_hidden_notes(lines: list[str]) -> list[str]:
-    """clang's lines without the notes, and the snippets below them, that show its options or what it made up itself."""
+    """Leaves out the notes, and the snippets below them, that show clang's options or what it made up itself."""
     kept, hidden = [], False
     for line in lines:
         hidden = bool(_HIDDEN_NOTE.match(line)) or (hidden and line.startswith(" "))
@@ -311,10 +311,10 @@ def _without_hidden_notes(lines: list[str]) -> list[str]:
 
 
 def _one_stack_error(lines: list[str]) -> list[str]:
-    """clang's lines, in which it says once for a place that the stack is too small, and what to do in a kernel.
+    """Has clang's lines say once for a place that the stack is too small, and what to do in a kernel.
 
-    It says so for every instruction that touches the variable, with a blank line behind each, and names an option that
-    no kernel heeds.
+    clang says so for every instruction that touches the variable, with a blank line behind each, and names an option
+    that no kernel heeds.
     """
     if not any(_STACK.search(line) for line in lines):
         return lines

@@ -1,4 +1,4 @@
-"""Tells which alternate of a pinned vmlinux.h has a type that the pinned one lacks."""
+"""Finds the alternate of a pinned vmlinux.h that has a type which the pinned one lacks."""
 
 import re
 from pathlib import Path

@@ -42,7 +42,7 @@ def install_header(
 
 
 def pinned_is_near(pin: HeaderPin, options: FetchOptions) -> bool:
-    """Tells if the pinned header itself, for which an alternate stands in, can be had without asking its origin."""
+    """Returns True if the pinned header, for which an alternate stands in, can be had without asking its origin."""
     if pin.sha256 and (options.cache / "sha256" / pin.sha256).exists():
         return True
     places = mirror_places(pin.source, mirror_root(options.mirror), options.offline)

@@ -15,9 +15,8 @@ from .passwords import basic, logins, netrc_file
 
 LIMIT = 8 << 10  # bytes of a file of headers: servers refuse longer ones
 WHERE = "EBPF_MIRROR_HEADER"
-_HEADER = re.compile(
-    r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)[ \t]*"
-)  # RFC 9110, 5.6.2
+# RFC 9110, 5.6.2.
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)[ \t]*")
 _OURS = frozenset("accept-encoding connection content-length host range te trailer transfer-encoding upgrade".split())
 
 

@@ -1,4 +1,4 @@
-"""Pinned artifacts, had from wherever they are: the store, the mirror, the origin, and last an alternate.
+"""Obtains pinned artifacts from wherever they are: the store, the mirror, the origin, and last an alternate.
 
 Nothing leaves this module whose sha256 is not the pinned one.
 """
@@ -175,7 +175,7 @@ class _Job:
             return self._from_first_place(pin.sources, lambda place: self._tree_from(place, pin))
 
     def _may_stand_in(self, pin: HeaderPin | TreePin, own: Sequence[ArtifactSource]) -> bool:
-        """Tells if the store may stand in for files of the project's own: all are gone, and it is no release."""
+        """Returns True if the store may stand in for files of the project's own: all are gone, and it is no release."""
         if self.options.release or not all(_is_gone(source) for source in own):
             return False
         missing = " and ".join(source.shown for source in own)
@@ -328,7 +328,7 @@ def _copy(path: Path, incoming: Incoming, limit: int) -> None:
 
 
 def _is_gone(source: ArtifactSource) -> bool:
-    """Tells if a file of the project's own isn't there."""
+    """Returns True if a file of the project's own isn't there."""
     return source.file is None or is_gone(source.file)
 
 

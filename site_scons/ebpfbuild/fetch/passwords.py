@@ -1,4 +1,4 @@
-"""Users and passwords from a .netrc, for set-up's pip and for a mirror. Needs the standard library alone."""
+"""Reads users and passwords from a .netrc, for set-up's pip and for a mirror. Needs the standard library alone."""
 
 import netrc
 import os

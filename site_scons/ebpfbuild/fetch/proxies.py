@@ -1,4 +1,4 @@
-"""The proxy that the environment names for a URL. Needs the standard library alone: set-up's pip comes through it, too.
+"""Finds the proxy that the environment names for a URL. Needs the standard library alone: set-up's pip takes it, too.
 
 https_proxy, http_proxy, all_proxy and no_proxy are read as curl and requests read them (curl(1), ENVIRONMENT); no_proxy
 also takes networks such as 10.0.0.0/8, as requests does.
@@ -26,12 +26,12 @@ class Proxy(NamedTuple):
 
     @property
     def is_socks(self) -> bool:
-        """Tells if it speaks SOCKS and not HTTP."""
+        """True if it speaks SOCKS and not HTTP."""
         return self.url.lower().startswith("socks")
 
     @property
     def usable(self) -> bool:
-        """Tells if the URL is a proxy's."""
+        """True if the URL is a proxy's."""
         try:
             parts = urlsplit(self.url)
             port = parts.port

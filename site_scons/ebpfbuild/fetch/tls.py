@@ -1,4 +1,4 @@
-"""The certificates by which servers are trusted: this machine's, or those that the environment names.
+"""Loads the certificates by which servers are trusted: this machine's, or those that the environment names.
 
 Opens no connection, and needs the standard library alone: set-up's pip is fetched with the same certificates.
 """

@@ -57,7 +57,7 @@ def explain(
     library: Library,
     elsewhere: Callable[[str], str] = lambda name: "",
 ) -> list[str]:
-    """Lines for a person, one per cause, in the order of clang's diagnostics; empty where none is the header's.
+    """Returns lines for a person, one per cause, in the order of clang's diagnostics; none where none is the header's.
 
     `index` is the full header's, None for a program without one; `kernel` and `arch` are what it was made from;
     `elsewhere(name)` names a pinned header that has a type which this one lacks. The caller has found out whether the
@@ -119,7 +119,7 @@ def _include(home: str, names: Iterable[str]) -> str:
 
 
 def _follows(text: str, twice: set[str]) -> bool:
-    """Tells if an error only follows from that a type is declared twice: its own members are unknown then."""
+    """Returns True if an error only follows from that a type is declared twice: its own members are unknown then."""
     member = _MEMBER.search(text)
     return member is not None and member[2].split()[-1] in twice
 

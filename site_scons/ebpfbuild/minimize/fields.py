@@ -75,7 +75,7 @@ class Trimmer:
 
 
 def _parsed(text: str) -> Any:
-    """pycparser's node of a struct; None for C that it doesn't know. Any word that may be a typedef is one."""
+    """Returns pycparser's node of a struct; None for C that it doesn't know. Any word that may be a typedef is one."""
     from pycparser import c_parser  # 60 ms that the other modes need not pay
 
     code = ATTRIBUTE.sub(" ", text).replace("__int128", "int")
@@ -127,7 +127,7 @@ def _tail(text: str, closing: int) -> int:
 
 
 def _keep(statements: list[Statement], decls: list[Any], members: frozenset[str]) -> bool:
-    """Marks what is kept. False if text and syntax tree don't match one to one, as with `int a, b;`."""
+    """Marks what is kept. Returns False if text and syntax tree don't match one to one, as with `int a, b;`."""
     from pycparser import c_ast
 
     if len(statements) != len(decls):

@@ -91,8 +91,7 @@ def explained(
     hints = explain(index, diagnostics, kernel, arch, library, elsewhere)
     if not hints:
         return error
-    first = explain(
-        index, diagnostics[:2], kernel, arch, library, elsewhere
-    )  # with the line of source; the hints may be on later errors
+    # With the line of source; the hints may be on later errors.
+    first = explain(index, diagnostics[:2], kernel, arch, library, elsewhere)
     fix, *others = hints if first else ["", *hints]
     return CompileError(error.what, where=error.where, fix=fix, details=(*others, *error.details))

@@ -281,7 +281,7 @@ def conflicts(index: Index, names: Names) -> list[str]:
 
 
 def _meets(text: str, macro: str) -> bool:
-    """Tells if a macro's name is a word of the text. str.find is 20 times as fast as a pattern that starts with \\b."""
+    """Returns True if a macro's name is a word of the text. str.find is 20 times as fast as a pattern."""
     name = macro.rstrip("(")
     place = text.find(name)
     while place >= 0:

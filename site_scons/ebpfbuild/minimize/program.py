@@ -75,7 +75,7 @@ def _check_order(args: CompileArgs, text: str) -> None:
 
 
 def _declares(path: str, piece: str) -> bool:
-    """Tells if a piece of a header declares what a vmlinux.h might declare otherwise; <stddef.h> says the same."""
+    """Returns True if a piece of a header declares what a vmlinux.h might declare otherwise, unlike <stddef.h>."""
     lines = (line.strip() for line in piece.splitlines())
     return "/__std" not in path and any(line and not line.startswith("#") for line in lines)
 

@@ -65,7 +65,7 @@ def _holders(index: Index, member: str, owner: str) -> list[int]:
 
 
 def _keeps_member(minimized: Minimized, number: int, member: str) -> bool:
-    """Tells if a declaration that is kept still has a member: `fields` may have dropped it."""
+    """Returns True if a declaration that is kept still has a member: `fields` may have dropped it."""
     if number not in minimized.closure.trimmed:
         return True
     made, name = minimized.reread, title(minimized.index, number).split()[-1]

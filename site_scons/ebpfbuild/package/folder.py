@@ -31,7 +31,7 @@ def unpack(folder: Path, files: Mapping[str, bytes], links: Mapping[str, str]) -
 
 
 def leads_to(link: str, path: str) -> bool:
-    """Tells if a place in the folder is a link that leads to a path, as unpack makes it."""
+    """Returns True if a place in the folder is a link that leads to a path, as unpack makes it."""
     try:
         return os.path.islink(link) and os.path.samefile(link, path)
     except OSError:

@@ -82,7 +82,7 @@ class HeaderPin(NamedTuple):
         return self.sha256 or "unpinned"
 
     def accepts(self, sha256: str, release: bool = False) -> bool:
-        """Tells if a header with this digest may be compiled in: the pinned one or, unless `release`, an alternate."""
+        """Returns True if a header with this digest may be compiled in: the pin or, in no release, an alternate."""
         allowed = [self.sha256] if release else [self.sha256, *(alternate.sha256 for alternate in self.alternates)]
         return sha256 is not None and sha256 in allowed
 

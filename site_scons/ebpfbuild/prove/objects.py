@@ -101,7 +101,7 @@ def prove(full: bytes, minimized: bytes, mode: str) -> Verdict:
 
 
 def _compare_types(ours: Parsed, theirs: Parsed, mode: str, differ: Callable[[str, str], None]) -> None:
-    """Types before code in the list of differences: they are mostly why code differs."""
+    """Compares the types, before the code in the list of differences: they are mostly why code differs."""
     types = TypeComparison(ours.btf, theirs.btf, mode, differ)
     start_at_sections(ours.btf, theirs.btf, types, differ)
     start_at_functions(ours, theirs, types, differ)

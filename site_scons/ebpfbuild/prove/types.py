@@ -177,7 +177,7 @@ def _facts(kind: Type) -> dict[str, object]:
 
 
 def _declares(one: Type, other: Type) -> bool:
-    """Tells if one is the forward declaration of the other."""
+    """Returns True if one is the forward declaration of the other."""
     return one.kind == Kind.FWD and other.kind == (Kind.UNION if one.flag else Kind.STRUCT) and one.name == other.name
 
 

@@ -79,7 +79,7 @@ class Ledger:
         self._note(by + path, self._stat(path), sha256_of(path), required=True)
 
     def intact(self, path: str, by: str = "") -> bool:
-        """Tells if an output still holds what was built. False as well for one that this ledger never saw built."""
+        """Returns True if an output still holds what was built; False as well for one that was never seen built."""
         seen = self._files.get(by + path)
         try:
             now = self._stat(path)

@@ -70,7 +70,7 @@ class PyClass:
         return f"{self.c_name}, {self.sizes or bytes_of(self.size)}"
 
     def fits(self) -> bool:
-        """Tells if all fields lie inside and, in a struct, beside each other; bitfields may share their storage."""
+        """Returns True if all fields lie inside and, in a struct, beside each other; bitfields may share storage."""
         if any(field.offset + field.type.size > self.size for field in self.fields):
             return False
         end, last = 0, None

@@ -198,7 +198,7 @@ def stub_imports(parts: MergedDeclarations) -> list[str]:
 
 
 def _needs_builtins(parts: MergedDeclarations) -> bool:
-    """Tells if one of a stub's classes has a member called as a type that another one's hint names."""
+    """Returns True if one of a stub's classes has a member called as a type that another one's hint names."""
     found: list[tuple[frozenset[str], list[str]]] = []
     for block in parts.classes:
         hints = [field.type.hint for field in (*block.merged.fields, *block.merged.promoted)]

@@ -206,7 +206,7 @@ def _inner_type(btf: Btf, name: str) -> int:
 
 
 def _is_number(btf: Btf, row: MapSpec) -> bool:
-    """Tells if a perf buffer's values are the file descriptors that they are to the kernel, not its records."""
+    """Returns True if a perf buffer's values are the file descriptors that they are to the kernel, not its records."""
     return row.type_name == "perf_event_array" and btf.resolve(row.value_type).kind == Kind.INT and row.value_size == 4
 
 

@@ -282,7 +282,7 @@ def address_type(btf: Btf, kind: Type, place: str, tags: frozenset[str]) -> PyTy
 
 
 def _holds_more(btf: Btf, kind: Type, sizes: dict[int, PyType]) -> bool:
-    """Tells if it is an array whose elements, or theirs, have an address's size."""
+    """Returns True if it is an array whose elements, or theirs, have an address's size."""
     while kind.kind == Kind.ARRAY:
         kind = btf.resolve(kind.type)
         if btf.size_of(kind.id) in sizes:

@@ -245,7 +245,7 @@ class _Reader:
         return {(row.section, row.value): row.name for row in reversed(self.elf.symbols) if row.type in wanted}
 
     def is_data(self, section: Section) -> bool:
-        """Tells if libbpf makes a map of it: it does of those names, and of none that is empty."""
+        """Returns True if libbpf makes a map of it: it does of those names, and of none that is empty."""
         return bool(
             section.size and section.type in (SHT_PROGBITS, SHT_NOBITS) and DATA_SECTION.fullmatch(section.name)
         )

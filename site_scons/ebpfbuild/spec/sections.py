@@ -51,7 +51,7 @@ PROGRAM_TYPES = {name: kind for kind, names in SECTIONS_BY_PROGRAM_TYPE.items() 
 
 
 def program_type(section: str) -> str:
-    """libbpf's program type for a section such as `kprobe/tcp_connect`; empty where libbpf would guess none.
+    """Returns libbpf's program type for a section such as `kprobe/tcp_connect`; empty where libbpf would guess none.
 
     A leading `?` (not loaded unless asked for) doesn't count.
     """

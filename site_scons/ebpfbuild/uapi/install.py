@@ -53,7 +53,7 @@ def read_manifest(folder: Path) -> dict[str, str]:
 
 
 def intact(folder: Path, manifest: Mapping[str, str], fact: Fact, now: int) -> bool:
-    """Tells if the installed headers are still those of their manifest, by their stat where that was seen before.
+    """Returns True if the installed headers are still those of their manifest, by stat where that was seen before.
 
     `fact` is a Ledger's: one entry vouches for all of them, as a stat of 1100 files costs 3 ms and their digests 30.
     `now`, in ns, keeps a stat that an edit within the clock's tick would not change from being believed.

@@ -70,5 +70,5 @@ def uses(
 
 
 def _names_by_macro(text: str) -> bool:
-    """Tells if a text may include a file whose name is a macro's."""
+    """Returns True if a text may include a file whose name is a macro's."""
     return bool(re.search(r"#[ \t]*(?:include|include_next|import)[ \t]+\w", text))

@@ -210,7 +210,7 @@ def _declare(env, source, name, arch, options):
 
 
 def _has_vmlinux(found, options):
-    """Tells if a program with these Uses is to have a vmlinux.h.
+    """Returns True if a program with these Uses is to have a vmlinux.h.
 
     One that includes a file that can't be looked into yet has, unless all that it names are UAPI headers and nothing
     was said of minimizing.

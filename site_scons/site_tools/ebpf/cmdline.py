@@ -69,7 +69,7 @@ def _sign_by_content():
 
 
 def switch(name, text):
-    """Tells if a `NAME=1` argument is on. Raises StopError for what is no switch."""
+    """Returns True if a `NAME=1` argument is on. Raises StopError for what is no switch."""
     if text.lower() in ("1", "yes", "true", "on"):
         return True
     if text.lower() in ("", "0", "no", "false", "off"):

@@ -27,7 +27,7 @@ def name_short(env, node):
 
 
 def _is_target(env, name):
-    """Tells if a name of the command line is that of a file, seen from where scons was called, or of a target there."""
+    """Returns True if a name of the command line is that of a file or target, seen from where scons was called."""
     place = os.path.join(SCons.Script.GetLaunchDir(), name)
     try:
         return (

@@ -34,7 +34,7 @@ def vmlinux_header(env, arch):
 
 
 def _may_stay(env, pin, sha256):
-    """Tells if a header that is in place may stay.
+    """Returns True if a header that is in place may stay.
 
     An alternate must not, for a release or when the pinned one is near.
     """

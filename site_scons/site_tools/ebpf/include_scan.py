@@ -100,7 +100,7 @@ class IncludeScan:
         return session.ledger.fact(key, lambda: {"text": directives.directives_only(self._read(path) or "")})["text"]
 
     def _is_variant_own(self, path):
-        """Tells if a path in a variant_dir is of no source there: if there is a file, a builder makes it."""
+        """Returns True if a path in a variant_dir is of no source there: if there is a file, a builder makes it."""
         variant = self._variant(path)
         return variant and not os.path.lexists(os.path.join(self._session.root, self._source(path, variant)))
 
@@ -142,7 +142,7 @@ class IncludeScan:
 
 
 def is_built(path):
-    """Tells if a path below the root is one that this build makes."""
+    """Returns True if a path below the root is one that this build makes."""
     try:
         return SCons.Node.FS.get_default_fs().Entry(f"#{path}", create=False).has_builder()
     except UserError:  # no node has that path

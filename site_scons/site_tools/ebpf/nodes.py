@@ -69,7 +69,7 @@ class Output(Input):
     __slots__ = ()
 
     def changed(self, node=None, allowcache=False):
-        """Tells if the file must be made anew, by the content of all that it depends on, whoever declared that."""
+        """Returns True if the file must be made anew, by the content of all that it depends on."""
         sign_by_content(self.children())
         return super().changed(node, allowcache)
 

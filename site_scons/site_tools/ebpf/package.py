@@ -112,7 +112,7 @@ def _notice_namesake(env, name):
 
 
 def _imports(path, name):
-    """Tells if a file of Python imports the module `name`; no for one that can't be read."""
+    """Returns True if a file of Python imports the module `name`; no for one that can't be read."""
     with contextlib.suppress(OSError):
         return re.search(rf"^\s*(from|import)\s+{name}\b".encode(), read_regular(path, 1 << 20), re.MULTILINE)
     return None

@@ -28,7 +28,7 @@ def bpf_proof(env, objects):
 
 
 def proofs_wanted(env):
-    """Tells if this run proves objects, and packs none that isn't proven."""
+    """Returns True if this run proves objects, and packs none that isn't proven."""
     return env["EBPF_PROVE"] or env["EBPF_RELEASE"] or "prove" in SCons.Script.COMMAND_LINE_TARGETS
 
 
@@ -67,7 +67,7 @@ def parts_of(session, node):
 
 
 def minimized(session, node):
-    """Tells if a minimized header is used for an object or, where it is linked, for one of its parts."""
+    """Returns True if a minimized header is used for an object or, where it is linked, for one of its parts."""
     if parts := parts_of(session, node):
         return any(minimized(session, part) for part in parts)
     compiled = session.compiled[node]
@@ -91,7 +91,7 @@ def _add_target(node, proof):
 
 
 def _holds(env, node, proof):
-    """Tells if the proof in place is of the object in place, by today's prover, and good enough for this run."""
+    """Returns True if the proof in place is of the object in place, by this prover, and good enough for this run."""
     from ebpfbuild.prove.proof import read_proof
 
     session, found = env["EBPF"], read_proof(proof.abspath)

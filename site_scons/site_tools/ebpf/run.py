@@ -78,7 +78,7 @@ def run_of(fs):
 
 
 def interrupted():
-    """Tells if SCons was told to stop, by ^C for example: it waits for the steps that run and doesn't tell them.
+    """Returns True if SCons was told to stop, by ^C for example: it waits for running steps and doesn't tell them.
 
     SCons knows it in its jobs, which the signal handler that it sets has as an argument (SCons/Taskmaster/Job.py).
     """

@@ -45,7 +45,7 @@ def guard():
 
 
 def was_read():
-    """Tells if SCons has read its file in this run."""
+    """Returns True if SCons has read its file in this run."""
     return bool(SCons.SConsign.DataBase)
 
 

@@ -170,7 +170,7 @@ class Session:
 
 
 def looks_only():
-    """Tells if this run builds nothing: -n and -q."""
+    """Returns True if this run builds nothing: -n and -q."""
     return SCons.Script.GetOption("no_exec") or SCons.Script.GetOption("question")
 
 

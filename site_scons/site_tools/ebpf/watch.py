@@ -57,7 +57,7 @@ class Watch:
 
 
 def _has_copies(node):
-    """Tells if SCons copies a file into a variant_dir with duplicate=1, or if it is such a copy."""
+    """Returns True if SCons copies a file into a variant_dir with duplicate=1, or if it is such a copy."""
     folder = node.dir
     while folder:
         if (folder.srcdir and folder.duplicate) or any(each.duplicate for each in folder.variant_dirs):
