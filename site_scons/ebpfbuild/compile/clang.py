@@ -12,17 +12,22 @@ from .. import host_tools
 from ..errors import CompilerError
 from ..host_tools import CLEAN_ENVIRONMENT, libraries
 from ..rebuild.ledger import Ledger
+from . import clang_release
 
 # A library upgrade rewrites this, so a new one that is found first is noticed.
 _LOADER_CACHE = "/etc/ld.so.cache"
 
 
 class Compiler(NamedTuple):
-    """A clang: the words that start it, its exact version, a sha256 over its binary and the libraries it loads."""
+    """A clang: the words that start it, its exact version, a sha256 over its binary and the libraries it loads.
+
+    `packed` is what packages call it by: one digest for all machines where the lock pins its wheel, else the fingerprint.
+    """
 
     argv: tuple[str, ...]
     version: str
     fingerprint: str
+    packed: str
 
 
 def locate(package: str | None, path: str | None, version: str, where: str, ledger: Ledger) -> Compiler:
@@ -33,11 +38,15 @@ def locate(package: str | None, path: str | None, version: str, where: str, ledg
     """
     argv = _packaged(package, where) if package else _installed(path or "", where)
     binary = argv[0]
-    code = f"{ledger.digest(__file__)} {ledger.digest(host_tools.__file__)}"  # these modules say what the facts are
+    # These modules say what the facts are.
+    code = " ".join(ledger.digest(each) for each in (__file__, host_tools.__file__, clang_release.__file__))
     key = f"compiler {binary} {ledger.digest(binary)} {code}"
+    if package and clang_release.LOCK.is_file():
+        key += f" {ledger.digest(str(clang_release.LOCK))}"
     if os.path.exists(_LOADER_CACHE):
         key += f" {ledger.digest(_LOADER_CACHE)}"
-    facts = ledger.fact(key, lambda: _facts(argv, where))
+    folder = Path(binary).parent if package else None
+    facts = ledger.fact(key, lambda: _facts(argv, where, folder, ledger.digest(binary)))
     if facts["version"] != version:
         raise CompilerError(
             f"this is clang {facts['version']}, the pin says {version}",
@@ -46,7 +55,8 @@ def locate(package: str | None, path: str | None, version: str, where: str, ledg
         )
     parts = sorted((os.path.basename(file), ledger.digest(file)) for file in (binary, *facts["libraries"]))
     lines = "".join(f"{digest}  {name}\n" for name, digest in parts)
-    return Compiler((*argv, *facts["flags"]), version, hashlib.sha256(lines.encode()).hexdigest())
+    fingerprint = hashlib.sha256(lines.encode()).hexdigest()
+    return Compiler((*argv, *facts["flags"]), version, fingerprint, facts["release"] or fingerprint)
 
 
 def package_folder(package: str, where: str) -> Path:
@@ -75,14 +85,15 @@ def _installed(path: str, where: str) -> tuple[str, ...]:
     return (os.path.realpath(path),)
 
 
-def _facts(argv: tuple[str, ...], where: str) -> dict[str, Any]:
-    """Runs the compiler for its version and libraries.
+def _facts(argv: tuple[str, ...], where: str, folder: Path | None, sha256: str) -> dict[str, Any]:
+    """Runs the compiler for its version and libraries; `folder` is that of the package which carries it, if any.
 
     The `flags` keep a distribution's clang.cfg out, from clang 15 on.
     """
     version = _version(argv, where)
     flags = ["--no-default-config"] if int(version.split(".")[0]) >= 15 else []
-    return {"version": version, "libraries": libraries(argv[0]), "flags": flags}
+    release = clang_release.release_digest(folder, sha256) if folder else ""
+    return {"version": version, "libraries": libraries(argv[0]), "flags": flags, "release": release}
 
 
 def _version(argv: tuple[str, ...], where: str) -> str:

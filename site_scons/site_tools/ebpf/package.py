@@ -180,7 +180,7 @@ def _inputs(env, compiled, **about):
     The manifest names the compiler, and the linker, of the objects that are `compiled` here.
     """
     session = env["EBPF"]
-    clang = f"{session.compiler.version} {session.compiler.fingerprint}" if compiled else None
+    clang = f"{session.compiler.version} {session.compiler.packed}" if compiled else None
     linker = {"linker": version for each in compiled if (version := linker_version(each))}
     return session.inputs.node(env, "package/pack.py", clang=clang, **linker, **about)
 
@@ -208,7 +208,7 @@ def _pack_args(env):
         if compiled := session.compiled.get(node):
             record = compiled.full.abspath + ".json" if compiled.full else ""
             compiler, proof = session.compiler, proofs.get(node, "")
-            made_by = compiler.version, compiler.fingerprint
+            made_by = compiler.version, compiler.packed
             provenance[node.abspath] = provenance_of(record, *made_by, proof, linker_version(compiled))
     files = {key: tuple(node.abspath for node in getattr(step, key)) for key in ("objects", "skeletons", "c_skeletons")}
     return PackArgs(**step.args, **step.python, **files, provenance=provenance)

@@ -1,10 +1,15 @@
 """Finding the pinned clang: its version, and a fingerprint of all its code."""
 
+import base64
+import hashlib
+import importlib
 import stat
 
 import pytest
+from ebpfbuild.compile import clang_release
 from ebpfbuild.compile.clang import locate
 from ebpfbuild.errors import CompilerError
+from ebpfbuild.pins.toolchain import load
 from ebpfbuild.rebuild.ledger import Ledger
 
 
@@ -76,3 +81,51 @@ def test_thelibraries_of_a_dynamic_binary_count(tmp_path):
         pytest.skip("there is no ldd, or /bin/sh is static")
     assert any("libc" in library for library in libraries)
     assert all(library.startswith("/") for library in libraries)
+
+
+@pytest.fixture
+def wheel(tmp_path, monkeypatch):
+    """A function: the Compiler of a made-up wheel of `fakeclang` on a machine of its own, whose binary says `machine`."""
+    lock = tmp_path / "requirements.lock"
+    monkeypatch.setattr(clang_release, "LOCK", lock)
+
+    def make(machine, version="0.17.1", locked="0.17.1", edited=False):
+        lock.write_text(f"jinja2==3.1.6 \\\n    --hash=sha256:{'1' * 64}\nfakeclang=={locked} \\\n    --hash=sha256:{'a' * 64} \\\n    --hash=sha256:{'b' * 64}\n")
+        site = tmp_path / machine
+        folder, info = site / "fakeclang", site / f"fakeclang-{version}.dist-info"
+        folder.mkdir(parents=True)
+        info.mkdir()
+        (folder / "__init__.py").touch()
+        binary = folder / "zig"
+        binary.write_text(f'#!/bin/sh\n# for {machine}\necho "clang version 22.1.8"\n')
+        binary.chmod(0o755)
+        digest = base64.urlsafe_b64encode(hashlib.sha256(binary.read_bytes()).digest()).rstrip(b"=").decode()
+        (info / "RECORD").write_text(f"fakeclang/__init__.py,sha256=x,0\nfakeclang/zig,sha256={digest},99\n")
+        if edited:
+            binary.write_text(binary.read_text() + "# edited\n")
+        monkeypatch.syspath_prepend(site)
+        importlib.invalidate_caches()
+        return locate("fakeclang", None, "22.1.8", "toolchain.toml:3: compiler", Ledger(tmp_path / f"{machine}.ledger"))
+
+    return make
+
+
+def test_packages_call_a_locked_wheel_the_same_on_every_machine(wheel):
+    here, there = wheel("x86_64"), wheel("aarch64")
+    assert here.fingerprint != there.fingerprint, "another binary is another compiler to a build"
+    assert here.packed == there.packed != here.fingerprint
+
+
+@pytest.mark.parametrize("odd", [{"locked": "0.16.0"}, {"version": "0.17.2"}, {"edited": True}])
+def test_packages_call_what_no_lock_pins_by_its_own_bytes(wheel, odd):
+    found = wheel("x86_64", **odd)
+    assert found.packed == found.fingerprint
+
+
+def test_the_checkout_s_lock_pins_the_compiler(tmp_path):
+    spec = load(clang_release.LOCK.parent / "toolchain.toml").compiler
+    try:
+        found = locate(spec.package, spec.path, spec.version, spec.where, Ledger(tmp_path / "ledger"))
+    except CompilerError as error:
+        pytest.skip(str(error))
+    assert found.packed != found.fingerprint

@@ -1,0 +1,44 @@
+"""Names a release of a packaged clang by one digest for all machines: their wheels hold other binaries of the same clang.
+
+The lock lists the sha256 of each of those wheels. The digest over that list stands for the release, where the installed
+binary is the one which its wheel brought.
+"""
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+LOCK = Path(__file__).resolve().parents[3] / "requirements.lock"
+
+
+def release_digest(folder: Path, binary_sha256: str) -> str:
+    """Returns the sha256 over the lines `<sha256>  <package>-<version>` of LOCK's wheels of an installed package.
+
+    `folder` is the package's, `binary_sha256` its clang's. Empty where the lock doesn't pin the installed version, or
+    the binary isn't the wheel's own by its RECORD.
+    """
+    version = _installed_version(folder, binary_sha256)
+    digests = _locked(folder.name, version) if version else ()
+    lines = "".join(f"{digest}  {folder.name}-{version}\n" for digest in sorted(digests))
+    return hashlib.sha256(lines.encode()).hexdigest() if lines else ""
+
+
+def _installed_version(folder: Path, binary_sha256: str) -> str:
+    """Returns the version of the wheel whose RECORD lists this binary; empty for none. Source: PEP 376, PEP 427."""
+    encoded = base64.urlsafe_b64encode(bytes.fromhex(binary_sha256)).rstrip(b"=").decode()
+    line = f"{folder.name}/zig,sha256={encoded},"
+    for record in folder.parent.glob(f"{folder.name}-*.dist-info/RECORD"):
+        if any(each.startswith(line) for each in record.read_text(encoding="utf-8").splitlines()):
+            return record.parent.name.removeprefix(f"{folder.name}-").removesuffix(".dist-info")
+    return ""
+
+
+def _locked(package: str, version: str) -> list[str]:
+    """Returns the digests that LOCK allows for a version of a package."""
+    try:
+        text = LOCK.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    entry = re.search(rf"^{re.escape(package)}=={re.escape(version)}\b[^\n]*\n((?:[ \t]+--hash=[^\n]*\n?)+)", text, re.M)
+    return re.findall(r"--hash=sha256:([0-9a-f]{64})", entry[1]) if entry else []
