@@ -18,7 +18,7 @@ for folder in ("site_scons", "loader"):
 
 # ruff: noqa: E402  what stands above makes these importable
 import libraries
-from ebpfbuild.fetch.login import mirror_login
+from ebpfbuild.fetch.mirror import mirror_login
 from ebpfbuild.fetch.obtain import FetchOptions, obtain_header, obtain_tree
 from ebpfbuild.console import Reporter
 from ebpfbuild.errors import EbpfError, FetchError, MismatchError

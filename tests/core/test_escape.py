@@ -18,7 +18,8 @@ from ebpfbuild.console import Console
 from ebpfbuild.errors import EbpfError, FetchError, PinError
 from ebpfbuild.pins.pins import ArtifactSource
 from ebpfbuild.escape import printable, printable_lines, without_secrets
-from ebpfbuild.fetch.places import mirror_places, mirror_root
+from ebpfbuild.fetch.mirror import checked_mirror
+from ebpfbuild.fetch.places import mirror_places
 
 SECRET = "S3cr3t"
 PIN = ArtifactSource("url", "https://h.example/vmlinux.h", "toolchain.toml:1")
@@ -112,7 +113,7 @@ def test_a_refused_mirror_is_never_echoed(tmp_path_factory, url):
     folder = tmp_path_factory.getbasetemp()  # as the build gives it: a folder's name is joined to the project's root
     for mirror in (url, os.path.normpath(os.path.join(folder, url)) if "://" not in url else url):
         try:
-            root = mirror_root(mirror)
+            root = checked_mirror(mirror)
         except FetchError as error:
             assert SECRET not in str(error) and "\n" not in str(error)
         else:  # such as one with a %3F in its path
@@ -122,7 +123,7 @@ def test_a_refused_mirror_is_never_echoed(tmp_path_factory, url):
 
 def test_a_misspelt_folder_is_named():
     with pytest.raises(FetchError, match="MIRROR: there is no folder '/srv/mirrrr'"):
-        mirror_root("/srv/mirrrr")
+        checked_mirror("/srv/mirrrr")
 
 
 @given(urls(), st.sampled_from(["url", "pool", "path", "member", "kernel", "archive_sha256", "base"]))

@@ -14,8 +14,10 @@ from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 
 from ..errors import ArchiveError
 
-MEMBER_LIMIT = 64 << 20  # bytes of one file: kernel headers have 1 to 4 MB
-UNPACKED_LIMIT = 512 << 20  # bytes of all that is decompressed, so that a small archive can't take all memory or time
+MAX_MEMBER_SIZE = 64 << 20  # bytes of one file: kernel headers have 1 to 4 MB
+MAX_UNPACKED_SIZE = (
+    512 << 20
+)  # bytes of all that is decompressed, so that a small archive can't take all memory or time
 
 AR_MAGIC = b"!<arch>\n"
 AR_HEADER = 60
@@ -24,7 +26,9 @@ AR_HEADER = 60
 _MALFORMED = (tarfile.TarError, EOFError, OSError, ValueError, ArithmeticError, LookupError, zlib.error, lzma.LZMAError)
 
 
-def read_members(data: bytes, wanted: Collection[str], where: str = "", limit: int = MEMBER_LIMIT) -> dict[str, bytes]:
+def read_members(
+    data: bytes, wanted: Collection[str], where: str = "", limit: int = MAX_MEMBER_SIZE
+) -> dict[str, bytes]:
     """Returns the wanted files' bytes by name, out of a tar (plain, gz, xz) or a .deb, told apart by their first bytes.
 
     Raises ArchiveError if one is missing, is no regular file, is there twice or is larger than `limit`.
@@ -92,10 +96,10 @@ class _Stream(Protocol):
 
 
 class _Limited:
-    """A stream that ends in an ArchiveError when more than UNPACKED_LIMIT bytes come out of it."""
+    """A stream that ends in an ArchiveError when more than MAX_UNPACKED_SIZE bytes come out of it."""
 
     def __init__(self, stream: _Stream, damage: tuple[type[Exception], ...] = ()):
-        self.stream, self.damage, self.left = stream, damage, UNPACKED_LIMIT
+        self.stream, self.damage, self.left = stream, damage, MAX_UNPACKED_SIZE
 
     def read(self, size: int) -> bytes:
         """Returns the next bytes, at most `size`. Raises ArchiveError."""
@@ -105,7 +109,7 @@ class _Limited:
             raise ArchiveError(f"is no archive that can be read: {error}") from None
         self.left -= len(chunk)
         if self.left < 0:
-            raise ArchiveError(f"unpacks to more than {UNPACKED_LIMIT} bytes")
+            raise ArchiveError(f"unpacks to more than {MAX_UNPACKED_SIZE} bytes")
         return chunk
 
     def __enter__(self) -> "_Limited":

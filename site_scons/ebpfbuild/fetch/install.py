@@ -12,8 +12,9 @@ from ..files import write_file
 from ..header import check_header
 from ..pins.pins import HeaderPin, TreePin
 from . import obtain as artifacts
+from .mirror import checked_mirror
 from .obtain import FetchOptions
-from .places import mirror_places, mirror_root
+from .places import mirror_places
 from .store import sha256sums
 
 
@@ -45,7 +46,7 @@ def pinned_is_near(pin: HeaderPin, options: FetchOptions) -> bool:
     """Returns True if the pinned header, for which an alternate stands in, can be had without asking its origin."""
     if pin.sha256 and (options.cache / "sha256" / pin.sha256).exists():
         return True
-    places = mirror_places(pin.source, mirror_root(options.mirror), options.offline)
+    places = mirror_places(pin.source, checked_mirror(options.mirror), options.offline)
     return any(not isinstance(place.at, Path) or place.at.exists() for place in places)
 
 

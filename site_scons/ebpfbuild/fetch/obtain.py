@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ..console import Reporter
 from ..errors import FetchError, HurriedError, MismatchError, OfflineError, PinError
@@ -17,7 +17,7 @@ from ..files import is_gone, open_regular
 from ..pins.pins import ArtifactSource, HeaderPin, TreePin
 from . import apt, archive
 from . import places as sources
-from .login import Login
+from .mirror import Login, checked_mirror
 from .network import Network
 from .places import CACHE, Place
 from .store import CHUNK, Incoming, Store, sha256sums
@@ -72,13 +72,13 @@ def obtain_header(pin: HeaderPin, options: FetchOptions, report: Reporter) -> Ob
     A release takes no alternate. Raises PinError for a pin without sha256, MismatchError, OfflineError, FetchError with
     each source tried, ArchiveError and CacheError.
     """
-    job = _Job(options, report)
-    found, reasons = _first_header(job, pin)
-    if not found and job.hurried:
-        job.patient = True
-        found, reasons = _first_header(job, pin)
+    search = _Search(options, report)
+    found, reasons = _first_header(search, pin)
+    if not found and search.hurried:
+        search.patient = True
+        found, reasons = _first_header(search, pin)
     if not found:
-        raise _failure(pin, pin.source, options, reasons)
+        raise _unreachable(pin, pin.source, options, reasons)
     if found.alternate:
         report.notice(
             f"took the alternate of Linux {found.kernel} from {found.source}, since {pin.title} "
@@ -87,19 +87,19 @@ def obtain_header(pin: HeaderPin, options: FetchOptions, report: Reporter) -> Ob
     return found
 
 
-def _first_header(job: "_Job", pin: HeaderPin) -> tuple[Obtained | None, list[str]]:
+def _first_header(search: "_Search", pin: HeaderPin) -> tuple[Obtained | None, list[str]]:
     """Returns the first of a pin and its alternates that can be had, if any, and why those before it can't."""
     reasons: list[str] = []
-    headers = (pin, *(() if job.options.release else pin.alternates))
+    headers = (pin, *(() if search.options.release else pin.alternates))
     for i, header in enumerate(headers):
-        job.later = headers[i + 1 :]
+        search.later = headers[i + 1 :]
         try:
-            path, via = job.header(header)
+            path, via = search.header(header)
         except MismatchError:
             raise
         except FetchError as error:
             if not header.sha256:
-                raise _uncomputable(header, error) from None
+                raise _incomplete_pin(header, error) from None
             reasons += error.details
             continue
         size, sha256 = path.stat().st_size, header.sha256 or ""
@@ -109,26 +109,33 @@ def _first_header(job: "_Job", pin: HeaderPin) -> tuple[Obtained | None, list[st
 
 def obtain_tree(pin: TreePin, options: FetchOptions, report: Reporter) -> ObtainedTree:
     """Returns the pinned files, from the first of the sources that can be reached. Raises as obtain_header does."""
-    job = _Job(options, report)
+    search = _Search(options, report)
     try:
         try:
-            return job.tree(pin)
+            return search.tree(pin)
         except FetchError:
-            if not job.hurried:
+            if not search.hurried:
                 raise
-            job.patient = True
-            return job.tree(pin)
+            search.patient = True
+            return search.tree(pin)
     except MismatchError:
         raise
     except FetchError as error:
         if not error.details:
             raise
         if not pin.sha256:
-            raise _uncomputable(pin, error) from None
-        raise _failure(pin, pin.sources[0], options, error.details) from None
+            raise _incomplete_pin(pin, error) from None
+        raise _unreachable(pin, pin.sources[0], options, error.details) from None
 
 
-class _Job:
+class _StoredHeader(NamedTuple):
+    """A header in the store, and what a person calls the place that it came from."""
+
+    path: Path
+    via: str
+
+
+class _Search:
     """The search for one artifact: in the store, then at the places that the options allow.
 
     `later` are the pins that may take this one's place. `hurried` says that a place was given up early, since others
@@ -138,23 +145,23 @@ class _Job:
     def __init__(self, options: FetchOptions, report: Reporter):
         self.options, self.report = options, report
         self.store = Store(options.cache, report.notice)
-        self.mirror = sources.mirror_root(options.mirror)
+        self.mirror = checked_mirror(options.mirror)
         self.later: Sequence[HeaderPin] = ()
         self.hurried = self.patient = False
         self._left, self._spent = 0, 0.0  # places behind the one that is asked, seconds that those before it took
 
-    def header(self, pin: HeaderPin) -> tuple[Path, str]:
-        """Returns the path in the store, and by which way the bytes came. Raises FetchError with a reason per place."""
+    def header(self, pin: HeaderPin) -> _StoredHeader:
+        """Returns the header, now in the store. Raises FetchError with a reason per place."""
         if not pin.sha256:
             return self._from_first_place((pin.source,), lambda place: self._header_from(place, pin))
         if pin.source.in_project:
             had = self.store.get(pin.sha256)
             if had and self._may_stand_in(pin, (pin.source,)):
-                return had, CACHE
+                return _StoredHeader(had, CACHE)
             return self._from_first_place((pin.source,), lambda place: self._header_from(place, pin))
         with self._missing(pin.sha256, pin.title, self.store.get) as had:
             return (
-                (had, CACHE)
+                _StoredHeader(had, CACHE)
                 if had
                 else self._from_first_place((pin.source,), lambda place: self._header_from(place, pin))
             )
@@ -236,7 +243,7 @@ class _Job:
         with self.store.lock(digest, title, self.options.network.check_interrupt):
             yield get(digest)
 
-    def _header_from(self, place: Place, pin: HeaderPin) -> tuple[Path, str]:
+    def _header_from(self, place: Place, pin: HeaderPin) -> _StoredHeader:
         inside = pin.source.inside
         name = (inside or pin.source.name).rsplit("/", 1)[-1]
         wanted = Wanted(pin.title, name, pin.where, pin.sha256, pin.size, in_project=pin.source.in_project)
@@ -250,7 +257,7 @@ class _Job:
             path = incoming.keep()
         if place.via != CACHE:
             self.report.done(pin.title, incoming.size, place.via)
-        return path, place.via
+        return _StoredHeader(path, place.via)
 
     def _tree_from(self, place: Place, pin: TreePin) -> ObtainedTree:
         members = {name: f"{place.source.inside}/{name}" for name in pin.files}
@@ -332,7 +339,7 @@ def _is_gone(source: ArtifactSource) -> bool:
     return source.file is None or is_gone(source.file)
 
 
-def _failure(
+def _unreachable(
     pin: HeaderPin | TreePin, source: ArtifactSource, options: FetchOptions, reasons: Sequence[str]
 ) -> FetchError:
     details = tuple(dict.fromkeys(reasons))
@@ -351,6 +358,6 @@ def _failure(
     return FetchError(what, where=source.where, fix=f"check the network, or give {mirror}", details=details)
 
 
-def _uncomputable(pin: HeaderPin | TreePin, error: FetchError) -> PinError:
+def _incomplete_pin(pin: HeaderPin | TreePin, error: FetchError) -> PinError:
     what = f"{pin.title} has no sha256, and its bytes can't be had to compute one"
     return PinError(what, where=pin.where, fix="add the sha256, or make a source reachable once", details=error.details)

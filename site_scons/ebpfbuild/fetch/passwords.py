@@ -5,7 +5,7 @@ import os
 from base64 import b64encode
 from collections.abc import Mapping
 
-LIMIT = 1 << 20  # bytes of a .netrc
+MAX_NETRC_SIZE = 1 << 20  # bytes of a .netrc
 
 
 def netrc_file(environ: Mapping[str, str]) -> str | None:
@@ -22,7 +22,7 @@ def logins(file: str | None) -> Mapping[str, str]:
     password.
     """
     try:
-        if file and os.path.getsize(file) <= LIMIT:
+        if file and os.path.getsize(file) <= MAX_NETRC_SIZE:
             return {host: f"{entry[0]}:{entry[2]}" for host, entry in netrc.netrc(file).hosts.items()}
     except (OSError, ValueError, netrc.NetrcParseError):
         pass

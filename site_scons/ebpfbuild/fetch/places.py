@@ -1,11 +1,9 @@
 """Lists the places of a declared source in the order in which they are asked; touches neither disk nor network."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
-from ..errors import FetchError
 from ..escape import without_secrets
 from ..pins.pins import ArtifactSource
 
@@ -25,37 +23,6 @@ class Place:
     via: str
     shown: str
     of_mirror: bool = False
-
-
-def mirror_root(mirror: str | None) -> str | Path | None:
-    """Returns the folder or base URL that MIRROR= names.
-
-    Raises FetchError for a folder that isn't there, or no usable URL. What is refused is not repeated where it may hold
-    a password: nobody knows how a misspelt URL was meant.
-    """
-    if not mirror:
-        return None
-    scheme, separator, rest = mirror.partition("://")
-    if not separator or scheme == "file":
-        folder = Path(unquote(rest.removeprefix("localhost")) if separator else mirror)
-        if not folder.is_dir():
-            what = (
-                "there is no such folder" if re.search(r"[^\w\s/.,+~-]", mirror) else f"there is no folder {mirror!r}"
-            )
-            raise FetchError(what, where="MIRROR", fix="name a folder or a URL")
-        return folder
-    try:
-        parts = urlsplit(mirror)
-        usable = scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or parts.query or parts.fragment:
-        fix = "write https://host/path or a folder"
-        raise FetchError("is no URL to look below", where="MIRROR", fix=fix)
-    if parts.username is not None:
-        fix = "write them into ~/.netrc, or name a file with the header of a login in EBPF_MIRROR_HEADER"
-        raise FetchError("holds a user name or password", where="MIRROR", fix=fix)
-    return mirror.rstrip("/")
 
 
 def below_mirror(source: ArtifactSource) -> str:

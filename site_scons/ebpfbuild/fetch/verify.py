@@ -6,7 +6,6 @@ from urllib.parse import urljoin
 
 from ..errors import FetchError, MismatchError, PinError
 from ..files import MAX_FILE_SIZE
-from .network import oddity
 from .store import Incoming
 
 
@@ -32,33 +31,45 @@ class Wanted:
         return MAX_FILE_SIZE if self.in_project else self.size or MAX_FILE_SIZE
 
 
+def wrong_body(head: bytes, size: int) -> str:
+    """Says in words why a body of `size` bytes that begins with `head` is no artifact; empty if it looks fine."""
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "an HTML page"
+    if size == 0:
+        return "an empty file"
+    if size < 256 and re.fullmatch(rb"[\w.+/-]+\n?", head) and re.search(rb"[./]", head):
+        return f"only the file name {head.decode('ascii').strip()!r}, an unresolved symlink"
+    return ""
+
+
 def verify(incoming: Incoming, wanted: Wanted, origin: str) -> None:
     """Accepts the bytes if they are the pinned ones. `origin` is the URL or path that they came from.
 
     Raises MismatchError with the body kept aside, or PinError with the lines to paste where the pin has no digest.
     """
-    odd = oddity(incoming.head, incoming.size)
+    wrong = wrong_body(incoming.head, incoming.size)
     if wanted.sha256 and not incoming.cut:
         if incoming.sha256 == wanted.sha256 and wanted.size in (None, incoming.size):
             return
-    elif not odd and not incoming.cut:
+    elif not wrong and not incoming.cut:
         if wanted.digest_optional:
             return
         raise _unpinned(incoming, wanted, origin)
-    if wanted.in_project and not odd and not incoming.cut:
+    if wanted.in_project and not wrong and not incoming.cut:
         raise _edited(incoming, wanted, origin)
-    raise _mismatch(incoming, wanted, origin, odd)
+    raise _mismatch(incoming, wanted, origin, wrong)
 
 
-def _mismatch(incoming: Incoming, wanted: Wanted, origin: str, odd: str) -> FetchError:
+def _mismatch(incoming: Incoming, wanted: Wanted, origin: str, wrong: str) -> FetchError:
     what = f"what arrived is not the pinned {wanted.title}, and was not used"
     fix = "look at what was kept before you change the pin"
-    if odd:
-        what = f"what arrived as {wanted.title} is {odd}, and was not used"
+    if wrong:
+        what = f"what arrived as {wanted.title} is {wrong}, and was not used"
         fix = "open the URL in a browser: a proxy or a login page may stand before it"
         if "://" not in origin:
             fix = "replace that file: it is no copy of the artifact"
-    target = re.search("file name '(.*)'", odd)
+    target = re.search("file name '(.*)'", wrong)
     if target:
         fix = f"pin the file that it points to: {urljoin(origin, target[1])}"
     elif incoming.sha256 == wanted.sha256 and not incoming.cut:

@@ -11,7 +11,7 @@ def fetch_options(env):
 
     A folder in MIRROR= is relative to the project's root.
     """
-    from ebpfbuild.fetch.login import mirror_login
+    from ebpfbuild.fetch.mirror import mirror_login
     from ebpfbuild.fetch.obtain import FetchOptions
     from ebpfbuild.fetch.store import cache_folder
 

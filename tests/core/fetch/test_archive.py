@@ -82,7 +82,7 @@ def test_a_broken_or_hostile_archive_is_an_error(data, message):
 
 
 def test_a_small_archive_can_not_unpack_to_everything(monkeypatch):
-    monkeypatch.setattr(archive, "UNPACKED_LIMIT", 1 << 20)
+    monkeypatch.setattr(archive, "MAX_UNPACKED_SIZE", 1 << 20)
     bomb = gzip.compress(tar({"zeros": bytes(2 << 20), **FILES}, "w"))
     assert len(bomb) < 10_000
     with pytest.raises(ArchiveError, match="unpacks to more than 1048576 bytes"):
@@ -106,7 +106,7 @@ def test_a_deb_that_is_compressed_with_zstd(zstd, monkeypatch):
                 read_members(deb(data, "data.tar.zst"), ["src/a.h"])
     with pytest.raises(ArchiveError, match="is no archive that can be read"):
         read_members(deb(packed[:4] + b"rest", "data.tar.zst"), ["src/a.h"])
-    monkeypatch.setattr(archive, "UNPACKED_LIMIT", 1 << 20)
+    monkeypatch.setattr(archive, "MAX_UNPACKED_SIZE", 1 << 20)
     with pytest.raises(ArchiveError, match="unpacks to more than 1048576 bytes"):
         read_members(zstd.compress(tar({"zeros": bytes(2 << 20), **FILES}, "w")), ["src/a.h"])
 

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ebpfbuild.errors import FetchError, MismatchError, PinError
-from ebpfbuild.fetch.network import Network, oddity, retry_after
+from ebpfbuild.fetch.http_get import retry_after
+from ebpfbuild.fetch.network import Network
 from ebpfbuild.fetch.store import Store
-from ebpfbuild.fetch.verify import Wanted, verify
+from ebpfbuild.fetch.verify import Wanted, verify, wrong_body
 
 DATA = b"struct task_struct {};\n" * 5000
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -184,7 +185,7 @@ def test_a_redirect_elsewhere_is_refused(server, fetch, target):
 
 
 def test_a_redirect_from_https_to_http_is_refused():
-    from ebpfbuild.fetch.network import _may_redirect
+    from ebpfbuild.fetch.http_get import _may_redirect
 
     assert not _may_redirect("https://a.example/x", "http://a.example/x")
     assert _may_redirect("https://a.example/x", "https://b.example/x")
@@ -246,11 +247,11 @@ def test_a_proxy_that_is_not_there_is_named(fetch, monkeypatch):
 
 @given(st.binary(max_size=300))
 def test_any_body_has_a_name_or_none(data):
-    assert isinstance(oddity(data, len(data)), str)
+    assert isinstance(wrong_body(data, len(data)), str)
 
 
 def test_what_is_odd_and_what_is_not():
-    assert oddity(b"", 0) == "an empty file"
-    assert not oddity(b"#ifndef __VMLINUX_H__\n", 22)
-    assert not oddity(b"word", 4)
-    assert "symlink" in oddity(b"../x86/vmlinux.h\n", 17)
+    assert wrong_body(b"", 0) == "an empty file"
+    assert not wrong_body(b"#ifndef __VMLINUX_H__\n", 22)
+    assert not wrong_body(b"word", 4)
+    assert "symlink" in wrong_body(b"../x86/vmlinux.h\n", 17)

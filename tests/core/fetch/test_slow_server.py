@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ebpfbuild.errors import FetchError, HurriedError, StoppedError
 from ebpfbuild.fetch.network import Network
-from ebpfbuild.fetch.pace import Pace
+from ebpfbuild.fetch.transfer import Rate
 from ebpfbuild.fetch.store import Store
 
 WINDOW = 0.5  # seconds for the 15 of a build
@@ -124,12 +124,12 @@ def test_a_slow_good_source_is_left_to_finish(serve, tmp_path):
 @given(st.lists(st.tuples(st.floats(0.001, 5), st.integers(0, 20000)), min_size=1, max_size=60))
 def test_the_pace_is_that_of_the_last_window(steps):
     """No source is given up that brings twice what it must in each window, and none is kept that brings nothing."""
-    pace, now, done = Pace(15.0, 1000.0, 0.0), 0.0, 0
+    rate, now, done = Rate(15.0, 1000.0, 0.0), 0.0, 0
     arrivals = [(0.0, 0)]
     for pause, size in steps:
         now, done = now + pause, done + size
         arrivals.append((now, done))
-        slow = pace.too_slow(now, done)
+        slow = rate.too_slow(now, done)
         # The marks are up to a fiftieth of a window apart, and a mark taken earlier makes the window longer.
         old = max((total for when, total in arrivals if when <= now - 15.0 - 5.0), default=0)
         recent = max((total for when, total in arrivals if when <= now - 15.0), default=None)

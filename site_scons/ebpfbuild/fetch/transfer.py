@@ -1,4 +1,4 @@
-"""Tells if bytes come fast enough, and waits for them: a source that is too slow gives its place to the next one."""
+"""Runs a transfer in a thread of its own, and measures its rate: a source that is too slow is given up."""
 
 import queue
 import threading
@@ -9,8 +9,8 @@ from typing import Any
 MARKS = 50  # in a window, so many are enough to tell a rate
 
 
-class Pace:
-    """The bytes that came within the last `window` seconds, which begins at `began`; times are time.monotonic()'s."""
+class Rate:
+    """The bytes that came within the last `window` seconds; the first one begins at `began`, by time.monotonic()."""
 
     def __init__(self, window: float, slowest: float, began: float):
         self.window, self.needed = window, window * slowest

@@ -1,0 +1,279 @@
+"""Gets one URL by requests: its redirects, proxy, certificates and encoding, and each failure in words.
+
+No other module opens a connection.
+"""
+
+import os
+import re
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+from urllib.parse import urljoin, urlsplit
+
+from ..errors import FetchError
+from ..escape import without_secrets
+from .mirror import Login
+from .proxies import Proxy, proxy_for
+from .store import CHUNK
+from .tls import CertificatesError, distrust, named_bundles, trusting
+from .transfer import Abandoned
+
+MAX_REDIRECTS = 5
+REQUEST_HEADERS = {"User-Agent": "scons-bpf", "Accept-Encoding": "identity"}  # gzip would make Content-Length useless
+NUMBER = re.compile("[0-9]{1,15}")  # int() takes other digits too, but not 5000 of them
+
+
+class FailedTry(Exception):
+    """Ends one try of a fetch.
+
+    `tries` says how many such tries are worth it at the most, `pause` what the server asked for, in seconds; `down`
+    means that the host as a whole can't be reached, or is too slow.
+    """
+
+    def __init__(self, reason: str, tries: int = sys.maxsize, pause: float = 0.0, down: bool = False):
+        self.reason, self.tries, self.pause, self.down = reason, tries, pause, down
+        super().__init__(reason)
+
+
+class Timeouts(NamedTuple):
+    """The seconds that a connection may take, and those that may pass without a byte."""
+
+    connect: float
+    read: float
+
+
+class AnswerHead(NamedTuple):
+    """The head of an answer: the body's length in bytes, and whether its end differs from a dropped connection."""
+
+    length: int | None
+    end_known: bool
+
+
+def require_requests(url: str) -> None:
+    """Raises FetchError, for the URL that was to be fetched, where the package requests is missing."""
+    try:
+        import requests  # noqa: F401
+    except ImportError:
+        what, fix = "the package requests is missing", "install requirements.lock"
+        raise FetchError(what, where=without_secrets(url), fix=fix) from None
+
+
+def get_body(url: str, put: Callable[[Any], None], login: Login | None, timeouts: Timeouts) -> None:
+    """Puts an AnswerHead and then the pieces of a URL's body, gzip undone.
+
+    Raises FailedTry for whatever a server or a network can do.
+    """
+    import requests
+    from urllib3.exceptions import HTTPError
+
+    try:
+        with requests.Session() as session:
+            # Nothing of the environment counts but what is read here: no password of ~/.netrc goes anywhere else.
+            session.trust_env = False
+            session.mount("https://", _verifying_adapter())
+            # It would look at where a redirect leads although it isn't to go there, and fails on nonsense.
+            session.resolve_redirects = lambda *args, **kwargs: iter(())  # type: ignore[method-assign, assignment]
+            with _open(session, url, login, timeouts) as response:
+                _receive(response, put)
+    except (FailedTry, Abandoned):
+        raise
+    except requests.RequestException as error:
+        raise _explained(error, requests.exceptions, url) from None
+    except CertificatesError as error:
+        raise FailedTry(str(error), tries=1) from None
+    except HTTPError as error:  # while the body comes: read1 is urllib3's
+        late = "Timeout" in type(error).__name__
+        raise FailedTry("no answer in time" if late else "the connection broke off") from None
+    except zlib.error:
+        raise FailedTry("its gzip is damaged") from None
+    except Exception as error:  # noqa: BLE001  # the libraries pass on what int(), idna and others raise on nonsense
+        raise FailedTry(f"the answer can't be understood ({type(error).__name__})", tries=1) from None
+
+
+def _open(session: Any, url: str, login: Login | None, timeouts: Timeouts) -> Any:
+    """Returns the response with status 200 that a URL or its redirects lead to. Raises FailedTry."""
+    for _ in range(MAX_REDIRECTS + 1):
+        proxy = _usable_proxy(url)
+        response = session.get(
+            url,
+            headers={**REQUEST_HEADERS, **(login.headers if login else {})},
+            stream=True,
+            allow_redirects=False,
+            timeout=tuple(timeouts),
+            proxies={urlsplit(url).scheme: proxy.url} if proxy else None,
+        )
+        if not response.is_redirect:
+            break
+        response.close()
+        url, login = _redirected(url, response.headers["location"]), None
+    else:
+        raise FailedTry(f"redirects more than {MAX_REDIRECTS} times", tries=1)
+    if response.status_code == 200:
+        return response
+    response.close()
+    raise _refused(response, proxy, login)
+
+
+def _refused(response: Any, proxy: Proxy | None, login: Login | None) -> FailedTry:
+    """Returns the error for a status that is neither 200 nor a redirect."""
+    again = response.status_code in (403, 408, 429) or response.status_code >= 500
+    reason = f"HTTP {response.status_code} {(response.reason or '')[:100]}".rstrip()
+    if response.status_code == 407 and proxy:
+        reason = f"{reason}: {_wants_password(proxy)}"
+    elif login and (advice := login.explain(response.status_code)):
+        reason, again = f"{reason}: {advice}", False
+    elif response.status_code == 401:
+        reason = f"{reason}: wants a password, and those go to MIRROR= alone, across no redirect"
+    return FailedTry(reason, sys.maxsize if again else 1, retry_after(response.headers.get("retry-after", "")))
+
+
+def _usable_proxy(url: str) -> Proxy | None:
+    """Returns the proxy for a URL, None for none. Raises FailedTry for one that can't be used."""
+    proxy = proxy_for(url, os.environ)
+    if proxy and not proxy.usable:
+        raise FailedTry(f"its proxy {proxy.shown} is no URL: write {proxy.variable}=http://HOST:PORT", tries=1)
+    if proxy and proxy.is_socks and not find_spec("socks"):
+        install = f'install it ("{sys.executable}" -m pip install PySocks)'
+        raise FailedTry(
+            f"its proxy {proxy.shown} speaks SOCKS, which needs the package PySocks: {install}, or name an HTTP proxy",
+            tries=1,
+        )
+    return proxy
+
+
+def _wants_password(proxy: Proxy) -> str:
+    return f"the proxy {proxy.shown} wants a user and password, or others: write {proxy.variable}=http://USER:PASSWORD@HOST:PORT"
+
+
+def _verifying_adapter() -> Any:
+    """Makes requests' adapter for https, which trusts this machine's certificates and certifi's.
+
+    Where the environment names others, it trusts those alone. requests itself would trust certifi's only.
+    """
+    from requests.adapters import HTTPAdapter
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+    bundles = named_bundles(os.environ)
+    context = trusting(bundles, None if bundles else DEFAULT_CA_BUNDLE_PATH)
+
+    class Verifying(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **more: Any) -> None:
+            super().init_poolmanager(*args, ssl_context=context, **more)
+
+        def proxy_manager_for(self, proxy: str, **more: Any) -> Any:
+            if proxy.lower().startswith("https"):
+                more["proxy_ssl_context"] = context
+            return super().proxy_manager_for(proxy, ssl_context=context, **more)
+
+        def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+            """Adds no certificates of certifi's: the context has all that count."""
+            conn.cert_reqs = "CERT_REQUIRED"
+
+    return Verifying()
+
+
+def _receive(response: Any, put: Callable[[Any], None]) -> None:
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    encoded = encoding not in ("", "identity")
+    length = response.headers.get("content-length", "")
+    known = int(length) if NUMBER.fullmatch(length) and not encoded else None
+    chunked = response.headers.get("transfer-encoding", "").lower() == "chunked"
+    put(AnswerHead(known, known is not None or encoded or chunked))
+    # read1 gives what is there; requests' own iter_content waits for a whole chunk, and so for ever on a trickle.
+    chunks = iter(lambda: response.raw.read1(CHUNK, decode_content=False), b"")
+    if encoded and encoding not in ("gzip", "x-gzip"):
+        raise FailedTry(f"sends the encoding {encoding[:40]!r}, which was not asked for", tries=1)
+    for chunk in _inflated(chunks) if encoded else chunks:
+        put(chunk)
+
+
+def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yields the content of gzip in pieces of at most CHUNK bytes: a few bytes may stand for gigabytes.
+
+    Raises zlib.error.
+    """
+    inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    for chunk in chunks:
+        while chunk:
+            if data := inflate.decompress(chunk, CHUNK):
+                yield data
+            chunk = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
+            if inflate.eof and chunk:  # gzip files may be joined
+                inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    if data := inflate.flush():
+        yield data
+    if not inflate.eof:
+        raise FailedTry("the connection broke off")
+
+
+def _redirected(url: str, location: str) -> str:
+    """Returns the URL that an answer of `url` redirects to. Raises FailedTry for one that isn't to be followed."""
+    try:
+        target = urljoin(url, location)
+        parts = urlsplit(target)
+        user, _port = parts.username, parts.port  # each may raise ValueError when it is read
+        has_user = user is not None
+    except ValueError:
+        has_user, target = False, ""
+    if not target or re.search(r"[\0-\x20\x7f]", location):
+        raise FailedTry("redirects to what is no URL", tries=1)
+    if has_user:
+        raise FailedTry("redirects to a URL with a user name or password", tries=1)
+    if not _may_redirect(url, target):
+        raise FailedTry(f"redirects to {without_secrets(target)[:200]}, and a redirect must be to https", tries=1)
+    return target
+
+
+def _may_redirect(url: str, target: str) -> bool:
+    scheme = urlsplit(target).scheme
+    return scheme == "https" or (scheme == "http" and urlsplit(url).scheme == "http")
+
+
+def _explained(error: Exception, kinds: Any, url: str) -> FailedTry:
+    """Returns what an exception of requests means for a URL that was asked for."""
+    cause = getattr(error.args[0], "reason", error.args[0]) if error.args else error
+    text = f"{type(cause).__name__} {cause}"
+    if isinstance(error, kinds.ProxyError) and (proxy := proxy_for(url, os.environ)):
+        if " 407 " in text:
+            return FailedTry(_wants_password(proxy), tries=1)
+        reason = f"the proxy {proxy.shown} can't be reached or refuses; no_proxy names hosts that need none"
+        return FailedTry(reason, tries=2, down=True)
+    if isinstance(error, kinds.SSLError):
+        refused = cause.args[0] if cause.args and hasattr(cause.args[0], "verify_message") else None
+        reason = (
+            distrust(refused, named_bundles(os.environ))
+            if refused
+            else f"no trusted TLS connection: {str(cause)[:200]}"
+        )
+        return FailedTry(reason, tries=1)
+    if isinstance(error, kinds.ConnectTimeout):
+        return FailedTry("no connection in time", tries=2, down=True)
+    if "NameResolutionError" in text:
+        return FailedTry("the host name can't be resolved", tries=2, down=True)
+    if "NewConnectionError" in text:
+        refused = "the connection is refused" if "refused" in text else "the host can't be reached"
+        return FailedTry(refused, tries=2, down=True)
+    if isinstance(error, kinds.Timeout):
+        return FailedTry("no answer in time", tries=2, down=True)
+    if isinstance(error, kinds.ConnectionError):
+        return FailedTry("the connection broke off")
+    return FailedTry(f"the answer can't be understood ({type(error).__name__})", tries=1)  # its text holds the URL
+
+
+def retry_after(value: str) -> float:
+    """Returns the seconds that a Retry-After header asks for; 0 if it says nothing.
+
+    Source: RFC 9110, 10.2.3, a number or a date.
+    """
+    number = value.strip(" \t")  # str.strip() and float() each take other characters for blanks
+    if NUMBER.fullmatch(number):
+        return float(number)
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (TypeError, ValueError, ArithmeticError, LookupError, OSError):
+        return 0.0

@@ -1,0 +1,123 @@
+"""Checks the folder or URL that MIRROR= names, and finds how a build logs in there.
+
+It logs in with a header from a file, or a user and password from .netrc. Neither is ever part of a URL, goes to another
+place than MIRROR's own, follows a redirect or gets into a message.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from ..errors import FetchError
+from ..files import read_regular
+from .passwords import basic, logins, netrc_file
+
+MAX_HEADER_FILE_SIZE = 8 << 10  # bytes of a file of headers: servers refuse longer ones
+HEADER_VARIABLE = "EBPF_MIRROR_HEADER"
+# RFC 9110, 5.6.2.
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)[ \t]*")
+_REQUEST_OWN = frozenset(
+    "accept-encoding connection content-length host range te trailer transfer-encoding upgrade".split()
+)
+
+
+def checked_mirror(mirror: str | None) -> str | Path | None:
+    """Returns the folder or base URL that MIRROR= names.
+
+    Raises FetchError for a folder that isn't there, or no usable URL. What is refused is not repeated where it may hold
+    a password: nobody knows how a misspelt URL was meant.
+    """
+    if not mirror:
+        return None
+    scheme, separator, rest = mirror.partition("://")
+    if not separator or scheme == "file":
+        folder = Path(unquote(rest.removeprefix("localhost")) if separator else mirror)
+        if not folder.is_dir():
+            what = (
+                "there is no such folder" if re.search(r"[^\w\s/.,+~-]", mirror) else f"there is no folder {mirror!r}"
+            )
+            raise FetchError(what, where="MIRROR", fix="name a folder or a URL")
+        return folder
+    try:
+        parts = urlsplit(mirror)
+        usable = scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment:
+        fix = "write https://host/path or a folder"
+        raise FetchError("is no URL to look below", where="MIRROR", fix=fix)
+    if parts.username is not None:
+        fix = "write them into ~/.netrc, or name a file with the header of a login in EBPF_MIRROR_HEADER"
+        raise FetchError("holds a user name or password", where="MIRROR", fix=fix)
+    return mirror.rstrip("/")
+
+
+class Login(NamedTuple):
+    """The headers that log in to the mirror on `host`, and their file; none where no password is known."""
+
+    host: str
+    headers: Mapping[str, str]
+    file: str = ""
+
+    def __repr__(self) -> str:
+        """Shows no header: this may get into a log or a traceback."""
+        return f"Login({self.host!r}, file={self.file!r})"
+
+    def explain(self, status: int) -> str:
+        """Says what to do about an answer with this status; empty if it isn't for want of a password."""
+        if status == 401 and not self.headers:
+            entry = f"machine {self.host} login USER password PASSWORD"
+            return (
+                f"wants a password: write `{entry}` into ~/.netrc, or name a file with its header in {HEADER_VARIABLE}"
+            )
+        if status in (401, 403) and self.headers:
+            return f"refuses the login in {self.file}"
+        return ""
+
+
+def mirror_login(mirror: str | None, environ: Mapping[str, str], root: Path) -> Login | None:
+    """Returns how to log in to MIRROR=, or None for a folder or no mirror. A relative path is below `root`.
+
+    EBPF_MIRROR_HEADER names a file with lines such as `Authorization: Bearer TOKEN`. Without it, .netrc counts: its
+    entry for the mirror's host, or `default`. Raises FetchError for a file that holds no headers.
+    """
+    try:
+        parts = urlsplit(mirror or "")
+        host = parts.hostname if parts.scheme in ("http", "https") else None
+    except ValueError:
+        host = None  # MIRROR= is refused when it is used
+    if not host:
+        return None
+    named = environ.get(HEADER_VARIABLE)
+    if named:
+        return Login(host, _login_headers(root / named), named)
+    file = netrc_file(environ)
+    known = logins(file)
+    login = known.get(host) or known.get("default")
+    return Login(host, {"Authorization": basic(login)} if login else {}, file or "")
+
+
+def _login_headers(path: Path) -> dict[str, str]:
+    """Reads a file of headers, a line each. No error quotes a line: it may be the password."""
+    try:
+        text = read_regular(path, MAX_HEADER_FILE_SIZE).decode()
+    except OSError as error:
+        what, fix = f"{path} can't be read: {error.strerror}", "name a file that this user can read"
+        raise FetchError(what, where=HEADER_VARIABLE, fix=fix) from None
+    except UnicodeDecodeError:
+        text = "no header"
+    found = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        header = _HEADER.fullmatch(line)
+        if line.strip() and (not header or header[1].lower() in _REQUEST_OWN):
+            raise FetchError(f"line {number} of {path} is no header for a login", where=HEADER_VARIABLE, fix=_EXAMPLE)
+        if header:
+            found[header[1]] = header[2]
+    if not found:
+        raise FetchError(f"{path} is empty", where=HEADER_VARIABLE, fix=_EXAMPLE)
+    return found
+
+
+_EXAMPLE = "write a line such as Authorization: Bearer TOKEN"
