@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from .fields import Trimmer
 from .index import Index
-from .names import Names
+from .names import UsedNames
 from .refs import AGAIN, CHASED, DIRECT, STRONG, TWICE, VALUE, WHOLE, Composite, Mention, Typedef, references
 
 SEED = -1  # the origin of what the program itself names
@@ -49,7 +49,7 @@ class Closure:
 
 
 def close(
-    index: Index, names: Names, exact: bool, trimmer: Trimmer | None = None, keep_whole: Iterable[str] = ()
+    index: Index, names: UsedNames, exact: bool, trimmer: Trimmer | None = None, keep_whole: Iterable[str] = ()
 ) -> Closure:
     """Returns the closure of a program's names over a header's declarations.
 
@@ -61,13 +61,13 @@ def close(
     whole = names.values.union(keep_whole) if trimmer else frozenset()
     for name in sorted((names.tags | whole) & index.tags.keys()):
         how = WHOLE if name in whole else STRONG
-        walk.reach((name, "struct", how), how, SEED, "")
+        walk.reach(Mention(name, "struct", how), how, SEED, "")
     for name in sorted(names.tags - index.tags.keys()):
         walk.declare(name)
     for name in sorted(names.words.union(keep_whole) & index.ordinary.keys()):
-        walk.reach((name, "", STRONG), STRONG, SEED, "")
+        walk.reach(Mention(name, "", STRONG), STRONG, SEED, "")
         if trimmer:
-            walk.reach((name, "", WHOLE), WHOLE, SEED, "")
+            walk.reach(Mention(name, "", WHOLE), WHOLE, SEED, "")
     walk.run()
     return walk.closure()
 
@@ -140,10 +140,10 @@ class _Walk:
 
     def _typedef(self, number: int, how: int, found: Typedef) -> None:
         for mention, array in found:
-            through = _THROUGH[mention[2]].get(how, STRONG)
+            through = _THROUGH[mention.how].get(how, STRONG)
             if array and how != STRONG:
                 through = WHOLE if how == WHOLE else VALUE
-            elif through == TWICE and mention[2] == DIRECT and mention[1]:
+            elif through == TWICE and mention.how == DIRECT and mention.keyword:
                 through = DIRECT  # `typedef struct x *x_p` ends in a plain pointer, however often it is met
             self.reach(mention, through, number, "")
 
@@ -160,7 +160,7 @@ class _Walk:
         for names, mentions in found:
             strong = not members.isdisjoint(names)
             for mention in mentions:
-                through = value if mention[2] == VALUE else mention[2]
+                through = value if mention.how == VALUE else mention.how
                 if strong and through != WHOLE:
                     through = STRONG
                 self.reach(mention, through, number, names[0] if names else "")

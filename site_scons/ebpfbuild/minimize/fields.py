@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from .index import Index
-from .refs import Composite, Mention, statement
+from .refs import Composite, Member, statement
 from .scanner import ATTRIBUTE
 
 # A struct of up to so many members, none of them named, stays whole: it is mostly there for its size, as in `eth + 1`.
@@ -45,7 +45,7 @@ class Trimmer:
         Enums, typedefs and odd shapes aren't.
         """
         trimmed = self._trimmed(number)
-        return Composite(_references(self._index, trimmed)) if trimmed else None
+        return Composite(_kept_members(self._index, trimmed)) if trimmed else None
 
     def text(self, number: int) -> str:
         """Returns the declaration with its kept members only."""
@@ -59,7 +59,7 @@ class Trimmer:
 
     def _trim(self, text: str) -> Statement | None:
         head = _HEAD.match(text)
-        node = _parsed(text) if head else None
+        node = _struct_node(text) if head else None
         if head is None or not node or not node.decls:
             return None
         close = text.rindex("}")
@@ -74,7 +74,7 @@ class Trimmer:
         return whole
 
 
-def _parsed(text: str) -> Any:
+def _struct_node(text: str) -> Any:
     """Returns pycparser's node of a struct; None for C that it doesn't know. Any word that may be a typedef is one."""
     from pycparser import c_parser  # 60 ms that the other modes need not pay
 
@@ -181,15 +181,15 @@ def _keep_one(statements: list[Statement]) -> None:
     _keep_all((plain or statements)[:1])
 
 
-def _references(index: Index, node: Statement) -> list[tuple[tuple[str, ...], list[Mention]]]:
+def _kept_members(index: Index, node: Statement) -> list[Member]:
     found = []
     for each in node.inner or ():
         if not each.kept:
             continue
         if each.inner is not None:
-            found += _references(index, each)
+            found += _kept_members(index, each)
         else:
-            names, mentions = statement(index, each.text.rstrip(";"))
-            if mentions:
-                found.append((names, mentions))
+            member = statement(index, each.text.rstrip(";"))
+            if member.mentions:
+                found.append(member)
     return found

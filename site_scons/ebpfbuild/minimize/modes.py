@@ -11,7 +11,7 @@ from .closure import Closure, close
 from .emit import emit
 from .fields import Trimmer
 from .index import Index, index_header
-from .names import Names
+from .names import UsedNames
 from .scanner import declared
 
 _TAGGED = re.compile(r"(struct|union|enum)\s+(?:__attribute__\s*\(\(.*?\)\)\s*)?(\w+)\s*\{")
@@ -58,7 +58,7 @@ class Minimized:
 
 def minimize(
     index: Index,
-    names: Names,
+    names: UsedNames,
     mode: str,
     program: str,
     arch: str,

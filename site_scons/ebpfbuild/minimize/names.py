@@ -46,8 +46,15 @@ _VALUE = re.compile(
 _MATCHES = re.compile(r"__builtin_preserve_type_info\s*\(([^;]*?),\s*(?:BPF_TYPE_MATCHES|2)\s*\)")
 
 
+class Rename(NamedTuple):
+    """A macro that is one other name, as in `#define sock sock_old`."""
+
+    name: str
+    other: str
+
+
 @dataclass(frozen=True)
-class Names:
+class UsedNames:
     """The names that a program uses.
 
     `tags` follow struct, union or enum; `members` follow `.` or `->` or stand in offsetof; `words` are all others.
@@ -61,10 +68,10 @@ class Names:
     values: frozenset[str] = frozenset()
     included: bool = True
     macros: frozenset[str] = frozenset()
-    renames: frozenset[tuple[str, str]] = frozenset()
+    renames: frozenset[Rename] = frozenset()
 
-    def __or__(self, other: "Names") -> "Names":
-        return Names(
+    def __or__(self, other: "UsedNames") -> "UsedNames":
+        return UsedNames(
             self.tags | other.tags,
             self.members | other.members,
             self.words | other.words,
@@ -74,7 +81,7 @@ class Names:
             self.renames | other.renames,
         )
 
-    def unrenamed(self) -> "Names":
+    def unrenamed(self) -> "UsedNames":
         """Returns these names and the header's own for them: behind `#define sock sock_old`, `sock` for `sock_old`."""
         if not self.renames:
             return self
@@ -97,7 +104,7 @@ class Names:
         return hashlib.sha256("\n\n".join(" ".join(sorted(part)) for part in parts).encode()).hexdigest()
 
 
-def names_of(preprocessed: str, helpers_path: str = HELPER_DEFS) -> Names:
+def names_of(preprocessed: str, helpers_path: str = HELPER_DEFS) -> UsedNames:
     """Returns the names in the output of `clang -E -dD` of a program that included `stub(index)` as its vmlinux.h.
 
     `helpers_path` is libbpf's bpf_helper_defs.h as clang found it: a project's own file of that name is code like any
@@ -121,17 +128,17 @@ def names_of(preprocessed: str, helpers_path: str = HELPER_DEFS) -> Names:
     tags |= late
     for name, text in prototypes.items():
         # clang wants the typedefs of the other prototypes, too; their structs libbpf declares itself.
-        more_tags, more_members, more_words = _prototype(text)
+        prototype = _prototype(text)
         if name in words:
-            tags |= more_tags
-        words |= more_words
-    return Names(
+            tags |= prototype.tags
+        words |= prototype.words
+    return UsedNames(
         frozenset(tags),
         frozenset(members),
         frozenset(words),
         _values(own) | late,
         bool(marker),
-        *(_macros(before, POPPED in preprocessed) if marker else ()),
+        *(_macros_before(before, POPPED in preprocessed) if marker else ()),
     )
 
 
@@ -208,6 +215,14 @@ def _code(text: str) -> str:
     return "\n".join([line for line in text.split("\n") if not line.startswith("#")])
 
 
+class _Tokens(NamedTuple):
+    """The names in a piece of code, sorted as UsedNames has them."""
+
+    tags: set[str]
+    members: set[str]
+    words: set[str]
+
+
 @functools.lru_cache(maxsize=4)
 def _prototypes(text: str) -> dict[str, str]:
     """Returns the prototypes of bpf_helper_defs.h by name; the same few texts come with every program."""
@@ -215,12 +230,12 @@ def _prototypes(text: str) -> dict[str, str]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _prototype(text: str) -> tuple[set[str], set[str], set[str]]:
+def _prototype(text: str) -> _Tokens:
     return _tokens(text)
 
 
-def _tokens(code: str) -> tuple[set[str], set[str], set[str]]:
-    """Returns the tags, members and other words of code."""
+def _tokens(code: str) -> _Tokens:
+    """Sorts the names in code."""
     tags: set[str] = set()
     members: set[str] = set()
     words: set[str] = set()
@@ -231,7 +246,7 @@ def _tokens(code: str) -> tuple[set[str], set[str], set[str]]:
             members.update(_WORD.findall(arguments))
     members.update(_OLD_DESIGNATOR.findall(code))
     words.discard("")
-    return tags, members, words
+    return _Tokens(tags, members, words)
 
 
 def _values(code: str) -> frozenset[str]:
@@ -245,23 +260,34 @@ def _values(code: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _macros(before: str, popped: bool) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
-    """Returns the macros in force where vmlinux.h is included, and those of them that are one other name.
+class _Macros(NamedTuple):
+    """The macros in force where vmlinux.h is included, and those of them that are one other name.
 
-    A macro with arguments is `name(`. Where macros are `popped`, each that was ever named may stand for anything.
+    A macro with arguments is `name(`.
+    """
+
+    names: frozenset[str]
+    renames: frozenset[Rename]
+
+
+def _macros_before(before: str, popped: bool) -> _Macros:
+    """Returns the macros that the text `before` vmlinux.h defines.
+
+    Where macros are `popped`, each that was ever named may stand for anything.
     """
     if popped:
-        return frozenset(name for _, name, _, _ in _DEFINED.findall(before)), frozenset()
-    defined: dict[str, tuple[str, str]] = {}
+        return _Macros(frozenset(name for _, name, _, _ in _DEFINED.findall(before)), frozenset())
+    macros: dict[str, str] = {}
+    renames: dict[str, str] = {}
     for verb, name, opening, other in _DEFINED.findall(before):
-        defined[name] = (name + opening, other)
+        macros[name], renames[name] = name + opening, other
         if verb == "undef":
-            del defined[name]
-    macros = frozenset(macro for macro, _ in defined.values())
-    return macros, frozenset((name, other) for name, (_, other) in defined.items() if other)
+            del macros[name], renames[name]
+    renamed = frozenset(Rename(name, other) for name, other in renames.items() if other)
+    return _Macros(frozenset(macros.values()), renamed)
 
 
-def conflicts(index: Index, names: Names) -> list[str]:
+def conflicts(index: Index, names: UsedNames) -> list[str]:
     """Returns the macros, sorted, that would rewrite the header because they are named like something in it.
 
     A macro with arguments counts only where the header has that name before a parenthesis. Those that the header's own
@@ -271,16 +297,16 @@ def conflicts(index: Index, names: Names) -> list[str]:
     """
     own = set(_WORD.findall(" ".join(index.declaration(number) for number in index.lines)))
     macros = {macro: macro.rstrip("(") for macro in names.macros}
-    found = {name for macro, name in macros.items() if name not in own and _meets(index.text, macro)}
+    found = {name for macro, name in macros.items() if name not in own and _has_word(index.text, macro)}
     taken = collections.Counter(other for _, other in names.renames)
     for name, other in names.renames:
         declared = name in index.tags or name in index.ordinary or name in index.only_declared
-        if declared and taken[other] == 1 and other not in macros.values() and not _meets(index.text, other):
+        if declared and taken[other] == 1 and other not in macros.values() and not _has_word(index.text, other):
             found.discard(name)
     return sorted(found)
 
 
-def _meets(text: str, macro: str) -> bool:
+def _has_word(text: str, macro: str) -> bool:
     """Returns True if a macro's name is a word of the text. str.find is 20 times as fast as a pattern."""
     name = macro.rstrip("(")
     place = text.find(name)

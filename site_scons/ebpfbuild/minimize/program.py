@@ -21,7 +21,7 @@ from .fallback import Settled, settle
 from .index import Index
 from .index_cache import IndexCache
 from .modes import Minimized, minimize
-from .names import HELPER_DEFS, MARKER, POPPED, Names, conflicts, names_of, segments, where
+from .names import HELPER_DEFS, MARKER, POPPED, UsedNames, conflicts, names_of, segments, where
 from .why import why
 
 
@@ -80,7 +80,7 @@ def _declares(path: str, piece: str) -> bool:
     return "/__std" not in path and any(line and not line.startswith("#") for line in lines)
 
 
-def _names(args: CompileArgs, text: str) -> Names:
+def _names(args: CompileArgs, text: str) -> UsedNames:
     return names_of(text, os.path.join(args.libbpf_dir, HELPER_DEFS))
 
 

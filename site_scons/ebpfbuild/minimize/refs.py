@@ -1,6 +1,7 @@
 """Finds what each declaration of a header refers to, and how: by value, by pointer, by a function's parameters."""
 
 import re
+from typing import NamedTuple
 
 from .index import Index
 from .scanner import ATTRIBUTE
@@ -51,22 +52,50 @@ _BUILTIN = frozenset(
     )
 )
 
-Mention = tuple[str, str, int]  # name, keyword (empty for a typedef), how
+
+class Mention(NamedTuple):
+    """A type that a declaration names, its keyword (empty for a typedef), and how it is reached: VALUE, DIRECT …"""
+
+    name: str
+    keyword: str
+    how: int
 
 
-class Composite(tuple[tuple[tuple[str, ...], list[Mention]], ...]):
-    """The members of a struct or union, nested ones included: pairs of member names and mentions."""
+class Member(NamedTuple):
+    """The names that one statement of a struct or one typedef declares, and the types that it mentions."""
+
+    names: tuple[str, ...]
+    mentions: list[Mention]
 
 
-class Typedef(tuple[tuple[Mention, bool], ...]):
-    """The mentions of a typedef: pairs of a mention and whether an array of it must be complete at once."""
+class Composite(tuple[Member, ...]):
+    """The members of a struct or union that mention a type, nested ones included."""
 
 
-class Function(tuple[Mention, ...]):
-    """The mentions of a function's prototype or of a variable's type."""
+class TypedefTarget(NamedTuple):
+    """A type that a typedef mentions, and whether an array of it must be complete at once."""
+
+    mention: Mention
+    array: bool
 
 
-def references(index: Index, number: int) -> Composite | Typedef | Function:
+class Typedef(tuple[TypedefTarget, ...]):
+    """The types that a typedef mentions."""
+
+
+class Prototype(tuple[Mention, ...]):
+    """The types that a function's prototype or a variable's declaration mentions; none for an enum."""
+
+
+class _BaseType(NamedTuple):
+    """The type before a declaration's declarators, and whether const or volatile stands with it."""
+
+    name: str
+    keyword: str
+    qualified: bool
+
+
+def references(index: Index, number: int) -> Composite | Typedef | Prototype:
     """Returns what declaration `number` refers to; it is parsed once and kept in `index.memo`."""
     found = index.memo.get(number)
     if found is None:
@@ -74,75 +103,73 @@ def references(index: Index, number: int) -> Composite | Typedef | Function:
     return found
 
 
-def _parse(index: Index, text: str) -> Composite | Typedef | Function:
+def _parse(index: Index, text: str) -> Composite | Typedef | Prototype:
     opening = text.find("{")
     if text.startswith("enum") or (opening >= 0 and text.startswith("typedef enum")):
-        return Function()
+        return Prototype()
     if opening >= 0:
         return Composite(_members(index, text[opening + 1 : text.rindex("}")]))
     if text.startswith("typedef"):
-        _, mentions = statement(index, text[7:-1])
-        return Typedef((mention, "[" in text and mention[2] == VALUE) for mention in mentions)
-    return Function(every_mention(index, text, STRONG))
+        declared, array = statement(index, text[7:-1]), "[" in text
+        return Typedef(TypedefTarget(each, array and each.how == VALUE) for each in declared.mentions)
+    return Prototype(every_mention(index, text, STRONG))
 
 
-def _members(index: Index, body: str) -> list[tuple[tuple[str, ...], list[Mention]]]:
+def _members(index: Index, body: str) -> list[Member]:
     """Returns the members that refer to a type, in a body whose nested anonymous structs are taken as part of it."""
-    members: list[tuple[tuple[str, ...], list[Mention]]] = []
+    members: list[Member] = []
     ordinary = index.ordinary
     previous = ""
     for qualifier, keyword, base, stars, name, array, text, mark in _MEMBER.findall(body):
         if base:
             if keyword or (base in ordinary and base not in _BUILTIN):
                 how = VALUE if not stars else CHASED if array else AGAIN if qualifier else DIRECT
-                members.append(((name,), [(base, keyword, how)]))
+                members.append(Member((name,), [Mention(base, keyword, how)]))
         elif mark == ";" and previous != "}":
-            names, mentions = statement(index, text)
-            if mentions:
-                members.append((names, mentions))
+            member = statement(index, text)
+            if member.mentions:
+                members.append(member)
         previous = mark
     return members
 
 
-def statement(index: Index, text: str) -> tuple[tuple[str, ...], list[Mention]]:
-    """Returns the names that one member or typedef declares, and its mentions. `text` comes without its `;`."""
+def statement(index: Index, text: str) -> Member:
+    """Reads the text, without its `;`, of one member or typedef."""
     tagged = "btf_type_tag" in text
     if "__attribute__" in text:
         text = ATTRIBUTE.sub(" ", text)
     if "(" in text:
         how = VALUE if re.search(r"\)\s*\[", text) else CHASED
-        return tuple(_POINTER_NAMES.findall(text)), every_mention(index, text, how)
+        return Member(tuple(_POINTER_NAMES.findall(text)), every_mention(index, text, how))
     first, *more = text.split(",")
-    base = _base(index, first)
-    names = [_name(part) for part in (first, *more)]
+    base = _base_type(index, first)
+    names = [_declared_name(part) for part in (first, *more)]
     if not base:
-        return tuple(names), _sizes(index, text)
-    name, keyword, qualified = base
-    hows = {CHASED if tagged else _mention_level(part, qualified) for part in (first, *more)}
-    return tuple(names), [(name, keyword, how) for how in sorted(hows)] + _sizes(index, text)
+        return Member(tuple(names), _size_mentions(index, text))
+    reached = {CHASED if tagged else _how_reached(part, base.qualified) for part in (first, *more)}
+    mentions = [Mention(base.name, base.keyword, how) for how in sorted(reached)]
+    return Member(tuple(names), mentions + _size_mentions(index, text))
 
 
-def _base(index: Index, text: str) -> tuple[str, str, bool] | None:
-    """Returns name and keyword of a declaration's type, whether const or volatile stands with it; None for `int`."""
+def _base_type(index: Index, text: str) -> _BaseType | None:
+    """Returns the type of a declaration; None for `int` and its like."""
     words = _WORD.findall(text.split("*", 1)[0].split("[", 1)[0].split(":", 1)[0])
     qualified = False
     for place, word in enumerate(words):
         if word in _KEYWORDS:
-            return words[place + 1], word, qualified or not _QUALIFIERS.isdisjoint(words[place + 2 :])
+            return _BaseType(words[place + 1], word, qualified or not _QUALIFIERS.isdisjoint(words[place + 2 :]))
         if word in _QUALIFIERS:
             qualified = True
         elif word in _BUILTIN:
             return None
+        elif word in index.ordinary:
+            return _BaseType(word, "", qualified or not _QUALIFIERS.isdisjoint(words[place + 1 :]))
         else:
-            return (
-                (word, "", qualified or not _QUALIFIERS.isdisjoint(words[place + 1 :]))
-                if word in index.ordinary
-                else None
-            )
+            return None
     return None
 
 
-def _mention_level(declarator: str, qualified: bool) -> int:
+def _how_reached(declarator: str, qualified: bool) -> int:
     if "*" not in declarator:
         return VALUE
     if "[" in declarator:
@@ -150,12 +177,12 @@ def _mention_level(declarator: str, qualified: bool) -> int:
     return AGAIN if qualified else DIRECT
 
 
-def _name(declarator: str) -> str:
+def _declared_name(declarator: str) -> str:
     words = _WORD.findall(declarator.split("[", 1)[0].split(":", 1)[0])
     return words[-1] if words else ""
 
 
-def _sizes(index: Index, text: str) -> list[Mention]:
+def _size_mentions(index: Index, text: str) -> list[Mention]:
     """Returns the enumerators that an array's size or a bitfield's width names.
 
     bpftool writes numbers, people may not.
@@ -163,15 +190,15 @@ def _sizes(index: Index, text: str) -> list[Mention]:
     if "[" not in text and ":" not in text:
         return []
     tail = text[min(place for place in (text.find("["), text.find(":")) if place >= 0) :]
-    return [(word, "", VALUE) for word in _WORD.findall(tail) if word in index.ordinary]
+    return [Mention(word, "", VALUE) for word in _WORD.findall(tail) if word in index.ordinary]
 
 
 def every_mention(index: Index, text: str, how: int) -> list[Mention]:
     """Returns all types that a text names, tags and typedefs alike, each reached as `how`."""
     ordinary = index.ordinary
     found = _TAG_OR_WORD.findall(text)
-    tags = [(name, keyword, how) for keyword, name in found if keyword]
-    return tags + [(name, "", how) for keyword, name in found if not keyword and name in ordinary]
+    tags = [Mention(name, keyword, how) for keyword, name in found if keyword]
+    return tags + [Mention(name, "", how) for keyword, name in found if not keyword and name in ordinary]
 
 
 def member_names(index: Index, number: int, around: tuple[int, ...] = ()) -> list[str]:
@@ -194,5 +221,5 @@ def member_names(index: Index, number: int, around: tuple[int, ...] = ()) -> lis
         else:
             first, *more = code.split(",")
             unnamed = not after_body and len(_WORD.findall(first.split(":")[0])) < 2  # `u32: 0;`
-            names += [_name(part) for part in ([] if unnamed else [first]) + more]
+            names += [_declared_name(part) for part in ([] if unnamed else [first]) + more]
     return [name for name in names if name]

@@ -6,14 +6,14 @@ import pytest
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.minimize.index import index_header
 from ebpfbuild.minimize.modes import minimize
-from ebpfbuild.minimize.names import Names
+from ebpfbuild.minimize.names import UsedNames
 
 HEADER = (Path(__file__).parents[2] / "testdata" / "minimize" / "vmlinux.h").read_text()
 INDEX = index_header(HEADER)
 
 
 def run(mode="lean", tags="", members="", words="", index=INDEX):
-    names = Names(*(frozenset(part.split()) for part in (tags, members, words)))
+    names = UsedNames(*(frozenset(part.split()) for part in (tags, members, words)))
     return minimize(index, names, mode, "p.bpf.c", "x86_64", "6.19", "ab12")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from ebpfbuild.minimize.index import index_header
 from ebpfbuild.minimize.modes import minimize
-from ebpfbuild.minimize.names import Names
+from ebpfbuild.minimize.names import UsedNames
 from ebpfbuild.minimize.why import why
 from raw_object import differences
 from step_lab import MODES, StepLab
@@ -82,6 +82,6 @@ def test_every_such_type_of_a_pinned_header(clang, tmp_path_factory, pinned, arc
 
 def test_why_says_that_the_program_names_it():
     index = index_header(HEADER)
-    made = minimize(index, Names(frozenset({"only"}), frozenset(), frozenset()), "exact", "p", "x86_64", "6.19", "00")
+    made = minimize(index, UsedNames(frozenset({"only"}), frozenset(), frozenset()), "exact", "p", "x86_64", "6.19", "00")
     assert why(made, "only", {"only": "p.bpf.c:3"}.get) == ["struct only: named by the program as only (p.bpf.c:3)"]
     assert [each.name for each in made.kept] == ["struct only"] and not made.kept[0].whole

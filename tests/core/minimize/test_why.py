@@ -7,12 +7,12 @@ from ebpfbuild.minimize.libbpf_headers import library
 from ebpfbuild.minimize.explain import explain
 from ebpfbuild.minimize.index import index_header
 from ebpfbuild.minimize.modes import minimize
-from ebpfbuild.minimize.names import Names
+from ebpfbuild.minimize.names import UsedNames
 from ebpfbuild.minimize.refs import member_names
 from ebpfbuild.minimize.why import why
 
 INDEX = index_header((Path(__file__).parents[2] / "testdata" / "minimize" / "vmlinux.h").read_text())
-NAMES = Names(frozenset({"task"}), frozenset({"mm", "pgd"}), frozenset({"RED", "kuid_t"}))
+NAMES = UsedNames(frozenset({"task"}), frozenset({"mm", "pgd"}), frozenset({"RED", "kuid_t"}))
 MADE = minimize(INDEX, NAMES, "lean", "p.bpf.c", "x86_64", "6.19", "00")
 PLACES = {"task": "p.bpf.c:3", "mm": "p.bpf.c:9", "RED": "p.bpf.c:5"}
 
