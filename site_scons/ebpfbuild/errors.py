@@ -116,3 +116,7 @@ class CacheError(EbpfError):
 
 class ProofError(EbpfError):
     """An object made with a minimized header differs from the one that the full header gives."""
+
+
+class ReproduceError(EbpfError):
+    """Two builds that can't be compared: one of them failed, or there is nothing to compare."""

@@ -21,8 +21,7 @@ _LOADER_CACHE = "/etc/ld.so.cache"
 class Compiler(NamedTuple):
     """A clang: the words that start it, its exact version, a sha256 over its binary and the libraries it loads.
 
-    `packed` is what packages call it by: one digest for all machines where the lock pins its wheel, else the
-    fingerprint.
+    `packed` is how packages call it: one digest for all machines where the lock pins its wheel, or the fingerprint.
     """
 
     argv: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Names a release of a packaged clang by one digest for all machines, though each has a binary of its own.
+"""Names a release of a packaged clang by one digest for all machines, whose wheels hold other binaries of it.
 
 The lock lists the sha256 of each of those wheels. The digest over that list stands for the release, where the installed
 binary is the one which its wheel brought.
@@ -40,7 +40,6 @@ def _locked(package: str, version: str) -> list[str]:
         text = LOCK.read_text(encoding="utf-8")
     except FileNotFoundError:
         return []
-    entry = re.search(
-        rf"^{re.escape(package)}=={re.escape(version)}\b[^\n]*\n((?:[ \t]+--hash=[^\n]*\n?)+)", text, re.M
-    )
+    pinned = rf"^{re.escape(package)}=={re.escape(version)}\b[^\n]*\n((?:[ \t]+--hash=[^\n]*\n?)+)"
+    entry = re.search(pinned, text, re.MULTILINE)
     return re.findall(r"--hash=sha256:([0-9a-f]{64})", entry[1]) if entry else []

@@ -19,6 +19,8 @@ HELP = """
   prove         compile every program with the full vmlinux.h, too, and compare the objects
   sizes         what minimizing vmlinux.h saves
   pins          what is pinned, and in which file and line
+  reproduce     build what else is asked for in two unlike places and compare each output byte for byte;
+                --against DIR|FILE.whl: compare with somebody else's build
   why sock      by which chain a type or member got into the minimized vmlinux.h
 
   ARCH=…        arches to build for: a name, an alias, a comma list or all (default: this machine's)
@@ -41,6 +43,7 @@ def add_options(env):
         SCons.Script.GetOption("offline")
     except AttributeError:  # the first environment of this run
         SCons.Script.AddOption("--offline", dest="offline", action="store_true", default=False, help="never connect")
+        SCons.Script.AddOption("--against", dest="against", nargs=1, type="string", default="", help="of reproduce")
         env.Help(HELP)
         env.Alias("programs")
         atexit.register(print_summary, env.fs)

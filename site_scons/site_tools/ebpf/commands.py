@@ -1,4 +1,4 @@
-"""Adds the commands `sizes`, `why`, `prove` and `pins` to any project, and EbpfRun and EbpfTest."""
+"""Adds the commands `sizes`, `why`, `prove`, `pins` and `reproduce` to any project, and EbpfRun and EbpfTest."""
 
 import atexit
 import os
@@ -19,6 +19,7 @@ from .errors import StopError, user_error
 from .fetching import fetch_options
 from .minimized import minimize_args
 from .project_files import file_nodes
+from .reproduce import reproduce_command
 from .run import run_of
 from .step import build_path
 from .summary import print_summary
@@ -89,7 +90,7 @@ def _help(env, name, text):
 
 
 def add_commands(env):
-    """Makes `sizes`, `why`, `prove` and `pins` commands of any project, each where the command line asks for it."""
+    """Makes those of COMMANDS that the command line names commands of any project."""
     commands = {} if SCons.Script.GetOption("question") else COMMANDS  # they have always something to do
     for name in requested():
         if name in commands and not env.Alias(name)[0].has_builder():
@@ -101,6 +102,8 @@ def add_commands(env):
         if not _names():
             raise StopError("why explains a type or a member; say which: ./sconsw why sock")
         SCons.Script.BUILD_TARGETS[:] = ["why"]
+    elif "reproduce" in requested():  # the other targets are built in its two places
+        SCons.Script.BUILD_TARGETS[:] = ["reproduce"]
 
 
 def _sizes(target, source, env):
@@ -171,5 +174,5 @@ def _pins(target, source, env):
     print("\n\n".join(printable_lines(user_error(report, *paths)) for paths in files))
 
 
-COMMANDS = {"sizes": _sizes, "why": _why, "prove": _prove, "pins": _pins}
+COMMANDS = {"sizes": _sizes, "why": _why, "prove": _prove, "pins": _pins, "reproduce": reproduce_command}
 METHODS = {"EbpfRun": run_target, "EbpfTest": test_target}

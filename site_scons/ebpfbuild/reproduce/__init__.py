@@ -1,0 +1,1 @@
+"""Builds a project in two unlike places and compares each output byte for byte."""
