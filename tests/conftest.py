@@ -24,7 +24,7 @@ from ebpfbuild.console import Reporter
 from ebpfbuild.errors import EbpfError, FetchError, MismatchError
 from ebpfbuild.fetch.install import install_tree
 from ebpfbuild.fetch.store import cache_folder
-from ebpfbuild.link.libraries import LOADER, Linker, libraries_for, linker as linker_of, this_machine
+from ebpfbuild.link.libraries import PROGRAM_LOADER, Linker, libraries_for, linker as linker_of, this_machine
 from ebpfbuild.pins.toolchain import load
 
 # A red run is about the change, so each test has the same examples in each run. `--hypothesis-profile=fuzz` draws others.
@@ -155,7 +155,7 @@ def linker(pinned, tmp_path_factory) -> Linker:
     for tree in [*needed.libraries, *filter(None, [needed.c_library])]:
         pinned.tree(tree)  # skips where it can't be had
         install_tree(tree, pinned.options, Reporter(), folder / tree.key, folder / tree.key / "files.sha256")
-    for path in folder.rglob(f"{LOADER}*"):
+    for path in folder.rglob(f"{PROGRAM_LOADER}*"):
         path.chmod(0o755)
     return linker_of(needed, lambda tree: folder / tree.key)
 

@@ -30,7 +30,7 @@ _MINIMIZED = r"/\*\n(?: \*.*\n)*? \* mode:    (\w+)\n \* kept:    (\d+) of (\d+)
 _FULL = r"/\*\n \* The full vmlinux\.h: .*\n \* why:     (.*)\n"
 
 
-def arch_of(header: bytes) -> str | None:
+def arch_of_registers(header: bytes) -> str | None:
     """Returns the name of the arch whose registers the header's `struct pt_regs` holds.
 
     None where it has none that is known.
@@ -61,13 +61,13 @@ def check_header(header: bytes, arch: Arch, where: str) -> None:
             fix="pin a whole header, as bpftool btf dump file … format c writes it",
         )
     check_registers(header, arch, where)
-    if arch_of(header) is None:
+    if arch_of_registers(header) is None:
         raise _unfit(arch, "it has no struct pt_regs that is known", where)
 
 
 def check_registers(header: bytes, arch: Arch, where: str) -> None:
     """Refuses a header with another arch's registers; a minimized one may well have none. Raises HeaderError."""
-    found = arch_of(header)
+    found = arch_of_registers(header)
     if found is not None and BY_NAME[found].kernel != arch.kernel:  # one byte order's registers are the other's
         raise _unfit(arch, f"its struct pt_regs is {found}'s", where)
 

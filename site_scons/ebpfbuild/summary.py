@@ -6,7 +6,9 @@ from typing import NamedTuple
 from .console import amount
 from .escape import printable
 
-MOST = 24  # objects that have a line each: as many as a terminal shows; of more there is a line for each arch
+MAX_OBJECT_LINES = (
+    24  # objects that have a line each: as many as a terminal shows; of more there is a line for each arch
+)
 MADE = "MADE     "
 
 
@@ -36,7 +38,7 @@ def summary(objects: Iterable[MadeObject], packages: Iterable[MadePackage], seco
     objects, packages = sorted(objects), sorted(packages)
     if not objects and not packages:
         return ""
-    rows = [_row(each) for each in objects] if len(objects) <= MOST else _totals(objects)
+    rows = [_row(each) for each in objects] if len(objects) <= MAX_OBJECT_LINES else _totals(objects)
     rows += [(each.path, amount(each.size)) for each in packages]
     widths = [max((len(row[place]) for row in rows if len(row) > place), default=0) for place in range(4)]
     lines = ["  ".join(map(str.ljust, map(printable, row), widths)).rstrip() for row in rows]

@@ -2,7 +2,7 @@
 
 from ebpfbuild.escape import printable
 
-LONGEST = 300  # characters of what others wrote, in a line for the user
+MAX_LINE_LENGTH = 300  # characters of what others wrote, in a line for the user
 
 
 class SetupError(Exception):
@@ -17,7 +17,7 @@ class Unavailable(Exception):
         super().__init__(reason)
 
 
-def plain(text: str) -> str:
+def one_line(text: str) -> str:
     """Returns the text with what could steer a terminal escaped, and no longer than a line should be."""
     text = printable(text)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return text if len(text) <= MAX_LINE_LENGTH else f"{text[:MAX_LINE_LENGTH]}…"

@@ -8,13 +8,13 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from ebpfbuild.files import UnfitFileError, read_regular
 
-from .errors import SetupError, Unavailable, plain
+from .errors import SetupError, Unavailable, one_line
 from .pin import Pin
 from .settings import Settings, is_remote, local_path, shown
 from .web import Web
 
-PAGE_LIMIT = 8 << 20  # bytes; an index page of pip has 0.1 MB
-WHEEL_LIMIT = 32 << 20  # bytes; the wheel has 1.8 MB
+MAX_PAGE_SIZE = 8 << 20  # bytes; an index page of pip has 0.1 MB
+MAX_WHEEL_SIZE = 32 << 20  # bytes; the wheel has 1.8 MB
 
 
 def fetch(pin: Pin, settings: Settings, web: Web) -> bytes:
@@ -28,7 +28,7 @@ def fetch(pin: Pin, settings: Settings, web: Web) -> bytes:
         try:
             found, data = _look(place, pin, web)
         except Unavailable as error:
-            reasons.append(f"{shown(place)}: {plain(str(error))}")
+            reasons.append(f"{shown(place)}: {one_line(str(error))}")
             continue
         digest = hashlib.sha256(data).hexdigest()
         if digest != pin.sha256:
@@ -55,12 +55,12 @@ def _look(place: str, pin: Pin, web: Web) -> tuple[str, bytes]:
     if not is_remote(place):
         return _look_here(local_path(place), pin, web)
     if _file_name(place) == pin.wheel:
-        return place, web.read(place, WHEEL_LIMIT)[1]
-    url, page = web.read(place, PAGE_LIMIT)
+        return place, web.read(place, MAX_WHEEL_SIZE)[1]
+    url, page = web.read(place, MAX_PAGE_SIZE)
     link = _link_of(page, url, pin)
     if not is_remote(link):
         raise Unavailable(f"links to {shown(link)}, which is on no web server")
-    return link, web.read(link, WHEEL_LIMIT)[1]
+    return link, web.read(link, MAX_WHEEL_SIZE)[1]
 
 
 def _look_here(path: Path, pin: Pin, web: Web) -> tuple[str, bytes]:
@@ -70,11 +70,11 @@ def _look_here(path: Path, pin: Pin, web: Web) -> tuple[str, bytes]:
         wheel = path / pin.wheel
         path = wheel if wheel.exists() or not (path / "index.html").exists() else path / "index.html"
     if path.name == pin.wheel:
-        return str(path), _read_file(path, WHEEL_LIMIT)
-    link = _link_of(_read_file(path, PAGE_LIMIT), path.absolute().as_uri(), pin)
+        return str(path), _read_file(path, MAX_WHEEL_SIZE)
+    link = _link_of(_read_file(path, MAX_PAGE_SIZE), path.absolute().as_uri(), pin)
     if is_remote(link):
-        return link, web.read(link, WHEEL_LIMIT)[1]
-    return link, _read_file(local_path(link), WHEEL_LIMIT)
+        return link, web.read(link, MAX_WHEEL_SIZE)[1]
+    return link, _read_file(local_path(link), MAX_WHEEL_SIZE)
 
 
 def _link_of(page: bytes, url: str, pin: Pin) -> str:

@@ -11,7 +11,7 @@ from ebpfbuild.escape import without_secrets
 from ebpfbuild.fetch.passwords import netrc_file
 from ebpfbuild.fetch.tls import Bundle, named_bundles
 
-from .errors import plain
+from .errors import one_line
 
 DEFAULT_INDEX = "https://pypi.org/simple"  # pip's own default
 
@@ -108,5 +108,5 @@ def local_path(place: str) -> Path:
 
 
 def shown(place: str) -> str:
-    """Returns a place as messages may name it: a URL without user, password and query, and in plain characters."""
-    return plain(without_secrets(place) if "://" in place else place)
+    """Returns a place as messages may name it: a URL without user, password and query, on one line."""
+    return one_line(without_secrets(place) if "://" in place else place)

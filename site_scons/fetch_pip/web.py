@@ -15,13 +15,13 @@ from ebpfbuild.fetch.passwords import basic, logins
 from ebpfbuild.fetch.proxies import named_proxy, proxy_for
 from ebpfbuild.fetch.tls import CertificatesError, distrust, trusting
 
-from .errors import SetupError, Unavailable, plain
+from .errors import SetupError, Unavailable, one_line
 from .settings import Settings, shown
 
 READ_TIMEOUT = 20.0  # seconds without a byte
 PATIENCE = 120.0  # seconds for one URL
 TRIES = 3  # of a host that breaks off or is busy
-REDIRECTS = 5
+MAX_REDIRECTS = 5
 
 # What the standard library raises for a server's nonsense and a network's failure; URLError and SSLError are OSErrors.
 _FAILURES = (OSError, http.client.HTTPException, ValueError)
@@ -109,7 +109,7 @@ class _Proxies(urllib.request.ProxyHandler):
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects to https, and from http to http."""
 
-    max_redirections = REDIRECTS
+    max_redirections = MAX_REDIRECTS
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         scheme = urlsplit(newurl).scheme
@@ -138,7 +138,7 @@ class _Https(urllib.request.AbstractHTTPHandler):
         try:
             return trusting(self._settings.bundles)
         except CertificatesError as error:
-            raise SetupError(plain(str(error))) from None
+            raise SetupError(one_line(str(error))) from None
 
 
 class _Credentials(urllib.request.BaseHandler):
@@ -194,7 +194,7 @@ def _failure(error: Exception, settings: Settings) -> Unavailable:
     if isinstance(error, urllib.error.HTTPError):
         busy = error.code in (403, 408, 429) or error.code >= 500
         if error.code in range(300, 400):
-            return Unavailable(f"redirects more than {REDIRECTS} times, or to no web server")
+            return Unavailable(f"redirects more than {MAX_REDIRECTS} times, or to no web server")
         return Unavailable(f"HTTP {error.code}{_WANTED.get(error.code, '')}", passing=busy)
     cause = getattr(error, "reason", error)
     if isinstance(cause, ssl.SSLCertVerificationError):

@@ -185,8 +185,8 @@ def test_an_odd_length_is_no_traceback(server, get, refused, length):
 
 
 def test_more_bytes_than_a_page_or_a_wheel_has(server, refused, monkeypatch, tmp_path):
-    monkeypatch.setattr(places, "PAGE_LIMIT", 1000)
-    monkeypatch.setattr(places, "WHEEL_LIMIT", 1000)
+    monkeypatch.setattr(places, "MAX_PAGE_SIZE", 1000)
+    monkeypatch.setattr(places, "MAX_WHEEL_SIZE", 1000)
     assert "sends more than 1000 bytes" in refused(indexes=[index_of(server, b" " * 2000)])
     assert "sends more than 1000 bytes" in refused(indexes=[index_of(server)])
     (tmp_path / WHEEL).write_bytes(DATA)

@@ -3,7 +3,7 @@
 import pytest
 from ebpfbuild.arch import ARCHES, arch_named
 from ebpfbuild.errors import HeaderError
-from ebpfbuild.header import PT_REGS_MEMBER, arch_of, check_header
+from ebpfbuild.header import PT_REGS_MEMBER, arch_of_registers, check_header
 
 
 def header(member):
@@ -29,7 +29,7 @@ def test_a_header_without_registers_or_without_anything():
 
 
 def test_registers_of_the_first_struct_only():
-    assert arch_of(header(b"orig_ax;") + b"struct later {\n\tint orig_x0;\n};\n") == "x86_64"
+    assert arch_of_registers(header(b"orig_ax;") + b"struct later {\n\tint orig_x0;\n};\n") == "x86_64"
 
 
 @pytest.mark.parametrize("line", [b"#include <a.h>\n", b"  # import <b.h>\n", b"#ifdef X\n#if __has_include(<a.h>)\n"])

@@ -1,7 +1,7 @@
 """ebpfbuild.summary: the table at the end of a build."""
 
 import pytest
-from ebpfbuild.summary import MOST, MadeObject, MadePackage, summary
+from ebpfbuild.summary import MAX_OBJECT_LINES, MadeObject, MadePackage, summary
 
 
 def made(path="build/x86_64/one.bpf.o", arch="x86_64", size=2000, lines=12, proof="proven"):
@@ -23,12 +23,12 @@ def test_objects_and_packages_stand_in_columns_by_path():
     )
 
 
-@pytest.mark.parametrize("many", [1, MOST])
+@pytest.mark.parametrize("many", [1, MAX_OBJECT_LINES])
 def test_as_many_objects_as_a_terminal_shows_have_a_line_each(many):
     assert len(summary([made()] * many, [], 1.0).splitlines()) == many + 1
 
 
-@pytest.mark.parametrize("many, size", [(MOST, "48 kB"), (2999, "6.0 MB")])
+@pytest.mark.parametrize("many, size", [(MAX_OBJECT_LINES, "48 kB"), (2999, "6.0 MB")])
 def test_more_objects_are_counted_by_arch(many, size):
     objects = [made(f"build/arm/{number}.bpf.o", "arm", proof="full header") for number in range(many)]
     words = [" ".join(line.split()) for line in summary([*objects, made()], [], 1.0).splitlines()]

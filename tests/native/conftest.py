@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from ebpfbuild.compile import object as compiling
 from ebpfbuild.arch import Arch, host_arch
-from ebpfbuild.package.content import PackageParts, PackedProgram
+from ebpfbuild.package.content import PackageContent, PackedProgram
 from ebpfbuild.package.content import package as packed
 from ebpfbuild.package.skeleton import PackedSkeleton
 from ebpfbuild.skeleton.skeleton import skeleton
@@ -58,7 +58,7 @@ def package(compiled, tmp_path_factory):
     text = skeleton(objects, "socket_tracker", "socket_tracker.bpf.o")
     made = PackedSkeleton("socket_tracker_skel.py", text.module, text.stub)
     app, loader = _files(ROOT / "loader" / "socket_tracker"), _files(ROOT / "loader" / "bpfloader")
-    parts = PackageParts([PackedProgram("socket_tracker.bpf.o", objects, made, {})], app, loader, {})
+    parts = PackageContent([PackedProgram("socket_tracker.bpf.o", objects, made, {})], app, loader, {})
     folder = tmp_path_factory.mktemp("package")
     for name, content in packed("socket_tracker", "1", parts).wheel.items():
         path = folder / "socket_tracker" / name

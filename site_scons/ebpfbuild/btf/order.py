@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from .reader import Btf
 from .types import FUNC_EXTERN, LAYOUTS, REFERS, VAR_EXTERN, Kind
 
-MAX_ROUNDS = 64  # how far apart two types may differ that nothing leads to and that have one kind and name
+MAX_RANK_ROUNDS = 64  # how far apart two types may differ that nothing leads to and that have one kind and name
 
 
 REFERRING = [kind in REFERS for kind in range(max(Kind) + 1)]
@@ -139,7 +139,7 @@ class _Walk:
         keys: dict[int, tuple[object, ...]] = {number: self._shape(number) for number in rest}
         ranks: dict[int, tuple[int, int]] = {}
         distinct = 0
-        for _ in range(MAX_ROUNDS):
+        for _ in range(MAX_RANK_ROUNDS):
             by_key = {key: (1, rank) for rank, key in enumerate(sorted(set(keys.values())))}
             ranks = {number: by_key[keys[number]] for number in rest}
             if len(by_key) in (distinct, len(rest)):

@@ -25,16 +25,16 @@ def loaded(libraries: list[str]) -> ctypes.CDLL:
     return libbpf
 
 
-def link(libbpf: ctypes.CDLL, output: str, objects: list[str]) -> tuple[str, int]:
-    """Writes `output`. Returns ("", 0), or the file that the linker ended at and its errno."""
+def link(libbpf: ctypes.CDLL, output: str, objects: list[str]) -> None:
+    """Writes `output`. Raises OSError with the file that the linker ended at."""
     linker = libbpf.bpf_linker__new(output.encode(), None)
     if not linker:
-        return output, ctypes.get_errno()
+        raise OSError(ctypes.get_errno(), "", output)
     for each in objects:
         if status := libbpf.bpf_linker__add_file(linker, each.encode(), None):
-            return each, -status
-    status = libbpf.bpf_linker__finalize(linker)
-    return (output, -status) if status else ("", 0)
+            raise OSError(-status, "", each)
+    if status := libbpf.bpf_linker__finalize(linker):
+        raise OSError(-status, "", output)
 
 
 def main(words: list[str]) -> int:
@@ -45,10 +45,12 @@ def main(words: list[str]) -> int:
     except OSError as error:
         print(error, file=sys.stderr)
         return UNLOADED
-    at, reason = link(libbpf, words[cut + 1], words[cut + 2 :])
-    if reason:
-        print(f"REFUSED {at}: {os.strerror(reason)}", file=sys.stderr, flush=True)
-    return REFUSED if reason else 0
+    try:
+        link(libbpf, words[cut + 1], words[cut + 2 :])
+    except OSError as error:
+        print(f"REFUSED {error.filename}: {os.strerror(error.errno or 0)}", file=sys.stderr, flush=True)
+        return REFUSED
+    return 0
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from ..arch import host_arch
 from ..errors import ArchError, LinkError
 from ..pins.pins import LinkerPin, TreePin
 
-LOADER = "ld-"  # how the name of a C library's program loader begins: ld-linux-x86-64.so.2
+PROGRAM_LOADER = "ld-"  # how the name of a C library's program loader begins: ld-linux-x86-64.so.2
 
 
 class LinkerLibraries(NamedTuple):
@@ -21,12 +21,12 @@ class LinkerLibraries(NamedTuple):
 class Linker(NamedTuple):
     """A linker in place, by the paths of its libraries in the order in which they are loaded.
 
-    `loader` is the program loader of a C library of its own, empty where the machine's C library will do. `scratch` is
+    `program_loader` is that of a C library of its own, empty where the machine's C library will do. `scratch` is
     the folder in which it works, that of temporary files unless given.
     """
 
     libraries: tuple[str, ...]
-    loader: str = ""
+    program_loader: str = ""
     scratch: str = ""
 
 
@@ -57,9 +57,16 @@ def libraries_for(pin: LinkerPin, machine: str, glibc: tuple[int, ...]) -> Linke
     return LinkerLibraries(pin.libraries[arch], pin.c_library[arch])
 
 
-def this_machine() -> tuple[str, tuple[int, ...]]:
-    """Returns what `uname -m` prints here, and the version of glibc, such as (2, 36); () for another C library."""
-    return os.uname().machine, glibc_version()
+class Machine(NamedTuple):
+    """A machine as `uname -m` names it, and the version of its glibc, such as (2, 36); () for another C library."""
+
+    name: str
+    glibc: tuple[int, ...]
+
+
+def this_machine() -> Machine:
+    """Returns the machine that this process runs on."""
+    return Machine(os.uname().machine, glibc_version())
 
 
 def glibc_version() -> tuple[int, ...]:
@@ -77,8 +84,8 @@ def linker(needed: LinkerLibraries, folder: Callable[[TreePin], str | os.PathLik
     paths = tuple(os.path.join(folder(tree), name) for tree in needed.libraries for name in tree.files)
     if not needed.c_library:
         return Linker(paths)
-    loader = next((name for name in needed.c_library.files if name.startswith(LOADER)), None)
+    loader = next((name for name in needed.c_library.files if name.startswith(PROGRAM_LOADER)), None)
     if loader is None:
-        what = f"holds no program loader ({LOADER}…)"
-        raise LinkError(what, where=needed.c_library.where, fix=f"add {LOADER}linux-….so to its files")
+        what = f"holds no program loader ({PROGRAM_LOADER}…)"
+        raise LinkError(what, where=needed.c_library.where, fix=f"add {PROGRAM_LOADER}linux-….so to its files")
     return Linker(paths, os.path.join(folder(needed.c_library), loader))

@@ -16,13 +16,12 @@ from ..files import read_regular
 from ..host_tools import CLEAN_ENVIRONMENT
 from . import child
 from .libraries import Linker
-from .part import Part
+from .part import Part, require_defined
 from .refusal import refusal
-from .undefined import require_defined
 
 OUTPUT = "linked.o"
 SECONDS = 120  # for a link, which takes a tenth of one
-LIMIT = 64 << 20  # bytes of a linked object
+MAX_OBJECT_SIZE = 64 << 20  # bytes of a linked object
 
 
 def linked_object(parts: Sequence[Part], linker: Linker, where: str) -> bytes:
@@ -45,12 +44,16 @@ def linked(parts: Sequence[Part], linker: Linker, where: str) -> bytes:
         if done.returncode:
             said = done.stderr.decode("utf-8", "replace").splitlines()
             raise refusal(said, done.returncode, dict(zip(names, parts)), where)
-        return read_regular(Path(scratch, OUTPUT), LIMIT)
+        return read_regular(Path(scratch, OUTPUT), MAX_OBJECT_SIZE)
 
 
 def _command(linker: Linker) -> list[str]:
     """Returns the words that start the child, by the program loader of another C library where the linker has one."""
-    loader = [linker.loader, "--library-path", os.path.dirname(linker.loader)] if linker.loader else []
+    loader = (
+        [linker.program_loader, "--library-path", os.path.dirname(linker.program_loader)]
+        if linker.program_loader
+        else []
+    )
     return [*loader, sys.executable, "-I", "-S", "-B", child.__file__, *linker.libraries]
 
 

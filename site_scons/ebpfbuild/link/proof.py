@@ -1,4 +1,7 @@
-"""The proof of a linked object: the objects that the full header gives, linked as well and compared."""
+"""Proves a linked object: links the objects that the full header gives as well, and compares the two.
+
+It is no part of linker.py: a link depends on the code that it runs, and an edit of the prover is to link nothing anew.
+"""
 
 import hashlib
 from collections.abc import Sequence

@@ -13,9 +13,9 @@ from ..errors import LinkError
 from . import child
 from .part import Part, sources
 
-PREFIX = "libbpf: "
-FIX = "look at what they share: declarations, sections, maps"
-HEADER = "put the declaration into a header that they include"
+LIBBPF_PREFIX = "libbpf: "
+LOOK_AT_SHARED = "look at what they share: declarations, sections, maps"
+DECLARE_IN_HEADER = "put the declaration into a header that they include"
 _CONFLICT = re.compile(r"conflicting non-weak symbol #\d+ \((?P<name>.+)\) definition in '.*'")
 _MISMATCH = re.compile(r"global '(?P<name>.+?)(?:\.inner)?': (?P<what>.+)")
 _NO_BTF = re.compile(
@@ -45,18 +45,21 @@ def refusal(lines: list[str], status: int, parts: Mapping[str, Part], where: str
         how = signal.strsignal(-status) if status < 0 else f"status {status}"
         what = f"libbpf's linker ended by itself ({how})"
         return LinkError(what, where=where, fix="report it with the objects", details=_other_lines(lines, "", parts))
-    said = [line.removeprefix(PREFIX) for line in lines if line.startswith(PREFIX)]
+    said = [line.removeprefix(LIBBPF_PREFIX) for line in lines if line.startswith(LIBBPF_PREFIX)]
     for line in said:
-        if found := _explained(line, parts.values()):
+        if found := _explain(line, parts.values()):
             return LinkError(found.what, where=where, fix=found.fix, details=_other_lines(said, line, parts))
     last = lines[-1].removeprefix("REFUSED ") if lines else "it gives no reason"
     first = _with_sources(said[0] if said else last, parts)
     return LinkError(
-        f"libbpf's linker refuses the sources: {first}", where=where, fix=FIX, details=_other_lines(said[1:], "", parts)
+        f"libbpf's linker refuses the sources: {first}",
+        where=where,
+        fix=LOOK_AT_SHARED,
+        details=_other_lines(said[1:], "", parts),
     )
 
 
-def _explained(line: str, parts: Collection[Part]) -> Explanation | None:
+def _explain(line: str, parts: Collection[Part]) -> Explanation | None:
     """Returns a line of libbpf's in this project's words, or None for one that says nothing by itself."""
     if match := _CONFLICT.fullmatch(line):
         name, sources = match["name"], _sources_defining(match["name"], parts)
@@ -66,7 +69,7 @@ def _explained(line: str, parts: Collection[Part]) -> Explanation | None:
     if match := _MISMATCH.fullmatch(line):
         name = match["name"]
         return Explanation(
-            f"{name} is declared differently by {_sources_with_symbol(name, parts)}: {match['what']}", HEADER
+            f"{name} is declared differently by {_sources_with_symbol(name, parts)}: {match['what']}", DECLARE_IN_HEADER
         )
     if match := _NO_BTF.fullmatch(line):
         name = match["name"]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from .explain_uapi import home_of, missing_file, plain_name, plain_type
 from .index import Index
-from .libbpf_headers import Library
+from .libbpf_headers import LibbpfNames
 from .macros import INSTEAD, VALUES
 from .refs import member_names
 
@@ -19,7 +19,7 @@ _TYPE = re.compile(
 )
 _MEMBER = re.compile(r"no member named '(\w+)' in '(?:const |volatile )*((?:struct |union )?\w+)'")
 _NAME = re.compile(r"use of undeclared identifier '(\w+)'")
-_LIBRARY = re.compile(r"call to undeclared library function '(\w+)'")
+_LIBC_CALL = re.compile(r"call to undeclared library function '(\w+)'")
 _CALL = re.compile(r"(?:call to undeclared function|implicit declaration of function) '(\w+)'")
 _TWICE = re.compile(r"(?:redefinition of|typedef redefinition .*|redefinition of enumerator) '(\w+)'")
 _FILE = re.compile(r"'(\S+\.h)' file not found")
@@ -32,7 +32,7 @@ GNU_DIALECT = (
     "libbpf's headers use asm and typeof, which only GNU's dialects of C have: write -std=gnu11 in cflags, or nothing"
 )
 HELPERS_HEADER = "bpf/bpf_helpers.h"
-SHOWN = 3
+MAX_SHOWN = 3
 NEAR = 0.8  # difflib's ratio: below it, of ten thousands of names some are alike by chance
 
 
@@ -41,7 +41,7 @@ class _Header(NamedTuple):
 
     types: Index
     name: str
-    library: Library
+    libbpf: LibbpfNames
     forwards: Mapping[str, str]
     elsewhere: Callable[[str], str]
 
@@ -54,7 +54,7 @@ def explain(
     diagnostics: Iterable[str],
     kernel: str,
     arch: str,
-    library: Library,
+    libbpf: LibbpfNames,
     elsewhere: Callable[[str], str] = lambda name: "",
 ) -> list[str]:
     """Returns lines for a person, one per cause, in the order of clang's diagnostics; none where none is the header's.
@@ -63,16 +63,16 @@ def explain(
     `elsewhere(name)` names a pinned header that has a type which this one lacks. The caller has found out whether the
     full header fails too: where it doesn't, the minimizer is at fault and these lines are not for the user.
     """
-    diagnosed = [(text, source, _unseen(library, text, source)) for text, source in _with_source(diagnostics)]
+    diagnosed = [(text, source, _unseen(libbpf, text, source)) for text, source in _with_source(diagnostics)]
     missed: dict[str, dict[str, None]] = {}  # of libbpf's headers, and what the program uses of each
     for name in (name for _, _, names in diagnosed for name in names):
-        missed.setdefault(library.homes[name], {})[name] = None
+        missed.setdefault(libbpf.homes[name], {})[name] = None
     twice = {found[1] for text, *_ in diagnosed if (found := _TWICE.search(text))}
-    header = index and _Header(index, f"this header ({kernel}, {arch})", library, _forwards(diagnosed), elsewhere)
+    header = index and _Header(index, f"this header ({kernel}, {arch})", libbpf, _forwards(diagnosed), elsewhere)
     lines = []
     for text, _, names in diagnosed:
         if names:
-            lines += [_include(home, missed[home]) for home in map(library.homes.__getitem__, names)]
+            lines += [_include(home, missed[home]) for home in map(libbpf.homes.__getitem__, names)]
         elif HELPERS_HEADER not in missed and not _follows(text, twice):  # without SEC a declaration is none
             lines += _explained(header, text) if header else _plain(text)
     return list(dict.fromkeys(lines))
@@ -99,7 +99,7 @@ def _forwards(diagnosed: Iterable[tuple[str, str, list[str]]]) -> dict[str, str]
     return found
 
 
-def _unseen(library: Library, text: str, source: str) -> list[str]:
+def _unseen(libbpf: LibbpfNames, text: str, source: str) -> list[str]:
     """Returns the names of libbpf's that an error is about and whose header the program doesn't include.
 
     clang can't name a macro that it doesn't know: `SEC("xdp")` is a syntax error somewhere behind it, and each argument
@@ -107,13 +107,13 @@ def _unseen(library: Library, text: str, source: str) -> list[str]:
     """
     if not _ERROR.search(text) or _MEMBER.search(text):
         return []
-    named = _NAME.search(text) or _CALL.search(text) or _LIBRARY.search(text)
+    named = _NAME.search(text) or _CALL.search(text) or _LIBC_CALL.search(text)
     names = [*([named[1]] if named else []), *_CALLED.findall(source)]
-    return [name for name in names if name in library.missing]
+    return [name for name in names if name in libbpf.missing]
 
 
 def _include(home: str, names: Iterable[str]) -> str:
-    *others, last = list(names)[:SHOWN]
+    *others, last = list(names)[:MAX_SHOWN]
     named = f"{', '.join(others)} and {last} are" if others else f"{last} is"
     return f"{named} declared in <{home}>: include it"
 
@@ -181,7 +181,7 @@ def _member(header: _Header, member: str, owner: str) -> list[str]:
             f"{header} has {member} in {owner}, and the program defines another {owner}: "
             f"drop that, or call it {word}___local"
         ]
-    near = ", ".join(get_close_matches(member, names, SHOWN))
+    near = ", ".join(get_close_matches(member, names, MAX_SHOWN))
     nearest = f" (nearest: {near})" if near else ""
     return [
         f"{header} has no member {member} in {owner}{nearest}; kernels differ: take another pin, "
@@ -201,7 +201,7 @@ def _name(header: _Header, name: str) -> list[str]:
         ]
     if name in VALUES:
         return [f"{header} has no {name}; a kernel #define is in no BTF: #define {name} {VALUES[name]}"]
-    near = _near_name(name, _callable(header))
+    near = _near_name(name, _callable_names(header))
     meant = f"; did you mean {near}?" if near else ""
     if name.isupper():
         lead = f"{header} has no {name}" + (f"{meant} A" if near else "; a")
@@ -213,7 +213,7 @@ def _call(header: _Header, name: str) -> list[str]:
     if name in header.types.ordinary:
         return []
     return [
-        f"{header} declares no {name}{_or_meant(name, _callable(header))} "
+        f"{header} declares no {name}{_or_meant(name, _callable_names(header))} "
         "a kfunc of another kernel: declare it extern … __ksym __weak and ask bpf_ksym_exists first; "
         "a helper: it needs a newer libbpf"
     ]
@@ -228,12 +228,12 @@ def _instead(name: str) -> str:
     return f"BPF programs have no C library: instead of {name} take {instead}"
 
 
-def _callable(header: _Header) -> list[str]:
+def _callable_names(header: _Header) -> list[str]:
     """Returns the names that an expression may hold.
 
     Not btf_bpf_… and btf_trace_…, typedefs that only the kernel uses.
     """
-    return [*header.library.homes, *(name for name in header.types.ordinary if not name.startswith("btf_"))]
+    return [*header.libbpf.homes, *(name for name in header.types.ordinary if not name.startswith("btf_"))]
 
 
 def _declared_twice(header: _Header, name: str) -> list[str]:
@@ -260,7 +260,7 @@ _ROWS = (
     (_TYPE, _type),
     (_NAME, _name),
     (_CALL, _call),
-    (_LIBRARY, _libc),
+    (_LIBC_CALL, _libc),
     (_TWICE, _declared_twice),
     (_FILE, _file),
 )
@@ -269,7 +269,7 @@ _PLAIN_ROWS = (
     (_DIALECT, _no_asm),
     (_TYPE, plain_type),
     (_NAME, plain_name),
-    (_LIBRARY, _instead),
+    (_LIBC_CALL, _instead),
     (_FILE, missing_file),
 )
 

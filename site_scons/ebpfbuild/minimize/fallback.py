@@ -11,8 +11,8 @@ from .modes import Minimized
 
 Made = TypeVar("Made")  # what a compile makes: an object's bytes, or those of several
 
-MAX_ROUNDS = 8  # of `fields`; each keeps at least one more type whole
-SHOWN = 3  # differences or diagnostics in a notice
+MAX_FIELDS_ROUNDS = 8  # of `fields`; each keeps at least one more type whole
+MAX_SHOWN = 3  # differences or diagnostics in a notice
 
 _STEPS = {"fields": ("fields", "lean", "exact"), "lean": ("lean", "exact"), "exact": ("exact",), "off": ()}
 
@@ -63,7 +63,7 @@ def settle(
 
     for step in _STEPS[mode]:
         keep: frozenset[str] = frozenset()
-        for _ in range(MAX_ROUNDS if step == "fields" else 1):
+        for _ in range(MAX_FIELDS_ROUNDS if step == "fields" else 1):
             header = minimized(step, keep)
             outcome = _attempt(header, step, compile_, prove)
             if outcome.object is not None:
@@ -97,5 +97,5 @@ def _attempt(
 
 
 def _shown(what: tuple[str, ...]) -> str:
-    more = f" (and {len(what) - SHOWN} more)" if len(what) > SHOWN else ""
-    return "; ".join(what[:SHOWN]) + more
+    more = f" (and {len(what) - MAX_SHOWN} more)" if len(what) > MAX_SHOWN else ""
+    return "; ".join(what[:MAX_SHOWN]) + more

@@ -11,7 +11,7 @@ from operator import le
 from typing import Any
 
 from ..errors import HeaderError
-from .scanner import Scanner, plain
+from .scanner import Scanner, without_comments
 
 INDEX_FORMAT = 4  # a caller keys stored indexes by the header's sha256 and by this number
 _MAGIC = b"vmlinux.h index\n"
@@ -61,7 +61,7 @@ def index_header(text: str) -> Index:
 
     Raises HeaderError, with the line, for text that is none.
     """
-    scanner = Scanner(plain(text))
+    scanner = Scanner(without_comments(text))
     scanner.scan()
     return Index(
         scanner.text,

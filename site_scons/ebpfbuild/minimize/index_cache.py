@@ -11,7 +11,7 @@ from ..files import folder_like, read_regular, write_file
 from .explain import GNU_DIALECT, explain
 from .explain_uapi import clash
 from .index import INDEX_FORMAT, Index, dump_index, index_header, load_index
-from .libbpf_headers import Library
+from .libbpf_headers import LibbpfNames
 
 
 class IndexCache:
@@ -76,7 +76,7 @@ def explained(
     index: Index | None,
     kernel: str,
     arch: str,
-    library: Library,
+    libbpf: LibbpfNames,
     elsewhere: Callable[[str], str] = lambda name: "",
 ) -> CompileError:
     """Adds to the error of a compile, which fails with the full header too, what the headers know about it.
@@ -86,12 +86,12 @@ def explained(
     diagnostics = [f"{error.where}: error: {error.what}", *error.details]
     if index is not None and (line := clash(diagnostics)):
         return CompileError(error.what, where=error.where, fix=line)
-    if explain(index, diagnostics[:1], kernel, arch, library) == [GNU_DIALECT]:  # all else follows from it
+    if explain(index, diagnostics[:1], kernel, arch, libbpf) == [GNU_DIALECT]:  # all else follows from it
         return CompileError(error.what, where=error.where, fix=GNU_DIALECT)
-    hints = explain(index, diagnostics, kernel, arch, library, elsewhere)
+    hints = explain(index, diagnostics, kernel, arch, libbpf, elsewhere)
     if not hints:
         return error
     # With the line of source; the hints may be on later errors.
-    first = explain(index, diagnostics[:2], kernel, arch, library, elsewhere)
+    first = explain(index, diagnostics[:2], kernel, arch, libbpf, elsewhere)
     fix, *others = hints if first else ["", *hints]
     return CompileError(error.what, where=error.where, fix=fix, details=(*others, *error.details))

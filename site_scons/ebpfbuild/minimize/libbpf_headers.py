@@ -13,14 +13,14 @@ _HELPER = re.compile(r"\(\* ?(?:const )?(\w+)\)\(")  # of bpf_helper_defs.h: sta
 HOME = {"bpf_helper_defs.h": "bpf_helpers.h"}  # needs what the other defines before it includes it
 
 
-class Library(NamedTuple):
+class LibbpfNames(NamedTuple):
     """The names of libbpf's headers by header, such as `bpf/bpf_endian.h`, and those that a program doesn't include."""
 
     homes: Mapping[str, str]
     missing: frozenset[str]
 
 
-def library(headers: Mapping[str, str], texts: Iterable[str]) -> Library:
+def libbpf_names(headers: Mapping[str, str], texts: Iterable[str]) -> LibbpfNames:
     """Returns the names that libbpf's headers (text by file name) declare, and those that a program's own files miss.
 
     A name that those define themselves isn't missed.
@@ -33,7 +33,7 @@ def library(headers: Mapping[str, str], texts: Iterable[str]) -> Library:
     texts = list(texts)
     seen = _included(headers, texts)
     own = {name for text in texts for name in _MACRO.findall(text)}
-    return Library(homes, frozenset(name for name, home in homes.items() if PurePath(home).name not in seen) - own)
+    return LibbpfNames(homes, frozenset(name for name, home in homes.items() if PurePath(home).name not in seen) - own)
 
 
 def _included(headers: Mapping[str, str], texts: Iterable[str]) -> set[str]:

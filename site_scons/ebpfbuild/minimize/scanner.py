@@ -30,7 +30,7 @@ _TYPICAL = re.compile(
 _LINE_START = re.compile(r"\t(\w+)")
 
 
-def plain(text: str) -> str:
+def without_comments(text: str) -> str:
     """Returns the text with LF line ends, and without comments if any is inside of a declaration.
 
     bpftool writes none there.

@@ -8,7 +8,7 @@ from .index import Index
 from .modes import Minimized, title
 from .refs import member_names
 
-SHOWN = 3  # structs, or nearest names
+MAX_SHOWN = 3  # structs, or nearest names
 
 
 def why(minimized: Minimized, name: str, where: Callable[[str], str] = lambda name: "") -> list[str]:
@@ -77,14 +77,14 @@ def _left_out(minimized: Minimized, word: str, owner: str) -> list[str]:
     index, whole = minimized.index, minimized.closure.whole
     if holders := _holders(index, word, owner):
         some = ", ".join(
-            [*(title(index, number) for number in holders[:SHOWN]), *(["…"] if len(holders) > SHOWN else [])]
+            [*(title(index, number) for number in holders[:MAX_SHOWN]), *(["…"] if len(holders) > MAX_SHOWN else [])]
         )
         dropped = any(number in whole for number in holders)
         why_not = "of which the program doesn't name it" if dropped else "to which nothing that the program names leads"
         return [f"{word} is a member of {some}, {why_not}"]
     number = index.tags.get(owner, index.ordinary.get(owner))
     choices = {*index.tags, *index.ordinary} if number is None else member_names(index, number)
-    near = difflib.get_close_matches(word, choices, n=SHOWN) if number is not None or not owner else []
+    near = difflib.get_close_matches(word, choices, n=MAX_SHOWN) if number is not None or not owner else []
     what = f"the full header has no {owner} with a member {word}"
     if not owner:
         what = f"nothing called {word} is kept, and the full header has no such type or member"

@@ -13,8 +13,7 @@ from typing import NamedTuple
 from ..errors import PackageError
 from ..spec.object import ObjectSpec
 from .init import init
-from .manifest import FILE_NAME as MANIFEST
-from .manifest import PackedObject, Provenance, manifest_json
+from .manifest import MANIFEST_NAME, PackedObject, Provenance, manifest_json
 from .skeleton import PackedSkeleton
 
 
@@ -41,7 +40,7 @@ class PackedProgram:
 
 
 @dataclass(frozen=True)
-class PackageParts:
+class PackageContent:
     """The parts of a package: its programs; the app's and the loader's files; C skeletons: all by path."""
 
     programs: Sequence[PackedProgram]
@@ -55,7 +54,7 @@ class PackageParts:
         return sorted({arch for program in self.programs for arch in program.objects})
 
 
-def package(name: str, version: str, parts: PackageParts, summary: str = "") -> Package:
+def package(name: str, version: str, parts: PackageContent, summary: str = "") -> Package:
     """Puts the parts of a package together. Raises PackageError for parts that don't fit, ElfError, BtfError."""
     packed = _packed(parts.programs)
     for program in parts.programs:
@@ -63,13 +62,13 @@ def package(name: str, version: str, parts: PackageParts, summary: str = "") -> 
     facts = manifest_json(name, version, packed)
     placed = {f"{arch}/{file}": each for file, by_arch in packed.items() for arch, each in by_arch.items()}
     objects = {each.path: each.data for each in placed.values()}
-    own = {MANIFEST: facts, "py.typed": b"", **objects}
+    own = {MANIFEST_NAME: facts, "py.typed": b"", **objects}
     for program in parts.programs:
         own |= program.skeleton.files(hashlib.sha256(facts).hexdigest())
     own |= {f"bpfloader/{path}": data for path, data in parts.loader.items()}
     return Package(
         wheel=_with_app(own, parts.app, init([each.skeleton for each in parts.programs], name, summary or name)),
-        tar={MANIFEST: facts, **objects, **parts.c_skeletons},
+        tar={MANIFEST_NAME: facts, **objects, **parts.c_skeletons},
         links={place: each.path for place, each in placed.items() if place != each.path},
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-FILE_NAME = "manifest.json"
+MANIFEST_NAME = "manifest.json"
 MANIFEST_FORMAT = 1
 
 

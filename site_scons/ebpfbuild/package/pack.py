@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..arch import BY_NAME
-from .content import PackageParts, PackedProgram, default_description, description, package
+from .content import PackageContent, PackedProgram, default_description, description, package
 from .manifest import Provenance
 from .programs import ProgramFiles, programs_of
 from .skeleton import PackedSkeleton
@@ -42,27 +42,27 @@ def wheel(args: PackArgs) -> tuple[bytes, Mapping[str, bytes]]:
 
     Raises PackageError, ElfError, BtfError, OSError.
     """
-    parts = _parts(args)
-    made = package(args.name, args.version, parts, args.summary)
-    programs = [each.skeleton.program for each in parts.programs]
-    text, markup = default_description(args.name, programs, args.summary, parts.arches), "text/markdown"
+    content = _content(args)
+    made = package(args.name, args.version, content, args.summary)
+    programs = [each.skeleton.program for each in content.programs]
+    text, markup = default_description(args.name, programs, args.summary, content.arches), "text/markdown"
     if args.readme:
         text, markup = description(Path(args.readme))
     about = About(args.name, args.version, args.summary, args.license, text, markup, _read(args.licenses))
     files = {f"{args.name}/{path}": data for path, data in made.wheel.items()}
-    return build_wheel(about, files, [BY_NAME[arch] for arch in parts.arches]), made.wheel
+    return build_wheel(about, files, [BY_NAME[arch] for arch in content.arches]), made.wheel
 
 
 def tar(args: PackArgs) -> bytes:
     """Returns the bytes of the tar, which needs neither app nor loader. Raises as `wheel` does."""
-    made = package(args.name, args.version, _parts(args), args.summary)
+    made = package(args.name, args.version, _content(args), args.summary)
     return build_tar(distribution_name(args.name, args.version), made.tar, made.links)
 
 
-def _parts(args: PackArgs) -> PackageParts:
+def _content(args: PackArgs) -> PackageContent:
     headers = {f"{path.parent.name}/{path.name}": path.read_bytes() for path in map(Path, args.c_skeletons)}
     programs = [_program(each, args.provenance) for each in programs_of(args.objects, args.skeletons)]
-    return PackageParts(programs, _read(args.app), _read(args.loader), headers)
+    return PackageContent(programs, _read(args.app), _read(args.loader), headers)
 
 
 def _program(files: ProgramFiles, provenance: Mapping[str, Provenance]) -> PackedProgram:
@@ -85,12 +85,12 @@ def provenance_of(header_record: str, version: str, fingerprint: str, proof: str
     return Provenance(
         header={key: record[key] for key in ("alternate", "kernel", "sha256")} if record else None,
         compiler={"fingerprint": fingerprint, "version": version},
-        proof=_verdict(json.loads(Path(proof).read_text(encoding="utf-8"))) if proof else None,
+        proof=_proof_facts(json.loads(Path(proof).read_text(encoding="utf-8"))) if proof else None,
         linker={"version": linker} if linker else None,
     )
 
 
-def _verdict(proof: Mapping[str, Any]) -> dict[str, Any]:
+def _proof_facts(proof: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a manifest's part of a proof: the verdict, and why the full header was taken, where it was."""
     fallback = {"fallback": proof["fallback"]} if proof["fallback"] else {}
     return {key: proof[key] for key in ("differences", "equal", "mode", "types")} | fallback

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ..errors import PackageError
 from ..skeleton.names import module_name
 
-SKELETON = "hand BpfPackage what BpfSkeleton gave for the objects of all arches together"
+SKELETON_FIX = "hand BpfPackage what BpfSkeleton gave for the objects of all arches together"
 
 
 class SkeletonFiles(NamedTuple):
@@ -46,7 +46,7 @@ def programs_of(objects: Iterable[str], skeletons: Iterable[str]) -> list[Progra
     for path in sorted(skeletons):
         name = PurePath(path).name
         if modules.setdefault(name, path) != path:
-            _refuse(f"got two skeletons {name}", SKELETON)
+            _refuse(f"got two skeletons {name}", SKELETON_FIX)
     programs = [_program(file, found[file], modules) for file in sorted(found)]
     if modules:
         fix = "hand it the objects that BpfSkeleton was handed"
@@ -59,7 +59,7 @@ def _program(file: str, objects: dict[str, str], modules: dict[str, str]) -> Pro
     name = module_name(stem_of(file))
     module, stub = (modules.pop(f"{name}{ending}", "") for ending in (".py", ".pyi"))
     if not (module and stub):
-        _refuse(f"got no skeleton {name} for {file}", SKELETON)
+        _refuse(f"got no skeleton {name} for {file}", SKELETON_FIX)
     return ProgramFiles(file, objects, SkeletonFiles(module, stub))
 
 

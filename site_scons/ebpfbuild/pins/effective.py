@@ -9,8 +9,8 @@ from .pins import HeaderPin
 from .toml_lines import Table
 from .toolchain import Layers, load
 
-DIGITS = 12  # of a sha256, enough to tell two apart
-FEW = 4  # of a list, which are printed by name
+SHOWN_DIGITS = 12  # of a sha256, enough to tell two apart
+MAX_NAMED = 4  # of a list, which are printed by name
 
 
 class EffectiveTable(NamedTuple):
@@ -71,8 +71,8 @@ def _words(data: dict[str, Any]) -> Iterator[str]:
         elif isinstance(value, dict):
             yield f"{name}: {' '.join(value)}"
         elif isinstance(value, list):
-            yield f"{len(value)} {name}" if len(value) > FEW else f"{name} {' '.join(map(str, value)) or 'none'}"
+            yield f"{len(value)} {name}" if len(value) > MAX_NAMED else f"{name} {' '.join(map(str, value)) or 'none'}"
         elif name.endswith("sha256"):
-            yield f"{name} {str(value)[:DIGITS]}…"
+            yield f"{name} {str(value)[:SHOWN_DIGITS]}…"
         else:
             yield f"{name} {without_secrets(value) if isinstance(value, str) else value}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ..btf.reader import MAX_DEPTH, Btf
 from ..btf.types import COMPOSITES, TRANSPARENT, Kind, Member, Type
 
-MAX_MEMBERS = 65536  # through anonymous members in one another; malformed BTF has cycles of them
+MAX_STRUCT_MEMBERS = 65536  # through anonymous members in one another; malformed BTF has cycles of them
 
 Pairs = list[tuple[Member, Member]]
 
@@ -90,8 +90,8 @@ def _named(btf: Btf, kind: Type) -> Iterator[tuple[str, tuple[Member, tuple[str,
         composite, inside = stack.pop()
         for member in composite.members:
             count += 1
-            if count > MAX_MEMBERS:
-                btf.fail(f"has more than {MAX_MEMBERS} members in {kind.name or kind.id}")
+            if count > MAX_STRUCT_MEMBERS:
+                btf.fail(f"has more than {MAX_STRUCT_MEMBERS} members in {kind.name or kind.id}")
             target = btf.resolve(member.type)
             if member.name:
                 yield member.name, (member, inside)

@@ -109,7 +109,7 @@ def _compare_types(ours: Parsed, theirs: Parsed, mode: str, differ: Callable[[st
     start_at_containers(ours.btf, theirs.btf, types)
     types.run()
     if mode == "exact":
-        types.left_over()
+        types.compare_unreached()
 
 
 def _verdict(mode: str, texts: list[str], types: set[str]) -> Verdict:

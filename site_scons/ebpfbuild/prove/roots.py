@@ -26,7 +26,7 @@ def start_at_functions(full: Parsed, small: Parsed, types: TypeComparison, diffe
         if places[0] != places[1]:
             differ(f"{text}: starts at {' != '.join(places)}", "")
         if key in ours and key in theirs:
-            types.meet(ours[key][1], theirs[key][1], Level.NAMED, text)
+            types.enqueue(ours[key][1], theirs[key][1], Level.NAMED, text)
             if key[0] == ".text" or key[0].startswith("freplace"):
                 _start_at_arguments(full.btf, small.btf, ours[key][1], theirs[key][1], types)
 
@@ -46,7 +46,7 @@ def _start_at_arguments(full: Btf, small: Btf, one: int, other: int, types: Type
         targets = full.resolve(ours.type), small.resolve(theirs.type)
         if all(target.kind == Kind.PTR for target in targets):
             edge = f"argument {ours.name} of {full[one].name}"
-            types.meet(targets[0].type, targets[1].type, Level.WHOLE, edge)
+            types.enqueue(targets[0].type, targets[1].type, Level.WHOLE, edge)
 
 
 def start_at_core(full: Parsed, small: Parsed, types: TypeComparison, differ: Differ) -> None:
@@ -61,7 +61,7 @@ def start_at_core(full: Parsed, small: Parsed, types: TypeComparison, differ: Di
             names = core_type_name(full.btf, one.type), core_type_name(small.btf, other.type)
             if one.kind == other.kind and names[0] == names[1]:
                 level = Level.WHOLE if one.kind in WHOLE_KINDS else Level.COMPLETE
-                types.meet(one.type, other.type, level, f"CO-RE: {section} +{one.offset:#x}")
+                types.enqueue(one.type, other.type, level, f"CO-RE: {section} +{one.offset:#x}")
 
 
 def _core_texts(parsed: Parsed, section: str, exact: bool) -> list[str]:
@@ -89,7 +89,7 @@ def start_at_sections(full: Btf, small: Btf, types: TypeComparison, differ: Diff
                 differ(f"section {name}: {variable}: {' != '.join(texts)}", "")
             if variable in mine and variable in other:
                 one, two = mine[variable].type, other[variable].type
-                types.meet(one, two, SECTION_LEVELS.get(name, Level.WHOLE), f"variable {variable}")
+                types.enqueue(one, two, SECTION_LEVELS.get(name, Level.WHOLE), f"variable {variable}")
                 if name == ".maps":
                     _start_at_map(full[one], small[two], f"map {variable}", types, differ)
 
@@ -130,7 +130,7 @@ def _start_at_pointee(full: Type, small: Type, name: str, types: TypeComparison,
     sizes = full.btf.size_of(full.type), small.btf.size_of(small.type)
     if sizes[0] != sizes[1]:
         differ(f"{name} size {sizes[0]} != {sizes[1]}", struct_name(full.btf, full.type))
-    types.meet(full.type, small.type, Level.WHOLE, name)
+    types.enqueue(full.type, small.type, Level.WHOLE, name)
 
 
 def _number(btf: Btf, number: int) -> int | None:
@@ -149,4 +149,4 @@ def start_at_containers(full: Btf, small: Btf, types: TypeComparison) -> None:
             name = kind.name.split(":")[1]
             one, other = full.find(name, Kind.STRUCT), small.find(name, Kind.STRUCT)
             if one and other:
-                types.meet(one.id, other.id, Level.WHOLE, f"struct {name}")
+                types.enqueue(one.id, other.id, Level.WHOLE, f"struct {name}")

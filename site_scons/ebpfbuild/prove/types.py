@@ -27,14 +27,14 @@ class Level(IntEnum):
     WHOLE = 2  # all of its layout: used by value, a map's key or value, or read by the kernel
 
 
-class Meeting(NamedTuple):
+class TypePair(NamedTuple):
     """Two types to be compared, and the edge of an earlier meeting over which they were reached."""
 
     full: Type
     small: Type
     level: Level
     edge: str
-    parent: "Meeting | None"
+    parent: "TypePair | None"
 
 
 class TypeComparison:
@@ -46,35 +46,35 @@ class TypeComparison:
         self._levels: dict[tuple[int, int], Level] = {}
         self._differing = False
         self._partner, self._owner = {0: 0}, {0: 0}
-        self._queue: deque[Meeting] = deque()
+        self._queue: deque[TypePair] = deque()
 
-    def meet(self, full: int, small: int, level: Level, edge: str, parent: Meeting | None = None) -> None:
+    def enqueue(self, full: int, small: int, level: Level, edge: str, parent: TypePair | None = None) -> None:
         """Asks for two types to be compared; `edge` says how they were reached, as `.member` or `variable x`."""
         level = Level.WHOLE if self.exact else level
         if self._levels.get((full, small), -1) < level:
             self._levels[full, small] = level
-            self._queue.append(Meeting(self.full[full], self.small[small], level, edge, parent))
+            self._queue.append(TypePair(self.full[full], self.small[small], level, edge, parent))
 
     def run(self) -> None:
         """Compares all that was asked for and all that is reached from there."""
         while self._queue:
             self._compare(self._queue.popleft())
 
-    def left_over(self) -> None:
+    def compare_unreached(self) -> None:
         """Compares the types that no root reaches, by their own facts, unless the walk has met a difference."""
         if self._differing:
             return
-        ours, theirs = self._count_unmet(self.full, self._partner), self._count_unmet(self.small, self._owner)
+        ours, theirs = self._count_unreached(self.full, self._partner), self._count_unreached(self.small, self._owner)
         for text in sorted((ours - theirs).elements()):
             self.differ(f"type {text} is missing in the minimized object", "")
         for text in sorted((theirs - ours).elements()):
             self.differ(f"type {text} is in the minimized object only", "")
 
-    def _count_unmet(self, btf: Btf, met: dict[int, int]) -> Counter[str]:
+    def _count_unreached(self, btf: Btf, met: dict[int, int]) -> Counter[str]:
         kinds = (kind for kind in btf if kind.id not in met and kind.kind != Kind.DATASEC)
         return Counter(_summary(kind) for kind in kinds if kind.kind != Kind.DECL_TAG or kind.type not in met)
 
-    def _one_to_one(self, met: Meeting) -> bool:
+    def _one_to_one(self, met: TypePair) -> bool:
         """Notes the pair. In `exact` a type that has another partner already is a difference; the walk ends there."""
         full, small = met.full.id, met.small.id
         if not self.exact:
@@ -88,7 +88,7 @@ class TypeComparison:
             self._report(met, f"{_text(met.full)} and {_text(self.full[owner])} are one type: {_text(met.small)}")
         return False
 
-    def _report(self, met: Meeting, what: str, above: bool = False) -> None:
+    def _report(self, met: TypePair, what: str, above: bool = False) -> None:
         """Names the place by the nearest named type, as `struct sock.sk_lock`; `above`: one above the type itself."""
         steps, at = "", met
         while at.parent and (above or not _title(at.full)):
@@ -97,7 +97,7 @@ class TypeComparison:
         self._differing = True
         self.differ(f"{place}{steps}: {what}", _concerned(met))
 
-    def _compare(self, met: Meeting) -> None:
+    def _compare(self, met: TypePair) -> None:
         full, small = met.full, met.small
         if full.kind != small.kind or full.name != small.name:
             declared = _declares(small, full) or _declares(full, small)
@@ -118,7 +118,7 @@ class TypeComparison:
             self._follow(met)
         self._tags(met)
 
-    def _composites(self, met: Meeting) -> None:
+    def _composites(self, met: TypePair) -> None:
         subset = self.subset and met.level < Level.WHOLE
         words, pairs = (kept_members if subset else whole_members)(met.full, met.small)
         if not subset and met.full.size != met.small.size:
@@ -127,21 +127,21 @@ class TypeComparison:
             self._report(met, text)
         for one, other in pairs:
             edge = f".{one.name}" if one.name else ""
-            self.meet(one.type, other.type, Level.NAMED if subset else Level.WHOLE, edge, met)
+            self.enqueue(one.type, other.type, Level.NAMED if subset else Level.WHOLE, edge, met)
 
-    def _enumerators(self, met: Meeting) -> None:
+    def _enumerators(self, met: TypePair) -> None:
         for one, other in zip_longest(met.full.values, met.small.values):
             if one != other:
                 texts = (f"{value.name} = {value.value}" if value else "nothing" for value in (one, other))
                 self._report(met, "enumerator {} != {}".format(*texts))
                 return
 
-    def _tags(self, met: Meeting) -> None:
+    def _tags(self, met: TypePair) -> None:
         ours, theirs = _tags(met.full), _tags(met.small)
         for name, of in sorted(ours ^ theirs):
             self._report(met, f"tag {name!r}{f' of {of}' if of else ''} is in one object only")
 
-    def _follow(self, met: Meeting) -> None:
+    def _follow(self, met: TypePair) -> None:
         """Meets what the types refer to."""
         full, small, level = met.full, met.small, met.level
         if full.kind == Kind.PTR:
@@ -151,11 +151,11 @@ class TypeComparison:
         elif full.kind == Kind.FUNC_PROTO:
             level = Level.NAMED if level == Level.WHOLE else level
             for index, (one, other) in enumerate(zip(full.params, small.params, strict=False), 1):
-                self.meet(one.type, other.type, level, f" argument {index}", met)
+                self.enqueue(one.type, other.type, level, f" argument {index}", met)
         edge = {Kind.FUNC_PROTO: " result", Kind.ARRAY: "[]"}.get(full.kind, "")
-        self.meet(full.type, small.type, level, edge, met)
+        self.enqueue(full.type, small.type, level, edge, met)
         if full.kind == Kind.ARRAY:
-            self.meet(full.index_type, small.index_type, level, " index", met)
+            self.enqueue(full.index_type, small.index_type, level, " index", met)
 
 
 def _facts(kind: Type) -> dict[str, object]:
@@ -198,7 +198,7 @@ def _summary(kind: Type) -> str:
     return f"{kind.kind.name} {_text(kind)}{facts}{f' size {kind.size}' if kind.kind in COMPOSITES else ''}"
 
 
-def _concerned(met: Meeting | None) -> str:
+def _concerned(met: TypePair | None) -> str:
     """Returns the name of the struct or union to keep whole.
 
     It is the nearest one with a name on the way to the difference.

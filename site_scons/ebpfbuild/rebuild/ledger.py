@@ -20,6 +20,8 @@ TICK = 20_000_000  # ns
 UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 NEVER = -1  # the ctime of a stat that vouches for nothing
 
+Fact = Callable[[str, Callable[[], dict[str, Any]]], dict[str, Any]]  # the type of Ledger.fact
+
 
 class _Stat(NamedTuple):
     """The part of a file's stat that an edit changes."""

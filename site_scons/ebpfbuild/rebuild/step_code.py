@@ -5,9 +5,8 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
-Fact = Callable[[str, Callable[[], dict[str, Any]]], dict[str, Any]]  # Ledger.fact
+from .ledger import Fact
 
 CORE = Path(__file__).resolve().parents[1]
 TEMPLATE = ".j2"  # how templates' names end, wherever they lie

@@ -28,7 +28,7 @@ def doc(text: str, indent: int = 0) -> str:
     return "\n".join([f'{space}"""{first}', *(f"{space}{each}" for each in others), f'{space}"""'])
 
 
-def summary(object_name: str, parts: MergedDeclarations) -> str:
+def class_docstring(object_name: str, parts: MergedDeclarations) -> str:
     """Returns the docstring of the skeleton's class: what it has, by name, for `help`."""
     rows = [("maps", parts.maps.merged), ("progs", parts.programs.merged)]
     rows += [(block.merged.attribute, block.merged.fields) for block in parts.sections]
@@ -41,7 +41,7 @@ def summary(object_name: str, parts: MergedDeclarations) -> str:
     return "\n".join([f'    """{lines[0]}', *(f"    {each}".rstrip() for each in lines[1:]), '    """'])
 
 
-def above(text: str) -> str:
+def module_comment(text: str) -> str:
     """Returns a comment of the module's, on as many lines as it takes."""
     return "\n".join(f"# {each}" for each in _wrapped(text, WIDTH - 2))
 

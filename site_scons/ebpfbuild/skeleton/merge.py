@@ -8,7 +8,7 @@ from .declarations import Declarations, PyClass, PyField, PyMap, PyProgram, PySe
 
 
 @dataclass(frozen=True)
-class Variant:
+class ArchVariant:
     """One or more arches and what they declare under a name: a PyClass, a PySection, or all the maps or programs."""
 
     arches: tuple[str, ...]
@@ -29,9 +29,9 @@ class MergedName:
     `present` is on which arches it is there, None for all; `merged` is what the stub prints.
     """
 
-    variants: tuple[Variant, ...]
+    variants: tuple[ArchVariant, ...]
     everywhere: bool
-    present: Variant | None
+    present: ArchVariant | None
     merged: Any
 
     @property
@@ -85,16 +85,16 @@ def _named(declared: Declarations, name: str) -> PySection | None:
     return next((section for section in declared.sections if section.name == name), None)
 
 
-def _block(items: Mapping[str, Any], merge: Callable[[list[Variant]], Any]) -> MergedName:
+def _block(items: Mapping[str, Any], merge: Callable[[list[ArchVariant]], Any]) -> MergedName:
     """Returns a name's block; an arch that hasn't got it has None."""
     groups: dict[Any, list[str]] = {}
     for arch, item in items.items():
         if item is not None:
             groups.setdefault(item, []).append(arch)
-    variants = tuple(Variant(tuple(arches), item) for item, arches in groups.items())
+    variants = tuple(ArchVariant(tuple(arches), item) for item, arches in groups.items())
     everywhere = len(variants) == 1 and len(variants[0].arches) == len(items)
     there = tuple(arch for arch, item in items.items() if item is not None)
-    present = Variant(there, None) if len(there) < len(items) else None
+    present = ArchVariant(there, None) if len(there) < len(items) else None
     return MergedName(variants, everywhere, present, variants[0].item if everywhere else merge(list(variants)))
 
 
@@ -116,7 +116,7 @@ def _order(classes: Mapping[str, MergedName]) -> list[str]:
     return list(done)
 
 
-def _class(variants: list[Variant]) -> PyClass:
+def _class(variants: list[ArchVariant]) -> PyClass:
     """Returns the class as the stub has it: all members of all arches."""
     first: PyClass = variants[0].item
     values = {value.name: value for variant in variants for value in variant.item.values}
@@ -127,28 +127,28 @@ def _class(variants: list[Variant]) -> PyClass:
     return replace(first, sizes=sizes, values=tuple(values.values()), fields=fields, promoted=promoted)
 
 
-def _section(variants: list[Variant]) -> PySection:
+def _section(variants: list[ArchVariant]) -> PySection:
     first: PySection = variants[0].item
     return replace(first, fields=_fields(variants, lambda section: section.fields))
 
 
-def _fields(variants: list[Variant], of: Callable[[Any], tuple[PyField, ...]]) -> tuple[PyField, ...]:
+def _fields(variants: list[ArchVariant], of: Callable[[Any], tuple[PyField, ...]]) -> tuple[PyField, ...]:
     """Returns all arches' fields, each with all its hints; where not all have it, the comment says which do."""
-    found: dict[str, list[tuple[Variant, PyField]]] = {}
+    found: dict[str, list[tuple[ArchVariant, PyField]]] = {}
     for variant in variants:
         for field in of(variant.item):
             found.setdefault(field.name, []).append((variant, field))
     return tuple(_field(rows, len(rows) == len(variants)) for rows in found.values())
 
 
-def _field(rows: list[tuple[Variant, PyField]], everywhere: bool) -> PyField:
+def _field(rows: list[tuple[ArchVariant, PyField]], everywhere: bool) -> PyField:
     hints = dict.fromkeys(field.type.hint for _, field in rows)
     arches = [arch for variant, _ in rows for arch in variant.arches]
     comment = rows[0][1].comment + ("" if everywhere else f" ({_and(arches)} only)")
     return PyField(rows[0][1].name, PyType(" | ".join(hints), "", 0), 0, comment)
 
 
-def _maps(variants: list[Variant]) -> tuple[PyMap, ...]:
+def _maps(variants: list[ArchVariant]) -> tuple[PyMap, ...]:
     """Returns the maps of all arches.
 
     One that differs has the class of the first arch that has it, which the others share.
@@ -157,7 +157,7 @@ def _maps(variants: list[Variant]) -> tuple[PyMap, ...]:
     return tuple(found[name] for name in sorted(found))
 
 
-def _programs(variants: list[Variant]) -> tuple[PyProgram, ...]:
+def _programs(variants: list[ArchVariant]) -> tuple[PyProgram, ...]:
     found = {row.attribute: row for variant in variants for row in variant.item}
     return tuple(found.values())
 

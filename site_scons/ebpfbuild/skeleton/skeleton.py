@@ -23,8 +23,8 @@ from ..spec.object import ObjectSpec
 from ..spec.parts import DataSection, Variable
 from .declarations import Declarations, PyClass, PyField, PyProgram, PySection
 from .lines import (
-    above,
     arch_line,
+    class_docstring,
     codecs,
     doc,
     field_hint,
@@ -36,10 +36,10 @@ from .lines import (
     literal,
     map_hint,
     map_line,
+    module_comment,
     program_hint,
     program_line,
     stub_imports,
-    summary,
     value_line,
 )
 from .maps import python_maps, untyped_rings
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 TITLES = {"rodata": "constants, set before load", "data": "variables", "bss": "variables",
           "kconfig": "the kernel's configuration, known after load"}  # fmt: skip
-FILE_NAME = re.compile(r"[A-Za-z0-9_.+-]+")
+OBJECT_NAME = re.compile(r"[A-Za-z0-9_.+-]+")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def skeleton(
     the C types of the records of ring and perf buffers, by map. Raises SkeletonError for what Python can't say or
     events that there aren't, ElfError and BtfError for what is no BPF object.
     """
-    if not FILE_NAME.fullmatch(object_name):
+    if not OBJECT_NAME.fullmatch(object_name):
         raise SkeletonError(f"{object_name!r} is no name for an object", fix="use letters, digits and . _ + -")
     if not objects:
         raise SkeletonError("has no object to be made of", where=name, fix="build it for an arch")
@@ -125,8 +125,9 @@ def _templates() -> tuple["jinja2.Template", "jinja2.Template"]:
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters["rstrip"] = str.rstrip
-    printers = (above, arch_line, codecs, doc, field_hint, field_line, hidden, init_hint, item_hint, link_hint, literal,
-                map_hint, map_line, program_hint, program_line, summary, value_line)  # fmt: skip
+    printers = (arch_line, class_docstring, codecs, doc, field_hint, field_line, hidden, init_hint, item_hint,
+                link_hint, literal, map_hint, map_line, module_comment, program_hint, program_line,
+                value_line)  # fmt: skip
     environment.globals |= {"titles": TITLES, **{print.__name__: print for print in printers}}
     return environment.get_template("skeleton.py.j2"), environment.get_template("skeleton.pyi.j2")
 
@@ -149,10 +150,12 @@ def _declared(spec: ObjectSpec, program: str, events: Mapping[str, str]) -> Decl
     maps = python_maps(types, spec, events)
     sections = [_section(types, *row) for row in zip(shown, names, classes, strict=True)]
     return Declarations(
-        _constants_apart({name: _class_apart(made, types) for name, made in types.classes.items()}, own),
+        _constants_without_clashes(
+            {name: _class_without_clashes(made, types) for name, made in types.classes.items()}, own
+        ),
         tuple(replace(row, attribute=f"{row.attribute}_") if row.attribute in types.classes else row for row in maps),
         _programs(spec),
-        tuple(replace(row, fields=apart(row.fields, types)) for row in sections),
+        tuple(replace(row, fields=fields_without_clashes(row.fields, types)) for row in sections),
     )
 
 
@@ -187,11 +190,16 @@ def _variable(types: PyTypes, variable: Variable, taken: set[str]) -> PyField:
     return PyField(attribute_name(variable.name, taken, "variable", VARIABLES), used, variable.offset, text)
 
 
-def _class_apart(made: PyClass, types: PyTypes) -> PyClass:
-    return replace(made, fields=apart(made.fields, types), promoted=apart(made.promoted, types), definition="")
+def _class_without_clashes(made: PyClass, types: PyTypes) -> PyClass:
+    return replace(
+        made,
+        fields=fields_without_clashes(made.fields, types),
+        promoted=fields_without_clashes(made.promoted, types),
+        definition="",
+    )
 
 
-def apart(fields: tuple[PyField, ...], types: PyTypes) -> tuple[PyField, ...]:
+def fields_without_clashes(fields: tuple[PyField, ...], types: PyTypes) -> tuple[PyField, ...]:
     """Puts an underscore after each field that is called as a class is.
 
     Beside it, the class would mean the field. And without the sizes of their types, which are checked by now and not
@@ -208,7 +216,7 @@ def apart(fields: tuple[PyField, ...], types: PyTypes) -> tuple[PyField, ...]:
     )
 
 
-def _constants_apart(classes: dict[str, PyClass], own: set[str]) -> dict[str, PyClass]:
+def _constants_without_clashes(classes: dict[str, PyClass], own: set[str]) -> dict[str, PyClass]:
     """Returns the classes, the module's constants called as nothing else in it."""
     taken = own | classes.keys()
     settled = {

@@ -18,7 +18,7 @@ from .names import CONSTANTS, ENUMERATORS, attribute_name, c_name, class_name, c
 POINTER = PyType("int", "c.u64", 8)
 BYTE_ORDERED = frozenset(f"__{order}{bits}" for order in ("be", "le") for bits in (16, 32, 64))
 FLOATS = {2: "c.f16", 4: "c.f32", 8: "c.f64"}
-MAX_MEMBERS = 100_000  # of all classes together; task_struct and all that it holds have a few thousand
+MAX_MODULE_MEMBERS = 100_000  # of all classes together; task_struct and all that it holds have a few thousand
 ADDRESSES = {  # by decl tag
     "ipv4": {4: PyType("IPv4Address", "c.ipv4", 4)},
     "ipv6": {16: PyType("IPv6Address", "c.ipv6", 16)},
@@ -210,8 +210,8 @@ class PyTypes:
     def _count(self, members: int) -> None:
         """Raises SkeletonError where malformed types would make a module without end."""
         self._members += members
-        if self._members > MAX_MEMBERS:
-            what = f"has types of more than {MAX_MEMBERS} members"
+        if self._members > MAX_MODULE_MEMBERS:
+            what = f"has types of more than {MAX_MODULE_MEMBERS} members"
             raise SkeletonError(what, where=self.btf.where, fix="compile it with clang")
 
     def _flexible(self, number: int) -> bool:

@@ -38,7 +38,7 @@ from .sections import TEXT, nearest_section, program_type
 
 DATA_SECTION = re.compile(r"\.(rodata|data|bss)(\..+)?", re.DOTALL)
 STRUCT_OPS = (".struct_ops", ".struct_ops.link", "?.struct_ops", "?.struct_ops.link")  # with `?`: not made unless asked
-LINK = 'name the sources of both in one call: BpfObject("whole", ["one.bpf.c", "other.bpf.c"])'
+LINK_FIX = 'name the sources of both in one call: BpfObject("whole", ["one.bpf.c", "other.bpf.c"])'
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class ObjectSpec:
         known = {row.name for row in (*self.kconfig, *self.ksyms)}
         for name in self.elf.undefined:
             if name not in known:
-                raise ElfError(f"{name} is defined in another object", where=self.elf.where, fix=LINK)
+                raise ElfError(f"{name} is defined in another object", where=self.elf.where, fix=LINK_FIX)
 
     def notices(self) -> list[str]:
         """Returns what libbpf would not load or attach by itself: programs without a section that it knows."""
@@ -98,7 +98,7 @@ def _unknown_section(program: str, section: str) -> str:
     return f'libbpf doesn\'t know the section of {program}, SEC("{section}"), and loads no such program; {fix}'
 
 
-class Target(NamedTuple):
+class RelocationTarget(NamedTuple):
     """A relocated place of a section, in bytes, and the name of the symbol that it refers to."""
 
     offset: int
@@ -190,7 +190,7 @@ class _Reader:
         if var.kind != Kind.VAR:
             self.btf.fail(f"has {var.name or var.id} in section {name}, which is no variable")
         if var.linkage == VAR_EXTERN:
-            raise ElfError(f"{var.name} in {name} is defined in another object", where=where, fix=LINK)
+            raise ElfError(f"{var.name} in {name} is defined in another object", where=where, fix=LINK_FIX)
         static = var.linkage == VAR_STATIC
         symbol = self.symbols_by_name.get((section.index, var.name)) if section else None
         if section is None or (symbol is None and not static):
@@ -218,12 +218,13 @@ class _Reader:
         names = (".maps", *STRUCT_OPS)
         return {name: self.elf.relocations(section) for name in names if (section := self.elf.section(name))}
 
-    def targets(self, section: str, start: int, end: int) -> list[Target]:
+    def targets(self, section: str, start: int, end: int) -> list[RelocationTarget]:
         """Returns the relocated places from `start` up to `end` of a section."""
         rows = self.relocations[section]
         chosen = rows[bisect_left(rows, (start,)) : bisect_left(rows, (end,))]
         return [
-            Target(row.offset, self.target_name(self.elf.symbols[row.symbol], section, row.offset)) for row in chosen
+            RelocationTarget(row.offset, self.target_name(self.elf.symbols[row.symbol], section, row.offset))
+            for row in chosen
         ]
 
     def target_name(self, symbol: Symbol, section: str, offset: int) -> str:

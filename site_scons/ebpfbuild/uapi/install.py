@@ -2,22 +2,21 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from ..compile.clang import package_folder
 from ..errors import MismatchError, PinError
 from ..files import read_regular, write_file
 from ..pins.pins import UapiPin
-from ..rebuild.ledger import TICK
-from .libc import HEADERS
+from ..rebuild.ledger import TICK, Fact
+from .libc import LIBC_HEADERS
 from .text import installed
-from .tree import arch_of, freestanding_files, own_files, place_of, wheel_files
+from .tree import asm_arch, freestanding_files, own_files, place_of, wheel_files
 
-LARGEST = 1 << 20  # bytes of one header: the kernel's largest has 400 kB
+MAX_HEADER_SIZE = 1 << 20  # bytes of one header: the kernel's largest has 400 kB
 MANIFEST = "headers.sha256"
-Fact = Callable[[str, Callable[[], dict[str, Any]]], dict[str, Any]]
 
 
 def install_uapi(pin: UapiPin, root: Path, folder: Path) -> None:
@@ -26,12 +25,12 @@ def install_uapi(pin: UapiPin, root: Path, folder: Path) -> None:
     A `path` of the pin is below `root`. Raises PinError with the line to paste for a pin without sha256, MismatchError,
     CompilerError where the wheel isn't installed, OSError.
     """
-    found = {name: read_regular(path, LARGEST) for name, path in _files(pin, root).items()}
+    found = {name: read_regular(path, MAX_HEADER_SIZE) for name, path in _header_paths(pin, root).items()}
     _verify(pin, listing({name: hashlib.sha256(data).hexdigest() for name, data in found.items()}))
     written = {}
-    found |= {f"libc/{name}": text.encode() for name, text in HEADERS.items()}
+    found |= {f"libc/{name}": text.encode() for name, text in LIBC_HEADERS.items()}
     for name, data in sorted(found.items()):
-        text = installed(name, data.decode("utf-8", "surrogateescape"), arch_of(name))
+        text = installed(name, data.decode("utf-8", "surrogateescape"), asm_arch(name))
         made, place = text.encode("utf-8", "surrogateescape"), place_of(name)
         write_file(folder / place, made)
         written[place] = hashlib.sha256(made).hexdigest()
@@ -58,31 +57,35 @@ def intact(folder: Path, manifest: Mapping[str, str], fact: Fact, now: int) -> b
     `fact` is a Ledger's: one entry vouches for all of them, as a stat of 1100 files costs 3 ms and their digests 30.
     `now`, in ns, keeps a stat that an edit within the clock's tick would not change from being believed.
     """
-    stamp, newest = _stamp(folder, manifest)
-    key = f"uapi {folder} {stamp}"
-    if not stamp:
+    stamp = _stamp(folder, manifest)
+    if stamp is None:
         return False
-    if now - newest < TICK:
-        return _holds(folder, manifest)
-    return bool(fact(key, lambda: {"intact": _holds(folder, manifest)})["intact"])
+    key = f"uapi {folder} {stamp.sha256}"
+    if now - stamp.newest < TICK:
+        return _hold_their_digests(folder, manifest)
+    return bool(fact(key, lambda: {"intact": _hold_their_digests(folder, manifest)})["intact"])
 
 
-def _stamp(folder: Path, manifest: Mapping[str, str]) -> tuple[str, int]:
-    """Returns the sha256 over the manifest and the stats of its files, and the newest ctime, which no tool sets back.
+class _Stamp(NamedTuple):
+    """The sha256 over a manifest and the stats of its files, and the newest ctime in ns, which no tool sets back."""
 
-    Where a file is gone, they are empty and 0.
-    """
+    sha256: str
+    newest: int
+
+
+def _stamp(folder: Path, manifest: Mapping[str, str]) -> _Stamp | None:
+    """Returns the stamp of the installed headers, None where one of them is gone."""
     base = f"{folder}/"
     try:
         seen = [os.lstat(base + place) for place in manifest]
     except OSError:
-        return "", 0
+        return None
     stats = [(each.st_ctime_ns, each.st_size, each.st_ino) for each in seen]
     told = hashlib.sha256(repr((stats, sorted(manifest.items()))).encode())
-    return told.hexdigest(), max(stats, default=(0,))[0]
+    return _Stamp(told.hexdigest(), max(stats, default=(0,))[0])
 
 
-def _holds(folder: Path, manifest: Mapping[str, str]) -> bool:
+def _hold_their_digests(folder: Path, manifest: Mapping[str, str]) -> bool:
     try:
         return all(
             hashlib.sha256(read_regular(folder / place)).hexdigest() == digest for place, digest in manifest.items()
@@ -91,7 +94,7 @@ def _holds(folder: Path, manifest: Mapping[str, str]) -> bool:
         return False
 
 
-def _files(pin: UapiPin, root: Path) -> dict[str, Path]:
+def _header_paths(pin: UapiPin, root: Path) -> dict[str, Path]:
     """Returns the paths that a pin's headers are to be read from, by name."""
     wheel = package_folder(pin.package, pin.where)
     kernel = own_files(pin, root / pin.path) if pin.path else wheel_files(wheel)

@@ -17,7 +17,7 @@ _ENDIAN = """\
 """
 
 # Sources: POSIX.1-2017 for what each header declares; include/linux/socket.h of Linux 7.2 for the numbers.
-HEADERS = {
+LIBC_HEADERS = {
     "arpa/inet.h": f"#ifndef _ARPA_INET_H\n#define _ARPA_INET_H\n#include <netinet/in.h>\n{_ENDIAN}#endif\n",
     "errno.h": "#ifndef _ERRNO_H\n#define _ERRNO_H\n#include <linux/errno.h>\n#endif\n",
     "netinet/if_ether.h": """\

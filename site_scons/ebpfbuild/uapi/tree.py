@@ -16,7 +16,7 @@ from ..pins.pins import UapiPin
 FREESTANDING = ("iso646.h", "limits.h", "stdalign.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdnoreturn.h")
 _PARTS = ("__stdarg_", "__stddef_")  # of which clang puts <stdarg.h> and <stddef.h> together
 COMMON = ("linux", "asm-generic", "asm")
-MOST = 4000  # files of a project's own folder: a kernel installs 1100
+MAX_OWN_HEADERS = 4000  # files of a project's own folder: a kernel installs 1100
 
 
 def wheel_files(wheel: Path) -> dict[str, Path]:
@@ -51,8 +51,10 @@ def own_files(pin: UapiPin, folder: Path) -> dict[str, Path]:
     if not any(name.startswith("linux/") for name in found):
         fix = "name the folder that make headers_install filled: it holds linux/ and asm/, or <arch>/asm/"
         raise PinError(f"{pin.path} holds no linux/*.h", where=pin.where, fix=fix)
-    if len(found) > MOST:
-        raise PinError(f"{pin.path} holds {len(found)} headers, more than the {MOST} that are read", where=pin.where)
+    if len(found) > MAX_OWN_HEADERS:
+        raise PinError(
+            f"{pin.path} holds {len(found)} headers, more than the {MAX_OWN_HEADERS} that are read", where=pin.where
+        )
     return found
 
 
@@ -62,7 +64,7 @@ def place_of(name: str) -> str:
     return name if top not in COMMON else f"include/uapi/{name}"
 
 
-def arch_of(name: str) -> str:
+def asm_arch(name: str) -> str:
     """Returns the arch that a header is for alone, or nothing."""
     top = name.partition("/")[0]
     return "" if top in (*COMMON, "clang", "libc") else top

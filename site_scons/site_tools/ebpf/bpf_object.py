@@ -26,10 +26,10 @@ from .compiling import (
     depends_nodes,
     depends_paths,
     explaining,
+    header_kinds,
     known_paths,
     pinned_read,
     source_node,
-    uses,
 )
 from .errors import StopError, check_name
 from .linked import declare_linked, object_node, part_name
@@ -74,7 +74,7 @@ def bpf_object(
     if not (header is None or isinstance(header, ByArch)):
         raise StopError(f"header: {header!r} is not what MinimizedVmlinux returned; hand that over whole")
     asked = arches(env, arch)
-    sources, name = _told_apart(env, source, name)
+    sources, name = _sources_and_name(env, source, name)
     nodes = [file_of(env, each, "source") for each in sources]
     env = in_variant(env, nodes)
     sources = [object_node(env, each) or source_node(env, each) for each in nodes]
@@ -104,7 +104,7 @@ def bpf_object(
     return ByArch(made.values(), made)
 
 
-def _told_apart(env, source, name):
+def _sources_and_name(env, source, name):
     """Returns the list of the sources, and the name or None.
 
     Before a list, and before a `.c` where it is none itself, the name comes first.
@@ -154,7 +154,7 @@ def _declare_linked(env, sources, name, arch, options):
 
 def _part(env, source, arch, options):
     """Returns the node of the object of one source of several, declared unless another object links it already."""
-    uapi = uses(env, source, options.include_dirs, options.uapi).uapi
+    uapi = header_kinds(env, source, options.include_dirs, options.uapi).uapi
     session, args = env["EBPF"], compile_args(env, source, arch, "", "", options.include_dirs, options.cflags, uapi)
     header = str(options.header.by_arch.get(arch.name)) if options.header else ""
     shaped_by = [options.mode, header, session.inputs.flags(args), depends_paths(options.depends)]
@@ -178,7 +178,7 @@ def _object_node(env, arch, name):
 
 
 def _declare(env, source, name, arch, options):
-    session, found = env["EBPF"], uses(env, source, options.include_dirs, options.uapi)
+    session, found = env["EBPF"], header_kinds(env, source, options.include_dirs, options.uapi)
     full = env.VmlinuxHeader(arch.name) if _has_vmlinux(found, options) else None
     node, mode, depends = _object_node(env, arch, name), options.mode, options.depends
     given, own = _headers(env, node, name, arch, mode, options.header, full)
@@ -210,7 +210,7 @@ def _declare(env, source, name, arch, options):
 
 
 def _has_vmlinux(found, options):
-    """Returns True if a program with these Uses is to have a vmlinux.h.
+    """Returns True if a program with these HeaderKinds is to have a vmlinux.h.
 
     One that includes a file that can't be looked into yet has, unless all that it names are UAPI headers and nothing
     was said of minimizing.

@@ -38,13 +38,13 @@ def compile_args(env, source, arch, output, header, include_dirs, cflags, uapi):
     )
 
 
-def uses(env, source, include_dirs, uapi):
-    """Returns the core's Uses of a source, a node. `uapi` overrules what its directives tell, unless it is None."""
+def header_kinds(env, source, include_dirs, uapi):
+    """Returns the core's HeaderKinds of a source node; `uapi`, unless None, overrules what its directives tell."""
     if uapi not in (None, True, False):
         raise StopError(
             f"uapi: {uapi!r} is neither True nor False; leave it out to have the headers that {source.path} names"
         )
-    found = env["EBPF"].includes.uses(source.path, include_paths(env, include_dirs))
+    found = env["EBPF"].includes.header_kinds(source.path, include_paths(env, include_dirs))
     return found if uapi is None else found._replace(uapi=uapi)
 
 
@@ -142,12 +142,12 @@ def explaining(env, full, compiles):
     except CompileError as error:
         from ebpfbuild.minimize.index_cache import explained
 
-        library = _library(env, compiles)
+        libbpf = _libbpf_names(env, compiles)
         if full is None:
-            raise explained(error, None, "", compiles[0].arch.name, library) from None
+            raise explained(error, None, "", compiles[0].arch.name, libbpf) from None
         index = env["EBPF"].indexes.get(Path(full.abspath), env["EBPF"].ledger.digest(full.abspath))
         arch = compiles[0].arch.name
-        raise explained(error, index, kernel_of(full), arch, library, _alternate_with(env, arch)) from None
+        raise explained(error, index, kernel_of(full), arch, libbpf, _alternate_with(env, arch)) from None
 
 
 def _alternate_with(env, arch):
@@ -159,9 +159,9 @@ def _alternate_with(env, arch):
     return lambda name: alternate_with(name, pin, cache_folder(os.environ))
 
 
-def _library(env, compiles):
+def _libbpf_names(env, compiles):
     """Returns the names that libbpf's headers declare, and those that the sources of compiles don't see."""
-    from ebpfbuild.minimize.libbpf_headers import library
+    from ebpfbuild.minimize.libbpf_headers import libbpf_names
 
     session = env["EBPF"]
     folder = Path(session.root, compiles[0].libbpf_dir, "bpf")
@@ -171,4 +171,4 @@ def _library(env, compiles):
         for args in compiles
         for file in (args.source, *session.includes.headers(args.source, args.include_dirs, (), env).own)
     }
-    return library(headers, (Path(session.root, file).read_text(errors="replace") for file in sorted(files)))
+    return libbpf_names(headers, (Path(session.root, file).read_text(errors="replace") for file in sorted(files)))

@@ -23,15 +23,15 @@ class IncludeScan:
         self._session = session
         self._headers = {}  # by source, include folders, declared dependencies and folders of UAPI headers
         self._resolved = {}  # what pinned headers lead to, by include folders and folders of UAPI headers
-        self._uses = {}  # by source and include folders
+        self._kinds = {}  # by source and include folders
         self._texts = {}  # by path
         self.uapi_files = {}  # the digests of the installed UAPI headers by path, once they are known
 
-    def uses(self, source, include_dirs):
-        """Returns the core's Uses of a source: the headers that it asks for. Files still to be made aren't read."""
+    def header_kinds(self, source, include_dirs):
+        """Returns the core's HeaderKinds of a source. Files that are still to be made aren't read."""
         key = source, tuple(include_dirs)
-        if key not in self._uses:
-            from ebpfbuild.uapi.uses import uses
+        if key not in self._kinds:
+            from ebpfbuild.uapi.header_kinds import header_kinds
 
             def read(path):
                 if self._is_variant_own(path):
@@ -41,8 +41,10 @@ class IncludeScan:
 
             session = self._session
             libbpf = [f"bpf/{name}" for name in session.toolchain.libbpf.files]
-            self._uses[key] = user_error(uses, source, include_dirs, read, libbpf, session.files.tree.normalized)
-        return self._uses[key]
+            self._kinds[key] = user_error(
+                header_kinds, source, include_dirs, read, libbpf, session.files.tree.normalized
+            )
+        return self._kinds[key]
 
     def headers(self, source, include_dirs, depends, env, uapi_dirs=()):
         """Returns the IncludedFiles of a source, paths from the root. Raises StopError.

@@ -46,7 +46,7 @@ def declare_linked(env, node, arch, parts):
         raise StopError(f"{node.path}: {_source(session, twice)} is named twice; name it once")
     full = next(filter(None, (session.compiled[part].full for part in parts)), None)
     session.repair([node])
-    linker, libraries = _linker(env)
+    linker, libraries = _pinned_linker(env)
     session.compiled[node] = SimpleNamespace(parts=parts, arch=arch, full=full, linker=linker)
     LINK(env, target=node, source=parts, **step_args(linker=linker))
     pins = {f"pin {tree.key} sha256": tree.signature for tree in _trees(linker)}
@@ -65,7 +65,7 @@ def linker_version(compiled):
     return trees[-1].version if trees else ""
 
 
-def _linker(env):
+def _pinned_linker(env):
     """Returns the pins of the linker for this machine, and the nodes of their manifests.
 
     Where there is no such linker it is a LinkError, for the step to raise: another target may be built without it.
@@ -76,7 +76,7 @@ def _linker(env):
     if "linker" not in session.shared:
         try:
             needed = libraries_for(session.linker, *this_machine())
-            session.shared["linker"] = needed, [_installed(env, tree) for tree in _trees(needed)]
+            session.shared["linker"] = needed, [_manifest(env, tree) for tree in _trees(needed)]
         except LinkError as error:
             session.shared["linker"] = error, []
     return session.shared["linker"]
@@ -89,7 +89,7 @@ def _trees(linker):
     return [*filter(None, [linker.c_library]), *linker.libraries]
 
 
-def _installed(env, tree):
+def _manifest(env, tree):
     return pinned_tree(env, LINKER, tree, "files.sha256", ".", "linker", tree.key)
 
 
@@ -108,24 +108,24 @@ def _link(target, source, env):
     if isinstance(step.linker, LinkError):
         raise step.linker
     node, *proofs = target
-    ready = linker(step.linker, lambda tree: Path(_installed(env, tree).abspath).parent)._replace(
+    in_place = linker(step.linker, lambda tree: Path(_manifest(env, tree).abspath).parent)._replace(
         scratch=node.dir.abspath
     )
     parts = [Part(_source(session, part), Path(part.abspath).read_bytes()) for part in source]
-    data = linked_object(parts, ready, node.path)
+    data = linked_object(parts, in_place, node.path)
     if not proofs:
         make_room(Path(proof_node(node).abspath))  # of an older object's
     else:
         from ebpfbuild.link.proof import prove_linked
         from ebpfbuild.prove.proof import read_proof
 
-        whole = [Part(_source(session, part), _whole(env, part, ready)) for part in source]
+        whole = [Part(_source(session, part), _made_with_full_header(env, part, in_place)) for part in source]
         found = [proof for part in source if (proof := read_proof(proof_node(part).abspath))]
-        keep_proof(node, prove_linked(whole, data, found, ready, node.path, prover(session, node)))
+        keep_proof(node, prove_linked(whole, data, found, in_place, node.path, prover(session, node)))
     write_file(Path(node.abspath), data)
 
 
-def _whole(env, node, ready):
+def _made_with_full_header(env, node, in_place):
     """Returns the bytes that the full header gives for an object, made once a run: programs share their parts."""
     from ebpfbuild.compile.object import compiled, with_header
     from ebpfbuild.link.linker import linked_object
@@ -134,15 +134,15 @@ def _whole(env, node, ready):
     session = env["EBPF"]
     if not minimized(session, node):
         return Path(node.abspath).read_bytes()
-    if node not in session.whole:
+    if node not in session.full_objects:
         if parts := parts_of(session, node):
-            given = [Part(_source(session, part), _whole(env, part, ready)) for part in parts]
-            session.whole[node] = linked_object(given, ready, node.path)
+            given = [Part(_source(session, part), _made_with_full_header(env, part, in_place)) for part in parts]
+            session.full_objects[node] = linked_object(given, in_place, node.path)
         else:
             args = session.compiled[node].args
             full = session.compiled[node].full.path
-            session.whole[node] = compiled(with_header(args, full), known_paths(env, node), session.root).data
-    return session.whole[node]
+            session.full_objects[node] = compiled(with_header(args, full), known_paths(env, node), session.root).data
+    return session.full_objects[node]
 
 
 def _read(target, env):
@@ -151,7 +151,7 @@ def _read(target, env):
     A step that proves compiles the parts once more: what they are compiled of comes with them.
     """
     linker = env["EBPF_STEP_ARGS"].linker
-    folders = ((Path(_installed(env, tree).abspath).parent, tree) for tree in _trees(linker))
+    folders = ((Path(_manifest(env, tree).abspath).parent, tree) for tree in _trees(linker))
     found = {str(folder / file): None for folder, tree in folders for file in tree.files}
     if len(target) > 1:
         found |= libbpf_read(target, env) | _sources_of(env, target[0])
@@ -171,11 +171,11 @@ def _sources_of(env, node):
 
 def _install(target, source, env):
     """Installs a library; a C library's program loader is started, so it is made a program."""
-    from ebpfbuild.link.libraries import LOADER
+    from ebpfbuild.link.libraries import PROGRAM_LOADER
 
     install(target, source, env)
     for node in target:
-        if node.name.startswith(LOADER):
+        if node.name.startswith(PROGRAM_LOADER):
             Path(node.abspath).chmod(0o755)
 
 

@@ -20,11 +20,11 @@ from .compiling import (
     depends_nodes,
     depends_paths,
     explaining,
+    header_kinds,
     kernel_of,
     known_paths,
     pinned_read,
     source_node,
-    uses,
 )
 from .errors import StopError
 from .step import builder, output_path, step_args
@@ -57,7 +57,7 @@ def minimized_vmlinux(env, name, sources, arch=None, mode=None, include_dirs=(),
     if not sources:
         raise StopError(f"MinimizedVmlinux: {name} has no sources; name the programs that include the header")
     # One header, one set of flags: as soon as one of the sources asks for UAPI headers, all have them in sight.
-    uapi = any(uses(env, source, include_dirs, uapi).uapi for source in sources)
+    uapi = any(header_kinds(env, source, include_dirs, uapi).uapi for source in sources)
     flags = include_dirs, cflags, uapi
     made = {each.name: _declare(env, name, sources, each, mode, flags, depends) for each in asked}
     return ByArch(made.values(), made)

@@ -70,7 +70,7 @@ class Session:
 
     compiled   the arguments of each object's step, by the object's node; of a linked one also its parts
     parts      the nodes of objects that are there to be linked, by all that shapes them
-    whole      the bytes that the full header gives for an object, by its node
+    full_objects  the bytes that the full header gives for an object, by its node
     proofs     the node of each object's proof, by the object's node
     minimized  how each minimized header is made, a Minimizing by the node of the step that makes it
     shared     the nodes that all programs share, by their folder or name
@@ -88,7 +88,7 @@ class Session:
         self.includes = IncludeScan(self)
         self.inputs = StepInputs(self)
         self.compiled, self.proofs, self.minimized, self.shared = {}, {}, {}, {}
-        self.parts, self.whole = {}, {}
+        self.parts, self.full_objects = {}, {}
         self.variants = {}  # each Variant by its folder
         self._digests = {}  # by path
         self._accepted = set()  # tuples of flags that check_cflags took

@@ -250,7 +250,7 @@ def test_a_library_that_does_not_load_and_a_linker_that_does_not_run(parts, link
     with pytest.raises(LinkError, match="libbpf's linker can't be loaded here; "):
         linked([one], linker._replace(libraries=(str(tmp_path / "libbpf.so"),)), WHERE)
     with pytest.raises(LinkError, match=r"libbpf's linker does not run \(No such file or directory\)"):
-        linked([one], linker._replace(loader=str(tmp_path / "none")), WHERE)
+        linked([one], linker._replace(program_loader=str(tmp_path / "none")), WHERE)
 
 
 def test_one_that_hangs_is_stopped(parts, linker, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from ebpfbuild.fetch.alternates import alternate_with
 from ebpfbuild.minimize.explain import GNU_DIALECT, explain
 from ebpfbuild.minimize.index import index_header
 from ebpfbuild.minimize.index_cache import explained
-from ebpfbuild.minimize.libbpf_headers import library
+from ebpfbuild.minimize.libbpf_headers import libbpf_names
 from ebpfbuild.pins.pins import ArtifactSource, HeaderPin
 
 INDEX = index_header((Path(__file__).parents[2] / "testdata" / "minimize" / "vmlinux.h").read_text())
@@ -33,19 +33,19 @@ ARGS = CompileArgs(("clang",), arch_named("x86_64"), "p.bpf.c", "p.o", "build", 
     ],
 )
 def test_a_header_that_is_missing_is_told_what_to_write(index, name, line):
-    told = explain(index, [f"p.bpf.c:1:10: fatal error: '{name}' file not found"], "6.19", "x86_64", library({}, []))
+    told = explain(index, [f"p.bpf.c:1:10: fatal error: '{name}' file not found"], "6.19", "x86_64", libbpf_names({}, []))
     assert len(told) == 1 and told[0].startswith(line)
 
 
 def test_a_header_of_the_project_s_own_is_nothing_to_explain():
-    assert explain(INDEX, ["p.bpf.c:1:10: fatal error: 'shapes.h' file not found"], "6.19", "x86_64", library({}, [])) == []
+    assert explain(INDEX, ["p.bpf.c:1:10: fatal error: 'shapes.h' file not found"], "6.19", "x86_64", libbpf_names({}, [])) == []
 
 
 @pytest.mark.parametrize("index", [INDEX, None], ids=["with vmlinux.h", "without"])
 @pytest.mark.parametrize("word", ["asm", "typeof"])
 def test_a_dialect_without_asm_is_one_line(index, word):
     error = compile_error(ARGS, f"bpf_helpers.h:161:2: error: use of undeclared identifier '{word}'\nx.c:1:1: error: more of it\n", 1)
-    told = explained(error, index, "6.19", "x86_64", library({}, []))
+    told = explained(error, index, "6.19", "x86_64", libbpf_names({}, []))
     assert (told.fix, told.details) == (GNU_DIALECT, ())
 
 
@@ -59,7 +59,7 @@ p.bpf.c:5:5: error: conflicting types for '____on_issue'
 
 
 def test_a_type_that_only_arguments_name_is_named_instead_of_the_conflict():
-    error = explained(compile_error(ARGS, CONFLICT, 1), INDEX, "6.19", "x86_64", library({}, []))
+    error = explained(compile_error(ARGS, CONFLICT, 1), INDEX, "6.19", "x86_64", libbpf_names({}, []))
     assert (error.where, error.what) == ("p.bpf.c:5:31", "incomplete type 'struct mine' in the arguments of on_issue: nothing declares it before")
     assert error.fix.startswith("this header (6.19, x86_64) has no struct mine: it comes from a kernel built without it; take another pin")
 
@@ -87,5 +87,5 @@ def test_an_alternate_that_has_a_type_is_named_and_none_is_fetched(tmp_path):
 
 def test_it_stands_in_the_hint():
     text = "p.c:1: error: incomplete definition of type 'struct mine'"
-    told = explain(INDEX, [text], "6.19", "x86_64", library({}, []), lambda name: f"the alternate has {name}")
+    told = explain(INDEX, [text], "6.19", "x86_64", libbpf_names({}, []), lambda name: f"the alternate has {name}")
     assert "take another pin (the alternate has struct mine) or the header of your own kernel, or declare" in told[0]

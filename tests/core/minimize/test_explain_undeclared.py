@@ -6,7 +6,7 @@ import pytest
 from ebpfbuild.arch import arch_named
 from ebpfbuild.compile.object import CompileArgs, compile_error
 from ebpfbuild.minimize.index_cache import explained
-from ebpfbuild.minimize.libbpf_headers import Library, library
+from ebpfbuild.minimize.libbpf_headers import LibbpfNames, libbpf_names
 from ebpfbuild.minimize.explain import explain
 from ebpfbuild.minimize.index import index_header
 
@@ -25,7 +25,7 @@ ALL = "".join(f"#include <bpf/{name}>\n" for name in HEADERS)
 
 
 def told(*diagnostics, text=INCLUDED, index=INDEX):
-    return explain(index, diagnostics, "6.19", "x86_64", library(HEADERS, [text]))
+    return explain(index, diagnostics, "6.19", "x86_64", libbpf_names(HEADERS, [text]))
 
 
 def undeclared(name, source=""):
@@ -129,14 +129,14 @@ def test_a_hint_on_a_later_error_is_not_the_first_ones_fix():
     args = CompileArgs(("clang",), arch_named("x86_64"), "p.bpf.c", "p.o", "h", "l")
     syntax = "p.bpf.c:2:1: error: expected ';'\n    2 | int a\n      |     ^\n"
     error = compile_error(args, syntax + "\n".join(undeclared("bpf_ntohs")), 1)
-    with_hint = explained(error, INDEX, "6.19", "x86_64", library(HEADERS, [INCLUDED]))
+    with_hint = explained(error, INDEX, "6.19", "x86_64", libbpf_names(HEADERS, [INCLUDED]))
     hint = "bpf_ntohs is declared in <bpf/bpf_endian.h>: include it"
     assert str(with_hint).startswith(f"p.bpf.c:2:1: expected ';'\n  {hint}\n")
     alone = explained(
-        compile_error(args, "\n".join(undeclared("bpf_ntohs")), 1), INDEX, "6.19", "x86_64", library(HEADERS, [""])
+        compile_error(args, "\n".join(undeclared("bpf_ntohs")), 1), INDEX, "6.19", "x86_64", libbpf_names(HEADERS, [""])
     )
     assert alone.fix == hint
-    assert explained(error, INDEX, "6.19", "x86_64", Library({}, frozenset())).fix == ""
+    assert explained(error, INDEX, "6.19", "x86_64", LibbpfNames({}, frozenset())).fix == ""
 
 
 def test_the_stack_is_too_small_once():

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 from ebpfbuild.errors import CompileError
-from ebpfbuild.minimize.fallback import MAX_ROUNDS, settle
+from ebpfbuild.minimize.fallback import MAX_FIELDS_ROUNDS, settle
 
 
 class World:
@@ -66,7 +66,7 @@ def test_a_difference_without_a_type_leads_to_the_next_mode(start, tried):
 
 def test_an_endless_row_of_differences_ends():
     world = World(differs=lambda mode, keep: (f"t{len(keep)}",) if mode == "fields" else None)
-    assert world.settle("fields").minimized.mode == "lean" and len(world.tried) == MAX_ROUNDS + 1
+    assert world.settle("fields").minimized.mode == "lean" and len(world.tried) == MAX_FIELDS_ROUNDS + 1
 
 
 def test_without_a_proof_a_compile_is_enough():

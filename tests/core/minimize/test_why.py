@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from ebpfbuild.minimize.libbpf_headers import library
+from ebpfbuild.minimize.libbpf_headers import libbpf_names
 from ebpfbuild.minimize.explain import explain
 from ebpfbuild.minimize.index import index_header
 from ebpfbuild.minimize.modes import minimize
@@ -106,7 +106,7 @@ def test_every_declaration_kept_has_a_chain():
     ],
 )
 def test_a_diagnostic_is_explained(diagnostic, parts):
-    lines = explain(INDEX, [diagnostic, "  1 | some source", diagnostic], "6.19", "x86_64", library({}, []))
+    lines = explain(INDEX, [diagnostic, "  1 | some source", diagnostic], "6.19", "x86_64", libbpf_names({}, []))
     assert len(lines) == 1 and all(part in lines[0] for part in parts), lines
     if "has" in lines[0]:
         assert lines[0].startswith("this header (6.19, x86_64)")
@@ -122,7 +122,7 @@ def test_a_diagnostic_is_explained(diagnostic, parts):
     ],
 )
 def test_what_is_no_fault_of_the_header_is_left_alone(diagnostic):
-    assert explain(INDEX, [diagnostic], "6.19", "x86_64", library({}, [])) == []
+    assert explain(INDEX, [diagnostic], "6.19", "x86_64", libbpf_names({}, [])) == []
 
 
 def test_members_of_nested_and_anonymous_tagged_ones_count():

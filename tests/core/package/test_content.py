@@ -14,7 +14,7 @@ from bpfloader.errors import ObjectError
 from bpfloader.package.manifest import parse
 from ebpfbuild.errors import PackageError
 from ebpfbuild.package.manifest import Provenance
-from ebpfbuild.package.content import PackageParts, PackedProgram, default_description, description, package
+from ebpfbuild.package.content import PackageContent, PackedProgram, default_description, description, package
 from ebpfbuild.package.skeleton import PackedSkeleton
 from ebpfbuild.package.programs import programs_of
 from ebpfbuild.skeleton.skeleton import skeleton
@@ -42,13 +42,13 @@ char LICENSE[] SEC("license") = "GPL";
 def made(sample):
     """A function of arches -> the parts of a package of the sample, whose little-endian objects are the same bytes."""
 
-    def parts(*arches, name="foo", **changes) -> PackageParts:
+    def parts(*arches, name="foo", **changes) -> PackageContent:
         objects = {arch: sample("bpfeb" if arch == "s390x" else "bpfel") for arch in arches}
         text = skeleton(objects, name, f"{name}.bpf.o")
         packed = PackedSkeleton(f"{name}_skel.py", text.module, text.stub)
         program = PackedProgram(f"{name}.bpf.o", objects, packed, {arch: MADE for arch in arches})
         own = {key: changes.pop(key) for key in changes.keys() & vars(program).keys()}
-        return replace(PackageParts([replace(program, **own)], {}, {"__init__.py": b"loader"}, {}), **changes)
+        return replace(PackageContent([replace(program, **own)], {}, {"__init__.py": b"loader"}, {}), **changes)
 
     return parts
 
@@ -180,7 +180,7 @@ def test_the_default_init_gives_what_every_arch_has(compile_bpf):
     }
     text = skeleton(objects, "foo", "foo.bpf.o")
     program = PackedProgram("foo.bpf.o", objects, PackedSkeleton("foo_skel.py", text.module, text.stub), {})
-    parts = PackageParts([program], {}, {}, {})
+    parts = PackageContent([program], {}, {}, {})
     packed = package("foo", "1", parts, 'Says "hi"\\')
     names = names_of(packed.wheel["__init__.py"])
     assert {"Foo", "FooMaps", "Seen", "bpfloader"} <= set(names) and "Wide" not in names and "c" not in names

@@ -16,7 +16,7 @@ from ebpfbuild.pins.toolchain import load
 from ebpfbuild.uapi.install import MANIFEST, install_uapi, intact, listing, read_manifest
 from ebpfbuild.uapi.text import PREDEFINED, constants, installed
 from ebpfbuild.uapi.tree import own_files, search_dirs, wheel_files
-from ebpfbuild.uapi.uses import Uses, uses
+from ebpfbuild.uapi.header_kinds import HeaderKinds, header_kinds
 
 ROOT = Path(__file__).resolve().parents[3]
 PIN = load(ROOT / "toolchain.toml").uapi
@@ -86,7 +86,7 @@ def test_a_folder_of_the_project_s_own_takes_the_place_of_the_kernel_s(own, tmp_
 
 
 def test_a_folder_without_headers_and_one_with_far_too_many_are_refused(own, tmp_path, monkeypatch):
-    monkeypatch.setattr("ebpfbuild.uapi.tree.MOST", 3)
+    monkeypatch.setattr("ebpfbuild.uapi.tree.MAX_OWN_HEADERS", 3)
     with pytest.raises(PinError, match="holds 4 headers, more than the 3"):
         own_files(own, tmp_path / "vendor")
     with pytest.raises(PinError, match=r"holds no linux/\*\.h; name the folder that make headers_install filled"):
@@ -109,6 +109,7 @@ def test_an_edit_of_an_installed_header_is_seen_and_its_stat_is_asked_for_once(t
     file.write_text(text.replace("BPF", "BQF"))
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert not intact(tree, manifest, fact, later)
+    time.sleep(0.02)  # two writes within a tick of the clock would leave one stat
     file.write_text(text)
     assert intact(tree, manifest, fact, later), "the same bytes again"
     assert intact(tree, manifest, fact, time.time_ns()) and len(asked) == 3, "within the clock's tick nothing is believed"
@@ -211,7 +212,7 @@ def test_a_constant_that_is_missed_is_told_its_header_which_has_it_behind_vmlinu
 def found():
     def look(**files):
         texts = {name.replace("__", "/").replace("_h", ".h").replace("_c", ".c"): text for name, text in files.items()}
-        return uses("src/x.c", ["include"], texts.get, LIBBPF)
+        return header_kinds("src/x.c", ["include"], texts.get, LIBBPF)
 
     return look
 
@@ -219,19 +220,19 @@ def found():
 @pytest.mark.parametrize(
     "text, expected",
     [
-        ('#include "vmlinux.h"\n#include <bpf/bpf_helpers.h>\n', Uses(True, False, False)),
-        ('#include <./vmlinux.h>\n#include "gone.h"\n', Uses(True, False, True)),
-        ("#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\n", Uses(False, True, False)),
-        ("#include <uapi/linux/bpf.h>\n", Uses(False, True, False)),
-        ("#include <stdint.h>\n", Uses(False, True, False)),
-        ("#include <sys/socket.h>\n", Uses(False, True, False)),
-        ('#include "vmlinux.h"\n#include <bpf/usdt.bpf.h>\n', Uses(True, True, False)),
-        ("#include <bpf/bpf_core_read.h>\n#include <bpf/bpf_tracing.h>\n#include <bpf/bpf_endian.h>\n", Uses(False, False, False)),
-        ("#ifdef NEVER\n#include <asm/ptrace.h>\n#endif\n", Uses(False, True, False)),
-        ("#define H <linux/bpf.h>\n#include H\n", Uses(False, False, True)),
-        ("int x;\n", Uses(False, False, False)),
-        ('#if __has_include("gone.h")\n#endif\n', Uses(False, False, False)),
-        ('#embed "gone.bin"\n', Uses(False, False, False)),
+        ('#include "vmlinux.h"\n#include <bpf/bpf_helpers.h>\n', HeaderKinds(True, False, False)),
+        ('#include <./vmlinux.h>\n#include "gone.h"\n', HeaderKinds(True, False, True)),
+        ("#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\n", HeaderKinds(False, True, False)),
+        ("#include <uapi/linux/bpf.h>\n", HeaderKinds(False, True, False)),
+        ("#include <stdint.h>\n", HeaderKinds(False, True, False)),
+        ("#include <sys/socket.h>\n", HeaderKinds(False, True, False)),
+        ('#include "vmlinux.h"\n#include <bpf/usdt.bpf.h>\n', HeaderKinds(True, True, False)),
+        ("#include <bpf/bpf_core_read.h>\n#include <bpf/bpf_tracing.h>\n#include <bpf/bpf_endian.h>\n", HeaderKinds(False, False, False)),
+        ("#ifdef NEVER\n#include <asm/ptrace.h>\n#endif\n", HeaderKinds(False, True, False)),
+        ("#define H <linux/bpf.h>\n#include H\n", HeaderKinds(False, False, True)),
+        ("int x;\n", HeaderKinds(False, False, False)),
+        ('#if __has_include("gone.h")\n#endif\n', HeaderKinds(False, False, False)),
+        ('#embed "gone.bin"\n', HeaderKinds(False, False, False)),
     ],
 )
 def test_a_source_tells_by_its_directives_what_it_asks_for(found, text, expected):
@@ -239,13 +240,13 @@ def test_a_source_tells_by_its_directives_what_it_asks_for(found, text, expected
 
 
 def test_the_project_s_own_headers_are_followed_and_come_first(found):
-    assert found(src__x_c='#include "a.h"\n', src__a_h="#include <b.h>\n", include__b_h='#include "vmlinux.h"\n') == Uses(True, False, False)
-    assert found(src__x_c="#include <linux/bpf.h>\n", include__linux__bpf_h="int own;\n") == Uses(False, False, False)
-    assert found(src__x_c='#include "a.h"\n', src__a_h='#include "a.h"\n#include <linux/bpf.h>\n') == Uses(False, True, False)
+    assert found(src__x_c='#include "a.h"\n', src__a_h="#include <b.h>\n", include__b_h='#include "vmlinux.h"\n') == HeaderKinds(True, False, False)
+    assert found(src__x_c="#include <linux/bpf.h>\n", include__linux__bpf_h="int own;\n") == HeaderKinds(False, False, False)
+    assert found(src__x_c='#include "a.h"\n', src__a_h='#include "a.h"\n#include <linux/bpf.h>\n') == HeaderKinds(False, True, False)
 
 
 def test_a_source_that_has_still_to_be_made_may_ask_for_anything(found):
-    assert found() == Uses(False, False, True)
+    assert found() == HeaderKinds(False, False, True)
 
 
 def test_a_listing_is_sha256sum_s():

@@ -9,7 +9,7 @@ import bpfloader
 import pytest
 from bpfloader import arch
 from ebpfbuild.arch import host_arch
-from ebpfbuild.package.content import PackageParts, PackedProgram, package
+from ebpfbuild.package.content import PackageContent, PackedProgram, package
 from ebpfbuild.package.skeleton import PackedSkeleton
 from ebpfbuild.skeleton.skeleton import skeleton
 
@@ -25,7 +25,7 @@ def packed(compiled, tmp_path) -> Path:
     folder = Path(bpfloader.__file__).parent
     loader = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.py")}
     made = PackedProgram("probe.bpf.o", objects, PackedSkeleton("probe_skel.py", text.module, text.stub), {})
-    parts = PackageParts([made], {}, loader, {})
+    parts = PackageContent([made], {}, loader, {})
     for name, data in package("probe", "1", parts).wheel.items():
         path = tmp_path / "probe" / name
         path.parent.mkdir(parents=True, exist_ok=True)

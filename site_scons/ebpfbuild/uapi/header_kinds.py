@@ -10,16 +10,16 @@ from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from ..compile.directives import directives
-from .libc import HEADERS
+from .libc import LIBC_HEADERS
 from .tree import FREESTANDING
 
-VMLINUX = "vmlinux.h"
+VMLINUX_H = "vmlinux.h"
 # Of libbpf's headers those that ask for no header of the kernel's. usdt.bpf.h includes <linux/errno.h>.
-_ALONE = ("bpf_core_read.h", "bpf_endian.h", "bpf_helper_defs.h", "bpf_helpers.h", "bpf_tracing.h")
-_KERNEL = re.compile(r"(?:uapi/)?(?:linux|asm|asm-generic)/")
+_WITHOUT_KERNEL_HEADERS = ("bpf_core_read.h", "bpf_endian.h", "bpf_helper_defs.h", "bpf_helpers.h", "bpf_tracing.h")
+_KERNEL_HEADER = re.compile(r"(?:uapi/)?(?:linux|asm|asm-generic)/")
 
 
-class Uses(NamedTuple):
+class HeaderKinds(NamedTuple):
     """The headers that a program names: vmlinux.h, UAPI ones or clang's own, and some that can't be told by name."""
 
     vmlinux: bool
@@ -27,13 +27,13 @@ class Uses(NamedTuple):
     unknown: bool
 
 
-def uses(
+def header_kinds(
     source: str,
     include_dirs: Iterable[str],
     read: Callable[[str], str | None],
     libbpf: Collection[str],
     normalized: Callable[[str], str] = os.path.normpath,
-) -> Uses:
+) -> HeaderKinds:
     """Returns what a source and the project's headers that it includes name, behind a false condition as well.
 
     `read(path)` gives a project file's text, or None where there is none, or where it has still to be made; `libbpf`
@@ -48,10 +48,10 @@ def uses(
             unknown = True
             continue
         known = directives(text)
-        unknown |= _names_by_macro(text)
+        unknown |= _includes_by_macro(text)
         for reference in known.references:
             name = os.path.normpath(reference.name)
-            if name == VMLINUX:
+            if name == VMLINUX_H:
                 vmlinux = True
                 continue
             places = [os.path.dirname(path)] if reference.quoted else []
@@ -61,14 +61,14 @@ def uses(
                 queue += [] if found in seen or reference.word.endswith("embed") else [found]
                 seen.add(found)
             elif name in libbpf:
-                uapi |= os.path.basename(name) not in _ALONE
-            elif name in FREESTANDING or name in HEADERS or _KERNEL.match(name):
+                uapi |= os.path.basename(name) not in _WITHOUT_KERNEL_HEADERS
+            elif name in FREESTANDING or name in LIBC_HEADERS or _KERNEL_HEADER.match(name):
                 uapi = True
             else:
                 unknown |= reference.word in ("include", "include_next", "import")
-    return Uses(vmlinux, uapi, unknown)
+    return HeaderKinds(vmlinux, uapi, unknown)
 
 
-def _names_by_macro(text: str) -> bool:
+def _includes_by_macro(text: str) -> bool:
     """Returns True if a text may include a file whose name is a macro's."""
     return bool(re.search(r"#[ \t]*(?:include|include_next|import)[ \t]+\w", text))
