@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
 from ..errors import StateError
+from ..fork import call_after_fork
 from .base import Map
 from .info import info_of
 
@@ -35,6 +36,11 @@ class Standalone:
         self._fd = fd
         self.lock, self.parts = threading.RLock(), _WeakParts()
         self.info = info_of(fd)
+        call_after_fork(self)
+
+    def _after_fork(self) -> None:
+        """Replaces the lock, which a thread missing in the child may hold."""
+        self.lock = threading.RLock()
 
     @property
     def handle(self) -> int:

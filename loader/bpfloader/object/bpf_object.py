@@ -24,7 +24,7 @@ from ..programs.sections import libbpf_needed
 from ..programs.struct_ops import StructOpsMap
 from ..signals import DeferredSignals, without_repeated_signals
 from .bcc import BccPolling
-from .collections import MapOwner, Maps, Progs, nothing_attached
+from .collections import MapOwner, Maps, Progs, nothing_attached, program_names
 from .open import open_bytes, require_digest
 from .variables import SectionOwner
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ..owner import Part
+    from ..programs.base import Program
 
 GIVE_PATH = "give the path of a file that this user may read"
 
@@ -170,9 +171,12 @@ class Object(BccPolling, MapOwner, SectionOwner):
         if self.handle and not self._is_loaded:
             raise StateError(f"{what} doesn't exist before load", fix="call load first")
 
-    def select(self, programs: Iterable[str]) -> None:
-        """Selects the programs that `load` loads. Raises KeyError for an unknown name, StateError after load."""
-        wanted = {self.progs[name].name for name in programs}
+    def select(self, programs: Iterable[str | Program]) -> None:
+        """Selects the programs that `load` loads, given by name or as a Program.
+
+        Raises KeyError for an unknown name, TypeError for what is no program, StateError after load.
+        """
+        wanted = set(program_names(self, self.progs, programs))
         for program in self.progs:
             program.autoload = program.name in wanted
 

@@ -66,6 +66,24 @@ class Progs(Collection[Program]):
     _what = "program"
 
 
+def program_names(owner: Owner, progs: Progs, programs: Iterable[str | Program]) -> Iterator[str]:
+    """Yields the names of an object's programs, each given by its name or as a Program of that object.
+
+    Raises KeyError for a program that the object lacks, TypeError for a single string and for what is no program.
+    """
+    if isinstance(programs, str):
+        raise TypeError(f"{programs!r} is no list of programs; write [{programs!r}]")
+    for each in programs:
+        if isinstance(each, Program):
+            if each._owner is not owner:
+                raise KeyError(f"the program {each.name} is another object's; give its name, or take it of progs")
+            yield each.name
+        elif isinstance(each, str):
+            yield progs[each].name
+        else:
+            raise TypeError(f"{each!r} is no program; give names, or programs of progs")
+
+
 def nothing_attached(progs: Iterable[Program], links: Links) -> AttachError | None:
     """Returns the error if no program attaches by its section but some can be attached by hand; else None."""
     waiting = [each for each in progs if each.autoload and each.autoattach and each._attachable]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..codec.base import Codec, pack_for
 from ..errors import LayoutError, MapError
+from ..fork import call_after_fork
 from ..maps.base import Map, codec_of
 from ..signals import DeferredSignals
 from .barrier import Fence
@@ -113,6 +114,7 @@ class UserRingBuffer(Map, Generic[T]):
         self._codec: Codec[T] = codec_of(record)
         self._lock = threading.RLock()
         self._ring: UserRing | None = None
+        call_after_fork(self)
 
     def _ensure_mapped(self) -> UserRing:
         if (ring := self._ring) is not None:
@@ -166,6 +168,12 @@ class UserRingBuffer(Map, Generic[T]):
                 raise MapError(f"the user ring buffer {self.name} is full", fix=IF_FULL)
             time.sleep(left)
             pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _after_fork(self) -> None:
+        """Replaces the lock, which a thread missing in the child may hold, and the ring's fence."""
+        self._lock = threading.RLock()
+        if self._ring:
+            self._ring.fence = Fence()
 
     def _close(self) -> None:
         """Unmaps the ring."""

@@ -154,6 +154,82 @@ def test_a_child_uses_the_maps_and_its_end_leaves_the_parents_links(opened, skel
     assert len(list(opened.maps.events.events(timeout=0))) == 1
 
 
+def locks_of(thing, seen=None) -> list:
+    """The locks of one of the loader's objects and of all that it has, however deep."""
+    seen = {} if seen is None else seen
+    if id(thing) in seen:
+        return []
+    seen[id(thing)] = thing  # keeps it alive, so that no other thing gets its id
+    if isinstance(thing, type(threading.RLock())):
+        return [thing]
+    if isinstance(thing, dict):
+        parts = list(thing.values())
+    elif isinstance(thing, (list, tuple)):
+        parts = list(thing)
+    else:
+        parts = list(vars(thing).values()) if type(thing).__module__.partition(".")[0] == "bpfloader" else []
+        parts += [part for part in thing.parts] if hasattr(thing, "parts") else []
+    return [lock for part in parts for lock in locks_of(part, seen)]
+
+
+def fork_while_locked(things, use) -> int:
+    """Forks while another thread holds every lock of these things; returns the status of a child that calls `use`."""
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        locks = locks_of(things)
+        for lock in locks:
+            lock.acquire()
+        held.set()
+        done.wait()
+        for lock in locks:
+            lock.release()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if not child:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(60)  # what waits for a lock that nobody gives back
+        status = 1
+        try:
+            use()
+            status = 0
+        finally:
+            os._exit(status)
+    done.set()
+    thread.join()
+    return os.waitpid(child, 0)[1]
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_a_child_waits_for_no_lock_of_a_thread_that_it_lacks(rings, rings_skel):
+    maps = rings.maps
+    maps.commands.submit(rings_skel.Command(1, 1))
+    rings.progs.produce.test_run(PACKET)
+    maps.ring.poll(0), maps.perf.poll(0)
+    held = maps.commands.reserve()
+
+    def use():
+        maps.commands.submit(rings_skel.Command(1, 2))
+        held.discard()
+        assert maps.commands.free < maps.commands.size and rings.progs.drain_now.test_run(PACKET).value == 2
+        maps.ring.batch(timeout=0), maps.perf.batch(timeout=0)
+        rings.destroy()
+
+    assert len(locks_of([rings])) > 4
+    assert fork_while_locked([rings], use) == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_a_child_uses_maps_that_are_in_no_object(using):
+    bpf = using("outer_by_name")
+    inner = bpf.maps.outer_by_name.create()
+    assert locks_of([inner])
+    assert fork_while_locked([inner, bpf], lambda: (len(inner), inner._owner.close())) == 0
+
+
 ENDS = {
     "daemons": """
         for target in (probe.maps.events.poll, lambda: list(probe.maps.events), lambda: [dict(probe.maps.table) for _ in forever],

@@ -151,6 +151,36 @@ def test_a_test_run_gives_value_and_data(loaded):
     assert (run.value, run.data) == (7, packet)
 
 
+def selected(bpf) -> list[str]:
+    return [program.name for program in bpf.progs if program.autoload]
+
+
+def test_programs_are_selected_by_name_or_as_programs(opened, skel):
+    everything = [program.name for program in opened.progs]
+    for given in (["emit", "fill"], [opened.progs.emit, "fill"], (opened.progs.emit, opened.progs.fill)):
+        opened.select(given)
+        assert selected(opened) == [name for name in everything if name in ("emit", "fill")]
+    opened.select(opened.progs)
+    assert selected(opened) == everything
+    opened.select(program for program in opened.progs if program.name.startswith("em"))
+    assert selected(opened) == [name for name in everything if name.startswith("em")]
+    opened.select([bpfloader.Program(opened, "fill")])
+    assert selected(opened) == ["fill"]
+    opened.select([])
+    assert selected(opened) == []
+    with skel.Probe.open() as other:
+        for given, error, said in (
+            ("emit", TypeError, "'emit' is no list of programs; write ['emit']"),
+            ([3], TypeError, "3 is no program; give names, or programs of progs"),
+            (opened.maps, TypeError, " is no program; give names"),
+            ([other.progs.emit], KeyError, "the program emit is another object's; give its name, or take it of progs"),
+        ):
+            with pytest.raises(error) as caught:
+                opened.select(given)
+            assert said in str(caught.value.args[0])
+    assert selected(opened) == []  # a refused choice changes nothing
+
+
 def test_a_failed_attach_takes_back_the_others(opened):
     opened.rodata.target_pid = os.getpid()
     opened.select(["on_enter", "unattachable"])
