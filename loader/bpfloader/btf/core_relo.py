@@ -38,11 +38,12 @@ class CoreRecord(NamedTuple):
 
 
 class SourceLine(NamedTuple):
-    """The line of the source, `file:line`, that begins at `offset` bytes of a section."""
+    """The line of the source, `file:line` and its text, that begins at `offset` bytes of a section."""
 
     section: str
     offset: int
     line: str
+    text: str
 
 
 class _ExtRecord(NamedTuple):
@@ -63,8 +64,8 @@ def core_records(data: bytes, btf: Btf) -> list[CoreRecord]:
 
 def source_lines(data: bytes, btf: Btf) -> Iterator[SourceLine]:
     """Yields the source line of each instruction at which one begins. Raises ObjectError."""
-    for section, offset, (file, _, position) in _records(data, btf, LINES):
-        yield SourceLine(section, offset, f"{btf.string(file)}:{position >> LINE_SHIFT}")
+    for section, offset, (file, text, position) in _records(data, btf, LINES):
+        yield SourceLine(section, offset, f"{btf.string(file)}:{position >> LINE_SHIFT}", btf.string(text))
 
 
 def _records(data: bytes, btf: Btf, part: int) -> Iterator[_ExtRecord]:

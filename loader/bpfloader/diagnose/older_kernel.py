@@ -14,9 +14,10 @@ from typing import NamedTuple
 from ..btf.core_relo import SourceLine, source_lines
 from ..kernel import host
 from ..kernel.versions import section_kind, version_of
-from ..spec.first_kernel import FUNCTION_CALL, Need, code_needs, needs
+from ..spec.first_kernel import Need, code_needs, needs
 from ..spec.map import MapSpec
 from ..spec.object import INSTRUCTION, ObjectSpec, ProgramSpec, object_spec
+from ..spec.subprograms import with_subprograms
 
 SHOWN = 3
 # What kernel/bpf/verifier.c says, from 4.19 on, of an instruction that it doesn't know.
@@ -78,28 +79,8 @@ def _loaded_parts(spec: ObjectSpec) -> list[ProgramSpec | MapSpec]:
 
 def _reachable_functions(spec: ObjectSpec, users: set[str]) -> set[str]:
     """Returns the functions that these programs call, and those that they call in turn."""
-    known = {each.name: each for each in (*spec.programs, *spec.functions)}
-    reached: set[str] = set()
-    waiting = [known[name] for name in users if name in known]
-    while waiting:
-        for name in _callees(spec, waiting.pop()):
-            if name not in reached:
-                reached.add(name)
-                waiting.append(known[name])
-    return reached
-
-
-def _callees(spec: ObjectSpec, program: ProgramSpec) -> set[str]:
-    """Returns the functions of `.text` that a program calls or points to: by their symbol, or by their place in it."""
-    symbols = {name for _, name in spec.calls(program)}
-    called = {each.name for each in spec.functions if each.name in symbols}
-    if ".text" in symbols or (program.section == ".text" and FUNCTION_CALL in _need_names(spec, program)):
-        called |= {each.name for each in spec.functions}  # static ones: the symbol is the section's
-    return called
-
-
-def _need_names(spec: ObjectSpec, program: ProgramSpec) -> set[str]:
-    return {what for _, _, what in code_needs(spec, program)}
+    programs = [each for each in spec.programs if each.name in users]
+    return {function.name for program in programs for function in with_subprograms(spec, program)}
 
 
 def _first_lines(spec: ObjectSpec, users: set[str]) -> dict[str, str]:

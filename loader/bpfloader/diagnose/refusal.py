@@ -88,10 +88,10 @@ def load_refused(
     """Returns the error for an object that doesn't load, with the verifier's log or libbpf's last lines.
 
     `handle` is libbpf's object, for its maps and programs; `btf` is the file that replaces the kernel's BTF; `data` is
-    the object's bytes, searched for what came with a later kernel.
+    the object's bytes, searched for source lines and for what came with a later kernel.
     """
     text = "".join(messages)
-    refusal = _load_refused(name, error, text, handle, btf)
+    refusal = _load_refused(name, error, text, handle, btf, data)
     if data and isinstance(refusal, LoadError) and not isinstance(refusal, MissingBtfError):
         failed_map = re.search(FAILED_MAP, text)
         refusal.fix = _fix_with_newer(refusal, data, (failed_map["map"],) if failed_map else ())
@@ -113,7 +113,7 @@ def _fix_with_newer(refusal: LoadError, data: bytes, maps: tuple[str, ...]) -> s
     return f"{refusal.fix}; what it uses is newer than this kernel, too: {note}"
 
 
-def _load_refused(name: str, error: CallError, text: str, handle: int, btf: str | None) -> BpfError:
+def _load_refused(name: str, error: CallError, text: str, handle: int, btf: str | None, data: bytes) -> BpfError:
     """Returns the error that libbpf's messages tell."""
     from .verifier_log import states_anything
 
@@ -133,7 +133,7 @@ def _load_refused(name: str, error: CallError, text: str, handle: int, btf: str 
         fix = "boot a kernel with CONFIG_DEBUG_INFO_BTF=y, or give its BTF: open(btf=path)"
         return MissingBtfError(f"can't load {name}: this kernel has no {KERNEL_BTF}", fix=fix, errno=error.errno)
     if log and stated:
-        return _verifier_error(name, error, log, btf or KERNEL_BTF)
+        return _verifier_error(name, error, log, btf or KERNEL_BTF, data)
     if failed_map:
         return _map_refused(name, failed_map["map"], error, text, handle)
     return _program_refused(name, error, text, handle)
@@ -156,13 +156,13 @@ def _program_log(text: str) -> _ProgramLog | None:
     return _ProgramLog(begins[-1]["program"], tuple(text[start : end if end >= 0 else len(text)].splitlines()))
 
 
-def _verifier_error(name: str, error: CallError, log: _ProgramLog, btf: str) -> VerifierError:
+def _verifier_error(name: str, error: CallError, log: _ProgramLog, btf: str, data: bytes) -> VerifierError:
     """Returns a refused program's error: reason, source line, hint; CO-RE's in its own words."""
     from ..btf.kernel import kernel_types
     from .core_relo import unresolved_access
     from .verifier_log import verdict
 
-    reason, source, hint, shown = verdict(log.lines)
+    reason, source, hint, shown = verdict(_lines_with_places(log, data))
     unresolved = unresolved_access("\n".join(log.lines[-20:]), kernel_types(btf))
     if unresolved:
         reason, hint = f"CO-RE can't resolve {unresolved.what}: {unresolved.instead}", unresolved.fix
@@ -171,6 +171,17 @@ def _verifier_error(name: str, error: CallError, log: _ProgramLog, btf: str) -> 
     what += f", at {source}" if source else ""
     fix = hint or SEE_LOG
     return VerifierError(what, program=log.program, log=log.lines, shown=shown, fix=fix, errno=error.errno)
+
+
+def _lines_with_places(log: _ProgramLog, data: bytes) -> tuple[str, ...]:
+    """Returns a log's lines, with the file and number of its source lines if the object's bytes tell them."""
+    from ..spec.object import object_spec
+    from .source_places import with_places
+
+    try:
+        return with_places(log.lines, object_spec(data, log.program), log.program) if data else log.lines
+    except ObjectError:
+        return log.lines
 
 
 def _map_refused(name: str, map_name: str, error: CallError, text: str, handle: int) -> LoadError:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..kernel.host import kernel_is_before, kernel_release
 from ..kernel.versions import helpers, version_of
-from .verifier_report import VerifierReport, read_report
+from .verifier_report import Place, VerifierReport, read_report
 
 # Printed after the reason, whatever that was (print_verification_stats in kernel/bpf/verifier.c).
 STATISTICS = re.compile(r"processed \d+ insns|verification time|stack depth|max_states|insns processed|mark_precise")
@@ -25,7 +25,7 @@ STATE = re.compile(r"^(cur state|old state|\d+: R\d|from \d+ to|R\d+(_\w+)?=|las
 RELATED_INSTRUCTION = re.compile(r"detected at insn (\d+)|alloc_insn=(\d+)")  # the instruction that the reason is about
 RECENT = 2000  # lines at a log's end
 ROUNDS = 3  # an instruction that stands there so often is in a loop
-SOURCE = re.compile(r"^; (?P<text>.*?)(?: @ (?P<place>\S+:\d+))?$")
+SOURCE = re.compile(r"^; (?P<text>.*?)(?: @ (?P<place>[^@]+:\d+))?$")
 RESTRICTED = "without CAP_PERFMON the verifier allows no such use of pointers: give the process CAP_PERFMON"
 NULL = "check the pointer against NULL first, on every path to this line"
 BOUNDS = "check the index or length against a constant right before its use"
@@ -155,11 +155,11 @@ def _states_a_reason(line: str) -> bool:
 
 
 def _source(lines: Sequence[str]) -> str:
-    """Returns the last source line of the log, with its file and line where the kernel tells them (6.9 and newer)."""
+    """Returns the last source line of the log, with its file and line where the log has them (see source_places.py)."""
     for line in reversed(lines):
         found = SOURCE.match(line)
-        if found and found["text"]:
-            return f"`{found['text'].strip()}`" + (f" ({found['place']})" if found["place"] else "")
+        if found and (found["text"] or found["place"]):
+            return str(Place(found["text"].strip(), found["place"] or ""))
     return ""
 
 

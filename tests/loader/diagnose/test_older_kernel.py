@@ -84,7 +84,7 @@ def refused(data: bytes, messages: str, number: int = 22) -> str:
 def test_the_words_of_a_kernel_that_does_not_know_an_instruction(data, running, words):
     running("5.10.0-46-cloud-amd64")
     line = refused(data, said("atomic", "3: (db) lock *(u64 *)(r2 +0) += r1", words))
-    assert line.endswith(f": {words}; {ATOMIC}; this is Linux 5.10.0-46-cloud-amd64")
+    assert line.endswith(f": {words}, at tracker.bpf.c:94; {ATOMIC}; this is Linux 5.10.0-46-cloud-amd64")
 
 
 def test_a_reason_of_its_own_comes_first(data, running):
