@@ -46,6 +46,10 @@ class OfflineError(FetchError):
     """An artifact is not in the store and the build may not connect."""
 
 
+class VendorError(EbpfError):
+    """A vendor folder can't be made, or lacks what a build asks for."""
+
+
 class MismatchError(FetchError):
     """Bytes arrived whose size or sha256 is not the pinned one. Never retried."""
 

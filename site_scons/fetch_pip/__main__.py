@@ -1,4 +1,4 @@
-"""The command line: `python -I site_scons/fetch_pip LOCK FOLDER [--offline]`."""
+"""The command line: `python -I site_scons/fetch_pip LOCK FOLDER [--offline]`, or `… --vendored FOLDER ROOT LOCK…`."""
 
 import os
 import sys
@@ -8,10 +8,12 @@ from pathlib import Path
 if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from ebpfbuild.errors import VendorError
 from fetch_pip.errors import SetupError
 from fetch_pip.pin import read_pin
 from fetch_pip.places import fetch
 from fetch_pip.settings import Settings, read_settings
+from fetch_pip.vendored import require_vendored
 from fetch_pip.web import Web
 
 
@@ -29,10 +31,13 @@ def provide(lock: Path, folder: Path, settings: Settings) -> Path:
 
 def main(arguments: list[str]) -> int:
     """Runs the command line and returns its exit status; an error is one line on stderr."""
-    lock, folder, *options = arguments
     try:
+        if arguments[0] == "--vendored":
+            require_vendored(Path(arguments[1]), [Path(arguments[2], lock) for lock in arguments[3:]])
+            return 0
+        lock, folder, *options = arguments
         print(provide(Path(lock), Path(folder), read_settings(os.environ, offline="--offline" in options)))
-    except SetupError as error:
+    except (SetupError, VendorError) as error:
         print(f"sconsw: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

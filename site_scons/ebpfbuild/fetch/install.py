@@ -46,7 +46,7 @@ def pinned_is_near(pin: HeaderPin, options: FetchOptions) -> bool:
     """Returns True if the pinned header, for which an alternate stands in, can be had without asking its origin."""
     if pin.sha256 and (options.cache / "sha256" / pin.sha256).exists():
         return True
-    places = mirror_places(pin.source, checked_mirror(options.mirror), options.offline)
+    places = mirror_places(pin.source, pin.sha256, checked_mirror(options.mirror), options.offline)
     return any(not isinstance(place.at, Path) or place.at.exists() for place in places)
 
 

@@ -160,11 +160,9 @@ class _Search:
                 return _StoredHeader(had, CACHE)
             return self._from_first_place((pin.source,), lambda place: self._header_from(place, pin))
         with self._missing(pin.sha256, pin.title, self.store.get) as had:
-            return (
-                _StoredHeader(had, CACHE)
-                if had
-                else self._from_first_place((pin.source,), lambda place: self._header_from(place, pin))
-            )
+            if had:
+                return _StoredHeader(had, CACHE)
+            return self._from_first_place((pin.source,), lambda place: self._header_from(place, pin), pin.sha256)
 
     def tree(self, pin: TreePin) -> ObtainedTree:
         """Returns the tree. Raises FetchError with a reason per place."""
@@ -179,7 +177,7 @@ class _Search:
             usable = had if had and set(had) == set(pin.files) else None
             if usable and (len(own) < len(pin.sources) or self._may_stand_in(pin, own)):
                 return ObtainedTree(usable, pin.sources[0].shown, pin.sha256, CACHE)
-            return self._from_first_place(pin.sources, lambda place: self._tree_from(place, pin))
+            return self._from_first_place(pin.sources, lambda place: self._tree_from(place, pin), pin.sha256)
 
     def _may_stand_in(self, pin: HeaderPin | TreePin, own: Sequence[ArtifactSource]) -> bool:
         """Returns True if the store may stand in for files of the project's own: all are gone, and it is no release."""
@@ -191,15 +189,17 @@ class _Search:
         )
         return True
 
-    def _from_first_place(self, declared: tuple[ArtifactSource, ...], use: Callable[[Place], Got]) -> Got:
-        """Returns what `use` makes of the first place that has the bytes.
+    def _from_first_place(
+        self, declared: tuple[ArtifactSource, ...], use: Callable[[Place], Got], digest: str | None = None
+    ) -> Got:
+        """Returns what `use` makes of the first place that has the bytes, whose `digest` a mirror may name them by.
 
         The places are those in the cache, the mirror's, the origins'.
         """
         offline = self.options.offline
         archives = () if offline or all(it.kind != "pool" for it in declared) else apt.archives(self.options.machine)
         places = [place for source in declared for place in self._cached_archive(source)]
-        places += self._places(declared, archives)
+        places += self._places(declared, archives, digest)
         reasons = []
         for i, place in enumerate(places):
             self._left, began = len(places) - i - 1, time.monotonic()
@@ -214,10 +214,15 @@ class _Search:
         reasons += filter(None, (sources.reason_unasked(source, archives, offline) for source in declared))
         raise FetchError("no source can be reached", details=tuple(reasons))
 
-    def _places(self, declared: tuple[ArtifactSource, ...], archives: tuple[str, ...]) -> list[Place]:
+    def _places(
+        self, declared: tuple[ArtifactSource, ...], archives: tuple[str, ...], digest: str | None
+    ) -> list[Place]:
         """Returns the mirror's places and the origins'."""
         offline = self.options.offline
-        places = [place for source in declared for place in sources.mirror_places(source, self.mirror, offline)]
+        places: list[Place] = []
+        for source in declared:
+            places += sources.mirror_places(source, digest, self.mirror, offline)
+            digest = None  # the bytes are the same, whichever source they are of: asked for once
         return places + [place for source in declared for place in sources.origin_places(source, archives, offline)]
 
     def _count_others(self) -> int:
@@ -226,7 +231,7 @@ class _Search:
             return 0
         archives = apt.archives(self.options.machine) if any(pin.source.kind == "pool" for pin in self.later) else ()
         cached = sum((self.store.blobs / pin.sha256).exists() for pin in self.later if pin.sha256)
-        return self._left + cached + sum(len(self._places((pin.source,), archives)) for pin in self.later)
+        return self._left + cached + sum(len(self._places((pin.source,), archives, pin.sha256)) for pin in self.later)
 
     def _cached_archive(self, source: ArtifactSource) -> tuple[Place, ...]:
         own = source.in_project and (self.options.release or not _is_gone(source))
@@ -244,7 +249,7 @@ class _Search:
             yield get(digest)
 
     def _header_from(self, place: Place, pin: HeaderPin) -> _StoredHeader:
-        inside = pin.source.inside
+        inside = "" if place.by_digest else pin.source.inside
         name = (inside or pin.source.name).rsplit("/", 1)[-1]
         wanted = Wanted(pin.title, name, pin.where, pin.sha256, pin.size, in_project=pin.source.in_project)
         data = self._archive(place, pin.title) if inside else b""
@@ -260,6 +265,8 @@ class _Search:
         return _StoredHeader(path, place.via)
 
     def _tree_from(self, place: Place, pin: TreePin) -> ObtainedTree:
+        if place.by_digest:
+            return self._tree_by_digests(place, pin)
         members = {name: f"{place.source.inside}/{name}" for name in pin.files}
         data = self._archive(place, pin.title)
         found = archive.read_members(data, members.values(), f"{place.source.where}: {place.shown}")
@@ -272,6 +279,26 @@ class _Search:
         if place.via != CACHE:
             self.report.done(pin.title, len(data), place.via)
         return ObtainedTree(files, place.source.shown, listing.sha256, place.via)
+
+    def _tree_by_digests(self, place: Place, pin: TreePin) -> ObtainedTree:
+        """Returns the tree whose list a place holds, and whose files lie beside it."""
+        listing = pin.sha256 or ""
+        self._blob(place, listing, f"the list of {pin.title}", pin)
+        for name, digest in (self.store.listed(listing) or {}).items():
+            if self.store.get(digest) is None:
+                self._blob(place.of_digest(digest), digest, f"{name} of {pin.title}", pin)
+        files = self.store.tree(listing)
+        if files is None or set(files) != set(pin.files):
+            raise FetchError("lists other files than the pin does")
+        self.report.done(pin.title, sum(path.stat().st_size for path in files.values()), place.via)
+        return ObtainedTree(files, place.source.shown, listing, place.via)
+
+    def _blob(self, place: Place, digest: str, title: str, pin: TreePin) -> None:
+        wanted = Wanted(title, digest, pin.where, digest)
+        with self.store.incoming() as incoming:
+            self._receive(place, incoming, wanted)
+            verify(incoming, wanted, place.shown)
+            incoming.keep()
 
     def _archive(self, place: Place, title: str) -> bytes:
         source, digest = place.source, place.source.archive_sha256

@@ -1,11 +1,12 @@
 """Lists the places of a declared source in the order in which they are asked; touches neither disk nor network."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..escape import without_secrets
 from ..pins.pins import ArtifactSource
+from .store import BLOBS
 
 CACHE = "the cache"
 
@@ -15,7 +16,8 @@ class Place:
     """A place that may have a source's bytes: a URL, or a path of this machine.
 
     `via` is what a person calls it, `shown` the place itself as errors have it, without what may be a password; of the
-    cache, whose file names tell nobody anything, the source's.
+    cache, whose file names tell nobody anything, the source's. `by_digest` places hold the file itself, out of any
+    archive, named by its sha256.
     """
 
     source: ArtifactSource
@@ -23,6 +25,12 @@ class Place:
     via: str
     shown: str
     of_mirror: bool = False
+    by_digest: bool = False
+
+    def of_digest(self, digest: str) -> "Place":
+        """Returns the place of another file of a mirror that names files by their digests."""
+        at = self.at.with_name(digest) if isinstance(self.at, Path) else f"{self.at.rpartition('/')[0]}/{digest}"
+        return replace(self, at=at, shown=f"{self.shown.rpartition('/')[0]}/{digest}")
 
 
 def below_mirror(source: ArtifactSource) -> str:
@@ -44,17 +52,28 @@ def reason_unasked(source: ArtifactSource, archives: tuple[str, ...], offline: b
     return ""
 
 
-def mirror_places(source: ArtifactSource, mirror: str | Path | None, offline: bool) -> tuple[Place, ...]:
-    """Returns the place below the mirror, if there is a mirror that may be asked: offline, only a folder may."""
+def mirror_places(
+    source: ArtifactSource, digest: str | None, mirror: str | Path | None, offline: bool
+) -> tuple[Place, ...]:
+    """Returns the places below the mirror, if there is a mirror that may be asked: offline, only a folder may.
+
+    A mirror is laid out as the origins are, or as the store is: `digest` is that of the file or of the list of a tree.
+    """
     if mirror is None or source.kind == "path" or (offline and not isinstance(mirror, Path)):
         return ()
-    below = below_mirror(source)
-    at: str | Path
-    if isinstance(mirror, Path):
-        at, shown = mirror / below, str(mirror)
-    else:
-        at, shown = f"{mirror}/{below}", without_secrets(mirror)
-    return (Place(source, at, f"the mirror {shown}", f"{shown}/{without_secrets(below)}", of_mirror=True),)
+    below = [below_mirror(source), *([f"{BLOBS}/{digest}"] if digest else [])]
+    shown = str(mirror) if isinstance(mirror, Path) else without_secrets(mirror)
+    return tuple(
+        Place(
+            source,
+            mirror / path if isinstance(mirror, Path) else f"{mirror}/{path}",
+            f"the mirror {shown}",
+            f"{shown}/{without_secrets(path)}",
+            of_mirror=True,
+            by_digest=path is not below[0],
+        )
+        for path in below
+    )
 
 
 def origin_places(source: ArtifactSource, archives: tuple[str, ...], offline: bool) -> tuple[Place, ...]:

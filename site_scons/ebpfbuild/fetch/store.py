@@ -22,6 +22,7 @@ from pathlib import Path
 from ..errors import CacheError
 from ..files import UnfitFileError, folder_like, open_regular, read_regular, share_like
 
+BLOBS = "sha256"  # the folder that holds files by their digest, in the store and in a mirror laid out as it
 CHUNK = 1 << 16
 POLL = 0.1  # seconds between two looks at a lock: waiting for it in the kernel, nobody sees ^C
 STALE = 86400  # seconds after which a killed build's temporary file is swept away
@@ -54,7 +55,7 @@ class Store:
 
     def __init__(self, root: Path, notice: Callable[[str], None] = lambda text: None):
         self.root, self.notice = root, notice
-        self.blobs = root / "sha256"
+        self.blobs = root / BLOBS
 
     def get(self, digest: str) -> Path | None:
         """Returns the file with this digest, hashed anew, or None. A corrupt one is set aside. Raises CacheError."""
@@ -85,6 +86,15 @@ class Store:
 
     def tree(self, digest: str) -> dict[str, Path] | None:
         """Returns the files of a tree by name, each verified, or None if any is missing. Raises CacheError."""
+        listed = self.listed(digest)
+        if listed is None:
+            return None
+        found = {name: self.get(file) for name, file in listed.items()}
+        present = {name: path for name, path in found.items() if path}
+        return present if len(present) == len(found) else None
+
+    def listed(self, digest: str) -> dict[str, str] | None:
+        """Returns the digests of a tree's files by name, or None if its list is missing. Raises CacheError."""
         listing = self.get(digest)
         if listing is None:
             return None
@@ -92,9 +102,7 @@ class Store:
         rows = [row for line in lines if (row := _LISTED.fullmatch(line))]
         if len(rows) < len(lines):
             return None  # another artifact's digest
-        found = {row[2].decode("utf-8", "replace"): self.get(row[1].decode()) for row in rows}
-        present = {name: path for name, path in found.items() if path}
-        return present if len(present) == len(found) else None
+        return {row[2].decode("utf-8", "replace"): row[1].decode() for row in rows}
 
     def add(self, data: bytes) -> Path:
         """Keeps these bytes, and returns their path. Raises CacheError."""

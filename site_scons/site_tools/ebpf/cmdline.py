@@ -21,6 +21,8 @@ HELP = """
   pins          what is pinned, and in which file and line
   reproduce     build what else is asked for in two unlike places and compare each output byte for byte;
                 --against DIR|FILE.whl: compare with somebody else's build
+  fetch         have all that is pinned in the store, for ARCH=, and build nothing
+  vendor DIR    write a folder (or DIR.tar) from which a machine without a network builds, by MIRROR=DIR
   why sock      by which chain a type or member got into the minimized vmlinux.h
 
   ARCH=…        arches to build for: a name, an alias, a comma list or all (default: this machine's)
@@ -31,10 +33,11 @@ HELP = """
   PROVE=1       prove each object: compile it with the full header, too, and compare
   RELEASE=1     for a release: refuses an alternate header, proves every object
   --offline     never connect; say which artifact is missing instead
+  HOSTS=… PYTHONS=…  of vendor: the machines and Pythons that set up from it (default: this one's)
   -c            remove what was built        -j N          N steps at once
   EBPF_CACHE    environment: the folder that keeps verified artifacts (default: $$XDG_CACHE_HOME/scons-bpf)
 """
-NAMES = ("ARCH", "MINIMIZE", "MIRROR", "PROVE", "RELEASE")
+NAMES = ("ARCH", "HOSTS", "MINIMIZE", "MIRROR", "PROVE", "PYTHONS", "RELEASE")
 
 
 def add_options(env):

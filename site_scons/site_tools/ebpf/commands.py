@@ -1,4 +1,4 @@
-"""Adds the commands `sizes`, `why`, `prove`, `pins` and `reproduce` to any project, and EbpfRun and EbpfTest."""
+"""Adds the commands of COMMANDS, such as `sizes` and `why`, to any project, and EbpfRun and EbpfTest."""
 
 import atexit
 import os
@@ -104,6 +104,20 @@ def add_commands(env):
         SCons.Script.BUILD_TARGETS[:] = ["why"]
     elif "reproduce" in requested():  # the other targets are built in its two places
         SCons.Script.BUILD_TARGETS[:] = ["reproduce"]
+    elif "vendor" in requested():
+        SCons.Script.BUILD_TARGETS[:] = ["vendor"]
+
+
+def _fetch(target, source, env):
+    from .vendoring import fetch
+
+    fetch(env)
+
+
+def _vendor(target, source, env):
+    from .vendoring import vendor
+
+    vendor(env)
 
 
 def _sizes(target, source, env):
@@ -174,5 +188,13 @@ def _pins(target, source, env):
     print("\n\n".join(printable_lines(user_error(report, *paths)) for paths in files))
 
 
-COMMANDS = {"sizes": _sizes, "why": _why, "prove": _prove, "pins": _pins, "reproduce": reproduce_command}
+COMMANDS = {
+    "sizes": _sizes,
+    "why": _why,
+    "prove": _prove,
+    "pins": _pins,
+    "reproduce": reproduce_command,
+    "fetch": _fetch,
+    "vendor": _vendor,
+}
 METHODS = {"EbpfRun": run_target, "EbpfTest": test_target}

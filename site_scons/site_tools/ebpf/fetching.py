@@ -6,10 +6,11 @@ from pathlib import Path
 from ebpfbuild.files import require_regular
 
 
-def fetch_options(env):
-    """Returns the core's FetchOptions, with the run's one network.
+def fetch_options(env, **changed):
+    """Returns the core's FetchOptions, with the run's one network, but for those `changed`.
 
-    A folder in MIRROR= is relative to the project's root.
+    A folder in MIRROR= is relative to the project's root. One that `vendor` made is the only place to look at; raises
+    VendorError where it lacks a pin of this build.
     """
     from ebpfbuild.fetch.mirror import mirror_login
     from ebpfbuild.fetch.obtain import FetchOptions
@@ -18,9 +19,36 @@ def fetch_options(env):
     session, mirror = env["EBPF"], env["EBPF_MIRROR"]
     if mirror and "://" not in mirror:
         mirror = os.path.normpath(os.path.join(session.root, mirror))
-    facts = {"offline": env["EBPF_OFFLINE"], "release": env["EBPF_RELEASE"], "network": session.run.network}
+    vendored = bool(mirror) and "://" not in mirror and _vendored(env, Path(mirror))
+    facts = {"offline": env["EBPF_OFFLINE"] or vendored, "release": env["EBPF_RELEASE"], "network": session.run.network}
     login = None if facts["offline"] else mirror_login(mirror, os.environ, Path(session.root))
-    return FetchOptions(cache_folder(os.environ), mirror or None, login=login, **facts)
+    return FetchOptions(cache_folder(os.environ), mirror or None, login=login, **(facts | changed))
+
+
+def _vendored(env, folder):
+    """Returns True for a folder that `vendor` made. Raises VendorError where it lacks a pin of this build."""
+    from ebpfbuild.vendor.manifest import is_vendor_folder, read_manifest, require_complete
+
+    if not is_vendor_folder(folder):
+        return False
+    session = env["EBPF"]
+    if folder not in session.vendored:
+        from ebpfbuild.fetch.store import BLOBS, cache_folder
+        from ebpfbuild.vendor.artifacts import lacking_pins
+
+        toolchain = session.toolchain
+        headers = [toolchain.header(arch.name) for arch in env["EBPF_ARCHES"] if arch.name in toolchain.vmlinux]
+        pins = [*headers, toolchain.libbpf, *_linker_pins(session)]
+        store = cache_folder(os.environ) / BLOBS
+        require_complete(folder, lacking_pins(pins, read_manifest(folder).files, folder, store))
+        session.vendored.add(folder)
+    return True
+
+
+def _linker_pins(session):
+    """Returns the pins of the linker, if this build links and there is one for this machine."""
+    needed, _nodes = session.shared.get("linker", (None, []))
+    return [*needed.libraries, *filter(None, [needed.c_library])] if hasattr(needed, "libraries") else []
 
 
 def project_file_digests(env, sources):

@@ -74,6 +74,7 @@ class Session:
     proofs     the node of each object's proof, by the object's node
     minimized  how each minimized header is made, a Minimizing by the node of the step that makes it
     shared     the nodes that all programs share, by their folder or name
+    vendored   the vendor folders that hold all pins of this build
     """
 
     def __init__(self, run, root, build, pins):
@@ -89,6 +90,8 @@ class Session:
         self.inputs = StepInputs(self)
         self.compiled, self.proofs, self.minimized, self.shared = {}, {}, {}, {}
         self.parts, self.full_objects = {}, {}
+        self.parts, self.whole = {}, {}
+        self.vendored = set()
         self.variants = {}  # each Variant by its folder
         self._digests = {}  # by path
         self._accepted = set()  # tuples of flags that check_cflags took

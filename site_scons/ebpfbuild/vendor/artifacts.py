@@ -1,0 +1,94 @@
+"""The pinned artifacts that builds for some arches, on some machines, may ask for."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ..arch import Arch
+from ..console import Reporter
+from ..errors import FetchError, MismatchError
+from ..fetch.obtain import FetchOptions, obtain_header, obtain_tree
+from ..fetch.store import BLOBS
+from ..pins.pins import ArtifactSource, HeaderPin, LinkerPin, Toolchain, TreePin
+from .manifest import NAME
+
+Pin = HeaderPin | TreePin
+
+
+class Artifact(NamedTuple):
+    """A pinned artifact in the store: the digests of its files; of a tree the first is that of its list."""
+
+    pin: Pin
+    digests: tuple[str, ...]
+    size: int
+
+
+def wanted_pins(
+    toolchain: Toolchain, linker: LinkerPin | None, arches: Iterable[Arch], hosts: Iterable[str]
+) -> list[Pin]:
+    """Returns the pins of the arches' headers, of libbpf, and of the linker's libraries for `hosts`.
+
+    Without those of the project's own files: they are in the project. Raises PinError for an arch without a pin.
+    """
+    pins: list[Pin] = [toolchain.header(arch.name) for arch in arches]
+    pins += [toolchain.libbpf, *(tree for host in hosts for tree in linker_trees(linker, host))]
+    return [pin for pin in pins if not all(source.in_project for source in pin_sources(pin))]
+
+
+def linker_trees(linker: LinkerPin | None, host: str) -> Iterator[TreePin]:
+    """Yields the trees of libbpf's linker for a machine; none where none is pinned for it."""
+    if linker:
+        yield from linker.libraries.get(host, ())
+        if host in linker.c_library:
+            yield linker.c_library[host]
+
+
+def lacking_pins(pins: Iterable[Pin], files: Mapping[str, str], folder: Path, store: Path) -> list[str]:
+    """Returns, in words, the pins that neither a vendor folder nor the store's folder of files by digest has.
+
+    `files` are those of the folder's manifest. A listed file that is gone counts as missing.
+    """
+    listed = (path for path in files if path.startswith(f"{BLOBS}/"))
+    gone = [path for path in listed if not (folder / path).is_file() and not (store / files[path]).is_file()]
+    missing = [pin for pin in pins if pin.sha256 and not all(source.in_project for source in pin_sources(pin))]
+    missing = [pin for pin in missing if f"{BLOBS}/{pin.sha256}" not in files]
+    return [
+        *(
+            f"{pin.where}: {pin.title}, sha256 {pin.sha256}"
+            for pin in missing
+            if not (store / str(pin.sha256)).is_file()
+        ),
+        *(f"{path}, which {NAME} lists" for path in gone),
+    ]
+
+
+def fetch_artifacts(pins: Sequence[Pin], options: FetchOptions, report: Reporter) -> list[Artifact]:
+    """Has each pin in the store. Raises as obtain_header does, and one error for all sources that can't be reached."""
+    found, failures = [], []
+    for pin in pins:
+        try:
+            found.append(_fetched(pin, options, report))
+        except MismatchError:
+            raise
+        except FetchError as error:
+            failures.append(error)
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        first, details = failures[0], tuple(line for error in failures for line in (error.what, *error.details))
+        raise FetchError(f"{len(failures)} of {len(pins)} artifacts can't be had", fix=first.fix, details=details)
+    return found
+
+
+def _fetched(pin: Pin, options: FetchOptions, report: Reporter) -> Artifact:
+    if isinstance(pin, HeaderPin):
+        header = obtain_header(pin, options, report)
+        return Artifact(pin, (header.sha256,), header.size)
+    tree = obtain_tree(pin, options, report)
+    paths = list(tree.files.values())
+    return Artifact(pin, (tree.sha256, *(path.name for path in paths)), sum(path.stat().st_size for path in paths))
+
+
+def pin_sources(pin: Pin) -> tuple[ArtifactSource, ...]:
+    """Returns where a pin's bytes may be had, without those of its alternates."""
+    return (pin.source,) if isinstance(pin, HeaderPin) else pin.sources
