@@ -95,7 +95,7 @@ def test_each_argument_of_the_command_line_is_told():
     (commands,) = [value.keys for tree in TOOL if (value := assigned(tree, "COMMANDS"))]
     cells = rows("The command line")
     assert words(cells, r"([A-Z]+)=1?") == {*names, "ARGS"}
-    assert {ast.literal_eval(name) for name in commands} == words(cells, r"([a-z]+)(?: NAME…)?")
+    assert {ast.literal_eval(name) for name in commands} == words(cells, r"([a-z]+)(?: NAME…| FOLDER)?")
     options = [node.args[0] for tree in TOOL for node in ast.walk(tree)
                if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("AddOption")]  # fmt: skip
     assert {ast.literal_eval(option) for option in options} == words(cells, r"(--offline|--against)(?: PATH)?")

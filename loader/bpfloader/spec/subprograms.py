@@ -1,4 +1,4 @@
-"""Lays out a program and the functions that it calls as libbpf does before a load, where instructions are renumbered."""
+"""Lays out a program and the functions that it calls as libbpf does before a load: its instructions are renumbered."""
 
 from __future__ import annotations
 
