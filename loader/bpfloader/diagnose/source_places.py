@@ -15,7 +15,8 @@ from ..spec.object import INSTRUCTION, ObjectSpec
 from ..spec.subprograms import with_subprograms
 
 TOLD = re.compile(r"; (?P<text>.*?)(?: @ [^@]+:\d+)?")
-NUMBERED = re.compile(r"(\d{1,10}): \(")
+# An instruction, or what libbpf makes of one that it has poisoned: `0: <invalid CO-RE relocation>`.
+NUMBERED = re.compile(r"(\d{1,10}): [(<]")
 
 
 def with_places(log: Sequence[str], spec: ObjectSpec, program: str) -> tuple[str, ...]:

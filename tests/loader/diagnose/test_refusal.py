@@ -282,7 +282,7 @@ def test_a_verifiers_refusal_says_the_reason_the_line_and_what_helps(broken, ker
 )  # fmt: skip
 def test_a_co_re_failure_names_the_field_and_what_the_kernel_has_instead(broken, kernel, program, said):
     first = str(refused(broken, program)).splitlines()[0]
-    assert said in first and "guard it with bpf_core_" in first
+    assert said in first and "guard it with bpf_core_" in first and is_at_a_line(first, "`")
 
 
 @pytest.mark.parametrize(
