@@ -102,6 +102,10 @@ class PackageError(EbpfError):
     """A wheel that can't be made from what was given."""
 
 
+class PaperError(EbpfError):
+    """Papers of a release that can't be written, or that don't say what they should."""
+
+
 class OutputError(EbpfError):
     """A folder with files in it, which only its owner may remove, lies where the build writes a file."""
 

@@ -118,9 +118,12 @@ class Project:
         return text
 
     def stats(self):
-        """Each output's identity: which file it is and when it was written. A package's folder is its wheel's shadow."""
+        """Each output's identity: which file it is and when it was written.
+
+        A package's folder and the papers beside it are its wheel's and tar's shadows.
+        """
         paths = [path for path in (self.folder / "build").rglob("*") if path.is_file() and path.name != ".ebpf-ledger"]
-        paths = [path for path in paths if "python" not in path.relative_to(self.folder).parts]
+        paths = [path for path in paths if "python" not in path.relative_to(self.folder).parts and not is_paper(path)]
         return {str(path.relative_to(self.folder / "build")): (path.stat().st_ino, path.stat().st_mtime_ns) for path in paths}
 
     def digests(self, *suffixes):
@@ -139,6 +142,11 @@ class Project:
     def commands(self):
         """compile_commands.json."""
         return json.loads((self.folder / "compile_commands.json").read_text())
+
+
+def is_paper(path: Path) -> bool:
+    """Tells if a file is a paper beside a wheel or a tar."""
+    return path.name.endswith((".intoto.json", ".cdx.json", ".SHA256SUMS"))
 
 
 def pinned_project(folder: Path, *rest) -> Project:

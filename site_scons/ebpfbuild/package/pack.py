@@ -1,14 +1,16 @@
-"""Makes the bytes of a wheel and a tar from the files of a build."""
+"""Makes the bytes of a wheel and a tar from the files of a build, and their papers."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..arch import BY_NAME
+from ..release.materials import Declared
+from ..release.papers import Facts, Papers
 from .content import PackageContent, PackedProgram, default_description, description, package
-from .manifest import Provenance
+from .manifest import MANIFEST_NAME, Provenance
 from .programs import ProgramFiles, programs_of
 from .skeleton import PackedSkeleton
 from .tar import build_tar
@@ -20,7 +22,7 @@ class PackArgs:
     """A package: the paths of what it holds, in folders named after their arch where there is one for each arch.
 
     `app` and `loader` are paths by their place in the package, `licenses` by that among the wheel's licences;
-    `provenance` says how an object was made, by its path.
+    `provenance` says how an object was made, by its path; `facts` what the papers are to say.
     """
 
     name: str
@@ -35,13 +37,19 @@ class PackArgs:
     readme: str = ""
     licenses: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, Provenance] = field(default_factory=dict)
+    facts: Facts = Facts(Declared())
 
 
-def wheel(args: PackArgs) -> tuple[bytes, Mapping[str, bytes]]:
-    """Returns the bytes of the wheel, and the files of the package in it.
+class Packed(NamedTuple):
+    """The bytes of a wheel or a tar, the files of the package in it, and its papers."""
 
-    Raises PackageError, ElfError, BtfError, OSError.
-    """
+    data: bytes
+    files: Mapping[str, bytes]
+    papers: Papers
+
+
+def wheel(args: PackArgs) -> Packed:
+    """Returns the wheel, with papers in it. Raises PackageError, PaperError, ElfError, BtfError, OSError."""
     content = _content(args)
     made = package(args.name, args.version, content, args.summary)
     programs = [each.skeleton.program for each in content.programs]
@@ -50,13 +58,16 @@ def wheel(args: PackArgs) -> tuple[bytes, Mapping[str, bytes]]:
         text, markup = description(Path(args.readme))
     about = About(args.name, args.version, args.summary, args.license, text, markup, _read(args.licenses))
     files = {f"{args.name}/{path}": data for path, data in made.wheel.items()}
-    return build_wheel(about, files, [BY_NAME[arch] for arch in content.arches]), made.wheel
+    papers = Papers(made.wheel[MANIFEST_NAME], args.license, args.facts, content.loader)
+    data = build_wheel(about, files, [BY_NAME[arch] for arch in content.arches], papers.inside)
+    return Packed(data, made.wheel, papers)
 
 
-def tar(args: PackArgs) -> bytes:
-    """Returns the bytes of the tar, which needs neither app nor loader. Raises as `wheel` does."""
+def tar(args: PackArgs) -> Packed:
+    """Returns the tar, which needs neither app nor loader. Raises as `wheel` does."""
     made = package(args.name, args.version, _content(args), args.summary)
-    return build_tar(distribution_name(args.name, args.version), made.tar, made.links)
+    data = build_tar(distribution_name(args.name, args.version), made.tar, made.links)
+    return Packed(data, made.tar, Papers(made.tar[MANIFEST_NAME], args.license, args.facts, {}))
 
 
 def _content(args: PackArgs) -> PackageContent:

@@ -11,7 +11,7 @@ says that none does. One with a single arch's is for that platform, and pip refu
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..arch import Arch
@@ -72,10 +72,16 @@ def tar_name(name: str, version: str, arches: Sequence[Arch]) -> str:
     return f"{distribution_name(name, version)}-{names.pop() if len(names) == 1 else 'any'}.tar"
 
 
-def build_wheel(about: About, files: Mapping[str, bytes], arches: Sequence[Arch]) -> bytes:
+def build_wheel(
+    about: About,
+    files: Mapping[str, bytes],
+    arches: Sequence[Arch],
+    papers: Callable[[Mapping[str, bytes]], Mapping[str, bytes]] = lambda entries: {},
+) -> bytes:
     """Returns the bytes of a wheel with `files`, paths as they are installed.
 
-    Raises PackageError for a path that can't be.
+    `papers` gives, for all files but RECORD, what is to lie in .dist-info beside them, by path. Raises PackageError for
+    a path that can't be.
     """
     _check_paths(files)
     licenses = about.license_files or {}
@@ -85,6 +91,7 @@ def build_wheel(about: About, files: Mapping[str, bytes], arches: Sequence[Arch]
     entries[f"{info}/METADATA"] = _metadata(about)
     entries[f"{info}/WHEEL"] = _wheel(_platform(arches))
     entries |= {f"{info}/licenses/{path}": data for path, data in sorted(licenses.items())}
+    entries |= {f"{info}/{path}": data for path, data in sorted(papers(entries).items())}
     entries[f"{info}/RECORD"] = _record(entries, f"{info}/RECORD")
     return _zipped(entries)
 

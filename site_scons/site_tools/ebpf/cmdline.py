@@ -32,12 +32,13 @@ HELP = """
   MINIMIZE=…    each program's vmlinux.h: exact (default), lean, fields or off; overrides what the program asks for
   PROVE=1       prove each object: compile it with the full header, too, and compare
   RELEASE=1     for a release: refuses an alternate header, proves every object
+  SIGN=…        a command that signs: it gets the path of each package's statement (cosign sign-blob --yes …)
   --offline     never connect; say which artifact is missing instead
   HOSTS=… PYTHONS=…  of vendor: the machines and Pythons that set up from it (default: this one's)
   -c            remove what was built        -j N          N steps at once
   EBPF_CACHE    environment: the folder that keeps verified artifacts (default: $$XDG_CACHE_HOME/scons-bpf)
 """
-NAMES = ("ARCH", "HOSTS", "MINIMIZE", "MIRROR", "PROVE", "PYTHONS", "RELEASE")
+NAMES = ("ARCH", "HOSTS", "MINIMIZE", "MIRROR", "PROVE", "PYTHONS", "RELEASE", "SIGN")
 
 
 def add_options(env):
@@ -62,6 +63,7 @@ def add_options(env):
         EBPF_MIRROR=given.get("MIRROR", ""),
         EBPF_OFFLINE=SCons.Script.GetOption("offline"),
         EBPF_RELEASE=switch("RELEASE", given.get("RELEASE", "0")),
+        EBPF_SIGN=given.get("SIGN", ""),
     )
 
 

@@ -65,6 +65,11 @@ def linker_version(compiled):
     return trees[-1].version if trees else ""
 
 
+def is_linked(compiled):
+    """Tells if an object is linked, by its entry in Session.compiled."""
+    return hasattr(compiled, "linker")
+
+
 def _pinned_linker(env):
     """Returns the pins of the linker for this machine, and the nodes of their manifests.
 

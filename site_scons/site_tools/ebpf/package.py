@@ -17,6 +17,7 @@ from ebpfbuild.skeleton.names import package_name
 from .arguments import folder_of, single, string
 from .errors import StopError, user_error
 from .linked import linker_version
+from .papers import paper_facts, paper_inputs, papers_beside, papers_intact, write_papers
 from .project_files import file_nodes
 from .proof import proofs_wanted
 from .step import builder, output_path, step_args
@@ -66,24 +67,37 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     digests = user_error(_digests, env["EBPF"], python)
     folder = _folder(env, targets[0], name, arches, programs, python["app"])
     args = {**about, "readme": readme[0].abspath if readme else ""}
-    compiled = [env["EBPF"].compiled[node] for node in objects if node in env["EBPF"].compiled]
+    made_here = [node for node in objects if node in env["EBPF"].compiled]
+    compiled, told = [env["EBPF"].compiled[node] for node in made_here], paper_inputs(env, made_here)
     files = {"objects": objects, "skeletons": skeletons, "proofs": proofs}
     packed, headers = [*objects, *skeletons, *proofs], [each.full for each in compiled if each.full]
     # Two steps: a C skeleton that can't be made, for want of a bpftool, keeps nobody from the wheel; and the tar, which
     # holds no Python, is not made anew for an edit of some.
     facts = step_args(args=args, python=python, digests=digests, c_skeletons=[], folder=folder, **files)
     WHEEL(env, target=targets[0], source=[*packed, *readme], **facts)
-    env.Depends(targets[0], [_inputs(env, compiled, **about, **_by_path(digests)), *headers])
+    env.Depends(targets[0], [_inputs(env, compiled, **told, **about, **_by_path(digests)), *headers])
     TAR(
         env,
         target=targets[1],
         source=[*packed, *c_skeletons],
         **step_args(args=args, python={}, c_skeletons=c_skeletons, **files),
     )
-    env.Depends(targets[1], [_inputs(env, compiled, name=name, version=version), *headers])
+    env.Depends(targets[1], [_inputs(env, compiled, **told, name=name, version=version, license=license), *headers])
     env.Alias(name, targets)
     env.Alias("programs", targets)
+    _declare_papers(env, targets)
     return targets
+
+
+def _declare_papers(env, targets):
+    """Has wheel and tar made anew where their papers aren't intact, or are to be signed."""
+    for target in targets:
+        if not papers_intact(env["EBPF"], target):
+            env["EBPF"].repair([target], stale=True)
+        if env["EBPF_SIGN"]:
+            env.AlwaysBuild(target)
+        if SCons.Script.GetOption("clean"):
+            env.Clean(target, [f"#{os.path.relpath(path, env['EBPF'].root)}" for path in papers_beside(target)])
 
 
 def _targets(env, name, version, arches):
@@ -211,7 +225,13 @@ def _pack_args(env):
             made_by = compiler.version, compiler.packed
             provenance[node.abspath] = provenance_of(record, *made_by, proof, linker_version(compiled))
     files = {key: tuple(node.abspath for node in getattr(step, key)) for key in ("objects", "skeletons", "c_skeletons")}
-    return PackArgs(**step.args, **step.python, **files, provenance=provenance)
+    facts = paper_facts(env, _made_here(env))
+    return PackArgs(**step.args, **step.python, **files, provenance=provenance, facts=facts)
+
+
+def _made_here(env):
+    """Returns the nodes of a step's objects that this build makes: of others it knows no inputs."""
+    return [node for node in env["EBPF_STEP_ARGS"].objects if node in env["EBPF"].compiled]
 
 
 def _wheel(target, source, env):
@@ -219,20 +239,30 @@ def _wheel(target, source, env):
     from ebpfbuild.package.pack import wheel
 
     session, folder = env["EBPF"], env["EBPF_STEP_ARGS"].folder
-    data, files = wheel(_pack_args(env))
+    packed = wheel(_pack_args(env))
     linked = folder.links.keys()
-    own = {place: text for place, text in files.items() if place not in linked and not place.startswith("bpfloader/")}
+    own = {
+        place: text
+        for place, text in packed.files.items()
+        if place not in linked and not place.startswith("bpfloader/")
+    }
     objects = {place: Path(path).read_bytes() for place, path in folder.copies.items()}
     unpack(Path(folder.path), {**own, **objects}, folder.links)
     for path in folder.watched:
         session.ledger.built(path, by=target[0].path)
-    write_file(Path(target[0].abspath), data)
+    _put(env, target[0], packed)
 
 
 def _tar(target, source, env):
     from ebpfbuild.package.pack import tar
 
-    write_file(Path(target[0].abspath), tar(_pack_args(env)))
+    _put(env, target[0], tar(_pack_args(env)))
+
+
+def _put(env, target, packed):
+    """Writes a wheel or a tar, and its papers beside it."""
+    write_file(Path(target.abspath), packed.data)
+    write_papers(env, target, packed, _made_here(env))
 
 
 def _python_read(target, env):

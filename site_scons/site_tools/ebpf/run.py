@@ -8,6 +8,7 @@ import itertools
 import os
 import signal
 import sys
+import threading
 from functools import cached_property
 
 
@@ -22,6 +23,7 @@ class Run:
     objects, minimized   what the commands `prove` and `why` are about, see command_targets.py
     named     the short names of the command line that are outputs
     proving   how many objects `prove` has begun with
+    signing   held while SIGN='s command runs: it has the terminal
     """
 
     def __init__(self):
@@ -31,6 +33,7 @@ class Run:
         self.scans = itertools.count()
         self.objects, self.minimized = [], []
         self.proving, self.named = 0, set()
+        self.signing = threading.Lock()
         self._noticed = set()
         self._listings = {}
 

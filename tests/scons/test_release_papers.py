@@ -1,0 +1,139 @@
+"""A release's papers by real scons: inside each wheel and beside it, the same everywhere, made anew when they must be."""
+
+import hashlib
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import is_paper
+
+BOTH = "ARCH=x86_64,aarch64"
+WHEEL, TAR = "dist/one-1.2-py3-none-any.whl", "dist/one-1.2-any.tar"
+PROGRAM = 'Default(env.BpfProgram("one", "src/one.bpf.c", version="1.2", license="GPL-2.0-only"))\n'
+SIGNER = """import pathlib, sys
+*options, path = sys.argv[1:]
+pathlib.Path(path + ".sig").write_text("signed " + " ".join(options) + pathlib.Path(path).read_text())
+"""
+
+
+@pytest.fixture
+def packed(declare):
+    """The test project with the package of `one` for two arches."""
+    project = declare(PROGRAM)
+    project.build(BOTH)
+    return project
+
+
+def papers(project):
+    """The papers beside wheel and tar, by name."""
+    return {path.name: path.read_bytes() for path in (project.folder / "build/dist").iterdir() if is_paper(path)}
+
+
+def dependencies(statement):
+    """The inputs of a statement by their names."""
+    definition = json.loads(statement)["predicate"]["buildDefinition"]
+    return {each["name"]: each for each in definition["resolvedDependencies"]}
+
+
+def test_wheel_and_tar_have_their_papers_and_sha256sum_takes_them(packed, tmp_path):
+    beside = papers(packed)
+    assert sorted(beside) == sorted(
+        f"{file.removeprefix('dist/')}{ending}" for file in (WHEEL, TAR) for ending in (".SHA256SUMS", ".cdx.json", ".intoto.json")
+    )
+    for name in beside:
+        if name.endswith(".SHA256SUMS"):
+            subprocess.run(["sha256sum", "--check", "--strict", "--quiet", name], cwd=packed.folder / "build/dist", check=True)
+    told = dependencies(beside["one-1.2-py3-none-any.whl.intoto.json"])
+    record = json.loads((packed.folder / "build/aarch64/include/vmlinux.h.json").read_text())
+    assert told["vmlinux.h of aarch64"]["digest"] == {"sha256": record["sha256"]}
+    assert told["vmlinux.h of aarch64"]["annotations"]["source"] == record["source"] == "pins/aarch64.h"
+    assert told["clang"]["annotations"]["version"] == packed.version
+
+
+def test_pip_installs_the_wheel_with_its_papers_and_the_loader_inspects_it(packed, tmp_path):
+    wheel = packed.folder / "build" / WHEEL
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--target", str(tmp_path), str(wheel)]
+    subprocess.run(command, check=True)
+    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "one-1.2.dist-info/sboms/SHA256SUMS"], cwd=tmp_path, check=True)
+    command = [sys.executable, "-m", "bpfloader", "inspect", "--no-kernel", str(wheel)]
+    done = subprocess.run(command, cwd=tmp_path / "one", capture_output=True, text=True)
+    assert done.returncode == 0 and "files are as RECORD says" in done.stdout
+
+
+def test_the_wheel_and_its_papers_are_the_same_in_another_place(packed, make_project):
+    other = make_project("another/longer/place", fresh=True).declare(PROGRAM)
+    other.build(BOTH, HOME="/nowhere", LC_ALL="C", TZ="Asia/Tokyo")
+    assert (other.folder / "build" / WHEEL).read_bytes() == (packed.folder / "build" / WHEEL).read_bytes()
+    assert papers(other) == papers(packed)
+
+
+def test_a_null_build_makes_none_anew_and_an_edited_or_lost_paper_is_made_anew(packed):
+    before = papers(packed)
+    assert packed.build(BOTH) == set()
+    (packed.folder / "build" / f"{WHEEL}.cdx.json").write_text("{}")
+    (packed.folder / "build" / f"{TAR}.SHA256SUMS").unlink()
+    assert packed.build(BOTH) == {WHEEL, TAR}
+    assert papers(packed) == before
+
+
+def test_a_url_in_the_pins_makes_the_papers_anew_and_no_object(packed):
+    """They name it. A comment changes nothing."""
+    wheel = (packed.folder / "build" / WHEEL).read_bytes()
+    packed.edit("toolchain.toml", "[libbpf]", "# a comment\n[libbpf]")
+    assert packed.build(BOTH) == set()
+    packed.edit("toolchain.toml", '[[libbpf.source]]\npath', '[[libbpf.source]]\nurl = "https://host.invalid/libbpf.tar.gz"\nfolder = "bpf"\n[[libbpf.source]]\npath')
+    assert packed.build(BOTH, "--offline") == {WHEEL, TAR}
+    told = dependencies(zipfile.ZipFile(packed.folder / "build" / WHEEL).read("one-1.2.dist-info/sboms/one.intoto.json"))
+    assert told["libbpf"]["uri"] == "https://host.invalid/libbpf.tar.gz"
+    assert (packed.folder / "build" / WHEEL).read_bytes() != wheel
+
+
+def test_clean_removes_the_papers(packed):
+    packed.build(BOTH, "-c")
+    assert papers(packed) == {}
+
+
+def test_sign_gets_each_statement_s_path_whatever_is_up_to_date(packed):
+    (packed.folder / "signer.py").write_text(SIGNER)
+    packed.build(BOTH, f"SIGN={sys.executable} signer.py --key 'my key'")
+    for file in (WHEEL, TAR):
+        statement = packed.folder / "build" / f"{file}.intoto.json"
+        assert Path(f"{statement}.sig").read_text() == f"signed --key my key{statement.read_text()}"
+    assert "SIGN" not in (packed.folder / "build" / f"{WHEEL}.intoto.json").read_text()
+
+
+@pytest.mark.parametrize("command, said", [
+    ("false", "SIGN: false ended with 1; the release is unsigned; correct SIGN= and build again"),
+    ("./none --key", "SIGN: ./none can't be run: No such file or directory; the release is unsigned"),
+    ("sign 'it", "SIGN: \"sign 'it\" is no command (No closing quotation); close the quotation"),
+    (" ", "SIGN: is empty; name the command and its options: cosign sign-blob --yes"),
+])  # fmt: skip
+def test_a_signer_that_fails_fails_the_build_in_one_line(one_program, project, command, said):
+    assert said in project.fails("ARCH=x86_64", f"SIGN={command}", "build/dist/one-1.0-py3-none-linux_x86_64.whl")
+
+
+def test_arguments_of_the_project_are_told_beside_and_what_says_nothing_of_the_bytes_is_not(one_program, project):
+    project.build("ARCH=x86_64", "CFLAGS=-DX=1", f"MIRROR={project.folder}", "PROVE=1", "MINIMIZE=lean")
+    (beside,) = (project.folder / "build/dist").glob("*.whl.intoto.json")
+    told = json.loads(beside.read_text())["predicate"]["buildDefinition"]["externalParameters"]
+    assert told == {
+        "name": "one", "version": "1.0", "ARCH": ["x86_64"], "MINIMIZE": "lean", "PROVE": True, "arguments": {"CFLAGS": "-DX=1"},
+    }  # fmt: skip
+
+
+def test_objects_of_somebody_else_s_have_papers_without_inputs(declare, packed):
+    foreign = """
+objects = [env.Command(f"elsewhere/{arch}/two.bpf.o", f"build/{arch}/one.bpf.o", Copy("$TARGET", "$SOURCE")) for arch in ("x86_64", "aarch64")]
+Default(env.BpfPackage("two", "1", objects, env.BpfSkeleton(objects, "two")))
+"""
+    packed.declare(foreign)
+    packed.build(BOTH)
+    wheel = zipfile.ZipFile(packed.folder / "build/dist/two-1-py3-none-any.whl")
+    told = dependencies(wheel.read("two-1.dist-info/sboms/two.intoto.json"))
+    assert "clang" not in told and "requirements.lock" in told
+    subjects = json.loads(wheel.read("two-1.dist-info/sboms/two.intoto.json"))["subject"]
+    digest = hashlib.sha256(wheel.read("two/aarch64/two.bpf.o")).hexdigest()
+    assert {"name": "two/aarch64/two.bpf.o", "digest": {"sha256": digest}} in subjects
