@@ -14,13 +14,13 @@ from typing import NamedTuple, NoReturn
 from .errors import ObjectError
 
 EM_BPF, ET_REL = 247, 1
-HEADER_SIZE, SECTION_SIZE, SYMBOL_SIZE, RELOCATION_SIZE = 64, 64, 24, 16
-NULL, SYMTAB, STRTAB, NOBITS, REL = 0, 2, 3, 8, 9  # SHT_*
-EXECUTABLE = 4  # SHF_EXECINSTR
-RESERVED = 0xFF00  # SHN_LORESERVE
-FUNCTION, SECTION = 2, 3  # STT_*
+ELF_HEADER_SIZE, SECTION_SIZE, SYMBOL_SIZE, RELOCATION_SIZE = 64, 64, 24, 16
+SHT_NULL, SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_NOTE, SHT_NOBITS, SHT_REL, SHT_DYNSYM = 0, 1, 2, 3, 7, 8, 9, 11
+SHF_EXECINSTR = 4
+SHN_LORESERVE = 0xFF00
+STT_FUNC, STT_SECTION, STT_GNU_IFUNC = 2, 3, 10
 ENCODINGS = {1: "little", 2: "big"}  # EI_DATA
-MAX_NAME = 4096
+MAX_NAME = 4096  # bytes of a string in a table, here and in BTF
 
 
 class ElfSection(NamedTuple):
@@ -72,10 +72,10 @@ class Elf:
         return self.order == "<"
 
     def _header(self) -> tuple[str, int, int, int]:
-        head = self.content[:HEADER_SIZE]
+        head = self.content[:ELF_HEADER_SIZE]
         if head[:4] != b"\x7fELF":
             self.fail("is empty" if not head else f"is no BPF object: it starts with {head[:4]!r}, not with ELF's mark")
-        if len(head) < HEADER_SIZE:
+        if len(head) < ELF_HEADER_SIZE:
             self.fail(f"is cut short: {len(head)} bytes, fewer than an ELF header", "copy it again")
         if head[4] != 2 or head[5] not in ENCODINGS:
             self.fail("is no 64-bit ELF file, so no BPF object")
@@ -87,7 +87,7 @@ class Elf:
             self.fail(f"is an ELF file of type {kind}, not a relocatable object")
         (start,) = struct.unpack_from(order + "Q", head, 40)
         size, count, names = struct.unpack_from(order + "HHH", head, 58)
-        if size != SECTION_SIZE or not 0 < count < RESERVED or names >= count:
+        if size != SECTION_SIZE or not 0 < count < SHN_LORESERVE or names >= count:
             self.fail(f"has a broken ELF header: {count} sections of {size} bytes, their names in number {names}")
         if start + count * SECTION_SIZE > len(self.content):
             ends = start + count * SECTION_SIZE
@@ -99,19 +99,19 @@ class Elf:
         rows = list(struct.iter_unpack(self.order + "IIQQQQIIQQ", table))
         used = 0
         for index, (_, kind, _, _, offset, size, link, _, _, entry) in enumerate(rows):
-            if kind in (NULL, NOBITS):
+            if kind in (SHT_NULL, SHT_NOBITS):
                 continue
             used += size
             if offset + size > len(self.content):
                 self.fail(f"is cut short: section {index} ends {offset + size - len(self.content)} bytes after it",
                           "copy it again")  # fmt: skip
-            each = {SYMTAB: SYMBOL_SIZE, REL: RELOCATION_SIZE}.get(kind)
+            each = {SHT_SYMTAB: SYMBOL_SIZE, SHT_REL: RELOCATION_SIZE}.get(kind)
             if each and (entry != each or size % each) or link >= count:
                 self.fail(f"has a broken section {index}")
         if used > len(self.content):
             self.fail("has sections that overlap")
         _, kind, _, _, offset, size, *_ = rows[names]
-        texts = self.content[offset : offset + size] if kind == STRTAB else b""
+        texts = self.content[offset : offset + size] if kind == SHT_STRTAB else b""
         return [
             ElfSection(index, self.string(texts, name), kind, flags, offset, size, link, info)
             for index, (name, kind, flags, _, offset, size, link, info, _, _) in enumerate(rows)
@@ -135,7 +135,7 @@ class Elf:
 
     def bytes_of(self, section: ElfSection) -> bytes:
         """Returns a section's bytes; none for one without bytes in the file, such as .bss."""
-        if section.type in (NULL, NOBITS):
+        if section.type in (SHT_NULL, SHT_NOBITS):
             return b""
         return self.content[section.offset : section.offset + section.size]
 
@@ -151,14 +151,14 @@ class Elf:
         return self._symbols
 
     def _read_symbols(self) -> list[Symbol]:
-        table = next((section for section in self.sections if section.type == SYMTAB), None)
+        table = next((section for section in self.sections if section.type == SHT_SYMTAB), None)
         if table is None:
             return []
         names, found = self.bytes_of(self.sections[table.link]), []
         for name, info, _, section, value, size in struct.iter_unpack(self.order + "IBBHQQ", self.bytes_of(table)):
-            if len(self.sections) <= section < RESERVED:
+            if len(self.sections) <= section < SHN_LORESERVE:
                 self.fail(f"has a symbol in section {section} of {len(self.sections)}")
-            if info & 15 == SECTION and not name and section < len(self.sections):
+            if info & 15 == STT_SECTION and not name and section < len(self.sections):
                 text = self.sections[section].name
             else:
                 text = self.string(names, name)
@@ -168,7 +168,7 @@ class Elf:
     def relocations(self, section: ElfSection) -> Iterator[Relocation]:
         """Yields the relocations that apply to a section."""
         for table in self.sections:
-            if table.type == REL and table.info == section.number:
+            if table.type == SHT_REL and table.info == section.number:
                 for offset, info in struct.iter_unpack(self.order + "QQ", self.bytes_of(table)):
                     yield Relocation(offset, info >> 32)
 

@@ -121,15 +121,18 @@ class VariantsError(RefusedError):
         self.refused = refused
         if len(refused) == 1:
             ((name, error),) = refused.items()
-            details = (_line(name, error.what, error.fix), *(f"  {detail}" for detail in error.details))
+            details = (_variant_line(name, error.what, error.fix), *(f"  {detail}" for detail in error.details))
             super().__init__(f"this kernel doesn't take the variant {name}", details=details)
             return
-        lines = (_line(name, error.what, "" if error.fix == ANOTHER else error.fix) for name, error in refused.items())
+        lines = (
+            _variant_line(name, error.what, "" if error.fix == ANOTHER else error.fix)
+            for name, error in refused.items()
+        )
         what = f"this kernel takes none of the variants {', '.join(refused)}"
         super().__init__(what, fix="choose one alone to see all of its log", details=tuple(lines))
 
 
-def _line(variant: str, what: str, fix: str) -> str:
+def _variant_line(variant: str, what: str, fix: str) -> str:
     return f"{variant}: {what}; {fix}" if fix else f"{variant}: {what}"
 
 

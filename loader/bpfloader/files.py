@@ -14,19 +14,19 @@ from typing import Any, BinaryIO, cast
 from .errors import ObjectError, errno_text
 from .signals import DeferredSignals
 
-LIMIT = 256 << 20  # bytes of a file, as of all files in an archive; an object with a kernel's whole BTF has 10 MB
-KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+MAX_BYTES = 256 << 20  # bytes of a file, as of all files in an archive; an object with a kernel's whole BTF has 10 MB
+SPECIAL_FILES = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
 
 
 def read_file(path: str | os.PathLike[str], fix: str, size: int = -1) -> bytes:
     """Returns the first `size` bytes of a file, all of them for -1; the file may lie in a wheel on sys.path.
 
-    Raises ObjectError, also for anything but a regular file and for one larger than LIMIT.
+    Raises ObjectError, also for anything but a regular file and for one larger than MAX_BYTES.
     """
     try:
         with open_file(path) as file:
-            if os.fstat(file.fileno()).st_size > LIMIT:
-                raise ValueError(f"is larger than {LIMIT >> 20} MiB")
+            if os.fstat(file.fileno()).st_size > MAX_BYTES:
+                raise ValueError(f"is larger than {MAX_BYTES >> 20} MiB")
             return file.read(size)
     except ValueError as unfit:
         raise ObjectError(f"{os.fspath(path)} {unfit}", fix=fix) from None
@@ -55,7 +55,7 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
 
 def _require_file(found: os.stat_result) -> None:
     if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
-        raise ValueError(f"is {KINDS.get(stat.S_IFMT(found.st_mode), 'a device')}, not a file")
+        raise ValueError(f"is {SPECIAL_FILES.get(stat.S_IFMT(found.st_mode), 'a device')}, not a file")
 
 
 def _read_from_archive(path: str) -> bytes | None:

@@ -7,7 +7,7 @@ from typing import Union
 
 Count = Union[int, Sequence[int]]  # a sequence has one count for each CPU
 Counts = Union[Mapping[int, Count], Iterable[Count]]
-WIDTH = 40  # columns of the longest bar
+BAR_WIDTH = 40  # columns of the longest bar
 LOG2_SLOTS = 64  # of 64-bit values
 LINEAR_SLOTS = 1025  # bcc's limit: each is a row
 
@@ -47,6 +47,6 @@ def _render(head: str, names: list[str], rows: list[int]) -> str:
     if not rows:
         return ""
     most = max(rows)
-    bars = ["*" * (WIDTH * count // most) for count in rows]
-    lines = [f"{name} : {count:<8} |{bar:<{WIDTH}}|" for name, count, bar in zip(names, rows, bars)]
+    bars = ["*" * (BAR_WIDTH * count // most) for count in rows]
+    lines = [f"{name} : {count:<8} |{bar:<{BAR_WIDTH}}|" for name, count, bar in zip(names, rows, bars)]
     return "\n".join([f"{head} : count     distribution", *lines])

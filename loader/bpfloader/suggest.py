@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-SHOWN = 3  # the most names in a suggestion
-MANY = 20_000  # names: beyond that, only those of the same first letter and a similar length are compared
+SHOWN_NAMES = 3  # the most names in a suggestion
+MANY_NAMES = 20_000  # names: beyond that, only those of the same first letter and a similar length are compared
 
 
 def nearest(name: str, among: Iterable[str], cutoff: float = 0.6) -> list[str]:
@@ -15,8 +15,8 @@ def nearest(name: str, among: Iterable[str], cutoff: float = 0.6) -> list[str]:
 
     names = sorted({*among})
     same = [each for each in names if each[:1] == name[:1] and abs(len(each) - len(name)) < 4]
-    near = get_close_matches(name, same if len(names) > MANY else names, SHOWN, cutoff)
-    return near or sorted((each for each in names if name and name in each), key=len)[:SHOWN]
+    near = get_close_matches(name, same if len(names) > MANY_NAMES else names, SHOWN_NAMES, cutoff)
+    return near or sorted((each for each in names if name and name in each), key=len)[:SHOWN_NAMES]
 
 
 def suggestion(name: str, among: Iterable[str], otherwise: str = "") -> str:

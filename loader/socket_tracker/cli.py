@@ -55,7 +55,7 @@ def _replace_missing_streams() -> None:
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a thread's name that the terminal lacks
 
 
-def _notice(pid: int) -> str:
+def _missing_process(pid: int) -> str:
     """Tells why a process's events won't come: there is no such process, or it is a thread; "" if they will."""
     try:
         with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
@@ -70,7 +70,7 @@ def _notice(pid: int) -> str:
 
 
 def _track(options: Namespace, wanted: Filters, stop_signals: StopSignals) -> int:
-    for notice in filter(None, map(_notice, wanted.pids)):
+    for notice in filter(None, map(_missing_process, wanted.pids)):
         say(notice)
     choice = start(wanted, options.variant, options.buffer << 10)
     status = 0
@@ -100,7 +100,7 @@ def _display_events(watch: Watch, options: Namespace) -> None:
             watch, View(options.by, options.sort), options.interval
         )
     else:
-        display = LineDisplay(watch, Json() if options.json else _table())
+        display = LineDisplay(watch, Json() if options.json else _line_table())
     try:
         say(f"variant {watch.tracker.variant}; Ctrl-C ends")
         display.run()
@@ -111,7 +111,7 @@ def _display_events(watch: Watch, options: Namespace) -> None:
     sys.stdout.flush()
 
 
-def _table() -> Table:
+def _line_table() -> Table:
     if not sys.stdout.isatty():
         return Table(None, False)
     return Table(shutil.get_terminal_size().columns, wants_colours())

@@ -6,7 +6,7 @@ from .tally import SORTS, Tally, ordered
 from .text import fitted
 
 # (least width, columns and their widths, negative for right-aligned); the first layout that fits is used.
-LAYOUTS = {
+TABLE_LAYOUTS = {
     "connection": (
         (112, {"state": 6, "proto": 5, "pid": -7, "comm": 15, "local": 21, "": 2, "remote": 21, "sent": -7, "recv": -7,
                "age": -7}),
@@ -41,7 +41,7 @@ class View:
 
 def frame(tally: Tally, view: View, status: str, width: int, height: int | None = None) -> list[str]:
     """Returns the lines of the table: the status, the columns' names, the rows that `height` leaves room for."""
-    cells: dict[str, int] = next(cells for least, cells in LAYOUTS[view.by] if width >= least)
+    cells: dict[str, int] = next(cells for least, cells in TABLE_LAYOUTS[view.by] if width >= least)
     if "remote" in cells:
         left = width - sum(map(abs, cells.values())) - (len(cells) - 1)
         cells = {**cells, "remote": min(ENDPOINT, cells["remote"] + left)}
@@ -49,9 +49,9 @@ def frame(tally: Tally, view: View, status: str, width: int, height: int | None 
     names = {name: name.upper() + arrow.get(name, "") for name in cells}
     rows = ordered(tally.rows(view.by), view.sort, view.reverse)
     shown = rows if height is None else rows[: max(0, height - 2)]
-    lines = [_line(names, cells), *(_line(row.cells(), cells) for row in shown)]
+    lines = [_table_line(names, cells), *(_table_line(row.cells(), cells) for row in shown)]
     return [status[:width], *(fitted(line, width).rstrip() for line in lines)]
 
 
-def _line(row: dict[str, str], cells: dict[str, int]) -> str:
+def _table_line(row: dict[str, str], cells: dict[str, int]) -> str:
     return " ".join(fitted(row[name], abs(width), width < 0) for name, width in cells.items())

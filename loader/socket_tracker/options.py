@@ -15,9 +15,9 @@ from .tally import SORTS
 from .tracker import VARIANTS
 
 T = TypeVar("T")
-KINDS = {kind.name.replace("EVENT_", "").lower(): kind for kind in EventKind}
+EVENT_KINDS = {kind.name.replace("EVENT_", "").lower(): kind for kind in EventKind}
 DIRECTIONS = {"out": Direction.DIRECTION_OUT, "in": Direction.DIRECTION_IN}
-NUMBERS = {name: number for number, name in PROTOCOLS.items()}
+PROTOCOL_NUMBERS = {name: number for number, name in PROTOCOLS.items()}
 
 ABOUT = """\
 Shows who talks to whom, as it happens: TCP connect, accept and close, UDP and ICMP echo send. Wants root, or
@@ -81,11 +81,11 @@ def _add_filters(group: argparse._ArgumentGroup) -> None:
     add("--pid", _pid, "PID", "only these processes")
     add("--comm", str, "NAME", "only threads of these names; * and ? stand for what they do in a shell")
     add("--uid", _uid, "USER", "only these users, by name or number")
-    add("--protocol", _one_of("protocol", NUMBERS), "NAME", f"only {', '.join(NUMBERS)}")
+    add("--protocol", _one_of("protocol", PROTOCOL_NUMBERS), "NAME", f"only {', '.join(PROTOCOL_NUMBERS)}")
     add("--port", _port, "PORT", "only these ports, of either side")
     add("--address", _network, "ADDRESS", "only these addresses or networks (10.0.0.0/8), of either side")
     add("--direction", _one_of("direction", DIRECTIONS), "WAY", "only out or in: who began")
-    add("--event", _one_of("event", KINDS), "KIND", f"only {', '.join(KINDS)}")
+    add("--event", _one_of("event", EVENT_KINDS), "KIND", f"only {', '.join(EVENT_KINDS)}")
 
 
 def filters(options: argparse.Namespace) -> Filters:
@@ -111,29 +111,29 @@ def _one_of(what: str, values: dict[str, T]) -> Callable[[str], T]:
     return parse
 
 
-def _number(text: str, below: int, what: str, least: int = 1) -> int:
+def _whole_number(text: str, below: int, what: str, least: int = 1) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 12 and least <= int(text) < below):
         raise argparse.ArgumentTypeError(f"{text!r} is no {what}")
     return int(text)
 
 
 def _pid(text: str) -> int:
-    return _number(text, 1 << 22, "process id")  # PID_MAX_LIMIT of linux/threads.h
+    return _whole_number(text, 1 << 22, "process id")  # PID_MAX_LIMIT of linux/threads.h
 
 
 def _port(text: str) -> int:
-    return _number(text, 1 << 16, "port")
+    return _whole_number(text, 1 << 16, "port")
 
 
 def _kib(text: str) -> int:
-    return _number(text, (1 << 20) + 1, "number of KiB up to a GiB")
+    return _whole_number(text, (1 << 20) + 1, "number of KiB up to a GiB")
 
 
 def _uid(text: str) -> int:
     try:
         return pwd.getpwnam(text).pw_uid
     except KeyError:
-        return _number(text, (1 << 32) - 1, "user of this machine, nor a number", 0)
+        return _whole_number(text, (1 << 32) - 1, "user of this machine, nor a number", 0)
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from .filters import PROTOCOLS
-from .text import duration, endpoint, printable, size
+from .text import duration, endpoint, sanitized, size
 
 if TYPE_CHECKING:
     from .socket_tracker_skel import Event
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 COLOURS = {"connect": "32", "accept": "36", "send": "33", "close": "2", "fail": "31"}  # ECMA-48, SGR
 DETAILS = "sent/received duration"
 # (least width, the format of each cell); the first layout that fits is used.
-LAYOUTS = (
+LINE_LAYOUTS = (
     (117, {"time": "12", "event": "7", "proto": "5", "pid": ">7", "comm": "15.15", "local": ">21", "": "2",
            "remote": "21", DETAILS: ""}),
     (72, {"time": "8.8", "event": "7", "proto": "5", "pid": ">7", "comm": "10.10", "port": ">5", "": "2",
@@ -87,11 +87,11 @@ class Json:
 
 
 class Table:
-    """A table that fits `width` columns; no limit for None. The narrower it is, the fewer cells it has: see LAYOUTS."""
+    """A table that fits `width` columns; no limit for None. The narrower it is, the fewer cells it has: see LINE_LAYOUTS."""
 
     def __init__(self, width: int | None, colours: bool):
         self.width, self.colours = width, colours
-        self.columns = next(cells for least, cells in LAYOUTS if width is None or width >= least)
+        self.columns = next(cells for least, cells in LINE_LAYOUTS if width is None or width >= least)
 
     def header(self) -> str:
         """Returns the columns' names."""
@@ -105,7 +105,7 @@ class Table:
             "event": fields["event"],
             "proto": fields["protocol"],
             "pid": str(fields["pid"]),
-            "comm": printable(fields["comm"]),
+            "comm": sanitized(fields["comm"]),
             "local": endpoint(event.saddr, event.sport, event.protocol),
             "port": str(fields["local_port"]),
             "": "->" if fields["direction"] == "out" else "<-",

@@ -6,7 +6,7 @@ import contextlib
 import signal
 from collections.abc import Iterator
 
-NUMBERS = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopSignals:
@@ -17,13 +17,13 @@ class StopSignals:
 
     def listen(self) -> None:
         """Handles the signals from now on, except ignored ones: a shell's background job ignores Ctrl-C."""
-        for number in NUMBERS:
+        for number in STOP_SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._on_signal)
 
     def ignore(self) -> None:
         """Ignores all further signals, so that none disturbs the end."""
-        for number in NUMBERS:
+        for number in STOP_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
     @contextlib.contextmanager

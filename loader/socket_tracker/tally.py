@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from .filters import PROTOCOLS
-from .text import duration, endpoint, printable, size
+from .text import duration, endpoint, sanitized, size
 
 if TYPE_CHECKING:
     from .socket_tracker_skel import Event
@@ -48,7 +48,7 @@ class Row:
             "state": self.state,
             "proto": PROTOCOLS.get(self.protocol, str(self.protocol)),
             "pid": str(self.pid),
-            "comm": printable(self.comm.encode("utf-8", "surrogateescape").decode("utf-8", "replace")),
+            "comm": sanitized(self.comm.encode("utf-8", "surrogateescape").decode("utf-8", "replace")),
             "local": endpoint(self.saddr, self.sport, self.protocol),
             "": "->" if self.direction == 1 else "<-",
             "remote": endpoint(self.daddr, self.dport, self.protocol),

@@ -20,7 +20,7 @@ def endpoint(address: Address, port: int, protocol: int) -> str:
     return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
-def printable(text: str) -> str:
+def sanitized(text: str) -> str:
     """Replaces control characters by ?: what a process calls itself can't move the cursor."""
     return text if text.isprintable() else "".join(sign if sign.isprintable() else "?" for sign in text)
 

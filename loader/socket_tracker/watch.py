@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .socket_tracker_skel import Event
     from .tracker import SocketTracker
 
-BATCH = 4096  # events consumed before something else gets its turn
+CONSUME_LIMIT = 4096  # events consumed before something else gets its turn
 
 
 class Watch:
@@ -40,7 +40,7 @@ class Watch:
         return self._end - time.monotonic()
 
     def drain(self) -> int:
-        """Shows the wanted ones of the events that are there; returns how many there were, BATCH at most."""
+        """Shows the wanted ones of the events that are there; returns how many there were, CONSUME_LIMIT at most."""
 
         def show_wanted(event: Event) -> None:
             if self._wants(event):
@@ -48,7 +48,7 @@ class Watch:
                 self.show(event)
 
         with self._stop_signals.busy():
-            return self.ring.consume(show_wanted, BATCH)
+            return self.ring.consume(show_wanted, CONSUME_LIMIT)
 
     def finish(self) -> None:
         """Detaches the programs, so that no more events come, and shows those that are still there."""

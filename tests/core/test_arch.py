@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from bpfloader.arch import folder_of
-from bpfloader.kernel import bpf, perf_event
+from bpfloader.kernel.syscall import SYSCALL_NUMBERS
 from ebpfbuild.arch import ARCHES, BY_NAME, EVERY_ARCH, OTHER_ARCHES, arch_named, arches_named, host_arch
 from ebpfbuild.errors import ArchError, PinError
 from ebpfbuild.header import PT_REGS_MEMBER
@@ -53,7 +53,7 @@ def test_an_arch_without_a_header_upstream_is_known_and_not_among_all(arch):
 def test_a_machine_of_theirs_is_told_apart_by_its_byte_order(machine, little, name, monkeypatch):
     monkeypatch.setattr("sys.byteorder", "little" if little else "big")
     assert host_arch(machine).name == folder_of(machine) == name
-    assert (machine, 8 * host_arch(machine).pointer) in bpf.SYSCALL_NUMBERS
+    assert (machine, 8 * host_arch(machine).pointer) in SYSCALL_NUMBERS
 
 
 def test_a_typo_gets_its_neighbour_and_the_list():
@@ -76,8 +76,7 @@ def test_each_table_has_a_row_for_each_arch(arch):
             "ebpfbuild/header.py: PT_REGS_MEMBER": arch.name in PT_REGS_MEMBER,
             "site_tools/ebpf/cmdline.py: HELP": re.search(rf"\b{arch.name}\b", help_text[1]),
             "bpfloader/arch.py: FOLDERS": folder_of(arch.machine) == arch.name,
-            "bpfloader/kernel/bpf.py: SYSCALL_NUMBERS": (arch.machine, 8 * arch.pointer) in bpf.SYSCALL_NUMBERS,
-            "bpfloader/kernel/perf_event.py: SYSCALL_NUMBERS": (arch.machine, 8 * arch.pointer) in perf_event.SYSCALL_NUMBERS,
+            "bpfloader/kernel/syscall.py: SYSCALL_NUMBERS": (arch.machine, 8 * arch.pointer) in SYSCALL_NUMBERS,
             "toolchain.toml: vmlinux": arch.name in load(ROOT / "toolchain.toml").vmlinux,
         }.items()
         if not has_row

@@ -77,15 +77,15 @@ def _declare(btf: Btf, number: int, inner: str, budget: list[int]) -> str:
         elif kind.kind == PTR:
             inner, qualifiers = "*" + qualifiers + inner, ""
         elif kind.kind == ARRAY:
-            inner, number = f"{_wrapped(inner)}[{btf.length(kind) or ''}]", btf.element(kind)
+            inner, number = f"{_parenthesized(inner)}[{btf.length(kind) or ''}]", btf.element(kind)
         elif kind.kind == FUNC_PROTO:
-            inner = f"{_wrapped(inner)}({_parameters(btf, kind, budget)})"
+            inner = f"{_parenthesized(inner)}({_parameters(btf, kind, budget)})"
         elif kind.kind not in (FUNC, VAR):
             return f"{qualifiers}{_base(kind)} {inner}" if inner else f"{qualifiers}{_base(kind)}"
     btf.fail(f"has a type of more than {MAX_PARTS} parts, too many to write as C")
 
 
-def _wrapped(inner: str) -> str:
+def _parenthesized(inner: str) -> str:
     return f"({inner})" if inner.startswith("*") else inner
 
 

@@ -12,15 +12,15 @@ from typing import NamedTuple
 
 from .reader import ARRAY, COMPOSITES, FWD, KEYWORDS, MAGIC, QUALIFIERS, Btf, Type
 
-HEADER, HEADER_SIZE = "HBBIIIII", 24
-LINES, CORE = 16, 24  # the places in the header of a part's offset and size
+EXT_HEADER, EXT_HEADER_SIZE = "HBBI", 24  # up to the size of the header itself
+LINE_INFO, CORE_RELO = 16, 24  # the places in the header of a part's offset and size
 RECORD_SIZE = 16  # bytes: insn_off, type_id, access_str_off, kind; or insn_off, file_name_off, line_off, line_col
 LINE_SHIFT = 10  # BPF_LINE_INFO_LINE_NUM: the column takes the bits below
 MAX_STEPS = 64  # libbpf's BPF_CORE_SPEC_MAX_LEN
 # enum bpf_core_relo_kind by number, as libbpf's core_relo_kind_str prints it.
-KINDS = """byte_off byte_sz field_exists signed lshift_u64 rshift_u64 local_type_id target_type_id type_exists type_size
-enumval_exists enumval_value type_matches""".split()
-FIELD_KINDS, ENUMERATOR_KINDS = KINDS[:6], ("enumval_exists", "enumval_value")
+RELO_KINDS = """byte_off byte_sz field_exists signed lshift_u64 rshift_u64 local_type_id target_type_id type_exists
+type_size enumval_exists enumval_value type_matches""".split()
+FIELD_KINDS, ENUMERATOR_KINDS = RELO_KINDS[:6], ("enumval_exists", "enumval_value")
 # The kinds that ask if the kernel has something: an object with them may load on an older kernel.
 EXISTENCE_KINDS = "field_exists", "type_exists", "enumval_exists", "type_matches"
 
@@ -58,22 +58,22 @@ def core_records(data: bytes, btf: Btf) -> list[CoreRecord]:
     """Reads the CO-RE records in a .BTF.ext section's bytes, which take their types from `btf`. Raises ObjectError."""
     return [
         CoreRecord(section, offset, _kind(btf, kind), _access(btf, btf[number], btf.string(access), _kind(btf, kind)))
-        for section, offset, (number, access, kind) in _records(data, btf, CORE)
+        for section, offset, (number, access, kind) in _records(data, btf, CORE_RELO)
     ]
 
 
 def source_lines(data: bytes, btf: Btf) -> Iterator[SourceLine]:
     """Yields the source line of each instruction at which one begins. Raises ObjectError."""
-    for section, offset, (file, text, position) in _records(data, btf, LINES):
+    for section, offset, (file, text, position) in _records(data, btf, LINE_INFO):
         yield SourceLine(section, offset, f"{btf.string(file)}:{position >> LINE_SHIFT}", btf.string(text))
 
 
 def _records(data: bytes, btf: Btf, part: int) -> Iterator[_ExtRecord]:
     """Yields the records of the part whose offset and size stand at `part` in the header. Raises ObjectError."""
     order = "<" if btf.little else ">"
-    if len(data) < HEADER_SIZE:
+    if len(data) < EXT_HEADER_SIZE:
         btf.fail(f"has a .BTF.ext of {len(data)} bytes, fewer than its header")
-    magic, version, _, start = struct.unpack_from(order + HEADER[:4], data)
+    magic, version, _, start = struct.unpack_from(order + EXT_HEADER, data)
     if magic != MAGIC or version != 1 or start > len(data):
         btf.fail("has a .BTF.ext that is none of version 1")
     offset, size = struct.unpack_from(order + "II", data, part) if part + 8 <= start else (0, 0)
@@ -101,9 +101,9 @@ def _records(data: bytes, btf: Btf, part: int) -> Iterator[_ExtRecord]:
 
 
 def _kind(btf: Btf, number: int) -> str:
-    if number >= len(KINDS):
+    if number >= len(RELO_KINDS):
         btf.fail(f"has a CO-RE record of kind {number}, which this bpfloader doesn't know")
-    return KINDS[number]
+    return RELO_KINDS[number]
 
 
 def _access(btf: Btf, root: Type, access: str, kind: str) -> str:

@@ -12,11 +12,12 @@ from array import array
 from collections.abc import Iterator
 from typing import NamedTuple, NoReturn
 
+from ..elf import MAX_NAME
 from ..errors import ObjectError
 
-MAGIC, HEADER, HEADER_SIZE = 0xEB9F, "HBBIIIII", 24
+MAGIC, BTF_HEADER, BTF_HEADER_SIZE = 0xEB9F, "HBBIIIII", 24
 MAX_DEPTH = 64  # of typedefs, arrays and structs in one another; the kernel's MAX_RESOLVE_DEPTH is 32
-MAX_NAME = 4096
+
 
 # BTF_KIND_* of include/uapi/linux/btf.h, in the order of their numbers.
 (VOID, INT, PTR, ARRAY, STRUCT, UNION, ENUM, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, FUNC_PROTO, VAR, DATASEC,
@@ -94,13 +95,13 @@ class Btf:
         raise ObjectError(f"the BTF of {self.where} {what}", fix="take it from a whole object that clang -g wrote")
 
     def _split(self, data: bytes) -> tuple[array[int], bytes, bool]:
-        if len(data) < HEADER_SIZE:
+        if len(data) < BTF_HEADER_SIZE:
             self.fail(f"has {len(data)} bytes, fewer than its header")
         order = "<" if data[0] == MAGIC & 0xFF else ">"
-        magic, version, _, start, types, types_size, names, names_size = struct.unpack_from(order + HEADER, data)
+        magic, version, _, start, types, types_size, names, names_size = struct.unpack_from(order + BTF_HEADER, data)
         if magic != MAGIC or version != 1:
             self.fail(f"starts with {data[:3].hex()}, which is no BTF of version 1")
-        if start < HEADER_SIZE or start + max(types + types_size, names + names_size) > len(data) or types_size % 4:
+        if start < BTF_HEADER_SIZE or start + max(types + types_size, names + names_size) > len(data) or types_size % 4:
             self.fail("is cut short")
         words = array("I", data[start + types : start + types + types_size])
         if (order == "<") != (sys.byteorder == "little"):

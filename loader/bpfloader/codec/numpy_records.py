@@ -23,7 +23,7 @@ from .base import Bits, Codec, Tail
 from .records import Form
 
 # numpy's type by struct.Struct's code.
-NUMBERS = {
+NUMPY_TYPES = {
     "B": "u1", "H": "u2", "I": "u4", "Q": "u8", "b": "i1", "h": "i2", "i": "i4", "q": "i8",
     "?": "?", "e": "f2", "f": "f4", "d": "f8",
 }  # fmt: skip
@@ -97,8 +97,8 @@ def _layout(codec: Codec[Any]) -> Any:
         rows = {name: field for name, field in fields.items() if not isinstance(field.codec, (Tail, Bits))}
         return {"names": list(rows), "formats": [_layout(field.codec) for field in rows.values()],
                 "offsets": [field.offset for field in rows.values()], "itemsize": codec.size}  # fmt: skip
-    if codec.code in NUMBERS:
-        return codec.order + NUMBERS[codec.code]
+    if codec.code in NUMPY_TYPES:
+        return codec.order + NUMPY_TYPES[codec.code]
     if codec.array_code:
         return codec.array_code
     if codec.name.startswith("char["):

@@ -19,7 +19,7 @@ from ..files import open_file
 from ..kernel.host import missing_options, mounts, read_text
 from ..kernel.perf_event import PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW, online_cpus
 from ..kernel.tracefs import NO_TRACEFS, TRACING
-from ..suggest import SHOWN, suggestion
+from ..suggest import SHOWN_NAMES, suggestion
 from ..symbols.binary import Binary, find_binary, find_libraries, installed_names, is_library
 
 HARDWARE_TYPES = (PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW)
@@ -33,13 +33,13 @@ def target_fault(number: int, section: str, request: Request) -> Fault:
     """Explains the fault of the target; returns None where the target has none, or it can't be seen."""
     head, _, target = section.removeprefix("?").partition("/")
     kind = head.removesuffix(".s").split(".")[0]
-    found = FAULT_FINDERS.get(kind, _descriptor)(number, target, request)
+    found = FAULT_FINDERS.get(kind, _descriptor_fault)(number, target, request)
     if not found and number == errno.ESRCH and request.get("pid", 0) > 0:
         return Explanation(f"there is no process {request['pid']}", "give the id of one that runs")
     return found
 
 
-def _uprobe(number: int, target: str, request: Request) -> Fault:
+def _uprobe_fault(number: int, target: str, request: Request) -> Fault:
     binary, function = os.fsdecode(request.get("binary", "")), request.get("function", "")
     offset = request.get("offset", 0)
 
@@ -48,24 +48,26 @@ def _uprobe(number: int, target: str, request: Request) -> Fault:
             return Explanation(
                 f"the offset {offset:#x} is beyond the end of {path}, {file.size:#x}", "give one inside of it"
             )
-        return _function(path, file, function) if number in NO_FUNCTION else None
+        return _function_fault(path, file, function) if number in NO_FUNCTION else None
 
-    return _in_binary(binary, check)
+    return _binary_fault(binary, check)
 
 
-def _usdt(number: int, target: str, request: Request) -> Fault:
+def _usdt_fault(number: int, target: str, request: Request) -> Fault:
     provider, _, name = target.rpartition(":")
     binary, _, provider = provider.rpartition(":")
     binary = os.fsdecode(request.get("binary") or binary)
     probe = f"{request.get('provider') or provider}:{request.get('name') or name}"
-    return _in_binary(binary, lambda path, file: _static_probe(path, file, probe) if number == errno.ENOENT else None)
+    return _binary_fault(
+        binary, lambda path, file: _static_probe_fault(path, file, probe) if number == errno.ENOENT else None
+    )
 
 
-def _in_binary(binary: str, check: Callable[[str, Binary], Fault]) -> Fault:
+def _binary_fault(binary: str, check: Callable[[str, Binary], Fault]) -> Fault:
     """Explains the fault of a binary, or the one that `check` finds inside it."""
     path = find_binary(binary)
     if not path or not os.path.exists(path):
-        return _no_binary(binary)
+        return _missing_binary(binary)
     if os.path.isdir(path):
         return Explanation(f"{path} is a folder", "name a program or a library")
     try:
@@ -77,7 +79,7 @@ def _in_binary(binary: str, check: Callable[[str, Binary], Fault]) -> Fault:
         return None
 
 
-def _no_binary(binary: str) -> Explanation:
+def _missing_binary(binary: str) -> Explanation:
     if "/" in binary:
         return Explanation(f"there is no file {binary}", "give the path of a program or a library")
     kind = "library" if is_library(binary) else "program"
@@ -88,14 +90,14 @@ def _no_binary(binary: str) -> Explanation:
     return Explanation(what, suggestion(binary, installed_names(binary), "give its path"))
 
 
-def _function(path: str, file: Binary, function: str) -> Fault:
+def _function_fault(path: str, file: Binary, function: str) -> Fault:
     names = file.symbols()
     plain = function.split("@")[0]
     if function in names.functions or not function:
         return None
     if plain in names.indirect:
         what = f"{path} chooses what {plain} is as it is loaded (an indirect function), which libbpf can't probe"
-        implementations = ", ".join(sorted(name for name in names.functions if plain in name)[:SHOWN])
+        implementations = ", ".join(sorted(name for name in names.functions if plain in name)[:SHOWN_NAMES])
         which = f": {implementations}" if implementations else ", by its offset"
         return Explanation(what, f"take one of its implementations{which}")
     if plain in names.imported:
@@ -107,7 +109,7 @@ def _function(path: str, file: Binary, function: str) -> Fault:
     return Explanation(f"{path} has no function {function}", suggestion(plain, names.functions, LIST_FUNCTIONS))
 
 
-def _static_probe(path: str, file: Binary, probe: str) -> Fault:
+def _static_probe_fault(path: str, file: Binary, probe: str) -> Fault:
     probes = file.probes()
     if not probes:
         return Explanation(
@@ -119,7 +121,7 @@ def _static_probe(path: str, file: Binary, probe: str) -> Fault:
     return Explanation(f"{path} has no static probe {probe}", fix)
 
 
-def _kprobe(number: int, target: str, request: Request) -> Fault:
+def _kprobe_fault(number: int, target: str, request: Request) -> Fault:
     function = request.get("function") or target.partition("+")[0]
     if (
         number not in (errno.ENOENT, errno.ESRCH)
@@ -129,15 +131,15 @@ def _kprobe(number: int, target: str, request: Request) -> Fault:
         or "?" in function
     ):
         return None
-    return _unless_known(function, FUNC, "function", "/proc/kallsyms lists those that it has")
+    return _missing_name(function, FUNC, "function", "/proc/kallsyms lists those that it has")
 
 
-def _raw_tracepoint(number: int, target: str, request: Request) -> Fault:
+def _raw_tracepoint_fault(number: int, target: str, request: Request) -> Fault:
     name = request.get("name") or target
-    return _unless_known(name, TYPEDEF, "raw tracepoint", "") if number == errno.ENOENT else None
+    return _missing_name(name, TYPEDEF, "raw tracepoint", "") if number == errno.ENOENT else None
 
 
-def _unless_known(name: str, kind: int, what: str, otherwise: str) -> Fault:
+def _missing_name(name: str, kind: int, what: str, otherwise: str) -> Fault:
     """Explains that the kernel's BTF lacks a name; returns None where it has it."""
     names = kernel_names(kernel_types(KERNEL_BTF), kind)
     return (
@@ -147,7 +149,7 @@ def _unless_known(name: str, kind: int, what: str, otherwise: str) -> Fault:
     )
 
 
-def _tracepoint(number: int, target: str, request: Request) -> Fault:
+def _tracepoint_fault(number: int, target: str, request: Request) -> Fault:
     if number != errno.ENOENT:
         return None
     folder = next(filter(os.path.isdir, TRACING), None)
@@ -155,25 +157,25 @@ def _tracepoint(number: int, target: str, request: Request) -> Fault:
         return NO_TRACEFS
     category, _, name = target.partition("/")
     category, name = request.get("category") or category, request.get("name") or name
-    siblings = _entries(f"{folder}/{category}")
+    siblings = _folder_entries(f"{folder}/{category}")
     if name in siblings:
         return None
-    categories = [each for each in _entries(folder) if os.path.isdir(f"{folder}/{each}/{name}")]
+    categories = [each for each in _folder_entries(folder) if os.path.isdir(f"{folder}/{each}/{name}")]
     if categories:
         return Explanation(f"this kernel has no tracepoint {category}/{name}", f"it is {categories[0]}/{name}")
-    among = [f"{category}/{each}" for each in siblings] or _entries(folder)
+    among = [f"{category}/{each}" for each in siblings] or _folder_entries(folder)
     fix = suggestion(f"{category}/{name}" if siblings else category, among, f"see {folder}")
     return Explanation(f"this kernel has no tracepoint {category}/{name}", fix)
 
 
-def _entries(folder: str) -> list[str]:
+def _folder_entries(folder: str) -> list[str]:
     try:
         return os.listdir(folder)
     except OSError:
         return []
 
 
-def _perf_event(number: int, target: str, request: Request) -> Fault:
+def _perf_event_fault(number: int, target: str, request: Request) -> Fault:
     """Explains a refused perf event (perf_event_open(2))."""
     if "event" not in request:  # attached by its section, which names no event
         return None
@@ -196,12 +198,12 @@ def _perf_event(number: int, target: str, request: Request) -> Fault:
     return None
 
 
-def _descriptor(number: int, target: str, request: Request) -> Fault:
+def _descriptor_fault(number: int, target: str, request: Request) -> Fault:
     """Explains the fault of the requested cgroup, namespace or interface."""
     if number == errno.EBADF and "cgroup" in request:
-        return Explanation(f"{_described(request['cgroup'])} is no cgroup v2 folder", cgroups())
+        return Explanation(f"{_target_text(request['cgroup'])} is no cgroup v2 folder", cgroups())
     if number == errno.EINVAL and "namespace" in request:
-        return Explanation(f"{_described(request['namespace'])} is no network namespace", NAMESPACES)
+        return Explanation(f"{_target_text(request['namespace'])} is no network namespace", NAMESPACES)
     if number in (errno.EINVAL, errno.ENODEV, errno.ENOENT) and "interface" in request:
         from socket import if_indextoname, if_nameindex
 
@@ -216,7 +218,7 @@ def _descriptor(number: int, target: str, request: Request) -> Fault:
 NAMESPACES = "give the path of one, such as /proc/self/ns/net or /run/netns/NAME"
 
 
-def _described(target: Any) -> str:
+def _target_text(target: Any) -> str:
     return f"the descriptor {target}" if isinstance(target, int) else os.fspath(target)
 
 
@@ -235,10 +237,10 @@ def no_interface(name: str) -> str:
 
 
 FAULT_FINDERS: dict[str, Callable[[int, str, Request], Fault]] = {
-    "perf_event": _perf_event,
-    **dict.fromkeys(("uprobe", "uretprobe"), _uprobe),
-    "usdt": _usdt,
-    **dict.fromkeys(("kprobe", "kretprobe"), _kprobe),
-    **dict.fromkeys(("raw_tp", "raw_tracepoint"), _raw_tracepoint),
-    **dict.fromkeys(("tp", "tracepoint"), _tracepoint),
+    "perf_event": _perf_event_fault,
+    **dict.fromkeys(("uprobe", "uretprobe"), _uprobe_fault),
+    "usdt": _usdt_fault,
+    **dict.fromkeys(("kprobe", "kretprobe"), _kprobe_fault),
+    **dict.fromkeys(("raw_tp", "raw_tracepoint"), _raw_tracepoint_fault),
+    **dict.fromkeys(("tp", "tracepoint"), _tracepoint_fault),
 }

@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 from ..btf.c_text import declaration
 from ..btf.reader import ARRAY, COMPOSITES, ENUMS, FWD, KEYWORDS, PTR, TYPEDEF, Btf, Member, Type
-from ..suggest import SHOWN, suggestion
+from ..suggest import SHOWN_NAMES, suggestion
 
 # libbpf's own line in the verifier's log: bpf_core_format_spec in relo_core.c, the same from 1.0 to 1.8.
 MESSAGE = re.compile(
     r"failed to resolve CO-RE relocation <(?P<kind>\w+)> \[\d+\] (?P<keyword>\w+) (?P<name>[^\s.:\[]+)(?P<path>[^\s(]*)"
 )
 STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
-MAX_DEPTH = 4  # nested structs to search for a field
+SEARCH_DEPTH = 4  # nested structs to search for a field
 GUARDS = {"field": "bpf_core_field_exists()", "type": "bpf_core_type_exists()",
           "enumval": "bpf_core_enum_value_exists()"}  # fmt: skip
 
@@ -50,7 +50,7 @@ def _instead(btf: Btf, keyword: str, name: str, path: str) -> str:
     """Tells what the kernel has of that name, or near it."""
     kinds = [kind for kind in btf.named(name) if kind.kind != FWD and _keyword(kind) == keyword]
     if not kinds:
-        return f"this kernel has no {keyword} {name}{_hint(name, _names_of_kind(btf, keyword))}"
+        return f"this kernel has no {keyword} {name}{_near_names(name, _names_of_kind(btf, keyword))}"
     if "::" in path:
         return _enumerator(btf, kinds, name, path.strip(":"))
     return _field(btf, kinds[0], f"{keyword} {name}", STEP.findall(path))
@@ -71,10 +71,10 @@ def _enumerator(btf: Btf, kinds: list[Type], name: str, wanted: str) -> str:
     enums = [kind for kind in btf if kind.kind in ENUMS and wanted in (value for value, _ in btf.values(kind))]
     if enums:
         return f"this kernel has {wanted} in {'enum ' + enums[0].name if enums[0].name else 'an enum without a name'}"
-    return f"this kernel's enum {name} has no {wanted}{_hint(wanted, values)}"
+    return f"this kernel's enum {name} has no {wanted}{_near_names(wanted, values)}"
 
 
-def _hint(name: str, among: list[str]) -> str:
+def _near_names(name: str, among: list[str]) -> str:
     close = suggestion(name, among)
     return f" ({close})" if close else ""
 
@@ -100,22 +100,22 @@ def _field(btf: Btf, kind: Type, where: str, steps: list[tuple[str, str]]) -> st
 
 def _elsewhere(btf: Btf, kind: Type, name: str) -> str:
     """Finds a field that its struct lacks: deeper in it, under a near name, or in other structs."""
-    found = dict.fromkeys(path for path, _ in _reachable(btf, kind, MAX_DEPTH))
+    found = dict.fromkeys(path for path, _ in _reachable(btf, kind, SEARCH_DEPTH))
     paths = sorted(found, key=lambda path: path.count("."))
     inside = [path for path in paths if path.endswith("." + name)]
     close = suggestion(name, (path for path in paths if "." not in path))
     if inside and (inside[0].count(".") == 1 or not close):
-        return f": it is in {', '.join(inside[:SHOWN])} there"
+        return f": it is in {', '.join(inside[:SHOWN_NAMES])} there"
     hints = [close] if close else []
     structs = _struct_names(btf, btf.owners(name))
-    if 0 < len(structs) <= SHOWN:
+    if 0 < len(structs) <= SHOWN_NAMES:
         hints.append(f"{name} is in {', '.join(structs)}")
     return f" ({'; '.join(hints)})" if hints else ""
 
 
 def _reachable(btf: Btf, kind: Type, depth: int, inside: int = 0) -> Iterator[tuple[str, Member]]:
     """Yields the paths of a struct's members, down to `depth` named structs by value and through anonymous ones."""
-    if inside > 2 * MAX_DEPTH:
+    if inside > 2 * SEARCH_DEPTH:
         return
     for member in btf.members(kind):
         inner = btf.resolve(member.type)
@@ -129,12 +129,12 @@ def _reachable(btf: Btf, kind: Type, depth: int, inside: int = 0) -> Iterator[tu
 
 def _struct_names(btf: Btf, owners: list[Type]) -> list[str]:
     """Returns the names of structs, by the enclosing struct for an anonymous one; none if they are too many to tell."""
-    if len(owners) > 2 * SHOWN:
+    if len(owners) > 2 * SHOWN_NAMES:
         return []
     around = {m.type: outer for outer in btf if outer.kind in COMPOSITES for m in btf.members(outer) if not m.name}
     found = []
     for kind in owners:
-        for _ in range(MAX_DEPTH):
+        for _ in range(SEARCH_DEPTH):
             kind = kind if kind.name else around.get(kind.id, kind)
         found.append(_type_name(btf, kind))
     return list(dict.fromkeys(filter(None, found)))

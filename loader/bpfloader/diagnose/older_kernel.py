@@ -13,13 +13,14 @@ from typing import NamedTuple
 
 from ..btf.core_relo import SourceLine, source_lines
 from ..kernel import host
+from ..kernel.instructions import INSN_SIZE
 from ..kernel.versions import section_kind, version_of
 from ..spec.first_kernel import Need, code_needs, needs
 from ..spec.map import MapSpec
-from ..spec.object import INSTRUCTION, ObjectSpec, ProgramSpec, object_spec
+from ..spec.object import ObjectSpec, ProgramSpec, object_spec
 from ..spec.subprograms import with_subprograms
 
-SHOWN = 3
+SHOWN_NEEDS = 3
 # What kernel/bpf/verifier.c says, from 4.19 on, of an instruction that it doesn't know.
 UNKNOWN_INSTRUCTION = re.compile(
     r"uses reserved fields|unknown (?:insn class|opcode)|invalid atomic opcode|back-edge from insn"
@@ -62,8 +63,8 @@ def newer_note(newer: list[NewerNeed]) -> str:
     """Returns a sentence: what came with which kernel, and that this is an older one; empty for nothing."""
     if not newer:
         return ""
-    more = f", and {len(newer) - SHOWN} more" if len(newer) > SHOWN else ""
-    return f"{', '.join(map(str, newer[:SHOWN]))}{more}; this is Linux {host.kernel_release()}"
+    more = f", and {len(newer) - SHOWN_NEEDS} more" if len(newer) > SHOWN_NEEDS else ""
+    return f"{', '.join(map(str, newer[:SHOWN_NEEDS]))}{more}; this is Linux {host.kernel_release()}"
 
 
 def section_note(section: str) -> str:
@@ -102,7 +103,7 @@ def _first_uses(spec: ObjectSpec, program: ProgramSpec) -> Iterator[tuple[str, i
     for at, kernel, what in code_needs(spec, program):
         if what not in seen and is_newer(kernel):
             seen.add(what)
-            yield what, program.offset + at * INSTRUCTION
+            yield what, program.offset + at * INSN_SIZE
 
 
 def _line_at(lines: list[SourceLine], begin: int, offset: int) -> str:

@@ -160,9 +160,9 @@ def _verifier_error(name: str, error: CallError, log: _ProgramLog, btf: str, dat
     """Returns a refused program's error: reason, source line, hint; CO-RE's in its own words."""
     from ..btf.kernel import kernel_types
     from .core_relo import unresolved_access
-    from .verifier_log import verdict
+    from .verifier_log import diagnose_log
 
-    reason, source, hint, shown = verdict(_lines_with_places(log, data))
+    reason, source, hint, shown = diagnose_log(_lines_with_places(log, data))
     unresolved = unresolved_access("\n".join(log.lines[-20:]), kernel_types(btf))
     if unresolved:
         reason, hint = f"CO-RE can't resolve {unresolved.what}: {unresolved.instead}", unresolved.fix

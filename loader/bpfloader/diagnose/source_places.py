@@ -11,7 +11,8 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
 from ..btf.core_relo import SourceLine, source_lines
-from ..spec.object import INSTRUCTION, ObjectSpec
+from ..kernel.instructions import INSN_SIZE
+from ..spec.object import ObjectSpec
 from ..spec.subprograms import with_subprograms
 
 TOLD = re.compile(r"; (?P<text>.*?)(?: @ [^@]+:\d+)?")
@@ -42,7 +43,7 @@ def _lines_of(spec: ObjectSpec, program: str) -> tuple[list[int], list[SourceLin
         for line in lines:
             at = line.offset - function.offset
             if line.section == function.section and 0 <= at < len(function.code):
-                starts.append(begin + at // INSTRUCTION)
+                starts.append(begin + at // INSN_SIZE)
                 found.append(line)
         begin += function.instructions
     return starts, found

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..kernel.host import kernel_is_before, kernel_release
 from ..kernel.versions import helpers, version_of
-from .verifier_report import Place, VerifierReport, read_report
+from .verifier_report import SourceLocation, VerifierReport, read_report
 
 # Printed after the reason, whatever that was (print_verification_stats in kernel/bpf/verifier.c).
 STATISTICS = re.compile(r"processed \d+ insns|verification time|stack depth|max_states|insns processed|mark_precise")
@@ -17,18 +17,17 @@ COURSE = re.compile(
     r"^(\d+: |from \d+ to \d+|last_idx|regs=|parent |propagating|; |cur state|old state|func#\d+ @|R\d+(_\w+)?=|"
     r"func '\w+' arg\d+ has btf_id|arg#\d+ reference type)"
 )
-INSTRUCTION = re.compile(r"^(\d+): \(")
 # A conditional jump whose line newer kernels end only with their next message.
 JUMP = re.compile(r"^(\d+: \([0-9a-f]{2}\) (?:if .* |may_goto |)goto pc[+-]\d+) +(?!; R\d|; refs|\s)(.+)$")
 JUMP_BACK = re.compile(r"^(\d+): \(.*goto pc-\d+")
 STATE = re.compile(r"^(cur state|old state|\d+: R\d|from \d+ to|R\d+(_\w+)?=|last_idx|regs=|parent |func '|arg#)")
 RELATED_INSTRUCTION = re.compile(r"detected at insn (\d+)|alloc_insn=(\d+)")  # the instruction that the reason is about
-RECENT = 2000  # lines at a log's end
-ROUNDS = 3  # an instruction that stands there so often is in a loop
+RECENT_LINES = 2000  # lines at a log's end
+LOOP_ROUNDS = 3  # an instruction that stands there so often is in a loop
 SOURCE = re.compile(r"^; (?P<text>.*?)(?: @ (?P<place>[^@]+:\d+))?$")
-RESTRICTED = "without CAP_PERFMON the verifier allows no such use of pointers: give the process CAP_PERFMON"
-NULL = "check the pointer against NULL first, on every path to this line"
-BOUNDS = "check the index or length against a constant right before its use"
+NEED_PERFMON = "without CAP_PERFMON the verifier allows no such use of pointers: give the process CAP_PERFMON"
+CHECK_NULL = "check the pointer against NULL first, on every path to this line"
+CHECK_BOUNDS = "check the index or length against a constant right before its use"
 
 # The verifier's reasons in the kernel's own words (kernel/bpf/verifier.c, 5.4 to 6.18), and the usual way out.
 HINTS = tuple((re.compile(pattern), hint) for pattern, hint in (
@@ -36,8 +35,8 @@ HINTS = tuple((re.compile(pattern), hint) for pattern, hint in (
      "give the loop a bound that is a constant (bpf_for and bpf_loop take large ones)"),
     (r"program is too large|too many instructions|The sequence of \d+ jumps is too complex|too complex",
      "make it do less: fewer branches, bpf_loop or bpf_for for loops, global functions (not static), tail calls"),
-    (r"mem access '\w*_or_null'|Possibly NULL pointer|NULL pointer passed", NULL),
-    (r"type=\w*_or_null expected=", NULL),
+    (r"mem access '\w*_or_null'|Possibly CHECK_NULL pointer|CHECK_NULL pointer passed", CHECK_NULL),
+    (r"type=\w*_or_null expected=", CHECK_NULL),
     (r"mem access '(scalar|inv)'",
      "this is a number to the verifier: read kernel memory with BPF_CORE_READ or bpf_probe_read_kernel, "
      "a user's with bpf_probe_read_user"),
@@ -50,7 +49,7 @@ HINTS = tuple((re.compile(pattern), hint) for pattern, hint in (
     (r"invalid access to packet|outside of the packet",
      "compare data + length with data_end right before the access"),
     (r"unbounded (min|memory|max)|min value is (negative|outside)|max value is outside|unbounded variable-offset|"
-     r"outside of the (allowed memory range|array range)|invalid access to m(ap value|emory)", BOUNDS),
+     r"outside of the (allowed memory range|array range)|invalid access to m(ap value|emory)", CHECK_BOUNDS),
     (r"Unreleased reference|reference leak|unreleased reference|would lead to reference leak",
      "release it on every path: bpf_ringbuf_submit or _discard, bpf_sk_release, bpf_spin_unlock …"),
     (r"lock is still held|function calls are not allowed while holding a lock|bpf_spin_unlock is missing",
@@ -67,7 +66,7 @@ HINTS = tuple((re.compile(pattern), hint) for pattern, hint in (
     (r"dereference of modified ctx|modified ctx ptr", "use the context's fields by their constant offsets only"),
     (r"doesn't have \d+\S* argument",
      "this kernel's function or tracepoint has fewer arguments: see `inspect` and its BTF"),
-    (r"prohibited for !root|leaks addr|pointer comparison prohibited|pointer arithmetic .* prohibited", RESTRICTED),
+    (r"prohibited for !root|leaks addr|pointer comparison prohibited|pointer arithmetic .* prohibited", NEED_PERFMON),
     (r"only read is supported", "the kernel's structs can be read by programs, not written"),
     (r"write into map forbidden|cannot write into|write to rdonly|read-only",
      "that memory is read-only: constants (.rodata) and maps with BPF_F_RDONLY_PROG can't be written by programs"),
@@ -91,7 +90,7 @@ IN_A_LOOP = ", in a loop without a bound, or with a large one"
 BOUND_IT = "give the loop a small constant for a bound, or leave it to the kernel: bpf_for, bpf_loop"
 
 
-class Verdict(NamedTuple):
+class Diagnosis(NamedTuple):
     """The verifier's reason, its source line (empty if unknown), a hint (empty if none fits).
 
     `shown` are the lines of a loop to show, each once, without the registers; empty to show the log's end.
@@ -103,15 +102,15 @@ class Verdict(NamedTuple):
     shown: tuple[str, ...] = ()
 
 
-def verdict(log: tuple[str, ...]) -> Verdict:
+def diagnose_log(log: tuple[str, ...]) -> Diagnosis:
     """Reads a log: the report that Linux 7.3 ends it with, else, and for what that lacks, its last lines."""
-    report = read_report(log[-RECENT:])
+    report = read_report(log[-RECENT_LINES:])
     if not report:
         return _scan(log)
-    before = max(0, len(log) - RECENT)
+    before = max(0, len(log) - RECENT_LINES)
     course = (*log[: before + report.begins], *log[before + report.ends :])
     scan = _scan(course)
-    return Verdict(
+    return Diagnosis(
         report.reason or scan.reason,
         _source_of_report(report, course) or scan.source,
         report.suggestion or scan.hint,
@@ -125,23 +124,23 @@ def states_anything(log: Sequence[str]) -> bool:
 
 def _source_of_report(report: VerifierReport, course: Sequence[str]) -> str:
     """Returns a report's source line; where it names only the instruction, the log's line for that."""
-    place = report.place
-    return str(place) or (_source_of(course, place.instruction) if place.instruction >= 0 else "")
+    at = report.location
+    return str(at) or (_source_of(course, at.instruction) if at.instruction >= 0 else "")
 
 
-def _scan(log: tuple[str, ...]) -> Verdict:
+def _scan(log: tuple[str, ...]) -> Diagnosis:
     """Takes the last line that states something for the reason, as the logs of kernels before 7.3 end with it."""
-    recent = [part for line in log[-RECENT:] for part in _split_jump(line)]
+    recent = [part for line in log[-RECENT_LINES:] for part in _split_jump(line)]
     index = next((i for i in range(len(recent) - 1, -1, -1) if _states_a_reason(recent[i])), len(recent))
     reason = recent[index].strip() if index < len(recent) else ""
     around = "\n".join(recent[max(0, index - 2) : index + 2])
-    hint = _helper_hint(around) or _hint(reason) or _hint(around)
+    hint = _helper_hint(around) or _hint_for(reason) or _hint_for(around)
     if TOO_LARGE in reason and (jump := _loop_jump(recent)):
-        return Verdict(reason + IN_A_LOOP, _source_of(log, jump), BOUND_IT, _loop_body(recent))
+        return Diagnosis(reason + IN_A_LOOP, _source_of(log, jump), BOUND_IT, _loop_body(recent))
     related = RELATED_INSTRUCTION.search(around)
     source = _source_of(log, int(related[1] or related[2])) if related else ""
     shown = _loop_body(recent) if "infinite loop" in reason else ()
-    return Verdict(reason, source or _source(recent[:index]), hint, shown)
+    return Diagnosis(reason, source or _source(recent[:index]), hint, shown)
 
 
 def _split_jump(line: str) -> list[str]:
@@ -159,7 +158,7 @@ def _source(lines: Sequence[str]) -> str:
     for line in reversed(lines):
         found = SOURCE.match(line)
         if found and (found["text"] or found["place"]):
-            return str(Place(found["text"].strip(), found["place"] or ""))
+            return str(SourceLocation(found["text"].strip(), found["place"] or ""))
     return ""
 
 
@@ -167,13 +166,13 @@ def _source_of(log: Sequence[str], instruction: int) -> str:
     """Returns the source line of an instruction: the last one before the log first comes to it."""
     begin = f"{instruction}: ("
     index = next((i for i, line in enumerate(log) if line.startswith(begin)), 0)
-    return _source([part for line in log[max(0, index - RECENT) : index] for part in _split_jump(line)])
+    return _source([part for line in log[max(0, index - RECENT_LINES) : index] for part in _split_jump(line)])
 
 
 def _loop_jump(lines: Sequence[str]) -> int:
     """Returns the jump back of the loop at the log's end; 0 if there is none."""
     jumps = [int(found[1]) for found in map(JUMP_BACK.match, lines) if found]
-    return jumps[-1] if jumps and jumps.count(jumps[-1]) >= ROUNDS else 0
+    return jumps[-1] if jumps and jumps.count(jumps[-1]) >= LOOP_ROUNDS else 0
 
 
 def _loop_body(lines: Sequence[str]) -> tuple[str, ...]:
@@ -182,7 +181,7 @@ def _loop_body(lines: Sequence[str]) -> tuple[str, ...]:
     return tuple(reversed(dict.fromkeys(reversed(bare))))
 
 
-def _hint(text: str) -> str:
+def _hint_for(text: str) -> str:
     return next((hint for pattern, hint in HINTS if pattern.search(text)), "")
 
 

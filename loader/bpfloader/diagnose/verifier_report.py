@@ -1,7 +1,7 @@
-"""Reads the report that verifiers end their logs with since Linux 7.3: reason, place, the path there, a suggestion.
+"""Reads the report that verifiers end their logs with since Linux 7.3: reason, location, the path there, a suggestion.
 
 Its form is that of kernel/bpf/diagnostics.c. A field begins with its name and a colon at the line's start and goes on
-in lines that are indented or empty. A place is `function @ file:line:column`, or `insn N` where the object tells no
+in lines that are indented or empty. A location is `function @ file:line:column`, or `insn N` where the object tells no
 source, with the lines around it: `>>>` marks the line meant, `^--` tells what it does.
 """
 
@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 BEGINS = "Verification failed: "
 FIELD = re.compile(r"(Reason|At|Causal path|Suggestion):\s*")
-PLACE = re.compile(r"  (?:.* @ )?(?P<place>\S.*:\d+):\d+\s*")
-INSTRUCTION = re.compile(r"  insn (?P<number>\d{1,10})\s*")
+SOURCE_LOCATION = re.compile(r"  (?:.* @ )?(?P<line>\S.*:\d+):\d+\s*")
+INSTRUCTION_LOCATION = re.compile(r"  insn (?P<number>\d{1,10})\s*")
 SOURCE_CONTEXT = "  Source context:"
 INSTRUCTION_CONTEXT = "  Instruction context:"
 MARKED = re.compile(r"\s*>>>\s*\d+ \| (?P<text>.*)")
@@ -24,24 +24,24 @@ ACQUIRED = re.compile(r"\s*\| +\^-- acquired: .*(?P<id>\(id=\d+\))")
 RESOURCE = re.compile(r"\(id=\d+\)")
 
 
-class Place(NamedTuple):
+class SourceLocation(NamedTuple):
     """A line of the source with its `file:line`, and the number of the instruction; "" and -1 where unknown."""
 
     text: str = ""
-    place: str = ""
+    line: str = ""
     instruction: int = -1
 
     def __str__(self) -> str:
         if not self.text:
-            return self.place
-        return f"`{self.text}` ({self.place})" if self.place else f"`{self.text}`"
+            return self.line
+        return f"`{self.text}` ({self.line})" if self.line else f"`{self.text}`"
 
 
 class VerifierReport(NamedTuple):
     """A report's fields, empty where it lacks one; `begins` and `ends` are its lines' range in the log."""
 
     reason: str
-    place: Place
+    location: SourceLocation
     suggestion: str
     begins: int
     ends: int
@@ -65,12 +65,12 @@ def read_report(log: Sequence[str]) -> VerifierReport | None:
             current.append(line)
     else:
         ends = len(log)
-    place = next((place for place, _ in _places(fields.get("At", []))), Place())
-    reason = _text(fields.get("Reason", [])) + _acquired(fields.get("Reason", []), fields.get("Causal path", []))
-    return VerifierReport(reason, place, _text(fields.get("Suggestion", [])), begins, ends)
+    location = next((location for location, _ in _locations(fields.get("At", []))), SourceLocation())
+    reason = _sentences(fields.get("Reason", [])) + _acquired(fields.get("Reason", []), fields.get("Causal path", []))
+    return VerifierReport(reason, location, _sentences(fields.get("Suggestion", [])), begins, ends)
 
 
-def _text(lines: Sequence[str]) -> str:
+def _sentences(lines: Sequence[str]) -> str:
     """Joins a field's sentences into one line, without the final stop; an empty line ends them."""
     words = [line.split() for line in lines]
     sentences = takewhile(bool, dropwhile(operator.not_, words))
@@ -78,35 +78,35 @@ def _text(lines: Sequence[str]) -> str:
 
 
 def _acquired(reason: Sequence[str], path: Sequence[str]) -> str:
-    """Tells where the resource that the reason names was acquired: the report's own place is the exit after it."""
+    """Returns where the resource that the reason names was acquired: the report's own location is the exit after it."""
     named = RESOURCE.search(" ".join(reason))
-    for place, resource in _places(path):
-        if named and resource == named[0] and str(place):
-            return f" (acquired at {place})"
+    for location, resource in _locations(path):
+        if named and resource == named[0] and str(location):
+            return f" (acquired at {location})"
     return ""
 
 
-def _places(lines: Sequence[str]) -> Iterator[tuple[Place, str]]:
-    """Yields each place of a field, with the id of the resource that is acquired there ("" if none is)."""
-    place, resource, in_source = None, "", False
+def _locations(lines: Sequence[str]) -> Iterator[tuple[SourceLocation, str]]:
+    """Yields each location of a field, with the id of the resource that is acquired there ("" if none is)."""
+    location, resource, in_source = None, "", False
     for line in lines:
-        if named_place := _place_in(line):
-            if place:
-                yield place, resource
-            place, resource, in_source = named_place, "", False
+        if named_location := _location_in(line):
+            if location:
+                yield location, resource
+            location, resource, in_source = named_location, "", False
         elif line.rstrip() in (SOURCE_CONTEXT, INSTRUCTION_CONTEXT):
             in_source = line.rstrip() == SOURCE_CONTEXT
-        elif place and in_source and not place.text and (marked := MARKED.fullmatch(line)):
-            place = place._replace(text=marked["text"].strip())
+        elif location and in_source and not location.text and (marked := MARKED.fullmatch(line)):
+            location = location._replace(text=marked["text"].strip())
         elif in_source and (acquired := ACQUIRED.fullmatch(line)):
             resource = acquired["id"]
-    if place:
-        yield place, resource
+    if location:
+        yield location, resource
 
 
-def _place_in(line: str) -> Place | None:
-    """Returns the place that a line names; None for every other line."""
-    if named := PLACE.fullmatch(line):
-        return Place(place=named["place"])
-    numbered = INSTRUCTION.fullmatch(line)
-    return Place(instruction=int(numbered["number"])) if numbered else None
+def _location_in(line: str) -> SourceLocation | None:
+    """Returns the location that a line names; None for every other line."""
+    if named := SOURCE_LOCATION.fullmatch(line):
+        return SourceLocation(line=named["line"])
+    numbered = INSTRUCTION_LOCATION.fullmatch(line)
+    return SourceLocation(instruction=int(numbered["number"])) if numbered else None

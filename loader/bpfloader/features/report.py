@@ -20,22 +20,22 @@ from ..errors import ENOTSUPP, LibraryError
 from ..kernel import bpf as rawbpf
 from ..kernel import host
 from ..kernel.bpf import TRANSIENT, MapAttr, ProgramAttr
-from ..kernel.map_type import MapType
+from ..kernel.instructions import program_calling, program_returning
+from ..kernel.map_type import BPF_F_MMAPABLE, BPF_F_NO_PREALLOC, MapType
 from ..kernel.versions import Feature, helpers, map_types, program_types, section_kind
 from ..libbpf.library import version
 from . import try_freplace, try_iter
 from .attach import Support, answer_for_errno, attach_kind, attach_kinds, trial_of
 from .trial import LSM_HOOK, MODIFIABLE_FUNCTION, TEST_FUNCTION, TRACEPOINT, CantTell, NotSupported, kernel_type
-from .try_iter import NO_PREALLOC, STORAGE
+from .try_iter import STORAGE
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-MMAPABLE = 1 << 10  # BPF_F_MMAPABLE
 # The attributes of a map of a type, where they aren't a key and a value of 4 bytes each.
 MAP_ATTRS = {
-    "stack_trace": MapAttr(value=8), "lpm_trie": MapAttr(8, 8, 1, NO_PREALLOC), "queue": MapAttr(key=0),
+    "stack_trace": MapAttr(value=8), "lpm_trie": MapAttr(8, 8, 1, BPF_F_NO_PREALLOC), "queue": MapAttr(key=0),
     "stack": MapAttr(key=0), "bloom_filter": MapAttr(key=0), "cgroup_storage": MapAttr(16, 8, 0),
     "percpu_cgroup_storage": MapAttr(16, 8, 0), "ringbuf": MapAttr(0, 0, PAGE), "user_ringbuf": MapAttr(0, 0, PAGE),
-    "arena": MapAttr(0, 0, 1, MMAPABLE), "insn_array": MapAttr(4, 16, 1), "sk_storage": STORAGE,
+    "arena": MapAttr(0, 0, 1, BPF_F_MMAPABLE), "insn_array": MapAttr(4, 16, 1), "sk_storage": STORAGE,
     "inode_storage": STORAGE, "task_storage": STORAGE, "cgrp_storage": STORAGE,
     "struct_ops": MapAttr(kernel_type=1),  # no struct of operations: a kernel that has the type says ENOTSUPP
 }  # fmt: skip
@@ -98,7 +98,7 @@ class Report:
     @cached_property
     def environment(self) -> Environment:
         """BTF, JIT, privileges, limits, where file systems are mounted, the kernel's configuration."""
-        return _environment()
+        return _read_environment()
 
     @cached_property
     def attach(self) -> Mapping[str, Support]:
@@ -108,12 +108,12 @@ class Report:
     @cached_property
     def program_types(self) -> Mapping[str, Support]:
         """The program types, as linux/bpf.h names them, in lower case without BPF_PROG_TYPE_."""
-        return {feature.name: _program_type(feature) for feature in program_types()}
+        return {feature.name: _try_program_type(feature) for feature in program_types()}
 
     @cached_property
     def map_types(self) -> Mapping[str, Support]:
         """The map types, in lower case without BPF_MAP_TYPE_."""
-        return {feature.name: _map_type(feature) for feature in map_types()}
+        return {feature.name: _try_map_type(feature) for feature in map_types()}
 
     @cached_property
     def helpers(self) -> Mapping[str, tuple[str, ...]]:
@@ -145,9 +145,9 @@ def probe() -> Report:
     return Report()
 
 
-def map_type(name: str) -> Support | None:
+def map_type_support(name: str) -> Support | None:
     """Tries if this kernel makes maps of a type such as `ringbuf`; None for a type that isn't in the table."""
-    return next((_map_type(feature) for feature in map_types() if feature.name == name), None)
+    return next((_try_map_type(feature) for feature in map_types() if feature.name == name), None)
 
 
 def support_dict(support: Support) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def support_dict(support: Support) -> dict[str, Any]:
     return {"ok": support.ok, "reason": support.reason, "since": support.since, "number": support.number}
 
 
-def _environment() -> Environment:
+def _read_environment() -> Environment:
     names = sorted({name for names in host.OPTIONS.values() for name in names} | {*host.COMMON_OPTIONS})
     config = host.kernel_config()
     return Environment(
@@ -188,13 +188,13 @@ def _program_attr(name: str, section: str = "") -> Iterator[ProgramAttr]:
     yield attr
 
 
-def _program_type(feature: Feature) -> Support:
+def _try_program_type(feature: Feature) -> Support:
     kind = section_kind(SECTION_OF_TYPE.get(feature.name, ""))
     ok: bool | None = True
     reason = ""
     try:
         with _program_attr(feature.name) as attr:
-            os.close(rawbpf.load(rawbpf.program_returning(trial_of(kind).value if kind else 0), attr))
+            os.close(rawbpf.load_program(program_returning(trial_of(kind).value if kind else 0), attr))
     except OSError as error:
         ok, reason = answer_for_errno(
             error.errno or errno.EINVAL, host.program_capabilities([feature.name]), feature.kernel
@@ -204,7 +204,7 @@ def _program_type(feature: Feature) -> Support:
     return Support(feature.name, ok, reason, feature.kernel, feature.number)
 
 
-def _map_type(feature: Feature) -> Support:
+def _try_map_type(feature: Feature) -> Support:
     ok: bool | None = True
     reason = ""
     try:
@@ -221,7 +221,7 @@ def _make_map(feature: Feature) -> None:
     """Makes a map of a type, with the inner map or BTF that it needs. Raises OSError."""
     spec = MAP_ATTRS.get(feature.name, MapAttr())
     if not feature.name.endswith("_of_maps"):
-        os.close(try_iter.create_map(feature.number, spec))
+        os.close(try_iter.create_typed_map(feature.number, spec))
         return
     inner = rawbpf.create_map(MapType.HASH, MapAttr())
     try:
@@ -240,7 +240,7 @@ def _helpers(name: str) -> tuple[str, ...] | None:
     for section in ("tp_btf", "iter", "fentry", "fexit", "fmod_ret") if name == "tracing" else ("",):
         try:
             with _program_attr(name, section) as attr:
-                os.close(rawbpf.load(rawbpf.program_returning(0), attr))  # else a call's refusal says nothing of it
+                os.close(rawbpf.load_program(program_returning(0), attr))  # else a call's refusal says nothing of it
                 found.update(helper for helper in helpers() if _may_call(helper.number, attr, log))
         except OSError as error:
             if error.errno in TRANSIENT:
@@ -253,7 +253,7 @@ def _helpers(name: str) -> tuple[str, ...] | None:
 def _may_call(helper: int, attr: ProgramAttr, log: ctypes.Array[ctypes.c_char]) -> bool:
     log[0] = b"\0"
     try:
-        os.close(rawbpf.load(rawbpf.program_calling(helper), attr, log))
+        os.close(rawbpf.load_program(program_calling(helper), attr, log))
     except OSError as error:
         if error.errno in TRANSIENT:
             raise

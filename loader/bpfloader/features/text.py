@@ -10,7 +10,7 @@ from .attach import Support, attach_kind
 from .report import Report, support_dict
 
 MARKS = {True: "yes", False: "no", None: "?"}
-WIDTH = 100
+LINE_WIDTH = 100
 
 
 def as_json(value: Any) -> str:
@@ -29,16 +29,16 @@ def kinds_text(names: Iterable[str], wants_json: bool) -> tuple[str, bool]:
 def report_text(report: Report) -> str:
     """Returns the report as a table: the names of what the kernel has, the reasons for what it lacks."""
     lines = [f"Linux {report.kernel}, {report.machine}; libbpf {report.libbpf or 'not installed'}", ""]
-    lines += [*_environment(report), ""]
+    lines += [*_environment_rows(report), ""]
     parts = ("Ways to attach", report.attach), ("Program types", report.program_types), ("Map types", report.map_types)
     for title, part in parts:
         lines += [f"{title} ({sum(map(bool, part.values()))} of {len(part)})", *_rows(part), ""]
     lines.append("Helpers, by the types of programs that may call them; --json lists their names")
-    lines += _wrapped(f"{name} {len(found)}" for name, found in report.helpers.items())
+    lines += _wrapped_lines(f"{name} {len(found)}" for name, found in report.helpers.items())
     return "\n".join(lines)
 
 
-def _environment(report: Report) -> list[str]:
+def _environment_rows(report: Report) -> list[str]:
     environment = report.environment
     built = [name.removeprefix("CONFIG_") for name, there in environment.config.items() if there]
     lacks = [name.removeprefix("CONFIG_") for name, there in environment.config.items() if not there]
@@ -62,7 +62,7 @@ def _environment(report: Report) -> list[str]:
 
 
 def _row(name: str, text: str) -> list[str]:
-    first, *rest = _wrapped(text.split(" "), WIDTH - 34, " ") or [""]
+    first, *rest = _wrapped_lines(text.split(" "), LINE_WIDTH - 34, " ") or [""]
     return [f"{name:34}{first.strip()}", *(f"{'':34}{line.strip()}" for line in rest)]
 
 
@@ -73,7 +73,7 @@ def _rows(part: Mapping[str, Support]) -> list[str]:
     ]
 
 
-def _wrapped(words: Iterable[str], width: int = WIDTH, between: str = ", ") -> list[str]:
+def _wrapped_lines(words: Iterable[str], width: int = LINE_WIDTH, between: str = ", ") -> list[str]:
     lines: list[str] = []
     for word in words:
         if lines and len(lines[-1]) + len(between) + len(word) <= width:

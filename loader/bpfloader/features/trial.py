@@ -18,6 +18,7 @@ from ..btf.reader import FUNC, STRUCT, TYPEDEF
 from ..errors import CallError
 from ..kernel import bpf as rawbpf
 from ..kernel.bpf import ProgramAttr
+from ..kernel.instructions import program_returning
 from ..libbpf.library import library
 
 SLEEPABLE, HAS_FRAGS = 1 << 4, 1 << 5  # BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS
@@ -63,7 +64,7 @@ class Trial(NamedTuple):
 @contextmanager
 def loaded(trial: Trial, btf_id: int = 0, target: int = 0) -> Iterator[int]:
     """Loads the trial's program for the `with`; yields its descriptor."""
-    fd = rawbpf.load(rawbpf.program_returning(trial.value), trial.program_attr(btf_id, target))
+    fd = rawbpf.load_program(program_returning(trial.value), trial.program_attr(btf_id, target))
     try:
         yield fd
     finally:
@@ -80,11 +81,11 @@ def expect_errno(number: int) -> Iterator[None]:
             raise
 
 
-FUNCTIONS = TEST_FUNCTION, MODIFIABLE_FUNCTION, LSM_HOOK, CGROUP_HOOK, SECURITY_HOOK, "bpf_iter_task"
-STRUCTS = "bpf_dummy_ops", "bpf_struct_ops_bpf_dummy_ops"
+TRIED_FUNCTIONS = TEST_FUNCTION, MODIFIABLE_FUNCTION, LSM_HOOK, CGROUP_HOOK, SECURITY_HOOK, "bpf_iter_task"
+TRIED_STRUCTS = "bpf_dummy_ops", "bpf_struct_ops_bpf_dummy_ops"
 # The kernel's types that tries need, except for iterators over anything other than tasks.
-USUAL_TYPES = {
-    *((name, FUNC) for name in FUNCTIONS), *((name, STRUCT) for name in STRUCTS),
+TRIED_TYPES = {
+    *((name, FUNC) for name in TRIED_FUNCTIONS), *((name, STRUCT) for name in TRIED_STRUCTS),
     (f"btf_trace_{TRACEPOINT}", TYPEDEF),
 }  # fmt: skip
 _ids: dict[tuple[str, int], int] = {}
@@ -93,7 +94,7 @@ _ids: dict[tuple[str, int], int] = {}
 def kernel_type(name: str, kind: int) -> int:
     """Returns the id of a type of the kernel's BTF. Raises NotSupported without BTF, and where it has no such type."""
     if (name, kind) not in _ids:
-        _find_ids({(name, kind)} | (USUAL_TYPES - _ids.keys()))
+        _find_ids({(name, kind)} | (TRIED_TYPES - _ids.keys()))
     if not _ids[name, kind]:
         raise NotSupported(f"this kernel's BTF has no {name}")
     return _ids[name, kind]

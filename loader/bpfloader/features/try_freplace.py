@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 from ..kernel import bpf as rawbpf
 from ..kernel.bpf import ProgramAttr
+from ..kernel.instructions import program_returning
 from .trial import Trial
 
 SOCKET_FILTER = 1  # BPF_PROG_TYPE_SOCKET_FILTER
@@ -22,7 +23,7 @@ def extension(trial: Trial) -> Iterator[ProgramAttr]:
     with ExitStack() as stack:
         btf = rawbpf.load_btf(FILTER_BTF)
         stack.callback(os.close, btf)
-        extended = rawbpf.load(rawbpf.program_returning(0), ProgramAttr(SOCKET_FILTER, btf=btf, functions=function))
+        extended = rawbpf.load_program(program_returning(0), ProgramAttr(SOCKET_FILTER, btf=btf, functions=function))
         stack.callback(os.close, extended)
         yield trial.program_attr(FILTER_ID, extended)._replace(btf=btf, functions=function)
 
@@ -30,9 +31,9 @@ def extension(trial: Trial) -> Iterator[ProgramAttr]:
 def freplace(trial: Trial) -> None:
     """Replaces a socket filter."""
     with extension(trial) as what:
-        program = rawbpf.load(rawbpf.program_returning(0), what)
+        program = rawbpf.load_program(program_returning(0), what)
         try:
-            os.close(rawbpf.raw_tracepoint(program))
+            os.close(rawbpf.open_raw_tracepoint(program))
         finally:
             os.close(program)
 

@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from ..btf.reader import FUNC
 from ..kernel import bpf as rawbpf
 from ..kernel.bpf import MapAttr
-from ..kernel.map_type import MapType
+from ..kernel.map_type import BPF_F_NO_PREALLOC, MapType
 from .trial import Trial, kernel_type, loaded
 from .try_freplace import FILTER_BTF
 
-NO_PREALLOC = 1 << 0  # BPF_F_NO_PREALLOC
-INT = 1  # an int's id in FILTER_BTF
-STORAGE = MapAttr(entries=0, flags=NO_PREALLOC, key_type=INT, value_type=INT)
+INT_ID = 1  # an int's id in FILTER_BTF
+STORAGE = MapAttr(entries=0, flags=BPF_F_NO_PREALLOC, key_type=INT_ID, value_type=INT_ID)
 # The maps that iterators over elements go over.
 ITERATED_MAPS = {
     "bpf_map_elem": (MapType.HASH, MapAttr()), "sockmap": (MapType.SOCKMAP, MapAttr()),
@@ -32,7 +31,7 @@ def iterator(trial: Trial) -> None:
     with loaded(trial, kernel_type(f"bpf_iter_{target}", FUNC)) as program, _link_info(target) as part:
         buffer = ctypes.create_string_buffer(part, len(part))
         options = struct.pack("=QI", ctypes.addressof(buffer), len(part)) if part else b""
-        os.close(rawbpf.link(program, 0, trial.attach_type, options))
+        os.close(rawbpf.create_link(program, 0, trial.attach_type, options))
 
 
 @contextmanager
@@ -41,14 +40,14 @@ def _link_info(target: str) -> Iterator[bytes]:
     if target not in ITERATED_MAPS:
         yield struct.pack("=I", SELF_ONLY) if target == "cgroup" else b""
         return
-    fd = create_map(*ITERATED_MAPS[target])
+    fd = create_typed_map(*ITERATED_MAPS[target])
     try:
         yield struct.pack("=I", fd)
     finally:
         os.close(fd)
 
 
-def create_map(number: int, spec: MapAttr) -> int:
+def create_typed_map(number: int, spec: MapAttr) -> int:
     """Makes a map, whose key and value are ints where its type wants BTF; returns its descriptor. Raises OSError."""
     if not spec.key_type:
         return rawbpf.create_map(number, spec)

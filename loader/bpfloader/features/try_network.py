@@ -22,16 +22,16 @@ from ..kernel.map_type import MapType
 from ..libbpf.library import library
 from ..libbpf.log import captured
 from ..libbpf.structs import TcHook, TcOptions, sized
+from ..programs.network import NETFILTER_FAMILIES, NETFILTER_HOOKS, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_EBPF
+from ..programs.tc import ATTACH_POINTS
 from .trial import CGROUP_HOOK, CantTell, NotSupported, Trial, expect_errno, kernel_type, loaded
 from .try_tracing import lsm
 
 BPF_PROG_TYPE_LSM = 29  # linux/bpf.h
 CLONE_NEWNET = 0x40000000  # linux/sched.h
-SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_EBPF = 50, 52  # asm-generic/socket.h
 LO_INDEX = 1  # the index of a new namespace's only interface
-INGRESS = 1  # BPF_TC_INGRESS
 NETKIT_NAME = b"probed"  # not nk0, which the kernel gives its peer
-LOCAL_OUT, IPV4, CONNTRACK = 3, 2, -200  # NF_INET_LOCAL_OUT, NFPROTO_IPV4, NF_IP_PRI_CONNTRACK, which links may not use
+NF_IP_PRI_CONNTRACK = -200  # linux/netfilter_ipv4.h: a priority that links may not use
 
 
 def in_own_network(function: Callable[[Trial], None]) -> Callable[[Trial], None]:
@@ -64,13 +64,13 @@ def _run_unshared(function: Callable[[Trial], None], trial: Trial, errors: list[
 def interface(trial: Trial) -> None:
     """Tries XDP and tcx at the namespace's lo."""
     with loaded(trial) as program:
-        os.close(rawbpf.link(program, LO_INDEX, trial.attach_type))
+        os.close(rawbpf.create_link(program, LO_INDEX, trial.attach_type))
 
 
 @in_own_network
 def tc(trial: Trial) -> None:
     """Tries a filter of the classifier clsact, made as libbpf makes it."""
-    hook = sized(TcHook, ifindex=LO_INDEX, attach_point=INGRESS)
+    hook = sized(TcHook, ifindex=LO_INDEX, attach_point=ATTACH_POINTS["ingress"])
     with loaded(trial._replace(attach_type=0)) as program, captured():
         try:
             library().bpf_tc_hook_create(ctypes.byref(hook))
@@ -85,7 +85,7 @@ def tc(trial: Trial) -> None:
 def netkit(trial: Trial) -> None:
     """Tries a program at a new pair of netkit devices."""
     with loaded(trial) as program:
-        os.close(rawbpf.link(program, _new_netkit(), trial.attach_type))
+        os.close(rawbpf.create_link(program, _new_netkit(), trial.attach_type))
 
 
 def _new_netkit() -> int:
@@ -110,7 +110,7 @@ def namespace(trial: Trial) -> None:
     own_namespace = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         with loaded(trial) as program:
-            os.close(rawbpf.link(program, own_namespace, trial.attach_type))
+            os.close(rawbpf.create_link(program, own_namespace, trial.attach_type))
     finally:
         os.close(own_namespace)
 
@@ -119,8 +119,10 @@ def namespace(trial: Trial) -> None:
 def netfilter(trial: Trial) -> None:
     """Tries a program at the packets that the namespace sends."""
     with loaded(trial) as program:
-        options = struct.pack("=IIiI", IPV4, LOCAL_OUT, CONNTRACK + 1, 0)
-        os.close(rawbpf.link(program, 0, trial.attach_type, options))
+        options = struct.pack(
+            "=IIiI", NETFILTER_FAMILIES["ipv4"], NETFILTER_HOOKS["output"], NF_IP_PRI_CONNTRACK + 1, 0
+        )
+        os.close(rawbpf.create_link(program, 0, trial.attach_type, options))
 
 
 def sockmap(trial: Trial) -> None:
@@ -128,7 +130,7 @@ def sockmap(trial: Trial) -> None:
     sockets = rawbpf.create_map(MapType.SOCKMAP, rawbpf.MapAttr())
     try:
         with loaded(trial) as program:
-            rawbpf.attach(program, sockets, trial.attach_type)
+            rawbpf.attach_program(program, sockets, trial.attach_type)
     finally:
         os.close(sockets)
 
@@ -178,8 +180,8 @@ def _at_no_cgroup(program: int, attach_type: int) -> None:
 
 def _linked_or_attached(program: int, folder: int, attach_type: int) -> None:
     try:
-        rawbpf.link(program, folder, attach_type)
+        rawbpf.create_link(program, folder, attach_type)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
-        rawbpf.attach(program, folder, attach_type)  # before Linux 5.7 there are no links
+        rawbpf.attach_program(program, folder, attach_type)  # before Linux 5.7 there are no links

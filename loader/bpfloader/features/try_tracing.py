@@ -117,7 +117,9 @@ def uprobe_multi(trial: Trial) -> None:
         flags = AT_RETURN if trial.head.startswith("uretprobe") else 0
         places = ctypes.addressof(text), ctypes.addressof(offsets)
         with expect_errno(errno.EBADF):
-            os.close(rawbpf.link(program, 0, trial.attach_type, struct.pack("=QQQQIII", *places, 0, 0, 1, flags, 0)))
+            os.close(
+                rawbpf.create_link(program, 0, trial.attach_type, struct.pack("=QQQQIII", *places, 0, 0, 1, flags, 0))
+            )
 
 
 def kprobe_multi(trial: Trial) -> None:
@@ -127,7 +129,7 @@ def kprobe_multi(trial: Trial) -> None:
     flags = AT_RETURN if trial.head.startswith("kretprobe") else 0
     with loaded(trial) as program:
         options = struct.pack("=IIQQQ", flags, 1, ctypes.addressof(names), 0, 0)
-        os.close(rawbpf.link(program, 0, trial.attach_type, options))
+        os.close(rawbpf.create_link(program, 0, trial.attach_type, options))
 
 
 def tracepoint(trial: Trial) -> None:
@@ -150,7 +152,7 @@ def perf_event(trial: Trial) -> None:
 def raw_tracepoint(trial: Trial) -> None:
     """Tries raw_tp and raw_tp.w."""
     with loaded(trial) as program:
-        os.close(rawbpf.raw_tracepoint(program, TRACEPOINT.encode()))
+        os.close(rawbpf.open_raw_tracepoint(program, TRACEPOINT.encode()))
 
 
 def _at_btf_type(name: str, type_kind: int = FUNC) -> Callable[[Trial], None]:
@@ -158,7 +160,7 @@ def _at_btf_type(name: str, type_kind: int = FUNC) -> Callable[[Trial], None]:
 
     def run(trial: Trial) -> None:
         with loaded(trial, kernel_type(name, type_kind)) as program:
-            os.close(rawbpf.raw_tracepoint(program))
+            os.close(rawbpf.open_raw_tracepoint(program))
 
     return run
 

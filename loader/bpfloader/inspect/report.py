@@ -31,7 +31,7 @@ def inspect(path: str | os.PathLike[str], types: Iterable[str] = (), ask_kernel:
         "file": name,
         "kind": found.kind,
         "sha256": sha256(data),
-        "package": _package(found),
+        "package": _package_dict(found),
         "recorded": found.recorded,
         "objects": [
             {
@@ -44,7 +44,7 @@ def inspect(path: str | os.PathLike[str], types: Iterable[str] = (), ask_kernel:
     }
 
 
-def _package(found: Bundle) -> dict[str, Any] | None:
+def _package_dict(found: Bundle) -> dict[str, Any] | None:
     if found.manifest is None:
         return None
     programs = {
@@ -66,35 +66,35 @@ def inspect_object(data: bytes, where: str, types: Iterable[str] = (), ask_kerne
         "kernel": first_kernel(spec, wanted),
         "asks_kernel": asks_kernel(spec),
         "needs": [{"kernel": need.kernel, "what": need.what, "for": need.user} for need in wanted],
-        "programs": [{**_program(each), "kernel": minimum(wanted, each.name)} for each in spec.programs],
+        "programs": [{**_program_dict(each), "kernel": minimum(wanted, each.name)} for each in spec.programs],
         "functions": [{"name": each.name, "instructions": each.instructions} for each in spec.functions],
-        "maps": [_map(each) for each in spec.maps],
-        "variables": [_variable(each) for each in spec.variables],
-        "externs": [_variable(each) for each in spec.externs],
-        "struct_ops": [_variable(each) for each in spec.struct_ops],
+        "maps": [_map_dict(each) for each in spec.maps],
+        "variables": [_variable_dict(each) for each in spec.variables],
+        "externs": [_variable_dict(each) for each in spec.externs],
+        "struct_ops": [_variable_dict(each) for each in spec.struct_ops],
         "core": [each._asdict() for each in spec.core],
-        "types": {"count": max(0, len(spec.btf) - 1) if spec.btf else 0, "named": _named(spec, types)},
+        "types": {"count": max(0, len(spec.btf) - 1) if spec.btf else 0, "named": _type_texts(spec, types)},
         "this_kernel": this_kernel(spec) if ask_kernel else None,
     }
 
 
-def _program(each: ProgramSpec) -> dict[str, Any]:
+def _program_dict(each: ProgramSpec) -> dict[str, Any]:
     return {
         "name": each.name, "section": each.section, "type": each.type, "target": each.target,
         "instructions": each.instructions, "sleepable": each.sleepable, "autoload": each.autoload,
     }  # fmt: skip
 
 
-def _map(each: MapSpec) -> dict[str, Any]:
-    inner = _map(each.inner) if each.inner else None
+def _map_dict(each: MapSpec) -> dict[str, Any]:
+    inner = _map_dict(each.inner) if each.inner else None
     return {**each._asdict(), "flags": list(each.flags), "inner": inner}
 
 
-def _variable(each: VariableSpec) -> dict[str, Any]:
+def _variable_dict(each: VariableSpec) -> dict[str, Any]:
     return each._asdict()
 
 
-def _named(spec: ObjectSpec, names: Iterable[str]) -> dict[str, list[str]]:
+def _type_texts(spec: ObjectSpec, names: Iterable[str]) -> dict[str, list[str]]:
     """Returns the C text of all types of these names; none for a name that isn't there."""
     btf = spec.btf
     return {name: [definition(btf, kind.id) for kind in btf.named(name)] if btf else [] for name in names}
@@ -108,7 +108,7 @@ def this_kernel(spec: ObjectSpec) -> dict[str, Any]:
     import sys
 
     from ..features.attach import attach_kind
-    from ..features.report import map_type
+    from ..features.report import map_type_support
 
     if spec.elf.little != (sys.byteorder == "little"):
         return {"ok": False, "reason": "it is of another byte order", "programs": {}, "maps": {}}
@@ -124,7 +124,7 @@ def this_kernel(spec: ObjectSpec) -> dict[str, Any]:
             if not support:
                 refused["programs"][program.name] = support.reason
         for each in spec.maps:
-            if map_support := map_type(each.type):
+            if map_support := map_type_support(each.type):
                 answers.append(map_support)
                 if not map_support:
                     refused["maps"][each.name] = map_support.reason

@@ -28,28 +28,32 @@ def inspection_text(found: Mapping[str, Any], arch: str = "") -> str:
         raise ValueError(
             f"there is no object for {arch}; there is {', '.join(a for o in objects for a in o['arches'])}"
         )
-    return "\n".join([*lines, *(line for each in shown for line in ["", *_object(each)])])
+    return "\n".join([*lines, *(line for each in shown for line in ["", *_object_lines(each)])])
 
 
-def _object(each: Mapping[str, Any]) -> list[str]:
+def _object_lines(each: Mapping[str, Any]) -> list[str]:
     licence = f"licence {each['license']}" if each["license"] else "no licence, so no GPL-only helpers"
     lines = [f"{each['path'] or 'Object'}: {each['size']} bytes, {each['byte_order']}-endian, {licence}"]
-    lines += [*_kernel(each), "", *_table("Programs", "name section type insns from", map(_program, each["programs"]))]
+    lines += [
+        *_kernel_lines(each),
+        "",
+        *_table("Programs", "name section type insns from", map(_program_row, each["programs"])),
+    ]
     lines += _table("Functions that they call", "name insns",
                     ((one["name"], str(one["instructions"])) for one in each["functions"]))  # fmt: skip
-    lines += _table("Maps", "name type key value entries flags", map(_map, each["maps"]))
+    lines += _table("Maps", "name type key value entries flags", map(_map_row, each["maps"]))
     for title, part in (("Global variables", "variables"), ("Externs", "externs"), ("struct_ops", "struct_ops")):
         rows = ((one["name"], one["section"], one["type"], one["value"]) for one in each[part])
         lines += _table(title, "name section type value", rows)
-    return [*lines, *_core(each), *_types(each["types"])]
+    return [*lines, *_core_lines(each), *_type_lines(each["types"])]
 
 
-def _program(one: Mapping[str, Any]) -> tuple[str, ...]:
+def _program_row(one: Mapping[str, Any]) -> tuple[str, ...]:
     marks = (" sleepable" if one["sleepable"] else "") + ("" if one["autoload"] else " off at first")
     return one["name"], one["section"], one["type"] or "?", str(one["instructions"]), f"{one['kernel']}{marks}"
 
 
-def _map(one: Mapping[str, Any]) -> tuple[str, ...]:
+def _map_row(one: Mapping[str, Any]) -> tuple[str, ...]:
     flags = " ".join([*one["flags"], *(["pinned " + one["pinning"]] if one["pinning"] else [])])
     key = f"{one['key'] or '-'} ({one['key_size']})"
     inner = f" of {one['inner']['type']}" if one["inner"] else ""
@@ -63,7 +67,7 @@ def _map(one: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _kernel(each: Mapping[str, Any]) -> list[str]:
+def _kernel_lines(each: Mapping[str, Any]) -> list[str]:
     """Returns the first kernel that takes it, the reasons, and this kernel's answer."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for need in each["needs"]:
@@ -73,7 +77,7 @@ def _kernel(each: Mapping[str, Any]) -> list[str]:
         + ("; it asks what the kernel has, so an older one may do" if each["asks_kernel"] else "")
     ]
     for (kernel, what), users in list(reasons.items())[:SHOWN_ROWS]:
-        shown = _some([name for name in users if name])
+        shown = _first_names([name for name in users if name])
         lines.append(f"  {kernel:6}{what}: {shown}" if shown else f"  {kernel:6}{what}")
     if len(reasons) > SHOWN_ROWS:
         lines.append(f"        and {len(reasons) - SHOWN_ROWS} things that came before")
@@ -84,15 +88,15 @@ def _kernel(each: Mapping[str, Any]) -> list[str]:
         refused: dict[str, list[str]] = {}
         for name, why in [*answer["programs"].items(), *answer["maps"].items()]:
             refused.setdefault(why, []).append(name)
-        lines += [f"  {_some(names)}: {why}" for why, names in refused.items()]
+        lines += [f"  {_first_names(names)}: {why}" for why, names in refused.items()]
     return lines
 
 
-def _some(names: list[str]) -> str:
+def _first_names(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _core(each: Mapping[str, Any]) -> list[str]:
+def _core_lines(each: Mapping[str, Any]) -> list[str]:
     """Returns the CO-RE accesses by kind, each once, with its count."""
     counts: dict[tuple[str, str], int] = {}
     for one in each["core"]:
@@ -102,7 +106,7 @@ def _core(each: Mapping[str, Any]) -> list[str]:
     return _table(f"CO-RE ({len(each['core'])} records)", "access kind times", rows)
 
 
-def _types(types: Mapping[str, Any]) -> list[str]:
+def _type_lines(types: Mapping[str, Any]) -> list[str]:
     lines = [f"Types: {types['count']}; --type NAME shows one"]
     for name, texts in types["named"].items():
         lines += texts or [f"there is no type {name}"]

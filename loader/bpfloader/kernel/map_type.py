@@ -1,4 +1,4 @@
-"""The kernel's numbers for types of maps."""
+"""The kernel's numbers for types of maps, and the flags with which maps are created."""
 
 from __future__ import annotations
 
@@ -43,3 +43,9 @@ class MapType(IntEnum):
     CGRP_STORAGE = 32
     ARENA = 33
     INSN_ARRAY = 34
+
+
+# Flags of BPF_MAP_CREATE (BPF_F_* of linux/bpf.h) by bit, in lower case; the constants are those that the loader uses.
+MAP_FLAGS = """no_prealloc no_common_lru numa_node rdonly wronly stack_build_id zero_seed rdonly_prog wronly_prog clone
+mmapable preserve_elems inner_map link path_fd vtype_btf_obj_fd token_fd segv_on_fault no_user_conv""".split()
+BPF_F_NO_PREALLOC, BPF_F_STACK_BUILD_ID, BPF_F_RDONLY_PROG, BPF_F_MMAPABLE = 1 << 0, 1 << 5, 1 << 7, 1 << 10

@@ -9,18 +9,12 @@ from ctypes import c_uint, c_uint64
 
 from ..errors import BpfError, CallError, MapError, errno_text
 from .privileges import privilege_error
+from .syscall import raw_syscall, syscall_numbers
 
 PERF_FLAG_FD_CLOEXEC = 1 << 3
 # enum perf_type_id of linux/perf_event.h; a number of perf_sw_ids, a bit of perf_event_sample_format there.
 PERF_TYPE_HARDWARE, PERF_TYPE_SOFTWARE, PERF_TYPE_TRACEPOINT, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW = range(5)
 PERF_COUNT_SW_DUMMY, PERF_COUNT_SW_BPF_OUTPUT, PERF_SAMPLE_RAW = 9, 10, 1 << 10
-# perf_event_open(2)'s number (the kernel's arch/*/…/syscall*.tbl), by machine and by the width of this process's longs
-# in bits: a 64-bit kernel runs 32-bit processes as well.
-SYSCALL_NUMBERS = {
-    ("x86_64", 64): 298, ("x86_64", 32): 336, ("i686", 32): 336, ("aarch64", 64): 241, ("aarch64", 32): 364,
-    ("armv8l", 32): 364, ("armv7l", 32): 364, ("armv6l", 32): 364, ("riscv64", 64): 241, ("loongarch64", 64): 241,
-    ("ppc64le", 64): 319, ("ppc64", 64): 319, ("s390x", 64): 331, ("mips64", 64): 5292, ("armv7b", 32): 364,
-}  # fmt: skip
 
 # The events by name: perf_type_id, then perf_sw_ids or perf_hw_id of linux/perf_event.h.
 EVENTS = {
@@ -32,8 +26,6 @@ EVENTS = {
     "cache-references": (PERF_TYPE_HARDWARE, 2), "cache-misses": (PERF_TYPE_HARDWARE, 3),
     "branch-instructions": (PERF_TYPE_HARDWARE, 4), "branch-misses": (PERF_TYPE_HARDWARE, 5),
 }  # fmt: skip
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class PerfEventAttr(ctypes.Structure):
@@ -66,12 +58,12 @@ class PerfEventAttr(ctypes.Structure):
 
 def perf_event_open(attributes: PerfEventAttr, pid: int, cpu: int) -> int:
     """Opens a perf event and returns its descriptor. Raises CallError."""
-    number = SYSCALL_NUMBERS.get((os.uname().machine, 8 * ctypes.sizeof(ctypes.c_long)))
-    if number is None:
+    numbers = syscall_numbers()
+    if numbers is None:
         fix = "use a ring buffer instead of a perf buffer, another kind of program instead of perf_event"
         raise CallError(f"perf_event_open's number on {os.uname().machine} isn't known", fix=fix, errno=errno.ENOSYS)
-    arguments = (number, ctypes.addressof(attributes), pid, cpu, -1, PERF_FLAG_FD_CLOEXEC)
-    fd = int(_libc.syscall(*map(ctypes.c_long, arguments)))
+    address = ctypes.addressof(attributes)
+    fd = raw_syscall(numbers.perf_event_open, address, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC)
     if fd < 0:
         raise CallError("perf_event_open failed", errno=ctypes.get_errno())
     return fd

@@ -11,18 +11,18 @@ import re
 from typing import NamedTuple
 
 # bpf_prog_type and bpf_map_type in the order of their numbers, each `name kernel`.
-PROGRAM_TYPES = """unspec 0 socket_filter 3.19 kprobe 4.1 sched_cls 4.1 sched_act 4.1 tracepoint 4.7 xdp 4.8
+PROGRAM_TYPE_VERSIONS = """unspec 0 socket_filter 3.19 kprobe 4.1 sched_cls 4.1 sched_act 4.1 tracepoint 4.7 xdp 4.8
 perf_event 4.9 cgroup_skb 4.10 cgroup_sock 4.10 lwt_in 4.10 lwt_out 4.10 lwt_xmit 4.10 sock_ops 4.13 sk_skb 4.14
 cgroup_device 4.15 sk_msg 4.17 raw_tracepoint 4.17 cgroup_sock_addr 4.17 lwt_seg6local 4.18 lirc_mode2 4.18
 sk_reuseport 4.19 flow_dissector 4.20 cgroup_sysctl 5.2 raw_tracepoint_writable 5.2 cgroup_sockopt 5.3 tracing 5.5
 struct_ops 5.6 ext 5.6 lsm 5.7 sk_lookup 5.9 syscall 5.14 netfilter 6.4"""
-MAP_TYPES = """unspec 0 hash 3.19 array 3.19 prog_array 4.2 perf_event_array 4.3 percpu_hash 4.6 percpu_array 4.6
+MAP_TYPE_VERSIONS = """unspec 0 hash 3.19 array 3.19 prog_array 4.2 perf_event_array 4.3 percpu_hash 4.6 percpu_array 4.6
 stack_trace 4.6 cgroup_array 4.8 lru_hash 4.10 lru_percpu_hash 4.10 lpm_trie 4.11 array_of_maps 4.12 hash_of_maps 4.12
 devmap 4.14 sockmap 4.14 cpumap 4.15 xskmap 4.18 sockhash 4.18 cgroup_storage 4.19 reuseport_sockarray 4.19
 percpu_cgroup_storage 4.20 queue 4.20 stack 4.20 sk_storage 5.2 devmap_hash 5.4 struct_ops 5.6 ringbuf 5.8
 inode_storage 5.10 task_storage 5.11 bloom_filter 5.16 user_ringbuf 6.1 cgrp_storage 6.2 arena 6.9 insn_array 6.19"""
 # The helpers in the order of their numbers (___BPF_FUNC_MAPPER), each after the kernel that brought it.
-HELPERS = """3.19 map_lookup_elem map_update_elem map_delete_elem
+HELPER_VERSIONS = """3.19 map_lookup_elem map_update_elem map_delete_elem
 4.1 probe_read ktime_get_ns trace_printk get_prandom_u32 get_smp_processor_id skb_store_bytes l3_csum_replace
 l4_csum_replace 4.2 tail_call clone_redirect get_current_pid_tgid get_current_uid_gid get_current_comm
 4.3 get_cgroup_classid skb_vlan_push skb_vlan_pop skb_get_tunnel_key skb_set_tunnel_key perf_event_read
@@ -61,7 +61,7 @@ ringbuf_submit_dynptr ringbuf_discard_dynptr dynptr_read dynptr_write dynptr_dat
 6.1 ktime_get_tai_ns user_ringbuf_drain 6.2 cgrp_storage_get cgrp_storage_delete"""
 # Sections as libbpf's section_defs has them, each `section type kernel`; a `/` and a target may follow. The kernel is
 # the first that attaches it; fentry and its like need the arch's trampoline too (arm64: 6.0).
-SECTIONS = """socket socket_filter 3.19; kprobe kprobe 4.1; kretprobe kprobe 4.1; uprobe kprobe 4.1
+SECTION_VERSIONS = """socket socket_filter 3.19; kprobe kprobe 4.1; kretprobe kprobe 4.1; uprobe kprobe 4.1
 uretprobe kprobe 4.1; uprobe.s kprobe 6.0; uretprobe.s kprobe 6.0; kprobe.multi kprobe 5.18; kretprobe.multi kprobe 5.18
 kprobe.session kprobe 6.10; uprobe.multi kprobe 6.6; uretprobe.multi kprobe 6.6; uprobe.multi.s kprobe 6.6
 uretprobe.multi.s kprobe 6.6; uprobe.session kprobe 6.13; uprobe.session.s kprobe 6.13; ksyscall kprobe 4.1
@@ -110,12 +110,12 @@ class SectionKind(NamedTuple):
 
 def program_types() -> list[Feature]:
     """Returns the program types by number, without BPF_PROG_TYPE_UNSPEC."""
-    return _numbered(PROGRAM_TYPES)
+    return _numbered(PROGRAM_TYPE_VERSIONS)
 
 
 def map_types() -> list[Feature]:
     """Returns the map types by number, without BPF_MAP_TYPE_UNSPEC."""
-    return _numbered(MAP_TYPES)
+    return _numbered(MAP_TYPE_VERSIONS)
 
 
 def _numbered(table: str) -> list[Feature]:
@@ -127,7 +127,7 @@ def helpers() -> list[Feature]:
     """Returns the helpers by number, their names without `bpf_`."""
     found: list[Feature] = []
     kernel = ""
-    for word in HELPERS.split():
+    for word in HELPER_VERSIONS.split():
         if word[0].isdigit():
             kernel = word
         else:
@@ -137,7 +137,7 @@ def helpers() -> list[Feature]:
 
 def section_kinds() -> list[SectionKind]:
     """Returns the kinds of sections in libbpf's order."""
-    return [SectionKind(*row.split()) for row in re.split(r";\s|\n", SECTIONS)]
+    return [SectionKind(*row.split()) for row in re.split(r";\s|\n", SECTION_VERSIONS)]
 
 
 def section_kind(section: str) -> SectionKind | None:

@@ -13,14 +13,14 @@ from functools import lru_cache
 from typing import Any
 
 from ..errors import LibraryError
-from .prototypes import FUNCTIONS, Function, infallible
+from .prototypes import PROTOTYPES, Prototype, infallible
 
 LIBRARY = "libbpf.so.1"
 OLD_LIBRARY = "libbpf.so.0"  # of the versions before 1.0, whose functions differ
 
 
 class Library:
-    """libbpf's functions by their C names, each one raising CallError as its row in FUNCTIONS says."""
+    """libbpf's functions by their C names, each one raising CallError as its row in PROTOTYPES says."""
 
     def __init__(self, name: str):
         try:
@@ -28,10 +28,10 @@ class Library:
         except OSError as error:
             raise _no_library(name, error) from None
         self.name = name
-        self._rows = {row.name: row for row in FUNCTIONS}
+        self._rows = {row.name: row for row in PROTOTYPES}
         self.libbpf_version_string = self._bind(self._rows["libbpf_version_string"])  # it is libbpf
 
-    def _bind(self, row: Function) -> Any:
+    def _bind(self, row: Prototype) -> Any:
         try:
             bound = getattr(self._shared, row.name)
         except AttributeError:
@@ -43,7 +43,7 @@ class Library:
             bound.errcheck = row.convention
         return bound
 
-    def _missing_function(self, row: Function) -> Callable[..., Any]:
+    def _missing_function(self, row: Prototype) -> Callable[..., Any]:
         """Returns a stand-in for a function that this libbpf is too old for: calling it raises LibraryError."""
 
         def absent(*_: object) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 from ..codec.base import NATIVE, Codec
 from ..codec.c_types import CTypes
 from ..errors import LayoutError, MapError
+from ..kernel.map_type import BPF_F_MMAPABLE
 from .base import codec_of
 from .batch import Column
 from .hash import KeyedMap
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from ..owner import Owner
 
 V = TypeVar("V")
-BPF_F_MMAPABLE = 1 << 10  # linux/bpf.h
 
 
 class Indexed(KeyedMap[int, V]):

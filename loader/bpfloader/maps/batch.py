@@ -27,7 +27,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 T = TypeVar("T")
 NATIVE_ORDERS = "<=" if sys.byteorder == "little" else ">="
-NUMBERS = tuple("bBhHiIqQfd")  # codes that memoryview.cast accepts, of the same size as struct's standard ones
+CASTABLE_CODES = tuple("bBhHiIqQfd")  # codes that memoryview.cast accepts, of the same size as struct's standard ones
 FIRST_BATCH, LARGEST_BATCH = 256, 8192  # entries a call
 # Errors of a kernel without batch operations for a map: bpf(2) before 5.6, or a map type that has none. Until Linux
 # 6.14, generic_map_lookup_batch (kernel/bpf/syscall.c) returned EINTR if it met several keys without a value.
@@ -50,7 +50,9 @@ class Column:
         self.decode, self.single = codec.decode, codes == codec.code  # single: an item is a value, but for `decode`
         stride = stride or codec.size
         self.packer = structs.Struct(f"{codec.order}{codes}{stride - codec.size}x")
-        self.array: Any = codes if codec.order in NATIVE_ORDERS and codes in NUMBERS and stride == codec.size else ""
+        self.array: Any = (
+            codes if codec.order in NATIVE_ORDERS and codes in CASTABLE_CODES and stride == codec.size else ""
+        )
 
     def __call__(self, data: Any) -> Iterator[Any]:
         if not self.single:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..codec.base import NATIVE, Codec
 from ..errors import MapError
+from ..kernel.map_type import BPF_F_STACK_BUILD_ID
 from ..symbols.kernel import kernel_frame
 from .array import Sparse
 from .base import ANY
@@ -15,9 +16,11 @@ from .base import ANY
 if TYPE_CHECKING:
     from ..owner import Owner
 
-BPF_F_STACK_BUILD_ID = 1 << 5  # linux/bpf.h
 BUILD_ID = structs.Struct(NATIVE + "i20sQ")  # struct bpf_stack_build_id
-EMPTY, VALID = 0, 1  # enum bpf_stack_build_id_status; 2: only the address is known
+BPF_STACK_BUILD_ID_EMPTY, BPF_STACK_BUILD_ID_VALID = (
+    0,
+    1,
+)  # 2: only the address is known
 
 
 class Frame(NamedTuple):
@@ -36,7 +39,9 @@ def _addresses(item: bytes) -> tuple[int, ...]:
 def _frames(item: bytes) -> tuple[Frame, ...]:
     rows = BUILD_ID.iter_unpack(item)
     return tuple(
-        Frame(build_id if status == VALID else None, offset) for status, build_id, offset in rows if status != EMPTY
+        Frame(build_id if status == BPF_STACK_BUILD_ID_VALID else None, offset)
+        for status, build_id, offset in rows
+        if status != BPF_STACK_BUILD_ID_EMPTY
     )
 
 

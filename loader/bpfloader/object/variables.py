@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..codec.base import Field
 from ..errors import CallError, StateError
+from ..kernel.map_type import BPF_F_MMAPABLE, BPF_F_RDONLY_PROG
 from ..libbpf.library import library, require
 from ..suggest import FixedAttributes
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from ..owner import Owner
 
 T = TypeVar("T")
-BPF_F_MMAPABLE, BPF_F_RDONLY_PROG = 1 << 10, 1 << 7  # linux/bpf.h
 
 
 class Section(FixedAttributes):

@@ -24,10 +24,10 @@ except ImportError:  # such a Python can't read .xz, and tarfile says so
     LZMAError = EOFError  # type: ignore[misc,assignment]
 
 from ..errors import REINSTALL, DigestError, ObjectError
+from ..files import MAX_BYTES
 from .manifest import NAME, Manifest, parse
 
-LIMIT = 256 << 20  # the most bytes of all files in an archive
-OBJECT = ".bpf.o"
+OBJECT_SUFFIX = ".bpf.o"
 UNSIGNED = ".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7s"  # RECORD can't list them (PEP 427)
 # zipfile and tarfile document their own errors only, but pass on those of other modules on malformed streams.
 MALFORMED = (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, ValueError, ArithmeticError, LookupError,
@@ -61,11 +61,11 @@ def read_bundle(data: bytes, where: str) -> Bundle:
     recorded = _check_record(files, where) if kind == "wheel" else None
     manifest, arches = _check_manifest(files, where)
     for path in files:
-        if path.endswith(OBJECT):
+        if path.endswith(OBJECT_SUFFIX):
             arches.setdefault(path, (posixpath.basename(posixpath.dirname(path)),))
     objects = {path: files[path] for path in sorted(arches)}
     if not objects:
-        raise ObjectError(f"{where} holds no BPF object (*{OBJECT})", fix="take a package that BpfPackage made")
+        raise ObjectError(f"{where} holds no BPF object (*{OBJECT_SUFFIX})", fix="take a package that BpfPackage made")
     return Bundle(kind or "tar", objects, arches, manifest, recorded)
 
 
@@ -78,14 +78,14 @@ def _safe_name(name: str, where: str) -> str:
 
 
 def _subtract(left: int, size: int, where: str) -> int:
-    """Returns the bytes left of LIMIT after a file. Raises ObjectError if the file exceeds them."""
+    """Returns the bytes left of MAX_BYTES after a file. Raises ObjectError if the file exceeds them."""
     if size < 0 or size > left:
-        raise ObjectError(f"{where} unpacks to more than {LIMIT >> 20} MiB", fix="take a package of objects alone")
+        raise ObjectError(f"{where} unpacks to more than {MAX_BYTES >> 20} MiB", fix="take a package of objects alone")
     return left - size
 
 
 def _zip_files(data: bytes, where: str) -> Iterator[tuple[str, bytes]]:
-    left, seen = LIMIT, set()
+    left, seen = MAX_BYTES, set()
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for entry in archive.infolist():
             name = _safe_name(entry.filename, where)
@@ -101,7 +101,7 @@ def _zip_files(data: bytes, where: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _tar_files(data: bytes, where: str) -> Iterator[tuple[str, bytes]]:
-    left, files = LIMIT, dict[str, bytes]()
+    left, files = MAX_BYTES, dict[str, bytes]()
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         for entry in archive:
             name = _safe_name(entry.name, where)

@@ -24,14 +24,13 @@ if TYPE_CHECKING:
     import socket
 
 T = TypeVar("T")
-BPF_XDP = 37  # enum bpf_attach_type of linux/bpf.h
 XDP_MODES = {"generic": 1 << 1, "native": 1 << 2, "offload": 1 << 3}  # XDP_FLAGS_*_MODE of linux/if_link.h
 # include/uapi/asm-generic/socket.h, which all seven arches use for these.
 SOL_SOCKET = 1
 SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_EBPF, SO_DETACH_REUSEPORT_BPF, SO_DETACH_FILTER = 50, 52, 68, 27
 # NFPROTO_* of linux/netfilter.h, NF_INET_* of the same.
-FAMILIES = {"ipv4": 2, "ipv6": 10}
-HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
+NETFILTER_FAMILIES = {"ipv4": 2, "ipv6": 10}
+NETFILTER_HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
 BPF_F_NETFILTER_IP_DEFRAG = 1 << 0
 
 
@@ -95,9 +94,11 @@ class XdpProgram(Program):
         index = interface_index(self.name, interface)
         if not mode:
             return self._link("attach_xdp", index, interface=index)
+        from ..kernel.attach_type import AttachType
+
         options = sized(LinkCreateOptions, flags=named_value(self.name, XDP_MODES, mode, "mode"))
         with self._owner.lock, DeferredSignals():
-            fd = self._call("bpf_link_create", self.fd, index, BPF_XDP, options, interface=index)
+            fd = self._call("bpf_link_create", self.fd, index, AttachType.XDP, options, interface=index)
             return FdLink(self._owner, self.name, fd)
 
 
@@ -171,7 +172,9 @@ class SocketFilterProgram(Program):
             except OSError as error:
                 failed = CallError("setsockopt failed", errno=error.errno or 0)
                 raise attach_refused(self.name, failed, (), self.section) from None
-            return HookLink(self._owner, self.name, partial(_remove_filter, weakref.ref(target), self._detach_option))
+            return HookLink(
+                self._owner, self.name, partial(_remove_socket_filter, weakref.ref(target), self._detach_option)
+            )
 
 
 class ReuseportProgram(SocketFilterProgram):
@@ -180,7 +183,7 @@ class ReuseportProgram(SocketFilterProgram):
     _attach_option, _detach_option = SO_ATTACH_REUSEPORT_EBPF, SO_DETACH_REUSEPORT_BPF
 
 
-def _remove_filter(reference: weakref.ref[socket.socket], option: int) -> None:
+def _remove_socket_filter(reference: weakref.ref[socket.socket], option: int) -> None:
     target = reference()
     if target is not None and target.fileno() >= 0:
         with contextlib.suppress(OSError):  # the filter has gone with another's SO_DETACH_FILTER
@@ -198,8 +201,8 @@ class NetfilterProgram(Program):
         """
         options = sized(
             NetfilterOptions,
-            pf=named_value(self.name, FAMILIES, family, "family"),
-            hooknum=named_value(self.name, HOOKS, hook, "hook"),
+            pf=named_value(self.name, NETFILTER_FAMILIES, family, "family"),
+            hooknum=named_value(self.name, NETFILTER_HOOKS, hook, "hook"),
             priority=priority,
             flags=BPF_F_NETFILTER_IP_DEFRAG if defragment else 0,
         )

@@ -17,7 +17,7 @@ from .anchor import Neighbour, placement
 from .base import Program
 from .network import interface_index
 
-DIRECTIONS = {"ingress": 1 << 0, "egress": 1 << 1}  # enum bpf_tc_attach_point of libbpf.h
+ATTACH_POINTS = {"ingress": 1 << 0, "egress": 1 << 1}  # enum bpf_tc_attach_point of libbpf.h
 BPF_TC_F_REPLACE = 1 << 0
 TCX_SECTIONS = ("tcx/ingress", "tcx/egress", "tc/ingress", "tc/egress")
 
@@ -60,9 +60,9 @@ class TcProgram(Program):
             return self._link("attach_tcx", index, place, interface=index)
         if place.flags or revision:
             raise ValueError(f"{self.name} is a filter: its place is told by priority and handle")
-        if direction not in DIRECTIONS:
+        if direction not in ATTACH_POINTS:
             raise ValueError(f'{self.name} is attached to "ingress" or "egress", not to {direction!r}')
-        return self._filter(interface_index(self.name, interface), DIRECTIONS[direction], priority, handle, replace)
+        return self._filter(interface_index(self.name, interface), ATTACH_POINTS[direction], priority, handle, replace)
 
     def _filter(self, index: int, point: int, priority: int, handle: int, replace: bool) -> Link:
         hook = sized(TcHook, ifindex=index, attach_point=point)
@@ -71,7 +71,7 @@ class TcProgram(Program):
             options.flags = BPF_TC_F_REPLACE if replace else 0
             self._make_qdisc(hook)
             self._call("bpf_tc_attach", hook, options, interface=index)
-            return HookLink(self._owner, self.name, partial(_remove_filter, hook, options))
+            return HookLink(self._owner, self.name, partial(_remove_tc_filter, hook, options))
 
     def _make_qdisc(self, hook: TcHook) -> None:
         """Makes the clsact qdisc, which holds both directions, unless it is there. Raises AttachError without clsact.
@@ -87,7 +87,7 @@ class TcProgram(Program):
                     raise AttachError(what, fix=NO_CLSACT.fix, errno=error.errno, program=self.name) from None
 
 
-def _remove_filter(hook: TcHook, attached: TcOptions) -> None:
+def _remove_tc_filter(hook: TcHook, attached: TcOptions) -> None:
     wanted = sized(TcOptions, handle=attached.handle, priority=attached.priority)
     with captured():
         try:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, TypeVar
 
-from .memory import BUSY_HEAD, EMPTY, PAUSE, take_one
+from .memory import BUSY_HEAD, BUSY_PAUSE, EMPTY, take_one
 
 if TYPE_CHECKING:
     from .buffer import Buffer
@@ -48,7 +48,7 @@ class Stream(AsyncIterator[T]):
         if waiter is None:
             raise StopAsyncIteration
         if state == BUSY_HEAD:
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(BUSY_PAUSE)
         elif state == EMPTY:
             pause = buffer._sleep_time()
             await (asyncio.sleep(pause) if pause else readable(waiter))

@@ -18,8 +18,8 @@ from ..codec.records import Form
 from ..fork import call_after_fork
 from ..maps.base import Map, codec_of
 from ..signals import DeferredSignals
-from .memory import BATCH_SIZE, EMPTY, PAUSE, READY, Batch, SharedMemory, take_one
-from .waiting import Pace, Waiter
+from .memory import BATCH_SIZE, BUSY_PAUSE, EMPTY, READY, Batch, SharedMemory, take_one
+from .waiting import Coalescer, Waiter
 
 if TYPE_CHECKING:
     from ..owner import Owner
@@ -31,7 +31,7 @@ R = TypeVar("R")
 class Buffer(Map, Generic[T]):
     """A buffer that programs fill and Python empties. Base of Reader, which has the public ways to read."""
 
-    HEADER: ClassVar[int]  # bytes before a record's data
+    HEADER_SIZE: ClassVar[int]  # bytes before a record's data
 
     def __init__(self, owner: Owner, name: str, record: type[T] | Codec[T]):
         super().__init__(owner, name)
@@ -43,7 +43,7 @@ class Buffer(Map, Generic[T]):
         self._forms: dict[type[Form], Form] = {}
         # The batch that each thread is about to return, by form: an interrupt leaves it here for the next call.
         self._undelivered: dict[tuple[int, type[Form]], Batch] = {}
-        self._pace = Pace()
+        self._coalescer = Coalescer()
         call_after_fork(self)
 
     def _map_memory(self) -> SharedMemory:
@@ -73,7 +73,7 @@ class Buffer(Map, Generic[T]):
 
     def _form(self, kind: type[Form]) -> Form:
         if kind not in self._forms:
-            self._forms[kind] = kind(self._codec, self.HEADER, self._stride(self._codec.size))
+            self._forms[kind] = kind(self._codec, self.HEADER_SIZE, self._stride(self._codec.size))
         return self._forms[kind]
 
     def _under_lock(self, read: Callable[[SharedMemory], R], closed: R) -> R:
@@ -150,8 +150,8 @@ class Buffer(Map, Generic[T]):
         return READY if self._decoded.values else self._under_lock(lambda memory: memory.state(), EMPTY)
 
     def _sleep_time(self) -> float:
-        """Returns the seconds to sleep rather than to wait for the next record (see waiting.Pace)."""
-        return self._under_lock(lambda memory: self._pace.pause(time.monotonic(), *memory.progress()), 0.0)
+        """Returns the seconds to sleep rather than to wait for the next record (see waiting.Coalescer)."""
+        return self._under_lock(lambda memory: self._coalescer.pause(time.monotonic(), *memory.progress()), 0.0)
 
     def _poll(self, timeout: float | None) -> bool:
         end = None if timeout is None else time.monotonic() + timeout
@@ -164,7 +164,7 @@ class Buffer(Map, Generic[T]):
                 pause = self._sleep_time()
                 time.sleep(pause if left is None else min(pause, left)) if pause else waiter.wait(left)
             else:  # a busy record makes epoll return at once
-                time.sleep(PAUSE)
+                time.sleep(BUSY_PAUSE)
 
     @property
     def lost(self) -> int | None:

@@ -12,7 +12,7 @@ from ..maps.base import Map
 
 EMPTY, READY, BUSY_HEAD = range(3)  # states of a buffer, by its first record
 BATCH_SIZE = 1024  # the most records decoded before their space is released
-PAUSE = 0.0002  # seconds between looks at a record that its program has begun and not finished
+BUSY_PAUSE = 0.0002  # seconds between looks at a record that its program has begun and not finished
 T = TypeVar("T")
 
 

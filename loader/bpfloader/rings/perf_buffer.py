@@ -21,7 +21,7 @@ from ..maps.perf_counters import Counters
 from .barrier import Fence
 from .callback import Callback, Subscription
 from .memory import EMPTY, READY, Batch, SharedMemory, set_kernel_sizes
-from .perf_records import HEADER, samples, stride_of
+from .perf_records import SAMPLE_HEADER_SIZE, sample_stride, samples
 from .reader import Reader
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class PerfEventArray(Counters, Reader[T]):
     bytes, or end in a flexible array, keep up to 7 bytes of the kernel's padding.
     """
 
-    HEADER = HEADER
+    HEADER_SIZE = SAMPLE_HEADER_SIZE
 
     def __init__(self, owner: Owner, name: str, record: type[T] | Codec[T]):
         super().__init__(owner, name, record)
@@ -218,7 +218,7 @@ class PerfEventArray(Counters, Reader[T]):
         return CpuBuffers(self.name, self.fd, max(self._size, mmap.PAGESIZE))
 
     def _stride(self, length: int) -> int:
-        return stride_of(length)
+        return sample_stride(length)
 
     @property
     def available(self) -> int:

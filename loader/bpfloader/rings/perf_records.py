@@ -13,16 +13,16 @@ from typing import Any, NamedTuple
 from ..codec.records import Form, RecordError
 from ..errors import LayoutError, MapError
 
-LOST, SAMPLE = 2, 9  # PERF_RECORD_LOST, PERF_RECORD_SAMPLE
-HEAD = structs.Struct("=IHH")  # struct perf_event_header
-NUMBER = structs.Struct("=Q")
-HEADER = HEAD.size + 4  # a sample's header and its u32 size
-RUN_LIMIT = 256  # the most samples decoded as one run, all of the type's size
+PERF_RECORD_LOST, PERF_RECORD_SAMPLE = 2, 9
+EVENT_HEADER = structs.Struct("=IHH")  # struct perf_event_header
+U64 = structs.Struct("=Q")
+SAMPLE_HEADER_SIZE = EVENT_HEADER.size + 4  # a sample's header and its u32 size
+MAX_SAMPLE_RUN = 256  # the most samples decoded as one run, all of the type's size
 
 
-def stride_of(length: int) -> int:
+def sample_stride(length: int) -> int:
     """Returns the distance in bytes from a sample of that length to the next record."""
-    return HEAD.size + (4 + length + 7) // 8 * 8
+    return EVENT_HEADER.size + (4 + length + 7) // 8 * 8
 
 
 class Samples(NamedTuple):
@@ -42,32 +42,32 @@ def samples(form: Form, data: bytes, limit: int) -> Samples:
     view, values = memoryview(data), list[Any]()
     used = number = lost = 0
     while used < len(data) and number < limit:
-        run = _uniform(form, data, used, min(limit - number, RUN_LIMIT)) if form.fixed else 0
+        run = _uniform(form, data, used, min(limit - number, MAX_SAMPLE_RUN)) if form.fixed else 0
         if run:
             values += form.decode_run(view[used : used + run * form.stride])
             used, number = used + run * form.stride, number + run
             continue
-        kind, _, size = HEAD.unpack_from(data, used) if len(data) - used >= HEADER else (0, 0, 0)
-        if size < HEADER or used + size > len(data):
+        kind, _, size = EVENT_HEADER.unpack_from(data, used) if len(data) - used >= SAMPLE_HEADER_SIZE else (0, 0, 0)
+        if size < SAMPLE_HEADER_SIZE or used + size > len(data):
             raise MapError(f"a perf record of {size} bytes in {len(data) - used}", fix="let only one process read it")
-        if kind == SAMPLE:
+        if kind == PERF_RECORD_SAMPLE:
             try:
-                values += form.decode_one(_trimmed(form, view[used + HEADER : used + size]))
+                values += form.decode_one(_trimmed(form, view[used + SAMPLE_HEADER_SIZE : used + size]))
             except LayoutError as error:
                 if values or lost:
                     break
                 raise RecordError(error.what, size) from None
             number += 1
-        elif kind == LOST and size >= HEAD.size + 2 * NUMBER.size:
-            lost += NUMBER.unpack_from(data, used + HEAD.size + NUMBER.size)[0]
+        elif kind == PERF_RECORD_LOST and size >= EVENT_HEADER.size + 2 * U64.size:
+            lost += U64.unpack_from(data, used + EVENT_HEADER.size + U64.size)[0]
         used += size
     return Samples(values, used, number, lost)
 
 
 def _uniform(form: Form, data: bytes, start: int, most: int) -> int:
     """Counts the samples from `start` on that have the type's size, up to `most`."""
-    head = data[start : start + HEADER]
-    if len(head) < HEADER or HEAD.unpack_from(head)[::2] != (SAMPLE, form.stride):
+    head = data[start : start + SAMPLE_HEADER_SIZE]
+    if len(head) < SAMPLE_HEADER_SIZE or EVENT_HEADER.unpack_from(head)[::2] != (PERF_RECORD_SAMPLE, form.stride):
         return 0
     count = 1
     while count < most and data.startswith(head, start + count * form.stride):

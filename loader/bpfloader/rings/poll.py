@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from .buffer import Buffer
-from .memory import BUSY_HEAD, PAUSE, READY
+from .memory import BUSY_HEAD, BUSY_PAUSE, READY
 from .waiting import DAY, Waiter
 
 B = TypeVar("B", bound=Buffer[Any])
@@ -53,7 +53,7 @@ def _poll(readers: Sequence[B], timeout: float | None) -> list[B]:
         if ready or left <= 0 or len(waiters) < len(readers) or not readers:
             return ready
         if BUSY_HEAD in states:
-            time.sleep(PAUSE)
+            time.sleep(BUSY_PAUSE)
         else:
             pauses = [reader._sleep_time() for reader in readers]
             time.sleep(min(*pauses, left)) if all(pauses) else _wait(waiters, left)

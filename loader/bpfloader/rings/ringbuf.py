@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     from ..owner import Owner
 
 T = TypeVar("T")
-BUSY, DISCARD, HEADER = 1 << 31, 1 << 30, 8  # BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT, BPF_RINGBUF_HDR_SZ
+BUSY_BIT, DISCARD_BIT, RECORD_HEADER_SIZE = (
+    1 << 31,
+    1 << 30,
+    8,
+)  # BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT, BPF_RINGBUF_HDR_SZ
 FIRST_RUN, LONGEST_RUN = 64, 4096  # records decoded as one run, all of the type's size: at first, and at most
 LONG = structs.calcsize("L")
 POSITIONS = 1 << 8 * LONG  # positions are unsigned longs that count bytes and wrap around
@@ -60,16 +64,18 @@ class Records:
                 used, left = used + count * form.stride, left - count
                 continue
             length = self.words[offset >> 2]
-            step = stride_of(length)
-            if length & BUSY:
+            step = record_stride(length)
+            if length & BUSY_BIT:
                 break
             if step > available - used:
                 what = f"a record of {step} bytes in {available - used}"
                 raise MapError(what, fix="let only one process consume the ring")
-            if not length & DISCARD:
+            if not length & DISCARD_BIT:
                 self.fence()
                 try:
-                    values += form.decode_one(self.memory[offset + HEADER : offset + HEADER + length])
+                    values += form.decode_one(
+                        self.memory[offset + RECORD_HEADER_SIZE : offset + RECORD_HEADER_SIZE + length]
+                    )
                 except LayoutError as error:
                     if values:
                         break
@@ -103,11 +109,11 @@ class Records:
         used = 0
         while used < available:
             length = self.words[(position + used) % self.size >> 2]
-            if length & BUSY:
+            if length & BUSY_BIT:
                 return BUSY_HEAD, used
-            if not length & DISCARD:
+            if not length & DISCARD_BIT:
                 return READY, used
-            used += stride_of(length)
+            used += record_stride(length)
         return EMPTY, min(used, available)
 
     def close(self) -> None:
@@ -116,9 +122,9 @@ class Records:
         self.memory.release()
 
 
-def stride_of(length: int) -> int:
+def record_stride(length: int) -> int:
     """Returns the distance in bytes from a record to the next one, by the first word of its header."""
-    return ((length & ~(BUSY | DISCARD)) + HEADER + 7) // 8 * 8
+    return ((length & ~(BUSY_BIT | DISCARD_BIT)) + RECORD_HEADER_SIZE + 7) // 8 * 8
 
 
 class Ring(SharedMemory):
@@ -180,7 +186,7 @@ class RingBuffer(Reader[T]):
     ring's name with `_lost` behind it, or the name in `counter`. `lost` reads it.
     """
 
-    HEADER = HEADER
+    HEADER_SIZE = RECORD_HEADER_SIZE
     counter: str = ""
 
     def __init__(self, owner: Owner, name: str, record: type[T] | Codec[T]):
@@ -199,7 +205,7 @@ class RingBuffer(Reader[T]):
         return Ring(self.fd, self.max_entries)
 
     def _stride(self, length: int) -> int:
-        return stride_of(length)
+        return record_stride(length)
 
     @property
     def size(self) -> int:

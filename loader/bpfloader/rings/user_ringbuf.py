@@ -20,7 +20,7 @@ from ..maps.base import Map, codec_of
 from ..signals import DeferredSignals
 from .barrier import Fence
 from .memory import set_kernel_sizes
-from .ringbuf import BUSY, DISCARD, HEADER, LONG, POSITIONS, stride_of
+from .ringbuf import BUSY_BIT, DISCARD_BIT, LONG, POSITIONS, RECORD_HEADER_SIZE, record_stride
 
 if TYPE_CHECKING:
     from ..owner import Owner
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # Seconds between looks at a full ring, doubled from the first to the second number. poll(2) doesn't help: it returns as
 # soon as a single byte is free, and a program may drain without waking anyone (BPF_RB_NO_WAKEUP).
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.0001, 0.01
+FIRST_PAUSE, LAST_PAUSE = 0.0001, 0.01
 IF_FULL = "let the program drain it (bpf_user_ringbuf_drain), give a timeout, or raise max_entries before load"
 
 
@@ -55,15 +55,15 @@ class UserRing:
         Returns None if the ring is too full. One assignment publishes it: an interrupt before changes nothing.
         """
         length = data if isinstance(data, int) else len(data)
-        if stride_of(length) > self.free():
+        if record_stride(length) > self.free():
             return None
         position: int = self.producer[0]
         offset = position % self.size
         self.words[offset >> 2], self.words[(offset >> 2) + 1] = length | busy, 0
         if not isinstance(data, int):
-            self.data[offset + HEADER : offset + HEADER + length] = data
+            self.data[offset + RECORD_HEADER_SIZE : offset + RECORD_HEADER_SIZE + length] = data
         self.fence()
-        self.producer[0] = (position + stride_of(length)) % POSITIONS
+        self.producer[0] = (position + record_stride(length)) % POSITIONS
         return offset
 
     def close(self) -> None:
@@ -80,7 +80,7 @@ class Reservation:
 
     def __init__(self, owner: UserRingBuffer[Any], ring: UserRing, offset: int, size: int):
         self._owner, self._ring, self._offset, self._size = owner, ring, offset, size
-        self.data = ring.data[offset + HEADER : offset + HEADER + size]
+        self.data = ring.data[offset + RECORD_HEADER_SIZE : offset + RECORD_HEADER_SIZE + size]
 
     def submit(self) -> None:
         """Passes the record to the program; does nothing the second time, or after the object's destroy."""
@@ -88,7 +88,7 @@ class Reservation:
 
     def discard(self) -> None:
         """Gives the space back, unseen by the program; does nothing the second time."""
-        self._commit(self._size | DISCARD)
+        self._commit(self._size | DISCARD_BIT)
 
     def _commit(self, header: int) -> None:
         with self._owner._lock:
@@ -147,16 +147,16 @@ class UserRingBuffer(Map, Generic[T]):
     def reserve(self, size: int | None = None, timeout: float | None = 0.0) -> Reservation:
         """Reserves space for a record of `size` bytes, by default the type's. Waits and raises as `submit` does."""
         length = self._codec.size if size is None else size
-        ring, offset = self._put(length, BUSY, timeout)
+        ring, offset = self._put(length, BUSY_BIT, timeout)
         return Reservation(self, ring, offset, length)
 
     def _put(self, data: bytes | int, busy: int, timeout: float | None) -> tuple[UserRing, int]:
         length = data if isinstance(data, int) else len(data)
         end = None if timeout is None else time.monotonic() + timeout
-        pause = SHORTEST_PAUSE
+        pause = FIRST_PAUSE
         while True:
             ring = self._ensure_mapped()
-            if length < 0 or length >= DISCARD or stride_of(length) > ring.size:
+            if length < 0 or length >= DISCARD_BIT or record_stride(length) > ring.size:
                 what = f"a record of {length} bytes doesn't fit {self.name}, which has {ring.size}"
                 raise LayoutError(what, fix="raise max_entries before load")
             with self._lock:
@@ -167,7 +167,7 @@ class UserRingBuffer(Map, Generic[T]):
             if left <= 0:
                 raise MapError(f"the user ring buffer {self.name} is full", fix=IF_FULL)
             time.sleep(left)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, LAST_PAUSE)
 
     def _after_fork(self) -> None:
         """Replaces the lock, which a thread missing in the child may hold, and the ring's fence."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 DAY = 86400.0  # seconds: epoll_wait(2) takes milliseconds in an int
-LONGEST_PAUSE = 0.001  # seconds that a record may wait while many come
+MAX_DELAY = 0.001  # seconds that a record may wait while many come
 BUSY_INTERVAL = 0.00025  # seconds between two looks at an empty buffer, without pauses; below it, many records come
 MAX_FILL = 0.25  # the part of the buffer that may fill during a pause, at the recent pace
 
@@ -87,7 +87,7 @@ class Waiter:
         self.close()
 
 
-class Pace:
+class Coalescer:
     """Measures the pace of records by the looks at an empty buffer."""
 
     def __init__(self) -> None:
@@ -101,5 +101,5 @@ class Pace:
         elapsed, received, paused = now - self._last_time, position - self._last_position, self._paused
         self._last_time, self._last_position, self._paused = now, position, 0.0
         if received > 0 and elapsed - paused < BUSY_INTERVAL:
-            self._paused = min(LONGEST_PAUSE, MAX_FILL * size / received * elapsed)
+            self._paused = min(MAX_DELAY, MAX_FILL * size / received * elapsed)
         return self._paused

@@ -7,24 +7,17 @@ instructions are in Documentation/bpf/standardization/instruction-set.rst and it
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..btf.core_relo import EXISTENCE_KINDS
+from ..kernel import instructions as insn
 from ..kernel.versions import helpers, map_types, section_kind, version_of
 from .map import MapSpec
-from .object import INSTRUCTION, ObjectSpec, ProgramSpec
+from .object import ObjectSpec, ProgramSpec
 
-# Fields of opcodes by their names without BPF_ (linux/bpf_common.h, linux/bpf.h): classes, operations, modes.
-LDX, STX, ALU, JMP, JMP32, ALU64 = 0x01, 0x03, 0x04, 0x05, 0x06, 0x07
-JA, DIV, OP_CALL, OP_EXIT, MOD, MOV, END, JCOND = 0x00, 0x30, 0x80, 0x90, 0x90, 0xB0, 0xD0, 0xE0
-MEMSX, ATOMIC = 0x80, 0xC0
-LOAD_ACQ, STORE_REL = 0x100, 0x110
-CALL, WIDE, MAY_GOTO, SWAP, FAR_JUMP = JMP | OP_CALL, 0x18, JMP | JCOND, ALU64 | END, JMP32 | JA
-PSEUDO_CALL = 1  # in the source register: a call of a function of the object
 BTF_TYPED = ("tp_btf", "fentry", "fexit", "fmod_ret", "fsession", "lsm", "lsm_cgroup", "iter", "freplace", "struct_ops")
-FLAGS = {"mmapable": "5.5", "rdonly_prog": "5.2", "wronly_prog": "5.2", "inner_map": "5.10", "link": "6.4"}
+MAP_FLAG_VERSIONS = {"mmapable": "5.5", "rdonly_prog": "5.2", "wronly_prog": "5.2", "inner_map": "5.10", "link": "6.4"}
 FUNCTION_CALL = "calls between its functions"
 OLD_MAX_INSTRUCTIONS = 4096  # the limit of a privileged program before 5.2
 
@@ -43,28 +36,6 @@ class InstructionNeed(NamedTuple):
     at: int
     kernel: str
     what: str
-
-
-class Instruction(NamedTuple):
-    """A struct bpf_insn in this machine's byte order: index, opcode, source register, offset, immediate value."""
-
-    at: int
-    code: int
-    source: int
-    offset: int
-    value: int
-
-
-def instructions(code: bytes, little: bool) -> Iterator[Instruction]:
-    """Yields the instructions of a program, without the second half of those that load 64 bits."""
-    rows = struct.iter_unpack("<BBhi" if little else ">BBhi", code[: len(code) // INSTRUCTION * INSTRUCTION])
-    wide = False
-    for at, (opcode, registers, offset, value) in enumerate(rows):
-        if wide:
-            wide = False
-            continue
-        wide = opcode == WIDE
-        yield Instruction(at, opcode, registers >> 4 if little else registers & 15, offset, value)
 
 
 def needs(spec: ObjectSpec) -> list[Need]:
@@ -108,8 +79,8 @@ def _map_needs(spec: MapSpec) -> Iterator[Need]:
     if kernel:
         yield Need(kernel, f"a map of type {spec.type}", spec.name)
     for flag in spec.flags:
-        if flag in FLAGS:
-            yield Need(FLAGS[flag], f"the map flag {flag}", spec.name)
+        if flag in MAP_FLAG_VERSIONS:
+            yield Need(MAP_FLAG_VERSIONS[flag], f"the map flag {flag}", spec.name)
 
 
 def _program_needs(spec: ObjectSpec, program: ProgramSpec) -> Iterator[Need]:
@@ -125,42 +96,42 @@ def code_needs(spec: ObjectSpec, program: ProgramSpec) -> Iterator[InstructionNe
     """Yields the feature of each instruction that Linux 4.1 doesn't have."""
     known = {helper.number: helper for helper in helpers()}
     relocated, externs = dict(spec.calls(program)), {each.name for each in spec.externs}
-    for each in instructions(program.code, spec.elf.little):
-        helper = known.get(each.value) if each.code == CALL and not each.source else None
+    for each in insn.instructions(program.code, spec.elf.little):
+        helper = known.get(each.value) if each.code == insn.CALL and not each.source else None
         if helper:
             yield InstructionNeed(each.at, helper.kernel, f"the helper bpf_{helper.name}")
-        elif each.code == CALL and relocated.get(each.at * INSTRUCTION) in externs:
-            yield InstructionNeed(each.at, "5.13", f"the kfunc {relocated[each.at * INSTRUCTION]}")
-        elif each.code == CALL and each.source == PSEUDO_CALL:
+        elif each.code == insn.CALL and relocated.get(each.at * insn.INSN_SIZE) in externs:
+            yield InstructionNeed(each.at, "5.13", f"the kfunc {relocated[each.at * insn.INSN_SIZE]}")
+        elif each.code == insn.CALL and each.source == insn.PSEUDO_CALL:
             yield InstructionNeed(each.at, "4.16", FUNCTION_CALL)
         else:
             yield from (InstructionNeed(each.at, kernel, what) for kernel, what in _instruction_set(each))
 
 
-def _instruction_set(each: Instruction) -> Iterator[tuple[str, str]]:
+def _instruction_set(each: insn.Instruction) -> Iterator[tuple[str, str]]:
     """Yields the first Linux and the name of each feature of an instruction."""
     kind, mode, operation = each.code & 7, each.code & 0xE0, each.code & 0xF0
-    if each.code == MAY_GOTO:
+    if each.code == insn.MAY_GOTO:
         yield "6.9", "may_goto"
-    elif kind in (JMP, JMP32) and operation not in (OP_CALL, OP_EXIT):
-        if each.code == FAR_JUMP:
+    elif kind in (insn.JMP, insn.JMP32) and operation not in (insn.OP_CALL, insn.OP_EXIT):
+        if each.code == insn.LONG_JUMP:
             yield "6.6", "instructions of v4: a far jump"
-        elif kind == JMP32:
+        elif kind == insn.JMP32:
             yield "5.1", "32-bit jumps (-mcpu=v3)"
-        if (each.value if each.code == FAR_JUMP else each.offset) < 0:
+        if (each.value if each.code == insn.LONG_JUMP else each.offset) < 0:
             yield "5.3", "loops"
-    if kind == STX and mode == ATOMIC and each.value:
-        acquire = each.value in (LOAD_ACQ, STORE_REL)
+    if kind == insn.STX and mode == insn.ATOMIC and each.value:
+        acquire = each.value in (insn.LOAD_ACQ, insn.STORE_REL)
         yield ("6.15", "atomic loads and stores") if acquire else ("5.12", "atomic instructions beyond an addition")
-    if kind == LDX and mode == MEMSX:
+    if kind == insn.LDX and mode == insn.MEMSX:
         yield "6.6", "instructions of v4: a load that extends the sign"
-    if kind in (ALU, ALU64) and each.offset:
-        if operation in (DIV, MOD):
+    if kind in (insn.ALU, insn.ALU64) and each.offset:
+        if operation in (insn.DIV, insn.MOD):
             yield "6.6", "instructions of v4: signed division"
-        elif operation == MOV:
-            cast = kind == ALU64 and each.offset == 1
+        elif operation == insn.OP_MOV:
+            cast = kind == insn.ALU64 and each.offset == 1
             yield ("6.9", "arenas") if cast else ("6.6", "instructions of v4: a move that extends the sign")
-    if each.code == SWAP:
+    if each.code == insn.BSWAP:
         yield "6.6", "instructions of v4: a byte swap"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..btf.reader import ARRAY, BOOL, CHAR, ENUMS, INT, PTR, SIGNED, Btf
 
-SHOWN = 16  # the most bytes shown as hex
+SHOWN_BYTES = 16  # the most bytes shown as hex
 
 
 def initial_value(btf: Btf, number: int, data: bytes, offset: int, room: int = 0) -> str:
@@ -34,7 +34,7 @@ def initial_value(btf: Btf, number: int, data: bytes, offset: int, room: int = 0
         return next((name for name, each in btf.values(kind) if each == signed), str(signed))
     if kind.kind == PTR:
         return hex(whole)
-    return value[:SHOWN].hex() + ("…" if size > SHOWN else "")
+    return value[:SHOWN_BYTES].hex() + ("…" if size > SHOWN_BYTES else "")
 
 
 def _is_char(btf: Btf, number: int) -> bool:
@@ -44,10 +44,10 @@ def _is_char(btf: Btf, number: int) -> bool:
 
 def _quoted(value: bytes) -> str:
     text = value.partition(b"\0")[0].decode("utf-8", "backslashreplace")
-    return '"' + "".join(map(_escaped, text)) + '"'
+    return '"' + "".join(map(_c_escaped, text)) + '"'
 
 
-def _escaped(char: str) -> str:
+def _c_escaped(char: str) -> str:
     if char.isprintable() and char not in '"\\':
         return char
     return char.encode("unicode_escape").decode().replace('"', '\\"')

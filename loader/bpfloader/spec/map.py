@@ -10,12 +10,10 @@ from typing import NamedTuple
 
 from ..btf.c_text import declaration
 from ..btf.reader import ARRAY, ENUMS, FUNC_PROTO, PTR, STRUCT, Btf
+from ..kernel.map_type import MAP_FLAGS
 from ..kernel.versions import map_types
 
-# BPF_F_* of linux/bpf.h that BPF_MAP_CREATE takes, by bit.
-FLAGS = """no_prealloc no_common_lru numa_node rdonly wronly stack_build_id zero_seed rdonly_prog wronly_prog clone
-mmapable preserve_elems inner_map link path_fd vtype_btf_obj_fd token_fd segv_on_fault no_user_conv""".split()
-NUMBERS = "type", "key_size", "value_size", "max_entries", "map_flags", "numa_node", "pinning", "map_extra"
+NUMBER_FIELDS = "type", "key_size", "value_size", "max_entries", "map_flags", "numa_node", "pinning", "map_extra"
 PINNINGS = {0: "", 1: "by name"}  # enum libbpf_pin_type
 
 
@@ -37,15 +35,15 @@ class MapSpec(NamedTuple):
     inner: MapSpec | None = None
 
 
-def map_type(number: int) -> str:
+def map_type_name(number: int) -> str:
     """Returns the name of a map type such as `ringbuf`; `type 99` for an unknown one."""
     return next((kind.name for kind in map_types() if kind.number == number), f"type {number}")
 
 
 def flag_names(flags: int) -> tuple[str, ...]:
     """Returns the names of a map's flags without BPF_F_, and unknown ones as a number."""
-    named = tuple(name for bit, name in enumerate(FLAGS) if flags >> bit & 1)
-    return named + ((hex(flags >> len(FLAGS) << len(FLAGS)),) if flags >> len(FLAGS) else ())
+    named = tuple(name for bit, name in enumerate(MAP_FLAGS) if flags >> bit & 1)
+    return named + ((hex(flags >> len(MAP_FLAGS) << len(MAP_FLAGS)),) if flags >> len(MAP_FLAGS) else ())
 
 
 def map_spec(btf: Btf, number: int, name: str, nested: bool = False) -> MapSpec:
@@ -53,12 +51,12 @@ def map_spec(btf: Btf, number: int, name: str, nested: bool = False) -> MapSpec:
     kind = btf.resolve(number)
     if kind.kind != STRUCT:
         btf.fail(f"has a map {name} that is no struct")
-    numbers: dict[str, int] = dict.fromkeys(NUMBERS, 0)
+    numbers: dict[str, int] = dict.fromkeys(NUMBER_FIELDS, 0)
     types: dict[str, str] = {"key": "", "value": ""}
     inner = None
     for member in btf.members(kind):
-        if member.name in NUMBERS:
-            numbers[member.name] = _number(btf, member.type, name)
+        if member.name in NUMBER_FIELDS:
+            numbers[member.name] = _number_field(btf, member.type, name)
         elif member.name in types:
             target = _pointee(btf, member.type, name)
             types[member.name], numbers[f"{member.name}_size"] = declaration(btf, target), btf.size(target)
@@ -68,12 +66,12 @@ def map_spec(btf: Btf, number: int, name: str, nested: bool = False) -> MapSpec:
             btf.fail(f"has a map {name} with a field {member.name!r} that libbpf doesn't know")
     pinning = PINNINGS.get(numbers["pinning"], f"way {numbers['pinning']}")
     return MapSpec(
-        name, map_type(numbers["type"]), numbers["key_size"], numbers["value_size"], types["key"], types["value"],
+        name, map_type_name(numbers["type"]), numbers["key_size"], numbers["value_size"], types["key"], types["value"],
         numbers["max_entries"], flag_names(numbers["map_flags"]), pinning, inner,
     )  # fmt: skip
 
 
-def _number(btf: Btf, number: int, name: str) -> int:
+def _number_field(btf: Btf, number: int, name: str) -> int:
     kind = btf.resolve(number)
     if kind.kind in ENUMS and kind.entries == 1:
         return btf.values(kind)[0][1]

@@ -13,14 +13,13 @@ from typing import NamedTuple
 from ..btf.c_text import declaration
 from ..btf.core_relo import CoreRecord, core_records
 from ..btf.reader import DATASEC, FUNC, VAR, Btf
-from ..elf import EXECUTABLE, FUNCTION, Elf, ElfSection, Symbol
+from ..elf import SHF_EXECINSTR, SHT_PROGBITS, STT_FUNC, Elf, ElfSection, Symbol
+from ..kernel.instructions import INSN_SIZE
 from ..kernel.versions import section_kind
 from ..sha256 import sha256
 from .initial_value import initial_value
 from .map import MapSpec, map_spec
 
-PROGBITS = 1  # SHT_PROGBITS
-INSTRUCTION = 8  # bytes
 DATA = re.compile(r"\.(rodata|data|bss)(\..+)?", re.DOTALL)
 STRUCT_OPS = (".struct_ops", ".struct_ops.link")
 
@@ -43,7 +42,7 @@ class ProgramSpec(NamedTuple):
     @property
     def instructions(self) -> int:
         """The number of instructions; one that loads 64 bits counts as two."""
-        return len(self.code) // INSTRUCTION
+        return len(self.code) // INSN_SIZE
 
 
 class VariableSpec(NamedTuple):
@@ -87,7 +86,7 @@ def object_spec(data: bytes, where: str) -> ObjectSpec:
     elf = Elf(data, where)
     blob = elf.data(".BTF")
     btf = Btf(blob, where) if blob else None
-    found = [program for section in elf.sections for program in _functions(elf, section)]
+    found = [program for section in elf.sections for program in _program_specs(elf, section)]
     extended = elf.data(".BTF.ext")
     return ObjectSpec(
         elf=elf,
@@ -105,17 +104,17 @@ def object_spec(data: bytes, where: str) -> ObjectSpec:
     )  # fmt: skip
 
 
-def _functions(elf: Elf, section: ElfSection) -> list[ProgramSpec]:
+def _program_specs(elf: Elf, section: ElfSection) -> list[ProgramSpec]:
     """Returns the functions of an executable section by offset."""
-    if section.type != PROGBITS or not section.flags & EXECUTABLE:
+    if section.type != SHT_PROGBITS or not section.flags & SHF_EXECINSTR:
         return []
-    symbols = [each for each in elf.symbols() if each.section == section.number and each.type == FUNCTION]
-    return [_function(elf, section, symbol) for symbol in sorted(symbols, key=lambda each: (each.value, each.name))]
+    symbols = [each for each in elf.symbols() if each.section == section.number and each.type == STT_FUNC]
+    return [_program_spec(elf, section, symbol) for symbol in sorted(symbols, key=lambda each: (each.value, each.name))]
 
 
-def _function(elf: Elf, section: ElfSection, symbol: Symbol) -> ProgramSpec:
+def _program_spec(elf: Elf, section: ElfSection, symbol: Symbol) -> ProgramSpec:
     end = symbol.value + symbol.size
-    if symbol.value % INSTRUCTION or symbol.size % INSTRUCTION or not symbol.size or end > section.size:
+    if symbol.value % INSN_SIZE or symbol.size % INSN_SIZE or not symbol.size or end > section.size:
         elf.fail(f"has a function {symbol.name} that doesn't lie on instructions of {section.name}")
     name = section.name.removeprefix("?")
     kind = None if name == ".text" else section_kind(name)

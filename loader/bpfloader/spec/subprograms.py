@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .first_kernel import CALL, PSEUDO_CALL, WIDE, instructions
-from .object import INSTRUCTION, ObjectSpec, ProgramSpec
+from ..kernel.instructions import CALL, INSN_SIZE, LD_IMM64, PSEUDO_CALL, instructions
+from .object import ObjectSpec, ProgramSpec
 
 
 class FunctionPlace(NamedTuple):
@@ -41,14 +41,14 @@ def _referenced(spec: ObjectSpec, caller: ProgramSpec) -> Iterator[FunctionPlace
     relocated = dict(spec.elf.relocations(section)) if section else {}
     for each in instructions(caller.code, spec.elf.little):
         if each.code == CALL and each.source == PSEUDO_CALL:
-            distance = (each.value + 1) * INSTRUCTION  # of the instruction behind the call, or of the symbol
-        elif each.code == WIDE:
+            distance = (each.value + 1) * INSN_SIZE  # of the instruction behind the call, or of the symbol
+        elif each.code == LD_IMM64:
             distance = each.value  # bytes behind the symbol
         else:
             continue
-        number = relocated.get(caller.offset + each.at * INSTRUCTION)
+        number = relocated.get(caller.offset + each.at * INSN_SIZE)
         if number is None and each.code == CALL:
-            yield FunctionPlace(caller.section, caller.offset + each.at * INSTRUCTION + distance)
+            yield FunctionPlace(caller.section, caller.offset + each.at * INSN_SIZE + distance)
         elif number is not None and number < len(symbols) and 0 < symbols[number].section < len(spec.elf.sections):
             symbol = symbols[number]
             yield FunctionPlace(spec.elf.sections[symbol.section].name, symbol.value + distance)

@@ -10,10 +10,10 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-STRTAB, SYMBOL_TABLES, NOTES = 3, (2, 11), 7  # SHT_STRTAB; SHT_SYMTAB, SHT_DYNSYM; SHT_NOTE
-FUNCTION, INDIRECT = 2, 10  # STT_FUNC, STT_GNU_IFUNC
-PROGBITS, EXECUTABLE = 1, 4  # SHT_PROGBITS, SHF_EXECINSTR
-STAPSDT = 3  # the type of a static probe's note (systemtap's sys/sdt.h)
+from ..elf import SHF_EXECINSTR, SHT_DYNSYM, SHT_NOTE, SHT_PROGBITS, SHT_SYMTAB, STT_FUNC, STT_GNU_IFUNC
+
+SYMBOL_TABLES = (SHT_SYMTAB, SHT_DYNSYM)
+STAPSDT_NOTE = 3  # the type of a static probe's note (systemtap's sys/sdt.h)
 MAX_TABLE = 1 << 26  # the most bytes of a table worth reading for a message
 
 
@@ -32,7 +32,7 @@ class SectionHeader(NamedTuple):
     entry_size: int
 
 
-class Names(NamedTuple):
+class FunctionNames(NamedTuple):
     """The names in a binary's symbol tables: functions, indirect functions (STT_GNU_IFUNC), and imported ones."""
 
     functions: set[str]
@@ -40,7 +40,7 @@ class Names(NamedTuple):
     imported: set[str]
 
 
-class Function(NamedTuple):
+class FunctionSymbol(NamedTuple):
     """A function's symbol; `kind` is STT_FUNC or STT_GNU_IFUNC, `defined` False for an imported function."""
 
     name: str
@@ -94,24 +94,24 @@ class Binary:
             raise ValueError("no such section")
         return self._bytes(self.headers[number].offset, self.headers[number].size)
 
-    def symbols(self) -> Names:
+    def symbols(self) -> FunctionNames:
         """Returns the names of functions in all symbol tables."""
-        found = Names(set(), set(), set())
+        found = FunctionNames(set(), set(), set())
         for function in self._functions():
-            defined = found.functions if function.kind == FUNCTION else found.indirect
+            defined = found.functions if function.kind == STT_FUNC else found.indirect
             (defined if function.defined else found.imported).add(function.name)
         return found
 
-    def functions(self) -> Iterator[Function]:
+    def functions(self) -> Iterator[FunctionSymbol]:
         """Yields the functions in this file, aliases too."""
         return (function for function in self._functions() if function.defined and function.size)
 
     def code_sections(self) -> list[CodeSection]:
         """Returns the sections with code."""
-        code = (each for each in self.headers if each.type == PROGBITS and each.flags & EXECUTABLE)
+        code = (each for each in self.headers if each.type == SHT_PROGBITS and each.flags & SHF_EXECINSTR)
         return [CodeSection(header.offset, header.size, header.address) for header in code]
 
-    def _functions(self) -> Iterator[Function]:
+    def _functions(self) -> Iterator[FunctionSymbol]:
         row = struct.Struct(self.order + ("IBBHQQ" if self.wide else "IIIBBH"))
         name, info, section, value = (0, 1, 3, 4) if self.wide else (0, 3, 5, 1)
         for number, header in enumerate(self.headers):
@@ -120,9 +120,9 @@ class Binary:
             texts, table = self._section(header.link), self._section(number)
             for symbol in row.iter_unpack(table[: len(table) // row.size * row.size]):
                 kind = symbol[info] & 15
-                if kind in (FUNCTION, INDIRECT):
-                    text = _text(texts, symbol[name]).split("@")[0]
-                    yield Function(text, kind, bool(symbol[section]), symbol[value], symbol[value + 1])
+                if kind in (STT_FUNC, STT_GNU_IFUNC):
+                    text = _string_at(texts, symbol[name]).split("@")[0]
+                    yield FunctionSymbol(text, kind, bool(symbol[section]), symbol[value], symbol[value + 1])
 
     def probes(self) -> set[str]:
         """Returns the static probes as `provider:name`, from the notes of .note.stapsdt."""
@@ -130,7 +130,7 @@ class Binary:
             return set()
         texts, found = self._section(self.names), set()
         for number, header in enumerate(self.headers):
-            if header.type == NOTES and _text(texts, header.name) == ".note.stapsdt":
+            if header.type == SHT_NOTE and _string_at(texts, header.name) == ".note.stapsdt":
                 found |= set(self._notes(self._section(number)))
         return found
 
@@ -142,11 +142,11 @@ class Binary:
             start = place + 12 + (owner + 3 & ~3)
             place = start + (length + 3 & ~3)
             texts = data[start + addresses : start + length].split(b"\0")
-            if kind == STAPSDT and len(texts) > 1:
+            if kind == STAPSDT_NOTE and len(texts) > 1:
                 yield b":".join(texts[:2]).decode("utf-8", "replace")
 
 
-def _text(table: bytes, offset: int) -> str:
+def _string_at(table: bytes, offset: int) -> str:
     return table[offset : table.find(b"\0", offset)].decode("utf-8", "replace")
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ..files import open_file
 from .binary import Binary, CodeSection
 
-FILES = 32  # the most files whose symbols are cached
+MAX_CACHED_FILES = 32  # the most files whose symbols are cached
 
 
 class Region(NamedTuple):
@@ -23,7 +23,7 @@ class Region(NamedTuple):
     path: str
 
 
-class Symbols(NamedTuple):
+class FileSymbols(NamedTuple):
     """A file's functions, sorted by address, and the sections that map offsets in the file to addresses."""
 
     starts: list[int]
@@ -32,14 +32,14 @@ class Symbols(NamedTuple):
     sections: list[CodeSection]
 
 
-class Located(NamedTuple):
+class FunctionOffset(NamedTuple):
     """A place in a function: the function's name, and the offset from its start in bytes."""
 
     name: str
     offset: int
 
 
-_CACHE: dict[tuple[int, ...], Symbols] = {}  # by device, inode, time and size
+_CACHE: dict[tuple[int, ...], FileSymbols] = {}  # by device, inode, time and size
 
 
 def user_symbol(address: int, pid: int, *, offset: bool = True) -> str:
@@ -55,7 +55,7 @@ def user_symbols(addresses: Iterable[int], pid: int, *, offset: bool = True) -> 
     """Names several addresses, as user_symbol, with one look at the process."""
     regions = _regions(pid)
     starts = [region.start for region in regions]
-    return tuple(_named(regions, starts, address, pid, offset) for address in addresses)
+    return tuple(_symbol_name(regions, starts, address, pid, offset) for address in addresses)
 
 
 def _regions(pid: int) -> list[Region]:
@@ -72,7 +72,7 @@ def _regions(pid: int) -> list[Region]:
     ]
 
 
-def _named(regions: list[Region], starts: list[int], address: int, pid: int, offset: bool) -> str:
+def _symbol_name(regions: list[Region], starts: list[int], address: int, pid: int, offset: bool) -> str:
     place = bisect_right(starts, address) - 1
     if place < 0 or address >= regions[place].end or not regions[place].path:
         return f"{address:#x}"
@@ -81,24 +81,24 @@ def _named(regions: list[Region], starts: list[int], address: int, pid: int, off
         os.path.basename(region.path.removesuffix(" (deleted)")) if region.path[0] == "/" else region.path.strip("[]")
     )
     symbols = _symbols_of(region, pid) if region.path[0] == "/" else None
-    found = symbols and _function(symbols, address - region.start + region.offset)
+    found = symbols and _function_at(symbols, address - region.start + region.offset)
     if not found:
         return f"{address:#x} [{name}]"
     return f"{found.name}+{found.offset:#x} [{name}]" if offset else f"{found.name} [{name}]"
 
 
-def _function(symbols: Symbols, place: int) -> Located | None:
+def _function_at(symbols: FileSymbols, place: int) -> FunctionOffset | None:
     """Returns the function at an offset of the file; None if there is none."""
     for offset, size, start in symbols.sections:
         if offset <= place < offset + size:
             address = place - offset + start
             number = bisect_right(symbols.starts, address) - 1
             if number >= 0 and address < symbols.ends[number]:
-                return Located(symbols.names[number], address - symbols.starts[number])
+                return FunctionOffset(symbols.names[number], address - symbols.starts[number])
     return None
 
 
-def _symbols_of(region: Region, pid: int) -> Symbols | None:
+def _symbols_of(region: Region, pid: int) -> FileSymbols | None:
     """Returns the functions of a mapped file; None for a file that can't be read or is no ELF file.
 
     map_files finds a deleted or replaced file, but needs CAP_CHECKPOINT_RESTORE. The process's root finds a file of its
@@ -113,7 +113,7 @@ def _symbols_of(region: Region, pid: int) -> Symbols | None:
     return None
 
 
-def _read(path: str) -> Symbols:
+def _read(path: str) -> FileSymbols:
     """Reads a file's functions, or returns the cached ones. Raises OSError, ValueError, struct.error."""
     with open_file(path) as file:
         facts = os.fstat(file.fileno())
@@ -127,8 +127,8 @@ def _read(path: str) -> Symbols:
             best[function.address] = min(best.get(function.address, found), found)
         starts = sorted(best)
         ends = [start + best[start][2] for start in starts]
-        symbols = Symbols(starts, ends, [best[start][1] for start in starts], binary.code_sections())
-    while len(_CACHE) >= FILES:
+        symbols = FileSymbols(starts, ends, [best[start][1] for start in starts], binary.code_sections())
+    while len(_CACHE) >= MAX_CACHED_FILES:
         _CACHE.pop(next(iter(_CACHE)), None)
     _CACHE[identity] = symbols
     return symbols

@@ -141,9 +141,9 @@ def test_a_ring_whose_records_have_no_type_is_told(compile_bpf):
 
 def test_each_type_of_map_has_the_same_class_with_and_without_a_skeleton():
     from bpfloader.kernel.map_type import MapType
-    from bpfloader.object import untyped as discover
+    from bpfloader.object import untyped
 
-    tables = (discover.KEYED, discover.VALUED, discover.NAMED, discover.BUFFERS)
+    tables = (untyped.KEYED, untyped.VALUED, untyped.NAMED, untyped.BUFFERS)
     found = {MAP_TYPES[number]: kind.__name__ for table in tables for number, kind in table.items()}
     found |= {MAP_TYPES[MapType.SOCKHASH]: "SockHash", MAP_TYPES[MapType.ARRAY_OF_MAPS]: "ArrayOfMaps",
               MAP_TYPES[MapType.HASH_OF_MAPS]: "HashOfMaps"}  # fmt: skip

@@ -5,7 +5,7 @@ import subprocess
 import bpfloader
 import pytest
 from bpfloader.kernel import host
-from bpfloader.diagnose import refusal as refusing
+from bpfloader.diagnose import refusal
 from bpfloader.diagnose.older_kernel import newer_needs, newer_note
 from compiling import FLAGS, TESTDATA
 
@@ -74,7 +74,7 @@ def said(program: str, *log: str, number: int = 22) -> str:
 
 def refused(data: bytes, messages: str, number: int = 22) -> str:
     error = bpfloader.CallError("bpf_object__load failed", errno=number)
-    return str(refusing.load_refused("x", error, [messages], data=data)).splitlines()[0]
+    return str(refusal.load_refused("x", error, [messages], data=data)).splitlines()[0]
 
 
 @pytest.mark.parametrize(
@@ -132,10 +132,10 @@ def test_a_refused_map_and_a_refused_object(data, running):
 
 
 def test_a_feature_is_named_once(data, running, monkeypatch):
-    from bpfloader.diagnose import verifier_log as verdict
+    from bpfloader.diagnose import verifier_log
 
     running("5.4.0")
-    monkeypatch.setattr(verdict, "kernel_release", host.kernel_release)
+    monkeypatch.setattr(verifier_log, "kernel_release", host.kernel_release)
     line = refused(data, said("several", "9: (85) call bpf_ringbuf_reserve#131", "invalid func unknown#131"))
     assert line.endswith("the helper bpf_ringbuf_reserve came with Linux 5.8, this is 5.4.0")
 
@@ -169,6 +169,6 @@ def test_a_reason_without_a_hint_is_left_to_the_log(data, running):
 def test_a_way_to_attach_that_came_later(running, section, since):
     running("5.4.0")
     error = bpfloader.CallError("bpf_program__attach failed", errno=95)
-    made = str(refusing.attach_refused("it", error, [], section))
+    made = str(refusal.attach_refused("it", error, [], section))
     kind = section.split("/")[0]
     assert (f'SEC("{kind}") came with {since}; this is Linux 5.4.0' in made) if since else "came with" not in made

@@ -10,7 +10,7 @@ import bpfloader
 import pytest
 from bpfloader.kernel import host
 from bpfloader.libbpf import library as libbpf_module
-from bpfloader.diagnose import verifier_log as verdict
+from bpfloader.diagnose import verifier_log
 from bpfloader.diagnose.verifier_report import read_report
 from probing import run_python
 from compiling import FLAGS, TESTDATA
@@ -56,7 +56,7 @@ def test_the_verifiers_log_is_in_the_error(opened):
         opened.load()
     assert caught.value.program == "refused" and caught.value.errno
     assert any("invalid mem access" in line for line in caught.value.log)
-    assert verdict.verdict(caught.value.log).reason in str(caught.value)
+    assert verifier_log.diagnose_log(caught.value.log).reason in str(caught.value)
 
 
 def test_a_program_that_the_verifier_never_looked_at_is_the_kernels_refusal():
@@ -232,7 +232,7 @@ EARLIER = {
 ])  # fmt: skip
 def test_the_words_of_earlier_kernels_are_read(said, hint):
     course = "; taken = reserve(&events);", "4: (85) call bpf_ringbuf_reserve#131", "5: (95) exit"
-    read = verdict.verdict((*course, said, "processed 6 insns (limit 1000000) max_states_per_insn 0"))
+    read = verifier_log.diagnose_log((*course, said, "processed 6 insns (limit 1000000) max_states_per_insn 0"))
     assert (read.reason, read.source) == (said, "`taken = reserve(&events);`")
     assert hint in read.hint
 
@@ -328,7 +328,7 @@ def test_what_the_kernel_says_behind_an_instruction_is_its_reason(broken, kernel
     assert "infinite loop detected at insn" in first and "btf_id" not in first
     assert is_at_a_line(first, "`while (p->pid > 1) p = p->real_parent;`")
     assert not any("state:" in line for line in rest)
-    found = verdict.verdict((
+    found = verifier_log.diagnose_log((
         "func 'sched_switch' arg0 has btf_id 114 type STRUCT 'task_struct'", "; while (p->pid > 1) @ a.bpf.c:7",
         "6: (61) r2 = *(u32 *)(r1 +1264)       ; R1=trusted_ptr_task_struct() R2=scalar()", "; p = p->real_parent;",
         "10: (66) if w4 s> 0x1 goto pc-5 infinite loop detected at insn 6", "processed 14 insns (limit 1000000)",
@@ -349,7 +349,7 @@ def test_what_the_kernel_says_behind_an_instruction_is_its_reason(broken, kernel
     ],
 )
 def test_the_words_of_other_kernels_get_their_hint(log, hint):
-    found = verdict.verdict(("; line = of(source);", "7: (79) r1 = *(u64 *)(r0 +8)", log, "processed 7 insns (limit 1000000)"))
+    found = verifier_log.diagnose_log(("; line = of(source);", "7: (79) r1 = *(u64 *)(r0 +8)", log, "processed 7 insns (limit 1000000)"))
     assert found.reason == log and found.source == "`line = of(source);`"
     assert hint in found.hint and bool(hint) == bool(found.hint)
 
@@ -358,8 +358,8 @@ def test_an_older_kernel_is_told_who_has_the_feature_first(monkeypatch):
     from bpfloader.kernel import host
 
     monkeypatch.setattr(host, "kernel_release", lambda: "5.4.0-1-generic")
-    monkeypatch.setattr(verdict, "kernel_release", lambda: "5.4.0-1-generic")
-    found = verdict.verdict(("3: (85) call bpf_ringbuf_reserve#131", "invalid func unknown#131", "processed 4 insns"))
+    monkeypatch.setattr(verifier_log, "kernel_release", lambda: "5.4.0-1-generic")
+    found = verifier_log.diagnose_log(("3: (85) call bpf_ringbuf_reserve#131", "invalid func unknown#131", "processed 4 insns"))
     assert found.hint == "the helper bpf_ringbuf_reserve came with Linux 5.8, this is 5.4.0-1-generic"
 
 

@@ -1,7 +1,7 @@
 """The report at the end of a verifier's log, as Linux 7.3 writes it: its fields, what it lacks, and what isn't one."""
 
 import pytest
-from bpfloader.diagnose.verifier_log import verdict
+from bpfloader.diagnose.verifier_log import diagnose_log
 from bpfloader.diagnose.verifier_report import read_report
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,7 +64,7 @@ SCANNED = (
 
 
 def read(*parts: str) -> tuple[str, str, str]:
-    return verdict(tuple("".join(parts).splitlines()))[:3]
+    return diagnose_log(tuple("".join(parts).splitlines()))[:3]
 
 
 def test_reason_source_line_and_hint_are_its_fields():
@@ -136,7 +136,7 @@ def test_any_lines_give_one_line_each(log):
 
 @pytest.mark.parametrize("end", range(len(COURSE.splitlines()), len(WHOLE)))
 def test_a_log_that_is_cut_short_is_read_as_far_as_it_goes(end):
-    reason, source, hint = verdict(tuple(WHOLE[:end]))[:3]
+    reason, source, hint = diagnose_log(tuple(WHOLE[:end]))[:3]
     assert reason == SCANNED[0] or SAID[0].startswith(reason)
     assert source in (SCANNED[1], "src/exec.bpf.c:32", SAID[1])
     assert hint == SCANNED[2] or SAID[2].startswith(hint)

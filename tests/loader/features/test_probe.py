@@ -11,8 +11,8 @@ import sys
 
 import bpfloader
 import pytest
-from bpfloader.features import attach as attachprobe, report as kernelprobe
-from bpfloader.kernel import bpf as rawbpf
+from bpfloader.features import attach as attach_features, report as feature_report
+from bpfloader.kernel import bpf as rawbpf, syscall
 from bpfloader.__main__ import main
 from bpfloader.kernel.versions import helpers, version_of
 from bpfloader.features.text import MARKS
@@ -70,7 +70,7 @@ def test_the_json_is_sorted_and_the_kernel_says_the_same_twice(report):
 
 
 def test_table_and_json_say_all_of_one_report(report, monkeypatch, capsys):
-    monkeypatch.setattr(kernelprobe, "Report", lambda: report)
+    monkeypatch.setattr(feature_report, "Report", lambda: report)
     assert main(["probe", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(report.as_dict()))
     assert main(["probe"]) == 0
@@ -104,7 +104,7 @@ def ticking(interval: float):
 def test_signals_change_no_answer(report, monkeypatch):
     """The kernel gives up with EAGAIN as a signal comes, which says nothing of what it can do."""
     quiet = of_the_kernel(report.as_dict())
-    monkeypatch.setattr(attachprobe, "_answers", {})
+    monkeypatch.setattr(attach_features, "_answers", {})
     with ticking(5e-4) as came:
         busy = of_the_kernel(bpfloader.probe().as_dict())
     assert came[0] > 50 and busy == quiet
@@ -118,23 +118,23 @@ def test_transient_errors_are_no_answer(report, monkeypatch, number):
     def refused(command, attributes):
         raise OSError(number, "")
 
-    monkeypatch.setattr(attachprobe, "_answers", {})
+    monkeypatch.setattr(attach_features, "_answers", {})
     with monkeypatch.context() as moment:
         moment.setattr(rawbpf, "bpf", refused)
-        asked = bpfloader.attach_kind("raw_tp"), kernelprobe.map_type("hash"), bpfloader.probe().program_types["xdp"]
+        asked = bpfloader.attach_kind("raw_tp"), feature_report.map_type_support("hash"), bpfloader.probe().program_types["xdp"]
     for said in asked:
         assert said.ok is None and f"the kernel could not answer now ({errno.errorcode[number]}: " in said.reason
-    assert bpfloader.attach_kind("raw_tp").ok and kernelprobe.map_type("hash").ok
-    load, calls = rawbpf.load, []
+    assert bpfloader.attach_kind("raw_tp").ok and feature_report.map_type_support("hash").ok
+    load, calls = rawbpf.load_program, []
 
     def sometimes(code, what, log=None):
         calls.append(code)
         return refused(0, b"") if len(calls) == 100 else load(code, what, log)
 
     types = {"kprobe": report.program_types["kprobe"], "xdp": report.program_types["xdp"]}
-    again = kernelprobe.Report()
+    again = feature_report.Report()
     again.__dict__["program_types"] = types
-    monkeypatch.setattr(rawbpf, "load", sometimes)
+    monkeypatch.setattr(rawbpf, "load_program", sometimes)
     assert again.helpers == {"xdp": report.helpers["xdp"]}
 
 
@@ -147,7 +147,7 @@ def test_a_call_that_signals_interrupt_is_made_again(monkeypatch):
             ctypes.set_errno(answers.pop() if answers else 0)
             return -1 if ctypes.get_errno() else 7
 
-    monkeypatch.setattr(rawbpf, "_libc", Libc)
+    monkeypatch.setattr(syscall, "_libc", Libc)
     assert rawbpf.bpf(rawbpf.MAP_CREATE, b"") == 7
     answers = [errno.EAGAIN] * 1000
     with pytest.raises(BlockingIOError):

@@ -7,9 +7,10 @@ import sys
 
 import bpfloader
 import pytest
-from bpfloader.btf.core_relo import KINDS
+from bpfloader.btf.core_relo import RELO_KINDS
 from bpfloader.inspect.report import inspect_object
-from bpfloader.spec.first_kernel import instructions, needs
+from bpfloader.kernel.instructions import instructions
+from bpfloader.spec.first_kernel import needs
 from bpfloader.spec.object import object_spec
 from ebpfbuild.btf.ext import BtfExt, access_path
 from ebpfbuild.spec.object import ObjectSpec
@@ -42,7 +43,7 @@ def test_it_reads_what_the_build_s_own_reader_reads(objects, name):
     assert [(each.section, each.name, each.size) for each in mine.variables] == theirs
     section = other.elf.section(".BTF.ext")
     records = BtfExt.parse(section.data, other.btf, name).relocations if section else ()
-    assert [(each.section, each.offset, KINDS.index(each.kind)) for each in mine.core] == [
+    assert [(each.section, each.offset, RELO_KINDS.index(each.kind)) for each in mine.core] == [
         (each.section, each.offset, each.kind) for each in records]  # fmt: skip
     paths = [access_path(other.btf, each).replace(": [", "[").replace(": ", ".") for each in records]
     assert [each.access.replace("::", ".") for each in mine.core] == paths

@@ -9,7 +9,7 @@ import zipfile
 
 import bpfloader
 import pytest
-from bpfloader.package.archive import LIMIT, read_bundle
+from bpfloader.package.archive import MAX_BYTES, read_bundle
 from bpfloader.inspect.report import inspect, inspect_object
 from bpfloader.inspect.text import inspection_text
 from bpfloader.spec.object import object_spec
@@ -144,7 +144,7 @@ def test_a_tar_holds_files_only(kind):
 def test_what_unpacks_to_too_much_is_not_unpacked(monkeypatch):
     from bpfloader.package import archive as module
 
-    monkeypatch.setattr(module, "LIMIT", 1 << 20)
+    monkeypatch.setattr(module, "MAX_BYTES", 1 << 20)
     zipped, tarred = io.BytesIO(), io.BytesIO()
     with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.bpf.o", bytes(2 << 20))
@@ -152,7 +152,7 @@ def test_what_unpacks_to_too_much_is_not_unpacked(monkeypatch):
         entry = tarfile.TarInfo("x.bpf.o")
         entry.size = 2 << 20
         archive.addfile(entry, io.BytesIO(bytes(2 << 20)))
-    assert LIMIT > 1 << 20 and len(zipped.getvalue()) < 1 << 14
+    assert MAX_BYTES > 1 << 20 and len(zipped.getvalue()) < 1 << 14
     for data in (zipped.getvalue(), tarred.getvalue()):
         with pytest.raises(bpfloader.ObjectError, match="unpacks to more than 1 MiB"):
             read_bundle(data, "x")

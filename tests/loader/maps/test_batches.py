@@ -6,7 +6,7 @@ import threading
 
 import bpfloader
 import pytest
-from bpfloader.maps import batch as bulk
+from bpfloader.maps import batch
 
 BATCHES = pytest.mark.parametrize("batches", [True, False])
 
@@ -154,7 +154,7 @@ def test_a_batch_that_the_kernel_breaks_off_is_gone_on_with_one_by_one(using, mo
         table.update({table.key(f"10.0.0.{number}"): number for number in range(40)})
     else:
         table[3] = table[1]
-    monkeypatch.setattr(bulk, "FIRST_BATCH", 1)
+    monkeypatch.setattr(batch, "FIRST_BATCH", 1)
     called = []
 
     def interrupted(verb, *arguments, call=table._call):

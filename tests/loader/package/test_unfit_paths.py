@@ -10,9 +10,9 @@ import bpfloader
 import pytest
 from bpfloader.inspect.report import inspect
 from bpfloader.package.manifest import NAME, packed_object
-from bpfloader.files import LIMIT
+from bpfloader.files import MAX_BYTES
 from bpfloader.btf.kernel import kernel_types
-from bpfloader.diagnose.attach_target import _in_binary
+from bpfloader.diagnose.attach_target import _binary_fault
 from bpfloader.symbols.user import _read
 from probing import LOADER
 
@@ -30,7 +30,7 @@ def unfit(request, tmp_path, monkeypatch):
     elif kind == "gigabytes":
         with path.open("wb") as file:
             file.truncate(20 << 30)
-        return path, f"is larger than {LIMIT >> 20} MiB"
+        return path, f"is larger than {MAX_BYTES >> 20} MiB"
     else:
         KINDS[kind](path)
     return path, f"is {kind}, not a file"
@@ -58,7 +58,7 @@ def test_what_is_read_to_explain_a_refusal_is_never_waited_for(unfit):
     path, why = unfit
     began = time.monotonic()
     assert kernel_types(str(path)) is None
-    what, _ = _in_binary(str(path), lambda path, file: pytest.fail("opened"))
+    what, _ = _binary_fault(str(path), lambda path, file: pytest.fail("opened"))
     assert "is no program or library" in what
     with pytest.raises(ValueError):
         _read(str(path))

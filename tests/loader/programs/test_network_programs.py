@@ -64,7 +64,7 @@ def test_xdp_native_where_the_driver_has_none(start, own_network):
 
 
 def test_a_kernel_without_clsact_is_told_so(start, monkeypatch):
-    from bpfloader.programs import tc as traffic
+    from bpfloader.programs import tc
 
     class Lacking:
         @staticmethod
@@ -72,7 +72,7 @@ def test_a_kernel_without_clsact_is_told_so(start, monkeypatch):
             raise bpfloader.CallError("bpf_tc_hook_create failed", errno=2)
 
     bpf = start("on_tc")
-    monkeypatch.setattr(traffic, "library", Lacking)
+    monkeypatch.setattr(tc, "library", Lacking)
     with pytest.raises(bpfloader.AttachError) as caught:
         bpf.progs.on_tc.attach("lo", "ingress")
     assert str(caught.value) == (

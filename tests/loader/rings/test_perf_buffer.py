@@ -7,7 +7,7 @@ from mmap import PAGESIZE
 import bpfloader
 import pytest
 from bpfloader.codec.records import Form, Raw
-from bpfloader.rings.perf_records import HEADER, LOST, SAMPLE, samples, stride_of
+from bpfloader.rings.perf_records import SAMPLE_HEADER_SIZE, PERF_RECORD_LOST, PERF_RECORD_SAMPLE, samples, sample_stride
 from bpfloader.kernel.perf_event import online_cpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -111,11 +111,11 @@ def test_online_cpus_are_the_kernels_list(tmp_path):
 def sample(data: bytes) -> bytes:
     """A PERF_RECORD_SAMPLE as perf_output_sample writes it (kernel/events/core.c)."""
     raw = (4 + len(data) + 7) // 8 * 8
-    return struct.pack("=IHHI", SAMPLE, 1, 8 + raw, raw - 4) + data.ljust(raw - 4, b"\0")
+    return struct.pack("=IHHI", PERF_RECORD_SAMPLE, 1, 8 + raw, raw - 4) + data.ljust(raw - 4, b"\0")
 
 
 def lost(number: int) -> bytes:
-    return struct.pack("=IHHQQ", LOST, 0, 24, 7, number)
+    return struct.pack("=IHHQQ", PERF_RECORD_LOST, 0, 24, 7, number)
 
 
 kinds = st.sampled_from(["pair", "run", "long", "lost", "other"])
@@ -134,7 +134,7 @@ def test_written_records_are_read(script, limit):
             written, missing = written + lost(number), missing + number
         else:
             written += struct.pack("=IHHQ", 77, 0, 16, 0)
-    form, found, counted = Form(Pair.codec, HEADER, stride_of(12)), [], 0
+    form, found, counted = Form(Pair.codec, SAMPLE_HEADER_SIZE, sample_stride(12)), [], 0
     while written:
         part = samples(form, written, limit)
         assert part.used and len(part.values) == part.number <= limit
@@ -146,7 +146,7 @@ def test_written_records_are_read(script, limit):
 @given(st.binary(max_size=200), st.sampled_from([Form, Raw]))
 def test_any_data_give_records_or_an_error(data, kind):
     try:
-        found = samples(kind(Pair.codec, HEADER, stride_of(12)), data, 100)
+        found = samples(kind(Pair.codec, SAMPLE_HEADER_SIZE, sample_stride(12)), data, 100)
     except (bpfloader.MapError, bpfloader.RecordError):
         return
     assert found.used <= len(data)

@@ -6,7 +6,7 @@ import time
 import bpfloader
 import pytest
 from bpfloader.codec.records import Form
-from bpfloader.rings.ringbuf import BUSY, DISCARD, HEADER, Records, stride_of
+from bpfloader.rings.ringbuf import BUSY_BIT, DISCARD_BIT, RECORD_HEADER_SIZE, Records, record_stride
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from probing import beside
@@ -40,7 +40,7 @@ def test_discarded_records_are_left_out(loaded):
 
 
 def test_a_full_ring_goes_on_after_it_was_read(loaded):
-    size = loaded.maps.events.max_entries // (32 + HEADER)
+    size = loaded.maps.events.max_entries // (32 + RECORD_HEADER_SIZE)
     loaded.progs.emit.test_run(PACKET, repeat=2 * size)
     first = loaded.maps.events.consume(lambda event: None)
     assert size - 2 <= first <= size
@@ -101,7 +101,7 @@ def ring(records, size: int, start: int) -> tuple[memoryview, int]:
     """Returns a ring's data, mapped twice, with (header word, data) records from a position on; and their size."""
     data, position = bytearray(size), start
     for head, payload in records:
-        block = (struct.pack("=II", head, 0) + payload).ljust((len(payload) + HEADER + 7) // 8 * 8, b"\xaa")
+        block = (struct.pack("=II", head, 0) + payload).ljust((len(payload) + RECORD_HEADER_SIZE + 7) // 8 * 8, b"\xaa")
         for number, byte in enumerate(block):
             data[(position + number) % size] = byte
         position += len(block)
@@ -110,7 +110,7 @@ def ring(records, size: int, start: int) -> tuple[memoryview, int]:
 
 def reader_of(memory, codec=Pair.codec, kind=Form):
     """A function that takes from a position on: (values, bytes used)."""
-    form, records = kind(codec, HEADER, stride_of(codec.size)), Records(memory, lambda: None)
+    form, records = kind(codec, RECORD_HEADER_SIZE, record_stride(codec.size)), Records(memory, lambda: None)
 
     def take(position, available, limit=None):
         values, used = records.committed(form, position, available, limit)
@@ -133,7 +133,7 @@ def test_records_that_are_committed_between_two_looks_are_read():
     memory, available = ring([(12, Pair(number, 7).to_bytes()) for number in range(3)], 4096, 0)
     records = Records(memory, lambda: None)
     records.words = Committing(records.words)
-    values, used = records.committed(Form(Pair.codec, HEADER, stride_of(12)), 0, available)
+    values, used = records.committed(Form(Pair.codec, RECORD_HEADER_SIZE, record_stride(12)), 0, available)
     assert (values, used) == ([Pair(0, 7), Pair(1, 7), Pair(2, 7)], available)
 
 
@@ -146,7 +146,7 @@ def test_written_records_are_read(script, start, limit):
     for number, kind in enumerate(script):
         pair = Pair(number, 7)
         data = pair.to_bytes() + (b"more" * 5 if kind == "long" else b"")
-        written += [(len(data) | (DISCARD if kind == "discarded" else 0), data)] * (4 if kind == "run" else 1)
+        written += [(len(data) | (DISCARD_BIT if kind == "discarded" else 0), data)] * (4 if kind == "run" else 1)
         expected += [pair] * (0 if kind == "discarded" else 4 if kind == "run" else 1)
     memory, available = ring(written, 4096, start)
     take, found, used = reader_of(memory), [], 0
@@ -160,7 +160,7 @@ def test_written_records_are_read(script, start, limit):
 @given(st.integers(0, 100), st.integers(0, 100))
 def test_reading_stops_at_a_record_that_is_being_written(before, after):
     pairs = [Pair(number) for number in range(before + 1 + after)]
-    written = [(12 | (BUSY if number == before else 0), pair.to_bytes()) for number, pair in enumerate(pairs)]
+    written = [(12 | (BUSY_BIT if number == before else 0), pair.to_bytes()) for number, pair in enumerate(pairs)]
     memory, available = ring(written, 8192, 4000)
     assert reader_of(memory)(4000, available) == (pairs[:before], before * 24)
 
@@ -182,7 +182,7 @@ def test_any_memory_gives_records_or_an_error(data, start, available, codec):
 
 
 @settings(max_examples=300)
-@given(st.lists(st.tuples(st.sampled_from([0, 1, 12, 13, 200, BUSY | 12, DISCARD, DISCARD | 12, 12 | 1 << 29]),
+@given(st.lists(st.tuples(st.sampled_from([0, 1, 12, 13, 200, BUSY_BIT | 12, DISCARD_BIT, DISCARD_BIT | 12, 12 | 1 << 29]),
                           st.binary(max_size=24)), max_size=30), st.integers(0, 64))  # fmt: skip
 def test_any_headers_give_records_or_an_error(records, available):
     memory, _ = ring(records, 1024, 0)

@@ -6,10 +6,10 @@ A ring of the kernel begins at 0, so these are of memory that the tests lay out 
 import struct
 
 import pytest
-from bpfloader.rings import ringbuf, user_ringbuf as userring
+from bpfloader.rings import ringbuf, user_ringbuf
 from bpfloader.rings.barrier import Fence
 from bpfloader.codec.records import Form, Raw, Tuples
-from bpfloader.rings.ringbuf import BUSY, DISCARD, HEADER, Records, Ring, stride_of
+from bpfloader.rings.ringbuf import BUSY_BIT, DISCARD_BIT, RECORD_HEADER_SIZE, Records, Ring, record_stride
 from bpfloader.rings.memory import BUSY_HEAD, EMPTY, READY
 from ring_records import Pair
 
@@ -21,7 +21,7 @@ WIDTHS = {"32 bits": 1 << 32, "64 bits": 1 << 64}
 def positions(request, monkeypatch) -> int:
     """Where positions wrap around, for the code under test as well."""
     wrap = WIDTHS[request.param]
-    for module in (ringbuf, userring):
+    for module in (ringbuf, user_ringbuf):
         monkeypatch.setattr(module, "POSITIONS", wrap)
     return wrap
 
@@ -35,7 +35,7 @@ class Memory:
         self.consumer[0] = self.producer[0] = start % wrap
 
     def write(self, payload: bytes, flags: int = 0) -> None:
-        block = (struct.pack("=II", len(payload) | flags, 0) + payload).ljust(stride_of(len(payload)), b"\xaa")
+        block = (struct.pack("=II", len(payload) | flags, 0) + payload).ljust(record_stride(len(payload)), b"\xaa")
         for number, byte in enumerate(block):
             place = (self.producer[0] + number) % SIZE
             self.data[place] = self.data[place + SIZE] = byte
@@ -52,11 +52,11 @@ class Memory:
 @pytest.mark.parametrize("before", [0, 8, 16, 24, 120, 1016])
 def test_records_are_read_over_the_wrap(positions, before, kind):
     memory = Memory(positions, positions - before)
-    ring, form, found, sent = memory.ring(), kind(Pair.codec, HEADER, stride_of(12)), [], []
+    ring, form, found, sent = memory.ring(), kind(Pair.codec, RECORD_HEADER_SIZE, record_stride(12)), [], []
     for turn in range(60):
         for number in range(turn % 7):
             pair = Pair(turn, number)
-            memory.write(pair.to_bytes() + b"more" * (turn % 3 == 1), DISCARD if number == 3 else 0)
+            memory.write(pair.to_bytes() + b"more" * (turn % 3 == 1), DISCARD_BIT if number == 3 else 0)
             sent += [pair] * (number != 3)
         assert ring.available() == (memory.producer[0] - memory.consumer[0]) % positions
         values, mark = ring.read_records(form, None if turn % 2 else 2)
@@ -76,7 +76,7 @@ def test_records_are_read_over_the_wrap(positions, before, kind):
 
 def test_a_stale_mark_moves_nothing(positions):
     memory = Memory(positions, positions - 24)
-    ring, form = memory.ring(), Form(Pair.codec, HEADER, stride_of(12))
+    ring, form = memory.ring(), Form(Pair.codec, RECORD_HEADER_SIZE, record_stride(12))
     memory.write(Pair(1).to_bytes())
     _, first = ring.read_records(form, None)
     ring.release(first)
@@ -91,12 +91,12 @@ def test_a_stale_mark_moves_nothing(positions):
 
 def test_busy_and_discarded_records_at_the_wrap(positions):
     memory = Memory(positions, positions - 48)
-    ring, form = memory.ring(), Form(Pair.codec, HEADER, stride_of(12))
+    ring, form = memory.ring(), Form(Pair.codec, RECORD_HEADER_SIZE, record_stride(12))
     assert ring.state() == EMPTY
-    memory.write(Pair(1).to_bytes(), DISCARD)
+    memory.write(Pair(1).to_bytes(), DISCARD_BIT)
     assert ring.state() == EMPTY and memory.consumer[0] == positions - 24
     busy_at = memory.producer[0] % SIZE
-    memory.write(Pair(2).to_bytes(), BUSY)
+    memory.write(Pair(2).to_bytes(), BUSY_BIT)
     memory.write(Pair(3).to_bytes())
     assert ring.state() == BUSY_HEAD and ring.read_records(form, None) == ([], positions - 24)
     for place in (busy_at, busy_at + SIZE):
@@ -107,7 +107,7 @@ def test_busy_and_discarded_records_at_the_wrap(positions):
 
 
 def test_a_user_ring_is_written_over_the_wrap(positions):
-    ring = userring.UserRing.__new__(userring.UserRing)
+    ring = user_ringbuf.UserRing.__new__(user_ringbuf.UserRing)
     ring.size, ring.fence, ring.data = SIZE, Fence(), memoryview(bytearray(2 * SIZE))
     ring.words = ring.data.cast("I")
     ring.consumer, ring.producer = (memoryview(bytearray(8)).cast("Q") for _ in range(2))

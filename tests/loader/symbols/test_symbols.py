@@ -8,7 +8,7 @@ import sys
 
 import bpfloader
 import pytest
-from bpfloader.symbols import kernel as kernel_symbols, user as usersymbols
+from bpfloader.symbols import kernel as kernel_symbols, user as user_symbols
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -62,18 +62,18 @@ def test_a_library_that_was_deleted_or_replaced(tmp_path):
 
 
 def test_files_are_read_once_and_not_kept_without_bound(tmp_path):
-    usersymbols._CACHE.clear()
+    user_symbols._CACHE.clear()
     getpid = address_of(ctypes.CDLL(None), "getpid")
     bpfloader.user_symbol(getpid, ME)
-    (kept,) = usersymbols._CACHE.values()
+    (kept,) = user_symbols._CACHE.values()
     bpfloader.user_symbol(getpid, ME)
-    assert [*usersymbols._CACHE.values()] == [kept] and next(iter(usersymbols._CACHE.values())) is kept
+    assert [*user_symbols._CACHE.values()] == [kept] and next(iter(user_symbols._CACHE.values())) is kept
     small = shutil.which("true")
-    for number in range(usersymbols.FILES + 3):
+    for number in range(user_symbols.MAX_CACHED_FILES + 3):
         path = tmp_path / str(number)
         shutil.copy(small, path)
-        usersymbols._read(str(path))
-    assert len(usersymbols._CACHE) == usersymbols.FILES
+        user_symbols._read(str(path))
+    assert len(user_symbols._CACHE) == user_symbols.MAX_CACHED_FILES
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -85,8 +85,8 @@ def test_a_broken_file_has_no_names_or_others(tmp_path, headers, back, junk):
     place = back % 64 if headers else len(whole) - 1 - back
     path = tmp_path / "broken"
     path.write_bytes(whole[:place] + junk + whole[place + len(junk) :])
-    region = usersymbols.Region(0, 1 << 20, 0, str(path))
-    assert usersymbols._named([region], [0], 4096, ME, True).endswith(" [broken]")
+    region = user_symbols.Region(0, 1 << 20, 0, str(path))
+    assert user_symbols._symbol_name([region], [0], 4096, ME, True).endswith(" [broken]")
 
 
 def test_a_histogram_by_powers_of_two():
