@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from .errors import BpfError
 from .text import printable
@@ -15,8 +16,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0, 1 if a requested kind is unsupported, 2 for a file or argument that can't be read."""
     options = _parser().parse_args(arguments)
     try:
-        text, status = options.run(options)
-        print("\n".join(map(printable, text.split("\n"))))
+        output: Output = options.run(options)
+        print("\n".join(map(printable, output.text.split("\n"))))
         sys.stdout.flush()
     except BrokenPipeError:  # the reader left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shown = str(error) if isinstance(error, BpfError) else printable(str(error))
         print(f"bpfloader: {shown}", file=sys.stderr)
         return 2
-    return int(status)
+    return output.status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,24 +47,33 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _probe(options: argparse.Namespace) -> tuple[str, int]:
+class Output(NamedTuple):
+    """What a verb prints, and its exit status."""
+
+    text: str
+    status: int = 0
+
+
+def _probe(options: argparse.Namespace) -> Output:
+    """Raises ValueError for an unknown kind."""
+    from .features.attach import attach_kind
     from .features.report import Report
     from .features.text import as_json, kinds_text, report_text
 
     if options.kind:
-        text, all_there = kinds_text(options.kind, options.json)
-        return text, 0 if all_there else 1
+        kinds = [attach_kind(name) for name in options.kind]
+        return Output(kinds_text(kinds, options.json), 0 if all(kinds) else 1)
     report = Report()
-    return as_json(report.as_dict()) if options.json else report_text(report), 0
+    return Output(as_json(report.as_dict()) if options.json else report_text(report))
 
 
-def _inspect(options: argparse.Namespace) -> tuple[str, int]:
+def _inspect(options: argparse.Namespace) -> Output:
     from .features.text import as_json
     from .inspect.report import inspect
     from .inspect.text import inspection_text
 
     found = inspect(options.file, options.type, not options.no_kernel)
-    return as_json(found) if options.json else inspection_text(found, options.arch), 0
+    return Output(as_json(found) if options.json else inspection_text(found, options.arch))
 
 
 if __name__ == "__main__":

@@ -53,14 +53,24 @@ class Relocation(NamedTuple):
     symbol: int
 
 
+class _ElfHeader(NamedTuple):
+    """The byte order, the offset and number of the section headers, the index of the section with their names."""
+
+    order: str
+    sections_at: int
+    section_count: int
+    names: int
+
+
 class Elf:
     """A parsed object. `where` names it in errors; `order` is its byte order as the struct module spells it."""
 
     def __init__(self, content: bytes, where: str):
         self.content, self.where = content, where
         self._symbols: list[Symbol] | None = None
-        self.order, start, count, names = self._header()
-        self.sections = self._sections(start, count, names)
+        header = self._header()
+        self.order = header.order
+        self.sections = self._sections(header)
 
     def fail(self, what: str, fix: str = "take the object as clang -target bpf -g wrote it") -> NoReturn:
         """Raises ObjectError about this file."""
@@ -71,7 +81,7 @@ class Elf:
         """True for a little-endian object."""
         return self.order == "<"
 
-    def _header(self) -> tuple[str, int, int, int]:
+    def _header(self) -> _ElfHeader:
         head = self.content[:ELF_HEADER_SIZE]
         if head[:4] != b"\x7fELF":
             self.fail("is empty" if not head else f"is no BPF object: it starts with {head[:4]!r}, not with ELF's mark")
@@ -92,10 +102,11 @@ class Elf:
         if start + count * SECTION_SIZE > len(self.content):
             ends = start + count * SECTION_SIZE
             self.fail(f"is cut short: it has {len(self.content)} bytes, its header counts on {ends}", "copy it again")
-        return order, start, count, names
+        return _ElfHeader(order, start, count, names)
 
-    def _sections(self, start: int, count: int, names: int) -> list[ElfSection]:
-        table = self.content[start : start + count * SECTION_SIZE]
+    def _sections(self, header: _ElfHeader) -> list[ElfSection]:
+        count = header.section_count
+        table = self.content[header.sections_at : header.sections_at + count * SECTION_SIZE]
         rows = list(struct.iter_unpack(self.order + "IIQQQQIIQQ", table))
         used = 0
         for index, (_, kind, _, _, offset, size, link, _, _, entry) in enumerate(rows):
@@ -110,7 +121,7 @@ class Elf:
                 self.fail(f"has a broken section {index}")
         if used > len(self.content):
             self.fail("has sections that overlap")
-        _, kind, _, _, offset, size, *_ = rows[names]
+        _, kind, _, _, offset, size, *_ = rows[header.names]
         texts = self.content[offset : offset + size] if kind == SHT_STRTAB else b""
         return [
             ElfSection(index, self.string(texts, name), kind, flags, offset, size, link, info)

@@ -29,7 +29,7 @@ class LoadedProgram(Protocol):
         """The descriptor, owned by the object."""
 
 
-class Part(Protocol):
+class ObjectPart(Protocol):
     """A map or section of an object, which calls it after load and at destroy."""
 
     def _loaded(self) -> None: ...

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from .frame import View, frame
 from .screen import Screen
 from .tally import Tally
-from .watch import Watch, loss
+from .watch import Watch
 
 if TYPE_CHECKING:
     from .render import Json, Table
@@ -65,7 +65,7 @@ class TableDisplay:
         """Returns the table as it is now."""
         tally, view = self._tally, self._view
         left_out = f"; {tally.forgotten} rows left out" if tally.forgotten else ""
-        status = f"{loss(*self._watch.lost())}; {tally.events} events{left_out}; by {view.by}, {view.sort}"
+        status = f"{self._watch.lost()}; {tally.events} events{left_out}; by {view.by}, {view.sort}"
         return frame(tally, view, f"{status}; {self._watch.tracker.variant}", columns, height)
 
 

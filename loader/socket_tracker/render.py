@@ -87,7 +87,7 @@ class Json:
 
 
 class Table:
-    """A table that fits `width` columns; no limit for None. The narrower it is, the fewer cells it has: see LINE_LAYOUTS."""
+    """A table that fits `width` columns; no limit for None. The narrower, the fewer cells: see LINE_LAYOUTS."""
 
     def __init__(self, width: int | None, colours: bool):
         self.width, self.colours = width, colours

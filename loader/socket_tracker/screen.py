@@ -47,10 +47,9 @@ class Screen:
                 signal.signal(number, handler)
             self._leave()
 
-    def size(self) -> tuple[int, int]:
+    def size(self) -> os.terminal_size:
         """Returns the terminal's columns and lines."""
-        columns, lines = shutil.get_terminal_size()
-        return columns, lines
+        return shutil.get_terminal_size()
 
     def draw(self, lines: Sequence[str]) -> None:
         """Draws the lines over those before; the second is the heading. Raises OSError."""

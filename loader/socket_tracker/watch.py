@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from .render import kind_of
 
@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from .tracker import SocketTracker
 
 CONSUME_LIMIT = 4096  # events consumed before something else gets its turn
+
+
+class Losses(NamedTuple):
+    """How many events, and how many connections, found no room."""
+
+    events: int
+    connections: int
+
+    def __str__(self) -> str:
+        return f"{self.events} lost" + (f", {self.connections} connections not followed" if self.connections else "")
 
 
 class Watch:
@@ -57,28 +67,23 @@ class Watch:
         while self.drain():
             pass
 
-    def lost(self) -> tuple[int, int]:
-        """Returns how many events, and how many connections, found no room."""
+    def lost(self) -> Losses:
+        """Returns how many have found no room until now."""
         bss = self.tracker.bss
-        return bss.events_lost, bss.connections_lost
+        return Losses(bss.events_lost, bss.connections_lost)
 
     def report_loss(self) -> None:
-        """Says on stderr, at most once a second, that more was lost."""
+        """Writes to stderr, at most once a second, that more was lost."""
         now = time.monotonic()
         if now >= self._next and (lost := self.lost()) != self._reported:
             self._reported, self._next = lost, now + 1
-            say(f"{loss(*lost)} so far: this machine is busier than the tracker; a filter or a larger --buffer helps")
+            say(f"{lost} so far: this machine is busier than the tracker; a filter or a larger --buffer helps")
 
     def summary(self) -> str:
         """Returns the counts of events by kind, the losses, the connections still open."""
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.counts.items())) or "none"
         still = sum(map(self._wants_connection, self.tracker.maps.connections.values()))
-        return f"events: {kinds}; {loss(*self.lost())}; {still} connections still open"
-
-
-def loss(events: int, connections: int) -> str:
-    """Returns the losses in words."""
-    return f"{events} lost, {connections} connections not followed" if connections else f"{events} lost"
+        return f"events: {kinds}; {self.lost()}; {still} connections still open"
 
 
 def say(text: str) -> None:

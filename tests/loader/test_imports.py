@@ -16,7 +16,7 @@ tempfile textwrap tokenize traceback unittest urllib.parse uuid zipfile zlib""".
 # typing imports annotationlib, which imports ast, for the first NamedTuple: 3 ms of Python 3.14's own.
 HEAVY = [name for name in HEAVY if name != "ast" or sys.version_info < (3, 14)]
 # Modules of the loader that few programs need: those with lazy public names, and what explains and inspects.
-NEEDED = {"programs.sections", "programs.struct_ops"}  # by Object itself, though their public names are lazy
+NEEDED = {"maps.info", "programs.sections", "programs.struct_ops"}  # by Object itself, though they have lazy names
 RARE = {*bpfloader._LAZY} - NEEDED | {*"""btf.c_text btf.core_relo btf.reader codec.numpy_records diagnose.attach_target
 diagnose.core_relo diagnose.libbpf_messages diagnose.older_kernel diagnose.verifier_log diagnose.verifier_report
 features.trial inspect.report kernel.attach_type kernel.bpf kernel.host kernel.instructions kernel.versions

@@ -123,8 +123,8 @@ def _access(btf: Btf, root: Type, access: str, kind: str) -> str:
     text += f"[{first}]" if first else ""
     number = root.id
     for step in rest:
-        name, number = _step(btf, btf.resolve(number), step)
-        text += name
+        found = _step(btf, btf.resolve(number), step)
+        text, number = text + found.text, found.type
     return text
 
 
@@ -136,12 +136,18 @@ def _root(btf: Btf, kind: Type) -> str:
     return " ".join(filter(None, (keyword, kind.name))) or "a type without a name"
 
 
-def _step(btf: Btf, kind: Type, index: int) -> tuple[str, int]:
-    """Steps into a member or an element; returns its text and its type's id."""
+class _Step(NamedTuple):
+    """A step into a member or an element: its text, empty for a member without a name, and its type's id."""
+
+    text: str
+    type: int
+
+
+def _step(btf: Btf, kind: Type, index: int) -> _Step:
     if kind.kind == ARRAY:
-        return f"[{index}]", btf.element(kind)
+        return _Step(f"[{index}]", btf.element(kind))
     members = btf.members(kind)
     if kind.kind not in COMPOSITES or index >= len(members):
         btf.fail(f"has no member {index} in {kind.name or kind.id}, which CO-RE names")
     member = members[index]
-    return f".{member.name}" if member.name else "", member.type
+    return _Step(f".{member.name}" if member.name else "", member.type)

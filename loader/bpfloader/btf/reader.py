@@ -44,7 +44,7 @@ class Member(NamedTuple):
     bits: int
 
 
-class Variable(NamedTuple):
+class VarSecinfo(NamedTuple):
     """A variable's place in a DATASEC, in bytes."""
 
     type: int
@@ -78,6 +78,13 @@ class Type(NamedTuple):
     at: int
 
 
+class _BtfSections(NamedTuple):
+    """The types as 32-bit words in this machine's byte order, and the strings."""
+
+    words: array[int]
+    strings: bytes
+
+
 class Btf:
     """Types by id as `btf[id]`. `where` names the data in errors; `pointer` is a pointer's size in bytes.
 
@@ -86,7 +93,8 @@ class Btf:
 
     def __init__(self, data: bytes, where: str, pointer: int = 8):
         self.where, self.pointer = where, pointer
-        self.words, self.strings, self.little = self._split(data)
+        self.little = data[:1] == (MAGIC & 0xFF).to_bytes(1, "little")
+        self.words, self.strings = self._split(data)
         self.starts = array("I", [0])
         self._find_types()
 
@@ -94,19 +102,20 @@ class Btf:
         """Never returns: raises ObjectError naming where this BTF is from."""
         raise ObjectError(f"the BTF of {self.where} {what}", fix="take it from a whole object that clang -g wrote")
 
-    def _split(self, data: bytes) -> tuple[array[int], bytes, bool]:
+    def _split(self, data: bytes) -> _BtfSections:
+        """Returns the two sections behind the header."""
         if len(data) < BTF_HEADER_SIZE:
             self.fail(f"has {len(data)} bytes, fewer than its header")
-        order = "<" if data[0] == MAGIC & 0xFF else ">"
+        order = "<" if self.little else ">"
         magic, version, _, start, types, types_size, names, names_size = struct.unpack_from(order + BTF_HEADER, data)
         if magic != MAGIC or version != 1:
             self.fail(f"starts with {data[:3].hex()}, which is no BTF of version 1")
         if start < BTF_HEADER_SIZE or start + max(types + types_size, names + names_size) > len(data) or types_size % 4:
             self.fail("is cut short")
         words = array("I", data[start + types : start + types + types_size])
-        if (order == "<") != (sys.byteorder == "little"):
+        if self.little != (sys.byteorder == "little"):
             words.byteswap()
-        return words, data[start + names : start + names + names_size], order == "<"
+        return _BtfSections(words, data[start + names : start + names + names_size])
 
     def _find_types(self) -> None:
         words, end, position = self.words, len(self.words), 0
@@ -197,9 +206,9 @@ class Btf:
             return []
         return [Parameter(self.string(name), type_) for name, type_ in self._rows(kind, 2)]
 
-    def variables(self, kind: Type) -> list[Variable]:
+    def variables(self, kind: Type) -> list[VarSecinfo]:
         """Returns a DATASEC's variables in order; none for another kind."""
-        return [Variable(*row) for row in self._rows(kind, 3)] if kind.kind == DATASEC else []
+        return [VarSecinfo(*row) for row in self._rows(kind, 3)] if kind.kind == DATASEC else []
 
     def _rows(self, kind: Type, width: int) -> list[tuple[int, ...]]:
         words = self.words[kind.at : kind.at + width * kind.entries]
@@ -213,9 +222,9 @@ class Btf:
         """Returns the number of an array's elements."""
         return self.words[kind.at + 2]
 
-    def encoding(self, kind: Type) -> tuple[int, int]:
-        """Returns (SIGNED, CHAR and BOOL bits, width in bits) of an integer."""
-        return self.words[kind.at] >> 24 & 0xF, self.words[kind.at] & 0xFF
+    def encoding(self, kind: Type) -> int:
+        """Returns the SIGNED, CHAR and BOOL bits of an integer."""
+        return self.words[kind.at] >> 24 & 0xF
 
     def resolve(self, number: int, through: tuple[int, ...] = TRANSPARENT) -> Type:
         """Follows typedefs, const, volatile, restrict and type tags to the type behind them."""

@@ -28,7 +28,7 @@ class ArrayCodec(Codec[tuple[T, ...]]):
         element = self.element
         if not element.size:
             return lambda item: tuple(element.zero() for _ in range(self.length))
-        codes, build = element.body()
+        codes, build = element.item_layout()
         if element.decode is None:  # numbers as they are
             count = f"{self.length}{codes}" if len(codes) == 1 else codes * self.length
             return structs.Struct(element.order + count).unpack

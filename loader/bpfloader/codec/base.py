@@ -6,7 +6,7 @@ import struct as structs
 import sys
 from collections.abc import Callable, Iterable
 from operator import index
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from ..errors import LayoutError
 
@@ -14,11 +14,18 @@ T = TypeVar("T")
 NATIVE = "<" if sys.byteorder == "little" else ">"  # this machine's byte order, which maps' own numbers have
 
 
+class ItemLayout(NamedTuple):
+    """The items of a value: their `codes` for struct.iter_unpack, and `build`, which makes the value from them."""
+
+    codes: str
+    build: Callable[[tuple[Any, ...]], Any]
+
+
 class Codec(Generic[T]):
     """One C type: `size` in bytes, byte `order` (`<`, `>`), `code` for struct.Struct as one item.
 
     `decode` turns that item into the Python value and `encode` turns it back; None where the item is the value.
-    `fixed` is False for values of varying size; `stated` is the value_size that a map of such values has; `element` is
+    `fixed` is False for values of varying size; `value_size` is the one that a map of such values states; `element` is
     the codec of an array's elements, `array_code` numpy's code of a number that struct.Struct has none for, `inline` an
     expression equal to `decode` with {} for the item (see struct_codec.py). `ordered` is False where the byte order
     means nothing: a struct without members has none, and its neighbours must not adopt it.
@@ -39,7 +46,7 @@ class Codec(Generic[T]):
     ):
         self.order, self.code, self.decode, self.encode, self.name = order, code, decode, encode, name
         self.packer = structs.Struct(order + code)
-        self.size = self.stated = self.packer.size
+        self.size = self.value_size = self.packer.size
 
     def __matmul__(self, offset: int) -> T:
         return cast(T, Field(self, offset))
@@ -83,10 +90,10 @@ class Codec(Generic[T]):
         """Returns the fastest function equal to `decode`, for many calls."""
         return self.decode
 
-    def body(self) -> tuple[str, Callable[[tuple[Any, ...]], T]]:
-        """Returns the items' codes for struct.iter_unpack, and the function that makes a value from the items."""
+    def item_layout(self) -> ItemLayout:
+        """Returns the codes of a value's items, and the function that makes the value from them."""
         decode = self.decoder()
-        return self.code, (lambda items: decode(items[0])) if decode else (lambda items: cast(T, items[0]))
+        return ItemLayout(self.code, (lambda items: decode(items[0])) if decode else (lambda items: items[0]))
 
 
 def pack_for(target: Any, codec: Codec[Any], value: Any) -> bytes:

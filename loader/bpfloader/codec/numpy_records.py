@@ -16,11 +16,11 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import LayoutError, LibraryError
 from .base import Bits, Codec, Tail
-from .records import Form
+from .records import RecordDecoder
 
 # numpy's type by struct.Struct's code.
 NUMPY_TYPES = {
@@ -37,15 +37,15 @@ def numpy() -> Any:
         raise LibraryError("numpy is not installed", fix="pip install numpy, or take batch() or tuples()") from None
 
 
-class Arrays(Form):
-    """Structured arrays. `decode_run` returns a view of the shared memory, which `join` copies."""
+class ArrayDecoder(RecordDecoder):
+    """Decodes records to structured arrays. `decode_run` returns a view of the shared memory, which `join` copies."""
 
     def __init__(self, codec: Codec[Any], header: int, stride: int):
         super().__init__(codec, header, stride)
         if not codec.size:
             raise LayoutError("records without a type are no array", fix="declare their type, or take batch()")
         self.numpy = numpy()
-        self.memory = self.numpy.dtype(_layout(codec))
+        self.memory = self.numpy.dtype(_dtype_of(codec))
         self.opaque = self.numpy.dtype(f"V{codec.size}")  # quicker to concatenate: numpy compares the fields of others
         block = {"names": ["record"], "formats": [self.opaque], "offsets": [header], "itemsize": stride}
         self.framed = self.numpy.dtype(block)
@@ -90,12 +90,12 @@ class Arrays(Form):
         return value.view("i8") >> self.numpy.int64(64 - bits.width) if bits.signed else value >> up
 
 
-def _layout(codec: Codec[Any]) -> Any:
+def _dtype_of(codec: Codec[Any]) -> Any:
     """Returns the argument of numpy.dtype for a codec."""
     fields = getattr(codec, "fields", None)
     if fields is not None:
         rows = {name: field for name, field in fields.items() if not isinstance(field.codec, (Tail, Bits))}
-        return {"names": list(rows), "formats": [_layout(field.codec) for field in rows.values()],
+        return {"names": list(rows), "formats": [_dtype_of(field.codec) for field in rows.values()],
                 "offsets": [field.offset for field in rows.values()], "itemsize": codec.size}  # fmt: skip
     if codec.code in NUMPY_TYPES:
         return codec.order + NUMPY_TYPES[codec.code]
@@ -104,11 +104,21 @@ def _layout(codec: Codec[Any]) -> Any:
     if codec.name.startswith("char["):
         return f"S{codec.size}"
     if codec.element and codec.element.size:
-        return (_layout(codec.element), (codec.size // codec.element.size,))
+        return (_dtype_of(codec.element), (codec.size // codec.element.size,))
     return ("u1", (codec.size,))
 
 
-def _bitfields(codec: Codec[Any]) -> list[tuple[str, int, Bits[Any]]]:
-    """Returns name, offset and codec of a struct's own bitfields; those of nested structs are left out."""
+class Bitfield(NamedTuple):
+    """A bitfield of a struct: the offset of its storage in bytes, and its codec."""
+
+    name: str
+    offset: int
+    bits: Bits[Any]
+
+
+def _bitfields(codec: Codec[Any]) -> list[Bitfield]:
+    """Returns a struct's own bitfields; those of nested structs are left out."""
     fields = getattr(codec, "fields", None) or {}
-    return [(name, field.offset, field.codec) for name, field in fields.items() if isinstance(field.codec, Bits)]
+    return [
+        Bitfield(name, field.offset, field.codec) for name, field in fields.items() if isinstance(field.codec, Bits)
+    ]

@@ -1,4 +1,4 @@
-"""Forms in which records are returned: typed values, tuples, bytes; numpy_records.py has arrays.
+"""Decodes records to what the caller asked for: typed values, tuples, bytes; numpy_records.py has arrays.
 
 A record in a buffer is a header and the type's bytes, padded to a stride. One call decodes a run of records of the same
 size.
@@ -10,22 +10,22 @@ import struct as structs
 from typing import Any
 
 from ..errors import LayoutError
-from .base import Codec, Tail
+from .base import Codec, ItemLayout, Tail
 
 
-class Form:
-    """Values of the record's type. Base of the other forms."""
+class RecordDecoder:
+    """Decodes records to values of their type. Base of the other decoders."""
 
     def __init__(self, codec: Codec[Any], header: int, stride: int):
         self.codec, self.header, self.stride = codec, header, stride
         self.size, self.fixed = codec.size, codec.fixed
         self.cpu: int | None = None  # the CPU whose perf buffer is being read
-        codes, self.build = self._decoding()
+        codes, self.build = self._layout()
         self.packer = structs.Struct(f"{codec.order}{header}x{codes}{stride - header - codec.size}x")
 
-    def _decoding(self) -> tuple[str, Any]:
+    def _layout(self) -> ItemLayout:
         """Returns the codes of a record's items, and the function that makes a value from the items."""
-        return self.codec.body()
+        return self.codec.item_layout()
 
     def decode_one(self, data: memoryview) -> list[Any]:
         """Returns a list of the one record that is all of `data`. Raises LayoutError for a record that is too short."""
@@ -36,15 +36,15 @@ class Form:
         return list(map(self.build, self.packer.iter_unpack(data)))
 
     def join(self, values: list[Any]) -> Any:
-        """Returns all decoded records in the caller's form, with nothing left in the buffer's memory."""
+        """Returns all decoded records as the caller gets them, with nothing left in the buffer's memory."""
         return values
 
 
-class Tuples(Form):
-    """Tuples of the members as they lie in memory: numbers, and bytes for all other types."""
+class TupleDecoder(RecordDecoder):
+    """Decodes records to tuples of the members as they lie in memory: numbers, and bytes for all other types."""
 
-    def _decoding(self) -> tuple[str, Any]:
-        return getattr(self.codec, "codes", self.codec.code), None
+    def _layout(self) -> ItemLayout:
+        return ItemLayout(getattr(self.codec, "codes", self.codec.code), tuple)
 
     def decode_one(self, data: memoryview) -> list[Any]:
         self.codec.unpack(data)  # raises LayoutError
@@ -57,8 +57,8 @@ class Tuples(Form):
         return list(self.packer.iter_unpack(data))
 
 
-class Raw(Form):
-    """The bytes of records of any type."""
+class BytesDecoder(RecordDecoder):
+    """Returns the bytes of records of any type."""
 
     def __init__(self, codec: Codec[Any], header: int, stride: int):
         super().__init__(codec, header, stride)
@@ -68,8 +68,8 @@ class Raw(Form):
         return [bytes(data)]
 
 
-class BytesByCpu(Raw):
-    """Pairs of a CPU, None for a ring buffer, and the bytes of a record from the CPU's buffer."""
+class CpuBytesDecoder(BytesDecoder):
+    """Returns pairs of a CPU, None for a ring buffer, and the bytes of a record from the CPU's buffer."""
 
     def decode_one(self, data: memoryview) -> list[Any]:
         return [(self.cpu, bytes(data))]

@@ -8,14 +8,14 @@ from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 from ..errors import LayoutError
-from .base import Bits, Codec, Field, Tail, order_among
+from .base import Bits, Codec, Field, ItemLayout, Tail, order_among
 
 S = TypeVar("S")
 INTEGERS = {1: "B", 2: "H", 4: "I", 8: "Q"}  # struct.Struct's codes by size
 MISFITS = (structs.error, OverflowError, TypeError, AttributeError, ValueError, LayoutError)
 
 
-class Slot(NamedTuple):
+class StructItem(NamedTuple):
     """One item of a struct.Struct: a field, or neighbouring bitfields that share a storage unit."""
 
     offset: int
@@ -24,31 +24,31 @@ class Slot(NamedTuple):
     codecs: list[Codec[Any]]
 
 
-def slots_of(kind: str, size: int, fields: dict[str, Field[Any]]) -> list[Slot]:
+def struct_items(kind: str, size: int, fields: dict[str, Field[Any]]) -> list[StructItem]:
     """Returns the items of a struct by offset, without the flexible array. Raises LayoutError for overlaps."""
-    slots: list[Slot] = []
+    items: list[StructItem] = []
     end = 0
     for name, field in sorted(fields.items(), key=lambda pair: pair[1].offset):
         codec, offset = field.codec, field.offset
         if isinstance(codec, Tail):
             continue
-        if isinstance(codec, Bits) and slots and (offset, codec.code) == (slots[-1].offset, slots[-1].codec.code):
-            slots[-1].names.append(name)
-            slots[-1].codecs.append(codec)
+        if isinstance(codec, Bits) and items and (offset, codec.code) == (items[-1].offset, items[-1].codec.code):
+            items[-1].names.append(name)
+            items[-1].codecs.append(codec)
             continue
         if offset < end or offset + codec.size > size:
             raise LayoutError(f"{kind}.{name} at {offset} overlaps its neighbour or the end of {size} bytes")
-        slots.append(Slot(offset, codec, [name], [codec]))
+        items.append(StructItem(offset, codec, [name], [codec]))
         end = offset + codec.size
-    return slots
+    return items
 
 
-def codes_of(slots: list[Slot], size: int) -> str:
+def item_codes(items: list[StructItem], size: int) -> str:
     """Returns the struct.Struct codes of the items and of the padding between them."""
     codes, end = "", 0
-    for slot in slots:
-        codes += f"{slot.offset - end}x{slot.codec.code}"
-        end = slot.offset + slot.codec.size
+    for item in items:
+        codes += f"{item.offset - end}x{item.codec.code}"
+        end = item.offset + item.codec.size
     return f"{codes}{size - end}x"
 
 
@@ -57,12 +57,11 @@ def _merge(*parts: bytes) -> bytes:
     return bytes(map(sum, zip(*parts)))
 
 
-class ItemReader(NamedTuple):
-    """Reads a struct: `packer` unpacks its items, whose `codes` it has, and `build` makes the struct from them."""
+class ItemDecoder(NamedTuple):
+    """Decodes a struct: `packer` unpacks the items that `layout` describes, those of nested structs included."""
 
     packer: structs.Struct
-    codes: str
-    build: Callable[[tuple[Any, ...]], Any]
+    layout: ItemLayout
 
 
 class StructCodec(Codec[S]):
@@ -75,8 +74,8 @@ class StructCodec(Codec[S]):
         self.kind, self.fields, self.promoted = kind, fields, promoted
         self.tail = next(((name, field) for name, field in fields.items() if isinstance(field.codec, Tail)), None)
         self.fixed = self.tail is None
-        self.slots = slots_of(kind.__name__, size, fields)
-        self.codes = codes_of(self.slots, size)
+        self.items = struct_items(kind.__name__, size, fields)
+        self.codes = item_codes(self.items, size)
         self.packer = structs.Struct(order + self.codes)
 
     def _compile(self, source: str) -> Any:
@@ -88,20 +87,20 @@ class StructCodec(Codec[S]):
         return names["build"]
 
     @cached_property
-    def item_reader(self) -> ItemReader:
-        """The reader of all items, those of nested structs included."""
-        codes, build = compile_reader(self)
-        return ItemReader(structs.Struct(self.order + codes), codes, build)
+    def item_decoder(self) -> ItemDecoder:
+        """The decoder of all items, those of nested structs included."""
+        layout = compile_decoder(self)
+        return ItemDecoder(structs.Struct(self.order + layout.codes), layout)
 
     @cached_property
     def item_values(self) -> Callable[[S], tuple[Any, ...]]:
         """The function that makes a struct's items, `(v.a, encode_b(v.b), merge(encode_c(v.c), encode_d(v.d)),)`."""
-        items = []
-        for slot in self.slots:
-            parts = [f"encode_{name}(v.{name})" if slot.codec.encode else f"v.{name}" for name in slot.names]
-            items.append(parts[0] if len(parts) == 1 else f"merge({', '.join(parts)})")
+        texts = []
+        for item in self.items:
+            parts = [f"encode_{name}(v.{name})" if item.codec.encode else f"v.{name}" for name in item.names]
+            texts.append(parts[0] if len(parts) == 1 else f"merge({', '.join(parts)})")
         function: Callable[[S], tuple[Any, ...]] = self._compile(
-            f"build = lambda v: ({''.join(f'{i}, ' for i in items)})"
+            f"build = lambda v: ({''.join(f'{i}, ' for i in texts)})"
         )
         return function
 
@@ -111,7 +110,7 @@ class StructCodec(Codec[S]):
         Raises LayoutError for a buffer that is too short.
         """
         try:
-            packer, _, build = self.item_reader
+            packer, (_, build) = self.item_decoder
             value: S = build(packer.unpack_from(data, offset))
         except structs.error:
             raise LayoutError(f"{len(data) - offset} bytes can't hold {self.name}, which has {self.size}") from None
@@ -126,10 +125,10 @@ class StructCodec(Codec[S]):
             data = self.packer.pack(*self.item_values(value))
             rest = self.tail[1].codec.pack(getattr(value, self.tail[0])) if self.tail else b""
         except MISFITS as error:
-            raise self._misfit(value, error) from None
+            raise self._misfit_error(value, error) from None
         return data[: self.tail[1].offset] + rest if self.tail and rest else data
 
-    def _misfit(self, value: Any, error: Exception) -> LayoutError:
+    def _misfit_error(self, value: Any, error: Exception) -> LayoutError:
         if not isinstance(value, self.kind):
             return LayoutError(f"{value!r} is no {self.name}")
         for name, field in self.fields.items():
@@ -139,15 +138,15 @@ class StructCodec(Codec[S]):
                 return LayoutError(f"{self.name}.{name}: {misfit.what}")
         return LayoutError(f"{self.name}: {error}")
 
-    def body(self) -> tuple[str, Callable[[tuple[Any, ...]], S]]:
+    def item_layout(self) -> ItemLayout:
         """Returns the codes of all items and the function that makes the struct, its flexible array still empty."""
-        return self.item_reader.codes, self.item_reader.build
+        return self.item_decoder.layout
 
 
-class ReaderCode:
-    """The source of a reader, as it grows: the codes of its items, its lines, and the values of the names in them.
+class DecoderSource:
+    """The source of a decoder, as it grows: the codes of its items, its lines, and the values of the names in them.
 
-    A reader turns a struct's items into the struct; compiled for its type it is several times as fast.
+    A decoder turns a struct's items into the struct; compiled for its type it is several times as fast.
 
         def build(items):
          (i0, i1, i2, ) = items             # of one struct.Struct for all of the struct, nested ones included
@@ -163,7 +162,7 @@ class ReaderCode:
     def __init__(self, order: str):
         self.order, self.codes = order, ""
         self.lines: list[str] = []
-        self.items = self.structs = 0
+        self.item_count = self.struct_count = 0
         self.names: dict[str, Any] = {"new": object.__new__, "from_bytes": int.from_bytes}
 
     def name(self, value: Any) -> str:
@@ -174,42 +173,42 @@ class ReaderCode:
 
     def struct(self, codec: StructCodec[Any]) -> str:
         """Adds the lines that read a struct, and returns the name of its variable."""
-        variable, end = f"v{self.structs}", 0
-        self.structs += 1
+        variable, end = f"v{self.struct_count}", 0
+        self.struct_count += 1
         self.lines.append(f"{variable} = new({self.name(codec.kind)})")
-        for slot in codec.slots:
-            self.codes += f"{slot.offset - end}x"
-            self._slot(variable, slot)
-            end = slot.offset + slot.codec.size
+        for item in codec.items:
+            self.codes += f"{item.offset - end}x"
+            self._add_item(variable, item)
+            end = item.offset + item.codec.size
         self.codes += f"{codec.size - end}x"
         if codec.tail:  # empty at first
             self.lines.append(f"{variable}.{codec.tail[0]} = {self.name(codec.tail[1].codec.zero)}()")
         return variable
 
-    def _slot(self, variable: str, slot: Slot) -> None:
-        codec: Any = slot.codec
-        if hasattr(codec, "slots") and codec.fixed and codec.order == self.order:
-            self.lines.append(f"{variable}.{slot.names[0]} = {self.struct(codec)}")
+    def _add_item(self, variable: str, item: StructItem) -> None:
+        codec: Any = item.codec
+        if isinstance(codec, StructCodec) and codec.fixed and codec.order == self.order:
+            self.lines.append(f"{variable}.{item.names[0]} = {self.struct(codec)}")
             return
-        item = f"i{self.items}"
-        self.items += 1
+        name = f"i{self.item_count}"
+        self.item_count += 1
         if isinstance(codec, Bits):
-            self._bits(variable, slot, item)
+            self._add_bitfields(variable, item, name)
             return
         self.codes += codec.code
         decode = None if codec.inline else codec.decoder()
-        value = f"{self.name(decode)}({item})" if decode else codec.inline.format(item) or item
-        self.lines.append(f"{variable}.{slot.names[0]} = {value}")
+        value = f"{self.name(decode)}({name})" if decode else codec.inline.format(name) or name
+        self.lines.append(f"{variable}.{item.names[0]} = {value}")
 
-    def _bits(self, variable: str, slot: Slot, item: str) -> None:
+    def _add_bitfields(self, variable: str, item: StructItem, unit: str) -> None:
         """Adds the bitfields of one storage unit, read as an integer if struct.Struct has one of that size."""
-        storage: Any = slot.codec  # Bits, as all of slot.codecs
+        storage: Any = item.codec  # Bits, as all of item.codecs
         self.codes += INTEGERS.get(storage.size, storage.code)
         if storage.size not in INTEGERS:
-            self.lines.append(f"{item} = from_bytes({item}, {storage.endian!r})")
+            self.lines.append(f"{unit} = from_bytes({unit}, {storage.endian!r})")
         each: Any
-        for name, each in zip(slot.names, slot.codecs):
-            value = f"{item} >> {each.shift} & {(1 << each.width) - 1}"
+        for name, each in zip(item.names, item.codecs):
+            value = f"{unit} >> {each.shift} & {(1 << each.width) - 1}"
             if each.signed:
                 sign = 1 << each.width - 1
                 value = f"(({value}) ^ {sign}) - {sign}"
@@ -218,11 +217,11 @@ class ReaderCode:
             self.lines.append(f"{variable}.{name} = {value}")
 
 
-def compile_reader(codec: StructCodec[Any]) -> tuple[str, Callable[[tuple[Any, ...]], Any]]:
+def compile_decoder(codec: StructCodec[Any]) -> ItemLayout:
     """Returns the codes of a struct's items, nested ones included, and the function that makes the struct from them."""
-    source = ReaderCode(codec.order)
+    source = DecoderSource(codec.order)
     variable = source.struct(codec)
-    items = "".join(f"i{number}, " for number in range(source.items))
+    items = "".join(f"i{number}, " for number in range(source.item_count))
     text = "\n ".join(["def build(items):", f"({items}) = items", *source.lines, f"return {variable}"])
     exec(text, source.names)
-    return source.codes, source.names["build"]
+    return ItemLayout(source.codes, source.names["build"])

@@ -47,13 +47,13 @@ def unresolved_access(log: str, btf: Btf | None) -> Unresolved | None:
 
 
 def _instead(btf: Btf, keyword: str, name: str, path: str) -> str:
-    """Tells what the kernel has of that name, or near it."""
+    """Returns what the kernel has of that name, or near it."""
     kinds = [kind for kind in btf.named(name) if kind.kind != FWD and _keyword(kind) == keyword]
     if not kinds:
         return f"this kernel has no {keyword} {name}{_near_names(name, _names_of_kind(btf, keyword))}"
     if "::" in path:
         return _enumerator(btf, kinds, name, path.strip(":"))
-    return _field(btf, kinds[0], f"{keyword} {name}", STEP.findall(path))
+    return _field(btf, kinds[0], f"{keyword} {name}", [name for name, _ in STEP.findall(path)])
 
 
 def _keyword(kind: Type) -> str:
@@ -79,15 +79,18 @@ def _near_names(name: str, among: list[str]) -> str:
     return f" ({close})" if close else ""
 
 
-def _field(btf: Btf, kind: Type, where: str, steps: list[tuple[str, str]]) -> str:
-    """Follows the names as libbpf does, through anonymous structs, up to the one that isn't there."""
+def _field(btf: Btf, kind: Type, where: str, steps: list[str]) -> str:
+    """Follows the names as libbpf does, through anonymous structs, up to the one that isn't there.
+
+    A step is a member's name, "" for an array's element.
+    """
     number = kind.id
-    for index, (name, _) in enumerate(steps):
+    for index, name in enumerate(steps):
         current = btf.resolve(number)
         if not name:
             number = btf.element(current) if current.kind == ARRAY else number
             continue
-        member = next((found for path, found in _reachable(btf, current, 0) if path == name), None)
+        member = next((found.member for found in _reachable(btf, current, 0) if found.path == name), None)
         if member is None:
             return f"this kernel's {where} has no {name}{_elsewhere(btf, current, name)}"
         number = member.type
@@ -100,7 +103,7 @@ def _field(btf: Btf, kind: Type, where: str, steps: list[tuple[str, str]]) -> st
 
 def _elsewhere(btf: Btf, kind: Type, name: str) -> str:
     """Finds a field that its struct lacks: deeper in it, under a near name, or in other structs."""
-    found = dict.fromkeys(path for path, _ in _reachable(btf, kind, SEARCH_DEPTH))
+    found = dict.fromkeys(each.path for each in _reachable(btf, kind, SEARCH_DEPTH))
     paths = sorted(found, key=lambda path: path.count("."))
     inside = [path for path in paths if path.endswith("." + name)]
     close = suggestion(name, (path for path in paths if "." not in path))
@@ -113,18 +116,25 @@ def _elsewhere(btf: Btf, kind: Type, name: str) -> str:
     return f" ({'; '.join(hints)})" if hints else ""
 
 
-def _reachable(btf: Btf, kind: Type, depth: int, inside: int = 0) -> Iterator[tuple[str, Member]]:
-    """Yields the paths of a struct's members, down to `depth` named structs by value and through anonymous ones."""
+class ReachableMember(NamedTuple):
+    """A member, and the path from a struct to it, such as `__sk_common.skc_daddr`."""
+
+    path: str
+    member: Member
+
+
+def _reachable(btf: Btf, kind: Type, depth: int, inside: int = 0) -> Iterator[ReachableMember]:
+    """Yields a struct's members, down to `depth` named structs by value and through anonymous ones."""
     if inside > 2 * SEARCH_DEPTH:
         return
     for member in btf.members(kind):
         inner = btf.resolve(member.type)
         if member.name:
-            yield member.name, member
+            yield ReachableMember(member.name, member)
         if inner.kind in COMPOSITES and (depth or not member.name):
             start = f"{member.name}." if member.name else ""
             for path, found in _reachable(btf, inner, depth - bool(member.name), inside + 1):
-                yield start + path, found
+                yield ReachableMember(start + path, found)
 
 
 def _struct_names(btf: Btf, owners: list[Type]) -> list[str]:

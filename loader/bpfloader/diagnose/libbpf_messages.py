@@ -69,12 +69,12 @@ def _unpinned(found: re.Match[str], _section: str, _btf: Btf | None) -> Explanat
     return Explanation(f"a map can't be pinned ({found[1].strip()})", fix)
 
 
-def _template(what: str, fix: str) -> Explain:
+def _template(what: str, fix: str) -> Explainer:
     """Returns an explanation from texts alone; `{0}` is the first group of the message's pattern."""
     return lambda found, *_: Explanation(what.format(*found.groups()), fix.format(*found.groups()))
 
 
-Explain = Callable[["re.Match[str]", str, "Btf | None"], Explanation]
+Explainer = Callable[["re.Match[str]", str, "Btf | None"], Explanation]
 LOAD_MESSAGES = tuple((re.compile(pattern), explain) for pattern, explain in (
     (r"prog '([^']*)': missing BPF prog type, check ELF section name '([^']*)'", _unknown_section),
     (r"failed to find kernel BTF type ID of '([^']*)'", _hook),

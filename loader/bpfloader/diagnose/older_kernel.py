@@ -97,13 +97,20 @@ def _first_lines(spec: ObjectSpec, users: set[str]) -> dict[str, str]:
     return found
 
 
-def _first_uses(spec: ObjectSpec, program: ProgramSpec) -> Iterator[tuple[str, int]]:
-    """Yields (what is needed, the offset in the section of the first instruction that needs it)."""
+class FirstUse(NamedTuple):
+    """A feature, and the offset in the section of the first instruction that uses it."""
+
+    what: str
+    offset: int
+
+
+def _first_uses(spec: ObjectSpec, program: ProgramSpec) -> Iterator[FirstUse]:
+    """Yields the first use of each feature newer than this kernel."""
     seen: set[str] = set()
     for at, kernel, what in code_needs(spec, program):
         if what not in seen and is_newer(kernel):
             seen.add(what)
-            yield what, program.offset + at * INSN_SIZE
+            yield FirstUse(what, program.offset + at * INSN_SIZE)
 
 
 def _line_at(lines: list[SourceLine], begin: int, offset: int) -> str:

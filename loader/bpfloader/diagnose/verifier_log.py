@@ -35,7 +35,7 @@ HINTS = tuple((re.compile(pattern), hint) for pattern, hint in (
      "give the loop a bound that is a constant (bpf_for and bpf_loop take large ones)"),
     (r"program is too large|too many instructions|The sequence of \d+ jumps is too complex|too complex",
      "make it do less: fewer branches, bpf_loop or bpf_for for loops, global functions (not static), tail calls"),
-    (r"mem access '\w*_or_null'|Possibly CHECK_NULL pointer|CHECK_NULL pointer passed", CHECK_NULL),
+    (r"mem access '\w*_or_null'|Possibly NULL pointer|NULL pointer passed", CHECK_NULL),
     (r"type=\w*_or_null expected=", CHECK_NULL),
     (r"mem access '(scalar|inv)'",
      "this is a number to the verifier: read kernel memory with BPF_CORE_READ or bpf_probe_read_kernel, "

@@ -37,6 +37,13 @@ class SourceLocation(NamedTuple):
         return f"`{self.text}` ({self.line})" if self.line else f"`{self.text}`"
 
 
+class PathStep(NamedTuple):
+    """A location on the path to the failure, and the id of the resource that is acquired there, "" if none is."""
+
+    location: SourceLocation
+    resource: str
+
+
 class VerifierReport(NamedTuple):
     """A report's fields, empty where it lacks one; `begins` and `ends` are its lines' range in the log."""
 
@@ -86,13 +93,13 @@ def _acquired(reason: Sequence[str], path: Sequence[str]) -> str:
     return ""
 
 
-def _locations(lines: Sequence[str]) -> Iterator[tuple[SourceLocation, str]]:
-    """Yields each location of a field, with the id of the resource that is acquired there ("" if none is)."""
+def _locations(lines: Sequence[str]) -> Iterator[PathStep]:
+    """Yields the steps that a field lists."""
     location, resource, in_source = None, "", False
     for line in lines:
         if named_location := _location_in(line):
             if location:
-                yield location, resource
+                yield PathStep(location, resource)
             location, resource, in_source = named_location, "", False
         elif line.rstrip() in (SOURCE_CONTEXT, INSTRUCTION_CONTEXT):
             in_source = line.rstrip() == SOURCE_CONTEXT
@@ -101,7 +108,7 @@ def _locations(lines: Sequence[str]) -> Iterator[tuple[SourceLocation, str]]:
         elif in_source and (acquired := ACQUIRED.fullmatch(line)):
             resource = acquired["id"]
     if location:
-        yield location, resource
+        yield PathStep(location, resource)
 
 
 def _location_in(line: str) -> SourceLocation | None:

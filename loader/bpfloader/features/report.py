@@ -26,7 +26,16 @@ from ..kernel.versions import Feature, helpers, map_types, program_types, sectio
 from ..libbpf.library import version
 from . import try_freplace, try_iter
 from .attach import Support, answer_for_errno, attach_kind, attach_kinds, trial_of
-from .trial import LSM_HOOK, MODIFIABLE_FUNCTION, TEST_FUNCTION, TRACEPOINT, CantTell, NotSupported, kernel_type
+from .trial import (
+    LSM_HOOK,
+    MODIFIABLE_FUNCTION,
+    TEST_FUNCTION,
+    TRACEPOINT,
+    CantTell,
+    KernelType,
+    NotSupported,
+    kernel_type,
+)
 from .try_iter import STORAGE
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -50,10 +59,14 @@ SECTION_OF_TYPE = {
 }  # fmt: skip
 # The targets that sections are loaded for, by their names in the kernel's BTF.
 BTF_TARGETS = {
-    "tp_btf": (f"btf_trace_{TRACEPOINT}", TYPEDEF), "iter": ("bpf_iter_task", FUNC), "fentry": (TEST_FUNCTION, FUNC),
-    "fexit": (TEST_FUNCTION, FUNC), "fmod_ret": (MODIFIABLE_FUNCTION, FUNC), "lsm": (LSM_HOOK, FUNC),
-    "struct_ops": ("bpf_dummy_ops", STRUCT),
-}  # fmt: skip
+    "tp_btf": KernelType(f"btf_trace_{TRACEPOINT}", TYPEDEF),
+    "iter": KernelType("bpf_iter_task", FUNC),
+    "fentry": KernelType(TEST_FUNCTION, FUNC),
+    "fexit": KernelType(TEST_FUNCTION, FUNC),
+    "fmod_ret": KernelType(MODIFIABLE_FUNCTION, FUNC),
+    "lsm": KernelType(LSM_HOOK, FUNC),
+    "struct_ops": KernelType("bpf_dummy_ops", STRUCT),
+}
 # The verifier's words for a helper that a kernel, or a program type of it, lacks: since 4.9, since 4.9, since 6.12.
 NO_HELPER = b"invalid func ", b"unknown func ", b"program of this type cannot use helper"
 
@@ -194,7 +207,7 @@ def _try_program_type(feature: Feature) -> Support:
     reason = ""
     try:
         with _program_attr(feature.name) as attr:
-            os.close(rawbpf.load_program(program_returning(trial_of(kind).value if kind else 0), attr))
+            os.close(rawbpf.load_program(program_returning(trial_of(kind).return_value if kind else 0), attr))
     except OSError as error:
         ok, reason = answer_for_errno(
             error.errno or errno.EINVAL, host.program_capabilities([feature.name]), feature.kernel

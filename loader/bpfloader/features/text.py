@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .attach import Support, attach_kind
+from .attach import Support
 from .report import Report, support_dict
 
 MARKS = {True: "yes", False: "no", None: "?"}
@@ -18,12 +18,11 @@ def as_json(value: Any) -> str:
     return json.dumps(value, indent=1, sort_keys=True)
 
 
-def kinds_text(names: Iterable[str], wants_json: bool) -> tuple[str, bool]:
-    """Returns the answers for these kinds, and true if all of them attach. Raises ValueError for an unknown kind."""
-    support = [attach_kind(name) for name in names]
+def kinds_text(kinds: Iterable[Support], wants_json: bool) -> str:
+    """Returns the answers for some kinds of programs."""
     if wants_json:
-        return as_json({each.name: support_dict(each) for each in support}), all(support)
-    return "\n".join(_rows({each.name: each for each in support})), all(support)
+        return as_json({each.name: support_dict(each) for each in kinds})
+    return "\n".join(_rows({each.name: each for each in kinds}))
 
 
 def report_text(report: Report) -> str:

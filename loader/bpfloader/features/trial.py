@@ -37,6 +37,13 @@ class NotSupported(Exception):
     """Raised for a kind that is missing for another reason than the kernel's errno."""
 
 
+class KernelType(NamedTuple):
+    """A type of the kernel's BTF, by its name and its kind, such as FUNC."""
+
+    name: str
+    kind: int
+
+
 class Trial(NamedTuple):
     """A kind to try: the section, its program type and expected attach type, the program's return value.
 
@@ -46,7 +53,7 @@ class Trial(NamedTuple):
     section: str
     type: int
     attach_type: int
-    value: int
+    return_value: int
     target: str = ""
 
     @property
@@ -64,7 +71,7 @@ class Trial(NamedTuple):
 @contextmanager
 def loaded(trial: Trial, btf_id: int = 0, target: int = 0) -> Iterator[int]:
     """Loads the trial's program for the `with`; yields its descriptor."""
-    fd = rawbpf.load_program(program_returning(trial.value), trial.program_attr(btf_id, target))
+    fd = rawbpf.load_program(program_returning(trial.return_value), trial.program_attr(btf_id, target))
     try:
         yield fd
     finally:
@@ -85,22 +92,23 @@ TRIED_FUNCTIONS = TEST_FUNCTION, MODIFIABLE_FUNCTION, LSM_HOOK, CGROUP_HOOK, SEC
 TRIED_STRUCTS = "bpf_dummy_ops", "bpf_struct_ops_bpf_dummy_ops"
 # The kernel's types that tries need, except for iterators over anything other than tasks.
 TRIED_TYPES = {
-    *((name, FUNC) for name in TRIED_FUNCTIONS), *((name, STRUCT) for name in TRIED_STRUCTS),
-    (f"btf_trace_{TRACEPOINT}", TYPEDEF),
+    *(KernelType(name, FUNC) for name in TRIED_FUNCTIONS), *(KernelType(name, STRUCT) for name in TRIED_STRUCTS),
+    KernelType(f"btf_trace_{TRACEPOINT}", TYPEDEF),
 }  # fmt: skip
-_ids: dict[tuple[str, int], int] = {}
+_ids: dict[KernelType, int] = {}  # 0 for one that the kernel lacks
 
 
 def kernel_type(name: str, kind: int) -> int:
     """Returns the id of a type of the kernel's BTF. Raises NotSupported without BTF, and where it has no such type."""
-    if (name, kind) not in _ids:
-        _find_ids({(name, kind)} | (TRIED_TYPES - _ids.keys()))
-    if not _ids[name, kind]:
+    wanted = KernelType(name, kind)
+    if wanted not in _ids:
+        _find_ids({wanted} | (TRIED_TYPES - _ids.keys()))
+    if not _ids[wanted]:
         raise NotSupported(f"this kernel's BTF has no {name}")
-    return _ids[name, kind]
+    return _ids[wanted]
 
 
-def _find_ids(wanted: set[tuple[str, int]]) -> None:
+def _find_ids(wanted: set[KernelType]) -> None:
     """Looks up all that tries need at once: reading the kernel's BTF takes most of the time."""
     try:
         btf = library().btf__load_vmlinux_btf()
@@ -109,11 +117,11 @@ def _find_ids(wanted: set[tuple[str, int]]) -> None:
             raise OSError(error.errno, error.what) from None
         raise NotSupported("this kernel has no BTF (CONFIG_DEBUG_INFO_BTF)") from None
     try:
-        for name, kind in wanted:
+        for each in wanted:
             try:
-                _ids[name, kind] = library().btf__find_by_name_kind(btf, name.encode(), kind)
+                _ids[each] = library().btf__find_by_name_kind(btf, each.name.encode(), each.kind)
             except CallError:
-                _ids[name, kind] = 0
+                _ids[each] = 0
     finally:
         library().btf__free(btf)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from ..kernel import bpf as rawbpf
-from ..kernel.bpf import ProgramAttr
+from ..kernel.bpf import FuncInfo, ProgramAttr
 from ..kernel.instructions import program_returning
 from .trial import Trial
 
@@ -19,7 +19,7 @@ FILTER_ID = 5  # the id of `f` in FILTER_BTF
 @contextmanager
 def extension(trial: Trial) -> Iterator[ProgramAttr]:
     """Loads a socket filter, attached nowhere, for the `with`; yields the attributes of a program that extends it."""
-    function = ((0, FILTER_ID),)
+    function = (FuncInfo(0, FILTER_ID),)
     with ExitStack() as stack:
         btf = rawbpf.load_btf(FILTER_BTF)
         stack.callback(os.close, btf)

@@ -45,6 +45,13 @@ def bpf(command: int, attributes: bytes) -> int:
     raise OSError(error, os.strerror(error))
 
 
+class FuncInfo(NamedTuple):
+    """struct bpf_func_info: the instruction at which a function begins, and its id in the program's BTF."""
+
+    instruction: int
+    btf_id: int
+
+
 class ProgramAttr(NamedTuple):
     """The attributes of BPF_PROG_LOAD beside the instructions."""
 
@@ -54,7 +61,7 @@ class ProgramAttr(NamedTuple):
     target: int = 0  # the descriptor of the program that it extends or traces, or of a module's BTF
     flags: int = 0
     btf: int = 0
-    functions: tuple[tuple[int, int], ...] = ()  # struct bpf_func_info: (instruction, BTF id) of each
+    functions: tuple[FuncInfo, ...] = ()
 
 
 def load_program(code: bytes, program: ProgramAttr, log: ctypes.Array[ctypes.c_char] | None = None) -> int:

@@ -6,12 +6,20 @@ import contextlib
 import ctypes
 import mmap
 from functools import lru_cache
+from typing import NamedTuple
 
 from ..errors import CallError, MapError, errno_text
 from ..libbpf.library import library, version
 from .base import Map
 
 FAILED = ctypes.c_void_p(-1).value  # MAP_FAILED
+
+
+class MappedArena(NamedTuple):
+    """An arena's memory in this process, and its address."""
+
+    memory: memoryview
+    address: int
 
 
 class Arena(Map):
@@ -30,20 +38,20 @@ class Arena(Map):
 
         Raises MapError if it can't be mapped, StateError before load and after destroy.
         """
-        return self._mapped()[0]
+        return self._mapped().memory
 
     @property
     def address(self) -> int:
         """Its address in this process, which is also the one in programs' pointers. Raises as `memory` does."""
-        return self._mapped()[1]
+        return self._mapped().address
 
-    def _mapped(self) -> tuple[memoryview, int]:
+    def _mapped(self) -> MappedArena:
         with self._owner.lock:
             fd = self.fd
             address = self._libbpf_address() or self._map_here(fd)
             if self._view is None:
                 self._view = memoryview((ctypes.c_char * self._size).from_address(address)).cast("B")
-            return self._view, address
+            return MappedArena(self._view, address)
 
     def _libbpf_address(self) -> int:
         """Returns the address where libbpf has mapped it; 0 if it hasn't."""

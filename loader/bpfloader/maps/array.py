@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 V = TypeVar("V")
 
 
-class Indexed(KeyedMap[int, V]):
+class DenseArray(KeyedMap[int, V]):
     """A map with the keys 0 … max_entries - 1, all of which always exist. Base of Array and PerCpuArray."""
 
     def __init__(self, owner: Owner, name: str, value: Codec[V]):
@@ -39,14 +39,14 @@ class Indexed(KeyedMap[int, V]):
         self.update((key, self._value.zero()) for key in range(self.max_entries))
 
 
-class Sparse(KeyedMap[int, V]):
+class SparseArray(KeyedMap[int, V]):
     """A map with keys among 0 … max_entries - 1, which exist once they are set. Base of arrays of kernel objects."""
 
     def __init__(self, owner: Owner, name: str, value: Codec[V]):
         super().__init__(owner, name, CTypes(NATIVE).u32, value)
 
 
-class Array(Indexed[V]):
+class Array(DenseArray[V]):
     """An array: a mapping from its indexes. `value` is a generated class or a codec."""
 
     _mapped: Elements[V] | None = None
@@ -129,13 +129,13 @@ class Elements(Sequence[V], Generic[V]):
 
         Raises LibraryError without numpy, LayoutError for structs with bitfields.
         """
-        from ..codec.numpy_records import Arrays
+        from ..codec.numpy_records import ArrayDecoder
 
-        form = Arrays(self._codec, 0, self._stride)
-        if form.bits:
+        decoder = ArrayDecoder(self._codec, 0, self._stride)
+        if decoder.bits:
             raise LayoutError(
                 f"{self._codec.name} has bitfields, which no array on memory has", fix="take batch(numpy=True)"
             )
-        rows = form.numpy.frombuffer(self.memory, form.numpy.dtype(f"V{self._stride}"))
-        fields = {"names": ["value"], "formats": [form.memory], "offsets": [0], "itemsize": self._stride}
-        return rows.view(form.numpy.dtype(fields))["value"]
+        rows = decoder.numpy.frombuffer(self.memory, decoder.numpy.dtype(f"V{self._stride}"))
+        fields = {"names": ["value"], "formats": [decoder.memory], "offsets": [0], "itemsize": self._stride}
+        return rows.view(decoder.numpy.dtype(fields))["value"]

@@ -46,7 +46,7 @@ class Column:
     """Decodes values of one codec that lie one after another, `stride` bytes apart (0: the codec's size)."""
 
     def __init__(self, codec: Codec[Any], stride: int = 0):
-        codes, self.build = codec.body()
+        codes, self.build = codec.item_layout()
         self.decode, self.single = codec.decode, codes == codec.code  # single: an item is a value, but for `decode`
         stride = stride or codec.size
         self.packer = structs.Struct(f"{codec.order}{codes}{stride - codec.size}x")
@@ -81,7 +81,7 @@ class Entries(Map, Generic[K, V]):
         if self._per_cpu != (self.type in PER_CPU):  # the kernel would write beyond a value's bytes
             what = f"the map {name} has type {self.type}, which is no {type(self).__name__}"
             raise LayoutError(what, fix="generate the skeleton from this object")
-        actual, expected = (self.key_size, self.value_size), (key.size, value.stated)
+        actual, expected = (self.key_size, self.value_size), (key.size, value.value_size)
         if actual != expected:
             what = f"the map {name} has keys and values of {actual} bytes, its types have {expected}"
             raise LayoutError(what, fix="generate the skeleton from this object")
@@ -91,7 +91,7 @@ class Entries(Map, Generic[K, V]):
         codec = self._key if part == "key" else self._value
         plain = codec.element if self._per_cpu and part == "value" else codec
         if not plain or plain.name != f"__u8[{plain.size}]":
-            what = f"the {part}s of {self.name} are {codec.name or codec.code}, which has {codec.stated} bytes"
+            what = f"the {part}s of {self.name} are {codec.name or codec.code}, which has {codec.value_size} bytes"
             raise LayoutError(what, fix="change the type in the program, or open the object without its skeleton")
         super()._resize(part, size)
         raw: Any = CTypes(codec.order).raw(size)
@@ -233,12 +233,12 @@ class Entries(Map, Generic[K, V]):
 
     def _columns(self, found: Iterable[Chunk]) -> tuple[Any, Any]:
         """Returns the entries as two numpy arrays, of keys and of values. Raises LibraryError without numpy."""
-        from ..codec.numpy_records import Arrays
+        from ..codec.numpy_records import ArrayDecoder
 
         kept = list(found)
-        keys = Arrays(self._key, 0, self._key.size)
+        keys = ArrayDecoder(self._key, 0, self._key.size)
         per_cpu = self._value.element if self._per_cpu else None
-        values = Arrays(per_cpu or self._value, 0, (per_cpu.size + 7) // 8 * 8 if per_cpu else self._value.size)
+        values = ArrayDecoder(per_cpu or self._value, 0, (per_cpu.size + 7) // 8 * 8 if per_cpu else self._value.size)
         rows = values.join([values.decode_run(memoryview(chunk.values))[0] for chunk in kept])
         if per_cpu:
             rows = rows.reshape(-1, self._value.size // values.stride, *rows.shape[1:])

@@ -24,7 +24,7 @@ T = TypeVar("T")
 Path = Union[str, "os.PathLike[str]"]
 
 
-class Storage(ValuesMap[V], Generic[H, V]):
+class LocalStorage(ValuesMap[V], Generic[H, V]):
     """A local storage map: `storage[holder]`, `get`, `put`, `in`, `del`. `value` is a generated class or a codec.
 
     A holder without a value is a KeyError, one that is gone or can't be opened a MapError.
@@ -101,25 +101,25 @@ class Storage(ValuesMap[V], Generic[H, V]):
     __iter__ = None  # else Python would try 0, 1, 2 … as holders
 
 
-class SkStorage(Storage[Union[HasFd, int], V]):
+class SkStorage(LocalStorage[Union[HasFd, int], V]):
     """A value for each socket: `storage[sock]`, by a socket or its descriptor."""
 
     holder = "socket"
 
 
-class InodeStorage(Storage[Union[HasFd, int, Path], V]):
+class InodeStorage(LocalStorage[Union[HasFd, int, Path], V]):
     """A value for each inode: `storage[file]`, by an open file, a descriptor or a path."""
 
     holder = "file"
 
 
-class CgroupStorage(Storage[Union[HasFd, int, Path], V]):
+class CgroupStorage(LocalStorage[Union[HasFd, int, Path], V]):
     """A value for each cgroup: `storage["/sys/fs/cgroup/app"]`, by a path, a descriptor or an open folder."""
 
     holder = "cgroup"
 
 
-class TaskStorage(Storage[Union[HasFd, int], V]):
+class TaskStorage(LocalStorage[Union[HasFd, int], V]):
     """A value for each task: `storage[os.getpid()]`, by a process's pid, or an object whose fileno is a pidfd."""
 
     holder = "pid"

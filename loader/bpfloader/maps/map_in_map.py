@@ -14,7 +14,7 @@ from ..kernel.map_type import MapType
 from ..kernel.privileges import privilege_error
 from ..libbpf.library import library
 from ..libbpf.structs import CreateOptions, sized
-from .array import Sparse
+from .array import SparseArray
 from .base import Map, codec_of, descriptor
 from .hash import KeyedMap
 from .info import info_of, map_by_id
@@ -50,7 +50,7 @@ def kernel_ids(size: int, name: str) -> Codec[Any]:
     return Codec(NATIVE, "I" if size == 4 else "Q", KernelId, put_descriptor, name)
 
 
-class ProgArray(Sparse[int]):
+class ProgArray(SparseArray[int]):
     """Programs that others call by index (bpf_tail_call). Set `array[0] = skel.progs.next`, read the program's id."""
 
     _batch_writes = False
@@ -64,10 +64,10 @@ class ProgArray(Sparse[int]):
         self.put(key, value)  # type: ignore[arg-type]
 
 
-Make = Callable[[Any, str], M]
+MapFactory = Callable[[Any, str], M]
 
 
-def inner(kind: Callable[..., M], *types: Any) -> Make[M]:
+def inner(kind: Callable[..., M], *types: Any) -> MapFactory[M]:
     """Returns a function that makes an inner map of a class with these types: `inner(Hash, c.u32, c.u64)`."""
 
     def make(owner: Any, name: str) -> M:
@@ -106,7 +106,7 @@ class MapOfMaps(KeyedMap[K, M]):
     _batch_writes = False
     _fixes = {errno.EINVAL: "give a map of the declared inner type, sizes and flags: `create` makes one"}
 
-    def __init__(self, owner: Owner, name: str, key: Codec[K], make: Make[M]):
+    def __init__(self, owner: Owner, name: str, key: Codec[K], make: MapFactory[M]):
         self._make = make
         found: Codec[M] = Codec(NATIVE, "I", self._by_id, put_descriptor, "map")
         super().__init__(owner, name, key, found)
@@ -184,12 +184,12 @@ class ArrayOfMaps(MapOfMaps[int, M]):
 
     _repeats = True
 
-    def __init__(self, owner: Owner, name: str, make: Make[M]):
+    def __init__(self, owner: Owner, name: str, make: MapFactory[M]):
         super().__init__(owner, name, CTypes(NATIVE).u32, make)
 
 
 class HashOfMaps(MapOfMaps[K, M]):
     """A hash of maps; `key` is a generated class or a codec, `make` comes from `inner`."""
 
-    def __init__(self, owner: Owner, name: str, key: type[K] | Codec[K], make: Make[M]):
+    def __init__(self, owner: Owner, name: str, key: type[K] | Codec[K], make: MapFactory[M]):
         super().__init__(owner, name, codec_of(key), make)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from ..codec.base import Codec
+from ..codec.base import Codec, ItemLayout
 from ..errors import LayoutError
 from ..libbpf.library import library
-from .array import Indexed
+from .array import DenseArray
 from .base import codec_of
 from .batch import Column
 from .hash import KeyedMap
@@ -29,7 +28,7 @@ class PerCpuCodec(Codec[tuple[T, ...]], Generic[T]):
         self.count: int = library().libbpf_num_possible_cpus()
         name = f"{element.name} per CPU"
         super().__init__(element.order, f"{stride * self.count}s", self._decode, self._encode, name)
-        self.stated, self.stride, self.column = element.size, stride, Column(element, stride)
+        self.value_size, self.stride, self.column = element.size, stride, Column(element, stride)
 
     def _decode(self, item: bytes) -> tuple[T, ...]:
         return tuple(self.column(item))
@@ -45,13 +44,13 @@ class PerCpuCodec(Codec[tuple[T, ...]], Generic[T]):
             raise LayoutError(f"{value!r} doesn't fit {self.name}", fix=fix)
         return self._encode(value)
 
-    def body(self) -> tuple[str, Callable[[tuple[Any, ...]], tuple[T, ...]]]:
-        """Returns Codec.body; for plain numbers, codes with an item for each CPU, whose tuple is the value."""
+    def item_layout(self) -> ItemLayout:
+        """Returns Codec.item_layout; for plain numbers, codes with an item for each CPU, whose tuple is the value."""
         element = self.element
         assert element
-        if element.decode or element.body()[0] != element.code:
-            return super().body()
-        return f"{element.code}{self.stride - element.size}x" * self.count, tuple
+        if element.decode or element.item_layout().codes != element.code:
+            return super().item_layout()
+        return ItemLayout(f"{element.code}{self.stride - element.size}x" * self.count, tuple)
 
 
 class PerCpuHash(KeyedMap[K, tuple[V, ...]]):
@@ -63,7 +62,7 @@ class PerCpuHash(KeyedMap[K, tuple[V, ...]]):
         super().__init__(owner, name, codec_of(key), PerCpuCodec(codec_of(value)))
 
 
-class PerCpuArray(Indexed[tuple[V, ...]]):
+class PerCpuArray(DenseArray[tuple[V, ...]]):
     """A per-CPU array: each value is a tuple, one element for each possible CPU."""
 
     _per_cpu = True

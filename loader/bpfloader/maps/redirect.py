@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union
 from ..codec.base import Codec
 from ..errors import MapError, errno_text
 from ..owner import HasFd
-from .array import Sparse
+from .array import SparseArray
 from .base import ANY, Map, codec_of, descriptor
 from .hash import Hash, KeyedMap
 from .map_in_map import kernel_ids
@@ -42,11 +42,11 @@ class Sockets(KeyedMap[K, int]):
         self.put(key, value)  # type: ignore[arg-type]
 
 
-class SockMap(Sockets[int], Sparse[int]):
+class SockMap(Sockets[int], SparseArray[int]):
     """An array of sockets."""
 
     def __init__(self, owner: Owner, name: str):
-        Sparse.__init__(self, owner, name, _socket_codec(owner, name))
+        SparseArray.__init__(self, owner, name, _socket_codec(owner, name))
 
 
 class SockHash(Sockets[K]):
@@ -67,7 +67,7 @@ def _socket_codec(owner: Owner, name: str) -> Codec[Any]:
     return kernel_ids(owner.map_attribute(owner.find_map(name), "value_size"), "socket")
 
 
-class DevMap(Sparse[V]):
+class DevMap(SparseArray[V]):
     """Interfaces to redirect to, by index: an ifindex (socket.if_nametoindex) or a struct bpf_devmap_val.
 
     `value` is a generated class or a codec.

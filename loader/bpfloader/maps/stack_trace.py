@@ -10,7 +10,7 @@ from ..codec.base import NATIVE, Codec
 from ..errors import MapError
 from ..kernel.map_type import BPF_F_STACK_BUILD_ID
 from ..symbols.kernel import kernel_frame
-from .array import Sparse
+from .array import SparseArray
 from .base import ANY
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _frames(item: bytes) -> tuple[Frame, ...]:
     )
 
 
-class StackTrace(Sparse[Any]):
+class StackTrace(SparseArray[Any]):
     """Stack traces by the ids that bpf_get_stackid returned: tuples of addresses, the innermost first.
 
     With BPF_F_STACK_BUILD_ID in map_flags, tuples of Frame. Only programs add them; `del` and `clear` make room.

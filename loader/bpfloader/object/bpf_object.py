@@ -31,7 +31,7 @@ from .variables import SectionOwner
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ..owner import Part
+    from ..owner import ObjectPart
     from ..programs.base import Program
 
 GIVE_PATH = "give the path of a file that this user may read"
@@ -59,7 +59,7 @@ class Object(BccPolling, MapOwner, SectionOwner):
         self._name, self._btf = type(self).__name__, cast("str | None", None)
         self._data = b""  # the object's bytes, until it is loaded: they help to explain a refusal
         self.lock = threading.RLock()  # hold it while libbpf has a pointer, so that no other thread frees that
-        self.parts: list[Part] = []
+        self.parts: list[ObjectPart] = []
         self.links = Links(self)
         if not self.FILE:
             from .untyped import maps_of, programs_of

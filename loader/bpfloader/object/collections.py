@@ -15,7 +15,7 @@ from .variables import Section
 
 if TYPE_CHECKING:
     from ..link import Links
-    from ..owner import Owner, Part
+    from ..owner import ObjectPart, Owner
 
 P = TypeVar("P")
 
@@ -99,7 +99,7 @@ class MapOwner:
     """The part of owner.Owner that concerns maps. A base of Object."""
 
     _not_created: frozenset[int] = frozenset()
-    parts: list[Part]
+    parts: list[ObjectPart]
 
     @property
     def handle(self) -> int:
@@ -121,7 +121,7 @@ class MapOwner:
         """Returns the descriptor of a map of the object; negative for one that was not created."""
         return -1 if handle in self._not_created else cast(int, library().bpf_map__fd(handle))
 
-    def _notify_loaded(self, parts: Iterable[Part]) -> None:
+    def _notify_loaded(self, parts: Iterable[ObjectPart]) -> None:
         """Calls each part after load, and notes the maps without autocreate, for which libbpf may have descriptors."""
         for part in parts:
             if isinstance(part, Map) and not part.autocreate:

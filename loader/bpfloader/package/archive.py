@@ -150,14 +150,21 @@ def _check_record(files: dict[str, bytes], where: str) -> int | None:
     return len(listed)
 
 
-def _check_manifest(files: dict[str, bytes], where: str) -> tuple[Manifest | None, dict[str, tuple[str, ...]]]:
-    """Checks objects against the manifest; returns it with the arches of its objects by path.
+class CheckedManifest(NamedTuple):
+    """A package's manifest, None without one, and the arches of its objects by path."""
+
+    manifest: Manifest | None
+    arches: dict[str, tuple[str, ...]]
+
+
+def _check_manifest(files: dict[str, bytes], where: str) -> CheckedManifest:
+    """Checks objects against the manifest.
 
     Raises ObjectError, DigestError.
     """
     places = sorted((name for name in files if posixpath.basename(name) == NAME), key=lambda name: name.count("/"))
     if not places:
-        return None, {}
+        return CheckedManifest(None, {})
     manifest, folder = parse(files[places[0]], f"{where}: {places[0]}"), posixpath.dirname(places[0])
     arches: dict[str, tuple[str, ...]] = {}
     for arch, packed in manifest.packed():
@@ -168,4 +175,4 @@ def _check_manifest(files: dict[str, bytes], where: str) -> tuple[Manifest | Non
         if (found, len(files[path])) != (packed.sha256, packed.size):
             raise DigestError(f"{where}: {path} has sha256 {found}, its manifest says {packed.sha256}", fix=REINSTALL)
         arches[path] = (*arches.get(path, ()), arch)
-    return manifest, arches
+    return CheckedManifest(manifest, arches)

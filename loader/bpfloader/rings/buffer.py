@@ -14,7 +14,7 @@ from itertools import islice, repeat, starmap
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from ..codec.base import Codec
-from ..codec.records import Form
+from ..codec.records import RecordDecoder
 from ..fork import call_after_fork
 from ..maps.base import Map, codec_of
 from ..signals import DeferredSignals
@@ -40,9 +40,9 @@ class Buffer(Map, Generic[T]):
         self._memory: SharedMemory | None = None
         self._waiter: Waiter | None = None
         self._decoded = Batch(deque(), None)
-        self._forms: dict[type[Form], Form] = {}
-        # The batch that each thread is about to return, by form: an interrupt leaves it here for the next call.
-        self._undelivered: dict[tuple[int, type[Form]], Batch] = {}
+        self._decoders: dict[type[RecordDecoder], RecordDecoder] = {}
+        # The batch that each thread is about to return, by decoder: an interrupt leaves it here for the next call.
+        self._undelivered: dict[tuple[int, type[RecordDecoder]], Batch] = {}
         self._coalescer = Coalescer()
         call_after_fork(self)
 
@@ -71,10 +71,10 @@ class Buffer(Map, Generic[T]):
                     self._waiter = Waiter(self._memory.fds)
             return self._waiter
 
-    def _form(self, kind: type[Form]) -> Form:
-        if kind not in self._forms:
-            self._forms[kind] = kind(self._codec, self.HEADER_SIZE, self._stride(self._codec.size))
-        return self._forms[kind]
+    def _decoder(self, kind: type[RecordDecoder]) -> RecordDecoder:
+        if kind not in self._decoders:
+            self._decoders[kind] = kind(self._codec, self.HEADER_SIZE, self._stride(self._codec.size))
+        return self._decoders[kind]
 
     def _under_lock(self, read: Callable[[SharedMemory], R], closed: R) -> R:
         """Calls `read` with the memory under the lock; returns `closed` if the object is destroyed, even meanwhile."""
@@ -95,7 +95,7 @@ class Buffer(Map, Generic[T]):
             if self._decoded.values:
                 return True
             self._release_batches(memory)
-            batch = memory.read_records(self._form(Form), BATCH_SIZE)
+            batch = memory.read_records(self._decoder(RecordDecoder), BATCH_SIZE)
             self._decoded = batch._replace(values=deque(batch.values))
             memory.release(batch.mark)
             return bool(batch.values)
@@ -107,37 +107,37 @@ class Buffer(Map, Generic[T]):
         for batch in (self._decoded, *self._undelivered.values()):
             memory.release(batch.mark)
 
-    def _has_undelivered(self, kind: type[Form]) -> bool:
-        """Returns True if an interrupted call of this thread has left a batch of that form for the next call."""
+    def _has_undelivered(self, kind: type[RecordDecoder]) -> bool:
+        """Returns True if an interrupted call of this thread has left a batch of that kind for the next call."""
         return (threading.get_ident(), kind) in self._undelivered
 
-    def _batch(self, kind: type[Form], limit: int | None) -> Any:
-        """Returns at most `limit` records in a form: those that an iteration has left, else the buffer's."""
-        form, key = self._form(kind), (threading.get_ident(), kind)
+    def _batch(self, kind: type[RecordDecoder], limit: int | None) -> Any:
+        """Returns at most `limit` records, decoded by `kind`: those that an iteration has left, else the buffer's."""
+        decoder, key = self._decoder(kind), (threading.get_ident(), kind)
 
         def read(memory: SharedMemory) -> None:
             self._release_batches(memory)
             if key in self._undelivered:  # of an interrupted call
                 return
             if self._decoded.values:
-                return self._batch_decoded(key, form, limit)
-            batch = memory.read_records(form, limit)
-            self._undelivered[key] = batch._replace(values=form.join(batch.values))
+                return self._batch_decoded(key, decoder, limit)
+            batch = memory.read_records(decoder, limit)
+            self._undelivered[key] = batch._replace(values=decoder.join(batch.values))
             memory.release(batch.mark)
 
         self._under_lock(read, None)
         for batch in take_one(self._undelivered.pop, key, None):
-            return batch.values if batch else form.join([])
+            return batch.values if batch else decoder.join([])
 
-    def _batch_decoded(self, key: tuple[int, type[Form]], form: Form, limit: int | None) -> None:
+    def _batch_decoded(self, key: tuple[int, type[RecordDecoder]], decoder: RecordDecoder, limit: int | None) -> None:
         """Makes the undelivered batch from records that an iteration has left."""
         values: list[Any] = []
-        typed = type(form) is Form
+        typed = type(decoder) is RecordDecoder
         if typed:
             self._undelivered[key] = Batch(values, None)  # registered before it is filled: an interrupt loses none
         for value in islice(self._drain(), limit):
-            values += [value] if typed else form.decode_one(memoryview(self._codec.pack(value)))
-        self._undelivered[key] = Batch(form.join(values), None)
+            values += [value] if typed else decoder.decode_one(memoryview(self._codec.pack(value)))
+        self._undelivered[key] = Batch(decoder.join(values), None)
 
     def _drain(self) -> Iterator[T]:
         """Removes and yields the decoded records. An interrupt loses none (see memory.take_one)."""

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..codec.records import BytesByCpu
+from ..codec.records import CpuBytesDecoder
 from .memory import BATCH_SIZE, take_one
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Subscription:
     def deliver(self) -> None:
         """Calls back for each available record; an exception leaves the records behind it for the next call."""
         while True:
-            self.undelivered.extend(self.buffer._batch(BytesByCpu, BATCH_SIZE))
+            self.undelivered.extend(self.buffer._batch(CpuBytesDecoder, BATCH_SIZE))
             if not self.undelivered:
                 break
             while self.undelivered:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import starmap
 from typing import Any, NamedTuple, TypeVar
 
-from ..codec.records import Form
+from ..codec.records import RecordDecoder
 from ..libbpf.library import library
 from ..maps.base import Map
 
@@ -28,8 +28,15 @@ def take_one(pop: Callable[..., T], *arguments: Any) -> Iterator[T]:
 class Batch(NamedTuple):
     """Records read from a buffer, and the mark to release; one object, so that no interrupt separates them."""
 
-    values: Any  # a list, a deque, or a form's own collection
+    values: Any  # a list, a deque, or what the decoder makes
     mark: Any
+
+
+class Progress(NamedTuple):
+    """The bytes released so far, and the size of the buffer, or of the smallest of several."""
+
+    released: int
+    size: int
 
 
 class SharedMemory:
@@ -41,11 +48,11 @@ class SharedMemory:
         """Returns READY if the first record is committed, BUSY_HEAD if it is being written, EMPTY if there is none."""
         raise NotImplementedError
 
-    def progress(self) -> tuple[int, int]:
-        """Returns the bytes released so far, and the size of the buffer, or of the smallest of several."""
+    def progress(self) -> Progress:
+        """Returns how far reading has come."""
         raise NotImplementedError
 
-    def read_records(self, form: Form, limit: int | None) -> Batch:
+    def read_records(self, decoder: RecordDecoder, limit: int | None) -> Batch:
         """Reads committed records, at most `limit`. Raises RecordError for a first one that doesn't fit its type."""
         raise NotImplementedError
 

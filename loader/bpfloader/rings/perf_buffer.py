@@ -10,17 +10,17 @@ import mmap
 import os
 import struct as structs
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..codec.base import Codec
-from ..codec.records import Form, RecordError
+from ..codec.records import RecordDecoder, RecordError
 from ..errors import CallError, MapError
 from ..kernel.perf_event import online_cpus, open_bpf_output
 from ..libbpf.library import library
 from ..maps.perf_counters import Counters
 from .barrier import Fence
 from .callback import Callback, Subscription
-from .memory import EMPTY, READY, Batch, SharedMemory, set_kernel_sizes
+from .memory import EMPTY, READY, Batch, Progress, SharedMemory, set_kernel_sizes
 from .perf_records import SAMPLE_HEADER_SIZE, sample_stride, samples
 from .reader import Reader
 
@@ -32,15 +32,22 @@ DATA_HEAD, DATA_TAIL = 1024 // 8, 1032 // 8  # offsets in struct perf_event_mmap
 DEFAULT_SIZE = 128 * 1024  # bytes a CPU, below the limit of perf_event_mlock_kb for an unprivileged user
 
 
+class Consumed(NamedTuple):
+    """A buffer's tail, up to which it is read, and how many records were lost before it."""
+
+    tail: int
+    lost: int
+
+
 class CpuBuffer:
     """One CPU's buffer: its perf event and its memory.
 
-    `done` is the tail, and how many records were lost before it: one tuple, so that no interrupt separates them.
+    `done` is one object, so that no interrupt separates its two numbers.
     """
 
     def __init__(self, cpu: int, size: int):
         self.cpu, self.size, self.fd = cpu, size, open_bpf_output(cpu)
-        self.done = 0, 0
+        self.done = Consumed(0, 0)
         try:
             self.map()
         except BaseException:
@@ -61,12 +68,12 @@ class CpuBuffer:
 
     def available(self) -> int:
         """Returns the bytes between tail and head. On 32 bits positions wrap at 2^32, hence the mask."""
-        available: int = (self.words[DATA_HEAD] - self.done[0]) & (2 * self.size - 1)
+        available: int = (self.words[DATA_HEAD] - self.done.tail) & (2 * self.size - 1)
         return available
 
     def copy(self, available: int) -> bytes:
         """Copies the bytes from the tail on, in one piece."""
-        start = self.done[0] % self.size
+        start = self.done.tail % self.size
         first = bytes(self.data[start : start + available])
         return first + bytes(self.data[: available - len(first)])
 
@@ -100,10 +107,10 @@ class CpuBuffers(SharedMemory):
     def state(self) -> int:
         return READY if any(buffer.available() for buffer in self.buffers) else EMPTY
 
-    def progress(self) -> tuple[int, int]:
-        return sum(buffer.done[0] for buffer in self.buffers), min(buffer.size for buffer in self.buffers)
+    def progress(self) -> Progress:
+        return Progress(sum(each.done.tail for each in self.buffers), min(each.size for each in self.buffers))
 
-    def read_records(self, form: Form, limit: int | None) -> Batch:
+    def read_records(self, decoder: RecordDecoder, limit: int | None) -> Batch:
         values: list[Any] = []
         left, marks = 1 << 62 if limit is None else limit, []
         self._turn = (self._turn + 1) % len(self.buffers)  # starts with another CPU each time
@@ -113,9 +120,9 @@ class CpuBuffers(SharedMemory):
                 continue
             self._fence()
             tail, lost = buffer.done
-            form.cpu = buffer.cpu
+            decoder.cpu = buffer.cpu
             try:
-                found = samples(form, buffer.copy(available), left)
+                found = samples(decoder, buffer.copy(available), left)
             except RecordError as error:
                 if values:
                     break
@@ -127,14 +134,14 @@ class CpuBuffers(SharedMemory):
 
     def release(self, mark: Any) -> None:
         for buffer, tail, lost in mark or ():
-            if tail > buffer.done[0]:
+            if tail > buffer.done.tail:
                 self._fence()
-                buffer.done = tail, lost
+                buffer.done = Consumed(tail, lost)
                 buffer.words[DATA_TAIL] = tail
 
     def lost(self) -> int:
         """Returns how many records were lost, by the kernel's count."""
-        return sum(buffer.done[1] for buffer in self.buffers)
+        return sum(buffer.done.lost for buffer in self.buffers)
 
     def after_fork(self) -> None:
         """Maps the memory again, which a child doesn't inherit (VM_DONTCOPY in kernel/events/core.c)."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct as structs
 from typing import Any, NamedTuple
 
-from ..codec.records import Form, RecordError
+from ..codec.records import RecordDecoder, RecordError
 from ..errors import LayoutError, MapError
 
 PERF_RECORD_LOST, PERF_RECORD_SAMPLE = 2, 9
@@ -34,7 +34,7 @@ class Samples(NamedTuple):
     lost: int
 
 
-def samples(form: Form, data: bytes, limit: int) -> Samples:
+def samples(decoder: RecordDecoder, data: bytes, limit: int) -> Samples:
     """Reads the first samples, at most `limit`, from a buffer's data in one piece.
 
     Raises RecordError for a first sample that doesn't fit its type, MapError for data that is no buffer's.
@@ -42,17 +42,17 @@ def samples(form: Form, data: bytes, limit: int) -> Samples:
     view, values = memoryview(data), list[Any]()
     used = number = lost = 0
     while used < len(data) and number < limit:
-        run = _uniform(form, data, used, min(limit - number, MAX_SAMPLE_RUN)) if form.fixed else 0
+        run = _uniform(decoder, data, used, min(limit - number, MAX_SAMPLE_RUN)) if decoder.fixed else 0
         if run:
-            values += form.decode_run(view[used : used + run * form.stride])
-            used, number = used + run * form.stride, number + run
+            values += decoder.decode_run(view[used : used + run * decoder.stride])
+            used, number = used + run * decoder.stride, number + run
             continue
         kind, _, size = EVENT_HEADER.unpack_from(data, used) if len(data) - used >= SAMPLE_HEADER_SIZE else (0, 0, 0)
         if size < SAMPLE_HEADER_SIZE or used + size > len(data):
             raise MapError(f"a perf record of {size} bytes in {len(data) - used}", fix="let only one process read it")
         if kind == PERF_RECORD_SAMPLE:
             try:
-                values += form.decode_one(_trimmed(form, view[used + SAMPLE_HEADER_SIZE : used + size]))
+                values += decoder.decode_one(_trimmed(decoder, view[used + SAMPLE_HEADER_SIZE : used + size]))
             except LayoutError as error:
                 if values or lost:
                     break
@@ -64,17 +64,17 @@ def samples(form: Form, data: bytes, limit: int) -> Samples:
     return Samples(values, used, number, lost)
 
 
-def _uniform(form: Form, data: bytes, start: int, most: int) -> int:
+def _uniform(decoder: RecordDecoder, data: bytes, start: int, most: int) -> int:
     """Counts the samples from `start` on that have the type's size, up to `most`."""
     head = data[start : start + SAMPLE_HEADER_SIZE]
-    if len(head) < SAMPLE_HEADER_SIZE or EVENT_HEADER.unpack_from(head)[::2] != (PERF_RECORD_SAMPLE, form.stride):
+    if len(head) < SAMPLE_HEADER_SIZE or EVENT_HEADER.unpack_from(head)[::2] != (PERF_RECORD_SAMPLE, decoder.stride):
         return 0
     count = 1
-    while count < most and data.startswith(head, start + count * form.stride):
+    while count < most and data.startswith(head, start + count * decoder.stride):
         count += 1
-    return count if start + count * form.stride <= len(data) else count - 1
+    return count if start + count * decoder.stride <= len(data) else count - 1
 
 
-def _trimmed(form: Form, data: memoryview) -> memoryview:
+def _trimmed(decoder: RecordDecoder, data: memoryview) -> memoryview:
     """Cuts off the kernel's padding, if the type has a fixed size."""
-    return data[: form.size] if form.fixed else data
+    return data[: decoder.size] if decoder.fixed else data

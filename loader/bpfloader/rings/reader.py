@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice, repeat, starmap
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ..codec.records import Form, Raw, Tuples
+from ..codec.records import BytesDecoder, RecordDecoder, TupleDecoder
 from ..errors import StateError
 from .buffer import Buffer
 
@@ -101,10 +101,10 @@ class Reader(Buffer[T]):
         codec/numpy_records.py). Empty at the time-out. Raises as `events` does, LibraryError without numpy.
         """
         if not numpy:
-            return self._after_waiting(Form, timeout, limit)
-        from ..codec.numpy_records import Arrays
+            return self._after_waiting(RecordDecoder, timeout, limit)
+        from ..codec.numpy_records import ArrayDecoder
 
-        return self._after_waiting(Arrays, timeout, limit)
+        return self._after_waiting(ArrayDecoder, timeout, limit)
 
     def tuples(self, timeout: float | None = None, limit: int | None = None) -> list[tuple[Any, ...]]:
         """Returns the same as `batch`, as tuples of the members as they lie in memory: several times as fast.
@@ -112,14 +112,14 @@ class Reader(Buffer[T]):
         Integers and floats are numbers, other types are bytes: text with its NULs, arrays, nested structs; neighbouring
         bitfields are one item. Raises as `events` does.
         """
-        rows: list[tuple[Any, ...]] = self._after_waiting(Tuples, timeout, limit)
+        rows: list[tuple[Any, ...]] = self._after_waiting(TupleDecoder, timeout, limit)
         return rows
 
-    def _after_waiting(self, kind: type[Form], timeout: float | None, limit: int | None) -> Any:
+    def _after_waiting(self, kind: type[RecordDecoder], timeout: float | None, limit: int | None) -> Any:
         self._ensure_mapped()
         # _poll looks into the buffer, which no longer has the records that an interrupt kept from the caller.
         ready = self._has_undelivered(kind) or self._poll(timeout)
-        return self._batch(kind, limit) if ready else self._form(kind).join([])
+        return self._batch(kind, limit) if ready else self._decoder(kind).join([])
 
     def event(self, data: bytes) -> T:
         """Decodes a record from its bytes, such as `raw` returns. Raises LayoutError for too few bytes."""
@@ -128,5 +128,5 @@ class Reader(Buffer[T]):
     def raw(self, limit: int | None = None) -> list[bytes]:
         """Returns the bytes of the available records, at most `limit`, whatever their type. Never waits."""
         self._ensure_mapped()
-        values: list[bytes] = self._batch(Raw, limit)
+        values: list[bytes] = self._batch(BytesDecoder, limit)
         return values

@@ -15,14 +15,14 @@ import mmap
 import struct as structs
 from array import array
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..codec.base import Codec
-from ..codec.records import Form, RecordError
+from ..codec.records import RecordDecoder, RecordError
 from ..errors import LayoutError, MapError
 from .barrier import Fence
 from .callback import Callback, Subscription
-from .memory import BUSY_HEAD, EMPTY, READY, Batch, SharedMemory, set_kernel_sizes
+from .memory import BUSY_HEAD, EMPTY, READY, Batch, Progress, SharedMemory, set_kernel_sizes
 from .reader import Reader
 
 if TYPE_CHECKING:
@@ -39,6 +39,20 @@ LONG = structs.calcsize("L")
 POSITIONS = 1 << 8 * LONG  # positions are unsigned longs that count bytes and wrap around
 
 
+class Committed(NamedTuple):
+    """The values of committed records, and the bytes that these and the discarded ones among them take."""
+
+    values: list[Any]
+    used: int
+
+
+class Front(NamedTuple):
+    """A buffer's state by its first record that isn't discarded, and the bytes of discarded ones before that."""
+
+    state: int
+    discarded: int
+
+
 class Records:
     """Finds the records in a ring's data, which are mapped twice in `memory`."""
 
@@ -48,7 +62,9 @@ class Records:
         self._sizes: dict[int, memoryview] = {}
         self._run_length = FIRST_RUN
 
-    def committed(self, form: Form, position: int, available: int, limit: int | None = None) -> tuple[list[Any], int]:
+    def committed(
+        self, decoder: RecordDecoder, position: int, available: int, limit: int | None = None
+    ) -> tuple[list[Any], int]:
         """Returns the records committed from a position on, and how many bytes they and discarded ones take.
 
         Stops at a record that is still being written. Raises RecordError for a first record that doesn't fit its type.
@@ -57,11 +73,13 @@ class Records:
         used, left = 0, available if limit is None else limit
         while used < available and left > 0:
             offset = (position + used) % self.size
-            count = self._uniform(form, offset, min(left, (available - used) // form.stride)) if form.fixed else 0
+            count = (
+                self._uniform(decoder, offset, min(left, (available - used) // decoder.stride)) if decoder.fixed else 0
+            )
             if count:
                 self.fence()
-                values += form.decode_run(self.memory[offset : offset + count * form.stride])
-                used, left = used + count * form.stride, left - count
+                values += decoder.decode_run(self.memory[offset : offset + count * decoder.stride])
+                used, left = used + count * decoder.stride, left - count
                 continue
             length = self.words[offset >> 2]
             step = record_stride(length)
@@ -73,7 +91,7 @@ class Records:
             if not length & DISCARD_BIT:
                 self.fence()
                 try:
-                    values += form.decode_one(
+                    values += decoder.decode_one(
                         self.memory[offset + RECORD_HEADER_SIZE : offset + RECORD_HEADER_SIZE + length]
                     )
                 except LayoutError as error:
@@ -82,19 +100,19 @@ class Records:
                     raise RecordError(error.what, step) from None
                 left -= 1
             used += step
-        return values, used
+        return Committed(values, used)
 
-    def _uniform(self, form: Form, offset: int, most: int) -> int:
+    def _uniform(self, decoder: RecordDecoder, offset: int, most: int) -> int:
         """Counts the committed records from an offset on that have the type's size, up to `most`."""
         most = min(most, self._run_length)
         if not most:
             return 0
-        lengths = self.words[offset >> 2 : (offset + most * form.stride) >> 2 : form.stride >> 2]
-        if lengths == self._headers_of(form.size)[:most]:
+        lengths = self.words[offset >> 2 : (offset + most * decoder.stride) >> 2 : decoder.stride >> 2]
+        if lengths == self._headers_of(decoder.size)[:most]:
             self._run_length = min(2 * self._run_length, LONGEST_RUN)
             return most
         # The kernel may have committed a record between the comparison above and the look at it here.
-        count = next((number for number, length in enumerate(lengths) if length != form.size), most)
+        count = next((number for number, length in enumerate(lengths) if length != decoder.size), most)
         self._run_length = max(1, count)
         return count
 
@@ -104,17 +122,17 @@ class Records:
             self._sizes[size] = memoryview(array("I", [size]) * LONGEST_RUN)
         return self._sizes[size]
 
-    def front(self, position: int, available: int) -> tuple[int, int]:
-        """Returns the state by the first record that isn't discarded, and the bytes of discarded ones before it."""
+    def front(self, position: int, available: int) -> Front:
+        """Looks at the records from a position on, up to the first one that isn't discarded."""
         used = 0
         while used < available:
             length = self.words[(position + used) % self.size >> 2]
             if length & BUSY_BIT:
-                return BUSY_HEAD, used
+                return Front(BUSY_HEAD, used)
             if not length & DISCARD_BIT:
-                return READY, used
+                return Front(READY, used)
             used += record_stride(length)
-        return EMPTY, min(used, available)
+        return Front(EMPTY, min(used, available))
 
     def close(self) -> None:
         """Releases the views of the memory."""
@@ -145,8 +163,8 @@ class Ring(SharedMemory):
         self._fence()
         return available
 
-    def progress(self) -> tuple[int, int]:
-        return self.consumer[0], self.records.size
+    def progress(self) -> Progress:
+        return Progress(self.consumer[0], self.records.size)
 
     def state(self) -> int:
         position = self.consumer[0]
@@ -155,10 +173,10 @@ class Ring(SharedMemory):
             self.release(position + discarded)
         return state
 
-    def read_records(self, form: Form, limit: int | None) -> Batch:
+    def read_records(self, decoder: RecordDecoder, limit: int | None) -> Batch:
         position = self.consumer[0]
         try:
-            values, used = self.records.committed(form, position, self.available(), limit)
+            values, used = self.records.committed(decoder, position, self.available(), limit)
         except RecordError as error:
             self.release(position + error.step)
             raise

@@ -11,7 +11,7 @@ from __future__ import annotations
 import mmap
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from ..codec.base import Codec, pack_for
 from ..errors import LayoutError, MapError
@@ -70,6 +70,13 @@ class UserRing:
         """Releases the views of the memory."""
         for view in (self.words, self.data, self.producer, self.consumer):
             view.release()
+
+
+class RecordPlace(NamedTuple):
+    """The ring that holds a record, and the offset of the record's header."""
+
+    ring: UserRing
+    offset: int
 
 
 class Reservation:
@@ -150,7 +157,7 @@ class UserRingBuffer(Map, Generic[T]):
         ring, offset = self._put(length, BUSY_BIT, timeout)
         return Reservation(self, ring, offset, length)
 
-    def _put(self, data: bytes | int, busy: int, timeout: float | None) -> tuple[UserRing, int]:
+    def _put(self, data: bytes | int, busy: int, timeout: float | None) -> RecordPlace:
         length = data if isinstance(data, int) else len(data)
         end = None if timeout is None else time.monotonic() + timeout
         pause = FIRST_PAUSE
@@ -162,7 +169,7 @@ class UserRingBuffer(Map, Generic[T]):
             with self._lock:
                 offset = ring.put(data, busy) if self._ring is ring else None
             if offset is not None:
-                return ring, offset
+                return RecordPlace(ring, offset)
             left = pause if end is None else min(pause, end - time.monotonic())
             if left <= 0:
                 raise MapError(f"the user ring buffer {self.name} is full", fix=IF_FULL)

@@ -95,7 +95,7 @@ def _program_needs(spec: ObjectSpec, program: ProgramSpec) -> Iterator[Need]:
 def code_needs(spec: ObjectSpec, program: ProgramSpec) -> Iterator[InstructionNeed]:
     """Yields the feature of each instruction that Linux 4.1 doesn't have."""
     known = {helper.number: helper for helper in helpers()}
-    relocated, externs = dict(spec.calls(program)), {each.name for each in spec.externs}
+    relocated, externs = dict(spec.references(program)), {each.name for each in spec.externs}
     for each in insn.instructions(program.code, spec.elf.little):
         helper = known.get(each.value) if each.code == insn.CALL and not each.source else None
         if helper:
@@ -105,34 +105,37 @@ def code_needs(spec: ObjectSpec, program: ProgramSpec) -> Iterator[InstructionNe
         elif each.code == insn.CALL and each.source == insn.PSEUDO_CALL:
             yield InstructionNeed(each.at, "4.16", FUNCTION_CALL)
         else:
-            yield from (InstructionNeed(each.at, kernel, what) for kernel, what in _instruction_set(each))
+            yield from _instruction_set(each)
 
 
-def _instruction_set(each: insn.Instruction) -> Iterator[tuple[str, str]]:
-    """Yields the first Linux and the name of each feature of an instruction."""
+def _instruction_set(each: insn.Instruction) -> Iterator[InstructionNeed]:
+    """Yields the features of an instruction that isn't a call."""
     kind, mode, operation = each.code & 7, each.code & 0xE0, each.code & 0xF0
     if each.code == insn.MAY_GOTO:
-        yield "6.9", "may_goto"
+        yield InstructionNeed(each.at, "6.9", "may_goto")
     elif kind in (insn.JMP, insn.JMP32) and operation not in (insn.OP_CALL, insn.OP_EXIT):
         if each.code == insn.LONG_JUMP:
-            yield "6.6", "instructions of v4: a far jump"
+            yield InstructionNeed(each.at, "6.6", "instructions of v4: a far jump")
         elif kind == insn.JMP32:
-            yield "5.1", "32-bit jumps (-mcpu=v3)"
+            yield InstructionNeed(each.at, "5.1", "32-bit jumps (-mcpu=v3)")
         if (each.value if each.code == insn.LONG_JUMP else each.offset) < 0:
-            yield "5.3", "loops"
+            yield InstructionNeed(each.at, "5.3", "loops")
     if kind == insn.STX and mode == insn.ATOMIC and each.value:
-        acquire = each.value in (insn.LOAD_ACQ, insn.STORE_REL)
-        yield ("6.15", "atomic loads and stores") if acquire else ("5.12", "atomic instructions beyond an addition")
+        if each.value in (insn.LOAD_ACQ, insn.STORE_REL):
+            yield InstructionNeed(each.at, "6.15", "atomic loads and stores")
+        else:
+            yield InstructionNeed(each.at, "5.12", "atomic instructions beyond an addition")
     if kind == insn.LDX and mode == insn.MEMSX:
-        yield "6.6", "instructions of v4: a load that extends the sign"
+        yield InstructionNeed(each.at, "6.6", "instructions of v4: a load that extends the sign")
     if kind in (insn.ALU, insn.ALU64) and each.offset:
         if operation in (insn.DIV, insn.MOD):
-            yield "6.6", "instructions of v4: signed division"
+            yield InstructionNeed(each.at, "6.6", "instructions of v4: signed division")
+        elif operation == insn.OP_MOV and kind == insn.ALU64 and each.offset == 1:
+            yield InstructionNeed(each.at, "6.9", "arenas")
         elif operation == insn.OP_MOV:
-            cast = kind == insn.ALU64 and each.offset == 1
-            yield ("6.9", "arenas") if cast else ("6.6", "instructions of v4: a move that extends the sign")
+            yield InstructionNeed(each.at, "6.6", "instructions of v4: a move that extends the sign")
     if each.code == insn.BSWAP:
-        yield "6.6", "instructions of v4: a byte swap"
+        yield InstructionNeed(each.at, "6.6", "instructions of v4: a byte swap")
 
 
 def asks_kernel(spec: ObjectSpec) -> bool:

@@ -25,7 +25,7 @@ def initial_value(btf: Btf, number: int, data: bytes, offset: int, room: int = 0
         return "0"
     whole = int.from_bytes(value, "little" if btf.little else "big")
     if kind.kind == INT:
-        encoding, _ = btf.encoding(kind)
+        encoding = btf.encoding(kind)
         if encoding & BOOL:
             return "true"
         return str(whole - (1 << 8 * size) if encoding & SIGNED and whole >> 8 * size - 1 else whole)
@@ -39,7 +39,7 @@ def initial_value(btf: Btf, number: int, data: bytes, offset: int, room: int = 0
 
 def _is_char(btf: Btf, number: int) -> bool:
     kind = btf.resolve(number)
-    return kind.kind == INT and kind.word == 1 and (kind.name == "char" or bool(btf.encoding(kind)[0] & CHAR))
+    return kind.kind == INT and kind.word == 1 and (kind.name == "char" or bool(btf.encoding(kind) & CHAR))
 
 
 def _quoted(value: bytes) -> str:

@@ -55,6 +55,13 @@ class VariableSpec(NamedTuple):
     value: str
 
 
+class SymbolReference(NamedTuple):
+    """The symbol that an instruction refers to; `offset` is the instruction's in the program's code, in bytes."""
+
+    offset: int
+    symbol: str
+
+
 class ObjectSpec(NamedTuple):
     """A whole object; programs, maps and variables are in the order of their sections and offsets."""
 
@@ -70,12 +77,12 @@ class ObjectSpec(NamedTuple):
     externs: tuple[VariableSpec, ...]
     core: tuple[CoreRecord, ...]
 
-    def calls(self, program: ProgramSpec) -> list[tuple[int, str]]:
-        """Returns offset in the code and symbol of each relocation of a program: maps, functions, externs."""
+    def references(self, program: ProgramSpec) -> list[SymbolReference]:
+        """Returns what a program's relocations refer to: maps, functions, externs."""
         section = self.elf.section(program.section)
         symbols, end = self.elf.symbols(), program.offset + len(program.code)
         return [
-            (offset - program.offset, symbols[number].name)
+            SymbolReference(offset - program.offset, symbols[number].name)
             for offset, number in (self.elf.relocations(section) if section else ())
             if program.offset <= offset < end and number < len(symbols)
         ]

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from functools import lru_cache
+from typing import NamedTuple
 
 from ..errors import PrivilegeError, errno_text
 
 
+class KernelSymbols(NamedTuple):
+    """The kernel's functions: their addresses, sorted, and their names in the same order."""
+
+    addresses: list[int]
+    names: list[str]
+
+
 @lru_cache(maxsize=1)
-def _kernel_symbols() -> tuple[list[int], list[str]]:
-    """Returns the sorted addresses and the names of the kernel's functions (/proc/kallsyms). Raises PrivilegeError."""
+def _kernel_symbols() -> KernelSymbols:
+    """Reads the kernel's functions (/proc/kallsyms). Raises PrivilegeError."""
     what = "can't tell the names of the kernel's functions"
     try:
         with open("/proc/kallsyms", encoding="utf-8", errors="replace") as file:
@@ -19,7 +27,7 @@ def _kernel_symbols() -> tuple[list[int], list[str]]:
         raise PrivilegeError(f"{what} ({errno_text(error.errno or 0)})", fix="mount /proc, run as root") from None
     if not rows or not rows[-1][0]:
         raise PrivilegeError(what, fix="run as root, or with sysctl kernel.kptr_restrict=0 (and CAP_SYSLOG)")
-    return [address for address, _ in rows], [name for _, name in rows]
+    return KernelSymbols([address for address, _ in rows], [name for _, name in rows])
 
 
 def kernel_symbol(address: int, *, offset: bool = True) -> str:

@@ -2,7 +2,7 @@
 
 import bpfloader
 import pytest
-from bpfloader.codec.records import Form, Tuples
+from bpfloader.codec.records import RecordDecoder, TupleDecoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,8 +61,8 @@ def test_a_struct_is_what_its_members_are(order, data):
     kind = data.draw(structs(order))
     size, fields = kind.codec.size, kind.codec.fields
     raw = data.draw(st.binary(min_size=3 * (size + 11), max_size=3 * (size + 11)))
-    rows = Form(kind.codec, 8, size + 11).decode_run(memoryview(raw))
-    tuples = Tuples(kind.codec, 8, size + 11).decode_run(memoryview(raw))
+    rows = RecordDecoder(kind.codec, 8, size + 11).decode_run(memoryview(raw))
+    tuples = TupleDecoder(kind.codec, 8, size + 11).decode_run(memoryview(raw))
     assert len(rows) == len(tuples) == 3
     for number, row in enumerate(rows):
         at = number * (size + 11) + 8

@@ -6,7 +6,7 @@ from mmap import PAGESIZE
 
 import bpfloader
 import pytest
-from bpfloader.codec.records import Form, Raw
+from bpfloader.codec.records import RecordDecoder, BytesDecoder
 from bpfloader.rings.perf_records import SAMPLE_HEADER_SIZE, PERF_RECORD_LOST, PERF_RECORD_SAMPLE, samples, sample_stride
 from bpfloader.kernel.perf_event import online_cpus
 from hypothesis import given, settings
@@ -134,16 +134,16 @@ def test_written_records_are_read(script, limit):
             written, missing = written + lost(number), missing + number
         else:
             written += struct.pack("=IHHQ", 77, 0, 16, 0)
-    form, found, counted = Form(Pair.codec, SAMPLE_HEADER_SIZE, sample_stride(12)), [], 0
+    decoder, found, counted = RecordDecoder(Pair.codec, SAMPLE_HEADER_SIZE, sample_stride(12)), [], 0
     while written:
-        part = samples(form, written, limit)
+        part = samples(decoder, written, limit)
         assert part.used and len(part.values) == part.number <= limit
         found, counted, written = found + part.values, counted + part.lost, written[part.used :]
     assert (found, counted) == (expected, missing)
 
 
 @settings(max_examples=300)
-@given(st.binary(max_size=200), st.sampled_from([Form, Raw]))
+@given(st.binary(max_size=200), st.sampled_from([RecordDecoder, BytesDecoder]))
 def test_any_data_give_records_or_an_error(data, kind):
     try:
         found = samples(kind(Pair.codec, SAMPLE_HEADER_SIZE, sample_stride(12)), data, 100)

@@ -5,7 +5,7 @@ import time
 
 import bpfloader
 import pytest
-from bpfloader.codec.records import Form
+from bpfloader.codec.records import RecordDecoder
 from bpfloader.rings.ringbuf import BUSY_BIT, DISCARD_BIT, RECORD_HEADER_SIZE, Records, record_stride
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -108,13 +108,13 @@ def ring(records, size: int, start: int) -> tuple[memoryview, int]:
     return memoryview(bytes(data) * 2), position - start
 
 
-def reader_of(memory, codec=Pair.codec, kind=Form):
+def reader_of(memory, codec=Pair.codec, kind=RecordDecoder):
     """A function that takes from a position on: (values, bytes used)."""
-    form, records = kind(codec, RECORD_HEADER_SIZE, record_stride(codec.size)), Records(memory, lambda: None)
+    decoder, records = kind(codec, RECORD_HEADER_SIZE, record_stride(codec.size)), Records(memory, lambda: None)
 
     def take(position, available, limit=None):
-        values, used = records.committed(form, position, available, limit)
-        return form.join(values), used
+        values, used = records.committed(decoder, position, available, limit)
+        return decoder.join(values), used
 
     return take
 
@@ -133,7 +133,7 @@ def test_records_that_are_committed_between_two_looks_are_read():
     memory, available = ring([(12, Pair(number, 7).to_bytes()) for number in range(3)], 4096, 0)
     records = Records(memory, lambda: None)
     records.words = Committing(records.words)
-    values, used = records.committed(Form(Pair.codec, RECORD_HEADER_SIZE, record_stride(12)), 0, available)
+    values, used = records.committed(RecordDecoder(Pair.codec, RECORD_HEADER_SIZE, record_stride(12)), 0, available)
     assert (values, used) == ([Pair(0, 7), Pair(1, 7), Pair(2, 7)], available)
 
 

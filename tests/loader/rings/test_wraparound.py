@@ -8,7 +8,7 @@ import struct
 import pytest
 from bpfloader.rings import ringbuf, user_ringbuf
 from bpfloader.rings.barrier import Fence
-from bpfloader.codec.records import Form, Raw, Tuples
+from bpfloader.codec.records import RecordDecoder, BytesDecoder, TupleDecoder
 from bpfloader.rings.ringbuf import BUSY_BIT, DISCARD_BIT, RECORD_HEADER_SIZE, Records, Ring, record_stride
 from bpfloader.rings.memory import BUSY_HEAD, EMPTY, READY
 from ring_records import Pair
@@ -48,40 +48,40 @@ class Memory:
         return ring
 
 
-@pytest.mark.parametrize("kind", [Form, Tuples, Raw])
+@pytest.mark.parametrize("kind", [RecordDecoder, TupleDecoder, BytesDecoder])
 @pytest.mark.parametrize("before", [0, 8, 16, 24, 120, 1016])
 def test_records_are_read_over_the_wrap(positions, before, kind):
     memory = Memory(positions, positions - before)
-    ring, form, found, sent = memory.ring(), kind(Pair.codec, RECORD_HEADER_SIZE, record_stride(12)), [], []
+    ring, decoder, found, sent = memory.ring(), kind(Pair.codec, RECORD_HEADER_SIZE, record_stride(12)), [], []
     for turn in range(60):
         for number in range(turn % 7):
             pair = Pair(turn, number)
             memory.write(pair.to_bytes() + b"more" * (turn % 3 == 1), DISCARD_BIT if number == 3 else 0)
             sent += [pair] * (number != 3)
         assert ring.available() == (memory.producer[0] - memory.consumer[0]) % positions
-        values, mark = ring.read_records(form, None if turn % 2 else 2)
+        values, mark = ring.read_records(decoder, None if turn % 2 else 2)
         found += values
         ring.release(mark)
         ring.release(mark)  # doing it twice is doing it once
         if turn % 7 == 6:
-            values, mark = ring.read_records(form, None)
+            values, mark = ring.read_records(decoder, None)
             found += values
             ring.release(mark)
             assert ring.available() == 0
-    values, _ = ring.read_records(form, None)
+    values, _ = ring.read_records(decoder, None)
     found += values
-    as_pairs = {Form: lambda v: v, Tuples: lambda v: Pair(*v), Raw: lambda v: Pair.from_bytes(v)}[kind]
+    as_pairs = {RecordDecoder: lambda v: v, TupleDecoder: lambda v: Pair(*v), BytesDecoder: lambda v: Pair.from_bytes(v)}[kind]
     assert [as_pairs(value) for value in found] == sent
 
 
 def test_a_stale_mark_moves_nothing(positions):
     memory = Memory(positions, positions - 24)
-    ring, form = memory.ring(), Form(Pair.codec, RECORD_HEADER_SIZE, record_stride(12))
+    ring, decoder = memory.ring(), RecordDecoder(Pair.codec, RECORD_HEADER_SIZE, record_stride(12))
     memory.write(Pair(1).to_bytes())
-    _, first = ring.read_records(form, None)
+    _, first = ring.read_records(decoder, None)
     ring.release(first)
     memory.write(Pair(2).to_bytes())
-    _, second = ring.read_records(form, None)
+    _, second = ring.read_records(decoder, None)
     ring.release(second)
     at = memory.consumer[0]
     ring.release(first)
@@ -91,17 +91,17 @@ def test_a_stale_mark_moves_nothing(positions):
 
 def test_busy_and_discarded_records_at_the_wrap(positions):
     memory = Memory(positions, positions - 48)
-    ring, form = memory.ring(), Form(Pair.codec, RECORD_HEADER_SIZE, record_stride(12))
+    ring, decoder = memory.ring(), RecordDecoder(Pair.codec, RECORD_HEADER_SIZE, record_stride(12))
     assert ring.state() == EMPTY
     memory.write(Pair(1).to_bytes(), DISCARD_BIT)
     assert ring.state() == EMPTY and memory.consumer[0] == positions - 24
     busy_at = memory.producer[0] % SIZE
     memory.write(Pair(2).to_bytes(), BUSY_BIT)
     memory.write(Pair(3).to_bytes())
-    assert ring.state() == BUSY_HEAD and ring.read_records(form, None) == ([], positions - 24)
+    assert ring.state() == BUSY_HEAD and ring.read_records(decoder, None) == ([], positions - 24)
     for place in (busy_at, busy_at + SIZE):
         memory.data[place : place + 4] = struct.pack("=I", 12)
-    assert ring.state() == READY and ring.read_records(form, None) == ([Pair(2), Pair(3)], positions + 24)
+    assert ring.state() == READY and ring.read_records(decoder, None) == ([Pair(2), Pair(3)], positions + 24)
     ring.release(positions + 24)
     assert memory.consumer[0] == 24 and ring.state() == EMPTY
 
