@@ -144,3 +144,17 @@ def test_sizes_are_set_before_load_only(opened):
 def test_a_type_of_another_size_is_refused(opened, skel):
     with pytest.raises(bpfloader.LayoutError, match="its types have"):
         bpfloader.Hash(opened, "table", skel.Value, skel.Key)
+
+
+def test_a_value_is_read_whole_under_its_lock(using, maps_skel):
+    bpf = using("guarded", "guard")
+    table, lock = bpf.maps.guarded, bpfloader.LOCK
+    table[1] = maps_skel.Guarded(first=1, second=1)
+    for _ in range(3):
+        assert bpf.progs.guard.test_run(bytes(64)).value == 1
+    found = table.lookup(1, lock)
+    assert (found.writes, found.first, found.second) == (3, 4, 4)
+    table.put(1, maps_skel.Guarded(first=9, second=9), lock | bpfloader.EXIST)
+    assert table[1].first == 9
+    with pytest.raises(KeyError):
+        table.lookup(2, lock)
