@@ -43,6 +43,7 @@ class MapType(IntEnum):
     CGRP_STORAGE = 32
     ARENA = 33
     INSN_ARRAY = 34
+    RHASH = 35
 
 
 # Flags of BPF_MAP_CREATE (BPF_F_* of linux/bpf.h) by bit, in lower case; the constants are those that the loader uses.

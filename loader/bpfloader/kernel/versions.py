@@ -21,7 +21,8 @@ percpu_array 4.6
 stack_trace 4.6 cgroup_array 4.8 lru_hash 4.10 lru_percpu_hash 4.10 lpm_trie 4.11 array_of_maps 4.12 hash_of_maps 4.12
 devmap 4.14 sockmap 4.14 cpumap 4.15 xskmap 4.18 sockhash 4.18 cgroup_storage 4.19 reuseport_sockarray 4.19
 percpu_cgroup_storage 4.20 queue 4.20 stack 4.20 sk_storage 5.2 devmap_hash 5.4 struct_ops 5.6 ringbuf 5.8
-inode_storage 5.10 task_storage 5.11 bloom_filter 5.16 user_ringbuf 6.1 cgrp_storage 6.2 arena 6.9 insn_array 6.19"""
+inode_storage 5.10 task_storage 5.11 bloom_filter 5.16 user_ringbuf 6.1 cgrp_storage 6.2 arena 6.9 insn_array 6.19
+rhash 7.2"""
 # The helpers in the order of their numbers (___BPF_FUNC_MAPPER), each after the kernel that brought it.
 HELPER_VERSIONS = """3.19 map_lookup_elem map_update_elem map_delete_elem
 4.1 probe_read ktime_get_ns trace_printk get_prandom_u32 get_smp_processor_id skb_store_bytes l3_csum_replace

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import bpfloader
 import pytest
+from bpfloader.kernel.map_type import MapType
 from ebpfbuild.spec.map import MAP_TYPES
 from ebpfbuild.skeleton.maps import MAP_CLASSES
 from ebpfbuild.skeleton.skeleton import skeleton
@@ -139,8 +140,11 @@ def test_a_ring_whose_records_have_no_type_is_told(compile_bpf):
     assert skeleton(objects, "x", "x.bpf.o", {"bare": "struct seen"}).notices == ()
 
 
+def test_both_packages_know_the_same_types_of_maps():
+    assert MAP_TYPES == [each.name.lower() for each in MapType] and [*MapType] == [*range(len(MAP_TYPES))]
+
+
 def test_each_type_of_map_has_the_same_class_with_and_without_a_skeleton():
-    from bpfloader.kernel.map_type import MapType
     from bpfloader.object import untyped
 
     tables = (untyped.KEYED, untyped.VALUED, untyped.NAMED, untyped.BUFFERS)
