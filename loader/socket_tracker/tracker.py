@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import socket_tracker_skel
 from .bpfloader import AttachError, Choice, Link, Program, RefusedError, attach_kind, choose, supports
@@ -29,20 +27,12 @@ class SocketTracker(socket_tracker_skel.SocketTracker):
     variant = VARIANTS[-1]
 
     @classmethod
-    def open(
-        cls,
-        source: str | os.PathLike[str] | bytes | None = None,
-        *,
-        btf: str | None = None,
-        pin_root: str | None = None,
-        kconfig: Mapping[str, str | int] | None = None,
-        variant: str | None = None,
-    ) -> Self:
+    def open(cls, *arguments: Any, variant: str | None = None, **options: Any) -> Self:
         """Opens the tracker with the programs of `variant`: by default the first that this kernel attaches.
 
         The other arguments, and the errors, are those of bpfloader.Object.open.
         """
-        opened = super().open(source, btf=btf, pin_root=pin_root, kconfig=kconfig)
+        opened = super().open(*arguments, **options)
         opened.use(variant or next(filter(supports, VARIANTS), VARIANTS[-1]))
         return opened
 

@@ -45,7 +45,8 @@ MAP_ATTRS = {
     "stack": MapAttr(key=0), "bloom_filter": MapAttr(key=0), "cgroup_storage": MapAttr(16, 8, 0),
     "percpu_cgroup_storage": MapAttr(16, 8, 0), "ringbuf": MapAttr(0, 0, PAGE), "user_ringbuf": MapAttr(0, 0, PAGE),
     "arena": MapAttr(0, 0, 1, BPF_F_MMAPABLE), "insn_array": MapAttr(4, 16, 1), "sk_storage": STORAGE,
-    "rhash": MapAttr(flags=BPF_F_NO_PREALLOC), "inode_storage": STORAGE, "task_storage": STORAGE, "cgrp_storage": STORAGE,
+    "inode_storage": STORAGE, "task_storage": STORAGE, "cgrp_storage": STORAGE,
+    "rhash": MapAttr(flags=BPF_F_NO_PREALLOC),
     "struct_ops": MapAttr(kernel_type=1),  # no struct of operations: a kernel that has the type says ENOTSUPP
 }  # fmt: skip
 # The section as which a program type is loaded; those not here need no attach type.

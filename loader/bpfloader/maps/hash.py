@@ -10,7 +10,6 @@ from ..codec.base import Codec, map_layout_error, pack_for
 from ..errors import LayoutError
 from .base import ANY, codec_of
 from .batch import Column, Entries
-from .bcc import BccTable
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -46,7 +45,7 @@ class Values(ValuesView[V]):
         return (value for _, value in self._entries())
 
 
-class KeyedMap(BccTable, Entries[K, V], MutableMapping[K, V]):
+class KeyedMap(Entries[K, V], MutableMapping[K, V]):
     """A map with keys as a Python mapping. Base of hashes and arrays.
 
     Iteration goes on while the kernel or this process adds and deletes entries; it yields each key at most once.
@@ -172,6 +171,24 @@ class KeyedMap(BccTable, Entries[K, V], MutableMapping[K, V]):
 
     def _drain_entries(self) -> list[tuple[K, V]]:
         return self._pairs(self._chunks(delete=True))
+
+    # The same by their names in bcc's tables, for code that comes from bcc.
+
+    def items_lookup_batch(self) -> Iterator[tuple[K, V]]:
+        """Yields all entries, as `batch` returns them."""
+        return iter(self.batch())
+
+    def items_lookup_and_delete_batch(self) -> Iterator[tuple[K, V]]:
+        """Yields all entries and deletes them, as `drain` does."""
+        return iter(self.drain())
+
+    def items_update_batch(self, keys: Iterable[K], values: Iterable[V]) -> None:
+        """Sets a value for each key, as `update` does."""
+        self.update(zip(keys, values))
+
+    def items_delete_batch(self, keys: Iterable[K] | None = None) -> None:
+        """Deletes these keys as `delete` does, or all of them as `clear` does."""
+        self.clear() if keys is None else self.delete(keys)
 
 
 class Hash(KeyedMap[K, V]):

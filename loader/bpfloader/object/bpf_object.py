@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from ..arch import object_path, require_arch, this_arch
+from ..codec.base import Field
 from ..diagnose.refusal import load_refused
 from ..elf import require_bpf_object
 from ..errors import REINSTALL, CallError, ObjectError, StateError
@@ -24,9 +25,9 @@ from ..programs.sections import libbpf_needed
 from ..programs.struct_ops import StructOpsMap
 from ..signals import DeferredSignals, without_repeated_signals
 from .bcc import BccPolling
-from .collections import MapOwner, Maps, Progs, nothing_attached, program_names
+from .collections import Maps, Progs, nothing_attached, program_names
 from .open import open_bytes, require_digest
-from .variables import SectionOwner
+from .variables import Section, SectionOwner
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 GIVE_PATH = "give the path of a file that this user may read"
 
 
-class Object(BccPolling, MapOwner, SectionOwner):
+class Object(BccPolling, SectionOwner):
     """A BPF object, from open to destroy; it owns its links, so the end of a `with` detaches all programs.
 
     A skeleton has its file's name and, by arch, the sha256 of each object of that name (see arch.object_path, and
@@ -60,6 +61,7 @@ class Object(BccPolling, MapOwner, SectionOwner):
         self._data = b""  # the object's bytes, until it is loaded: they help to explain a refusal
         self.lock = threading.RLock()  # hold it while libbpf has a pointer, so that no other thread frees that
         self.parts: list[ObjectPart] = []
+        self._not_created: frozenset[int] = frozenset()  # the maps without autocreate, by their struct bpf_map *
         self.links = Links(self)
         if not self.FILE:
             from .untyped import maps_of, programs_of
@@ -171,6 +173,46 @@ class Object(BccPolling, MapOwner, SectionOwner):
         if self.handle and not self._is_loaded:
             raise StateError(f"{what} doesn't exist before load", fix="call load first")
 
+    def find_map(self, name: str) -> int:
+        """Returns libbpf's struct bpf_map * of that name. Raises CallError."""
+        try:
+            return cast(int, library().bpf_object__find_map_by_name(self.handle, name.encode()))
+        except CallError:
+            found = None  # bpf_map__name returns 15 characters of a name .bss.…, by which libbpf doesn't find the map
+            while found := library().bpf_object__next_map(self.handle, found):
+                if library().bpf_map__name(found) == name.encode():
+                    return cast(int, found)
+            raise
+
+    def map_fd(self, handle: int) -> int:
+        """Returns the descriptor of a map of the object; negative for one that was not created."""
+        return -1 if handle in self._not_created else cast(int, library().bpf_map__fd(handle))
+
+    def _notify_loaded(self) -> None:
+        """Calls each part after load, and notes the maps without autocreate, for which libbpf may have descriptors."""
+        for part in self.parts:
+            if isinstance(part, Map) and not part.autocreate:
+                self._not_created |= {part._bpf_map}
+            else:
+                part._loaded()
+
+    def map_attribute(self, handle: int, name: str) -> Any:
+        """Returns an attribute of a map of the object, by libbpf's name for it without `bpf_map__`."""
+        return getattr(library(), f"bpf_map__{name}")(self.handle and handle)
+
+    def program_count(self, name: str) -> int | None:
+        """Returns the value of a global variable of that name, or the sum of an array, per CPU or not; else None.
+
+        Raises StateError if it can't be read now.
+        """
+        for section in self.parts:
+            if isinstance(section, Section) and isinstance(vars(type(section)).get(name), Field):
+                return _total(getattr(section, name))
+        for part in self.parts:
+            if getattr(part, "name", None) == name and hasattr(part, "values"):
+                return sum(map(_total, part.values()))
+        return None
+
     def select(self, programs: Iterable[str | Program]) -> None:
         """Selects the programs that `load` loads, given by name or as a Program.
 
@@ -203,7 +245,7 @@ class Object(BccPolling, MapOwner, SectionOwner):
                     self.FILE or self._name, error, messages, self.handle, self._btf, self._data
                 ) from None
             self._is_loaded, self._data = True, b""
-            self._notify_loaded(self.parts)
+            self._notify_loaded()
 
     def attach(self) -> list[Link]:
         """Attaches each loaded program whose section has a target, and each struct_ops map; returns the new links.
@@ -268,3 +310,7 @@ class Object(BccPolling, MapOwner, SectionOwner):
 
     def __exit__(self, *_: object) -> None:
         self.destroy()
+
+
+def _total(value: object) -> int:
+    return sum(map(_total, value)) if isinstance(value, tuple) else int(value)  # type: ignore[call-overload]

@@ -1,21 +1,18 @@
-"""The collections of an object's maps and programs, and the object as the owner of its maps."""
+"""The collections of an object's maps and programs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..codec.base import Field
-from ..errors import AttachError, CallError
-from ..libbpf.library import library
+from ..errors import AttachError
 from ..maps.base import Map
 from ..programs.base import Program
 from ..suggest import no_such, raise_unknown
-from .variables import Section
 
 if TYPE_CHECKING:
     from ..link import Links
-    from ..owner import ObjectPart, Owner
+    from ..owner import Owner
 
 P = TypeVar("P")
 
@@ -93,59 +90,3 @@ def nothing_attached(progs: Iterable[Program], links: Links) -> AttachError | No
     named = ", ".join(f'{each.name} (SEC("{each.section.removeprefix("?")}"))' for each in waiting)
     what = f"nothing was attached: no section says where to attach {named}"
     return AttachError(what, fix=f"attach by hand: progs.{waiting[0].name}.attach(…) takes the target")
-
-
-class MapOwner:
-    """The part of owner.Owner that concerns maps. A base of Object."""
-
-    _not_created: frozenset[int] = frozenset()
-    parts: list[ObjectPart]
-
-    @property
-    def handle(self) -> int:
-        """libbpf's struct bpf_object *."""
-        raise NotImplementedError
-
-    def find_map(self, name: str) -> int:
-        """Returns libbpf's struct bpf_map * of that name. Raises CallError."""
-        try:
-            return cast(int, library().bpf_object__find_map_by_name(self.handle, name.encode()))
-        except CallError:
-            found = None  # bpf_map__name returns 15 characters of a name .bss.…, by which libbpf doesn't find the map
-            while found := library().bpf_object__next_map(self.handle, found):
-                if library().bpf_map__name(found) == name.encode():
-                    return cast(int, found)
-            raise
-
-    def map_fd(self, handle: int) -> int:
-        """Returns the descriptor of a map of the object; negative for one that was not created."""
-        return -1 if handle in self._not_created else cast(int, library().bpf_map__fd(handle))
-
-    def _notify_loaded(self, parts: Iterable[ObjectPart]) -> None:
-        """Calls each part after load, and notes the maps without autocreate, for which libbpf may have descriptors."""
-        for part in parts:
-            if isinstance(part, Map) and not part.autocreate:
-                self._not_created |= {part._bpf_map}
-            else:
-                part._loaded()
-
-    def map_attribute(self, handle: int, name: str) -> Any:
-        """Returns an attribute of a map of the object, by libbpf's name for it without `bpf_map__`."""
-        return getattr(library(), f"bpf_map__{name}")(self.handle and handle)
-
-    def program_count(self, name: str) -> int | None:
-        """Returns the value of a global variable of that name, or the sum of an array, per CPU or not; else None.
-
-        Raises StateError if it can't be read now.
-        """
-        for section in self.parts:
-            if isinstance(section, Section) and isinstance(vars(type(section)).get(name), Field):
-                return _total(getattr(section, name))
-        for part in self.parts:
-            if getattr(part, "name", None) == name and hasattr(part, "values"):
-                return sum(map(_total, part.values()))
-        return None
-
-
-def _total(value: object) -> int:
-    return sum(map(_total, value)) if isinstance(value, tuple) else int(value)  # type: ignore[call-overload]
