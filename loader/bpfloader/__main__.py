@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class Output(NamedTuple):
-    """What a verb prints, and its exit status."""
+    """The text that a verb prints, and its exit status."""
 
     text: str
     status: int = 0

@@ -1,4 +1,4 @@
-"""Tells objects and buffers that they are in a child of fork, where each repairs itself.
+"""Calls objects and buffers in a child of fork, where each repairs itself.
 
 A child has no links, so it can neither end those of its parent nor keep them alive.
 """

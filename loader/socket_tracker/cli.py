@@ -55,8 +55,8 @@ def _replace_missing_streams() -> None:
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a thread's name that the terminal lacks
 
 
-def _missing_process(pid: int) -> str:
-    """Tells why a process's events won't come: there is no such process, or it is a thread; "" if they will."""
+def _why_no_events(pid: int) -> str:
+    """Returns why a process's events won't come: there is no such process, or it is a thread; "" if they will."""
     try:
         with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
             status = file.read()
@@ -70,7 +70,7 @@ def _missing_process(pid: int) -> str:
 
 
 def _track(options: Namespace, wanted: Filters, stop_signals: StopSignals) -> int:
-    for notice in filter(None, map(_missing_process, wanted.pids)):
+    for notice in filter(None, map(_why_no_events, wanted.pids)):
         say(notice)
     choice = start(wanted, options.variant, options.buffer << 10)
     status = 0

@@ -29,7 +29,7 @@ class View:
         self.by, self.sort, self.reverse = by, sort, False
 
     def pressed(self, key: str) -> bool:
-        """Applies a key: s takes the next order, r reverses it, b switches the rows. Returns true if it changed."""
+        """Applies a key: s takes the next order, r reverses it, b switches the rows. Returns True if it changed."""
         if key == "s":
             self.sort = SORTS[(SORTS.index(self.sort) + 1) % len(SORTS)]
         elif key == "r":

@@ -76,7 +76,7 @@ def _with_own_tracefs(function: Callable[[], T]) -> T:
 
 
 def _make_private(libc: ctypes.CDLL, folder: str) -> bool:
-    """Keeps mounts below a folder in this mount namespace; returns true if that failed, as mount does.
+    """Keeps mounts below a folder in this mount namespace; returns True if that failed, as mount does.
 
     New mounts propagate from the mount that holds the folder: not always `/`, which in a chroot is no mount.
     """

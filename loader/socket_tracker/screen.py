@@ -18,12 +18,12 @@ HOME, END_OF_LINE, END_OF_SCREEN = "\033[H", "\033[K", "\033[J"
 
 
 def is_terminal() -> bool:
-    """Returns true if stdout is a terminal that can be drawn on."""
+    """Returns True if stdout is a terminal that can be drawn on."""
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def wants_colours() -> bool:
-    """Returns true if stdout takes colours (no-color.org)."""
+    """Returns True if stdout takes colours (no-color.org)."""
     return is_terminal() and not os.environ.get("NO_COLOR")
 
 
@@ -99,7 +99,7 @@ class Screen:
 
 
 def _is_ours() -> bool:
-    """Returns true if this process may read the terminal on stdin: in the background, reading would stop it."""
+    """Returns True if this process may read the terminal on stdin: in the background, reading would stop it."""
     try:
         return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
     except (OSError, ValueError):

@@ -21,7 +21,7 @@ CONSUME_LIMIT = 4096  # events consumed before something else gets its turn
 
 
 class Losses(NamedTuple):
-    """How many events, and how many connections, found no room."""
+    """Counts of the events and connections that found no room."""
 
     events: int
     connections: int
@@ -87,7 +87,7 @@ class Watch:
 
 
 def say(text: str) -> None:
-    """Tells the user something, on stderr."""
+    """Prints a line for the user to stderr."""
     try:
         print(f"socket_tracker: {text}", file=sys.stderr, flush=True)
     except OSError:

@@ -67,7 +67,7 @@ class Codec(Generic[T]):
             raise LayoutError(self._describe_misfit(value, error)) from None
 
     def _describe_misfit(self, value: object, error: Exception) -> str:
-        """Says why the C type can't hold a value, in place of Python's message where that is about struct.Struct."""
+        """Returns why the C type can't hold a value, in place of Python's message where that is about struct.Struct."""
         name = self.name or self.code
         if self.limits and hasattr(type(value), "__index__"):
             return f"{value!r} is not in {self.limits[0]} … {self.limits[1]}"

@@ -54,7 +54,7 @@ def newer_needs(data: bytes, where: str, programs: Iterable[str], maps: Iterable
 
 
 def is_newer(kernel: str) -> bool:
-    """Returns true if a version is later than the running kernel's, as far as both can be read."""
+    """Returns True if a version is later than the running kernel's, as far as both can be read."""
     running = version_of(host.kernel_release())
     return running != (0, 0) and running < version_of(kernel)
 

@@ -1,4 +1,4 @@
-"""Tells from errno, libbpf's log and this process's capabilities why the kernel refused, and what to do next.
+"""Explains a refused load or attach by errno, libbpf's log and this process's capabilities; names the next step.
 
 Imports what explains (the verifier's words, the kernel's BTF, the tables of versions) only when something was refused:
 most programs load.

@@ -118,7 +118,7 @@ def diagnose_log(log: tuple[str, ...]) -> Diagnosis:
 
 
 def states_anything(log: Sequence[str]) -> bool:
-    """Returns true if the verifier states something in a log: it holds statistics alone if no program was checked."""
+    """Returns True if the verifier states something in a log: it holds statistics alone if no program was checked."""
     return any(line.strip() and not STATISTICS.search(line) for line in log)
 
 

@@ -119,7 +119,7 @@ RETURN_VALUES = {
 
 
 class Support(NamedTuple):
-    """This kernel's answer about one feature: true if it has it.
+    """This kernel's answer about one feature: true in a condition if it has it.
 
     `ok` is None where that can't be told; `reason` says why, as it does where `ok` is False. `since` is the first Linux
     that has the feature, `number` its number in linux/bpf.h (an expected attach type for a way to attach).
@@ -149,7 +149,7 @@ def attach_kinds() -> tuple[str, ...]:
 
 
 def supports(section: str) -> bool:
-    """Returns true if this kernel and this libbpf attach programs of a section such as `fentry` or `cgroup/connect4`.
+    """Returns True if this kernel and this libbpf attach programs of a section such as `fentry` or `cgroup/connect4`.
 
     False too where it can't be told: `attach_kind` says why. Remembers the answer. Raises ValueError for a section that
     libbpf doesn't know.

@@ -52,7 +52,7 @@ def kernel_release() -> str:
 
 
 def kernel_is_before(version: str) -> bool:
-    """Returns true if the running kernel is older than a version such as `5.11`."""
+    """Returns True if the running kernel is older than a version such as `5.11`."""
     return version_of(kernel_release()) < version_of(version)
 
 
@@ -134,12 +134,12 @@ def memlock_limit() -> int | None:
 
 
 def in_user_namespace() -> bool:
-    """Returns true if this process is in a user namespace of its own, whose capabilities don't count for BPF."""
+    """Returns True if this process is in a user namespace of its own, whose capabilities don't count for BPF."""
     return read_text("/proc/self/uid_map").split() not in (["0", "0", "4294967295"], [])
 
 
 def has_seccomp_filter() -> bool:
-    """Returns true if a seccomp filter, such as a container's, checks this process's system calls."""
+    """Returns True if a seccomp filter, such as a container's, checks this process's system calls."""
     return _status_field("Seccomp") == "2"
 
 
@@ -150,7 +150,7 @@ def missing_options(section: str) -> tuple[str, ...]:
 
 
 def has_all_options(section: str) -> bool:
-    """Returns true if this kernel tells its configuration, and that has all that a section needs to attach."""
+    """Returns True if this kernel tells its configuration, and that has all that a section needs to attach."""
     return bool(kernel_config() and _options(section)) and not missing_options(section)
 
 
@@ -186,7 +186,7 @@ def read_text(path: str) -> str:
 
 
 def denial_fix() -> str:
-    """Tells the next step for a process with all capabilities that is denied BPF (EPERM); empty if no cause shows."""
+    """Returns the next step for a process with all capabilities that is denied BPF (EPERM); empty if no cause shows."""
     if in_user_namespace():
         return "run it outside its user namespace, whose capabilities the kernel doesn't count for BPF"
     if memlock_limit() is not None and kernel_is_before("5.11"):
@@ -199,7 +199,7 @@ def denial_fix() -> str:
 
 
 def memlock_fix() -> str:
-    """Tells how to raise RLIMIT_MEMLOCK, which kernels before 5.11 count maps and programs against."""
+    """Returns how to raise RLIMIT_MEMLOCK, which kernels before 5.11 count maps and programs against."""
     limit = memlock_limit()
     return (
         f"raise RLIMIT_MEMLOCK, {(limit or 0) >> 10} KiB now: `ulimit -l unlimited` or LimitMEMLOCK=infinity "

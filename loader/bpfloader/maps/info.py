@@ -55,7 +55,7 @@ def info_of(fd: int) -> MapInfo:
 
 
 def _is_map(fd: int) -> bool:
-    """Tells maps from programs and links, whose fields bpf_obj_get_info_by_fd would fill in just as well."""
+    """Returns True for a map's descriptor: bpf_obj_get_info_by_fd would take a program's or a link's just as well."""
     try:
         return os.readlink(f"/proc/self/fd/{fd}") == "anon_inode:bpf-map"
     except FileNotFoundError:  # no such descriptor, or no /proc

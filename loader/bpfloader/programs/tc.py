@@ -28,7 +28,7 @@ class TcProgram(Program):
 
     @property
     def is_tcx(self) -> bool:
-        """True if its section makes it a tcx link, false if a filter."""
+        """True if its section makes it a tcx link, False if a filter."""
         return self.section.removeprefix("?") in TCX_SECTIONS
 
     def attach(
