@@ -9,15 +9,28 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from ..btf.core_relo import SourceLine, source_lines
 from ..kernel.instructions import INSN_SIZE
 from ..spec.object import ObjectSpec
 from ..spec.subprograms import with_subprograms
 
-TOLD = re.compile(r"; (?P<text>.*?)(?: @ [^@]+:\d+)?")
+LOG_SOURCE = re.compile(r"; (?P<text>.*?)(?: @ [^@]+:\d+)?")
 # An instruction, or what libbpf makes of one that it has poisoned: `0: <invalid CO-RE relocation>`.
-NUMBERED = re.compile(r"(\d{1,10}): [(<]")
+LOG_INSTRUCTION = re.compile(r"(\d{1,10}): [(<]")
+
+
+class ProgramLines(NamedTuple):
+    """A program's source lines, and the instructions at which they begin, as the kernel counts them; both in order."""
+
+    starts: list[int]
+    lines: list[SourceLine]
+
+    def line_of(self, instruction: int) -> SourceLine | None:
+        """Returns the line that an instruction comes of; None for one before the first."""
+        index = bisect_right(self.starts, instruction)
+        return self.lines[index - 1] if index else None
 
 
 def with_places(log: Sequence[str], spec: ObjectSpec, program: str) -> tuple[str, ...]:
@@ -25,56 +38,52 @@ def with_places(log: Sequence[str], spec: ObjectSpec, program: str) -> tuple[str
 
     A line stays as it is if the object has another text there. Raises ObjectError.
     """
-    starts, lines = _lines_of(spec, program)
-    if not lines:
+    known = _program_lines(spec, program)
+    if not known.lines:
         return tuple(log)
     has_text = any(line.startswith("; ") for line in log)
-    return tuple(_placed(log, starts, lines) if has_text else _added(log, starts, lines))
+    return tuple(_completed(log, known) if has_text else _inserted(log, known))
 
 
-def _lines_of(spec: ObjectSpec, program: str) -> tuple[list[int], list[SourceLine]]:
-    """Returns the instructions at which source lines begin, and these lines, as the kernel counts instructions."""
-    extended, starts, found = spec.elf.data(".BTF.ext"), [], []
+def _program_lines(spec: ObjectSpec, program: str) -> ProgramLines:
+    """Returns the source lines of a program and of the functions that it calls; none if the object tells none."""
+    extended, found = spec.elf.data(".BTF.ext"), ProgramLines([], [])
     wanted = next((each for each in spec.programs if each.name == program), None)
     if not (wanted and spec.btf and extended):
-        return [], []
+        return found
     lines, begin = sorted(source_lines(extended, spec.btf)), 0
     for function in with_subprograms(spec, wanted):
         for line in lines:
             at = line.offset - function.offset
             if line.section == function.section and 0 <= at < len(function.code):
-                starts.append(begin + at // INSN_SIZE)
-                found.append(line)
+                found.starts.append(begin + at // INSN_SIZE)
+                found.lines.append(line)
         begin += function.instructions
-    return starts, found
+    return found
 
 
-def _line_at(starts: list[int], lines: list[SourceLine], instruction: int) -> SourceLine | None:
-    index = bisect_right(starts, instruction)
-    return lines[index - 1] if index else None
-
-
-def _placed(log: Sequence[str], starts: list[int], lines: list[SourceLine]) -> Iterator[str]:
+def _completed(log: Sequence[str], known: ProgramLines) -> Iterator[str]:
     """Yields the log with the places of its source lines."""
     for index, line in enumerate(log):
-        told = TOLD.fullmatch(line)
-        numbered = NUMBERED.match(log[index + 1]) if told and index + 1 < len(log) else None
-        known = _line_at(starts, lines, int(numbered[1])) if numbered else None
-        same = known and told and known.text.strip() == told["text"].strip()
-        yield _as_told(known) if known and same else line
+        source = LOG_SOURCE.fullmatch(line)
+        numbered = LOG_INSTRUCTION.match(log[index + 1]) if source and index + 1 < len(log) else None
+        found = known.line_of(int(numbered[1])) if numbered else None
+        same = found and source and found.text.strip() == source["text"].strip()
+        yield _log_line(found) if found and same else line
 
 
-def _added(log: Sequence[str], starts: list[int], lines: list[SourceLine]) -> Iterator[str]:
+def _inserted(log: Sequence[str], known: ProgramLines) -> Iterator[str]:
     """Yields the log with a source line before each instruction that comes of another one than the last."""
     last = None
     for line in log:
-        numbered = NUMBERED.match(line)
-        known = _line_at(starts, lines, int(numbered[1])) if numbered else None
-        if known and known != last:
-            last = known
-            yield _as_told(known)
+        numbered = LOG_INSTRUCTION.match(line)
+        found = known.line_of(int(numbered[1])) if numbered else None
+        if found and found != last:
+            last = found
+            yield _log_line(found)
         yield line
 
 
-def _as_told(line: SourceLine) -> str:
+def _log_line(line: SourceLine) -> str:
+    """Returns a source line as newer kernels print it."""
     return f"; {line.text.strip()} @ {line.line.removeprefix('./')}"
