@@ -11,7 +11,7 @@ from ebpfbuild.files import UnfitFileError, read_regular
 from .errors import SetupError, Unavailable, one_line
 from .pin import Pin
 from .settings import Settings, is_remote, local_path, shown
-from .web import Web
+from .web import Answer, Web
 
 MAX_PAGE_SIZE = 8 << 20  # bytes; an index page of pip has 0.1 MB
 MAX_WHEEL_SIZE = 32 << 20  # bytes; the wheel has 1.8 MB
@@ -50,31 +50,31 @@ def _nowhere(pin: Pin, settings: Settings, reasons: list[str]) -> SetupError:
     return SetupError(f"{pin.wheel} can't be fetched{tried}; check the network, or {fix}")
 
 
-def _look(place: str, pin: Pin, web: Web) -> tuple[str, bytes]:
-    """Returns (where the wheel was, its bytes) of one folder, file or page. Raises Unavailable."""
+def _look(place: str, pin: Pin, web: Web) -> Answer:
+    """Returns the wheel that one folder, file or page has or links to. Raises Unavailable."""
     if not is_remote(place):
         return _look_here(local_path(place), pin, web)
     if _file_name(place) == pin.wheel:
-        return place, web.read(place, MAX_WHEEL_SIZE)[1]
+        return Answer(place, web.read(place, MAX_WHEEL_SIZE).body)
     url, page = web.read(place, MAX_PAGE_SIZE)
     link = _link_of(page, url, pin)
     if not is_remote(link):
         raise Unavailable(f"links to {shown(link)}, which is on no web server")
-    return link, web.read(link, MAX_WHEEL_SIZE)[1]
+    return Answer(link, web.read(link, MAX_WHEEL_SIZE).body)
 
 
-def _look_here(path: Path, pin: Pin, web: Web) -> tuple[str, bytes]:
+def _look_here(path: Path, pin: Pin, web: Web) -> Answer:
     if not path.exists():
         raise Unavailable("is not there")
     if path.is_dir():
         wheel = path / pin.wheel
         path = wheel if wheel.exists() or not (path / "index.html").exists() else path / "index.html"
     if path.name == pin.wheel:
-        return str(path), _read_file(path, MAX_WHEEL_SIZE)
+        return Answer(str(path), _read_file(path, MAX_WHEEL_SIZE))
     link = _link_of(_read_file(path, MAX_PAGE_SIZE), path.absolute().as_uri(), pin)
     if is_remote(link):
-        return link, web.read(link, MAX_WHEEL_SIZE)[1]
-    return link, _read_file(local_path(link), MAX_WHEEL_SIZE)
+        return Answer(link, web.read(link, MAX_WHEEL_SIZE).body)
+    return Answer(link, _read_file(local_path(link), MAX_WHEEL_SIZE))
 
 
 def _link_of(page: bytes, url: str, pin: Pin) -> str:

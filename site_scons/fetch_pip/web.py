@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from ebpfbuild.fetch.passwords import basic, logins
@@ -29,6 +29,13 @@ _WANTED = {
     401: ": wants a user and password, in its URL or in ~/.netrc",
     407: ": its proxy wants a user and password; write https_proxy=http://USER:PASSWORD@HOST:PORT",
 }
+
+
+class Answer(NamedTuple):
+    """The bytes of a URL or a file, and where they were in the end: a URL behind redirects, or a path."""
+
+    place: str
+    body: bytes
 
 
 class Web:
@@ -55,8 +62,8 @@ class Web:
         opener.addheaders = [("User-Agent", "scons-bpf"), ("Accept", "text/html, */*;q=0.1")]
         return opener
 
-    def read(self, url: str, limit: int) -> tuple[str, bytes]:
-        """Returns (the URL that redirects led to, the body). Raises Unavailable with the reason."""
+    def read(self, url: str, limit: int) -> Answer:
+        """Reads a URL. Raises Unavailable with the reason."""
         for attempt in range(1, TRIES + 1):
             try:
                 return self._read(self._known.taken_from(url), limit)
@@ -69,7 +76,7 @@ class Web:
             self._sleep(0.5 * attempt)
         raise failure
 
-    def _read(self, url: str, limit: int) -> tuple[str, bytes]:
+    def _read(self, url: str, limit: int) -> Answer:
         began, body = time.monotonic(), bytearray()
         with self._opener.open(url, timeout=READ_TIMEOUT) as response:
             while chunk := response.read1(1 << 16):
@@ -80,7 +87,7 @@ class Web:
                     raise Unavailable(f"is too slow: {len(body)} bytes in {PATIENCE:.0f} s")
             if response.length:  # read1 takes a connection that ends early for the end
                 raise Unavailable("the connection broke off", passing=True)
-            return response.geturl(), bytes(body)
+            return Answer(response.geturl(), bytes(body))
 
 
 class _Proxies(urllib.request.ProxyHandler):

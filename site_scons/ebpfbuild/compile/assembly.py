@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 
 from ..errors import UndeclaredInputError
-from .directives import can_paste
+from .directives import can_be_pasted
 
 _SPELT = ("asm", "__asm", "__asm__")
 _WORD = re.compile(r"\w+")
@@ -27,7 +27,7 @@ def may_assemble(texts: Iterable[str]) -> bool:
         if _ASM.search(whole):
             return True
         words.update(word for word in _WORD.findall(whole) if len(word) < 7 and any(word in spelt for spelt in _SPELT))
-    return any(can_paste(spelt, frozenset(words)) for spelt in _SPELT)
+    return any(can_be_pasted(spelt, frozenset(words)) for spelt in _SPELT)
 
 
 def check_assembly(assembly: str, source: str) -> None:

@@ -64,12 +64,12 @@ def _needs_lexer(text: str, plain: int) -> bool:
     if "??" in text or "%:" in text or _ASKS.search(text) or _SPLICED_WORD.search(text):
         return True
     return sum(map(text.count, ("include", "import", "embed"))) != plain and any(
-        not _PLAIN.match(text, text.rfind("\n", 0, word.start()) + 1) and _follows_odd(text, word.start())
+        not _PLAIN.match(text, text.rfind("\n", 0, word.start()) + 1) and _may_follow_hash(text, word.start())
         for word in _FILE_WORD.finditer(text)
     )
 
 
-def _follows_odd(text: str, place: int) -> bool:
+def _may_follow_hash(text: str, place: int) -> bool:
     """Returns True if a word may be a directive's: nothing but blanks, comments or splices between it and a `#`."""
     while place and text[place - 1] in _BLANK:
         place -= 1
@@ -113,9 +113,9 @@ def lexed(text: str) -> Directives:
     for clean in {clean: None for reading in _trigraph_readings(text) for clean in _cleaned(reading)}:
         unreadable |= dict.fromkeys(PRAGMAS[not pragma[1]] for pragma in _PRAGMA.finditer(clean))
         for line in _LINE.finditer(clean):
-            references, odd = _line(line[1], line[2])
-            found |= dict.fromkeys(references)
-            unreadable |= dict.fromkeys(odd)
+            read = _read_directive(line[1], line[2])
+            found |= dict.fromkeys(read.references)
+            unreadable |= dict.fromkeys(read.unreadable)
             if line[1] in ("if", "elif", "define"):
                 pieces.update(word for word in _WORD.findall(line[2]) if _is_piece(word))
     return Directives(tuple(found), tuple(unreadable), frozenset(pieces))
@@ -157,28 +157,24 @@ def _without_comment(token: re.Match[str]) -> str:
     if re.match(r"/\0*[/*]", text):
         return " "
     if text.endswith(">") and text[0] in "#%_":
-        before, opening, name = _split_name(text)
-        return re.sub(_COMMENT, " ", before, flags=re.DOTALL) + opening + name
+        start = _name_start(text)
+        return re.sub(_COMMENT, " ", text[:start], flags=re.DOTALL) + text[start:]
     return text
 
 
-def _split_name(text: str) -> tuple[str, str, str]:
-    """Cuts a directive with its header's name at the `<` that opens the name.
-
-    No comment before it holds that.
-    """
+def _name_start(text: str) -> int:
+    """Returns the place of the `<` that opens the header's name in a directive; one in a comment doesn't count."""
     start = re.match(rf"(?:{_DIRECTIVE}|{_HAS_CALL}){_GAP}", text, re.DOTALL)
-    end = start.end() if start else 0
-    return text[:end], text[end : end + 1], text[end + 1 :]
+    return start.end() if start else 0
 
 
-def _line(word: str, rest: str) -> tuple[list[FileReference], list[str]]:
+def _read_directive(word: str, rest: str) -> Directives:
     """Returns the files that one directive names, and the operators in it that have no name that can be read."""
     if word in ("include", "include_next", "import", "embed"):
         name = _NAME.match(rest)
-        return ([FileReference(word, bool(name[1]), name[1] or name[2])] if name else []), []
+        return Directives((FileReference(word, bool(name[1]), name[1] or name[2]),) if name else ())
     if word not in ("if", "elif", "define"):
-        return [], []
+        return Directives(())
     references, unreadable = [], []
     rest = _DEFINED.sub(" ", rest)
     if word == "define":
@@ -188,7 +184,7 @@ def _line(word: str, rest: str) -> tuple[list[FileReference], list[str]]:
             unreadable.append(ask)
         else:
             references.append(FileReference(ask, bool(quoted), quoted or angled))
-    return references, unreadable
+    return Directives(tuple(references), tuple(unreadable))
 
 
 def _is_piece(word: str) -> bool:
@@ -197,10 +193,10 @@ def _is_piece(word: str) -> bool:
 
 def pasted(pieces: frozenset[str]) -> str | None:
     """Returns the word of HAS_OPERATORS that pieces make when `##` joins them, or None."""
-    return next((word for word in HAS_OPERATORS if can_paste(word, pieces)), None)
+    return next((word for word in HAS_OPERATORS if can_be_pasted(word, pieces)), None)
 
 
-def can_paste(word: str, pieces: frozenset[str]) -> bool:
+def can_be_pasted(word: str, pieces: frozenset[str]) -> bool:
     """Returns True if a word can be put together from pieces."""
     reached = {0}
     for end in range(1, len(word) + 1):

@@ -11,14 +11,6 @@ from .directives import HAS_OPERATORS, PRAGMAS, Directives, FileReference, direc
 _ALL_PLACES = ("include_next", "__has_include_next")
 
 
-def included_names(text: str) -> list[tuple[bool, str]]:
-    """Returns the names that a source includes or asks for by `__has_include`, as (quoted, name).
-
-    Those behind an `#if` count as well; a file that is only asked for changes the object by being there.
-    """
-    return [(reference.quoted, reference.name) for reference in directives(text).references]
-
-
 class IncludedFiles(NamedTuple):
     """The paths of the project's own files that a source includes, and of the pinned headers, both sorted."""
 
@@ -60,7 +52,7 @@ def included_files(
     return IncludedFiles(own, sorted(path for path in scan.texts if scan.is_pinned(path)))
 
 
-class Target(NamedTuple):
+class NamedFile(NamedTuple):
     """A file that a directive leads to, its text, and whether it is only embedded."""
 
     path: str
@@ -69,7 +61,7 @@ class Target(NamedTuple):
 
 
 # By a pinned header's path, the pieces in its text (see Directives) and what its directives lead to.
-Resolved = dict[str, tuple[frozenset[str], list[Target]]]
+Resolved = dict[str, tuple[frozenset[str], list[NamedFile]]]
 
 
 class _IncludeScan:
@@ -107,14 +99,14 @@ class _IncludeScan:
                     self.texts[target.path] = target.text
                     queue.append(target.path)
 
-    def _targets(self, path: str) -> list[Target]:
+    def _targets(self, path: str) -> list[NamedFile]:
         """Returns the files that a text's directives lead to. For a pinned header that is the same for each source."""
         memo = self.resolved if self.is_pinned(path) else {}
         if path not in memo:
             known = directives(self.texts[path])
             self._check(path, known)
             found = (
-                Target(*each, reference.word.endswith("embed"))
+                NamedFile(*each, reference.word.endswith("embed"))
                 for reference in known.references
                 for each in self._files(reference, path)
             )

@@ -281,22 +281,27 @@ def compile_error(args: CompileArgs, stderr: str, status: int) -> CompileError:
         return CompileError(f"clang ended with status {status}", where=args.source, details=tuple(lines))
     where, _, what = first.partition(": fatal error: " if ": fatal error:" in first else ": error: ")
     if what.startswith("conflicting types"):
-        where, what = _unseen_argument(lines[: lines.index(first)], what) or (where, what)
+        where, what = _unseen_argument(lines[: lines.index(first)], what) or _Diagnostic(where, what)
     rest = lines[lines.index(first) + 1 :]
     return CompileError(what, where=where, details=tuple(rest))
 
 
-def _unseen_argument(before: list[str], what: str) -> tuple[str, str] | None:
-    """Returns the place and the name of a type that only a function's arguments name, where that made a conflict.
+class _Diagnostic(NamedTuple):
+    where: str
+    what: str
+
+
+def _unseen_argument(before: list[str], what: str) -> _Diagnostic | None:
+    """Explains a conflict that a type made which only a function's arguments name, at the place of that type.
 
     clang takes it for another type each time: BPF_PROG declares its function and then defines it.
     """
     found = next((unseen for line in reversed(before) if (unseen := _UNSEEN.match(line))), None)
     function = what.partition("'")[2].partition("'")[0].lstrip("_")
-    return (
-        (found[1], f"incomplete type '{found[2]}' in the arguments of {function}: nothing declares it before")
-        if found
-        else None
+    if not found:
+        return None
+    return _Diagnostic(
+        found[1], f"incomplete type '{found[2]}' in the arguments of {function}: nothing declares it before"
     )
 
 

@@ -6,6 +6,7 @@ symbols they define, file symbols, and undefined symbols that nothing refers to 
 """
 
 import struct
+from typing import NamedTuple
 
 from ..errors import ElfError
 from .reader import (
@@ -98,7 +99,7 @@ def _write(elf: Elf, kept: list[Section], numbers: list[int]) -> bytes:
     header = (ident, ET_REL, EM_BPF, 1, 0, 0, len(out), elf.flags, EHDR_SIZE, *counts)
     struct.pack_into(elf.order + EHDR, out, 0, *header)
     for section in kept:
-        name = strings[elf.shstrndx][1][section.name]
+        name = strings[elf.shstrndx].offsets[section.name]
         link, info = sections.get(section.link, 0), _info(elf, section, sections, numbers)
         place = (offsets[section.index], sizes[section.index], link, info, section.align, section.entsize)
         out += struct.pack(elf.order + SHDR, name, section.type, section.flags, 0, *place)
@@ -114,8 +115,15 @@ def _names(elf: Elf, kept: list[Section], numbers: list[int]) -> dict[int, set[s
     return names
 
 
-def _string_table(names: set[str]) -> tuple[bytes, dict[str, int]]:
-    """Returns the table's bytes and each name's offset; a name that ends another shares its bytes."""
+class _StringTable(NamedTuple):
+    """A string table's bytes, and the offset of each name in it."""
+
+    data: bytes
+    offsets: dict[str, int]
+
+
+def _string_table(names: set[str]) -> _StringTable:
+    """Returns the table of names; a name that ends another shares its bytes."""
     table, offsets, previous = bytearray(1), {"": 0}, b""
     for text in sorted(names - {""}, key=lambda text: text.encode()[::-1], reverse=True):
         name = text.encode()
@@ -123,19 +131,19 @@ def _string_table(names: set[str]) -> tuple[bytes, dict[str, int]]:
             table += name + b"\0"
             previous = name
         offsets[text] = len(table) - 1 - len(name)
-    return bytes(table), offsets
+    return _StringTable(bytes(table), offsets)
 
 
-Strings = dict[int, tuple[bytes, dict[str, int]]]
+Strings = dict[int, _StringTable]  # by the index of its section
 
 
 def _content(elf: Elf, section: Section, sections: dict[int, int], symbols: dict[int, int], strings: Strings) -> bytes:
     if section.index in strings:
-        return strings[section.index][0]
+        return strings[section.index].data
     if section.type == SHT_REL:
         return _relocations(elf, section, symbols)
     if section.type == SHT_SYMTAB:
-        offsets = strings[section.link][1]
+        offsets = strings[section.link].offsets
         return b"".join(_symbol(elf, elf.symbols[number], sections, offsets) for number in symbols)
     return section.data
 

@@ -5,12 +5,21 @@ Formats: sources.list(5), one-line and deb822 style; mirror lists: apt-transport
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ..files import read_regular
 
 FOLDER = "etc/apt"
 MAX_LIST_SIZE = 1 << 20  # bytes of a list: apt's own have some hundred
+
+
+class Entry(NamedTuple):
+    """An entry of apt's for binary packages: URI, suite and components, of which a flat repository has none."""
+
+    uri: str
+    suite: str
+    components: list[str]
 
 
 def archives(root: Path = Path("/")) -> tuple[str, ...]:
@@ -20,17 +29,17 @@ def archives(root: Path = Path("/")) -> tuple[str, ...]:
     wants a password.
     """
     found: dict[str, int] = {}
-    for uri, suite, components in _entries(root / FOLDER):
-        if suite.endswith("/") or not components:
+    for entry in _entries(root / FOLDER):
+        if entry.suite.endswith("/") or not entry.components:
             continue  # a flat repository has no pool
-        for url in _urls(uri, root):
-            rank = 0 if urlsplit(url).path.rstrip("/").endswith("/debian") else 1 if "main" in components else 2
+        for url in _urls(entry.uri, root):
+            rank = 0 if urlsplit(url).path.rstrip("/").endswith("/debian") else 1 if "main" in entry.components else 2
             found[url] = min(rank, found.get(url, rank))
     return tuple(sorted(found, key=lambda url: found[url]))  # stable: within a rank the order of the files
 
 
-def _entries(folder: Path) -> Iterator[tuple[str, str, list[str]]]:
-    """Yields (URI, suite, components) of each binary entry."""
+def _entries(folder: Path) -> Iterator[Entry]:
+    """Yields the entries of all of apt's files."""
     parts = sorted((folder / "sources.list.d").glob("*"))
     for path in [folder / "sources.list", *parts]:
         style = {".list": _one_line, ".sources": _deb822}.get(path.suffix)
@@ -38,16 +47,16 @@ def _entries(folder: Path) -> Iterator[tuple[str, str, list[str]]]:
             yield from style(_text(path))
 
 
-def _one_line(text: str) -> Iterator[tuple[str, str, list[str]]]:
+def _one_line(text: str) -> Iterator[Entry]:
     for line in text.splitlines():
         words = line.partition("#")[0].replace("[", " [ ").replace("]", " ] ").split()
         if "[" in words and "]" in words:
             words = words[: words.index("[")] + words[words.index("]") + 1 :]
         if len(words) >= 3 and words[0] == "deb":
-            yield words[1], words[2], words[3:]
+            yield Entry(words[1], words[2], words[3:])
 
 
-def _deb822(text: str) -> Iterator[tuple[str, str, list[str]]]:
+def _deb822(text: str) -> Iterator[Entry]:
     for stanza in _stanzas(text):
         if "deb" not in stanza.get("types", "").split():
             continue
@@ -55,7 +64,7 @@ def _deb822(text: str) -> Iterator[tuple[str, str, list[str]]]:
             continue
         for uri in stanza.get("uris", "").split():
             for suite in stanza.get("suites", "").split():
-                yield uri, suite, stanza.get("components", "").split()
+                yield Entry(uri, suite, stanza.get("components", "").split())
 
 
 def _stanzas(text: str) -> Iterator[dict[str, str]]:

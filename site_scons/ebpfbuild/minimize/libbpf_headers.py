@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import NamedTuple
 
-from ..compile.includes import included_names
+from ..compile.directives import directives
 
 _MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)", re.MULTILINE)
 _FUNCTION = re.compile(r"^(?!typedef)(?:\w+[ \t*]+)+(\w+)\(", re.MULTILINE)
@@ -41,7 +41,7 @@ def _included(headers: Mapping[str, str], texts: Iterable[str]) -> set[str]:
     seen: set[str] = set()
     queue = list(texts)
     while queue:
-        files = {PurePath(name).name for _, name in included_names(queue.pop())} & headers.keys() - seen
+        files = {PurePath(each.name).name for each in directives(queue.pop()).references} & headers.keys() - seen
         seen |= files
         queue += [headers[file] for file in files]
     return seen

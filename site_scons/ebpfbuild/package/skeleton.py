@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from ..errors import PackageError
 
@@ -14,6 +15,13 @@ from ..errors import PackageError
 _IMPORT = re.compile(r"^import bpfloader$", re.MULTILINE)
 _VENDORED = "from . import bpfloader"
 _FILE = re.compile(r'^    FILE = "[^"\n]+"$', re.MULTILINE)
+
+
+class _Objects(NamedTuple):
+    """The file name of a skeleton's objects, and their sha256 by arch."""
+
+    file: str
+    digests: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ class PackedSkeleton:
     @property
     def arches(self) -> list[str]:
         """The arches that it was made for."""
-        return sorted(self._made_for[1])
+        return sorted(self._made_for.digests)
 
     @property
     def module_name(self) -> str:
@@ -91,15 +99,15 @@ class PackedSkeleton:
         raise self._no_skeleton()
 
     @cached_property
-    def _made_for(self) -> tuple[str, dict[str, str]]:
-        """The object's file name, and the sha256 of each arch's."""
+    def _made_for(self) -> _Objects:
+        """The objects that it was made for."""
         found = {}
         for row in self._class.body:
             if isinstance(row, ast.Assign | ast.AnnAssign) and row.value:
                 target = row.targets[0] if isinstance(row, ast.Assign) else row.target
                 found[ast.unparse(target)] = row.value
         try:
-            return ast.literal_eval(found["FILE"]), ast.literal_eval(found["OBJECTS"])
+            return _Objects(ast.literal_eval(found["FILE"]), ast.literal_eval(found["OBJECTS"]))
         except (KeyError, ValueError):
             raise self._no_skeleton() from None
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ..arch import EVERY_ARCH, arch_named
@@ -30,12 +31,12 @@ def load(path: Path | str, base: Path | str | None = None) -> Toolchain:
     """
     files = Layers(path, base)
     compiler = _compiler(files.table("compiler"))
-    cpu, cflags = _clang(files.table("clang", required=False))
+    clang = _clang(files.table("clang", required=False))
     libbpf = _tree(files.table("libbpf"))
     own = _headers(files.own.table("vmlinux")) if "vmlinux" in files.own.data or not base else {}
     linker = linker_pin(files.own.table("linker")) if "linker" in files.own.data else None
     uapi = uapi_pin(files.own.table("uapi")) if "uapi" in files.own.data else None
-    return Toolchain(Path(path), compiler, cpu, cflags, libbpf, Headers(own, files), linker, uapi)
+    return Toolchain(Path(path), compiler, clang.cpu, clang.cflags, libbpf, Headers(own, files), linker, uapi)
 
 
 class Layers:
@@ -98,7 +99,12 @@ def _compiler(table: Table) -> CompilerSpec:
     return CompilerSpec(version, package or "", table.path.parent / path if path else None, table.where("version"))
 
 
-def _clang(table: Table) -> tuple[str, tuple[str, ...]]:
+class _ClangOptions(NamedTuple):
+    cpu: str
+    cflags: tuple[str, ...]
+
+
+def _clang(table: Table) -> _ClangOptions:
     table.require_known("cpu", "cflags")
     cpu = table.optional_text("cpu", _is_cpu)
     cflags = table.texts("cflags", required=False)
@@ -106,7 +112,7 @@ def _clang(table: Table) -> tuple[str, tuple[str, ...]]:
         from ..cflags import check_cflags  # its table takes 5 ms, which a build without flags needn't pay
 
         check_cflags(cflags, table.where("cflags"))
-    return cpu or "v3", cflags
+    return _ClangOptions(cpu or "v3", cflags)
 
 
 def _tree(table: Table) -> TreePin:

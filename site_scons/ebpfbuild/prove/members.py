@@ -1,13 +1,26 @@
 """Compares the members of two definitions of one struct or union."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from ..btf.reader import MAX_DEPTH, Btf
 from ..btf.types import COMPOSITES, TRANSPARENT, Kind, Member, Type
 
 MAX_STRUCT_MEMBERS = 65536  # through anonymous members in one another; malformed BTF has cycles of them
 
-Pairs = list[tuple[Member, Member]]
+
+class MemberComparison(NamedTuple):
+    """The differences between the members of two definitions, in words, and the pairs that are in both."""
+
+    differences: list[str]
+    pairs: list[tuple[Member, Member]]
+
+
+class _NestedMember(NamedTuple):
+    """A named member, and the kinds of the anonymous members around it, the outermost first."""
+
+    member: Member
+    inside: tuple[str, ...]
 
 
 def struct_name(btf: Btf, number: int) -> str:
@@ -25,10 +38,10 @@ def struct_name(btf: Btf, number: int) -> str:
     return ""
 
 
-def whole_members(full: Type, small: Type) -> tuple[list[str], Pairs]:
-    """Compares two layouts: returns the differences in words, and the members in both, by name or else by rank."""
+def whole_members(full: Type, small: Type) -> MemberComparison:
+    """Compares two layouts, member by member of one name or, without a name, of one rank."""
     if [member[:1] + member[2:] for member in full.members] == [member[:1] + member[2:] for member in small.members]:
-        return [], list(zip(full.members, small.members, strict=True))
+        return MemberComparison([], list(zip(full.members, small.members, strict=True)))
     ours, theirs = dict(_keyed(full)), dict(_keyed(small))
     both = [(key, ours[key], theirs[key]) for key in ours if key in theirs]
     words = [f"member {_shown(key)} is missing in the minimized object" for key in ours if key not in theirs]
@@ -37,27 +50,29 @@ def whole_members(full: Type, small: Type) -> tuple[list[str], Pairs]:
         words.append("its members are in another order")
     for key, one, other in both:
         words += _placed(_shown(key), one, other)
-    return words, [(one, other) for _, one, other in both]
+    return MemberComparison(words, [(one, other) for _, one, other in both])
 
 
-def kept_members(full: Type, small: Type) -> tuple[list[str], Pairs]:
+def kept_members(full: Type, small: Type) -> MemberComparison:
     """Pairs members as `whole_members` does, but the minimized one may lack some and place others anew.
 
     CO-RE finds them by name. Anonymous members are looked through; a named one must be reached through the same kinds
     of them.
     """
-    ours, theirs = dict(_named(full.btf, full)), dict(_named(small.btf, small))
-    words, pairs = [], []
+    ours, theirs = dict(_named_members(full.btf, full)), dict(_named_members(small.btf, small))
+    words: list[str] = []
+    pairs: list[tuple[Member, Member]] = []
     for name, (other, inside) in theirs.items():
-        one, where = ours.get(name, (None, ()))
-        if one is None:
+        if name not in ours:
             words.append(f"member {name} is in the minimized object only")
-        elif where != inside:
+            continue
+        one, where = ours[name]
+        if where != inside:
             words.append(f"member {name} lies in {_nested(where)} != {_nested(inside)}")
         else:
             words += [f"member {name} has {one.bits} bits != {other.bits}"] if one.bits != other.bits else []
             pairs.append((one, other))
-    return words, pairs
+    return MemberComparison(words, pairs)
 
 
 def _keyed(kind: Type) -> Iterator[tuple[str, Member]]:
@@ -79,7 +94,7 @@ def _placed(name: str, one: Member, other: Member) -> list[str]:
     return words
 
 
-def _named(btf: Btf, kind: Type) -> Iterator[tuple[str, tuple[Member, tuple[str, ...]]]]:
+def _named_members(btf: Btf, kind: Type) -> Iterator[tuple[str, _NestedMember]]:
     """Yields the named members, each with the kinds of the anonymous ones around it.
 
     Members of anonymous structs are among them.
@@ -94,7 +109,7 @@ def _named(btf: Btf, kind: Type) -> Iterator[tuple[str, tuple[Member, tuple[str,
                 btf.fail(f"has more than {MAX_STRUCT_MEMBERS} members in {kind.name or kind.id}")
             target = btf.resolve(member.type)
             if member.name:
-                yield member.name, (member, inside)
+                yield member.name, _NestedMember(member, inside)
             elif target.kind in COMPOSITES:
                 stack.append((target, (*inside, target.kind.name.lower())))
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from itertools import zip_longest
 
-from ..btf.ext import CoreKind, access_path, core_type_name
+from ..btf.ext import CoreKind, FuncInfo, access_path, core_type_name
 from ..btf.reader import Btf
 from ..btf.types import ENUMS, FUNC_GLOBAL, Kind, SectionVar, Type
 from .code import Parsed
@@ -22,17 +22,18 @@ def start_at_functions(full: Parsed, small: Parsed, types: TypeComparison, diffe
     ours, theirs = _functions(full), _functions(small)
     for key in sorted({*ours, *theirs}):
         text = f"function {key[1]} in section {key[0]}"
-        places = [f"{rows[key][0]:#x}" if key in rows else "nowhere" for rows in (ours, theirs)]
+        places = [f"{rows[key].offset:#x}" if key in rows else "nowhere" for rows in (ours, theirs)]
         if places[0] != places[1]:
             differ(f"{text}: starts at {' != '.join(places)}", "")
         if key in ours and key in theirs:
-            types.enqueue(ours[key][1], theirs[key][1], Level.NAMED, text)
+            types.enqueue(ours[key].type, theirs[key].type, Level.NAMED, text)
             if key[0] == ".text" or key[0].startswith("freplace"):
-                _start_at_arguments(full.btf, small.btf, ours[key][1], theirs[key][1], types)
+                _start_at_arguments(full.btf, small.btf, ours[key].type, theirs[key].type, types)
 
 
-def _functions(parsed: Parsed) -> dict[tuple[str, str], tuple[int, int]]:
-    return {(row.section, parsed.btf[row.type].name): (row.offset, row.type) for row in parsed.ext.funcs}
+def _functions(parsed: Parsed) -> dict[tuple[str, str], FuncInfo]:
+    """Returns the functions by section and name."""
+    return {(row.section, parsed.btf[row.type].name): row for row in parsed.ext.funcs}
 
 
 def _start_at_arguments(full: Btf, small: Btf, one: int, other: int, types: TypeComparison) -> None:

@@ -7,6 +7,7 @@ anonymous struct belong to the struct around it; an anonymous union in a struct 
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import NamedTuple
 
 from ..btf.c_text import declaration, definition
 from ..btf.reader import Btf
@@ -33,6 +34,28 @@ def tags_of(btf: Btf, number: int, component: int = -1) -> frozenset[str]:
     return frozenset(tag.name for tag in btf.tags(number) if tag.component == component)
 
 
+class _Typedefs(NamedTuple):
+    """The names of the typedefs on the way to a type, the outermost first, and their decl tags."""
+
+    names: list[str]
+    tags: frozenset[str]
+
+
+class _FlatMember(NamedTuple):
+    """A member as it stands in its struct, the same placed from the outermost struct's start, and its decl tags."""
+
+    member: Member
+    placed: Member
+    tags: frozenset[str]
+
+
+class _Storage(NamedTuple):
+    """The bytes, from and to, that hold a bitfield."""
+
+    start: int
+    end: int
+
+
 class PyTypes:
     """The classes that the types asked for need, by name."""
 
@@ -50,19 +73,19 @@ class PyTypes:
         `tags` are the decl tags of the member or variable; those of typedefs on the way to the type count as well.
         """
         kind = self.btf.resolve(number)
-        typedefs, own = self._typedefs(number)
-        tags |= own
+        passed = self._typedefs(number)
+        tags |= passed.tags
         if address := address_type(self.btf, kind, place, tags):
             return address
         if kind.kind == Kind.ARRAY:
             return self._array(kind, place, tags)
         if kind.kind in ENUMS:
-            name = self._class(kind, typedefs, place, self._enum)
+            name = self._class(kind, passed.names, place, self._enum)
             return PyType(name, f"c.enum({name}, c.{'s' if kind.signed else 'u'}{kind.size * 8})", kind.size, name)
         if kind.kind in COMPOSITES:
-            name = self._class(kind, typedefs, place, self._composite)
+            name = self._class(kind, passed.names, place, self._composite)
             return PyType(name, f"c.of({name})", kind.size, name)
-        return self._scalar(kind, typedefs) or self._refuse(number, place)
+        return self._scalar(kind, passed.names) or self._refuse(number, place)
 
     def _scalar(self, kind: Type, typedefs: list[str]) -> PyType | None:
         if kind.kind == Kind.PTR:
@@ -84,8 +107,8 @@ class PyTypes:
         raise SkeletonError(f"{place} has the type {what}, which has no size in this object", where=self.btf.where,
                             fix="use the type whole, not only by pointer")  # fmt: skip
 
-    def _typedefs(self, number: int) -> tuple[list[str], frozenset[str]]:
-        """Returns the typedefs' names on the way to a type, outermost first, and their decl tags."""
+    def _typedefs(self, number: int) -> _Typedefs:
+        """Returns the typedefs on the way to a type."""
         kind, names = self.btf[number], []
         tags: set[str] = set()
         while kind.kind in (Kind.TYPEDEF, *MODIFIERS):
@@ -93,7 +116,7 @@ class PyTypes:
                 names.append(kind.name)
                 tags |= tags_of(self.btf, kind.id)
             kind = self.btf[kind.type]
-        return names, frozenset(tags)
+        return _Typedefs(names, frozenset(tags))
 
     def _array(self, kind: Type, place: str, tags: frozenset[str]) -> PyType:
         if text := self._text(kind, tags):
@@ -191,11 +214,8 @@ class PyTypes:
             if member.name not in taken
         )
 
-    def _flat(self, kind: Type, base: int, word: str) -> list[tuple[Member, Member, frozenset[str]]]:
-        """Returns a type's members, those of anonymous ones too, each with its tags.
-
-        Each is there as it is, and placed from the outermost start.
-        """
+    def _flat(self, kind: Type, base: int, word: str) -> list[_FlatMember]:
+        """Returns a type's members, those of anonymous ones too."""
         self._count(len(kind.members))
         found = []
         for number, member in enumerate(kind.members):
@@ -204,7 +224,7 @@ class PyTypes:
             if not member.name and (inner.kind == Kind.STRUCT or (inner.kind == Kind.UNION and word == "union")):
                 found += self._flat(inner, placed.bit_offset, word)
             elif member.name or inner.kind == Kind.UNION:
-                found.append((member, placed, tags_of(self.btf, kind.id, number)))
+                found.append(_FlatMember(member, placed, tags_of(self.btf, kind.id, number)))
         return found
 
     def _count(self, members: int) -> None:
@@ -221,14 +241,14 @@ class PyTypes:
     def _tail(self, number: int, path: str, tags: frozenset[str]) -> PyType:
         """Returns a flexible array: all that follows, as text, bytes or as many elements as there are."""
         array = self.btf.resolve(number)
-        if text := self._text(array, tags | self._typedefs(number)[1]):
+        if text := self._text(array, tags | self._typedefs(number).tags):
             return PyType(text, "c.text_tail()" if text == "str" else "c.tail()", 0)
         one = self.use(array.type, path, tags)
         if not one.size:
             return PyType("bytes", "c.tail()", 0)
         return PyType(f"tuple[{one.hint}, ...]", f"c.array_tail({one.codec})", 0, one.class_name)
 
-    def _bitfield(self, place: Member, storage: tuple[int, int], name: str, path: str, text: str) -> PyField:
+    def _bitfield(self, place: Member, storage: _Storage, name: str, path: str, text: str) -> PyField:
         (start, end), kind = storage, self.btf.resolve(place.type)
         bits, signed = (
             f"{place.bit_offset - 8 * start}, {place.bits}, {end - start}",
@@ -250,8 +270,8 @@ def _constants(kind: Type, made: PyClass) -> tuple[ModuleConstant, ...]:
     return tuple(ModuleConstant(name, value.name) for name, value in zip(names, made.values, strict=True))
 
 
-def _storages(members: list[Member]) -> dict[Member, tuple[int, int]]:
-    """Returns the bytes, from and to, that hold each bitfield; those that have a byte in common share them."""
+def _storages(members: list[Member]) -> dict[Member, _Storage]:
+    """Returns the storage of each bitfield; those that have a byte in common share it."""
     groups: list[tuple[int, int, list[Member]]] = []
     for member in sorted((member for member in members if member.bits), key=lambda member: member.bit_offset):
         start, end = member.offset, (member.bit_offset + member.bits + 7) // 8
@@ -260,7 +280,7 @@ def _storages(members: list[Member]) -> dict[Member, tuple[int, int]]:
             groups.append((first, max(last, end), [*inside, member]))
         else:
             groups.append((start, end, [member]))
-    return {member: (start, end) for start, end, inside in groups for member in inside}
+    return {member: _Storage(start, end) for start, end, inside in groups for member in inside}
 
 
 def address_type(btf: Btf, kind: Type, place: str, tags: frozenset[str]) -> PyType | None:

@@ -3,9 +3,14 @@
 import pytest
 from ebpfbuild.errors import CompileError
 from ebpfbuild.compile.directives import directives, directives_only, lexed
-from ebpfbuild.compile.includes import included_files, included_names
+from ebpfbuild.compile.includes import included_files
 from hypothesis import given
 from hypothesis import strategies as st
+
+
+def included_names(text):
+    """The names that a text includes or asks for, as (quoted, name)."""
+    return [(reference.quoted, reference.name) for reference in directives(text).references]
 
 
 def headers(files, include_dirs=(), pinned=("vmlinux.h",)):
