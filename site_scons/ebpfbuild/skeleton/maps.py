@@ -21,8 +21,7 @@ from ..btf.reader import Btf
 from ..btf.types import COMPOSITES, ENUMS, Kind
 from ..errors import SkeletonError
 from ..spec.map import MapSpec
-from ..spec.object import ObjectSpec
-from ..spec.parts import StructOpsSpec
+from ..spec.object import ObjectSpec, StructOpsSpec
 from .declarations import PyMap, PyType
 from .names import MEMBERS, attribute_name, comment
 from .types import PyTypes, tags_of

@@ -36,7 +36,7 @@ PROGRAM_CLASSES = {
     "StructOpsProgram": "struct_ops+ struct_ops.s+",
     "SyscallProgram": "syscall",
 }
-BY_SECTION = {name: kind for kind, names in PROGRAM_CLASSES.items() for name in names.split()}
+CLASS_BY_SECTION = {name: kind for kind, names in PROGRAM_CLASSES.items() for name in names.split()}
 LINKS = {"IterProgram": "IterLink", "StructOpsMap": "StructOpsLink"}  # what attach gives, where it is more than a Link
 
 
@@ -46,4 +46,4 @@ def program_class_name(section: str) -> str:
     It is `Program` where the section has none.
     """
     name = section.removeprefix("?")
-    return BY_SECTION.get(name) or BY_SECTION.get(name.partition("/")[0] + "+", "Program")
+    return CLASS_BY_SECTION.get(name) or CLASS_BY_SECTION.get(name.partition("/")[0] + "+", "Program")

@@ -19,8 +19,7 @@ from ..btf.c_text import declaration
 from ..btf.types import COMPOSITES, ENUMS, Kind
 from ..errors import SkeletonError
 from ..spec.kconfig import kconfig_section
-from ..spec.object import ObjectSpec
-from ..spec.parts import DataSection, Variable
+from ..spec.object import DataSection, ObjectSpec, Variable
 from .declarations import Declarations, PyClass, PyField, PyProgram, PySection
 from .lines import (
     arch_line,

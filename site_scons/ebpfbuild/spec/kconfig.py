@@ -5,7 +5,7 @@ cmp_externs): by alignment, the largest first, then by size, the smallest first,
 """
 
 from ..btf.reader import Btf
-from .parts import DataSection, Extern, Variable
+from .object import DataSection, Extern, Variable
 
 KCONFIG = ".kconfig"
 

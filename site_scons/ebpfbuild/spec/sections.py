@@ -47,7 +47,7 @@ SECTIONS_BY_PROGRAM_TYPE = {
     "netfilter": "netfilter",
 }
 TEXT = ".text"  # the section of what has no SEC(): subprograms
-PROGRAM_TYPES = {name: kind for kind, names in SECTIONS_BY_PROGRAM_TYPE.items() for name in names.split()}
+PROGRAM_TYPE_BY_SECTION = {name: kind for kind, names in SECTIONS_BY_PROGRAM_TYPE.items() for name in names.split()}
 
 
 def program_type(section: str) -> str:
@@ -56,7 +56,7 @@ def program_type(section: str) -> str:
     A leading `?` (not loaded unless asked for) doesn't count.
     """
     name = section.removeprefix("?")
-    return PROGRAM_TYPES.get(name) or PROGRAM_TYPES.get(name.partition("/")[0] + "+", "")
+    return PROGRAM_TYPE_BY_SECTION.get(name) or PROGRAM_TYPE_BY_SECTION.get(name.partition("/")[0] + "+", "")
 
 
 def nearest_section(section: str) -> str:
@@ -66,9 +66,9 @@ def nearest_section(section: str) -> str:
     """
     name = section.removeprefix("?")
     head, slash, target = name.partition("/")
-    open_ended = get_close_matches(head, [each[:-1] for each in PROGRAM_TYPES if each.endswith("+")])
+    open_ended = get_close_matches(head, [each[:-1] for each in PROGRAM_TYPE_BY_SECTION if each.endswith("+")])
     choices = [
-        *(each for each in PROGRAM_TYPES if not each.endswith("+")),
+        *(each for each in PROGRAM_TYPE_BY_SECTION if not each.endswith("+")),
         *(each + slash + target for each in open_ended),
     ]
     return next(iter(get_close_matches(name, choices, 1)), "")

@@ -7,7 +7,7 @@ from ebpfbuild.skeleton import names as pynames, programs as program_classes, ma
 
 
 def test_programs_have_the_loader_s_classes():
-    assert program_classes.BY_SECTION == CLASS_BY_SECTION
+    assert program_classes.CLASS_BY_SECTION == CLASS_BY_SECTION
 
 
 @pytest.mark.parametrize("section", ["kprobe/tcp_connect", "?xdp", "tc", "fentry/x", "iter/task", "no/such", ".text", "kprobes"])

@@ -3,7 +3,7 @@
 import bpfloader
 import pytest
 from bpfloader.programs.sections import CLASS_BY_SECTION, LIBBPF_BY_SECTION, libbpf_needed
-from ebpfbuild.spec.sections import PROGRAM_TYPES
+from ebpfbuild.spec.sections import PROGRAM_TYPE_BY_SECTION
 
 PLAIN = {"lwt_in", "lwt_out", "lwt_xmit", "lwt_seg6local", "lirc_mode2"}  # netlink's and the infrared's own
 
@@ -27,9 +27,9 @@ def test_a_section_tells_the_class(section, kind):
 
 
 def test_every_kind_that_libbpf_attaches_has_a_class():
-    assert {name for name in PROGRAM_TYPES if name not in CLASS_BY_SECTION and ".multi" not in name} == PLAIN
-    assert set(CLASS_BY_SECTION) <= set(PROGRAM_TYPES)
-    assert set(LIBBPF_BY_SECTION) <= set(PROGRAM_TYPES)
+    assert {name for name in PROGRAM_TYPE_BY_SECTION if name not in CLASS_BY_SECTION and ".multi" not in name} == PLAIN
+    assert set(CLASS_BY_SECTION) <= set(PROGRAM_TYPE_BY_SECTION)
+    assert set(LIBBPF_BY_SECTION) <= set(PROGRAM_TYPE_BY_SECTION)
 
 
 def test_the_libbpf_that_a_section_needs():
