@@ -128,3 +128,7 @@ class ProofError(EbpfError):
 
 class ReproduceError(EbpfError):
     """Two builds that can't be compared: one of them failed, or there is nothing to compare."""
+
+
+class ReleaseError(EbpfError):
+    """What RELEASE=1 refuses, all of it, before anything is built."""

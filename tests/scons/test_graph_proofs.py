@@ -40,6 +40,7 @@ def broken_tool(tmp_path):
     for part in ("site_scons", "loader"):
         shutil.copytree(ROOT / part, tmp_path / "tool" / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "toolchain.toml", tmp_path / "tool")
+    shutil.copy(ROOT / "requirements.lock", tmp_path / "tool")
     step = tmp_path / "tool" / "site_scons" / "ebpfbuild" / "minimize" / "program.py"
     text, found = step.read_text(), "return made_in(args.mode).text\n"
     assert text.count(found) == 1

@@ -6,17 +6,14 @@ and those that the project's pins name. Elsewhere it is the whole folder without
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import ReproduceError
-from ..host_tools import CLEAN_ENVIRONMENT
+from ..git import git, git_paths, top_of
 
-# Other users' checkouts as well, and no program that their configuration names is started.
-GIT = ("git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
-_LEFT = (".git", "__pycache__", ".sconsign.dblite")
+_LEFT = (".git", "__pycache__", ".sconsign.dblite", "compile_commands.json")
 YEAR_2001 = 978307200
 
 
@@ -38,14 +35,15 @@ def tree_of(root: str, builds: Iterable[str], named: Iterable[str]) -> Tree:
     `builds` are its build folders, from the root; `named` are paths of files and folders that pins name. Raises
     ReproduceError.
     """
-    base = _git(root, "rev-parse", "--show-toplevel")
-    if base is None:
+    top = top_of(root)
+    if top is None:
         outputs = {os.path.join(root, build) for build in builds}
         files = tuple(sorted(os.path.relpath(path, root) for path in _walk(root, outputs)))
         return Tree(root, files, f"{len(files)} files: all of the folder but what builds leave", False)
-    top = os.path.realpath(base[0])
-    tracked = set(_git(top, "ls-files", "--recurse-submodules") or ())
-    untracked = set(_git(top, "ls-files", "--others", "--exclude-standard") or ())
+    tracked = set(git_paths(top, "ls-files", "--recurse-submodules") or ())
+    untracked = set(git_paths(top, "ls-files", "--others", "--exclude-standard") or ())
+    left = tuple(os.path.relpath(os.path.join(root, build), top) + os.sep for build in builds)
+    untracked = {path for path in untracked if not path.startswith(left) and os.path.basename(path) not in _LEFT}
     pinned = {os.path.relpath(path, top) for each in named for path in _walk(os.path.realpath(each), set())}
     pinned = {path for path in pinned if not path.startswith("..")} - tracked - untracked
     files = tuple(sorted(path for path in tracked | untracked | pinned if _is_file(os.path.join(top, path))))
@@ -70,15 +68,15 @@ def copy_tree(tree: Tree, place: str, backwards: bool = False, modified: int | N
         if modified is not None:
             os.utime(target, (modified, modified), follow_symlinks=False)
     if tree.git:
-        _git(place, "reset", "--quiet")
+        git(place, "reset", "--quiet")
 
 
 def _git_like(base: str, place: str) -> None:
     """Makes a repository at a place, of the same HEAD, with an empty work tree."""
-    if _git(base, "rev-parse", "--verify", "--quiet", "HEAD") is None:  # nothing is committed yet
+    if git(base, "rev-parse", "--verify", "--quiet", "HEAD") is None:  # nothing is committed yet
         Path(place).mkdir(parents=True)
-        _git(place, "init", "--quiet")
-    elif _git(base, "clone", "--quiet", "--shared", "--no-checkout", base, place) is None:
+        git(place, "init", "--quiet")
+    elif git(base, "clone", "--quiet", "--shared", "--no-checkout", base, place) is None:
         raise ReproduceError("git can't clone it", where=base, fix="check it with git fsck")
 
 
@@ -108,16 +106,3 @@ def _walk(path: str, outputs: set[str]) -> Iterator[str]:
 def _is_file(path: str) -> bool:
     """Tells if a path is one that is copied: a file or a symlink; nobody can copy a pipe."""
     return os.path.islink(path) or os.path.isfile(path)
-
-
-def _git(folder: str, *words: str) -> list[str] | None:
-    """Returns the lines that git prints in a folder, or the names that `ls-files` lists; None where it fails."""
-    listing = ["-z"] if words[0] == "ls-files" else []
-    try:
-        done = subprocess.run([*GIT, "-C", folder, *words, *listing], env=CLEAN_ENVIRONMENT, capture_output=True)
-    except FileNotFoundError:
-        return None
-    if done.returncode:
-        return None
-    text = os.fsdecode(done.stdout)
-    return text.split("\0")[:-1] if listing else text.splitlines()

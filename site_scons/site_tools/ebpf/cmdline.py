@@ -12,6 +12,7 @@ from ebpfbuild.header import MODES
 
 from .arguments import string
 from .errors import StopError, user_error
+from .release import source_date_epoch, watch
 from .summary import print_summary
 
 HELP = """
@@ -31,7 +32,7 @@ HELP = """
   MIRROR=…      a folder or URL to take pinned artifacts from first: <mirror>/<origin's host>/<path>
   MINIMIZE=…    each program's vmlinux.h: exact (default), lean, fields or off; overrides what the program asks for
   PROVE=1       prove each object: compile it with the full header, too, and compare
-  RELEASE=1     for a release: refuses an alternate header, proves every object
+  RELEASE=1     for a release: proves every object; refuses in one list what isn't pinned, committed or locked
   SIGN=…        a command that signs: it gets the path of each package's statement (cosign sign-blob --yes …)
   --offline     never connect; say which artifact is missing instead
   HOSTS=… PYTHONS=…  of vendor: the machines and Pythons that set up from it (default: this one's)
@@ -43,6 +44,8 @@ NAMES = ("ARCH", "HOSTS", "MINIMIZE", "MIRROR", "PROVE", "PYTHONS", "RELEASE", "
 
 def add_options(env):
     """Reads the command line's options into variables of the environment, such as EBPF_ARCHES."""
+    given = SCons.Script.ARGUMENTS
+    release = switch("RELEASE", given.get("RELEASE", "0"))
     try:
         SCons.Script.GetOption("offline")
     except AttributeError:  # the first environment of this run
@@ -52,7 +55,8 @@ def add_options(env):
         env.Alias("programs")
         atexit.register(print_summary, env.fs)
         _sign_by_content()
-    given = SCons.Script.ARGUMENTS
+        if release:
+            watch(env)
     arches = (
         user_error(arches_named, given["ARCH"]) if "ARCH" in given else (user_error(host_arch, platform.machine()),)
     )
@@ -62,9 +66,11 @@ def add_options(env):
         EBPF_PROVE=switch("PROVE", given.get("PROVE", "0")),
         EBPF_MIRROR=given.get("MIRROR", ""),
         EBPF_OFFLINE=SCons.Script.GetOption("offline"),
-        EBPF_RELEASE=switch("RELEASE", given.get("RELEASE", "0")),
+        EBPF_RELEASE=release,
         EBPF_SIGN=given.get("SIGN", ""),
     )
+    if release and (epoch := source_date_epoch(env)):
+        env["ENV"] = {**env["ENV"], "SOURCE_DATE_EPOCH": epoch}
 
 
 def _sign_by_content():

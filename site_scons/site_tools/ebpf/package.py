@@ -20,6 +20,7 @@ from .linked import linker_version
 from .papers import paper_facts, paper_inputs, papers_beside, papers_intact, write_papers
 from .project_files import file_nodes
 from .proof import proofs_wanted
+from .run import refuse
 from .step import builder, output_path, step_args
 from .variants import in_variant, original
 
@@ -162,17 +163,14 @@ def _generated(programs, app):
 
 
 def _proofs(env, objects):
-    """Returns the proofs to pack. In a release each object has one, or was made with the full header.
-
-    Raises StopError.
-    """
+    """Returns the proofs to pack. A release refuses an object that has none and wasn't made with the full header."""
     compiled = env["EBPF"].compiled
     unknown = [node for node in objects if node not in compiled]
     if unknown and env["EBPF_RELEASE"]:
         fix = "make it with BpfObject, which pins and proves what it is made of"
-        raise StopError(
-            f"BpfPackage: RELEASE=1 packs no object that isn't proven, and {unknown[0].path} can't be; {fix}"
-        )
+        for node in unknown:
+            what = f"BpfPackage: RELEASE=1 packs no object that isn't proven, and {node.path} can't be"
+            refuse(env["EBPF"].run, f"{what}; {fix}")
     return env.BpfProof([node for node in objects if node in compiled]) if proofs_wanted(env) else []
 
 

@@ -8,6 +8,7 @@ from ebpfbuild.paths import Tree
 
 from .arguments import file_of, flat
 from .errors import StopError, check_name, unfit_input
+from .run import refuse
 
 
 class ProjectFiles:
@@ -63,9 +64,10 @@ class ProjectFiles:
         self._checked.add(link)
         what = f"{link} leads out of the project, to {self.tree.real(link)}"
         if release:
-            raise StopError(
-                f"{what}; a release is made of the project alone: copy what you need of it into the project"
+            refuse(
+                self._run, f"{what}; a release is made of the project alone: copy what you need of it into the project"
             )
+            return
         self._run.reporter.notice(f"{what}; another checkout may find something else there, and RELEASE=1 refuses it")
 
     def require_file(self, path):

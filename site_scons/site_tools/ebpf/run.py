@@ -11,6 +11,8 @@ import sys
 import threading
 from functools import cached_property
 
+from .errors import StopError
+
 
 class Run:
     """One run of scons: its sessions by build folder, and what they share.
@@ -22,6 +24,8 @@ class Run:
     made      the first target of each step that has run, and its environment, for the summary
     objects, minimized   what the commands `prove` and `why` are about, see command_targets.py
     named     the short names of the command line that are outputs
+    refusals  what a release refuses, in lines, while SConscripts are read; else None, and each is an error of its own
+    epoch     SOURCE_DATE_EPOCH for a release; None before it is asked for
     proving   how many objects `prove` has begun with
     signing   held while SIGN='s command runs: it has the terminal
     """
@@ -34,6 +38,7 @@ class Run:
         self.objects, self.minimized = [], []
         self.proving, self.named = 0, set()
         self.signing = threading.Lock()
+        self.refusals = self.epoch = None
         self._noticed = set()
         self._listings = {}
 
@@ -70,6 +75,11 @@ class Run:
             self._listings[folder] = dict(sorted(found.items()))
         return self._listings[folder]
 
+    def listed_files(self):
+        """Yields the paths of all that python_files has listed."""
+        for listing in self._listings.values():
+            yield from listing.values()
+
 
 def run_of(fs):
     """Returns the Run that hangs on SCons's file system object, made when it is first asked for."""
@@ -90,3 +100,10 @@ def interrupted():
         if job is not None:
             return bool(job.interrupted())
     return False
+
+
+def refuse(run, line):
+    """Notes what a release refuses, for the one list; raises StopError where the SConscripts are read already."""
+    if run.refusals is None:
+        raise StopError(line)
+    run.refusals.append(line)

@@ -1,0 +1,52 @@
+"""Asks git about a project's tree, in an environment that is the same on every machine."""
+
+import os
+import subprocess
+from typing import NamedTuple
+
+from .host_tools import CLEAN_ENVIRONMENT
+
+# Other users' checkouts as well, and no program that their configuration names is started.
+COMMAND = ("git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+
+
+class Commit(NamedTuple):
+    """The last commit of a tree: its name, and when it was committed, in seconds since 1970."""
+
+    name: str
+    seconds: int
+
+
+def git(folder: str, *words: str) -> list[str] | None:
+    """Returns the lines that git prints in a folder; None where it fails or isn't installed."""
+    text = _printed(folder, *words)
+    return None if text is None else text.splitlines()
+
+
+def git_paths(folder: str, *words: str) -> list[str] | None:
+    """Returns the paths that git prints in a folder, of any characters; None where it fails or isn't installed."""
+    text = _printed(folder, *words, "-z")
+    return None if text is None else text.split("\0")[:-1]
+
+
+def top_of(folder: str) -> str | None:
+    """Returns the root of the git tree that a folder lies in, as an absolute path without symlinks; None for none."""
+    lines = git(folder, "rev-parse", "--show-toplevel")
+    return os.path.realpath(lines[0]) if lines else None
+
+
+def last_commit(folder: str) -> Commit | None:
+    """Returns the commit that is checked out; None where there is none."""
+    lines = git(folder, "log", "-1", "--format=%H %ct")
+    if not lines:
+        return None
+    name, seconds = lines[0].split()
+    return Commit(name, int(seconds))
+
+
+def _printed(folder: str, *words: str) -> str | None:
+    try:
+        done = subprocess.run([*COMMAND, "-C", folder, *words], env=CLEAN_ENVIRONMENT, capture_output=True)
+    except FileNotFoundError:
+        return None
+    return None if done.returncode else os.fsdecode(done.stdout)

@@ -1,0 +1,91 @@
+"""Finds what a release refuses before anything is built: in git's tree, in the Python packages, in the pins."""
+
+import importlib.metadata
+import os
+import re
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from .errors import ReleaseError
+from .git import git_paths, top_of
+from .pins.pins import HeaderPin, TreePin, UapiPin
+
+FEW = 3  # files that a line names
+
+
+def refuse(refusals: Iterable[str]) -> None:
+    """Raises ReleaseError with all that is refused, a line each; returns where nothing is."""
+    lines = tuple(dict.fromkeys(refusals))
+    if lines:
+        many = f"{len(lines)} things" if len(lines) > 1 else "one thing"
+        raise ReleaseError(f"refuses {many}, and nothing was built", where="RELEASE=1", details=lines)
+
+
+def tree_refusals(root: str, inputs: Collection[str]) -> list[str]:
+    """Returns what isn't committed: changed files, and inputs of the build that git doesn't track.
+
+    `inputs` are paths from the project's root. Nothing for a project that lies in no git tree: its papers name it by
+    the digests of its files.
+    """
+    top = top_of(root)
+    if top is None:
+        return []
+    changed = git_paths(root, "diff", "--name-only", "HEAD") or git_paths(root, "diff", "--name-only", "--cached") or []
+    tracked = {os.path.join(top, path) for path in git_paths(top, "ls-files", "--recurse-submodules") or ()}
+    places = {os.path.normpath(os.path.join(root, path)): path for path in inputs}
+    untracked = sorted(
+        path for place, path in places.items() if place.startswith(f"{top}{os.sep}") and place not in tracked
+    )
+    lines = []
+    if changed:
+        lines.append(f"{_named(changed)} differ from the last commit; commit them, or git stash")
+    if untracked:
+        lines.append(f"{_named(untracked)}: the build reads what git doesn't track; git add and commit it")
+    return lines
+
+
+def package_refusals(lock: Path, folder: Path) -> list[str]:
+    """Returns the packages installed in `folder` of another version than a lock of pip's pins."""
+    try:
+        pins = dict(re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
+    except OSError:
+        return [f"{lock.name} can't be read, so no package is known to be the locked one; git checkout {lock.name}"]
+    wanted = {_normal(name): version for name, version in pins.items()}
+    lines = []
+    for each in importlib.metadata.distributions(path=[str(folder)]):
+        name = _normal(each.metadata["Name"] or "")
+        if name in wanted and each.version != wanted[name]:
+            what = f"the installed {name} {each.version} is not the {wanted[name]} of {lock.name}"
+            lines.append(f"{what}; run ./sconsw, or pip install --require-hashes -r {lock.name}")
+    return sorted(lines)
+
+
+def pin_refusals(pins: Iterable[HeaderPin | TreePin | UapiPin]) -> list[str]:
+    """Returns the pins that name no digest, and those whose file of the project is gone."""
+    lines = []
+    for pin in pins:
+        if not pin.sha256:
+            lines.append(
+                f"{pin.where}: {pin.title} has no sha256; build without RELEASE=1, which prints the line to paste"
+            )
+        source = getattr(pin, "source", None)
+        if source is not None and source.in_project and not source.file.is_file():
+            lines.append(f"{pin.where}: {source.location} is not there; put back the file that the pin names")
+    return lines
+
+
+def epoch_refusals(given: str) -> list[str]:
+    """Returns why a SOURCE_DATE_EPOCH is none, if it isn't. Source: reproducible-builds.org/specs/source-date-epoch."""
+    if re.fullmatch(r"[0-9]{1,12}", given, re.ASCII):
+        return []
+    return [f"SOURCE_DATE_EPOCH={given!r} is no number of seconds; leave it out to have the last commit's"]
+
+
+def _named(paths: list[str]) -> str:
+    more = f" and {len(paths) - FEW} more" if len(paths) > FEW else ""
+    return ", ".join(paths[:FEW]) + more
+
+
+def _normal(name: str) -> str:
+    """Returns the name of a distribution in PEP 503's normal form."""
+    return re.sub(r"[-_.]+", "-", name).lower()
