@@ -59,13 +59,14 @@ def _args(env, launched):
 def asked(words, root):
     """Returns the command line for a build elsewhere.
 
-    Without `reproduce`, `--against` and `-j`; a folder of MIRROR= is named from the root, which is another one there.
+    Without `reproduce`, `--against`, `-j` and SIGN=, whose signatures differ each time. A folder of MIRROR= is named from
+    the root, which is another one there.
     """
     words, kept = iter(words), []
     for word in words:
         if word in ("--against", "-j", "--jobs"):
             next(words, None)
-        elif word == "reproduce" or re.match(r"--against=|--jobs=|-j\d", word):
+        elif word == "reproduce" or re.match(r"--against=|--jobs=|-j\d|SIGN=", word):
             continue
         elif word.startswith("MIRROR=") and "://" not in word and word != "MIRROR=":
             kept.append(f"MIRROR={os.path.join(root, word.removeprefix('MIRROR='))}")
