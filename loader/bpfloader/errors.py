@@ -11,7 +11,7 @@ from .text import printable
 # include/linux/errno.h: a number internal to the kernel, unknown to libc, that BPF returns nevertheless.
 ENOTSUPP = 524
 SHOWN_LINES = 20  # the last lines of a log in an error's text: the verifier states its reason at the end
-ANOTHER = "try another variant"
+TRY_ANOTHER = "try another variant"
 REINSTALL = "install the package again, from a wheel that you trust"
 
 
@@ -125,7 +125,7 @@ class VariantsError(RefusedError):
             super().__init__(f"this kernel doesn't take the variant {name}", details=details)
             return
         lines = (
-            _variant_line(name, error.what, "" if error.fix == ANOTHER else error.fix)
+            _variant_line(name, error.what, "" if error.fix == TRY_ANOTHER else error.fix)
             for name, error in refused.items()
         )
         what = f"this kernel takes none of the variants {', '.join(refused)}"

@@ -13,7 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2)
+DEFERRED = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGALRM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
 
 # Signals that arrive again and again, from timers, profilers and children; none of those that end a process.
 REPEATED = (
@@ -45,7 +53,7 @@ class DeferredSignals:
                 raise
 
     def _install(self) -> None:
-        for number in HELD:
+        for number in DEFERRED:
             handler = signal.getsignal(number)
             if handler is not None and not isinstance(handler, int):  # None, SIG_DFL, SIG_IGN: no handler in Python
                 self._handlers[number] = handler  # first, as an interrupt may come before the next line is done

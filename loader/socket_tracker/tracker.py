@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from . import socket_tracker_skel
 from .bpfloader import AttachError, Choice, Link, Program, RefusedError, attach_kind, choose, supports
-from .bpfloader.errors import ANOTHER
+from .bpfloader.errors import TRY_ANOTHER
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .filters import Filters
 
-VARIANTS = (
-    "fentry",
-    "kprobe",
-    "tp_btf",
-)  # the cheapest first; each is a section's kind and the end of its programs' names
+# The cheapest first; each is a section's kind and the end of its programs' names.
+VARIANTS = ("fentry", "kprobe", "tp_btf")
 
 
 class SocketTracker(socket_tracker_skel.SocketTracker):
@@ -62,7 +59,9 @@ class SocketTracker(socket_tracker_skel.SocketTracker):
     def _with_others(self, error: RefusedError) -> RefusedError:
         one, other = (name for name in VARIANTS if name != self.variant)
         fix, words = f'try SocketTracker.open(variant="{one}"), or "{other}"', error.fix
-        error.fix = words.replace(ANOTHER, fix) if ANOTHER in words else "; or ".join(filter(None, (words, fix)))
+        error.fix = (
+            words.replace(TRY_ANOTHER, fix) if TRY_ANOTHER in words else "; or ".join(filter(None, (words, fix)))
+        )
         return error
 
     def _attach(self) -> list[Link]:

@@ -27,7 +27,7 @@ KIND_NAMES = ("void int ptr array struct union enum fwd typedef volatile const r
 # 32-bit words after a type's first three: (always, for each of its entries).
 EXTRA_WORDS = {INT: (1, 0), ARRAY: (3, 0), STRUCT: (0, 3), UNION: (0, 3), ENUM: (0, 2), FUNC_PROTO: (0, 2), VAR: (1, 0),
          DATASEC: (0, 3), DECL_TAG: (1, 0), ENUM64: (0, 3)}  # fmt: skip
-SIZED = (INT, STRUCT, UNION, ENUM, ENUM64, FLOAT, DATASEC)
+SIZED_KINDS = (INT, STRUCT, UNION, ENUM, ENUM64, FLOAT, DATASEC)
 COMPOSITES, ENUMS = (STRUCT, UNION), (ENUM, ENUM64)
 QUALIFIERS = (VOLATILE, CONST, RESTRICT, TYPE_TAG)
 TRANSPARENT = (TYPEDEF, *QUALIFIERS)
@@ -240,7 +240,7 @@ class Btf:
         count = 1
         for _ in range(MAX_DEPTH):
             kind = self.resolve(number)
-            if kind.kind in (PTR, *SIZED):
+            if kind.kind in (PTR, *SIZED_KINDS):
                 return count * (self.pointer if kind.kind == PTR else kind.word)
             if kind.kind == ARRAY:
                 count, number = count * self.length(kind), self.element(kind)

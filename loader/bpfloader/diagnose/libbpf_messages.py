@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ..btf.kernel import kernel_names
 from ..btf.reader import FUNC, TYPEDEF, Btf
-from ..errors import ANOTHER, Explanation
+from ..errors import TRY_ANOTHER, Explanation
 from ..kernel.versions import section_kinds
 from ..libbpf.library import version
 from ..suggest import nearest, suggestion
@@ -55,7 +55,8 @@ def _hook(found: re.Match[str], section: str, btf: Btf | None) -> Explanation:
     names = kernel_names(btf, TYPEDEF if "tp_btf" in section else FUNC)
     fix = suggestion(found[1], names)
     return Explanation(
-        f"this kernel has no such function or tracepoint: {found[1]}", f"{fix}; or {ANOTHER}" if fix else ANOTHER
+        f"this kernel has no such function or tracepoint: {found[1]}",
+        f"{fix}; or {TRY_ANOTHER}" if fix else TRY_ANOTHER,
     )
 
 
@@ -91,7 +92,7 @@ LOAD_MESSAGES = tuple((re.compile(pattern), explain) for pattern, explain in (
      _template("{0} is to replace a function of a program that it wasn't told",
              "call progs.{0}.set_attach_target(function, program) before load")),
     (r"struct_ops init_kern: struct (\w+) is not found in kernel BTF",
-     _template("this kernel has no struct_ops {0}", ANOTHER)),
+     _template("this kernel has no struct_ops {0}", TRY_ANOTHER)),
     (r"Couldn't load trivial BPF program|Couldn't create simple array map",
      _template("the kernel denies even the simplest program",
              "boot a kernel with CONFIG_BPF_SYSCALL=y; in a container see whether its seccomp profile "

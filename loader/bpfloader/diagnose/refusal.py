@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ..errors import (
-    ANOTHER,
     ENOTSUPP,
+    TRY_ANOTHER,
     AttachError,
     BpfError,
     CallError,
@@ -40,20 +40,22 @@ SEE_LOG = "read the end of its log (more of it is in this error's `log`)"
 FEWER_SIGNALS = "open and load it again, without a timer or a process that sends it signals all the time"
 USE_AUTOLOAD = f"{SEE_MESSAGES}; a program that this kernel can't take is left out by its autoload = False"
 LOAD_REASONS = {
-    errno.EPERM: Explanation("this kernel doesn't permit that kind of program", ANOTHER),
-    errno.ENOENT: Explanation("this kernel has no such hook", ANOTHER),
-    errno.ESRCH: Explanation("this kernel has no such function or tracepoint", ANOTHER),
-    ENOTSUPP: Explanation("this kernel can't do that on this machine", ANOTHER),
+    errno.EPERM: Explanation("this kernel doesn't permit that kind of program", TRY_ANOTHER),
+    errno.ENOENT: Explanation("this kernel has no such hook", TRY_ANOTHER),
+    errno.ESRCH: Explanation("this kernel has no such function or tracepoint", TRY_ANOTHER),
+    ENOTSUPP: Explanation("this kernel can't do that on this machine", TRY_ANOTHER),
 }
 ATTACH_REASONS = {
-    errno.EPERM: Explanation("this kernel doesn't permit that way to attach", ANOTHER),
-    errno.ENOENT: Explanation("this kernel has no such function, tracepoint or hook", ANOTHER),
-    errno.ESRCH: Explanation("this kernel has no such function", ANOTHER),
-    errno.EOPNOTSUPP: Explanation("this kernel doesn't support that way to attach", ANOTHER),
-    ENOTSUPP: Explanation("this kernel can't do that on this machine", ANOTHER),
+    errno.EPERM: Explanation("this kernel doesn't permit that way to attach", TRY_ANOTHER),
+    errno.ENOENT: Explanation("this kernel has no such function, tracepoint or hook", TRY_ANOTHER),
+    errno.ESRCH: Explanation("this kernel has no such function", TRY_ANOTHER),
+    errno.EOPNOTSUPP: Explanation("this kernel doesn't support that way to attach", TRY_ANOTHER),
+    ENOTSUPP: Explanation("this kernel can't do that on this machine", TRY_ANOTHER),
     errno.EBUSY: Explanation("another program is attached there", "detach it first"),
     errno.E2BIG: Explanation("no more programs can be attached there", "detach another first"),
-    errno.EINVAL: Explanation("this kernel doesn't know that way to attach, or the target is no such thing", ANOTHER),
+    errno.EINVAL: Explanation(
+        "this kernel doesn't know that way to attach, or the target is no such thing", TRY_ANOTHER
+    ),
 }
 
 
@@ -69,9 +71,9 @@ def _explain_errno(number: int, reasons: Mapping[int, Explanation], fix: str, se
     missing = host.missing_capabilities(attach_capabilities(section, number)) if number == errno.EPERM else ()
     if missing:
         unsure = "" if section else " if it is a network hook"
-        fix = f"give the process {', '.join(missing)}{unsure}, or {ANOTHER}"
+        fix = f"give the process {', '.join(missing)}{unsure}, or {TRY_ANOTHER}"
     elif options:
-        reason, fix = f"this kernel was built without {', '.join(options)}", ANOTHER
+        reason, fix = f"this kernel was built without {', '.join(options)}", TRY_ANOTHER
     elif number == errno.EPERM:
         cause = host.denial_fix()
         if reason and not cause and host.has_all_options(section):
@@ -108,7 +110,7 @@ def _fix_with_newer(refusal: LoadError, data: bytes, maps: tuple[str, ...]) -> s
         return refusal.fix
     if not note or " came with " in refusal.fix:
         return refusal.fix
-    if UNKNOWN_INSTRUCTION.search(refusal.what) or refusal.fix in (USE_AUTOLOAD, ANOTHER):
+    if UNKNOWN_INSTRUCTION.search(refusal.what) or refusal.fix in (USE_AUTOLOAD, TRY_ANOTHER):
         return note
     return f"{refusal.fix}; what it uses is newer than this kernel, too: {note}"
 
@@ -253,11 +255,11 @@ def attach_refused(
         return denied
     from .attach_target import target_fault
 
-    why, fix = _explain_errno(error.errno, ATTACH_REASONS, SEE_MESSAGES if details else ANOTHER, section)
+    why, fix = _explain_errno(error.errno, ATTACH_REASONS, SEE_MESSAGES if details else TRY_ANOTHER, section)
     fault = target_fault(error.errno, section, request or {})
     if fault:
-        why, fix = f"({errno_text(error.errno)}): {fault.what}", fault.fix or ANOTHER
-    elif fix in (SEE_MESSAGES, ANOTHER):
+        why, fix = f"({errno_text(error.errno)}): {fault.what}", fault.fix or TRY_ANOTHER
+    elif fix in (SEE_MESSAGES, TRY_ANOTHER):
         from .older_kernel import section_note
 
         fix = section_note(section) or fix

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 M = TypeVar("M", bound=Map)
 # The types of map that accept BTF of their keys and values: hashes, arrays and tries.
-WITH_BTF = frozenset((
+TYPES_WITH_BTF = frozenset((
     MapType.HASH, MapType.ARRAY, MapType.PERCPU_HASH, MapType.PERCPU_ARRAY, MapType.LRU_HASH, MapType.LRU_PERCPU_HASH,
     MapType.LPM_TRIE,
 ))  # fmt: skip
@@ -90,7 +90,7 @@ class InnerDefinition:
     def create(self, name: str, max_entries: int, btf_fd: int) -> int:
         """Creates a map and returns its descriptor. Raises CallError."""
         options = sized(CreateOptions, map_flags=self.map_flags, map_extra=self.map_extra)
-        if btf_fd >= 0 and self.value_btf and self.type in WITH_BTF:
+        if btf_fd >= 0 and self.value_btf and self.type in TYPES_WITH_BTF:
             options.btf_fd, options.btf_key_type_id, options.btf_value_type_id = btf_fd, self.key_btf, self.value_btf
         sizes = self.key_size, self.value_size, max_entries
         fd: int = library().bpf_map_create(self.type, name.encode()[:15], *sizes, ctypes.byref(options))

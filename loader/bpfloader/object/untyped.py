@@ -31,23 +31,23 @@ if TYPE_CHECKING:
     from ..owner import Owner
 
 # The class of each type of map, by the types that it takes besides its owner and name: key and value, value, none.
-KEYED: dict[int, Any] = {
+KEY_VALUE_CLASSES: dict[int, Any] = {
     MapType.HASH: Hash, MapType.LRU_HASH: Hash, MapType.CGROUP_STORAGE: Hash, MapType.PERCPU_HASH: PerCpuHash,
     MapType.LRU_PERCPU_HASH: PerCpuHash, MapType.PERCPU_CGROUP_STORAGE: PerCpuHash, MapType.LPM_TRIE: LpmTrie,
     MapType.DEVMAP_HASH: DevMapHash,
 }  # fmt: skip
-VALUED: dict[int, Any] = {
+VALUE_CLASSES: dict[int, Any] = {
     MapType.ARRAY: Array, MapType.PERCPU_ARRAY: PerCpuArray, MapType.QUEUE: Queue, MapType.STACK: Stack,
     MapType.BLOOM_FILTER: BloomFilter, MapType.SK_STORAGE: SkStorage, MapType.INODE_STORAGE: InodeStorage,
     MapType.TASK_STORAGE: TaskStorage, MapType.CGRP_STORAGE: CgroupStorage, MapType.DEVMAP: DevMap,
     MapType.CPUMAP: CpuMap,
 }  # fmt: skip
-NAMED: dict[int, Any] = {
+UNTYPED_CLASSES: dict[int, Any] = {
     MapType.PROG_ARRAY: ProgArray, MapType.STACK_TRACE: StackTrace, MapType.CGROUP_ARRAY: CgroupArray,
     MapType.SOCKMAP: SockMap, MapType.XSKMAP: XskMap, MapType.REUSEPORT_SOCKARRAY: ReuseportSockArray,
     MapType.STRUCT_OPS: StructOpsMap, MapType.ARENA: Arena,
 }  # fmt: skip
-BUFFERS: dict[int, Any] = {
+BUFFER_CLASSES: dict[int, Any] = {
     MapType.PERF_EVENT_ARRAY: PerfEventArray, MapType.RINGBUF: RingBuffer, MapType.USER_RINGBUF: UserRingBuffer,
 }  # fmt: skip
 
@@ -82,14 +82,14 @@ def _maker(handle: int) -> Callable[[Any, str], Map]:
     types = CTypes(NATIVE)
     kind, value = library().bpf_map__type(handle), types.raw(library().bpf_map__value_size(handle))
     key = types.raw(library().bpf_map__key_size(handle))
-    if kind in KEYED:
-        return inner(KEYED[kind], key, value)
-    if kind in VALUED and value.size:
-        return inner(VALUED[kind], value)
-    if kind in BUFFERS:
-        return inner(BUFFERS[kind], types.tail())
+    if kind in KEY_VALUE_CLASSES:
+        return inner(KEY_VALUE_CLASSES[kind], key, value)
+    if kind in VALUE_CLASSES and value.size:
+        return inner(VALUE_CLASSES[kind], value)
+    if kind in BUFFER_CLASSES:
+        return inner(BUFFER_CLASSES[kind], types.tail())
     if kind in (MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS):
         template = library().bpf_map__inner_map(handle)
         make = _maker(template) if template else inner(Map)
         return inner(ArrayOfMaps, make) if kind == MapType.ARRAY_OF_MAPS else inner(HashOfMaps, key, make)
-    return inner(SockHash, key) if kind == MapType.SOCKHASH else inner(NAMED.get(kind, Map))
+    return inner(SockHash, key) if kind == MapType.SOCKHASH else inner(UNTYPED_CLASSES.get(kind, Map))

@@ -35,8 +35,8 @@ BUSY_BIT, DISCARD_BIT, RECORD_HEADER_SIZE = (
     8,
 )  # BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT, BPF_RINGBUF_HDR_SZ
 FIRST_RUN, LONGEST_RUN = 64, 4096  # records decoded as one run, all of the type's size: at first, and at most
-LONG = structs.calcsize("L")
-POSITIONS = 1 << 8 * LONG  # positions are unsigned longs that count bytes and wrap around
+LONG_SIZE = structs.calcsize("L")
+POSITION_RANGE = 1 << 8 * LONG_SIZE  # positions are unsigned longs that count bytes and wrap around
 
 
 class Committed(NamedTuple):
@@ -151,15 +151,15 @@ class Ring(SharedMemory):
     def __init__(self, fd: int, size: int):
         self.fds, self._fence = [fd], Fence()
         mapped = mmap.mmap(fd, mmap.PAGESIZE, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
-        self.consumer = memoryview(mapped)[:LONG].cast("L")
+        self.consumer = memoryview(mapped)[:LONG_SIZE].cast("L")
         length = mmap.PAGESIZE + 2 * size
         view = memoryview(mmap.mmap(fd, length, mmap.MAP_SHARED, mmap.PROT_READ, offset=mmap.PAGESIZE))
-        self.producer = view[:LONG].cast("L")
+        self.producer = view[:LONG_SIZE].cast("L")
         self.records = Records(view[mmap.PAGESIZE :], self._fence)
 
     def available(self) -> int:
         """Returns the bytes that are reserved or committed and not yet released."""
-        available: int = (self.producer[0] - self.consumer[0]) % POSITIONS
+        available: int = (self.producer[0] - self.consumer[0]) % POSITION_RANGE
         self._fence()
         return available
 
@@ -184,9 +184,9 @@ class Ring(SharedMemory):
 
     def release(self, mark: Any) -> None:
         """Moves the consumer's position on, never back."""
-        if mark is not None and 0 < (mark - self.consumer[0]) % POSITIONS <= 2 * self.records.size:
+        if mark is not None and 0 < (mark - self.consumer[0]) % POSITION_RANGE <= 2 * self.records.size:
             self._fence()
-            self.consumer[0] = mark % POSITIONS
+            self.consumer[0] = mark % POSITION_RANGE
 
     def after_fork(self) -> None:
         self._fence = self.records.fence = Fence()

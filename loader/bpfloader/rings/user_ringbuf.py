@@ -20,7 +20,7 @@ from ..maps.base import Map, codec_of
 from ..signals import DeferredSignals
 from .barrier import Fence
 from .memory import set_kernel_sizes
-from .ringbuf import BUSY_BIT, DISCARD_BIT, LONG, POSITIONS, RECORD_HEADER_SIZE, record_stride
+from .ringbuf import BUSY_BIT, DISCARD_BIT, LONG_SIZE, POSITION_RANGE, RECORD_HEADER_SIZE, record_stride
 
 if TYPE_CHECKING:
     from ..owner import Owner
@@ -38,14 +38,14 @@ class UserRing:
     def __init__(self, fd: int, size: int):
         self.size, self.fence = size, Fence()
         page, length = mmap.PAGESIZE, mmap.PAGESIZE + 2 * size
-        self.consumer = memoryview(mmap.mmap(fd, page, mmap.MAP_SHARED, mmap.PROT_READ))[:LONG].cast("L")
+        self.consumer = memoryview(mmap.mmap(fd, page, mmap.MAP_SHARED, mmap.PROT_READ))[:LONG_SIZE].cast("L")
         view = memoryview(mmap.mmap(fd, length, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE, offset=page))
-        self.producer, self.data = view[:LONG].cast("L"), view[page:]
+        self.producer, self.data = view[:LONG_SIZE].cast("L"), view[page:]
         self.words = self.data.cast("I")
 
     def free(self) -> int:
         """Returns the number of free bytes."""
-        used: int = (self.producer[0] - self.consumer[0]) % POSITIONS
+        used: int = (self.producer[0] - self.consumer[0]) % POSITION_RANGE
         self.fence()
         return self.size - used
 
@@ -63,7 +63,7 @@ class UserRing:
         if not isinstance(data, int):
             self.data[offset + RECORD_HEADER_SIZE : offset + RECORD_HEADER_SIZE + length] = data
         self.fence()
-        self.producer[0] = (position + record_stride(length)) % POSITIONS
+        self.producer[0] = (position + record_stride(length)) % POSITION_RANGE
         return offset
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ from ..btf.reader import (
 )
 from .object import object_spec
 
-REFERRING = (PTR, TYPEDEF, *QUALIFIERS, FUNC, VAR, DECL_TAG, FUNC_PROTO)  # `word` is a type
+REFERRING_KINDS = (PTR, TYPEDEF, *QUALIFIERS, FUNC, VAR, DECL_TAG, FUNC_PROTO)  # `word` is a type
 
 
 def vet(data: bytes, where: str) -> None:
@@ -40,7 +40,7 @@ def vet(data: bytes, where: str) -> None:
 
 def _vet_type(btf: Btf, kind: Type) -> None:
     """Raises ObjectError unless all types that a type refers to exist; reading it has checked its name."""
-    types = [kind.word] if kind.kind in REFERRING else []
+    types = [kind.word] if kind.kind in REFERRING_KINDS else []
     if kind.kind == ARRAY:
         types += [btf.element(kind), btf.words[kind.at + 1]]
     elif kind.kind in COMPOSITES:

@@ -147,7 +147,7 @@ def test_both_packages_know_the_same_types_of_maps():
 def test_each_type_of_map_has_the_same_class_with_and_without_a_skeleton():
     from bpfloader.object import untyped
 
-    tables = (untyped.KEYED, untyped.VALUED, untyped.NAMED, untyped.BUFFERS)
+    tables = (untyped.KEY_VALUE_CLASSES, untyped.VALUE_CLASSES, untyped.UNTYPED_CLASSES, untyped.BUFFER_CLASSES)
     found = {MAP_TYPES[number]: kind.__name__ for table in tables for number, kind in table.items()}
     found |= {MAP_TYPES[MapType.SOCKHASH]: "SockHash", MAP_TYPES[MapType.ARRAY_OF_MAPS]: "ArrayOfMaps",
               MAP_TYPES[MapType.HASH_OF_MAPS]: "HashOfMaps"}  # fmt: skip

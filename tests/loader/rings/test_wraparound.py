@@ -22,7 +22,7 @@ def positions(request, monkeypatch) -> int:
     """Where positions wrap around, for the code under test as well."""
     wrap = WIDTHS[request.param]
     for module in (ringbuf, user_ringbuf):
-        monkeypatch.setattr(module, "POSITIONS", wrap)
+        monkeypatch.setattr(module, "POSITION_RANGE", wrap)
     return wrap
 
 
