@@ -1,14 +1,15 @@
 """Adds the file and number of the source lines in a verifier's log, which the object's own .BTF.ext tells.
 
 Kernels print a line's text before the first instruction that comes of it: `; text` before 6.9, `; text @ file.c:line`
-since, without the file's folder (verbose_linfo in kernel/bpf/log.c). Without the object's BTF they print none.
+since, without the file's folder (verbose_linfo in kernel/bpf/log.c). Without the object's BTF they print none. The
+places in the report of Linux 7.3, `function @ file.c:line:column`, lack the folder, too.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..btf.core_relo import SourceLine, source_lines
@@ -19,6 +20,7 @@ from ..spec.subprograms import with_subprograms
 LOG_SOURCE = re.compile(r"; (?P<text>.*?)(?: @ [^@]+:\d+)?")
 # An instruction, or what libbpf makes of one that it has poisoned: `0: <invalid CO-RE relocation>`.
 LOG_INSTRUCTION = re.compile(r"(\d{1,10}): [(<]")
+REPORT_PLACE = re.compile(r"(?P<before>  (?:\S+ @ )?)(?P<place>[^\s/][^/]*:\d+)(?P<column>:\d+\s*)")
 
 
 class ProgramLines(NamedTuple):
@@ -42,7 +44,7 @@ def with_places(log: Sequence[str], spec: ObjectSpec, program: str) -> tuple[str
     if not known.lines:
         return tuple(log)
     has_text = any(line.startswith("; ") for line in log)
-    return tuple(_completed(log, known) if has_text else _inserted(log, known))
+    return tuple(_with_folders(_completed(log, known) if has_text else _inserted(log, known), known))
 
 
 def _program_lines(spec: ObjectSpec, program: str) -> ProgramLines:
@@ -84,6 +86,22 @@ def _inserted(log: Sequence[str], known: ProgramLines) -> Iterator[str]:
         yield line
 
 
+def _with_folders(log: Iterable[str], known: ProgramLines) -> Iterator[str]:
+    """Yields the log with the folders of a report's places, unless two folders have such a file and line."""
+    paths: dict[str, set[str]] = {}
+    for path in map(_path, known.lines):
+        paths.setdefault(path.rpartition("/")[2], set()).add(path)
+    for line in log:
+        reported = REPORT_PLACE.fullmatch(line)
+        found = list(paths.get(reported["place"], ())) if reported else []
+        yield f"{reported['before']}{found[0]}{reported['column']}" if reported and len(found) == 1 else line
+
+
+def _path(line: SourceLine) -> str:
+    """Returns a line's `file:line`, its file as the compiler was given it."""
+    return line.line.removeprefix("./")
+
+
 def _log_line(line: SourceLine) -> str:
     """Returns a source line as newer kernels print it."""
-    return f"; {line.text.strip()} @ {line.line.removeprefix('./')}"
+    return f"; {line.text.strip()} @ {_path(line)}"

@@ -262,7 +262,7 @@ def test_a_verifiers_refusal_says_the_reason_the_line_and_what_helps(broken, ker
     first, *rest = str(error).splitlines()
     told = read_report(error.log)
     if told:  # Linux 7.3 and newer have words of their own for most
-        reason, hint = told.reason, told.suggestion
+        reason, hint = told.reason.partition(" (acquired at ")[0], told.suggestion  # that place has its folder
     before, earlier = EARLIER.get(program, ("", ""))
     known = [reason, earlier] if before and host.kernel_is_before(before) else [reason]
     assert any(words in first for words in known) and hint in first and is_at_a_line(first, "`")

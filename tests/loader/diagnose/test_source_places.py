@@ -7,6 +7,7 @@ import bpfloader
 import pytest
 from bpfloader.diagnose import refusal
 from bpfloader.diagnose.source_places import with_places
+from bpfloader.diagnose.verifier_log import verdict
 from bpfloader.spec.object import ObjectSpec, object_spec
 from bpfloader.spec.subprograms import with_subprograms
 from compiling import FLAGS, TESTDATA
@@ -163,6 +164,24 @@ def test_an_error_of_an_older_kernel_has_file_and_line(data, file):
     said = str(refusal.load_refused("x", error, [text], data=data)).splitlines()[0]
     line = next(n for n, each in enumerate(SOURCE.splitlines(), 1) if "int alone" in each) + 3
     assert f", at `return *(volatile int *)ctx[0];` ({file}:{line}); " in said
+
+
+def test_a_report_s_places_get_their_folder(spec, file):
+    """In the form of Linux 7.3, which names the file alone."""
+    name = file.rpartition("/")[2]
+    number = next(n for n, each in enumerate(SOURCE.splitlines(), 1) if "sink += 2;" in each)
+    marked = f"  Source context:\n  >>> {number} |         sink += 2;\n"
+    report = (
+        f"Verification failed: x\n\nReason:\n  Owned resource (id=2).\n\nAt:\n  alone @ {name}:{number}:7\n{marked}"
+    )
+    report += (
+        f"\nCausal path:\n  alone @ {name}:{number}:3\n{marked}         |         ^-- acquired: owned resource (id=2)\n"
+    )
+    told = verdict(with_places((*course(spec, "alone", True), *report.splitlines()), spec, "alone"))
+    assert told.source == f"`sink += 2;` ({file}:{number})"
+    assert told.reason.endswith(f"(acquired at `sink += 2;` ({file}:{number}))")
+    other = f"  alone @ {name}:9999:7"
+    assert with_places((*course(spec, "alone", True), other), spec, "alone")[-1] == other
 
 
 def test_a_text_that_the_object_has_not_there_gets_no_place(spec):
