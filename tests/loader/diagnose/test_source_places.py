@@ -7,7 +7,7 @@ import bpfloader
 import pytest
 from bpfloader.diagnose import refusal
 from bpfloader.diagnose.source_places import with_places
-from bpfloader.diagnose.verifier_log import verdict
+from bpfloader.diagnose.verifier_log import diagnose_log
 from bpfloader.spec.object import ObjectSpec, object_spec
 from bpfloader.spec.subprograms import with_subprograms
 from compiling import FLAGS, TESTDATA
@@ -177,7 +177,7 @@ def test_a_report_s_places_get_their_folder(spec, file):
     report += (
         f"\nCausal path:\n  alone @ {name}:{number}:3\n{marked}         |         ^-- acquired: owned resource (id=2)\n"
     )
-    told = verdict(with_places((*course(spec, "alone", True), *report.splitlines()), spec, "alone"))
+    told = diagnose_log(with_places((*course(spec, "alone", True), *report.splitlines()), spec, "alone"))
     assert told.source == f"`sink += 2;` ({file}:{number})"
     assert told.reason.endswith(f"(acquired at `sink += 2;` ({file}:{number}))")
     other = f"  alone @ {name}:9999:7"
