@@ -59,8 +59,8 @@ def _args(env, launched):
 def asked(words, root):
     """Returns the command line for a build elsewhere.
 
-    Without `reproduce`, `--against`, `-j` and SIGN=, whose signatures differ each time. A folder of MIRROR= is named from
-    the root, which is another one there.
+    Without `reproduce`, `--against`, `-j` and SIGN=, whose signatures differ each time. A folder of MIRROR= is named
+    from the root, which is another one there.
     """
     words, kept = iter(words), []
     for word in words:
