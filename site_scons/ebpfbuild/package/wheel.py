@@ -93,7 +93,7 @@ def build_wheel(
     entries |= {f"{info}/licenses/{path}": data for path, data in sorted(licenses.items())}
     entries |= {f"{info}/{path}": data for path, data in sorted(papers(entries).items())}
     entries[f"{info}/RECORD"] = _record(entries, f"{info}/RECORD")
-    return _zipped(entries)
+    return zipped(entries)
 
 
 def _distribution(name: str) -> str:
@@ -157,7 +157,8 @@ def _record(entries: Mapping[str, bytes], itself: str) -> bytes:
     return out.getvalue().encode()
 
 
-def _zipped(entries: Mapping[str, bytes]) -> bytes:
+def zipped(entries: Mapping[str, bytes]) -> bytes:
+    """Returns the bytes of an archive of files by path, in their order."""
     import zipfile
 
     out = io.BytesIO()

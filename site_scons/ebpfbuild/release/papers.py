@@ -100,10 +100,7 @@ class Papers:
         return {**made, f"{file}{SUMS_ENDING}": sums(listed)}
 
     def _contents(self, digest: str = "") -> Contents:
-        package = self._package
-        loader = sha256(sums({path: sha256(data) for path, data in self._loader.items()})) if self._loader else ""
-        version = self._facts.loader_version if loader else ""
-        return Contents(package.name, package.version, self._license, package.objects, version, loader, digest)
+        return _contents(self._package, self._license, self._facts.loader_version, self._loader, digest)
 
     def _provenance(self, observed: Observed) -> Provenance:
         declared, package = self._facts.declared, self._package
@@ -130,6 +127,21 @@ class Papers:
         """Returns the sha256 of each file that pip takes for a package: a machine has installed one of them."""
         package = self._lock.package(each.name) if self._lock else None
         return {"accepted": list(package.hashes)} if package and each.digest else {}
+
+
+def contents_of(
+    manifest: bytes, license: str, loader_version: str, loader: Mapping[str, bytes], digest: str = ""
+) -> Contents:
+    """Returns what a bill of materials says of a package with a manifest (bytes); `digest` is that of its file."""
+    return _contents(_parsed(manifest), license, loader_version, loader, digest)
+
+
+def _contents(
+    package: _Package, license: str, loader_version: str, loader: Mapping[str, bytes], digest: str
+) -> Contents:
+    digests = sums({path: sha256(data) for path, data in loader.items()})
+    version, of_loader = (loader_version, sha256(digests)) if loader else ("", "")
+    return Contents(package.name, package.version, license, package.objects, version, of_loader, digest)
 
 
 def _parsed(manifest: bytes) -> _Package:

@@ -105,13 +105,10 @@ def not_ours(where: str, kind: str) -> PaperError:
 
 
 def _is_descriptor(each: Mapping[str, Any]) -> bool:
-    digest = each.get("digest", {})
-    return (
-        isinstance(each["name"], str)
-        and isinstance(each["uri"], str)
-        and isinstance(digest, dict)
-        and all(isinstance(value, str) for value in digest.values())
-    )
+    """Tells if an entry has what _descriptor gives it. Raises KeyError, TypeError, AttributeError for some others."""
+    digest, about = each.get("digest", {}), each["annotations"]
+    texts = [each["name"], each["uri"], about["kind"], about.get("version", ""), about.get("arch", "")]
+    return isinstance(digest, dict) and all(isinstance(text, str) for text in (*texts, *digest.values()))
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

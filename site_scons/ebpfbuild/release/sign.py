@@ -2,8 +2,10 @@
 
 import shlex
 import subprocess
+from io import FileIO
 
 from ..errors import PaperError
+from ..files import open_regular
 
 PLACE = "{}"  # stands for the statement's path; a command without it gets the path as its last argument
 
@@ -22,7 +24,7 @@ def command_line(command: str, statement: str, where: str) -> list[str]:
 
 def sign(command: str, statement: str, folder: str) -> None:
     """Has a statement signed, in `folder`. Raises PaperError where the command is none, isn't there, or fails."""
-    run(
+    _run(
         command_line(command, statement, "SIGN"),
         folder,
         "SIGN",
@@ -30,10 +32,24 @@ def sign(command: str, statement: str, folder: str) -> None:
     )
 
 
-def run(words: list[str], folder: str, where: str, fix: str) -> None:
+def check_signature(command: str, statement: str) -> None:
+    """Has a statement's signature checked by a command, which may read the statement from stdin, as ssh-keygen does.
+
+    Raises PaperError where it is no command, isn't there, or doesn't end with 0.
+    """
+    where, fix = "--signature-check", "don't install it; the statement isn't signed by whom you asked for"
+    words = command_line(command, statement, where)
+    try:
+        with open_regular(statement) as file:
+            _run(words, None, where, fix, file)
+    except OSError as error:
+        raise PaperError(f"can't be read: {error.strerror}", where=statement, fix=fix) from None
+
+
+def _run(words: list[str], folder: str | None, where: str, fix: str, stdin: FileIO | None = None) -> None:
     """Runs a command with this process's environment and terminal: it may ask for a password. Raises PaperError."""
     try:
-        status = subprocess.run(words, cwd=folder).returncode
+        status = subprocess.run(words, cwd=folder, stdin=stdin).returncode
     except OSError as error:
         raise PaperError(f"{words[0]} can't be run: {error.strerror}", where=where, fix=fix) from None
     if status:

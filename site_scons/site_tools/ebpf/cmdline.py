@@ -24,6 +24,7 @@ HELP = """
                 --against DIR|FILE.whl: compare with somebody else's build
   fetch         have all that is pinned in the store, for ARCH=, and build nothing
   vendor DIR    write a folder (or DIR.tar) from which a machine without a network builds, by MIRROR=DIR
+  verify-release FILE.whl  as the first word of sconsw: checks a release, its papers and its signature
   why sock      by which chain a type or member got into the minimized vmlinux.h
 
   ARCH=…        arches to build for: a name, an alias, a comma list or all (default: this machine's)

@@ -1,0 +1,1 @@
+"""Checks a release on another machine: its wheel, its papers, its pins, its signature."""

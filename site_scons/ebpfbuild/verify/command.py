@@ -1,0 +1,168 @@
+"""The command `sconsw verify-release FILE.whl`: checks a release by its wheel, its papers and the pins, offline.
+
+Only `--rebuild` builds, as `sconsw reproduce --against` does.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import EbpfError, PaperError
+from ..escape import printable
+from ..header import MODES
+from ..pins.pins import Toolchain
+from ..pins.toolchain import load
+from ..release.lock import NAME as LOCK
+from ..release.lock import Lock, read_lock
+from ..release.papers import BESIDE, STATEMENT_ENDING
+from ..release.sign import check_signature
+from . import package_checks
+from .beside_checks import check_beside, papers_there
+from .package_checks import PackageFile
+from .pin_checks import check_pins
+from .wheel_file import read_wheel
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+OWN_TOOLCHAIN = CHECKOUT / "toolchain.toml"
+
+
+class Check(NamedTuple):
+    """A check: what it is about, and what finds the faults."""
+
+    title: str
+    faults: Callable[[], Iterable[PaperError]]
+
+
+def main(arguments: Sequence[str], say: Callable[[str], None] = print) -> int:
+    """Returns the exit status: 0 if all checks pass, 1 if one fails, 2 for an argument that can't be used."""
+    options = _parser().parse_intermixed_args(arguments)
+    try:
+        path = Path(options.file)
+        package = PackageFile(read_wheel(path))
+        checks = list(_checks(package, path, options))
+    except EbpfError as error:
+        say(f"FAILED   {error}")
+        return 1
+    failed = sum([_told(check, say) for check in checks])
+    for reason in _skipped(path, options):
+        say(printable(f"SKIPPED  {reason}"))
+    if not failed and options.rebuild:
+        failed += _rebuilt(package, path, options, say)
+    end = f"{failed} of its checks failed" if failed else "all checks passed"
+    say(printable(f"{'FAILED' if failed else 'VERIFIED'} {package.wheel.name} sha256 {package.wheel.sha256}: {end}"))
+    return 1 if failed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("sconsw verify-release", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("file", metavar="FILE.whl", help="a wheel that this build made; its papers lie beside it")
+    parser.add_argument("--toolchain", metavar="FILE", help="the pins; the project's toolchain.toml unless given")
+    parser.add_argument("--lock", metavar="FILE", help=f"the packages; {LOCK} beside sconsw unless given")
+    about = "a command that checks a signature: it gets the path of the statement, in the place of {} or at its end"
+    parser.add_argument("--signature-check", metavar="COMMAND", help=about)
+    parser.add_argument("--rebuild", action="store_true", help="build it again from this project, and compare")
+    parser.add_argument("--offline", action="store_true", help="connect to nothing, with --rebuild as well")
+    about = "with --rebuild: MIRROR=, and what the build was given"
+    parser.add_argument("arguments", metavar="NAME=VALUE", nargs="*", help=about)
+    return parser
+
+
+def _told(check: Check, say: Callable[[str], None]) -> int:
+    """Prints what a check found, and returns 1 if that is a fault."""
+    faults: list[EbpfError] = []
+    try:
+        faults += list(check.faults())
+    except EbpfError as error:
+        faults.append(error)
+    for fault in faults:
+        say(f"FAILED   {fault}")
+    if not faults:
+        say(printable(f"ok       {check.title}"))
+    return min(len(faults), 1)
+
+
+def _checks(package: PackageFile, path: Path, options: argparse.Namespace) -> Iterator[Check]:
+    """Yields the checks. Raises EbpfError for pins, a lock or a command that can't be read."""
+    wheel, checks = package.wheel, package_checks
+    yield Check(f"RECORD lists the {len(wheel.files)} files", lambda: checks.check_record(package))
+    yield Check("name, version and arches are the same everywhere", lambda: checks.check_names(package))
+    yield Check(f"the {len(package.objects)} objects are the manifest's", lambda: checks.check_manifest(package))
+    yield Check(f"{package.sums_path} covers all files", lambda: checks.check_sums(package))
+    yield Check(f"{package.statement_path} is about them", lambda: checks.check_statement(package))
+    yield Check(f"{package.sbom_path} lists them", lambda: checks.check_sbom(package))
+    yield Check("nothing else is in the archive", lambda: checks.check_packing(package))
+    toolchain, lock = _pins(options.toolchain), _lock(Path(options.lock or CHECKOUT / LOCK))
+    count = len(package.statement.dependencies)
+    yield Check(
+        f"{count} inputs are those of {toolchain.path} and the lock", lambda: check_pins(package, toolchain, lock)
+    )
+    if papers_there(path) or options.signature_check:
+        yield Check("the papers beside it are of this wheel", lambda: check_beside(package, path))
+    if options.signature_check:
+        statement = os.path.abspath(f"{path}{STATEMENT_ENDING}")
+        yield Check("its statement is signed", lambda: _signature(options.signature_check, statement))
+
+
+def _signature(command: str, statement: str) -> Iterator[PaperError]:
+    """Yields nothing: what is wrong with a signature ends its check. Raises PaperError."""
+    check_signature(command, statement)
+    yield from ()
+
+
+def _skipped(path: Path, options: argparse.Namespace) -> Iterator[str]:
+    if not papers_there(path):
+        yield f"{path.name}{BESIDE[0]} and the other papers beside it: they aren't there"
+    if not options.signature_check:
+        yield 'the signature: give the command that checks it, --signature-check "…"'
+    if not options.rebuild:
+        yield "building it again: --rebuild does, in its project"
+
+
+def _pins(given: str | None) -> Toolchain:
+    """Returns the pins as a build in this folder would find them, the tool's own completing the project's.
+
+    Raises PinError.
+    """
+    root = _project()
+    path = Path(given) if given else next((each for each in [root / "toolchain.toml"] if each.exists()), OWN_TOOLCHAIN)
+    own = load(OWN_TOOLCHAIN)
+    found = own if path.resolve() == OWN_TOOLCHAIN else load(path, OWN_TOOLCHAIN)
+    return found._replace(linker=found.linker or own.linker, uapi=found.uapi or own.uapi)
+
+
+def _lock(path: Path) -> Lock:
+    """Reads the lock. Raises PaperError."""
+    try:
+        return read_lock(path)
+    except OSError as error:
+        raise PaperError(
+            f"can't be read: {error.strerror}", where=str(path), fix="name the lock: --lock=FILE"
+        ) from None
+
+
+def _project() -> Path:
+    """Returns the folder of the project that this is called in, as sconsw finds it; else this folder."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "SConstruct").is_file()), here)
+
+
+def _rebuilt(package: PackageFile, path: Path, options: argparse.Namespace, say: Callable[[str], None]) -> int:
+    """Builds the wheel again in its project, by the parameters in its statement, and returns 1 if it differs."""
+    told = package.statement.external
+    words = [f"ARCH={','.join(package.arches)}"]
+    words += [f"MINIMIZE={told['MINIMIZE']}"] if told.get("MINIMIZE") in MODES else []
+    words += ["PROVE=1"] if told.get("PROVE") is True else []
+    # What the project's own arguments do nobody knows, so a statement alone gives none.
+    words += [*options.arguments, *(["--offline"] if options.offline else [])]
+    command = [str(CHECKOUT / "sconsw"), "reproduce", f"--against={path.resolve()}", *words]
+    say(printable(f"BUILD    sconsw {' '.join(command[1:])}"))
+    sys.stdout.flush()
+    if subprocess.run(command, cwd=_project()).returncode == 0:
+        return 0
+    what, fix = "isn't what this project gives", "take the commit that it was built from, and the arguments: NAME=VALUE"
+    say(f"FAILED   {PaperError(what, where=package.wheel.name, fix=fix)}")
+    return 1

@@ -1,0 +1,237 @@
+"""Checks a wheel against itself: RECORD, names, manifest, the papers in it, and the way it is packed.
+
+Each check yields a PaperError for each thing that is wrong: where, what, and what to do.
+"""
+
+import base64
+import csv
+import io
+import re
+from collections.abc import Iterator
+from email.parser import Parser
+from typing import Any
+
+from ..errors import PaperError
+from ..package.manifest import MANIFEST_NAME
+from ..package.wheel import zipped
+from ..release import provenance
+from ..release.materials import COMPILER, LINKER, PACKAGE, VMLINUX, Material
+from ..release.papers import FOLDER, SBOM_ENDING, STATEMENT_ENDING, contents_of
+from ..release.sbom import sbom
+from ..release.sums import NAME as SUMS
+from ..release.sums import parse as parse_sums
+from ..release.sums import sha256
+from .wheel_file import AGAIN, WheelFile
+
+_SKELETON_S_MANIFEST = re.compile(rb'^    MANIFEST = "([0-9a-f]{64})"$', re.MULTILINE)
+REBUILD = "don't install it; build it again, or ask whoever built it"
+
+
+class PackageFile:
+    """A wheel of this build's: its manifest, its statement, the places of its other papers. Raises PaperError."""
+
+    def __init__(self, wheel: WheelFile):
+        self.wheel = wheel
+        metadata = wheel.read(f"{wheel.info}/METADATA").decode("utf-8", "replace")
+        self.metadata = Parser().parsestr(metadata, headersonly=True)
+        self.manifest_path = _manifest_path(wheel)
+        self.name = self.manifest_path.partition("/")[0]
+        self.manifest = provenance.from_json(wheel.read(self.manifest_path), self.manifest_path)
+        self.statement_path = self._paper(f"{self.name}{STATEMENT_ENDING}")
+        self.sbom_path = self._paper(f"{self.name}{SBOM_ENDING}")
+        self.sums_path = self._paper(SUMS)
+        self.statement = provenance.parse(wheel.read(self.statement_path), self.statement_path)
+        self.objects = _objects(self.manifest, self.manifest_path)
+
+    def _paper(self, name: str) -> str:
+        return f"{self.wheel.info}/{FOLDER}/{name}"
+
+    @property
+    def arches(self) -> list[str]:
+        """The arches of its objects, sorted."""
+        return sorted({arch for arch, _ in self.objects})
+
+    def materials(self) -> list[Material]:
+        """Returns the inputs that the statement names."""
+        return [_material(each) for each in self.statement.dependencies.values()]
+
+
+def check_record(package: PackageFile) -> Iterator[PaperError]:
+    """Yields what RECORD and the wheel's files don't agree in (PEP 376, PEP 427)."""
+    wheel, path = package.wheel, f"{package.wheel.info}/RECORD"
+    listed: dict[str, list[str]] = {}
+    try:
+        for row in csv.reader(io.StringIO(wheel.read(path).decode()), strict=True):
+            if len(row) != 3 or row[0] in listed:
+                raise ValueError(row)
+            listed[row[0]] = row[1:]
+    except (ValueError, csv.Error):
+        yield PaperError("is no list of files, each once", where=path, fix=AGAIN)
+        return
+    for name, data in wheel.files.items():
+        digest = base64.urlsafe_b64encode(bytes.fromhex(sha256(data))).rstrip(b"=").decode()
+        wanted = ["", ""] if name == path else [f"sha256={digest}", str(len(data))]
+        if listed.pop(name, None) != wanted:
+            yield PaperError(f"isn't what {path} says", where=name, fix=AGAIN)
+    for name in listed:
+        yield PaperError(f"is listed in {path}, and the wheel lacks it", where=name, fix=AGAIN)
+
+
+def check_names(package: PackageFile) -> Iterator[PaperError]:
+    """Yields where name and version of the file, METADATA, manifest and statement aren't the same."""
+    wheel, told = package.wheel, package.statement.external
+    facts = package.manifest.get("name"), package.manifest.get("version")
+    metadata = package.metadata["Name"], package.metadata["Version"]
+    for where, found in (
+        (f"{wheel.info}/METADATA", metadata),
+        (package.statement_path, (told.get("name"), told.get("version"))),
+    ):
+        if found != facts:
+            what = f"is of {found[0]} {found[1]}, {package.manifest_path} of {facts[0]} {facts[1]}"
+            yield PaperError(what, where=where, fix=AGAIN)
+    if not wheel.name.startswith(f"{wheel.info.removesuffix('.dist-info')}-"):
+        yield PaperError(
+            f"holds {wheel.info}, which is another package's", where=wheel.name, fix="give it back its name"
+        )
+    if told.get("ARCH") != package.arches:
+        what = f"is of objects for {told.get('ARCH')}, {package.manifest_path} has {package.arches}"
+        yield PaperError(what, where=package.statement_path, fix=AGAIN)
+
+
+def check_manifest(package: PackageFile) -> Iterator[PaperError]:
+    """Yields what manifest, objects, skeletons and statement don't agree in."""
+    wheel, folder = package.wheel, package.name
+    for _, entry in package.objects:
+        path, data = f"{folder}/{entry['object']['path']}", wheel.files.get(f"{folder}/{entry['object']['path']}")
+        if data is None or sha256(data) != entry["object"]["sha256"] or len(data) != entry["object"]["size"]:
+            yield PaperError(f"isn't the object that {package.manifest_path} says", where=path, fix=REBUILD)
+    digest = sha256(wheel.read(package.manifest_path)).encode()
+    for path, data in wheel.files.items():
+        if (
+            path.startswith(f"{folder}/")
+            and path.endswith("_skel.py")
+            and _SKELETON_S_MANIFEST.findall(data) != [digest]
+        ):
+            yield PaperError(f"was packed with another {package.manifest_path}", where=path, fix=REBUILD)
+    yield from _check_inputs(package)
+
+
+def _check_inputs(package: PackageFile) -> Iterator[PaperError]:
+    """Yields where the manifest's header, compiler and linker aren't those of the statement."""
+    told = package.materials()
+    headers = {each.arch: each.digest.get("sha256") for each in told if each.kind == VMLINUX}
+    compilers = {(each.version, each.digest.get("pipHashes")) for each in told if each.kind == COMPILER}
+    linkers = {each.version for each in told if each.kind == LINKER}
+    for arch, entry in package.objects:
+        where = f"{package.manifest_path}: {entry['object']['path']}"
+        what = f"which {package.statement_path} doesn't name"
+        if "header" in entry and headers.get(arch) != entry["header"].get("sha256"):
+            yield PaperError(f"was made with a vmlinux.h of {arch} {what}", where=where, fix=REBUILD)
+        made_by = entry.get("compiler", {}).get("version"), entry.get("compiler", {}).get("fingerprint")
+        if "compiler" in entry and not {made_by, (made_by[0], None)} & compilers:
+            yield PaperError(f"was made by a clang {what}", where=where, fix=REBUILD)
+        if "linker" in entry and entry["linker"].get("version") not in linkers:
+            yield PaperError(f"was linked by a libbpf {what}", where=where, fix=REBUILD)
+
+
+def check_sums(package: PackageFile) -> Iterator[PaperError]:
+    """Yields what SHA256SUMS and the wheel's files don't agree in."""
+    wheel, path = package.wheel, package.sums_path
+    listed = parse_sums(wheel.read(path), path)
+    unlisted = {f"{wheel.info}/RECORD", path, package.statement_path}
+    for name, data in wheel.files.items():
+        if name not in unlisted and listed.pop(name, None) != sha256(data):
+            yield PaperError(f"isn't what {path} says", where=name, fix=AGAIN)
+    for name in listed:
+        yield PaperError(f"is listed in {path}, and the wheel lacks it", where=name, fix=AGAIN)
+
+
+def check_statement(package: PackageFile) -> Iterator[PaperError]:
+    """Yields where the statement speaks of other bytes than the wheel's objects and SHA256SUMS."""
+    wheel = package.wheel
+    about = {f"{package.name}/{entry['object']['path']}" for _, entry in package.objects} | {package.sums_path}
+    wanted = {path: sha256(wheel.files[path]) for path in about if path in wheel.files}
+    for path in sorted(wanted.keys() | package.statement.subjects.keys()):
+        if package.statement.subjects.get(path) != wanted.get(path):
+            yield PaperError(f"isn't what {package.statement_path} speaks of", where=path, fix=AGAIN)
+
+
+def check_sbom(package: PackageFile) -> Iterator[PaperError]:
+    """Yields where the bill of materials isn't the one that manifest, METADATA and statement give."""
+    where = package.sbom_path
+    found = provenance.from_json(package.wheel.read(where), where)
+    try:
+        wanted = provenance.from_json(derived_sbom(package), where)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        yield provenance.not_ours(where, "bill of materials")
+        return
+    if found != wanted:
+        place = difference(found, wanted) or "its order"
+        yield PaperError(f"isn't what manifest and statement give: {place}", where=where, fix=AGAIN)
+
+
+def derived_sbom(package: PackageFile, digest: str = "") -> bytes:
+    """Returns the bill of materials that manifest, METADATA and statement give; `digest` is that of the wheel."""
+    told = provenance.from_json(package.wheel.read(package.sbom_path), package.sbom_path)
+    parts = told["components"]
+    version = next((each.get("version", "") for each in parts if each["bom-ref"] == "bpfloader"), "")
+    prefix = f"{package.name}/bpfloader/"
+    loader = {path.removeprefix(prefix): data for path, data in package.wheel.files.items() if path.startswith(prefix)}
+    license = package.metadata["License-Expression"] or ""
+    contents = contents_of(package.wheel.read(package.manifest_path), license, version, loader, digest)
+    return sbom(contents, package.materials())
+
+
+def check_packing(package: PackageFile) -> Iterator[PaperError]:
+    """Yields an error where an archive has more than its files: comments, times, modes, bytes before or behind."""
+    if zipped(package.wheel.files) != package.wheel.data:
+        yield PaperError("isn't packed as this build packs", where=package.wheel.name, fix=REBUILD)
+
+
+def difference(one: Any, other: Any, path: str = "") -> str:
+    """Returns the path of the first value in which two JSON values differ, such as `.components[2].name`."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in sorted(one.keys() | other.keys()):
+            if one.get(key, ...) != other.get(key, ...):
+                return difference(one.get(key), other.get(key), f"{path}.{key}")
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for number, (left, right) in enumerate(zip(one, other)):
+            if left != right:
+                return difference(left, right, f"{path}[{number}]")
+    return path
+
+
+def _manifest_path(wheel: WheelFile) -> str:
+    found = [path for path in wheel.files if path.endswith(f"/{MANIFEST_NAME}") and path.count("/") == 1]
+    if len(found) != 1:
+        fix = "name a wheel that BpfPackage or BpfProgram made"
+        raise PaperError(f"has no {MANIFEST_NAME}, or several", where=wheel.name, fix=fix)
+    return found[0]
+
+
+def _objects(manifest: dict[str, Any], where: str) -> list[tuple[str, dict[str, Any]]]:
+    """Returns the manifest's entries with their arches. Raises PaperError for what is no manifest of this build's."""
+    try:
+        found = [(arch, each) for by_arch in manifest["programs"].values() for arch, each in sorted(by_arch.items())]
+        for _, each in found:
+            made = [each.get(key, {}) for key in ("header", "compiler", "linker")]
+            entry = each["object"]
+            texts = [entry["path"], entry["sha256"], entry["license"], *(text for one in made for text in one)]
+            if not all(isinstance(text, str) for text in texts) or type(entry["size"]) is not int:
+                raise ValueError(each)
+        if manifest["format"] != 1 or not found:
+            raise ValueError(manifest["format"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise provenance.not_ours(where, "manifest") from None
+    return found
+
+
+def _material(descriptor: Any) -> Material:
+    """Returns the input that an entry of a statement stands for."""
+    about = descriptor["annotations"]
+    kind, name = about["kind"], descriptor["name"]
+    if kind == PACKAGE:
+        name = name.removeprefix("pkg:pypi/").partition("@")[0]
+    return Material(
+        kind, name, about.get("version", ""), descriptor["uri"], descriptor.get("digest", {}), about.get("arch", "")
+    )
