@@ -1,6 +1,6 @@
 """Writes an object's BTF in one canonical form, so that the same program gives the same bytes wherever it is compiled.
 
-Types are numbered as btf_order.py has it; strings are laid out in the order of their first use, each once, without
+Types are numbered as order.py has it; strings are laid out in the order of their first use, each once, without
 those that nothing uses. Every reference follows: in .BTF and the relocations of its DATASECs, in .BTF.ext's functions,
 lines and CO-RE relocations, and in the instructions that hold a type's number (BPF_CORE_TYPE_ID_LOCAL and _TARGET).
 """

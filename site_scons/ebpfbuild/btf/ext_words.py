@@ -1,6 +1,6 @@
 """Holds a .BTF.ext section as words that can be changed in place: which of them are strings, which are types.
 
-The format is the kernel's Documentation/bpf/btf.rst. Unlike btfext.py, which reads what later versions added as far as
+The format is the kernel's Documentation/bpf/btf.rst. Unlike ext.py, which reads what later versions added as far as
 it is known here, this refuses it: a word that isn't known can't be said to be no reference.
 """
 

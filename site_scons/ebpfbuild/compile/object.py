@@ -255,7 +255,7 @@ def run_clang(args: CompileArgs, action: list[str], root: str) -> str:
     """Runs clang with the compile's flags and `action` behind them; returns its stderr. Raises CompileError.
 
     clang sees nothing that differs between places: a name instead of the path that it lies at, from which it would
-    make others. What it writes depends on its heap, see btf_order.py, and the heap on how long each path is.
+    make others. What it writes depends on its heap, see btf/order.py, and the heap on how long each path is.
     """
     binary, *words = args.clang
     command = ["clang", *words, "-no-canonical-prefixes", *args.flags(), *action]

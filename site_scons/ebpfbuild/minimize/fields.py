@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from .index import Index
-from .refs import Composite, Member, statement
+from .refs import Composite, MemberMentions, statement
 from .scanner import ATTRIBUTE
 
 # A struct of up to so many members, none of them named, stays whole: it is mostly there for its size, as in `eth + 1`.
@@ -181,7 +181,7 @@ def _keep_one(statements: list[Statement]) -> None:
     _keep_all((plain or statements)[:1])
 
 
-def _kept_members(index: Index, node: Statement) -> list[Member]:
+def _kept_members(index: Index, node: Statement) -> list[MemberMentions]:
     found = []
     for each in node.inner or ():
         if not each.kept:

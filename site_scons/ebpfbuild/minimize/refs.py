@@ -61,14 +61,14 @@ class Mention(NamedTuple):
     how: int
 
 
-class Member(NamedTuple):
+class MemberMentions(NamedTuple):
     """The names that one statement of a struct or one typedef declares, and the types that it mentions."""
 
     names: tuple[str, ...]
     mentions: list[Mention]
 
 
-class Composite(tuple[Member, ...]):
+class Composite(tuple[MemberMentions, ...]):
     """The members of a struct or union that mention a type, nested ones included."""
 
 
@@ -115,16 +115,16 @@ def _parse(index: Index, text: str) -> Composite | Typedef | Prototype:
     return Prototype(every_mention(index, text, STRONG))
 
 
-def _members(index: Index, body: str) -> list[Member]:
+def _members(index: Index, body: str) -> list[MemberMentions]:
     """Returns the members that refer to a type, in a body whose nested anonymous structs are taken as part of it."""
-    members: list[Member] = []
+    members: list[MemberMentions] = []
     ordinary = index.ordinary
     previous = ""
     for qualifier, keyword, base, stars, name, array, text, mark in _MEMBER.findall(body):
         if base:
             if keyword or (base in ordinary and base not in _BUILTIN):
                 how = VALUE if not stars else CHASED if array else AGAIN if qualifier else DIRECT
-                members.append(Member((name,), [Mention(base, keyword, how)]))
+                members.append(MemberMentions((name,), [Mention(base, keyword, how)]))
         elif mark == ";" and previous != "}":
             member = statement(index, text)
             if member.mentions:
@@ -133,22 +133,22 @@ def _members(index: Index, body: str) -> list[Member]:
     return members
 
 
-def statement(index: Index, text: str) -> Member:
+def statement(index: Index, text: str) -> MemberMentions:
     """Reads the text, without its `;`, of one member or typedef."""
     tagged = "btf_type_tag" in text
     if "__attribute__" in text:
         text = ATTRIBUTE.sub(" ", text)
     if "(" in text:
         how = VALUE if re.search(r"\)\s*\[", text) else CHASED
-        return Member(tuple(_POINTER_NAMES.findall(text)), every_mention(index, text, how))
+        return MemberMentions(tuple(_POINTER_NAMES.findall(text)), every_mention(index, text, how))
     first, *more = text.split(",")
     base = _base_type(index, first)
     names = [_declared_name(part) for part in (first, *more)]
     if not base:
-        return Member(tuple(names), _size_mentions(index, text))
+        return MemberMentions(tuple(names), _size_mentions(index, text))
     reached = {CHASED if tagged else _how_reached(part, base.qualified) for part in (first, *more)}
     mentions = [Mention(base.name, base.keyword, how) for how in sorted(reached)]
-    return Member(tuple(names), mentions + _size_mentions(index, text))
+    return MemberMentions(tuple(names), mentions + _size_mentions(index, text))
 
 
 def _base_type(index: Index, text: str) -> _BaseType | None:

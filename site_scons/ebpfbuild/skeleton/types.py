@@ -1,8 +1,8 @@
 """Makes the Python declarations of BTF types: what the skeleton's templates print, in terms of bpfloader's codecs.
 
-What a C type becomes is the table in bpfloader's ctype.py. Names: a class is its tag in CamelCase, or its typedef's
-where it has no tag, or else its place (`EventFlags` for the member `flags` of `struct event`). The members of an
-anonymous struct belong to the struct around it; an anonymous union in a struct is its member `anon0`, `anon1` …
+What a C type becomes is the table in bpfloader's codec/c_types.py. Names: a class is its tag in CamelCase, or its
+typedef's where it has no tag, or else its place (`EventFlags` for the member `flags` of `struct event`). The members of
+an anonymous struct belong to the struct around it; an anonymous union in a struct is its member `anon0`, `anon1` …
 """
 
 from collections.abc import Callable, Iterable
