@@ -65,7 +65,9 @@ def test_the_manifest_names_what_the_build_used(packed):
     told = facts["programs"]["one.bpf.o"]["aarch64"]
     assert told["header"] == {"alternate": False, "kernel": "6.19", "sha256": header["sha256"]}
     assert told["compiler"]["version"] == packed.version and len(told["compiler"]["fingerprint"]) == 64
-    assert "proof" not in told and "btfs" not in told
+    listed = (packed.folder / "build/libbpf/headers.sha256").read_bytes()
+    assert len(told["libbpf"]["sha256"]) == 64 and told["libbpf"]["version"] and b"bpf_helpers.h" in listed
+    assert not {"proof", "btfs", "uapi", "linker"} & told.keys()
     data = archive.extractfile(f"one-1.2/{told['object']['path']}").read()
     assert data == (packed.folder / "build/aarch64/one.bpf.o").read_bytes()
     assert archive.extractfile("one-1.2/aarch64/one.bpf.o").read() == data

@@ -1,13 +1,16 @@
 """The kernel's UAPI headers in a build: who has them in sight, that they stay what is pinned, and what is told of them."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
 from pathlib import Path
 
 import pytest
+from ebpfbuild.pins.toolchain import load
 
+PIN = load(Path(__file__).resolve().parents[2] / "toolchain.toml").uapi
 PROGRAMS = Path(__file__).resolve().parents[1] / "testdata" / "uapi"
 HELPERS = '#include <bpf/bpf_helpers.h>\nchar LICENSE[] SEC("license") = "GPL";\n'
 TC = f"""\
@@ -61,6 +64,10 @@ def test_it_is_packed_and_proves_nothing_in_a_release_as_well(project):
     project.declare('env.BpfProgram("tc", "src/tc.bpf.c", version="1")\n', **{"tc.bpf.c": TC})
     assert "x86_64/tc.bpf.o" in project.build("ARCH=x86_64", "RELEASE=1")
     assert not [path for path in project.stats() if path.endswith((".proof.json", "vmlinux.h"))]
+    manifest = json.loads((project.folder / "build/x86_64/python/tc/manifest.json").read_text())
+    told = manifest["programs"]["tc.bpf.o"]["x86_64"]
+    assert sorted(told) == ["compiler", "libbpf", "object", "uapi"]
+    assert told["uapi"] == {"kernel": PIN.kernel, "sha256": PIN.sha256}
     text = project.scons("ARCH=x86_64", "prove").stdout
     assert "build/x86_64/tc.bpf.o: no vmlinux.h, nothing to prove\n1 object: 0 proven, 1 without vmlinux.h" in text
     assert "program" in project.scons("ARCH=x86_64", "sizes").stdout
@@ -156,6 +163,22 @@ def test_a_generated_header_changes_nothing_of_what_a_program_has_in_sight(proje
         (project.folder / "src/config.h").unlink()
 
 
+@pytest.mark.parametrize("name", ["bpf/vmlinux.h", "vmlinux_local.h", "own/kernel.h"])
+def test_a_header_of_one_s_own_with_vmlinux_s_guard_hides_nothing(project, name):
+    """Projects keep the few types of the kernel's that they need in a header that shadows vmlinux.h; UAPI headers go with it."""
+    own = project.folder / "include" / name
+    own.parent.mkdir(exist_ok=True)
+    own.write_text(
+        "#ifndef __VMLINUX_H__\n#define __VMLINUX_H__\n#include <linux/types.h>\n"
+        "struct sk_buff { __u32 len; } __attribute__((preserve_access_index));\n#endif\n"
+    )
+    text = TC.replace("#include <linux/bpf.h>", f"#include <{name}>\n#include <linux/bpf.h>")
+    project.declare('env.BpfObject("src/tc.bpf.c")\n', **{"tc.bpf.c": text.replace("skb->protocol", "((struct sk_buff *)skb)->len")})
+    assert "x86_64/tc.bpf.o" in project.build("ARCH=x86_64")
+    assert not (project.folder / "build/x86_64/include").exists()
+    assert project.build("ARCH=x86_64") == set()
+
+
 def test_uapi_headers_before_vmlinux_are_told_in_one_line(both):
     lines = BOTH.splitlines()
     both.declare('env.BpfObject("src/both.bpf.c")\n', **{"both.bpf.c": "\n".join([lines[1], lines[0], *lines[2:]])})
@@ -179,11 +202,15 @@ def test_a_copy_of_one_s_own_that_meets_vmlinux_is_told_in_one_line(project):
 @pytest.mark.parametrize(
     "old, new, line",
     [
-        ("#include <stddef.h>\n", "#include <unistd.h>\n", "<unistd.h> is the C library's, and BPF programs have none: take a helper"),
+        ("#include <stddef.h>\n", "#include <pthread.h>\n", "<pthread.h> is the C library's, and BPF programs have none: leave it out"),
+        ("#include <stddef.h>\n", "#include <sys/mman.h>\n", "<sys/mman.h> is the C library's, and BPF programs have none: take <linux/mman.h>"),
+        ("#include <stddef.h>\n", "#include <iproute2/bpf_elf.h>\n", "<iproute2/bpf_elf.h> is iproute2's: include_dirs= searches a copy"),
         ("#include <linux/if_ether.h>\n", "", "ETH_P_IP is defined in <linux/if_ether.h>: include it"),
         ("#include <linux/bpf.h>\n", "", "no header that the program includes defines struct __sk_buff: include the one that does, or vmlinux.h"),
         ("drop(", "f(u32 x) { return x; } int drop(", "u32 is a name of the kernel's inside: write __u32 and include <linux/types.h>, or"),
-        ("drop(", "f(bool x) { return x; } int drop(", "bool is declared in <stdbool.h>: include it"),
+        ("drop(", "f(bool x) { return x; } int drop(", "bool is declared in <stdbool.h>: include it, or write -std=gnu2x in cflags"),
+        ("ETH_P_IP", "SO_MARK", "SO_MARK is defined in <asm/socket.h>: include it"),
+        ("ETH_P_IP", "SOL_TCP", "no UAPI header has SOL_TCP: #define SOL_TCP 6"),
         ("drop(", "f(uint32_t x) { return x; } int drop(", "uint32_t is declared in <stdint.h>: include it"),
         ("<linux/pkt_cls.h>", "<linux/sched/signal.h>", "no UAPI header in sight is called <linux/sched/signal.h>: include vmlinux.h for"),
     ],
@@ -191,6 +218,12 @@ def test_a_copy_of_one_s_own_that_meets_vmlinux_is_told_in_one_line(project):
 def test_what_a_program_without_vmlinux_misses_is_told(tc, old, new, line):
     tc.edit("src/tc.bpf.c", old, new)
     assert line in tc.fails("ARCH=x86_64")
+
+
+def test_a_conflict_of_the_program_s_own_names_is_no_header_s(tc):
+    tc.edit("src/tc.bpf.c", 'SEC("tc")', 'extern int own;\nextern long own;\nSEC("tc")')
+    text = tc.fails("ARCH=x86_64")
+    assert "redeclaration of 'own' with a different type" in text and "no header that the program includes" not in text
 
 
 def test_helpers_before_the_kernel_s_types_are_told_what_to_include(project):

@@ -99,7 +99,10 @@ LOAD_MESSAGES = tuple((re.compile(pattern), explain) for pattern, explain in (
              "denies bpf(2); `python -m bpfloader probe` shows the rest")),
 ))  # fmt: skip
 
-LINK = "link them first: bpftool gen object whole.bpf.o one.bpf.o other.bpf.o"
+LINK = (
+    'link them first: BpfObject("whole", ["one.bpf.c", "other.bpf.c"]) in the SConscript, '
+    "or bpftool gen object whole.bpf.o one.bpf.o other.bpf.o"
+)
 # Messages of src/libbpf.c from 1.0 to 1.7, each (pattern, what, fix); a fix names the first version that can do it.
 OPEN_MESSAGES = (
     (r"failed to find BTF for extern '([^']*)'", "{0} is defined in another object", LINK),

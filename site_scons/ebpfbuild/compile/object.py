@@ -26,6 +26,8 @@ _TIME_MACRO = (
     '{0} in cflags\\"") ""'
 )
 
+WHOLE = "__UAPI_WHOLE__"  # defined where the installed UAPI headers are to declare all that they have, see uapi/text.py
+
 _HIDDEN_NOTE = re.compile(r"<(?:command line|scratch space)>:")
 _UNSEEN = re.compile(
     r"(\S+:\d+:\d+): warning: declaration of '((?:struct|union|enum) \w+)' will not be visible outside"
@@ -84,6 +86,7 @@ class CompileArgs:
             "-fmacro-backtrace-limit=1",  # BPF_CORE_READ is seven macros deep, and none of them is the user's mistake
             "-nostdinc",  # only pinned and project folders in sight
             f"-D__TARGET_ARCH_{self.arch.kernel}",
+            *([f"-D{WHOLE}"] if self.uapi_dirs and not self.header_dir else []),
             "-ffile-compilation-dir=.",  # a debug-info path that is the same in every checkout
             *self._refused_macros(),
             *self.cflags,

@@ -13,7 +13,7 @@ from .macros import INSTEAD, VALUES
 from .refs import member_names
 
 _TYPE = re.compile(
-    r"(?:unknown type name|incomplete (?:definition of |element |result )?type|declaration of)"
+    r"(?:unknown type name|incomplete (?:definition of |element |result )?type|\bdeclaration of)"
     r" '(?:const |volatile )*(?!(?:const|volatile|void|char|int|short|long|unsigned|signed|float|double|_Bool)\b)"
     r"((?:struct |union |enum )?\w+)"
 )
@@ -21,7 +21,9 @@ _MEMBER = re.compile(r"no member named '(\w+)' in '(?:const |volatile )*((?:stru
 _NAME = re.compile(r"use of undeclared identifier '(\w+)'")
 _LIBC_CALL = re.compile(r"call to undeclared library function '(\w+)'")
 _CALL = re.compile(r"(?:call to undeclared function|implicit declaration of function) '(\w+)'")
-_TWICE = re.compile(r"(?:redefinition of|typedef redefinition .*|redefinition of enumerator) '(\w+)'")
+_TWICE = re.compile(
+    r"(?:redefinition of|typedef redefinition .*|redefinition of enumerator|conflicting types for) '(\w+)'"
+)
 _FILE = re.compile(r"'(\S+\.h)' file not found")
 _FORWARD = re.compile(r"^(.+?):(\d+):(\d+): note: forward declaration of '((?:struct |union |enum )\w+)'")
 _ERROR = re.compile(r": (?:fatal )?error: ")

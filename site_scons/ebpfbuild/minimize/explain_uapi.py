@@ -17,6 +17,8 @@ _HOMES = (
     ("CLONE_", "linux/sched.h"),
     ("SCHED_", "linux/sched.h"),
     ("S_I", "linux/stat.h"),
+    ("SO_", "asm/socket.h"),
+    ("SOL_SOCKET", "asm/socket.h"),
     ("O_", "linux/fcntl.h"),
     ("AT_", "linux/fcntl.h"),
     ("PROT_", "linux/mman.h"),
@@ -44,24 +46,23 @@ _C = {
 _STDINT = re.compile(r"u?int(?:_least|_fast)?(?:8|16|32|64)_t|u?intptr_t|U?INT(?:8|16|32|64)_(?:MAX|MIN|C)")
 _KERNEL = re.compile(r"[us](?:8|16|32|64)|[bl]e(?:16|32|64)")  # what it calls so itself; its UAPI says __u32
 _UAPI_TYPE = re.compile(r"__(?:[us](?:8|16|32|64)|[bl]e(?:16|32|64)|sum16|wsum)")
-# What of the C library's headers a BPF program has the kernel's own or libbpf's for.
+# Of the C library's headers that have no stand-in (see uapi/libc.py) those that the kernel has its own for.
 _LIBC = {
-    "signal.h": "<linux/signal.h>",
-    "fcntl.h": "<linux/fcntl.h>",
-    "sched.h": "<linux/sched.h>",
-    "sys/stat.h": "<linux/stat.h>",
-    "endian.h": "bpf_htons and bpf_ntohl of <bpf/bpf_endian.h>",
-    "net/if.h": "<linux/if.h>",
-    "net/ethernet.h": "<linux/if_ether.h>",
-    "netinet/ip.h": "<linux/ip.h>",
     "netinet/ip6.h": "<linux/ipv6.h>",
-    "netinet/tcp.h": "<linux/tcp.h>",
-    "netinet/udp.h": "<linux/udp.h>",
-    "stdio.h": "bpf_printk of <bpf/bpf_helpers.h>",
-    "stdlib.h": "a map for memory, and <stddef.h> for NULL",
-    "inttypes.h": "<stdint.h>",
-    "unistd.h": "a helper",
+    "netinet/icmp6.h": "<linux/icmpv6.h>",
+    "netinet/ip_icmp.h": "<linux/icmp.h>",
+    "netinet/ether.h": "<linux/if_ether.h>",
+    "sys/mman.h": "<linux/mman.h>",
+    "sys/un.h": "<linux/un.h>",
 }
+_LIBC_ALONE = frozenset(
+    (
+    "argp.h byteswap.h ctype.h dirent.h dlfcn.h elf.h err.h execinfo.h fenv.h getopt.h glob.h grp.h "
+    "libgen.h locale.h math.h netdb.h poll.h pthread.h pwd.h regex.h search.h semaphore.h setjmp.h "
+    "stdio_ext.h strings.h syslog.h termios.h threads.h utime.h wchar.h"
+    ).split()
+)
+)
 # libbpf's headers for BPF code and for user space. Source: src/Makefile of libbpf 1.5, SRC_UAPI and HEADERS.
 _BPF_SIDE = ("bpf_core_read.h", "bpf_endian.h", "bpf_helper_defs.h", "bpf_helpers.h", "bpf_tracing.h", "usdt.bpf.h")
 _USER_SIDE = ("bpf.h", "btf.h", "libbpf.h", "libbpf_common.h", "libbpf_legacy.h", "libbpf_version.h", "skel_internal.h")
@@ -94,6 +95,11 @@ def missing_file(name: str) -> str:
         return f"<{name}> is the C library's, and BPF programs have none: take {instead}"
     if re.match(r"(?:sys|net|netinet|arpa|bits|gnu)/", name):
         return f"<{name}> is the C library's, and BPF programs have none: take the kernel's own, <linux/…>"
+    if name in _LIBC_ALONE:
+        return f"<{name}> is the C library's, and BPF programs have none: leave it out"
+    if name == "iproute2/bpf_elf.h":
+        copy = "include_dirs= searches a copy in the project"
+        return f"<{name}> is iproute2's: {copy}; maps as it describes them load with iproute2 alone"
     if name.startswith(("linux/", "asm/", "asm-generic/", "uapi/")):
         return (
             f"no UAPI header in sight is called <{name}>: include vmlinux.h for types of the kernel's inside, "
@@ -169,4 +175,5 @@ def plain_name(name: str) -> str:
 
 def _c_home(name: str) -> str:
     home = "stdint.h" if _STDINT.fullmatch(name) else _C.get(name, "")
-    return f"{name} is declared in <{home}>: include it" if home else ""
+    c23 = ", or write -std=gnu2x in cflags, as a C of 2023 has it as a word" if home == "stdbool.h" else ""
+    return f"{name} is declared in <{home}>: include it{c23}" if home else ""

@@ -7,6 +7,10 @@ VALUES = {
     "AF_INET6": "10",
     "AF_NETLINK": "16",
     "AF_PACKET": "17",
+    "SOL_IP": "0",
+    "SOL_TCP": "6",
+    "SOL_UDP": "17",
+    "SOL_IPV6": "41",
     "TASK_COMM_LEN": "16",
 }
 

@@ -17,16 +17,19 @@ MANIFEST_FORMAT = 1
 
 @dataclass(frozen=True)
 class Provenance:
-    """The header, compiler, linker and proof of an object, each as the manifest has it; None where it isn't known.
+    """The inputs and the proof of an object, each as the manifest has it; None where there is none or nobody knows.
 
-    `header` has kernel, sha256 and alternate; `compiler` version and fingerprint; `linker`, of several sources only,
-    the version of libbpf; `proof` mode, equal and differences.
+    `header` has kernel, sha256 and alternate; `compiler` version and fingerprint; `libbpf`, its headers, version and
+    sha256; `uapi` kernel and sha256; `linker`, of several sources only, libbpf's version and sha256; `proof` mode,
+    equal and differences.
     """
 
     header: Mapping[str, Any] | None = None
     compiler: Mapping[str, Any] | None = None
     proof: Mapping[str, Any] | None = None
     linker: Mapping[str, Any] | None = None
+    libbpf: Mapping[str, Any] | None = None
+    uapi: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,5 +60,5 @@ def _facts(packed: PackedObject) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "object": {"license": packed.license, "path": packed.path, "sha256": digest, "size": len(packed.data)}
     }
-    made = {key: getattr(packed.provenance, key) for key in ("header", "compiler", "linker", "proof")}
+    made = {key: getattr(packed.provenance, key) for key in ("header", "compiler", "libbpf", "uapi", "linker", "proof")}
     return facts | {key: dict(value) for key, value in made.items() if value is not None}

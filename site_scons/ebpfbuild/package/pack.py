@@ -87,17 +87,20 @@ def _read(paths: Mapping[str, str]) -> dict[str, bytes]:
     return {place: Path(path).read_bytes() for place, path in paths.items()}
 
 
-def provenance_of(header_record: str, version: str, fingerprint: str, proof: str = "", linker: str = "") -> Provenance:
-    """Returns an object's provenance: by the record beside its full header, the compiler, and its proof's verdict.
+def provenance_of(
+    header_record: str, compiler: Mapping[str, str], pinned: Mapping[str, Mapping[str, str]], proof: str = ""
+) -> Provenance:
+    """Returns an object's provenance: by the record beside its full header, its other inputs, and its proof's verdict.
 
-    `header_record` and `proof` are paths, empty for none; `linker` is a libbpf's version. Raises OSError, ValueError.
+    `header_record` and `proof` are paths, empty for none; `pinned` holds what is known of libbpf, uapi and linker.
+    Raises OSError, ValueError.
     """
     record = json.loads(Path(header_record).read_text(encoding="utf-8")) if header_record else None
     return Provenance(
         header={key: record[key] for key in ("alternate", "kernel", "sha256")} if record else None,
-        compiler={"fingerprint": fingerprint, "version": version},
+        compiler=compiler,
         proof=_proof_facts(json.loads(Path(proof).read_text(encoding="utf-8"))) if proof else None,
-        linker={"version": linker} if linker else None,
+        **pinned,
     )
 
 

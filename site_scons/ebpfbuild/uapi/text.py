@@ -2,9 +2,14 @@
 
 vmlinux.h has the kernel's types and enumerators already, so a header that follows it may declare none. What vmlinux.h
 lacks are #defines: no BTF holds them. They can't clash, for a macro is no declaration.
+
+A compile without the pinned vmlinux.h defines WHOLE: a header of the project's own may have __VMLINUX_H__ as its guard,
+and hold but a few of the kernel's types.
 """
 
 import re
+
+from ..compile.object import WHOLE
 
 # What the compiler of each arch defines by itself and these headers ask for: clang's BPF target defines none of it.
 # Without it <asm/ptrace.h> and <asm/bitsperlong.h> would be those of a 32-bit machine, in silence.
@@ -26,6 +31,7 @@ PREDEFINED = {
 # hold. Source: include/uapi/linux/swab.h.
 _BUILTIN = ("__HAVE_BUILTIN_BSWAP16__ 1", "__HAVE_BUILTIN_BSWAP32__ 1", "__HAVE_BUILTIN_BSWAP64__ 1")
 _SWAB = "linux/swab.h"
+BEHIND_VMLINUX = f"#if defined(__VMLINUX_H__) && !defined({WHOLE})\n"
 
 _SPLICE = re.compile(r"\\[ \t]*\n")
 _COMMENT = re.compile(r"""/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""", re.DOTALL)
@@ -36,7 +42,7 @@ def installed(name: str, text: str, arch: str = "") -> str:
     """Returns a header's text as it is put into the build folder; `arch` is set for an asm/ header of one arch."""
     macros = [*PREDEFINED.get(arch, ()), *(_BUILTIN if name == _SWAB else ())]
     head = "".join(f"#ifndef {macro.split()[0]}\n#define {macro}\n#endif\n" for macro in macros)
-    return f"{head}#ifdef __VMLINUX_H__\n{constants(text)}#else\n#line 1\n{text.rstrip()}\n#endif\n"
+    return f"{head}{BEHIND_VMLINUX}{constants(text)}#else\n#line 1\n{text.rstrip()}\n#endif\n"
 
 
 def constants(text: str) -> str:

@@ -12,8 +12,19 @@ from ..arch import EVERY_ARCH
 from ..errors import PinError
 from ..pins.pins import UapiPin
 
-# The headers that C asks of a compiler without a library (C11 4p6), as far as a BPF program has a use for them.
-FREESTANDING = ("iso646.h", "limits.h", "stdalign.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdnoreturn.h")
+# The headers that C asks of a compiler without a library (C11 4p6), as far as a BPF program has a use for them, and
+# <stdatomic.h>, which clang has without one as well.
+FREESTANDING = (
+    "iso646.h",
+    "limits.h",
+    "stdalign.h",
+    "stdarg.h",
+    "stdatomic.h",
+    "stdbool.h",
+    "stddef.h",
+    "stdint.h",
+    "stdnoreturn.h",
+)
 _PARTS = ("__stdarg_", "__stddef_")  # of which clang puts <stdarg.h> and <stddef.h> together
 COMMON = ("linux", "asm-generic", "asm")
 MAX_OWN_HEADERS = 4000  # files of a project's own folder: a kernel installs 1100

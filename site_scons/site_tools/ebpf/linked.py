@@ -59,10 +59,16 @@ def declare_linked(env, node, arch, parts):
     return node
 
 
-def linker_version(compiled):
-    """Returns the version of the libbpf that links an object, by its entry in Session.compiled; "" where none does."""
+def linker_pin(compiled):
+    """Returns the pin of the libbpf that links an object, by its entry in Session.compiled; None where none does."""
     trees = _trees(getattr(compiled, "linker", None))
-    return trees[-1].version if trees else ""
+    return trees[-1] if trees else None
+
+
+def has_uapi(session, compiled):
+    """Tells if an object, or one that it is linked of, has UAPI headers in sight; by its entry in Session.compiled."""
+    parts = getattr(compiled, "parts", ())
+    return bool(getattr(compiled, "uapi_dirs", ())) or any(has_uapi(session, session.compiled[part]) for part in parts)
 
 
 def is_linked(compiled):

@@ -16,7 +16,7 @@ from ebpfbuild.skeleton.names import package_name
 
 from .arguments import folder_of, single, string
 from .errors import StopError, user_error
-from .linked import linker_version
+from .linked import has_uapi, linker_pin
 from .papers import paper_facts, paper_inputs, papers_beside, papers_intact, write_papers
 from .project_files import file_nodes
 from .proof import proofs_wanted
@@ -189,12 +189,26 @@ def _app(env, name, app):
 def _inputs(env, compiled, **about):
     """Returns the Value of a step's inputs, `about` the package among them.
 
-    The manifest names the compiler, and the linker, of the objects that are `compiled` here.
+    The manifest names the inputs of the objects that are `compiled` here.
     """
     session = env["EBPF"]
     clang = f"{session.compiler.version} {session.compiler.packed}" if compiled else None
-    linker = {"linker": version for each in compiled if (version := linker_version(each))}
-    return session.inputs.node(env, "package/pack.py", clang=clang, **linker, **about)
+    pinned = {what: " ".join(facts.values()) for each in compiled for what, facts in _pinned(session, each).items()}
+    return session.inputs.node(env, "package/pack.py", clang=clang, **pinned, **about)
+
+
+def _pinned(session, compiled):
+    """Returns the pinned inputs of an object beside its vmlinux.h and the compiler, as the manifest has them.
+
+    `compiled` is its entry in Session.compiled.
+    """
+    libbpf, uapi, linker = session.toolchain.libbpf, session.uapi, linker_pin(compiled)
+    found = {"libbpf": {"sha256": libbpf.signature, "version": libbpf.version}}
+    if has_uapi(session, compiled):
+        found["uapi"] = {"kernel": uapi.kernel, "sha256": uapi.signature}
+    if linker:
+        found["linker"] = {"sha256": linker.signature, "version": linker.version}
+    return found
 
 
 def _by_path(digests):
@@ -219,9 +233,9 @@ def _pack_args(env):
     for node in step.objects:
         if compiled := session.compiled.get(node):
             record = compiled.full.abspath + ".json" if compiled.full else ""
-            compiler, proof = session.compiler, proofs.get(node, "")
-            made_by = compiler.version, compiler.packed
-            provenance[node.abspath] = provenance_of(record, *made_by, proof, linker_version(compiled))
+            compiler = {"fingerprint": session.compiler.packed, "version": session.compiler.version}
+            pinned, proof = _pinned(session, compiled), proofs.get(node, "")
+            provenance[node.abspath] = provenance_of(record, compiler, pinned, proof)
     files = {key: tuple(node.abspath for node in getattr(step, key)) for key in ("objects", "skeletons", "c_skeletons")}
     facts = paper_facts(env, _made_here(env))
     return PackArgs(**step.args, **step.python, **files, provenance=provenance, facts=facts)

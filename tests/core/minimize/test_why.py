@@ -102,6 +102,7 @@ def test_every_declaration_kept_has_a_chain():
             ("declares no task_acquired", "did you mean task_acquire?", "__ksym"),
         ),
         ("p.c:1: error: redefinition of 'vm'", ("declares vm already", "vm___local")),
+        ("p.c:1: error: conflicting types for 'vm'", ("declares vm already", "vm___local")),
         ("p.c:1:10: fatal error: 'linux/ptrace.h' file not found", ("<linux/ptrace.h>", "leave out uapi=False")),
     ],
 )

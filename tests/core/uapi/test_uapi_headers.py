@@ -14,7 +14,8 @@ from ebpfbuild.minimize.explain_uapi import home_of
 from ebpfbuild.pins.pins import UapiPin
 from ebpfbuild.pins.toolchain import load
 from ebpfbuild.uapi.install import MANIFEST, install_uapi, intact, listing, read_manifest
-from ebpfbuild.uapi.text import PREDEFINED, constants, installed
+from ebpfbuild.uapi.libc import LIBC_HEADERS
+from ebpfbuild.uapi.text import BEHIND_VMLINUX, PREDEFINED, constants, installed
 from ebpfbuild.uapi.tree import own_files, search_dirs, wheel_files
 from ebpfbuild.uapi.header_kinds import HeaderKinds, header_kinds
 
@@ -135,7 +136,7 @@ def test_constants_are_the_preprocessor_lines_without_comments():
 
 def test_no_constants_declare_anything(tree):
     for path in sorted(tree.rglob("*.h")):
-        behind = path.read_text(encoding="utf-8", errors="surrogateescape").split("#ifdef __VMLINUX_H__\n")[1].split("#else\n#line 1\n")[0]
+        behind = path.read_text(encoding="utf-8", errors="surrogateescape").split(BEHIND_VMLINUX)[1].split("#else\n#line 1\n")[0]
         assert all(line.startswith("#") for line in behind.splitlines() if line), path
 
 
@@ -163,6 +164,53 @@ def test_the_arch_s_own_registers_and_widths_are_seen(arch, clang, tree):
         "__u32 swapped(__u32 x) { return __swab32(x); }\nbool is(uint8_t x) { return x == EPERM; }\n"
     )
     done = syntax(clang, tree, arch, text, "-Werror")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("arch", EVERY_ARCH, ids=lambda arch: arch.name)
+def test_each_stand_in_of_the_c_library_s_compiles_alone_with_all_others_and_behind_vmlinux(arch, clang, tree):
+    names = [*LIBC_HEADERS, "stdatomic.h"]
+    texts = [f"#include <{name}>\n" for name in names]
+    for text in (*texts, "".join(texts), "".join(reversed(texts)), "#define __VMLINUX_H__\n" + "".join(texts)):
+        done = syntax(clang, tree, arch, text, "-Werror", "-Wsystem-headers")
+        assert (done.returncode, done.stderr) == (0, ""), text
+
+
+USED = """
+#include <stdio.h>
+#include <assert.h>
+#include <endian.h>
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <net/ethernet.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/tcp.h>
+#include <netinet/udp.h>
+#include <stdatomic.h>
+#include <bits/socket_type.h>
+#include <sys/cdefs.h>
+#include <sys/types.h>
+#include <unistd.h>
+#define LITTLE (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+static_assert(htobe32(1) == (LITTLE ? 1 << 24 : 1) && be32toh(htobe32(7)) == 7, "big");
+static_assert(htole16(1) == (LITTLE ? 1 : 1 << 8) && le64toh(htole64(7)) == 7, "little");
+static_assert(htons(1) == htobe16(1) && ntohl(htonl(7)) == 7, "network");
+static_assert((BYTE_ORDER == LITTLE_ENDIAN) == LITTLE && LITTLE_ENDIAN != BIG_ENDIAN, "order");
+static_assert(sizeof(u_int32_t) == 4 && sizeof(in_addr_t) == 4 && sizeof(ssize_t) == sizeof(long), "sizes");
+struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(443) };
+const char format[] = "%" PRIu64 " %" PRIx8;
+static __always_inline int first(struct iphdr *ip) { return ip->protocol == IPPROTO_TCP ? SOCK_STREAM : SOL_UDP; }
+int count(atomic_int *n, struct tcphdr *tcp, struct udphdr *udp, struct ethhdr *eth, pid_t pid)
+{
+	return atomic_fetch_add(n, tcp->syn) + udp->dest + eth->h_proto + SOL_TCP + pid;
+}
+"""
+
+
+@pytest.mark.parametrize("arch", EVERY_ARCH, ids=lambda arch: arch.name)
+def test_stand_ins_have_what_programs_use_of_them(arch, clang, tree):
+    done = syntax(clang, tree, arch, USED, "-Werror")
     assert (done.returncode, done.stderr) == (0, "")
 
 

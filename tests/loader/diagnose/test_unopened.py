@@ -39,7 +39,7 @@ def unopened_error(data: bytes) -> bpfloader.BpfError:
 def test_what_another_object_defines_is_to_be_linked(made, used):
     declared = f"extern int {used};".replace("()", "(void)")
     error = unopened_error(made(f'{declared}\nSEC("xdp") int f(void *ctx) {{ return {used}; }}\n'))
-    assert "elsewhere is defined in another object; link them first: bpftool gen object whole.bpf.o " in str(error)
+    assert "elsewhere is defined in another object; link them first: BpfObject(\"whole\", [" in str(error)
 
 
 def test_a_static_program_is_told_as_such(made):
