@@ -57,11 +57,10 @@ _LIBC = {
 }
 _LIBC_ALONE = frozenset(
     (
-    "argp.h byteswap.h ctype.h dirent.h dlfcn.h elf.h err.h execinfo.h fenv.h getopt.h glob.h grp.h "
-    "libgen.h locale.h math.h netdb.h poll.h pthread.h pwd.h regex.h search.h semaphore.h setjmp.h "
-    "stdio_ext.h strings.h syslog.h termios.h threads.h utime.h wchar.h"
+        "argp.h byteswap.h ctype.h dirent.h dlfcn.h elf.h err.h execinfo.h fenv.h getopt.h glob.h grp.h "
+        "libgen.h locale.h math.h netdb.h poll.h pthread.h pwd.h regex.h search.h semaphore.h setjmp.h "
+        "stdio_ext.h strings.h syslog.h termios.h threads.h utime.h wchar.h"
     ).split()
-)
 )
 # libbpf's headers for BPF code and for user space. Source: src/Makefile of libbpf 1.5, SRC_UAPI and HEADERS.
 _BPF_SIDE = ("bpf_core_read.h", "bpf_endian.h", "bpf_helper_defs.h", "bpf_helpers.h", "bpf_tracing.h", "usdt.bpf.h")
