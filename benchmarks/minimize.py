@@ -23,7 +23,7 @@ from many import program
 sys.path.insert(0, str(ROOT / "site_scons"))
 
 from ebpfbuild.arch import arch_named
-from ebpfbuild.compile.object import CompileArgs
+from ebpfbuild.compile.args import CompileArgs
 from ebpfbuild.compile.clang import locate
 from ebpfbuild.rebuild.ledger import Ledger
 from ebpfbuild.minimize.emit import stub

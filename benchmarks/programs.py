@@ -13,7 +13,7 @@ for folder in ("site_scons", "loader"):
     sys.path.insert(0, str(ROOT / folder))
 
 from ebpfbuild.arch import arch_named
-from ebpfbuild.compile.object import CompileArgs
+from ebpfbuild.compile.args import CompileArgs
 from ebpfbuild.compile.clang import locate
 from ebpfbuild.elf.strip import strip_dwarf
 from ebpfbuild.rebuild.ledger import Ledger

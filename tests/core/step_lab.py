@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ebpfbuild.arch import arch_named
-from ebpfbuild.compile.object import CompileArgs, compile_object, with_header
+from ebpfbuild.compile.args import CompileArgs, with_header
+from ebpfbuild.compile.object import compile_object
 from ebpfbuild.minimize.index_cache import IndexCache
 from ebpfbuild.rebuild.ledger import Ledger
 from ebpfbuild.minimize.program import MinimizeArgs, minimize_programs

@@ -4,7 +4,6 @@ The lock lists the sha256 of each of those wheels. The digest over that list sta
 binary is the one which its wheel brought.
 """
 
-import base64
 import hashlib
 import re
 from pathlib import Path
@@ -26,6 +25,8 @@ def release_digest(folder: Path, binary_sha256: str) -> str:
 
 def _installed_version(folder: Path, binary_sha256: str) -> str:
     """Returns the version of the wheel whose RECORD lists this binary; empty for none. Source: PEP 376, PEP 427."""
+    import base64  # not for a null build
+
     encoded = base64.urlsafe_b64encode(bytes.fromhex(binary_sha256)).rstrip(b"=").decode()
     line = f"{folder.name}/zig,sha256={encoded},"
     for record in folder.parent.glob(f"{folder.name}-*.dist-info/RECORD"):

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from ..errors import CompileError
-from .directives import HAS_OPERATORS, PRAGMAS, Directives, FileReference, directives, lexed, line_of, pasted
+from .directives import directives, pasted
+from .references import HAS_OPERATORS, PRAGMAS, Directives, FileReference
 
 # Which folder comes next depends on where the file itself was found.
 _ALL_PLACES = ("include_next", "__has_include_next")
@@ -33,8 +34,8 @@ def included_files(
     `read(path)` gives a file's text or None if there is none; asking it for every place that clang would try is what
     makes a new header that shadows an old one count. `pinned(name)` says that a name belongs to a pinned artifact: a
     project file of that name is refused, for it would be compiled in its stead. `pinned_dirs` are the folders of pinned
-    headers, searched last: what they include is followed, for it may be the project's. `resolved` keeps what each of
-    them leads to, for the next source with the same folders. `normalized(path)` is the path of the same file without
+    headers, searched last: what they include is followed, for it may be the project's. `resolved` keeps what each
+    file leads to, for the next source with the same folders. `normalized(path)` is the path of the same file without
     `..`. `depends` are files that are included in a way that can't be read; what would shadow them counts. Raises
     CompileError.
     """
@@ -60,7 +61,7 @@ class NamedFile(NamedTuple):
     embedded: bool
 
 
-# By a pinned header's path, the pieces in its text (see Directives) and what its directives lead to.
+# By a file's path, the pieces in its text (see Directives) and what its directives lead to.
 Resolved = dict[str, tuple[frozenset[str], list[NamedFile]]]
 
 
@@ -100,9 +101,8 @@ class _IncludeScan:
                     queue.append(target.path)
 
     def _targets(self, path: str) -> list[NamedFile]:
-        """Returns the files that a text's directives lead to. For a pinned header that is the same for each source."""
-        memo = self.resolved if self.is_pinned(path) else {}
-        if path not in memo:
+        """Returns the files that a text's directives lead to."""
+        if path not in self.resolved:
             known = directives(self.texts[path])
             self._check(path, known)
             found = (
@@ -110,8 +110,8 @@ class _IncludeScan:
                 for reference in known.references
                 for each in self._files(reference, path)
             )
-            memo[path] = known.pieces, list(found)
-        self.pieces[path], targets = memo[path]
+            self.resolved[path] = known.pieces, list(found)
+        self.pieces[path], targets = self.resolved[path]
         return targets
 
     def _files(self, reference: FileReference, path: str) -> Iterator[tuple[str, str]]:
@@ -155,6 +155,8 @@ class _IncludeScan:
 
     def _where(self, path: str, part: str, item: object) -> str:
         """Returns `file:line` of an item of a text's directives."""
+        from .lexer import line_of
+
         return f"{path}:{line_of(self.texts[path], lambda found: item in getattr(found, part))}"
 
     def check_pasting(self) -> None:
@@ -162,6 +164,8 @@ class _IncludeScan:
         begun = frozenset().union(*self.pieces.values())
         if not any(ask.startswith(piece) for ask in HAS_OPERATORS for piece in begun):
             return
+        from .lexer import lexed
+
         pieces = {path: lexed(text).pieces for path, text in self.texts.items()}
         if word := pasted(frozenset().union(*pieces.values())):
             where = max(pieces, key=lambda path: len(pieces[path]))

@@ -3,13 +3,14 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, reduce
 from operator import or_
 from pathlib import Path
 
+from ..compile.args import CompileArgs, with_header
 from ..compile.depfile import check_inputs, read_depfile
-from ..compile.object import CompileArgs, compiled, dependencies_to, run_clang, scratch_path, with_header
+from ..compile.object import compiled, dependencies_to, run_clang, scratch_path
 from ..errors import CompileError
 from ..files import read_regular
 from ..header import with_fallback_reason
@@ -48,7 +49,7 @@ def preprocessed(args: CompileArgs, index: Index, known: Iterable[str], root: st
         folder = scratch_path(args.output, scratch)
         Path(scratch, "vmlinux.h").write_text(stub(index))
         command = ["-E", "-dD", "-w", args.source, *dependencies_to(f"{folder}/depfile"), "-o", f"{folder}/text"]
-        run_clang(replace(args, header_dir=folder), command, root)
+        run_clang(args._replace(header_dir=folder), command, root)
         inputs = read_depfile(os.fsdecode(Path(scratch, "depfile").read_bytes()))
         check_inputs(inputs, [*known, args.source, f"{folder}/vmlinux.h"], args.source, root)
         popped = any(b"pop_macro" in read_regular(Path(root, path)) for path in inputs)

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from ..compile.object import CompileArgs, run_clang, with_header
+from ..compile.args import CompileArgs, with_header
+from ..compile.object import run_clang
 from ..header import HeaderComment, read_comment
 
 RUNS = 3

@@ -11,10 +11,11 @@ from ..release.materials import Declared
 from ..release.papers import Facts, Papers
 from .content import PackageContent, PackedProgram, default_description, description, package
 from .manifest import MANIFEST_NAME, Provenance
+from .names import distribution_name
 from .programs import ProgramFiles, programs_of
 from .skeleton import PackedSkeleton
 from .tar import build_tar
-from .wheel import About, build_wheel, distribution_name
+from .wheel import About, build_wheel
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,10 @@ from dataclasses import dataclass
 
 from ..arch import Arch
 from ..errors import PackageError
+from .names import distribution_name, platform
 
 DATE_TIME = (1980, 1, 1, 0, 0, 0)
 UNIX_MODE = 0o100644 << 16  # a regular file, in the half of external_attr that is Unix's
-DISTRIBUTION_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")  # core metadata: Name
-VERSION = re.compile(  # PEP 440, appendix B, in its normal form
-    r"([1-9][0-9]*!)?(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*((a|b|rc)(0|[1-9][0-9]*))?"
-    r"(\.post(0|[1-9][0-9]*))?(\.dev(0|[1-9][0-9]*))?(\+[a-z0-9]+(\.[a-z0-9]+)*)?"
-)
 REQUIRES_PYTHON = ">=3.9"  # what bpfloader needs
 CLASSIFIERS = ("Operating System :: POSIX :: Linux", "Programming Language :: Python :: 3", "Typing :: Typed")
 # SPDX 2.3, annex D: names of licences, put together by AND, OR, WITH and brackets. An index looks the names up.
@@ -47,31 +43,6 @@ class About:
     license_files: Mapping[str, bytes] | None = None
 
 
-def distribution_name(name: str, version: str) -> str:
-    """Returns the beginning of a distribution's file names: `socket_tracker-1.0`.
-
-    Raises PackageError for a name or version that no installer would take.
-    """
-    return f"{_distribution(name)}-{_version(version)}"
-
-
-def wheel_name(name: str, version: str, arches: Sequence[Arch]) -> str:
-    """Returns the wheel's file name, such as `socket_tracker-1.0-py3-none-any.whl`.
-
-    Raises PackageError as distribution_name does, and for no arch at all.
-    """
-    return f"{distribution_name(name, version)}-py3-none-{_platform(arches)}.whl"
-
-
-def tar_name(name: str, version: str, arches: Sequence[Arch]) -> str:
-    """Returns the tar's file name, as the wheel's: `socket_tracker-1.0-x86_64.tar`, or `-any.tar` for several arches.
-
-    Raises PackageError as wheel_name does.
-    """
-    names = {arch.name for arch in arches}
-    return f"{distribution_name(name, version)}-{names.pop() if len(names) == 1 else 'any'}.tar"
-
-
 def build_wheel(
     about: About,
     files: Mapping[str, bytes],
@@ -89,36 +60,11 @@ def build_wheel(
     info = f"{distribution_name(about.name, about.version)}.dist-info"
     entries = dict(sorted(files.items()))
     entries[f"{info}/METADATA"] = _metadata(about)
-    entries[f"{info}/WHEEL"] = _wheel(_platform(arches))
+    entries[f"{info}/WHEEL"] = _wheel(platform(arches))
     entries |= {f"{info}/licenses/{path}": data for path, data in sorted(licenses.items())}
     entries |= {f"{info}/{path}": data for path, data in sorted(papers(entries).items())}
     entries[f"{info}/RECORD"] = _record(entries, f"{info}/RECORD")
     return zipped(entries)
-
-
-def _distribution(name: str) -> str:
-    """Returns the name as file names have it: PEP 503's normal form with `_` for `-`, as the wheel format asks."""
-    if not DISTRIBUTION_NAME.fullmatch(name):
-        raise PackageError(
-            f"{name!r} is no name of a distribution", where="name", fix="use letters, digits, -, _ and ."
-        )
-    return re.sub(r"[-_.]+", "_", name).lower()
-
-
-def _version(version: str) -> str:
-    if not isinstance(version, str):
-        raise PackageError(f"{version!r} is no text", where="version", fix=f'write version="{version}"')
-    if not VERSION.fullmatch(version):
-        raise PackageError(f"{version!r} is no version", where="version", fix="write it as PEP 440 does: 1.2, 1.2rc1")
-    return version
-
-
-def _platform(arches: Sequence[Arch]) -> str:
-    """Returns the platform tag: `any` for the objects of several arches."""
-    if not arches:
-        raise PackageError("a wheel is for at least one arch", where="arches", fix="name one, such as ARCH=x86_64")
-    machines = {arch.machine for arch in arches}
-    return f"linux_{machines.pop()}" if len(machines) == 1 else "any"
 
 
 def _metadata(about: About) -> bytes:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..btf.reader import Btf
-from ..compile.object import CompileArgs, CompiledObject, compiled, with_header
+from ..compile.args import CompileArgs, with_header
+from ..compile.object import CompiledObject, compiled
 from ..elf.reader import Elf
 from ..errors import ProofError
 from ..files import read_regular

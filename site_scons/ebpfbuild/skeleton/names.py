@@ -7,7 +7,7 @@ import sys
 
 from ..errors import PackageError, SkeletonError
 
-C_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,511}")  # as long as the kernel takes one: KSYM_NAME_LEN
+C_NAME = r"[A-Za-z_][A-Za-z0-9_]{0,511}"  # as long as the kernel takes one: KSYM_NAME_LEN
 PYTHON_KEYWORDS = frozenset(keyword.kwlist)
 STANDARD = sys.stdlib_module_names | {"test"}  # which lists no test modules, though `import test` finds one
 BUILTINS = PYTHON_KEYWORDS | set(dir(builtins))
@@ -29,7 +29,7 @@ ENUMERATORS = PYTHON_KEYWORDS | {"mro", "name", "value"} | {name for name in dir
 
 def c_name(name: str, what: str) -> str:
     """Returns the name itself. Raises SkeletonError for one that is none in C and must not get into generated code."""
-    if not C_NAME.fullmatch(name):
+    if not re.fullmatch(C_NAME, name):
         raise SkeletonError(f"{what} {name[:80]!r} has no C name", fix="compile it with clang")
     return name
 

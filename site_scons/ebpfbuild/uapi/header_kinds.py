@@ -4,6 +4,7 @@ This decides before anything is fetched or made, so it looks at the project's fi
 in a first build as in the next.
 """
 
+import functools
 import os
 import re
 from collections.abc import Callable, Collection, Iterable
@@ -16,7 +17,7 @@ from .tree import FREESTANDING
 VMLINUX_H = "vmlinux.h"
 # Of libbpf's headers those that ask for no header of the kernel's. usdt.bpf.h includes <linux/errno.h>.
 _WITHOUT_KERNEL_HEADERS = ("bpf_core_read.h", "bpf_endian.h", "bpf_helper_defs.h", "bpf_helpers.h", "bpf_tracing.h")
-_KERNEL_HEADER = re.compile(r"(?:uapi/)?(?:linux|asm|asm-generic)/")
+_KERNEL_HEADERS = tuple(f"{above}{folder}/" for above in ("", "uapi/") for folder in ("linux", "asm", "asm-generic"))
 
 
 class HeaderKinds(NamedTuple):
@@ -62,13 +63,14 @@ def header_kinds(
                 seen.add(found)
             elif name in libbpf:
                 uapi |= os.path.basename(name) not in _WITHOUT_KERNEL_HEADERS
-            elif name in FREESTANDING or name in LIBC_HEADERS or _KERNEL_HEADER.match(name):
+            elif name in FREESTANDING or name in LIBC_HEADERS or name.startswith(_KERNEL_HEADERS):
                 uapi = True
             else:
                 unknown |= reference.word in ("include", "include_next", "import")
     return HeaderKinds(vmlinux, uapi, unknown)
 
 
+@functools.lru_cache(maxsize=4096)
 def _includes_by_macro(text: str) -> bool:
     """Returns True if a text may include a file whose name is a macro's."""
     return bool(re.search(r"#[ \t]*(?:include|include_next|import)[ \t]+\w", text))

@@ -12,7 +12,6 @@ from ..files import read_regular, write_file
 from ..pins.pins import UapiPin
 from ..rebuild.ledger import TICK, Fact
 from .libc import LIBC_HEADERS
-from .text import installed
 from .tree import asm_arch, freestanding_files, own_files, place_of, wheel_files
 
 MAX_HEADER_SIZE = 1 << 20  # bytes of one header: the kernel's largest has 400 kB
@@ -25,6 +24,8 @@ def install_uapi(pin: UapiPin, root: Path, folder: Path) -> None:
     A `path` of the pin is below `root`. Raises PinError with the line to paste for a pin without sha256, MismatchError,
     CompilerError where the wheel isn't installed, OSError.
     """
+    from .text import installed  # not for a null build
+
     found = {name: read_regular(path, MAX_HEADER_SIZE) for name, path in _header_paths(pin, root).items()}
     _verify(pin, listing({name: hashlib.sha256(data).hexdigest() for name, data in found.items()}))
     written = {}

@@ -9,7 +9,7 @@ and hold but a few of the kernel's types.
 
 import re
 
-from ..compile.object import WHOLE
+from ..compile.args import WHOLE
 
 # What the compiler of each arch defines by itself and these headers ask for: clang's BPF target defines none of it.
 # Without it <asm/ptrace.h> and <asm/bitsperlong.h> would be those of a 32-bit machine, in silence.

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import SCons.Script
 
-from ebpfbuild.compile.object import compile_object
 from ebpfbuild.escape import printable_lines
 
 from .arguments import arches, file_of, flat, string
 from .by_arch import ByArch
+from .cmdline import minimize_mode
 from .command_targets import proving, register_header, register_object
-from .compdb import Compilation
+from .compdb import Compilation, compile_db
 from .compile_flags import check_foreign
 from .compiling import (
     compile_args,
@@ -32,10 +32,13 @@ from .compiling import (
     source_node,
 )
 from .errors import StopError, check_name
+from .header import vmlinux_header
+from .libbpf import libbpf_headers
 from .linked import declare_linked, object_node, part_name
 from .minimized import SCANNER, Minimizing, header_path, write_header
 from .proof import acceptance, proof_node, proofs_wanted, prove_in_step
 from .step import builder, output_path, step_args
+from .uapi import uapi_headers
 from .variants import in_variant
 
 
@@ -85,7 +88,7 @@ def bpf_object(
     if not name.isprintable():  # SCons puts it on the terminal as it stands
         raise StopError(f"{name} is no name for an object; take letters, digits and signs that print")
     check_name(name, "name")  # of its header's folder, too
-    mode = env.MinimizeMode(minimize)
+    mode = minimize_mode(env, minimize)
     options = _Options(mode, minimize is not None, header, include_dirs, cflags, depends_nodes(env, depends), uapi)
     if len(sources) == 1 and sources[0] not in env["EBPF"].compiled:
         made = {each.name: _declare(env, sources[0], name, each, options) for each in asked}
@@ -179,7 +182,7 @@ def _object_node(env, arch, name):
 
 def _declare(env, source, name, arch, options):
     session, found = env["EBPF"], header_kinds(env, source, options.include_dirs, options.uapi)
-    full = env.VmlinuxHeader(arch.name) if _has_vmlinux(found, options) else None
+    full = vmlinux_header(env, arch.name) if _has_vmlinux(found, options) else None
     node, mode, depends = _object_node(env, arch, name), options.mode, options.depends
     given, own = _headers(env, node, name, arch, mode, options.header, full)
     header = own or (given.path if given else "")
@@ -198,9 +201,9 @@ def _declare(env, source, name, arch, options):
         ("minimize/program.py", {"mode": mode}) if own else ("compile/object.py", {"vmlinux.h of": args.header_dir})
     )
     inputs = compile_inputs(env, entry, args, **more)
-    pinned = [full, env.LibbpfHeaders(), env.UapiHeaders() if args.uapi_dirs else None, None if own else given]
+    pinned = [full, libbpf_headers(env), uapi_headers(env) if args.uapi_dirs else None, None if own else given]
     node.add_dependency([inputs, *filter(None, pinned), *depends])
-    node.add_prerequisite([env.CompileCommands()])
+    node.add_prerequisite([compile_db(env)])
     if own:
         register_header(env, node, session.minimized[node])
     if proofs_wanted(env):
@@ -234,6 +237,8 @@ def _headers(env, node, name, arch, mode, header, full):
 
 def _compile(target, source, env):
     """Makes an object and, where it has a proof as its second target, proves it before it is put in place."""
+    from ebpfbuild.compile.object import compile_object
+
     session, step = env["EBPF"], env["EBPF_STEP_ARGS"]
     node, *proofs = target
     with explaining(env, step.full, (step.args,)):

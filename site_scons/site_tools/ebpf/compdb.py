@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from ebpfbuild.compile.object import CompileArgs, compile_commands, with_header
+from ebpfbuild.compile.args import CompileArgs, with_header
 from ebpfbuild.files import write_file
 
 from .step import builder
@@ -49,6 +49,8 @@ def compile_db(env):
 
 
 def _write(target, source, env):
+    from ebpfbuild.compile.database import compile_commands
+
     session = source[0].value.session
     compiles = [with_header(args, full) if full else args for args, full in session.run.commands]
     write_file(Path(target[0].abspath), compile_commands(compiles, session.root).encode())

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import SCons.Node.FS
 
-from ebpfbuild.compile.object import CompileArgs
+from ebpfbuild.compile.args import CompileArgs
 from ebpfbuild.errors import CompileError
 from ebpfbuild.uapi.tree import search_dirs
 
 from .arguments import file_of
 from .compile_flags import all_cflags, include_paths
 from .errors import StopError
+from .libbpf import libbpf_headers
 from .project_files import dependency_nodes
+from .uapi import uapi_headers
 from .variants import original
 
 
@@ -23,7 +25,7 @@ def compile_args(env, source, arch, output, header, include_dirs, cflags, uapi):
 
     `uapi` tells if it has UAPI headers in sight.
     """
-    session, libbpf = env["EBPF"], env.LibbpfHeaders()
+    session, libbpf = env["EBPF"], libbpf_headers(env)
     return CompileArgs(
         clang=session.compiler.argv,
         arch=arch,
@@ -34,7 +36,7 @@ def compile_args(env, source, arch, output, header, include_dirs, cflags, uapi):
         include_dirs=include_paths(env, include_dirs),
         cpu=session.toolchain.cpu,
         cflags=all_cflags(env, cflags),
-        uapi_dirs=search_dirs(os.path.dirname(env.UapiHeaders().path), arch.name) if uapi else (),
+        uapi_dirs=search_dirs(os.path.dirname(uapi_headers(env).path), arch.name) if uapi else (),
     )
 
 
@@ -96,7 +98,7 @@ def compile_inputs(env, entry, args, **more):
 def known_paths(env, target):
     """Returns the paths of the files that the graph knows a step's compile to read."""
     session = env["EBPF"]
-    libbpf = os.path.dirname(env.LibbpfHeaders().path)
+    libbpf = os.path.dirname(libbpf_headers(env).path)
     files = [child for child in target.all_children() if isinstance(child, SCons.Node.FS.File)]
     known = {node.path for file in files for node in (file, file.srcnode())}
     if any(file is session.shared.get("uapi") for file in files):
@@ -106,7 +108,7 @@ def known_paths(env, target):
 
 def libbpf_read(target, env):
     """Returns libbpf's headers as Watch takes them: the graph has one manifest for them all."""
-    manifest = env.LibbpfHeaders()
+    manifest = libbpf_headers(env)
     folder = os.path.join(os.path.dirname(manifest.abspath), "include", "bpf")
     return {os.path.join(folder, name): None for name in env["EBPF"].toolchain.libbpf.files}
 

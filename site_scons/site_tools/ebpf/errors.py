@@ -51,5 +51,5 @@ def check_name(path, what):
     """Refuses a path that clang's list of what it read spells differently: `\\` as `/`, a tab as the end of a name."""
     if "\\" in path:
         raise StopError(f"{what}: {path} has a backslash in its name, which clang writes as a slash; rename it")
-    if any(character.isspace() and character != " " for character in path):
+    if not path.isprintable() and any(character.isspace() and character != " " for character in path):
         raise StopError(f"{what}: {path} has a tab or the like in its name, which clang's list doesn't mark; rename it")

@@ -7,7 +7,7 @@ import SCons.Node
 import SCons.Node.FS
 from SCons.Errors import UserError
 
-from ebpfbuild.compile import directives
+from ebpfbuild.compile.directives import directives_only
 from ebpfbuild.compile.includes import included_files
 from ebpfbuild.files import UnfitFileError, read_regular
 
@@ -22,7 +22,7 @@ class IncludeScan:
     def __init__(self, session):
         self._session = session
         self._headers = {}  # by source, include folders, declared dependencies and folders of UAPI headers
-        self._resolved = {}  # what pinned headers lead to, by include folders and folders of UAPI headers
+        self._resolved = {}  # what each file leads to, by include folders and folders of UAPI headers
         self._kinds = {}  # by source and include folders
         self._texts = {}  # by path
         self.uapi_files = {}  # the digests of the installed UAPI headers by path, once they are known
@@ -98,8 +98,8 @@ class IncludeScan:
             digest = self.uapi_files.get(path) or session.ledger.digest(os.path.join(session.root, path))
         except OSError:
             return None
-        key = f"directives of {digest} by {session.digest(directives.__file__)}"
-        return session.ledger.fact(key, lambda: {"text": directives.directives_only(self._read(path) or "")})["text"]
+        key = f"directives of {digest} by {session.inputs.code('compile/directives.py')}"
+        return session.ledger.fact(key, lambda: {"text": directives_only(self._read(path) or "")})["text"]
 
     def _is_variant_own(self, path):
         """Returns True if a path in a variant_dir is of no source there: if there is a file, a builder makes it."""

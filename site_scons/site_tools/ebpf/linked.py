@@ -138,7 +138,8 @@ def _link(target, source, env):
 
 def _made_with_full_header(env, node, in_place):
     """Returns the bytes that the full header gives for an object, made once a run: programs share their parts."""
-    from ebpfbuild.compile.object import compiled, with_header
+    from ebpfbuild.compile.args import with_header
+    from ebpfbuild.compile.object import compiled
     from ebpfbuild.link.linker import linked_object
     from ebpfbuild.link.part import Part
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import SCons.Scanner
 
-from ebpfbuild.compile.object import CompileArgs, with_header
+from ebpfbuild.compile.args import CompileArgs, with_header
 from ebpfbuild.files import write_file
 from ebpfbuild.header import MODES
 
@@ -27,7 +27,10 @@ from .compiling import (
     source_node,
 )
 from .errors import StopError
+from .header import vmlinux_header
+from .libbpf import libbpf_headers
 from .step import builder, output_path, step_args
+from .uapi import uapi_headers
 from .variants import in_variant
 
 
@@ -69,7 +72,7 @@ def header_path(env, arch, name):
 
 
 def _declare(env, name, sources, arch, mode, flags, depends):
-    session, full = env["EBPF"], env.VmlinuxHeader(arch.name)
+    session, full = env["EBPF"], vmlinux_header(env, arch.name)
     node = env.File("#" + header_path(env, arch, name))
     compiles = tuple(compile_args(env, source, arch, node.path, node.path, *flags) for source in sources)
     session.repair([node])
@@ -77,7 +80,7 @@ def _declare(env, name, sources, arch, mode, flags, depends):
     args = compiles[0]
     seen = step_args(include_dirs=args.include_dirs, uapi_dirs=args.uapi_dirs, depends=depends_paths(depends))
     HEADER(env, target=node, source=sources, **seen)
-    pinned = [full, env.LibbpfHeaders(), *([env.UapiHeaders()] if args.uapi_dirs else [])]
+    pinned = [full, libbpf_headers(env), *([uapi_headers(env)] if args.uapi_dirs else [])]
     env.Depends(node, [compile_inputs(env, "minimize/program.py", args, mode=mode), *pinned, *depends])
     register_header(env, node, session.minimized[node])
     return node

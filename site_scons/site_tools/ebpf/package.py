@@ -11,10 +11,12 @@ import SCons.Script
 from ebpfbuild.arch import arch_named
 from ebpfbuild.files import read_regular, write_file
 from ebpfbuild.package.folder import leads_to
+from ebpfbuild.package.names import tar_name, wheel_name
 from ebpfbuild.package.programs import programs_of
 from ebpfbuild.skeleton.names import package_name
 
 from .arguments import folder_of, single, string
+from .command_targets import add_to_alias
 from .errors import StopError, user_error
 from .linked import has_uapi, linker_pin
 from .papers import paper_facts, paper_inputs, papers_beside, papers_intact, write_papers
@@ -65,7 +67,7 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     python = {"loader": env["EBPF"].run.python_files(str(LOADER)), "app": _app(env, name, app), "licenses": LICENSES}
     for file in [*(node.path for node in readme), *python["app"].values()]:
         env["EBPF"].files.require_file(file)
-    digests = user_error(_digests, env["EBPF"], python)
+    digests = {part: user_error(env["EBPF"].inputs.files, part, files) for part, files in python.items()}
     folder = _folder(env, targets[0], name, arches, programs, python["app"])
     args = {**about, "readme": readme[0].abspath if readme else ""}
     made_here = [node for node in objects if node in env["EBPF"].compiled]
@@ -74,18 +76,18 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     packed, headers = [*objects, *skeletons, *proofs], [each.full for each in compiled if each.full]
     # Two steps: a C skeleton that can't be made, for want of a bpftool, keeps nobody from the wheel; and the tar, which
     # holds no Python, is not made anew for an edit of some.
-    facts = step_args(args=args, python=python, digests=digests, c_skeletons=[], folder=folder, **files)
+    facts = step_args(args=args, python=python, c_skeletons=[], folder=folder, **files)
     WHEEL(env, target=targets[0], source=[*packed, *readme], **facts)
-    env.Depends(targets[0], [_inputs(env, compiled, **told, **about, **_by_path(digests)), *headers])
+    targets[0].add_dependency([_inputs(env, compiled, **told, **about, **digests), *headers])
     TAR(
         env,
         target=targets[1],
         source=[*packed, *c_skeletons],
         **step_args(args=args, python={}, c_skeletons=c_skeletons, **files),
     )
-    env.Depends(targets[1], [_inputs(env, compiled, **told, name=name, version=version, license=license), *headers])
-    env.Alias(name, targets)
-    env.Alias("programs", targets)
+    targets[1].add_dependency([_inputs(env, compiled, **told, name=name, version=version, license=license), *headers])
+    add_to_alias(env, name, targets)
+    add_to_alias(env, "programs", targets)
     _declare_papers(env, targets)
     return targets
 
@@ -103,11 +105,9 @@ def _declare_papers(env, targets):
 
 def _targets(env, name, version, arches):
     """Returns the nodes of the wheel and the tar. Raises StopError for a name or version that no installer takes."""
-    from ebpfbuild.package.wheel import tar_name, wheel_name
-
     user_error(package_name, name)
     files = user_error(wheel_name, name, version, arches), user_error(tar_name, name, version, arches)
-    targets = [env.File(output_path(env, "dist", file)) for file in files]
+    targets = [env.fs.File(output_path(env, "dist", file)) for file in files]
     env["EBPF"].repair(targets)
     return targets
 
@@ -211,18 +211,6 @@ def _pinned(session, compiled):
     return found
 
 
-def _by_path(digests):
-    """Returns the digests of a package's Python by part, each with its part in its path, as explanations name it."""
-    return {
-        part: {f"{part}/{place}": digest for place, digest in by_place.items()} for part, by_place in digests.items()
-    }
-
-
-def _digests(session, python):
-    """Returns the sha256 of a package's Python by part and place. Raises OSError."""
-    return {part: {path: session.digest(file) for path, file in files.items()} for part, files in python.items()}
-
-
 def _pack_args(env):
     """Returns the core's PackArgs of a step."""
     from ebpfbuild.package.pack import PackArgs, provenance_of
@@ -279,8 +267,8 @@ def _put(env, target, packed):
 
 def _python_read(target, env):
     """Returns the Python that a package holds as Watch takes it: no node stands for a file of it."""
-    step = env["EBPF_STEP_ARGS"]
-    return {file: step.digests[part][place] for part, files in step.python.items() for place, file in files.items()}
+    session, python = env["EBPF"], env["EBPF_STEP_ARGS"].python
+    return {file: session.digest(file) for files in python.values() for file in files.values()}
 
 
 WHEEL = builder(_wheel, "WHEEL    $TARGET", _python_read, "packed")

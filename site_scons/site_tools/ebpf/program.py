@@ -2,6 +2,7 @@
 
 from .arguments import string
 from .by_arch import ByArch
+from .command_targets import add_to_alias
 
 
 def bpf_program(
@@ -40,7 +41,7 @@ def bpf_program(
     about = {"summary": summary, "license": license, "readme": readme}
     package = env.BpfPackage(name, version, objects, skeleton, app=app, c_skeletons=c_skeletons, **about)
     made = [*objects, *skeleton, *c_skeletons, *package]
-    env.Alias(name, made)
+    add_to_alias(env, name, made)
     return ByArch(made, objects.by_arch)
 
 

@@ -78,7 +78,7 @@ class Session:
     """
 
     def __init__(self, run, root, build, pins):
-        self.run, self.root, self.pins = run, root, pins
+        self.run, self.root, self.build, self.pins = run, root, build, pins
         looks = looks_only()
         if not looks and run.lock is None:
             run.lock = _locked(root)
@@ -155,11 +155,12 @@ class Session:
 
         They all go where they are `stale`: something isn't intact that their step makes as well, unknown to SCons.
         """
-        if looks_only():
+        paths = [node.abspath for node in nodes]
+        doubtful = [path for path in paths if stale or good or not self.ledger.intact(path)]
+        if not doubtful or looks_only():
             return
-        for node in nodes:
-            path = node.abspath
-            if os.path.lexists(path) and (stale or not os.path.isfile(path) or not (good or self.ledger.intact)(path)):
+        for path in doubtful:
+            if os.path.lexists(path) and not (good and not stale and os.path.isfile(path) and good(path)):
                 make_room(path)
 
     def cflags(self, flags, what):

@@ -39,10 +39,12 @@ def _declare(env, by_arch, name, events):
     session, (first, *others) = env["EBPF"], by_arch.values()
     module = module_name(stem_of(first.name))
     place = output_path(env, module) if others else f"#{first.dir.path}/{module}"
-    targets = [env.File(f"{place}{ending}") for ending in (".py", ".pyi")]
+    targets = [env.fs.File(f"{place}{ending}") for ending in (".py", ".pyi")]
     session.repair(targets)
     SKELETON(env, target=targets, source=[first, *others], **step_args(name=name, events=events, arches=list(by_arch)))
-    env.Depends(targets, session.inputs.node(env, "skeleton/skeleton.py", name=name, event=events, arch=list(by_arch)))
+    inputs = session.inputs.node(env, "skeleton/skeleton.py", name=name, event=events, arch=list(by_arch))
+    for target in targets:
+        target.add_dependency([inputs])
     return targets
 
 

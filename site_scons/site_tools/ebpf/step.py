@@ -5,9 +5,7 @@ A step depends on its sources and its Value, not on Python's bytecode.
 
 import contextlib
 import os
-from collections.abc import Callable
 from types import SimpleNamespace
-from typing import NamedTuple
 
 import SCons.Action
 import SCons.Builder
@@ -19,29 +17,35 @@ from ebpfbuild.escape import printable
 from .command_targets import name_short
 from .errors import file_error
 from .nodes import Output, output
-from .session import build_folder
 
 
-class _Execution(NamedTuple):
-    """Runs a step. It is no closure: SCons signs, at once, the bytecode of every function that a closure holds."""
+class _Execution:
+    """Runs a step.
 
-    run: Callable
-    more: Callable | None
-    verb: str
+    SCons signs the bytecode of what it is to call as soon as that is declared, a closure's functions too: so it is one
+    short method.
+    """
+
+    def __init__(self, run, more, verb):
+        self.run, self.more, self.verb = run, more, verb
 
     def __call__(self, target, source, env):
-        session = env["EBPF"]
-        _notice_cache(env)
-        try:
-            more = self.more(target, env) if self.more else {}
-            _run(lambda: self.run(target, source, env), target, session, more, self.verb)
-        except EbpfError as error:
-            raise SCons.Errors.BuildError(target[0], errstr=str(error), status=2, exitstatus=2) from None
-        except OSError as error:
-            raise SCons.Errors.BuildError(target[0], errstr=str(file_error(error)), status=2, exitstatus=2) from None
-        for node in target:
-            session.ledger.built(node.abspath)
-        session.run.made.append((target[0], env))
+        _execute(self, target, source, env)
+
+
+def _execute(step, target, source, env):
+    session = env["EBPF"]
+    _notice_cache(env)
+    try:
+        more = step.more(target, env) if step.more else {}
+        _run(lambda: step.run(target, source, env), target, session, more, step.verb)
+    except EbpfError as error:
+        raise SCons.Errors.BuildError(target[0], errstr=str(error), status=2, exitstatus=2) from None
+    except OSError as error:
+        raise SCons.Errors.BuildError(target[0], errstr=str(file_error(error)), status=2, exitstatus=2) from None
+    for node in target:
+        session.ledger.built(node.abspath)
+    session.run.made.append((target[0], env))
 
 
 class Step(SCons.Action.FunctionAction):
@@ -121,4 +125,4 @@ def output_path(env, *parts):
 
 def build_path(env, *parts):
     """Returns a path in the build folder, `#` standing for the project's root."""
-    return "#" + os.path.join(build_folder(env), *parts)
+    return "#" + os.path.join(env["EBPF"].build, *parts)

@@ -9,7 +9,6 @@ import hashlib
 import json
 import re
 from collections import Counter
-from dataclasses import replace
 from functools import cached_property
 
 from SCons.Node.Python import Value, _memo_lookup_map
@@ -39,6 +38,7 @@ class StepInputs:
         self._session = session
         self._codes = {}  # by the module in which a step begins
         self._flags = {}  # by what flags depend on
+        self._files = {}  # by their part and paths
         self._nodes = {}  # by their text
         self._words = {}  # of nodes, by their text
 
@@ -95,8 +95,19 @@ class StepInputs:
         """Returns a compile's flags as an input. Where its vmlinux.h lies is not among them."""
         key = args.arch.name, args.include_dirs, args.cflags, args.uapi_dirs
         if key not in self._flags:
-            self._flags[key] = self._kept(replace(args, header_dir="").flags())
+            self._flags[key] = self._kept(args._replace(header_dir="").flags())
         return self._flags[key]
+
+    def files(self, part, files):
+        """Returns the digests of files, paths on disk by place, as an input; `part` begins their names in explanations.
+
+        Raises OSError.
+        """
+        key = part, *files.values()
+        if key not in self._files:
+            digests = {f"{part}/{place}": self._session.digest(path) for place, path in files.items()}
+            self._files[key] = self._kept(digests)
+        return self._files[key]
 
     def _kept(self, value):
         """Has the ledger keep a list or dict, and returns what stands for it in a node's text."""

@@ -3,7 +3,8 @@
 import json
 
 from ebpfbuild.arch import BY_NAME
-from ebpfbuild.compile.object import CompileArgs, compile_commands
+from ebpfbuild.compile.args import CompileArgs
+from ebpfbuild.compile.database import compile_commands
 
 
 def test_entries_are_sorted_and_complete():

@@ -2,8 +2,9 @@
 
 import pytest
 from ebpfbuild.errors import CompileError
-from ebpfbuild.compile.directives import directives, directives_only, lexed
+from ebpfbuild.compile.directives import directives, directives_only
 from ebpfbuild.compile.includes import included_files
+from ebpfbuild.compile.lexer import lexed
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from ebpfbuild.arch import arch_named
 from ebpfbuild.btf.canonical import canonical_object
-from ebpfbuild.compile.object import CompileArgs, compile_object
+from ebpfbuild.compile.args import CompileArgs
+from ebpfbuild.compile.object import compile_object
 from ebpfbuild.errors import CompileError
 
 LENGTHS = range(1, 73, 3)  # 24 of them, as what clang shuffles changes with a few bytes more

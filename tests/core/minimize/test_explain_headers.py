@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from ebpfbuild.arch import arch_named
-from ebpfbuild.compile.object import CompileArgs, compile_error
+from ebpfbuild.compile.args import CompileArgs
+from ebpfbuild.compile.object import compile_error
 from ebpfbuild.fetch.alternates import alternate_with
 from ebpfbuild.minimize.explain import GNU_DIALECT, explain
 from ebpfbuild.minimize.index import index_header

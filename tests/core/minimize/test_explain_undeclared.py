@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from ebpfbuild.arch import arch_named
-from ebpfbuild.compile.object import CompileArgs, compile_error
+from ebpfbuild.compile.args import CompileArgs
+from ebpfbuild.compile.object import compile_error
 from ebpfbuild.minimize.index_cache import explained
 from ebpfbuild.minimize.libbpf_headers import LibbpfNames, libbpf_names
 from ebpfbuild.minimize.explain import explain

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from ebpfbuild.arch import BY_NAME
-from ebpfbuild.compile.object import CompileArgs
+from ebpfbuild.compile.args import CompileArgs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from raw_object import RawObject, differences

@@ -12,7 +12,8 @@ import zipfile
 import pytest
 from ebpfbuild.arch import BY_NAME, host_arch
 from ebpfbuild.errors import PackageError
-from ebpfbuild.package.wheel import About, build_wheel, tar_name, wheel_name
+from ebpfbuild.package.names import tar_name, wheel_name
+from ebpfbuild.package.wheel import About, build_wheel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

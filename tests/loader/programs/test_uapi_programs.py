@@ -8,7 +8,8 @@ from pathlib import Path
 import bpfloader
 import pytest
 from ebpfbuild.arch import host_arch
-from ebpfbuild.compile.object import CompileArgs, compiled
+from ebpfbuild.compile.args import CompileArgs
+from ebpfbuild.compile.object import compiled
 from ebpfbuild.errors import CompilerError
 from ebpfbuild.pins.toolchain import load
 from ebpfbuild.uapi.install import install_uapi, read_manifest
