@@ -76,11 +76,13 @@ def test_a_touched_file_rebuilds_nothing(built):
     assert after == before
 
 
-def test_a_comment_or_a_url_rebuilds_nothing(built):
+def test_a_comment_rebuilds_nothing_and_a_url_only_the_papers_that_name_it(built):
     shutil.copy(built.folder / "pins/x86_64.h", built.folder / "pins/moved.h")
     built.edit("toolchain.toml", "[compiler]", "# a comment\n[compiler]")
-    built.edit("toolchain.toml", 'path = "pins/x86_64.h"', 'path = "pins/moved.h"')
     assert built.build(BOTH) == set()
+    built.edit("toolchain.toml", 'path = "pins/x86_64.h"', 'path = "pins/moved.h"')
+    made = built.build(BOTH)
+    assert made and all(path.startswith("dist/") for path in made)
 
 
 def test_a_pin_rebuilds_its_arch_only(built):
