@@ -11,6 +11,9 @@ import re
 
 from ..compile.args import WHOLE
 
+# Without it <asm/types.h> of powerpc and mips64 makes __u64 a long: nowhere else, and not in the kernel, is it one.
+# Source: arch/powerpc/include/uapi/asm/types.h.
+_SANE = "__SANE_USERSPACE_TYPES__ 1"
 # What the compiler of each arch defines by itself and these headers ask for: clang's BPF target defines none of it.
 # Without it <asm/ptrace.h> and <asm/bitsperlong.h> would be those of a 32-bit machine, in silence.
 # Sources: clang's lib/Basic/Targets/*.cpp; arch/*/include/uapi/asm of Linux 7.2.
@@ -19,18 +22,31 @@ PREDEFINED = {
     "aarch64": ("__aarch64__ 1",),
     "arm": ("__arm__ 1", "__ARM_EABI__ 1"),
     "riscv64": ("__riscv 1", "__riscv_xlen 64"),
-    "powerpc": ("__powerpc__ 1", "__powerpc64__ 1"),
+    "powerpc": ("__powerpc__ 1", "__powerpc64__ 1", _SANE),
     "s390x": ("__s390__ 1", "__s390x__ 1"),
     "loongarch64": ("__loongarch__ 1", "__loongarch_grlen 64"),
-    "mips64": ("__mips__ 1", "__mips64 1", "_MIPS_SIM 3", "_MIPS_SZLONG 64", "__MIPSEB__ 1"),
-    "mips64el": ("__mips__ 1", "__mips64 1", "_MIPS_SIM 3", "_MIPS_SZLONG 64", "__MIPSEL__ 1"),
-    "ppc64": ("__powerpc__ 1", "__powerpc64__ 1"),
+    "mips64": ("__mips__ 1", "__mips64 1", "_MIPS_SIM 3", "_MIPS_SZLONG 64", "__MIPSEB__ 1", _SANE),
+    "mips64el": ("__mips__ 1", "__mips64 1", "_MIPS_SIM 3", "_MIPS_SZLONG 64", "__MIPSEL__ 1", _SANE),
+    "ppc64": ("__powerpc__ 1", "__powerpc64__ 1", _SANE),
     "armeb": ("__arm__ 1", "__ARM_EABI__ 1", "__ARMEB__ 1"),
 }
 # clang has them for every target; without them <linux/swab.h> calls the CPU's own assembly, which no BPF program can
 # hold. Source: include/uapi/linux/swab.h.
 _BUILTIN = ("__HAVE_BUILTIN_BSWAP16__ 1", "__HAVE_BUILTIN_BSWAP32__ 1", "__HAVE_BUILTIN_BSWAP64__ 1")
-_SWAB = "linux/swab.h"
+# clangs before 20 lack them, and the <stdint.h> of a newer one makes INT32_C and its kin of them. BPF has one data
+# model.
+_STDINT = (
+    *(
+        f"__{sign}{width}_C(c) {'c##U' if (sign, width) == ('UINT', 32) else 'c'}"
+        for sign in ("INT", "UINT")
+        for width in (8, 16, 32)
+    ),
+    *(
+        f"__{name}_C(c) c##{suffix}"
+        for name, suffix in (("INT64", "L"), ("UINT64", "UL"), ("INTMAX", "L"), ("UINTMAX", "UL"))
+    ),
+)
+_LACKING = {"linux/swab.h": _BUILTIN, "clang/stdint.h": _STDINT}
 BEHIND_VMLINUX = f"#if defined(__VMLINUX_H__) && !defined({WHOLE})\n"
 
 _SPLICE = re.compile(r"\\[ \t]*\n")
@@ -40,8 +56,8 @@ _DIRECTIVE = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 
 def installed(name: str, text: str, arch: str = "") -> str:
     """Returns a header's text as it is put into the build folder; `arch` is set for an asm/ header of one arch."""
-    macros = [*PREDEFINED.get(arch, ()), *(_BUILTIN if name == _SWAB else ())]
-    head = "".join(f"#ifndef {macro.split()[0]}\n#define {macro}\n#endif\n" for macro in macros)
+    macros = [*PREDEFINED.get(arch, ()), *_LACKING.get(name, ())]
+    head = "".join(f"#ifndef {re.split(r'[ (]', macro)[0]}\n#define {macro}\n#endif\n" for macro in macros)
     return f"{head}{BEHIND_VMLINUX}{constants(text)}#else\n#line 1\n{text.rstrip()}\n#endif\n"
 
 

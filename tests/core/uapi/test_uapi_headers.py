@@ -161,6 +161,7 @@ def test_the_arch_s_own_registers_and_widths_are_seen(arch, clang, tree):
         "#include <linux/swab.h>\n#include <linux/in.h>\n#include <stdint.h>\n#include <stdbool.h>\n"
         f"#ifndef {order}\n#error byte order\n#endif\n"
         '_Static_assert(sizeof(long) * 8 == __BITS_PER_LONG, "bits");\n'
+        '_Static_assert(__builtin_types_compatible_p(__u64, unsigned long long), "as in vmlinux.h");\n'
         "__u32 swapped(__u32 x) { return __swab32(x); }\nbool is(uint8_t x) { return x == EPERM; }\n"
     )
     done = syntax(clang, tree, arch, text, "-Werror")
@@ -211,6 +212,21 @@ int count(atomic_int *n, struct tcphdr *tcp, struct udphdr *udp, struct ethhdr *
 @pytest.mark.parametrize("arch", EVERY_ARCH, ids=lambda arch: arch.name)
 def test_stand_ins_have_what_programs_use_of_them(arch, clang, tree):
     done = syntax(clang, tree, arch, USED, "-Werror")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("lacking", [False, True], ids=["this clang", "a clang before 20"])
+def test_constants_of_stdint_have_their_types(clang, tree, lacking):
+    """By macros of the compiler's own that older ones lack, so that they are undefined here for the second case."""
+    undefined = [f"-U__{name}_C" for name in ("INT8 INT16 INT32 INT64 UINT8 UINT16 UINT32 UINT64 INTMAX UINTMAX".split() if lacking else ())]
+    checks = "".join(
+        f'_Static_assert(__builtin_types_compatible_p(__typeof__({sign}{bits}_C(1)), {kind}), "{sign}{bits}");\n'
+        for sign, bits, kind in (
+            ("INT", 8, "int"), ("UINT", 16, "int"), ("INT", 32, "int"), ("UINT", 32, "unsigned"),
+            ("INT", 64, "long"), ("UINT", 64, "unsigned long"), ("INTMAX", "", "long"), ("UINTMAX", "", "unsigned long"),
+        )
+    )  # fmt: skip
+    done = syntax(clang, tree, arch_named("x86_64"), f"#include <stdint.h>\n{checks}", "-Werror", *undefined)
     assert (done.returncode, done.stderr) == (0, "")
 
 
