@@ -201,3 +201,21 @@ def test_offline_and_the_mirror_reach_the_tests(project, option):
     )
     done = project.scons("test", "MIRROR=pins", "ARGS=-n0", *filter(None, [option]))
     assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, ran",
+    [
+        ("", "ab"), ("tests/test_a.py", "a"), ("tests/test_b.py::test_b", "b"), ("-x tests/test_a.py", "a"), ("tests -k test_b", "b"),
+        ("-k tests", "ab"), ("-k b", "b"), ("--ignore tests/test_a.py", "b"), ("--deselect=tests/test_a.py::test_a", "b"),
+    ],
+)  # fmt: skip
+def test_a_path_in_args_narrows_the_tests(project, arguments, ran):
+    project.edit("SConstruct", '("CFLAGS")', '("CFLAGS", "ARGS")')
+    project.edit("SConstruct", "for name", 'env.EbpfTest("test", "tests")\nfor name')
+    (project.folder / "tests").mkdir()
+    for name in "ab":
+        (project.folder / f"tests/test_{name}.py").write_text(f"def test_{name}():\n    open({name!r}, 'w').close()\n")
+    done = project.scons("test", f"ARGS=-n0 {arguments}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "".join(name for name in "ab" if (project.folder / name).exists()) == ran

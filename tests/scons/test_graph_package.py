@@ -167,3 +167,37 @@ def test_what_does_not_belong_together_is_not_packed(declare, body, arguments, s
     project = declare(body)
     assert said in project.fails("ARCH=x86_64", *arguments)
     assert not list((project.folder / "build/dist").glob("one*.whl"))
+
+
+@pytest.mark.parametrize("duplicate", [None, 0, 1], ids=["no variant", "in place", "copies"])
+def test_python_that_a_builder_makes_is_packed(declare, duplicate):
+    """Of a variant its own; and an edit of what it is made of packs it anew, though no file stands among the sources."""
+    text = 'Import("env", "name")\nenv.Command("app/sub/made.py", "made.in", f"(cat $SOURCE; echo NAME={name!r}) > $TARGET")\n'
+    text += 'env.BpfProgram("one", "one.bpf.c", version="1", app="app")\n'
+    variants = ["debug", "release"] if duplicate is not None else ["plain"]
+    call = f', variant_dir=f"build/{{name}}", duplicate={duplicate}' if duplicate is not None else ""
+    body = f'for name in {variants}: SConscript("src/SConscript", exports=["env", "name"]{call})\n'
+    project = declare(body, SConscript=text, **{"made.in": "WORD = 1\n"})
+    (project.folder / "src/app").mkdir()
+    (project.folder / "src/app/__main__.py").write_text("import one.sub.made\n")
+    names = {name: f"{name}/dist/one-1-py3-none-linux_x86_64.whl".removeprefix("plain/") for name in variants}
+
+    def made(name, word):
+        with zipfile.ZipFile(project.folder / "build" / names[name]) as wheel:
+            assert wheel.read("one/sub/made.py").decode() == f"WORD = {word}\nNAME={name}\n"
+            assert "one/__main__.py" in wheel.namelist()
+
+    for word in (1, 2):
+        built = project.build("ARCH=x86_64")
+        assert built >= set(names.values())
+        for name in variants:
+            made(name, word)
+        assert project.build("ARCH=x86_64") == set()
+        (project.folder / "src/made.in").write_text("WORD = 2\n")
+
+
+def test_python_that_is_declared_behind_its_package_is_told(declare):
+    project = declare('env.BpfProgram("one", "src/one.bpf.c", app="app")\nenv.Command("app/late.py", [], "echo > $TARGET")\n')
+    (project.folder / "app").mkdir()
+    text = project.fails("ARCH=x86_64")
+    assert "late.py of the app is made by a builder that is declared behind the package; declare it before the package" in text

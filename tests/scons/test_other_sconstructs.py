@@ -58,9 +58,6 @@ def test_a_build_folder_by_its_absolute_path(declare, tmp_path):
     inside = tmp_path / "project/out/bpf"
     declare(f'ebpf(EBPF_BUILD="{inside}").BpfObject("src/one.bpf.c")\n').build("ARCH=x86_64")
     assert (inside / "x86_64/one.bpf.o").exists()
-    project = declare(f'ebpf(EBPF_BUILD="{tmp_path}/elsewhere")\n')
-    assert "elsewhere is outside of the project, and its path would get into the objects" in project.fails("ARCH=x86_64")
-    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_compiler_below_the_root_is_found_from_any_sconscript(declare, compiler):
@@ -161,7 +158,7 @@ def test_a_build_folder_that_can_not_be_used_is_told_in_one_line(project):
     shutil.rmtree(project.folder / "build")
     (project.folder / "build").write_text("")
     text = project.fails("ARCH=x86_64")
-    assert text.startswith("scons: *** ") and "build/.ebpf-ledger: Not a directory" in text and text.count("\n") == 1
+    assert text.startswith("scons: *** ") and "build: lies where the build makes a folder; move it away" in text and text.count("\n") == 1
 
 
 def test_files_that_are_asked_for_or_embedded(declare):

@@ -1,11 +1,11 @@
 """SCons's own command line: -u, -D, -U, short names, --tree, -n, -q, -c, --debug=explain, and trees that can't be written."""
 
-import os
 import re
 import subprocess
 
 import pytest
 from conftest import TIMEOUT
+from read_only import read_only
 
 BOTH = "ARCH=x86_64,aarch64"
 X86 = "ARCH=x86_64"
@@ -94,18 +94,6 @@ def test_c_removes_what_was_made_and_no_source(one_program, project):
     assert project.scons(X86, "-c").returncode == 0
     left = {path.name for path in set(project.folder.rglob("*")) - sources if path.is_file()}
     assert left <= {".ebpf-ledger", ".sconsign.dblite", ".sconsign_sha256.dblite"} and all(path.exists() for path in sources)
-
-
-READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && cd "$0" && shift 0 && exec "$@"'
-
-
-def read_only(project, *arguments):
-    """Runs scons where the project's folder can't be written, by root neither; skips where that can't be had."""
-    command = ["unshare", "-m", "sh", "-c", READ_ONLY, str(project.folder), *project.command, *arguments]
-    probe = subprocess.run([*command[:4], READ_ONLY, str(project.folder), "true"], capture_output=True, text=True)
-    if os.geteuid() != 0 or probe.returncode:
-        pytest.skip(f"no folder can be mounted read-only here: {probe.stderr.strip()}")
-    return subprocess.run(command, **project.place(), capture_output=True, text=True, timeout=TIMEOUT)
 
 
 @pytest.mark.parametrize("times", [1, 2])

@@ -6,6 +6,7 @@ Python and pip are played by shell scripts, so that nothing is downloaded.
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ if [ "$1 $2 $3" = "-I -m pip" ]; then
     echo "pip $*" >>"{log}"
     echo "  Downloading scons-4.whl (4.1 MB)"; echo "  Using cached idna-3.whl (70 kB)"
     echo "Installing collected packages: scons, idna"
+    [ ! -e "{log}.slow" ] || sleep 6
     [ ! -e "{log}.offline" ] || {{ echo "ERROR: Could not find a version that satisfies scons" >&2; exit 1; }}
     exit 0
 fi
@@ -72,7 +74,7 @@ class Checkout:
             path.chmod(0o755)
 
     def fails(self, what: str, so: bool = True) -> None:
-        """Lets pip (`offline`) or the fetching of it (`no-wheel`) fail, or no longer."""
+        """Lets pip (`offline`) or the fetching of it (`no-wheel`) fail, or pip take its time (`slow`), or no longer."""
         (self.tools / f"log.{what}").unlink(missing_ok=True)
         if so:
             (self.tools / f"log.{what}").touch()
@@ -382,3 +384,27 @@ def test_no_folder_of_the_user_s_is_removed_for_a_venv(checkout, tmp_path):
     status, stderr, calls = checkout.run(EBPF_VENV=str(tmp_path / "home"))
     assert (status, calls) == (1, []) and (tmp_path / "home" / "thesis").exists()
     assert "/home is no venv, and would be removed for one; name a new folder in EBPF_VENV, or move that away" in one_line(stderr)
+
+
+def test_a_log_is_told_that_pip_is_at_work(checkout):
+    """And no longer than it is: what waits for the end of the log isn't kept."""
+    checkout.fails("slow")
+    started = time.monotonic()
+    status, stderr, _ = checkout.run()
+    assert status == 7 and stderr.splitlines() == [MAKING, *PIP, *PACKAGES, "sconsw: pip is at work, 5 s"]
+    assert time.monotonic() - started < 10
+    checkout.fails("offline")
+    (checkout.folder / ".venv/requirements.lock.stamp").unlink()
+    assert "pip could not install requirements.lock" in checkout.run()[1]
+
+
+@pytest.mark.parametrize("option", ["-u", "-U", "-D", "--up", "--search-up", ""])
+def test_scons_itself_climbs_where_it_is_told_to(checkout, tmp_path, option):
+    """It builds what lies below the folder where it is called, so that has to be the folder."""
+    project = tmp_path / "project"
+    (project / "sub").mkdir(parents=True)
+    (project / "SConstruct").touch()
+    _, _, calls = checkout.run(*filter(None, [option]), cwd=project / "sub")
+    assert f"scons in {project / 'sub' if option else project} with SCONSFLAGS=unset" in calls
+    _, _, calls = checkout.run(*filter(None, [option]), cwd=tmp_path)
+    assert f"scons in {checkout.folder} with SCONSFLAGS=unset" in calls

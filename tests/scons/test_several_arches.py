@@ -66,3 +66,52 @@ def test_the_page_s_root_file_systems(declare, project):
         with tarfile.open(place / "usr/share/tcpstat.tar") as archive:
             assert any(name.endswith(f"{arch}/tcpstat.bpf.o") for name in archive.getnames())
     assert project.scons("-q", "rootfs").returncode == 0
+
+
+def test_a_sum_of_lists_is_asked_by_arch_as_well(declare):
+    done = declare("""
+one, two = env.BpfObject("src/one.bpf.c"), env.BpfProgram("two", "src/two.bpf.c")
+more = one + two
+more += env.BpfObject("src/three.bpf.c", arch="arm64")
+plain = [one[0]] + (env.BpfObject("src/one.bpf.c", "again") + [])
+for each in (more, more.copy(), more[:], plain):
+    print("sum:", *each["arm64"] if len(each) > 3 else [each["arm64"]], "/", *each.arches, len(each))
+print("part:", two[0:1]["x86"], "arm64" in two[0:1], one.arches)
+""").scons(BOTH, "-n", "-s")
+    assert done.returncode == 0, done.stdout + done.stderr
+    sums = [line for line in done.stdout.splitlines() if line.startswith("sum: ")]
+    arm = "build/aarch64/one.bpf.o build/aarch64/two.bpf.o build/aarch64/three.bpf.o"
+    assert sums == [f"sum: {arm} / x86_64 aarch64 9"] * 3 + ["sum: build/aarch64/again.bpf.o / x86_64 aarch64 3"]
+    assert "part: build/x86_64/two.bpf.o False ('x86_64', 'aarch64')" in done.stdout
+
+
+def test_a_sum_of_headers_is_none(declare):
+    body = 'both = env.MinimizedVmlinux("a", "src/one.bpf.c") + env.MinimizedVmlinux("b", "src/one.bpf.c")\n'
+    text = declare(f'{body}env.BpfObject("src/one.bpf.c", header=both)\n').fails("ARCH=x86_64")
+    assert "header: got build/x86_64/minimized/a/vmlinux.h and build/x86_64/minimized/b/vmlinux.h; name one" in text
+
+
+VARIANTS = """
+for name in ("debug", "release"):
+    {declared}
+    {installed}
+"""
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        'objects = SConscript("src/SConscript", exports="env", variant_dir=f"build/{name}")',
+        'objects = env.Clone(EBPF_BUILD=f"build/{name}").BpfObject("src/one.bpf.c")',
+    ],
+)
+@pytest.mark.parametrize("loaded", ["", 'env.Install("other", "src/two.bpf.c")\n'])
+def test_objects_of_two_variants_in_one_place_are_told_in_one_line(declare, declared, loaded):
+    body = loaded + VARIANTS.format(declared=declared, installed='env.Clone().Install("root", objects)')
+    project = declare(body, SConscript='Import("env")\nobjects = env.BpfObject("one.bpf.c")\nReturn("objects")\n')
+    text = project.fails("ARCH=x86_64", "-n")
+    message = "Install: root/one.bpf.o would be both build/debug/x86_64/one.bpf.o and build/release/x86_64/one.bpf.o; "
+    assert f'{message}give each variant a folder of its own: env.Install(f"…/{{variant}}", objects)' in text
+    assert text.count("\n") == 1
+    project.edit("SConstruct", '"root"', 'f"root/{name}"')
+    assert project.scons("ARCH=x86_64", "-n").returncode == 0

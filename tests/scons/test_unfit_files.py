@@ -132,6 +132,22 @@ def test_a_build_folder_that_leads_back_to_itself(whole):
     assert "*** build/.ebpf-ledger: lies behind build, which is a symlink that leads back" in whole.fails("ARCH=x86_64")
 
 
+@pytest.mark.parametrize("place", ["x86_64", "dist", "libbpf", "x86_64/include", "x86_64/python"])
+@pytest.mark.parametrize("kind", ["circle", "file"])
+def test_what_lies_where_the_build_makes_a_folder(project, one_program, place, kind):
+    """One line that names it from the project's root, as SCons does not."""
+    path = project.folder / "build" / place
+    path.parent.mkdir(exist_ok=True)
+    path.symlink_to(path.name) if kind == "circle" else path.write_text("")
+    text = project.fails("ARCH=x86_64")
+    assert str(project.folder) not in text
+    line = next(line for line in text.splitlines() if "***" in line)
+    if kind == "circle":
+        assert f"build/{place}" in line and "is a symlink that leads back to itself" in line and "; point the link at" in line
+    else:
+        assert f"build/{place}: lies where the build makes a folder; move it away" in line
+
+
 @pytest.mark.parametrize(("name", "said"), [
     ("a\\b", "has a backslash in its name, which clang writes as a slash; rename it"),
     ("end\\", "has a backslash in its name"),

@@ -99,12 +99,14 @@ def test_one_source_twice_names_the_way_out(declare):
     assert "build/x86_64/one.bpf.o is declared twice; give one of the programs another name, or a variant_dir" in text
 
 
-@pytest.mark.parametrize("duplicate", [0, 1])
-def test_of_a_variant_dir_outside_of_the_project_the_sources_are_compiled(declare, tmp_path, duplicate):
-    text = 'Import("env")\nenv.BpfObject("one.bpf.c", include_dirs=".")\n'
-    project = declare(f'SConscript("src/SConscript", exports="env", variant_dir="../out", duplicate={duplicate})\n', SConscript=text)
-    project.edit("src/one.bpf.c", '"shared.h"', '"shared.h"\n#include <local.h>')
-    (project.folder / "src/local.h").write_text("int local;\n")
-    assert objects(project.build("ARCH=x86_64")) == {"x86_64/one.bpf.o"}
-    assert project.build("ARCH=x86_64") == set()
-    assert not list(tmp_path.glob("out/**/*.o"))
+def test_commands_tell_variants_apart(declare):
+    project = declare(
+        'for name in ("debug", "release"):\n    SConscript("src/SConscript", exports="env", variant_dir=f"build/{name}")\n',
+        SConscript='Import("env")\nenv.BpfObject("one.bpf.c")\n',
+    )
+    objects = [f"build/{name}/x86_64/one.bpf.o" for name in ("debug", "release")]
+    for command in (("sizes",), ("why", "task_struct")):
+        text = project.scons("ARCH=x86_64", *command).stdout
+        assert [any(line.startswith(path) for line in text.splitlines()) for path in objects] == [True, True], text
+    project.edit("SConstruct", '("debug", "release")', '("debug",)')
+    assert "one (x86_64): task_struct" in project.scons("ARCH=x86_64", "why", "task_struct").stdout

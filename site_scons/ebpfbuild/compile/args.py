@@ -1,6 +1,7 @@
 """Holds what one call of clang depends on, and the flags that it gives."""
 
 import os
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..arch import Arch
@@ -20,7 +21,7 @@ class CompileArgs(NamedTuple):
 
     include_dirs are the project's own, searched first; header_dir holds vmlinux.h and is empty for a program without
     one; libbpf_dir holds bpf/*.h; uapi_dirs hold the kernel's UAPI headers and clang's own, for a program that has them
-    in sight.
+    in sight. What lies outside of the root has an absolute path; names are pairs of a folder and what objects call it.
     """
 
     clang: tuple[str, ...]
@@ -33,6 +34,7 @@ class CompileArgs(NamedTuple):
     cpu: str = "v3"
     cflags: tuple[str, ...] = ()
     uapi_dirs: tuple[str, ...] = ()
+    names: tuple[tuple[str, str], ...] = ()
 
     @property
     def vmlinux(self) -> str:
@@ -64,6 +66,7 @@ class CompileArgs(NamedTuple):
             f"-D__TARGET_ARCH_{self.arch.kernel}",
             *([f"-D{WHOLE}"] if self.uapi_dirs and not self.header_dir else []),
             "-ffile-compilation-dir=.",  # a debug-info path that is the same in every checkout
+            *self._named_folders(),
             *self._refused_macros(),
             *self.cflags,
             # Behind the user's own flags, and with every header: clang drops a member such as `struct ns_tree;` (Linux
@@ -75,6 +78,16 @@ class CompileArgs(NamedTuple):
             *(f"-I{folder}" for folder in self.include_dirs),
             *(word for folder in self.system_dirs for word in ("-isystem", folder)),
         ]
+
+    def _named_folders(self) -> Iterator[str]:
+        """Yields the flags by which `__FILE__` and BTF's lines tell a folder's name in place of its path.
+
+        clang puts the compilation's folder, `.`, before a relative path in BTF, but not before one that was absolute.
+        """
+        for folder, name in self.names:
+            here = "./" if os.path.isabs(folder) else ""
+            yield f"-fmacro-prefix-map={folder}/={name}/"
+            yield f"-fdebug-prefix-map={folder}/={here}{name}/"
 
     def _refused_macros(self) -> list[str]:
         """Returns flags that make the use of a date or a time an error.

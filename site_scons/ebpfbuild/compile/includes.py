@@ -28,6 +28,7 @@ def included_files(
     depends: Iterable[str] = (),
     pinned_dirs: Iterable[str] = (),
     resolved: "Resolved | None" = None,
+    made: Callable[[str], bool] = lambda path: False,
 ) -> IncludedFiles:
     """Returns the files that `source` includes, embeds or asks for, directly or not.
 
@@ -36,13 +37,12 @@ def included_files(
     project file of that name is refused, for it would be compiled in its stead. `pinned_dirs` are the folders of pinned
     headers, searched last: what they include is followed, for it may be the project's. `resolved` keeps what each
     file leads to, for the next source with the same folders. `normalized(path)` is the path of the same file without
-    `..`. `depends` are files that are included in a way that can't be read; what would shadow them counts. Raises
-    CompileError.
+    `..`. `depends` are files that are included in a way that can't be read; what would shadow them counts. `made(path)`
+    tells of a file outside of the project if the build makes it. Raises CompileError.
     """
     depends = list(depends)
-    scan = _IncludeScan(
-        list(include_dirs), read, pinned, normalized, tuple(pinned_dirs), {} if resolved is None else resolved
-    )
+    memo: Resolved = {} if resolved is None else resolved
+    scan = _IncludeScan(list(include_dirs), read, pinned, normalized, tuple(pinned_dirs), memo, made)
     scan.add(source, read(source) or "")
     for path in depends:
         scan.add(path, read(path) or "")
@@ -76,9 +76,10 @@ class _IncludeScan:
         normalized: Callable[[str], str],
         pinned_dirs: tuple[str, ...],
         resolved: Resolved,
+        made: Callable[[str], bool],
     ):
         self.include_dirs, self.read, self.pinned, self.normalized = include_dirs, read, pinned, normalized
-        self.pinned_dirs, self.resolved = pinned_dirs, resolved
+        self.pinned_dirs, self.resolved, self.made = pinned_dirs, resolved, made
         self._below = tuple(f"{folder}{os.sep}" for folder in pinned_dirs)
         self.found: set[str] = set()
         self.texts: dict[str, str] = {}
@@ -175,7 +176,8 @@ class _IncludeScan:
         if self.pinned(os.path.normpath(reference.name)):
             raise _shadows(candidate, reference.name, path)
         spelt = os.path.normpath(os.path.join(place, reference.name))
-        if candidate.startswith(("/", "../")) and spelt.startswith(("/", "../")):
+        outside = candidate.startswith(("/", "../")) and spelt.startswith(("/", "../"))
+        if outside and not self.made(candidate):
             raise _outside(self._where(path, "references", reference), reference)
 
 

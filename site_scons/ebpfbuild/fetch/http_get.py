@@ -145,7 +145,7 @@ def _usable_proxy(url: str) -> Proxy | None:
 
 
 def _wants_password(proxy: Proxy) -> str:
-    return f"the proxy {proxy.shown} wants a user and password, or others: write {proxy.variable}=http://USER:PASSWORD@HOST:PORT"
+    return f"the proxy {proxy.shown} wants a user and password, or others: write {proxy.variable}={proxy.url.partition(':')[0]}://USER:PASSWORD@HOST:PORT"
 
 
 def _verifying_adapter() -> Any:
@@ -236,8 +236,11 @@ def _explained(error: Exception, kinds: Any, url: str) -> FailedTry:
     """Returns what an exception of requests means for a URL that was asked for."""
     cause = getattr(error.args[0], "reason", error.args[0]) if error.args else error
     text = f"{type(cause).__name__} {cause}"
-    if isinstance(error, kinds.ProxyError) and (proxy := proxy_for(url, os.environ)):
-        if " 407 " in text:
+    proxy = proxy_for(url, os.environ)
+    # urllib3 tells of a SOCKS proxy that refuses as of a host that does.
+    by_socks = proxy and proxy.is_socks and "NewConnectionError" in text
+    if proxy and (isinstance(error, kinds.ProxyError) or by_socks):
+        if " 407 " in text or (by_socks and "authentication" in text):
             return FailedTry(_wants_password(proxy), tries=1)
         reason = f"the proxy {proxy.shown} can't be reached or refuses; no_proxy names hosts that need none"
         return FailedTry(reason, tries=2, down=True)

@@ -5,7 +5,9 @@ env.BpfProgram("filter", "filter.bpf.c")
 """
 
 import inspect
+import re
 import sys
+from errno import EEXIST
 from pathlib import Path
 
 # SCons undoes an edit of sys.path when a tool has loaded, so the core is imported while this one stands.
@@ -32,7 +34,7 @@ from . import (  # noqa: E402
     skeleton,
     uapi,
 )
-from .errors import StopError, user_error  # noqa: E402
+from .errors import StopError, file_error, user_error  # noqa: E402
 from .session import session_of  # noqa: E402
 
 
@@ -81,6 +83,8 @@ def checked(name, method):
                 raise StopError(f"{name}: {unfit}; {_accepted(inspect.signature(method), kwargs)}") from None
             if "found where file expected" in str(error):  # SCons's words for a folder in a file's place
                 raise StopError(f"{error}; move the folder away") from None
+            if in_the_way := re.fullmatch(r"File (.*) found where directory expected\.", str(error)):
+                raise file_error(FileExistsError(EEXIST, "", in_the_way[1])) from None
             raise error
 
     return call

@@ -81,6 +81,11 @@ def arches(env, given):
     return user_error(arches_named, ",".join(words), "arch")
 
 
+def from_root(path):
+    """Returns a path from the root, or an absolute one, as SCons's look-ups take it from any SConscript."""
+    return path if os.path.isabs(path) else f"#{path}"
+
+
 def file_of(env, given, what):
     """Returns the node of one file. Raises StopError for a folder and for what is no file at all."""
     if isinstance(given, SCons.Node.Node) and not isinstance(given, SCons.Node.FS.Base):

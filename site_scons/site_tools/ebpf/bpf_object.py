@@ -14,7 +14,7 @@ import SCons.Script
 
 from ebpfbuild.escape import printable_lines
 
-from .arguments import arches, file_of, flat, string
+from .arguments import arches, file_of, flat, from_root, single, string
 from .by_arch import ByArch
 from .cmdline import minimize_mode
 from .command_targets import proving, register_header, register_object
@@ -163,7 +163,8 @@ def _part(env, source, arch, options):
     shaped_by = [options.mode, header, session.inputs.flags(args), depends_paths(options.depends)]
     key = json.dumps([output_path(env, arch.name), source.path, *shaped_by])
     if key not in session.parts:
-        name = part_name(source, key, lambda name: env.fs.File(_object_path(env, arch, name)) in session.compiled)
+        taken = lambda name: env.fs.File(_object_path(env, arch, name)) in session.compiled  # noqa: E731
+        name = part_name(session.files, source, key, taken)
         session.parts[key] = _declare(env, source, name, arch, options)
     return session.parts[key]
 
@@ -187,12 +188,12 @@ def _declare(env, source, name, arch, options):
     given, own = _headers(env, node, name, arch, mode, options.header, full)
     header = own or (given.path if given else "")
     args = compile_args(env, source, arch, node.path, header, options.include_dirs, options.cflags, found.uapi)
-    session.run.commands.append(Compilation(args, full.path if full else ""))
+    session.run.commands[session.home].append(Compilation(args, full.path if full else ""))
     session.repair([node], stale=own and not session.ledger.intact(os.path.join(session.root, own)))
     if own:
         session.minimized[node] = Minimizing((args,), name, mode, full)
     if SCons.Script.GetOption("clean"):
-        env.Clean(node, [proof_node(node), *([f"#{own}"] if own else [])])
+        env.Clean(node, [proof_node(node), *([from_root(own)] if own else [])])
     seen = {"include_dirs": args.include_dirs, "uapi_dirs": args.uapi_dirs, "depends": depends_paths(depends)}
     step = step_args(args=args, arch=arch, full=full, own=own, **seen)
     session.compiled[node] = step["EBPF_STEP_ARGS"]
@@ -232,7 +233,7 @@ def _headers(env, node, name, arch, mode, header, full):
         return None, header_path(env, arch, name)
     if arch.name not in header:
         raise StopError(f"{node.path}: its header is not made for {arch.name}, only for {', '.join(header.arches)}")
-    return header[arch.name], None
+    return single(env, header[arch.name], "header"), None  # one of a sum of lists may be several
 
 
 def _compile(target, source, env):

@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections import Counter
 
 import SCons.Errors
 import SCons.Node
@@ -23,6 +24,12 @@ from .reproduce import reproduce_command
 from .run import run_of
 from .step import build_path
 from .summary import print_summary
+
+# Options of pytest's whose value is the next word, and may be the name of a file.
+WITH_VALUE = (
+    *("-W", "-c", "-k", "-m", "-n", "-o", "-p", "-r", "--basetemp", "--confcutdir", "--deselect", "--ignore"),
+    *("--ignore-glob", "--junit-xml", "--junitxml", "--log-file", "--rootdir"),
+)
 
 
 def run_target(env, name, nodes, module):
@@ -53,6 +60,7 @@ def _become(fs, command, environment):
 def test_target(env, name, folder):
     """Makes `scons <name>` run pytest on `folder` and end with what was skipped and why; ARGS= goes to pytest.
 
+    Files, folders and tests that ARGS= names are run instead of `folder`.
     The tests find MIRROR= as SCONS_BPF_MIRROR, and --offline as SCONS_BPF_OFFLINE=1.
     """
 
@@ -61,18 +69,9 @@ def test_target(env, name, folder):
     def test(target, source, env):
         # A test that hangs ends its worker, and with that the run, with where it stood.
         guard = ["-o", "faulthandler_timeout=300", "-o", "faulthandler_exit_on_timeout=true"]
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-rs",
-            *guard,
-            "-n",
-            str(os.cpu_count()),
-            folder,
-            *_arguments(),
-        ]
+        given = _arguments()
+        asked = [] if _names_tests(env["EBPF"].root, given) else [folder]
+        command = [sys.executable, "-m", "pytest", "-q", "-rs", *guard, "-n", str(os.cpu_count()), *asked, *given]
         variables = {"SCONS_BPF_MIRROR": fetch_options(env).mirror} if env["EBPF_MIRROR"] else {}
         variables |= {"SCONS_BPF_OFFLINE": "1"} if env["EBPF_OFFLINE"] else {}
         status = subprocess.call(command, cwd=env["EBPF"].root, env={**os.environ, **variables})
@@ -81,6 +80,13 @@ def test_target(env, name, folder):
 
     _help(env, name, f"run the tests in {folder}; ARGS= goes to pytest")
     return env.AlwaysBuild(env.Alias(name, [], SCons.Script.Action(test, f"TEST     {folder}")))
+
+
+def _names_tests(root, arguments):
+    """Returns True if arguments of pytest's name a file, a folder or a test below the root, and not for an option."""
+    pairs = zip(["", *arguments], arguments)
+    words = [word for before, word in pairs if not word.startswith("-") and before not in WITH_VALUE]
+    return any(os.path.exists(os.path.join(root, word.split("::")[0])) for word in words)
 
 
 def _help(env, name, text):
@@ -126,17 +132,25 @@ def _sizes(target, source, env):
 
     steps = [node.get_build_env()["EBPF_STEP_ARGS"] for node in source]
     minimized = [step for step in steps if step.full and step.args.vmlinux != step.full.path]
-    print(printable_lines(table(measure(step.args, step.full.path, env["EBPF"].root) for step in minimized)))
+    sizes = [measure(step.args, step.full.path, env["EBPF"].root) for step in minimized]
+    often = Counter(size[:2] for size in sizes)  # by source and arch: of variants, the object tells them apart
+    rows = [
+        size._replace(program=step.args.output) if often[size[:2]] > 1 else size for size, step in zip(sizes, minimized)
+    ]
+    print(printable_lines(table(rows)))
 
 
 def _why(target, source, env):
     """Prints the chain by which each program keeps a type or a member in its header, for each word behind `why`."""
     from ebpfbuild.minimize.program import why_kept
 
-    for made_in, node, minimizing in run_of(env.fs).minimized:
+    minimized = run_of(env.fs).minimized
+    titles = [f"{each.name} ({each.compiles[0].arch.name})" for _, _, each in minimized]
+    often = Counter(titles)  # of variants, the object tells them apart
+    for title, (made_in, node, minimizing) in zip(titles, minimized):
         known = known_paths(made_in, node)
         for word in _names():
-            print(printable(f"{minimizing.name} ({minimizing.compiles[0].arch.name}): {word}"))
+            print(printable(f"{node.path if often[title] > 1 else title}: {word}"))
             lines = why_kept(minimize_args(made_in, minimizing), made_in["EBPF"].indexes, known, env["EBPF"].root, word)
             print("\n".join(f"  {printable(line)}" for line in lines))
 

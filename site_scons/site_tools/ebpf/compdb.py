@@ -1,5 +1,6 @@
 """CompileCommands(): compile_commands.json for clangd, for every object of every arch asked for."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,19 +30,19 @@ class _Compiles:
         inputs = self.session.inputs
         compiles = {
             f"compile of {args.output}": [args.source, full, inputs.flags(args)]
-            for args, full in self.session.run.commands
+            for args, full in self.session.run.commands[self.session.home]
         }
         return inputs.text(root=self.session.root, compiles=compiles)
 
 
 def compile_db(env):
-    """Returns the node of compile_commands.json in the project's root.
+    """Returns the node of compile_commands.json in the project's root, or in a build folder outside of the project.
 
     Every object requires it, so each build keeps it fresh.
     """
     session = env["EBPF"]
     if "compdb" not in session.shared:
-        node = session.shared["compdb"] = env.File("#compile_commands.json")
+        node = session.shared["compdb"] = env.File(os.path.join(session.home, "compile_commands.json"))
         if not node.has_builder():  # by another session of this run
             session.repair([node])
             COMPDB(env, target=node, source=session.inputs.value(_Compiles(session)))
@@ -52,7 +53,7 @@ def _write(target, source, env):
     from ebpfbuild.compile.database import compile_commands
 
     session = source[0].value.session
-    compiles = [with_header(args, full) if full else args for args, full in session.run.commands]
+    compiles = [with_header(args, full) if full else args for args, full in session.run.commands[session.home]]
     write_file(Path(target[0].abspath), compile_commands(compiles, session.root).encode())
 
 

@@ -11,7 +11,7 @@ from ebpfbuild.compile.args import CompileArgs
 from ebpfbuild.errors import CompileError
 from ebpfbuild.uapi.tree import search_dirs
 
-from .arguments import file_of
+from .arguments import file_of, from_root
 from .compile_flags import all_cflags, include_paths
 from .errors import StopError
 from .libbpf import libbpf_headers
@@ -26,6 +26,7 @@ def compile_args(env, source, arch, output, header, include_dirs, cflags, uapi):
     `uapi` tells if it has UAPI headers in sight.
     """
     session, libbpf = env["EBPF"], libbpf_headers(env)
+    folders = include_paths(env, include_dirs)
     return CompileArgs(
         clang=session.compiler.argv,
         arch=arch,
@@ -33,10 +34,11 @@ def compile_args(env, source, arch, output, header, include_dirs, cflags, uapi):
         output=output,
         header_dir=os.path.dirname(header),
         libbpf_dir=os.path.join(os.path.dirname(libbpf.path), "include"),
-        include_dirs=include_paths(env, include_dirs),
+        include_dirs=folders,
         cpu=session.toolchain.cpu,
         cflags=all_cflags(env, cflags),
         uapi_dirs=search_dirs(os.path.dirname(uapi_headers(env).path), arch.name) if uapi else (),
+        names=session.files.names(source, folders),
     )
 
 
@@ -67,7 +69,7 @@ def source_node(env, source):
         )
     if not node.has_builder():
         session.files.require_file(path)
-    return node if node.path == path else env.fs.File(f"#{path}")
+    return node if node.path == path else env.fs.File(from_root(path))
 
 
 def depends_nodes(env, depends):

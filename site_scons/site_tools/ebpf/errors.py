@@ -1,7 +1,7 @@
 """Turns the core's errors and the file system's into SCons's own kind, which ends the build with one line."""
 
 import os
-from errno import EACCES, ELOOP, EPERM
+from errno import EACCES, EEXIST, ELOOP, ENOTDIR, EPERM
 
 import SCons.Errors
 import SCons.Node.FS
@@ -32,19 +32,46 @@ def file_error(error):
     """Makes the StopError for what the file system refused, with the path from the project's root."""
     root = SCons.Node.FS.get_default_fs().Top.get_abspath()
     path = str(error.filename).removeprefix(f"{root}{os.sep}")
-    if error.errno == ELOOP:
+    if error.errno == EEXIST and os.path.islink(error.filename) and _loops(error.filename) or error.errno == ELOOP:
         error = symlink_loop(error.filename)
     if isinstance(error, UnfitFileError):
         return unfit_input(error, path)
+    if error.errno in (EEXIST, ENOTDIR):
+        return StopError(f"{_no_folder(root, path)}: lies where the build makes a folder; move it away")
     denied = error.errno in (EACCES, EPERM)
     hint = '; if a build as root made it, take it back: sudo chown -R "$USER" .' if denied else ""
     return StopError(f"{path}: {error.strerror}{hint}")
+
+
+def _no_folder(root, path):
+    """Returns the first part of a path from the root that is there and is no folder."""
+    parts = path.split(os.sep)
+    ways = [os.sep.join(parts[: count + 1]) or os.sep for count in range(len(parts))]
+    return next((way for way in ways if _is_no_folder(os.path.join(root, way))), path)
+
+
+def _is_no_folder(path):
+    return os.path.lexists(path) and not os.path.isdir(path)
+
+
+def _loops(link):
+    try:
+        os.stat(link)
+    except OSError as error:
+        return error.errno == ELOOP
+    return False
 
 
 def unfit_input(error, path):
     """Makes the StopError for an input that is a pipe, a folder, a device, or a symlink in a circle."""
     fix = "point the link at what is meant" if error.errno == ELOOP else "put a file in its place"
     return StopError(f"{path}: {error.strerror}; {fix}")
+
+
+def check_mapped(folder, what):
+    """Refuses a folder outside of the project whose name clang can't be told to leave out of objects: NAME=OTHER."""
+    if "=" in folder:
+        raise StopError(f"{what}: {folder} has a = in its name, at which clang would cut it; rename it")
 
 
 def check_name(path, what):

@@ -2,15 +2,17 @@
 
 import os
 from errno import EISDIR
+from functools import partial
 
 import SCons.Node
 import SCons.Node.FS
-from SCons.Errors import UserError
+from SCons.Errors import StopError, UserError
 
 from ebpfbuild.compile.directives import directives_only
 from ebpfbuild.compile.includes import included_files
 from ebpfbuild.files import UnfitFileError, read_regular
 
+from .arguments import from_root
 from .errors import check_name, unfit_input, user_error
 
 _MADE = SCons.Node.executed, SCons.Node.up_to_date
@@ -69,14 +71,20 @@ class IncludeScan:
             if not is_built(path):
                 return self._text(path)
             generated.append(path)  # it has still to be made, or made anew
-            return self._read(path) or ""
+            return (None if path in left_out else self._read(path)) or ""
 
-        normalized = session.files.tree.normalized
+        normalized, left_out = session.files.tree.normalized, set()
         same = tuple(include_dirs), tuple(uapi_dirs)
         resolved = {} if generated else self._resolved.setdefault(same, {})
-        found = user_error(
-            included_files, source, include_dirs, read, pinned.__contains__, normalized, depends, made_by, resolved
-        )
+        folders = read, pinned.__contains__, normalized, depends, made_by, resolved
+        scan = partial(user_error, included_files, source, include_dirs, *folders, self._is_made)
+        try:
+            found = scan()
+        except StopError:
+            left_out.update(path for path in generated if isinstance(path, str) and not is_made(path))
+            if not left_out:
+                raise
+            found = scan()  # what is wrong may be in a file of an older build's, which is to be made anew
         for header in found.own:
             check_name(header, source)
             session.files.check_symlinks(header, env["EBPF_RELEASE"])
@@ -85,6 +93,14 @@ class IncludeScan:
         else:
             self._resolved.pop(same, None)
         return found
+
+    def _is_made(self, path):
+        """Tells of a file outside of the project if the build makes it, or if it may lie in the build folder anyway."""
+        files, variant = self._session.files, self._variant(path)
+        if not files.made_place(path):
+            return False
+        copied = variant and variant.copies and not self._is_variant_own(path)
+        return files.may_read(path) or is_built(path) or bool(copied)
 
     def _pinned_text(self, path, pinned):
         """Returns the directives of a pinned header, remembered by its content.
@@ -117,7 +133,7 @@ class IncludeScan:
         """Has SCons remove a file of a variant_dir whose source is gone and that nothing makes: clang would find it."""
         root = self._session.root
         if os.path.lexists(os.path.join(root, copy)) and not os.path.lexists(os.path.join(root, source)):
-            SCons.Node.FS.get_default_fs().File(f"#{copy}").exists()
+            SCons.Node.FS.get_default_fs().File(from_root(copy)).exists()
 
     def _source(self, path, variant):
         return os.path.normpath(os.path.join(variant.source, os.path.relpath(path, variant.folder)))
@@ -127,6 +143,8 @@ class IncludeScan:
         variant = self._variant(path)
         if variant and variant.copies:
             copy, path = path, self._source(path, variant)
+            if os.path.isabs(copy) and self._is_variant_own(copy):
+                return self._read(copy)  # not the project's, and refused as such
             self._drop_old_copy(copy, path)
         if path not in self._texts:
             self._texts[path] = self._read(path)
@@ -143,9 +161,14 @@ class IncludeScan:
             return None
 
 
+def is_made(path):
+    """Returns True if a file that this build makes has been made, or is as it is to be."""
+    return SCons.Node.FS.get_default_fs().Entry(from_root(path)).get_state() in _MADE
+
+
 def is_built(path):
     """Returns True if a path below the root is one that this build makes."""
     try:
-        return SCons.Node.FS.get_default_fs().Entry(f"#{path}", create=False).has_builder()
+        return SCons.Node.FS.get_default_fs().Entry(from_root(path), create=False).has_builder()
     except UserError:  # no node has that path
         return False

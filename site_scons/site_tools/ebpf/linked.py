@@ -1,6 +1,7 @@
 """BpfObject of several sources: an object for each, shared by all that link it, and libbpf's linker over them."""
 
 import hashlib
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,12 +25,15 @@ def object_node(env, given):
     return node if node in env["EBPF"].compiled else None
 
 
-def part_name(source, key, is_taken):
+def part_name(files, source, key, is_taken):
     """Returns the name of the object of a source that is to be linked, whose path stays in it.
 
-    `key` is all that shapes the object; where `is_taken(name)`, by one of another key, a digest of it is added.
+    `files` are the session's ProjectFiles. `key` is all that shapes the object; where `is_taken(name)`, by one of
+    another key, a digest of it is added.
     """
-    name = f"parts/{source.path.removesuffix('.c').removesuffix('.bpf')}"
+    place = files.made_place(source.path)  # outside of the project
+    path = os.path.relpath(source.path, place) if place else source.path
+    name = f"parts/{path.removesuffix('.c').removesuffix('.bpf')}"
     return f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}" if is_taken(name) else name
 
 

@@ -1,6 +1,5 @@
 """MinimizedVmlinux(name, sources): a vmlinux.h for each arch that holds only what the sources use."""
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ from ebpfbuild.compile.args import CompileArgs, with_header
 from ebpfbuild.files import write_file
 from ebpfbuild.header import MODES
 
-from .arguments import arches, file_of, flat, string
+from .arguments import arches, file_of, flat, from_root, string
 from .by_arch import ByArch
 from .command_targets import register_header
 from .compile_flags import check_foreign
@@ -73,7 +72,7 @@ def header_path(env, arch, name):
 
 def _declare(env, name, sources, arch, mode, flags, depends):
     session, full = env["EBPF"], vmlinux_header(env, arch.name)
-    node = env.File("#" + header_path(env, arch, name))
+    node = env.File(from_root(header_path(env, arch, name)))
     compiles = tuple(compile_args(env, source, arch, node.path, node.path, *flags) for source in sources)
     session.repair([node])
     session.minimized[node] = Minimizing(compiles, name, mode, full)
@@ -90,11 +89,7 @@ def scan(node, env, path):
     """Returns the nodes of the project's headers that a source includes; SCons calls it for each source."""
     step = env["EBPF_STEP_ARGS"]
     found = env["EBPF"].includes.headers(node.path, step.include_dirs, step.depends, env, step.uapi_dirs)
-    return [_file(env, header) for header in found.own]
-
-
-def _file(env, path):
-    return env.fs.File(path if os.path.isabs(path) else f"#{path}")
+    return [env.fs.File(from_root(header)) for header in found.own]
 
 
 def minimize_args(env, minimizing):

@@ -6,12 +6,16 @@ verifies nothing. Here a signature is the digest of the bytes, remembered by the
 inode.
 """
 
+import os
 from errno import EISDIR, ENOENT, ENOTDIR
 
+import SCons.Action
 import SCons.Node
 import SCons.Util
-from SCons.Node.FS import Entry, File
+from SCons.Errors import BuildError
+from SCons.Node.FS import Dir, Entry, File
 
+from .errors import file_error
 from .run import run_of
 
 # The class sets an index into SCons's table of deciders per node; the user's own one is kept below the property.
@@ -78,6 +82,16 @@ class Output(Input):
         sign_by_content(self.children(scan=0))
         return super().get_binfo()
 
+    def prepare(self):
+        """Makes the folder first: SCons would name one that can't be made by where it lies on this machine."""
+        folder = self.dir.get_abspath()
+        if SCons.Action.execute_actions and not os.path.isdir(folder):
+            try:
+                os.makedirs(folder, exist_ok=True)
+            except OSError as error:
+                raise BuildError(self, errstr=str(file_error(error)), status=2, exitstatus=2) from None
+        super().prepare()
+
     def built(self):
         """Prints a notice of a file that an action of the project's (AddPostAction) has changed behind the step."""
         super().built()
@@ -101,6 +115,14 @@ class Output(Input):
         old.prepare_dependencies()
         inputs = self.get_build_env()["EBPF"].inputs
         return inputs.explained(text, [*old.bsources, *old.bdepends], [*new.bsources, *new.bdepends])
+
+
+def variant_dir(node):
+    """Returns the variant_dir that a node lies in, or is; None for one in no variant_dir."""
+    folder = node if isinstance(node, Dir) else node.dir
+    while folder and not folder.srcdir:
+        folder = folder.up()
+    return folder
 
 
 def output(node, kind=Output):

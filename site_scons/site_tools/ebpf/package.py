@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import SCons.Node.FS
 import SCons.Script
 
 from ebpfbuild.arch import arch_named
+from ebpfbuild.errors import PackageError
 from ebpfbuild.files import read_regular, write_file
 from ebpfbuild.package.folder import leads_to
 from ebpfbuild.package.names import tar_name, wheel_name
@@ -22,9 +24,9 @@ from .linked import has_uapi, linker_pin
 from .papers import paper_facts, paper_inputs, papers_beside, papers_intact, write_papers
 from .project_files import file_nodes
 from .proof import proofs_wanted
-from .run import refuse
+from .run import PYTHON, refuse
 from .step import builder, output_path, step_args
-from .variants import in_variant, original
+from .variants import both, in_variant, original
 
 LOADER = Path(__file__).resolve().parents[3] / "loader" / "bpfloader"
 LICENSES = {"bpfloader/LICENSE": str(LOADER.with_name("LICENSE"))}  # the loader's goes with it
@@ -64,10 +66,13 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     proofs = _proofs(env, objects)
     readme = [original(file) for file in file_nodes(env, readme, "readme")]
     about = {"name": name, "version": version, "summary": summary, "license": license}
-    python = {"loader": env["EBPF"].run.python_files(str(LOADER)), "app": _app(env, name, app), "licenses": LICENSES}
-    for file in [*(node.path for node in readme), *python["app"].values()]:
+    folder_of_app = _app_folder(env, app)
+    app, made = _app(env, name, folder_of_app)
+    python = {"loader": env["EBPF"].run.python_files(str(LOADER)), "app": {**app, **made}, "licenses": LICENSES}
+    for file in [*(node.path for node in readme), *app.values()]:
         env["EBPF"].files.require_file(file)
-    digests = {part: user_error(env["EBPF"].inputs.files, part, files) for part, files in python.items()}
+    known = {**python, "app": app}
+    digests = {part: user_error(env["EBPF"].inputs.files, part, files) for part, files in known.items()}
     folder = _folder(env, targets[0], name, arches, programs, python["app"])
     args = {**about, "readme": readme[0].abspath if readme else ""}
     made_here = [node for node in objects if node in env["EBPF"].compiled]
@@ -76,9 +81,11 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     packed, headers = [*objects, *skeletons, *proofs], [each.full for each in compiled if each.full]
     # Two steps: a C skeleton that can't be made, for want of a bpftool, keeps nobody from the wheel; and the tar, which
     # holds no Python, is not made anew for an edit of some.
-    facts = step_args(args=args, python=python, c_skeletons=[], folder=folder, **files)
+    seen = {"app_folder": folder_of_app, "made": made}
+    facts = step_args(args=args, python=python, c_skeletons=[], folder=folder, **seen, **files)
     WHEEL(env, target=targets[0], source=[*packed, *readme], **facts)
-    targets[0].add_dependency([_inputs(env, compiled, **told, **about, **digests), *headers])
+    made_nodes = [env.fs.File(path) for path in made.values()]
+    targets[0].add_dependency([_inputs(env, compiled, **told, **about, **digests), *headers, *made_nodes])
     TAR(
         env,
         target=targets[1],
@@ -174,16 +181,46 @@ def _proofs(env, objects):
     return env.BpfProof([node for node in objects if node in compiled]) if proofs_wanted(env) else []
 
 
-def _app(env, name, app):
-    """Returns the app's files: paths on disk by place in the package.
+def _app_folder(env, app):
+    """Returns the node of the app's folder, or None."""
+    app = single(env, app, "app")
+    return folder_of(env, app, "app") if app else None
+
+
+def _app(env, name, folder):
+    """Returns the app's files, and those that a builder makes: paths on disk by place in the package.
 
     Raises StopError for a folder that isn't there.
     """
-    app = single(env, app, "app")
-    folder = app and folder_of(env, app, "app").srcnode().abspath
-    if app and not os.path.isdir(folder):
-        raise StopError(f"app: there is no folder {app}; name the one that holds {name}'s Python")
-    return env["EBPF"].run.python_files(folder) if app else {}
+    if folder is None:
+        return {}, {}
+    made = _made_python(folder)
+    source = folder.srcnode().abspath
+    if not made and not os.path.isdir(source):
+        raise StopError(f"app: there is no folder {folder.srcnode().path}; name the one that holds {name}'s Python")
+    files = env["EBPF"].run.python_files(source)
+    return {place: path for place, path in files.items() if place not in made}, made
+
+
+def _made_python(folder):
+    """Returns the Python that builders make in a folder or, for a variant_dir's, among the sources: paths by place."""
+    found = {}
+    for root in reversed(both(folder)):
+        for node in _made_below(root):
+            if node.name.endswith(PYTHON):
+                found[os.path.relpath(node.abspath, root.abspath)] = node.abspath
+    return dict(sorted(found.items()))
+
+
+def _made_below(folder):
+    """Yields the nodes of the files that builders make below a folder."""
+    for name, node in folder.entries.items():
+        if name in (os.curdir, os.pardir):
+            continue
+        if isinstance(node, SCons.Node.FS.Dir):
+            yield from _made_below(node)
+        elif node.has_builder():
+            yield node
 
 
 def _inputs(env, compiled, **about):
@@ -238,7 +275,12 @@ def _wheel(target, source, env):
     from ebpfbuild.package.folder import unpack
     from ebpfbuild.package.pack import wheel
 
-    session, folder = env["EBPF"], env["EBPF_STEP_ARGS"].folder
+    session, step = env["EBPF"], env["EBPF_STEP_ARGS"]
+    folder = step.folder
+    late = _made_python(step.app_folder).keys() - step.made.keys() if step.app_folder else ()
+    if late:
+        what = f"{min(late)} of the app is made by a builder that is declared behind the package"
+        raise PackageError(what, where=target[0].path, fix="declare it before the package")
     packed = wheel(_pack_args(env))
     linked = folder.links.keys()
     own = {
@@ -267,8 +309,9 @@ def _put(env, target, packed):
 
 def _python_read(target, env):
     """Returns the Python that a package holds as Watch takes it: no node stands for a file of it."""
-    session, python = env["EBPF"], env["EBPF_STEP_ARGS"].python
-    return {file: session.digest(file) for files in python.values() for file in files.values()}
+    session, step = env["EBPF"], env["EBPF_STEP_ARGS"]
+    files = {file for files in step.python.values() for file in files.values()} - {*step.made.values()}
+    return {file: session.digest(file) for file in files}
 
 
 WHEEL = builder(_wheel, "WHEEL    $TARGET", _python_read, "packed")

@@ -7,37 +7,79 @@ from ebpfbuild.files import UnfitFileError, require_regular, symlink_loop
 from ebpfbuild.paths import Tree
 
 from .arguments import file_of, flat
-from .errors import StopError, check_name, unfit_input
+from .errors import StopError, check_mapped, check_name, unfit_input
+from .nodes import variant_dir
 from .run import refuse
+
+BUILD = "build"  # the build folder where EBPF_BUILD names no other, and in objects always
 
 
 class ProjectFiles:
-    """The files below a project's root. `build` is the path of the build folder, `run` the Run that prints notices."""
+    """The files below a project's root, and what a build makes outside of it.
+
+    `build` is the path of the build folder, `run` the Run that prints notices.
+    """
 
     def __init__(self, root, build, run):
         self.root, self._build, self._run = root, build, run
         self.tree = Tree(root)
+        self._variants = set()  # each variant_dir outside of the project
         self._paths = {}  # by node
         self._checked = set()  # paths whose symlinks were looked at
 
     def path(self, node, what, otherwise=""):
-        """Returns a node's path from the root.
+        """Returns a node's path from the root; an absolute one in a build folder or variant_dir outside of the project.
 
-        Raises StopError for one outside of the project; `what` names its argument, `otherwise` is another way out.
+        Raises StopError for any other outside; `what` names its argument, `otherwise` is another way out.
         """
         if node in self._paths:
             return self._paths[node]
+        self._note_variant(node)
         path = self.tree.normalized(node.get_abspath())
         check_name(path.removeprefix(f"{self.root}{os.sep}"), what)
         self._check_loop(path, what)
-        if os.path.isabs(path):
+        if os.path.isabs(path) and not self.made_place(path):
             path = self.tree.normalized(self.tree.real(path))  # the root may have another name
-        if os.path.isabs(path):
+        if os.path.isabs(path) and not self.made_place(path):
             raise StopError(
                 f"{what}: {node.path} is outside of the project; copy what you need of it into the project{otherwise}"
             )
         self._paths[node] = path
         return path
+
+    def _note_variant(self, node):
+        folder = variant_dir(node)
+        if folder and os.path.isabs(folder.path):
+            check_mapped(folder.path, "variant_dir")
+            self._variants.add(folder.path)
+
+    def made_place(self, path):
+        """Returns the folder outside of the project that a path lies in and this build makes files in, or None."""
+        if not os.path.isabs(path):
+            return None
+        folders = {name for each in (self._build, *self._variants) for name in (each, self.tree.real(each))}
+        found = [each for each in folders if os.path.isabs(each) and is_below(path, each)]
+        return max(found, key=len, default=None)
+
+    def may_read(self, path):
+        """Tells if a path is one that a compile may read where no builder makes a file: in the project or build folder.
+
+        A variant_dir outside of them may be any folder of the machine.
+        """
+        return not os.path.isabs(path) or is_below(path, self._build) or is_below(path, self.tree.real(self._build))
+
+    def names(self, source, paths):
+        """Returns what objects are to call folders, where clang is told them otherwise: pairs of a folder and a name.
+
+        The build folder has the name that it has by default, whatever EBPF_BUILD says, unless `source`, a node, is a
+        file of the project's in it. A variant_dir outside of the project that the source or `paths` lie in is called as
+        if it lay in the build folder.
+        """
+        own = not source.has_builder() and is_below(source.path, self._build)
+        named = [] if own or self._build in (BUILD, os.curdir) else [(self._build, BUILD)]
+        places = {self.made_place(path) for path in (source.path, *paths)} - {None}
+        outside = sorted(place for place in places if not self.may_read(place))
+        return (*named, *((folder, os.path.join(BUILD, os.path.basename(folder))) for folder in outside))
 
     def _check_loop(self, path, what):
         """Refuses a path that the kernel can't follow.
@@ -58,7 +100,8 @@ class ProjectFiles:
         if path in self._checked:
             return
         self._checked.add(path)
-        link = None if path.startswith(f"{self._build}{os.sep}") else self.tree.outside_link(path)
+        made = is_below(path, self._build) or self.made_place(path)
+        link = None if made else self.tree.outside_link(path)
         if link is None or (link in self._checked and link != path):
             return
         self._checked.add(link)
@@ -82,6 +125,11 @@ class ProjectFiles:
             raise unfit_input(error, name) from None
         except OSError:
             return  # who reads it will say why it can't be read
+
+
+def is_below(path, folder):
+    """Tells if a path is a folder's or lies in it, by their names."""
+    return f"{path}{os.sep}".startswith(f"{folder.rstrip(os.sep)}{os.sep}")
 
 
 def file_nodes(env, files, what):

@@ -8,6 +8,7 @@ from pathlib import Path
 import SCons.Errors
 import SCons.Script
 
+from ebpfbuild.errors import ReproduceError
 from ebpfbuild.escape import printable
 from ebpfbuild.rebuild.step_code import CORE
 
@@ -22,7 +23,7 @@ def reproduce_command(target, source, env):
     from ebpfbuild.reproduce.report import reproduce, reproduce_against
 
     launched = SCons.Script.GetLaunchDir()
-    args = _args(env, launched)
+    args = user_error(_args, env, launched)
     if against := SCons.Script.GetOption("against"):
         same = user_error(reproduce_against, args, Path(launched, against), _say)
     else:
@@ -41,6 +42,9 @@ def _args(env, launched):
     from ebpfbuild.reproduce.report import ReproduceArgs
 
     root, sessions = env["EBPF"].root, run_of(env.fs).sessions
+    if outside := next((build for build in sessions if os.path.isabs(build) and sessions[build].declares), None):
+        fix = "have it inside for this command, which gives the same bytes"
+        raise ReproduceError(f"both builds would be made in {outside}, by EBPF_BUILD", where="reproduce", fix=fix)
     named = [path for session in sessions.values() for path in _named(session)]
     isolated = ["-I"] if sys.flags.isolated else []
     words = [*isolated, "-m", "SCons", *asked(sys.argv[1:], root)]

@@ -11,19 +11,21 @@ import os
 import signal
 import sys
 import threading
+from collections import defaultdict
 from functools import cached_property
 
 from .errors import StopError
 
 _NEW_OBJECTS = 100_000  # between two looks for cycles: some 20 MB
+PYTHON = (".py", ".pyi", ".typed")  # the endings of what a package holds of an app
 
 
 class Run:
     """One run of scons: its sessions by build folder, and what they share.
 
-    ledger    the first session's: a file that two of them read is hashed once; None before there is one
-    lock      the project's folder, locked until this process ends; None in a run that builds nothing
-    commands  a Compilation for each object of all sessions: compile_commands.json is one file
+    ledger    of the first session that declares a target: a file that two of them read is hashed once
+    locks     a TreeLock by folder, each held until this process ends; none in a run that builds nothing
+    commands  the Compilations of all objects, by the folder of the compile_commands.json that lists them
     scans     numbers that make each scan's path another one, see minimized.py
     made      the first target of each step that has run, and its environment, for the summary
     objects, minimized   what the commands `prove` and `why` are about, see command_targets.py
@@ -37,8 +39,8 @@ class Run:
     def __init__(self):
         _spare_collector()
         self.sessions = {}
-        self.ledger = self.lock = None
-        self.commands, self.made = [], []
+        self.ledger, self.locks = None, {}
+        self.commands, self.made = defaultdict(list), []
         self.scans = itertools.count()
         self.objects, self.minimized = [], []
         self.proving, self.named = 0, set()
@@ -61,6 +63,12 @@ class Run:
 
         return Network(stopped=interrupted)
 
+    @property
+    def homes(self):
+        """The homes of the sessions that declare anything, in their order; of all where none does."""
+        sessions = self.sessions.values()
+        return [each.home for each in sessions if each.declares] or [each.home for each in sessions]
+
     def notice_once(self, text):
         """Prints a notice unless this run has printed it before."""
         if text not in self._noticed:
@@ -75,7 +83,7 @@ class Run:
         if folder not in self._listings:
             found = {}
             for parent, _, names in os.walk(folder):
-                kept = (os.path.join(parent, name) for name in names if name.endswith((".py", ".pyi", ".typed")))
+                kept = (os.path.join(parent, name) for name in names if name.endswith(PYTHON))
                 found |= {os.path.relpath(file, folder): file for file in kept}
             self._listings[folder] = dict(sorted(found.items()))
         return self._listings[folder]

@@ -49,12 +49,32 @@ def was_read():
     return bool(SCons.SConsign.DataBase)
 
 
+def is_kept_in(folder):
+    """Returns True if SCons's file lies in a folder, by any of its usual names.
+
+    While SConscripts are read, a hash_format that they set doesn't show in its name yet.
+    """
+    return any(name.startswith(".sconsign") and name.endswith(".dblite") for name in os.listdir(folder))
+
+
+def _choose_place(fs):
+    """Has SCons keep its file in a build folder outside of the project, unless the project says where (SConsignFile).
+
+    So builds of one tree in several folders remember each its own, and the tree may be one that can't be written.
+    """
+    homes = run_of(fs).homes
+    if SCons.SConsign.DB_Name is None and homes and fs.Top.get_abspath() not in homes:
+        SCons.SConsign.File(os.path.join(homes[0], SCons.SConsign.current_sconsign_filename()))
+
+
 def _open_database(dir):
     """Has SCons open the project's one file, and has it make a new one where that can't be done."""
     if dir.fs.Top in SCons.SConsign.DataBase or dir.fs.Top.repositories or SCons.SConsign.DB_Module is not SCons.dblite:
         return
+    _choose_place(dir.fs)
     path = _path(dir.fs.Top)
     try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         if os.path.lexists(path):
             require_regular(path, None)
         database, _ = SCons.SConsign.Get_DataBase(dir)
@@ -80,7 +100,8 @@ def _start_anew(dir, path, why):
     except EbpfError as error:
         raise StopError(str(error)) from None
     except OSError as error:
-        raise StopError(f"{path}: {error.strerror}; make it a file that this user can write") from None
+        fix = "make it a file that this user can write, or have the build elsewhere: EBPF_BUILD"
+        raise StopError(f"{path}: {error.strerror}; {fix}") from None
     _notice(f"{os.path.basename(path)} {why}; everything is built anew")
 
 

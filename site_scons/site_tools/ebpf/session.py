@@ -17,7 +17,7 @@ from ebpfbuild.rebuild.tree_lock import TreeLock
 
 from . import sconsign
 from .arguments import single
-from .errors import StopError, check_name, user_error
+from .errors import StopError, check_mapped, check_name, user_error
 from .include_scan import IncludeScan
 from .project_files import ProjectFiles
 from .run import run_of
@@ -34,6 +34,7 @@ def session_of(env):
     run, build, pins = run_of(env.fs), build_folder(env), _path(env, env.get("EBPF_TOOLCHAIN"), "EBPF_TOOLCHAIN")
     if build not in run.sessions:
         run.sessions[build] = Session(run, env.Dir("#").abspath, build, pins)
+        of_the_project(env, build)
     if run.sessions[build].pins != pins:
         fix = "give one of the environments an EBPF_BUILD of its own"
         raise StopError(f"EBPF_TOOLCHAIN: two of them would share {build}; {fix}")
@@ -41,11 +42,14 @@ def session_of(env):
 
 
 def build_folder(env):
-    """Returns the path of EBPF_BUILD below the project's root.
+    """Returns the path of EBPF_BUILD: from the project's root, or absolute where it lies outside of that."""
+    return _place(env.fs.Top.get_abspath(), _path(env, env["EBPF_BUILD"], "EBPF_BUILD") or "build")
 
-    From outside, this machine's paths would get into objects.
-    """
-    return _below(env.fs.Top.get_abspath(), _path(env, env["EBPF_BUILD"], "EBPF_BUILD") or "build")
+
+def of_the_project(env, folder):
+    """Has a build without targets, and -c, take in a folder of outputs outside of the project, as SCons does `.`."""
+    if os.path.isabs(folder):
+        env.fs.Top.add_dependency([env.fs.Dir(folder)])
 
 
 def _path(env, given, name):
@@ -56,18 +60,34 @@ def _path(env, given, name):
 
 
 @cache
-def _below(root, build):
+def _place(root, build):
     path = os.path.relpath(os.path.join(root, build), root)
-    check_name(path, "EBPF_BUILD")
     if path.split(os.sep)[0] == os.pardir:
-        what = "is outside of the project, and its path would get into the objects"
-        raise StopError(f"EBPF_BUILD: {build} {what}; name a folder below {root}")
+        path = _outside(root, os.path.normpath(os.path.join(root, build)))
+    check_name(path, "EBPF_BUILD")
     return path
+
+
+def _outside(root, build):
+    """Returns a build folder's absolute path; from the root where that is below the root by another name.
+
+    Raises StopError for one that holds the project: all that lies there would be the build's.
+    """
+    real_root, real = os.path.realpath(root), os.path.realpath(build)
+    if f"{real}{os.sep}".startswith(f"{real_root}{os.sep}"):
+        return os.path.relpath(real, real_root)
+    if f"{real_root}{os.sep}".startswith(f"{real.rstrip(os.sep)}{os.sep}"):
+        fix = "name a folder of the build's own, in the project or elsewhere"
+        raise StopError(f"EBPF_BUILD: {build} holds the project itself; {fix}")
+    check_mapped(build, "EBPF_BUILD")
+    return build
 
 
 class Session:
     """The state behind `env["EBPF"]`. Clones of an environment share it.
 
+    home       the folder of SCons's file, of compile_commands.json and of the lock: the project's root, or the build
+               folder where that lies outside of it
     compiled   the arguments of each object's step, by the object's node; of a linked one also its parts
     parts      the nodes of objects that are there to be linked, by all that shapes them
     full_objects  the bytes that the full header gives for an object, by its node
@@ -79,22 +99,27 @@ class Session:
 
     def __init__(self, run, root, build, pins):
         self.run, self.root, self.build, self.pins = run, root, build, pins
-        looks = looks_only()
-        if not looks and run.lock is None:
-            run.lock = _locked(root)
+        self.home = _home(root, build)
+        self._ledger_path = os.path.join(root, build, ".ebpf-ledger")
         sconsign.guard()
-        self.ledger = user_error(Ledger, os.path.join(root, build, ".ebpf-ledger"), read_only=looks)
-        run.ledger = run.ledger or self.ledger
         self.files = ProjectFiles(root, build, run)
         self.includes = IncludeScan(self)
         self.inputs = StepInputs(self)
         self.compiled, self.proofs, self.minimized, self.shared = {}, {}, {}, {}
         self.parts, self.full_objects = {}, {}
-        self.parts, self.whole = {}, {}
         self.vendored = set()
         self.variants = {}  # each Variant by its folder
         self._digests = {}  # by path
         self._accepted = set()  # tuples of flags that check_cflags took
+        self.declares = False  # whether any of its environments has declared a target
+
+    @cached_property
+    def ledger(self):
+        """The session's Ledger. From its first use on, no other build runs in the session's home."""
+        looks = looks_only()
+        if not looks and self.home not in self.run.locks:
+            self.run.locks[self.home] = _locked(self.home)
+        return user_error(Ledger, self._ledger_path, read_only=looks)
 
     @property
     def reporter(self):
@@ -173,17 +198,28 @@ class Session:
         return flags
 
 
+def _home(root, build):
+    """Returns the root, or the build folder where it lies elsewhere or nothing can be written beside it.
+
+    A tree that can't be written any more is held against what SCons remembered there.
+    """
+    inside = not os.path.isabs(build) and (os.access(root, os.W_OK) or sconsign.is_kept_in(root))
+    return root if inside else os.path.join(root, build)
+
+
 def looks_only():
     """Returns True if this run builds nothing: -n and -q."""
     return SCons.Script.GetOption("no_exec") or SCons.Script.GetOption("question")
 
 
 def _locked(root):
-    """Waits until no other build runs in the project's folder, and returns its TreeLock."""
+    """Waits until no other build runs in a folder, a session's home, and returns its TreeLock."""
 
     def waiting(text):
         print(f"ebpf: {printable(text)}", file=sys.stderr, flush=True)
 
+    with contextlib.suppress(OSError):  # whoever writes there will say why
+        os.makedirs(root, exist_ok=True)
     lock = user_error(TreeLock, root, waiting)
     if lock.waited and sconsign.was_read():
         what = "another build ran in this folder after this one had read what SCons remembers"

@@ -7,7 +7,7 @@ from ebpfbuild.files import write_file
 from ebpfbuild.package.programs import stem_of
 from ebpfbuild.skeleton.names import module_name
 
-from .arguments import string
+from .arguments import from_root, string
 from .errors import StopError, user_error
 from .project_files import file_nodes
 from .step import builder, output_path, step_args
@@ -38,7 +38,7 @@ def bpf_skeleton(env, objects, name=None, events=None):
 def _declare(env, by_arch, name, events):
     session, (first, *others) = env["EBPF"], by_arch.values()
     module = module_name(stem_of(first.name))
-    place = output_path(env, module) if others else f"#{first.dir.path}/{module}"
+    place = output_path(env, module) if others else from_root(f"{first.dir.path}/{module}")
     targets = [env.fs.File(f"{place}{ending}") for ending in (".py", ".pyi")]
     session.repair(targets)
     SKELETON(env, target=targets, source=[first, *others], **step_args(name=name, events=events, arches=list(by_arch)))

@@ -14,6 +14,8 @@ import SCons.Errors
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.escape import printable
 
+from .arguments import from_root
+from .by_arch import check_installs
 from .command_targets import name_short
 from .errors import file_error
 from .nodes import Output, output
@@ -108,6 +110,12 @@ def builder(run, message, more=None, verb="used", count=None, kind=Output, **kwa
     declared = SCons.Builder.Builder(action=Step(run, message, more, verb, count), **kwargs)
 
     def declare(env, target, source, **overrides):
+        session = env["EBPF"]
+        if not session.declares:
+            session.declares = True
+            if session.run.ledger:
+                check_installs()  # two build folders have objects of the same names
+            session.run.ledger = session.run.ledger or session.ledger
         nodes = declared(env, target=target, source=source, **overrides)
         for node in nodes:
             output(node, kind)
@@ -118,11 +126,11 @@ def builder(run, message, more=None, verb="used", count=None, kind=Output, **kwa
 
 
 def output_path(env, *parts):
-    """Returns a path among a program's outputs, in its variant_dir or the build folder; `#` stands for the root."""
+    """Returns a path among a program's outputs as build_path does: in its variant_dir, or in the build folder."""
     variant = env["EBPF_VARIANT"] if "EBPF_VARIANT" in env else None
-    return "#" + os.path.join(variant.outputs, *parts) if variant else build_path(env, *parts)
+    return from_root(os.path.join(variant.outputs, *parts)) if variant else build_path(env, *parts)
 
 
 def build_path(env, *parts):
-    """Returns a path in the build folder, `#` standing for the project's root."""
-    return "#" + os.path.join(env["EBPF"].build, *parts)
+    """Returns a path in the build folder: behind a `#`, the root, or absolute where it is outside of the project."""
+    return from_root(os.path.join(env["EBPF"].build, *parts))

@@ -93,7 +93,7 @@ class StepInputs:
 
     def flags(self, args):
         """Returns a compile's flags as an input. Where its vmlinux.h lies is not among them."""
-        key = args.arch.name, args.include_dirs, args.cflags, args.uapi_dirs
+        key = args.arch.name, args.include_dirs, args.cflags, args.uapi_dirs, args.names
         if key not in self._flags:
             self._flags[key] = self._kept(args._replace(header_dir="").flags())
         return self._flags[key]
@@ -173,7 +173,7 @@ class StepInputs:
 
 def _text(value):
     """Writes a short input, or the sha256 of a long one that the ledger doesn't know."""
-    return "none" if value is None else str(value).removeprefix(_KEPT)
+    return "none" if value in (None, "") else str(value).removeprefix(_KEPT)
 
 
 def _brief(value):

@@ -11,7 +11,6 @@ import SCons.Script.Main
 from .command_targets import requested
 from .proof import proof_node
 from .run import run_of
-from .session import build_folder
 
 
 def print_summary(fs):
@@ -39,13 +38,12 @@ def _object(env, node):
     """Returns the core's MadeObject of a step. Raises OSError."""
     from ebpfbuild.summary import MadeObject
 
-    root, step = env["EBPF"].root, env["EBPF_STEP_ARGS"]
-    arch = os.path.relpath(node.abspath, os.path.join(root, build_folder(env))).split(os.sep)[0]
+    root, step, compiled = env["EBPF"].root, env["EBPF_STEP_ARGS"], env["EBPF"].compiled[node]
     args = getattr(step, "args", None)  # of clang: an object that is linked has none
     lines = None if args is None else Path(root, args.vmlinux).read_bytes().count(b"\n") if args.vmlinux else 0
     proof = "proven" if os.path.exists(proof_node(node).abspath) else "not proven"
-    if env["EBPF"].compiled[node].full is None:
+    if compiled.full is None:
         proof = ""
     elif args is not None and args.vmlinux == step.full.path:
         proof = "full header"
-    return MadeObject(node.path, arch, os.path.getsize(node.abspath), lines, proof)
+    return MadeObject(node.path, compiled.arch.name, os.path.getsize(node.abspath), lines, proof)

@@ -8,7 +8,9 @@ import os
 
 import SCons.Node.FS
 
-from .session import build_folder
+from .by_arch import check_installs
+from .nodes import variant_dir
+from .session import build_folder, of_the_project
 
 
 class Variant:
@@ -28,41 +30,33 @@ def in_variant(env, nodes):
     It is that of the first node that lies in one, or else of the SConscript that is being read.
     """
     places = [node for node in nodes if isinstance(node, SCons.Node.FS.Base)]
-    root = next((found for node in [*places, env.fs.getcwd()] if (found := _variant_dir(node))), None)
+    root = next((found for node in [*places, env.fs.getcwd()] if (found := variant_dir(node))), None)
     known = env["EBPF_VARIANT"] if "EBPF_VARIANT" in env else None
     if root is None and known is None:
         return env
     return env.Override({"EBPF_VARIANT": _variant(env, root, places) if root else None})
 
 
-def _variant_dir(node):
-    """Returns the variant_dir that a node lies in, or is; None for one in no variant_dir."""
-    folder = node if isinstance(node, SCons.Node.FS.Dir) else node.dir
-    while folder and not folder.srcdir:
-        folder = folder.up()
-    return folder
-
-
 def _variant(env, root, nodes):
     session, outputs = env["EBPF"], root.path
     own = build_folder(env)
-    if os.path.isabs(outputs) or f"{own}{os.sep}".startswith(f"{outputs}{os.sep}"):
-        outputs = own  # outside of the project nothing is built; and EBPF_BUILD may name a folder in the variant_dir
-    sources = [node for node in nodes if node.name.endswith(".c") and _variant_dir(node)]
+    if f"{own}{os.sep}".startswith(f"{outputs}{os.sep}"):
+        outputs = own  # EBPF_BUILD may name a folder in the variant_dir
+    sources = [node for node in nodes if node.name.endswith(".c") and variant_dir(node)]
     folders = dict.fromkeys(folder for node in sources for folder in both(node.dir))
     searched = tuple(session.files.path(folder, "variant_dir") for folder in folders)
     variant = Variant(root.path, root.srcdir.path, bool(root.duplicate), outputs, searched)
+    if variant.folder not in session.variants:
+        of_the_project(env, variant.folder)
+        check_installs()
     session.variants[variant.folder] = variant
     return variant
 
 
 def both(folder):
-    """Returns a folder and, where it lies in a variant_dir, that of the sources behind it.
-
-    Of a variant_dir outside of the project, where no compile may read, it is the sources' folder alone.
-    """
+    """Returns a folder and, where it lies in a variant_dir, that of the sources behind it."""
     source = folder.srcnode()
-    return (source,) if source is folder or os.path.isabs(folder.path) else (folder, source)
+    return (source,) if source is folder else (folder, source)
 
 
 def original(node):

@@ -8,6 +8,7 @@ import requests
 from faultserver import body, serving, status, tunnel
 from hypothesis import given
 from hypothesis import strategies as st
+from socks_server import DOMAIN, SocksServer
 
 from ebpfbuild.errors import FetchError
 from ebpfbuild.escape import printable
@@ -157,6 +158,52 @@ def test_a_socks_proxy_says_what_to_install(refused, monkeypatch):
     reason = refused("https://host.example/file")
     assert "…@127.0.0.1:1 (ALL_PROXY) speaks SOCKS, which needs the package PySocks: install it (" in reason
     assert '" -m pip install PySocks), or name an HTTP proxy' in reason
+
+
+@pytest.fixture
+def socks():
+    """A function: as SocksServer -> one that runs. Skipped without PySocks, which requests asks for."""
+    pytest.importorskip("socks", reason="PySocks is not installed")
+    running = []
+    yield lambda **how: running.append(SocksServer(**how)) or running[-1]
+    for each in running:
+        each.close()
+
+
+@pytest.mark.parametrize("login", [None, f"me:{SECRET}"])
+def test_https_through_a_socks_proxy_and_past_it(socks, origin, fetch, monkeypatch, login):
+    proxy = socks(login=login)
+    monkeypatch.setenv("SSL_CERT_FILE", str(CA))
+    monkeypatch.setenv("all_proxy", f"socks5h://{login + '@' if login else ''}{proxy.host}")
+    assert fetch(origin.url()) == DATA
+    assert proxy.asked == [(DOMAIN, "127.0.0.1", origin.server_port)] or proxy.asked == [(1, "127.0.0.1", origin.server_port)]
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert fetch(origin.url()) == DATA and len(proxy.asked) == 1
+
+
+@pytest.mark.parametrize("scheme, asked", [("socks5h", (DOMAIN, "host.invalid")), ("socks5", (1, "127.0.0.1"))])
+def test_who_looks_a_name_up(socks, server, fetch, monkeypatch, scheme, asked):
+    """socks5h has the proxy do it, socks5 this machine."""
+    proxy = socks()
+    monkeypatch.setenv("http_proxy", f"{scheme}://{proxy.host}")
+    url = server.say(body(DATA)).replace("127.0.0.1", "host.invalid" if scheme == "socks5h" else "localhost")
+    assert fetch(url) == DATA and proxy.asked == [(*asked, server.server_port)]
+
+
+@pytest.mark.parametrize(
+    "how, told",
+    [
+        ({"status": 5}, "the proxy …@{host} (all_proxy) can't be reached or refuses; no_proxy names"),
+        ({"status": 1, "login": f"me:{SECRET}"}, "the proxy …@{host} (all_proxy) can't be reached or refuses; "),
+        ({"login": "me:another"}, "the proxy …@{host} (all_proxy) wants a user and password, or others: "
+                                  "write all_proxy=socks5h://USER:PASSWORD@HOST:PORT"),
+    ],
+)  # fmt: skip
+def test_a_socks_proxy_that_refuses(socks, origin, refused, monkeypatch, how, told):
+    proxy = socks(**how)
+    monkeypatch.setenv("all_proxy", f"socks5h://me:{SECRET}@{proxy.host}")
+    assert told.format(host=proxy.host) in refused(origin.url())
+    proxy.close()
 
 
 @pytest.mark.parametrize("url", ["ftp://proxy", "http://", "http://[x", "http://proxy:x", f"proxy:me:{SECRET}@"])
