@@ -81,6 +81,7 @@ class IncludeScan:
         try:
             found = scan()
         except StopError:
+            resolved.clear()  # it may hold the text of such a file
             left_out.update(path for path in generated if isinstance(path, str) and not is_made(path))
             if not left_out:
                 raise
