@@ -102,6 +102,10 @@ class PackageError(EbpfError):
     """A wheel that can't be made from what was given."""
 
 
+class PythonLockError(EbpfError):
+    """A lock of Python packages that can't be understood."""
+
+
 class PaperError(EbpfError):
     """Papers of a release that can't be written, or that don't say what they should."""
 

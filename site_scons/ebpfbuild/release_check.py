@@ -44,21 +44,19 @@ def tree_refusals(root: str, inputs: Collection[str]) -> list[str]:
 
 
 def package_refusals(lock: Path, folder: Path) -> list[str]:
-    """Returns the packages installed in `folder` of another version than a lock of pip's pins."""
-    import importlib.metadata  # not for a null build: it takes 15 ms
+    """Returns the packages in `folder` of another version than a lock of pip's pins. Raises PythonLockError."""
+    from .python_lock import installed_otherwise, read_lock  # not for a null build
 
     try:
-        pins = dict(re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
+        locked = read_lock(lock)
     except OSError:
         return [f"{lock.name} can't be read, so no package is known to be the locked one; git checkout {lock.name}"]
-    wanted = {_normal(name): version for name, version in pins.items()}
-    lines = []
-    for each in importlib.metadata.distributions(path=[str(folder)]):
-        name = _normal(each.metadata["Name"] or "")
-        if name in wanted and each.version != wanted[name]:
-            what = f"the installed {name} {each.version} is not the {wanted[name]} of {lock.name}"
-            lines.append(f"{what}; run ./sconsw, or pip install --require-hashes -r {lock.name}")
-    return sorted(lines)
+    wanted = {each.name: each.version for each in locked.packages}
+    fix = f"run ./sconsw, or pip install --require-hashes -r {lock.name}"
+    return [
+        f"the installed {name} {version} is not the {wanted[name]} of {lock.name}; {fix}"
+        for name, version in sorted(installed_otherwise(locked, [str(folder)]).items())
+    ]
 
 
 def pin_refusals(pins: Iterable[HeaderPin | TreePin | UapiPin]) -> list[str]:
@@ -85,8 +83,3 @@ def epoch_refusals(given: str) -> list[str]:
 def _named(paths: list[str]) -> str:
     more = f" and {len(paths) - FEW} more" if len(paths) > FEW else ""
     return ", ".join(paths[:FEW]) + more
-
-
-def _normal(name: str) -> str:
-    """Returns the name of a distribution in PEP 503's normal form."""
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -8,7 +8,7 @@ from pathlib import Path
 if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from ebpfbuild.errors import VendorError
+from ebpfbuild.errors import PythonLockError, VendorError
 from fetch_pip.errors import SetupError
 from fetch_pip.pin import read_pin
 from fetch_pip.places import fetch
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
             return 0
         lock, folder, *options = arguments
         print(provide(Path(lock), Path(folder), read_settings(os.environ, offline="--offline" in options)))
-    except (SetupError, VendorError) as error:
+    except (SetupError, VendorError, PythonLockError) as error:
         print(f"sconsw: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

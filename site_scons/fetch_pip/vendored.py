@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from ebpfbuild.errors import VendorError
-from ebpfbuild.vendor.lock import lacking_wheels
+from ebpfbuild.python_lock import lacking_wheels, read_lock
 from ebpfbuild.vendor.manifest import Manifest, read_manifest, require_complete
 
 
@@ -17,7 +17,7 @@ def require_vendored(folder: Path, locks: list[Path]) -> None:
     wheels = {path: digest for path, digest in manifest.files.items() if path.startswith("wheels/")}
     gone = [path for path in wheels if not (folder / path).is_file()]
     there = [digest for path, digest in wheels.items() if path not in gone]
-    require_complete(folder, [*lacking_wheels(locks, python, there), *gone])
+    require_complete(folder, [*lacking_wheels(map(read_lock, locks), python, there), *gone])
 
 
 def _require_machine(folder: Path, manifest: Manifest, machine: str, python: str) -> None:

@@ -13,7 +13,7 @@ def installed(folder, name, version):
 
 def test_a_package_of_another_version_is_named(tmp_path):
     lock = tmp_path / "requirements.lock"
-    lock.write_text("jinja2==3.1.6 \\\n    --hash=sha256:aa\nbackports-zstd==1.8.0 ; python_version < '3.14' \\\n    --hash=sha256:bb\n")
+    lock.write_text("jinja2==3.1.6 \\\n    --hash=sha256:abababababababababababababababababababababababababababababababab\nbackports-zstd==1.8.0 ; python_version < '3.14' \\\n    --hash=sha256:cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd\n")
     site = tmp_path / "site"
     installed(site, "Jinja2", "3.1.5")
     installed(site, "backports.zstd", "1.8.0")

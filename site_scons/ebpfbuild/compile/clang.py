@@ -39,7 +39,10 @@ def locate(package: str | None, path: str | None, version: str, where: str, ledg
     argv = _packaged(package, where) if package else _installed(path or "", where)
     binary = argv[0]
     # These modules say what the facts are.
-    code = " ".join(ledger.digest(each) for each in (__file__, host_tools.__file__, clang_release.__file__))
+    code = " ".join(
+        ledger.digest(each)
+        for each in (__file__, host_tools.__file__, clang_release.__file__, clang_release.LOCK_READER)
+    )
     key = f"compiler {binary} {ledger.digest(binary)} {code}"
     if package and clang_release.LOCK.is_file():
         key += f" {ledger.digest(str(clang_release.LOCK))}"

@@ -4,11 +4,10 @@ The lock lists the sha256 of each of those wheels. The digest over that list sta
 binary is the one which its wheel brought.
 """
 
-import hashlib
-import re
 from pathlib import Path
 
 LOCK = Path(__file__).resolve().parents[3] / "requirements.lock"
+LOCK_READER = str(Path(__file__).resolve().parents[1] / "python_lock.py")  # a null build doesn't import it
 
 
 def release_digest(folder: Path, binary_sha256: str) -> str:
@@ -18,9 +17,12 @@ def release_digest(folder: Path, binary_sha256: str) -> str:
     the binary isn't the wheel's own by its RECORD.
     """
     version = _installed_version(folder, binary_sha256)
-    digests = _locked(folder.name, version) if version else ()
-    lines = "".join(f"{digest}  {folder.name}-{version}\n" for digest in sorted(digests))
-    return hashlib.sha256(lines.encode()).hexdigest() if lines else ""
+    if not version or not LOCK.is_file():
+        return ""
+    from ..python_lock import read_lock
+
+    package = read_lock(LOCK).package(folder.name)
+    return package.digest if package and package.version == version else ""
 
 
 def _installed_version(folder: Path, binary_sha256: str) -> str:
@@ -33,14 +35,3 @@ def _installed_version(folder: Path, binary_sha256: str) -> str:
         if any(each.startswith(line) for each in record.read_text(encoding="utf-8").splitlines()):
             return record.parent.name.removeprefix(f"{folder.name}-").removesuffix(".dist-info")
     return ""
-
-
-def _locked(package: str, version: str) -> list[str]:
-    """Returns the digests that LOCK allows for a version of a package."""
-    try:
-        text = LOCK.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return []
-    pinned = rf"^{re.escape(package)}=={re.escape(version)}\b[^\n]*\n((?:[ \t]+--hash=[^\n]*\n?)+)"
-    entry = re.search(pinned, text, re.MULTILINE)
-    return re.findall(r"--hash=sha256:([0-9a-f]{64})", entry[1]) if entry else []

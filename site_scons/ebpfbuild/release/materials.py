@@ -12,8 +12,8 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from ..pins.pins import ArtifactSource, CompilerSpec, HeaderPin, LinkerPin, TreePin, UapiPin
-from .lock import NAME as LOCK
-from .lock import Lock
+from ..python_lock import NAME as LOCK
+from ..python_lock import Lock
 
 VMLINUX, LIBBPF, UAPI, COMPILER, LINKER, LOCKED, PACKAGE = (
     "vmlinux.h", "libbpf", "uapi", "compiler", "linker", "lock", "package",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .lock import Lock, installed_otherwise, read_lock
+from ..python_lock import Lock, installed_otherwise, read_lock
 from .materials import COMPILER, PACKAGE, VMLINUX, Declared, Material, materials
 from .provenance import Provenance, statement
 from .sbom import Contents, ListedObject, sbom

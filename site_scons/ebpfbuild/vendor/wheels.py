@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import VendorError
-from .lock import read_lock, version
+from ..python_lock import python_version, read_lock
 
 # glibc's versions that tags of wheels name (PEP 600), up to that of Debian trixie; older spellings (PEP 513, 571, 599).
 GLIBC_MINORS = range(5, 42)
@@ -22,7 +22,7 @@ def require_python(python: str) -> None:
     if (
         len(parts) != 2
         or not all(part.isascii() and part.isdecimal() for part in parts)
-        or version(python) < OLDEST_PYTHON
+        or python_version(python) < OLDEST_PYTHON
     ):
         fix = "write versions such as PYTHONS=3.11,3.13, from 3.11 on"
         raise VendorError(f"{python}: no Python that sconsw runs with", where="PYTHONS", fix=fix)
@@ -35,9 +35,9 @@ def download_wheels(locks: Iterable[Path], host: str, python: str, folder: Path)
     """
     # Each lock by itself: a package may stand in two of them.
     for lock in locks:
-        wanted = [requirement for requirement in read_lock(lock) if requirement.applies(python)]
+        wanted = [package for package in read_lock(lock).packages if package.applies(python)]
         with tempfile.NamedTemporaryFile("w", prefix="lock-", suffix=".txt") as file:
-            file.writelines(f"{requirement.line}\n" for requirement in wanted)
+            file.writelines(f"{package.requirement}\n" for package in wanted)
             file.flush()
             _download(file.name, host, python, folder)
 

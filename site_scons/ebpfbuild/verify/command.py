@@ -16,8 +16,8 @@ from ..escape import printable
 from ..header import MODES
 from ..pins.pins import Toolchain
 from ..pins.toolchain import load
-from ..release.lock import NAME as LOCK
-from ..release.lock import Lock, read_lock
+from ..python_lock import NAME as LOCK
+from ..python_lock import Lock, read_lock
 from ..release.papers import BESIDE, STATEMENT_ENDING
 from ..release.sign import check_signature
 from . import package_checks
@@ -135,7 +135,7 @@ def _pins(given: str | None) -> Toolchain:
 
 
 def _lock(path: Path) -> Lock:
-    """Reads the lock. Raises PaperError."""
+    """Reads the lock. Raises PythonLockError and PaperError."""
     try:
         return read_lock(path)
     except OSError as error:

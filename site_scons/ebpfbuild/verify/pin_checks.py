@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ..errors import PaperError
 from ..pins.pins import LinkerPin, Toolchain
-from ..release.lock import Lock
+from ..python_lock import Lock
 from ..release.materials import COMPILER, LIBBPF, LINKER, LOCKED, PACKAGE, UAPI, VMLINUX, Material
 from .package_checks import PackageFile
 

@@ -3,7 +3,6 @@
 import hashlib
 import importlib.util
 import json
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,8 @@ from ebpfbuild.compile.clang_release import release_digest
 from ebpfbuild.errors import PaperError
 from ebpfbuild.pins.pins import ArtifactSource
 from ebpfbuild.pins.toolchain import load
-from ebpfbuild.release import lock, provenance, sums
+from ebpfbuild import python_lock as lock
+from ebpfbuild.release import provenance, sums
 from ebpfbuild.release.materials import Declared, materials, uri_of
 from ebpfbuild.release.papers import BESIDE, Facts, Observed, Papers
 from ebpfbuild.release.sbom import serial_number
@@ -178,19 +178,6 @@ def compiler_s_folder():
     return Path(spec.submodule_search_locations[0])
 
 
-def test_what_is_installed_is_compared_with_the_lock(monkeypatch):
-    versions = {"scons": "4.11.1", "jinja2": "9"}
-
-    def version(name):
-        if name not in versions:
-            raise metadata.PackageNotFoundError(name)
-        return versions[name]
-
-    monkeypatch.setattr(metadata, "version", version)
-    packages = tuple(lock.LockedPackage(name, "4.11.1", (SHA,)) for name in ("scons", "jinja2", "backports-zstd"))
-    assert lock.installed_otherwise(lock.Lock("", packages)) == {"jinja2": "9"}
-
-
 @pytest.mark.parametrize("source, uri", [
     (ArtifactSource("url", "https://u:p@host/a?token=x", ""), "https://…@host/a?…"),
     (ArtifactSource("path", "vendor/my vmlinux.h", ""), "file:vendor/my%20vmlinux.h"),
@@ -204,23 +191,6 @@ def test_the_serial_number_is_that_of_the_content(papers):
     (bill,) = [json.loads(data) for name, data in papers.inside(ENTRIES).items() if name.endswith(".cdx.json")]
     assert bill["serialNumber"] == serial_number(bill)
     assert serial_number({**bill, "version": 2}) != bill["serialNumber"]
-
-
-def test_the_lock_s_packages_and_hashes_are_read(tmp_path):
-    found = lock.read_lock(LOCK)
-    assert {"scons", "ziglang", "pycparser", "backports-zstd"} <= {each.name for each in found.packages}
-    assert sum(len(each.hashes) for each in found.packages) == LOCK.read_text().count("--hash=sha256:")
-    assert found.package("Backports.zstd").purl.startswith("pkg:pypi/backports-zstd@")
-
-
-@pytest.mark.parametrize("text, line", [
-    ("scons\n", 1), ("scons==4 \\\n    --hash=md5:00\n", 2), (f"    --hash=sha256:{SHA}\n", 1), ("-r other.txt\n", 1),
-    ("# fine\n\nscons==4 --hash=sha256:zz\n", 3),
-])  # fmt: skip
-def test_a_lock_that_is_none_is_told_with_its_line(tmp_path, text, line):
-    (tmp_path / "requirements.lock").write_text(text)
-    with pytest.raises(PaperError, match=rf"requirements.lock:{line}: is no line of a lock with hashes; make it as docs"):
-        lock.read_lock(tmp_path / "requirements.lock")
 
 
 names = st.text(st.characters(exclude_characters="\n\\", exclude_categories=["Cs"]), min_size=1)

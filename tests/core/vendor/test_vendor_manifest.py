@@ -1,16 +1,13 @@
-"""vendor.json and the locks, as set-up reads them: from a folder that anybody may have edited."""
+"""vendor.json, as set-up reads it: from a folder that anybody may have edited."""
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from ebpfbuild.errors import VendorError
-from ebpfbuild.vendor.lock import lacking_wheels, read_lock
 from ebpfbuild.vendor.manifest import Manifest, is_vendor_folder, read_manifest
 
-ROOT = Path(__file__).resolve().parents[3]
 DIGEST = "ab" * 32
 WHOLE = Manifest(("x86_64",), ("3.11", "3.13"), ("aarch64",), {f"sha256/{DIGEST}": DIGEST, "wheels/a-1-py3-none-any.whl": DIGEST})
 JSON = st.recursive(
@@ -43,35 +40,3 @@ def test_any_manifest_is_read_or_refused(tmp_path, content):
         read_manifest(tmp_path)
     except VendorError:
         pass
-
-
-def test_our_own_locks_are_read_whole():
-    for name in ("requirements.lock", "requirements-test.lock", "pip.lock"):
-        text = (ROOT / name).read_text()
-        found = read_lock(ROOT / name)
-        assert len(found) == text.count("==") and sum(len(each.hashes) for each in found) == text.count("--hash")
-    (zstd,) = [each for each in read_lock(ROOT / "requirements.lock") if each.pinned.startswith("backports-zstd")]
-    assert zstd.applies("3.11") and zstd.applies("3.13") and not zstd.applies("3.14")
-    assert zstd.line.startswith("backports-zstd==1.8.0 --hash=sha256:") and ";" not in zstd.line
-
-
-@pytest.mark.parametrize("line", ["idna", "idna==3", "-r other.txt", "--index-url http://x", f"../x==1 --hash=sha256:{DIGEST}"])
-def test_a_line_that_pins_nothing_is_refused(tmp_path, line):
-    lock = tmp_path / "some.lock"
-    lock.write_text(f"{line}\n")
-    with pytest.raises(VendorError, match="pins nothing with"):
-        read_lock(lock)
-
-
-def test_a_marker_that_is_not_understood_is_refused_and_not_guessed_at(tmp_path):
-    lock = tmp_path / "some.lock"
-    lock.write_text(f'idna==3 ; sys_platform == "win32" --hash=sha256:{DIGEST}\n')
-    with pytest.raises(VendorError, match="a marker that is not understood"):
-        lacking_wheels([lock], "3.11", [])
-
-
-def test_what_a_folder_lacks_is_named(tmp_path):
-    lock = tmp_path / "some.lock"
-    lock.write_text(f'one==1 \\\n    --hash=sha256:{DIGEST}\ntwo==2 ; python_version < "3.14" --hash=sha256:{"cd" * 32}\n')
-    assert lacking_wheels([lock], "3.11", [DIGEST]) == ["the wheel of two==2"]
-    assert lacking_wheels([lock], "3.14", [DIGEST]) == []

@@ -12,7 +12,7 @@ from ebpfbuild.errors import EbpfError, PaperError
 from ebpfbuild.package.manifest import PackedObject, Provenance, manifest_json
 from ebpfbuild.package.wheel import About, build_wheel, zipped
 from ebpfbuild.pins.toolchain import load
-from ebpfbuild.release.lock import read_lock
+from ebpfbuild.python_lock import read_lock
 from ebpfbuild.release.materials import Declared
 from ebpfbuild.release.papers import Facts, Observed, Papers
 from ebpfbuild.release.sums import sha256
