@@ -18,6 +18,7 @@ class Arch(NamedTuple):
     target    clang's BPF target, which carries the byte order
     pointer   size of a kernel pointer in bytes
     aliases   other names that `ARCH=` takes
+    go        Go's GOARCH, by which OCI images name platforms; empty where Go doesn't know it
     """
 
     name: str
@@ -29,15 +30,16 @@ class Arch(NamedTuple):
     target: str = "bpfel"
     pointer: int = 8
     aliases: tuple[str, ...] = ()
+    go: str = ""
 
 
 ARCHES = (
-    Arch("x86_64", "x86", "amd64", "x86_64", "x86_64", "x86", aliases=("x86", "amd64")),
-    Arch("aarch64", "arm64", "arm64", "aarch64", "aarch64", "aarch64", aliases=("arm64",)),
-    Arch("arm", "arm", "armhf", "armv7l", "arm", "arm", pointer=4, aliases=("armhf", "armv7l", "armv7")),
-    Arch("riscv64", "riscv", "riscv64", "riscv64", "riscv64", "riscv", aliases=("riscv",)),
-    Arch("powerpc", "powerpc", "ppc64el", "ppc64le", "ppc64", "powerpc", aliases=("ppc64le", "ppc64el")),
-    Arch("s390x", "s390", "s390x", "s390x", "s390x", "s390x", target="bpfeb", aliases=("s390",)),
+    Arch("x86_64", "x86", "amd64", "x86_64", "x86_64", "x86", aliases=("x86", "amd64"), go="amd64"),
+    Arch("aarch64", "arm64", "arm64", "aarch64", "aarch64", "aarch64", aliases=("arm64",), go="arm64"),
+    Arch("arm", "arm", "armhf", "armv7l", "arm", "arm", pointer=4, aliases=("armhf", "armv7l", "armv7"), go="arm"),
+    Arch("riscv64", "riscv", "riscv64", "riscv64", "riscv64", "riscv", aliases=("riscv",), go="riscv64"),
+    Arch("powerpc", "powerpc", "ppc64el", "ppc64le", "ppc64", "powerpc", aliases=("ppc64le", "ppc64el"), go="ppc64le"),
+    Arch("s390x", "s390", "s390x", "s390x", "s390x", "s390x", target="bpfeb", aliases=("s390",), go="s390x"),
     Arch(
         "loongarch64",
         "loongarch",
@@ -46,15 +48,16 @@ ARCHES = (
         "loongarch64",
         "loongarch",
         aliases=("loongarch", "loong64"),
+        go="loong64",
     ),
 )
 
 # Those that libbpf's bpf_tracing.h knows and libbpf/vmlinux.h has no header of: a project brings one (path=), or
 # includes UAPI headers alone. ARCH=all leaves them out.
 OTHER_ARCHES = (
-    Arch("mips64", "mips", "mips64", "mips64", "mips64", "mips", target="bpfeb"),
-    Arch("mips64el", "mips", "mips64el", "mips64", "mips64el", "mips"),
-    Arch("ppc64", "powerpc", "ppc64", "ppc64", "ppc64", "powerpc", target="bpfeb"),
+    Arch("mips64", "mips", "mips64", "mips64", "mips64", "mips", target="bpfeb", go="mips64"),
+    Arch("mips64el", "mips", "mips64el", "mips64", "mips64el", "mips", go="mips64le"),
+    Arch("ppc64", "powerpc", "ppc64", "ppc64", "ppc64", "powerpc", target="bpfeb", go="ppc64"),
     Arch("armeb", "arm", "armeb", "armv7b", "arm", "arm", target="bpfeb", pointer=4),
 )
 EVERY_ARCH = (*ARCHES, *OTHER_ARCHES)

@@ -13,7 +13,8 @@ from pages import ROOT, examples, write_files
 
 PAGE = ROOT / "docs" / "release.md"
 COMMANDS = [each for each in examples(PAGE) if each.language == "sh"]
-# A stand-in for what signs by a key in a cloud: it writes what it was given to sign.
+# Stand-ins: for what signs by a key in a cloud, which writes what it was given to sign, and for what needs a registry.
+ORAS = '#!/bin/sh\n[ "$1 $2 $3" = "cp --recursive --from-oci-layout" ] && [ -f "${4%:*}/oci-layout" ]\n'
 COSIGN = '#!/bin/sh\n[ "$1" = sign-blob ] || exit 2\nfor last; do :; done\ncp "$last" "$last.bundle"\n'
 
 
@@ -51,13 +52,15 @@ def test_each_command_does_what_the_page_says(tmp_path):
     folder, tools = tmp_path / "project", tmp_path / "bin"
     write_files(PAGE, folder)
     tools.mkdir()
-    (tools / "cosign").write_text(COSIGN)
-    (tools / "cosign").chmod(0o755)
+    stands_in = {"cosign": COSIGN, "oras": ORAS, **({} if shutil.which("skopeo") else {"skopeo": "#!/bin/sh\n"})}
+    for name, text in stands_in.items():
+        (tools / name).write_text(text)
+        (tools / name).chmod(0o755)
     known = {name: os.environ[name] for name in ("HOME", "EBPF_CACHE", "XDG_CACHE_HOME") if name in os.environ}
     environment = {**known, "PATH": f"{tools}:{os.environ['PATH']}", "PYTHON": sys.executable}
     said = {}
     for each in COMMANDS:
-        for command in each.text.splitlines():
+        for command in each.text.replace("\\\n", "").splitlines():
             said[command] = run(command, folder, environment)
     wheel = folder / "build/dist/execs-1.0-py3-none-any.whl"
     assert (folder / "rootfs/aarch64.tar").is_file() and (folder / "rootfs/x86_64/usr/lib/bpf/execs.bpf.o").is_file()

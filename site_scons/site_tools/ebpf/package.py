@@ -63,7 +63,7 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     programs = user_error(programs_of, [node.abspath for node in objects], [node.abspath for node in skeletons])
     targets = _targets(env, name, version, arches)
     _notice_namesake(env, name)
-    proofs = _proofs(env, objects)
+    proofs = proofs_to_pack(env, objects)
     readme = [original(file) for file in file_nodes(env, readme, "readme")]
     about = {"name": name, "version": version, "summary": summary, "license": license}
     folder_of_app = _app_folder(env, app)
@@ -75,8 +75,8 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     digests = {part: user_error(env["EBPF"].inputs.files, part, files) for part, files in known.items()}
     folder = _folder(env, targets[0], name, arches, programs, python["app"])
     args = {**about, "readme": readme[0].abspath if readme else ""}
-    made_here = [node for node in objects if node in env["EBPF"].compiled]
-    compiled, told = [env["EBPF"].compiled[node] for node in made_here], paper_inputs(env, made_here)
+    own = [node for node in objects if node in env["EBPF"].compiled]
+    compiled, told = [env["EBPF"].compiled[node] for node in own], paper_inputs(env, own)
     files = {"objects": objects, "skeletons": skeletons, "proofs": proofs}
     packed, headers = [*objects, *skeletons, *proofs], [each.full for each in compiled if each.full]
     # Two steps: a C skeleton that can't be made, for want of a bpftool, keeps nobody from the wheel; and the tar, which
@@ -85,14 +85,16 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     facts = step_args(args=args, python=python, c_skeletons=[], folder=folder, **seen, **files)
     WHEEL(env, target=targets[0], source=[*packed, *readme], **facts)
     made_nodes = [env.fs.File(path) for path in made.values()]
-    targets[0].add_dependency([_inputs(env, compiled, **told, **about, **digests), *headers, *made_nodes])
+    inputs = packing_inputs(env, compiled, **told, **about, **digests)
+    targets[0].add_dependency([inputs, *headers, *made_nodes])
     TAR(
         env,
         target=targets[1],
         source=[*packed, *c_skeletons],
         **step_args(args=args, python={}, c_skeletons=c_skeletons, **files),
     )
-    targets[1].add_dependency([_inputs(env, compiled, **told, name=name, version=version, license=license), *headers])
+    about = {"name": name, "version": version, "license": license}
+    targets[1].add_dependency([packing_inputs(env, compiled, **told, **about), *headers])
     add_to_alias(env, name, targets)
     add_to_alias(env, "programs", targets)
     _declare_papers(env, targets)
@@ -169,14 +171,14 @@ def _generated(programs, app):
     return ["manifest.json", *skeletons, *(name for name in ("__init__.py", "py.typed") if name not in app)]
 
 
-def _proofs(env, objects):
+def proofs_to_pack(env, objects, builder_name="BpfPackage"):
     """Returns the proofs to pack. A release refuses an object that has none and wasn't made with the full header."""
     compiled = env["EBPF"].compiled
     unknown = [node for node in objects if node not in compiled]
     if unknown and env["EBPF_RELEASE"]:
         fix = "make it with BpfObject, which pins and proves what it is made of"
         for node in unknown:
-            what = f"BpfPackage: RELEASE=1 packs no object that isn't proven, and {node.path} can't be"
+            what = f"{builder_name}: RELEASE=1 packs no object that isn't proven, and {node.path} can't be"
             refuse(env["EBPF"].run, f"{what}; {fix}")
     return env.BpfProof([node for node in objects if node in compiled]) if proofs_wanted(env) else []
 
@@ -223,15 +225,15 @@ def _made_below(folder):
             yield node
 
 
-def _inputs(env, compiled, **about):
-    """Returns the Value of a step's inputs, `about` the package among them.
+def packing_inputs(env, compiled, entry="package/pack.py", **about):
+    """Returns the Value of a step's inputs, `about` the package among them; `entry` is the core's module that it runs.
 
     The manifest names the inputs of the objects that are `compiled` here.
     """
     session = env["EBPF"]
     clang = f"{session.compiler.version} {session.compiler.packed}" if compiled else None
     pinned = {what: " ".join(facts.values()) for each in compiled for what, facts in _pinned(session, each).items()}
-    return session.inputs.node(env, "package/pack.py", clang=clang, **pinned, **about)
+    return session.inputs.node(env, entry, clang=clang, **pinned, **about)
 
 
 def _pinned(session, compiled):
@@ -250,23 +252,30 @@ def _pinned(session, compiled):
 
 def _pack_args(env):
     """Returns the core's PackArgs of a step."""
-    from ebpfbuild.package.pack import PackArgs, provenance_of
+    from ebpfbuild.package.pack import PackArgs
 
-    session, step = env["EBPF"], env["EBPF_STEP_ARGS"]
-    proofs = {node: proof.abspath for node, proof in session.proofs.items() if proof in step.proofs}
-    provenance = {}
-    for node in step.objects:
-        if compiled := session.compiled.get(node):
-            record = compiled.full.abspath + ".json" if compiled.full else ""
-            compiler = {"fingerprint": session.compiler.packed, "version": session.compiler.version}
-            pinned, proof = _pinned(session, compiled), proofs.get(node, "")
-            provenance[node.abspath] = provenance_of(record, compiler, pinned, proof)
+    step = env["EBPF_STEP_ARGS"]
+    provenance = {node.abspath: made for node, made in provenance_by_object(env).items()}
     files = {key: tuple(node.abspath for node in getattr(step, key)) for key in ("objects", "skeletons", "c_skeletons")}
-    facts = paper_facts(env, _made_here(env))
+    facts = paper_facts(env, made_here(env))
     return PackArgs(**step.args, **step.python, **files, provenance=provenance, facts=facts)
 
 
-def _made_here(env):
+def provenance_by_object(env):
+    """Returns the core's Provenance of each of a step's objects that this build makes, by its node."""
+    from ebpfbuild.package.pack import provenance_of
+
+    session, step, found = env["EBPF"], env["EBPF_STEP_ARGS"], {}
+    proofs = {node: proof.abspath for node, proof in session.proofs.items() if proof in step.proofs}
+    compiler = {"fingerprint": session.compiler.packed, "version": session.compiler.version}
+    for node in made_here(env):
+        compiled = session.compiled[node]
+        record = compiled.full.abspath + ".json" if compiled.full else ""
+        found[node] = provenance_of(record, compiler, _pinned(session, compiled), proofs.get(node, ""))
+    return found
+
+
+def made_here(env):
     """Returns the nodes of a step's objects that this build makes: of others it knows no inputs."""
     return [node for node in env["EBPF_STEP_ARGS"].objects if node in env["EBPF"].compiled]
 
@@ -304,7 +313,7 @@ def _tar(target, source, env):
 def _put(env, target, packed):
     """Writes a wheel or a tar, and its papers beside it."""
     write_file(Path(target.abspath), packed.data)
-    write_papers(env, target, packed, _made_here(env))
+    write_papers(env, target, packed, made_here(env))
 
 
 def _python_read(target, env):

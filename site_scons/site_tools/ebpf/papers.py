@@ -98,7 +98,7 @@ def papers_intact(session, target):
 def write_papers(env, target, packed, nodes):
     """Writes the papers beside a wheel or a tar, whose bytes are in place, and has its statement signed."""
     session = env["EBPF"]
-    made = packed.papers.beside(target.name, packed.data, _observed(env, nodes))
+    made = packed.papers.beside(target.name, packed.data, observed(env, nodes))
     for path in papers_beside(target):
         write_file(Path(path), made[os.path.basename(path)])
         session.ledger.built(path, by=target.path)
@@ -110,7 +110,7 @@ def write_papers(env, target, packed, nodes):
             sign(env["EBPF_SIGN"], statement, session.root)
 
 
-def _observed(env, nodes):
+def observed(env, nodes):
     """Returns the core's Observed of this build."""
     from ebpfbuild.rebuild.step_code import core_digests, step_digest
     from ebpfbuild.release.papers import Observed

@@ -1,0 +1,1 @@
+"""Writes BPF objects as OCI images, for bpfman and for inspektor-gadget."""
