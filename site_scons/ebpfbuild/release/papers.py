@@ -151,13 +151,16 @@ def _parsed(manifest: bytes) -> _Package:
     headers: dict[str, str] = {}
     entries = [(arch, each) for by_arch in facts["programs"].values() for arch, each in sorted(by_arch.items())]
     for arch, each in entries:
-        listed = found.setdefault(each["object"]["path"], {"arches": [], "headers": [], **each["object"]})
+        listed = found.setdefault(
+            each["object"]["path"], {"arches": [], "headers": [], "uapi": False, **each["object"]}
+        )
         listed["arches"].append(arch)
+        listed["uapi"] |= "uapi" in each
         if "header" in each:
             headers[arch] = each["header"]["sha256"]
             listed["headers"].append(arch)
     objects = tuple(
-        ListedObject(path, tuple(each["arches"]), each["sha256"], each["license"], tuple(each["headers"]))
+        ListedObject(path, tuple(each["arches"]), each["sha256"], each["license"], tuple(each["headers"]), each["uapi"])
         for path, each in sorted(found.items())
     )
     arches = tuple(sorted({arch for arch, _ in entries}))

@@ -22,7 +22,7 @@ _TITLES = {LIBBPF: "libbpf", UAPI: "linux-uapi-headers", VMLINUX: "vmlinux.h"}
 class ListedObject(NamedTuple):
     """An object of a package: its path in it, its arches, its sha256, and the text of its license section.
 
-    `headers` are those of its arches whose vmlinux.h it was made with.
+    `headers` are those of its arches whose vmlinux.h it was made with; `uapi` tells if it has UAPI headers in sight.
     """
 
     path: str
@@ -30,6 +30,7 @@ class ListedObject(NamedTuple):
     sha256: str
     license: str
     headers: tuple[str, ...] = ()
+    uapi: bool = False
 
 
 class Contents(NamedTuple):
@@ -133,17 +134,15 @@ def _tool(each: Material) -> dict[str, Any]:
 
 
 def _needed(listed: ListedObject, inputs: Iterable[Material]) -> list[str]:
-    """Returns the references of what an object is made of: libbpf's headers, and vmlinux.h where it has one."""
-    return [
-        _reference(each)
-        for each in inputs
-        if each.kind == LIBBPF or (each.kind == VMLINUX and each.arch in listed.headers)
-    ]
+    """Returns the references of the headers that an object is made with."""
+    kinds = (LIBBPF, UAPI) if listed.uapi else (LIBBPF,)
+    headers = [each for each in inputs if each.kind in kinds or (each.kind == VMLINUX and each.arch in listed.headers)]
+    return [_reference(each) for each in headers]
 
 
 def _is_held(part: Mapping[str, Any]) -> bool:
-    """Tells if the package itself has a part, and no object that has it: its objects, its loader, UAPI headers."""
-    return part["type"] == "file" or part["name"] in ("bpfloader", _TITLES[UAPI])
+    """Tells if the package itself has a part: an object or the loader."""
+    return bool(part["type"] == "file" or part["bom-ref"] == "bpfloader")
 
 
 def _reference(each: Material) -> str:

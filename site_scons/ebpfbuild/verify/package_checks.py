@@ -15,7 +15,7 @@ from ..errors import PaperError
 from ..package.manifest import MANIFEST_NAME
 from ..package.wheel import zipped
 from ..release import provenance
-from ..release.materials import COMPILER, LINKER, PACKAGE, VMLINUX, Material
+from ..release.materials import COMPILER, LIBBPF, LINKER, PACKAGE, UAPI, VMLINUX, Material
 from ..release.papers import FOLDER, SBOM_ENDING, STATEMENT_ENDING, contents_of
 from ..release.sbom import sbom
 from ..release.sums import NAME as SUMS
@@ -117,11 +117,11 @@ def check_manifest(package: PackageFile) -> Iterator[PaperError]:
 
 
 def _check_inputs(package: PackageFile) -> Iterator[PaperError]:
-    """Yields where the manifest's header, compiler and linker aren't those of the statement."""
+    """Yields where the manifest's inputs of an object aren't those of the statement."""
     told = package.materials()
     headers = {each.arch: each.digest.get("sha256") for each in told if each.kind == VMLINUX}
     compilers = {(each.version, each.digest.get("pipHashes")) for each in told if each.kind == COMPILER}
-    linkers = {each.version for each in told if each.kind == LINKER}
+    sets = {kind: {each.digest.get("dirHash") for each in told if each.kind == kind} for kind in (LIBBPF, UAPI, LINKER)}
     for arch, entry in package.objects:
         where = f"{package.manifest_path}: {entry['object']['path']}"
         what = f"which {package.statement_path} doesn't name"
@@ -130,8 +130,9 @@ def _check_inputs(package: PackageFile) -> Iterator[PaperError]:
         made_by = entry.get("compiler", {}).get("version"), entry.get("compiler", {}).get("fingerprint")
         if "compiler" in entry and not {made_by, (made_by[0], None)} & compilers:
             yield PaperError(f"was made by a clang {what}", where=where, fix=REBUILD)
-        if "linker" in entry and entry["linker"].get("version") not in linkers:
-            yield PaperError(f"was linked by a libbpf {what}", where=where, fix=REBUILD)
+        for kind, name in ((LIBBPF, "libbpf's headers"), (UAPI, "UAPI headers"), (LINKER, "a linker")):
+            if kind in entry and entry[kind].get("sha256") not in sets[kind]:
+                yield PaperError(f"was made with {name} {what}", where=where, fix=REBUILD)
 
 
 def check_sums(package: PackageFile) -> Iterator[PaperError]:
@@ -214,7 +215,7 @@ def _objects(manifest: dict[str, Any], where: str) -> list[tuple[str, dict[str, 
     try:
         found = [(arch, each) for by_arch in manifest["programs"].values() for arch, each in sorted(by_arch.items())]
         for _, each in found:
-            made = [each.get(key, {}) for key in ("header", "compiler", "linker")]
+            made = [each.get(key, {}) for key in ("header", "compiler", LIBBPF, UAPI, LINKER)]
             entry = each["object"]
             texts = [entry["path"], entry["sha256"], entry["license"], *(text for one in made for text in one)]
             if not all(isinstance(text, str) for text in texts) or type(entry["size"]) is not int:

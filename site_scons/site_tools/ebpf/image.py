@@ -12,6 +12,7 @@ from ebpfbuild.arch import arch_named
 
 from .arguments import single, string
 from .by_arch import ByArch
+from .command_targets import add_to_alias
 from .errors import StopError, user_error
 from .nodes import Output
 from .package import made_here, packing_inputs, proofs_to_pack, provenance_by_object
@@ -64,9 +65,9 @@ def bpf_image(env, name, version, objects, kind="bpfman", metadata=None, summary
     facts = step_args(args=args, objects=nodes, by_arch=by_arch, proofs=proofs, metadata=extra)
     IMAGE(env, target=target, source=[*nodes, *proofs, *extra], **facts)
     inputs = packing_inputs(env, compiled, "image/image.py", **paper_inputs(env, own), **args)
-    env.Depends(target, [inputs, *(each.full for each in compiled if each.full)])
-    env.Alias(name, target)
-    env.Alias("programs", target)
+    target.add_dependency([inputs, *(each.full for each in compiled if each.full)])
+    add_to_alias(env, name, [target])
+    add_to_alias(env, "programs", [target])
     if SCons.Script.GetOption("clean"):
         env.Clean(target, target.dir)
     return target

@@ -152,6 +152,16 @@ def test_an_alternate_is_named_by_its_own_source_and_kernel(pins):
     assert found.uri.startswith("pkg:deb/debian/libbpftune-dev@0.0~git") and found.uri.endswith("vmlinux_x86_64.h")
 
 
+def test_each_object_depends_on_the_headers_that_it_was_made_with(pins):
+    with_uapi = {**entry("arm/one.bpf.o", SHA), "uapi": {"kernel": "7.2", "sha256": pins.uapi.sha256}}
+    entries = {"arm": with_uapi, "x86_64": entry("x86_64/one.bpf.o", "cd" * 32, pins.header("x86_64").sha256)}
+    made = Papers(manifest(pins, **entries), "", Facts(declared(pins, "x86_64"), str(LOCK)), {}).inside(ENTRIES)
+    depends = {each["ref"]: each["dependsOn"] for each in json.loads(made["sboms/one.cdx.json"])["dependencies"]}
+    assert depends["object:arm/one.bpf.o"] == ["libbpf:libbpf", "uapi:UAPI headers of Linux"]
+    assert depends["object:x86_64/one.bpf.o"] == ["vmlinux.h:vmlinux.h of x86_64", "libbpf:libbpf"]
+    assert depends["package"] == ["object:arm/one.bpf.o", "object:x86_64/one.bpf.o"]
+
+
 def test_a_package_in_another_version_than_the_lock_s_is_told_and_nothing_vouches_for_it():
     locked = lock.read_lock(LOCK)
     found = materials(Declared(), locked, {"pycparser": "2.0+local"}, {})

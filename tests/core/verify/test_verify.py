@@ -33,9 +33,14 @@ def built(headers=None, **changes):
     """The wheel of a program for two arches, and its papers, as a build makes them."""
     used = headers or {arch: PINS.header(arch).sha256 for arch in ("aarch64", "x86_64")}
     clang = {"version": PINS.compiler.version, "fingerprint": read_lock(LOCK).package("ziglang").digest}
+    pinned = {
+        "libbpf": {"version": PINS.libbpf.version, "sha256": PINS.libbpf.sha256},
+        "uapi": {"kernel": PINS.uapi.kernel, "sha256": PINS.uapi.sha256},
+        "linker": {"version": "1.5.0-3", "sha256": PINS.linker.libraries["x86_64"][-1].sha256},
+    }
     objects = {
         arch: PackedObject(f"{arch}/one.bpf.o", f"object of {arch}".encode(), "GPL", Provenance(
-            header={"alternate": False, "kernel": "6.19", "sha256": digest}, compiler=clang, linker={"version": "1.5.0-3"}))
+            header={"alternate": False, "kernel": "6.19", "sha256": digest}, compiler=clang, **pinned))
         for arch, digest in used.items()
     }  # fmt: skip
     manifest = manifest_json("one", "1.2", {"one.bpf.o": objects})
@@ -153,12 +158,16 @@ def tamper(end, old, new):
     ("one.intoto.json", b"/v1", b"/v0", [f"{INFO}/sboms/one.intoto.json: is no statement that this build writes"]),
     ("manifest.json", b'"format": 1', b'"format": 2', ["one/manifest.json: is no manifest that this build writes"]),
     ("manifest.json", b'"size": 16', b'"size": 1.6', ["one/manifest.json: is no manifest that this build writes"]),
+    *(("manifest.json", old.encode(), b"ab" * 32, [f"one/manifest.json: {{}}/one.bpf.o: was made with {name} which {INFO}/sboms/one.intoto.json doesn't name"])
+      for old, name in ((PINS.libbpf.sha256, "libbpf's headers"), (PINS.uapi.sha256, "UAPI headers"),
+                        (PINS.linker.libraries["x86_64"][-1].sha256, "a linker"), (PINS.header("aarch64").sha256, "a vmlinux.h of aarch64"))),
+    ("manifest.json", b'"version": "22', b'"version": "21', ["one/manifest.json: {}/one.bpf.o: was made by a clang which"]),
     ("bpfloader/__init__.py", b"pass", b"evil", [f"one/bpfloader/__init__.py: isn't what {INFO}/RECORD says"]),
 ])  # fmt: skip
 def test_a_tampered_file_is_told(tmp_path, end, old, new, said):
     found = faults(put(tmp_path, tamper(end, old, new), {}))
     for text in said:
-        assert any(line.startswith(text) for line in found), found
+        assert any(line.startswith(text.replace("{}", "aarch64")) for line in found), found
 
 
 def resealed(**changes):
