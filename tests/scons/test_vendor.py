@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 from ebpfbuild.fetch.store import sha256sums
-from ebpfbuild.vendor.folder import Content, write_vendor
+from ebpfbuild.vendor.folder import VendorContent, write_vendor
 
 pytestmark = pytest.mark.usefixtures("one_program")
 ORIGIN = "https://example.invalid/a"
@@ -29,7 +29,7 @@ def vendored(project, tmp_path):
     for data in bodies:
         (store / digest(data)).write_bytes(data)
     digests = tuple(map(digest, bodies))
-    write_vendor(project.folder / "v", Content(("x86_64",), ("3.11",), ("x86_64", "aarch64"), digests, lambda folder: None), store)
+    write_vendor(project.folder / "v", VendorContent(("x86_64",), ("3.11",), ("x86_64", "aarch64"), digests, lambda folder: None), store)
     return project
 
 

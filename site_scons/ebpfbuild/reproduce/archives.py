@@ -8,20 +8,20 @@ import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-MEMBERS = 100_000
-SIZE = 1 << 30  # bytes of all members: whoever made the other archive may be anybody
+MAX_ENTRIES = 100_000
+MAX_EXPANDED = 1 << 30  # bytes of all members: whoever made the other archive may be anybody
 
 
-class Member(NamedTuple):
+class ArchiveEntry(NamedTuple):
     """A member: its bytes, and what the archive says of it."""
 
     data: bytes
     facts: dict[str, Any]
 
 
-def members(data: bytes) -> dict[str, Member] | None:
+def members(data: bytes) -> dict[str, ArchiveEntry] | None:
     """Returns an archive's members by name, in its order; None for what is no archive that can be read."""
-    readers: list[Callable[[bytes], dict[str, Member]]] = []
+    readers: list[Callable[[bytes], dict[str, ArchiveEntry]]] = []
     if data.startswith(b"PK\3\4"):
         readers = [_zip]
     elif data.startswith(b"!<arch>\n"):
@@ -36,20 +36,20 @@ def members(data: bytes) -> dict[str, Member] | None:
     return None
 
 
-def _zip(data: bytes) -> dict[str, Member]:
-    found: dict[str, Member] = {}
+def _zip(data: bytes) -> dict[str, ArchiveEntry]:
+    found: dict[str, ArchiveEntry] = {}
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = archive.infolist()
         _bounded(len(entries), sum(entry.file_size for entry in entries))
         for entry in entries:
             facts = {"date": entry.date_time, "mode": oct(entry.external_attr >> 16), "method": entry.compress_type}
             facts |= {"extra": entry.extra.hex(), "comment": entry.comment.hex(), "made on": entry.create_system}
-            found[_unused(entry.filename, found)] = Member(archive.read(entry), facts)
+            found[_unused(entry.filename, found)] = ArchiveEntry(archive.read(entry), facts)
     return found
 
 
-def _tar(data: bytes) -> dict[str, Member]:
-    found: dict[str, Member] = {}
+def _tar(data: bytes) -> dict[str, ArchiveEntry]:
+    found: dict[str, ArchiveEntry] = {}
     total = 0
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         for entry in archive:
@@ -58,13 +58,13 @@ def _tar(data: bytes) -> dict[str, Member]:
             file = archive.extractfile(entry) if entry.isreg() else None
             facts = {"time": entry.mtime, "mode": oct(entry.mode), "owner": f"{entry.uid}:{entry.gid}"}
             facts |= {"names": f"{entry.uname}:{entry.gname}", "kind": entry.type.decode(), "link": entry.linkname}
-            found[_unused(entry.name, found)] = Member(file.read() if file else b"", facts)
+            found[_unused(entry.name, found)] = ArchiveEntry(file.read() if file else b"", facts)
     return found
 
 
-def _ar(data: bytes) -> dict[str, Member]:
+def _ar(data: bytes) -> dict[str, ArchiveEntry]:
     """Reads an archive as `ar` and Debian's packages have it. Source: ar(5)."""
-    found: dict[str, Member] = {}
+    found: dict[str, ArchiveEntry] = {}
     at = 8
     while at + 60 <= len(data):
         header = data[at : at + 60].decode("ascii", "replace")
@@ -73,18 +73,18 @@ def _ar(data: bytes) -> dict[str, Member]:
         name, time, owner, mode, size = header[:16], header[16:28], header[28:40], header[40:48], int(header[48:58])
         _bounded(len(found), 0)
         facts = {"time": time.strip(), "owner": " ".join(owner.split()), "mode": mode.strip()}
-        found[_unused(name.strip().rstrip("/"), found)] = Member(data[at + 60 : at + 60 + size], facts)
+        found[_unused(name.strip().rstrip("/"), found)] = ArchiveEntry(data[at + 60 : at + 60 + size], facts)
         at += 60 + size + size % 2
     return found
 
 
 def _bounded(count: int, size: int) -> None:
     """Raises ValueError for an archive that holds more than is read."""
-    if count > MEMBERS or size > SIZE:
+    if count > MAX_ENTRIES or size > MAX_EXPANDED:
         raise ValueError("too large")
 
 
-def _unused(name: str, found: dict[str, Member]) -> str:
+def _unused(name: str, found: dict[str, ArchiveEntry]) -> str:
     """Returns a member's name, with a number behind it where the archive has that name already."""
     number = 2
     unused = name

@@ -6,16 +6,17 @@ import zlib
 from collections.abc import Iterator
 
 from ..errors import BtfError, ElfError
-from . import archives, object_differences
+from . import archives
+from .object_differences import object_differences
 
-MOST = 12  # lines for one output
+MAX_LINES = 12  # lines for one output
 
 
 def differences(one: bytes, two: bytes, depth: int = 0) -> list[str]:
-    """Returns lines that say where two unlike files differ, at most MOST."""
+    """Returns lines that say where two unlike files differ, at most MAX_LINES."""
     found: list[str] = []
     for line in _lines(one, two, depth):
-        if len(found) == MOST:
+        if len(found) == MAX_LINES:
             return [*found, "… and more"]
         found.append(line)
     return found
@@ -35,7 +36,7 @@ def _object(one: bytes, two: bytes, depth: int) -> list[str]:
     if not one.startswith(b"\x7fELF") or not two.startswith(b"\x7fELF"):
         return []
     try:
-        return object_differences.differences(one, two)
+        return object_differences(one, two)
     except (ElfError, BtfError):  # of another machine than BPF, say
         return []
 
@@ -83,7 +84,9 @@ def _text(one: bytes, two: bytes, depth: int = 0) -> list[str]:
         return []
     lines, others = first.splitlines(), second.splitlines()
     unlike = [number for number, pair in enumerate(zip(lines, others)) if pair[0] != pair[1]]
-    found = [f"line {number + 1}: {_short(lines[number])} | {_short(others[number])}" for number in unlike[: MOST // 2]]
+    found = [
+        f"line {number + 1}: {_short(lines[number])} | {_short(others[number])}" for number in unlike[: MAX_LINES // 2]
+    ]
     if len(lines) != len(others):
         found.append(f"{len(lines)} lines | {len(others)} lines")
     return found

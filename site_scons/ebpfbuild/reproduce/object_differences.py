@@ -9,7 +9,7 @@ from ..elf.reader import Elf, Section
 from ..errors import BtfError
 
 
-def differences(one: bytes, two: bytes) -> list[str]:
+def object_differences(one: bytes, two: bytes) -> list[str]:
     """Returns a line for each section that differs, and those of its types for BTF. Raises ElfError."""
     first, second = Elf.parse(one), Elf.parse(two)
     by_name = [{section.name: section for section in each.sections} for each in (first, second)]

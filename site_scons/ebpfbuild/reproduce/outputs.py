@@ -9,7 +9,7 @@ from ..files import read_regular
 
 MEMORY = (".sconsign", ".ebpf-ledger")  # what SCons and this tool remember, of this machine's stats
 NOT_COMPARED = "what SCons and this tool remember of a build (.sconsign.dblite, .ebpf-ledger), bytecode (__pycache__)"
-LIMIT = 1 << 30  # bytes of an output: a root file system's image, say
+MAX_OUTPUT_SIZE = 1 << 30  # bytes of an output: a root file system's image, say
 
 
 class Seen(NamedTuple):
@@ -30,7 +30,7 @@ def made(before: Mapping[str, Seen], after: Mapping[str, Seen]) -> list[str]:
     return sorted(path for path, seen in after.items() if before.get(path) != seen)
 
 
-def read(root: str, path: str) -> bytes:
+def read_output(root: str, path: str) -> bytes:
     """Returns an output's bytes, of a symlink a text with the place that it leads to.
 
     compile_commands.json names the project's folder for clangd: that is taken out. Raises OSError.
@@ -39,7 +39,7 @@ def read(root: str, path: str) -> bytes:
     if place.is_symlink():
         target = os.path.realpath(place)
         return b"symlink to " + os.fsencode(target.removeprefix(f"{os.path.realpath(root)}{os.sep}"))
-    data = read_regular(place, LIMIT)
+    data = read_regular(place, MAX_OUTPUT_SIZE)
     if place.name == "compile_commands.json":
         data = data.replace(os.fsencode(root), b"")
     return data

@@ -17,7 +17,7 @@ from ..errors import ReproduceError
 from . import child
 from .outputs import Seen, look
 from .shim import make_shim
-from .tree import YEAR_2001, Tree, copy_tree
+from .tree import YEAR_2001, SourceTree, copy_tree
 
 YEARS = ((8 * 365 + 158) * 24 + 7) * 3600 + 660  # seconds of the second clock: month, day and hour differ as well
 _Variables = dict[str, str]
@@ -25,7 +25,7 @@ LOG_LINES = 30  # of a build that failed
 
 
 @dataclass
-class Place:
+class BuildPlace:
     """A place for a build: its folder `root`, that of the project below it, and what is special there.
 
     `told` are the texts by which an output shows that it depends on the place, by what they are of; `refused` is why
@@ -54,11 +54,13 @@ class Place:
         return self.scratch / "log"
 
 
-def two_places(scratch: Path, tree: Tree, project: str, tool: str, environment: Mapping[str, str]) -> list[Place]:
+def two_places(
+    scratch: Path, tree: SourceTree, project: str, tool: str, environment: Mapping[str, str]
+) -> list[BuildPlace]:
     """Returns the plan of two places below `scratch`. `project` and `tool` are absolute paths; nothing is made yet."""
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
     above, below = _around(tree.base, tool), os.path.relpath(project, tree.base)
-    first = Place(
+    first = BuildPlace(
         1,
         scratch / "a",
         os.path.join(scratch, "a", "tree", *above[:-1], above[-1] or "p"),
@@ -73,7 +75,7 @@ def two_places(scratch: Path, tree: Tree, project: str, tool: str, environment: 
         False,
     )
     long = scratch / "the-second-place" / "is" / "much" / "deeper" / "and-its-path-is-longer-by-many-characters"
-    second = Place(
+    second = BuildPlace(
         2,
         long,
         os.path.join(long, "tree", *(f"{part}-again" for part in above)),
@@ -118,7 +120,7 @@ def _locale() -> str:
     return "tr_TR.UTF-8"
 
 
-def _told(place: Place) -> dict[str, str]:
+def _told(place: BuildPlace) -> dict[str, str]:
     return {
         "the build's folder": place.root,
         "the home folder": place.environment["HOME"],
@@ -131,7 +133,7 @@ def _told(place: Place) -> dict[str, str]:
     }
 
 
-def prepare(place: Place, tree: Tree, tool: str) -> None:
+def prepare(place: BuildPlace, tree: SourceTree, tool: str) -> None:
     """Makes a place: its folders, the copy of the tree, the way to the tool. Raises OSError, ReproduceError."""
     for folder in (place.environment["HOME"], place.environment["TMPDIR"]):
         os.makedirs(folder)
@@ -154,7 +156,7 @@ def _umask(mask: int) -> Iterator[None]:
         os.umask(before)
 
 
-def run(place: Place, command: Sequence[str], folder: str) -> None:
+def run(place: BuildPlace, command: Sequence[str], folder: str) -> None:
     """Runs a build in a place, in `folder` below the project's; notes what could not be changed.
 
     Raises ReproduceError with the end of what a failed one printed, OSError.
@@ -189,7 +191,7 @@ def run(place: Place, command: Sequence[str], folder: str) -> None:
         )
 
 
-def varied(places: Sequence[Place]) -> list[tuple[str, str]]:
+def varied(places: Sequence[BuildPlace]) -> list[tuple[str, str]]:
     """Returns what differed between the two builds: pairs of a name and both values in words."""
     first, second = places
     rows = [
@@ -211,7 +213,7 @@ def varied(places: Sequence[Place]) -> list[tuple[str, str]]:
     return [(name, f"{one} | {two}") for name, one, two in rows]
 
 
-def kept(places: Sequence[Place]) -> list[tuple[str, str]]:
+def kept(places: Sequence[BuildPlace]) -> list[tuple[str, str]]:
     """Returns what was the same for both builds though it might matter, each with the reason."""
     rows = [
         ("user and group, kernel, CPU, file system, Python", "one machine builds both"),
@@ -235,7 +237,7 @@ def kept(places: Sequence[Place]) -> list[tuple[str, str]]:
     return rows
 
 
-def _refused(places: Sequence[Place], *keys: str) -> str:
+def _refused(places: Sequence[BuildPlace], *keys: str) -> str:
     """Returns why one of the keys was left as it was in either place; empty if none was."""
     return next((each.refused[key] for each in places for key in keys if key in each.refused), "")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from ..errors import ReproduceError
 from ..files import read_regular
 from .differences import differences
-from .outputs import LIMIT, NOT_COMPARED, look, made, read
-from .places import Place, kept, prepare, run, scratch_folder, two_places, varied
-from .tree import Tree, tree_of
+from .outputs import MAX_OUTPUT_SIZE, NOT_COMPARED, look, made, read_output
+from .places import BuildPlace, kept, prepare, run, scratch_folder, two_places, varied
+from .tree import SourceTree, tree_of
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,13 @@ def reproduce(args: ReproduceArgs, say: Callable[[str], None]) -> bool:
         return _told(comparison, "both builds'", scratch, say)
 
 
-def _compare(places: Sequence[Place], comparison: _Comparison) -> None:
+def _compare(places: Sequence[BuildPlace], comparison: _Comparison) -> None:
     first, second = (set(_made(place)) for place in places)
     if not first | second:
         raise ReproduceError("the build made nothing", where="reproduce", fix="name a target that it makes")
     for name in sorted(first | second):
         if name in first and name in second:
-            comparison.compare(name, read(places[0].root, name), read(places[1].root, name))
+            comparison.compare(name, read_output(places[0].root, name), read_output(places[1].root, name))
         else:
             comparison.missing(name, f"only build {1 if name in first else 2} made it")
 
@@ -113,29 +113,29 @@ def reproduce_against(args: ReproduceArgs, other: Path, say: Callable[[str], Non
             what = f"{other} has none of the {len(ours)} outputs"
             raise ReproduceError(what, where="--against", fix="name a build folder, a folder of outputs, or a wheel")
         for name, theirs in pairs.items():
-            comparison.compare(name, read(place.root, name), read_regular(theirs, LIMIT))
+            comparison.compare(name, read_output(place.root, name), read_regular(theirs, MAX_OUTPUT_SIZE))
         for name in (each for each in ours if each not in pairs):
             say(f"NOT IN   {other}: {name}")
         return _told(comparison, "this build's", scratch, say)
 
 
-def _planned(args: ReproduceArgs, scratch: Path, say: Callable[[str], None]) -> tuple[Tree, list[Place]]:
+def _planned(args: ReproduceArgs, scratch: Path, say: Callable[[str], None]) -> tuple[SourceTree, list[BuildPlace]]:
     """Finds what is to be copied, and plans both places."""
     tree = tree_of(args.root, args.builds, args.named)
     say(f"COPIED   {tree.origin}")
     return tree, two_places(scratch, tree, args.root, args.tool, args.environment)
 
 
-def _shared(tree: Tree, args: ReproduceArgs) -> list[tuple[str, str]]:
+def _shared(tree: SourceTree, args: ReproduceArgs) -> list[tuple[str, str]]:
     outside = os.path.commonpath([tree.base, args.tool]) != tree.base
     return [(f"the tool in {args.tool}", "it lies outside of what is copied")] if outside else []
 
 
-def _build(place: Place, args: ReproduceArgs, *more: str) -> None:
+def _build(place: BuildPlace, args: ReproduceArgs, *more: str) -> None:
     run(place, [*args.command, f"-j{place.jobs}", *more], args.folder)
 
 
-def _made(place: Place) -> list[str]:
+def _made(place: BuildPlace) -> list[str]:
     return made(place.before, look(place.root))
 
 

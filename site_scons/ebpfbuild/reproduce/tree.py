@@ -17,7 +17,7 @@ _LEFT = (".git", "__pycache__", ".sconsign.dblite", "compile_commands.json")
 YEAR_2001 = 978307200
 
 
-class Tree(NamedTuple):
+class SourceTree(NamedTuple):
     """A project's tree: the folder that is copied, the paths of its files below that, and in words where they are from.
 
     `git` tells if it is a git tree. `base` is the project's root, or the root of the git tree that it lies in.
@@ -29,7 +29,7 @@ class Tree(NamedTuple):
     git: bool
 
 
-def tree_of(root: str, builds: Iterable[str], named: Iterable[str]) -> Tree:
+def tree_of(root: str, builds: Iterable[str], named: Iterable[str]) -> SourceTree:
     """Returns the tree of the project at `root`.
 
     `builds` are its build folders, from the root; `named` are paths of files and folders that pins name. Raises
@@ -39,7 +39,7 @@ def tree_of(root: str, builds: Iterable[str], named: Iterable[str]) -> Tree:
     if top is None:
         outputs = {os.path.join(root, build) for build in builds}
         files = tuple(sorted(os.path.relpath(path, root) for path in _walk(root, outputs)))
-        return Tree(root, files, f"{len(files)} files: all of the folder but what builds leave", False)
+        return SourceTree(root, files, f"{len(files)} files: all of the folder but what builds leave", False)
     tracked = set(git_paths(top, "ls-files", "--recurse-submodules") or ())
     untracked = set(git_paths(top, "ls-files", "--others", "--exclude-standard") or ())
     left = tuple(os.path.relpath(os.path.join(root, build), top) + os.sep for build in builds)
@@ -50,10 +50,10 @@ def tree_of(root: str, builds: Iterable[str], named: Iterable[str]) -> Tree:
     gone = len(tracked) - len(tracked.intersection(files))
     parts = [f"{len(tracked) - gone} that git tracks", f"{len(untracked)} that it neither tracks nor ignores"]
     parts += [f"{len(pinned)} that pins name"] if pinned else []
-    return Tree(top, files, f"{len(files)} files: {', '.join(parts)}", True)
+    return SourceTree(top, files, f"{len(files)} files: {', '.join(parts)}", True)
 
 
-def copy_tree(tree: Tree, place: str, backwards: bool = False, modified: int | None = None) -> None:
+def copy_tree(tree: SourceTree, place: str, backwards: bool = False, modified: int | None = None) -> None:
     """Copies the tree's files to a new folder, in the reverse order if `backwards`; `modified` is their time.
 
     A git tree gets a repository that shares the objects of the first, so that git says the same of both. Raises

@@ -10,7 +10,7 @@ from ..errors import FetchError, MismatchError
 from ..fetch.obtain import FetchOptions, obtain_header, obtain_tree
 from ..fetch.store import BLOBS
 from ..pins.pins import ArtifactSource, HeaderPin, LinkerPin, Toolchain, TreePin
-from .manifest import NAME
+from .manifest import MANIFEST_NAME
 
 Pin = HeaderPin | TreePin
 
@@ -58,7 +58,7 @@ def lacking_pins(pins: Iterable[Pin], files: Mapping[str, str], folder: Path, st
             for pin in missing
             if not (store / str(pin.sha256)).is_file()
         ),
-        *(f"{path}, which {NAME} lists" for path in gone),
+        *(f"{path}, which {MANIFEST_NAME} lists" for path in gone),
     ]
 
 

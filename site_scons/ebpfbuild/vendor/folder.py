@@ -12,14 +12,14 @@ from typing import NamedTuple
 from ..errors import VendorError
 from ..fetch.store import BLOBS
 from ..files import write_file
-from .manifest import NAME, WHEELS, Manifest, is_vendor_folder
+from ..package.tar import MTIME
+from .manifest import MANIFEST_NAME, WHEELS, VendorManifest, is_vendor_folder
 from .wheels import index_page
 
 INDEX = "index.html"
-MTIME = 315532800  # 1980-01-01, the date in the tar
 
 
-class Content(NamedTuple):
+class VendorContent(NamedTuple):
     """What goes into a vendor folder: `digests` of files that the store has, and how a folder is filled with wheels."""
 
     hosts: tuple[str, ...]
@@ -29,7 +29,7 @@ class Content(NamedTuple):
     add_wheels: Callable[[Path], None]
 
 
-def write_vendor(target: Path, content: Content, blobs: Path) -> Manifest:
+def write_vendor(target: Path, content: VendorContent, blobs: Path) -> VendorManifest:
     """Makes the folder, or the tar where `target` ends in .tar, and returns its manifest.
 
     `blobs` is the store's folder of files by digest. An older vendor folder there is replaced at the end, and any other
@@ -61,7 +61,7 @@ def _require_room(target: Path) -> None:
             raise VendorError("is there, and no vendor folder", where=str(target), fix=fix)
 
 
-def _fill(folder: Path, content: Content, blobs: Path) -> Manifest:
+def _fill(folder: Path, content: VendorContent, blobs: Path) -> VendorManifest:
     wheels = folder / WHEELS
     wheels.mkdir(parents=True)
     (folder / BLOBS).mkdir()
@@ -74,8 +74,8 @@ def _fill(folder: Path, content: Content, blobs: Path) -> Manifest:
         path.chmod(0o644)
     files = {str(path.relative_to(folder)): _digest(path) for path in paths}
     _require_intact(files)
-    manifest = Manifest(content.hosts, content.pythons, content.arches, files)
-    write_file(folder / NAME, manifest.as_json())
+    manifest = VendorManifest(content.hosts, content.pythons, content.arches, files)
+    write_file(folder / MANIFEST_NAME, manifest.as_json())
     return manifest
 
 

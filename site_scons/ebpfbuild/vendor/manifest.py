@@ -12,15 +12,15 @@ from typing import NamedTuple
 from ..errors import VendorError
 from ..files import read_regular
 
-NAME = "vendor.json"
+MANIFEST_NAME = "vendor.json"
 WHEELS = "wheels"
 FORMAT = 1
-MAX_SIZE = 4 << 20  # bytes: a hundred per file, and there are a few hundred
+MAX_MANIFEST_SIZE = 4 << 20  # bytes: a hundred per file, and there are a few hundred
 _PATH = re.compile(r"(sha256|wheels)/[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
-class Manifest(NamedTuple):
-    """Content of a vendor folder: `files` are sha256 digests by path, such as `wheels/idna-3.20-py3-none-any.whl`.
+class VendorManifest(NamedTuple):
+    """Says what a vendor folder has: `files` are sha256 digests by path, such as `wheels/idna-3.20-py3-none-any.whl`.
 
     hosts    the machines that set up from it, as `uname -m` names them
     pythons  the Pythons that do, such as "3.11"
@@ -40,14 +40,14 @@ class Manifest(NamedTuple):
 
 def is_vendor_folder(folder: Path) -> bool:
     """Returns True for a folder with a manifest, which is then the only place to look at."""
-    return (folder / NAME).is_file()
+    return (folder / MANIFEST_NAME).is_file()
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_vendor_manifest(folder: Path) -> VendorManifest:
     """Reads the manifest of a vendor folder. Raises VendorError."""
-    path = folder / NAME
+    path = folder / MANIFEST_NAME
     try:
-        facts = json.loads(read_regular(path, MAX_SIZE))
+        facts = json.loads(read_regular(path, MAX_MANIFEST_SIZE))
         lists = [facts[name] for name in ("hosts", "pythons", "arches")]
         files = facts["files"]
         sound = (
@@ -63,7 +63,7 @@ def read_manifest(folder: Path) -> Manifest:
         fix = "make the folder anew: ./sconsw vendor FOLDER"
         raise VendorError("is no manifest that this version reads", where=str(path), fix=fix)
     hosts, pythons, arches = (tuple(names) for names in lists)
-    return Manifest(hosts, pythons, arches, files)
+    return VendorManifest(hosts, pythons, arches, files)
 
 
 def require_complete(folder: Path, lacking: list[str]) -> None:

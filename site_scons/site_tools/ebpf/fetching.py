@@ -27,7 +27,7 @@ def fetch_options(env, **changed):
 
 def _vendored(env, folder):
     """Returns True for a folder that `vendor` made. Raises VendorError where it lacks a pin of this build."""
-    from ebpfbuild.vendor.manifest import is_vendor_folder, read_manifest, require_complete
+    from ebpfbuild.vendor.manifest import is_vendor_folder, read_vendor_manifest, require_complete
 
     if not is_vendor_folder(folder):
         return False
@@ -40,7 +40,7 @@ def _vendored(env, folder):
         headers = [toolchain.header(arch.name) for arch in env["EBPF_ARCHES"] if arch.name in toolchain.vmlinux]
         pins = [*headers, toolchain.libbpf, *_linker_pins(session)]
         store = cache_folder(os.environ) / BLOBS
-        require_complete(folder, lacking_pins(pins, read_manifest(folder).files, folder, store))
+        require_complete(folder, lacking_pins(pins, read_vendor_manifest(folder).files, folder, store))
         session.vendored.add(folder)
     return True
 

@@ -34,7 +34,7 @@ def vendor(env):
 def _vendor(env):
     from ebpfbuild.console import amount
     from ebpfbuild.fetch.store import BLOBS, cache_folder
-    from ebpfbuild.vendor.folder import Content, write_vendor
+    from ebpfbuild.vendor.folder import VendorContent, write_vendor
     from ebpfbuild.vendor.wheels import download_wheels, require_python
 
     given = SCons.Script.ARGUMENTS
@@ -57,7 +57,7 @@ def _vendor(env):
                 download_wheels([CORE.parent.parent / lock for lock in LOCKS], host.machine, python, folder)
 
     digests = dict.fromkeys(digest for artifact in artifacts for digest in artifact.digests)
-    content = Content(
+    content = VendorContent(
         tuple(host.machine for host in hosts),
         tuple(pythons),
         tuple(arch.name for arch in env["EBPF_ARCHES"]),

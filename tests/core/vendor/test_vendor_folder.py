@@ -9,8 +9,8 @@ import zipfile
 import pytest
 
 from ebpfbuild.errors import VendorError
-from ebpfbuild.vendor.folder import Content, write_vendor
-from ebpfbuild.vendor.manifest import read_manifest
+from ebpfbuild.vendor.folder import VendorContent, write_vendor
+from ebpfbuild.vendor.manifest import read_vendor_manifest
 from ebpfbuild.vendor.wheels import download_wheels, platforms, require_python
 
 BLOBS = (b"one\n", b"two\n" * 1000)
@@ -30,7 +30,7 @@ def blobs(tmp_path):
 
 
 def content(add_wheels=lambda folder: (folder / "a-1-py3-none-any.whl").write_bytes(b"a wheel")):
-    return Content(("x86_64",), ("3.11",), ("arm",), tuple(map(digest, BLOBS)), add_wheels)
+    return VendorContent(("x86_64",), ("3.11",), ("arm",), tuple(map(digest, BLOBS)), add_wheels)
 
 
 def snapshot(folder):
@@ -39,7 +39,7 @@ def snapshot(folder):
 
 def test_the_folder_has_what_its_manifest_says(tmp_path, blobs):
     manifest = write_vendor(tmp_path / "v", content(), blobs)
-    assert read_manifest(tmp_path / "v") == manifest
+    assert read_vendor_manifest(tmp_path / "v") == manifest
     found = snapshot(tmp_path / "v")
     assert set(found) == {*manifest.files, "vendor.json"}
     assert all(digest(found[path]) == sha256 for path, sha256 in manifest.files.items())
@@ -140,7 +140,7 @@ def test_a_wheel_with_another_digest_is_refused(tmp_path, index):
 
 
 def test_set_up_names_a_folder_of_another_machine(tmp_path, blobs):
-    write_vendor(tmp_path / "v", Content(("riscv64",), ("3.99",), (), (), lambda folder: None), blobs)
+    write_vendor(tmp_path / "v", VendorContent(("riscv64",), ("3.99",), (), (), lambda folder: None), blobs)
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     command = [sys.executable, "-I", f"{root}/site_scons/fetch_pip", "--vendored", str(tmp_path / "v"), root, "pip.lock"]
     done = subprocess.run(command, capture_output=True, text=True)
