@@ -16,29 +16,30 @@ from .release import source_date_epoch, watch
 from .summary import print_summary
 
 HELP = """
-  NAME          build one program; programs: all of them
+  NAME          build one program; programs: build all of them; one.bpf.o: build the output whose path ends so
   prove         compile every program with the full vmlinux.h, too, and compare the objects
-  sizes         what minimizing vmlinux.h saves
-  pins          what is pinned, and in which file and line
-  reproduce     build what else is asked for in two unlike places and compare each output byte for byte;
-                --against DIR|FILE.whl: compare with somebody else's build
-  fetch         have all that is pinned in the store, for ARCH=, and build nothing
+  sizes         print what minimizing vmlinux.h saves
+  why sock      print the chain by which a type or member got into the minimized vmlinux.h
+  pins          print what is pinned, and in which file and line
+  fetch         fetch all that is pinned for ARCH= into the store, and build nothing
   vendor DIR    write a folder (or DIR.tar) from which a machine without a network builds, by MIRROR=DIR
-  verify-release FILE.whl  as the first word of sconsw: checks a release, its papers and its signature
-  why sock      by which chain a type or member got into the minimized vmlinux.h
+  reproduce     build the other targets in two unlike places, and compare each output byte for byte;
+                --against DIR|FILE.whl: compare with somebody else's build
+  verify-release FILE.whl  as the first word: check a release by its papers, the pins and its signature
 
   ARCH=…        arches to build for: a name, an alias, a comma list or all (default: this machine's)
                 x86_64 (x86), aarch64 (arm64), arm, riscv64 (riscv), powerpc (ppc64le), s390x, loongarch64 (loongarch);
                 with a vmlinux.h of your own, or UAPI headers alone: mips64, mips64el, ppc64, armeb
-  MIRROR=…      a folder or URL to take pinned artifacts from first: <mirror>/<origin's host>/<path>
+  MIRROR=…      a folder or URL to take pinned artifacts from first: <mirror>/<origin's host>/<path>, or vendor's DIR
   MINIMIZE=…    each program's vmlinux.h: exact (default), lean, fields or off; overrides what the program asks for
   PROVE=1       prove each object: compile it with the full header, too, and compare
-  RELEASE=1     for a release: proves every object; refuses in one list what isn't pinned, committed or locked
+  RELEASE=1     build a release: list what isn't pinned, committed or locked and stop, else prove every object
   SIGN=…        a command that signs: it gets the path of each package's statement (cosign sign-blob --yes …)
-  --offline     never connect; say which artifact is missing instead
-  HOSTS=… PYTHONS=…  of vendor: the machines and Pythons that set up from it (default: this one's)
-  -c            remove what was built        -j N          N steps at once
-  EBPF_CACHE    environment: the folder that keeps verified artifacts (default: $$XDG_CACHE_HOME/scons-bpf)
+  HOSTS=… PYTHONS=…  of vendor: the machines and Pythons that set up from its folder (default: this one's)
+  --offline     never connect; name the artifact that is missing instead
+  --debug=explain  say why each output is made anew
+  -c            remove what was built        -j N          run N steps at once
+  EBPF_CACHE    environment: the store, a folder of verified artifacts (default: $$XDG_CACHE_HOME/scons-bpf)
 """
 NAMES = ("ARCH", "HOSTS", "MINIMIZE", "MIRROR", "PROVE", "PYTHONS", "RELEASE", "SIGN")
 
