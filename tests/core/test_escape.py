@@ -117,7 +117,7 @@ def test_a_refused_mirror_is_never_echoed(tmp_path_factory, url):
         except FetchError as error:
             assert SECRET not in str(error) and "\n" not in str(error)
         else:  # such as one with a %3F in its path
-            (place,) = mirror_places(PIN, root, offline=False)
+            (place,) = mirror_places(PIN, None, root, offline=False)
             assert SECRET not in place.via + place.shown and "@" not in urlsplit(place.at).netloc
 
 
