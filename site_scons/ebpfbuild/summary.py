@@ -27,7 +27,7 @@ class MadeObject(NamedTuple):
 
 
 class MadePackage(NamedTuple):
-    """A wheel or a tar of this build, by its path and its bytes."""
+    """A wheel, a tar or an image of this build, by its path and its bytes."""
 
     path: str
     size: int

@@ -76,6 +76,12 @@ def test_an_edit_of_the_program_leaves_no_blob_of_before(imaged):
     assert all(any(digest in data.decode("latin-1") for data in after.values()) for digest in digests)
 
 
+def test_the_end_of_a_build_tells_it(declare):
+    project = declare(IMAGE)
+    (line,) = [line for line in project.scons(BOTH).stdout.splitlines() if line.startswith("MADE     build/images/one ")]
+    assert line.split()[2:] == [f"{round(sum(map(len, layout(project).values())) / 1000)}", "kB"]
+
+
 def test_clean_removes_the_folder(imaged):
     imaged.build(BOTH, "-c")
     assert not (imaged.folder / "build/images/one").exists()

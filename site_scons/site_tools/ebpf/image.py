@@ -27,7 +27,7 @@ _NAME = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 
 
-class _Layout(Output):
+class Layout(Output):
     """The index of a layout: `-c` removes the folder that it stands for."""
 
     __slots__ = ()
@@ -39,6 +39,11 @@ class _Layout(Output):
         if there:
             shutil.rmtree(folder)
         return there
+
+    def size_of_all(self):
+        """Returns the bytes of all files of the layout. Raises OSError."""
+        walked = os.walk(os.path.dirname(self.get_abspath()))
+        return sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in walked for name in names)
 
 
 def bpf_image(env, name, version, objects, kind="bpfman", metadata=None, summary="", license=""):
@@ -124,5 +129,5 @@ def _image(target, source, env):
     session.ledger.fact(f"layout {hashlib.sha256(index).hexdigest()}", lambda: {"files": sorted(files)})
 
 
-IMAGE = builder(_image, "IMAGE    $TARGET", None, "packed", kind=_Layout)
+IMAGE = builder(_image, "IMAGE    $TARGET", None, "packed", kind=Layout)
 METHODS = {"BpfImage": bpf_image}

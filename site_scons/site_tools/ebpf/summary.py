@@ -1,4 +1,4 @@
-"""Prints at a build's end what it made: objects with their headers and proofs, wheels and tars, and the seconds."""
+"""Prints at a build's end what it made: objects with their headers and proofs, wheels, tars and images, and the seconds."""
 
 import contextlib
 import os
@@ -9,6 +9,7 @@ import SCons.Script
 import SCons.Script.Main
 
 from .command_targets import requested
+from .image import Layout
 from .proof import proof_node
 from .run import run_of
 
@@ -31,6 +32,8 @@ def print_summary(fs):
                 objects.append(_object(env, node))
             elif node.name.endswith((".whl", ".tar")):
                 packages.append(MadePackage(node.path, os.path.getsize(node.abspath)))
+            elif isinstance(node, Layout):
+                packages.append(MadePackage(node.dir.path, node.size_of_all()))
     print(summary(objects, packages, time.time() - SCons.Script.start_time), end="", flush=True)
 
 
