@@ -22,8 +22,19 @@ UNTOLD = {"ARGS", "ARCH", "HOSTS", "MINIMIZE", "MIRROR", "PROVE", "PYTHONS", "SI
 
 
 def paper_inputs(env, nodes):
-    """Returns what a package's papers say of its objects, as inputs of a step: a URL that changes is told as well."""
+    """Returns what a package's papers say of its objects, as inputs of a step: a URL that changes is told as well.
+
+    It is put together once for all packages whose objects need the same.
+    """
     session, (arches, uapi, linked) = env["EBPF"], _needs(env["EBPF"], nodes)
+    key = tuple(arches), uapi, linked, bool(nodes), env["EBPF_MINIMIZE"]
+    if key not in session.papers:
+        session.papers[key] = _told_of_pins(env, nodes, arches, uapi, linked)
+    return session.papers[key]
+
+
+def _told_of_pins(env, nodes, arches, uapi, linked):
+    session = env["EBPF"]
     toolchain, found = session.toolchain, {"papers of MINIMIZE": env["EBPF_MINIMIZE"]}
     for path in (LOCK, LOADER_PROJECT):
         found[os.path.basename(path)] = session.digest(path) if os.path.exists(path) else None

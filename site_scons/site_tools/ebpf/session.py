@@ -92,6 +92,7 @@ class Session:
     parts      the nodes of objects that are there to be linked, by all that shapes them
     full_objects  the bytes that the full header gives for an object, by its node
     proofs     the node of each object's proof, by the object's node
+    papers     what papers say of pins, as inputs of a step, by what the objects of a package need
     minimized  how each minimized header is made, a Minimizing by the node of the step that makes it
     shared     the nodes that all programs share, by their folder or name
     vendored   the vendor folders that hold all pins of this build
@@ -106,7 +107,7 @@ class Session:
         self.includes = IncludeScan(self)
         self.inputs = StepInputs(self)
         self.compiled, self.proofs, self.minimized, self.shared = {}, {}, {}, {}
-        self.parts, self.full_objects = {}, {}
+        self.parts, self.full_objects, self.papers = {}, {}, {}
         self.vendored = set()
         self.variants = {}  # each Variant by its folder
         self._digests = {}  # by path

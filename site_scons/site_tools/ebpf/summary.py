@@ -1,4 +1,4 @@
-"""Prints at a build's end what it made: objects with their headers and proofs, wheels, tars and images, and the seconds."""
+"""Prints at a build's end what it made, and the seconds: objects with headers and proofs, wheels, tars, images."""
 
 import contextlib
 import os
