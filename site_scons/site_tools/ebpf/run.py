@@ -47,6 +47,7 @@ class Run:
         self.signing = threading.Lock()
         self.refusals = self.epoch = None
         self._noticed = set()
+        self._checkout = None
         self._listings = {}
 
     @cached_property
@@ -55,6 +56,14 @@ class Run:
         from ebpfbuild.console import console_for
 
         return console_for(sys.stderr, os.environ)
+
+    def checkout(self, root):
+        """Returns what git says of the project at `root`, for papers; git is asked once a run."""
+        if self._checkout is None:
+            from ebpfbuild.release.source import checkout_of
+
+            self._checkout = checkout_of(root)
+        return self._checkout
 
     @cached_property
     def network(self):
