@@ -136,3 +136,7 @@ class ReproduceError(EbpfError):
 
 class ReleaseError(EbpfError):
     """What RELEASE=1 refuses, all of it, before anything is built."""
+
+
+class SandboxError(EbpfError):
+    """A sandbox that this machine doesn't allow, or that broke."""

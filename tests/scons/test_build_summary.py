@@ -15,7 +15,7 @@ def made(project, *arguments):
     lines = done.stdout.splitlines()
     found = [" ".join(line.split()[1:]) for line in lines if line.startswith("MADE")]
     assert not found or lines[-1].startswith("MADE     in "), done.stdout
-    return [re.sub(r"^in [0-9.]+ s$", "in … s", line) for line in found]
+    return [re.sub(r"^in [0-9.]+ s(, (not )?sandboxed.*)?$", "in … s", line) for line in found]
 
 
 def row(project, path, proof):

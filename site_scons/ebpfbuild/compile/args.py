@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..arch import Arch
+from ..host_tools import Runner
 
 # Each compile gives these another value. Redefined so that their use is an error wherever it stands: -Werror=date-time
 # does nothing in a system header, and behind `#pragma clang diagnostic ignored`.
@@ -22,6 +23,7 @@ class CompileArgs(NamedTuple):
     include_dirs are the project's own, searched first; header_dir holds vmlinux.h and is empty for a program without
     one; libbpf_dir holds bpf/*.h; uapi_dirs hold the kernel's UAPI headers and clang's own, for a program that has them
     in sight. What lies outside of the root has an absolute path; names are pairs of a folder and what objects call it.
+    `sandbox` is where clang runs, and shapes nothing.
     """
 
     clang: tuple[str, ...]
@@ -35,6 +37,7 @@ class CompileArgs(NamedTuple):
     cflags: tuple[str, ...] = ()
     uapi_dirs: tuple[str, ...] = ()
     names: tuple[tuple[str, str], ...] = ()
+    sandbox: Runner | None = None
 
     @property
     def vmlinux(self) -> str:

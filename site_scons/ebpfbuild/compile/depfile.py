@@ -34,10 +34,11 @@ def check_inputs(read: Iterable[str], known: Iterable[str], source: str, root: s
     tree = Tree(root)
     files = {tree.real(path) for path in known}
     if unknown := sorted({tree.normalized(path) for path in unknown if tree.real(path) not in files}):
-        raise _undeclared(unknown, source)
+        raise undeclared(unknown, source)
 
 
-def _undeclared(paths: list[str], source: str) -> UndeclaredInputError:
+def undeclared(paths: list[str], source: str) -> UndeclaredInputError:
+    """Makes the error for files that a compile read and the graph doesn't know, by their normalized paths."""
     if os.path.isabs(paths[0]):
         what, fix = "is outside of the project", "copy it into the project, and include it from there"
     else:

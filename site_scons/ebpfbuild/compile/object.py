@@ -90,16 +90,16 @@ def compiled(args: CompileArgs, known: Iterable[str], root: str) -> CompiledObje
     folder = Path(root, args.output).parent
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".compile-") as scratch:
-        place = scratch_path(args.output, scratch)
+        place, inputs = scratch_path(args.output, scratch), [*known, args.source]
         action = ["-c", args.source, *dependencies_to(f"{place}/depfile"), "-o", f"{place}/object"]
         try:
-            warnings = run_clang(args, action, root)
+            warnings = run_clang(args, action, root, inputs, place)
         except CompileError:
-            _refuse_failed_assembly(args, root, place)
+            _refuse_failed_assembly(args, inputs, root, place)
             raise
         read = read_depfile(os.fsdecode(Path(root, place, "depfile").read_bytes()))
-        check_inputs(read, [*known, args.source], args.source, root)
-        _check_assembly(args, read, root, f"{place}/assembly")
+        check_inputs(read, inputs, args.source, root)
+        _check_assembly(args, read, inputs, root, place)
         return CompiledObject(canonical_object(Path(scratch, "object").read_bytes(), args.output), warnings)
 
 
@@ -116,7 +116,7 @@ def dependencies_to(path: str) -> list[str]:
     return ["-MD", "-MF", path, "-MT", "object"]
 
 
-def _refuse_failed_assembly(args: CompileArgs, root: str, place: str) -> None:
+def _refuse_failed_assembly(args: CompileArgs, inputs: Iterable[str], root: str, place: str) -> None:
     """Refuses assembly as _check_assembly does where it may be why a compile failed.
 
     clang has noted all that it read by then.
@@ -124,14 +124,14 @@ def _refuse_failed_assembly(args: CompileArgs, root: str, place: str) -> None:
     with contextlib.suppress(FileNotFoundError):  # what failed came before any assembly
         read = read_depfile(os.fsdecode(Path(root, place, "depfile").read_bytes()))
         try:
-            _check_assembly(args, read, root, f"{place}/assembly")
+            _check_assembly(args, read, inputs, root, place)
         except UndeclaredInputError:
             raise
         except CompileError:  # it fails without its assembler as well
             return
 
 
-def _check_assembly(args: CompileArgs, read: Iterable[str], root: str, output: str) -> None:
+def _check_assembly(args: CompileArgs, read: Iterable[str], inputs: Iterable[str], root: str, place: str) -> None:
     """Refuses assembly that reads files.
 
     Only a program whose own files may hold assembly costs a second run of clang.
@@ -141,20 +141,24 @@ def _check_assembly(args: CompileArgs, read: Iterable[str], root: str, output: s
     pinned = (args.vmlinux or args.libbpf_dir, *(f"{folder}/" for folder in (args.libbpf_dir, *args.uapi_dirs)))
     own = (path for path in read if not path.startswith(pinned))
     if may_assemble(Path(root, path).read_text(encoding="latin-1") for path in own):
+        output = f"{place}/assembly"
         action = ["-S", "-fno-integrated-as", "-fno-verbose-asm", "-w", args.source, "-o", output]
-        run_clang(args, action, root)
+        run_clang(args, action, root, inputs, place)
         check_assembly(Path(root, output).read_text(encoding="latin-1"), args.source)
 
 
-def run_clang(args: CompileArgs, action: list[str], root: str) -> str:
+def run_clang(args: CompileArgs, action: list[str], root: str, inputs: Iterable[str] = (), scratch: str = "") -> str:
     """Runs clang with the compile's flags and `action` behind them; returns its stderr. Raises CompileError.
+
+    In a sandbox, where there is one, it sees `inputs` alone and writes to the folder `scratch`; without such a folder
+    it has none. Raises UndeclaredInputError there for another file that it asked for, SandboxError.
 
     clang sees nothing that differs between places: a name instead of the path that it lies at, from which it would
     make others. What it writes depends on its heap, see btf/order.py, and the heap on how long each path is.
     """
     binary, *words = args.clang
     command = ["clang", *words, "-no-canonical-prefixes", *args.flags(), *action]
-    done = subprocess.run(
+    done = _sandboxed(args, command, root, inputs, scratch) or subprocess.run(
         command,
         executable=binary,
         cwd=root,
@@ -166,6 +170,17 @@ def run_clang(args: CompileArgs, action: list[str], root: str) -> str:
     if done.returncode:
         raise compile_error(args, done.stderr, done.returncode)
     return done.stderr
+
+
+def _sandboxed(
+    args: CompileArgs, command: list[str], root: str, inputs: Iterable[str], scratch: str
+) -> subprocess.CompletedProcess[str] | None:
+    if args.sandbox is None or not scratch:
+        return None
+    from .sandboxed import run_sandboxed  # not for a null build
+
+    places = scratch, args.include_dirs, args.system_dirs, args.uapi_dirs
+    return run_sandboxed(args.sandbox, command, args.clang[0], root, inputs, *places, args.source)
 
 
 def compile_error(args: CompileArgs, stderr: str, status: int) -> CompileError:

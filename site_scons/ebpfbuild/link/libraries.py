@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from ..arch import host_arch
 from ..errors import ArchError, LinkError
+from ..host_tools import Runner
 from ..pins.pins import LinkerPin, TreePin
 
 PROGRAM_LOADER = "ld-"  # how the name of a C library's program loader begins: ld-linux-x86-64.so.2
@@ -22,12 +23,13 @@ class Linker(NamedTuple):
     """A linker in place, by the paths of its libraries in the order in which they are loaded.
 
     `program_loader` is that of a C library of its own, empty where the machine's C library will do. `scratch` is
-    the folder in which it works, that of temporary files unless given.
+    the folder in which it works, that of temporary files unless given; `sandbox` is where it runs.
     """
 
     libraries: tuple[str, ...]
     program_loader: str = ""
     scratch: str = ""
+    sandbox: Runner | None = None
 
 
 def libraries_for(pin: LinkerPin, machine: str, glibc: tuple[int, ...]) -> LinkerLibraries:

@@ -49,9 +49,10 @@ def preprocessed(args: CompileArgs, index: Index, known: Iterable[str], root: st
         folder = scratch_path(args.output, scratch)
         Path(scratch, "vmlinux.h").write_text(stub(index))
         command = ["-E", "-dD", "-w", args.source, *dependencies_to(f"{folder}/depfile"), "-o", f"{folder}/text"]
-        run_clang(args._replace(header_dir=folder), command, root)
+        declared = [*known, args.source, f"{folder}/vmlinux.h"]
+        run_clang(args._replace(header_dir=folder), command, root, declared, folder)
         inputs = read_depfile(os.fsdecode(Path(scratch, "depfile").read_bytes()))
-        check_inputs(inputs, [*known, args.source, f"{folder}/vmlinux.h"], args.source, root)
+        check_inputs(inputs, declared, args.source, root)
         popped = any(b"pop_macro" in read_regular(Path(root, path)) for path in inputs)
         text = Path(scratch, "text").read_text(encoding="utf-8", errors="replace")
         _check_order(args, text)

@@ -8,10 +8,11 @@ import hashlib
 import os
 import re
 import subprocess
+import tempfile
 from typing import Any, NamedTuple
 
 from ..errors import ToolError
-from ..host_tools import CLEAN_ENVIRONMENT, libraries
+from ..host_tools import CLEAN_ENVIRONMENT, Action, Runner, libraries, loaded
 from ..rebuild.ledger import Ledger
 
 FOLDERS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin")
@@ -56,10 +57,11 @@ def _facts(path: str) -> dict[str, Any]:
     return {"version": " ".join(text.split()), "libraries": libraries(path)}
 
 
-def c_skeleton(tool: Bpftool, object_path: str, name: str) -> bytes:
+def c_skeleton(tool: Bpftool, object_path: str, name: str, sandbox: Runner | None = None) -> bytes:
     """Returns the text of an object's skeleton in C, `struct <name>`. Raises ToolError with what bpftool says."""
     identifier = re.sub(r"^(?=\d)|\W", "_", name, flags=re.ASCII)
-    done = _run([tool.path, "gen", "skeleton", object_path, "name", identifier])
+    words = [tool.path, "gen", "skeleton", object_path, "name", identifier]
+    done = _sandboxed(words, object_path, sandbox) or _run(words)
     if done.returncode or not done.stdout:
         what = f"{tool.version.split(',')[0].split(' using')[0]} makes no skeleton of {os.path.basename(object_path)}"
         fix = "take one that is as new as the program's features (bpftool 7.6 reads objects of the other byte order)"
@@ -72,6 +74,23 @@ def _run(argv: list[str]) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(argv, env=CLEAN_ENVIRONMENT, capture_output=True)
     except OSError as error:
         raise ToolError(f"{argv[0]} does not run ({error.strerror})", where="BpfCSkeleton", fix=MISSING) from None
+
+
+def _sandboxed(words: list[str], path: str, sandbox: Runner | None) -> subprocess.CompletedProcess[bytes] | None:
+    """Runs a bpftool in a sandbox; None for a distribution's script, which must look at the machine."""
+    binary = os.path.realpath(words[0])
+    libraries = loaded(binary) if sandbox else []
+    if not sandbox or not libraries:
+        return None
+    folder, name = os.path.split(os.path.abspath(path))
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".skeleton-") as scratch:
+        command = [binary, *words[1:3], name, *words[4:]]
+        action = Action(command, binary, folder, [name], os.path.basename(scratch), mounts=[binary, *libraries])
+        done = sandbox.run(action)
+    if done is None:
+        return None
+    streams = [text.encode("utf-8", "surrogateescape") for text in (done.stdout, done.stderr)]
+    return subprocess.CompletedProcess(words, done.returncode, *streams)
 
 
 def _lines(done: subprocess.CompletedProcess[bytes]) -> tuple[str, ...]:

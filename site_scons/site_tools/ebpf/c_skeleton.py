@@ -43,7 +43,7 @@ def _generate(target, source, env):
     step = env["EBPF_STEP_ARGS"]
     if isinstance(step.tool, ToolError):
         raise step.tool
-    write_file(Path(target[0].abspath), c_skeleton(step.tool, source[0].abspath, step.name))
+    write_file(Path(target[0].abspath), c_skeleton(step.tool, source[0].abspath, step.name, env["EBPF"].run.runner))
 
 
 C_SKELETON = builder(_generate, "BPFTOOL  $TARGET")

@@ -13,6 +13,7 @@ from ebpfbuild.header import MODES
 from .arguments import string
 from .errors import StopError, user_error
 from .release import source_date_epoch, watch
+from .run import run_of
 from .summary import print_summary
 
 HELP = """
@@ -35,13 +36,16 @@ HELP = """
   PROVE=1       prove each object: compile it with the full header, too, and compare
   RELEASE=1     build a release: list what isn't pinned, committed or locked and stop, else prove every object
   SIGN=…        a command that signs: it gets the path of each package's statement (cosign sign-blob --yes …)
+  SANDBOX=…     auto (default): what a step runs sees its declared inputs alone, where this machine allows that;
+                require: or the build ends (default of RELEASE=1); off: what it read is checked afterwards
   HOSTS=… PYTHONS=…  of vendor: the machines and Pythons that set up from its folder (default: this one's)
   --offline     never connect; name the artifact that is missing instead
   --debug=explain  say why each output is made anew
   -c            remove what was built        -j N          run N steps at once
   EBPF_CACHE    environment: the store, a folder of verified artifacts (default: $$XDG_CACHE_HOME/scons-bpf)
 """
-NAMES = ("ARCH", "HOSTS", "MINIMIZE", "MIRROR", "PROVE", "PYTHONS", "RELEASE", "SIGN")
+SANDBOXES = ("auto", "require", "off")
+NAMES = ("SANDBOX", "ARCH", "HOSTS", "MINIMIZE", "MIRROR", "PROVE", "PYTHONS", "RELEASE", "SIGN")
 
 
 def add_options(env):
@@ -57,6 +61,7 @@ def add_options(env):
         env.Alias("programs")
         atexit.register(print_summary, env.fs)
         _sign_by_content()
+        run_of(env.fs).sandbox_mode = _sandbox_mode(given, release)
         if release:
             watch(env)
     arches = (
@@ -73,6 +78,14 @@ def add_options(env):
     )
     if release and (epoch := source_date_epoch(env)):
         env["ENV"] = {**env["ENV"], "SOURCE_DATE_EPOCH": epoch}
+
+
+def _sandbox_mode(given, release):
+    """Returns SANDBOX= of the command line; a release requires one unless told otherwise."""
+    mode = given.get("SANDBOX", "require" if release else "auto")
+    if mode not in SANDBOXES:
+        raise StopError(f"SANDBOX={mode}: no such mode; take one of {', '.join(SANDBOXES)}")
+    return mode
 
 
 def _sign_by_content():

@@ -37,6 +37,7 @@ def compile_args(env, source, arch, output, header, include_dirs, cflags, uapi):
         include_dirs=folders,
         cpu=session.toolchain.cpu,
         cflags=all_cflags(env, cflags),
+        sandbox=session.run.runner,
         uapi_dirs=search_dirs(os.path.dirname(uapi_headers(env).path), arch.name) if uapi else (),
         names=session.files.names(source, folders),
     )

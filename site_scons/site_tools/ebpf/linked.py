@@ -124,7 +124,7 @@ def _link(target, source, env):
         raise step.linker
     node, *proofs = target
     in_place = linker(step.linker, lambda tree: Path(_manifest(env, tree).abspath).parent)._replace(
-        scratch=node.dir.abspath
+        scratch=node.dir.abspath, sandbox=session.run.runner
     )
     parts = [Part(_source(session, part), Path(part.abspath).read_bytes()) for part in source]
     data = linked_object(parts, in_place, node.path)

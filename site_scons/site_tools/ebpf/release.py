@@ -11,7 +11,7 @@ import SCons.Script
 import SCons.Script.Main
 
 from ebpfbuild.compile.clang_release import LOCK
-from ebpfbuild.errors import ReleaseError
+from ebpfbuild.errors import ReleaseError, SandboxError
 from ebpfbuild.git import git_paths, last_commit
 from ebpfbuild.release_check import epoch_refusals, package_refusals, pin_refusals, refuse, tree_refusals
 
@@ -70,7 +70,17 @@ def _refusals(fs, run):
     lines += package_refusals(LOCK, Path(sysconfig.get_paths()["purelib"]))
     for session in run.sessions.values():
         lines += _session_refusals(session)
+    if run.sandbox_mode == "require" and any(session.compiled for session in run.sessions.values()):
+        lines += _sandbox_refusals(run.sandbox)
     return lines
+
+
+def _sandbox_refusals(sandbox):
+    try:
+        sandbox.require()
+    except SandboxError as error:
+        return [f"{error}"]
+    return []
 
 
 def inputs_of(fs, session, node, step):

@@ -20,6 +20,17 @@ _NEW_OBJECTS = 100_000  # between two looks for cycles: some 20 MB
 PYTHON = (".py", ".pyi", ".typed")  # the endings of what a package holds of an app
 
 
+class _Runner:
+    """Runs actions in the run's sandbox, which it makes with the first of them."""
+
+    def __init__(self, run):
+        self._run = run
+
+    def run(self, action):
+        """Returns what the sandbox returns."""
+        return None if self._run.sandbox_mode == "off" else self._run.sandbox.run(action)
+
+
 class Run:
     """One run of scons: its sessions by build folder, and what they share.
 
@@ -46,6 +57,9 @@ class Run:
         self.proving, self.named = 0, set()
         self.signing = threading.Lock()
         self.refusals = self.epoch = None
+        self.sandbox_mode, self._sandbox = "auto", None
+        self._sandbox_lock = threading.Lock()
+        self.runner = _Runner(self)
         self._noticed = set()
         self._checkout = None
         self._listings = {}
@@ -96,6 +110,24 @@ class Run:
                 found |= {os.path.relpath(file, folder): file for file in kept}
             self._listings[folder] = dict(sorted(found.items()))
         return self._listings[folder]
+
+    @property
+    def sandbox(self):
+        """The sandbox of this run. A null build doesn't import it."""
+        with self._sandbox_lock:
+            if self._sandbox is None:
+                from ebpfbuild.sandbox.sandbox import Sandbox
+
+                self._sandbox = Sandbox(self.sandbox_mode)
+            return self._sandbox
+
+    def sandbox_used(self):
+        """Returns in words if this run's actions were sandboxed; empty where none ran that could be."""
+        if self.sandbox_mode == "off":
+            return "not sandboxed (SANDBOX=off)"
+        if self._sandbox is None or self._sandbox.refusal is None:
+            return ""
+        return f"not sandboxed ({self._sandbox.refusal})" if self._sandbox.refusal else "sandboxed"
 
     def listed_files(self):
         """Yields the paths of all that python_files has listed."""

@@ -34,7 +34,7 @@ def print_summary(fs):
                 packages.append(MadePackage(node.path, os.path.getsize(node.abspath)))
             elif isinstance(node, Layout):
                 packages.append(MadePackage(node.dir.path, node.size_of_all()))
-    print(summary(objects, packages, time.time() - SCons.Script.start_time), end="", flush=True)
+    print(summary(objects, packages, time.time() - SCons.Script.start_time, run.sandbox_used()), end="", flush=True)
 
 
 def _object(env, node):

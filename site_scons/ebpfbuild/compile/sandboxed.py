@@ -1,0 +1,104 @@
+"""Runs clang in a sandbox: what it may see, and in words what it asked for and was not there."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from ..errors import UndeclaredInputError
+from ..host_tools import Action, Runner, loaded
+from ..paths import Tree
+from .depfile import undeclared
+
+_MISSING = re.compile(
+    r"^(?:(?P<at>[^\n:]+):\d+:\d+: |clang: )?(?:fatal error|error): (?:'(?P<name>[^'\n]+)' file not found"
+    r"|(?:[Cc]ould not (?:find|open) (?:incbin|include) file|no such file or directory:) '(?P<read>[^'\n]+)')",
+    re.MULTILINE,
+)
+
+
+def run_sandboxed(
+    sandbox: Runner,
+    command: Sequence[str],
+    executable: str,
+    root: str,
+    inputs: Iterable[str],
+    scratch: str,
+    own_dirs: Sequence[str],
+    system_dirs: Sequence[str],
+    trees: Sequence[str],
+    source: str,
+) -> subprocess.CompletedProcess[str] | None:
+    """Runs clang with nothing in sight but `inputs`; None where the sandbox leaves it to the caller.
+
+    `own_dirs` and `system_dirs` are searched for headers, `trees` those of them with many inputs. Raises
+    UndeclaredInputError for a file that is there in the project, or on the machine, and is no input; SandboxError.
+    """
+    declared = {path for path in inputs if not os.path.isabs(path)}
+    folders, laid = [*own_dirs, *system_dirs], _by_tree(declared, trees)
+    in_trees = {path for files in laid.values() for path in files}
+    binary = os.path.realpath(executable)
+    libraries = _libraries(binary)
+    action = Action(
+        command,
+        binary,
+        root,
+        [path for path in declared if path not in in_trees and not path.startswith(tuple(f"{tree}/" for tree in laid))],
+        scratch,
+        folders=[folder for folder in folders if not folder.startswith(tuple(laid))],
+        trees=laid,
+        anywhere=[scratch, *system_dirs],
+        mounts=[binary, *libraries] if libraries else [],
+        environment={"LD_LIBRARY_PATH": ":".join(sorted({os.path.dirname(each) for each in libraries}))}
+        if libraries
+        else {},
+    )
+    done = sandbox.run(action)
+    if done is None or not done.returncode:
+        return done
+    missing = [(match["at"] or source, match["name"] or match["read"]) for match in _MISSING.finditer(done.stderr)]
+    ways = set()
+    for at, name in missing:
+        places = [os.path.join(folder, name) for folder in (os.path.dirname(at), *folders, "")]
+        found = next((path for path in places if os.path.isfile(os.path.join(root, path))), None)
+        if found:
+            ways |= _unknown_ways(found, declared, source, root)
+    if ways:
+        # A header by way of a folder that holds no input, `#include "sub/../x.h"`: the kernel wants the folder.
+        return sandbox.run(action_with(action, sorted(ways)))
+    return done
+
+
+def action_with(action: Action, folders: Sequence[str]) -> Action:
+    """Returns the same action with further folders in sight."""
+    return action._replace(folders=[*action.folders, *folders])
+
+
+def _unknown_ways(path: str, declared: set[str], source: str, root: str) -> set[str]:
+    """Returns the folders on the way to a declared file. Raises UndeclaredInputError for another one."""
+    tree = Tree(root)
+    normal = tree.normalized(path)
+    if (link := tree.outside_link(normal)) and not os.path.isabs(normal):
+        what = f"{link} leads out of the project, to {tree.real(link)}, where no sandboxed step looks"
+        raise UndeclaredInputError(what, where=source, fix="copy what you need of it into the project")
+    if tree.real(normal) not in {tree.real(each) for each in declared}:
+        raise undeclared([normal], source)
+    parts = path.split(os.sep)
+    return {os.sep.join(parts[:count]) for count, part in enumerate(parts) if count and part == os.pardir} - {""}
+
+
+def _by_tree(declared: set[str], trees: Sequence[str]) -> dict[str, list[str]]:
+    """Returns the inputs below the folder that the `trees` lie in, by that folder; only what is in one of them."""
+    if not trees:
+        return {}
+    below = tuple(f"{tree}/" for tree in trees)
+    return {os.path.commonpath(trees): sorted(path for path in declared if path.startswith(below))}
+
+
+@lru_cache
+def _libraries(binary: str) -> tuple[str, ...]:
+    """Returns the libraries of a compiler; none for a static one, for which no process is started."""
+    with open(binary, "rb") as file:
+        start = file.read(4096)
+    return tuple(loaded(binary)) if b"/ld-" in start else ()

@@ -1,0 +1,75 @@
+"""Leaves a process in sight of what it is given alone, by unshare(2), mount(2), chroot(2) and prctl(2).
+
+It needs the standard library alone, as all that helper.py runs.
+"""
+
+import ctypes
+import os
+import struct
+from errno import EINVAL
+
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
+CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
+MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 32, 1 << 12, 1 << 14, 1 << 18
+PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 24, 38
+HOST = b"sandbox"
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def leave(place: str) -> None:
+    """Gets this process namespaces of its own, without a network, and an empty file system in memory at `place`.
+
+    As root, or as a plain user by a user namespace. Raises OSError that names the call which the machine refuses.
+    """
+    others = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET
+    user, group = os.geteuid(), os.getegid()
+    if libc.unshare(others) < 0:
+        _check("unshare", libc.unshare(CLONE_NEWUSER | others))
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+            with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+                file.write(text)
+    mount(None, "/", None, MS_REC | MS_PRIVATE)
+    mount("sandbox", place, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+    _check("sethostname", libc.sethostname(HOST, len(HOST)))
+
+
+def own_mounts() -> None:
+    """Gets this process mounts of its own: what it mounts is gone when it ends. Raises OSError."""
+    _check("unshare", libc.unshare(CLONE_NEWNS))
+
+
+def mount_read_only(source: str, target: str) -> None:
+    """Shows a file or folder at another place, read-only. Raises OSError."""
+    mount(source, target, None, MS_BIND)
+    # In a user namespace the limits that the file system has already must be named again: mount_namespaces(7).
+    found = os.statvfs(source).f_flag
+    kept = found & (MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    times = {1024: 1 << 10, 2048: 1 << 11, 4096: 1 << 21}  # ST_NOATIME, ST_NODIRATIME, ST_RELATIME to MS_
+    kept |= sum(flag for bit, flag in times.items() if found & bit)
+    mount(None, target, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | kept)
+
+
+def confine(root: str, folder: str) -> None:
+    """Makes `root` all that this process sees, enters `folder` there, and gives each privilege up. Raises OSError."""
+    os.chroot(root)
+    os.chdir(folder)
+    _check("prctl", libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    for capability in range(64):
+        if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0 and ctypes.get_errno() == EINVAL:
+            break  # the kernel knows no more
+    header, none = struct.pack("=Ii", 0x20080522, 0), bytes(24)  # _LINUX_CAPABILITY_VERSION_3, this process: capset(2)
+    _check("capset", libc.capset(header, none))
+
+
+def mount(source: str | None, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
+    """Calls mount(2). Raises OSError."""
+    words = [None if word is None else os.fsencode(word) for word in (source, target, kind, options)]
+    _check(f"mount {target}", libc.mount(*words[:3], ctypes.c_ulong(flags), words[3]))
+
+
+def _check(call: str, status: int) -> None:
+    if status < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), call)

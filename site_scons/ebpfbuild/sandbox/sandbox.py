@@ -1,0 +1,127 @@
+"""Starts the process that serves a build's sandboxed actions, and has it run them."""
+
+import contextlib
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import SandboxError
+from ..host_tools import CLEAN_ENVIRONMENT, Action
+from .wire import receive, send
+
+MODES = ("auto", "require", "off")
+START_SECONDS = 60
+SITE = str(Path(__file__).resolve().parents[2])
+START = "import sys; sys.path.insert(0, sys.argv[1]); from ebpfbuild.sandbox.helper import main; main(int(sys.argv[2]))"
+FIX = (
+    "build as root, allow user namespaces (in a container: --security-opt seccomp=unconfined, or --privileged), "
+    "or take SANDBOX=auto"
+)
+
+
+class Sandbox:
+    """The sandbox of one build: the helper process, started by the first action. Threads may share it.
+
+    `refusal` is why this machine has none, empty where it has, None before anybody asked.
+    """
+
+    def __init__(self, mode: str = "auto"):
+        self.mode = mode
+        self.refusal: str | None = None
+        self._control: socket.socket | None = None
+        self._lock = threading.Lock()
+        self._trees: set[str] = set()
+
+    def possible(self) -> bool:
+        """Starts the helper unless it runs, and returns True where this machine allows it."""
+        with self._lock:
+            if self.refusal is None:
+                self.refusal = self._start()
+        return not self.refusal
+
+    def require(self) -> None:
+        """Raises SandboxError where the machine allows no sandbox and the build requires one."""
+        if self.mode == "require" and not self.possible():
+            raise SandboxError(f"this machine allows no sandbox ({self.refusal})", where="SANDBOX=require", fix=FIX)
+
+    def run(self, action: Action) -> subprocess.CompletedProcess[str] | None:
+        """Runs an action and returns what subprocess would; None where it is to run without. Raises SandboxError."""
+        self.require()
+        if self.mode == "off" or not self.possible():
+            return None
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs, self._lock:
+                assert self._control is not None
+                with contextlib.suppress(BrokenPipeError):  # it is dead: the answer below is missed
+                    socket.send_fds(self._control, [b"r"], [theirs.fileno()])
+            reply = self._answered(ours, action)
+        if "failed" in reply:
+            raise SandboxError(
+                f"can't lay out its inputs ({reply['failed']})", where="sandbox", fix="make room in memory"
+            )
+        return subprocess.CompletedProcess(list(action.command), reply["status"], reply["stdout"], reply["stderr"])
+
+    def close(self) -> None:
+        """Ends the helper."""
+        with self._lock:
+            if self._control is not None:
+                self._control.close()
+            self._control, self.refusal = None, None
+
+    def _answered(self, connection: socket.socket, action: Action) -> dict[str, Any]:
+        trees = [self._tree(path, files) for path, files in action.trees.items()]
+        request = {
+            "command": list(action.command),
+            "executable": os.path.realpath(action.executable),
+            "root": action.root,
+            "inputs": sorted(set(action.inputs)),
+            "folders": list(action.folders),
+            "scratch": action.scratch,
+            "anywhere": list(action.anywhere),
+            "trees": trees,
+            "mounts": [path for path in action.mounts if os.path.exists(path)],
+            "environment": dict(CLEAN_ENVIRONMENT) | dict(action.environment),
+            "seconds": action.seconds,
+        }
+        try:
+            send(connection, request)
+            reply = receive(connection)
+        except (OSError, ValueError) as error:
+            what = f"its process ended ({getattr(error, 'strerror', None) or error})"
+            raise SandboxError(what, where="sandbox", fix="build again; if it stays so, take SANDBOX=off") from None
+        self._trees |= {key for _, key, _ in trees}
+        return reply
+
+    def _tree(self, path: str, files: Sequence[str]) -> tuple[str, str, list[str]]:
+        """Returns a tree's place, its key, and its files behind its folder unless the helper has them."""
+        key = hashlib.sha256("\0".join([path, *files]).encode("utf-8", "surrogateescape")).hexdigest()
+        known = key in self._trees
+        return path, key, [] if known else [path, *(os.path.relpath(file, path) for file in files)]
+
+    def _start(self) -> str:
+        """Starts the helper; returns why it can't work here, empty where it can."""
+        if not sys.platform.startswith("linux"):
+            return "it is made of Linux's namespaces"
+        ours, theirs = socket.socketpair()
+        # -W: a process with threads is forked on purpose. The child needs none before it becomes another program.
+        command = [sys.executable, "-I", "-S", "-B", "-W", "ignore", "-c", START, SITE, str(theirs.fileno())]
+        try:
+            with theirs:
+                subprocess.Popen(command, pass_fds=[theirs.fileno()], env=CLEAN_ENVIRONMENT, stdin=subprocess.DEVNULL)
+            ours.settimeout(START_SECONDS)
+            refused = str(receive(ours)["refused"])
+            ours.settimeout(None)
+        except (OSError, ValueError) as error:
+            refused = f"its process: {getattr(error, 'strerror', None) or error}"
+        if refused:
+            ours.close()
+        else:
+            self._control = ours
+        return refused

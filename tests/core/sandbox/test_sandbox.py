@@ -1,0 +1,194 @@
+"""A sandboxed program sees its declared inputs under constant paths, no network, no machine; as root and as a plain user."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ebpfbuild.errors import SandboxError
+from ebpfbuild.host_tools import Action, loaded
+from ebpfbuild.sandbox.sandbox import Sandbox
+
+SITE = Path(__file__).resolve().parents[3] / "site_scons"
+TOOLS = [os.path.realpath(path) for name in ("sh", "cat", "ls", "uname", "id") if (path := shutil.which(name, path="/usr/bin:/bin"))]
+SERVE = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from ebpfbuild.host_tools import Action
+from ebpfbuild.sandbox.sandbox import Sandbox
+sandbox, given = Sandbox("auto"), json.loads(sys.argv[2])
+done = sandbox.run(Action(**given)) if sandbox.possible() else None
+print(json.dumps(["refused", sandbox.refusal] if done is None else [done.returncode, done.stdout, done.stderr]))
+"""
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    """This machine's sandbox; a test that needs one is skipped where there is none."""
+    made = Sandbox("auto")
+    if not made.possible():
+        pytest.skip(f"this machine allows no sandbox: {made.refusal}")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def project(open_folder):
+    """A project's folder that every user can read, with a scratch folder that every user may write."""
+    root = open_folder / "project"
+    for name in ("src/a.c", "include/a.h", "include/hidden.h"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(f"{name}\n")
+    (root / "build/scratch").mkdir(parents=True)
+    (root / "build/scratch").chmod(0o777)
+    return root
+
+
+def shell(project, script, *inputs, **more):
+    """An action that runs a script of the shell's."""
+    mounts = sorted({path for tool in TOOLS for path in (tool, *loaded(tool))})
+    environment = {"PATH": ":".join(sorted({os.path.dirname(tool) for tool in TOOLS}))}
+    sh = next(tool for tool in TOOLS if os.path.basename(tool) in ("sh", "dash", "bash", "busybox"))
+    return Action(["sh", "-c", script], sh, str(project), inputs, "build/scratch", mounts=mounts, environment=environment, **more)
+
+
+USERS = ["root", pytest.param("plain", marks=pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root can be somebody else (setpriv)"))]
+
+
+@pytest.fixture(params=USERS)
+def run(request, sandbox, tmp_path):
+    """Runs an action as this user or as a plain one, by a Python that all may run."""
+    if request.param == "root":
+        return sandbox.run
+    python = shutil.which("python3", path="/usr/bin:/bin")
+    if not python or subprocess.run([python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]).returncode:
+        pytest.skip("there is no Python 3.11 that every user may run")
+
+    def as_somebody(action):
+        given = json.dumps({**action._asdict(), "inputs": list(action.inputs)})
+        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", python, "-I", "-B", "-c", SERVE, str(SITE), given]
+        done = subprocess.run(command, cwd="/", capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        status, *streams = json.loads(done.stdout)
+        if status == "refused":
+            pytest.skip(f"this machine allows a plain user no sandbox: {streams[0]}")
+        return subprocess.CompletedProcess(action.command, status, *streams)
+
+    return as_somebody
+
+
+def test_nothing_is_there_but_what_is_declared(run, project):
+    script = "pwd; echo /* ; echo * src/* include/* /tmp/*; cat include/a.h; uname -n; cat /etc/passwd include/hidden.h"
+    done = run(shell(project, script, "src/a.c", "include/a.h", "not/there.h"))
+    place, top, project_files, text, host = done.stdout.splitlines()
+    assert (place, text, host) == ("/src", "include/a.h", "sandbox")
+    assert set(top.split()) <= {"/src", "/tmp", "/bin", "/lib", "/lib64", "/usr"}
+    assert project_files == "build include src src/a.c include/a.h /tmp/*"
+    assert done.stderr.count("No such file or directory") == 2
+
+
+def test_inputs_can_t_be_written_and_outputs_come_back(run, project):
+    script = "echo x > src/a.c; echo x > include/new; echo x > /new; echo made > build/scratch/out; echo t > /tmp/t; exit 3"
+    done = run(shell(project, script, "src/a.c"))
+    assert done.returncode == 3 and len(done.stderr.splitlines()) == 3, done.stderr
+    assert (project / "build/scratch/out").read_text() == "made\n"
+    assert (project / "src/a.c").read_text() == "src/a.c\n" and not os.path.exists("/tmp/t")
+
+
+def test_there_is_no_network(run, project):
+    """A socket reaches neither the machine itself nor anything else, and /proc and /sys are not there."""
+    python = shutil.which("python3", path="/usr/bin:/bin")
+    if not python:
+        pytest.skip("there is no Python that every user may run")
+    python = os.path.realpath(python)
+    library = subprocess.run([python, "-c", "import os; print(os.path.dirname(os.__file__))"], capture_output=True, text=True).stdout.strip()
+    script = "import os, socket\nfor host in ('127.0.0.1', '192.0.2.1'):\n  try: socket.create_connection((host, 9), 2)\n  except OSError as e: print(e.errno)\nprint(os.path.exists('/proc'), os.path.exists('/sys'))"
+    mounts = [python, library, *loaded(python)]
+    done = run(Action([python, "-I", "-S", "-c", script], python, str(project), (), "build/scratch", mounts=mounts))
+    assert done.stdout.split() == ["101", "101", "False", "False"], done.stderr  # ENETUNREACH, also to itself: lo is down
+
+
+def test_links_within_are_kept_and_those_that_lead_out_are_not_there(run, project, open_folder):
+    (project / "real").mkdir()
+    for name in ("real/x.h", "y.h", "include/beside.h"):
+        (project / name).write_text(f"{name}\n")
+    (project / "inc").symlink_to("real")
+    (project / "absolute.h").symlink_to(project / "y.h")
+    (project / "include/out.h").symlink_to("/etc/passwd")
+    (project / "away").symlink_to(open_folder)
+    (open_folder / "far.h").write_text("far\n")
+    inputs = ("inc/x.h", "y.h", "absolute.h", "include/out.h", "away/far.h")
+    done = run(shell(project, "cat inc/x.h inc/../y.h absolute.h; cat include/out.h; cat away/far.h", *inputs))
+    assert done.stdout == "real/x.h\ny.h\ny.h\n", "`..` behind a link is taken where the link leads"
+    assert done.stderr.count("No such file") == 2
+    anywhere = run(shell(project, "cat away/far.h", "away/far.h", anywhere=["away/build"]))
+    assert anywhere.stdout == "far\n", "a build folder may be a link to anywhere"
+
+
+def test_a_file_is_seen_as_it_is_now_whatever_was_seen_before(sandbox, project):
+    """Copies are kept by the files' identity: an edit within a clock's tick, of the same size, counts."""
+    for number in range(40):
+        text = f"{number % 7}\n"
+        (project / "src/a.c").write_text(text)
+        assert sandbox.run(shell(project, "cat src/a.c", "src/a.c")).stdout == text
+    before = os.stat(project / "src/a.c")
+    (project / "src/a.c").write_text("8\n")
+    os.utime(project / "src/a.c", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert sandbox.run(shell(project, "cat src/a.c", "src/a.c")).stdout == "8\n"
+
+
+def test_a_tree_of_many_files_holds_those_that_are_declared(run, project):
+    files = [f"build/uapi/{name}.h" for name in "abc"]
+    for file in (*files, "build/uapi/planted.h"):
+        (project / file).parent.mkdir(exist_ok=True)
+        (project / file).write_text(f"{file}\n")
+    done = run(shell(project, "cat build/uapi/*; echo x > build/uapi/new", trees={"build/uapi": files}))
+    assert done.stdout.split() == files and done.stderr
+
+
+def test_many_at_once_and_odd_names(sandbox, project):
+    from concurrent.futures import ThreadPoolExecutor
+
+    names = ["a b.h", "quote'\".h", "new\nline.h", "ümläut.h", "$x%d\\n.h", "-dash.h", os.fsdecode(b"\xff\xfe.h")]
+    for name in names:
+        (project / name).write_text(name.encode("utf-8", "surrogateescape").decode("latin-1"), encoding="latin-1")
+
+    def one(number):
+        name = names[number % len(names)]
+        return sandbox.run(Action(["sh", "-c", 'cat < "$1"', "sh", name], **{k: v for k, v in shell(project, "", name)._asdict().items() if k != "command"})).stdout == name
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(one, range(56)))
+
+
+def test_a_program_that_takes_too_long_or_isn_t_one_ends(sandbox, project):
+    start = time.monotonic()
+    assert sandbox.run(shell(project, "while :; do :; done", seconds=0.3)).returncode == -9
+    assert time.monotonic() - start < 60
+    (project / "src/a.c").chmod(0o755)
+    odd = sandbox.run(Action(["a.c"], str(project / "src/a.c"), str(project), (), "build/scratch"))
+    assert odd.returncode == 127 and odd.stderr.startswith("sandbox: ")
+
+
+def test_a_dead_helper_is_one_line(project):
+    made = Sandbox("auto")
+    if not made.possible():
+        pytest.skip("no sandbox")
+    made._control.shutdown(2)
+    with pytest.raises(SandboxError, match=r"^sandbox: its process ended|its process ended"):
+        made.run(shell(project, "true"))
+    made.close()
+
+
+def test_where_it_is_not_possible_require_is_one_line_and_auto_goes_without(monkeypatch, project):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert Sandbox("auto").run(shell(project, "true")) is None
+    assert Sandbox("off").run(shell(project, "true")) is None
+    with pytest.raises(SandboxError) as error:
+        Sandbox("require").run(shell(project, "true"))
+    assert str(error.value).startswith("SANDBOX=require: this machine allows no sandbox (it is made of Linux's namespaces); build as root")
+    assert "\n" not in str(error.value)
