@@ -9,6 +9,8 @@ from typing import NamedTuple, Protocol
 # CPATH, C_INCLUDE_PATH, CCC_OVERRIDE_OPTIONS, HOME and the locale stay outside.
 CLEAN_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
+SANDBOX_ROOT = "/src"  # where a sandboxed action finds the folder that it starts in, on every machine
+
 
 class Action(NamedTuple):
     """A program that a step runs, with all that it may see: paths below `root`, the folder in which it starts.

@@ -152,3 +152,14 @@ def test_where_it_is_impossible_require_is_one_line_and_auto_builds(one_program,
 
 def test_a_mode_that_there_isn_t_is_refused(project):
     assert "SANDBOX=on: no such mode; take one of auto, require, off" in project.fails("SANDBOX=on")
+
+
+def test_a_compiler_that_is_a_script_runs_without_and_the_last_line_says_so(one_program, project, compiler):
+    script = project.folder / "clang"
+    script.write_text(f'#!/bin/sh\nexec {compiler.argv[0]} clang "$@"\n')
+    script.chmod(0o755)
+    project.pin(**{'package = "ziglang"': 'path = "clang"'})
+    done = project.scons("ARCH=x86_64")
+    assert done.returncode == 0 and "s, sandboxed but for " in done.stdout.splitlines()[-1] and "/clang" in done.stdout
+    (project.folder / "build/x86_64/one.bpf.o").unlink()
+    assert "clang is a script, and no sandbox has what it needs" in project.fails("ARCH=x86_64", "SANDBOX=require")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from ..errors import UndeclaredInputError
-from ..host_tools import Action, Runner, loaded
+from ..host_tools import SANDBOX_ROOT, Action, Runner, loaded
 from ..paths import Tree
 from .depfile import undeclared
 
@@ -55,6 +55,8 @@ def run_sandboxed(
         else {},
     )
     done = sandbox.run(action)
+    if done is not None:
+        _name_relative(os.path.join(root, scratch, "depfile"))
     if done is None or not done.returncode:
         return done
     missing = [(match["at"] or source, match["name"] or match["read"]) for match in _MISSING.finditer(done.stderr)]
@@ -66,8 +68,23 @@ def run_sandboxed(
             ways |= _unknown_ways(found, declared, source, root)
     if ways:
         # A header by way of a folder that holds no input, `#include "sub/../x.h"`: the kernel wants the folder.
-        return sandbox.run(action_with(action, sorted(ways)))
+        done = sandbox.run(action_with(action, sorted(ways)))
+        _name_relative(os.path.join(root, scratch, "depfile"))
     return done
+
+
+def _name_relative(depfile: str) -> None:
+    """Takes the sandbox's folder out of clang's list of what it read, where an `#embed`ded file has its whole path."""
+    try:
+        with open(depfile, "r+b") as file:
+            text = file.read()
+            relative = re.sub(rb"(?<!\\) " + os.fsencode(f"{SANDBOX_ROOT}/"), b" ", text)
+            if relative != text:
+                file.seek(0)
+                file.write(relative)
+                file.truncate()
+    except FileNotFoundError:
+        return
 
 
 def action_with(action: Action, folders: Sequence[str]) -> Action:
@@ -101,4 +118,4 @@ def _libraries(binary: str) -> tuple[str, ...]:
     """Returns the libraries of a compiler; none for a static one, for which no process is started."""
     with open(binary, "rb") as file:
         start = file.read(4096)
-    return tuple(loaded(binary)) if b"/ld-" in start else ()
+    return tuple(loaded(binary)) if start.startswith(b"\x7fELF") and b"/ld-" in start else ()

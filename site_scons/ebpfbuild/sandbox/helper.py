@@ -20,7 +20,6 @@ from .stage import Stage
 from .wire import receive, send
 
 PLACES = ("/sys", "/mnt", "/srv", "/media")  # a folder that no build needs, where the file system in memory goes
-PROJECT = "/src"  # in the sandbox
 
 
 def main(number: int) -> None:
@@ -67,13 +66,16 @@ def act(request: dict[str, Any], place: str, folder: str) -> dict[str, Any]:
     root = f"{folder}/root"
     os.mkdir(root, 0o555)
     os.mkdir(f"{root}/tmp", 0o777)
-    stage = Stage(request["root"], root + PROJECT, f"{place}/store", [request["scratch"], *request["anywhere"]])
+    stage = Stage(
+        request["root"], root + request["place"], f"{place}/store", [request["scratch"], *request["anywhere"]]
+    )
     for path in (*request["folders"], *request["inputs"]):
         stage.add(path)
     scratch = stage.writable(request["scratch"])
     before = set(os.listdir(scratch))
     binds = [
-        (tree(place, request["root"], key, files), f"{root}{PROJECT}/{path}") for path, key, files in request["trees"]
+        (tree(place, request["root"], key, files), f"{root}{request['place']}/{path}")
+        for path, key, files in request["trees"]
     ]
     binds += [(path, root + path) for path in request["mounts"]]
     for source, target in binds:
@@ -104,7 +106,7 @@ def become(request: dict[str, Any], root: str, binds: list[tuple[str, str]], bin
         if binary != 3:
             os.dup2(binary, 3, inheritable=False)
         os.closerange(4, 4096)
-        confine.confine(root, PROJECT)
+        confine.confine(root, request["place"])
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.umask(0o022)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SandboxError
-from ..host_tools import CLEAN_ENVIRONMENT, Action
+from ..host_tools import CLEAN_ENVIRONMENT, SANDBOX_ROOT, Action
 from .wire import receive, send
 
 MODES = ("auto", "require", "off")
@@ -28,12 +28,14 @@ FIX = (
 class Sandbox:
     """The sandbox of one build: the helper process, started by the first action. Threads may share it.
 
-    `refusal` is why this machine has none, empty where it has, None before anybody asked.
+    `refusal` is why this machine has none, empty where it has, None before anybody asked. `scripts` are the programs
+    that ran without it.
     """
 
     def __init__(self, mode: str = "auto"):
         self.mode = mode
         self.refusal: str | None = None
+        self.scripts: set[str] = set()
         self._control: socket.socket | None = None
         self._lock = threading.Lock()
         self._trees: set[str] = set()
@@ -53,7 +55,7 @@ class Sandbox:
     def run(self, action: Action) -> subprocess.CompletedProcess[str] | None:
         """Runs an action and returns what subprocess would; None where it is to run without. Raises SandboxError."""
         self.require()
-        if self.mode == "off" or not self.possible():
+        if self.mode == "off" or not self.possible() or self._is_script(action.executable):
             return None
         ours, theirs = socket.socketpair()
         with ours:
@@ -68,6 +70,19 @@ class Sandbox:
             )
         return subprocess.CompletedProcess(list(action.command), reply["status"], reply["stdout"], reply["stderr"])
 
+    def _is_script(self, executable: str) -> bool:
+        """Returns True for a script, which runs without a sandbox. Raises SandboxError where the build requires one."""
+        with open(executable, "rb") as file:
+            if file.read(4) == b"\x7fELF":
+                return False
+        if self.mode == "require":
+            what = f"{executable} is a script, and no sandbox has what it needs of the machine"
+            raise SandboxError(
+                what, where="SANDBOX=require", fix="name the program that it starts, or take SANDBOX=auto"
+            )
+        self.scripts.add(executable)
+        return True
+
     def close(self) -> None:
         """Ends the helper."""
         with self._lock:
@@ -81,6 +96,7 @@ class Sandbox:
             "command": list(action.command),
             "executable": os.path.realpath(action.executable),
             "root": action.root,
+            "place": SANDBOX_ROOT,
             "inputs": sorted(set(action.inputs)),
             "folders": list(action.folders),
             "scratch": action.scratch,

@@ -79,13 +79,12 @@ def _run(argv: list[str]) -> subprocess.CompletedProcess[bytes]:
 def _sandboxed(words: list[str], path: str, sandbox: Runner | None) -> subprocess.CompletedProcess[bytes] | None:
     """Runs a bpftool in a sandbox; None for a distribution's script, which must look at the machine."""
     binary = os.path.realpath(words[0])
-    libraries = loaded(binary) if sandbox else []
-    if not sandbox or not libraries:
+    if not sandbox:
         return None
     folder, name = os.path.split(os.path.abspath(path))
     with tempfile.TemporaryDirectory(dir=folder, prefix=".skeleton-") as scratch:
         command = [binary, *words[1:3], name, *words[4:]]
-        action = Action(command, binary, folder, [name], os.path.basename(scratch), mounts=[binary, *libraries])
+        action = Action(command, binary, folder, [name], os.path.basename(scratch), mounts=[binary, *loaded(binary)])
         done = sandbox.run(action)
     if done is None:
         return None

@@ -127,7 +127,10 @@ class Run:
             return "not sandboxed (SANDBOX=off)"
         if self._sandbox is None or self._sandbox.refusal is None:
             return ""
-        return f"not sandboxed ({self._sandbox.refusal})" if self._sandbox.refusal else "sandboxed"
+        if self._sandbox.refusal:
+            return f"not sandboxed ({self._sandbox.refusal})"
+        scripts = ", ".join(sorted(self._sandbox.scripts))
+        return f"sandboxed but for {scripts}" if scripts else "sandboxed"
 
     def listed_files(self):
         """Yields the paths of all that python_files has listed."""
