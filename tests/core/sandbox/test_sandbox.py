@@ -169,9 +169,13 @@ def test_a_program_that_takes_too_long_or_isn_t_one_ends(sandbox, project):
     start = time.monotonic()
     assert sandbox.run(shell(project, "while :; do :; done", seconds=0.3)).returncode == -9
     assert time.monotonic() - start < 60
+    (project / "src/a.c").write_bytes(b"\x7fELF and no more")
     (project / "src/a.c").chmod(0o755)
     odd = sandbox.run(Action(["a.c"], str(project / "src/a.c"), str(project), (), "build/scratch"))
     assert odd.returncode == 127 and odd.stderr.startswith("sandbox: ")
+    (project / "src/a.c").write_text("#!/bin/sh\n")
+    assert sandbox.run(Action(["a.c"], str(project / "src/a.c"), str(project), (), "build/scratch")) is None
+    assert sandbox.scripts == {str(project / "src/a.c")}
 
 
 def test_a_dead_helper_is_one_line(project):
