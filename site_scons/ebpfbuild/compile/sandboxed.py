@@ -28,14 +28,17 @@ def run_sandboxed(
     own_dirs: Sequence[str],
     system_dirs: Sequence[str],
     trees: Sequence[str],
+    outside: Sequence[str],
     source: str,
 ) -> subprocess.CompletedProcess[str] | None:
     """Runs clang with nothing in sight but `inputs`; None where the sandbox leaves it to the caller.
 
-    `own_dirs` and `system_dirs` are searched for headers, `trees` those of them with many inputs. Raises
-    UndeclaredInputError for a file that is there in the project, or on the machine, and is no input; SandboxError.
+    `own_dirs` and `system_dirs` are searched for headers, `trees` those of them with many inputs; `outside` are folders
+    of the build's that may lie outside of the project, where files have absolute paths. Raises UndeclaredInputError for
+    a file that is there in the project, or on the machine, and is no input; SandboxError.
     """
-    declared = {path for path in inputs if not os.path.isabs(path)}
+    below = tuple(f"{folder}/" for each in outside if os.path.isabs(each) for folder in (each, os.path.realpath(each)))
+    declared = {path for path in inputs if not os.path.isabs(path) or path.startswith(below)}
     folders, laid = [*own_dirs, *system_dirs], _by_tree(declared, trees)
     in_trees = {path for files in laid.values() for path in files}
     binary = os.path.realpath(executable)

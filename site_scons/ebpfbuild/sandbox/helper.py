@@ -64,17 +64,10 @@ def act(request: dict[str, Any], place: str, folder: str) -> dict[str, Any]:
     """Runs a request's program and returns what it printed and its status; negative for a signal."""
     os.mkdir(folder)
     root = f"{folder}/root"
-    os.mkdir(root, 0o555)
-    os.mkdir(f"{root}/tmp", 0o777)
-    stage = Stage(
-        request["root"], root + request["place"], f"{place}/store", [request["scratch"], *request["anywhere"]]
-    )
-    for path in (*request["folders"], *request["inputs"]):
-        stage.add(path)
-    scratch = stage.writable(request["scratch"])
+    scratch = lay_out(request, root, f"{place}/store")
     before = set(os.listdir(scratch))
     binds = [
-        (tree(place, request["root"], key, files), f"{root}{request['place']}/{path}")
+        (tree(place, request["root"], key, files), root + os.path.join(request["place"], path))
         for path, key, files in request["trees"]
     ]
     binds += [(path, root + path) for path in request["mounts"]]
@@ -91,6 +84,17 @@ def act(request: dict[str, Any], place: str, folder: str) -> dict[str, Any]:
     for handle in (binary, *streams):
         os.close(handle)
     return {"status": status, "stdout": printed[0], "stderr": printed[1]}
+
+
+def lay_out(request: dict[str, Any], root: str, store: str) -> str:
+    """Lays a request's inputs out in `root`, and returns the place of its scratch folder there."""
+    machine = Stage("/", root, store)  # what has an absolute path: a build folder outside of the project
+    project = Stage(request["root"], root + request["place"], store, [request["scratch"], *request["anywhere"]])
+    for path in (*request["folders"], *request["inputs"]):
+        (machine if path.startswith("/") else project).add(path)
+    os.makedirs(f"{root}/tmp", exist_ok=True)
+    os.chmod(f"{root}/tmp", 0o777)
+    return (machine if request["scratch"].startswith("/") else project).writable(request["scratch"])
 
 
 def become(request: dict[str, Any], root: str, binds: list[tuple[str, str]], binary: int, streams: list[int]) -> None:

@@ -49,7 +49,7 @@ class Stage:
     def writable(self, path: str) -> str:
         """Adds an empty folder that the action may write; returns its place."""
         self.add(path)
-        place = os.path.join(self._place, path)
+        place = os.path.join(self._place, *_parts(path))
         os.makedirs(place, exist_ok=True)
         os.chmod(place, 0o755)
         return place
@@ -64,7 +64,7 @@ class Stage:
         except OSError:
             return False
         if stat.S_ISDIR(found.st_mode):
-            os.mkdir(target, 0o555)
+            os.makedirs(target, 0o555, exist_ok=True)
         elif stat.S_ISLNK(found.st_mode):
             return self._linked(path, os.readlink(real), target)
         elif stat.S_ISREG(found.st_mode):
