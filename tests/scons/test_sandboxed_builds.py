@@ -50,7 +50,7 @@ def test_the_bytes_are_the_same_and_the_last_line_says_which_it_was(project):
         ('#define NAME "{out}/leak.h"\n#include NAME', "the compile read {out}/leak.h, which is outside of the project; copy it into the project"),
         ('#define NAME "../../out/leak.h"\n#include NAME', "the compile read {out}/leak.h, which is outside of the project; copy it into the project"),
         ('#define NAME "hidden.h"\n#include NAME', "the compile read include/hidden.h, which the build graph does not know; write the #include so"),
-        ("#include <stdio.h>", "'stdio.h' file not found"),
+        ("#include <pthread.h>", "'pthread.h' file not found"),
         ("#include <far.h>", "include/far.h leads out of the project, to {out}/leak.h, where no sandboxed step looks; copy what"),
     ],
     ids=["absolute", "above", "undeclared", "host", "link"],

@@ -179,8 +179,7 @@ def _sandboxed(
         return None
     from .sandboxed import run_sandboxed  # not for a null build
 
-    outside = [os.path.dirname(scratch), *(folder for folder, _ in args.names)]
-    places = scratch, args.include_dirs, args.system_dirs, args.uapi_dirs, outside
+    places = scratch, args.include_dirs, args.system_dirs, args.uapi_dirs, args.names
     return run_sandboxed(args.sandbox, command, args.clang[0], root, inputs, *places, args.source)
 
 

@@ -28,16 +28,18 @@ def run_sandboxed(
     own_dirs: Sequence[str],
     system_dirs: Sequence[str],
     trees: Sequence[str],
-    outside: Sequence[str],
+    names: Sequence[tuple[str, str]],
     source: str,
 ) -> subprocess.CompletedProcess[str] | None:
     """Runs clang with nothing in sight but `inputs`; None where the sandbox leaves it to the caller.
 
-    `own_dirs` and `system_dirs` are searched for headers, `trees` those of them with many inputs; `outside` are folders
-    of the build's that may lie outside of the project, where files have absolute paths. Raises UndeclaredInputError for
-    a file that is there in the project, or on the machine, and is no input; SandboxError.
+    `own_dirs` and `system_dirs` are searched for headers, `trees` those of them with many inputs. `names` are
+    folders of the build's, maybe outside of the project, and what objects call them: by that name clang looks for the
+    text of a line that BTF has. Raises UndeclaredInputError for a file that is there in the project, or on the machine,
+    and is no input; SandboxError.
     """
-    below = tuple(f"{folder}/" for each in outside if os.path.isabs(each) for folder in (each, os.path.realpath(each)))
+    outside = [each for each in (os.path.dirname(scratch), *(folder for folder, _ in names)) if os.path.isabs(each)]
+    below = tuple(f"{folder}/" for each in outside for folder in (each, os.path.realpath(each)))
     declared = {path for path in inputs if not os.path.isabs(path) or path.startswith(below)}
     folders, laid = [*own_dirs, *system_dirs], _by_tree(declared, trees)
     in_trees = {path for files in laid.values() for path in files}
@@ -52,6 +54,12 @@ def run_sandboxed(
         folders=[folder for folder in folders if not folder.startswith(tuple(laid))],
         trees=laid,
         anywhere=[scratch, *system_dirs],
+        aliases=[
+            (path, f"{name}/{path.removeprefix(f'{folder}/')}")
+            for folder, name in names
+            for path in declared
+            if path.startswith(f"{folder}/") and path not in in_trees
+        ],
         mounts=[binary, *libraries] if libraries else [],
         environment={"LD_LIBRARY_PATH": ":".join(sorted({os.path.dirname(each) for each in libraries}))}
         if libraries

@@ -101,6 +101,7 @@ class Sandbox:
             "folders": list(action.folders),
             "scratch": action.scratch,
             "anywhere": list(action.anywhere),
+            "aliases": list(action.aliases),
             "trees": trees,
             "mounts": [path for path in action.mounts if os.path.exists(path)],
             "environment": dict(CLEAN_ENVIRONMENT) | dict(action.environment),
