@@ -15,6 +15,7 @@ def projects(make_project, tmp_path):
     checkout = tmp_path / "checkout"
     for name in ("site_scons", "loader"):
         shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "requirements.lock", checkout)  # a release is held against it
     project = make_project("project", tool=checkout, fresh=True)
     shutil.move(project.folder / "toolchain.toml", checkout / "toolchain.toml")
     shutil.copytree(project.folder / "pins", checkout / "pins")

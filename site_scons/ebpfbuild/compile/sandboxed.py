@@ -43,45 +43,61 @@ def run_sandboxed(
     declared = {path for path in inputs if not os.path.isabs(path) or path.startswith(below)}
     folders, laid = [*own_dirs, *system_dirs], _by_tree(declared, trees)
     in_trees = {path for files in laid.values() for path in files}
-    binary = os.path.realpath(executable)
-    libraries = _libraries(binary)
+    mounts, environment = _loaded_by(os.path.realpath(executable))
     action = Action(
         command,
-        binary,
+        os.path.realpath(executable),
         root,
         [path for path in declared if path not in in_trees and not path.startswith(tuple(f"{tree}/" for tree in laid))],
         scratch,
         folders=[folder for folder in folders if not folder.startswith(tuple(laid))],
         trees=laid,
         anywhere=[scratch, *system_dirs],
-        aliases=[
-            (path, f"{name}/{path.removeprefix(f'{folder}/')}")
-            for folder, name in names
-            for path in declared
-            if path.startswith(f"{folder}/") and path not in in_trees
-        ],
-        mounts=[binary, *libraries] if libraries else [],
-        environment={"LD_LIBRARY_PATH": ":".join(sorted({os.path.dirname(each) for each in libraries}))}
-        if libraries
-        else {},
+        aliases=_aliases(declared - in_trees, names),
+        mounts=mounts,
+        environment=environment,
     )
     done = sandbox.run(action)
-    if done is not None:
-        _name_relative(os.path.join(root, scratch, "depfile"))
-    if done is None or not done.returncode:
-        return done
-    missing = [(match["at"] or source, match["name"] or match["read"]) for match in _MISSING.finditer(done.stderr)]
+    if done is None:
+        return None
+    if done.returncode and (ways := _ways_to_missing(done.stderr, folders, declared, source, root)):
+        done = sandbox.run(action._replace(folders=[*action.folders, *sorted(ways)]))
+    _name_relative(os.path.join(root, scratch, "depfile"))
+    return done
+
+
+def _aliases(declared: set[str], names: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Returns the inputs below the folders that objects call by other names, each with its path by that name."""
+    return [
+        (path, f"{name}/{path.removeprefix(f'{folder}/')}")
+        for folder, name in names
+        for path in declared
+        if path.startswith(f"{folder}/")
+    ]
+
+
+def _loaded_by(binary: str) -> tuple[list[str], dict[str, str]]:
+    """Returns what a compiler with libraries is loaded from: files of the machine, and variables to find them by."""
+    libraries = _libraries(binary)
+    if not libraries:
+        return [], {}
+    folders = sorted({os.path.dirname(each) for each in libraries})
+    return [binary, *libraries], {"LD_LIBRARY_PATH": ":".join(folders)}
+
+
+def _ways_to_missing(stderr: str, folders: Sequence[str], declared: set[str], source: str, root: str) -> set[str]:
+    """Returns the folders that clang's "not found" lacked: a header by way of a folder without inputs needs it.
+
+    Such is `#include "sub/../x.h"`. Raises UndeclaredInputError for a file that is there and is no input.
+    """
     ways = set()
-    for at, name in missing:
+    for match in _MISSING.finditer(stderr):
+        at, name = match["at"] or source, match["name"] or match["read"]
         places = [os.path.join(folder, name) for folder in (os.path.dirname(at), *folders, "")]
         found = next((path for path in places if os.path.isfile(os.path.join(root, path))), None)
         if found:
             ways |= _unknown_ways(found, declared, source, root)
-    if ways:
-        # A header by way of a folder that holds no input, `#include "sub/../x.h"`: the kernel wants the folder.
-        done = sandbox.run(action_with(action, sorted(ways)))
-        _name_relative(os.path.join(root, scratch, "depfile"))
-    return done
+    return ways
 
 
 def _name_relative(depfile: str) -> None:
@@ -96,11 +112,6 @@ def _name_relative(depfile: str) -> None:
                 file.truncate()
     except FileNotFoundError:
         return
-
-
-def action_with(action: Action, folders: Sequence[str]) -> Action:
-    """Returns the same action with further folders in sight."""
-    return action._replace(folders=[*action.folders, *folders])
 
 
 def _unknown_ways(path: str, declared: set[str], source: str, root: str) -> set[str]:
