@@ -25,6 +25,7 @@ from ..files import UnfitFileError, folder_like, open_regular, read_regular, sha
 BLOBS = "sha256"  # the folder that holds files by their digest, in the store and in a mirror laid out as it
 CHUNK = 1 << 16
 POLL = 0.1  # seconds between two looks at a lock: waiting for it in the kernel, nobody sees ^C
+YEAR = 365 * 24 * 3600  # seconds
 STALE = 86400  # seconds after which a killed build's temporary file is swept away
 HEAD = 1024  # bytes kept at hand to tell what a wrong body is
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -181,7 +182,8 @@ class Store:
     def _sweep(self) -> None:
         for path in self.blobs.glob(".incoming-*"):
             try:
-                if time.time() - path.stat().st_mtime > STALE:
+                # A clock that is years ahead, as that of `reproduce`, makes nothing stale: a step may write it now.
+                if STALE < time.time() - path.stat().st_mtime < YEAR:
                     path.unlink()
             except (FileNotFoundError, PermissionError):
                 continue  # another build was faster, or it is another user's in a sticky folder
