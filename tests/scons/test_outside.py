@@ -67,12 +67,14 @@ def test_a_link_out_of_the_project_is_told_once_and_refused_in_a_release(declare
         include(project, "#include <../far.h>" if kind == "way back" else "#include <far.h>")
     text = project.fails("ARCH=x86_64,aarch64", "RELEASE=1")
     assert f"{link} leads out of the project, to {out}" in text
-    done = project.scons("ARCH=x86_64,aarch64", "SANDBOX=off")
+    # In a sandbox the link is a folder, and nothing lies above that.
+    mode = "SANDBOX=off" if kind == "way back" else "SANDBOX=auto"
+    done = project.scons("ARCH=x86_64,aarch64", mode)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (done.stdout + done.stderr).count(f"ebpf: {link} leads out of the project, to {out}") == 1
     file = out / ("far.h" if (project.folder / "src/one.bpf.c").read_text().count("far.h") else "two.bpf.c")
     file.write_text(file.read_text() + "int more;\n")
-    assert len(objects(project.build("ARCH=x86_64,aarch64", "SANDBOX=off"))) == 2
+    assert len(objects(project.build("ARCH=x86_64,aarch64", mode))) == 2
 
 
 def test_links_within_the_project_are_followed_as_the_kernel_does(declare):

@@ -59,7 +59,7 @@ def test_what_is_not_declared_is_not_there(one_program, project, line, said, mod
     (project.folder / "include/hidden.h").write_text("#define HIDDEN 1\n")
     out = leak(project, line.format(out=project.folder.parent / "out"))
     (project.folder / "include/far.h").symlink_to(out / "leak.h")
-    text = project.fails("ARCH=x86_64", "one", f"MINIMIZE={mode}")
+    text = project.fails("ARCH=x86_64", "one", f"MINIMIZE={mode}", "SANDBOX=require")
     assert said.format(out=out) in text, text
     assert not (project.folder / "build/x86_64/one.bpf.o").exists()
 

@@ -30,9 +30,33 @@ def leave(place: str) -> None:
         for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
             with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
                 file.write(text)
-    mount(None, "/", None, MS_REC | MS_PRIVATE)
+    make_mounts_private()
     mount("sandbox", place, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
     _check("sethostname", libc.sethostname(HOST, len(HOST)))
+
+
+def make_mounts_private() -> None:
+    """Has no mount that this process makes show up elsewhere. Raises OSError.
+
+    A chroot's root is no mount that could be named. There the process steps out to its namespace's root, as setns(2)
+    does, and back.
+    """
+    try:
+        mount(None, "/", None, MS_REC | MS_PRIVATE)
+        return
+    except OSError as error:
+        if error.errno != EINVAL:
+            raise
+    root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _check("setns", libc.setns(namespace, CLONE_NEWNS))
+        mount(None, "/", None, MS_REC | MS_PRIVATE)
+        os.fchdir(root)
+        os.chroot(".")
+    finally:
+        os.close(namespace)
+        os.close(root)
 
 
 def own_mounts() -> None:

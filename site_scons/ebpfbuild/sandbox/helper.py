@@ -89,7 +89,8 @@ def act(request: dict[str, Any], place: str, folder: str) -> dict[str, Any]:
 def lay_out(request: dict[str, Any], root: str, store: str) -> str:
     """Lays a request's inputs out in `root`, and returns the place of its scratch folder there."""
     machine = Stage("/", root, store)  # what has an absolute path: a build folder outside of the project
-    project = Stage(request["root"], root + request["place"], store, [request["scratch"], *request["anywhere"]])
+    anywhere = [request["scratch"], *request["anywhere"]]
+    project = Stage(request["root"], root + request["place"], store, anywhere, request["follow"])
     for path in (*request["folders"], *request["inputs"]):
         (machine if path.startswith("/") else project).add(path)
     for path, other in request["aliases"]:

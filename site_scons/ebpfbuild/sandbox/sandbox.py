@@ -102,6 +102,7 @@ class Sandbox:
             "scratch": action.scratch,
             "anywhere": list(action.anywhere),
             "aliases": list(action.aliases),
+            "follow": self.mode == "auto",  # inputs by links out of the project: the build has told of them
             "trees": trees,
             "mounts": [path for path in action.mounts if os.path.exists(path)],
             "environment": dict(CLEAN_ENVIRONMENT) | dict(action.environment),

@@ -16,11 +16,12 @@ class Stage:
     """A stage in `place` for files of the folder `root`; `store` is the folder of the copies.
 
     Folders on the way to a path of `anywhere` may be links to any place, as a build folder may. Other links that lead
-    out of `root` are left out, and what lies behind them.
+    out of `root` are left out, and what lies behind them; with `follow`, what is added by such a link is there.
     """
 
-    def __init__(self, root: str, place: str, store: str, anywhere: Iterable[str] = ()):
+    def __init__(self, root: str, place: str, store: str, anywhere: Iterable[str] = (), follow: bool = False):
         self._root, self._place, self._store = os.path.realpath(root), place, store
+        self._follow = follow
         self._anywhere = {
             "/".join(parts[:count]) for parts in map(_parts, anywhere) for count in range(1, len(parts) + 1)
         }
@@ -66,7 +67,7 @@ class Stage:
         real, target = os.path.join(self._root, path), os.path.join(self._place, path)
         try:
             found = os.lstat(real)
-            if stat.S_ISLNK(found.st_mode) and path in self._anywhere:
+            if stat.S_ISLNK(found.st_mode) and (path in self._anywhere or (self._follow and self._leads_out(path))):
                 found = os.stat(real)
         except OSError:
             return False
@@ -87,10 +88,13 @@ class Stage:
             to = os.path.relpath(os.path.realpath(os.path.join(self._root, path)), self._root)
         else:
             to = os.path.normpath(os.path.join(folder, leads))
-        if to == ".." or to.startswith("../"):
+        if _is_above(to):
             return False
         os.symlink(os.path.relpath(to, folder or "."), target)
         return "" if to == "." else to
+
+    def _leads_out(self, path: str) -> bool:
+        return _is_above(os.path.relpath(os.path.realpath(os.path.join(self._root, path)), self._root))
 
     def _copy(self, source: str, target: str) -> None:
         """Links the stored copy of a file to a place, and makes the copy where there is none yet."""
@@ -114,6 +118,10 @@ class Stage:
                     pass
         finally:
             os.close(handle)
+
+
+def _is_above(path: str) -> bool:
+    return path == ".." or path.startswith("../")
 
 
 def _parts(path: str) -> list[str]:

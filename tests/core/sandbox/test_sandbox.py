@@ -37,6 +37,14 @@ def sandbox():
 
 
 @pytest.fixture
+def required(sandbox):
+    """The same for a build that requires one."""
+    made = Sandbox("require")
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def project(open_folder):
     """A project's folder that every user can read, with a scratch folder that every user may write."""
     root = open_folder / "project"
@@ -112,7 +120,7 @@ def test_there_is_no_network(run, project):
     assert done.stdout.split() == ["101", "101", "False", "False"], done.stderr  # ENETUNREACH, also to itself: lo is down
 
 
-def test_links_within_are_kept_and_those_that_lead_out_are_not_there(run, project, open_folder):
+def test_links_within_are_kept_and_those_that_lead_out_are_not_there(required, project, open_folder):
     (project / "real").mkdir()
     for name in ("real/x.h", "y.h", "include/beside.h"):
         (project / name).write_text(f"{name}\n")
@@ -122,11 +130,20 @@ def test_links_within_are_kept_and_those_that_lead_out_are_not_there(run, projec
     (project / "away").symlink_to(open_folder)
     (open_folder / "far.h").write_text("far\n")
     inputs = ("inc/x.h", "y.h", "absolute.h", "include/out.h", "away/far.h")
-    done = run(shell(project, "cat inc/x.h inc/../y.h absolute.h; cat include/out.h; cat away/far.h", *inputs))
+    done = required.run(shell(project, "cat inc/x.h inc/../y.h absolute.h; cat include/out.h; cat away/far.h", *inputs))
     assert done.stdout == "real/x.h\ny.h\ny.h\n", "`..` behind a link is taken where the link leads"
     assert done.stderr.count("No such file") == 2
-    anywhere = run(shell(project, "cat away/far.h", "away/far.h", anywhere=["away/build"]))
+    anywhere = required.run(shell(project, "cat away/far.h", "away/far.h", anywhere=["away/build"]))
     assert anywhere.stdout == "far\n", "a build folder may be a link to anywhere"
+
+
+def test_where_none_is_required_an_input_by_a_link_out_is_there_and_nothing_beside_it(sandbox, project, open_folder):
+    """The build tells of such a link once, and a release refuses it."""
+    (project / "away").symlink_to(open_folder)
+    for name in ("far.h", "beside.h"):
+        (open_folder / name).write_text(f"{name}\n")
+    done = sandbox.run(shell(project, "cat away/far.h; ls away", "away/far.h"))
+    assert done.stdout == "far.h\nfar.h\n"
 
 
 def test_a_file_is_seen_as_it_is_now_whatever_was_seen_before(sandbox, project):
