@@ -72,7 +72,7 @@ def _with_parts(session, nodes):
 
 
 def paper_facts(env, nodes):
-    """Returns the core's Facts about objects, which `nodes` are those of that are made here."""
+    """Returns the core's Facts about a package; `nodes` are those of its objects that this build makes."""
     import tomllib
 
     from ebpfbuild.release.materials import Declared
