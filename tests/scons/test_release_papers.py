@@ -53,31 +53,6 @@ def test_wheel_and_tar_have_their_papers_and_sha256sum_takes_them(packed, tmp_pa
     assert told["clang"]["annotations"]["version"] == packed.version
 
 
-def test_beside_the_sources_are_named_by_git_s_commit_and_by_their_bytes(one_program, project):
-    statement = project.folder / "build/dist/one-1.0-py3-none-linux_x86_64.whl.intoto.json"
-
-    def told():
-        project.build("ARCH=x86_64")
-        return dependencies(statement.read_text())
-
-    lines = "".join(f"{hashlib.sha256((project.folder / path).read_bytes()).hexdigest()}  {path}\n" for path in ("include/shared.h", "src/one.bpf.c"))
-    files = {"dirHash": hashlib.sha256(lines.encode()).hexdigest()}
-    assert "git commit" not in (first := told()) and first["source files"]["digest"] == files
-    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main"]
-    for words in (["init", "-q"], ["remote", "add", "origin", "https://me:secret@host/project.git"], ["add", "src", "include"], ["commit", "-qm", "x"]):
-        subprocess.run([*git, *words], cwd=project.folder, check=True)
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project.folder, capture_output=True, text=True).stdout.strip()
-    statement.unlink()
-    entry = told()["git commit"]
-    assert entry["digest"] == {"gitCommit": commit} and entry["uri"] == "git+https://…@host/project.git"
-    assert "modified" not in entry["annotations"]
-    project.edit("src/one.bpf.c", "char LICENSE", "int counted = 3;\nchar LICENSE")
-    changed = told()
-    assert changed["git commit"]["annotations"]["modified"] is True and changed["source files"]["digest"] != files
-    wheel = zipfile.ZipFile(str(statement).removesuffix(".intoto.json"))
-    assert commit not in wheel.read("one-1.0.dist-info/sboms/one.intoto.json").decode()
-
-
 def test_pip_installs_the_wheel_with_its_papers_and_the_loader_inspects_it(packed, tmp_path):
     wheel = packed.folder / "build" / WHEEL
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--target", str(tmp_path), str(wheel)]

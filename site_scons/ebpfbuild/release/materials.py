@@ -18,7 +18,6 @@ from ..python_lock import Lock
 VMLINUX, LIBBPF, UAPI, COMPILER, LINKER, LOCKED, PACKAGE = (
     "vmlinux.h", "libbpf", "uapi", "compiler", "linker", "lock", "package",
 )  # fmt: skip
-SOURCE = "source"  # of papers beside alone: a commit that changes no byte must change no wheel
 _DEB = re.compile(r"(?P<name>[^_/]+)_(?P<version>[^_/]+)_(?P<arch>[^_/]+)\.deb")
 
 

@@ -16,7 +16,6 @@ from ..python_lock import Lock, installed_otherwise, read_lock
 from .materials import COMPILER, PACKAGE, VMLINUX, Declared, Material, materials
 from .provenance import Provenance, statement
 from .sbom import Contents, ListedObject, sbom
-from .source import COMMIT
 from .sums import NAME as SUMS
 from .sums import sha256, sums
 
@@ -45,16 +44,13 @@ class Observed:
     """What this machine alone knows of a build, for the papers beside.
 
     `sources` are the declared places that vmlinux.h came from, by arch; `builder` is the digest over the code of the
-    build; `arguments` are those of the command line that shape a build; `project` names the project's sources, and
-    `modified` tells if they differ from git's commit.
+    build; `arguments` are those of the command line that shape a build.
     """
 
     fingerprint: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
     builder: str = ""
     arguments: Mapping[str, str] = field(default_factory=dict)
-    project: tuple[Material, ...] = ()
-    modified: bool = False
 
 
 class _Package(NamedTuple):
@@ -113,12 +109,11 @@ class Papers:
         external |= {"PROVE": True} if package.proven else {}
         external |= {"arguments": dict(observed.arguments)} if observed.arguments else {}
         internal = {"cpu": declared.cpu, "cflags": list(declared.cflags)} if declared.cpu else {}
-        inputs = [*self._materials, *observed.project]
-        return Provenance(external, internal, inputs, self._notes(observed), observed.builder)
+        return Provenance(external, internal, self._materials, self._notes(observed), observed.builder)
 
     def _notes(self, observed: Observed) -> dict[str, dict[str, Any]]:
         """Returns what this machine adds to inputs, by their names; nothing for the papers inside."""
-        found: dict[str, dict[str, Any]] = {COMMIT: {"modified": True}} if observed.modified else {}
+        found: dict[str, dict[str, Any]] = {}
         for each in self._materials:
             if each.kind == COMPILER and observed.fingerprint:
                 found[each.key] = {"fingerprint": observed.fingerprint}

@@ -6,7 +6,6 @@ from pathlib import Path
 from ..errors import PaperError
 from ..files import read_regular
 from ..release import provenance
-from ..release.materials import SOURCE
 from ..release.papers import BESIDE, SBOM_ENDING, STATEMENT_ENDING, SUMS_ENDING
 from ..release.sums import parse as parse_sums
 from ..release.sums import sha256
@@ -67,8 +66,7 @@ def _check_statement(package: PackageFile, data: bytes) -> Iterator[PaperError]:
     if external != inside.external:
         place = difference(external, inside.external)
         yield PaperError(f"isn't what {package.statement_path} says: externalParameters{place}", where=where, fix=AGAIN)
-    own = {name for name, each in told.dependencies.items() if each["annotations"]["kind"] == SOURCE}
-    for name in sorted((told.dependencies.keys() | inside.dependencies.keys()) - own):
+    for name in sorted(told.dependencies.keys() | inside.dependencies.keys()):
         one, other = told.dependencies.get(name, {}), inside.dependencies.get(name, {})
         if [one.get(key) for key in ("uri", "digest")] != [other.get(key) for key in ("uri", "digest")]:
             yield PaperError(f"isn't what {package.statement_path} says: {name}", where=where, fix=AGAIN)

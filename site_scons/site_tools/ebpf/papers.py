@@ -11,7 +11,6 @@ from ebpfbuild.rebuild.step_code import CORE
 
 from .linked import is_linked
 from .proof import parts_of
-from .release import inputs_of
 
 CHECKOUT = CORE.parent.parent
 LOCK = str(CHECKOUT / "requirements.lock")
@@ -126,27 +125,11 @@ def observed(env, nodes):
     """Returns the core's Observed of this build."""
     from ebpfbuild.rebuild.step_code import core_digests, step_digest
     from ebpfbuild.release.papers import Observed
-    from ebpfbuild.release.source import source_materials
 
     session, sources = env["EBPF"], {}
     for full in {session.compiled[node].full for node in _with_parts(session, nodes)} - {None}:
         record = json.loads(Path(f"{full.abspath}.json").read_text(encoding="utf-8"))
         sources[record["arch"]] = record["source"]
     arguments = {name: value for name, value in SCons.Script.ARGUMENTS.items() if name not in UNTOLD}
-    fingerprint, checkout = session.compiler.fingerprint if nodes else "", session.run.checkout(session.root)
-    return Observed(
-        fingerprint,
-        sources,
-        step_digest(core_digests(session.ledger.digest)),
-        arguments,
-        source_materials(checkout, _project_files(env, nodes)),
-        checkout.modified,
-    )
-
-
-def _project_files(env, nodes):
-    """Returns the sha256 of the project's files that objects were made of, by path."""
-    session, found = env["EBPF"], set()
-    for node in _with_parts(session, nodes):
-        found |= inputs_of(env.fs, session, node, session.compiled[node])
-    return {path: session.ledger.digest(os.path.join(session.root, path)) for path in found}
+    fingerprint = session.compiler.fingerprint if nodes else ""
+    return Observed(fingerprint, sources, step_digest(core_digests(session.ledger.digest)), arguments)

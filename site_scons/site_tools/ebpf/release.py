@@ -62,7 +62,7 @@ def _refusals(fs, run):
     inputs = set()
     for session in run.sessions.values():
         for node, step in session.compiled.items():
-            inputs |= inputs_of(fs, session, node, step)
+            inputs |= _inputs_of(fs, session, node, step)
     inputs |= _known_untracked(fs, run) | _packed(fs, run)
     outputs = tuple(f"{build}{os.sep}" for build in run.sessions)
     own = {path for path in inputs if not path.startswith(outputs)}
@@ -83,7 +83,7 @@ def _sandbox_refusals(sandbox):
     return []
 
 
-def inputs_of(fs, session, node, step):
+def _inputs_of(fs, session, node, step):
     """Returns the paths of the project's files that a compile reads and no step makes. They are looked through here."""
     args = getattr(step, "args", None)
     if args is None:  # an object that is linked of others

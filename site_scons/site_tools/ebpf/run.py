@@ -61,7 +61,6 @@ class Run:
         self._sandbox_lock = threading.Lock()
         self.runner = _Runner(self)
         self._noticed = set()
-        self._checkout = None
         self._listings = {}
 
     @cached_property
@@ -70,14 +69,6 @@ class Run:
         from ebpfbuild.console import console_for
 
         return console_for(sys.stderr, os.environ)
-
-    def checkout(self, root):
-        """Returns what git says of the project at `root`, for papers; git is asked once a run."""
-        if self._checkout is None:
-            from ebpfbuild.release.source import checkout_of
-
-            self._checkout = checkout_of(root)
-        return self._checkout
 
     @cached_property
     def network(self):

@@ -15,7 +15,6 @@ from ebpfbuild.pins.toolchain import load
 from ebpfbuild.python_lock import read_lock
 from ebpfbuild.release.materials import Declared
 from ebpfbuild.release.papers import Facts, Observed, Papers
-from ebpfbuild.release.source import Checkout, source_materials
 from ebpfbuild.release.sums import sha256
 from ebpfbuild.verify import wheel_file
 from ebpfbuild.verify.command import main
@@ -54,8 +53,7 @@ def built(headers=None, **changes):
     papers = Papers(manifest, "GPL-2.0-only", facts, {"__init__.py": b"pass\n"})
     about = About("one", "1.2", license="GPL-2.0-only")
     data = build_wheel(about, files, [BY_NAME[arch] for arch in used], papers.inside)
-    sources = source_materials(Checkout("ab" * 20, "https://host/x.git", True), {"src/one.bpf.c": "cd" * 32})
-    return data, papers.beside(NAME, data, Observed("cd" * 32, {}, "ef" * 32, {}, sources, True))
+    return data, papers.beside(NAME, data, Observed("cd" * 32, {}, "ef" * 32))
 
 
 DATA, BESIDE = built()
