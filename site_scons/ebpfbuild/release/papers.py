@@ -44,13 +44,12 @@ class Observed:
     """What this machine alone knows of a build, for the papers beside.
 
     `sources` are the declared places that vmlinux.h came from, by arch; `builder` is the digest over the code of the
-    build; `arguments` are those of the command line that shape a build.
+    build.
     """
 
     fingerprint: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
     builder: str = ""
-    arguments: Mapping[str, str] = field(default_factory=dict)
 
 
 class _Package(NamedTuple):
@@ -107,7 +106,6 @@ class Papers:
         external: dict[str, Any] = {"name": package.name, "version": package.version, "ARCH": list(package.arches)}
         external |= {"MINIMIZE": self._facts.mode} if self._facts.mode else {}
         external |= {"PROVE": True} if package.proven else {}
-        external |= {"arguments": dict(observed.arguments)} if observed.arguments else {}
         internal = {"cpu": declared.cpu, "cflags": list(declared.cflags)} if declared.cpu else {}
         return Provenance(external, internal, self._materials, self._notes(observed), observed.builder)
 

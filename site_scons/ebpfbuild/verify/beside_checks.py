@@ -62,9 +62,8 @@ def _check_statement(package: PackageFile, data: bytes) -> Iterator[PaperError]:
         )
         yield PaperError(what, where=where, fix=f"{TOGETHER}; this one is {wheel.sha256}")
     inside = package.statement
-    external = {key: value for key, value in told.external.items() if key != "arguments"}
-    if external != inside.external:
-        place = difference(external, inside.external)
+    if told.external != inside.external:
+        place = difference(told.external, inside.external)
         yield PaperError(f"isn't what {package.statement_path} says: externalParameters{place}", where=where, fix=AGAIN)
     for name in sorted(told.dependencies.keys() | inside.dependencies.keys()):
         one, other = told.dependencies.get(name, {}), inside.dependencies.get(name, {})

@@ -4,8 +4,6 @@ import json
 import os
 from pathlib import Path
 
-import SCons.Script
-
 from ebpfbuild.files import write_file
 from ebpfbuild.rebuild.step_code import CORE
 
@@ -17,8 +15,6 @@ LOCK = str(CHECKOUT / "requirements.lock")
 LOADER_PROJECT = str(CHECKOUT / "loader" / "pyproject.toml")
 # The same as BESIDE in the core's release/papers.py, which a null build doesn't import.
 ENDINGS = (".intoto.json", ".cdx.json", ".SHA256SUMS")
-# What shapes no byte of a build, is told by the papers elsewhere, or is nobody's business.
-UNTOLD = {"ARGS", "ARCH", "HOSTS", "MINIMIZE", "MIRROR", "PROVE", "PYTHONS", "SIGN"}
 
 
 def paper_inputs(env, nodes):
@@ -130,6 +126,5 @@ def observed(env, nodes):
     for full in {session.compiled[node].full for node in _with_parts(session, nodes)} - {None}:
         record = json.loads(Path(f"{full.abspath}.json").read_text(encoding="utf-8"))
         sources[record["arch"]] = record["source"]
-    arguments = {name: value for name, value in SCons.Script.ARGUMENTS.items() if name not in UNTOLD}
     fingerprint = session.compiler.fingerprint if nodes else ""
-    return Observed(fingerprint, sources, step_digest(core_digests(session.ledger.digest)), arguments)
+    return Observed(fingerprint, sources, step_digest(core_digests(session.ledger.digest)))
