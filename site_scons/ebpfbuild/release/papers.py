@@ -2,8 +2,7 @@
 
 What lies inside is the same on every machine: digests, and what pins, lock and package declare. It can't know the
 wheel's own digest, so it speaks of the objects and of all files (SHA256SUMS). What lies beside speaks of the file
-itself, and adds what this machine alone knows: its compiler's fingerprint, the source that served a header, the command
-line.
+itself, and adds what this machine alone knows: its compiler's fingerprint, the source that served a header.
 """
 
 import json
