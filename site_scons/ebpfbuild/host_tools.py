@@ -20,7 +20,6 @@ class Action(NamedTuple):
     scratch               the folder below `root` for what it writes
     trees                 folders with many inputs, each with those files: they are laid out once for all actions
     anywhere              folders that may be links out of `root`: those of the build
-    aliases               inputs that are there by a second path, too: pairs of the input and that path below `root`
     mounts                what a program that is linked dynamically needs of this machine: absolute paths
     """
 
@@ -35,7 +34,6 @@ class Action(NamedTuple):
     mounts: Sequence[str] = ()
     environment: Mapping[str, str] = {}
     seconds: float = 0
-    aliases: Sequence[tuple[str, str]] = ()
 
 
 class Runner(Protocol):

@@ -8,7 +8,7 @@ lines and CO-RE relocations, and in the instructions that hold a type's number (
 import struct
 import sys
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ..elf.reader import INSN_SIZE, LD_IMM64, REL, SHT_REL, Elf, Section
@@ -25,16 +25,21 @@ IMMEDIATE = 4  # where an instruction's immediate starts, in bytes
 ALU_CLASSES, CLASS, REGISTER = (4, 7), 7, 8  # of uapi/linux/bpf_common.h; REGISTER is set where there is no immediate
 
 
-def canonical_object(data: bytes, where: str = "") -> bytes:
+LineText = Callable[
+    [str, int], bytes | None
+]  # a file's name and a line's number -> its text, None to keep what is there
+
+
+def canonical_object(data: bytes, where: str = "", line_text: LineText | None = None) -> bytes:
     """Strips DWARF from clang's object and writes its BTF in canonical form.
 
     `where` names the object in errors. Raises what canonical raises.
     """
-    return stripped(canonical(Elf.parse(data, where)))
+    return stripped(canonical(Elf.parse(data, where), line_text))
 
 
-def canonical(elf: Elf) -> Elf:
-    """Returns the object with its BTF in canonical form; one without BTF as it is.
+def canonical(elf: Elf, line_text: LineText | None = None) -> Elf:
+    """Returns the object with its BTF in canonical form, its lines' text from `line_text`; one without BTF as it is.
 
     Raises BtfError and ElfError for what is malformed, and for what clang doesn't write and this can't renumber.
     """
@@ -53,6 +58,8 @@ def canonical(elf: Elf) -> Elf:
     body, moved = _types(types, order, numbers, strings)
     new = _instructions(elf, btf, numbers, ext) if ext else {}  # before the old numbers in .BTF.ext are gone
     if ext and more:
+        if line_text:
+            _set_line_text(ext, btf, strings, line_text)
         _rewrite(ext, numbers, strings)
         new[more.index] = ext.written()
     new[section.index] = _section(btf, body, strings)
@@ -72,8 +79,16 @@ class _Strings:
         self._btf = btf
         self._read = btf.all_strings()
         self._places = {b"": 0}  # in the order of first use
+        self._end = len(btf.strings)
         self._size = 1
         self._new: dict[int, int] = {}
+
+    def added(self, text: bytes) -> int:
+        """Returns an old offset for a string that clang didn't write."""
+        offset = self._end
+        self._read[offset] = text
+        self._end += len(text) + 1
+        return offset
 
     def placed(self, offsets: Sequence[int]) -> list[int]:
         """Returns the new offsets of strings by their old ones."""
@@ -87,7 +102,7 @@ class _Strings:
             new[offset] = place = places.setdefault(text, size)
             if place == size:
                 size += len(text) + 1
-                if size > len(self._btf.strings):
+                if size > self._end:
                     self._btf.fail("has strings inside one another, which clang does not write")
         self._size = size
         return [new[offset] for offset in offsets]
@@ -147,6 +162,17 @@ def _types(types: Types, order: list[int], numbers: list[int], strings: _Strings
 def _offset_place(start: int, entry: int) -> int:
     """Returns the place in .BTF, in bytes, of the offset of a DATASEC's entry whose record starts at that word."""
     return BTF_HEADER_SIZE + 4 * (start + 3 + 3 * entry + 1)
+
+
+def _set_line_text(ext: ExtWords, btf: Btf, strings: _Strings, line_text: LineText) -> None:
+    """Gives lines the text that they have in the files which `line_text` knows."""
+    for block in ext.lines:
+        files, texts, places = (ext.words[block.column(number)] for number in (1, 2, 3))
+        for index, (file, place) in enumerate(zip(files, places)):
+            text = line_text(btf.string(file), place >> 10)  # BPF_LINE_INFO_LINE_NUM of include/uapi/linux/bpf.h
+            if text is not None:
+                texts[index] = strings.added(text)
+        ext.words[block.column(2)] = texts
 
 
 def _rewrite(ext: ExtWords, numbers: list[int], strings: _Strings) -> None:

@@ -84,6 +84,7 @@ def _with_fallback(args: CompileArgs, full: str, known: Iterable[str], root: str
 def compiled(args: CompileArgs, known: Iterable[str], root: str) -> CompiledObject:
     """Compiles once, into memory. Raises as compile_object does."""
     from ..btf.canonical import canonical_object  # not for a null build
+    from .line_text import line_text
 
     if args.vmlinux:
         check_registers(Path(root, args.vmlinux).read_bytes(), args.arch, args.vmlinux)
@@ -100,7 +101,8 @@ def compiled(args: CompileArgs, known: Iterable[str], root: str) -> CompiledObje
         read = read_depfile(os.fsdecode(Path(root, place, "depfile").read_bytes()))
         check_inputs(read, inputs, args.source, root)
         _check_assembly(args, read, inputs, root, place)
-        return CompiledObject(canonical_object(Path(scratch, "object").read_bytes(), args.output), warnings)
+        data = canonical_object(Path(scratch, "object").read_bytes(), args.output, line_text(args.names, root))
+        return CompiledObject(data, warnings)
 
 
 def scratch_path(output: str, scratch: str) -> str:
@@ -179,7 +181,7 @@ def _sandboxed(
         return None
     from .sandboxed import run_sandboxed  # not for a null build
 
-    places = scratch, args.include_dirs, args.system_dirs, args.uapi_dirs, args.names
+    places = scratch, args.include_dirs, args.system_dirs, args.uapi_dirs, [folder for folder, _ in args.names]
     return run_sandboxed(args.sandbox, command, args.clang[0], root, inputs, *places, args.source)
 
 

@@ -28,17 +28,16 @@ def run_sandboxed(
     own_dirs: Sequence[str],
     system_dirs: Sequence[str],
     trees: Sequence[str],
-    names: Sequence[tuple[str, str]],
+    build_dirs: Sequence[str],
     source: str,
 ) -> subprocess.CompletedProcess[str] | None:
     """Runs clang with nothing in sight but `inputs`; None where the sandbox leaves it to the caller.
 
-    `own_dirs` and `system_dirs` are searched for headers, `trees` those of them with many inputs. `names` are
-    folders of the build's, maybe outside of the project, and what objects call them: by that name clang looks for the
-    text of a line that BTF has. Raises UndeclaredInputError for a file that is there in the project, or on the machine,
-    and is no input; SandboxError.
+    `own_dirs` and `system_dirs` are searched for headers, `trees` those of them with many inputs. `build_dirs`
+    are folders of the build's that may lie outside of the project. Raises UndeclaredInputError for a file that is there
+    in the project, or on the machine, and is no input; SandboxError.
     """
-    outside = [each for each in (os.path.dirname(scratch), *(folder for folder, _ in names)) if os.path.isabs(each)]
+    outside = [each for each in (os.path.dirname(scratch), *build_dirs) if os.path.isabs(each)]
     below = tuple(f"{folder}/" for each in outside for folder in (each, os.path.realpath(each)))
     declared = {path for path in inputs if not os.path.isabs(path) or path.startswith(below)}
     folders, laid = [*own_dirs, *system_dirs], _by_tree(declared, trees)
@@ -53,7 +52,6 @@ def run_sandboxed(
         folders=[folder for folder in folders if not folder.startswith(tuple(laid))],
         trees=laid,
         anywhere=[scratch, *system_dirs],
-        aliases=_aliases(declared - in_trees, names),
         mounts=mounts,
         environment=environment,
     )
@@ -64,16 +62,6 @@ def run_sandboxed(
         done = sandbox.run(action._replace(folders=[*action.folders, *sorted(ways)]))
     _name_relative(os.path.join(root, scratch, "depfile"))
     return done
-
-
-def _aliases(declared: set[str], names: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Returns the inputs below the folders that objects call by other names, each with its path by that name."""
-    return [
-        (path, f"{name}/{path.removeprefix(f'{folder}/')}")
-        for folder, name in names
-        for path in declared
-        if path.startswith(f"{folder}/")
-    ]
 
 
 def _loaded_by(binary: str) -> tuple[list[str], dict[str, str]]:

@@ -93,8 +93,6 @@ def lay_out(request: dict[str, Any], root: str, store: str) -> str:
     project = Stage(request["root"], root + request["place"], store, anywhere, request["follow"])
     for path in (*request["folders"], *request["inputs"]):
         (machine if path.startswith("/") else project).add(path)
-    for path, other in request["aliases"]:
-        project.alias(os.path.join(request["root"], path), other)
     os.makedirs(f"{root}/tmp", exist_ok=True)
     os.chmod(f"{root}/tmp", 0o777)
     return (machine if request["scratch"].startswith("/") else project).writable(request["scratch"])

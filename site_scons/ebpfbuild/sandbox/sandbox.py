@@ -101,7 +101,6 @@ class Sandbox:
             "folders": list(action.folders),
             "scratch": action.scratch,
             "anywhere": list(action.anywhere),
-            "aliases": list(action.aliases),
             "follow": self.mode == "auto",  # inputs by links out of the project: the build has told of them
             "trees": trees,
             "mounts": [path for path in action.mounts if os.path.exists(path)],

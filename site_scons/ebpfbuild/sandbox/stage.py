@@ -47,13 +47,6 @@ class Stage:
             else:
                 return
 
-    def alias(self, source: str, path: str) -> None:
-        """Adds a file of any place by a path where no input lies."""
-        target = os.path.join(self._place, *_parts(path))
-        if os.path.isfile(source) and not os.path.lexists(target):
-            os.makedirs(os.path.dirname(target), 0o555, exist_ok=True)
-            self._copy(source, target)
-
     def writable(self, path: str) -> str:
         """Adds an empty folder that the action may write; returns its place."""
         self.add(path)
