@@ -14,7 +14,7 @@ from typing import NamedTuple
 from .errors import PythonLockError
 from .files import read_regular
 
-NAME = "requirements.lock"
+LOCK_NAME = "requirements.lock"
 LARGEST = 4 << 20  # bytes of a lock: that of this project has 40 kB
 _ENTRY = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[A-Za-z0-9][A-Za-z0-9.!+_-]*)\s*(;(?P<marker>[^\\\n]*?))?(?P<hashes>(\s+--hash=sha256:[0-9a-f]{64})*)\s*\\?"

@@ -14,7 +14,7 @@ _TIME_MACRO = (
     '-D{0}=_Pragma("GCC error \\"{0} gives other bytes each time it is compiled; write a constant, or define '
     '{0} in cflags\\"") ""'
 )
-WHOLE = "__UAPI_WHOLE__"  # defined where the installed UAPI headers are to declare all that they have, see uapi/text.py
+UAPI_WHOLE = "__UAPI_WHOLE__"  # has the installed UAPI headers declare all that they have, see uapi/text.py
 
 
 class CompileArgs(NamedTuple):
@@ -67,7 +67,7 @@ class CompileArgs(NamedTuple):
             "-fmacro-backtrace-limit=1",  # BPF_CORE_READ is seven macros deep, and none of them is the user's mistake
             "-nostdinc",  # only pinned and project folders in sight
             f"-D__TARGET_ARCH_{self.arch.kernel}",
-            *([f"-D{WHOLE}"] if self.uapi_dirs and not self.header_dir else []),
+            *([f"-D{UAPI_WHOLE}"] if self.uapi_dirs and not self.header_dir else []),
             "-ffile-compilation-dir=.",  # a debug-info path that is the same in every checkout
             *self._named_folders(),
             *self._refused_macros(),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from ..pins.pins import ArtifactSource, CompilerSpec, HeaderPin, LinkerPin, TreePin, UapiPin
-from ..python_lock import NAME as LOCK
+from ..python_lock import LOCK_NAME as LOCK
 from ..python_lock import Lock
 
 VMLINUX, LIBBPF, UAPI, COMPILER, LINKER, LOCKED, PACKAGE = (

@@ -13,15 +13,14 @@ from typing import Any, NamedTuple
 
 from ..python_lock import Lock, installed_otherwise, read_lock
 from .materials import COMPILER, PACKAGE, VMLINUX, Declared, Material, materials
-from .provenance import Provenance, statement
+from .provenance import BuildDefinition, write_statement
 from .sbom import Contents, ListedObject, sbom
-from .sums import NAME as SUMS
-from .sums import sha256, sums
+from .sums import SUMS, sha256, sums
 
-FOLDER = "sboms"  # of a wheel's .dist-info (PEP 770)
+SBOM_FOLDER = "sboms"  # of a wheel's .dist-info (PEP 770)
 STATEMENT_ENDING, SBOM_ENDING, SUMS_ENDING = ".intoto.json", ".cdx.json", f".{SUMS}"
 BESIDE = (STATEMENT_ENDING, SBOM_ENDING, SUMS_ENDING)
-MANIFEST = "manifest.json"
+MANIFEST_NAME = "manifest.json"
 LOADER = "bpfloader"
 
 
@@ -77,21 +76,21 @@ class Papers:
         """Returns the papers for a wheel's .dist-info by path below it; `entries` are all its files but RECORD."""
         info = next(path for path in entries if path.endswith(".dist-info/METADATA")).rpartition("/")[0]
         name = self._package.name
-        bill, listing = f"{FOLDER}/{name}{SBOM_ENDING}", f"{FOLDER}/{SUMS}"
+        bill, listing = f"{SBOM_FOLDER}/{name}{SBOM_ENDING}", f"{SBOM_FOLDER}/{SUMS}"
         made = {bill: sbom(self._contents(), self._materials)}
         digests = {path: sha256(data) for path, data in entries.items()}
         digests[f"{info}/{bill}"] = sha256(made[bill])
         made[listing] = sums(digests)
         subjects = {f"{name}/{each.path}": each.sha256 for each in self._package.objects}
         subjects[f"{info}/{listing}"] = sha256(made[listing])
-        made[f"{FOLDER}/{name}{STATEMENT_ENDING}"] = statement(subjects, self._provenance(Observed()))
+        made[f"{SBOM_FOLDER}/{name}{STATEMENT_ENDING}"] = write_statement(subjects, self._provenance(Observed()))
         return made
 
     def beside(self, file: str, data: bytes, observed: Observed) -> dict[str, bytes]:
         """Returns the papers of a wheel or a tar by their names beside it; `data` are its bytes."""
         digest = sha256(data)
         made = {
-            f"{file}{STATEMENT_ENDING}": statement({file: digest}, self._provenance(observed)),
+            f"{file}{STATEMENT_ENDING}": write_statement({file: digest}, self._provenance(observed)),
             f"{file}{SBOM_ENDING}": sbom(self._contents(digest), self._materials),
         }
         listed = {file: digest, **{name: sha256(paper) for name, paper in made.items()}}
@@ -100,13 +99,13 @@ class Papers:
     def _contents(self, digest: str = "") -> Contents:
         return _contents(self._package, self._license, self._facts.loader_version, self._loader, digest)
 
-    def _provenance(self, observed: Observed) -> Provenance:
+    def _provenance(self, observed: Observed) -> BuildDefinition:
         declared, package = self._facts.declared, self._package
         external: dict[str, Any] = {"name": package.name, "version": package.version, "ARCH": list(package.arches)}
         external |= {"MINIMIZE": self._facts.mode} if self._facts.mode else {}
         external |= {"PROVE": True} if package.proven else {}
         internal = {"cpu": declared.cpu, "cflags": list(declared.cflags)} if declared.cpu else {}
-        return Provenance(external, internal, self._materials, self._notes(observed), observed.builder)
+        return BuildDefinition(external, internal, self._materials, self._notes(observed), observed.builder)
 
     def _notes(self, observed: Observed) -> dict[str, dict[str, Any]]:
         """Returns what this machine adds to inputs, by their names; nothing for the papers inside."""

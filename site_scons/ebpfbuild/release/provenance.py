@@ -19,7 +19,7 @@ BUILDER = "urn:scons-bpf:builder:1"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-class Provenance(NamedTuple):
+class BuildDefinition(NamedTuple):
     """How a package was made: parameters from outside and from toolchain.toml, inputs, and notes about inputs by name.
 
     `builder` is the digest over the code of the build; empty where it isn't told.
@@ -32,7 +32,7 @@ class Provenance(NamedTuple):
     builder: str = ""
 
 
-class Statement(NamedTuple):
+class InTotoStatement(NamedTuple):
     """A statement as it was read: the sha256 of its subjects by name, its inputs by name, parameters from outside."""
 
     subjects: Mapping[str, str]
@@ -40,7 +40,7 @@ class Statement(NamedTuple):
     external: Mapping[str, Any]
 
 
-def statement(subjects: Mapping[str, str], made: Provenance) -> bytes:
+def write_statement(subjects: Mapping[str, str], made: BuildDefinition) -> bytes:
     """Returns the bytes of a statement about subjects, which are sha256 by name: JSON with sorted keys."""
     builder: dict[str, Any] = {"id": BUILDER}
     if made.builder:
@@ -67,7 +67,7 @@ def to_json(facts: Mapping[str, Any]) -> bytes:
     return (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode()
 
 
-def parse(data: bytes, where: str) -> Statement:
+def read_statement(data: bytes, where: str) -> InTotoStatement:
     """Reads a statement of this project's. Raises PaperError for anything else."""
     facts = from_json(data, where)
     try:
@@ -85,7 +85,7 @@ def parse(data: bytes, where: str) -> Statement:
             raise ValueError(subjects)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise not_ours(where, "statement") from None
-    return Statement(subjects, dependencies, external)
+    return InTotoStatement(subjects, dependencies, external)
 
 
 def from_json(data: bytes, where: str) -> dict[str, Any]:

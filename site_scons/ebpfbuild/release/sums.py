@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ..errors import PaperError
 
-NAME = "SHA256SUMS"
+SUMS = "SHA256SUMS"
 # sha256sum writes a name with a backslash or a line end otherwise; a package has none.
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\n\\]+)")
 
@@ -21,7 +21,7 @@ def sums(digests: Mapping[str, str]) -> bytes:
     return "".join(f"{digests[path]}  {path}\n" for path in sorted(digests)).encode()
 
 
-def parse(data: bytes, where: str) -> dict[str, str]:
+def read_sums(data: bytes, where: str) -> dict[str, str]:
     """Returns the sha256 by path. Raises PaperError for a line that is none, and for a path that stands twice."""
     found: dict[str, str] = {}
     lines = data.decode("utf-8", "surrogateescape").split("\n")

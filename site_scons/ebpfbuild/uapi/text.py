@@ -3,13 +3,13 @@
 vmlinux.h has the kernel's types and enumerators already, so a header that follows it may declare none. What vmlinux.h
 lacks are #defines: no BTF holds them. They can't clash, for a macro is no declaration.
 
-A compile without the pinned vmlinux.h defines WHOLE: a header of the project's own may have __VMLINUX_H__ as its guard,
-and hold but a few of the kernel's types.
+A compile without the pinned vmlinux.h defines UAPI_WHOLE: a header of the project's own may have __VMLINUX_H__ as its
+guard, and hold but a few of the kernel's types.
 """
 
 import re
 
-from ..compile.args import WHOLE
+from ..compile.args import UAPI_WHOLE
 
 # Without it <asm/types.h> of powerpc and mips64 makes __u64 a long: nowhere else, and not in the kernel, is it one.
 # Source: arch/powerpc/include/uapi/asm/types.h.
@@ -47,7 +47,7 @@ _STDINT = (
     ),
 )
 _LACKING = {"linux/swab.h": _BUILTIN, "clang/stdint.h": _STDINT}
-BEHIND_VMLINUX = f"#if defined(__VMLINUX_H__) && !defined({WHOLE})\n"
+BEHIND_VMLINUX = f"#if defined(__VMLINUX_H__) && !defined({UAPI_WHOLE})\n"
 
 _SPLICE = re.compile(r"\\[ \t]*\n")
 _COMMENT = re.compile(r"""/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""", re.DOTALL)

@@ -7,10 +7,9 @@ from ..errors import PaperError
 from ..files import read_regular
 from ..release import provenance
 from ..release.papers import BESIDE, SBOM_ENDING, STATEMENT_ENDING, SUMS_ENDING
-from ..release.sums import parse as parse_sums
-from ..release.sums import sha256
+from ..release.sums import read_sums, sha256
 from .package_checks import PackageFile, derived_sbom, difference
-from .wheel_file import AGAIN
+from .wheel_file import COPY_AGAIN
 
 MAX_PAPER = 16 << 20  # bytes of a paper
 TOGETHER = "copy the wheel and its papers from one release"
@@ -47,7 +46,7 @@ def _read(path: Path, ending: str) -> bytes:
 
 def _check_sums(package: PackageFile, data: bytes, wanted: dict[str, str]) -> Iterator[PaperError]:
     where = package.wheel.name + SUMS_ENDING
-    listed = parse_sums(data, where)
+    listed = read_sums(data, where)
     for name in sorted(wanted.keys() | listed.keys()):
         if listed.get(name) != wanted.get(name):
             yield PaperError(f"has another digest than the {name} here", where=where, fix=TOGETHER)
@@ -55,7 +54,7 @@ def _check_sums(package: PackageFile, data: bytes, wanted: dict[str, str]) -> It
 
 def _check_statement(package: PackageFile, data: bytes) -> Iterator[PaperError]:
     wheel, where = package.wheel, package.wheel.name + STATEMENT_ENDING
-    told = provenance.parse(data, where)
+    told = provenance.read_statement(data, where)
     if told.subjects != {wheel.name: wheel.sha256}:
         what = (
             f"is the statement of another wheel: {', '.join(f'{name} {told.subjects[name]}' for name in told.subjects)}"
@@ -64,8 +63,10 @@ def _check_statement(package: PackageFile, data: bytes) -> Iterator[PaperError]:
     inside = package.statement
     if told.external != inside.external:
         place = difference(told.external, inside.external)
-        yield PaperError(f"isn't what {package.statement_path} says: externalParameters{place}", where=where, fix=AGAIN)
+        yield PaperError(
+            f"isn't what {package.statement_path} says: externalParameters{place}", where=where, fix=COPY_AGAIN
+        )
     for name in sorted(told.dependencies.keys() | inside.dependencies.keys()):
         one, other = told.dependencies.get(name, {}), inside.dependencies.get(name, {})
         if [one.get(key) for key in ("uri", "digest")] != [other.get(key) for key in ("uri", "digest")]:
-            yield PaperError(f"isn't what {package.statement_path} says: {name}", where=where, fix=AGAIN)
+            yield PaperError(f"isn't what {package.statement_path} says: {name}", where=where, fix=COPY_AGAIN)

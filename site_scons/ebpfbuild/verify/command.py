@@ -16,7 +16,7 @@ from ..escape import printable
 from ..header import MODES
 from ..pins.pins import Toolchain
 from ..pins.toolchain import load
-from ..python_lock import NAME as LOCK
+from ..python_lock import LOCK_NAME as LOCK
 from ..python_lock import Lock, read_lock
 from ..release.papers import BESIDE, STATEMENT_ENDING
 from ..release.sign import check_signature

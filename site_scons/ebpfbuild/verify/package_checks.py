@@ -16,12 +16,10 @@ from ..package.manifest import MANIFEST_NAME
 from ..package.wheel import zipped
 from ..release import provenance
 from ..release.materials import COMPILER, LIBBPF, LINKER, PACKAGE, UAPI, VMLINUX, Material
-from ..release.papers import FOLDER, SBOM_ENDING, STATEMENT_ENDING, contents_of
+from ..release.papers import SBOM_ENDING, SBOM_FOLDER, STATEMENT_ENDING, contents_of
 from ..release.sbom import sbom
-from ..release.sums import NAME as SUMS
-from ..release.sums import parse as parse_sums
-from ..release.sums import sha256
-from .wheel_file import AGAIN, WheelFile
+from ..release.sums import SUMS, read_sums, sha256
+from .wheel_file import COPY_AGAIN, WheelFile
 
 _SKELETON_S_MANIFEST = re.compile(rb'^    MANIFEST = "([0-9a-f]{64})"$', re.MULTILINE)
 REBUILD = "don't install it; build it again, or ask whoever built it"
@@ -40,11 +38,11 @@ class PackageFile:
         self.statement_path = self._paper(f"{self.name}{STATEMENT_ENDING}")
         self.sbom_path = self._paper(f"{self.name}{SBOM_ENDING}")
         self.sums_path = self._paper(SUMS)
-        self.statement = provenance.parse(wheel.read(self.statement_path), self.statement_path)
+        self.statement = provenance.read_statement(wheel.read(self.statement_path), self.statement_path)
         self.objects = _objects(self.manifest, self.manifest_path)
 
     def _paper(self, name: str) -> str:
-        return f"{self.wheel.info}/{FOLDER}/{name}"
+        return f"{self.wheel.info}/{SBOM_FOLDER}/{name}"
 
     @property
     def arches(self) -> list[str]:
@@ -66,15 +64,15 @@ def check_record(package: PackageFile) -> Iterator[PaperError]:
                 raise ValueError(row)
             listed[row[0]] = row[1:]
     except (ValueError, csv.Error):
-        yield PaperError("is no list of files, each once", where=path, fix=AGAIN)
+        yield PaperError("is no list of files, each once", where=path, fix=COPY_AGAIN)
         return
     for name, data in wheel.files.items():
         digest = base64.urlsafe_b64encode(bytes.fromhex(sha256(data))).rstrip(b"=").decode()
         wanted = ["", ""] if name == path else [f"sha256={digest}", str(len(data))]
         if listed.pop(name, None) != wanted:
-            yield PaperError(f"isn't what {path} says", where=name, fix=AGAIN)
+            yield PaperError(f"isn't what {path} says", where=name, fix=COPY_AGAIN)
     for name in listed:
-        yield PaperError(f"is listed in {path}, and the wheel lacks it", where=name, fix=AGAIN)
+        yield PaperError(f"is listed in {path}, and the wheel lacks it", where=name, fix=COPY_AGAIN)
 
 
 def check_names(package: PackageFile) -> Iterator[PaperError]:
@@ -88,14 +86,14 @@ def check_names(package: PackageFile) -> Iterator[PaperError]:
     ):
         if found != facts:
             what = f"is of {found[0]} {found[1]}, {package.manifest_path} of {facts[0]} {facts[1]}"
-            yield PaperError(what, where=where, fix=AGAIN)
+            yield PaperError(what, where=where, fix=COPY_AGAIN)
     if not wheel.name.startswith(f"{wheel.info.removesuffix('.dist-info')}-"):
         yield PaperError(
             f"holds {wheel.info}, which is another package's", where=wheel.name, fix="give it back its name"
         )
     if told.get("ARCH") != package.arches:
         what = f"is of objects for {told.get('ARCH')}, {package.manifest_path} has {package.arches}"
-        yield PaperError(what, where=package.statement_path, fix=AGAIN)
+        yield PaperError(what, where=package.statement_path, fix=COPY_AGAIN)
 
 
 def check_manifest(package: PackageFile) -> Iterator[PaperError]:
@@ -138,13 +136,13 @@ def _check_inputs(package: PackageFile) -> Iterator[PaperError]:
 def check_sums(package: PackageFile) -> Iterator[PaperError]:
     """Yields what SHA256SUMS and the wheel's files don't agree in."""
     wheel, path = package.wheel, package.sums_path
-    listed = parse_sums(wheel.read(path), path)
+    listed = read_sums(wheel.read(path), path)
     unlisted = {f"{wheel.info}/RECORD", path, package.statement_path}
     for name, data in wheel.files.items():
         if name not in unlisted and listed.pop(name, None) != sha256(data):
-            yield PaperError(f"isn't what {path} says", where=name, fix=AGAIN)
+            yield PaperError(f"isn't what {path} says", where=name, fix=COPY_AGAIN)
     for name in listed:
-        yield PaperError(f"is listed in {path}, and the wheel lacks it", where=name, fix=AGAIN)
+        yield PaperError(f"is listed in {path}, and the wheel lacks it", where=name, fix=COPY_AGAIN)
 
 
 def check_statement(package: PackageFile) -> Iterator[PaperError]:
@@ -154,7 +152,7 @@ def check_statement(package: PackageFile) -> Iterator[PaperError]:
     wanted = {path: sha256(wheel.files[path]) for path in about if path in wheel.files}
     for path in sorted(wanted.keys() | package.statement.subjects.keys()):
         if package.statement.subjects.get(path) != wanted.get(path):
-            yield PaperError(f"isn't what {package.statement_path} speaks of", where=path, fix=AGAIN)
+            yield PaperError(f"isn't what {package.statement_path} speaks of", where=path, fix=COPY_AGAIN)
 
 
 def check_sbom(package: PackageFile) -> Iterator[PaperError]:
@@ -168,7 +166,7 @@ def check_sbom(package: PackageFile) -> Iterator[PaperError]:
         return
     if found != wanted:
         place = difference(found, wanted) or "its order"
-        yield PaperError(f"isn't what manifest and statement give: {place}", where=where, fix=AGAIN)
+        yield PaperError(f"isn't what manifest and statement give: {place}", where=where, fix=COPY_AGAIN)
 
 
 def derived_sbom(package: PackageFile, digest: str = "") -> bytes:

@@ -15,9 +15,9 @@ from ..errors import PaperError
 from ..files import read_regular
 from ..release.sums import sha256
 
-MAX_SIZE = 256 << 20  # bytes of a wheel, and of all that it unpacks to
+MAX_WHEEL_SIZE = 256 << 20  # bytes of a wheel, and of all that it unpacks to
 MAX_FILES = 10_000
-AGAIN = "don't install it; copy the release again"
+COPY_AGAIN = "don't install it; copy the release again"
 # zipfile documents BadZipFile alone, but passes on those of other modules on malformed streams.
 _MALFORMED = (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, LookupError, struct.error, zlib.error,
               NotImplementedError, OverflowError)  # fmt: skip
@@ -42,7 +42,7 @@ class WheelFile:
         found = sorted(each for each in folders if each.endswith(".dist-info"))
         if len(found) != 1:
             what = f"has {' and '.join(found)}" if found else "has no .dist-info folder"
-            raise PaperError(f"{what}: a wheel has one", where=self.name, fix=AGAIN)
+            raise PaperError(f"{what}: a wheel has one", where=self.name, fix=COPY_AGAIN)
         return found[0]
 
     def read(self, path: str) -> bytes:
@@ -55,7 +55,7 @@ class WheelFile:
 def read_wheel(path: Path) -> WheelFile:
     """Reads a wheel's file. Raises PaperError, with the path."""
     try:
-        data = read_regular(path, MAX_SIZE)
+        data = read_regular(path, MAX_WHEEL_SIZE)
     except OSError as error:
         raise PaperError(f"can't be read: {error.strerror}", where=str(path), fix="name the wheel's file") from None
     return WheelFile(path.name, data)
@@ -76,25 +76,25 @@ def _members(data: bytes, name: str) -> dict[str, bytes]:
             return found
     except _MALFORMED as error:
         text = (str(error).splitlines() or [type(error).__name__])[0]
-        raise PaperError(f"is no whole archive ({text})", where=name, fix=AGAIN) from None
+        raise PaperError(f"is no whole archive ({text})", where=name, fix=COPY_AGAIN) from None
 
 
 def _check_bounds(entries: list[zipfile.ZipInfo], name: str) -> None:
     if len(entries) > MAX_FILES:
-        raise PaperError(f"holds more than {MAX_FILES} files", where=name, fix=AGAIN)
-    if sum(entry.file_size for entry in entries) > MAX_SIZE:
-        raise PaperError(f"unpacks to more than {MAX_SIZE >> 20} MiB", where=name, fix=AGAIN)
+        raise PaperError(f"holds more than {MAX_FILES} files", where=name, fix=COPY_AGAIN)
+    if sum(entry.file_size for entry in entries) > MAX_WHEEL_SIZE:
+        raise PaperError(f"unpacks to more than {MAX_WHEEL_SIZE >> 20} MiB", where=name, fix=COPY_AGAIN)
 
 
 def _check_entry(entry: zipfile.ZipInfo, before: dict[str, bytes], name: str) -> None:
     path, parts = entry.filename, entry.filename.split("/")
     if path in before:
-        raise PaperError(f"holds {path} twice", where=name, fix=AGAIN)
+        raise PaperError(f"holds {path} twice", where=name, fix=COPY_AGAIN)
     # A NUL ends a name for zipfile, and not for other readers.
     odd = path != entry.orig_filename or "\\" in path or not path.isprintable() or ":" in parts[0]
     if odd or any(part in ("", ".", "..") for part in parts):
-        raise PaperError(f"holds {path!r}, which is no path below it", where=name, fix=AGAIN)
+        raise PaperError(f"holds {path!r}, which is no path below it", where=name, fix=COPY_AGAIN)
     mode = entry.external_attr >> 16
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
         kind = "a symlink" if stat.S_ISLNK(mode) else "no file"
-        raise PaperError(f"holds {path}, which is {kind}", where=name, fix=AGAIN)
+        raise PaperError(f"holds {path}, which is {kind}", where=name, fix=COPY_AGAIN)

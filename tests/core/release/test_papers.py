@@ -102,10 +102,10 @@ def test_a_package_without_objects_of_this_build_has_papers_too(pins):
 def test_inside_each_file_is_covered_and_the_statement_covers_the_sums(papers):
     made = papers.inside(ENTRIES)
     assert sorted(made) == ["sboms/SHA256SUMS", "sboms/one.cdx.json", "sboms/one.intoto.json"]
-    listed = sums.parse(made["sboms/SHA256SUMS"], "SHA256SUMS")
+    listed = sums.read_sums(made["sboms/SHA256SUMS"], "SHA256SUMS")
     files = {**ENTRIES, "one-1.2.dist-info/sboms/one.cdx.json": made["sboms/one.cdx.json"]}
     assert listed == {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
-    told = provenance.parse(made["sboms/one.intoto.json"], "one.intoto.json")
+    told = provenance.read_statement(made["sboms/one.intoto.json"], "one.intoto.json")
     assert told.subjects == {
         "one/aarch64/one.bpf.o": SHA,
         "one-1.2.dist-info/sboms/SHA256SUMS": hashlib.sha256(made["sboms/SHA256SUMS"]).hexdigest(),
@@ -125,14 +125,14 @@ def test_beside_the_papers_are_of_the_file(papers):
     made = papers.beside(WHEEL, b"PK", Observed())
     assert tuple(name.removeprefix(WHEEL) for name in made) == BESIDE
     digest = hashlib.sha256(b"PK").hexdigest()
-    assert provenance.parse(made[f"{WHEEL}.intoto.json"], "").subjects == {WHEEL: digest}
+    assert provenance.read_statement(made[f"{WHEEL}.intoto.json"], "").subjects == {WHEEL: digest}
     assert json.loads(made[f"{WHEEL}.cdx.json"])["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": digest}]
-    listed = sums.parse(made[f"{WHEEL}.SHA256SUMS"], "")
+    listed = sums.read_sums(made[f"{WHEEL}.SHA256SUMS"], "")
     assert listed == {WHEEL: digest, **{name: hashlib.sha256(made[name]).hexdigest() for name in listed if name != WHEEL}}
 
 
 def test_every_input_has_its_uri_and_digest(pins, papers):
-    told = provenance.parse(papers.inside(ENTRIES)["sboms/one.intoto.json"], "").dependencies
+    told = provenance.read_statement(papers.inside(ENTRIES)["sboms/one.intoto.json"], "").dependencies
     assert all(each["digest"] for each in told.values())
     assert told["vmlinux.h of x86_64"]["digest"] == {"sha256": pins.header("x86_64").sha256}
     assert told["vmlinux.h of x86_64"]["uri"].endswith("/include/x86_64/vmlinux_6.19.h")
@@ -209,7 +209,7 @@ names = st.text(st.characters(exclude_characters="\n\\", exclude_categories=["Cs
 @given(st.dictionaries(names, st.binary(max_size=3), max_size=5))
 def test_sums_are_read_as_they_are_written(files):
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    assert sums.parse(sums.sums(digests), "") == digests
+    assert sums.read_sums(sums.sums(digests), "") == digests
 
 
 json_values = st.recursive(
@@ -223,7 +223,7 @@ json_values = st.recursive(
 @settings(max_examples=200)
 @given(st.one_of(st.binary(max_size=80), json_values.map(lambda value: json.dumps(value).encode())))
 def test_a_reader_of_papers_gives_a_result_or_one_line(data):
-    for reader in (provenance.parse, sums.parse, provenance.from_json):
+    for reader in (provenance.read_statement, sums.read_sums, provenance.from_json):
         try:
             reader(data, "paper")
         except PaperError as error:
@@ -237,7 +237,7 @@ def test_a_reader_of_papers_gives_a_result_or_one_line(data):
 def test_another_statement_than_this_build_s_is_refused(papers, change):
     facts = json.loads(papers.beside(WHEEL, b"PK", Observed())[f"{WHEEL}.intoto.json"])
     with pytest.raises(PaperError, match="x: is no statement that this build writes; copy the release again"):
-        provenance.parse(json.dumps({**facts, **change}).encode(), "x")
+        provenance.read_statement(json.dumps({**facts, **change}).encode(), "x")
 
 
 def test_json_in_which_a_key_stands_twice_is_refused():

@@ -299,7 +299,7 @@ def bomb():
     (archive(("folder/", b"")), "holds 'folder/', which is no path below it"),
     (archive(("one/a", b"/etc/passwd"), external_attr=0o120777 << 16), "holds one/a, which is a symlink"),
     (archive(("one/a", b""), external_attr=0o010644 << 16), "holds one/a, which is no file"),
-    (bomb(), f"unpacks to more than {wheel_file.MAX_SIZE >> 20} MiB"),
+    (bomb(), f"unpacks to more than {wheel_file.MAX_WHEEL_SIZE >> 20} MiB"),
     (lying(50), "is no whole archive"), (lying(5000), "is no whole archive"),
     (archive(*((str(number), b"") for number in range(wheel_file.MAX_FILES + 1))), f"holds more than {wheel_file.MAX_FILES} files"),
     (b"", "is no whole archive"), (b"PK\3\4", "is no whole archive"), (DATA[:-40], "is no whole archive"),
