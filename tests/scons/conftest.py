@@ -162,7 +162,7 @@ class Project:
 
 
 def is_paper(path: Path) -> bool:
-    """Tells if a file is a paper beside a wheel or a tar."""
+    """Returns True for a paper beside a wheel or a tar."""
     return path.name.endswith((".intoto.json", ".cdx.json", ".SHA256SUMS"))
 
 
