@@ -105,7 +105,7 @@ def not_ours(where: str, kind: str) -> PaperError:
 
 
 def _is_descriptor(each: Mapping[str, Any]) -> bool:
-    """Tells if an entry has what _descriptor gives it. Raises KeyError, TypeError, AttributeError for some others."""
+    """Returns True if an entry has what _descriptor gives it. Raises KeyError, TypeError, AttributeError else."""
     digest, about = each.get("digest", {}), each["annotations"]
     texts = [each["name"], each["uri"], about["kind"], about.get("version", ""), about.get("arch", "")]
     return isinstance(digest, dict) and all(isinstance(text, str) for text in (*texts, *digest.values()))

@@ -141,7 +141,7 @@ def _needed(listed: ListedObject, inputs: Iterable[Material]) -> list[str]:
 
 
 def _is_held(part: Mapping[str, Any]) -> bool:
-    """Tells if the package itself has a part: an object or the loader."""
+    """Returns True if the package itself has a part: an object or the loader."""
     return bool(part["type"] == "file" or part["bom-ref"] == "bpfloader")
 
 

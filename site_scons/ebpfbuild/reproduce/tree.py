@@ -104,5 +104,5 @@ def _walk(path: str, outputs: set[str]) -> Iterator[str]:
 
 
 def _is_file(path: str) -> bool:
-    """Tells if a path is one that is copied: a file or a symlink; nobody can copy a pipe."""
+    """Returns True if a path is one that is copied: a file or a symlink; nobody can copy a pipe."""
     return os.path.islink(path) or os.path.isfile(path)

@@ -98,7 +98,7 @@ def _checked(name, version, kind, nodes, metadata):
 
 
 def _intact(session, target):
-    """Tells if the layout is as its step left it: the index, and each blob that the ledger remembers of it."""
+    """Returns True if the layout is as its step left it: the index, and each blob that the ledger remembers of it."""
     folder, index = target.dir.get_abspath(), target.get_abspath()
     try:
         known = session.ledger.recall(f"layout {session.ledger.digest(index)}")

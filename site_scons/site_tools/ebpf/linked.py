@@ -70,13 +70,13 @@ def linker_pin(compiled):
 
 
 def has_uapi(session, compiled):
-    """Tells if an object, or one that it is linked of, has UAPI headers in sight; by its entry in Session.compiled."""
+    """Returns True if an object, or one that it is linked of, has UAPI headers in sight, by Session.compiled."""
     parts = getattr(compiled, "parts", ())
     return bool(getattr(compiled, "uapi_dirs", ())) or any(has_uapi(session, session.compiled[part]) for part in parts)
 
 
 def is_linked(compiled):
-    """Tells if an object is linked, by its entry in Session.compiled."""
+    """Returns True if an object is linked, by its entry in Session.compiled."""
     return hasattr(compiled, "linker")
 
 

@@ -98,7 +98,7 @@ def papers_beside(target):
 
 
 def papers_intact(session, target):
-    """Tells if the papers beside a wheel or a tar are as its step left them."""
+    """Returns True if the papers beside a wheel or a tar are as its step left them."""
     return all(session.ledger.intact(path, by=target.path) for path in papers_beside(target))
 
 

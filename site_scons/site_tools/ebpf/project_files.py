@@ -62,7 +62,7 @@ class ProjectFiles:
         return max(found, key=len, default=None)
 
     def may_read(self, path):
-        """Tells if a path is one that a compile may read where no builder makes a file: in the project or build folder.
+        """Returns True if a compile may read a path where no builder makes a file: in the project or build folder.
 
         A variant_dir outside of them may be any folder of the machine.
         """
@@ -128,7 +128,7 @@ class ProjectFiles:
 
 
 def is_below(path, folder):
-    """Tells if a path is a folder's or lies in it, by their names."""
+    """Returns True if a path is a folder's or lies in it, by their names."""
     return f"{path}{os.sep}".startswith(f"{folder.rstrip(os.sep)}{os.sep}")
 
 
