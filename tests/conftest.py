@@ -26,6 +26,7 @@ from ebpfbuild.fetch.install import install_tree
 from ebpfbuild.fetch.store import cache_folder
 from ebpfbuild.link.libraries import PROGRAM_LOADER, Linker, libraries_for, linker as linker_of, this_machine
 from ebpfbuild.pins.toolchain import load
+from scons_project import built, built_once, compiler, declare, known, make_project, one_program, project  # noqa: F401  fixtures
 
 # A red run is about the change, so each test has the same examples in each run. `--hypothesis-profile=fuzz` draws others.
 settings.register_profile("same", derandomize=True, database=None)

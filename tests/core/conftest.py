@@ -3,44 +3,15 @@
 import functools
 import shutil
 import subprocess
-import urllib.request
 from pathlib import Path
 
 import pytest
-from artifact_world import World
-from faultserver import serving
+from loopback import no_proxy, pauses, server, world  # noqa: F401  fixtures
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTDATA = ROOT / "tests" / "testdata"
 FLAGS = """-mcpu=v3 -O2 -g -std=gnu11 -Wall -Werror -nostdinc -fms-extensions -Wno-microsoft-anon-tag
 -ffile-compilation-dir=. -I.""".split()
-
-
-@pytest.fixture
-def no_proxy(monkeypatch) -> None:
-    """No proxy of this machine stands between a test and loopback."""
-    for name in urllib.request.getproxies_environment():
-        monkeypatch.delenv(f"{name}_proxy", raising=False)
-        monkeypatch.delenv(f"{name}_proxy".upper(), raising=False)
-
-
-@pytest.fixture
-def server(no_proxy):
-    """A server on loopback that answers as it is told."""
-    with serving() as running:
-        yield running
-
-
-@pytest.fixture
-def world(tmp_path, server) -> World:
-    """A project with pins, whose artifacts `server` has."""
-    return World(tmp_path, server)
-
-
-@pytest.fixture
-def pauses() -> list[float]:
-    """The pauses that a fetch makes: noted, not slept."""
-    return []
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,9 @@
 import select
 import socket
 import ssl
+import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -44,6 +46,37 @@ def chunked_then_gone(data: bytes) -> Answer:
         request.close_connection = True
 
     return answer
+
+
+class Piecewise:
+    """Sends a part of `data` and resets the connection; what is asked for by Range it sends from there on.
+
+    `etag` names the bytes. One without `ranges` sends all from the first byte on, whatever is asked for.
+    """
+
+    def __init__(self, data: bytes, part: int, etag: str = '"a"', ranges: bool = True):
+        self.data, self.part, self.etag, self.ranges = data, part, etag, ranges
+
+    def __call__(self, request: BaseHTTPRequestHandler) -> None:
+        asked = request.headers.get("Range") if self.ranges and request.headers.get("If-Range") == self.etag else None
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+        request.send_response(206 if asked else 200)
+        if asked:
+            request.send_header("Content-Range", f"bytes {start}-{len(self.data) - 1}/{len(self.data)}")
+        request.send_header("Content-Length", str(len(self.data) - start))
+        request.send_header("ETag", self.etag)
+        request.end_headers()
+        request.wfile.write(self.data[start : start + self.part])
+        if start + self.part < len(self.data):
+            reset(request)
+
+
+def reset(request: BaseHTTPRequestHandler) -> None:
+    """Ends the connection by a reset (RST), once the client has taken what was sent before: a reset throws that away."""
+    request.wfile.flush()
+    time.sleep(0.02)
+    request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    request.close_connection = True
 
 
 def gone(request: BaseHTTPRequestHandler) -> None:

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 
 import pytest
 from pages import ROOT
@@ -15,7 +17,7 @@ def rows():
     found = []
     for number, line in enumerate((ROOT / PAGE).read_text().splitlines(), 1):
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if line.startswith("|") and cells[0] != "promise" and set(line) - set("|- "):
+        if line.startswith("|") and cells[0] not in ("promise", "faults") and set(line) - set("|- "):
             found.append((f"{PAGE}:{number}", cells))
     return found
 
@@ -33,14 +35,20 @@ def table():
 
 
 def test_each_promise_names_a_test(table):
-    assert [where for where, cells in table if len(cells) != 2 or not TEST.search(cells[1])] == []
+    assert [where for where, cells in table if len(cells) not in (2, 3) or not TEST.search(cells[-1])] == []
 
 
 def test_each_test_that_is_named_is_there(table):
     missing = []
     for where, cells in table:
-        for path, name in TEST.findall(cells[1]):
+        for path, name in TEST.findall(cells[-1]):
             file = ROOT / path
             if not file.is_file() or (name and name not in functions(file)):
                 missing.append(f"{where}: {path}::{name}")
     assert missing == []
+
+
+def test_the_tables_of_faults_are_the_tests():
+    done = subprocess.run([sys.executable, ROOT / "tests/faults/table.py"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"<!-- by tests/faults/table.py -->\n{done.stdout}<!-- end -->\n" in (ROOT / PAGE).read_text(), "run it with --write"

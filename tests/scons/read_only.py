@@ -4,7 +4,7 @@ import os
 import subprocess
 
 import pytest
-from conftest import TIMEOUT
+from scons_project import TIMEOUT
 
 _MOUNT = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && cd "$0" && '
 

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import is_paper
+from scons_project import is_paper
 
 BOTH = "ARCH=x86_64,aarch64"
 WHEEL, TAR = "dist/one-1.2-py3-none-any.whl", "dist/one-1.2-any.tar"

@@ -4,7 +4,7 @@ import re
 import subprocess
 
 import pytest
-from conftest import TIMEOUT
+from scons_project import TIMEOUT
 from read_only import read_only
 
 BOTH = "ARCH=x86_64,aarch64"

@@ -15,12 +15,22 @@ from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 from ..errors import ArchiveError
 
 MAX_MEMBER_SIZE = 64 << 20  # bytes of one file: kernel headers have 1 to 4 MB
-MAX_UNPACKED_SIZE = (
-    512 << 20
-)  # bytes of all that is decompressed, so that a small archive can't take all memory or time
+# Bytes of all that is decompressed, so that a small archive can't take all time.
+MAX_UNPACKED_SIZE = 512 << 20
+MAX_NAME_SIZE = 1 << 16  # bytes of a member's long name or pax headers, which tarfile reads whole
+MAX_HEADERS = 100  # about one member, each read within the one before; and pax headers about all
 
 AR_MAGIC = b"!<arch>\n"
 AR_HEADER = 60
+
+# Types of members that are headers about the next one, or about all.
+_OF_THE_NEXT = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
 
 # tarfile promises only TarError, but passes on what its parts raise on malformed numbers, names and streams.
 _MALFORMED = (tarfile.TarError, EOFError, OSError, ValueError, ArithmeticError, LookupError, zlib.error, lzma.LZMAError)
@@ -142,9 +152,43 @@ def _zstd() -> Any:
     raise ArchiveError("is compressed with zstd, which this Python can't read", fix=fix)
 
 
+class _Member(tarfile.TarInfo):
+    """A member of a _Tar: its headers fill no memory, while tarfile reads whatever they say of names and holes."""
+
+    @classmethod
+    def frombuf(cls, *args: Any, **more: Any) -> "_Member":
+        """Returns the member of a header's 512 bytes, as tarfile asks for it. Raises ArchiveError, and tarfile's."""
+        member = super().frombuf(*args, **more)
+        if member.type in _OF_THE_NEXT and member.size > MAX_NAME_SIZE:
+            raise ArchiveError(f"holds a name or headers of {member.size} bytes, more than {MAX_NAME_SIZE}")
+        return member
+
+    @classmethod
+    def fromtarfile(cls, tar: Any) -> "_Member":
+        """Returns the next member, after the headers that are about it. Raises ArchiveError, and tarfile's."""
+        tar.headers += 1
+        if tar.headers > MAX_HEADERS or len(tar.pax_headers) > MAX_HEADERS:
+            raise ArchiveError(f"holds more than {MAX_HEADERS} headers about one member or about all")
+        member = super().fromtarfile(tar)
+        tar.headers = 0
+        return member
+
+    def _refuse_sparse(self, *args: Any) -> Any:
+        raise ArchiveError("holds a sparse file, whose list of holes isn't read")
+
+    _proc_sparse = _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _refuse_sparse
+
+
+class _Tar(tarfile.TarFile):
+    """A tar whose members are _Members; `headers` counts those of the member that is read."""
+
+    tarinfo = _Member
+    headers = 0
+
+
 def _regular_files(stream: _Limited, wanted: frozenset[str], limit: int) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    with tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|") as tar:
+    with _Tar.open(fileobj=cast(BinaryIO, stream), mode="r|") as tar:
         for member in tar:
             name = member.name.removeprefix("./")
             if name.startswith("/") or ".." in name.split("/"):

@@ -24,17 +24,22 @@ from .transfer import Abandoned
 MAX_REDIRECTS = 5
 REQUEST_HEADERS = {"User-Agent": "scons-bpf", "Accept-Encoding": "identity"}  # gzip would make Content-Length useless
 NUMBER = re.compile("[0-9]{1,15}")  # int() takes other digits too, but not 5000 of them
+# RFC 9110, 8.8.3: a weak one (W/"…") may stand for other bytes.
+STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
+CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,15})-[0-9]{1,15}/(?:[0-9]{1,15}|\*)")  # RFC 9110, 14.4
 
 
 class FailedTry(Exception):
     """Ends one try of a fetch.
 
     `tries` says how many such tries are worth it at the most, `pause` what the server asked for, in seconds; `down`
-    means that the host as a whole can't be reached, or is too slow.
+    means that the host as a whole can't be reached, or is too slow, `anew` that the next one begins at the first byte.
     """
 
-    def __init__(self, reason: str, tries: int = sys.maxsize, pause: float = 0.0, down: bool = False):
-        self.reason, self.tries, self.pause, self.down = reason, tries, pause, down
+    def __init__(
+        self, reason: str, tries: int = sys.maxsize, pause: float = 0.0, down: bool = False, anew: bool = False
+    ):
+        self.reason, self.tries, self.pause, self.down, self.anew = reason, tries, pause, down, anew
         super().__init__(reason)
 
 
@@ -46,10 +51,28 @@ class Timeouts(NamedTuple):
 
 
 class AnswerHead(NamedTuple):
-    """The head of an answer: the body's length in bytes, and whether its end differs from a dropped connection."""
+    """The head of an answer: the whole body's length in bytes, and whether its end differs from a dropped connection.
+
+    `start` is the place of the first byte that comes, 0 but for an answer to a Resume. `etag` is what the server calls
+    these bytes; empty where it doesn't vouch that another answer by that name has the same.
+    """
 
     length: int | None
     end_known: bool
+    start: int = 0
+    etag: str = ""
+
+
+class Resume(NamedTuple):
+    """The bytes that are here already, and the ETag of the answer that they are of."""
+
+    start: int
+    etag: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that ask for the rest of the same bytes, or for other ones from the first. RFC 9110, 13.1.5."""
+        return {"Range": f"bytes={self.start}-", "If-Range": self.etag}
 
 
 def require_requests(url: str) -> None:
@@ -61,10 +84,13 @@ def require_requests(url: str) -> None:
         raise FetchError(what, where=without_secrets(url), fix=fix) from None
 
 
-def get_body(url: str, put: Callable[[Any], None], login: Login | None, timeouts: Timeouts) -> None:
-    """Puts an AnswerHead and then the pieces of a URL's body, gzip undone.
+def get_body(
+    url: str, put: Callable[[Any], None], login: Login | None, timeouts: Timeouts, resume: Resume | None = None
+) -> None:
+    """Puts an AnswerHead and then the pieces of a URL's body, gzip undone; for a `resume` those from its start on.
 
-    Raises FailedTry for whatever a server or a network can do.
+    A server that knows no ranges, or has other bytes by now, sends all from the first on. Raises FailedTry for whatever
+    a server or a network can do.
     """
     import requests
     from urllib3.exceptions import HTTPError
@@ -76,8 +102,8 @@ def get_body(url: str, put: Callable[[Any], None], login: Login | None, timeouts
             session.mount("https://", _verifying_adapter())
             # It would look at where a redirect leads although it isn't to go there, and fails on nonsense.
             session.resolve_redirects = lambda *args, **kwargs: iter(())  # type: ignore[method-assign, assignment]
-            with _open(session, url, login, timeouts) as response:
-                _receive(response, put)
+            with _open(session, url, login, timeouts, resume) as response:
+                _receive(response, put, resume)
     except (FailedTry, Abandoned):
         raise
     except requests.RequestException as error:
@@ -93,13 +119,16 @@ def get_body(url: str, put: Callable[[Any], None], login: Login | None, timeouts
         raise FailedTry(f"the answer can't be understood ({type(error).__name__})", tries=1) from None
 
 
-def _open(session: Any, url: str, login: Login | None, timeouts: Timeouts) -> Any:
-    """Returns the response with status 200 that a URL or its redirects lead to. Raises FailedTry."""
+def _open(session: Any, url: str, login: Login | None, timeouts: Timeouts, resume: Resume | None) -> Any:
+    """Returns the response with status 200, or 206 for a `resume`, that a URL or its redirects lead to.
+
+    Raises FailedTry.
+    """
     for _ in range(MAX_REDIRECTS + 1):
         proxy = _usable_proxy(url)
         response = session.get(
             url,
-            headers={**REQUEST_HEADERS, **(login.headers if login else {})},
+            headers={**REQUEST_HEADERS, **(resume.headers if resume else {}), **(login.headers if login else {})},
             stream=True,
             allow_redirects=False,
             timeout=tuple(timeouts),
@@ -111,9 +140,11 @@ def _open(session: Any, url: str, login: Login | None, timeouts: Timeouts) -> An
         url, login = _redirected(url, response.headers["location"]), None
     else:
         raise FailedTry(f"redirects more than {MAX_REDIRECTS} times", tries=1)
-    if response.status_code == 200:
+    if response.status_code == 200 or (resume and response.status_code == 206):
         return response
     response.close()
+    if resume and response.status_code == 416:
+        raise FailedTry("has no rest to what came before", anew=True)
     raise _refused(response, proxy, login)
 
 
@@ -175,19 +206,31 @@ def _verifying_adapter() -> Any:
     return Verifying()
 
 
-def _receive(response: Any, put: Callable[[Any], None]) -> None:
+def _receive(response: Any, put: Callable[[Any], None], resume: Resume | None) -> None:
     encoding = response.headers.get("content-encoding", "").strip().lower()
     encoded = encoding not in ("", "identity")
     length = response.headers.get("content-length", "")
     known = int(length) if NUMBER.fullmatch(length) and not encoded else None
     chunked = response.headers.get("transfer-encoding", "").lower() == "chunked"
-    put(AnswerHead(known, known is not None or encoded or chunked))
+    etag = response.headers.get("etag", "")
+    start = _start_of_rest(response, resume, encoded) if response.status_code == 206 and resume else 0
+    total = None if known is None else known + start
+    vouched = etag if not encoded and STRONG_ETAG.fullmatch(etag) else ""
+    put(AnswerHead(total, known is not None or encoded or chunked, start, vouched))
     # read1 gives what is there; requests' own iter_content waits for a whole chunk, and so for ever on a trickle.
     chunks = iter(lambda: response.raw.read1(CHUNK, decode_content=False), b"")
     if encoded and encoding not in ("gzip", "x-gzip"):
         raise FailedTry(f"sends the encoding {encoding[:40]!r}, which was not asked for", tries=1)
     for chunk in _inflated(chunks) if encoded else chunks:
         put(chunk)
+
+
+def _start_of_rest(response: Any, resume: Resume, encoded: bool) -> int:
+    """Returns where a partial answer begins. Raises FailedTry for one that isn't the rest which was asked for."""
+    found = CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
+    if encoded or not found or int(found[1]) != resume.start:
+        raise FailedTry("answers with another part than the one that was asked for", anew=True)
+    return resume.start
 
 
 def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 """Fetches a URL into a file of the store, with retries, patience and memory for hosts that are down.
 
 What is tried again follows Bazel's HttpConnector: 8 tries, 100 ms doubling, on 403, 408, 429 and 5xx but no other 4xx.
+A try goes on where the one before broke off, if the server names its bytes by a strong ETag.
 """
 
 import random
@@ -13,11 +14,13 @@ from urllib.parse import urlsplit
 
 from ..errors import FetchError, HurriedError, StoppedError
 from ..escape import without_secrets
-from .http_get import AnswerHead, FailedTry, Timeouts, get_body, require_requests
+from .http_get import AnswerHead, FailedTry, Resume, Timeouts, get_body, require_requests
 from .mirror import Login
 from .store import Incoming
 from .transfer import Ended, Rate, Transfer
 from .verify import wrong_body
+
+PROGRESS = 1 << 20  # bytes, or a sixteenth of a smaller file: a try that brought so many is none of those counted
 
 
 class DownHost(NamedTuple):
@@ -65,13 +68,14 @@ class Network:
         others: int = 0,
         spent: float = 0.0,
         login: Login | None = None,
+        sha256: str | None = None,
     ) -> None:
         """Fetches a URL's body `into` a file, cut soon after `limit` bytes: the caller verifies it.
 
-        `size` is the pinned size where one is known. `progress` gets bytes done and in all. `others` is how many
-        sources are left should this one fail, `spent` the seconds that those before it took. `login` goes with the
-        request for this URL, and with none that it redirects to. Raises FetchError with the reason once no try is left,
-        a HurriedError if more of them may help, StoppedError and CacheError.
+        `size` and `sha256` are the pinned ones where they are known. `progress` gets bytes done and in all. `others` is
+        how many sources are left should this one fail, `spent` the seconds that those before it took. `login` goes with
+        the request for this URL, and with none that it redirects to. Raises FetchError with the reason once no try is
+        left, a HurriedError if more of them may help, StoppedError and CacheError.
         """
         require_requests(url)
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
@@ -79,15 +83,26 @@ class Network:
         if (known := self.down.get(origin)) and (others or known.waited >= self.window):
             kind = FetchError if known.waited >= self.window else HurriedError
             raise kind(f"{known.reason} (a moment ago)", where=without_secrets(url))
-        began, waited = time.monotonic(), 0.0
-        for attempt in range(1, self.tries + 1):
-            into.restart()
+        began, waited, attempt = time.monotonic(), 0.0, 0
+        while True:
+            attempt += 1
+            resume = Resume(into.size, into.etag) if into.etag and into.size else None
+            if not resume:
+                into.restart()
+            before = into.size
             # While others are left, all tries share one window; the last source has one for each.
             rate = Rate(window, self.slowest, began if others else time.monotonic())
             try:
-                return self._attempt(url, into, limit, size, progress, rate, login)
+                self._attempt(url, into, limit, size, progress, rate, login, resume)
+                if not resume or sha256 in (None, into.sha256):
+                    return
+                raise FailedTry("its parts make another file than the pinned one", anew=True)
             except FailedTry as failed:
                 last = failed
+            if last.anew:
+                into.restart()
+            if into.etag and into.size - before >= min(PROGRESS, (size or limit) // 16):
+                attempt -= 1
             pause = max(self._backoff(attempt), last.pause)
             most, rest = (self.few, window) if others else (self.tries, self.total_delay)
             late = time.monotonic() - began > (window if others else self.patience)
@@ -134,21 +149,27 @@ class Network:
         progress: Callable[[int, int | None], None],
         rate: Rate,
         login: Login | None,
+        resume: Resume | None,
     ) -> None:
         timeouts = Timeouts(self.connect_timeout, self.window + 1)
-        transfer, head = Transfer(lambda put: get_body(url, put, login, timeouts)), AnswerHead(None, False)
+        transfer, head = Transfer(lambda put: get_body(url, put, login, timeouts, resume)), AnswerHead(None, False)
+        before = into.size
         try:
             while not isinstance(item := transfer.take(self.tick), Ended):
                 self.check_interrupt()
                 if isinstance(item, AnswerHead):
                     head = item
+                    if resume and not head.start:  # the server sends all from the first byte on
+                        into.restart()
+                        before = 0
+                    into.etag = head.etag
                 elif item:
                     into.write(item)
                     progress(into.size, size or head.length)
                     if into.size > limit:
                         into.cut = True
                         return
-                if rate.too_slow(time.monotonic(), into.size):
+                if rate.too_slow(time.monotonic(), into.size - before):
                     raise _slow(into.size, rate.window)
         finally:
             transfer.abandon()

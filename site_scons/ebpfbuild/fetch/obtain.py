@@ -342,6 +342,7 @@ class _Search:
                 self._count_others(),
                 self._spent,
                 self.options.login if place.of_mirror else None,
+                wanted.sha256,
             )
         finally:
             self.report.stopped(wanted.title)

@@ -192,7 +192,8 @@ class Store:
 class Incoming:
     """A temporary file in the store's own folder, hashed as it is written. Its methods raise CacheError.
 
-    `head` holds its first bytes; whoever writes sets `cut` when there was more than was worth reading.
+    `head` holds its first bytes; whoever writes sets `cut` when there was more than was worth reading, and `etag` to
+    what a server calls the bytes, if it does.
     """
 
     def __init__(self, store: Store, handle: int, path: Path):
@@ -205,7 +206,7 @@ class Incoming:
         with _usable(self.store.root):
             self._file.seek(0)
             self._file.truncate()
-        self._hash, self.size, self.head, self.cut = hashlib.sha256(), 0, b"", False
+        self._hash, self.size, self.head, self.cut, self.etag = hashlib.sha256(), 0, b"", False, ""
 
     def write(self, chunk: bytes) -> None:
         """Appends a piece of the body."""

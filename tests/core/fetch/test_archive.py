@@ -1,21 +1,20 @@
-"""Files out of tar archives and .debs: real ones, and everything that a hostile or broken one can do."""
+"""Files out of tar archives and .debs: real ones, and damaged at random. tests/faults has hostile ones."""
 
 import contextlib
-import gzip
 import lzma
 import shutil
 import subprocess
 import sys
-import tarfile
 
 import pytest
-from archives import FILES, ar, deb, tar
+from archives import FILES, deb, tar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ebpfbuild.fetch import archive
 from ebpfbuild.fetch.archive import ar_members, deb_data, read_members
 from ebpfbuild.errors import ArchiveError
+
 
 @pytest.mark.parametrize("mode", ["w:gz", "w:xz", "w"])
 def test_only_what_is_asked_for_comes_out(mode):
@@ -40,53 +39,6 @@ def test_a_deb_that_dpkg_made(tmp_path):
         out = tmp_path / f"{kind}.deb"
         subprocess.run(["dpkg-deb", f"-Z{kind}", "--build", root, out], check=True, capture_output=True)
         assert read_members(out.read_bytes(), ["usr/include/x.h"]) == {"usr/include/x.h": b"x" * 4321}
-
-
-def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.type, info.linkname = kind, target
-    return info
-
-
-REFUSED = [
-    (tar({}), "holds no src/a.h"),
-    (tar(extra=[tarfile.TarInfo("src/a.h")]), "holds src/a.h twice"),
-    (tar({}, extra=[special("src/a.h", tarfile.SYMTYPE, "/etc/passwd")]), "as a link, folder or device"),
-    (tar({}, extra=[special("src/a.h", tarfile.LNKTYPE, "README")]), "as a link, folder or device"),
-    (tar({}, extra=[special("src/a.h", tarfile.DIRTYPE)]), "as a link, folder or device"),
-    (tar({}, extra=[special("src/a.h", tarfile.CHRTYPE)]), "as a link, folder or device"),
-    (tar({**FILES, "../x": b""}), "holds '../x', which points outside"),
-    (tar({**FILES, "src/../../x": b""}), "points outside"),
-    (tar({**FILES, "/etc/x": b""}), "holds '/etc/x', which points outside"),
-    (tar({"src/a.h": b"x" * 100_001}), "with 100001 bytes, more than 100000"),
-    (b"", "is no archive that can be read|holds no"),
-    (b"<!DOCTYPE html><html></html>", "is no archive that can be read"),
-    (tar()[:-20], "is no archive that can be read"),
-    (tar(mode="w:xz")[:-20], "is no archive that can be read"),
-    (tar(mode="w")[:700], "is no archive that can be read|is cut short"),
-    (ar([]), "no Debian package"),
-    (ar([("debian-binary", b"3.0\n")]), "no Debian package of format 2"),
-    (ar([("debian-binary", b"2.0\n")]), "with 0 data.tar members"),
-    (ar([("debian-binary", b"2.0\n"), ("data.tar.gz", tar()), ("data.tar.xz", tar())]), "with 2 data.tar members"),
-    (deb(tar())[:-100], "is cut short"),
-    (deb(tar()) + b"garbage", "damaged ar header"),
-    (ar([("debian-binary", b"2.0\n")]).replace(b"4         `", b"-1        `"), "damaged ar header"),
-]
-
-
-@pytest.mark.parametrize("data, message", REFUSED, ids=range(len(REFUSED)))  # a gzip holds the time, no good in a name
-def test_a_broken_or_hostile_archive_is_an_error(data, message):
-    with pytest.raises(ArchiveError, match=message) as caught:
-        read_members(data, ["src/a.h"], "toolchain.toml:3: libbpf", limit=100_000)
-    assert str(caught.value).startswith("toolchain.toml:3: libbpf: ")
-
-
-def test_a_small_archive_can_not_unpack_to_everything(monkeypatch):
-    monkeypatch.setattr(archive, "MAX_UNPACKED_SIZE", 1 << 20)
-    bomb = gzip.compress(tar({"zeros": bytes(2 << 20), **FILES}, "w"))
-    assert len(bomb) < 10_000
-    with pytest.raises(ArchiveError, match="unpacks to more than 1048576 bytes"):
-        read_members(bomb, ["src/a.h"])
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-from unfit import KINDS, make
 
 from ebpfbuild.errors import CacheError
 from ebpfbuild.fetch.store import Store, cache_folder, sha256sums
@@ -52,17 +51,6 @@ def test_what_was_added_is_there_and_read_only(store, notices):
     assert path == store.root / "sha256" / DIGEST == store.get(DIGEST)
     assert path.read_bytes() == DATA and path.stat().st_mode & 0o777 == 0o444
     assert store.add(DATA) == path and os.listdir(store.blobs) == [DIGEST] and not notices
-
-
-@pytest.mark.parametrize("damage", [b"", DATA[:-1], DATA + b"x", b"X" + DATA[1:]])
-def test_a_corrupt_entry_is_set_aside_and_told(store, notices, damage):
-    path = store.add(DATA)
-    path.unlink()
-    path.write_bytes(damage)
-    assert store.get(DIGEST) is None and not path.exists()
-    assert (store.root / "rejected" / f"corrupt-{DIGEST[:12]}").read_bytes() == damage
-    assert len(notices) == 1 and "was corrupt" in notices[0]
-    assert store.add(DATA) == store.get(DIGEST)
 
 
 def test_a_tree_is_whole_or_not_there(store):
@@ -168,35 +156,6 @@ def test_a_read_only_cache_still_serves(store):
             store.add(b"other")
     finally:
         store.blobs.chmod(0o755)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_entry_that_is_no_file_is_set_aside_and_fetched_anew(store, notices, kind):
-    path = store.add(DATA)
-    path.unlink()
-    make(store.blobs, kind).rename(path)
-    began = time.monotonic()
-    assert store.get(DIGEST) is None and time.monotonic() - began < 1
-    assert "was corrupt; it is set aside" in notices[0] and not os.path.lexists(path)
-    assert store.add(DATA) == path == store.get(DIGEST)
-    path.unlink()
-    make(store.blobs, kind).rename(path)  # again: what was set aside before is in nobody's way
-    assert store.get(DIGEST) is None and store.add(DATA) == store.get(DIGEST)
-
-
-def test_an_entry_of_gigabytes_is_set_aside_unread(store, notices):
-    store.blobs.mkdir(parents=True)
-    with (store.blobs / DIGEST).open("wb") as file:
-        file.truncate(20 << 30)
-    assert store.get(DIGEST) is None and "was corrupt" in notices[0]
-
-
-def test_a_link_that_leads_nowhere_or_round_is_no_entry(store):
-    store.blobs.mkdir(parents=True)
-    for target in ("nowhere", DIGEST):
-        (store.blobs / DIGEST).symlink_to(target)
-        assert store.get(DIGEST) is None and store.add(DATA) == store.get(DIGEST)
-        (store.blobs / DIGEST).unlink()
 
 
 @pytest.mark.parametrize("listing", [DATA, b"/etc/passwd  x\n", b"\xff" * 64, DIGEST.encode() + b"  ../x\n"])

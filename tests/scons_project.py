@@ -19,7 +19,7 @@ from ebpfbuild.rebuild.ledger import Ledger
 from ebpfbuild.pins.toolchain import load
 from ebpfbuild.sandbox.sandbox import Sandbox
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ROOT / "tests" / "testdata" / "project"
 ARCHES = ("x86_64", "aarch64", "s390x")
 BOTH = "ARCH=x86_64,aarch64"

@@ -1,0 +1,34 @@
+"""Fixtures of tests that fetch from a server on loopback."""
+
+import urllib.request
+
+import pytest
+from artifact_world import World
+from faultserver import serving
+
+
+@pytest.fixture
+def no_proxy(monkeypatch) -> None:
+    """No proxy of this machine stands between a test and loopback."""
+    for name in urllib.request.getproxies_environment():
+        monkeypatch.delenv(f"{name}_proxy", raising=False)
+        monkeypatch.delenv(f"{name}_proxy".upper(), raising=False)
+
+
+@pytest.fixture
+def server(no_proxy):
+    """A server on loopback that answers as it is told."""
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def world(tmp_path, server) -> World:
+    """A project with pins, whose artifacts `server` has."""
+    return World(tmp_path, server)
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    """The pauses that a fetch makes: noted, not slept."""
+    return []

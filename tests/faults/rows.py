@@ -1,0 +1,19 @@
+"""Faults by name: a name is the id of a test and its row in docs/reliability.md (table.py)."""
+
+import pytest
+
+
+def rows(faults):
+    """Parametrizes a test, whose argument is `fault`, by faults by name, or by names alone.
+
+    The first line of the test's docstring says what happens then: right bytes, or one line.
+    """
+    values = list(faults.values()) if isinstance(faults, dict) else list(faults)
+    return pytest.mark.parametrize("fault", values, ids=list(faults))
+
+
+def only_line(error) -> str:
+    """Returns an error's text, which is one line that a terminal may get; what follows it is indented."""
+    first, *details = str(error).splitlines()
+    assert first.isprintable() and all(line.startswith("  ") for line in details)
+    return first

@@ -1,0 +1,86 @@
+"""Prints the tables of docs/reliability.md about faults, from the tests as they are: python tests/faults/table.py
+
+Each test's id names the fault, the first line of its docstring what happens then, and its module's docstring the
+table. `--write` puts them into the page.
+"""
+
+import contextlib
+import io
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parents[1]
+PAGE = ROOT / "docs" / "reliability.md"
+BEGIN, END = "<!-- by tests/faults/table.py -->\n", "<!-- end -->\n"
+
+# Faults that the tests of a room hold: (fault, what happens, the test).
+class Row(NamedTuple):
+    """Faults, what happens then, and the test that holds it."""
+
+    faults: list[str]
+    result: str
+    test: str
+
+
+ELSEWHERE = [
+    Row(["any bytes for an answer"], "A result or one line, soon.", "tests/core/fetch/test_hostile_server.py::test_any_answer_is_a_result_or_a_line"),
+    Row(["`^C` while a server is silent"], "The build ends at once.", "tests/scons/test_fetch_interrupts.py"),
+    Row(["an answer slower than 1 kB a second"], "The next source has its turn within a minute.", "tests/core/fetch/test_slow_server.py::test_a_server_that_hangs_gives_its_place_away"),
+    Row(["an unknown CA, a wrong host name, an expired certificate"], "One line that says what to set.", "tests/core/fetch/test_company_network.py"),
+    Row(["an archive damaged at random"], "The right files or one line.", "tests/core/fetch/test_archive.py::test_a_damaged_archive_gives_files_or_an_error"),
+    Row(["toolchain.toml of random lines"], "Pins or one line.", "tests/core/pins/test_toolchain.py::test_any_file_is_a_toolchain_or_an_error"),
+    Row(["a header's index damaged at random"], "Refused and made anew.", "tests/core/minimize/test_index.py::test_damaged_bytes_are_refused_or_an_index_all_the_same"),
+    Row(["two users on one store, with any umask"], "Each reads what the other put there.", "tests/core/fetch/test_store_shared.py"),
+    Row(["a pipe, a device or gigabytes in the place of an input"], "One line, at once, and nothing is read.", "tests/scons/test_unfit_files.py::test_it_is_refused_in_one_line"),
+    Row(["a link, a pipe, a device or a folder in the place of an output"], "The build puts it back.", "tests/scons/test_damaged_outputs.py::test_what_lies_in_an_output_s_place_is_repaired"),
+]  # fmt: skip
+
+
+class _Collected:
+    def pytest_collection_modifyitems(self, items):
+        self.items = list(items)
+
+
+def tables():
+    """Returns the rows by the name of their table, in the order of files and tests."""
+    collected, said = _Collected(), io.StringIO()
+    with contextlib.redirect_stdout(said):
+        status = pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", "-n0", str(FOLDER)], plugins=[collected])
+    if status:
+        sys.exit(said.getvalue())
+    found = {}
+    for item in collected.items:
+        path, _, name = item.nodeid.partition("::")
+        table = item.module.__doc__.splitlines()[0].rstrip(".")
+        test = f"{path}::{item.function.__name__}"
+        row = Row([], item.function.__doc__.splitlines()[0], test)
+        row = found.setdefault(table, {}).setdefault(test, row)
+        row.faults.append(name.partition("[")[2].removesuffix("]"))
+    return {table: [*rows.values()] for table, rows in found.items()} | {"Elsewhere": ELSEWHERE}
+
+
+def text():
+    """Returns the tables as Markdown."""
+    lines = []
+    for table, rows in tables().items():
+        lines += [f"### {table}\n", "| faults | what happens | test |", "|---|---|---|"]
+        lines += [f"| {'; '.join(row.faults).replace('|', chr(92) + '|')} | {row.result} | `{row.test}` |" for row in rows]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def in_page(page):
+    """Returns what a page holds between the marks."""
+    return page.partition(BEGIN)[2].partition(END)[0]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--write"]:
+        page = PAGE.read_text()
+        PAGE.write_text(page.replace(BEGIN + in_page(page) + END, BEGIN + text() + END))
+    else:
+        print(text(), end="")
