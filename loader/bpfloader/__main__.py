@@ -1,4 +1,4 @@
-"""Command line: `python -m bpfloader probe` and `python -m bpfloader inspect FILE`."""
+"""Command line: `python -m bpfloader probe`, `inspect FILE` and `detach`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    about = "Asks the kernel what it can do, and BPF objects what they want of it."
+    about = "Asks the kernel what it can do and what it runs, and BPF objects what they want of it."
     parser = argparse.ArgumentParser(f"python -m {__package__}", description=about)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     probe = verbs.add_parser("probe", help="what this kernel can do")
@@ -44,6 +44,12 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--arch", default="", help="of a package: the object to show, this machine's without it")
     inspect.add_argument("--no-kernel", action="store_true", help="don't ask this kernel whether it takes the object")
     inspect.set_defaults(run=_inspect)
+    detach = verbs.add_parser("detach", help="lists what is attached and pinned, takes away what is named")
+    detach.add_argument("--xdp", action="append", default=[], metavar="INTERFACE", help="take its XDP programs away")
+    detach.add_argument("--tc", action="append", default=[], metavar="INTERFACE", help="take its filters and tcx away")
+    detach.add_argument("--program", action="append", default=[], metavar="NAME", help="only this one, by name or id")
+    detach.add_argument("--pin", action="append", default=[], metavar="PATH", help="remove a pin of a BPF file system")
+    detach.set_defaults(run=_detach)
     return parser
 
 
@@ -74,6 +80,16 @@ def _inspect(options: argparse.Namespace) -> Output:
 
     found = inspect(options.file, options.type, not options.no_kernel)
     return Output(as_json(found) if options.json else inspection_text(found, options.arch))
+
+
+def _detach(options: argparse.Namespace) -> Output:
+    from .detach.command import Selection, listing, take_away
+
+    if options.program and not (options.xdp or options.tc):
+        raise ValueError("--program chooses among those of an interface: name it with --xdp or --tc")
+    if options.xdp or options.tc or options.pin:
+        return Output(take_away(Selection(options.xdp, options.tc, options.pin, options.program)))
+    return Output(listing())
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from .text import printable
 ENOTSUPP = 524
 SHOWN_LINES = 20  # the last lines of a log in an error's text: the verifier states its reason at the end
 TRY_ANOTHER = "try another variant"
+COMMAND = f"python -m {__package__}"  # this loader's command line: in a tool's wheel it is the tool's
 REINSTALL = "install the package again, from a wheel that you trust"
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import os
+import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, cast
 
@@ -171,14 +173,31 @@ class FdLink(Link):
 
 
 class HookLink(Link):
-    """An attachment that is no link in the kernel (a tc filter, a socket option): `end` detaches it."""
+    """An attachment that is no link in the kernel (a tc filter, a socket option): `end` detaches it.
+
+    The kernel keeps such an attachment when its process ends. So a normal end of Python detaches it, but not the end of
+    a child of fork, whose links are the parent's, nor that of a process that is killed.
+    """
 
     def __init__(self, owner: Owner, program: str, end: Callable[[], object]):
-        self._end = end
+        self._end, self._process = end, os.getpid()
         super().__init__(owner, program)
+        _hooks.add(self)
 
     def _release(self) -> None:
         self._end()
+
+
+_hooks: weakref.WeakSet[HookLink] = weakref.WeakSet()
+
+
+@atexit.register
+def _detach_hooks() -> None:
+    """Detaches the hooks that this process still has, even if one of them raises."""
+    with contextlib.ExitStack() as stack:
+        for hook in list(_hooks):
+            if hook._process == os.getpid():
+                stack.callback(hook.detach)
 
 
 class GroupLink(Link):

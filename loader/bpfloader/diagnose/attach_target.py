@@ -1,8 +1,8 @@
 """Explains a refused attach by inspecting its target: binary, function, tracepoint, perf event, cgroup or interface.
 
 `target_fault` takes the errno, the program's section and the request, which may have `binary`, `function`, `offset`,
-`provider`, `name`, `category`, `pid`, `cgroup`, `namespace`, `interface`, `event`, `cpu`, `frequency`. What a request
-leaves out, the section names.
+`provider`, `name`, `category`, `pid`, `cgroup`, `namespace`, `interface`, `mode`, `link`, `event`, `cpu`, `frequency`.
+What a request leaves out, the section names.
 """
 
 from __future__ import annotations
@@ -204,15 +204,29 @@ def _descriptor_fault(number: int, target: str, request: Request) -> Fault:
         return Explanation(f"{_target_text(request['cgroup'])} is no cgroup v2 folder", cgroups())
     if number == errno.EINVAL and "namespace" in request:
         return Explanation(f"{_target_text(request['namespace'])} is no network namespace", NAMESPACES)
-    if number in (errno.EINVAL, errno.ENODEV, errno.ENOENT) and "interface" in request:
-        from socket import if_indextoname, if_nameindex
+    if "interface" in request:
+        from .interface_target import missing_interface
 
-        try:
-            if_indextoname(request["interface"])
-        except OSError:
-            names = ", ".join(f"{index} {name}" for index, name in if_nameindex())
-            return Explanation(f"there is no interface with the index {request['interface']}", f"there are {names}")
+        return missing_interface(number, request["interface"])
     return None
+
+
+def _xdp_fault(number: int, target: str, request: Request) -> Fault:
+    from .interface_target import missing_interface, xdp_fault
+
+    if "interface" not in request:
+        return None
+    found = missing_interface(number, request["interface"])
+    return found or xdp_fault(number, target, request["interface"], request.get("mode", ""))
+
+
+def _tc_fault(number: int, target: str, request: Request) -> Fault:
+    if number == errno.EEXIST and request.get("link"):
+        return Explanation("this program is at that place already, which takes none twice", "detach it there first")
+    if number == errno.EEXIST and "interface" in request:
+        what = "a filter with that priority and handle is there already"
+        return Explanation(what, "take its place with replace=True, or give another handle")
+    return _descriptor_fault(number, target, request)
 
 
 NAMESPACES = "give the path of one, such as /proc/self/ns/net or /run/netns/NAME"
@@ -228,18 +242,12 @@ def cgroups() -> str:
     return f"cgroup v2 is mounted at {place}" if place else "mount it: mount -t cgroup2 none /run/cgroup2"
 
 
-def no_interface(name: str) -> str:
-    """Returns the next step for an interface that isn't there."""
-    from socket import if_nameindex
-
-    names = [each for _, each in if_nameindex()]
-    return suggestion(name, names, f"there are {', '.join(names)}")
-
-
 FAULT_FINDERS: dict[str, Callable[[int, str, Request], Fault]] = {
     "perf_event": _perf_event_fault,
     **dict.fromkeys(("uprobe", "uretprobe"), _uprobe_fault),
     "usdt": _usdt_fault,
+    "xdp": _xdp_fault,
+    **dict.fromkeys(("tc", "tcx", "classifier", "action"), _tc_fault),
     **dict.fromkeys(("kprobe", "kretprobe"), _kprobe_fault),
     **dict.fromkeys(("raw_tp", "raw_tracepoint"), _raw_tracepoint_fault),
     **dict.fromkeys(("tp", "tracepoint"), _tracepoint_fault),

@@ -10,13 +10,13 @@ import errno
 import os
 import re
 import struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .instructions import INSN_SIZE
 from .syscall import raw_syscall, syscall_numbers
 
 # enum bpf_cmd.
-MAP_CREATE, PROG_LOAD, PROG_ATTACH, TEST_RUN = 0, 5, 8, 10
+MAP_CREATE, PROG_LOAD, PROG_ATTACH, TEST_RUN, PROG_QUERY = 0, 5, 8, 10, 16
 RAW_TRACEPOINT_OPEN, BTF_LOAD, LINK_CREATE = 17, 18, 28
 # The errors of a call that a signal interrupted: bpf_check (kernel/bpf/verifier.c) gives up with EAGAIN.
 INTERRUPTED = errno.EAGAIN, errno.EINTR
@@ -129,3 +129,12 @@ def open_raw_tracepoint(program: int, name: bytes = b"") -> int:
 def attach_program(program: int, target: int, attach_type: int) -> None:
     """Attaches without a link. Raises OSError."""
     bpf(PROG_ATTACH, struct.pack("=III", target, program, attach_type))
+
+
+def query_programs(target: int, attach_type: int, programs: ctypes.Array[Any], links: ctypes.Array[Any]) -> None:
+    """Writes the ids of the programs that are attached to a target, and of their links, to arrays of equal length.
+
+    Raises OSError; ENOSPC where the arrays are too short.
+    """
+    places = ctypes.addressof(programs), len(programs), 0, 0, ctypes.addressof(links)
+    bpf(PROG_QUERY, struct.pack("=IIIIQIIQQ", target, attach_type, 0, 0, *places))

@@ -8,7 +8,20 @@ field check the version first (library.require).
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, c_bool, c_char, c_char_p, c_int, c_size_t, c_uint, c_uint64, c_ulong, c_ulonglong, c_void_p
+from ctypes import (
+    POINTER,
+    c_bool,
+    c_char,
+    c_char_p,
+    c_int,
+    c_size_t,
+    c_ubyte,
+    c_uint,
+    c_uint64,
+    c_ulong,
+    c_ulonglong,
+    c_void_p,
+)
 from typing import TypeVar
 
 S = TypeVar("S", bound=ctypes.Structure)
@@ -91,9 +104,38 @@ class TestRunOptions(ctypes.Structure):
 
 
 class LinkInfo(ctypes.Structure):
-    """struct bpf_link_info of linux/bpf.h, the fields that every link has."""
+    """struct bpf_link_info of linux/bpf.h: the fields that every link has, and those of a tcx link.
 
-    _fields_ = [("type", c_uint), ("id", c_uint), ("prog_id", c_uint)]
+    XDP and netkit links have the interface, and netkit links the attach type, in the same places.
+    """
+
+    _fields_ = [
+        ("type", c_uint),
+        ("id", c_uint),
+        ("prog_id", c_uint),
+        ("reserved", c_uint),  # the fields of a kind begin at a multiple of 8
+        ("ifindex", c_uint),
+        ("attach_type", c_uint),
+    ]
+
+
+class ProgramInfo(ctypes.Structure):
+    """struct bpf_prog_info of linux/bpf.h up to the name; the pointers to code and maps stay NULL."""
+
+    _fields_ = [
+        ("type", c_uint),
+        ("id", c_uint),
+        ("tag", c_ubyte * 8),
+        ("jited_prog_len", c_uint),
+        ("xlated_prog_len", c_uint),
+        ("jited_prog_insns", c_uint64),
+        ("xlated_prog_insns", c_uint64),
+        ("load_time", c_uint64),
+        ("created_by_uid", c_uint),
+        ("nr_map_ids", c_uint),
+        ("map_ids", c_uint64),
+        ("name", c_char * 16),
+    ]
 
 
 class KprobeOptions(ctypes.Structure):
@@ -206,8 +248,14 @@ class TcOptions(ctypes.Structure):
     ]
 
 
+class TcxPlace(ctypes.Structure):
+    """`tcx` of struct bpf_link_create_opts, since 1.3."""
+
+    _fields_ = [("relative_fd", c_uint), ("relative_id", c_uint), ("expected_revision", c_uint64)]
+
+
 class LinkCreateOptions(ctypes.Structure):
-    """struct bpf_link_create_opts up to target_btf_id."""
+    """struct bpf_link_create_opts, of its union the place of a tcx link."""
 
     _fields_ = [
         ("sz", c_size_t),
@@ -215,6 +263,7 @@ class LinkCreateOptions(ctypes.Structure):
         ("iter_info", c_void_p),
         ("iter_info_len", c_uint),
         ("target_btf_id", c_uint),
+        ("tcx", TcxPlace),
     ]
 
 

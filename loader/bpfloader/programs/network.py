@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import socket
 
 T = TypeVar("T")
-XDP_MODES = {"generic": 1 << 1, "native": 1 << 2, "offload": 1 << 3}  # XDP_FLAGS_*_MODE of linux/if_link.h
 # include/uapi/asm-generic/socket.h, which all seven arches use for these.
 SOL_SOCKET = 1
 SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_EBPF, SO_DETACH_REUSEPORT_BPF, SO_DETACH_FILTER = 50, 52, 68, 27
@@ -43,7 +42,7 @@ def interface_index(program: str, interface: str | int) -> int:
     try:
         return if_nametoindex(interface)
     except OSError:
-        from ..diagnose.attach_target import no_interface
+        from ..diagnose.interface_target import no_interface
 
         what = f"can't attach {program}: there is no interface {interface}"
         raise AttachError(what, fix=no_interface(interface), errno=errno.ENODEV, program=program) from None
@@ -93,12 +92,13 @@ class XdpProgram(Program):
         """
         index = interface_index(self.name, interface)
         if not mode:
-            return self._link("attach_xdp", index, interface=index)
+            return self._link("attach_xdp", index, interface=index, mode="")
         from ..kernel.attach_type import AttachType
+        from ..kernel.netlink import XDP_MODES
 
         options = sized(LinkCreateOptions, flags=named_value(self.name, XDP_MODES, mode, "mode"))
         with self._owner.lock, DeferredSignals():
-            fd = self._call("bpf_link_create", self.fd, index, AttachType.XDP, options, interface=index)
+            fd = self._call("bpf_link_create", self.fd, index, AttachType.XDP, options, interface=index, mode=mode)
             return FdLink(self._owner, self.name, fd)
 
 

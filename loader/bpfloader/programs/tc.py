@@ -1,17 +1,18 @@
-"""Programs in an interface's traffic control: filters of a clsact qdisc, tcx and netkit."""
+"""Programs in an interface's traffic control: tcx links, filters of a clsact qdisc, and netkit."""
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import warnings
 from functools import partial
 
 from ..diagnose.refusal import NO_CLSACT
-from ..errors import AttachError, CallError, errno_text
-from ..libbpf.library import library
+from ..errors import COMMAND, ENOTSUPP, AttachError, CallError, errno_text
+from ..libbpf.library import library, require
 from ..libbpf.log import captured
-from ..libbpf.structs import TcHook, TcOptions, sized
-from ..link import HookLink, Link
+from ..libbpf.structs import LinkCreateOptions, PlacementOptions, ProgramInfo, TcHook, TcOptions, TcxPlace, sized
+from ..link import FdLink, HookLink, Link
 from ..signals import DeferredSignals
 from .anchor import Neighbour, placement
 from .base import Program
@@ -20,15 +21,19 @@ from .network import interface_index
 ATTACH_POINTS = {"ingress": 1 << 0, "egress": 1 << 1}  # enum bpf_tc_attach_point of libbpf.h
 BPF_TC_F_REPLACE = 1 << 0
 TCX_SECTIONS = ("tcx/ingress", "tcx/egress", "tc/ingress", "tc/egress")
+# What a kernel without tcx answers: before 6.6, or built without CONFIG_NET_XGRESS.
+NO_TCX = (errno.EINVAL, errno.EOPNOTSUPP, ENOTSUPP)
 
 
 class TcProgram(Program):
-    """SEC("tc"), SEC("classifier"), SEC("action"): a filter on an interface; SEC("tcx/ingress"), SEC("tcx/egress"):
-    a tcx link (libbpf 1.3, Linux 6.6)."""
+    """SEC("tc"), SEC("tcx/ingress"), SEC("tcx/egress"): at an interface, by a tcx link (Linux 6.6) or a filter.
+
+    SEC("classifier") and SEC("action") are older names of SEC("tc").
+    """
 
     @property
     def is_tcx(self) -> bool:
-        """True if its section makes it a tcx link, False if a filter."""
+        """True if its section makes it a tcx link and says the direction."""
         return self.section.removeprefix("?") in TCX_SECTIONS
 
     def attach(
@@ -44,34 +49,60 @@ class TcProgram(Program):
         first: bool = False,
         revision: int = 0,
     ) -> Link:
-        """Attaches to an interface's "ingress" or "egress".
+        """Attaches to an interface's "ingress" or "egress"; a section such as `tcx/ingress` says which.
 
-        A filter: `priority` and `handle` are 1 or more, or 0 for the kernel's choice; `replace` replaces the filter
-        that has both. A clsact qdisc is made where there is none, and stays. A tcx link: the section says the
-        direction; it runs `before` or `after` another (a Program or a Link), `first`, or else last; with `revision`,
-        the kernel refuses if the list has changed. Raises AttachError, PrivilegeError, StateError, LibraryError,
-        ValueError.
+        By a tcx link, where the kernel has them (Linux 6.6): the program runs before all filters, `before` or `after`
+        another program of tcx (a Program or a Link), `first`, or else last; with `revision`, the kernel refuses if the
+        list has changed. Else, or with any of `priority`, `handle` and `replace`, by a filter: the first two are 1 or
+        more, or 0 for the kernel's choice; `replace` replaces the filter that has both. A clsact qdisc is made where
+        there is none, and stays. A filter lasts until a normal end of this process. Raises AttachError,
+        PrivilegeError, StateError, LibraryError, ValueError.
         """
         place = placement(before, after, first, revision)
+        placed, filtered = bool(place.flags or revision), bool(priority or handle or replace)
         if self.is_tcx:
-            if priority or handle or replace or direction not in ("", self.target):
+            if filtered or direction not in ("", self.target):
                 raise ValueError(f"{self.name} is a tcx program: its place is told by before, after or first")
             index = interface_index(self.name, interface)
-            return self._link("attach_tcx", index, place, interface=index)
-        if place.flags or revision:
-            raise ValueError(f"{self.name} is a filter: its place is told by priority and handle")
+            return self._link("attach_tcx", index, place, interface=index, link=True)
+        if placed and filtered:
+            raise ValueError(
+                f"{self.name} is either a filter, placed by priority and handle, or a tcx link, "
+                "placed by before, after and first"
+            )
         if direction not in ATTACH_POINTS:
             raise ValueError(f'{self.name} is attached to "ingress" or "egress", not to {direction!r}')
-        return self._filter(interface_index(self.name, interface), ATTACH_POINTS[direction], priority, handle, replace)
-
-    def _filter(self, index: int, point: int, priority: int, handle: int, replace: bool) -> Link:
-        hook = sized(TcHook, ifindex=index, attach_point=point)
+        index = interface_index(self.name, interface)
         with self._owner.lock, DeferredSignals():
-            options = sized(TcOptions, prog_fd=self.fd, priority=priority, handle=handle)
-            options.flags = BPF_TC_F_REPLACE if replace else 0
-            self._make_qdisc(hook)
-            self._call("bpf_tc_attach", hook, options, interface=index)
-            return HookLink(self._owner, self.name, partial(_remove_tc_filter, hook, options))
+            self._warn_of_leftovers(index, direction)
+            link = None if filtered else self._tcx_link(index, direction, place, placed)
+            return link or self._filter(index, direction, priority, handle, replace)
+
+    def _tcx_link(self, index: int, direction: str, place: PlacementOptions, placed: bool) -> Link | None:
+        """Attaches by a tcx link. Returns None where the kernel has none and the program has no place among others."""
+        from ..kernel.attach_type import AttachType
+
+        kind = AttachType.TCX_INGRESS if direction == "ingress" else AttachType.TCX_EGRESS
+        if place.relative_fd or place.expected_revision:
+            require("1.3", "places among tcx programs")
+        tcx = TcxPlace(relative_fd=place.relative_fd, expected_revision=place.expected_revision)
+        options = sized(LinkCreateOptions, flags=place.flags, tcx=tcx)
+        try:
+            fd = self._call("bpf_link_create", self.fd, index, kind, options, interface=index, link=True)
+        except AttachError as error:
+            if error.errno in NO_TCX and not placed:
+                return None
+            raise
+        return FdLink(self._owner, self.name, fd)
+
+    def _filter(self, index: int, direction: str, priority: int, handle: int, replace: bool) -> Link:
+        hook = sized(TcHook, ifindex=index, attach_point=ATTACH_POINTS[direction])
+        options = sized(TcOptions, prog_fd=self.fd, priority=priority, handle=handle)
+        options.flags = BPF_TC_F_REPLACE if replace else 0
+        self._make_qdisc(hook)
+        self._require_egress(index, direction)
+        self._call("bpf_tc_attach", hook, options, interface=index, link=False)
+        return HookLink(self._owner, self.name, partial(_remove_tc_filter, hook, options))
 
     def _make_qdisc(self, hook: TcHook) -> None:
         """Makes the clsact qdisc, which holds both directions, unless it is there. Raises AttachError without clsact.
@@ -85,6 +116,46 @@ class TcProgram(Program):
                 if error.errno == errno.ENOENT:
                     what = f"can't attach {self.name} ({errno_text(error.errno)}): {NO_CLSACT.what}"
                     raise AttachError(what, fix=NO_CLSACT.fix, errno=error.errno, program=self.name) from None
+
+    def _require_egress(self, index: int, direction: str) -> None:
+        """Raises AttachError where an `ingress` qdisc stands in clsact's place: it runs a filter of egress on ingress.
+
+        The kernel makes no clsact beside it (both are at TC_H_INGRESS), and takes the filter without a word.
+        """
+        from ..kernel.netlink import ingress_qdisc, interface_name
+
+        if direction != "egress" or ingress_qdisc(index) != "ingress":
+            return
+        name = interface_name(index)
+        what = f"can't attach {self.name}: {name} has an ingress qdisc, which would run a filter of egress on ingress"
+        fix = f"replace it, and the filters in it: tc qdisc del dev {name} ingress && tc qdisc add dev {name} clsact"
+        raise AttachError(what, fix=fix, program=self.name)
+
+    def _warn_of_leftovers(self, index: int, direction: str) -> None:
+        """Warns of filters of this program whose process was killed: they still run."""
+        from ..kernel.netlink import filters, interface_name
+
+        try:
+            found = filters(index, direction)
+        except OSError:  # no rtnetlink: the attach itself tells what is wrong
+            return
+        if not found:
+            return
+        info, size = ProgramInfo(), ctypes.c_uint(ctypes.sizeof(ProgramInfo))
+        library().bpf_obj_get_info_by_fd(self.fd, ctypes.byref(info), ctypes.byref(size))
+        same = [each for each in found if each.tag == bytes(info.tag).hex() or each.name == info.name.decode()]
+        if not same:
+            return
+        from ..kernel.holders import holders
+
+        held = holders().programs
+        for each in same:
+            if each.program not in held:
+                name = interface_name(index)
+                what = f"a process that has ended left the filter {each.name} at {name} ({direction}, priority"
+                what += f" {each.priority}, handle {each.handle:#x}), which still runs"
+                fix = f"remove it: {COMMAND} detach --tc {name} --program {each.program}"
+                warnings.warn(f"{what}; {fix}", RuntimeWarning, stacklevel=3)
 
 
 def _remove_tc_filter(hook: TcHook, attached: TcOptions) -> None:

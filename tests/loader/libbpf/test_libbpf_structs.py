@@ -22,6 +22,7 @@ NAMES = {
     structs.CreateOptions: "struct bpf_map_create_opts",
     structs.MapInformation: "struct bpf_map_info",
     structs.LinkInfo: "struct bpf_link_info",
+    structs.ProgramInfo: "struct bpf_prog_info",
     structs.KprobeOptions: "struct bpf_kprobe_opts",
     structs.KprobeMultiOptions: "struct bpf_kprobe_multi_opts",
     structs.KsyscallOptions: "struct bpf_ksyscall_opts",
@@ -41,7 +42,8 @@ NAMES = {
                             "struct bpf_raw_tracepoint_opts"),
 }  # fmt: skip
 HEADERS = "stddef.h stdio.h bpf/bpf.h bpf/libbpf.h linux/perf_event.h".split()
-RENAMED = {("struct bpf_usdt_opts", "cookie"): "usdt_cookie", ("struct bpf_tracepoint_opts", "cookie"): "bpf_cookie"}
+RENAMED = {("struct bpf_usdt_opts", "cookie"): "usdt_cookie", ("struct bpf_tracepoint_opts", "cookie"): "bpf_cookie",
+           **{("struct bpf_link_info", name): f"netkit.{name}" for name in ("ifindex", "attach_type")}}  # fmt: skip
 NOT_THERE = {"attach_prog_fd", "reserved"}  # removed in 1.0 and skipped by both; the rest of a bit field's word
 
 

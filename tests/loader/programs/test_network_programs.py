@@ -63,49 +63,6 @@ def test_xdp_native_where_the_driver_has_none(start, own_network):
     assert run.value == 2 and run.data == bytes(64) and bpf.bss.hits == 10
 
 
-def test_a_kernel_without_clsact_is_told_so(start, monkeypatch):
-    from bpfloader.programs import tc
-
-    class Lacking:
-        @staticmethod
-        def bpf_tc_hook_create(_):
-            raise bpfloader.CallError("bpf_tc_hook_create failed", errno=2)
-
-    bpf = start("on_tc")
-    monkeypatch.setattr(tc, "library", Lacking)
-    with pytest.raises(bpfloader.AttachError) as caught:
-        bpf.progs.on_tc.attach("lo", "ingress")
-    assert str(caught.value) == (
-        "can't attach on_tc (ENOENT: No such file or directory): this kernel has no clsact; modprobe sch_ingress cls_bpf"
-    )
-
-
-def test_tc_filters(start, own_network):
-    if not (said := bpfloader.attach_kind("tc")):
-        pytest.skip(said.reason)
-
-    def run():
-        bpf = start("on_tc")
-        into = bpf.progs.on_tc.attach("lo", "ingress", priority=5, handle=1)
-        out = bpf.progs.on_tc.attach("lo", "egress")
-        assert seen(bpf) == 2 and len(bpf.links) == 2
-        with pytest.raises(bpfloader.AttachError):
-            bpf.progs.on_tc.attach("lo", "ingress", priority=5, handle=1)
-        again = bpf.progs.on_tc.attach("lo", "ingress", priority=5, handle=1, replace=True)
-        assert seen(bpf) == 2
-        out.detach()
-        assert seen(bpf) == 1
-        again.detach()
-        into.detach()  # what it made is gone by now: that's no error
-        assert seen(bpf) == 0
-        with pytest.raises(ValueError, match='"ingress" or "egress"'):
-            bpf.progs.on_tc.attach("lo")
-        with pytest.raises(ValueError, match="its place is told by priority and handle"):
-            bpf.progs.on_tc.attach("lo", "ingress", first=True)
-
-    own_network(run)
-
-
 def test_tcx(start, attached, own_network):
     def run():
         bpf = attached(start, "on_tcx", "on_tcx_too")
