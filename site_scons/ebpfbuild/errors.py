@@ -90,6 +90,10 @@ class BtfError(EbpfError):
     """Bytes that are not BTF that this project can read."""
 
 
+class KernelImageError(EbpfError):
+    """A file that holds no kernel's BTF that can be found."""
+
+
 class SkeletonError(EbpfError):
     """An object from which no skeleton can be generated."""
 

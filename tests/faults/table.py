@@ -31,7 +31,7 @@ ELSEWHERE = [
     Row(["`^C` while a server is silent"], "The build ends at once.", "tests/scons/test_fetch_interrupts.py"),
     Row(["an answer slower than 1 kB a second"], "The next source has its turn within a minute.", "tests/core/fetch/test_slow_server.py::test_a_server_that_hangs_gives_its_place_away"),
     Row(["an unknown CA, a wrong host name, an expired certificate"], "One line that says what to set.", "tests/core/fetch/test_company_network.py"),
-    Row(["an archive damaged at random"], "The right files or one line.", "tests/core/fetch/test_archive.py::test_a_damaged_archive_gives_files_or_an_error"),
+    Row(["an archive damaged at random"], "The right files or one line.", "tests/core/archive/test_archive.py::test_a_damaged_archive_gives_files_or_an_error"),
     Row(["toolchain.toml of random lines"], "Pins or one line.", "tests/core/pins/test_toolchain.py::test_any_file_is_a_toolchain_or_an_error"),
     Row(["a header's index damaged at random"], "Refused and made anew.", "tests/core/minimize/test_index.py::test_damaged_bytes_are_refused_or_an_index_all_the_same"),
     Row(["two users on one store, with any umask"], "Each reads what the other put there.", "tests/core/fetch/test_store_shared.py"),

@@ -12,8 +12,8 @@ from faultserver import body
 from rows import only_line, rows
 
 from ebpfbuild.errors import ArchiveError
-from ebpfbuild.fetch import archive
-from ebpfbuild.fetch.archive import read_members
+from ebpfbuild.archive import members, unpack
+from ebpfbuild.archive.members import read_members
 
 MEMBER = "src/a.h"
 
@@ -94,8 +94,8 @@ def test_a_hostile_archive(fault):
 @rows({"a small archive of a billion zeros": tarfile.REGTYPE, "a small archive of a billion zeros in a name": tarfile.GNUTYPE_LONGNAME})
 def test_a_bomb(monkeypatch, fault):
     """One line: no archive unpacks to more than a limit."""
-    monkeypatch.setattr(archive, "MAX_UNPACKED_SIZE", 1 << 20)
-    monkeypatch.setattr(archive, "MAX_NAME_SIZE", 10**9)
+    monkeypatch.setattr(unpack, "MAX_UNPACKED_SIZE", 1 << 20)
+    monkeypatch.setattr(members, "MAX_NAME_SIZE", 10**9)
     bomb = gzip.compress(special(fault, name="zeros", size=10**9).tobuf() + bytes(8 << 20))
     assert len(bomb) < 20_000
     with pytest.raises(ArchiveError, match="unpacks to more than 1048576 bytes"):

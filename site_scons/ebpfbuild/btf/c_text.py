@@ -43,7 +43,7 @@ def _declare(btf: Btf, number: int, inner: str, left: list[int]) -> str:
 
 def _qualifier(kind: Type) -> str:
     if kind.kind == Kind.TYPE_TAG:
-        return f'__attribute__((btf_type_tag("{kind.name}"))) '
+        return f"__attribute__(({kind.name})) " if kind.flag else f'__attribute__((btf_type_tag("{kind.name}"))) '
     return QUALIFIERS[kind.kind] + " "
 
 

@@ -6,7 +6,10 @@ from typing import Any, NamedTuple
 
 
 class Kind(IntEnum):
-    """BTF_KIND_* of include/uapi/linux/btf.h; VOID stands for type id 0, which no record describes."""
+    """BTF_KIND_* of include/uapi/linux/btf.h; VOID stands for type id 0, which no record describes.
+
+    UNKNOWN stands for each kind that is newer than this reader, of which BTF's own table told only the length.
+    """
 
     VOID = 0
     INT = 1
@@ -28,6 +31,7 @@ class Kind(IntEnum):
     DECL_TAG = 17
     TYPE_TAG = 18
     ENUM64 = 19
+    UNKNOWN = 127
 
 
 class Layout(NamedTuple):
@@ -61,7 +65,7 @@ LAYOUTS: dict[int, Layout] = {
     Kind.ENUM64: Layout(each=3, names=(0,)),
 }
 
-KINDS = tuple(Kind)
+KINDS = tuple(Kind(code) if code in LAYOUTS else Kind.UNKNOWN if code else Kind.VOID for code in range(128))
 SIZED = (Kind.INT, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64, Kind.FLOAT, Kind.DATASEC)
 REFERS = (Kind.PTR, Kind.TYPEDEF, Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind.FUNC, Kind.FUNC_PROTO, Kind.VAR,
           Kind.DECL_TAG, Kind.TYPE_TAG)  # fmt: skip

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from ..archive.members import read_members
 from ..console import Reporter
 from ..errors import FetchError, HurriedError, MismatchError, OfflineError, PinError
 from ..escape import without_secrets
 from ..files import is_gone, open_regular
 from ..pins.pins import ArtifactSource, HeaderPin, TreePin
-from . import apt, archive
+from . import apt
 from . import places as sources
 from .mirror import Login, checked_mirror
 from .network import Network
@@ -255,7 +256,7 @@ class _Search:
         data = self._archive(place, pin.title) if inside else b""
         with self.store.incoming() as incoming:
             if inside:
-                incoming.write(archive.read_members(data, [inside], f"{place.source.where}: {place.shown}")[inside])
+                incoming.write(read_members(data, [inside], f"{place.source.where}: {place.shown}")[inside])
             else:
                 self._receive(place, incoming, wanted)
             verify(incoming, wanted, place.shown)
@@ -269,7 +270,7 @@ class _Search:
             return self._tree_by_digests(place, pin)
         members = {name: f"{place.source.inside}/{name}" for name in pin.files}
         data = self._archive(place, pin.title)
-        found = archive.read_members(data, members.values(), f"{place.source.where}: {place.shown}")
+        found = read_members(data, members.values(), f"{place.source.where}: {place.shown}")
         files = {name: self.store.add(found[member]) for name, member in members.items()}
         with self.store.incoming() as listing:
             listing.write(sha256sums({name: path.name for name, path in files.items()}))

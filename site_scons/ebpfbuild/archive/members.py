@@ -3,20 +3,14 @@
 The bytes may come from anywhere: whatever is malformed, too large or points outside is an ArchiveError.
 """
 
-import gzip
-import io
-import lzma
 import tarfile
-import zlib
 from collections.abc import Collection
-from importlib import import_module
-from typing import Any, BinaryIO, NamedTuple, Protocol, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from ..errors import ArchiveError
+from .unpack import Unpacked, format_at
 
 MAX_MEMBER_SIZE = 64 << 20  # bytes of one file: kernel headers have 1 to 4 MB
-# Bytes of all that is decompressed, so that a small archive can't take all time.
-MAX_UNPACKED_SIZE = 512 << 20
 MAX_NAME_SIZE = 1 << 16  # bytes of a member's long name or pax headers, which tarfile reads whole
 MAX_HEADERS = 100  # about one member, each read within the one before; and pax headers about all
 
@@ -33,7 +27,7 @@ _OF_THE_NEXT = (
 )
 
 # tarfile promises only TarError, but passes on what its parts raise on malformed numbers, names and streams.
-_MALFORMED = (tarfile.TarError, EOFError, OSError, ValueError, ArithmeticError, LookupError, zlib.error, lzma.LZMAError)
+MALFORMED = (tarfile.TarError, EOFError, OSError, ValueError, ArithmeticError, LookupError)
 
 
 def read_members(
@@ -46,11 +40,10 @@ def read_members(
     try:
         if data.startswith(AR_MAGIC):
             data = deb_data(data)
-        with _decompressed(data) as stream:
-            found = _regular_files(stream, frozenset(wanted), limit)
+        found = _regular_files(Unpacked(data, format_at(data)), frozenset(wanted), limit)
     except ArchiveError as error:
         raise ArchiveError(error.what, where=where, fix=error.fix) from None
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise ArchiveError(f"is no archive that can be read: {error}", where=where) from None
     missing = sorted(set(wanted) - set(found))
     if missing:
@@ -95,68 +88,11 @@ def ar_members(data: bytes) -> list[ArMember]:
     return members
 
 
-class _Stream(Protocol):
-    """A decompressor's stream: GzipFile, LZMAFile, ZstdFile or BytesIO."""
-
-    def read(self, size: int, /) -> bytes:
-        """Returns the next bytes, at most `size`."""
-
-    def close(self) -> None:
-        """Closes the stream."""
-
-
-class _Limited:
-    """A stream that ends in an ArchiveError when more than MAX_UNPACKED_SIZE bytes come out of it."""
-
-    def __init__(self, stream: _Stream, damage: tuple[type[Exception], ...] = ()):
-        self.stream, self.damage, self.left = stream, damage, MAX_UNPACKED_SIZE
-
-    def read(self, size: int) -> bytes:
-        """Returns the next bytes, at most `size`. Raises ArchiveError."""
-        try:
-            chunk = self.stream.read(min(size, 1 << 20))
-        except self.damage as error:
-            raise ArchiveError(f"is no archive that can be read: {error}") from None
-        self.left -= len(chunk)
-        if self.left < 0:
-            raise ArchiveError(f"unpacks to more than {MAX_UNPACKED_SIZE} bytes")
-        return chunk
-
-    def __enter__(self) -> "_Limited":
-        return self
-
-    def __exit__(self, *unused: object) -> None:
-        self.stream.close()
-
-
-def _decompressed(data: bytes) -> _Limited:
-    raw = io.BytesIO(data)
-    if data.startswith(b"\x1f\x8b"):
-        return _Limited(gzip.GzipFile(fileobj=raw))
-    if data.startswith(b"\xfd7zXZ\0"):
-        return _Limited(lzma.LZMAFile(raw))
-    if data.startswith(b"\x28\xb5\x2f\xfd"):
-        zstd = _zstd()
-        return _Limited(zstd.ZstdFile(raw), (zstd.ZstdError,))
-    return _Limited(raw)
-
-
-def _zstd() -> Any:
-    """Returns the module that reads zstd: Python 3.14's, or its backport (PEP 784), which requirements.lock has."""
-    for name in ("compression.zstd", "backports.zstd"):
-        try:
-            return import_module(name)
-        except ImportError:
-            continue
-    fix = "run ./sconsw, or pip install --require-hashes -r requirements.lock (backports.zstd)"
-    raise ArchiveError("is compressed with zstd, which this Python can't read", fix=fix)
-
-
-class _Member(tarfile.TarInfo):
-    """A member of a _Tar: its headers fill no memory, while tarfile reads whatever they say of names and holes."""
+class Member(tarfile.TarInfo):
+    """A member of a Tar: its headers fill no memory, while tarfile reads whatever they say of names and holes."""
 
     @classmethod
-    def frombuf(cls, *args: Any, **more: Any) -> "_Member":
+    def frombuf(cls, *args: Any, **more: Any) -> "Member":
         """Returns the member of a header's 512 bytes, as tarfile asks for it. Raises ArchiveError, and tarfile's."""
         member = super().frombuf(*args, **more)
         if member.type in _OF_THE_NEXT and member.size > MAX_NAME_SIZE:
@@ -164,7 +100,7 @@ class _Member(tarfile.TarInfo):
         return member
 
     @classmethod
-    def fromtarfile(cls, tar: Any) -> "_Member":
+    def fromtarfile(cls, tar: Any) -> "Member":
         """Returns the next member, after the headers that are about it. Raises ArchiveError, and tarfile's."""
         tar.headers += 1
         if tar.headers > MAX_HEADERS or len(tar.pax_headers) > MAX_HEADERS:
@@ -179,16 +115,16 @@ class _Member(tarfile.TarInfo):
     _proc_sparse = _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _refuse_sparse
 
 
-class _Tar(tarfile.TarFile):
-    """A tar whose members are _Members; `headers` counts those of the member that is read."""
+class Tar(tarfile.TarFile):
+    """A tar whose members are Members; `headers` counts those of the member that is read."""
 
-    tarinfo = _Member
+    tarinfo = Member
     headers = 0
 
 
-def _regular_files(stream: _Limited, wanted: frozenset[str], limit: int) -> dict[str, bytes]:
+def _regular_files(stream: Unpacked, wanted: frozenset[str], limit: int) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    with _Tar.open(fileobj=cast(BinaryIO, stream), mode="r|") as tar:
+    with Tar.open(fileobj=cast(BinaryIO, stream), mode="r|") as tar:
         for member in tar:
             name = member.name.removeprefix("./")
             if name.startswith("/") or ".." in name.split("/"):

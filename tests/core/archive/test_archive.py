@@ -11,8 +11,8 @@ from archives import FILES, deb, tar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ebpfbuild.fetch import archive
-from ebpfbuild.fetch.archive import ar_members, deb_data, read_members
+from ebpfbuild.archive import unpack
+from ebpfbuild.archive.members import ar_members, deb_data, read_members
 from ebpfbuild.errors import ArchiveError
 
 
@@ -58,7 +58,7 @@ def test_a_deb_that_is_compressed_with_zstd(zstd, monkeypatch):
                 read_members(deb(data, "data.tar.zst"), ["src/a.h"])
     with pytest.raises(ArchiveError, match="is no archive that can be read"):
         read_members(deb(packed[:4] + b"rest", "data.tar.zst"), ["src/a.h"])
-    monkeypatch.setattr(archive, "MAX_UNPACKED_SIZE", 1 << 20)
+    monkeypatch.setattr(unpack, "MAX_UNPACKED_SIZE", 1 << 20)
     with pytest.raises(ArchiveError, match="unpacks to more than 1048576 bytes"):
         read_members(zstd.compress(tar({"zeros": bytes(2 << 20), **FILES}, "w")), ["src/a.h"])
 
