@@ -25,7 +25,8 @@ class Reader(Buffer[T]):
     Records are copies, which stay valid. Any number of threads and tasks may read, and each record goes to one of them;
     only one process may read. An iteration ends when any thread destroys the object; one that begins afterwards raises
     StateError. An exception in a callback, a KeyboardInterrupt, a cancelled task or a `break` loses at most the current
-    record: the next call goes on behind it.
+    record: the next call goes on behind it. But what `batch` returns is the caller's: a handler that raises between its
+    return and its use loses it (docs/loader.md says where Python allows that).
     """
 
     subscription: Subscription | None = None  # the callback that was opened, for code that comes from bcc
@@ -89,16 +90,17 @@ class Reader(Buffer[T]):
         return count
 
     @overload
-    def batch(self, timeout: float | None = None, limit: int | None = None, *, numpy: Literal[True]) -> Any: ...
+    def batch(self, timeout: float | None = 0, limit: int | None = None, *, numpy: Literal[True]) -> Any: ...
 
     @overload
-    def batch(self, timeout: float | None = None, limit: int | None = None, *, numpy: bool = False) -> list[T]: ...
+    def batch(self, timeout: float | None = 0, limit: int | None = None, *, numpy: bool = False) -> list[T]: ...
 
-    def batch(self, timeout: float | None = None, limit: int | None = None, *, numpy: bool = False) -> Any:
-        """Returns a list of the available records, at most `limit`; waits up to `timeout` seconds for the first one.
+    def batch(self, timeout: float | None = 0, limit: int | None = None, *, numpy: bool = False) -> Any:
+        """Returns a list of the available records, at most `limit`; empty if there is none. Doesn't wait.
 
-        With `numpy` returns a structured array instead, the caller's own copy, with the type's members as fields (see
-        codec/numpy_records.py). Empty at the time-out. Raises as `events` does, LibraryError without numpy.
+        With a `timeout`, waits up to so many seconds for the first record, without end for None. With `numpy` returns
+        a structured array instead, the caller's own copy, with the type's members as fields (see
+        codec/numpy_records.py). Raises as `events` does, LibraryError without numpy.
         """
         if not numpy:
             return self._after_waiting(RecordDecoder, timeout, limit)
@@ -106,9 +108,10 @@ class Reader(Buffer[T]):
 
         return self._after_waiting(ArrayDecoder, timeout, limit)
 
-    def tuples(self, timeout: float | None = None, limit: int | None = None) -> list[tuple[Any, ...]]:
+    def tuples(self, timeout: float | None = 0, limit: int | None = None) -> list[tuple[Any, ...]]:
         """Returns the same as `batch`, as tuples of the members as they lie in memory: several times as fast.
 
+        Waits as `batch` does: only with a `timeout`, without end for None.
         Integers and floats are numbers, other types are bytes: text with its NULs, arrays, nested structs; neighbouring
         bitfields are one item. Raises as `events` does.
         """

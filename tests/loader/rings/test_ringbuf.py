@@ -1,6 +1,7 @@
 """Ring buffers: records of this kernel's both ways, and the parser alone on made-up memory."""
 
 import struct
+import threading
 import time
 
 import bpfloader
@@ -191,3 +192,25 @@ def test_any_headers_give_records_or_an_error(records, available):
     except (bpfloader.MapError, bpfloader.RecordError):
         return
     assert used <= 8 * available and len(values) <= available
+
+
+@pytest.mark.parametrize("name", ["ring", "perf"])
+def test_only_what_is_asked_to_wait_waits(rings, name):
+    """As the table in docs/loader.md has it: on an empty buffer, each of these comes back at once, or at its time-out."""
+    ring, started = getattr(rings.maps, name), time.monotonic()
+    assert ring.batch() == ring.tuples() == ring.raw() == [] and ring.consume(print) == 0
+    assert ring.batch(limit=3) == ring.tuples(limit=3) == []
+    assert not ring.poll(0) and list(ring.events(timeout=0)) == [] and time.monotonic() - started < 1
+    for wait in (ring.batch, ring.tuples, ring.poll, lambda timeout: list(ring.events(timeout))):
+        started = time.monotonic()
+        assert not wait(0.05) and 0.05 <= time.monotonic() - started < 5
+    for wait in (lambda: ring.batch(None), lambda: ring.tuples(None), ring.poll, lambda: next(iter(ring))):
+        found = []
+        waiting = threading.Thread(target=lambda: found.append(wait()))
+        waiting.start()
+        waiting.join(0.05)
+        assert waiting.is_alive() and found == []
+        (rings.progs.produce if name == "ring" else rings.progs.produce_perf).test_run(PACKET)
+        waiting.join(10)
+        assert found and found[0]
+        ring.batch()

@@ -82,6 +82,11 @@ MAP(counts, BPF_MAP_TYPE_HASH, 64, __u32, __u64);
 MAP(big, BPF_MAP_TYPE_HASH, 200000, __u64, struct pair);
 MAP(recent, LRU_HASH, 64, __u32, __u64);
 MAP(guarded, BPF_MAP_TYPE_HASH, 16, __u32, struct guarded);
+struct text {
+	char name[8];
+};
+
+MAP(by_text, BPF_MAP_TYPE_HASH, 16, struct text, __u32);
 MAP(slots, BPF_MAP_TYPE_ARRAY, 6, __u32, struct pair);
 MAP(percpu_counts, PERCPU_HASH, 16, __u32, __u32);
 MAP(percpu_pairs, PERCPU_ARRAY, 5, __u32, struct pair);
