@@ -1,0 +1,1 @@
+"""Resolves CO-RE relocations against a kernel's BTF by libbpf's rules, without libbpf and without that kernel."""
