@@ -92,6 +92,8 @@ class BtfError(EbpfError):
 
 class KernelImageError(EbpfError):
     """A file that holds no kernel's BTF that can be found."""
+
+
 class CoreRelocationError(EbpfError):
     """A CO-RE relocation that libbpf refuses, and with it the object."""
 

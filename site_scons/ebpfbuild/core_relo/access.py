@@ -10,18 +10,18 @@ from .names import resolved_size
 
 
 class Step(NamedTuple):
-    """A step of an access: into the member (or enumerator) `index` called `name`, or to an array's element `index`.
+    """A step of an access: into the member (or enumerator) number `at` called `name`, or to an array's element `at`.
 
     `type` is the struct that has the member, the enum, or the element's type. An element has no name.
     """
 
     type: Type
-    index: int
+    at: int
     name: str
 
 
 class Access(NamedTuple):
-    """A type and the steps from it; `bit_offset` is where they lead to. Steps through anonymous members are left out."""
+    """A type and the steps from it, those through anonymous members left out; `bit_offset` is where they lead to."""
 
     kind: CoreKind
     root: Type
@@ -32,9 +32,9 @@ class Access(NamedTuple):
     def text(self) -> str:
         """The steps as C writes them: `__sk_common.skc_daddr` or `parts[2].deep`."""
         steps = self.steps
-        if steps and self.kind in FIELD_KINDS and not steps[0].index:
+        if steps and self.kind in FIELD_KINDS and not steps[0].at:
             steps = steps[1:]
-        return "".join(f".{step.name}" if step.name else f"[{step.index}]" for step in steps).removeprefix(".")
+        return "".join(f".{step.name}" if step.name else f"[{step.at}]" for step in steps).removeprefix(".")
 
 
 def parse_access(btf: Btf, relocation: CoreRelocation) -> Access:
@@ -99,4 +99,4 @@ def _size(kind: Type, relocation: CoreRelocation) -> int:
 
 def is_flexible(before: Step, array: Type) -> bool:
     """Returns True for an array without a length that is its struct's last member: any element of it may be named."""
-    return bool(before.name) and not array.length and before.index == before.type.count - 1
+    return bool(before.name) and not array.length and before.at == before.type.count - 1

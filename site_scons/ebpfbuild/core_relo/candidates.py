@@ -67,17 +67,17 @@ def _match_field(local: Access, candidate: Type) -> Access | None:
             at, offset, depth = found
             steps.append(at)
             bits += offset
-            kind = btf[at.type.members[at.index].type]
+            kind = btf[at.type.members[at.at].type]
             continue
         if number:
-            if kind.kind != Kind.ARRAY or not (step.index < kind.length or is_flexible(steps[-1], kind)):
+            if kind.kind != Kind.ARRAY or not (step.at < kind.length or is_flexible(steps[-1], kind)):
                 return None
             kind = btf.resolve(kind.type)
         size, depth = resolved_size(kind), depth + 1
         if size is None or depth > MAX_STEPS:
             raise CoreRelocationError(f"{kind.name or kind.kind.name} of the kernel has no size")
-        steps.append(Step(kind, step.index, ""))
-        bits += step.index * size * 8
+        steps.append(Step(kind, step.at, ""))
+        bits += step.at * size * 8
     return Access(local.kind, candidate, tuple(steps), bits)
 
 
@@ -92,7 +92,7 @@ def _member(kind: Type, step: Step, depth: int) -> tuple[Step, int, int] | None:
         raise CoreRelocationError(f"more than {MAX_STEPS} steps into the kernel's {kind.name or 'anonymous struct'}")
     for index, member in enumerate(kind.members):
         if member.name == step.name:
-            mine = step.type.btf[step.type.members[step.index].type]
+            mine = step.type.btf[step.type.members[step.at].type]
             fits = fields_fit(mine, kind.btf[member.type])
             return (Step(kind, index, member.name), member.bit_offset, depth + 1) if fits else None
         inner = None if member.name else _member(kind.btf.resolve(member.type), step, depth + 1)

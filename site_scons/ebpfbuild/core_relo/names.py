@@ -1,4 +1,4 @@
-"""Compares names and kinds as CO-RE does: `task_struct___old` names the kernel's `task_struct` (libbpf: relo_core.c)."""
+"""Compares names and kinds as CO-RE does: `sock___old` names the kernel's `sock` (libbpf: relo_core.c)."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Puts what relocations resolved to into a program's instructions, as libbpf does (relo_core.c: bpf_core_patch_insn)."""
+"""Puts what relocations became into a program's instructions (libbpf: bpf_core_patch_insn of relo_core.c)."""
 
 import struct
 from typing import NamedTuple
@@ -35,9 +35,9 @@ BAD_RELOCATION = Insn(0x85, 0, 0, 0, 195896080)  # what libbpf writes where ther
 
 def instructions(code: bytes, little: bool) -> list[Insn]:
     """Returns the instructions of a function; the second half of a 64-bit load is one of its own."""
-    registers = [(byte & 15, byte >> 4) if little else (byte >> 4, byte & 15) for byte in range(256)]
     rows = struct.iter_unpack("<BBhi" if little else ">BBhi", code[: len(code) // INSN_SIZE * INSN_SIZE])
-    return [Insn(op, *registers[pair], off, imm) for op, pair, off, imm in rows]
+    low, high = (0, 4) if little else (4, 0)  # by how much the pair of registers is shifted
+    return [Insn(op, pair >> low & 15, pair >> high & 15, off, imm) for op, pair, off, imm in rows]
 
 
 class Patch(NamedTuple):

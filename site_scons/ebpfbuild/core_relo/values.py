@@ -45,8 +45,10 @@ def missing_value(kind: CoreKind) -> Value | None:
 def _enumerator_value(access: Access) -> int:
     """Returns an enumerator in 64 bits: one of 32 bits is extended by its sign, even in an unsigned enum."""
     kind, index, _name = access.steps[0]
-    number = kind.values[index].value
-    return (number - (number >> 31 << 32) if kind.kind == Kind.ENUM else number) & MASK64
+    number = kind.values[index].value & MASK64
+    if kind.kind == Kind.ENUM64:
+        return number
+    return (number & 0xFFFFFFFF) - ((number >> 31 & 1) << 32) & MASK64
 
 
 def _size(kind: Type) -> int:
@@ -60,7 +62,7 @@ def _field_value(access: Access) -> Value:
     last = access.steps[-1]
     if not last.name:
         return _element_value(access, last.type)
-    member, btf = last.type.members[last.index], last.type.btf
+    member, btf = last.type.members[last.at], last.type.btf
     kind = btf.resolve(member.type)
     if access.kind == CoreKind.FIELD_SIGNED:
         signed = kind.flag if kind.kind in ENUMS else kind.kind == Kind.INT and kind.signed
