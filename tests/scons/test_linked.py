@@ -159,6 +159,10 @@ def symbols_after_build(project):
     return symbols(project)
 
 
+ARM_LIBRARY = "lib = env.BpfObject('src/lib.bpf.c', arch='aarch64')\n"
+NOT_OF_X86 = (
+    "build/x86_64/both.bpf.o: build/aarch64/lib.bpf.o is not made for x86_64; make it for that arch as well, or link each arch's own: arch="
+)
 WRONG = {
     "no name": ("env.BpfObject(['src/main.bpf.c', 'src/lib.bpf.c'])",
                 'BpfObject: no name for what is linked; write BpfObject("NAME", ["src/main.bpf.c", "src/lib.bpf.c"])'),
@@ -173,8 +177,14 @@ WRONG = {
     "two lists": ("env.BpfObject(['src/main.bpf.c'], ['src/lib.bpf.c'])", "is no name; write BpfObject("),
     "one twice": ("env.BpfObject('both', ['src/main.bpf.c', './src/main.bpf.c'])", "both.bpf.o: src/main.bpf.c is named twice; name it once"),
     "the name twice": (BOTH + BOTH, "build/x86_64/both.bpf.o is declared twice; give one of the programs another name"),
-    "another arch's object": ("env.BpfObject('both', [env.BpfObject('src/lib.bpf.c', arch='aarch64')])",
-                              "build/x86_64/both.bpf.o: none of its objects is made for x86_64; make them for that arch as well"),
+    "no name and no sources": ("env.BpfObject(Glob('nosuch*.bpf.c'))",
+                               'BpfObject: there are no sources; name them: BpfObject("NAME", ["main.bpf.c", "lib.bpf.c"])'),
+    "another arch's object alone": ("env.BpfObject('both', [env.BpfObject('src/lib.bpf.c', arch='aarch64')])", NOT_OF_X86),
+    "another arch's object beside a source": (ARM_LIBRARY + "env.BpfObject('both', ['src/main.bpf.c', lib])", NOT_OF_X86),
+    "an object that one of the arches lacks": (ARM_LIBRARY + "env.BpfObject('both', ['src/main.bpf.c', lib], arch='aarch64,x86_64')",
+                                               NOT_OF_X86),
+    "an object of each arch, another one's in one": (
+        ARM_LIBRARY + "main = env.BpfObject('src/main.bpf.c', arch='aarch64,x86_64')\nenv.BpfObject('both', [main, lib['arm64']])", NOT_OF_X86),
 }  # fmt: skip
 
 

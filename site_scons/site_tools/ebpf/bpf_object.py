@@ -34,7 +34,7 @@ from .compiling import (
 from .errors import StopError, check_name
 from .header import vmlinux_header
 from .libbpf import libbpf_headers
-from .linked import declare_linked, object_node, part_name
+from .linked import declare_linked, object_node, of_arch, part_name
 from .minimized import SCANNER, Minimizing, header_path, write_header
 from .proof import acceptance, proof_node, proofs_wanted, prove_in_step
 from .step import builder, output_path, step_args
@@ -116,9 +116,8 @@ def _sources_and_name(env, source, name):
         source, name = name, source
     sources = flat(env, source, "source")
     if not sources:
-        raise StopError(
-            f'BpfObject: {name} has no sources; name them: BpfObject("{name}", ["main.bpf.c", "lib.bpf.c"])'
-        )
+        what = "there are no sources" if name is None else f"{name} has no sources"
+        raise StopError(f'BpfObject: {what}; name them: BpfObject("{name or "NAME"}", ["main.bpf.c", "lib.bpf.c"])')
     if not (name is None or isinstance(name, str)):
         raise StopError(f'BpfObject: {name} is no name; write BpfObject("NAME", [SOURCES])')
     return sources, string(env, name)
@@ -146,12 +145,13 @@ def _declare_linked(env, sources, name, arch, options):
     Each source is compiled once for all that link it.
     """
     session, node = env["EBPF"], _object_node(env, arch, name)
-    parts = []
-    for source in sources:
-        if source in session.compiled:
-            parts += [source] if session.compiled[source].arch is arch else []
-        else:
-            parts.append(_part(env, source, arch, options))
+    given = [source for source in sources if source in session.compiled]
+    others = set(given).difference(of_arch(session, node, given, arch))
+    parts = [
+        source if source in session.compiled else _part(env, source, arch, options)
+        for source in sources
+        if source not in others
+    ]
     return declare_linked(env, node, arch, parts)
 
 

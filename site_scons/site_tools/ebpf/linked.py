@@ -37,14 +37,33 @@ def part_name(files, source, key, is_taken):
     return f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}" if is_taken(name) else name
 
 
+def of_arch(session, node, given, arch):
+    """Returns those of the objects given for `node` that are made for an arch.
+
+    Each has to be: an object that is left out of one arch's link would be missing there without a word. Raises
+    StopError.
+    """
+    own = [part for part in given if session.compiled[part].arch is arch]
+    names = {_without_arch(session, part) for part in own}
+    for part in given:
+        if _without_arch(session, part) not in names:
+            what = f"{part.path} is not made for {arch.name}"
+            raise StopError(f"{node.path}: {what}; make it for that arch as well, or link each arch's own: arch=")
+    return own
+
+
+def _without_arch(session, node):
+    """Returns an object's path without its arch's folder: what its objects of all arches have in common."""
+    before, _, behind = f"/{node.path}".rpartition(f"/{session.compiled[node].arch.name}/")
+    return before, behind
+
+
 def declare_linked(env, node, arch, parts):
     """Declares the step that links objects into one, and returns its node.
 
     Raises StopError for parts that can't be linked.
     """
     session = env["EBPF"]
-    if not parts:
-        raise StopError(f"{node.path}: none of its objects is made for {arch.name}; make them for that arch as well")
     if len(set(parts)) < len(parts):
         twice = next(part for part in parts if parts.count(part) > 1)
         raise StopError(f"{node.path}: {_source(session, twice)} is named twice; name it once")
