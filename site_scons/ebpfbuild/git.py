@@ -9,6 +9,8 @@ from .host_tools import CLEAN_ENVIRONMENT
 # Other users' checkouts as well, and no program that their configuration names is started.
 COMMAND = ("git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 
+_SUBMODULE = "160000 "  # the mode of one in git's index; source: gitformat-index(5)
+
 
 class Commit(NamedTuple):
     """The last commit of a tree: its name, and when it was committed, in seconds since 1970."""
@@ -27,6 +29,37 @@ def git_paths(folder: str, *words: str) -> list[str] | None:
     """Returns the paths that git prints in a folder, of any characters; None where it fails or isn't installed."""
     text = _printed(folder, *words, "-z")
     return None if text is None else text.split("\0")[:-1]
+
+
+class Tracked(NamedTuple):
+    """What git tracks in a tree, by its path from there: files, submodules that are checked out, and those that aren't.
+
+    The submodules' own files and submodules are among them, each submodule behind the one that it lies in.
+    """
+
+    files: list[str]
+    submodules: list[str]
+    absent: list[str]
+
+
+def tracked(top: str) -> Tracked:
+    """Returns what git tracks in a tree, whatever its configuration says of submodules."""
+    found = Tracked([], [], [])
+    _add_tracked(top, "", found)
+    return found
+
+
+def _add_tracked(top: str, below: str, found: Tracked) -> None:
+    for entry in git_paths(os.path.join(top, below), "ls-files", "--stage") or ():
+        facts, _, name = entry.partition("\t")
+        path = os.path.join(below, name)
+        if not facts.startswith(_SUBMODULE):
+            found.files.append(path)
+        elif os.path.lexists(os.path.join(top, path, ".git")):
+            found.submodules.append(path)
+            _add_tracked(top, path, found)
+        else:
+            found.absent.append(path)
 
 
 def top_of(folder: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from .errors import ReleaseError
-from .git import git_paths, top_of
+from .git import git_paths, top_of, tracked
 from .pins.pins import HeaderPin, TreePin, UapiPin
 
 FEW = 3  # files that a line names
@@ -30,10 +30,10 @@ def tree_refusals(root: str, inputs: Collection[str]) -> list[str]:
     if top is None:
         return []
     changed = git_paths(root, "diff", "--name-only", "HEAD") or git_paths(root, "diff", "--name-only", "--cached") or []
-    tracked = {os.path.join(top, path) for path in git_paths(top, "ls-files", "--recurse-submodules") or ()}
+    committed = {os.path.join(top, path) for path in tracked(top).files}
     places = {os.path.normpath(os.path.join(root, path)): path for path in inputs}
     untracked = sorted(
-        path for place, path in places.items() if place.startswith(f"{top}{os.sep}") and place not in tracked
+        path for place, path in places.items() if place.startswith(f"{top}{os.sep}") and place not in committed
     )
     lines = []
     if changed:

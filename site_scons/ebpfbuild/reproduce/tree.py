@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import ReproduceError
-from ..git import git, git_paths, top_of
+from ..git import Tracked, git, git_paths, top_of, tracked
 
 _LEFT = (".git", "__pycache__", ".sconsign.dblite", "compile_commands.json")
 YEAR_2001 = 978307200
@@ -40,15 +40,15 @@ def tree_of(root: str, builds: Iterable[str], named: Iterable[str]) -> SourceTre
         outputs = {os.path.join(root, build) for build in builds}
         files = tuple(sorted(os.path.relpath(path, root) for path in _walk(root, outputs)))
         return SourceTree(root, files, f"{len(files)} files: all of the folder but what builds leave", False)
-    tracked = set(git_paths(top, "ls-files", "--recurse-submodules") or ())
+    committed = set(tracked(top).files)
     untracked = set(git_paths(top, "ls-files", "--others", "--exclude-standard") or ())
     left = tuple(os.path.relpath(os.path.join(root, build), top) + os.sep for build in builds)
     untracked = {path for path in untracked if not path.startswith(left) and os.path.basename(path) not in _LEFT}
     pinned = {os.path.relpath(path, top) for each in named for path in _walk(os.path.realpath(each), set())}
-    pinned = {path for path in pinned if not path.startswith("..")} - tracked - untracked
-    files = tuple(sorted(path for path in tracked | untracked | pinned if _is_file(os.path.join(top, path))))
-    gone = len(tracked) - len(tracked.intersection(files))
-    parts = [f"{len(tracked) - gone} that git tracks", f"{len(untracked)} that it neither tracks nor ignores"]
+    pinned = {path for path in pinned if not path.startswith("..")} - committed - untracked
+    files = tuple(sorted(path for path in committed | untracked | pinned if _is_file(os.path.join(top, path))))
+    gone = len(committed) - len(committed.intersection(files))
+    parts = [f"{len(committed) - gone} that git tracks", f"{len(untracked)} that it neither tracks nor ignores"]
     parts += [f"{len(pinned)} that pins name"] if pinned else []
     return SourceTree(top, files, f"{len(files)} files: {', '.join(parts)}", True)
 
@@ -56,19 +56,24 @@ def tree_of(root: str, builds: Iterable[str], named: Iterable[str]) -> SourceTre
 def copy_tree(tree: SourceTree, place: str, backwards: bool = False, modified: int | None = None) -> None:
     """Copies the tree's files to a new folder, in the reverse order if `backwards`; `modified` is their time.
 
-    A git tree gets a repository that shares the objects of the first, so that git says the same of both. Raises
-    OSError, ReproduceError.
+    A git tree gets a repository that shares the objects of the first, and so does each of its submodules: git says the
+    same of both. Raises OSError, ReproduceError.
     """
-    if tree.git:
-        _git_like(tree.base, place)
+    known = tracked(tree.base) if tree.git else Tracked([], [], [])
+    repositories = ["", *known.submodules] if tree.git else []
+    for path in repositories:
+        _git_like(os.path.join(tree.base, path), os.path.join(place, path))
+    for path in known.absent:
+        if os.path.isdir(os.path.join(tree.base, path)):
+            os.makedirs(os.path.join(place, path), exist_ok=True)
     for path in reversed(tree.files) if backwards else tree.files:
         target = os.path.join(place, path)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         _copy(os.path.join(tree.base, path), target)
         if modified is not None:
             os.utime(target, (modified, modified), follow_symlinks=False)
-    if tree.git:
-        git(place, "reset", "--quiet")
+    for path in repositories:
+        git(os.path.join(place, path), "reset", "--quiet")
 
 
 def _git_like(base: str, place: str) -> None:

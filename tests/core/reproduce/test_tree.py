@@ -4,7 +4,15 @@ import os
 import subprocess
 
 import pytest
+from ebpfbuild.release_check import tree_refusals
 from ebpfbuild.reproduce.tree import YEAR_2001, copy_tree, tree_of
+
+IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "protocol.file.allow=always")
+
+
+def git(folder, *words):
+    """What git prints in a folder."""
+    return subprocess.run(["git", "-C", str(folder), *IDENTITY, *words], check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture
@@ -40,6 +48,35 @@ def test_a_git_tree_is_copied_as_it_lies_there(project, tmp_path):
     assert os.access(copy / "tool.sh", os.X_OK) and not (copy / "secret").exists()
     states = [subprocess.run(["git", "-C", str(each), "status", "--porcelain"], capture_output=True, text=True).stdout for each in (project, copy)]
     assert states[0] == states[1] and " M firmware/SConstruct" in states[0], "git says the same of both"
+
+
+@pytest.fixture
+def nested(tmp_path):
+    """A project with a submodule, which has one of its own; a third one isn't checked out."""
+    for name, holds in (("inner", {}), ("absent", {}), ("middle", {"deep/inner": "inner"}), ("top", {"third_party/middle": "middle", "no": "absent"})):
+        folder = tmp_path / name
+        folder.mkdir()
+        git(folder, "init", "-q")
+        (folder / f"{name}.c").write_text(f"{name}\n")
+        for place, other in holds.items():
+            git(folder, "submodule", "--quiet", "add", str(tmp_path / other), place)
+        git(folder, "add", "-A")
+        git(folder, "commit", "-q", "-m", name)
+    git(tmp_path / "top", "submodule", "--quiet", "update", "--init", "--recursive")
+    git(tmp_path / "top", "submodule", "--quiet", "deinit", "--force", "no")
+    return tmp_path / "top"
+
+
+@pytest.mark.parametrize("edited", ["", "third_party/middle/deep/inner/inner.c", "third_party/middle/middle.c"])
+def test_git_says_the_same_of_a_copy_s_submodules(nested, tmp_path, edited):
+    if edited:
+        (nested / edited).write_text("edited\n")
+    inputs = ["top.c", "third_party/middle/middle.c", "third_party/middle/deep/inner/inner.c"]
+    copy_tree(tree_of(str(nested), [], []), str(tmp_path / "copy"))
+    for name in inputs:
+        assert (tmp_path / "copy" / name).read_bytes() == (nested / name).read_bytes()
+    found = [tree_refusals(str(each), inputs) for each in (nested, tmp_path / "copy")]
+    assert found[0] == found[1] and [line.split()[0] for line in found[0]] == (["third_party/middle"] if edited else [])
 
 
 def test_nothing_committed_and_no_git_at_all(tmp_path):
