@@ -21,7 +21,7 @@ from . import places as sources
 from .mirror import Login, checked_mirror
 from .network import Network
 from .places import CACHE, Place
-from .store import CHUNK, Incoming, Store, sha256sums
+from .store import CHUNK, Incoming, Store, sha256sums, store_of_this_run
 from .verify import Wanted, verify
 
 Got = TypeVar("Got")
@@ -249,12 +249,19 @@ class _Search:
         with self.store.lock(digest, title, self.options.network.check_interrupt):
             yield get(digest)
 
+    def _keeper(self, place: Place) -> Store:
+        """Returns the store that keeps a place's bytes.
+
+        A file of the project's is at hand in each build, so where this user can't write the store it does without.
+        """
+        return self.store if self.store.is_writable() or not place.source.in_project else store_of_this_run()
+
     def _header_from(self, place: Place, pin: HeaderPin) -> _StoredHeader:
         inside = "" if place.by_digest else pin.source.inside
         name = (inside or pin.source.name).rsplit("/", 1)[-1]
         wanted = Wanted(pin.title, name, pin.where, pin.sha256, pin.size, in_project=pin.source.in_project)
         data = self._archive(place, pin.title) if inside else b""
-        with self.store.incoming() as incoming:
+        with self._keeper(place).incoming() as incoming:
             if inside:
                 incoming.write(read_members(data, [inside], f"{place.source.where}: {place.shown}")[inside])
             else:
@@ -271,8 +278,9 @@ class _Search:
         members = {name: f"{place.source.inside}/{name}" for name in pin.files}
         data = self._archive(place, pin.title)
         found = read_members(data, members.values(), f"{place.source.where}: {place.shown}")
-        files = {name: self.store.add(found[member]) for name, member in members.items()}
-        with self.store.incoming() as listing:
+        store = self._keeper(place)
+        files = {name: store.add(found[member]) for name, member in members.items()}
+        with store.incoming() as listing:
             listing.write(sha256sums({name: path.name for name, path in files.items()}))
             name, own = f"{pin.key}.sha256sums", place.source.in_project
             verify(listing, Wanted(pin.title, name, pin.where, pin.sha256, in_project=own), place.shown)
@@ -304,7 +312,7 @@ class _Search:
     def _archive(self, place: Place, title: str) -> bytes:
         source, digest = place.source, place.source.archive_sha256
         if not digest or (source.in_project and place.via != CACHE):
-            with self.store.incoming() as incoming:
+            with self._keeper(place).incoming() as incoming:
                 self._receive_verified(place, incoming, title)
                 data = incoming.data()
                 if digest:

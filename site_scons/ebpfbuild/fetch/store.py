@@ -8,11 +8,14 @@ is read.
     rejected/<name>     bytes that were not what they should be, for a person to look at
 """
 
+import atexit
 import errno
 import fcntl
+import functools
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -57,6 +60,11 @@ class Store:
     def __init__(self, root: Path, notice: Callable[[str], None] = lambda text: None):
         self.root, self.notice = root, notice
         self.blobs = root / BLOBS
+
+    def is_writable(self) -> bool:
+        """Returns True if this user may keep files in it, or may make it."""
+        there = next(path for path in (self.blobs, *self.blobs.parents) if os.path.exists(path))
+        return os.access(there, os.W_OK | os.X_OK)
 
     def get(self, digest: str) -> Path | None:
         """Returns the file with this digest, hashed anew, or None. A corrupt one is set aside. Raises CacheError."""
@@ -187,6 +195,14 @@ class Store:
                     path.unlink()
             except (FileNotFoundError, PermissionError):
                 continue  # another build was faster, or it is another user's in a sticky folder
+
+
+@functools.cache
+def store_of_this_run() -> Store:
+    """Returns a store that nobody else sees, gone with this process: for what is at hand and needs none of its own."""
+    folder = tempfile.mkdtemp(prefix="ebpf-store-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Store(Path(folder))
 
 
 class Incoming:

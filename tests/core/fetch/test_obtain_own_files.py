@@ -1,9 +1,11 @@
 """Pinned files of the project's own: read before the cache, refused when edited, served from it when gone."""
 
+import os
 
 import pytest
-from artifact_world import FILES, POOL, TREE, digest
 from archives import tar
+from artifact_world import FILES, POOL, TREE, World, digest
+from users import become
 
 from ebpfbuild.errors import FetchError, MismatchError
 
@@ -41,6 +43,34 @@ def own(world, request):
     file.write_bytes(data)
     assert world.header("arm").path.read_bytes() == LOCAL
     return file
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes other users")
+@pytest.mark.parametrize("store", ["another user's", "not there, in a folder of another user's"])
+@pytest.mark.parametrize("kind", [*OWN, "tree"])
+def test_a_file_of_the_project_needs_no_store_that_this_user_may_write(open_folder, server, kind, store):
+    """As in an image whose store root has filled, and in a container without a home."""
+    (open_folder / "project").mkdir()
+    world = World(open_folder / "project", server)
+    if kind == "tree":
+        path, data = "vendor/libbpf.tar", tar({f"libbpf/src/{name}": text for name, text in FILES.items()})
+        world.pins(f'url = "http://{server.host}/libbpf.tar.gz"\n', f'path = "{path}"\n')
+    else:
+        old, new, data = OWN[kind]
+        world.pins(old, new)
+        path = world.chain.header("arm").source.location
+    (world.folder / path).parent.mkdir()
+    (world.folder / path).write_bytes(data)
+    if store == "another user's":
+        world.cache.mkdir(0o755)
+
+    def build():
+        if kind == "tree":
+            assert {name: file.read_bytes() for name, file in world.tree(offline=True).files.items()} == FILES
+        else:
+            assert world.header("arm", release=True).path.read_bytes() == LOCAL
+
+    become(64001, [], 0o022, build)
 
 
 @pytest.mark.parametrize("release", [False, True])

@@ -5,9 +5,9 @@ Root plays the users, each in a process of its own.
 
 import hashlib
 import os
-import traceback
 
 import pytest
+from users import become
 
 from ebpfbuild.errors import CacheError
 from ebpfbuild.fetch.store import Store
@@ -18,27 +18,6 @@ DIGEST = hashlib.sha256(DATA).hexdigest()
 ANN, BOB, TEAM = 64001, 64002, 64100  # uids, each also the gid of that user's own group, and the group of both
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes other users")
-
-
-def become(user, groups, umask, call):
-    """Runs `call()` in a child process as a user and fails with its traceback."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setgroups(groups)
-            os.setresgid(user, user, user)
-            os.setresuid(user, user, user)
-            os.umask(umask)
-            call()
-        except BaseException:
-            os.write(writing, traceback.format_exc().encode())
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as told:
-        text = told.read()
-    os.waitpid(child, 0)
-    assert not text, text
 
 
 @pytest.fixture
