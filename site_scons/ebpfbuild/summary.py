@@ -67,7 +67,7 @@ def _totals(objects: Sequence[MadeObject]) -> list[tuple[str, ...]]:
             if (number := _proofs(group, proof))
         ]
         numbers = [each.lines for each in group if each.lines]
-        lines = f"vmlinux.h of {sum(numbers) // len(numbers)} lines each" if numbers else "no vmlinux.h"
+        lines = f"vmlinux.h of {round(sum(numbers) / len(numbers))} lines on average" if numbers else "no vmlinux.h"
         rows.append(
             (
                 f"{_count(len(group), 'object')} for {arch}",

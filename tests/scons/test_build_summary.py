@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 
 import pytest
 
@@ -52,6 +53,17 @@ def test_runs_that_say_it_otherwise_or_make_nothing_are_quiet(one_program, proje
     done = project.scons("ARCH=x86_64", argument)
     assert done.returncode == 0 and "MADE" not in done.stdout
     assert done.stdout == "" or argument not in ("--silent", "-s")
+
+
+def test_who_reads_no_further_gets_no_traceback(one_program, project):
+    """As `sconsw | head` and `sconsw | grep -q` do."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as output:
+        command = [*project.command, "ARCH=x86_64"]
+        done = subprocess.run(command, **project.place(), stdout=output, stderr=subprocess.PIPE, text=True)
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+    assert (project.folder / "build/x86_64/one.bpf.o").exists()
 
 
 def test_a_failure_is_the_last_that_is_told(project):

@@ -358,15 +358,23 @@ def test_another_user_who_would_have_to_set_up_is_told_who_has_to(shared):
 
 
 @needs_root
-def test_a_python_that_another_user_can_t_run_is_told(shared):
+@pytest.mark.parametrize("links", [(), ("python3",), ("python3", "python3.13")])
+def test_a_python_that_another_user_can_t_run_is_told(shared, links):
+    """By its own path, whichever links of the venv's lead there; and what the message says helps."""
     shared.run()
     (shared.tools / "private").mkdir(mode=0o700)
-    shutil.move(shared.folder / ".venv/bin/python", shared.tools / "private/python")
-    (shared.folder / ".venv/bin/python").symlink_to(shared.tools / "private/python")
+    folder, python = shared.folder / ".venv/bin", shared.tools / "private/python"
+    shutil.move(folder / "python", python)
+    for name, leads_to in zip(("python", *links), (*links, python), strict=True):
+        (folder / name).symlink_to(leads_to)
     assert shared.run()[0] == 7
     status, stderr, _ = nobody(shared)
-    assert status == 1 and "which this user (uid 65534) can't run; make " in one_line(stderr)
-    assert stderr.endswith("anew with a Python that all may run: PYTHON=/usr/bin/python3\n")
+    told = f"{python}, which this user (uid 65534) can't run; remove {shared.folder}/.venv and make it with "
+    assert status == 1 and f"leads to {told}" in one_line(stderr)
+    assert stderr.endswith("a Python that all may run: PYTHON=/usr/bin/python3\n")
+    shutil.rmtree(shared.folder / ".venv")
+    shared.run()
+    assert nobody(shared)[0] == 7
 
 
 def test_the_venv_may_lie_elsewhere(checkout, tmp_path):

@@ -30,6 +30,11 @@ _HOMES = (
     ("PATH_MAX", "linux/limits.h"),
     ("NAME_MAX", "linux/limits.h"),
 )
+# The enumerators of <linux/bpf.h>, by their beginnings. Source: include/uapi/linux/bpf.h of Linux 7.2.
+_BPF_ENUM = re.compile(
+    r"XDP_(?:ABORTED|DROP|PASS|TX|REDIRECT)|BPF_(?:OK|DROP|REDIRECT|ANY|NOEXIST|EXIST|(?:MAP|PROG|ATTACH|LINK)_TYPE_\w+|"
+    r"(?:ADJ|CSUM|F|FIB|FLOW|LWT|RB|SK|SKB|SOCK|TCP)_\w+)"
+)
 _ERRNO = re.compile(
     "E(?:PERM|NOENT|SRCH|INTR|IO|NXIO|2BIG|NOEXEC|BADF|CHILD|AGAIN|NOMEM|ACCES|FAULT|BUSY|EXIST|XDEV|NODEV|NOTDIR|ISDIR|INVAL|"
     "NFILE|MFILE|NOTTY|FBIG|NOSPC|SPIPE|ROFS|MLINK|PIPE|DOM|RANGE|NAMETOOLONG|NOSYS|LOOP|PROTO|OVERFLOW|MSGSIZE|OPNOTSUPP|"
@@ -102,7 +107,7 @@ def missing_file(name: str) -> str:
     if name.startswith(("linux/", "asm/", "asm-generic/", "uapi/")):
         return (
             f"no UAPI header in sight is called <{name}>: include vmlinux.h for types of the kernel's inside, "
-            "or leave out uapi=False, which hides them all"
+            "or write uapi=True, without which those that generated files or macros include aren't seen"
         )
     if name == "vmlinux.h":
         return "the program's sources don't name vmlinux.h in words, so it got none: include it in the source itself"
@@ -165,7 +170,7 @@ def plain_name(name: str) -> str:
     """Says what to include for a name that a program without vmlinux.h misses, or nothing."""
     if home := _c_home(name):
         return home
-    if home := home_of(name):
+    if home := "linux/bpf.h" if _BPF_ENUM.fullmatch(name) else home_of(name):
         return f"{name} is defined in <{home}>: include it"
     if name in VALUES:
         return f"no UAPI header has {name}: #define {name} {VALUES[name]}"

@@ -95,6 +95,7 @@ def _start_anew(dir, path, why):
     if database is not None:
         SCons.SConsign.DB_sync_list.remove(database)
     try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # its error says more than that of the file in it
         make_room(path)
         _guard_writing(SCons.SConsign.Get_DataBase(dir)[0], dir.fs, path)
     except EbpfError as error:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -34,7 +35,11 @@ def print_summary(fs):
                 packages.append(MadePackage(node.path, os.path.getsize(node.abspath)))
             elif isinstance(node, Layout):
                 packages.append(MadePackage(node.dir.path, node.size_of_all()))
-    print(summary(objects, packages, time.time() - SCons.Script.start_time, run.sandbox_used()), end="", flush=True)
+    text = summary(objects, packages, time.time() - SCons.Script.start_time, run.sandbox_used())
+    try:
+        print(text, end="", flush=True)
+    except BrokenPipeError:  # `sconsw | head` has read enough; Python would try once more as it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _object(env, node):

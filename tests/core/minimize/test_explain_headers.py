@@ -1,5 +1,7 @@
 """A compile that misses a header is told which one to take; one that misses a type is told who has it."""
 
+import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -29,13 +31,22 @@ ARGS = CompileArgs(("clang",), arch_named("x86_64"), "p.bpf.c", "p.o", "build", 
         ("bpf_misc.h", "bpf_misc.h is of the kernel's selftests"),
         ("bpf/own.h", "libbpf has no <bpf/own.h>: its headers for BPF code are bpf_core_read.h, "),
         ("net/route.h", "<net/route.h> is the C library's, and BPF programs have none: take the kernel's own, <linux/"),
-        ("linux/module.h", "no UAPI header in sight is called <linux/module.h>"),
+        ("linux/module.h", "no UAPI header in sight is called <linux/module.h>: include vmlinux.h for types of the kernel's inside, or write uapi=True"),
         ("vmlinux.h", "the program's sources don't name vmlinux.h in words, so it got none"),
     ],
 )
 def test_a_header_that_is_missing_is_told_what_to_write(index, name, line):
     told = explain(index, [f"p.bpf.c:1:10: fatal error: '{name}' file not found"], "6.19", "x86_64", libbpf_names({}, []))
     assert len(told) == 1 and told[0].startswith(line)
+
+
+@pytest.mark.parametrize("name", ["XDP_PASS", "BPF_ANY", "BPF_MAP_TYPE_HASH", "BPF_F_NO_PREALLOC", "BPF_PROG_TYPE_XDP", "BPF_TCP_LISTEN"])
+def test_an_enumerator_of_bpf_s_own_header_is_told_with_it(name):
+    """Nothing but `#define`s had a home, and these are what an XDP or a TC program misses first."""
+    told = explain(None, [f"p.bpf.c:3:1: error: use of undeclared identifier '{name}'"], "6.19", "x86_64", libbpf_names({}, []))
+    assert told == [f"{name} is defined in <linux/bpf.h>: include it"]
+    path = next(Path(folder, "lib/libc/include/any-linux-any/linux/bpf.h") for folder in find_spec("ziglang").submodule_search_locations)
+    assert re.search(rf"^\t{name}\b", path.read_text(), re.MULTILINE)
 
 
 def test_a_header_of_the_project_s_own_is_nothing_to_explain():
