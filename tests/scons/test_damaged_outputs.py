@@ -150,12 +150,14 @@ def test_an_interrupt_ends_the_wait_for_another_build(project):
 
 @pytest.mark.usefixtures("one_program")
 def test_two_builds_in_one_tree_take_turns(project):
-    project.edit("SConstruct", "env.Ebpf", "import time\nwhile not os.path.exists('go'): time.sleep(0.05)\nenv.Ebpf")
+    with open(project.folder / "SConstruct", "a") as script:  # the first declaration locks the tree
+        script.write("import time\nwhile not os.path.exists('go'): time.sleep(0.05)\n")
     logs = [open(project.folder / f"log{number}", "w+") for number in (1, 2)]
     builds = [project.start(X86, stdout=log, stderr=log) for log in logs]
     text = lambda: "".join((project.folder / log.name).read_text() for log in logs)
     deadline = time.monotonic() + 100
-    while "waiting for another build in" not in text() and time.monotonic() < deadline:
+    while "waiting for another build in" not in text():
+        assert time.monotonic() < deadline, text()
         time.sleep(0.05)
     (project.folder / "go").touch()
     assert [build.wait(timeout=120) for build in builds] == [0, 0], text()

@@ -96,19 +96,30 @@ def test_objects_don_t_depend_on_where_they_are_made(make_project):
     assert digests[0] == digests[1]
 
 
-@pytest.mark.parametrize("name", ["include/uapi/linux/bpf.h", "x86_64/asm/posix_types.h", "clang/stddef.h", "headers.sha256"])
-def test_an_edited_header_is_put_back_and_rebuilds_nothing(tc, name):
+def test_edited_headers_are_put_back_and_rebuild_nothing(tc):
+    tc.build("ARCH=x86_64")
+    names = ["include/uapi/linux/bpf.h", "x86_64/asm/posix_types.h", "clang/stddef.h", "headers.sha256"]
+    outputs, before = {f"uapi/{name}" for name in names}, tc.digests()
+    for path in (tc.folder / "build" / output for output in outputs):
+        text, stat = path.read_bytes(), path.stat()
+        path.write_bytes(text.replace(b"1", b"2"))
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert outputs <= tc.build("ARCH=x86_64")
+    assert tc.digests() == before
+    for name in names:
+        (tc.folder / "build/uapi" / name).unlink()
+    made = tc.build("ARCH=x86_64")
+    assert outputs <= made and "x86_64/tc.bpf.o" not in made
+    assert tc.build("ARCH=x86_64") == set()
+
+
+@pytest.mark.parametrize("name", ["clang/stddef.h", "headers.sha256"])
+def test_one_edited_header_alone_is_put_back(tc, name):
     tc.build("ARCH=x86_64")
     path, before = tc.folder / "build/uapi" / name, tc.digests()
-    text, stat = path.read_bytes(), path.stat()
-    path.write_bytes(text.replace(b"1", b"2"))
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    path.write_bytes(path.read_bytes().replace(b"1", b"2"))
     assert f"uapi/{name}" in tc.build("ARCH=x86_64")
     assert tc.digests() == before
-    path.unlink()
-    made = tc.build("ARCH=x86_64")
-    assert f"uapi/{name}" in made and "x86_64/tc.bpf.o" not in made
-    assert tc.build("ARCH=x86_64") == set()
 
 
 def test_a_header_put_among_them_is_an_undeclared_input(tc):
