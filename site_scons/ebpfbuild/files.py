@@ -183,6 +183,8 @@ def write_file(path: Path, data: bytes) -> None:
         if path.is_dir() and not path.is_symlink():
             make_room(path)
         os.replace(name, path)
-    except BaseException:
+    except BaseException as error:
         os.unlink(name)
+        if isinstance(error, OSError):
+            error.filename = error.filename or str(path)  # a write names no file
         raise

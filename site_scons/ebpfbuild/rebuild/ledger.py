@@ -58,6 +58,7 @@ class Ledger:
     def __init__(self, path: str | os.PathLike[str], read_only: bool = False):
         self._path, self._read_only = Path(path), read_only
         self._lock = threading.Lock()
+        self._torn = False  # the file ends within a line
         self._files: dict[str, _Seen] = {}
         self._facts: dict[str, dict[str, Any]] = {}
         lines = self._read()
@@ -137,19 +138,23 @@ class Ledger:
             self._write(line)
         except OSError as error:
             if required or error.errno not in UNWRITABLE:
+                error.filename = error.filename or str(self._path)  # a full disk shows in a write, which names no file
                 raise
 
     def _write(self, line: list[Any]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         # What a pipe or a link to a device in its place would do is nothing to wait for.
         handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+        begin, self._torn = "\n" if self._torn else "", True
         with open(handle, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(f"{begin}{json.dumps(line)}\n")
+        self._torn = False
 
     def _read(self) -> int:
         """Reads what is there and returns the number of lines. What is no ledger makes room for a new one."""
         try:
-            lines = read_regular(self._path).decode(errors="replace").splitlines()
+            text = read_regular(self._path).decode(errors="replace")
+            lines, self._torn = text.splitlines(), bool(text) and not text.endswith("\n")
         except (FileNotFoundError, UnfitFileError):  # none, a link to nowhere, a pipe, a folder …
             lines = []
             if not self._read_only:
@@ -171,6 +176,7 @@ class Ledger:
         fresh = self._path.with_name(self._path.name + ".new")
         fresh.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
         os.replace(fresh, self._path)
+        self._torn = False
 
 
 def _parsed(lines: list[str]) -> Iterator[Any]:

@@ -65,9 +65,8 @@ class Sandbox:
                     socket.send_fds(self._control, [b"r"], [theirs.fileno()])
             reply = self._answered(ours, action)
         if "failed" in reply:
-            raise SandboxError(
-                f"can't lay out its inputs ({reply['failed']})", where="sandbox", fix="make room in memory"
-            )
+            what, fix = f"can't lay out its inputs ({reply['failed']})", "make room in memory and in the build folder"
+            raise SandboxError(what, where="sandbox", fix=fix)
         return subprocess.CompletedProcess(list(action.command), reply["status"], reply["stdout"], reply["stderr"])
 
     def _is_script(self, executable: str) -> bool:

@@ -1,7 +1,7 @@
 """Turns the core's errors and the file system's into SCons's own kind, which ends the build with one line."""
 
 import os
-from errno import EACCES, EEXIST, ELOOP, ENOTDIR, EPERM
+from errno import EACCES, EDQUOT, EEXIST, ELOOP, ENOSPC, ENOTDIR, EPERM
 
 import SCons.Errors
 import SCons.Node.FS
@@ -9,6 +9,9 @@ import SCons.Node.FS
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.escape import printable
 from ebpfbuild.files import UnfitFileError, symlink_loop
+
+FULL = (ENOSPC, EDQUOT)
+MAKE_ROOM = "make room there"  # bytes or inodes: the kernel's error is the same
 
 
 class StopError(SCons.Errors.StopError):
@@ -28,18 +31,24 @@ def user_error(call, *args, **kwargs):
         raise file_error(error) from None
 
 
-def file_error(error):
-    """Makes the StopError for what the file system refused, with the path from the project's root."""
+def file_error(error, output=""):
+    """Makes the StopError for what the file system refused, with the path from the project's root.
+
+    `output` is what was being made: a write to a file that is open names none.
+    """
     root = SCons.Node.FS.get_default_fs().Top.get_abspath()
-    path = str(error.filename).removeprefix(f"{root}{os.sep}")
+    path = str(error.filename or output).removeprefix(f"{root}{os.sep}")
     if error.errno == EEXIST and os.path.islink(error.filename) and _loops(error.filename) or error.errno == ELOOP:
         error = symlink_loop(error.filename)
     if isinstance(error, UnfitFileError):
         return unfit_input(error, path)
     if error.errno in (EEXIST, ENOTDIR):
         return StopError(f"{_no_folder(root, path)}: lies where the build makes a folder; move it away")
-    denied = error.errno in (EACCES, EPERM)
-    hint = '; if a build as root made it, take it back: sudo chown -R "$USER" .' if denied else ""
+    hint = ""
+    if error.errno in (EACCES, EPERM):
+        hint = '; if a build as root made it, take it back: sudo chown -R "$USER" .'
+    elif error.errno in FULL:
+        hint = f"; {MAKE_ROOM}"
     return StopError(f"{path}: {error.strerror}{hint}")
 
 

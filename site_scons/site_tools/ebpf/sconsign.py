@@ -14,7 +14,7 @@ from ebpfbuild.errors import EbpfError
 from ebpfbuild.files import make_room, require_regular
 from ebpfbuild.rebuild.ledger import UNWRITABLE
 
-from .errors import StopError
+from .errors import FULL, MAKE_ROOM, StopError
 from .run import run_of
 
 _SconsDB = SCons.SConsign.DB
@@ -116,7 +116,8 @@ def _guard_writing(database, fs, path):
         except OSError as error:
             database._needs_sync = False  # or SCons tries once more as it ends
             if run_of(fs).made or error.errno not in UNWRITABLE:
-                what = f"{os.path.basename(path)}: {error.strerror}; make it a file that this user can write"
+                fix = MAKE_ROOM if error.errno in FULL else "make it a file that this user can write"
+                what = f"{os.path.basename(path)}: {error.strerror}; {fix}"
                 _notice(f"{what}, or the next build makes this one's outputs once more")
 
     database.sync = sync

@@ -41,12 +41,13 @@ def _execute(step, target, source, env):
     try:
         more = step.more(target, env) if step.more else {}
         _run(lambda: step.run(target, source, env), target, session, more, step.verb)
+        for node in target:
+            session.ledger.built(node.abspath)
     except EbpfError as error:
         raise SCons.Errors.BuildError(target[0], errstr=str(error), status=2, exitstatus=2) from None
     except OSError as error:
-        raise SCons.Errors.BuildError(target[0], errstr=str(file_error(error)), status=2, exitstatus=2) from None
-    for node in target:
-        session.ledger.built(node.abspath)
+        said = str(file_error(error, target[0].path))
+        raise SCons.Errors.BuildError(target[0], errstr=said, status=2, exitstatus=2) from None
     session.run.made.append((target[0], env))
 
 

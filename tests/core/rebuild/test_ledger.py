@@ -55,6 +55,8 @@ def test_it_is_remembered_across_builds_and_a_torn_line_is_passed_over(tmp_path)
     second = Ledger(tmp_path / "ledger")
     assert second.intact(str(file))
     assert second.fact("key", lambda: 1 / 0) == {"found": 1}
+    assert second.fact("behind a torn line", lambda: {"found": 2}) == {"found": 2}
+    assert Ledger(tmp_path / "ledger").fact("behind a torn line", lambda: 1 / 0) == {"found": 2}
 
 
 def test_it_does_not_grow_for_ever(tmp_path):

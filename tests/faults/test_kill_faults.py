@@ -1,0 +1,46 @@
+"""Killed builds.
+
+SCONS_BPF_KILLS="rounds,seed" kills more often than the suite does, or at other moments.
+"""
+
+import os
+import random
+import signal
+
+from inject import IN_MEMORY, STAGES
+from rows import rows
+
+KILLED = [*STAGES, *IN_MEMORY]
+ROUNDS, SEED = map(int, os.environ.get("SCONS_BPF_KILLS", f"{len(KILLED)},1").split(","))
+LATEST = 0.01  # seconds from a moment that was drawn to the kill: so it strikes between moments, too
+
+
+def strikes(staged, do, stage):
+    """Yields the finished builds that were struck, each at a moment of the stage."""
+    draw = random.Random(f"{SEED} {do} {stage}")
+    for _ in range(-(-ROUNDS // len(KILLED))):
+        staged.prepare(stage)
+        at = draw.randint(1, max(1, int(0.8 * staged.moments[stage])))  # other threads' moments vary
+        order = {"do": do, "stage": stage, "at": at, "later": draw.uniform(0, LATEST)}
+        yield order, staged.build(order)
+
+
+@rows([f"kill -9 in {stage}" for stage in KILLED])
+def test_a_killed_build(staged, fault):
+    """What lies in its place is whole, and the next plain build gives the right bytes."""
+    for order, done in strikes(staged, "kill", fault.removeprefix("kill -9 in ")):
+        assert done.returncode == -signal.SIGKILL, (order, done.stdout + done.stderr)
+        staged.require_whole()
+        staged.require_right()
+    if fault.endswith(("link", "scons")):  # what else they might leave costs a build, no more
+        staged.require_null()
+
+
+@rows([f"kill -9 of what {stage} has started" for stage in ("compile", "link")])
+def test_a_killed_program(staged, fault):
+    """The build ends with one line or the right bytes, and the next plain build gives the right bytes."""
+    for order, done in strikes(staged, "kill_children", fault.split()[4]):
+        said = done.stdout + done.stderr
+        assert "Traceback" not in said and (done.returncode == 0 or said.count("scons: ***") == 1), (order, said)
+        staged.require_whole()
+        staged.require_right()
