@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from loopback import no_proxy, pauses, server, world  # noqa: F401  fixtures
+from loopback import no_proxy, pauses, server, tls_server, world  # noqa: F401  fixtures
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTDATA = ROOT / "tests" / "testdata"

@@ -1,10 +1,13 @@
 """Fixtures of tests that fetch from a server on loopback."""
 
 import urllib.request
+from pathlib import Path
 
 import pytest
 from artifact_world import World
 from faultserver import serving
+
+CA_FOLDER = Path(__file__).resolve().parents[1] / "testdata" / "company-ca"
 
 
 @pytest.fixture
@@ -19,6 +22,17 @@ def no_proxy(monkeypatch) -> None:
 def server(no_proxy):
     """A server on loopback that answers as it is told."""
     with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def tls_server(no_proxy, monkeypatch):
+    """A server that speaks TLS, by a certificate of a CA that the environment names."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_DIR", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(*CA_FOLDER.glob("*.0")))
+    with serving() as running:
+        running.encrypt(CA_FOLDER / "server.pem")
         yield running
 
 

@@ -8,14 +8,13 @@ import re
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urljoin, urlsplit
 
 from ..errors import FetchError
 from ..escape import without_secrets
-from .mirror import Login
 from .proxies import Proxy, proxy_for
 from .store import CHUNK
 from .tls import CertificatesError, distrust, named_bundles, trusting
@@ -41,6 +40,17 @@ class FailedTry(Exception):
     ):
         self.reason, self.tries, self.pause, self.down, self.anew = reason, tries, pause, down, anew
         super().__init__(reason)
+
+
+class RequestLogin(Protocol):
+    """The headers that go with a request for one URL, and with none that it redirects to."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers."""
+
+    def explain(self, status: int) -> str:
+        """Says what to do about an answer with this status; with a text, it isn't tried again."""
 
 
 class Timeouts(NamedTuple):
@@ -85,7 +95,7 @@ def require_requests(url: str) -> None:
 
 
 def get_body(
-    url: str, put: Callable[[Any], None], login: Login | None, timeouts: Timeouts, resume: Resume | None = None
+    url: str, put: Callable[[Any], None], login: RequestLogin | None, timeouts: Timeouts, resume: Resume | None = None
 ) -> None:
     """Puts an AnswerHead and then the pieces of a URL's body, gzip undone; for a `resume` those from its start on.
 
@@ -119,7 +129,7 @@ def get_body(
         raise FailedTry(f"the answer can't be understood ({type(error).__name__})", tries=1) from None
 
 
-def _open(session: Any, url: str, login: Login | None, timeouts: Timeouts, resume: Resume | None) -> Any:
+def _open(session: Any, url: str, login: RequestLogin | None, timeouts: Timeouts, resume: Resume | None) -> Any:
     """Returns the response with status 200, or 206 for a `resume`, that a URL or its redirects lead to.
 
     Raises FailedTry.
@@ -148,7 +158,7 @@ def _open(session: Any, url: str, login: Login | None, timeouts: Timeouts, resum
     raise _refused(response, proxy, login)
 
 
-def _refused(response: Any, proxy: Proxy | None, login: Login | None) -> FailedTry:
+def _refused(response: Any, proxy: Proxy | None, login: RequestLogin | None) -> FailedTry:
     """Returns the error for a status that is neither 200 nor a redirect."""
     again = response.status_code in (403, 408, 429) or response.status_code >= 500
     reason = f"HTTP {response.status_code} {(response.reason or '')[:100]}".rstrip()

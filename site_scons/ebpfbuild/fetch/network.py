@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 
 from ..errors import FetchError, HurriedError, StoppedError
 from ..escape import without_secrets
-from .http_get import AnswerHead, FailedTry, Resume, Timeouts, get_body, require_requests
-from .mirror import Login
+from .http_get import AnswerHead, FailedTry, RequestLogin, Resume, Timeouts, get_body, require_requests
 from .store import Incoming
 from .transfer import Ended, Rate, Transfer
 from .verify import wrong_body
@@ -67,7 +66,7 @@ class Network:
         progress: Callable[[int, int | None], None] = lambda done, total: None,
         others: int = 0,
         spent: float = 0.0,
-        login: Login | None = None,
+        login: RequestLogin | None = None,
         sha256: str | None = None,
     ) -> None:
         """Fetches a URL's body `into` a file, cut soon after `limit` bytes: the caller verifies it.
@@ -148,7 +147,7 @@ class Network:
         size: int | None,
         progress: Callable[[int, int | None], None],
         rate: Rate,
-        login: Login | None,
+        login: RequestLogin | None,
         resume: Resume | None,
     ) -> None:
         timeouts = Timeouts(self.connect_timeout, self.window + 1)

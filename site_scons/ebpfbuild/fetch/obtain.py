@@ -340,7 +340,7 @@ class _Search:
 
     def _receive(self, place: Place, incoming: Incoming, wanted: Wanted) -> None:
         if isinstance(place.at, Path):
-            return _copy(place.at, incoming, wanted.limit)
+            return copy_file(place.at, incoming, wanted.limit)
         try:
             self.options.network.fetch(
                 place.at,
@@ -357,7 +357,8 @@ class _Search:
             self.report.stopped(wanted.title)
 
 
-def _copy(path: Path, incoming: Incoming, limit: int) -> None:
+def copy_file(path: Path, incoming: Incoming, limit: int) -> None:
+    """Copies a regular file `into` the store, cut soon after `limit` bytes. Raises FetchError and CacheError."""
     try:
         with open_regular(path) as file:
             while chunk := file.read(CHUNK):
