@@ -63,7 +63,7 @@ class Trimmer:
         if head is None or not node or not node.decls:
             return None
         close = text.rindex("}")
-        inner = _statements(text, head.end(), close)
+        inner = body_statements(text, head.end(), close)
         whole = Statement(text[: head.end()], inner, text[_tail(text, close) :])
         if not _keep(inner, node.decls, self._members):
             return None
@@ -96,7 +96,7 @@ restrict""".split()
 )
 
 
-def _statements(text: str, start: int, end: int) -> list[Statement]:
+def body_statements(text: str, start: int, end: int) -> list[Statement]:
     """Returns the statements of a body, nested ones inside of theirs. Each text begins after the `;` before it."""
     found, depth, opening = [], 0, 0
     for mark in re.compile(r"[;{}]").finditer(text, start, end):
@@ -110,7 +110,7 @@ def _statements(text: str, start: int, end: int) -> list[Statement]:
             piece = text[start : mark.end()]
             if opening and not re.search(r"\benum\b[^;{]*$", text[start : opening - 1]):
                 tail = text[_tail(text, closing) : mark.end()]
-                found.append(Statement(text[start:opening], _statements(text, opening, closing), tail))
+                found.append(Statement(text[start:opening], body_statements(text, opening, closing), tail))
             else:
                 found.append(Statement(piece))
             start, opening = mark.end(), 0

@@ -86,6 +86,11 @@ def _names(args: CompileArgs, text: str) -> UsedNames:
     return names_of(text, os.path.join(args.libbpf_dir, HELPER_DEFS))
 
 
+def used_names(args: CompileArgs, index: Index, known: Iterable[str], root: str) -> UsedNames:
+    """Returns the names that a program uses, by clang -E with `index`'s header. Raises as preprocessed does."""
+    return _names(args, preprocessed(args, index, known, root))
+
+
 def minimize_programs(
     args: MinimizeArgs, indexes: IndexCache, known: Iterable[str], root: str, notice: Callable[[str], None]
 ) -> str:
@@ -96,7 +101,7 @@ def minimize_programs(
     that gives other objects each time.
     """
     index = indexes.get(Path(root, args.compiles[0].vmlinux), args.sha256)
-    names = reduce(or_, (_names(each, preprocessed(each, index, known, root)) for each in args.compiles))
+    names = reduce(or_, (used_names(each, index, known, root) for each in args.compiles))
 
     def made_in(mode: str, keep_whole: Iterable[str] = ()) -> Minimized:
         return minimize(

@@ -29,7 +29,7 @@ _MEMBER = re.compile(
 _TAG = re.compile(r"\b(struct|union|enum)\s+([A-Za-z_]\w*)")
 _TAG_OR_WORD = re.compile(r"\b(?:(struct|union|enum)\s+)?([A-Za-z_]\w*)")
 _WORD = re.compile(r"[A-Za-z_]\w*")
-_POINTER_NAMES = re.compile(r"\(\s*\*[\s*]*(?:const\s+|volatile\s+)*([A-Za-z_]\w*)")
+POINTER_NAMES = re.compile(r"\(\s*\*[\s*]*(?:const\s+|volatile\s+)*([A-Za-z_]\w*)")
 _KEYWORDS = frozenset(("struct", "union", "enum"))
 _QUALIFIERS = frozenset(("const", "volatile", "restrict", "__restrict", "_Atomic"))
 _BUILTIN = frozenset(
@@ -140,10 +140,10 @@ def statement(index: Index, text: str) -> MemberMentions:
         text = ATTRIBUTE.sub(" ", text)
     if "(" in text:
         how = VALUE if re.search(r"\)\s*\[", text) else CHASED
-        return MemberMentions(tuple(_POINTER_NAMES.findall(text)), every_mention(index, text, how))
+        return MemberMentions(tuple(POINTER_NAMES.findall(text)), every_mention(index, text, how))
     first, *more = text.split(",")
     base = _base_type(index, first)
-    names = [_declared_name(part) for part in (first, *more)]
+    names = [declared_name(part) for part in (first, *more)]
     if not base:
         return MemberMentions(tuple(names), _size_mentions(index, text))
     reached = {CHASED if tagged else _how_reached(part, base.qualified) for part in (first, *more)}
@@ -177,7 +177,7 @@ def _how_reached(declarator: str, qualified: bool) -> int:
     return AGAIN if qualified else DIRECT
 
 
-def _declared_name(declarator: str) -> str:
+def declared_name(declarator: str) -> str:
     words = _WORD.findall(declarator.split("[", 1)[0].split(":", 1)[0])
     return words[-1] if words else ""
 
@@ -217,9 +217,9 @@ def member_names(index: Index, number: int, around: tuple[int, ...] = ()) -> lis
             inner = index.tags.get(tagged[2], number)
             names += member_names(index, inner, (*around, number)) if inner not in (*around, number) else []
         elif "(" in code:
-            names += _POINTER_NAMES.findall(code)[:1]
+            names += POINTER_NAMES.findall(code)[:1]
         else:
             first, *more = code.split(",")
             unnamed = not after_body and len(_WORD.findall(first.split(":")[0])) < 2  # `u32: 0;`
-            names += [_declared_name(part) for part in ([] if unnamed else [first]) + more]
+            names += [declared_name(part) for part in ([] if unnamed else [first]) + more]
     return [name for name in names if name]
