@@ -98,7 +98,7 @@ def test_each_argument_of_the_command_line_is_told():
     assert {ast.literal_eval(name) for name in commands} == words(cells, r"([a-z]+)(?: NAME…| FOLDER)?")
     options = [node.args[0] for tree in TOOL for node in ast.walk(tree)
                if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("AddOption")]  # fmt: skip
-    assert {ast.literal_eval(option) for option in options} == words(cells, r"(--offline|--against)(?: PATH)?")
+    assert {ast.literal_eval(option) for option in options} == words(cells, r"(--(?!debug)[a-z]+)(?: PATH| ID)?")
 
 
 def test_each_environment_variable_that_the_core_reads_is_told():

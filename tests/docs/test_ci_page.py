@@ -1,5 +1,6 @@
 """docs/ci.md: its YAML is read, and its commands are run, the image's as Docker would: root builds, another user runs."""
 
+import hashlib
 import json
 import os
 import re
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import pytest
 from pages import ROOT, examples
+
+sys.path.append(str(ROOT / "tests" / "core"))
+from fake_github import FakeGitHub, Link  # noqa: E402
 
 PAGE = ROOT / "docs" / "ci.md"
 FILES = {found[1]: each.text for each in examples(PAGE) if (found := re.match(r"# ([\w/.-]+)\n", each.text))}
@@ -130,6 +134,54 @@ def test_what_a_workflow_caches_is_there_and_its_keys_are_files():
     named += [name for cache in parsed(".gitlab-ci.yml")["bpf"]["cache"] for name in cache["key"]["files"]]
     ours = [name.removeprefix("third_party/scons-bpf/") for name in named if name.startswith("third_party/")]
     assert len(ours) == 5 and all(list(ROOT.glob(name)) for name in ours)
+
+
+GH = """#!/bin/sh
+echo "$@" >> "$GH_CALLS"
+case "$2" in view) [ -f "$GH_CALLS.open" ] && echo OPEN || exit 1 ;; create) touch "$GH_CALLS.open" ;; esac
+"""
+
+
+def test_the_job_that_updates_pins_opens_a_pull_request_and_then_edits_it(project, tmp_path):
+    steps = [step["run"] for step in parsed(".github/workflows/pins.yml")["jobs"]["update"]["steps"] if "run" in step]
+    header = "#ifndef __VMLINUX_H__\n\nstruct pt_regs {\n\tlong orig_ax;\n};\n"
+    github = FakeGitHub(tmp_path / "mirror")
+
+    def upstream(text):
+        return github.commit({"include/x86_64/vmlinux_6.19.h": text.encode(), "include/x86_64/vmlinux.h": Link("vmlinux_6.19.h")})
+
+    digest, commit = hashlib.sha256(header.encode()).hexdigest(), upstream(header)
+    url = f"https://raw.githubusercontent.com/libbpf/vmlinux.h/{commit}/include/x86_64/vmlinux_6.19.h"
+    (project / "toolchain.toml").write_text(f'[vmlinux.x86_64]  # ours\nkernel = "6.19"\nurl = "{url}"\nsha256 = "{digest}"\n')
+    (project / "SConstruct").write_text(SCONSTRUCT.partition("env.BpfProgram")[0])
+    installed(tmp_path / "venv")
+    (tmp_path / "gh").write_text(GH)
+    (tmp_path / "gh").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "EBPF_VENV": str(tmp_path / "venv"), "EBPF_CACHE": str(tmp_path / "cache"),
+                   "RUNNER_TEMP": str(tmp_path), "GH_CALLS": str(tmp_path / "calls"), "HOME": str(tmp_path)}
+
+    def shell(command):
+        command = command.replace("sconsw pins", f"sconsw --offline MIRROR={tmp_path}/mirror pins")
+        done = subprocess.run(["bash", "-e", "-o", "pipefail", "-c", command], cwd=project, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def job():
+        for step in steps:
+            shell(step)
+        calls = (tmp_path / "calls").read_text().split("\n") if (tmp_path / "calls").exists() else []
+        (tmp_path / "calls").unlink(missing_ok=True)
+        return [" ".join(call.split()[:2]) for call in calls if call]
+
+    shell(f"git init -q -b main . && git config user.name me && git config user.email me@example.org && git add toolchain.toml SConstruct"
+          f" && git commit -qm one && git init -q --bare {tmp_path}/origin && git remote add origin {tmp_path}/origin")
+    assert job() == []
+    upstream(header.replace("long", "int"))
+    assert job() == ["pr view", "pr create"]
+    assert "# ours" in shell("git show origin/pins-update:toolchain.toml") and (tmp_path / "pins.md").read_text().startswith("### libbpf/vmlinux.h: ")
+    shell("git switch -q main")
+    upstream(header.replace("long", "short"))
+    assert job() == ["pr view", "pr edit"]
 
 
 def instructions():

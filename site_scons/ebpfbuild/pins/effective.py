@@ -1,48 +1,95 @@
-"""Lists the tables of toolchain.toml that hold: from which file and line, and what stood in their place."""
+"""Lists the pins that hold: of what, by which digest, how old, from which file and line, and what they replace."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..escape import without_secrets
-from .pins import HeaderPin
+from ..escape import printable
+from .pins import HeaderPin, Toolchain, TreePin
 from .toml_lines import Table
-from .toolchain import Layers, load
+from .toolchain import Layers, linker_pin, load, uapi_pin
 
 SHOWN_DIGITS = 12  # of a sha256, enough to tell two apart
-MAX_NAMED = 4  # of a list, which are printed by name
+HEAD = ("pin", "version", "sha256", "age", "store", "file:line", "source")
 
 
-class EffectiveTable(NamedTuple):
-    """One table: its key path, what it says, its `file:line`, and that of the table which it replaces, if any."""
+class EffectivePin(NamedTuple):
+    """A pin, or a table that pins no bytes but shapes objects, such as [clang].
+
+    key       its key path
+    arch      of a header, or of a machine that links; else empty
+    version   that of the kernel, of libbpf, of clang; of [clang] what it says
+    sha256    None where the Python lock pins the bytes, or nothing does yet
+    day       when upstream made the bytes, if the file says it
+    sources   where they are had; `wheel ziglang` is the Python lock's
+    in_store  True if a build keeps them in the store: not those of a wheel, or of the project
+    place     `file:line` of the table
+    replaces  that of the table which it replaces, if any
+    """
 
     key: str
-    says: str
+    arch: str
+    version: str
+    sha256: str | None
+    day: date | None
+    sources: tuple[str, ...]
+    in_store: bool
     place: str
-    replaces: str
+    replaces: str = ""
 
 
-def effective_tables(path: Path | str, base: Path | str | None = None) -> list[EffectiveTable]:
-    """Returns the tables in the order of the file, each header below the others. Raises PinError, as `load` does."""
-    pins = {pin.key: pin for pin in load(path, base).vmlinux.values()}  # it has checked what is listed here
-    files = Layers(path, base)
+def effective_pins(path: Path | str, base: Path | str | None = None) -> list[EffectivePin]:
+    """Returns the pins in the order of the file, each header's alternates below it. Raises PinError, as `load` does."""
+    files, chain = Layers(path, base), load(path, base)  # which has checked what is listed here
     own, rest = _tables(files.own), _tables(files.base) if files.base else {}
+    found = []
+    for key, table in {**rest, **own}.items():
+        replaces = _place(rest[key]) if key in own and key in rest else ""
+        found += [pin._replace(replaces=replaces) for pin in _pins_of(key, table, chain)]
+    return found
+
+
+def report(pins: list[EffectivePin], stored: Callable[[EffectivePin], bool], today: date) -> str:
+    """Returns the pins as a table. `stored` tells if the store has a pin's bytes."""
+    rows = [HEAD, *(_row(pin, stored, today) for pin in pins)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD) - 1)]
+    return "\n".join("  ".join([*map(str.ljust, row[:-1], widths), row[-1]]).rstrip() for row in rows)
+
+
+def as_data(pins: list[EffectivePin], stored: Callable[[EffectivePin], bool], today: date) -> list[dict[str, Any]]:
+    """Returns the same for JSON."""
     return [
-        EffectiveTable(
-            key, _says(table, pins.get(key)), _place(table), _place(rest[key]) if key in own and key in rest else ""
-        )
-        for key, table in ({**rest, **own}).items()
+        {
+            "key": pin.key,
+            "arch": pin.arch or None,
+            "version": pin.version,
+            "sha256": pin.sha256,
+            "date": pin.day.isoformat() if pin.day else None,
+            "age_days": (today - pin.day).days if pin.day else None,
+            "in_store": stored(pin) if pin.in_store else None,
+            "sources": list(pin.sources),
+            "place": pin.place,
+            "replaces": pin.replaces or None,
+        }
+        for pin in pins
     ]
 
 
-def report(path: Path | str, base: Path | str | None = None) -> str:
-    """Returns the list as text, a line a table. Raises PinError."""
-    rows = effective_tables(path, base)
-    keys, places = max(len(row.key) for row in rows), max(len(row.place) for row in rows)
-    return "\n".join(
-        f"{row.key:{keys}}  {row.place:{places}}  {row.says}{f' (instead of {row.replaces})' if row.replaces else ''}"
-        for row in rows
+def _row(pin: EffectivePin, stored: Callable[[EffectivePin], bool], today: date) -> tuple[str, ...]:
+    age = (today - pin.day).days if pin.day else None
+    more = f" (+{len(pin.sources) - 1})" if len(pin.sources) > 1 else ""
+    instead = f" (instead of {pin.replaces})" if pin.replaces else ""
+    cells = (
+        pin.key,
+        pin.version,
+        pin.sha256[:SHOWN_DIGITS] if pin.sha256 else "-",
+        "-" if age is None else f"{age} day{'' if age == 1 else 's'}",
+        ("yes" if stored(pin) else "no") if pin.in_store else "-",
+        pin.place,
+        f"{pin.sources[0] if pin.sources else ''}{more}{instead}",
     )
+    return tuple(printable(cell) for cell in cells)
 
 
 def _tables(root: Table) -> dict[str, Table]:
@@ -54,25 +101,41 @@ def _tables(root: Table) -> dict[str, Table]:
     }
 
 
+def _pins_of(key: str, table: Table, chain: Toolchain) -> Iterator[EffectivePin]:
+    place = _place(table)
+    if key == "compiler":
+        spec = chain.compiler
+        source = f"wheel {spec.package}" if spec.package else str(spec.path)
+        yield EffectivePin(key, "", spec.version, None, None, (source,), False, place)
+    elif key == "clang":
+        flags = " ".join(chain.cflags) or "no more flags"
+        yield EffectivePin(key, "", f"-mcpu={chain.cpu}, {flags}", None, None, (), False, place)
+    elif key == "uapi":
+        uapi = uapi_pin(table)
+        sources = ((str(uapi.path),) if uapi.path else ()) + (f"wheel {uapi.package}",)
+        yield EffectivePin(key, "", f"Linux {uapi.kernel}", uapi.sha256, None, sources, False, place)
+    elif key == "libbpf":
+        yield _tree(chain.libbpf, key, "", place)
+    elif key == "linker":
+        for tree in linker_pin(table).every_tree():
+            yield _tree(tree, tree.key, tree.key.split(".")[1], tree.where.partition(": ")[0])
+    else:
+        pin = chain.vmlinux[key.partition(".")[2]]
+        yield _header(pin, place)
+        for number, alternate in enumerate(pin.alternates):
+            yield _header(alternate, _place(table.tables("alternate")[number]))
+
+
+def _tree(tree: TreePin, key: str, arch: str, place: str) -> EffectivePin:
+    own = all(source.in_project for source in tree.sources)
+    sources = tuple(source.shown for source in tree.sources)
+    return EffectivePin(key, arch, tree.version, tree.sha256, tree.day, sources, not own, place)
+
+
+def _header(pin: HeaderPin, place: str) -> EffectivePin:
+    source, version = pin.source, f"Linux {pin.kernel}"
+    return EffectivePin(pin.key, pin.arch, version, pin.sha256, pin.day, (source.shown,), not source.in_project, place)
+
+
 def _place(table: Table) -> str:
     return table.where().partition(": ")[0]
-
-
-def _says(table: Table, pin: HeaderPin | None) -> str:
-    """Puts into words what a table says; a header's `url` as it is asked for, joined with its file's base."""
-    joined = {"url": pin.source.location} if pin and pin.source.kind == "url" else {}
-    return ", ".join(_words({**table.data, **joined})) or "nothing"
-
-
-def _words(data: dict[str, Any]) -> Iterator[str]:
-    for name, value in data.items():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            yield f"{len(value)} {name}{'s' if len(value) > 1 else ''}"
-        elif isinstance(value, dict):
-            yield f"{name}: {' '.join(value)}"
-        elif isinstance(value, list):
-            yield f"{len(value)} {name}" if len(value) > MAX_NAMED else f"{name} {' '.join(map(str, value)) or 'none'}"
-        elif name.endswith("sha256"):
-            yield f"{name} {str(value)[:SHOWN_DIGITS]}…"
-        else:
-            yield f"{name} {without_secrets(value) if isinstance(value, str) else value}"

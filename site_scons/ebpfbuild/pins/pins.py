@@ -1,6 +1,7 @@
 """Holds what toolchain.toml declares, as frozen values without bytes; touches neither disk nor network."""
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,7 +57,8 @@ class HeaderPin(NamedTuple):
     """A vmlinux.h: of which arch and kernel, where it is, and which bytes it must be.
 
     `sha256` is None while the pin is incomplete: fetching it then prints the line to paste and uses nothing.
-    `alternates` have other bytes and a digest of their own; a build that is no release may take one.
+    `alternates` have other bytes and a digest of their own; a build that is no release may take one. `day` is when
+    upstream made the bytes, if the file says it.
     """
 
     key: str
@@ -67,6 +69,7 @@ class HeaderPin(NamedTuple):
     size: int | None
     where: str
     alternates: tuple["HeaderPin", ...] = ()
+    day: date | None = None
 
     @property
     def title(self) -> str:
@@ -91,6 +94,7 @@ class TreePin(NamedTuple):
     """A set of files pinned by one digest over all of them, so that any source with the same bytes will do.
 
     The digest is that of the lines `<sha256>  <name>`, in the order of the names: `sha256sum NAMES | sha256sum`.
+    `day` is when upstream made the bytes, if the file says it.
     """
 
     key: str
@@ -99,6 +103,7 @@ class TreePin(NamedTuple):
     sources: tuple[ArtifactSource, ...]
     sha256: str | None
     where: str
+    day: date | None = None
 
     @property
     def title(self) -> str:
@@ -122,6 +127,15 @@ class LinkerPin(NamedTuple):
     libraries: Mapping[str, tuple[TreePin, ...]]
     c_library: Mapping[str, TreePin]
     where: str
+
+    def trees(self, host: str) -> list[TreePin]:
+        """Returns what is loaded on a machine of an arch, the C library last; none where nothing is pinned for it."""
+        return [*self.libraries.get(host, ()), *([self.c_library[host]] if host in self.c_library else [])]
+
+    def every_tree(self) -> list[TreePin]:
+        """Returns those of all machines, the key of each being its path: `linker.x86_64.libz`."""
+        arches = dict.fromkeys((*self.libraries, *self.c_library))
+        return [tree._replace(key=f"linker.{arch}.{tree.key}") for arch in arches for tree in self.trees(arch)]
 
 
 class UapiPin(NamedTuple):

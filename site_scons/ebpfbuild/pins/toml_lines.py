@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,13 @@ class Table:
             raise self.error(part, f"is {shown}, not a number of bytes from 1 to {most}")
         return value
 
+    def day(self, part: str) -> date | None:
+        """Returns a date without a time, or None if it is absent. Raises PinError."""
+        value: date | None = self._value(part, date, "a date", False)
+        if isinstance(value, datetime):
+            raise self.error(part, "is a date with a time", f"write {part} = {_EXAMPLES[date]}")
+        return value
+
     def texts(self, part: str, required: bool = True) -> tuple[str, ...]:
         """Returns a list of strings, each once, in the file's order. Raises PinError."""
         values = self._value(part, list, "a list", required) or []
@@ -151,7 +159,7 @@ class Table:
         return [Table(value, (*self.key, part, i), self.path, self.lines) for i, value in enumerate(values)]
 
 
-_EXAMPLES = {str: '"…"', int: "12345", list: '["…"]'}
+_EXAMPLES = {str: '"…"', int: "12345", list: '["…"]', date: "2026-08-18"}
 
 
 def _noun(value: Any) -> str:
@@ -161,9 +169,20 @@ def _noun(value: Any) -> str:
 
 def read(path: Path) -> Table:
     """Returns the file's root table. Raises PinError, with the line, if the file can't be read or is no TOML."""
+    text = read_text(path)
     try:
-        text = read_regular(path, MAX_TOML_SIZE).decode()
         return Table(tomllib.loads(text), (), path, lines_of(text))
+    except (ValueError, RecursionError) as error:  # an integer of 5000 digits is no TOMLDecodeError
+        found = re.search(r" \(at line (\d+), column (\d+)\)", str(error))
+        at = f"{path}:{found[1]}" if found else str(path)
+        what = str(error).replace(found[0], f", column {found[2]}") if found else str(error)
+        raise PinError(f"is no TOML: {what}", where=at) from None
+
+
+def read_text(path: Path) -> str:
+    """Returns the file's text. Raises PinError if it can't be read."""
+    try:
+        return read_regular(path, MAX_TOML_SIZE).decode()
     except FileNotFoundError:
         fix = "it declares the inputs; copy the project's own"
         raise PinError("there is no such file", where=str(path), fix=fix) from None
@@ -171,8 +190,3 @@ def read(path: Path) -> Table:
         raise PinError(f"can't be read: {error.strerror}", where=str(path)) from None
     except UnicodeDecodeError as error:
         raise PinError(f"is not UTF-8 (byte {error.start})", where=str(path), fix="save it as UTF-8") from None
-    except (ValueError, RecursionError) as error:  # an integer of 5000 digits is no TOMLDecodeError
-        found = re.search(r" \(at line (\d+), column (\d+)\)", str(error))
-        at = f"{path}:{found[1]}" if found else str(path)
-        what = str(error).replace(found[0], f", column {found[2]}") if found else str(error)
-        raise PinError(f"is no TOML: {what}", where=at) from None

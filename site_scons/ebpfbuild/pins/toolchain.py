@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -116,7 +117,7 @@ def _clang(table: Table) -> _ClangOptions:
 
 
 def _tree(table: Table) -> TreePin:
-    table.require_known("version", "sha256", "files", "source")
+    table.require_known("version", "date", "sha256", "files", "source")
     version = table.text("version")
     sha256 = table.optional_text("sha256", _is_sha256)
     files = table.texts("files")
@@ -133,7 +134,8 @@ def _tree(table: Table) -> TreePin:
         raise table.error("source", "is missing", f"add a table [[{table.key[-1]}.source]] with url or pool")
     _each_once(table, "source", [source.location for source in sources])
     where = table.where("sha256") if sha256 else table.where()
-    return TreePin(str(table.key[-1]), version, tuple(sorted(files)), tuple(sources), sha256, where)
+    day = table.day("date")
+    return TreePin(str(table.key[-1]), version, tuple(sorted(files)), tuple(sources), sha256, where, day)
 
 
 def linker_pin(table: Table) -> LinkerPin:
@@ -166,16 +168,16 @@ def uapi_pin(table: Table) -> UapiPin:
 
 
 def _headers(table: Table) -> dict[str, HeaderPin]:
-    table.require_known("base", *(name for name, value in table.data.items() if isinstance(value, dict)))
-    base = table.optional_text("base", _is_url)
+    table.require_known("base", "date", *(name for name, value in table.data.items() if isinstance(value, dict)))
+    base, day = table.optional_text("base", _is_url), table.day("date")
     found = {}
     for name in table.data:
-        if name == "base":
+        if name in ("base", "date"):
             continue
         arch = arch_named(name, table.where(name))
         if arch.name != name:
             raise table.error(name, f"{name} is an alias", f"write [vmlinux.{arch.name}]")
-        found[name] = _header(table.table(name), name, base)
+        found[name] = _header(table.table(name), name, base, day)
     if not found:
         raise table.error("", "pins no header", "add a table such as [vmlinux.x86_64]")
     _require_own_bytes(found.values())
@@ -191,22 +193,24 @@ def _require_own_bytes(pins: Iterable[HeaderPin]) -> None:
             raise PinError(f"is the digest of vmlinux.{other} too: each arch has a header of its own", where=pin.where)
 
 
-def _header(table: Table, arch: str, base: str | None, nested: bool = False) -> HeaderPin:
-    known = ("kernel", "url", "pool", "path", "archive_sha256", "member", "sha256", "size")
+def _header(table: Table, arch: str, base: str | None, base_day: date | None, nested: bool = False) -> HeaderPin:
+    known = ("kernel", "date", "url", "pool", "path", "archive_sha256", "member", "sha256", "size")
     table.require_known(*known, *(() if nested else ("alternate",)))
     kernel = table.text("kernel")
     sha256 = table.optional_text("sha256", _is_sha256)
     size = table.count("size", MAX_FILE_SIZE)
     source = _source(table, "member", bool(sha256), base)
     entries = [] if nested else table.tables("alternate")
-    alternates = tuple(_header(entry, arch, base, nested=True) for entry in entries)
+    alternates = tuple(_header(entry, arch, base, base_day, nested=True) for entry in entries)
     for entry, alternate in zip(entries, alternates):
         if sha256 and alternate.sha256 == sha256:
             raise entry.error("sha256", "is that of the pin itself", "an alternate has other bytes; remove it")
     _each_once(table, "alternate", [alternate.sha256 or alternate.where for alternate in alternates])
     where = table.where("sha256") if sha256 else table.where()
     key = table.where().rpartition(": ")[2]
-    return HeaderPin(key, arch, kernel, source, sha256, size, where, alternates)
+    below_base = base and "://" not in table.data.get("url", "://")
+    day = table.day("date") or (base_day if below_base else None)
+    return HeaderPin(key, arch, kernel, source, sha256, size, where, alternates, day)
 
 
 def _source(table: Table, inside: str, pinned: bool, base: str | None = None) -> ArtifactSource:

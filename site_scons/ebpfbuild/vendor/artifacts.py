@@ -1,6 +1,6 @@
 """The pinned artifacts that builds for some arches, on some machines, may ask for."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,16 +31,8 @@ def wanted_pins(
     Without those of the project's own files: they are in the project. Raises PinError for an arch without a pin.
     """
     pins: list[Pin] = [toolchain.header(arch.name) for arch in arches]
-    pins += [toolchain.libbpf, *(tree for host in hosts for tree in linker_trees(linker, host))]
+    pins += [toolchain.libbpf, *(tree for host in hosts for tree in (linker.trees(host) if linker else ()))]
     return [pin for pin in pins if not all(source.in_project for source in pin_sources(pin))]
-
-
-def linker_trees(linker: LinkerPin | None, host: str) -> Iterator[TreePin]:
-    """Yields the trees of libbpf's linker for a machine; none where none is pinned for it."""
-    if linker:
-        yield from linker.libraries.get(host, ())
-        if host in linker.c_library:
-            yield linker.c_library[host]
 
 
 def lacking_pins(pins: Iterable[Pin], files: Mapping[str, str], folder: Path, store: Path) -> list[str]:

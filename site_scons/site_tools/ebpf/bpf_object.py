@@ -17,7 +17,7 @@ from ebpfbuild.escape import printable_lines
 from .arguments import arches, file_of, flat, from_root, single, string
 from .by_arch import ByArch
 from .cmdline import minimize_mode
-from .command_targets import proving, register_header, register_object
+from .command_targets import proving, register_header, register_object, register_program
 from .compdb import Compilation, compile_db
 from .compile_flags import check_foreign
 from .compiling import (
@@ -210,6 +210,7 @@ def _declare(env, source, name, arch, options):
     if proofs_wanted(env):
         prove_in_step(env, node)
     register_object(env, node)
+    register_program(env, name, args, full, depends, node)
     return node
 
 

@@ -7,11 +7,13 @@ import SCons.Node.FS
 import SCons.Script
 from SCons.Util import flatten
 
-from ebpfbuild.arch import arches_named, host_arch
+from ebpfbuild.arch import ARCHES, arches_named, host_arch
 from ebpfbuild.header import MODES
 
 from .arguments import string
+from .command_targets import changes_pins
 from .errors import StopError, user_error
+from .pins import add_pins_options
 from .release import source_date_epoch, watch
 from .run import run_of
 from .summary import print_summary
@@ -21,7 +23,11 @@ HELP = """
   prove         compile every program with the full vmlinux.h, too, and compare the objects
   sizes         print what minimizing vmlinux.h saves
   why sock      print the chain by which a type or member got into the minimized vmlinux.h
-  pins          print what is pinned, and in which file and line
+  pins          print what is pinned: version, digest, age, in the store or not, in which file and line
+  pins update [--commit ID]  pin the newest vmlinux.h of libbpf/vmlinux.h, or those of a commit;
+                pins update libbpf: libbpf's newest headers; pins add ARCH: one more vmlinux.h. Each says before
+                what of it the programs use: --all all that changes; --json; --markdown for a pull request
+  pins check    fetch all that is pinned again, from each source, and compare
   fetch         fetch all that is pinned for ARCH= into the store, and build nothing
   vendor DIR    write a folder (or DIR.tar) from which a machine without a network builds, by MIRROR=DIR
   reproduce     build the other targets in two unlike places, and compare each output byte for byte;
@@ -57,6 +63,7 @@ def add_options(env):
     except AttributeError:  # the first environment of this run
         SCons.Script.AddOption("--offline", dest="offline", action="store_true", default=False, help="never connect")
         SCons.Script.AddOption("--against", dest="against", nargs=1, type="string", default="", help="of reproduce")
+        add_pins_options()
         env.Help(HELP)
         env.Alias("programs")
         atexit.register(print_summary, env.fs)
@@ -64,11 +71,8 @@ def add_options(env):
         run_of(env.fs).sandbox_mode = _sandbox_mode(given, release)
         if release:
             watch(env)
-    arches = (
-        user_error(arches_named, given["ARCH"]) if "ARCH" in given else (user_error(host_arch, platform.machine()),)
-    )
     env.SetDefault(
-        EBPF_ARCHES=arches,
+        EBPF_ARCHES=user_error(_arches, given.get("ARCH")),
         EBPF_MINIMIZE=given.get("MINIMIZE", ""),
         EBPF_PROVE=switch("PROVE", given.get("PROVE", "0")),
         EBPF_MIRROR=given.get("MIRROR", ""),
@@ -78,6 +82,13 @@ def add_options(env):
     )
     if release and (epoch := source_date_epoch(env)):
         env["ENV"] = {**env["ENV"], "SOURCE_DATE_EPOCH": epoch}
+
+
+def _arches(given):
+    """Returns the arches of ARCH=; else this machine's or, where pins are to change, all that they may be about."""
+    if given is not None:
+        return arches_named(given)
+    return ARCHES if changes_pins() else (host_arch(platform.machine()),)
 
 
 def _sandbox_mode(given, release):

@@ -83,3 +83,25 @@ def register_header(env, node, minimizing):
     if "why" in requested():
         run_of(env.fs).minimized.append((env, node, minimizing))
         env.Alias("why", [env.LibbpfHeaders(), minimizing.full])
+
+
+def pins_words():
+    """Returns the words behind `pins` on the command line: a command of it, and what that is about."""
+    words = requested()
+    return words[words.index("pins") + 1 :] if "pins" in words else []
+
+
+def changes_pins():
+    """Returns True if this run is to change toolchain.toml, and says before what that means for all programs."""
+    return pins_words()[:1] in (["update"], ["add"])
+
+
+def register_program(env, name, args, full, depends, node):
+    """Has `pins update` say what a program uses; `args` are its CompileArgs, `full` the node of its vmlinux.h or None.
+
+    `node` is that of the step that compiles it. What clang -E reads is made before, but for the vmlinux.h.
+    """
+    if changes_pins():
+        run_of(env.fs).programs.append((env, name, args, full, node))
+        made = [source for source in node.sources if source.has_builder()]
+        env.Alias("pins", [env.LibbpfHeaders(), *([env.UapiHeaders()] if args.uapi_dirs else []), *made, *depends])

@@ -14,11 +14,12 @@ import SCons.Script
 from ebpfbuild.escape import printable, printable_lines
 
 from .arguments import single, string
-from .command_targets import requested
+from .command_targets import pins_words, requested
 from .compiling import known_paths
-from .errors import StopError, user_error
+from .errors import StopError
 from .fetching import fetch_options
 from .minimized import minimize_args
+from .pins import check_words, pins_command
 from .project_files import file_nodes
 from .reproduce import reproduce_command
 from .run import run_of
@@ -112,6 +113,9 @@ def add_commands(env):
         SCons.Script.BUILD_TARGETS[:] = ["reproduce"]
     elif "vendor" in requested():
         SCons.Script.BUILD_TARGETS[:] = ["vendor"]
+    elif pins_words():
+        check_words(pins_words())
+        SCons.Script.BUILD_TARGETS[:] = ["pins"]
 
 
 def _fetch(target, source, env):
@@ -194,19 +198,11 @@ def _arguments():
     return shlex.split(SCons.Script.ARGUMENTS.get("ARGS", ""))
 
 
-def _pins(target, source, env):
-    """Prints the pins that hold, with file and line, for each toolchain.toml of the project's environments."""
-    from ebpfbuild.pins.effective import report
-
-    files = dict.fromkeys(session.toolchain_files for session in run_of(env.fs).sessions.values())
-    print("\n\n".join(printable_lines(user_error(report, *paths)) for paths in files))
-
-
 COMMANDS = {
     "sizes": _sizes,
     "why": _why,
     "prove": _prove,
-    "pins": _pins,
+    "pins": pins_command,
     "reproduce": reproduce_command,
     "fetch": _fetch,
     "vendor": _vendor,

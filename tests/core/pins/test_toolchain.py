@@ -1,6 +1,7 @@
 """toolchain.toml: the project's own, and every mistake with its line, key and fix."""
 
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ebpfbuild.pins import toolchain
-from ebpfbuild.pins.effective import effective_tables, report
+from ebpfbuild.pins.effective import as_data, effective_pins, report
 from ebpfbuild.errors import EbpfError, PinError
 
 OWN = Path(__file__).resolve().parents[3] / "toolchain.toml"
@@ -313,21 +314,45 @@ def test_an_arch_that_neither_has_names_those_of_both(complete):
 
 
 def test_the_list_of_pins_says_where_each_is_from_and_what_it_replaces(complete):
-    complete(OURS + "[clang]\ncflags = ['-DX=1', '-DY=1']\n")
-    rows = {row.key: row for row in effective_tables("toolchain.toml", "whole.toml")}
+    complete(OURS.replace("[vmlinux.x86_64]", "[vmlinux.x86_64]\ndate = 2026-08-18") + "[clang]\ncflags = ['-DX=1', '-DY=1']\n")
+    pins = effective_pins("toolchain.toml", "whole.toml")
+    rows = {pin.key: pin for pin in pins}
     assert list(rows) == ["compiler", "libbpf", "vmlinux.x86_64", "vmlinux.aarch64", "clang"]
-    assert rows["compiler"] == ("compiler", "package ziglang, version 22.1.8", "whole.toml:1", "")
-    says = f"kernel 6.1, path v.h, sha256 {'f' * 12}…"
-    assert rows["vmlinux.x86_64"] == ("vmlinux.x86_64", says, "toolchain.toml:1", "whole.toml:17")
-    assert rows["clang"] == ("clang", "cflags -DX=1 -DY=1", "toolchain.toml:5", "")
-    text = report("toolchain.toml", "whole.toml")
-    assert len(text.splitlines()) == 5 and f"toolchain.toml:1  {says} (instead of whole.toml:17)" in text
+    assert rows["compiler"][2:] == ("22.1.8", None, None, ("wheel ziglang",), False, "whole.toml:1", "")
+    own = ("x86_64", "Linux 6.1", "f" * 64, date(2026, 8, 18), ("v.h",), False, "toolchain.toml:1", "whole.toml:17")
+    assert rows["vmlinux.x86_64"][1:] == own
+    assert rows["clang"].version == "-mcpu=v3, -DX=1 -DY=1" and rows["clang"].place == "toolchain.toml:6"
+    text = report(pins, lambda pin: pin.sha256 == "e" * 64, date(2026, 8, 20))
+    lines = {line.split()[0]: line.split() for line in text.splitlines()}
+    assert lines["vmlinux.x86_64"] == ["vmlinux.x86_64", "Linux", "6.1", "f" * 12, "2", "days", "-", "toolchain.toml:1", "v.h",
+                                       "(instead", "of", "whole.toml:17)"]
+    assert lines["vmlinux.aarch64"][3:6] == ["e" * 12, "-", "yes"] and lines["libbpf"][2:5] == ["a" * 12, "-", "no"]
+    (data,) = [each for each in as_data(pins, lambda pin: False, date(2026, 8, 20)) if each["key"] == "vmlinux.x86_64"]
+    assert (data["age_days"], data["in_store"], data["sha256"]) == (2, None, "f" * 64)
 
 
-def test_a_relative_url_is_listed_as_it_is_asked_for(load):
-    load()
-    (row,) = [row for row in effective_tables("toolchain.toml") if row.key == "vmlinux.x86_64"]
-    assert "url https://example.org/include/x86_64/vmlinux.h, " in row.says and row.says.endswith(", 1 alternate")
+def test_alternates_and_what_links_are_pins_as_well_and_a_url_is_listed_as_it_is_asked_for(load):
+    load("", LINKER)
+    pins = {pin.key: pin for pin in effective_pins("toolchain.toml")}
+    assert pins["vmlinux.x86_64"].sources == ("https://example.org/include/x86_64/vmlinux.h",)
+    alternate = pins["vmlinux.x86_64.alternate[0]"]
+    assert (alternate.version, alternate.sources) == ("Linux 6.9", ("pool/main/x/x_1_amd64.deb",))
+    assert pins["linker.aarch64.libz"].arch == "aarch64" and pins["linker.aarch64.glibc"].version == "2.41"
+
+
+@pytest.mark.parametrize("line, said", [
+    ("date = 2026-08-18", date(2026, 8, 18)), ('date = "2026-08-18"', "vmlinux.x86_64.date: is a string, not a date; write date = 2026-08-18"),
+    ("date = 2026-08-18T10:00:00Z", "vmlinux.x86_64.date: is a date with a time; write date = 2026-08-18"),
+])
+def test_a_pin_may_say_of_which_day_its_bytes_are(load, line, said):
+    if isinstance(said, date):
+        assert load('kernel = "6.19"\nurl = "x86', f'{line}\nkernel = "6.19"\nurl = "x86').header("x86_64").day == said
+        below_base = load("[vmlinux]\n", f"[vmlinux]\n{line}\n")
+        assert (below_base.header("x86_64").day, below_base.header("aarch64").day) == (said, None)
+        assert load("[libbpf]\n", f"[libbpf]\n{line}\n").libbpf.day == said
+    else:
+        with pytest.raises(PinError, match=re.escape(said)):
+            load('kernel = "6.19"\nurl = "x86', f'{line}\nkernel = "6.19"\nurl = "x86')
 
 
 LINKER = """
