@@ -19,14 +19,15 @@ from ..files import open_file
 from ..kernel.host import missing_options, mounts, read_text
 from ..kernel.perf_event import PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW, online_cpus
 from ..kernel.tracefs import NO_TRACEFS, TRACING
-from ..suggest import SHOWN_NAMES, suggestion
-from ..symbols.binary import Binary, find_binary, find_libraries, installed_names, is_library
+from ..suggest import suggestion
+from ..symbols.binary import Binary, find_libraries, installed_names, is_library
+from ..symbols.probe_file import probe_file
+from .function_target import function_fault
 
 HARDWARE_TYPES = (PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW)
 Request = Mapping[str, Any]
 Fault = Optional[Explanation]  # None if the fault isn't known
 NO_FUNCTION = (errno.ENOENT, 4001)  # 4001: libbpf's LIBBPF_ERRNO__FORMAT, for a function that a program only calls
-LIST_FUNCTIONS = "`nm -D` lists the functions of a library, `nm` those of a program"
 
 
 def target_fault(number: int, section: str, request: Request) -> Fault:
@@ -48,9 +49,9 @@ def _uprobe_fault(number: int, target: str, request: Request) -> Fault:
             return Explanation(
                 f"the offset {offset:#x} is beyond the end of {path}, {file.size:#x}", "give one inside of it"
             )
-        return _function_fault(path, file, function) if number in NO_FUNCTION else None
+        return function_fault(path, file, function) if number in NO_FUNCTION else None
 
-    return _binary_fault(binary, check)
+    return _binary_fault(binary, request.get("pid", -1), check)
 
 
 def _usdt_fault(number: int, target: str, request: Request) -> Fault:
@@ -59,22 +60,26 @@ def _usdt_fault(number: int, target: str, request: Request) -> Fault:
     binary = os.fsdecode(request.get("binary") or binary)
     probe = f"{request.get('provider') or provider}:{request.get('name') or name}"
     return _binary_fault(
-        binary, lambda path, file: _static_probe_fault(path, file, probe) if number == errno.ENOENT else None
+        binary,
+        request.get("pid", -1),
+        lambda path, file: _static_probe_fault(path, file, probe) if number == errno.ENOENT else None,
     )
 
 
-def _binary_fault(binary: str, check: Callable[[str, Binary], Fault]) -> Fault:
-    """Explains the fault of a binary, or the one that `check` finds inside it."""
-    path = find_binary(binary)
-    if not path or not os.path.exists(path):
-        return _missing_binary(binary)
-    if os.path.isdir(path):
-        return Explanation(f"{path} is a folder", "name a program or a library")
+def _binary_fault(binary: str, pid: int, check: Callable[[str, Binary], Fault]) -> Fault:
+    """Explains the fault of a binary, as the process sees it, or the one that `check` finds inside it."""
+    name = binary
     try:
-        with open_file(path) as opened:
-            return check(path, Binary(opened))
+        with probe_file(binary, pid) as file:
+            name = file.name
+            if not os.path.exists(file.path):
+                return _missing_binary(binary)
+            if os.path.isdir(file.path):
+                return Explanation(f"{name} is a folder", "name a program or a library")
+            with open_file(file.path) as opened:
+                return check(name, Binary(opened))
     except ValueError as error:
-        return Explanation(f"{path} is no program or library ({error})", "give the path of an ELF file")
+        return Explanation(f"{name} is no program or library ({error})", "give the path of an ELF file")
     except OSError:
         return None
 
@@ -88,25 +93,6 @@ def _missing_binary(binary: str) -> Explanation:
     if named:
         return Explanation(what, f'libraries go by their file\'s name: "{named[0]}"')
     return Explanation(what, suggestion(binary, installed_names(binary), "give its path"))
-
-
-def _function_fault(path: str, file: Binary, function: str) -> Fault:
-    names = file.symbols()
-    plain = function.split("@")[0]
-    if function in names.functions or not function:
-        return None
-    if plain in names.indirect:
-        what = f"{path} chooses what {plain} is as it is loaded (an indirect function), which libbpf can't probe"
-        implementations = ", ".join(sorted(name for name in names.functions if plain in name)[:SHOWN_NAMES])
-        which = f": {implementations}" if implementations else ", by its offset"
-        return Explanation(what, f"take one of its implementations{which}")
-    if plain in names.imported:
-        return Explanation(f"{path} only calls {plain}, which is a library's", "name that library, such as libc.so.6")
-    if not names.functions:
-        return Explanation(
-            f"{path} has no symbols, so no function {function}", "give the function's offset in the file instead"
-        )
-    return Explanation(f"{path} has no function {function}", suggestion(plain, names.functions, LIST_FUNCTIONS))
 
 
 def _static_probe_fault(path: str, file: Binary, probe: str) -> Fault:

@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import errno
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 
+from ..errors import AttachError, errno_text
 from ..libbpf.library import require
 from ..libbpf.structs import CookieOptions, UprobeMultiOptions, UprobeOptions, sized
-from ..link import Link
+from ..link import GroupLink, Link
+from ..signals import DeferredSignals
+from ..symbols.probe_file import ProbeFile, probe_file
 from .base import Program
 from .kprobe import c_array, c_strings, require_one_each
 
 EVERY_PROCESS = -1  # libbpf: a pid of -1 is every process, 0 the calling one
+
+
+@contextlib.contextmanager
+def file_of(program: str, binary: str | os.PathLike[str], pid: int) -> Iterator[ProbeFile]:
+    """Finds the file to be probed for the `with`, as the process sees it (symbols/probe_file.py). Raises AttachError.
+
+    Warns where this process may not look at that one's files, and takes its own.
+    """
+    name = os.fsdecode(binary)
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(probe_file(name, pid))
+        except PermissionError as error:
+            what = f"can't see whether process {pid} has files of its own ({errno_text(error.errno or 0)})"
+            fix = f"give this process CAP_SYS_PTRACE, or a path below /proc/{pid}/root"
+            warnings.warn(f"{what}, and {name} is taken as this process sees it; {fix}", RuntimeWarning, stacklevel=5)
+            file = stack.enter_context(probe_file(name, EVERY_PROCESS))
+        except OSError as error:
+            number = error.errno or errno.ENOENT
+            what = f"can't attach {program} ({errno_text(number)}): process {pid} has no {name} among its files"
+            fix = f"give a path as that process sees it, below /proc/{pid}/root, or a name that /proc/{pid}/maps shows"
+            raise AttachError(what, fix=fix, errno=number, program=program) from None
+        yield file
 
 
 class UprobeProgram(Program):
@@ -31,23 +60,38 @@ class UprobeProgram(Program):
     ) -> Link:
         """Attaches to a function of a program or library; without a binary, to what the section names.
 
-        `binary` without a slash is looked for as the shell and the linker do. `offset` is bytes into the function, or
-        into the file where none is named. `pid` is one process, 0 this one, -1 every one. `semaphore` is the file
-        offset of a counter that the kernel raises while attached. Raises AttachError, PrivilegeError, StateError.
+        `binary` without a slash is looked for as the shell and the linker do. `function` may have a version,
+        `f@VERSION`, or be a C++ name, `space::f` or `space::f(int)`: without arguments, all such functions are meant.
+        `offset` is bytes into it, or into the file where none is named. `pid` is one process, 0 this one, -1 every
+        one; with a process of another root, such as a container's, the binary is looked for there. `semaphore` is the
+        file offset of a counter that the kernel raises while attached. Raises AttachError, PrivilegeError, StateError.
         """
         if not binary:
-            path, _, name = self.target.rpartition(":")
+            target, _, name = self.target.rpartition(":")
             function, _, inside = name.partition("+")
-            binary, offset = self._require_target(path, "a binary and a function"), offset or int(inside or "0", 0)
+            binary, offset = self._require_target(target, "a binary and a function"), offset or int(inside or "0", 0)
         options = sized(
             UprobeOptions,
             ref_ctr_offset=semaphore,
             bpf_cookie=cookie,
             retprobe=self._kind.startswith("uretprobe") if at_return is None else at_return,
-            func_name=function.encode() or None,
         )
-        request = {"binary": binary, "function": function, "offset": offset, "pid": pid}
-        return self._link("attach_uprobe_opts", pid, os.fsencode(binary), offset, options, **request)
+        request: dict[str, object] = {"binary": binary, "function": function, "offset": offset, "pid": pid}
+        with file_of(self.name, binary, pid) as file:
+            path, offsets = os.fsencode(file.path), file.offsets(function)
+            if not offsets:  # libbpf says what is wrong with the name
+                options.func_name = function.encode() or None
+                return self._link("attach_uprobe_opts", pid, path, offset, options, **request)
+            places = [each + offset for each in offsets]
+            if len(places) == 1:
+                return self._link("attach_uprobe_opts", pid, path, places[0], options, **request)
+            with self._owner.lock, DeferredSignals(), contextlib.ExitStack() as stack:
+                links: list[Link] = []  # all or none
+                for place in places:
+                    links.append(self._link("attach_uprobe_opts", pid, path, place, options, **request))
+                    stack.callback(links[-1].detach)
+                stack.pop_all()
+                return GroupLink(self._owner, self.name, links)
 
     def attach_by_section(self) -> Link | None:
         """Attaches to the section's binary and function; returns None where it names none. Raises as attach."""
@@ -74,7 +118,8 @@ class UprobeMultiProgram(Program):
     ) -> Link:
         """Attaches to the functions that match a pattern with `*` and `?`, or to those listed, by name or file offset.
 
-        Without a binary, what the section names counts. `semaphores` and `cookies` go with a list, one for each. Raises
+        Without a binary, what the section names counts. Listed names may have versions or be C++ names, and `pid` may
+        be a process of another root, as for a uprobe. `semaphores` and `cookies` go with a list, one for each. Raises
         AttachError, PrivilegeError, StateError, LibraryError, ValueError.
         """
         listed = functions or offsets
@@ -86,19 +131,27 @@ class UprobeMultiProgram(Program):
         session = self._kind.startswith("uprobe.session")
         if session:
             require("1.6", "uprobe.session")
-        options = sized(
-            UprobeMultiOptions,
-            syms=c_strings(functions),
-            offsets=c_array(ctypes.c_ulong, offsets),
-            ref_ctr_offsets=c_array(ctypes.c_ulong, semaphores),
-            cookies=c_array(ctypes.c_uint64, cookies),
-            cnt=len(listed),
-            retprobe=self._kind.startswith("uretprobe") if at_return is None else at_return,
-            session=session,
-        )
         wanted = None if listed else self._require_target(pattern, "a pattern").encode()
         request = {"binary": binary, "function": functions[0] if len(functions) == 1 else "", "pid": pid}
-        return self._link("attach_uprobe_multi", pid, os.fsencode(binary), wanted, options, **request)
+        with file_of(self.name, binary, pid) as file:
+            places = [file.offsets(each) for each in functions]
+            if functions and all(places):
+                # A C++ name may have several functions: each has its cookie and semaphore.
+                offsets = [place for each in places for place in each]
+                semaphores = [value for value, each in zip(semaphores, places) for _ in each]
+                cookies = [value for value, each in zip(cookies, places) for _ in each]
+                functions = ()
+            options = sized(
+                UprobeMultiOptions,
+                syms=c_strings(functions),
+                offsets=c_array(ctypes.c_ulong, offsets),
+                ref_ctr_offsets=c_array(ctypes.c_ulong, semaphores),
+                cookies=c_array(ctypes.c_uint64, cookies),
+                cnt=len(functions or offsets),
+                retprobe=self._kind.startswith("uretprobe") if at_return is None else at_return,
+                session=session,
+            )
+            return self._link("attach_uprobe_multi", pid, os.fsencode(file.path), wanted, options, **request)
 
 
 class UsdtProgram(Program):
@@ -115,7 +168,8 @@ class UsdtProgram(Program):
     ) -> Link:
         """Attaches to a static probe; without a binary, to the one that the section names.
 
-        `pid` is one process, 0 this one, -1 every one. Raises AttachError, PrivilegeError, StateError.
+        `pid` is one process, 0 this one, -1 every one; with a process of another root, such as a container's, the
+        binary is looked for there. Raises AttachError, PrivilegeError, StateError.
         """
         if not binary:
             path, _, name = self.target.rpartition(":")
@@ -123,4 +177,6 @@ class UsdtProgram(Program):
         self._require_target(name if binary and provider else "", "a binary, a provider and a name")
         options = sized(CookieOptions, cookie=cookie)
         request = {"binary": binary, "provider": provider, "name": name, "pid": pid}
-        return self._link("attach_usdt", pid, os.fsencode(binary), provider.encode(), name.encode(), options, **request)
+        with file_of(self.name, binary, pid) as file:
+            probe = (os.fsencode(file.path), provider.encode(), name.encode())
+            return self._link("attach_usdt", pid, *probe, options, **request)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+import sys
+from array import array
+from collections.abc import Container, Iterator
 from typing import BinaryIO, NamedTuple
 
 from ..elf import SHF_EXECINSTR, SHT_DYNSYM, SHT_NOTE, SHT_PROGBITS, SHT_SYMTAB, STT_FUNC, STT_GNU_IFUNC
@@ -50,6 +52,26 @@ class FunctionSymbol(NamedTuple):
     size: int
 
 
+class SymbolTable(NamedTuple):
+    """A symbol table: the bytes of its rows and of its names; `dynamic` for .dynsym."""
+
+    rows: bytes
+    texts: bytes
+    dynamic: bool
+
+
+class SymbolRow(NamedTuple):
+    """A row of a symbol table (elf.h, Elf64_Sym); `name` is an offset in the table's names."""
+
+    number: int
+    name: int
+    kind: int
+    binding: int
+    section: int
+    address: int
+    size: int
+
+
 class CodeSection(NamedTuple):
     """A section with code: its offset and size in the file in bytes, and its address."""
 
@@ -77,6 +99,7 @@ class Binary:
         row = struct.Struct(self.order + ("IIQQQQIIQQ" if self.wide else "10I"))
         if count and entry != row.size:
             raise ValueError("broken section headers")
+        self._row = struct.Struct(self.order + ("IBBHQQ" if self.wide else "IIIBBH"))
         self.headers = [SectionHeader(*fields) for fields in row.iter_unpack(self._bytes(start, count * entry))]
 
     def _unpack(self, code: str, data: bytes, offset: int) -> int:
@@ -89,7 +112,8 @@ class Binary:
         self.file.seek(offset)
         return self.file.read(size)
 
-    def _section(self, number: int) -> bytes:
+    def section_bytes(self, number: int) -> bytes:
+        """Returns the bytes of a section by its number. Raises ValueError for one that isn't there, or too large."""
         if number >= len(self.headers):
             raise ValueError("no such section")
         return self._bytes(self.headers[number].offset, self.headers[number].size)
@@ -111,27 +135,62 @@ class Binary:
         code = (each for each in self.headers if each.type == SHT_PROGBITS and each.flags & SHF_EXECINSTR)
         return [CodeSection(header.offset, header.size, header.address) for header in code]
 
-    def _functions(self) -> Iterator[FunctionSymbol]:
-        row = struct.Struct(self.order + ("IBBHQQ" if self.wide else "IIIBBH"))
-        name, info, section, value = (0, 1, 3, 4) if self.wide else (0, 3, 5, 1)
+    def tables(self) -> Iterator[SymbolTable]:
+        """Yields the symbol tables, the one of the whole file and the dynamic one, where it has them."""
         for number, header in enumerate(self.headers):
-            if header.type not in SYMBOL_TABLES or header.entry_size != row.size:
-                continue
-            texts, table = self._section(header.link), self._section(number)
-            for symbol in row.iter_unpack(table[: len(table) // row.size * row.size]):
-                kind = symbol[info] & 15
-                if kind in (STT_FUNC, STT_GNU_IFUNC):
-                    text = _string_at(texts, symbol[name]).split("@")[0]
-                    yield FunctionSymbol(text, kind, bool(symbol[section]), symbol[value], symbol[value + 1])
+            if header.type in SYMBOL_TABLES and header.entry_size == self._row.size:
+                rows = self.section_bytes(number)
+                rows = rows[: len(rows) // self._row.size * self._row.size]
+                yield SymbolTable(rows, self.section_bytes(header.link), header.type == SHT_DYNSYM)
+
+    def rows_named(self, table: SymbolTable, names: Container[int]) -> Iterator[SymbolRow]:
+        """Yields the functions of a table whose names are at one of these offsets."""
+        words = array("I")  # of 4 bytes on each arch; the name is a row's first word
+        words.frombytes(table.rows)
+        if self.order != "<>"[sys.byteorder == "big"]:
+            words.byteswap()
+        for index, name in enumerate(words[:: self._row.size // 4]):
+            if name in names:
+                row = self._symbol_row(index, self._row.unpack_from(table.rows, index * self._row.size))
+                if row.kind in (STT_FUNC, STT_GNU_IFUNC):
+                    yield row
+
+    def _symbol_row(self, index: int, fields: tuple[int, ...]) -> SymbolRow:
+        name, info, section, value = (0, 1, 3, 4) if self.wide else (0, 3, 5, 1)
+        kind, binding = fields[info] & 15, fields[info] >> 4
+        return SymbolRow(index, fields[name], kind, binding, fields[section], fields[value], fields[value + 1])
+
+    def file_offset(self, row: SymbolRow) -> int | None:
+        """Returns where in the file a function begins; None for one that isn't in a section of code with bytes."""
+        if not 0 < row.section < len(self.headers) or self.headers[row.section].type != SHT_PROGBITS:
+            return None
+        header = self.headers[row.section]
+        offset = row.address - header.address
+        return header.offset + offset if 0 <= offset < header.size else None
+
+    def section_of_type(self, kind: int) -> tuple[SectionHeader, bytes] | None:
+        """Returns the first section of a type and its bytes; None without one."""
+        for number, header in enumerate(self.headers):
+            if header.type == kind:
+                return header, self.section_bytes(number)
+        return None
+
+    def _functions(self) -> Iterator[FunctionSymbol]:
+        for table in self.tables():
+            for index, fields in enumerate(self._row.iter_unpack(table.rows)):
+                row = self._symbol_row(index, fields)
+                if row.kind in (STT_FUNC, STT_GNU_IFUNC):
+                    text = string_at(table.texts, row.name).split("@")[0]
+                    yield FunctionSymbol(text, row.kind, bool(row.section), row.address, row.size)
 
     def probes(self) -> set[str]:
         """Returns the static probes as `provider:name`, from the notes of .note.stapsdt."""
         if self.names >= len(self.headers):
             return set()
-        texts, found = self._section(self.names), set()
+        texts, found = self.section_bytes(self.names), set()
         for number, header in enumerate(self.headers):
-            if header.type == SHT_NOTE and _string_at(texts, header.name) == ".note.stapsdt":
-                found |= set(self._notes(self._section(number)))
+            if header.type == SHT_NOTE and string_at(texts, header.name) == ".note.stapsdt":
+                found |= set(self._notes(self.section_bytes(number)))
         return found
 
     def _notes(self, data: bytes) -> Iterator[str]:
@@ -146,7 +205,8 @@ class Binary:
                 yield b":".join(texts[:2]).decode("utf-8", "replace")
 
 
-def _string_at(table: bytes, offset: int) -> str:
+def string_at(table: bytes, offset: int) -> str:
+    """Returns the name at an offset of a table of names; bytes that are no UTF-8 are replaced."""
     return table[offset : table.find(b"\0", offset)].decode("utf-8", "replace")
 
 

@@ -6,10 +6,11 @@ import os
 import struct
 from bisect import bisect_right
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from ..files import open_file
 from .binary import Binary, CodeSection
+from .process import open_in_root, path_in_root, process_root, read_descriptor
 
 MAX_CACHED_FILES = 32  # the most files whose symbols are cached
 
@@ -53,12 +54,12 @@ def user_symbol(address: int, pid: int, *, offset: bool = True) -> str:
 
 def user_symbols(addresses: Iterable[int], pid: int, *, offset: bool = True) -> tuple[str, ...]:
     """Names several addresses, as user_symbol, with one look at the process."""
-    regions = _regions(pid)
+    regions = regions_of(pid)
     starts = [region.start for region in regions]
     return tuple(_symbol_name(regions, starts, address, pid, offset) for address in addresses)
 
 
-def _regions(pid: int) -> list[Region]:
+def regions_of(pid: int) -> list[Region]:
     """Returns what a process has mapped, by address; nothing for one that has ended or is hidden."""
     try:
         with open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as file:
@@ -102,32 +103,44 @@ def _symbols_of(region: Region, pid: int) -> FileSymbols | None:
     """Returns the functions of a mapped file; None for a file that can't be read or is no ELF file.
 
     map_files finds a deleted or replaced file, but needs CAP_CHECKPOINT_RESTORE. The process's root finds a file of its
-    container.
+    container; no symlink there leads out of it.
     """
-    paths = (f"/proc/{pid}/map_files/{region.start:x}-{region.end:x}", f"/proc/{pid}/root{region.path}")
-    for path in paths:
+    for opened in (_open_mapped, _open_below_root):
         try:
-            return _read(path)
+            with opened(region, pid) as file:
+                return _read(file)
         except (OSError, ValueError, struct.error):
             continue
     return None
 
 
-def _read(path: str) -> FileSymbols:
+def _open_mapped(region: Region, pid: int) -> BinaryIO:
+    return open_file(f"/proc/{pid}/map_files/{region.start:x}-{region.end:x}")
+
+
+def _open_below_root(region: Region, pid: int) -> BinaryIO:
+    with process_root(pid) as root:
+        fd = open_in_root(root, path_in_root(pid, region.path))
+        try:
+            return read_descriptor(fd)
+        finally:
+            os.close(fd)
+
+
+def _read(file: BinaryIO) -> FileSymbols:
     """Reads a file's functions, or returns the cached ones. Raises OSError, ValueError, struct.error."""
-    with open_file(path) as file:
-        facts = os.fstat(file.fileno())
-        identity = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
-        if (known := _CACHE.get(identity)) is not None:
-            return known
-        binary = Binary(file)
-        best: dict[int, tuple[bool, str, int]] = {}  # by address; of several names, one without an underscore
-        for function in binary.functions():
-            found = (function.name.startswith("_"), function.name, function.size)
-            best[function.address] = min(best.get(function.address, found), found)
-        starts = sorted(best)
-        ends = [start + best[start][2] for start in starts]
-        symbols = FileSymbols(starts, ends, [best[start][1] for start in starts], binary.code_sections())
+    facts = os.fstat(file.fileno())
+    identity = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
+    if (known := _CACHE.get(identity)) is not None:
+        return known
+    binary = Binary(file)
+    best: dict[int, tuple[bool, str, int]] = {}  # by address; of several names, one without an underscore
+    for function in binary.functions():
+        found = (function.name.startswith("_"), function.name, function.size)
+        best[function.address] = min(best.get(function.address, found), found)
+    starts = sorted(best)
+    ends = [start + best[start][2] for start in starts]
+    symbols = FileSymbols(starts, ends, [best[start][1] for start in starts], binary.code_sections())
     while len(_CACHE) >= MAX_CACHED_FILES:
         _CACHE.pop(next(iter(_CACHE)), None)
     _CACHE[identity] = symbols

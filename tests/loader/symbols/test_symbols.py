@@ -72,7 +72,8 @@ def test_files_are_read_once_and_not_kept_without_bound(tmp_path):
     for number in range(user_symbols.MAX_CACHED_FILES + 3):
         path = tmp_path / str(number)
         shutil.copy(small, path)
-        user_symbols._read(str(path))
+        with open(path, "rb") as file:
+            user_symbols._read(file)
     assert len(user_symbols._CACHE) == user_symbols.MAX_CACHED_FILES
 
 

@@ -1,0 +1,59 @@
+"""Explains why a binary has no function of a name, or several: versions, C++ names, indirect and imported functions."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from ..errors import Explanation
+from ..suggest import MANY_NAMES, SHOWN_NAMES, suggestion
+from ..symbols.binary import Binary, is_library
+from ..symbols.demangle import demangle
+from ..symbols.functions import Ambiguous, find_functions, implementations, versions_of
+
+Fault = Optional[Explanation]  # None if the fault isn't known
+LIST_FUNCTIONS = "`nm -D` lists the functions of a library, `nm` those of a program"
+MAX_SHOWN = 6  # functions of one name
+
+
+def function_fault(path: str, file: Binary, function: str) -> Fault:
+    """Explains the fault of a function's name in a file called `path`. Raises ValueError, OSError."""
+    if not function:
+        return None
+    try:
+        found = find_functions(file, function)
+    except Ambiguous as several:
+        named = ", ".join(map(str, several.places[:MAX_SHOWN]))
+        return Explanation(f"{path} has several functions {function}: {named}", "give the offset of one instead")
+    if found and found[0].indirect:
+        return _indirect_fault(path, file, function)
+    if found:
+        return None
+    versions = versions_of(file, function) if "@" in function else []
+    if versions:
+        named = ", ".join(map(str, versions[:MAX_SHOWN]))
+        return Explanation(f"{path} has no {function}; it has {named}", "name one of these, or leave the version out")
+    return _missing_function(path, file, function)
+
+
+def _missing_function(path: str, file: Binary, function: str) -> Explanation:
+    names, plain = file.symbols(), function.split("@")[0]
+    if plain in names.imported:
+        return Explanation(f"{path} only calls {plain}, which is a library's", "name that library, such as libc.so.6")
+    if not names.functions:
+        return Explanation(
+            f"{path} has no symbols, so no function {function}", "give the function's offset in the file instead"
+        )
+    among = names.functions
+    if "::" in function and len(among) <= MANY_NAMES:
+        among = {found.name for name in among if (found := demangle(name))} or among
+    return Explanation(f"{path} has no function {function}", suggestion(plain, among, LIST_FUNCTIONS))
+
+
+def _indirect_fault(path: str, file: Binary, function: str) -> Explanation:
+    """Explains an indirect function that this process can't resolve, since it hasn't mapped that file."""
+    what = f"{path} chooses {function} as it is loaded (an indirect function), and isn't loaded in this process"
+    named = ", ".join(each.symbol for each in implementations(file, function)[:SHOWN_NAMES])
+    if named:
+        return Explanation(what, f"take one of its implementations: {named}")
+    load = f', or load it here first, if you trust it: ctypes.CDLL("{path}")' if is_library(path) else ""
+    return Explanation(what, f"give the offset of an implementation{load}")
