@@ -70,7 +70,7 @@ class Explorer:
     """The functions of one relocated object, whose programs are explored one by one."""
 
     def __init__(self, spec: ObjectSpec, functions: list[Relocated], references: References, environment: Environment):
-        self._spec, self.functions, self._references, self._environment = spec, functions, references, environment
+        self._spec, self.functions, self._references, self.environment = spec, functions, references, environment
         self._frozen = {each.name: each.data for each in spec.data if each.kind == "rodata"}
         self._fields = [
             {row.at: row.resolution.local.root.name for row in each.applied if row.resolution.local}
@@ -86,7 +86,7 @@ class Explorer:
     def frozen(self, pointer: Pointer, size: int) -> Known:
         """Returns what lies in read-only data as the object has it, or an option of the kernel's."""
         if pointer.base == "kconfig":
-            return self._environment.kconfig.get(pointer.name)
+            return self.environment.kconfig.get(pointer.name)
         data = self._frozen.get(pointer.name, b"")
         part = data[pointer.offset : pointer.offset + size] if pointer.offset >= 0 else b""
         order = "little" if self._spec.elf.little else "big"
@@ -107,7 +107,7 @@ class Explorer:
             return number
         if not reference.section:
             is_option = any(each.name == reference.name for each in self._spec.kconfig)
-            return Pointer("kconfig", 0, reference.name) if is_option else self._environment.ksyms.get(reference.name)
+            return Pointer("kconfig", 0, reference.name) if is_option else self.environment.ksyms.get(reference.name)
         if reference.section in self._frozen:
             return Pointer("data", reference.offset, reference.section)
         return SOMEWHERE

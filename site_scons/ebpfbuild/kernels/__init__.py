@@ -1,0 +1,1 @@
+"""Checks objects against kernels without booting them: fields, attach targets, helpers, maps, instructions."""

@@ -1,0 +1,144 @@
+"""Checks all programs of an object against kernels: relocations, targets, symbols, and what the kernel has to know."""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+
+from ..btf.ext import BtfExt, CoreKind, core_type_name
+from ..core_relo.relocated import Applied, Relocated, read_ext, relocate
+from ..dead_code.explore import Environment, Explorer, Place, Reached
+from ..dead_code.references import References
+from ..elf.reader import INSN_SIZE
+from ..spec.object import Extern, ObjectSpec, ProgramSpec
+from ..spec.sections import TEXT
+from .kernel import Kernel
+from .missing import missing
+from .needs import helper_problem, instruction_problem, map_problems, program_problems
+from .problem import Problem, ProgramResult
+from .symbols import ksym_values, missing_symbol, symbol_problems
+from .targets import target_problems
+
+CALL_OPCODE = 0x85
+
+
+class ObjectCheck:
+    """An object that is checked against one kernel after the other.
+
+    Kernels on which the same instructions are reached share one walk: offsets of fields don't decide any jump.
+    """
+
+    def __init__(self, spec: ObjectSpec):
+        self.spec = spec
+        self._ext: BtfExt = read_ext(spec)
+        rows = self._ext.lines
+        self._lines = sorted((row.section, row.offset, f"{row.file.removeprefix('./')}:{row.line}") for row in rows)
+        self._references: References | None = None
+        self._reached: dict[object, Reached] = {}
+
+    def on(self, kernel: Kernel) -> list[ProgramResult]:
+        """Returns the results of all programs on a kernel, in the object's order."""
+        functions = relocate(self.spec, self._ext, kernel.btf)
+        if self._references is None:
+            self._references = References(self.spec, functions)
+        shared = [*map_problems(self.spec, kernel), *symbol_problems(self.spec, kernel), *self._refused(functions)]
+        environment = Environment({"LINUX_KERNEL_VERSION": kernel.version_code}, ksym_values(self.spec, kernel))
+        explorer = Explorer(self.spec, functions, self._references, environment)
+        return [
+            self._program(number, explorer, kernel, shared)
+            for number, function in enumerate(functions)
+            if function.spec.section != TEXT
+        ]
+
+    def _refused(self, functions: list[Relocated]) -> Iterator[Problem]:
+        """Yields the relocations for which libbpf refuses the whole object, of the programs that it loads."""
+        for function in functions:
+            for each in function.applied if function.spec.autoload else ():
+                if each.refusal:
+                    what = f"{function.spec.name}: {_asked(each)}"
+                    yield Problem("relocation", what, each.refusal, (), self._line(function.spec, each.at))
+
+    def _program(self, number: int, explorer: Explorer, kernel: Kernel, shared: list[Problem]) -> ProgramResult:
+        program = explorer.functions[number].spec
+        reached = self._reach(number, explorer)
+        problems = [*shared, *program_problems(program, kernel)]
+        problems += target_problems(program, kernel, reached.arguments)
+        problems += self._code_problems(reached, explorer, kernel)
+        guards = self._guards(reached, explorer)
+        return ProgramResult(program.name, kernel.name, tuple(dict.fromkeys(problems)), guards)
+
+    def _reach(self, number: int, explorer: Explorer) -> Reached:
+        """Returns what a program gets to, from an earlier walk where nothing that decides a jump is another."""
+        deciding = tuple(
+            (each.patch.poisoned, 0 if each.resolution.relocation.kind == CoreKind.FIELD_BYTE_OFFSET else each.patch.new)
+            for function in explorer.functions
+            for each in function.applied
+            if each.patch
+        )
+        environment = explorer.environment
+        uses_options = bool(self.spec.kconfig)
+        key = number, deciding, tuple(environment.ksyms.items()), uses_options and tuple(environment.kconfig.items())
+        if key not in self._reached:
+            self._reached[key] = explorer.explore(number)
+        return self._reached[key]
+
+    def _code_problems(self, reached: Reached, explorer: Explorer, kernel: Kernel) -> Iterator[Problem]:
+        externs = {each.name: each for each in self.spec.ksyms if each.function}
+        for place in sorted(reached.places):
+            function = explorer.functions[place.function]
+            lost = function.poisoned.get(place.at)
+            if lost:
+                yield self._lost(lost, function.spec, kernel)
+                continue
+            insn = function.code[place.at]
+            if insn.code != CALL_OPCODE:
+                problem = instruction_problem(insn, kernel, "")
+            elif insn.src == 0:
+                problem = helper_problem(insn.imm, kernel, "")
+            else:
+                problem = self._kfunc_problem(place, explorer, externs, kernel)
+            if problem:
+                yield problem._replace(line=self._line(function.spec, place.at))
+
+    def _kfunc_problem(
+        self, place: Place, explorer: Explorer, externs: dict[str, Extern], kernel: Kernel
+    ) -> Problem | None:
+        reference = explorer.reference(place.function, place.at)
+        extern = externs.get(reference.name) if reference else None
+        if extern is None or explorer.environment.ksyms.get(extern.name) != 0:
+            return None
+        return missing_symbol(self.spec, extern, kernel)
+
+    def _lost(self, lost: Applied, program: ProgramSpec, kernel: Kernel) -> Problem:
+        line, access = self._line(program, lost.at), lost.resolution.local
+        if lost.resolution.misfit and access:
+            there = "the field has another size there, and a signed one or a struct can't be read by that"
+            fix = (f"BPF_CORE_READ(x, {access.text})  // or bpf_core_read() of bpf_core_field_size() bytes",)
+            return Problem("field", _asked(lost), there, fix, line)
+        assert access  # what can't be read at all is refused
+        return missing(access, kernel, line)
+
+    def _guards(self, reached: Reached, explorer: Explorer) -> tuple[str, ...]:
+        """Returns the relocations without a match in the functions that a program gets to, which it doesn't get to."""
+        entered = {place.function for place in reached.places}
+        return tuple(
+            dict.fromkeys(
+                _asked(each)
+                for number in sorted(entered)
+                for each in explorer.functions[number].poisoned.values()
+                if Place(number, each.at) not in reached.places
+            )
+        )
+
+    def _line(self, program: ProgramSpec, at: int) -> str:
+        """Returns the source line of an instruction, as `x.bpf.c:12`; empty where the object doesn't tell."""
+        place = program.section, program.offset + at * INSN_SIZE
+        index = bisect_right(self._lines, place, key=lambda row: row[:2]) - 1
+        return self._lines[index][2] if index >= 0 and self._lines[index][0] == program.section else ""
+
+
+def _asked(each: Applied) -> str:
+    """Writes what a relocation asks for, as `struct sock: sk_rcvbuf`."""
+    access = each.resolution.local
+    if access is None:
+        return f"relocation {each.number}"
+    root = core_type_name(access.root.btf, access.root.id)
+    return f"{root}: {access.text}" if access.text else root

@@ -1,0 +1,159 @@
+"""Says what a kernel has in the place of a field, type or enumerator that a program asks for, and what to write."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from ..btf.c_text import declaration
+from ..btf.ext import ENUM_KINDS, FIELD_KINDS, core_type_name
+from ..btf.reader import Btf
+from ..btf.types import C_KEYWORDS, COMPOSITES, Kind, Member, Type
+from ..core_relo.access import Access, Step
+from ..core_relo.candidates import candidates
+from ..core_relo.names import essential_name
+from ..errors import BtfError
+from .kernel import Kernel
+from .problem import Problem
+
+MAX_NEAR = 3
+MAX_DEPTH = 8  # of anonymous structs in one another
+CORE = "__attribute__((preserve_access_index))"
+
+
+class Lost(NamedTuple):
+    """Where an access gets lost: the kernel's struct, the step that it lacks, and the member of that name, if any."""
+
+    struct: Type
+    step: Step
+    member: Member | None
+
+
+def missing(access: Access, kernel: Kernel, line: str) -> Problem:
+    """Returns the problem of a relocation for which a kernel has nothing that matches."""
+    local = access.root.btf
+    root = core_type_name(local, access.root.id)
+    found = candidates(access.root, kernel.btf)
+    if not found:
+        return Problem("type", root, _other_kinds(access.root, kernel), _type_fix(access, root), line)
+    if access.kind in ENUM_KINDS:
+        name = access.steps[0].name
+        values = [value.name for value in found[0].btf.resolve(found[0].id).values]
+        near = get_close_matches(name, values, MAX_NEAR, 0.75)
+        has = f"has {' and '.join(near)}" if near else f"{root} has {len(values)} other values"
+        fix = (f"if (bpf_core_enum_value_exists({root}, {name})) …",)
+        return Problem("enum", f"{root}: {name}", has, fix, line)
+    if access.kind not in FIELD_KINDS:
+        return Problem("type", root, f"its {root} is another one", _type_fix(access, root), line)
+    return _missing_field(access, found[0], kernel, root, line)
+
+
+def _missing_field(access: Access, candidate: Type, kernel: Kernel, root: str, line: str) -> Problem:
+    what = f"{root}: {access.text}"
+    lost = _lost(access, candidate)
+    if lost is None:
+        return Problem("field", what, "its types differ on the way", (), line)
+    owner = core_type_name(kernel.btf, lost.struct.id) if lost.struct.name else "an anonymous struct"
+    name = lost.step.name
+    if lost.member:
+        mine = lost.step.type.members[lost.step.at]
+        is_there = declaration(kernel.btf, lost.member.type, name)
+        was = declaration(lost.step.type.btf, mine.type, name)
+        there = f"{owner} has `{is_there}`, the program `{was}`"
+        return Problem("field", what, there, _flavor_fix(lost, kernel, name, is_there), line)
+    near = _near(kernel.btf, lost.struct, name)
+    if near:
+        text = declaration(kernel.btf, near[0].type, near[0].name)
+        there = f"{owner} has no {name}, but `{text}`"
+        return Problem("field", what, there, _flavor_fix(lost, kernel, near[0].name, text), line)
+    inside = next(_inside(kernel.btf, lost.struct, name), "")
+    if inside:
+        fix = _flavor_fix(lost, kernel, inside, "")
+        return Problem("field", what, f"{owner} has no {name}; it is in `{inside}`", fix, line)
+    fix = (f"if (bpf_core_field_exists({_read(access)})) …  // and do without it where it isn't",)
+    return Problem("field", what, f"{owner} has no {name}", fix, line)
+
+
+def _lost(access: Access, candidate: Type) -> Lost | None:
+    """Returns where an access to a field gets lost in a kernel's type."""
+    btf, kind = candidate.btf, candidate
+    for number, step in enumerate(access.steps):
+        kind = btf.resolve(kind.id)
+        if not step.name:
+            if number and kind.kind == Kind.ARRAY:
+                kind = btf[kind.type]
+            elif number:
+                return None
+            continue
+        member = next((each for each in _members(btf, kind) if each.name == step.name), None)
+        last = step is access.steps[-1]
+        following = btf.resolve(member.type) if member else None
+        if following is None or last or (access.steps[number + 1].name and following.kind not in COMPOSITES):
+            return Lost(kind, step, member)
+        if not access.steps[number + 1].name and following.kind != Kind.ARRAY:
+            return Lost(kind, step, member)
+        kind = following
+    return None
+
+
+def _members(btf: Btf, kind: Type, depth: int = 0) -> Iterator[Member]:
+    """Yields a struct's members, and those of the anonymous ones in it."""
+    for member in kind.members if depth < MAX_DEPTH else ():
+        if member.name:
+            yield member
+        else:
+            yield from _members(btf, btf.resolve(member.type), depth + 1)
+
+
+def _near(btf: Btf, kind: Type, name: str) -> list[Member]:
+    """Returns members that may be what a struct's member is called now: other underscores first, then other spellings."""
+    members = {member.name: member for member in _members(btf, kind)}
+    plain = [each for each in members if each.strip("_") == name.strip("_")]
+    close = get_close_matches(name, members, MAX_NEAR, 0.8)
+    return [members[each] for each in dict.fromkeys(plain + close)]
+
+
+def _inside(btf: Btf, kind: Type, name: str) -> Iterator[str]:
+    """Yields where a member's own struct, or one that it points to, has what the outer one lacks: `disk->queue`."""
+    for member in _members(btf, kind):
+        inner, arrow = btf.resolve(member.type), "."
+        if inner.kind == Kind.PTR:
+            inner, arrow = btf.resolve(inner.type), "->"
+        if inner.kind in COMPOSITES and any(each.name == name for each in _members(btf, inner)):
+            yield f"{member.name}{arrow}{name}"
+
+
+def _flavor_fix(lost: Lost, kernel: Kernel, name: str, text: str) -> tuple[str, ...]:
+    """Returns the lines that read a field where it is now, and as before elsewhere."""
+    tag = essential_name(lost.step.type.name)
+    if not tag:
+        return (f"if (bpf_core_field_exists(x->{lost.step.name})) …",)
+    keyword = C_KEYWORDS[lost.step.type.kind]
+    flavor = f"{tag}___{kernel.version[0]}_{kernel.version[1]}"
+    cast = f"(({keyword} {flavor} *)x)"
+    declared = (f"{keyword} {flavor} {{ {text}; }} {CORE};",) if text else ()
+    if not text:
+        return (f"if (!bpf_core_field_exists(x->{lost.step.name}))  // then read x->{name}",)
+    return (
+        *declared,
+        f"if (bpf_core_field_exists({cast}->{name}))  // then BPF_CORE_READ({cast}, {name}), else x->{lost.step.name}",
+    )
+
+
+def _read(access: Access) -> str:
+    return f"x->{access.text}" if access.text and not access.text.startswith("[") else f"x{access.text}"
+
+
+def _other_kinds(root: Type, kernel: Kernel) -> str:
+    """Says what else a kernel has by a type's name; or that it may be a module's."""
+    name = essential_name(root.name)
+    try:
+        others = [core_type_name(kernel.btf, kind.id) for kind in kernel.btf.named(name) if kind.kind != Kind.FUNC]
+    except BtfError:
+        others = []
+    if others:
+        return f"has {others[0]} instead"
+    return f"no type {name} in its vmlinux; a module may have it"
+
+
+def _type_fix(access: Access, root: str) -> tuple[str, ...]:
+    return (f"if (bpf_core_type_exists({root})) …  // around every use of it",)

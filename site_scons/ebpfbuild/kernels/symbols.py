@@ -1,0 +1,100 @@
+"""Checks what an object takes from a kernel by name: kfuncs, variables, and the structs of struct_ops."""
+
+from collections.abc import Iterator
+
+from ..btf.c_text import declaration
+from ..btf.types import COMPOSITES, Kind, Type
+from ..core_relo.compatible import types_fit
+from ..core_relo.names import essential_name, resolved_size
+from ..dead_code.values import SOMEWHERE, Known
+from ..errors import CoreRelocationError
+from ..spec.object import Extern, ObjectSpec, StructOpsSpec
+from .kernel import Kernel
+from .problem import Problem
+
+
+def ksym_values(spec: ObjectSpec, kernel: Kernel) -> dict[str, Known]:
+    """Returns what the addresses of an object's kernel symbols are: 0 for a weak one that the kernel lacks.
+
+    One without a type is looked up in kallsyms, which isn't known.
+    """
+    return {
+        each.name: SOMEWHERE if _found(spec, each, kernel) else 0
+        for each in spec.ksyms
+        if each.function or not _is_untyped(spec, each)
+    }
+
+
+def symbol_problems(spec: ObjectSpec, kernel: Kernel) -> Iterator[Problem]:
+    """Yields the kernel symbols and structs without which libbpf doesn't load the object."""
+    for each in spec.ksyms:
+        if each.weak or (not each.function and _is_untyped(spec, each)):
+            continue
+        if not _found(spec, each, kernel):
+            yield missing_symbol(spec, each, kernel)
+    for ops in spec.struct_ops:
+        yield from _struct_ops_problems(spec, ops, kernel)
+
+
+def missing_symbol(spec: ObjectSpec, extern: Extern, kernel: Kernel) -> Problem:
+    """Returns the problem of a kfunc or variable that a kernel lacks, or has as another type."""
+    kind = "kfunc" if extern.function else "ksym"
+    local = declaration(spec.btf, extern.type, extern.name)
+    named = _named(extern, kernel)
+    there = f"`{declaration(kernel.btf, named.type, named.name)}`, the program `{local}`" if named else "no such symbol"
+    fix = (
+        f"extern {local} __ksym __weak;",
+        f"if (bpf_ksym_exists({extern.name})) …  // around every use of it",
+    )
+    return Problem(kind, extern.name, there, fix)
+
+
+def _is_untyped(spec: ObjectSpec, extern: Extern) -> bool:
+    return spec.btf.resolve(extern.type).kind == Kind.VOID
+
+
+def _named(extern: Extern, kernel: Kernel) -> Type | None:
+    kind = Kind.FUNC if extern.function else Kind.VAR
+    return kernel.btf.find(essential_name(extern.name) if extern.function else extern.name, kind)
+
+
+def _found(spec: ObjectSpec, extern: Extern, kernel: Kernel) -> bool:
+    """Returns True if a kernel has a symbol of a type that fits (libbpf: bpf_object__resolve_ksym_func_btf_id)."""
+    named = _named(extern, kernel)
+    if named is None:
+        return False
+    try:
+        if extern.function:
+            return types_fit(spec.btf[extern.type], kernel.btf[named.type])
+        return types_fit(spec.btf.resolve(extern.type), kernel.btf.resolve(named.type))
+    except CoreRelocationError:
+        return False
+
+
+def _struct_ops_problems(spec: ObjectSpec, ops: StructOpsSpec, kernel: Kernel) -> Iterator[Problem]:
+    """Yields what keeps a struct_ops map from being made (libbpf: bpf_map__init_kern_struct_ops)."""
+    local = spec.btf.resolve(ops.type)
+    name = essential_name(local.name)
+    there = kernel.btf.find(name, Kind.STRUCT)
+    if there is None or kernel.btf.find(f"bpf_struct_ops_{name}", Kind.STRUCT) is None:
+        fix = ('SEC("?.struct_ops")  // and have the map made only where the kernel has it',)
+        yield Problem("struct_ops", f"struct {name}", "no struct_ops of that name in its vmlinux", fix)
+        return
+    members = {member.name: member for member in there.members}
+    for member in local.members:
+        size = resolved_size(spec.btf[member.type]) or 0
+        is_set = any(ops.data[member.offset : member.offset + size]) or any(
+            program.member == member.name for program in ops.programs
+        )
+        theirs = members.get(member.name)
+        what = f"struct {name}: {member.name}"
+        fix = (f"struct {name}___old {{ … }};  // without {member.name}, in a map of its own for such kernels",)
+        if theirs is None:
+            if is_set:
+                yield Problem("struct_ops", what, f"struct {name} has no {member.name}", fix)
+            continue
+        one, other = spec.btf.resolve(member.type), kernel.btf.resolve(theirs.type)
+        fits = one.kind == other.kind and (one.kind == Kind.PTR or resolved_size(one) == resolved_size(other))
+        if not fits and (is_set or one.kind not in COMPOSITES):
+            shown = declaration(kernel.btf, theirs.type, theirs.name)
+            yield Problem("struct_ops", what, f"`{shown}`", fix)

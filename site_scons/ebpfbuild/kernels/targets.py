@@ -1,0 +1,135 @@
+"""Checks what a program attaches to: functions, tracepoints and hooks of a kernel, and their arguments."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ..btf.c_text import declaration
+from ..btf.types import COMPOSITES, Kind, Type
+from ..spec.object import ProgramSpec
+from .kernel import Kernel
+from .problem import Problem
+
+FUNCTIONS = ("fentry", "fexit", "fmod_ret", "fsession")
+TRACEPOINTS = ("tp_btf", "raw_tp", "raw_tracepoint", "raw_tp.w", "raw_tracepoint.w")
+PROBES = ("kprobe", "kretprobe", "ksyscall", "kretsyscall")
+EVENTS = ("tp", "tracepoint")
+HOOKS = {"lsm": "bpf_lsm_", "lsm_cgroup": "bpf_lsm_", "iter": "bpf_iter_"}
+READ_RESULT = ("fexit", "fmod_ret", "fsession", "lsm", "lsm_cgroup")  # their last argument is the function's result
+INT_POINTERS = "5.17"  # the first Linux that lets a program have an argument `int *` (bpf: Allow access to int pointer)
+# The arches' names of a system call's function, as the kernel's arch/*/include/asm/syscall_wrapper.h makes them.
+SYSCALLS = ("__x64_sys_", "__arm64_sys_", "__riscv_sys_", "__s390x_sys_", "__se_sys_", "sys_")
+
+
+class Target(NamedTuple):
+    """What a section's name says: its kind without `.s`, and the kernel's name behind the `/`."""
+
+    kind: str
+    name: str
+
+    @classmethod
+    def of(cls, section: str) -> "Target":
+        """Returns the target of a section such as `fentry.s/do_unlinkat`."""
+        kind, _, name = section.removeprefix("?").partition("/")
+        return cls(kind.removesuffix(".s"), name)
+
+
+def target_problems(program: ProgramSpec, kernel: Kernel, arguments: Mapping[int, set[str]]) -> list[Problem]:
+    """Returns what is wrong with a program's target on a kernel. `arguments` are those that the program reads.
+
+    A target that only the caller names, at run time, isn't checked.
+    """
+    target = Target.of(program.section)
+    name = target.name.rpartition(":")[2]  # of a module's function, the module comes first
+    if not name or set(name) & set("*?[+"):
+        return []
+    if target.kind in FUNCTIONS:
+        found = kernel.function(name)
+        if found is None:
+            return [_no_function(target, name, kernel)]
+        return _argument_problems(target, name, kernel.btf[found.type], kernel, arguments)
+    if target.kind in HOOKS:
+        found = kernel.function(HOOKS[target.kind] + name)
+        if found is None:
+            fix = (f'SEC("?{target.kind}/{name}")  // and load it only where the kernel has it',)
+            return [Problem("hook", f"{target.kind}/{name}", f"no function {HOOKS[target.kind]}{name}", fix)]
+        proto = kernel.btf[found.type]
+        return [] if target.kind == "iter" else _argument_problems(target, name, proto, kernel, arguments)
+    if target.kind in TRACEPOINTS:
+        proto = kernel.tracepoint(name)
+        if proto is None:
+            return [_no_tracepoint(target, name, unsure=False)]
+        return _argument_problems(target, name, proto, kernel, arguments) if target.kind == "tp_btf" else []
+    return _unsure_problems(target, name, kernel)
+
+
+def _unsure_problems(target: Target, name: str, kernel: Kernel) -> list[Problem]:
+    """Returns what BTF can't tell of probes, which take any symbol, and of events, which may have no type of their own."""
+    if target.kind in PROBES and "+" not in name:
+        wrapped = [prefix + name for prefix in SYSCALLS] if "syscall" in target.kind else [name]
+        if not any(kernel.function(each) for each in wrapped):
+            return [_no_function(target, name, kernel)._replace(unsure=True)]
+    if target.kind in EVENTS:
+        event = name.rpartition("/")[2]
+        call = event.removeprefix("sys_enter_").removeprefix("sys_exit_")
+        is_syscall = name.startswith("syscalls/") and any(kernel.function(prefix + call) for prefix in SYSCALLS)
+        if not is_syscall and kernel.tracepoint(event) is None:
+            return [_no_tracepoint(target, name, unsure=True)]
+    return []
+
+
+def _no_function(target: Target, name: str, kernel: Kernel) -> Problem:
+    bare = name.lstrip("_")
+    others = (f"{prefix}{bare}" for prefix in ("", "_", "__", "do_", "__do_", "ksys_"))
+    near = [each for each in others if each != name and kernel.function(each)]
+    there = f"no function {name} in its vmlinux" + (f", but {near[0]}" if near else "; a module may have it")
+    fix = [f'SEC("?{target.kind}/{name}")  // and load it only where the kernel has it']
+    if near:
+        fix += [f'SEC("?{target.kind}/{near[0]}")  // the same program, for the others']
+    return Problem("function", f"{target.kind}/{name}", there, tuple(fix))
+
+
+def _no_tracepoint(target: Target, name: str, unsure: bool) -> Problem:
+    there = f"no tracepoint {name} in its vmlinux; a module may have it"
+    fix = (f'SEC("?{target.kind}/{name}")  // and load it only where the kernel has it',)
+    return Problem("tracepoint", f"{target.kind}/{name}", there, fix, unsure=unsure)
+
+
+def _argument_problems(
+    target: Target, name: str, proto: Type, kernel: Kernel, arguments: Mapping[int, set[str]]
+) -> list[Problem]:
+    """Returns the arguments that a program reads and a function doesn't have, or has as another type."""
+    btf, params = kernel.btf, proto.params[1:] if target.kind == "tp_btf" else proto.params
+    types = [btf.resolve(param.type) for param in params]
+    if any(each.kind in COMPOSITES for each in types):  # a struct by value takes a slot for every 8 bytes
+        return []
+    if target.kind in READ_RESULT:
+        types.append(btf.resolve(proto.type))
+    shown = declaration(btf, proto.id, name)
+    found = []
+    for number, structs in sorted(arguments.items()):
+        what = f"{target.kind}/{name}: argument {number + 1}"
+        if number >= len(types):
+            found.append(Problem("argument", what, f"`{shown}` has no such argument", _argument_fix(target, name)))
+        elif wrong := _is_no_struct(types[number], structs, kernel):
+            found.append(Problem("argument", what, f"`{shown}`: {wrong}", _argument_fix(target, name)))
+    return found
+
+
+def _is_no_struct(kind: Type, structs: set[str], kernel: Kernel) -> str:
+    """Says why an argument can't be read as structs, or at all; empty where it can."""
+    if kind.kind == Kind.PTR:
+        inner = kernel.btf.resolve(kind.type)
+        if inner.kind == Kind.INT and not kernel.is_at_least(INT_POINTERS):
+            return f"before {INT_POINTERS} a program can't have an argument `{declaration(kernel.btf, inner.id)} *`"
+        if inner.kind in (*COMPOSITES, Kind.VOID, Kind.FWD, Kind.FUNC_PROTO):
+            return ""
+    elif kind.kind == Kind.INT and kind.size == 8:
+        return ""
+    return f"it is no struct {' or '.join(sorted(structs))}" if structs else ""
+
+
+def _argument_fix(target: Target, name: str) -> tuple[str, ...]:
+    return (
+        f'SEC("?{target.kind}/{name}")  // one program for each prototype, each with its own arguments,',
+        "// and load the one that the kernel has: bpf_program__set_autoload, or autoload= of open()",
+    )
