@@ -98,6 +98,10 @@ class CoreRelocationError(EbpfError):
     """A CO-RE relocation that libbpf refuses, and with it the object."""
 
 
+class KernelCheckError(EbpfError):
+    """Programs that fail on a kernel that the project declares, or a kernel that can't be asked for."""
+
+
 class SkeletonError(EbpfError):
     """An object from which no skeleton can be generated."""
 

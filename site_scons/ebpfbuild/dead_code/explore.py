@@ -1,8 +1,8 @@
 """Walks all paths of a program that the kernel's verifier would, with what is constant on them.
 
-The verifier doesn't look at what no path leads to: code behind a `bpf_core_field_exists` that fails, or behind a
-version, or behind a `const volatile` that the object sets. Unlike it, this joins paths once many differ at one instruction, so that any
-program ends soon; what it then calls reachable may be dead, never the other way around.
+The verifier doesn't look at what no path leads to: code behind a `bpf_core_field_exists` that fails, behind a version,
+or behind a `const volatile` as the object sets it. Unlike it, this joins paths once many differ at one instruction, so
+that any program ends soon; what it then calls reachable may be dead, never the other way around.
 """
 
 from collections import defaultdict
@@ -57,9 +57,9 @@ class Reached:
 
 
 class Environment(NamedTuple):
-    """What is constant in the kernel: `kconfig`, values of its options by name; `ksyms`, what its symbols' addresses are.
+    """What is constant in the kernel: `kconfig`, values of its options by name, and `ksyms`, its symbols' addresses.
 
-    That is 0 for what it lacks, a pointer for what it has. What isn't known is in neither.
+    Such an address is 0 for what the kernel lacks, a pointer for what it has. What isn't known is in neither.
     """
 
     kconfig: Mapping[str, int]

@@ -382,9 +382,9 @@ def _unreachable(
 ) -> FetchError:
     details = tuple(dict.fromkeys(reasons))
     if source.in_project:
-        fix = f"make it: bpftool btf dump file /sys/kernel/btf/vmlinux format c > {source.shown}"
-        if source.inside or not _is_gone(source):
-            fix = f"put {source.shown} back"
+        fix = f"put {source.shown} back"
+        if isinstance(pin, HeaderPin) and not source.inside and _is_gone(source):
+            fix = f"make it: {pin.recipe} > {source.shown}"
         return FetchError(f"{pin.title} can't be had", where=source.where, fix=fix, details=details)
     mirror = f"MIRROR=FOLDER with {without_secrets(sources.below_mirror(source))} in it"
     if options.offline:

@@ -40,7 +40,8 @@ class ObjectCheck:
         if self._references is None:
             self._references = References(self.spec, functions)
         shared = [*map_problems(self.spec, kernel), *symbol_problems(self.spec, kernel), *self._refused(functions)]
-        environment = Environment({"LINUX_KERNEL_VERSION": kernel.version_code}, ksym_values(self.spec, kernel))
+        options = {"LINUX_KERNEL_VERSION": kernel.version_code} if kernel.version_code else {}
+        environment = Environment(options, ksym_values(self.spec, kernel))
         explorer = Explorer(self.spec, functions, self._references, environment)
         return [
             self._program(number, explorer, kernel, shared)
@@ -59,20 +60,16 @@ class ObjectCheck:
     def _program(self, number: int, explorer: Explorer, kernel: Kernel, shared: list[Problem]) -> ProgramResult:
         program = explorer.functions[number].spec
         reached = self._reach(number, explorer)
-        problems = [*shared, *program_problems(program, kernel)]
-        problems += target_problems(program, kernel, reached.arguments)
+        own = [*program_problems(program, kernel), *target_problems(program, kernel, reached.arguments)]
+        problems = [*shared, *(each._replace(line=self._line(program, 0)) for each in own)]
         problems += self._code_problems(reached, explorer, kernel)
         guards = self._guards(reached, explorer)
         return ProgramResult(program.name, kernel.name, tuple(dict.fromkeys(problems)), guards)
 
     def _reach(self, number: int, explorer: Explorer) -> Reached:
         """Returns what a program gets to, from an earlier walk where nothing that decides a jump is another."""
-        deciding = tuple(
-            (each.patch.poisoned, 0 if each.resolution.relocation.kind == CoreKind.FIELD_BYTE_OFFSET else each.patch.new)
-            for function in explorer.functions
-            for each in function.applied
-            if each.patch
-        )
+        applied = [each for function in explorer.functions for each in function.applied if each.patch]
+        deciding = tuple(map(_deciding, applied))
         environment = explorer.environment
         uses_options = bool(self.spec.kconfig)
         key = number, deciding, tuple(environment.ksyms.items()), uses_options and tuple(environment.kconfig.items())
@@ -133,6 +130,13 @@ class ObjectCheck:
         place = program.section, program.offset + at * INSN_SIZE
         index = bisect_right(self._lines, place, key=lambda row: row[:2]) - 1
         return self._lines[index][2] if index >= 0 and self._lines[index][0] == program.section else ""
+
+
+def _deciding(each: Applied) -> int:
+    """Returns what may decide a jump: the value of a relocation that is no offset; -1 for one without a match."""
+    if each.patch is None or each.patch.poisoned:
+        return -1
+    return 0 if each.resolution.relocation.kind == CoreKind.FIELD_BYTE_OFFSET else each.patch.new
 
 
 def _asked(each: Applied) -> str:

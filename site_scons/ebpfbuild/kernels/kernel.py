@@ -34,7 +34,7 @@ class Kernel:
         return self.btf.find(name, Kind.FUNC)
 
     def tracepoint(self, name: str) -> Type | None:
-        """Returns the prototype of a tracepoint, whose first parameter is not the program's; None where it isn't there."""
+        """Returns the prototype of a tracepoint, whose first parameter isn't the program's; None for no such one."""
         typedef = self.btf.find(f"btf_trace_{name}", Kind.TYPEDEF)
         pointer = self.btf.resolve(typedef.type) if typedef else None
         proto = self.btf.resolve(pointer.type) if pointer else None

@@ -65,10 +65,10 @@ def _missing_field(access: Access, candidate: Type, kernel: Kernel, root: str, l
         text = declaration(kernel.btf, near[0].type, near[0].name)
         there = f"{owner} has no {name}, but `{text}`"
         return Problem("field", what, there, _flavor_fix(lost, kernel, near[0].name, text), line)
-    inside = next(_inside(kernel.btf, lost.struct, name), "")
+    inside = next(_inside(kernel.btf, lost), "")
     if inside:
-        fix = _flavor_fix(lost, kernel, inside, "")
-        return Problem("field", what, f"{owner} has no {name}; it is in `{inside}`", fix, line)
+        fix = (f"if (!bpf_core_field_exists(x->{name}))  // then read x->{inside}",)
+        return Problem("field", what, f"{owner} has no {name}; it may be `{inside}`", fix, line)
     fix = (f"if (bpf_core_field_exists({_read(access)})) …  // and do without it where it isn't",)
     return Problem("field", what, f"{owner} has no {name}", fix, line)
 
@@ -105,21 +105,37 @@ def _members(btf: Btf, kind: Type, depth: int = 0) -> Iterator[Member]:
 
 
 def _near(btf: Btf, kind: Type, name: str) -> list[Member]:
-    """Returns members that may be what a struct's member is called now: other underscores first, then other spellings."""
+    """Returns what a struct's member may be called now: with other underscores first, then with another spelling."""
     members = {member.name: member for member in _members(btf, kind)}
     plain = [each for each in members if each.strip("_") == name.strip("_")]
     close = get_close_matches(name, members, MAX_NEAR, 0.8)
     return [members[each] for each in dict.fromkeys(plain + close)]
 
 
-def _inside(btf: Btf, kind: Type, name: str) -> Iterator[str]:
-    """Yields where a member's own struct, or one that it points to, has what the outer one lacks: `disk->queue`."""
-    for member in _members(btf, kind):
+def _inside(btf: Btf, lost: Lost) -> Iterator[str]:
+    """Yields where a member's own struct, or one that it points to, has what the outer one lacks: `disk->bdi`.
+
+    Members of the same name come first, then those that are or point to the same struct.
+    """
+    tag = _struct_name(lost.step.type.btf, lost.step.type.members[lost.step.at])
+    by_type = []
+    for member in _members(btf, lost.struct):
         inner, arrow = btf.resolve(member.type), "."
         if inner.kind == Kind.PTR:
             inner, arrow = btf.resolve(inner.type), "->"
-        if inner.kind in COMPOSITES and any(each.name == name for each in _members(btf, inner)):
-            yield f"{member.name}{arrow}{name}"
+        for each in _members(btf, inner):
+            if each.name == lost.step.name:
+                yield f"{member.name}{arrow}{each.name}"
+            elif tag and _struct_name(btf, each) == tag:
+                by_type.append(f"{member.name}{arrow}{each.name}")
+    yield from by_type
+
+
+def _struct_name(btf: Btf, member: Member) -> str:
+    """Returns the name of the struct that a member is or points to; empty for another type."""
+    kind = btf.resolve(member.type)
+    kind = btf.resolve(kind.type) if kind.kind == Kind.PTR else kind
+    return essential_name(kind.name) if kind.kind in (*COMPOSITES, Kind.FWD) else ""
 
 
 def _flavor_fix(lost: Lost, kernel: Kernel, name: str, text: str) -> tuple[str, ...]:
@@ -128,14 +144,11 @@ def _flavor_fix(lost: Lost, kernel: Kernel, name: str, text: str) -> tuple[str, 
     if not tag:
         return (f"if (bpf_core_field_exists(x->{lost.step.name})) …",)
     keyword = C_KEYWORDS[lost.step.type.kind]
-    flavor = f"{tag}___{kernel.version[0]}_{kernel.version[1]}"
+    flavor = f"{tag}___{'_'.join(map(str, kernel.version)) if kernel.release else 'new'}"
     cast = f"(({keyword} {flavor} *)x)"
-    declared = (f"{keyword} {flavor} {{ {text}; }} {CORE};",) if text else ()
-    if not text:
-        return (f"if (!bpf_core_field_exists(x->{lost.step.name}))  // then read x->{name}",)
     return (
-        *declared,
-        f"if (bpf_core_field_exists({cast}->{name}))  // then BPF_CORE_READ({cast}, {name}), else x->{lost.step.name}",
+        f"{keyword} {flavor} {{ {text}; }} {CORE};",
+        f"if (bpf_core_field_exists({cast}->{name}))  // then BPF_CORE_READ({cast[1:-1]}, {name}), else x->{lost.step.name}",
     )
 
 

@@ -67,7 +67,7 @@ def map_problems(spec: ObjectSpec, kernel: Kernel) -> Iterator[Problem]:
     for each in _maps(spec):
         known = _map_types().get(each.type_name)
         if known and not kernel.knows("bpf_map_type", f"BPF_MAP_TYPE_{known.name.upper()}", known.kernel):
-            fix = (f"bpf_map__set_autocreate(…, false)  // or maps={{{each.name!r}: None}} of open(), and guard its uses",)
+            fix = (f"bpf_map__set_autocreate({each.name}, false)  // before it is loaded, and guard its uses",)
             what = f"map {each.name} of type {known.name}"
             yield Problem("map", what, f"it came with Linux {known.kernel}", fix)
 

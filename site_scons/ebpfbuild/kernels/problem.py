@@ -8,7 +8,7 @@ class Verdict(StrEnum):
     """What a program does on a kernel, as the table spells it; the worst one comes last."""
 
     OK = "ok"
-    GUARDED = "ok, guarded"
+    GUARDED = "ok (guards)"
     UNKNOWN = "unknown"
     FAILS = "fails"
 

@@ -55,15 +55,15 @@ def target_problems(program: ProgramSpec, kernel: Kernel, arguments: Mapping[int
         proto = kernel.btf[found.type]
         return [] if target.kind == "iter" else _argument_problems(target, name, proto, kernel, arguments)
     if target.kind in TRACEPOINTS:
-        proto = kernel.tracepoint(name)
-        if proto is None:
+        traced = kernel.tracepoint(name)
+        if traced is None:
             return [_no_tracepoint(target, name, unsure=False)]
-        return _argument_problems(target, name, proto, kernel, arguments) if target.kind == "tp_btf" else []
+        return _argument_problems(target, name, traced, kernel, arguments) if target.kind == "tp_btf" else []
     return _unsure_problems(target, name, kernel)
 
 
 def _unsure_problems(target: Target, name: str, kernel: Kernel) -> list[Problem]:
-    """Returns what BTF can't tell of probes, which take any symbol, and of events, which may have no type of their own."""
+    """Returns what BTF can't tell: probes take any symbol, and an event may have no type of its own."""
     if target.kind in PROBES and "+" not in name:
         wrapped = [prefix + name for prefix in SYSCALLS] if "syscall" in target.kind else [name]
         if not any(kernel.function(each) for each in wrapped):

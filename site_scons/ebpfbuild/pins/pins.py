@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ..arch import OTHER_ARCHES
@@ -77,6 +78,11 @@ class HeaderPin(NamedTuple):
         return f"vmlinux.h for {self.arch} (Linux {self.kernel})"
 
     @property
+    def recipe(self) -> str:
+        """The command whose output is such a header, for a file of the project's that is gone."""
+        return "bpftool btf dump file /sys/kernel/btf/vmlinux format c"
+
+    @property
     def signature(self) -> str:
         """The text that a build step signs: the pinned digest, and nothing that may change without changing the bytes.
 
@@ -88,6 +94,31 @@ class HeaderPin(NamedTuple):
         """Returns True if a header with this digest may be compiled in: the pin or, in no release, an alternate."""
         allowed = [self.sha256] if release else [self.sha256, *(alternate.sha256 for alternate in self.alternates)]
         return sha256 is not None and sha256 in allowed
+
+
+class KernelFilePin(HeaderPin):
+    """The file that holds a kernel's BTF: a BTF file, a kernel's image or package."""
+
+    __slots__ = ()
+
+    @property
+    def title(self) -> str:
+        """The pin in a person's words."""
+        return f"kernel {self.key.rpartition('.')[2]} (Linux {self.kernel} for {self.arch})"
+
+    @property
+    def recipe(self) -> str:
+        """The command whose output is such a file, for one that is gone."""
+        return "cat /sys/kernel/btf/vmlinux"
+
+
+class KernelPin(NamedTuple):
+    """A kernel that programs are checked against: its name, its file, and which member of a package it is, if not the
+    only kernel there."""
+
+    name: str
+    file: KernelFilePin
+    member: str = ""
 
 
 class TreePin(NamedTuple):
@@ -165,7 +196,7 @@ class UapiPin(NamedTuple):
 class Toolchain(NamedTuple):
     """All that toolchain.toml says. `vmlinux` is keyed by the arch's name.
 
-    `linker` and `uapi` are None where it has no such table.
+    `linker` and `uapi` are None where it has no such table. `kernels` is keyed by their names.
     """
 
     path: Path
@@ -176,6 +207,7 @@ class Toolchain(NamedTuple):
     vmlinux: Mapping[str, HeaderPin]
     linker: LinkerPin | None = None
     uapi: UapiPin | None = None
+    kernels: Mapping[str, KernelPin] = MappingProxyType({})
 
     def header(self, arch: str) -> HeaderPin:
         """Returns the header pin of an arch. Raises PinError with the list of those that have one."""

@@ -13,13 +13,24 @@ from ..arch import EVERY_ARCH, arch_named
 from ..errors import PinError
 from ..escape import without_secrets
 from ..files import MAX_FILE_SIZE
-from .pins import ArtifactSource, CompilerSpec, HeaderPin, LinkerPin, Toolchain, TreePin, UapiPin
+from .pins import (
+    ArtifactSource,
+    CompilerSpec,
+    HeaderPin,
+    KernelFilePin,
+    KernelPin,
+    LinkerPin,
+    Toolchain,
+    TreePin,
+    UapiPin,
+)
 from .toml_lines import Table, read, spelled
 
 CPUS = ("v1", "v2", "v3", "v4")  # clang's -mcpu for BPF; `probe` would ask the machine that builds
 PACKAGES = ("ziglang",)
 C_LIBRARY = "glibc"  # the name that this one has among a linker's libraries
-TABLES = ("compiler", "clang", "libbpf", "linker", "uapi", "vmlinux")
+TABLES = ("compiler", "clang", "kernels", "libbpf", "linker", "uapi", "vmlinux")
+MAX_KERNEL_FILE = 1 << 30  # bytes of a kernel's package; Debian's largest have 120 MB
 
 
 def load(path: Path | str, base: Path | str | None = None) -> Toolchain:
@@ -37,7 +48,8 @@ def load(path: Path | str, base: Path | str | None = None) -> Toolchain:
     own = _headers(files.own.table("vmlinux")) if "vmlinux" in files.own.data or not base else {}
     linker = linker_pin(files.own.table("linker")) if "linker" in files.own.data else None
     uapi = uapi_pin(files.own.table("uapi")) if "uapi" in files.own.data else None
-    return Toolchain(Path(path), compiler, clang.cpu, clang.cflags, libbpf, Headers(own, files), linker, uapi)
+    kernels = _kernels(files.table("kernels", required=False))
+    return Toolchain(Path(path), compiler, clang.cpu, clang.cflags, libbpf, Headers(own, files), linker, uapi, kernels)
 
 
 class Layers:
@@ -213,7 +225,28 @@ def _header(table: Table, arch: str, base: str | None, base_day: date | None, ne
     return HeaderPin(key, arch, kernel, source, sha256, size, where, alternates, day)
 
 
+def _kernels(table: Table) -> Mapping[str, KernelPin]:
+    return MappingProxyType({name: _kernel(table.table(name), name) for name in table.data})
+
+
+def _kernel(table: Table, name: str) -> KernelPin:
+    """Reads a table [kernels.NAME]. The digest is that of the file: of a .deb or .rpm whole, of a tar's member."""
+    table.require_known("arch", "kernel", "url", "pool", "path", "archive_sha256", "member", "sha256", "size")
+    arch, kernel = table.text("arch"), table.text("kernel")
+    if arch_named(arch, table.where("arch")).name != arch:
+        raise table.error("arch", f"{arch} is an alias", f'write arch = "{arch_named(arch, "").name}"')
+    sha256 = table.optional_text("sha256", _is_sha256)
+    member = table.optional_text("member", _is_inside) or ""
+    location = table.optional_text("url") or table.optional_text("path") or ""
+    in_tar = location.endswith((".tar.gz", ".tgz", ".tar.xz"))
+    source = _source(table, "member" if in_tar else "", bool(sha256))
+    where, key = table.where("sha256") if sha256 else table.where(), table.where().rpartition(": ")[2]
+    file = KernelFilePin(key, arch, kernel, source, sha256, table.count("size", MAX_KERNEL_FILE), where)
+    return KernelPin(name, file, "" if in_tar else member)
+
+
 def _source(table: Table, inside: str, pinned: bool, base: str | None = None) -> ArtifactSource:
+    """Reads where a pin's bytes are. `inside` is the key of what is taken out of an archive, empty to take it whole."""
     url = table.optional_text("url", None if base else _is_url)
     pool = table.optional_text("pool", _is_pool)
     path = table.optional_text("path")
@@ -224,7 +257,8 @@ def _source(table: Table, inside: str, pinned: bool, base: str | None = None) ->
     kind = given[0]
     location = _joined(table, url, base, pinned) if url else pool or path or ""
     archive = kind == "pool" or inside == "folder" or location.endswith((".deb", ".tar.gz", ".tgz", ".tar.xz"))
-    member = table.text(inside, _is_inside) if archive else table.optional_text(inside, _is_inside)
+    read = table.text if archive else table.optional_text
+    member = read(inside, _is_inside) if inside else ""
     digest = table.optional_text("archive_sha256", _is_sha256)
     if digest and not member:
         raise table.error("archive_sha256", "belongs to an archive, and there is none", "remove it, or name the member")

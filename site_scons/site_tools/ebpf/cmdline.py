@@ -30,6 +30,8 @@ HELP = """
   pins check    fetch all that is pinned again, from each source, and compare
   fetch         fetch all that is pinned for ARCH= into the store, and build nothing
   vendor DIR    write a folder (or DIR.tar) from which a machine without a network builds, by MIRROR=DIR
+  kernels       print what each program does on each kernel of toolchain.toml, without booting any: fields, functions
+                and tracepoints, kfuncs, helpers, instructions; of each failure what to write
   reproduce     build the other targets in two unlike places, and compare each output byte for byte;
                 --against DIR|FILE.whl: compare with somebody else's build
   verify-release FILE.whl  as the first word: check a release by its papers, the pins and its signature
@@ -44,6 +46,9 @@ HELP = """
   SIGN=…        a command that signs: it gets the path of each package's statement (cosign sign-blob --yes …)
   SANDBOX=…     auto (default): what a step runs sees its declared inputs alone, where this machine allows that;
                 require: or the build ends (default of RELEASE=1); off: what it read is checked afterwards
+  CHECK_KERNELS=1  a program that fails on such a kernel fails the build, unless kernels-baseline.txt lists it;
+                CHECK_KERNELS=record writes that file
+  KERNELS=… KERNELS_JSON=…  of kernels: the kernels by name, `host`, or files that hold a kernel; a file to write
   HOSTS=… PYTHONS=…  of vendor: the machines and Pythons that set up from its folder (default: this one's)
   --offline     never connect; name the artifact that is missing instead
   --debug=explain  say why each output is made anew
@@ -51,7 +56,10 @@ HELP = """
   EBPF_CACHE    environment: the store, a folder of verified artifacts (default: $$XDG_CACHE_HOME/scons-bpf)
 """
 SANDBOXES = ("auto", "require", "off")
-NAMES = ("SANDBOX", "ARCH", "HOSTS", "MINIMIZE", "MIRROR", "PROVE", "PYTHONS", "RELEASE", "SIGN")
+NAMES = (
+    *("SANDBOX", "ARCH", "CHECK_KERNELS", "HOSTS", "KERNELS", "KERNELS_JSON", "MINIMIZE", "MIRROR", "PROVE"),
+    *("PYTHONS", "RELEASE", "SIGN"),
+)
 
 
 def add_options(env):
@@ -73,6 +81,7 @@ def add_options(env):
             watch(env)
     env.SetDefault(
         EBPF_ARCHES=user_error(_arches, given.get("ARCH")),
+        EBPF_CHECK_KERNELS=_check_kernels(given.get("CHECK_KERNELS", "0")),
         EBPF_MINIMIZE=given.get("MINIMIZE", ""),
         EBPF_PROVE=switch("PROVE", given.get("PROVE", "0")),
         EBPF_MIRROR=given.get("MIRROR", ""),
@@ -89,6 +98,11 @@ def _arches(given):
     if given is not None:
         return arches_named(given)
     return ARCHES if changes_pins() else (host_arch(platform.machine()),)
+
+
+def _check_kernels(text):
+    """Returns CHECK_KERNELS= of the command line: True, False, or "record"."""
+    return text if text == "record" else switch("CHECK_KERNELS", text)
 
 
 def _sandbox_mode(given, release):

@@ -9,6 +9,11 @@ from SCons.Errors import UserError
 from .run import run_of
 
 
+def kernels_wanted(env):
+    """Returns True if objects are to be checked against kernels: by the command line's `kernels` or CHECK_KERNELS=."""
+    return bool(env["EBPF_CHECK_KERNELS"]) or "kernels" in requested()
+
+
 def requested():
     """Returns the targets that the command line names: `why` and the words behind it among them."""
     return SCons.Script.COMMAND_LINE_TARGETS
@@ -51,15 +56,27 @@ def add_to_alias(env, name, nodes):
         alias.add_dependency(nodes)
 
 
+def build_too(env, name):
+    """Has this run build an alias as well, whatever else the command line names."""
+    targets = SCons.Script.BUILD_TARGETS
+    if not requested():
+        env.fs.Top.add_dependency([env.Alias(name)[0]])
+    elif name not in targets:
+        targets.append(name)
+
+
 def register_object(env, node):
-    """Makes the node of an object that clang makes a source of `sizes` and `prove`."""
+    """Makes the node of an object that clang makes a source of `sizes`, `prove` and `kernels`."""
     if "sizes" in requested():
         env.Alias("sizes", node)
     register_linked(env, node)
 
 
 def register_linked(env, node):
-    """Makes the node of an object that is made of others a source of `prove`."""
+    """Makes the node of an object that is made of others a source of `prove` and `kernels`."""
+    if kernels_wanted(env):
+        run_of(env.fs).for_kernels.append((env, node))
+        env.Alias("kernels", node)
     if "prove" in requested():
         run_of(env.fs).objects.append((env, node))
         env.Alias("prove", node)

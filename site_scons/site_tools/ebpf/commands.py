@@ -14,7 +14,7 @@ import SCons.Script
 from ebpfbuild.escape import printable, printable_lines
 
 from .arguments import single, string
-from .command_targets import pins_words, requested
+from .command_targets import build_too, pins_words, requested
 from .compiling import known_paths
 from .errors import StopError
 from .fetching import fetch_options
@@ -99,12 +99,14 @@ def _help(env, name, text):
 def add_commands(env):
     """Makes those of COMMANDS that the command line names commands of any project."""
     commands = {} if SCons.Script.GetOption("question") else COMMANDS  # they have always something to do
-    for name in requested():
+    for name in [*requested(), *(["kernels"] if env["EBPF_CHECK_KERNELS"] else [])]:
         if name in commands and not env.Alias(name)[0].has_builder():
             env.AlwaysBuild(env.Alias(name, [], SCons.Script.Action(commands[name], None)))
             if name == "prove":
                 atexit.register(_proven_so_far, run_of(env.fs))
     env.Alias("prove")
+    if env["EBPF_CHECK_KERNELS"] and "kernels" in commands:
+        build_too(env, "kernels")
     if "why" in requested():
         if not _names():
             raise StopError("why explains a type or a member; say which: ./sconsw why sock")
@@ -116,6 +118,12 @@ def add_commands(env):
     elif pins_words():
         check_words(pins_words())
         SCons.Script.BUILD_TARGETS[:] = ["pins"]
+
+
+def _kernels(target, source, env):
+    from .kernels import kernels
+
+    kernels(env)
 
 
 def _fetch(target, source, env):
@@ -202,6 +210,7 @@ COMMANDS = {
     "sizes": _sizes,
     "why": _why,
     "prove": _prove,
+    "kernels": _kernels,
     "pins": pins_command,
     "reproduce": reproduce_command,
     "fetch": _fetch,

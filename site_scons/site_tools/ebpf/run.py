@@ -40,6 +40,7 @@ class Run:
     scans     numbers that make each scan's path another one, see minimized.py
     made      the first target of each step that has run, and its environment, for the summary
     objects, minimized, programs   what the commands `prove`, `why` and `pins` are about, see command_targets.py
+    for_kernels  the same of the command `kernels`
     named     the short names of the command line that are outputs
     refusals  what a release refuses, in lines, while SConscripts are read; else None, and each is an error of its own
     epoch     SOURCE_DATE_EPOCH for a release; None before it is asked for
@@ -53,7 +54,7 @@ class Run:
         self.ledger, self.locks = None, {}
         self.commands, self.made = defaultdict(list), []
         self.scans = itertools.count()
-        self.objects, self.minimized, self.programs = [], [], []
+        self.objects, self.minimized, self.programs, self.for_kernels = [], [], [], []
         self.proving, self.named = 0, set()
         self.signing = threading.Lock()
         self.refusals = self.epoch = None

@@ -1,0 +1,65 @@
+"""Writes a matrix as text: a table of programs and kernels, then each problem with what to write."""
+
+from collections.abc import Iterator
+
+from .kernel import Kernel
+from .matrix import Finding, Matrix, ObjectResults, kernels_of
+from .problem import Verdict
+
+
+def table(matrix: Matrix) -> str:
+    """Returns the tables, one for each arch, without colours."""
+    arches = dict.fromkeys(each.arch for each in matrix.objects)
+    return "\n\n".join("\n".join(_arch_table(matrix, arch)) for arch in arches)
+
+
+def _arch_table(matrix: Matrix, arch: str) -> Iterator[str]:
+    kernels = kernels_of(matrix.kernels, arch)
+    objects = [each for each in matrix.objects if each.arch == arch]
+    names = [arch, *(each.name for each in objects), *(f"  {name}" for each in objects for name in each.results)]
+    first = max(map(len, names))
+    widths = [max(len(kernel.name), len(kernel.release), *map(len, Verdict)) for kernel in kernels]
+    yield _line(first, widths, arch, [kernel.name for kernel in kernels])
+    yield _line(first, widths, "", [kernel.release or "?" for kernel in kernels])
+    for each in objects:
+        yield each.name
+        yield from _rows(each, first, widths, kernels)
+
+
+def _rows(each: ObjectResults, first: int, widths: list[int], kernels: list[Kernel]) -> Iterator[str]:
+    if not each.results:
+        yield "  no program"
+    for program, results in each.results.items():
+        yield _line(first, widths, f"  {program}", [str(result.verdict) for result in results])
+
+
+def _line(first: int, widths: list[int], name: str, cells: list[str]) -> str:
+    return "  ".join([name.ljust(first), *map(str.ljust, cells, widths)]).rstrip()
+
+
+def problems(matrix: Matrix) -> str:
+    """Returns each problem in a paragraph of its own: where, what, what is there instead, since when, what to write."""
+    shared: dict[tuple[object, ...], list[Finding]] = {}
+    for each in matrix.findings():
+        shared.setdefault((each.object, each.problem, each.kernels), []).append(each)
+    return "\n\n".join("\n".join(_paragraph(each)) for each in shared.values())
+
+
+def _paragraph(found: list[Finding]) -> Iterator[str]:
+    first = found[0]
+    problem, programs = first.problem, ", ".join(dict.fromkeys(each.program for each in found))
+    said = "can't be told" if problem.unsure else "fails"
+    yield f"{problem.line or first.object}: {problem.kind} {problem.what}"
+    yield f"  {said} for {programs} on {', '.join(first.kernels)}{f' ({first.since})' if first.since else ''}"
+    for text, kernels in first.there.items():
+        on = f" ({', '.join(kernels)})" if len(first.there) > 1 else ""
+        yield f"  there{on}: {text}"
+    for number, line in enumerate(problem.fix):
+        yield f"  {'write:' if not number else '      '} {line}"
+
+
+def summary(matrix: Matrix) -> str:
+    """Returns the last line: how many programs on how many kernels, and the verdicts' counts."""
+    counts = [f"{matrix.count(verdict)} {verdict}" for verdict in Verdict if matrix.count(verdict)]
+    programs = sum(len(each.results) for each in matrix.objects)
+    return f"{programs} programs, {len(matrix.kernels)} kernels: {', '.join(counts) or 'nothing to check'}"

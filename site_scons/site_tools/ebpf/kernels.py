@@ -1,0 +1,141 @@
+"""The command `kernels`: what each program does on each kernel that toolchain.toml declares, without booting any."""
+
+import json
+import os
+import platform
+from pathlib import Path
+
+import SCons.Script
+
+from ebpfbuild.arch import host_arch
+from ebpfbuild.errors import KernelCheckError
+from ebpfbuild.escape import printable, printable_lines
+from ebpfbuild.files import write_file
+
+from .command_targets import requested
+from .errors import user_error
+from .fetching import fetch_options
+from .run import run_of
+
+BASELINE = "kernels-baseline.txt"
+HOST = "host"
+
+
+def kernels(env):
+    """Prints the table and the problems, and holds the failures against the baseline where CHECK_KERNELS= says so.
+
+    A build that only checks prints the last line alone. Raises StopError for new failures and for what can't be read.
+    """
+    user_error(_kernels, env)
+
+
+def _kernels(env):
+    from ebpfbuild.kernels import baseline, text
+    from ebpfbuild.kernels.as_json import as_json
+    from ebpfbuild.kernels.matrix import check
+
+    objects = list(_objects(env))
+    opened = _opened(env, {arch for _, arch, _ in objects})
+    matrix = check(objects, opened)
+    if "kernels" in requested():
+        parts = [text.table(matrix), text.problems(matrix)]
+        print("\n\n".join(printable_lines(part) for part in parts if part), end="\n\n")
+    print(printable(text.summary(matrix)), flush=True)
+    root = Path(env["EBPF"].root)
+    if wanted := SCons.Script.ARGUMENTS.get("KERNELS_JSON"):
+        write_file(root / wanted, (json.dumps(as_json(matrix), indent=1) + "\n").encode())
+    if env["EBPF_CHECK_KERNELS"] == "record":
+        print(printable(f"{BASELINE}: {baseline.record(matrix, root / BASELINE)} failures recorded"))
+    elif env["EBPF_CHECK_KERNELS"]:
+        baseline.require_no_new(matrix, root / BASELINE, BASELINE)
+
+
+def _objects(env):
+    """Yields the path, the arch and what it holds, of each object that is no part of another one."""
+    from ebpfbuild.spec.object import ObjectSpec
+
+    found = run_of(env.fs).for_kernels
+    parts = {part for made_in, node in found for part in getattr(made_in["EBPF"].compiled[node], "parts", ())}
+    for made_in, node in sorted(found, key=lambda each: each[1].path):
+        if node not in parts:
+            arch = made_in["EBPF"].compiled[node].arch.name
+            spec = ObjectSpec.from_bytes(Path(node.abspath).read_bytes(), node.path)
+            yield _name(made_in["EBPF"], node), arch, spec
+
+
+def _name(session, node):
+    """Returns an object's path from the project's root; from its build folder where that lies outside."""
+    return os.path.relpath(node.abspath, session.build) if os.path.isabs(session.build) else node.path
+
+
+def _opened(env, arches):
+    """Returns the kernels of some arches: those that KERNELS= names, else all that are declared.
+
+    Raises KernelCheckError where there is none, and FetchError, KernelImageError and others for one that can't be read.
+    """
+    declared = {}
+    for session in run_of(env.fs).sessions.values():
+        declared |= {name: (session, pin) for name, pin in session.toolchain.kernels.items()}
+    names = [name for name in SCons.Script.ARGUMENTS.get("KERNELS", "").split(",") if name]
+    found = []
+    for name in names or declared:
+        if name in declared:
+            session, pin = declared[name]
+            found += [_declared(env, session, pin)] if pin.file.arch in arches else []
+        else:
+            found.append(_given(env, name, arches, declared))
+    if not found:
+        what = f"no kernel of {' or '.join(sorted(arches)) or 'any arch'} is declared"
+        fix = "add a table [kernels.NAME] to toolchain.toml, or ask this machine's: KERNELS=host"
+        raise KernelCheckError(what, where="kernels", fix=fix)
+    return found
+
+
+def _declared(env, session, pin):
+    """Returns a kernel that toolchain.toml pins, its file fetched and verified."""
+    from ebpfbuild.fetch.obtain import obtain_header
+    from ebpfbuild.kernels.kernel import Kernel
+
+    file = pin.file
+    if file.source.in_project:
+        path = os.path.join(session.root, file.source.file)
+        sha256 = session.ledger.digest(path)
+        if sha256 != file.sha256:
+            what = f"{file.source.shown} has the sha256 {sha256}, and the pin {file.sha256 or 'has none'}"
+            fix = f'if that is the kernel that you mean, write sha256 = "{sha256}"'
+            raise KernelCheckError(what, where=file.where, fix=fix)
+    else:
+        obtained = obtain_header(file, fetch_options(env), run_of(env.fs).reporter)
+        path, sha256 = obtained.path, obtained.sha256
+    return Kernel(pin.name, file.arch, file.kernel, _cache(session).get(path, sha256, pin.member))
+
+
+def _given(env, name, arches, declared):
+    """Returns this machine's kernel, or the one in a file, whose arch is that of the objects."""
+    from ebpfbuild.kernel_image.open_btf import HOST as HOST_BTF
+    from ebpfbuild.kernels.kernel import Kernel
+
+    session = env["EBPF"]
+    if name == HOST:
+        path, arch, release = str(HOST_BTF), host_arch(platform.machine()).name, platform.release()
+    else:
+        path, release = os.path.join(session.root, name), ""
+        if not os.path.lexists(path):
+            what = f"{name} is no file, and no kernel of toolchain.toml"
+            raise KernelCheckError(what, where="KERNELS", fix=f"take of {', '.join([*declared, HOST])}, or a file")
+        if len(arches) != 1:
+            what = f"{name} may be of {' or '.join(sorted(arches))}"
+            raise KernelCheckError(what, where="KERNELS", fix="name one arch: ARCH=x86_64")
+        (arch,) = arches
+    return Kernel(name, arch, release, _cache(session).get(path, session.ledger.digest(path)))
+
+
+def _cache(session):
+    """Returns the session's cache of kernels' BTF."""
+    from ebpfbuild.fetch.store import cache_folder
+    from ebpfbuild.kernel_image.open_btf import BtfCache
+
+    if "kernels" not in session.shared:
+        code = session.inputs.code("kernel_image/open_btf.py")
+        session.shared["kernels"] = BtfCache(cache_folder(os.environ), session.ledger.fact, code)
+    return session.shared["kernels"]
