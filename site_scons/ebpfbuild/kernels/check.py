@@ -78,7 +78,7 @@ class ObjectCheck:
         return self._reached[key]
 
     def _code_problems(self, reached: Reached, explorer: Explorer, kernel: Kernel) -> Iterator[Problem]:
-        externs = {each.name: each for each in self.spec.ksyms if each.function}
+        externs = {each.name: each for each in self.spec.ksyms if each.function and each.weak}
         for place in sorted(reached.places):
             function = explorer.functions[place.function]
             lost = function.poisoned.get(place.at)

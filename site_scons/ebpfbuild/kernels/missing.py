@@ -146,9 +146,10 @@ def _flavor_fix(lost: Lost, kernel: Kernel, name: str, text: str) -> tuple[str, 
     keyword = C_KEYWORDS[lost.step.type.kind]
     flavor = f"{tag}___{'_'.join(map(str, kernel.version)) if kernel.release else 'new'}"
     cast = f"(({keyword} {flavor} *)x)"
+    reading = f"BPF_CORE_READ({cast[1:-1]}, {name})"
     return (
         f"{keyword} {flavor} {{ {text}; }} {CORE};",
-        f"if (bpf_core_field_exists({cast}->{name}))  // then BPF_CORE_READ({cast[1:-1]}, {name}), else x->{lost.step.name}",
+        f"if (bpf_core_field_exists({cast}->{name}))  // then {reading}, else x->{lost.step.name}",
     )
 
 
@@ -160,11 +161,12 @@ def _other_kinds(root: Type, kernel: Kernel) -> str:
     """Says what else a kernel has by a type's name; or that it may be a module's."""
     name = essential_name(root.name)
     try:
-        others = [core_type_name(kernel.btf, kind.id) for kind in kernel.btf.named(name) if kind.kind != Kind.FUNC]
+        others = [kind for kind in kernel.btf.named(name) if kind.kind not in (Kind.FUNC, Kind.VAR)]
+        if others:
+            verb = "only declares" if others[0].kind == Kind.FWD else "has instead"
+            return f"{verb} {core_type_name(kernel.btf, others[0].id)}"
     except BtfError:
-        others = []
-    if others:
-        return f"has {others[0]} instead"
+        pass
     return f"no type {name} in its vmlinux; a module may have it"
 
 

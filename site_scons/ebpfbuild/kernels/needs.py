@@ -15,7 +15,7 @@ from ..spec.object import ObjectSpec, ProgramSpec
 from .kernel import Kernel
 from .problem import Problem
 from .targets import Target
-from .versions import Feature, SectionKind, helpers, map_types, section_kind
+from .versions import Feature, SectionKind, helpers, map_types, program_types, section_kind
 
 # The first Linux in which a program is called through a trampoline, where that isn't the hook's own first one. Of arm64
 # it takes ftrace's direct calls besides (6.1 refuses the attach with -ENOTSUPP).
@@ -37,6 +37,11 @@ def _helpers() -> dict[int, Feature]:
 
 
 @cache
+def _program_types() -> dict[str, str]:
+    return {each.name: each.kernel for each in program_types()}
+
+
+@cache
 def _map_types() -> dict[str, Feature]:
     return {each.name: each for each in map_types()}
 
@@ -52,8 +57,9 @@ def program_problems(program: ProgramSpec, kernel: Kernel) -> Iterator[Problem]:
     if kind is None:
         return
     fix = (f'SEC("?{kind.section}…")  // and load it only where the kernel has it',)
-    if not kernel.knows("bpf_prog_type", f"BPF_PROG_TYPE_{kind.type.upper()}", kind.kernel):
-        yield Problem("program", f"a program of type {kind.type}", f"it came with Linux {kind.kernel}", fix)
+    came = _program_types()[kind.type]
+    if not kernel.knows("bpf_prog_type", f"BPF_PROG_TYPE_{kind.type.upper()}", came):
+        yield Problem("program", f"a program of type {kind.type}", f"it came with Linux {came}", fix)
         return
     first = kind.kernel
     if Target.of(program.section).kind in TRAMPOLINES and kernel.arch in TRAMPOLINE_VERSIONS:
