@@ -119,6 +119,9 @@ def _pins_of(key: str, table: Table, chain: Toolchain) -> Iterator[EffectivePin]
     elif key == "linker":
         for tree in linker_pin(table).every_tree():
             yield _tree(tree, tree.key, tree.key.split(".")[1], tree.where.partition(": ")[0])
+    elif key == "kernels":
+        for kernel in chain.kernels.values():
+            yield _header(kernel.file, _place(table.table(kernel.name)))
     else:
         pin = chain.vmlinux[key.partition(".")[2]]
         yield _header(pin, place)

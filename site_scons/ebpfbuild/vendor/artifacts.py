@@ -26,11 +26,13 @@ class Artifact(NamedTuple):
 def wanted_pins(
     toolchain: Toolchain, linker: LinkerPin | None, arches: Iterable[Arch], hosts: Iterable[str]
 ) -> list[Pin]:
-    """Returns the pins of the arches' headers, of libbpf, and of the linker's libraries for `hosts`.
+    """Returns the pins of the arches' headers and kernels, of libbpf, and of the linker's libraries for `hosts`.
 
     Without those of the project's own files: they are in the project. Raises PinError for an arch without a pin.
     """
-    pins: list[Pin] = [toolchain.header(arch.name) for arch in arches]
+    names = [arch.name for arch in arches]
+    pins: list[Pin] = [toolchain.header(name) for name in names]
+    pins += [kernel.file for kernel in toolchain.kernels.values() if kernel.file.arch in names]
     pins += [toolchain.libbpf, *(tree for host in hosts for tree in (linker.trees(host) if linker else ()))]
     return [pin for pin in pins if not all(source.in_project for source in pin_sources(pin))]
 

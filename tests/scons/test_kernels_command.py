@@ -1,0 +1,107 @@
+"""`kernels` in real builds: declared kernels, KERNELS=, JSON, the baseline, and a build that CHECK_KERNELS=1 fails."""
+
+import hashlib
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+FIELDS = {"old": "long state; int pid;", "new": "int pid; unsigned int __state;"}
+SOURCE = """#include <linux/bpf.h>
+struct task_struct {{ {fields} }} __attribute__((preserve_access_index));
+__attribute__((section("raw_tp/sched_switch"), used)) int p(struct task_struct *t) {{ return {read}; }}
+__attribute__((section("license"), used)) char LICENSE[] = "GPL";
+"""
+READS = {
+    "plain": "t->state",
+    "guarded": "__builtin_preserve_field_info(t->state, 2) ? t->state : 0",
+    "both": "t->state + t->gone",
+}
+
+
+@pytest.fixture
+def kernels_project(make_project, clang):
+    """A project with one program and two kernels in its toolchain.toml, whose BTF the compiler makes."""
+    project = make_project("kernels", fresh=True)
+    pins = project.folder / "toolchain.toml"
+    for number, (name, fields) in enumerate(FIELDS.items()):
+        path = project.folder / f"{name}.btf"
+        source = f"typedef void (*btf_trace_sched_switch)(void *, int); struct task_struct {{ {fields} }} x; btf_trace_sched_switch y;"
+        command = [*clang, "-target", "bpfel", "-g", "-O2", "-c", "-xc", "-", "-o", str(path)]
+        subprocess.run(command, input=source, text=True, check=True)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        release = ("5.10.223", "6.1.176")[number]
+        pins.write_text(f'{pins.read_text()}\n[kernels.{name}]\narch = "x86_64"\nkernel = "{release}"\npath = "{name}.btf"\nsha256 = "{digest}"\n')
+    project.declare('env.BpfObject("one", "src/p.bpf.c")\n')
+    write(project, "plain")
+    return project
+
+
+def write(project, name: str) -> None:
+    text = SOURCE.format(fields="long state; int pid; int gone;", read=READS[name])
+    (project.folder / "src" / "p.bpf.c").write_text(text)
+
+
+def run(project, *arguments) -> subprocess.CompletedProcess:
+    return project.scons("ARCH=x86_64", *arguments)
+
+
+def test_the_table_the_problems_and_the_json(kernels_project):
+    done = run(kernels_project, "kernels", "KERNELS_JSON=found.json")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("x86_64 "))
+    assert [line.split() for line in lines[at : at + 4]] == [["x86_64", "old", "new"], ["5.10.223", "6.1.176"], ["build/x86_64/one.bpf.o"], ["p", "ok", "fails"]]
+    assert "src/p.bpf.c:3: field struct task_struct: state" in lines
+    assert "  fails for p on new (since 6.1.176, and not yet in 5.10.223)" in lines
+    assert "  there: struct task_struct has no state, but `unsigned int __state`" in lines
+    assert "1 programs, 2 kernels: 1 ok, 1 fails" in lines
+    found = json.loads((kernels_project.folder / "found.json").read_text())
+    assert [each["kernels"] for each in found["problems"]] == [["new"]]
+    write(kernels_project, "guarded")
+    assert ["p", "ok", "ok", "(guards)"] in [line.split() for line in run(kernels_project, "kernels").stdout.splitlines()]
+
+
+def test_a_new_failure_fails_the_build_and_a_known_one_does_not(kernels_project):
+    folder = kernels_project.folder
+    assert run(kernels_project).returncode == 0  # nobody asked
+    failed = run(kernels_project, "CHECK_KERNELS=1")
+    assert failed.returncode and "kernels-baseline.txt: 1 new failure on the declared kernels; mend them" in failed.stderr
+    assert "build/x86_64/one.bpf.o  p  new  field struct task_struct: state" in failed.stderr
+    assert (folder / "build/x86_64/one.bpf.o").is_file()
+    assert run(kernels_project, "CHECK_KERNELS=record").returncode == 0
+    assert run(kernels_project, "CHECK_KERNELS=1").returncode == 0
+    write(kernels_project, "both")
+    failed = run(kernels_project, "one.bpf.o", "CHECK_KERNELS=1")  # by a target's name as well
+    assert failed.returncode and "field struct task_struct: gone" in failed.stderr and ": state" not in failed.stderr
+    write(kernels_project, "guarded")
+    (folder / "kernels-baseline.txt").unlink()
+    assert run(kernels_project, "CHECK_KERNELS=1").returncode == 0
+    assert "CHECK_KERNELS=maybe: not a switch" in run(kernels_project, "CHECK_KERNELS=maybe").stderr
+
+
+def test_kernels_that_are_named_edited_or_not_there(kernels_project):
+    folder = kernels_project.folder
+    assert "1 programs, 1 kernels: 1 fails" in run(kernels_project, "kernels", "KERNELS=new").stdout
+    assert "1 programs, 2 kernels" in run(kernels_project, "kernels", "KERNELS=old,new.btf").stdout
+    if os.uname().machine == "x86_64" and Path("/sys/kernel/btf/vmlinux").exists():
+        assert f"{os.uname().release}" in run(kernels_project, "kernels", "KERNELS=host").stdout
+    asked = run(kernels_project, "kernels", "KERNELS=newer")
+    assert asked.returncode and "KERNELS: newer is no file, and no kernel of toolchain.toml; take of old, new, host, or a file" in asked.stderr
+    with (folder / "new.btf").open("ab") as file:
+        file.write(b"\0")
+    edited = run(kernels_project, "kernels")
+    digest = hashlib.sha256((folder / "new.btf").read_bytes()).hexdigest()
+    assert edited.returncode and f'if that is the kernel that you mean, write sha256 = "{digest}"' in edited.stderr
+    other = kernels_project.scons("ARCH=s390x", "kernels")
+    assert other.returncode and "kernels: no kernel of s390x is declared; add a table [kernels.NAME]" in other.stderr
+
+
+def test_a_build_that_asks_for_no_kernels_opens_none(kernels_project):
+    """What a build costs doesn't depend on the kernels that are declared."""
+    (kernels_project.folder / "new.btf").write_bytes(b"damaged")
+    assert run(kernels_project).returncode == 0
+    damaged = run(kernels_project, "kernels")
+    assert damaged.returncode and "Traceback" not in damaged.stderr + damaged.stdout
