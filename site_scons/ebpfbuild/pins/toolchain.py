@@ -37,7 +37,8 @@ def load(path: Path | str, base: Path | str | None = None) -> Toolchain:
     """Reads a toolchain.toml and checks all of it. Raises PinError with file, line, key and the fix.
 
     A table that it lacks is that of the file `base`, and so is the header of an arch that it lacks. A table that both
-    have counts as it stands in the first file, whole: no key of the other one's joins it.
+    have counts as it stands in the first file, whole: no key of the other one's joins it. Kernels are the first
+    file's alone: which ones a program has to work on is its project's decision.
 
     A header or tree without a sha256 is kept as unpinned: only the bytes tell the line to paste, and this fetches none.
     """
@@ -48,7 +49,7 @@ def load(path: Path | str, base: Path | str | None = None) -> Toolchain:
     own = _headers(files.own.table("vmlinux")) if "vmlinux" in files.own.data or not base else {}
     linker = linker_pin(files.own.table("linker")) if "linker" in files.own.data else None
     uapi = uapi_pin(files.own.table("uapi")) if "uapi" in files.own.data else None
-    kernels = _kernels(files.table("kernels", required=False))
+    kernels = _kernels(files.own.table("kernels", required=False))
     return Toolchain(Path(path), compiler, clang.cpu, clang.cflags, libbpf, Headers(own, files), linker, uapi, kernels)
 
 
