@@ -20,8 +20,6 @@ MAX_NAME = 4096
 S_IFMT, S_IFREG = 0o170000, 0o100000
 
 
-
-
 def rpm_payload(data: bytes, limit: int) -> Unpacked:
     """Returns the cpio archive of an .rpm, decompressed as it is read, at most `limit` bytes. Raises ArchiveError."""
     at = _header_end(data, LEAD)

@@ -77,4 +77,3 @@ def _names(data: bytes, header: tuple[int, ...], fail: Callable[[str], NoReturn]
     if size > MAX_NAMES or offset + size > len(data):
         fail(f"has its sections' names at byte {offset}, which end after it")
     return bytes(data[offset : offset + size])
-

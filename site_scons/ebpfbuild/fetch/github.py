@@ -237,7 +237,8 @@ class GitHub:
             what = f"{self.repository} can't be asked, and --offline connects to nothing"
             fix = f"run this without --offline, or give MIRROR=FOLDER with {below} in it"
             raise OfflineError(what, fix=fix, details=tuple(reasons))
-        raise FetchError(reasons[-1], fix="look at https://github.com/" + self.repository, details=tuple(reasons[:-1]))
+        fix = f"check the network, and what https://github.com/{self.repository} has"
+        raise FetchError(reasons[-1], fix=fix, details=tuple(reasons[:-1]))
 
     def _receive_from(
         self, place: Place, incoming: Incoming, limit: int, login: _ApiLogin | None, title: str, others: int

@@ -118,7 +118,8 @@ def _pins_of(key: str, table: Table, chain: Toolchain) -> Iterator[EffectivePin]
         yield _tree(chain.libbpf, key, "", place)
     elif key == "linker":
         for tree in linker_pin(table).every_tree():
-            yield _tree(tree, tree.key, tree.key.split(".")[1], tree.where.partition(": ")[0])
+            _, arch, library = tree.key.split(".", 2)
+            yield _tree(tree, tree.key, arch, _place(table.table(arch).table(library)))
     elif key == "kernels":
         for kernel in chain.kernels.values():
             yield _header(kernel.file, _place(table.table(kernel.name)))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..compile.args import CompileArgs
+from ..errors import CompileError
 from ..minimize.header_changes import TypeChange, UsedChange, header_changes, used_changes
 from ..minimize.index import Index
 from ..minimize.program import used_names
@@ -26,13 +27,19 @@ def compared(
 ) -> tuple[list[TypeChange], list[ProgramChanges]]:
     """Returns how two headers differ, and what of that each program uses.
 
-    clang -E runs for each program, one a CPU. Raises CompileError and UndeclaredInputError.
+    clang -E runs for each program, one a CPU. Raises CompileError, also where a header that the build generates isn't
+    made yet.
     """
     changes = header_changes(old, new)
 
     def used(program: Program) -> list[UsedChange]:
         Path(root, program.args.output).parent.mkdir(parents=True, exist_ok=True)
-        return used_changes(changes, old, new, used_names(program.args, old, program.known, root))
+        try:
+            names = used_names(program.args, old, program.known, root)
+        except CompileError as error:
+            fix = error.fix or "build it once before: what the build generates isn't made for this"
+            raise CompileError(error.what, where=error.where, fix=fix, details=error.details) from None
+        return used_changes(changes, old, new, names)
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         found = list(threads.map(used, programs))

@@ -16,7 +16,7 @@ from ebpfbuild.escape import printable, printable_lines
 from .arguments import single, string
 from .command_targets import build_too, pins_words, requested
 from .compiling import known_paths
-from .errors import StopError
+from .errors import StopError, user_error
 from .fetching import fetch_options
 from .minimized import minimize_args
 from .pins import check_words, pins_command
@@ -163,7 +163,8 @@ def _why(target, source, env):
         known = known_paths(made_in, node)
         for word in _names():
             print(printable(f"{node.path if often[title] > 1 else title}: {word}"))
-            lines = why_kept(minimize_args(made_in, minimizing), made_in["EBPF"].indexes, known, env["EBPF"].root, word)
+            args = minimize_args(made_in, minimizing), made_in["EBPF"].indexes, known, env["EBPF"].root, word
+            lines = user_error(why_kept, *args)
             print("\n".join(f"  {printable(line)}" for line in lines))
 
 

@@ -1,6 +1,5 @@
 """The command `pins`: lists what is pinned, pins what is newer, adds a header, and checks pins by their sources."""
 
-import difflib
 import json
 import os
 import re
@@ -37,6 +36,8 @@ def check_words(words):
     """Refuses words behind `pins` that are none of its commands. Has nothing but their answer on standard output."""
     command, *rest = words
     if command not in WORDS:
+        import difflib
+
         near = difflib.get_close_matches(command, WORDS, n=1)
         raise StopError(f"pins knows no {command!r}; " + (f"did you mean {near[0]}?" if near else USAGE))
     allowed = {"update": ([], ["libbpf"]), "check": ([],), "add": ([rest[0]] if len(rest) == 1 else None,)}
@@ -174,13 +175,15 @@ def _header_report(env, found, old_pins, commit):
 
 def _old_index(env, pin):
     """Returns the index of the header that a pin had so far; None, with a notice, where that can't be had."""
-    from ebpfbuild.errors import FetchError
+    from ebpfbuild.errors import FetchError, MismatchError
     from ebpfbuild.fetch.obtain import obtain_header
 
     if not pin or not pin.sha256:
         return None
     try:
         had = obtain_header(pin._replace(alternates=()), fetch_options(env, release=True), env["EBPF"].reporter)
+    except MismatchError:
+        raise
     except FetchError as error:
         env["EBPF"].reporter.notice(f"nothing tells what changes for {pin.arch}: {error.what}")
         return None

@@ -143,7 +143,7 @@ BODY = st.lists(st.sampled_from(["int a;", "long b: 3;", "struct s *c[2];", "uni
                                  "struct {\n\t\tint f;\n\t} g;", "long: 0;", "struct s;", "int h, i;"]), max_size=5)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(BODY, BODY)
 def test_any_two_bodies_are_the_same_or_differ_both_ways(one_body, other):
     texts = ["struct s {\n%s};\n" % "".join(f"\t{each}\n" for each in body) for body in (one_body, other)]

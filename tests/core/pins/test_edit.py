@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import tomllib
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ebpfbuild.errors import PinError
@@ -120,6 +120,7 @@ def test_a_file_that_was_edited_meanwhile_stays_and_a_symlink_is_followed(edit, 
 VALUES = st.one_of(st.text(max_size=8), st.integers(-9, 9), st.lists(st.text(max_size=3), max_size=3))
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["a", "b-c", "d"]), VALUES, max_size=3), st.text("# \t\n[]='\"é", max_size=12),
        st.sampled_from(["a", "new"]), VALUES)
 def test_any_file_says_afterwards_what_it_should_or_stays(tmp_path_factory, values, noise, key, value):

@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ebpfbuild.minimize.header_changes import ADDED, CHANGED, REMOVED, FieldChange, TypeChange, UsedChange
@@ -72,6 +72,7 @@ def test_json_has_every_change_and_who_uses_it():
     assert not any(each["used_by"] for each in x86["changes"])
 
 
+@settings(deadline=None)
 @given(st.text("`|<>@*_[]()#!\\\n\t\x1b\u202e é", max_size=12))
 def test_no_text_of_a_header_s_means_anything_in_markdown(text):
     span = code_span(text)
