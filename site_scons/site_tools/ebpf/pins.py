@@ -65,7 +65,7 @@ def _list(env):
     today = datetime.now(timezone.utc).date()
 
     def stored(pin):
-        get = store.get if pin.key.startswith("vmlinux.") else store.tree
+        get = store.tree if pin.key == "libbpf" or pin.key.startswith("linker.") else store.get
         return bool(pin.sha256) and user_error(get, pin.sha256) is not None
 
     if _option("json"):
@@ -249,6 +249,7 @@ def _check_all(env):
     for session in run_of(env.fs).sessions.values():
         chain, linker = session.toolchain, session.linker
         every = [chain.libbpf, *(linker.every_tree() if linker else ()), *chain.vmlinux.values()]
+        every += [kernel.file for kernel in chain.kernels.values()]
         pins |= {(pin.where, pin.sha256): pin for pin in every}
     found = []
     for each in check_pins(pins.values(), fetch_options(env, release=True), env["EBPF"].reporter):
