@@ -1,8 +1,8 @@
 """Lays out structs and unions: which padding, written between the members, puts each where the BTF says that it is.
 
 BTF has no attributes: a member's place alone tells that a struct is packed, or that a member is aligned to more than
-its type asks for. What libbpf's btf_dump would write is tried first, as bpftool's headers have it. Where a compiler makes
-something else of that, the struct is packed and each gap is written out.
+its type asks for. What libbpf's btf_dump would write is tried first, as bpftool's headers have it. Where a compiler
+makes something else of that, the struct is packed and each gap is written out.
 """
 
 from collections.abc import Iterable, Sequence
