@@ -141,3 +141,17 @@ def test_the_example_of_several_sources_builds_for_all_arches_and_an_edit_compil
         for arch in ("x86_64", "s390x")
         for step, name in (("CLANG", "parts/bpf/lib"), ("LINK", "opens"), ("LINK", "kills"))
     )
+
+
+@pytest.mark.parametrize("page", ["builders.md", "release.md"])
+def test_the_tar_of_a_root_file_system_has_the_same_bytes_whoever_packs_it(tmp_path, page):
+    """SCons makes the folders and gcc the programs with the umask of the caller."""
+    command = re.search(r'pack = f"(tar .*)"', (ROOT / "docs" / page).read_text(encoding="utf-8"))[1]
+    tars = []
+    for umask in (0o022, 0o027, 0o077):
+        folder = tmp_path / f"{umask:o}"
+        script = f"""umask {umask:o}; mkdir -p "{folder}/root/usr/lib" && cd "{folder}" && echo object >root/usr/lib/execs.bpf.o
+        cp /bin/true root/usr/true && {command.replace("$TARGET", "made.tar").replace("{root}", "root")}"""
+        subprocess.run(["sh", "-c", script], check=True)
+        tars.append((folder / "made.tar").read_bytes())
+    assert tars[0] == tars[1] == tars[2]
