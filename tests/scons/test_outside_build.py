@@ -133,6 +133,15 @@ def test_where_the_tree_can_t_be_written_the_build_folder_alone_must_be(outside)
             shutil.rmtree(outside.folder / "build")
 
 
+def test_an_output_that_can_t_be_made_anew_is_told_with_what_to_do(outside):
+    """SCons removes the old one before the step runs."""
+    ok(outside.scons(X86))
+    outside.edit("src/one.bpf.c", "pid", "tgid")
+    text = read_only(outside, X86).stderr
+    fix = "build/x86_64/one.bpf.o: Read-only file system; name a build folder that can be written: EBPF_BUILD"
+    assert text == f"scons: *** [build/x86_64/one.bpf.o] {fix}\n"
+
+
 def test_a_project_that_says_where_scons_remembers_is_heeded(outside, tmp_path):
     outside.edit("SConstruct", "out = ", f"SConsignFile('{tmp_path}/memory/own')\nout = ")
     ok(outside.scons(X86, "OUT=../a"))

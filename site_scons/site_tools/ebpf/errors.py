@@ -1,7 +1,7 @@
 """Turns the core's errors and the file system's into SCons's own kind, which ends the build with one line."""
 
 import os
-from errno import EACCES, EDQUOT, EEXIST, ELOOP, ENOSPC, ENOTDIR, EPERM
+from errno import EACCES, EDQUOT, EEXIST, ELOOP, ENOSPC, ENOTDIR, EPERM, EROFS
 
 import SCons.Errors
 import SCons.Node.FS
@@ -12,6 +12,13 @@ from ebpfbuild.files import UnfitFileError, symlink_loop
 
 FULL = (ENOSPC, EDQUOT)
 MAKE_ROOM = "make room there"  # bytes or inodes: the kernel's error is the same
+_TAKE_BACK = 'if a build as root made it, take it back: sudo chown -R "$USER" .'
+_FIXES = {
+    EACCES: _TAKE_BACK,
+    EPERM: _TAKE_BACK,
+    EROFS: "name a build folder that can be written: EBPF_BUILD",
+    **dict.fromkeys(FULL, MAKE_ROOM),
+}
 
 
 class StopError(SCons.Errors.StopError):
@@ -44,12 +51,8 @@ def file_error(error, output=""):
         return unfit_input(error, path)
     if error.errno in (EEXIST, ENOTDIR):
         return StopError(f"{_no_folder(root, path)}: lies where the build makes a folder; move it away")
-    hint = ""
-    if error.errno in (EACCES, EPERM):
-        hint = '; if a build as root made it, take it back: sudo chown -R "$USER" .'
-    elif error.errno in FULL:
-        hint = f"; {MAKE_ROOM}"
-    return StopError(f"{path}: {error.strerror}{hint}")
+    fix = _FIXES.get(error.errno)
+    return StopError(f"{path}: {error.strerror}{f'; {fix}' if fix else ''}")
 
 
 def _no_folder(root, path):

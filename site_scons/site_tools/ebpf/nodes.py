@@ -83,14 +83,17 @@ class Output(Input):
         return super().get_binfo()
 
     def prepare(self):
-        """Makes the folder first: SCons would name one that can't be made by where it lies on this machine."""
+        """Makes the folder, and room for the file: SCons would name both by where they lie, and not what to do."""
         folder = self.dir.get_abspath()
-        if SCons.Action.execute_actions and not os.path.isdir(folder):
-            try:
+        try:
+            if SCons.Action.execute_actions and not os.path.isdir(folder):
                 os.makedirs(folder, exist_ok=True)
-            except OSError as error:
-                raise BuildError(self, errstr=str(file_error(error)), status=2, exitstatus=2) from None
-        super().prepare()
+            super().prepare()
+        except (OSError, BuildError) as error:
+            cause = error.exc_info[1] if isinstance(error, BuildError) else error
+            if not isinstance(cause, OSError):
+                raise
+            raise BuildError(self, errstr=str(file_error(cause)), status=2, exitstatus=2) from None
 
     def built(self):
         """Prints a notice of a file that an action of the project's (AddPostAction) has changed behind the step."""
