@@ -80,6 +80,21 @@ env.BpfProgram("$WHO", [Glob("src/one.bpf.c")], version="$VERSION", app=[Dir("ap
     assert "dist/tool-1.5-py3-none-linux_x86_64.whl" in project.build("ARCH=x86_64")
 
 
+@pytest.mark.parametrize("given", ["program", "[program]", "[[program], []]", "program[:2]", "[*program.by_arch.values()]"])
+def test_what_bpfprogram_returned_stands_for_its_objects(declare, given):
+    """Not for its wheel and its skeleton: BpfCSkeleton had bpftool read them, and a tar held what was no header."""
+    done = declare(f"""
+program = env.BpfProgram("one", "src/one.bpf.c")
+print("made:", *env.BpfCSkeleton({given}), *env.BpfProof({given}), *env.BpfPackage("two", "1", {given}, program[2:4]))
+""").scons("ARCH=x86_64,aarch64", "-n", "-s")
+    assert done.returncode == 0, done.stdout + done.stderr
+    both = [f"build/{arch}/one.{kind}" for kind in ("skel.h", "proof.json") for arch in ("x86_64", "aarch64")]
+    assert done.stdout.splitlines()[0].split()[1:] == [*both, "build/dist/two-1-py3-none-any.whl", "build/dist/two-1-any.tar"]
+
+
+PROGRAM = 'one = env.BpfProgram("one", "src/one.bpf.c")\n'
+
+
 @pytest.mark.parametrize(
     "body, message",
     [
@@ -102,6 +117,15 @@ env.BpfProgram("$WHO", [Glob("src/one.bpf.c")], version="$VERSION", app=[Dir("ap
         ('ebpf(CCFLAGS=["-O2"]).MinimizedVmlinux("s", "src/one.bpf.c")', "CCFLAGS: BPF programs take no flags of this machine's compiler"),
         ('ebpf(CPPPATH="/usr/include").BpfObject("src/one.bpf.c")', "into the project, or declare the BPF programs in env.Clone(CPPPATH=[])"),
         ('ebpf(CPPDEFINES="@x -I").BpfObject("src/one.bpf.c", cflags="-Iinc")', "cflags: '-Iinc' adds a folder in which files are found"),
+        (PROGRAM + "env.BpfSkeleton(one[1:])", "objects: build/x86_64/one_skel.py is no object; hand over what BpfObject or BpfProgram"),
+        (PROGRAM + "env.BpfCSkeleton([one[0], one[1]])", "objects: build/x86_64/one_skel.py is no object; hand over"),
+        (PROGRAM + "env.BpfProof(one[-1])", "objects: build/dist/one-0-x86_64.tar is no object; hand over"),
+        (PROGRAM + 'env.BpfPackage("two", "1", [one[0], one[1]], one[1:3])', "objects: build/x86_64/one_skel.py is no object; hand over"),
+        (PROGRAM + 'env.BpfPackage("two", "1", one, one[1:3], c_skeletons=one)', "c_skeletons: build/x86_64/one.bpf.o is no header; hand over what"),
+        (PROGRAM + 'for _ in range(2):\n    env.EbpfRun("go", one, "one")', "EbpfRun: go is a command already; give each of them a name of its"),
+        (PROGRAM + 'env.EbpfRun("go", one, "one")\nenv.EbpfTest("go", "src")', "EbpfTest: go is a command already; give each"),
+        (PROGRAM + 'env.EbpfRun("go", one["x86"], "one")', "EbpfRun: go has no wheel to run; hand it what BpfProgram or BpfPackage"),
+        (PROGRAM + 'env.BpfImage("two", "1", "src/one.bpf.c")', "objects: src/one.bpf.c is no object; hand over"),
     ],
 )  # fmt: skip
 def test_what_no_builder_can_take_is_told_in_one_line(declare, body, message):

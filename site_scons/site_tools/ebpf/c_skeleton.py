@@ -8,7 +8,7 @@ from ebpfbuild.package.programs import stem_of
 
 from .arguments import string
 from .by_arch import beside_objects
-from .project_files import file_nodes
+from .project_files import objects_of
 from .step import builder, step_args
 
 
@@ -18,7 +18,7 @@ def bpf_c_skeleton(env, objects, name=None):
     EBPF_BPFTOOL is the bpftool to take, by default the first in the system's folders.
     """
     name = string(env, name)
-    return beside_objects([_declare(env, node, name) for node in file_nodes(env, objects, "objects")])
+    return beside_objects([_declare(env, node, name) for node in objects_of(env, objects)])
 
 
 def _declare(env, node, name):

@@ -47,9 +47,11 @@ def run_target(env, name, nodes, module):
         atexit.register(_become, env.fs, command, environment)
 
     name, module = string(env, name), string(env, module)
-    _help(env, name, f"build and become python -m {module}; ARGS= goes to it")
     wheels = [node for node in file_nodes(env, nodes, "nodes") if node.name.endswith(".whl")]
-    return env.AlwaysBuild(env.Alias(name, wheels, SCons.Script.Action(run, f"RUN      {module}")))
+    if not wheels:
+        raise StopError(f"EbpfRun: {name} has no wheel to run; hand it what BpfProgram or BpfPackage returned")
+    text = f"build and become python -m {module}; ARGS= goes to it"
+    return _command(env, "EbpfRun", name, text, wheels, SCons.Script.Action(run, f"RUN      {module}"))
 
 
 def _become(fs, command, environment):
@@ -79,8 +81,8 @@ def test_target(env, name, folder):
         if status:
             raise SCons.Errors.BuildError(target[0], errstr=f"pytest ended with {status}", status=2, exitstatus=2)
 
-    _help(env, name, f"run the tests in {folder}; ARGS= goes to pytest")
-    return env.AlwaysBuild(env.Alias(name, [], SCons.Script.Action(test, f"TEST     {folder}")))
+    text = f"run the tests in {folder}; ARGS= goes to pytest"
+    return _command(env, "EbpfTest", name, text, [], SCons.Script.Action(test, f"TEST     {folder}"))
 
 
 def _names_tests(root, arguments):
@@ -90,10 +92,18 @@ def _names_tests(root, arguments):
     return any(os.path.exists(os.path.join(root, word.split("::")[0])) for word in words)
 
 
-def _help(env, name, text):
-    """Adds a command of the project's to the text of -h."""
+def _command(env, builder, name, text, nodes, action):
+    """Declares a command of the project's, with its text in -h, and returns its alias.
+
+    Raises StopError for a second one of a name, as SConscripts of variants declare: only one would run.
+    """
+    names = run_of(env.fs).project_commands
+    if name in names:
+        raise StopError(f"{builder}: {name} is a command already; give each of them a name of its own")
+    names.add(name)
     if SCons.Script.GetOption("help"):
         env.Help(printable(f"  {name:<13} {text}") + "\n")
+    return env.AlwaysBuild(env.Alias(name, nodes, action))
 
 
 def add_commands(env):

@@ -11,13 +11,12 @@ import SCons.Script
 from ebpfbuild.arch import arch_named
 
 from .arguments import single, string
-from .by_arch import ByArch
 from .command_targets import add_to_alias
 from .errors import StopError, user_error
 from .nodes import Output
 from .package import made_here, packing_inputs, proofs_to_pack, provenance_by_object
 from .papers import observed, paper_facts, paper_inputs
-from .project_files import file_nodes
+from .project_files import file_nodes, objects_of
 from .step import builder, output_path, step_args
 from .variants import in_variant, original
 
@@ -55,8 +54,7 @@ def bpf_image(env, name, version, objects, kind="bpfman", metadata=None, summary
     license   the objects', as SPDX names it
     """
     name, version, kind, summary, license = (string(env, each) for each in (name, version, kind, summary, license))
-    objects = list(objects.by_arch.values()) if isinstance(objects, ByArch) else objects
-    nodes = file_nodes(env, objects, "objects")
+    nodes = objects_of(env, objects)
     env = in_variant(env, nodes)
     metadata = single(env, metadata, "metadata")
     extra = [original(file) for file in file_nodes(env, metadata, "metadata")]

@@ -22,7 +22,7 @@ from .command_targets import add_to_alias
 from .errors import StopError, user_error
 from .linked import has_uapi, linker_pin
 from .papers import paper_facts, paper_inputs, papers_beside, papers_intact, write_papers
-from .project_files import file_nodes
+from .project_files import file_nodes, objects_of
 from .proof import proofs_wanted
 from .run import PYTHON, refuse
 from .step import builder, output_path, step_args
@@ -56,8 +56,8 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     license      the package's, as SPDX names it; readme is a file that indexes show, .md, .rst or .txt
     """
     name, version, summary, license = (string(env, each) for each in (name, version, summary, license))
-    given = {"objects": objects, "skeletons": skeletons, "c_skeletons": c_skeletons}
-    objects, skeletons, c_skeletons = (file_nodes(env, nodes, what) for what, nodes in given.items())
+    objects, skeletons = objects_of(env, objects), file_nodes(env, skeletons, "skeletons")
+    c_skeletons = _headers(env, c_skeletons)
     env = in_variant(env, objects)
     arches = sorted({user_error(arch_named, node.dir.name, node.path) for node in objects})
     programs = user_error(programs_of, [node.abspath for node in objects], [node.abspath for node in skeletons])
@@ -110,6 +110,15 @@ def _declare_papers(env, targets):
             env.AlwaysBuild(target)
         if SCons.Script.GetOption("clean"):
             env.Clean(target, [f"#{os.path.relpath(path, env['EBPF'].root)}" for path in papers_beside(target)])
+
+
+def _headers(env, c_skeletons):
+    """Returns the nodes of the C skeletons. Raises StopError for one that is none: the tar would hold anything."""
+    nodes = file_nodes(env, c_skeletons, "c_skeletons")
+    for node in nodes:
+        if not node.name.endswith(".h"):
+            raise StopError(f"c_skeletons: {node.path} is no header; hand over what BpfCSkeleton returned")
+    return nodes
 
 
 def _targets(env, name, version, arches):

@@ -3,10 +3,13 @@
 import os
 from errno import ELOOP
 
+from SCons.Util import is_Sequence
+
 from ebpfbuild.files import UnfitFileError, require_regular, symlink_loop
 from ebpfbuild.paths import Tree
 
 from .arguments import file_of, flat
+from .by_arch import ByArch
 from .errors import StopError, check_mapped, check_name, unfit_input
 from .nodes import variant_dir
 from .run import refuse
@@ -138,6 +141,24 @@ def file_nodes(env, files, what):
     Raises StopError for one that no step makes and that is no file.
     """
     return _require_files(env, [file_of(env, file, what) for file in flat(env, files, what)])
+
+
+def objects_of(env, objects):
+    """Returns the nodes of a builder's argument `objects`: of what BpfProgram returned the objects alone.
+
+    Raises StopError for what is no object.
+    """
+    nodes = file_nodes(env, _without_others(objects), "objects")
+    for node in nodes:
+        if not node.name.endswith(".o"):
+            raise StopError(f"objects: {node.path} is no object; hand over what BpfObject or BpfProgram returned")
+    return nodes
+
+
+def _without_others(given):
+    if isinstance(given, ByArch) and given.by_arch:
+        return list(given.by_arch.values())
+    return [_without_others(each) for each in given] if is_Sequence(given) else given
 
 
 def dependency_nodes(env, files):

@@ -14,7 +14,7 @@ from ebpfbuild.files import make_room, write_file
 from .by_arch import beside_objects
 from .errors import StopError
 from .nodes import output
-from .project_files import file_nodes
+from .project_files import objects_of
 
 
 def bpf_proof(env, objects):
@@ -22,7 +22,7 @@ def bpf_proof(env, objects):
 
     `scons prove` makes them. With PROVE=1, RELEASE=1 and `prove` each object has one anyway.
     """
-    proofs = [proof for node in file_nodes(env, objects, "objects") if (proof := prove_in_step(env, node))]
+    proofs = [proof for node in objects_of(env, objects) if (proof := prove_in_step(env, node))]
     env.Alias("prove", proofs)
     return beside_objects(proofs)
 

@@ -42,6 +42,7 @@ class Run:
     objects, minimized, programs   what the commands `prove`, `why` and `pins` are about, see command_targets.py
     for_kernels  the same of the command `kernels`
     named     the short names of the command line that are outputs
+    project_commands   the names of EbpfRun's and EbpfTest's
     refusals  what a release refuses, in lines, while SConscripts are read; else None, and each is an error of its own
     epoch     SOURCE_DATE_EPOCH for a release; None before it is asked for
     proving   how many objects `prove` has begun with
@@ -55,7 +56,7 @@ class Run:
         self.commands, self.made = defaultdict(list), []
         self.scans = itertools.count()
         self.objects, self.minimized, self.programs, self.for_kernels = [], [], [], []
-        self.proving, self.named = 0, set()
+        self.proving, self.named, self.project_commands = 0, set(), set()
         self.signing = threading.Lock()
         self.refusals = self.epoch = None
         self.sandbox_mode, self._sandbox = "auto", None

@@ -9,7 +9,7 @@ from ebpfbuild.skeleton.names import module_name
 
 from .arguments import from_root, string
 from .errors import StopError, user_error
-from .project_files import file_nodes
+from .project_files import objects_of
 from .step import builder, output_path, step_args
 from .variants import in_variant
 
@@ -22,7 +22,7 @@ def bpf_skeleton(env, objects, name=None, events=None):
     `name` is the program's, by default the objects' stem; `events` are the C types of the records of ring and perf
     buffers, by map: {"events": "struct event"}.
     """
-    nodes, name = file_nodes(env, objects, "objects"), string(env, name)
+    nodes, name = objects_of(env, objects), string(env, name)
     if not isinstance(events or {}, dict):
         raise StopError(f'BpfSkeleton: events={events!r} is no dict; write events={{"MAP": "struct TYPE"}}')
     files = sorted({node.name for node in nodes})
