@@ -140,6 +140,8 @@ def test_a_check_asks_each_source_and_fails_where_one_has_other_bytes(project, g
     (["updaet"], "pins knows no 'updaet'; did you mean update?"),
     (["update", "x86_64"], "pins update x86_64: not understood; pins takes nothing, update [libbpf] [--commit ID], add ARCH, or check"),
     (["update", "libbpf", "--commit", "1234567"], "--commit: is of libbpf/vmlinux.h; it goes with pins update and pins add ARCH"),
+    (["--markdown"], "--all and --markdown: say what a change means; they go with pins update and pins add ARCH"),
+    (["update", "-n"], "pins update: does nothing with -n; run it without, and look at git diff"),
     (["add", "x87"], "pins add: no arch is called 'x87'"),
     (["update", "--commit", "deadbee"], "/commits/deadbee: "),
     (["update", "--offline"], "libbpf/vmlinux.h can't be asked, and --offline connects to nothing; run this without --offline, or give MIRROR=FOLDER"),

@@ -74,7 +74,7 @@ def as_text(report: UpdateReport, everything: bool = False) -> str:
     lines += [f"{header.arch:{width}}  {_summary(header, str)}" for header in report.headers]
     lines += _use_of(report, everything, str)
     if everything:
-        lines += ["all changes:", *(f"  {row_text(row, str)}" for row in _all_rows(report))]
+        lines += ["all changes:", *(f"  {_row_text(row, str, everything)}" for row in _all_rows(report))]
     return "\n".join(map(printable, lines))
 
 
@@ -89,7 +89,7 @@ def as_markdown(report: UpdateReport, everything: bool = False) -> str:
     first, *rows = _use_of(report, everything, code_span)
     lines += ["", f"**{first}**", "", *(f"- {row.strip()}" for row in rows)]
     if everything:
-        rows = [f"- {row_text(row, code_span)}" for row in _all_rows(report)]
+        rows = [f"- {_row_text(row, code_span, everything)}" for row in _all_rows(report)]
         lines += ["", f"<details><summary>{len(rows)} changes</summary>", "", *rows, "", "</details>"]
     return "\n".join(map(printable, lines)).rstrip()
 
@@ -165,14 +165,14 @@ def used_lines(programs: Sequence[ProgramChanges], everything: bool, code: Calla
     who, ends = (f"our {len(names)} programs", "") if len(names) > 1 else (f"our program {code(names[0])}", "s")
     lines = [f"of these changes {who} use{ends}:" if rows else f"{who} name{ends} nothing that changes"]
     shown = rows if everything else rows[:MAX_SHOWN]
-    lines += [f"  {row_text(row, code, only=len(names) == 1)}" for row in shown]
+    lines += [f"  {_row_text(row, code, everything, who=len(names) > 1)}" for row in shown]
     if len(shown) < len(rows):
         lines.append(f"  … {len(rows) - len(shown)} more (--all lists them)")
     if held:
-        some = ", ".join(
-            [*(code(name) for name in sorted(held)[:MAX_FIELDS]), *(["…"] if len(held) > MAX_FIELDS else [])]
-        )
-        lines.append(f"  what no program names changes in {len(held)} more of the types that they keep: {some}")
+        some = sorted(held)[: None if everything else MAX_FIELDS]
+        more = ", …" if len(some) < len(held) else ""
+        text = f"  what no program names changes in {len(held)} more of the types that they keep: "
+        lines.append(f"{text}{', '.join(map(code, some))}{more}")
     return lines
 
 
@@ -197,20 +197,24 @@ def _severity(row: _Row) -> tuple[int, str]:
     return min((list(SIGNS).index(how) for how in hows), default=len(SIGNS)), row.change.name
 
 
-def row_text(row: _Row, code: Callable[[str], str], only: bool = True) -> str:
-    change, programs = row.change, f": {', '.join(map(code, row.programs))}" if not only else ""
+def _row_text(row: _Row, code: Callable[[str], str], everything: bool, who: bool = False) -> str:
+    """Returns a change in a line, cut unless `everything` is wanted; `who` adds the programs that use it."""
+    change, programs = row.change, f": {', '.join(map(code, row.programs))}" if who else ""
     where = f" ({' '.join(row.arches)}{programs})"
     if change.how != CHANGED:
         return f"{SIGNS[change.how]} {code(change.name)}{where}"
     if not change.fields:
         return f"~ {code(change.name)}: laid out anew, the same members{where}"
-    shown = sorted(change.fields, key=lambda field: list(SIGNS).index(_how(field)))[:MAX_FIELDS]
-    more = f", … {len(change.fields) - len(shown)} more" if len(shown) < len(change.fields) else ""
-    return f"~ {code(change.name)}: {', '.join(_field_text(field, code) for field in shown)}{more}{where}"
+    fields = sorted(change.fields, key=lambda field: list(SIGNS).index(_how(field)))
+    shown = fields if everything else fields[:MAX_FIELDS]
+    texts = ", ".join(_field_text(field, code, everything) for field in shown)
+    more = f", … {len(fields) - len(shown)} more" if len(shown) < len(fields) else ""
+    return f"~ {code(change.name)}: {texts}{more}{where}"
 
 
-def _field_text(field: FieldChange, code: Callable[[str], str]) -> str:
-    how, old, new = _how(field), _cut(field.old), _cut(field.new)
+def _field_text(field: FieldChange, code: Callable[[str], str], everything: bool) -> str:
+    how = _how(field)
+    old, new = (text if everything else _cut(text) for text in (field.old, field.new))
     return f"{code(old)} -> {code(new)}" if how == CHANGED else f"{SIGNS[how]} {code(old or new)}"
 
 

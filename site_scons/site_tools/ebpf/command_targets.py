@@ -1,6 +1,7 @@
 """Registers objects and headers for `sizes`, `why` and `prove`, where the command line names one of them."""
 
 import os
+from typing import NamedTuple
 
 import SCons.Node
 import SCons.Script
@@ -102,6 +103,17 @@ def register_header(env, node, minimizing):
         env.Alias("why", [env.LibbpfHeaders(), minimizing.full])
 
 
+class RegisteredProgram(NamedTuple):
+    """A program that `pins` is about: its environment, name and CompileArgs, the node of its vmlinux.h or None, and
+    that of the step that compiles it."""
+
+    env: object
+    name: str
+    args: object
+    full: object
+    node: object
+
+
 def pins_words():
     """Returns the words behind `pins` on the command line: a command of it, and what that is about."""
     words = requested()
@@ -114,11 +126,11 @@ def changes_pins():
 
 
 def register_program(env, name, args, full, depends, node):
-    """Has `pins update` say what a program uses; `args` are its CompileArgs, `full` the node of its vmlinux.h or None.
+    """Has `pins update` say what the program uses that a step compiles, the step of `node`.
 
-    `node` is that of the step that compiles it. What clang -E reads is made before, but for the vmlinux.h.
+    What clang -E reads is made before, but for the vmlinux.h.
     """
     if changes_pins():
-        run_of(env.fs).programs.append((env, name, args, full, node))
+        run_of(env.fs).programs.append(RegisteredProgram(env, name, args, full, node))
         made = [source for source in node.sources if source.has_builder()]
         env.Alias("pins", [env.LibbpfHeaders(), *([env.UapiHeaders()] if args.uapi_dirs else []), *made, *depends])

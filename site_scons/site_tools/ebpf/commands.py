@@ -125,9 +125,10 @@ def add_commands(env):
         SCons.Script.BUILD_TARGETS[:] = ["reproduce"]
     elif "vendor" in requested():
         SCons.Script.BUILD_TARGETS[:] = ["vendor"]
-    elif pins_words():
+    elif "pins" in requested():
         check_words(pins_words())
-        SCons.Script.BUILD_TARGETS[:] = ["pins"]
+        if pins_words():
+            SCons.Script.BUILD_TARGETS[:] = ["pins"]
 
 
 def _kernels(target, source, env):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections import Counter
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import SCons.Script
 from ebpfbuild.escape import printable
 from ebpfbuild.rebuild.step_code import CORE
 
-from .command_targets import pins_words, requested
+from .command_targets import changes_pins, pins_words, requested
 from .compiling import known_paths
 from .errors import StopError, user_error
 from .fetching import fetch_options
@@ -33,8 +34,20 @@ def add_pins_options():
 
 
 def check_words(words):
-    """Refuses words behind `pins` that are none of its commands. Has nothing but their answer on standard output."""
-    command, *rest = words
+    """Refuses words behind `pins` that are none of its commands, and options that do nothing there.
+
+    A command's answer is then all that goes to standard output.
+    """
+    command, *rest = words or ["list"]
+    changes = changes_pins() and rest != ["libbpf"]
+    if _option("commit") and not changes:
+        raise StopError("--commit: is of libbpf/vmlinux.h; it goes with pins update and pins add ARCH")
+    if (_option("all") or _option("markdown")) and not changes_pins():
+        raise StopError("--all and --markdown: say what a change means; they go with pins update and pins add ARCH")
+    if _option("json") and _option("markdown"):
+        raise StopError("--json and --markdown: both would go to standard output; take one")
+    if not words:
+        return
     if command not in WORDS:
         import difflib
 
@@ -43,8 +56,8 @@ def check_words(words):
     allowed = {"update": ([], ["libbpf"]), "check": ([],), "add": ([rest[0]] if len(rest) == 1 else None,)}
     if rest not in allowed[command]:
         raise StopError(f"pins {' '.join(words)}: not understood; {USAGE}")
-    if _option("commit") and (command == "check" or rest == ["libbpf"]):
-        raise StopError("--commit: is of libbpf/vmlinux.h; it goes with pins update and pins add ARCH")
+    if SCons.Script.GetOption("no_exec"):
+        raise StopError(f"pins {command}: does nothing with -n; run it without, and look at git diff")
     SCons.Script.SetOption("silent", True)
 
 
@@ -194,11 +207,15 @@ def _programs(env, arch):
     """Returns the core's Programs of an arch; what several are called by is told apart by their objects."""
     from ebpfbuild.update.compare import Program
 
-    made = [each for each in run_of(env.fs).programs if each[2].arch.name == arch and each[3]]
-    names = [name for _, name, _, _, _ in made]
+    made = [each for each in run_of(env.fs).programs if each.args.arch.name == arch and each.full]
+    often = Counter(each.name for each in made)
     return [
-        Program(name if names.count(name) == 1 else node.path, args, frozenset(known_paths(made_in, node)))
-        for made_in, name, args, _, node in made
+        Program(
+            each.name if often[each.name] == 1 else each.node.path,
+            each.args,
+            frozenset(known_paths(each.env, each.node)),
+        )
+        for each in made
     ]
 
 

@@ -49,6 +49,15 @@ def test_several_programs_are_named_and_a_long_list_is_cut_unless_all_is_asked_f
     assert sum(line.startswith("  - struct t14") for line in as_text(found, everything=True).splitlines()) == 2
 
 
+def test_long_texts_and_many_members_are_cut_unless_all_is_asked_for():
+    fields = tuple(FieldChange(f"m{number}", "", f"struct {'x' * 80} m{number}") for number in range(5))
+    found = report([ProgramChanges("one", "arm", [UsedChange(TypeChange("struct big", CHANGED, fields), True)])])
+    (line,) = [line for line in as_text(found).splitlines() if "struct big" in line]
+    assert line.count("+ struct x") == 3 and line.endswith("…, … 2 more (arm)") and "m0" not in line
+    (line,) = [line for line in as_text(found, everything=True).splitlines() if "struct big" in line]
+    assert line.count("+ struct x") == 5 and "…" not in line and "m4" in line
+
+
 def test_a_report_without_anything_to_use_says_so():
     assert as_text(report()).endswith("no program here includes these headers")
     assert as_text(report([ProgramChanges("one", "arm", [])])).endswith("our program one names nothing that changes")
