@@ -47,7 +47,7 @@ def mounted(folder: Path, *mounts: str):
     """Makes mounts in a new namespace, each the arguments of mount(8) with {} for the folder; skips where that fails."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount a file system")
-    script = " && ".join([*(f"mount {mount.format(chr(34) + '$0' + chr(34))}" for mount in mounts), "echo", "read line"])
+    script = " && ".join([*(f"mount {mount}".replace("{}", '"$0"') for mount in mounts), "echo", "read line"])
     with subprocess.Popen(["unshare", "-m", "sh", "-c", script, folder], stdin=-1, stdout=-1, stderr=-1, text=True) as holder:
         if holder.stdout.readline() != "\n":
             pytest.skip(f"no file system can be mounted here: {holder.stderr.read().strip()}")

@@ -1,6 +1,16 @@
 """Faults by name: a name is the id of a test and its row in docs/reliability.md (table.py)."""
 
+import os
+
 import pytest
+
+# SCONS_BPF_FAULTS="rounds,seed" draws more faults than the suite does, or others.
+ROUNDS, SEED = map(int, os.environ.get("SCONS_BPF_FAULTS", "0,1").split(","))
+
+
+def rounds(count):
+    """Returns how many faults one of `count` rows draws, that all together draw ROUNDS; one at least."""
+    return max(1, -(-ROUNDS // count))
 
 
 def rows(faults):

@@ -3,12 +3,13 @@
 import hashlib
 import json
 import shutil
+import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 
 from faultserver import body, serving
 from mounts import Mounted, MountedProject
-from scons_project import Project, pinned_project
+from scons_project import TIMEOUT, Project, pinned_project
 
 from ebpfbuild.link.libraries import libraries_for, this_machine
 
@@ -88,12 +89,21 @@ class Staged:
     def forget(self):
         """Takes away what was fetched: a build after that begins with its first stage."""
         self.empty_store()
+        self.forget_headers()
+
+    def forget_headers(self):
+        """Takes away the headers in the build folder: a build after that takes them from the store."""
         for folder in ("build/x86_64/include", "build/libbpf"):
             shutil.rmtree(self.project.folder / folder, ignore_errors=True)
 
-    def build(self, fault=None, *arguments):
+    def build(self, fault=None, **environment):
         """Runs scons, under a fault if one is given, and returns the finished process."""
-        return self.project.scons(*ARGUMENTS, *arguments, **({"EBPF_FAULT": json.dumps(fault)} if fault else {}))
+        return self.project.scons(*ARGUMENTS, **({"EBPF_FAULT": json.dumps(fault)} if fault else {}), **environment)
+
+    def build_inside(self, place: Mounted):
+        """Runs scons in the namespace of a Mounted, and returns the finished process."""
+        command, more = [*self.project.command, *ARGUMENTS], self.project.place()
+        return subprocess.run(place.inside(command, str(more.pop("cwd"))), **more, capture_output=True, text=True, timeout=TIMEOUT)
 
     def prepare(self, stage):
         """Leaves a build work in this stage."""

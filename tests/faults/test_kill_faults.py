@@ -1,24 +1,19 @@
-"""Killed builds.
+"""Killed builds."""
 
-SCONS_BPF_KILLS="rounds,seed" kills more often than the suite does, or at other moments.
-"""
-
-import os
 import random
 import signal
 
 from inject import IN_MEMORY, STAGES
-from rows import rows
+from rows import SEED, rounds, rows
 
 KILLED = [*STAGES, *IN_MEMORY]
-ROUNDS, SEED = map(int, os.environ.get("SCONS_BPF_KILLS", f"{len(KILLED)},1").split(","))
 LATEST = 0.01  # seconds from a moment that was drawn to the kill: so it strikes between moments, too
 
 
 def strikes(staged, do, stage):
     """Yields the finished builds that were struck, each at a moment of the stage."""
     draw = random.Random(f"{SEED} {do} {stage}")
-    for _ in range(-(-ROUNDS // len(KILLED))):
+    for _ in range(rounds(len(KILLED))):
         staged.prepare(stage)
         at = draw.randint(1, max(1, int(0.8 * staged.moments[stage])))  # other threads' moments vary
         order = {"do": do, "stage": stage, "at": at, "later": draw.uniform(0, LATEST)}

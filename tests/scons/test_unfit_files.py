@@ -175,13 +175,3 @@ def test_a_name_that_clang_spells_differently_is_refused(project, name, said, ro
     elif role == "source" and "tab" in said:
         said = "rename it" if "rename it" in text else "is no name for a file of a build"
     assert said in text and (role == "header" or text.count("\n") == 1)
-
-
-def test_names_with_other_signs_build(project):
-    for number, name in enumerate(["a b", "a#b", "a:b", "a%b", "a'b", "ä", "a$b"]):
-        (project.folder / name).mkdir()
-        (project.folder / name / f"x{number}.h").write_text("int x;\n")
-        project.edit("src/one.bpf.c", '"shared.h"', f'"shared.h"\n#include <x{number}.h>')
-    names = ["a b", "a#b", "a:b", "a%b", "a'b", "ä", "a$$b"]
-    project.declare(f"env.BpfObject('src/one.bpf.c', include_dirs={names!r})\n")
-    project.build("ARCH=x86_64")

@@ -51,7 +51,7 @@ def test_it_is_remembered_across_builds_and_a_torn_line_is_passed_over(tmp_path)
     first.built(str(file))
     assert first.fact("key", lambda: {"found": 1}) == {"found": 1}
     with open(tmp_path / "ledger", "a") as ledger:
-        ledger.write('["file", "/torn", 1, 2\n[]\n{"not": "a line"}\nnull\n["file"')
+        ledger.write('["file", "/torn", 1, 2\n[]\n{"not": "a line"}\nnull\n00000000 []\n["file"')
     second = Ledger(tmp_path / "ledger")
     assert second.intact(str(file))
     assert second.fact("key", lambda: 1 / 0) == {"found": 1}
