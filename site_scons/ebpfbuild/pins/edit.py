@@ -89,7 +89,7 @@ class TomlFile:
         """Refuses what no build would take, before it is written; `base` is the file that completes this one."""
         with TemporaryDirectory() as folder:
             written = Path(folder, self.path.name)
-            written.write_text(self.text())
+            written.write_bytes(self.text().encode())
             try:
                 load(written, base)
             except PinError as error:

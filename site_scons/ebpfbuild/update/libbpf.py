@@ -11,7 +11,7 @@ from ..errors import FetchError, MismatchError, PinError
 from ..escape import printable
 from ..fetch.github import Commit, GitHub, git_id
 from ..fetch.store import Store, sha256sums
-from ..files import MAX_FILE_SIZE
+from ..files import MAX_FILE_SIZE, read_regular
 from ..minimize.header_changes import ADDED, CHANGED, REMOVED, FieldChange, TypeChange, UsedChange
 from ..pins.edit import TomlFile
 from ..pins.pins import TreePin
@@ -116,7 +116,7 @@ def libbpf_changes(old: Mapping[str, Path], new: Mapping[str, bytes]) -> dict[st
     """Returns which macros, helpers and functions differ, by header."""
     found = {}
     for name, data in new.items():
-        before = _definitions(old[name].read_text(errors="replace")) if name in old else {}
+        before = _definitions(read_regular(old[name]).decode(errors="replace")) if name in old else {}
         after = _definitions(data.decode(errors="replace"))
         changed = [each for each in sorted(before.keys() & after.keys()) if before[each] != after[each]]
         found[name] = [

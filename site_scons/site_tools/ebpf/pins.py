@@ -11,6 +11,7 @@ import SCons.Errors
 import SCons.Script
 
 from ebpfbuild.escape import printable
+from ebpfbuild.files import read_regular
 from ebpfbuild.rebuild.step_code import CORE
 
 from .command_targets import changes_pins, pins_words, requested
@@ -238,7 +239,7 @@ def _update_libbpf(env):
         each
         for name, texts in _texts(env).items()
         for each in libbpf.words_used(
-            changes, name, (Path(session.root, path).read_text(errors="replace") for path in texts)
+            changes, name, (read_regular(Path(session.root, path)).decode(errors="replace") for path in texts)
         )
     ]
     dropped = libbpf.repin_libbpf(file, release)
