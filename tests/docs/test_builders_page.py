@@ -94,7 +94,7 @@ def test_each_argument_of_the_command_line_is_told():
     (names,) = [ast.literal_eval(value) for tree in TOOL if (value := assigned(tree, "NAMES"))]
     (commands,) = [value.keys for tree in TOOL if (value := assigned(tree, "COMMANDS"))]
     cells = rows("The command line")
-    assert words(cells, r"([A-Z]+)=1?") == {*names, "ARGS"}
+    assert words(cells, r"([A-Z_]+)=1?") == {*names, "ARGS"}
     assert {ast.literal_eval(name) for name in commands} == words(cells, r"([a-z]+)(?: NAME…| FOLDER)?")
     options = [node.args[0] for tree in TOOL for node in ast.walk(tree)
                if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("AddOption")]  # fmt: skip

@@ -93,7 +93,7 @@ def _since(failing: set[str], kernels: list[Kernel]) -> str:
     places = [number for number, kernel in enumerate(kernels) if kernel.name in failing]
     fine = [number for number in range(len(kernels)) if number not in places]
     if not fine:
-        return "each of the kernels" if len(kernels) > 1 else ""
+        return ""
     if places[0] > fine[-1]:
         return f"since {kernels[places[0]].release}, and not yet in {kernels[fine[-1]].release}"
     if places[-1] < fine[0]:

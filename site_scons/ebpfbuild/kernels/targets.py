@@ -131,5 +131,5 @@ def _is_no_struct(kind: Type, structs: set[str], kernel: Kernel) -> str:
 def _argument_fix(target: Target, name: str) -> tuple[str, ...]:
     return (
         f'SEC("?{target.kind}/{name}")  // one program for each prototype, each with its own arguments,',
-        "// and load the one that the kernel has: bpf_program__set_autoload, or autoload= of open()",
+        "// and load the one that the kernel has: bpf.progs.NAME.autoload = True, in C bpf_program__set_autoload",
     )

@@ -10,7 +10,7 @@ from ebpfbuild.kernels.problem import Verdict
 from ebpfbuild.spec.object import ObjectSpec
 from ebpfbuild.errors import KernelCheckError
 
-# What moved in Linux: task_struct.state (5.14), mm_struct.rss_stat (6.2), request_queue (5.16), inet_csk_accept (6.10).
+# What moved in Linux: task_struct.state (5.14), mm_struct.rss_stat (6.2), request_queue (5.15), inet_csk_accept (6.10).
 KERNEL = """#include "mini_bpf.h"
 #define NEW RELEASE >= 602
 typedef struct { int counter; } atomic_t;
