@@ -56,8 +56,8 @@ HELP = """
   EBPF_CACHE    environment: the store, a folder of verified artifacts (default: $$XDG_CACHE_HOME/scons-bpf)
 """
 SANDBOXES = ("auto", "require", "off")
-NAMES = ("SANDBOX", "ARCH", "CHECK_KERNELS", "HOSTS", "KERNELS", "KERNELS_JSON", "MINIMIZE", "MIRROR", "PROVE", "PYTHONS",
-         "RELEASE", "SIGN")  # fmt: skip
+NAMES = ("SANDBOX", "ARCH", "CHECK_KERNELS", "HOSTS", "KERNELS", "KERNELS_JSON", "MINIMIZE", "MIRROR", "PROVE",
+         "PYTHONS", "RELEASE", "SIGN")  # fmt: skip
 
 
 def add_options(env):

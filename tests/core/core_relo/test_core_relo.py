@@ -172,7 +172,7 @@ def test_a_flavor_is_what_follows_three_underscores(name, essential):
     assert essential_name(name) == essential
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(number_edits=EDITS)
 def test_damaged_types_end_in_an_error_of_ours(core_objects, core_kernel, number_edits):
     """Types that can be read may be nonsense: a struct within itself, a member of a type without a size."""

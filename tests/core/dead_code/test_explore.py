@@ -167,7 +167,7 @@ def run(rows, registers: list[int]) -> set[int]:
     return seen
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(rows=CODE, start=st.lists(st.integers(0, (1 << 64) - 1), min_size=6, max_size=6))
 def test_whatever_a_run_gets_to_is_called_reachable(rows, start):
     code = assembled(rows)
@@ -178,7 +178,7 @@ def test_whatever_a_run_gets_to_is_called_reachable(rows, start):
     assert run(rows, list(start)) <= {place.at for place in found.places}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(code=st.binary(max_size=400))
 def test_any_bytes_as_instructions_come_to_an_end(code):
     function = Relocated(ProgramSpec("p", "x", "", 0, code, 0), instructions(code, True))
