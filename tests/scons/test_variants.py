@@ -65,6 +65,24 @@ def test_a_copy_whose_source_is_gone_is_no_header(declare):
     assert not copy.exists() and b"local\0" not in (project.folder / target).read_bytes()
 
 
+@pytest.mark.parametrize("duplicate", [0, 1])
+def test_a_generated_header_is_never_mistaken_for_another_of_its_name(declare, duplicate):
+    """clang looks beside the source first. There may be what an older build left, in the tree or in the variant_dir."""
+    project = levels(declare, "SConscript", duplicate)
+    project.build("ARCH=x86_64", "-j2")
+    (project.folder / "src/level.h").write_text("#define LEVEL 77\n")
+    text = project.fails("ARCH=x86_64")
+    made = "takes src/level.h from beside the sources, and a builder makes build/debug/level.h"
+    assert f"src/one.bpf.c: {made}; remove the first, or give one of them another name\n" in text
+    before = project.digests()
+    project.edit("src/SConscript", 'env.Command("level.h"', 'env.Command("other.h"')
+    project.build("ARCH=x86_64", "-j2")
+    objects = [(project.folder / f"build/{name}/x86_64/{file}.bpf.o").read_bytes() for name in ("debug", "release") for file in ("one", "made")]
+    assert objects[0] == objects[2] and before != project.digests(), "the header beside the sources is both variants'"
+    (project.folder / "src/level.h").unlink()
+    assert "level.h" in project.fails("ARCH=x86_64"), "no builder makes it any more, and a clean build has none"
+
+
 def test_flags_differ_by_variant_also_for_a_source_from_elsewhere(declare):
     project = declare("""
 for name, flags in {"debug": "-DDEBUG", "release": "-DRELEASE=1"}.items():

@@ -10,10 +10,12 @@ from SCons.Errors import StopError, UserError
 
 from ebpfbuild.compile.directives import directives_only
 from ebpfbuild.compile.includes import included_files
+from ebpfbuild.escape import printable
 from ebpfbuild.files import UnfitFileError, read_regular
 
 from .arguments import from_root
 from .errors import check_name, unfit_input, user_error
+from .project_files import is_below
 
 _MADE = SCons.Node.executed, SCons.Node.up_to_date
 
@@ -69,7 +71,7 @@ class IncludeScan:
             if path.startswith(below):
                 return self._pinned_text(path, pinned)
             if not is_built(path):
-                return self._text(path)
+                return None if path not in depends and self._is_left_over(path) else self._text(path)
             generated.append(path)  # it has still to be made, or made anew
             return (None if path in left_out else self._read(path)) or ""
 
@@ -86,6 +88,7 @@ class IncludeScan:
             if not left_out:
                 raise
             found = scan()  # what is wrong may be in a file of an older build's, which is to be made anew
+        self._check_shadows(source, found.own, include_dirs)
         for header in found.own:
             check_name(header, source)
             session.files.check_symlinks(header, env["EBPF_RELEASE"])
@@ -94,6 +97,23 @@ class IncludeScan:
         else:
             self._resolved.pop(same, None)
         return found
+
+    def _check_shadows(self, source, headers, include_dirs):
+        """Refuses a file beside the sources where a builder makes that of the variant_dir: clang would take the first.
+
+        It is one of an older build in the tree, say, or of another build system.
+        """
+        for variant in self._session.variants.values():
+            if not any(is_below(folder, variant.folder) for folder in include_dirs):
+                continue
+            for path in (source, *headers):
+                if os.path.isabs(path) or is_below(path, variant.folder):
+                    continue
+                place = os.path.relpath(path, variant.source)
+                made = os.path.join(variant.folder, place)
+                if not place.startswith(f"{os.pardir}{os.sep}") and is_built(made):
+                    what = f"{source}: takes {path} from beside the sources, and a builder makes {made}"
+                    raise StopError(printable(f"{what}; remove the first, or give one of them another name"))
 
     def _is_made(self, path):
         """Tells of a file outside of the project if the build makes it, or if it may lie in the build folder anyway."""
@@ -122,6 +142,15 @@ class IncludeScan:
         """Returns True if a path in a variant_dir is of no source there: if there is a file, a builder makes it."""
         variant = self._variant(path)
         return variant and not os.path.lexists(os.path.join(self._session.root, self._source(path, variant)))
+
+    def _is_left_over(self, path):
+        """Returns True if a path without a builder lies in a variant_dir into which SCons copies nothing.
+
+        A file there is an older build's, and no header: a clean build wouldn't have it. Outside of the project it is
+        refused, see _is_made.
+        """
+        variant = self._variant(path)
+        return bool(variant) and not variant.copies and not os.path.isabs(path)
 
     def _variant(self, path):
         """Returns the Variant that a path lies in; None for one in no variant_dir."""
