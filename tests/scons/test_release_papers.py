@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-from scons_project import is_paper
+from scons_project import ROOT, is_paper
 
 BOTH = "ARCH=x86_64,aarch64"
 WHEEL, TAR = "dist/one-1.2-py3-none-any.whl", "dist/one-1.2-any.tar"
@@ -89,6 +90,43 @@ def test_a_url_in_the_pins_makes_the_papers_anew_and_no_object(packed):
     told = dependencies(zipfile.ZipFile(packed.folder / "build" / WHEEL).read("one-1.2.dist-info/sboms/one.intoto.json"))
     assert told["libbpf"]["uri"] == "https://host.invalid/libbpf.tar.gz"
     assert (packed.folder / "build" / WHEEL).read_bytes() != wheel
+
+
+def clean_papers(project, make_project):
+    """The papers of a clean build of the same files."""
+    clean = make_project("clean", tool=project.tool).declare(PROGRAM)
+    shutil.rmtree(clean.folder)
+    shutil.copytree(project.folder, clean.folder, ignore=shutil.ignore_patterns("build", ".sconsign*"))
+    clean.build(BOTH, "--offline")
+    return papers(clean)
+
+
+@pytest.mark.parametrize("what", ["source", "compiler", "code"])
+def test_an_incremental_build_has_a_clean_one_s_papers(make_project, compiler, tmp_path, what):
+    """Also where what they name has changed and no object has: a header's place, the compiler's binary, the core."""
+    tool = tmp_path / "tool"
+    if what == "code":
+        for part in ("site_scons", "loader"):
+            shutil.copytree(ROOT / part, tool / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "toolchain.toml", tool)
+    project = make_project(tool=tool if what == "code" else ROOT, fresh=what == "code").declare(PROGRAM)
+    wrapper = project.folder / "clang"
+    wrapper.write_text(f'#!/bin/sh\nexec "{compiler.argv[0]}" clang "$@"\n')
+    wrapper.chmod(0o755)
+    if what == "compiler":
+        project.edit("toolchain.toml", 'package = "ziglang"', 'path = "clang"')
+    project.build(BOTH)
+    before = papers(project)
+    if what == "source":
+        project.edit("toolchain.toml", 'path = "pins/x86_64.h"', 'url = "https://example.invalid/x86_64.h"')
+    elif what == "compiler":
+        wrapper.write_text(wrapper.read_text() + "# upgraded\n")
+    else:
+        with open(tool / "site_scons/ebpfbuild/compile/object.py", "a") as code:
+            code.write("# a comment\n")
+    project.build(BOTH, "--offline")
+    assert papers(project) != before
+    assert papers(project) == clean_papers(project, make_project)
 
 
 def test_clean_removes_the_papers(packed):

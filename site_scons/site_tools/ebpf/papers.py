@@ -32,13 +32,15 @@ def paper_inputs(env, nodes):
 def _told_of_pins(env, nodes, arches, uapi, linked):
     session = env["EBPF"]
     toolchain, found = session.toolchain, {"papers of MINIMIZE": env["EBPF_MINIMIZE"]}
+    found["papers of the build's code"] = session.inputs.whole_code
     for path in (LOCK, LOADER_PROJECT):
         found[os.path.basename(path)] = session.digest(path) if os.path.exists(path) else None
     for pin in map(toolchain.header, arches):
         found[f"papers of {pin.key}"] = _told(pin, pin.kernel, [each.source for each in (pin, *pin.alternates)])
     if nodes:
         found["papers of libbpf"] = _told(toolchain.libbpf, toolchain.libbpf.version, toolchain.libbpf.sources)
-        found["papers of clang"] = [toolchain.cpu, *toolchain.cflags, str(toolchain.compiler.path or "")]
+        clang = session.compiler.fingerprint, toolchain.compiler.path or ""
+        found["papers of clang"] = [toolchain.cpu, *toolchain.cflags, *map(str, clang)]
     if uapi:
         found["papers of uapi"] = _told(session.uapi, f"{session.uapi.kernel} {session.uapi.path or ''}", ())
     if linked:
@@ -118,13 +120,15 @@ def write_papers(env, target, packed, nodes):
 
 
 def observed(env, nodes):
-    """Returns the core's Observed of this build."""
-    from ebpfbuild.rebuild.step_code import core_digests, step_digest
+    """Returns the core's Observed of this build: nothing but inputs of the step that writes it, or of its objects."""
     from ebpfbuild.release.papers import Observed
 
     session, sources = env["EBPF"], {}
     for full in {session.compiled[node].full for node in _with_parts(session, nodes)} - {None}:
         record = json.loads(Path(f"{full.abspath}.json").read_text(encoding="utf-8"))
-        sources[record["arch"]] = record["source"]
+        # The record names the place of the build that fetched it; what is declared for these bytes may have moved.
+        pin = session.toolchain.header(record["arch"])
+        taken = next((each for each in (pin, *pin.alternates) if each.sha256 == record["sha256"]), pin)
+        sources[record["arch"]] = taken.source.shown
     fingerprint = session.compiler.fingerprint if nodes else ""
-    return Observed(fingerprint, sources, step_digest(core_digests(session.ledger.digest)))
+    return Observed(fingerprint, sources, session.inputs.whole_code)

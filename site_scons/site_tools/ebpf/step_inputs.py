@@ -87,6 +87,11 @@ class StepInputs:
         return self._codes[entry]
 
     @cached_property
+    def whole_code(self):
+        """The sha256 of the whole core's code, which papers name: whatever made what is packed is part of it."""
+        return step_digest(self._core)
+
+    @cached_property
     def _core(self):
         """The sha256 of each of the core's files, by path."""
         return core_digests(self._session.ledger.digest)
