@@ -1,10 +1,14 @@
 """`scons fetch`, `scons vendor`, and builds from a vendor folder: nothing else is asked, and what it lacks is listed."""
 
 import hashlib
+import shutil
 
 import pytest
 from ebpfbuild.fetch.store import sha256sums
+from ebpfbuild.link.libraries import this_machine
+from ebpfbuild.vendor.artifacts import library_pins
 from ebpfbuild.vendor.folder import VendorContent, write_vendor
+from scons_project import ROOT
 
 pytestmark = pytest.mark.usefixtures("one_program")
 ORIGIN = "https://example.invalid/a"
@@ -81,7 +85,14 @@ def test_what_vendor_refuses(vendored, words, said):
     assert not (vendored.folder / "a").exists()
 
 
-def test_a_failed_vendor_leaves_nothing(vendored):
+def test_a_failed_vendor_leaves_nothing(vendored, pinned):
+    """It has the artifacts by then, those of the tests too: these are put into the store here."""
+    blobs = vendored.cache / "sha256"
+    blobs.mkdir(parents=True)
+    for tree in library_pins(ROOT / "tests/libraries.toml", [this_machine()[0]]):
+        for path in [*pinned.tree(tree).values(), pinned.options.cache / "sha256" / tree.sha256]:
+            shutil.copy(path, blobs)
     text = vendored.fails("vendor", "new", "ARCH=x86_64", "MIRROR=v", PIP_NO_INDEX="1", PIP_FIND_LINKS="", PIP_CONFIG_FILE="/dev/null")
     assert "pip can't get the wheels for " in text
+    assert " 1.1.2-0+deb12u1, " in text
     assert not [path.name for path in vendored.folder.iterdir() if "new" in path.name]

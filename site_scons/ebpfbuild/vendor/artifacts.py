@@ -10,6 +10,8 @@ from ..errors import FetchError, MismatchError
 from ..fetch.obtain import FetchOptions, obtain_header, obtain_tree
 from ..fetch.store import BLOBS
 from ..pins.pins import ArtifactSource, HeaderPin, LinkerPin, Toolchain, TreePin
+from ..pins.toml_lines import read
+from ..pins.toolchain import linker_pin
 from .manifest import MANIFEST_NAME
 
 Pin = HeaderPin | TreePin
@@ -35,6 +37,15 @@ def wanted_pins(
     pins += [kernel.file for kernel in toolchain.kernels.values() if kernel.file.arch in names]
     pins += [toolchain.libbpf, *(tree for host in hosts for tree in (linker.trees(host) if linker else ()))]
     return [pin for pin in pins if not all(source.in_project for source in pin_sources(pin))]
+
+
+def library_pins(file: Path, hosts: Iterable[str]) -> list[Pin]:
+    """Returns the pins of a checkout's tests/libraries.toml: the older libbpf that its tests load on `hosts`.
+
+    None for a checkout without tests. Raises PinError.
+    """
+    older = linker_pin(read(file).table("older")) if file.is_file() else None
+    return [tree for host in hosts for tree in (older.trees(host) if older else ())]
 
 
 def lacking_pins(pins: Iterable[Pin], files: Mapping[str, str], folder: Path, store: Path) -> list[str]:

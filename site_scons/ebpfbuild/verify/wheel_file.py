@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import PaperError
 from ..files import read_regular
-from ..release.sums import sha256
+from ..release.sums import SUMS, sha256
 
 MAX_WHEEL_SIZE = 256 << 20  # bytes of a wheel, and of all that it unpacks to
 MAX_FILES = 10_000
@@ -54,6 +54,9 @@ class WheelFile:
 
 def read_wheel(path: Path) -> WheelFile:
     """Reads a wheel's file. Raises PaperError, with the path."""
+    if path.suffix == ".tar":
+        fix = f"name the wheel; the tar's papers check it: sha256sum -c {path.name}.{SUMS}"
+        raise PaperError("is a tar, and wheels are checked", where=str(path), fix=fix)
     try:
         data = read_regular(path, MAX_WHEEL_SIZE)
     except OSError as error:

@@ -14,6 +14,8 @@ from .errors import StopError, user_error
 from .fetching import fetch_options
 from .run import run_of
 
+CHECKOUT = CORE.parent.parent
+TEST_LIBRARIES = CHECKOUT / "tests" / "libraries.toml"
 LOCKS = ("requirements.lock", "requirements-test.lock", "pip.lock")
 
 
@@ -34,6 +36,7 @@ def vendor(env):
 def _vendor(env):
     from ebpfbuild.console import amount
     from ebpfbuild.fetch.store import BLOBS, cache_folder
+    from ebpfbuild.vendor.artifacts import library_pins
     from ebpfbuild.vendor.folder import VendorContent, write_vendor
     from ebpfbuild.vendor.wheels import download_wheels, require_python
 
@@ -47,14 +50,15 @@ def _vendor(env):
     for python in pythons:
         require_python(python)
     place = Path(env["EBPF"].root, _folder())
-    artifacts = _fetched(env, hosts, release=True)  # an alternate is no pinned header
+    tests = library_pins(TEST_LIBRARIES, [host.name for host in hosts])
+    artifacts = _fetched(env, hosts, tests, release=True)  # an alternate is no pinned header
     _tell(artifacts)
 
     def add_wheels(folder):
         for host in hosts:
             for python in pythons:
                 print(printable(f"wheels for {host.machine} with Python {python}"), flush=True)
-                download_wheels([CORE.parent.parent / lock for lock in LOCKS], host.machine, python, folder)
+                download_wheels([CHECKOUT / lock for lock in LOCKS], host.machine, python, folder)
 
     digests = dict.fromkeys(digest for artifact in artifacts for digest in artifact.digests)
     content = VendorContent(
@@ -73,12 +77,12 @@ def _vendor(env):
     )
 
 
-def _fetched(env, hosts, **changed):
-    """Returns the artifacts of all environments of the project, once each."""
+def _fetched(env, hosts, more=(), **changed):
+    """Returns the artifacts of all environments of the project and of `more` pins, once each."""
     from ebpfbuild.vendor.artifacts import fetch_artifacts, wanted_pins
 
     run = run_of(env.fs)
-    pins = {}
+    pins = {pin.sha256: pin for pin in more}
     for session in run.sessions.values():
         names = [host.name for host in hosts]
         pins |= {

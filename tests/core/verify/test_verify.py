@@ -287,6 +287,11 @@ def bomb():
     return bytes(data)
 
 
+def test_a_tar_is_told_what_checks_it(tmp_path):
+    with pytest.raises(PaperError, match=r"x.tar: is a tar, and wheels are checked; .*: sha256sum -c x.tar.SHA256SUMS$"):
+        wheel_file.read_wheel(tmp_path / "x.tar")
+
+
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("data, said", [
     (archive(("one/a", b""), ("one/a", b"x")), "holds one/a twice"),
