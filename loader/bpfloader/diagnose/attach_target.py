@@ -1,8 +1,8 @@
 """Explains a refused attach by inspecting its target: binary, function, tracepoint, perf event, cgroup or interface.
 
-`target_fault` takes the errno, the program's section and the request, which may have `binary`, `function`, `offset`,
-`provider`, `name`, `category`, `pid`, `cgroup`, `namespace`, `interface`, `mode`, `link`, `event`, `cpu`, `frequency`.
-What a request leaves out, the section names.
+`target_fault` takes the errno, the program's section and the request, which may have `binary`, `function`, `functions`,
+`offset`, `provider`, `name`, `category`, `pid`, `cgroup`, `namespace`, `interface`, `mode`, `link`, `event`, `cpu`,
+`frequency`. What a request leaves out, the section names.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
 from ..btf.kernel import KERNEL_BTF, kernel_names, kernel_types
-from ..btf.reader import FUNC, TYPEDEF
+from ..btf.reader import TYPEDEF
 from ..errors import Explanation
 from ..files import open_file
 from ..kernel.host import missing_options, mounts, read_text
@@ -27,6 +27,7 @@ from .function_target import function_fault
 HARDWARE_TYPES = (PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW)
 Request = Mapping[str, Any]
 Fault = Optional[Explanation]  # None if the fault isn't known
+LIST_TRACEPOINTS = "/sys/kernel/tracing/available_events lists those that it has"
 NO_FUNCTION = (errno.ENOENT, 4001)  # 4001: libbpf's LIBBPF_ERRNO__FORMAT, for a function that a program only calls
 
 
@@ -108,31 +109,19 @@ def _static_probe_fault(path: str, file: Binary, probe: str) -> Fault:
 
 
 def _kprobe_fault(number: int, target: str, request: Request) -> Fault:
-    function = request.get("function") or target.partition("+")[0]
-    if (
-        number not in (errno.ENOENT, errno.ESRCH)
-        or missing_options("kprobe")
-        or not function
-        or "*" in function
-        or "?" in function
-    ):
-        return None
-    return _missing_name(function, FUNC, "function", "/proc/kallsyms lists those that it has")
+    from .kernel_function import kernel_function_fault
+
+    listed = request.get("functions", ())
+    function = request.get("function") or ("" if listed else target.partition("+")[0])
+    return None if missing_options("kprobe") else kernel_function_fault(number, function, listed)
 
 
 def _raw_tracepoint_fault(number: int, target: str, request: Request) -> Fault:
     name = request.get("name") or target
-    return _missing_name(name, TYPEDEF, "raw tracepoint", "") if number == errno.ENOENT else None
-
-
-def _missing_name(name: str, kind: int, what: str, otherwise: str) -> Fault:
-    """Explains that the kernel's BTF lacks a name; returns None where it has it."""
-    names = kernel_names(kernel_types(KERNEL_BTF), kind)
-    return (
-        None
-        if not names or name in names
-        else Explanation(f"this kernel has no {what} {name}", suggestion(name, names, otherwise))
-    )
+    names = kernel_names(kernel_types(KERNEL_BTF), TYPEDEF) if number == errno.ENOENT else ()
+    if not names or name in names:
+        return None
+    return Explanation(f"this kernel has no raw tracepoint {name}", suggestion(name, names, LIST_TRACEPOINTS))
 
 
 def _tracepoint_fault(number: int, target: str, request: Request) -> Fault:

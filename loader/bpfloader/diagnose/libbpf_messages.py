@@ -52,7 +52,12 @@ def _unknown_section(found: re.Match[str], _section: str, _btf: Btf | None) -> E
 
 def _hook(found: re.Match[str], section: str, btf: Btf | None) -> Explanation:
     """Explains that the kernel's BTF lacks a function or tracepoint, with the names nearest to it."""
+    from .kernel_function import copies_of
+
     names = kernel_names(btf, TYPEDEF if "tp_btf" in section else FUNC)
+    if copies := copies_of(found[1]) if "tp_btf" not in section else []:
+        what = f"this kernel has no function {found[1]}; it has {', '.join(copies)}"
+        return Explanation(what, 'take SEC("kprobe") for that: fentry and its like take no copy that the compiler made')
     fix = suggestion(found[1], names)
     return Explanation(
         f"this kernel has no such function or tracepoint: {found[1]}",

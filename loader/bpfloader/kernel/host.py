@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from .versions import version_of
@@ -174,6 +174,15 @@ def kernel_config() -> frozenset[str]:
             data = gzip.decompress(data)
         return frozenset(re.findall(r"^CONFIG_(\w+)=[ym]$", data.decode(), re.MULTILINE))
     return frozenset()
+
+
+def kernel_lines(path: str, name: Callable[[str], str]) -> frozenset[str]:
+    """Returns what `name` makes of each line of a file of the kernel's; nothing where it can't be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return frozenset(filter(None, (name(line.rstrip("\n")) for line in file)))
+    except OSError:
+        return frozenset()
 
 
 def read_text(path: str) -> str:

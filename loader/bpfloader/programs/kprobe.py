@@ -82,7 +82,8 @@ class KprobeMultiProgram(Program):
         )
         if not listed:
             pattern = self._require_target(pattern or self.target, "a pattern")
-        return self._link("attach_kprobe_multi_opts", pattern.encode() or None, options, function=pattern)
+        request = {"function": pattern, "functions": functions}
+        return self._link("attach_kprobe_multi_opts", pattern.encode() or None, options, **request)
 
 
 class KsyscallProgram(Program):
