@@ -53,6 +53,20 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
             raise
 
 
+def missing_file_fix(path: str, packed: bool, otherwise: str) -> str:
+    """Returns the next step for a data file that can't be read: in a frozen program, how to have it bundled.
+
+    PyInstaller bundles modules by itself, but not the files beside them. `packed` for a file of a package.
+    """
+    bundle = getattr(sys, "_MEIPASS", "")
+    if not getattr(sys, "frozen", False) or not bundle or os.path.exists(path):
+        return otherwise
+    folder = os.path.relpath(os.path.dirname(path), bundle)
+    if packed:
+        return f"bundle the package's files, too: pyinstaller --collect-data {folder.split(os.sep)[0]}"
+    return f'bundle it, too: pyinstaller --add-data "{os.path.basename(path)}:{folder}"'
+
+
 def _require_file(found: os.stat_result) -> None:
     if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
         raise ValueError(f"is {SPECIAL_FILES.get(stat.S_IFMT(found.st_mode), 'a device')}, not a file")

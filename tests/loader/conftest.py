@@ -1,10 +1,16 @@
-"""Objects compiled by the pinned clang, their generated skeletons, and stand-ins for kernels that have less."""
+"""Objects compiled by the pinned clang, their generated skeletons, networks and mounts of their own, stand-ins."""
 
 import contextlib
+import ctypes
 import errno
+import fcntl
 import importlib.util
+import os
 import platform
+import socket
+import struct
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +18,10 @@ from types import ModuleType
 import bpfloader
 import pytest
 from compiling import ARCHES, compile_program
+
+CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000  # linux/sched.h
+MS_PRIVATE = 1 << 18  # linux/mount.h
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1  # linux/sockios.h, linux/if.h
 
 
 @pytest.fixture(scope="session")
@@ -163,3 +173,67 @@ def no_batches(monkeypatch):
         ours(self, verb, *arguments)
 
     monkeypatch.setattr(bpfloader.Map, "_call", refuse)
+
+
+def in_thread(setup, function):
+    """Calls a function in a thread of its own, after a set-up that only that thread sees; returns its result."""
+    result = {}
+
+    def run():
+        try:
+            setup()
+            result["value"] = function()
+        except BaseException as error:
+            result["error"] = error
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if "error" in result:
+        raise result["error"]
+    return result.get("value")
+
+
+def _own_network():
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNET):
+        pytest.skip(f"no network namespace can be made ({os.strerror(ctypes.get_errno())})")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("16sh14x", b"lo", 0)
+        flags = struct.unpack("16sh14x", fcntl.ioctl(any_socket, SIOCGIFFLAGS, request))[1]
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
+
+
+@pytest.fixture
+def own_network(kernel):
+    """A function that calls another in a network namespace of its own, whose lo is up."""
+    return lambda function: in_thread(_own_network, function)
+
+
+def _make_private(libc, folder: bytes) -> bool:
+    """Makes the mount that holds a folder private, `/` or, in a chroot, another; whether that failed."""
+    while libc.mount(b"none", folder, None, ctypes.c_ulong(MS_PRIVATE), None):
+        if folder == b"/":
+            return True
+        folder = os.path.dirname(folder)
+    return False
+
+
+def _mounted(kind: bytes, place: bytes):
+    with open("/proc/self/mounts", "rb") as file:
+        if any((fields[1], fields[2]) == (place, kind) for fields in map(bytes.split, file)):
+            return
+    libc = ctypes.CDLL(None, use_errno=True)
+    failed = (
+        libc.unshare(CLONE_NEWNS)
+        or _make_private(libc, place)
+        or libc.mount(kind, place, kind, ctypes.c_ulong(0), None)
+    )
+    if failed:
+        pytest.skip(f"{kind.decode()} can't be mounted ({os.strerror(ctypes.get_errno())})")
+
+
+@pytest.fixture
+def with_mount(kernel):
+    """A function: a file system, a folder, a function -> what that gives in a thread where it is mounted."""
+    return lambda kind, place, function: in_thread(lambda: _mounted(kind.encode(), os.fsencode(place)), function)

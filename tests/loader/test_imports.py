@@ -18,10 +18,13 @@ HEAVY = [name for name in HEAVY if name != "ast" or sys.version_info < (3, 14)]
 # Modules of the loader that few programs need: those with lazy public names, and what explains and inspects.
 NEEDED = {"maps.info", "programs.sections", "programs.struct_ops"}  # by Object itself, though they have lazy names
 RARE = {*bpfloader._LAZY} - NEEDED | {*"""btf.c_text btf.core_relo btf.reader codec.numpy_records diagnose.attach_target
-diagnose.core_relo diagnose.libbpf_messages diagnose.older_kernel diagnose.verifier_log diagnose.verifier_report
-features.trial inspect.report kernel.attach_type kernel.bpf kernel.host kernel.instructions kernel.versions
-maps.standalone object.untyped package.archive package.manifest rings.async_reader rings.poll spec.first_kernel
-spec.object spec.vet symbols.binary symbols.user""".split()}
+detach.attachments detach.command detach.pins
+diagnose.core_relo diagnose.function_target diagnose.interface_target diagnose.kernel_function
+diagnose.libbpf_messages diagnose.map_rules diagnose.older_kernel diagnose.verifier_log diagnose.verifier_report
+features.trial inspect.report kernel.attach_type kernel.bpf kernel.holders kernel.host kernel.instructions
+kernel.netlink kernel.versions maps.standalone object.untyped package.archive package.manifest rings.async_reader
+rings.poll spec.first_kernel spec.object spec.vet symbols.binary symbols.demangle symbols.functions symbols.probe_file
+symbols.process symbols.user symbols.versions""".split()}
 
 
 def test_each_rare_module_is_there():

@@ -98,9 +98,9 @@ class Btf:
         self.starts = array("I", [0])
         self._find_types()
 
-    def fail(self, what: str) -> NoReturn:
+    def fail(self, what: str, fix: str = "take it from a whole object that clang -g wrote") -> NoReturn:
         """Never returns: raises ObjectError naming where this BTF is from."""
-        raise ObjectError(f"the BTF of {self.where} {what}", fix="take it from a whole object that clang -g wrote")
+        raise ObjectError(f"the BTF of {self.where} {what}", fix=fix)
 
     def _split(self, data: bytes) -> _BtfSections:
         """Returns the two sections behind the header."""

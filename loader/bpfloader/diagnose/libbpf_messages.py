@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 
 from ..btf.kernel import kernel_names
 from ..btf.reader import FUNC, TYPEDEF, Btf
 from ..errors import TRY_ANOTHER, Explanation
+from ..kernel.host import mounts
 from ..kernel.versions import section_kinds
 from ..libbpf.library import version
 from ..suggest import nearest, suggestion
 
+COMPILE_AGAIN = "correct that in its source, and compile it again with clang -target bpf -g"
+PIN_IN_BPF = "pin in a BPF file system: mount -t bpf bpf /sys/fs/bpf"
+# Messages that only say that a step has failed; others say why.
+EMPTY_WORDS = re.compile(
+    r"failed to (?:(?:auto-)?attach|load|create|prepare|initialize|open object)|BPF program load failed"
+    r"|Retrying without BTF"
+)
 WEAK = "declare it __weak and test it before use"
 
 
@@ -27,13 +36,22 @@ def explain_load(messages: str, section: str, btf: Btf | None) -> Explanation | 
     return None
 
 
-def explain_open(messages: str) -> Explanation | None:
-    """Explains by its messages why libbpf doesn't open an object; returns None if none of them is known."""
+def explain_open(messages: str) -> Explanation:
+    """Explains by its messages why libbpf doesn't open an object; in libbpf's own words if none of them is known."""
     for pattern, what, fix in OPEN_MESSAGES:
         found = re.search(pattern, messages)
         if found:
-            return Explanation(what.format(*found.groups(), libbpf=f"libbpf {version()}"), fix)
-    return None
+            words = (*found.groups(), *[""] * 4)
+            return Explanation(what.format(*words, libbpf=f"libbpf {version()}"), fix.format(*words))
+    return Explanation(own_words(messages), COMPILE_AGAIN)
+
+
+def own_words(messages: str) -> str:
+    """Returns the last of libbpf's messages that says more than that something failed; empty without one."""
+    begins = messages.find("-- BEGIN PROG LOAD LOG --")
+    lines = messages[:begins].splitlines() if begins >= 0 else messages.splitlines()
+    said = (line.strip().removeprefix("libbpf: ").rstrip(".") for line in lines if not EMPTY_WORDS.search(line))
+    return next(filter(None, reversed(list(said))), "")
 
 
 def _unknown_section(found: re.Match[str], _section: str, _btf: Btf | None) -> Explanation:
@@ -71,8 +89,16 @@ def _kfunc(found: re.Match[str], _section: str, btf: Btf | None) -> Explanation:
 
 
 def _unpinned(found: re.Match[str], _section: str, _btf: Btf | None) -> Explanation:
-    fix = "pin in a BPF file system: mount -t bpf bpf /sys/fs/bpf"
+    place = mounts(["bpf"]).get("bpf")
+    fix = f"pin in a BPF file system, such as {place}" if place else PIN_IN_BPF
     return Explanation(f"a map can't be pinned ({found[1].strip()})", fix)
+
+
+def _no_pin_folder(found: re.Match[str], _section: str, _btf: Btf | None) -> Explanation:
+    """Explains that the folder of a pin isn't there: libbpf makes the last one of its path alone."""
+    folder = os.path.dirname(found[1])
+    what = f"a map can't be pinned ({found[1]}): there is no folder {folder}"
+    return Explanation(what, f"make it: mkdir -p {folder}")
 
 
 def _template(what: str, fix: str) -> Explainer:
@@ -92,10 +118,31 @@ LOAD_MESSAGES = tuple((re.compile(pattern), explain) for pattern, explain in (
              "declare them __weak, or boot a kernel with CONFIG_IKCONFIG_PROC=y")),
     (r"couldn't reuse pinned map at '([^']*)': parameter mismatch",
      _template("the map pinned at {0} has another type or sizes", "rm {0}, or pin elsewhere")),
+    (r"couldn't retrieve pinned map '([^']*)'",
+     _template("what is pinned at {0} can't be had", "rm {0}, or run as root")),
+    (r"failed to mkdir ([^:\n]*): No such file", _no_pin_folder),
     (r"failed to (?:auto-)?pin (?:map )?(?:at )?'?([^':\n]*)", _unpinned),
     (r"prog '([^']*)': attach program FD is not set",
      _template("{0} is to replace a function of a program that it wasn't told",
              "call progs.{0}.set_attach_target(function, program) before load")),
+    (r"prog '([^']*)': no BTF-based attach target is specified",
+     _template("{0} has no target, which the kernel checks as it loads it",
+             'write it into the section, SEC("fentry/FUNCTION"), or call progs.{0}.set_attach_target(function)')),
+    (r"prog '([^']*)': SEC\(.struct_ops.\) program isn't referenced",
+     _template("no struct_ops map names {0}", 'name it in a map in SEC(".struct_ops"), or set its autoload = False')),
+    (r"prog '([^']*)': subprog '([^']*)' arg#(\d+) is expected to be of `struct (\w+) \*`",
+     _template("argument {2} of {1}, a function that {0} calls, is no context", "declare it as struct {3} *")),
+    (r"extern \(kcfg\) '([^']*)': value '([^']*)' (implies [^\n.]*|isn't [^\n.]*|doesn't fit[^\n.]*)",
+     _template("the extern {0} has the value {1}, which {2}", "declare {0} with that type")),
+    (r"failed to parse '([^']*)': no (?:separator|value)",
+     _template("kconfig= has a line that is no option with a value: {0}", 'give values such as {{"CONFIG_HZ": 250}}')),
+    (r"extern \((?:var|func) ksym\) '(\w+)'.*incompatible",
+     _template("this kernel's {0} has another type than the program declares", "declare it as this kernel has it")),
+    (r"extern \(ksym\) '(\w+)': resolution is ambiguous",
+     _template("this kernel has several symbols {0}", "take another symbol")),
+    (r"\.maps relo #\d+: '([^']*)' isn't (?:a valid|a BTF-defined|an entry)[^\n]*",
+     _template("a map's initial values name {0}, which is neither a map nor a program that it takes",
+             "name a map that is declared as the inner one is, or a program with a section")),
     (r"struct_ops init_kern: struct (\w+) is not found in kernel BTF",
      _template("this kernel has no struct_ops {0}", TRY_ANOTHER)),
     (r"Couldn't load trivial BPF program|Couldn't create simple array map",
@@ -110,6 +157,38 @@ LINK = (
 )
 # Messages of src/libbpf.c from 1.0 to 1.7, each (pattern, what, fix); a fix names the first version that can do it.
 OPEN_MESSAGES = (
+    (r"legacy map definitions in 'maps' section", 'it has maps in SEC("maps")',
+     'declare them in SEC(".maps"): libbpf 1 takes no others'),
+    (r"map '([^']*)': invalid pinning value (\d+)", "the map {0} has pinning {1}, which libbpf doesn't know",
+     "write __uint(pinning, LIBBPF_PIN_BY_NAME), or leave it out and call pin(path)"),
+    (r"map '([^']*)': can't determine (key|value) size", "the {1} of the map {0} has a type that is only declared",
+     "include the header that defines it: vmlinux.h, or linux/bpf.h for struct bpf_cgroup_storage_key"),
+    (r"map '([^']*)': conflicting (key|value) size (\d+) != (\d+)", "the map {0} states two {1} sizes, {2} and {3}",
+     "state it once, by __type({1}, …) or by __uint({1}_size, …)"),
+    (r"map '([^']*)': unknown field '([^']*)'", "the map {0} has a field {1} that {libbpf} doesn't know",
+     "take {1} out, or install a newer libbpf"),
+    (r"map '([^']*)': map type isn't specified", "the map {0} has no type", "write __uint(type, BPF_MAP_TYPE_…)"),
+    (r"map '([^']*)': inner def can't be pinned", "the map inside {0} pins itself", "pin the outer map alone"),
+    (r"map '([^']*)': multi-level inner maps", "the map {0} has maps of maps inside", "nest maps once"),
+    (r"map '([^']*)': should be map-in-map or prog-array", "the map {0} has `values`, but holds no maps or programs",
+     "write BPF_MAP_TYPE_ARRAY_OF_MAPS, _HASH_OF_MAPS or _PROG_ARRAY"),
+    (r"map '([^']*)': unsupported map linkage static", "the map {0} is static", "remove `static`"),
+    (r"map '([^']*)': only single ARENA map is supported \(map '([^']*)'", "{0} and {1} are both arenas",
+     "put all into one"),
+    (r"declared ARENA map size \((\d+)\) is too small to hold global __arena variables of size (\d+)",
+     "the arena has {0} bytes, and its variables take {1}", "raise its max_entries, which are pages"),
+    (r"to use global __arena variables the ARENA map should be explicitly declared",
+     "it has __arena variables and no arena", 'declare one in SEC(".maps")'),
+    (r"BTF is required, but is missing or corrupted", "it has no BTF, or a broken one",
+     "compile it with clang -target bpf -g"),
+    (r"invalid license section", 'SEC("license") holds no text', 'write char LICENSE[] SEC("license") = "GPL";'),
+    (r"invalid kver section", 'SEC("version") holds no __u32', "leave it out: kernels since 5.0 don't ask for it"),
+    (r"couldn't find symbol table", "its symbol table was stripped",
+     "strip it with llvm-strip -g, which keeps the symbols"),
+    (r"extern function (\S+) is unsupported under \.kconfig", "the function {0} is declared __kconfig",
+     "declare kernel functions __ksym"),
+    (r"prog '([^']*)': no \.text section found yet sub-program call exists",
+     "{0} calls a function that the object lacks", "link the object that has it, or make it static __always_inline"),
     (r"failed to find BTF for extern '([^']*)'", "{0} is defined in another object", LINK),
     (r"sec '([^']*)': program '([^']*)' is static", "the program {1} in SEC(\"{0}\") is static",
      "remove `static`: libbpf finds programs by their global symbols"),

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ..errors import (
+    COMMAND,
     ENOTSUPP,
     TRY_ANOTHER,
     AttachError,
@@ -35,10 +36,10 @@ FAILED_PROGRAM = r"prog '(?P<program>[^']*)': (?:BPF program load failed|failed 
 FAILED_MAP = r"map '(?P<map>[^']*)': failed to create"
 
 NO_CLSACT = Explanation("this kernel has no clsact", "modprobe sch_ingress cls_bpf")
-SEE_MESSAGES = "see libbpf's messages"
+CHECK_SIZES = "check its sizes and flags"
 SEE_LOG = "read the end of its log (more of it is in this error's `log`)"
 FEWER_SIGNALS = "open and load it again, without a timer or a process that sends it signals all the time"
-USE_AUTOLOAD = f"{SEE_MESSAGES}; a program that this kernel can't take is left out by its autoload = False"
+USE_AUTOLOAD = f"see what this kernel lacks of it: {COMMAND} inspect FILE; leave programs out by their autoload = False"
 LOAD_REASONS = {
     errno.EPERM: Explanation("this kernel doesn't permit that kind of program", TRY_ANOTHER),
     errno.ENOENT: Explanation("this kernel has no such hook", TRY_ANOTHER),
@@ -56,6 +57,18 @@ ATTACH_REASONS = {
     errno.EINVAL: Explanation(
         "this kernel doesn't know that way to attach, or the target is no such thing", TRY_ANOTHER
     ),
+    errno.EEXIST: Explanation("it is attached there already, or what is there excludes it", "detach that first"),
+    errno.EACCES: Explanation("this process may not attach there", "run it as root"),
+    errno.ENODEV: Explanation("there is no such device", "name one that is there"),
+    errno.EBADF: Explanation("the target is closed, or of another kind", "open it, and keep it open while you attach"),
+    errno.ENOMEM: Explanation("the kernel has no memory for it", "attach fewer programs, or free memory"),
+    errno.ENOSPC: Explanation("there is no room for another one", "detach another first"),
+    errno.EMFILE: Explanation("this process has too many files open", "close some, or raise the limit: ulimit -n"),
+    errno.ENFILE: Explanation("this machine has too many files open", "raise the limit: sysctl fs.file-max"),
+    errno.EINTR: Explanation("a signal interrupted it", "attach it again"),
+    errno.EAGAIN: Explanation("the kernel couldn't do it at that moment", "attach it again"),
+    errno.ESTALE: Explanation("other programs were attached or detached there meanwhile", "ask for the revision again"),
+    errno.ENOLINK: Explanation("what it was attached to has gone", "attach it to what is there now"),
 }
 
 
@@ -189,10 +202,10 @@ def _lines_with_places(log: _ProgramLog, data: bytes) -> tuple[str, ...]:
 def _map_refused(name: str, map_name: str, error: CallError, text: str, handle: int) -> LoadError:
     """Returns the error of a map that the kernel doesn't make: it doesn't know the type, or refuses the sizes."""
     from ..kernel.host import map_capabilities, missing_capabilities
-    from ..kernel.map_type import MapType
     from ..kernel.privileges import map_kind
     from ..libbpf.library import library
     from .libbpf_messages import explain_load
+    from .map_rules import map_fix
     from .verifier_log import too_old_hint
 
     explanation = explain_load(text, "", None)
@@ -200,7 +213,7 @@ def _map_refused(name: str, map_name: str, error: CallError, text: str, handle: 
         what = f"can't load {name}: the map {map_name} ({errno_text(error.errno)}): {explanation.what}"
         return LoadError(what, fix=explanation.fix, details=last_lines(text), errno=error.errno)
     what = f"can't load {name}: the kernel refuses the map {map_name} ({errno_text(error.errno)})"
-    fix = _explain_errno(error.errno, {}, "check its sizes and flags").fix
+    fix = _explain_errno(error.errno, {}, CHECK_SIZES).fix
     if handle:
         bpf_map = library().bpf_object__find_map_by_name(handle, map_name.encode())
         number = library().bpf_map__type(bpf_map)
@@ -212,18 +225,17 @@ def _map_refused(name: str, map_name: str, error: CallError, text: str, handle: 
         sizes += f", flags {library().bpf_map__map_flags(bpf_map):#x}"
         what += f": {kind.name if kind else f'type {number}'} of {sizes}"
         fix = (kind and too_old_hint(f"a map of type {kind.name}", kind.kernel)) or fix
+        fix = (kind and fix == CHECK_SIZES and map_fix(error.errno, kind.name)) or fix
         missing = missing_capabilities(map_capabilities(kind.name)) if kind and error.errno == errno.EPERM else ()
         if kind and missing:
             fix = f"give the process {', '.join(missing)}, which a map of type {kind.name} needs"
-        if number == MapType.RINGBUF and error.errno == errno.EINVAL:  # only its max_entries are bytes
-            fix = "give a ring buffer a power of two of whole pages as max_entries, and neither key nor value"
     return LoadError(what, fix=fix, details=last_lines(text), errno=error.errno)
 
 
 def _program_refused(name: str, error: CallError, text: str, handle: int) -> LoadError:
     """Returns the error of a program without a log, or of an object as a whole, by libbpf's own words."""
     from ..btf.kernel import KERNEL_BTF, kernel_types
-    from .libbpf_messages import explain_load
+    from .libbpf_messages import explain_load, own_words
 
     failed = re.search(FAILED_PROGRAM, text)
     program, section = failed["program"] if failed else "", ""
@@ -235,6 +247,8 @@ def _program_refused(name: str, error: CallError, text: str, handle: int) -> Loa
     refuses = f"the kernel refuses the program {program}" if program else "the kernel refuses the object"
     why, fix = _explain_errno(error.errno, LOAD_REASONS if failed else {}, USE_AUTOLOAD, section)
     explanation = explain_load(text, section, kernel_types(KERNEL_BTF))
+    if not explanation and (words := own_words(text)):
+        why = f"{why}: {words}" if why.endswith(")") else why
     if explanation:
         why, fix = f"({errno_text(error.errno)}): {explanation.what}", explanation.fix or fix
     what = f"can't load {name}: {refuses} {why}"
@@ -249,22 +263,32 @@ def attach_refused(
     request: Mapping[str, object] | None = None,
 ) -> BpfError:
     """Returns the error for a program that doesn't attach; its section and the request tell what is missing."""
+    messages = tuple(messages)
     details = last_lines("".join(messages))
     denied = privilege_error(f"attach {program}", error.errno, attach_capabilities(section, error.errno))
     if denied:
         return denied
     from .attach_target import target_fault
 
-    why, fix = _explain_errno(error.errno, ATTACH_REASONS, SEE_MESSAGES if details else TRY_ANOTHER, section)
+    why, fix = _explain_errno(error.errno, ATTACH_REASONS, ask_kernel(section), section)
     fault = target_fault(error.errno, section, request or {})
     if fault:
         why, fix = f"({errno_text(error.errno)}): {fault.what}", fault.fix or TRY_ANOTHER
-    elif fix in (SEE_MESSAGES, TRY_ANOTHER):
+    elif fix in (TRY_ANOTHER, ask_kernel(section)):
         from .older_kernel import section_note
 
         fix = section_note(section) or fix
     what = f"can't attach {program} {why}"
     return AttachError(what, fix=fix, details=details, errno=error.errno, program=program)
+
+
+def ask_kernel(section: str) -> str:
+    """Returns the next step for a refusal that nothing explains: whether this kernel attaches that kind at all."""
+    from ..kernel.versions import section_kind
+
+    kind = section_kind(section)
+    named = f" {kind.section}" if kind else ""
+    return f"ask whether this kernel attaches such programs: {COMMAND} probe{named}; if so, the target is at fault"
 
 
 def last_lines(text: str) -> tuple[str, ...]:

@@ -123,7 +123,7 @@ def jit() -> int | None:
 
 def mounts(kinds: Iterable[str]) -> dict[str, str]:
     """Returns the first mount point of each of these kinds of file systems, by kind; those not mounted are left out."""
-    rows = [line.split() for line in read_text("/proc/mounts").splitlines()]
+    rows = [line.split() for line in read_text("/proc/thread-self/mounts").splitlines()]
     return {kind: row[1] for kind in kinds for row in reversed(rows) if len(row) > 2 and row[2] == kind}
 
 

@@ -15,7 +15,7 @@ from ..codec.base import Field
 from ..diagnose.refusal import load_refused
 from ..elf import require_bpf_object
 from ..errors import REINSTALL, CallError, ObjectError, StateError
-from ..files import read_file
+from ..files import missing_file_fix, read_file
 from ..fork import call_after_fork
 from ..libbpf.library import library, require
 from ..libbpf.log import captured
@@ -87,7 +87,7 @@ class Object(BccPolling, SectionOwner):
         if cls.OBJECTS:
             require_arch(cls.FILE, cls.OBJECTS)
         path = cls._default_path() if source is None else source
-        fix = cls._missing_fix() if source is None else GIVE_PATH
+        fix = cls._missing_fix(str(path)) if source is None else GIVE_PATH
         data = path if isinstance(path, bytes) else read_file(path, fix)
         if btf:
             read_file(btf, GIVE_PATH, 0)  # libbpf would fail at load only, with nothing but an errno
@@ -138,12 +138,13 @@ class Object(BccPolling, SectionOwner):
         return getattr(sys.modules[skeleton.__module__], "__file__", None) or ""
 
     @classmethod
-    def _missing_fix(cls) -> str:
-        """Returns the next step if the skeleton's object is missing."""
+    def _missing_fix(cls, path: str) -> str:
+        """Returns the next step if the skeleton's object, which is looked for at that path, is missing."""
         if cls.MANIFEST:
-            return REINSTALL
+            return missing_file_fix(path, True, REINSTALL)
         folder = f" in a folder {this_arch()}" if len(cls.OBJECTS) > 1 else ""
-        return f"put {cls.FILE}{folder} beside {os.path.basename(cls._module())}, both from the same build"
+        put = f"put {cls.FILE}{folder} beside {os.path.basename(cls._module())}, both from the same build"
+        return missing_file_fix(path, False, put)
 
     def _after_fork(self) -> None:
         """Replaces the lock, which a thread missing in the child may hold, and drops the links.

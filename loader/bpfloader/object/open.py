@@ -9,7 +9,7 @@ from typing import cast
 
 from ..diagnose.refusal import last_lines
 from ..elf import require_bpf_object
-from ..errors import REINSTALL, CallError, DigestError, Explanation, ObjectError, errno_text
+from ..errors import REINSTALL, CallError, DigestError, ObjectError, errno_text
 from ..libbpf.library import library
 from ..libbpf.log import captured
 from ..libbpf.structs import OpenOptions, sized
@@ -44,7 +44,7 @@ def open_bytes(
 def _open_error(name: str, error: CallError, messages: str) -> ObjectError:
     from ..diagnose.libbpf_messages import explain_open
 
-    why, fix = explain_open(messages) or Explanation("", "compile it with clang -target bpf -g")
+    why, fix = explain_open(messages)
     what = f"libbpf can't open {name} ({errno_text(error.errno)})" + (f": {why}" if why else "")
     return ObjectError(what, fix=fix, details=last_lines(messages), errno=error.errno)
 

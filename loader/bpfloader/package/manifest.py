@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..arch import this_arch
 from ..errors import REINSTALL, DigestError, ObjectError
-from ..files import read_file
+from ..files import missing_file_fix, read_file
 from ..sha256 import sha256 as digest_of
 
 NAME = "manifest.json"
@@ -86,7 +86,7 @@ def packed_object(folder: str, file: str, sha256: str) -> str:
     Raises ObjectError for a missing manifest or one without an object for this machine; DigestError for another one.
     """
     path = os.path.join(folder, NAME)
-    data = read_file(path, REINSTALL)
+    data = read_file(path, missing_file_fix(path, True, REINSTALL))
     found = digest_of(data)
     if found != sha256:
         raise DigestError(f"{path} has sha256 {found}, the package was made with {sha256}", fix=REINSTALL)

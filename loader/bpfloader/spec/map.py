@@ -35,6 +35,9 @@ class MapSpec(NamedTuple):
     inner: MapSpec | None = None
 
 
+FIELDS = "declare it as libbpf's bpf_helpers.h has it: __uint(type, …), __type(key, …), __array(values, …)"
+
+
 def map_type_name(number: int) -> str:
     """Returns the name of a map type such as `ringbuf`; `type 99` for an unknown one."""
     return next((kind.name for kind in map_types() if kind.number == number), f"type {number}")
@@ -63,7 +66,7 @@ def map_spec(btf: Btf, number: int, name: str, nested: bool = False) -> MapSpec:
         elif member.name == "values" and not nested:
             numbers["value_size"], inner = 4, _inner(btf, member.type, name)  # maps and programs as descriptors
         else:
-            btf.fail(f"has a map {name} with a field {member.name!r} that libbpf doesn't know")
+            btf.fail(f"has a map {name} with a field {member.name!r} that libbpf doesn't know", FIELDS)
     pinning = PINNINGS.get(numbers["pinning"], f"way {numbers['pinning']}")
     return MapSpec(
         name, map_type_name(numbers["type"]), numbers["key_size"], numbers["value_size"], types["key"], types["value"],
@@ -77,14 +80,14 @@ def _number_field(btf: Btf, number: int, name: str) -> int:
         return btf.values(kind)[0][1]
     array = btf.resolve(kind.word) if kind.kind == PTR else kind
     if array.kind != ARRAY:
-        btf.fail(f"has a map {name} with a number that is not written with __uint or __ulong")
+        btf.fail(f"has a map {name} with a number that is not written with __uint or __ulong", FIELDS)
     return btf.length(array)
 
 
 def _pointee(btf: Btf, number: int, name: str) -> int:
     pointer = btf.resolve(number)
     if pointer.kind != PTR:
-        btf.fail(f"has a map {name} with a type that is not written with __type or __array")
+        btf.fail(f"has a map {name} with a type that is not written with __type or __array", FIELDS)
     return pointer.word
 
 

@@ -59,10 +59,59 @@ def test_a_function_without_a_section_is_told_as_such(made, kernel):
             opened.load()
 
 
-def test_an_unknown_message_keeps_libbpfs_words(made):
+def test_a_message_that_is_known_is_told_in_other_words_and_libbpf_s_own_follow(made):
     error = unopened_error(made('char odd[3] SEC("version") = {1};\n'))
-    assert "can't open" in error.what and "compile it with clang" in error.fix
+    assert 'SEC("version") holds no __u32; leave it out' in str(error)
     assert any("invalid kver section" in line for line in error.details)
+
+
+FIELDS = "__uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32);"
+
+
+@pytest.mark.parametrize("source, said", [
+    ('struct old { unsigned type, key, value, entries, flags; } m SEC("maps") = {2, 4, 8, 1, 0};',
+     'it has maps in SEC("maps"); declare them in SEC(".maps"): libbpf 1 takes no others'),
+    (f'struct {{ {FIELDS} __type(value, int); __uint(pinning, 2); }} m SEC(".maps");',
+     "the map m has pinning 2, which libbpf doesn't know; write __uint(pinning, LIBBPF_PIN_BY_NAME)"),
+    (f'struct gone; struct {{ {FIELDS} __type(value, struct gone); }} m SEC(".maps");',
+     "the value of the map m has a type that is only declared; include the header that defines it"),
+    (f'struct {{ {FIELDS} __type(value, int); __uint(colour, 2); }} m SEC(".maps");',
+     "a map m with a field 'colour' that libbpf doesn't know; declare it as libbpf's bpf_helpers.h has it"),
+])  # fmt: skip
+def test_maps_that_libbpf_doesn_t_take(made, source, said):
+    error = unopened_error(made(f'{source}\nSEC("xdp") int f(void *ctx) {{ return 2; }}\n'))
+    assert said in str(error) and "-target bpf -g" not in error.fix
+
+
+@pytest.mark.parametrize("entries, key, fix", [
+    (1, "struct { __u64 inode; __u32 type; }", "give a cgroup_storage map max_entries 0, no flags and a key that is a __u64"),
+    (0, "char", "struct bpf_cgroup_storage_key as linux/bpf.h has it"),
+])  # fmt: skip
+def test_a_map_with_sizes_that_its_type_doesn_t_take(made, kernel, entries, key, fix):
+    declared = f"__uint(type, 19); __uint(max_entries, {entries}); __type(key, {key}); __type(value, __u64);"
+    with bpfloader.Object.open(made(f'struct {{ {declared} }} m SEC(".maps");\n')) as opened:
+        with pytest.raises(bpfloader.LoadError) as caught:
+            opened.load()
+    assert fix in caught.value.fix
+
+
+def test_a_pin_below_a_folder_that_isn_t_there(made, with_mount, tmp_path):
+    data = made(f'struct {{ {FIELDS} __type(value, int); __uint(pinning, 1); }} kept SEC(".maps");\n')
+
+    def run():
+        place = tmp_path
+        for root in (f"{place}/one", f"{place}/one/two"):  # libbpf makes the last folder of a path
+            with bpfloader.Object.open(data, pin_root=root) as opened:
+                opened.load()
+        with bpfloader.Object.open(data, pin_root=f"{place}/none/two") as opened:
+            with pytest.raises(bpfloader.LoadError) as caught:
+                opened.load()
+        assert f"there is no folder {place}/none/two; make it: mkdir -p {place}/none/two" in str(caught.value)
+        with bpfloader.Object.open(data, pin_root="/tmp") as opened, pytest.raises(bpfloader.LoadError) as caught:
+            opened.load()
+        assert caught.value.fix.startswith("pin in a BPF file system, such as /")
+
+    with_mount("bpf", str(tmp_path), run)
 
 
 @pytest.mark.parametrize("line, what, fix", [

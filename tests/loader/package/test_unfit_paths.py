@@ -13,7 +13,7 @@ from bpfloader.package.manifest import NAME, packed_object
 from bpfloader.files import MAX_BYTES
 from bpfloader.btf.kernel import kernel_types
 from bpfloader.diagnose.attach_target import _binary_fault
-from bpfloader.symbols.user import _read
+from bpfloader.symbols.user import Region, _open_below_root, _read
 from probing import LOADER
 
 KINDS = {"a named pipe": os.mkfifo, "a device": lambda path: os.symlink("/dev/zero", path)}
@@ -58,10 +58,10 @@ def test_what_is_read_to_explain_a_refusal_is_never_waited_for(unfit):
     path, why = unfit
     began = time.monotonic()
     assert kernel_types(str(path)) is None
-    what, _ = _binary_fault(str(path), lambda path, file: pytest.fail("opened"))
+    what, _ = _binary_fault(str(path), -1, lambda path, file: pytest.fail("opened"))
     assert "is no program or library" in what
-    with pytest.raises(ValueError):
-        _read(str(path))
+    with pytest.raises(ValueError), _open_below_root(Region(0, 0, 0, str(path)), os.getpid()) as file:
+        _read(file)
     assert time.monotonic() - began < 1
 
 
