@@ -79,9 +79,10 @@ class ObjectCheck:
 
     def _code_problems(self, reached: Reached, explorer: Explorer, kernel: Kernel) -> Iterator[Problem]:
         externs = {each.name: each for each in self.spec.ksyms if each.function and each.weak}
+        poisoned = [each.poisoned for each in explorer.functions]
         for place in sorted(reached.places):
             function = explorer.functions[place.function]
-            lost = function.poisoned.get(place.at)
+            lost = poisoned[place.function].get(place.at)
             if lost:
                 yield self._lost(lost, function.spec, kernel)
                 continue
