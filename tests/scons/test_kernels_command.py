@@ -49,7 +49,7 @@ def run(project, *arguments) -> subprocess.CompletedProcess:
 
 
 def test_the_table_the_problems_and_the_json(kernels_project):
-    done = run(kernels_project, "kernels", "KERNELS_JSON=found.json")
+    done = run(kernels_project, "kernels", "KERNELS_JSON=found.json", "KERNELS_HTML=found.html")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("x86_64 "))
@@ -60,6 +60,7 @@ def test_the_table_the_problems_and_the_json(kernels_project):
     assert "1 programs, 2 kernels: 1 ok, 1 fails" in lines
     found = json.loads((kernels_project.folder / "found.json").read_text())
     assert [each["kernels"] for each in found["problems"]] == [["new"]]
+    assert "1 of 1 programs fail on some of 2 kernels" in (kernels_project.folder / "found.html").read_text()
     write(kernels_project, "guarded")
     assert ["p", "ok", "ok", "(guards)"] in [line.split() for line in run(kernels_project, "kernels").stdout.splitlines()]
 

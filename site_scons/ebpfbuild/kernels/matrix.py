@@ -52,6 +52,14 @@ class Matrix(NamedTuple):
         return sum(result.verdict == verdict for result in rows)
 
 
+def shared_findings(matrix: Matrix) -> list[list[Finding]]:
+    """Returns the problems, those together that are one for several programs of an object on the same kernels."""
+    found: dict[tuple[object, ...], list[Finding]] = {}
+    for each in matrix.findings():
+        found.setdefault((each.object, each.problem, each.kernels), []).append(each)
+    return list(found.values())
+
+
 def kernels_of(kernels: Iterable[Kernel], arch: str) -> list[Kernel]:
     """Returns the kernels of an arch, the oldest first."""
     return sorted((each for each in kernels if each.arch == arch), key=lambda each: (each.version_code, each.name))

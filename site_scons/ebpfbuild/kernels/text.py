@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from .kernel import Kernel
-from .matrix import Finding, Matrix, ObjectResults, kernels_of
+from .matrix import Finding, Matrix, ObjectResults, kernels_of, shared_findings
 from .problem import Verdict
 
 
@@ -39,10 +39,7 @@ def _line(first: int, widths: list[int], name: str, cells: list[str]) -> str:
 
 def problems(matrix: Matrix) -> str:
     """Returns each problem in a paragraph of its own: where, what, what is there instead, since when, what to write."""
-    shared: dict[tuple[object, ...], list[Finding]] = {}
-    for each in matrix.findings():
-        shared.setdefault((each.object, each.problem, each.kernels), []).append(each)
-    return "\n\n".join("\n".join(_paragraph(each)) for each in shared.values())
+    return "\n\n".join("\n".join(_paragraph(each)) for each in shared_findings(matrix))
 
 
 def _paragraph(found: list[Finding]) -> Iterator[str]:

@@ -48,7 +48,8 @@ HELP = """
                 require: or the build ends (default of RELEASE=1); off: what it read is checked afterwards
   CHECK_KERNELS=1  a program that fails on such a kernel fails the build, unless kernels-baseline.txt lists it;
                 CHECK_KERNELS=record writes that file
-  KERNELS=… KERNELS_JSON=…  of kernels: the kernels by name, `host`, or files that hold a kernel; a file to write
+  KERNELS=… KERNELS_JSON=… KERNELS_HTML=…  of kernels: the kernels by name, `host`, or files that hold a kernel;
+                files to write
   HOSTS=… PYTHONS=…  of vendor: the machines and Pythons that set up from its folder (default: this one's)
   --offline     never connect; name the artifact that is missing instead
   --debug=explain  say why each output is made anew
@@ -56,8 +57,8 @@ HELP = """
   EBPF_CACHE    environment: the store, a folder of verified artifacts (default: $$XDG_CACHE_HOME/scons-bpf)
 """
 SANDBOXES = ("auto", "require", "off")
-NAMES = ("SANDBOX", "ARCH", "CHECK_KERNELS", "HOSTS", "KERNELS", "KERNELS_JSON", "MINIMIZE", "MIRROR", "PROVE",
-         "PYTHONS", "RELEASE", "SIGN")  # fmt: skip
+NAMES = ("SANDBOX", "ARCH", "CHECK_KERNELS", "HOSTS", "KERNELS", "KERNELS_HTML", "KERNELS_JSON", "MINIMIZE", "MIRROR",
+         "PROVE", "PYTHONS", "RELEASE", "SIGN")  # fmt: skip
 
 
 def add_options(env):

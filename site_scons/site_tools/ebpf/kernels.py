@@ -44,6 +44,10 @@ def _kernels(env):
     root = Path(env["EBPF"].root)
     if wanted := SCons.Script.ARGUMENTS.get("KERNELS_JSON"):
         write_file(root / wanted, (json.dumps(as_json(matrix), indent=1) + "\n").encode())
+    if wanted := SCons.Script.ARGUMENTS.get("KERNELS_HTML"):
+        from ebpfbuild.kernels.as_html import as_html
+
+        write_file(root / wanted, as_html(matrix).encode())
     if env["EBPF_CHECK_KERNELS"] == "record":
         print(printable(f"{BASELINE}: {baseline.record(matrix, root / BASELINE)} failures recorded"))
     elif env["EBPF_CHECK_KERNELS"]:
