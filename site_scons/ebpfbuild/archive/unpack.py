@@ -132,8 +132,11 @@ def _lz4_frame() -> Any:
     return Lz4Frame()
 
 
-def _zstd() -> Any:
-    """Returns a decompressor of Python 3.14's zstd, or of its backport (PEP 784), which requirements.lock has."""
+def zstd_decompressor() -> Any:
+    """Returns a decompressor of Python 3.14's zstd, or of its backport (PEP 784), which requirements.lock has.
+
+    Raises ArchiveError where there is neither.
+    """
     for name in ("compression.zstd", "backports.zstd"):
         try:
             return import_module(name).ZstdDecompressor()
@@ -150,7 +153,7 @@ def _lacks(what: str, package: str) -> ArchiveError:
 FORMATS = (
     Format("gzip", b"\x1f\x8b\x08", _Gzip),
     Format("xz", b"\xfd7zXZ\0", lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, LZMA_MEMORY)),
-    Format("zstd", b"\x28\xb5\x2f\xfd", _zstd),
+    Format("zstd", b"\x28\xb5\x2f\xfd", zstd_decompressor),
     Format("lz4", b"\x02\x21\x4c\x18", _Lz4Legacy),
     Format("lz4", b"\x04\x22\x4d\x18", _lz4_frame),
     Format("bzip2", b"BZh", bz2.BZ2Decompressor),

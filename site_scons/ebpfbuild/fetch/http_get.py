@@ -9,9 +9,10 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from ..errors import FetchError
 from ..escape import without_secrets
@@ -22,6 +23,7 @@ from .transfer import Abandoned
 
 MAX_REDIRECTS = 5
 REQUEST_HEADERS = {"User-Agent": "scons-bpf", "Accept-Encoding": "identity"}  # gzip would make Content-Length useless
+MOST_CONNECTIONS = 16  # that a pool keeps open to one server
 NUMBER = re.compile("[0-9]{1,15}")  # int() takes other digits too, but not 5000 of them
 # RFC 9110, 8.8.3: a weak one (W/"…") may stand for other bytes.
 STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
@@ -102,31 +104,79 @@ def get_body(
     A server that knows no ranges, or has other bytes by now, sends all from the first on. Raises FailedTry for whatever
     a server or a network can do.
     """
-    import requests
-    from urllib3.exceptions import HTTPError
+    with failures_in_words(url), new_session() as session:
+        with _open(session, url, login, timeouts, resume) as response:
+            _receive(response, put, resume)
 
+
+def new_session() -> Any:
+    """Returns a session of requests that takes nothing of its own from the environment. Raises CertificatesError."""
+    import requests
+
+    session = requests.Session()
+    # Nothing of the environment counts but what is read here: no password of ~/.netrc goes anywhere else.
+    session.trust_env = False
+    session.mount("https://", _verifying_adapter())
+    # It would look at where a redirect leads although it isn't to go there, and fails on nonsense.
+    session.resolve_redirects = lambda *args, **kwargs: iter(())  # type: ignore[method-assign, assignment]
+    return session
+
+
+def new_pool(url: str, certificate: str) -> Any:
+    """Returns a pool of urllib3's for many small requests to one server: it takes half of a session's time for each.
+
+    `certificate` is a PEM file by which this side says who it is, if any. Threads may share it. Raises FailedTry,
+    CertificatesError.
+    """
+    import urllib3
+
+    proxy = usable_proxy(url)
+    context = _tls_context(certificate) if urlsplit(url).scheme == "https" else None
+    options: dict[str, Any] = {"maxsize": MOST_CONNECTIONS, "ssl_context": context}
+    if proxy is None:
+        return urllib3.PoolManager(**options)
+    if proxy.is_socks:
+        from urllib3.contrib.socks import SOCKSProxyManager
+
+        return SOCKSProxyManager(proxy.url, **options)
+    parts = urlsplit(proxy.url)
+    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
+    headers = urllib3.make_headers(proxy_basic_auth=login) if login else None
+    encrypted = _tls_context("") if parts.scheme == "https" else None
+    return urllib3.ProxyManager(proxy.url, proxy_headers=headers, proxy_ssl_context=encrypted, **options)
+
+
+@contextmanager
+def failures_in_words(url: str) -> Iterator[None]:
+    """Raises FailedTry for whatever a server or a network can do to an exchange about a URL."""
     try:
-        with requests.Session() as session:
-            # Nothing of the environment counts but what is read here: no password of ~/.netrc goes anywhere else.
-            session.trust_env = False
-            session.mount("https://", _verifying_adapter())
-            # It would look at where a redirect leads although it isn't to go there, and fails on nonsense.
-            session.resolve_redirects = lambda *args, **kwargs: iter(())  # type: ignore[method-assign, assignment]
-            with _open(session, url, login, timeouts, resume) as response:
-                _receive(response, put, resume)
+        yield
     except (FailedTry, Abandoned):
         raise
-    except requests.RequestException as error:
-        raise _explained(error, requests.exceptions, url) from None
-    except CertificatesError as error:
-        raise FailedTry(str(error), tries=1) from None
-    except HTTPError as error:  # while the body comes: read1 is urllib3's
-        late = "Timeout" in type(error).__name__
-        raise FailedTry("no answer in time" if late else "the connection broke off") from None
-    except zlib.error:
-        raise FailedTry("its gzip is damaged") from None
     except Exception as error:  # noqa: BLE001  # the libraries pass on what int(), idna and others raise on nonsense
-        raise FailedTry(f"the answer can't be understood ({type(error).__name__})", tries=1) from None
+        raise _failed(error, url) from None
+
+
+def _failed(error: Exception, url: str) -> FailedTry:
+    import requests
+    from urllib3 import exceptions as urllib3
+
+    if isinstance(error, requests.RequestException):
+        return _explained(error, requests.exceptions, url)
+    if isinstance(error, CertificatesError):
+        return FailedTry(str(error), tries=1)
+    kinds = requests.exceptions
+    named = {urllib3.ProxyError: kinds.ProxyError, urllib3.SSLError: kinds.SSLError}
+    named |= {urllib3.NewConnectionError: kinds.ConnectionError, urllib3.ConnectTimeoutError: kinds.ConnectTimeout}
+    for kind, of_requests in named.items():
+        if isinstance(error, kind):  # before there is an answer: a pool's, which requests calls otherwise
+            return _explained(of_requests(error), kinds, url)
+    if isinstance(error, urllib3.HTTPError):  # while the body comes: read1 is urllib3's
+        late = "Timeout" in type(error).__name__
+        return FailedTry("no answer in time" if late else "the connection broke off")
+    if isinstance(error, zlib.error):
+        return FailedTry("its gzip is damaged")
+    return FailedTry(f"the answer can't be understood ({type(error).__name__})", tries=1)
 
 
 def _open(session: Any, url: str, login: RequestLogin | None, timeouts: Timeouts, resume: Resume | None) -> Any:
@@ -135,7 +185,7 @@ def _open(session: Any, url: str, login: RequestLogin | None, timeouts: Timeouts
     Raises FailedTry.
     """
     for _ in range(MAX_REDIRECTS + 1):
-        proxy = _usable_proxy(url)
+        proxy = usable_proxy(url)
         response = session.get(
             url,
             headers={**REQUEST_HEADERS, **(resume.headers if resume else {}), **(login.headers if login else {})},
@@ -171,7 +221,7 @@ def _refused(response: Any, proxy: Proxy | None, login: RequestLogin | None) -> 
     return FailedTry(reason, sys.maxsize if again else 1, retry_after(response.headers.get("retry-after", "")))
 
 
-def _usable_proxy(url: str) -> Proxy | None:
+def usable_proxy(url: str) -> Proxy | None:
     """Returns the proxy for a URL, None for none. Raises FailedTry for one that can't be used."""
     proxy = proxy_for(url, os.environ)
     if proxy and not proxy.usable:
@@ -189,16 +239,22 @@ def _wants_password(proxy: Proxy) -> str:
     return f"the proxy {proxy.shown} wants a user and password, or others: write {proxy.variable}={proxy.url.partition(':')[0]}://USER:PASSWORD@HOST:PORT"
 
 
-def _verifying_adapter() -> Any:
-    """Makes requests' adapter for https, which trusts this machine's certificates and certifi's.
+def _tls_context(certificate: str = "") -> Any:
+    """Returns the context of TLS, which trusts this machine's certificates and certifi's; or those named, alone.
 
-    Where the environment names others, it trusts those alone. requests itself would trust certifi's only.
+    Raises CertificatesError.
     """
-    from requests.adapters import HTTPAdapter
     from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
     bundles = named_bundles(os.environ)
-    context = trusting(bundles, None if bundles else DEFAULT_CA_BUNDLE_PATH)
+    return trusting(bundles, None if bundles else DEFAULT_CA_BUNDLE_PATH, certificate)
+
+
+def _verifying_adapter() -> Any:
+    """Makes requests' adapter for https, whose certificates are _tls_context's. requests would trust certifi's only."""
+    from requests.adapters import HTTPAdapter
+
+    context = _tls_context()
 
     class Verifying(HTTPAdapter):
         def init_poolmanager(self, *args: Any, **more: Any) -> None:

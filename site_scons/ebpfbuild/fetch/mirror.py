@@ -1,7 +1,7 @@
-"""Checks the folder or URL that MIRROR= names, and finds how a build logs in there.
+"""Checks the folder or URL that MIRROR= names, and finds how a build logs in there, or to the cache of CACHE=.
 
 It logs in with a header from a file, or a user and password from .netrc. Neither is ever part of a URL, goes to another
-place than MIRROR's own, follows a redirect or gets into a message.
+place than the one named, follows a redirect or gets into a message.
 """
 
 import re
@@ -31,35 +31,51 @@ def checked_mirror(mirror: str | None) -> str | Path | None:
     """
     if not mirror:
         return None
-    scheme, separator, rest = mirror.partition("://")
-    if not separator or scheme == "file":
-        folder = Path(unquote(rest.removeprefix("localhost")) if separator else mirror)
-        if not folder.is_dir():
-            what = (
-                "there is no such folder" if re.search(r"[^\w\s/.,+~-]", mirror) else f"there is no folder {mirror!r}"
-            )
-            raise FetchError(what, where="MIRROR", fix="name a folder or a URL")
-        return folder
+    folder = named_folder(mirror)
+    if folder is None:
+        return checked_url(mirror, "MIRROR", HEADER_VARIABLE)
+    if not folder.is_dir():
+        what = "there is no such folder" if re.search(r"[^\w\s/.,+~-]", mirror) else f"there is no folder {mirror!r}"
+        raise FetchError(what, where="MIRROR", fix="name a folder or a URL")
+    return folder
+
+
+def named_folder(text: str) -> Path | None:
+    """Returns the folder that a path or a URL of `file:` names; None for another URL."""
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme != "file":
+        return None
+    return Path(unquote(rest.removeprefix("localhost")) if separator else text)
+
+
+def checked_url(text: str, where: str, variable: str) -> str:
+    """Returns a base URL, which `where` names, without a slash at its end.
+
+    Raises FetchError for one that isn't, or that holds a password: `variable` names a file with a header instead.
+    """
     try:
-        parts = urlsplit(mirror)
-        usable = scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
     if not usable or parts.query or parts.fragment:
-        fix = "write https://host/path or a folder"
-        raise FetchError("is no URL to look below", where="MIRROR", fix=fix)
+        raise FetchError("is no URL to look below", where=where, fix="write https://host/path or a folder")
     if parts.username is not None:
-        fix = "write them into ~/.netrc, or name a file with the header of a login in EBPF_MIRROR_HEADER"
-        raise FetchError("holds a user name or password", where="MIRROR", fix=fix)
-    return mirror.rstrip("/")
+        fix = f"write them into ~/.netrc, or name a file with the header of a login in {variable}"
+        raise FetchError("holds a user name or password", where=where, fix=fix)
+    return text.rstrip("/")
 
 
 class Login(NamedTuple):
-    """The headers that log in to the mirror on `host`, and their file; none where no password is known."""
+    """The headers that log in on `host`, and their file; none where no password is known.
+
+    `variable` is that of the environment which may name a file of headers.
+    """
 
     host: str
     headers: Mapping[str, str]
     file: str = ""
+    variable: str = HEADER_VARIABLE
 
     def __repr__(self) -> str:
         """Shows no header: this may get into a log or a traceback."""
@@ -69,54 +85,57 @@ class Login(NamedTuple):
         """Says what to do about an answer with this status; empty if it isn't for want of a password."""
         if status == 401 and not self.headers:
             entry = f"machine {self.host} login USER password PASSWORD"
-            return (
-                f"wants a password: write `{entry}` into ~/.netrc, or name a file with its header in {HEADER_VARIABLE}"
-            )
+            return f"wants a password: write `{entry}` into ~/.netrc, or name a file with its header in {self.variable}"
         if status in (401, 403) and self.headers:
             return f"refuses the login in {self.file}"
         return ""
 
 
 def mirror_login(mirror: str | None, environ: Mapping[str, str], root: Path) -> Login | None:
-    """Returns how to log in to MIRROR=, or None for a folder or no mirror. A relative path is below `root`.
+    """Returns how to log in to MIRROR=, or None for a folder or no mirror, as `login_to` does. Raises FetchError."""
+    return login_to(mirror or "", environ, root, HEADER_VARIABLE)
 
-    EBPF_MIRROR_HEADER names a file with lines such as `Authorization: Bearer TOKEN`. Without it, .netrc counts: its
-    entry for the mirror's host, or `default`. Raises FetchError for a file that holds no headers.
+
+def login_to(url: str, environ: Mapping[str, str], root: Path, variable: str) -> Login | None:
+    """Returns how to log in to a URL, or None for what is none. A relative path is below `root`.
+
+    `variable` of the environment names a file with lines such as `Authorization: Bearer TOKEN`. Without it, .netrc
+    counts: its entry for the URL's host, or `default`. Raises FetchError for a file that holds no headers.
     """
     try:
-        parts = urlsplit(mirror or "")
+        parts = urlsplit(url)
         host = parts.hostname if parts.scheme in ("http", "https") else None
     except ValueError:
-        host = None  # MIRROR= is refused when it is used
+        host = None  # it is refused when it is used
     if not host:
         return None
-    named = environ.get(HEADER_VARIABLE)
+    named = environ.get(variable)
     if named:
-        return Login(host, _login_headers(root / named), named)
+        return Login(host, _login_headers(root / named, variable), named, variable)
     file = netrc_file(environ)
     known = logins(file)
     login = known.get(host) or known.get("default")
-    return Login(host, {"Authorization": basic(login)} if login else {}, file or "")
+    return Login(host, {"Authorization": basic(login)} if login else {}, file or "", variable)
 
 
-def _login_headers(path: Path) -> dict[str, str]:
+def _login_headers(path: Path, variable: str) -> dict[str, str]:
     """Reads a file of headers, a line each. No error quotes a line: it may be the password."""
     try:
         text = read_regular(path, MAX_HEADER_FILE_SIZE).decode()
     except OSError as error:
         what, fix = f"{path} can't be read: {error.strerror}", "name a file that this user can read"
-        raise FetchError(what, where=HEADER_VARIABLE, fix=fix) from None
+        raise FetchError(what, where=variable, fix=fix) from None
     except UnicodeDecodeError:
         text = "no header"
     found = {}
     for number, line in enumerate(text.splitlines(), 1):
         header = _HEADER.fullmatch(line)
         if line.strip() and (not header or header[1].lower() in _REQUEST_OWN):
-            raise FetchError(f"line {number} of {path} is no header for a login", where=HEADER_VARIABLE, fix=_EXAMPLE)
+            raise FetchError(f"line {number} of {path} is no header for a login", where=variable, fix=_EXAMPLE)
         if header:
             found[header[1]] = header[2]
     if not found:
-        raise FetchError(f"{path} is empty", where=HEADER_VARIABLE, fix=_EXAMPLE)
+        raise FetchError(f"{path} is empty", where=variable, fix=_EXAMPLE)
     return found
 
 

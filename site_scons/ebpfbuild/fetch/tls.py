@@ -37,10 +37,11 @@ def named_bundles(environ: Mapping[str, str], *more: str) -> tuple[Bundle, ...]:
 
 
 @cache
-def trusting(bundles: Sequence[Bundle], fallback: str | None = None) -> ssl.SSLContext:
+def trusting(bundles: Sequence[Bundle], fallback: str | None = None, certificate: str = "") -> ssl.SSLContext:
     """Returns a context that trusts the bundles.
 
-    Without any it trusts this machine's certificates, and those in the file `fallback`. Raises CertificatesError.
+    Without any it trusts this machine's certificates, and those in the file `fallback`. `certificate` is a PEM file
+    with the certificate and the key by which this side says who it is, if any. Raises CertificatesError.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for bundle in bundles:
@@ -62,7 +63,22 @@ def trusting(bundles: Sequence[Bundle], fallback: str | None = None) -> ssl.SSLC
         context.load_default_certs()
         if fallback:
             context.load_verify_locations(cafile=fallback)
+    if certificate:
+        _load_own(context, certificate)
     return context
+
+
+def _load_own(context: ssl.SSLContext, certificate: str) -> None:
+    try:
+        # A key that wants a password would ask on the terminal.
+        context.load_cert_chain(certificate, password=lambda: "")
+    except (OSError, ValueError) as error:
+        reason = (
+            "no PEM certificate with its key, or a key with a password"
+            if isinstance(error, (ssl.SSLError, ValueError))
+            else error.strerror
+        )
+        raise CertificatesError(f"{certificate} is no certificate to log in with ({reason})") from None
 
 
 def distrust(error: ssl.SSLCertVerificationError, bundles: Sequence[Bundle]) -> str:
