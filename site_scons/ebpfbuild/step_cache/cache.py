@@ -1,0 +1,213 @@
+"""Finds and keeps what steps made, by the digest of their inputs, and believes nothing that it hasn't verified.
+
+A result is an ActionResult under the sha256 of a step's inputs, which it holds itself as its stdout; its files lie
+under their own sha256. Whatever is wrong with a result, a file or the whole place is a miss and a notice.
+"""
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple, TypeVar, cast
+
+from ..fetch.transfer import Ended, Transfer
+from .action_result import ActionResult, OutputFile, decoded, encoded
+from .place import FILES, RESULTS, Entry, Place, PlaceError, UnfitEntryError
+
+Given = TypeVar("Given")  # what a place gives
+
+MAX_RESULT_SIZE = 1 << 20  # bytes of an ActionResult: one of a hundred inputs has 10 kB
+MAX_SAID_SIZE = 1 << 16  # characters of what a step said
+MAX_MADE_SIZE = 64 << 20  # bytes of all files of one step
+
+SECONDS = 5.0  # that a result may take to come, or to be kept
+
+# A cache may cost a build LOSS seconds more than it is worth: GIVEN for each result that it gave, which a compile takes
+# at least, and a SHARE of the time that steps took whose results it will give others. All threads' seconds add up, so a
+# busy machine, on which each answer and each compile is late, is no reason to give a cache up.
+LOSS, GIVEN, SHARE = 2.5, 0.2, 0.5
+
+
+class Made(NamedTuple):
+    """What a step made and said: its files' bytes by name, its notices, and the compiler's warnings."""
+
+    files: Mapping[str, bytes]
+    notices: tuple[str, ...] = ()
+    warnings: str = ""
+
+
+class StepCache:
+    """A cache at a place. Threads may share it. `notice` gets a line for each kind of trouble, once.
+
+    A place that can't be used, is not done with a step within `seconds`, or costs more than it is worth isn't asked
+    again.
+
+    hits      how many results were taken
+    misses    how many were not there, or not to be had
+    rejected  how many of these were not what they should be
+    """
+
+    def __init__(self, place: Place, notice: Callable[[str], None], read_only: bool = False, seconds: float = SECONDS):
+        self._place, self._notice, self._seconds = place, notice, seconds
+        self._readable, self._writable = True, not read_only
+        self._lock = threading.Lock()
+        self._cost, self._worth = 0.0, LOSS
+        self.hits = self.misses = self.rejected = 0
+
+    def find(self, inputs: str, names: Collection[str], check: Callable[[Mapping[str, bytes]], None]) -> Made | None:
+        """Returns what a step with these inputs made, or None.
+
+        `names` are the files that it makes, no more and no fewer. `check` looks at their bytes, and raises ValueError
+        for what no such step makes.
+        """
+        made = None
+        if self._readable:
+            made = self._in_time(lambda: self._found(inputs, frozenset(names), check))
+        with self._lock:
+            self.hits += made is not None
+            self.misses += made is None
+            self._worth += GIVEN if made else 0.0
+        return made
+
+    def _found(self, inputs: str, names: frozenset[str], check: Callable[[Mapping[str, bytes]], None]) -> Made | None:
+        entry = key = Entry(RESULTS, _sha256(inputs.encode()))
+        try:
+            data = self._timed(lambda: self._place.get(entry, MAX_RESULT_SIZE))
+            if data is None:
+                return None
+            result = decoded(data)
+            _check_result(result, inputs, names)
+            notices, warnings = read_said(result)
+            files = {}
+            for file in result.files:
+                entry = Entry(FILES, file.sha256)
+                content = self._timed(lambda: self._place.get(entry, file.size))
+                if content is None:  # evicted under a result that is still there
+                    return None
+                _check_file(content, file)
+                files[file.path] = content
+            entry = key
+            check(files)
+            return Made(files, notices, warnings)
+        except (UnfitEntryError, ValueError) as error:
+            self._reject(entry, str(error))
+        except PlaceError as error:
+            self._give_up(error)
+        return None
+
+    def keep(self, results: Mapping[str, Collection[str]], made: Made, seconds: float = 0.0) -> None:
+        """Keeps what a step made in `seconds` under each text of inputs, with the files that are named there.
+
+        Files come before the results that name them: whoever finds a result finds its files.
+        """
+        with self._lock:
+            self._worth += SHARE * seconds
+        said = sum(map(len, (*made.notices, made.warnings)))
+        if not self._writable or said > MAX_SAID_SIZE or sum(map(len, made.files.values())) > MAX_MADE_SIZE:
+            return
+        files = {name: OutputFile(name, _sha256(data), len(data)) for name, data in made.files.items()}
+        self._in_time(lambda: self._put_all(results, made, files))
+
+    def _put_all(self, results: Mapping[str, Collection[str]], made: Made, files: Mapping[str, OutputFile]) -> None:
+        try:
+            for name, data in made.files.items():
+                self._put(Entry(FILES, files[name].sha256), data)
+            for inputs, names in results.items():
+                result = ActionResult(tuple(files[name] for name in sorted(names)), inputs.encode(), b"")
+                data = encoded(with_said(result, made.notices, made.warnings))
+                self._put(Entry(RESULTS, _sha256(result.stdout)), data)
+        except PlaceError as error:
+            self._give_up(error)
+
+    def _in_time(self, work: Callable[[], Given]) -> Given | None:
+        """Returns what work in a thread of its own gives; None where that takes too long, and then it is the last.
+
+        No time limit of a socket bounds the look-up of a name, or an answer of a byte a second; none of a file does.
+        """
+        transfer = Transfer(lambda put: put([work()]))
+        item = transfer.take(self._seconds)
+        transfer.abandon()
+        if isinstance(item, list):
+            return cast(Given, item[0])
+        if isinstance(item, Ended) and item.error:
+            raise item.error
+        self._give_up(PlaceError(f"it didn't answer within {self._seconds:.3g} s"))
+        return None
+
+    def _put(self, entry: Entry, data: bytes) -> None:
+        self._timed(lambda: self._place.put(entry, data))
+
+    def _timed(self, ask: Callable[[], Given]) -> Given:
+        """Returns what the place gives, and counts what that cost. Raises PlaceError."""
+        with self._lock:
+            if self._cost > self._worth:
+                raise PlaceError(f"it is too slow: it has cost {self._cost:.1f} s, more than it is worth")
+        began = time.monotonic()
+        try:
+            return ask()
+        finally:
+            with self._lock:
+                self._cost += time.monotonic() - began
+
+    def _reject(self, entry: Entry, why: str) -> None:
+        aside = self._place.set_aside(entry)
+        with self._lock:
+            self.rejected += 1
+            first = self.rejected == 1
+        if first:
+            then = f"it is set aside as {aside}" if aside else "it is passed over"
+            more = "; this is told once, and the last line counts them"
+            self._notice(f"CACHE: {self._place.shown}/{entry.kind}/{entry.digest[:12]}… {why}; {then}{more}")
+
+    def _give_up(self, error: PlaceError) -> None:
+        """Uses the place no more, or no more to write; says so once."""
+        with self._lock:
+            told = self._readable if not error.writing else self._writable
+            self._writable = False
+            self._readable = self._readable and error.writing
+        if told:
+            without = "takes nothing more" if error.writing else "isn't used any more"
+            self._notice(f"CACHE: {self._place.shown} {without} in this build, since {error.reason}")
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _check_result(result: ActionResult, inputs: str, names: frozenset[str]) -> None:
+    """Raises ValueError for a result that isn't of these inputs, or doesn't name just these files."""
+    if result.stdout != inputs.encode():
+        raise ValueError("is a result of other inputs")
+    if {file.path for file in result.files} != names:
+        raise ValueError("names other files than the step makes")
+    if sum(file.size for file in result.files) > MAX_MADE_SIZE:
+        raise ValueError("names files that are larger than a step's are")
+
+
+def _check_file(content: bytes, file: OutputFile) -> None:
+    if len(content) != file.size or _sha256(content) != file.sha256:
+        raise ValueError("holds other bytes than its name says")
+
+
+def with_said(result: ActionResult, notices: Sequence[str], warnings: str) -> ActionResult:
+    """Returns a result with what its step said as its stderr: JSON, sealed by a sha256 over the whole result.
+
+    By that a result is known to be whole, and not only its files.
+    """
+    said = {"notices": list(notices), "warnings": warnings}
+    seal = _sha256(encoded(result._replace(stderr=json.dumps(said).encode())))
+    return result._replace(stderr=json.dumps({**said, "sha256": seal}).encode())
+
+
+def read_said(result: ActionResult) -> tuple[tuple[str, ...], str]:
+    """Returns the notices and the warnings of a result that `with_said` made. Raises ValueError for any other."""
+    try:
+        said = json.loads(result.stderr)
+        notices, warnings = said["notices"], said["warnings"]
+        sealed = with_said(result._replace(stderr=b""), notices, warnings)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        sealed, notices, warnings = None, (), ""
+    if sealed != result:
+        raise ValueError("is damaged: its seal is of another result")
+    return tuple(notices), warnings

@@ -1,0 +1,37 @@
+"""Opens the cache that CACHE= names: a folder, or a server that is logged in to by files alone."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ..fetch.mirror import checked_url, login_to, named_folder
+from .cache import StepCache
+from .folder import FolderPlace
+
+HEADER_VARIABLE = "EBPF_STEP_CACHE_HEADER"
+CERTIFICATE_VARIABLE = "EBPF_STEP_CACHE_CERT"
+
+
+def open_cache(
+    named: str, root: Path, environ: Mapping[str, str], notice: Callable[[str], None], read_only: bool
+) -> StepCache:
+    """Returns the cache that CACHE= names; relative paths are below `root`.
+
+    Two variables may name files: one with a header that logs in, as EBPF_MIRROR_HEADER does, and one, PEM, with the
+    client's certificate and key. Without the first, .netrc counts. Raises FetchError for what names no cache.
+    """
+    folder = named_folder(named)
+    if folder is not None:
+        return StepCache(FolderPlace(root / folder, read_only), notice, read_only)
+    from ..fetch.http_get import require_requests  # a folder needs none of it
+    from .server import ServerPlace
+
+    url = checked_url(named, "CACHE", HEADER_VARIABLE)
+    require_requests(url)
+    certificate = environ.get(CERTIFICATE_VARIABLE)
+    login = login_to(url, environ, root, HEADER_VARIABLE)
+    return StepCache(ServerPlace(url, login, str(root / certificate) if certificate else ""), notice, read_only)
+
+
+def is_on_network(named: str) -> bool:
+    """Returns True if CACHE= names a server."""
+    return named_folder(named) is None
