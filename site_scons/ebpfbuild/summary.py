@@ -33,8 +33,11 @@ class MadePackage(NamedTuple):
     size: int
 
 
-def summary(objects: Iterable[MadeObject], packages: Iterable[MadePackage], seconds: float, sandbox: str = "") -> str:
-    """Returns the lines, in columns; one an arch where there are too many objects. Empty for a build of nothing."""
+def summary(objects: Iterable[MadeObject], packages: Iterable[MadePackage], seconds: float, how: str = "") -> str:
+    """Returns the lines, in columns; one an arch where there are too many objects. Empty for a build of nothing.
+
+    `how` stands behind the seconds.
+    """
     objects, packages = sorted(objects), sorted(packages)
     if not objects and not packages:
         return ""
@@ -42,7 +45,7 @@ def summary(objects: Iterable[MadeObject], packages: Iterable[MadePackage], seco
     rows += [(each.path, amount(each.size)) for each in packages]
     widths = [max((len(row[place]) for row in rows if len(row) > place), default=0) for place in range(4)]
     lines = ["  ".join(map(str.ljust, map(printable, row), widths)).rstrip() for row in rows]
-    end = f"in {seconds:.1f} s{', ' if sandbox else ''}{printable(sandbox)}"
+    end = f"in {seconds:.1f} s{', ' if how else ''}{printable(how)}"
     return "".join(f"{MADE}{line}\n" for line in [*lines, end])
 
 

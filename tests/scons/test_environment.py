@@ -153,15 +153,16 @@ def test_clean_removes_what_was_built(built):
     assert built.digests(".o", ".py", ".whl", "vmlinux.h") == {}
 
 
-def test_a_null_build_imports_nothing_heavy(built):
-    command = [sys.executable, "-X", "importtime", *built.command[1:], "ARCH=x86_64,aarch64"]
+@pytest.mark.parametrize("cache", ["", "http://127.0.0.1:1"])
+def test_a_null_build_imports_nothing_heavy(built, cache):
+    command = [sys.executable, "-X", "importtime", *built.command[1:], "ARCH=x86_64,aarch64", f"CACHE={cache}"]
     done = subprocess.run(command, **built.place(), capture_output=True, text=True)
     assert done.returncode == 0 and "is up to date" in done.stdout
     modules = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
     assert "ebpfbuild.rebuild.ledger" in modules
     assert sorted(modules & {"requests", "jinja2", "pycparser", "urllib3", "zipfile", "base64"}) == []
     core = {module for module in modules if module.startswith("ebpfbuild.")}
-    at_work = r"(btf|elf|spec|prove|minimize|fetch|link|release)\.|compile\.(object|lexer|database)|package\.(pack|wheel)|cflags|uapi\.text"
+    at_work = r"(btf|elf|spec|prove|minimize|fetch|link|release|step_cache)\.|compile\.(object|lexer|database)|package\.(pack|wheel)|cflags|uapi\.text"
     assert [module for module in sorted(core) if re.match(rf"ebpfbuild\.({at_work})", module)] == []
 
 

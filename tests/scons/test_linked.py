@@ -102,6 +102,19 @@ def test_each_source_is_compiled_and_an_edit_compiles_one_and_links(project):
     assert "x86_64/both.bpf.o" not in project.build("ARCH=x86_64")
 
 
+def test_a_checkout_elsewhere_takes_parts_links_and_proofs_from_a_cache(project, make_project, tmp_path):
+    other = make_project("at/another/depth")
+    (other.folder / "include/lib.h").write_text(HEADER)
+    other.declare(BOTH, **FILES)
+    arguments = ("ARCH=x86_64", "PROVE=1", f"CACHE={tmp_path}/shared")
+    assert "0 of 3 from the cache" in project.scons(*arguments).stdout
+    assert "3 of 3 from the cache" in other.scons(*arguments).stdout
+    assert other.digests(".o", ".h", ".proof.json") == project.digests(".o", ".h", ".proof.json")
+    assert other.build(*arguments) == set()
+    other.edit("src/lib.bpf.c", "total = 5", "total = 6")
+    assert "0 of 2 from the cache" in other.scons(*arguments).stdout
+
+
 def test_a_library_is_compiled_once_for_all_programs_that_share_it(project):
     body = BOTH + "env.BpfObject('two', ['src/other.bpf.c', 'src/lib.bpf.c'])\nenv.BpfObject('src/lib.bpf.c', 'alone')\n"
     project.declare(body, **FILES)

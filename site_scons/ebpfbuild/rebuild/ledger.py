@@ -20,6 +20,7 @@ from ..files import UnfitFileError, make_room, open_regular, read_regular
 TICK = 20_000_000  # ns
 UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 NEVER = -1  # the ctime of a stat that vouches for nothing
+FROM_CACHE = "cache "  # by whom outputs are noted that a cache gave
 
 Fact = Callable[[str, Callable[[], dict[str, Any]]], dict[str, Any]]  # the type of Ledger.fact
 
@@ -41,6 +42,9 @@ class _Seen(NamedTuple):
     ctime_ns: int  # a tool can set an mtime back, not a ctime
     inode: int
     sha256: str
+
+
+_NOTHING = _Seen(0, NEVER, NEVER, 0, "")  # no file is this one
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
@@ -96,6 +100,13 @@ class Ledger:
             return False
         self._note(by + path, now, seen.sha256)
         return True
+
+    def forget(self, path: str, by: str) -> None:
+        """Has an output no longer be by somebody, if it was."""
+        if self._files.get(by + path, _NOTHING) != _NOTHING:
+            with self._lock:
+                self._files[by + path] = _NOTHING
+                self._append(["file", by + path, *_NOTHING], required=True)
 
     def fact(self, key: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Returns the JSON object kept under `key`, found by calling `find` when it is not known yet."""

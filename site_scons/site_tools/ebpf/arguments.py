@@ -3,9 +3,11 @@
 import os
 import re
 import shlex
+from typing import NamedTuple
 
 import SCons.Node
 import SCons.Node.FS
+import SCons.Script
 from SCons.Util import flatten, is_Sequence, is_String
 
 from ebpfbuild.arch import arches_named
@@ -119,3 +121,31 @@ def single(env, given, what):
     if len(found) > 1:
         raise StopError(f"{what}: got {' and '.join(map(str, found))}; name one")
     return found[0] if found else None
+
+
+def switch(name, text):
+    """Returns True if a `NAME=1` argument is on. Raises StopError for what is no switch."""
+    if text.lower() in ("1", "yes", "true", "on"):
+        return True
+    if text.lower() in ("", "0", "no", "false", "off"):
+        return False
+    raise StopError(f"{name}={text}: not a switch; take {name}=1 or {name}=0")
+
+
+class NamedCache(NamedTuple):
+    """The cache that a build is to use: a folder or URL, empty for none, and if it is only read."""
+
+    place: str
+    read_only: bool
+
+
+def named_cache(env):
+    """Returns the NamedCache of CACHE= and CACHE_READONLY=, or else of the environment: the command line comes first.
+
+    So an empty CACHE= is none, whatever the project says.
+    """
+    given = SCons.Script.ARGUMENTS
+    read_only = given.get("CACHE_READONLY")
+    read_only = env["EBPF_STEP_CACHE_READONLY"] if read_only is None else switch("CACHE_READONLY", read_only)
+    own = str(env["EBPF_STEP_CACHE"]).removeprefix("#")
+    return NamedCache(given.get("CACHE", own), bool(read_only))

@@ -7,15 +7,13 @@ of programs.
 
 import json
 import os
-import sys
 from typing import NamedTuple
 
 import SCons.Script
 
-from ebpfbuild.escape import printable_lines
-
 from .arguments import arches, file_of, flat, from_root, single, string
 from .by_arch import ByArch
+from .cached_compile import cacheable_object
 from .cmdline import minimize_mode
 from .command_targets import proving, register_header, register_object, register_program
 from .compdb import Compilation, compile_db
@@ -28,6 +26,7 @@ from .compiling import (
     explaining,
     header_kinds,
     known_paths,
+    object_entry,
     pinned_read,
     source_node,
 )
@@ -198,9 +197,7 @@ def _declare(env, source, name, arch, options):
     step = step_args(args=args, arch=arch, full=full, own=own, **seen)
     session.compiled[node] = step["EBPF_STEP_ARGS"]
     OBJECT(env, target=node, source=source, **step)
-    entry, more = (
-        ("minimize/program.py", {"mode": mode}) if own else ("compile/object.py", {"vmlinux.h of": args.header_dir})
-    )
+    entry, more = object_entry(args, mode if own else None)
     inputs = compile_inputs(env, entry, args, **more)
     pinned = [full, libbpf_headers(env), uapi_headers(env) if args.uapi_dirs else None, None if own else given]
     node.add_dependency([inputs, *filter(None, pinned), *depends])
@@ -237,7 +234,7 @@ def _headers(env, node, name, arch, mode, header, full):
     return single(env, header[arch.name], "header"), None  # one of a sum of lists may be several
 
 
-def _compile(target, source, env):
+def _compile(target, source, env, said):
     """Makes an object and, where it has a proof as its second target, proves it before it is put in place."""
     from ebpfbuild.compile.object import compile_object
 
@@ -246,13 +243,14 @@ def _compile(target, source, env):
     with explaining(env, step.full, (step.args,)):
         known = known_paths(env, node)
         if step.own:
-            write_header(env, session.minimized[node], step.own, known)
+            write_header(env, session.minimized[node], step.own, known, said)
             known.add(step.own)
         accept = acceptance(env, node, proofs, known)
         full = step.full.path if step.full else ""
-        warnings = compile_object(step.args, full, known, session.root, session.reporter.notice, accept)
-    sys.stderr.write(printable_lines(warnings))
+        said.warn(compile_object(step.args, full, known, session.root, said.notice, accept))
 
 
-OBJECT = builder(_compile, "CLANG    $TARGET", pinned_read, "compiled", proving, source_scanner=SCANNER)
+OBJECT = builder(
+    _compile, "CLANG    $TARGET", pinned_read, "compiled", proving, cacheable=cacheable_object, source_scanner=SCANNER
+)
 METHODS = {"BpfObject": bpf_object}

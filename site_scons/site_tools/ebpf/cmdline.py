@@ -10,7 +10,7 @@ from SCons.Util import flatten
 from ebpfbuild.arch import ARCHES, arches_named, host_arch
 from ebpfbuild.header import MODES
 
-from .arguments import string
+from .arguments import string, switch
 from .command_targets import changes_pins
 from .errors import StopError, user_error
 from .pins import add_pins_options
@@ -50,6 +50,8 @@ HELP = """
                 CHECK_KERNELS=record writes that file
   KERNELS=… KERNELS_JSON=… KERNELS_HTML=…  of kernels: the kernels by name, `host`, or files that hold a kernel;
                 files to write
+  CACHE=…       a folder or URL that shares objects between checkouts and machines: bazel-remote, nginx with WebDAV
+  CACHE_READONLY=1  take what is there, and put nothing there
   HOSTS=… PYTHONS=…  of vendor: the machines and Pythons that set up from its folder (default: this one's)
   --offline     never connect; name the artifact that is missing instead
   --debug=explain  say why each output is made anew
@@ -57,8 +59,8 @@ HELP = """
   EBPF_CACHE    environment: the store, a folder of verified artifacts (default: $$XDG_CACHE_HOME/scons-bpf)
 """
 SANDBOXES = ("auto", "require", "off")
-NAMES = ("SANDBOX", "ARCH", "CHECK_KERNELS", "HOSTS", "KERNELS", "KERNELS_HTML", "KERNELS_JSON", "MINIMIZE", "MIRROR",
-         "PROVE", "PYTHONS", "RELEASE", "SIGN")  # fmt: skip
+NAMES = ("SANDBOX", "ARCH", "CACHE", "CACHE_READONLY", "CHECK_KERNELS", "HOSTS", "KERNELS", "KERNELS_HTML",
+         "KERNELS_JSON", "MINIMIZE", "MIRROR", "PROVE", "PYTHONS", "RELEASE", "SIGN")  # fmt: skip
 
 
 def add_options(env):
@@ -87,7 +89,10 @@ def add_options(env):
         EBPF_OFFLINE=SCons.Script.GetOption("offline"),
         EBPF_RELEASE=release,
         EBPF_SIGN=given.get("SIGN", ""),
+        EBPF_STEP_CACHE="",
+        EBPF_STEP_CACHE_READONLY=False,
     )
+    switch("CACHE_READONLY", given.get("CACHE_READONLY", "0"))
     if release and (epoch := source_date_epoch(env)):
         env["ENV"] = {**env["ENV"], "SOURCE_DATE_EPOCH": epoch}
 
@@ -119,15 +124,6 @@ def _sign_by_content():
     """
     if SCons.Script.GetOption("max_drift") == SCons.Node.FS.default_max_drift:
         SCons.Script.SetOption("max_drift", -1)
-
-
-def switch(name, text):
-    """Returns True if a `NAME=1` argument is on. Raises StopError for what is no switch."""
-    if text.lower() in ("1", "yes", "true", "on"):
-        return True
-    if text.lower() in ("", "0", "no", "false", "off"):
-        return False
-    raise StopError(f"{name}={text}: not a switch; take {name}=1 or {name}=0")
 
 
 def minimize_mode(env, given):

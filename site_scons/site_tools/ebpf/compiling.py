@@ -93,9 +93,19 @@ def compile_inputs(env, entry, args, **more):
     What differs between targets (a program's name, the place of its own header) is no part of it: so all programs share
     a node.
     """
+    return env["EBPF"].inputs.node(env, entry, **compile_facts(env, args, **more))
+
+
+def compile_facts(env, args, **more):
+    """Returns the inputs of a step that runs clang, by name, beside its code."""
     session = env["EBPF"]
     clang = f"{session.compiler.version} {session.compiler.fingerprint}"
-    return session.inputs.node(env, entry, clang=clang, flag=session.inputs.flags(args), **more)
+    return {"clang": clang, "flag": session.inputs.flags(args), **more}
+
+
+def object_entry(args, mode):
+    """Returns the core's module in which a compile begins, and what else shapes it; `mode` is that of an own header."""
+    return ("minimize/program.py", {"mode": mode}) if mode else ("compile/object.py", {"vmlinux.h of": args.header_dir})
 
 
 def known_paths(env, target):

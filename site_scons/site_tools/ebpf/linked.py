@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +11,8 @@ from SCons.Script import GetOption
 from ebpfbuild.errors import LinkError
 from ebpfbuild.files import make_room, write_file
 
+from .cached_compile import cacheable_object, proof_of
+from .caching import Cacheable, build_name, inputs_of, inputs_text
 from .command_targets import register_linked
 from .compiling import known_paths, libbpf_read, uapi_read
 from .errors import StopError
@@ -132,7 +135,7 @@ def _source(session, node):
     return node.path if parts_of(session, node) else session.compiled[node].args.source
 
 
-def _link(target, source, env):
+def _link(target, source, env, said):
     """Makes an object of others and, where it has a proof as its second target, proves it before it is put in place."""
     from ebpfbuild.link.libraries import linker
     from ebpfbuild.link.linker import linked_object
@@ -157,6 +160,32 @@ def _link(target, source, env):
         found = [proof for part in source if (proof := read_proof(proof_node(part).abspath))]
         keep_proof(node, prove_linked(whole, data, found, in_place, node.path, prover(session, node)))
     write_file(Path(node.abspath), data)
+
+
+def _cacheable(target, env):
+    """Returns the Cacheable of a link, None for one whose result can't be kept."""
+    from ebpfbuild.step_cache.checks import OBJECT, check_object
+
+    session, node = env["EBPF"], target[0]
+    proven = len(target) > 1
+    # A proof is of what the parts are compiled of as well, and not of their bytes alone.
+    compiles = [cacheable_object([part], part.get_build_env()) for part in _compiled_parts(session, node) if proven]
+    inputs = inputs_of(node, build_name(session), without=node.sources)
+    if inputs is None or None in compiles:
+        return None
+    sources = [[_source(session, part), session.ledger.digest(part.abspath)] for part in node.sources]
+    facts = {"step": inputs_text(node), "sources": sources, "inputs": inputs}
+    proof = proof_of(session, node, proven, [each.inputs for each in compiles])
+    return Cacheable(facts, {OBJECT: node.abspath}, partial(check_object, arch=session.compiled[node].arch), proof)
+
+
+def _compiled_parts(session, node):
+    """Yields the nodes of the objects that clang made, of which an object is linked."""
+    for part in parts_of(session, node):
+        if parts_of(session, part):
+            yield from _compiled_parts(session, part)
+        else:
+            yield part
 
 
 def _made_with_full_header(env, node, in_place):
@@ -215,4 +244,4 @@ def _install(target, source, env):
 
 
 LINKER = builder(_install, "LINKER   $TARGET")
-LINK = builder(_link, "LINK     $TARGET", _read, "linked")
+LINK = builder(_link, "LINK     $TARGET", _read, "linked", cacheable=_cacheable)

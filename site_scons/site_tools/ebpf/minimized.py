@@ -11,6 +11,7 @@ from ebpfbuild.header import MODES
 
 from .arguments import arches, file_of, flat, from_root, string
 from .by_arch import ByArch
+from .cached_compile import cacheable_header
 from .command_targets import register_header
 from .compile_flags import check_foreign
 from .compiling import (
@@ -101,22 +102,20 @@ def minimize_args(env, minimizing):
     return MinimizeArgs(compiles, minimizing.name, minimizing.mode, digest, kernel_of(minimizing.full))
 
 
-def write_header(env, minimizing, path, known):
+def write_header(env, minimizing, path, known, said):
     """Makes the header of a Minimizing at a path from the root. Raises what minimize_programs raises."""
     from ebpfbuild.minimize.program import minimize_programs
 
     session, place = env["EBPF"], Path(env["EBPF"].root, path)
-    text = minimize_programs(
-        minimize_args(env, minimizing), session.indexes, known, session.root, session.reporter.notice
-    )
+    text = minimize_programs(minimize_args(env, minimizing), session.indexes, known, session.root, said.notice)
     write_file(place, text.encode())
     session.ledger.built(str(place))
 
 
-def _minimize(target, source, env):
+def _minimize(target, source, env, said):
     minimizing = env["EBPF"].minimized[target[0]]
     with explaining(env, minimizing.full, minimizing.compiles):
-        write_header(env, minimizing, target[0].path, known_paths(env, target[0]))
+        write_header(env, minimizing, target[0].path, known_paths(env, target[0]), said)
 
 
 def _unique_path(env, folder, target, source):
@@ -128,5 +127,7 @@ def _unique_path(env, folder, target, source):
 
 
 SCANNER = SCons.Scanner.Scanner(scan, "ebpf", path_function=_unique_path)
-HEADER = builder(_minimize, "MINIMIZE $TARGET", pinned_read, "preprocessed", source_scanner=SCANNER)
+HEADER = builder(
+    _minimize, "MINIMIZE $TARGET", pinned_read, "preprocessed", cacheable=cacheable_header, source_scanner=SCANNER
+)
 METHODS = {"MinimizedVmlinux": minimized_vmlinux}

@@ -61,7 +61,7 @@ def _args(env, launched):
 
 
 def asked(words, root):
-    """Returns the command line for a build elsewhere.
+    """Returns the command line for a build elsewhere, which makes all itself: no CACHE= gives it anything.
 
     Without `reproduce`, `--against`, `-j` and SIGN=, whose signatures differ each time. A folder of MIRROR= is named
     from the root, which is another one there.
@@ -70,13 +70,13 @@ def asked(words, root):
     for word in words:
         if word in ("--against", "-j", "--jobs"):
             next(words, None)
-        elif word == "reproduce" or re.match(r"--against=|--jobs=|-j\d|SIGN=", word):
+        elif word == "reproduce" or re.match(r"--against=|--jobs=|-j\d|SIGN=|CACHE=", word):
             continue
         elif word.startswith("MIRROR=") and "://" not in word and word != "MIRROR=":
             kept.append(f"MIRROR={os.path.join(root, word.removeprefix('MIRROR='))}")
         else:
             kept.append(word)
-    return kept
+    return [*kept, "CACHE="]
 
 
 def _named(session):

@@ -47,6 +47,7 @@ class Run:
     epoch     SOURCE_DATE_EPOCH for a release; None before it is asked for
     proving   how many objects `prove` has begun with
     signing   held while SIGN='s command runs: it has the terminal
+    step_caches  each StepCache that was opened, by its NamedCache; `opening_cache` is held while one is opened
     """
 
     def __init__(self):
@@ -58,6 +59,7 @@ class Run:
         self.objects, self.minimized, self.programs, self.for_kernels = [], [], [], []
         self.proving, self.named, self.project_commands = 0, set(), set()
         self.signing = threading.Lock()
+        self.step_caches, self.opening_cache = {}, threading.Lock()
         self.refusals = self.epoch = None
         self.sandbox_mode, self._sandbox = "auto", None
         self._sandbox_lock = threading.Lock()
@@ -124,6 +126,15 @@ class Run:
             return f"not sandboxed ({self._sandbox.refusal})"
         scripts = ", ".join(sorted(self._sandbox.scripts))
         return f"sandboxed but for {scripts}" if scripts else "sandboxed"
+
+    def cache_used(self):
+        """Returns in words how many steps a cache gave; empty where none was asked."""
+        caches = self.step_caches.values()
+        taken, rejected = sum(each.hits for each in caches), sum(each.rejected for each in caches)
+        if not taken + (missed := sum(each.misses for each in caches)):
+            return ""
+        refused = f", which had {rejected} that can't be used" if rejected else ""
+        return f"{taken} of {taken + missed} from the cache{refused}"
 
     def listed_files(self):
         """Yields the paths of all that python_files has listed."""

@@ -5,6 +5,7 @@ A step depends on its sources and its Value, not on Python's bytecode.
 
 import contextlib
 import os
+import sys
 from types import SimpleNamespace
 
 import SCons.Action
@@ -12,13 +13,32 @@ import SCons.Builder
 import SCons.Errors
 
 from ebpfbuild.errors import EbpfError
-from ebpfbuild.escape import printable
+from ebpfbuild.escape import printable, printable_lines
+from ebpfbuild.rebuild.ledger import FROM_CACHE
 
-from .arguments import from_root
+from .arguments import from_root, named_cache
 from .by_arch import check_installs
 from .command_targets import name_short
 from .errors import file_error
 from .nodes import Output, output
+
+
+class Said:
+    """Prints what a step says, and holds it for the cache: its notices, and clang's warnings."""
+
+    def __init__(self, notice):
+        self._notice = notice
+        self.notices, self.warnings = [], ""
+
+    def notice(self, text):
+        """Prints a notice."""
+        self.notices.append(text)
+        self._notice(text)
+
+    def warn(self, text):
+        """Prints a compiler's warnings, as lines."""
+        self.warnings += text
+        sys.stderr.write(printable_lines(text))
 
 
 class _Execution:
@@ -28,8 +48,8 @@ class _Execution:
     short method.
     """
 
-    def __init__(self, run, more, verb):
-        self.run, self.more, self.verb = run, more, verb
+    def __init__(self, run, more, verb, cacheable):
+        self.run, self.more, self.verb, self.cacheable = run, more, verb, cacheable
 
     def __call__(self, target, source, env):
         _execute(self, target, source, env)
@@ -40,9 +60,11 @@ def _execute(step, target, source, env):
     _notice_cache(env)
     try:
         more = step.more(target, env) if step.more else {}
-        _run(lambda: step.run(target, source, env), target, session, more, step.verb)
+        work, end = _work(step, target, source, env)
+        _run(work, target, session, more, step.verb)
         for node in target:
             session.ledger.built(node.abspath)
+        end()
     except EbpfError as error:
         raise SCons.Errors.BuildError(target[0], errstr=str(error), status=2, exitstatus=2) from None
     except OSError as error:
@@ -51,15 +73,49 @@ def _execute(step, target, source, env):
     session.run.made.append((target[0], env))
 
 
+def _work(step, target, source, env):
+    """Returns two functions: one makes a step's outputs, the other follows when the ledger has them."""
+    if not step.cacheable:
+        return lambda: step.run(target, source, env), lambda: None
+    said = Said(env["EBPF"].reporter.notice)
+
+    def work():
+        step.run(target, source, env, said)
+
+    if not named_cache(env).place:
+        return work, lambda: _own(target, env["EBPF"].ledger)
+    from .caching import CachedStep
+
+    cached = CachedStep(step.cacheable, target, env, said, work)
+
+    def end():
+        if cached.taken:
+            for node in target:
+                env["EBPF"].ledger.built(node.abspath, by=FROM_CACHE)
+        else:
+            _own(target, env["EBPF"].ledger)
+            cached.keep()
+
+    return cached.run, end
+
+
+def _own(target, ledger):
+    """Notes that this build made a step's outputs itself, whatever a cache gave before."""
+    for node in target:
+        ledger.forget(node.abspath, by=FROM_CACHE)
+
+
 class Step(SCons.Action.FunctionAction):
     """Runs `run(target, source, env)`, remembers the outputs' digests, and raises a core's error as a BuildError.
 
     `more(target, env)` returns the files that it reads and no dependency stands for, as Watch takes them; `verb` says
     what it does with its inputs, for an error; `count(target, env)` returns a text that the message ends in.
+    `cacheable(target, env)` is how caching.py describes a step whose outputs a cache may give; its `run` has a Said as
+    its last argument.
     """
 
-    def __init__(self, run, message, more, verb, count):
-        super().__init__(_Execution(run, more, verb), {"cmdstr": message, "varlist": ()})
+    def __init__(self, run, message, more, verb, count, cacheable):
+        super().__init__(_Execution(run, more, verb, cacheable), {"cmdstr": message, "varlist": ()})
         self._count = count
 
     def get_presig(self, target, source, env):
@@ -106,9 +162,9 @@ def step_args(**values):
     return {"EBPF_STEP_ARGS": SimpleNamespace(**values)}
 
 
-def builder(run, message, more=None, verb="used", count=None, kind=Output, **kwargs):
+def builder(run, message, more=None, verb="used", count=None, kind=Output, cacheable=None, **kwargs):
     """Returns a builder of one Step, which prints `message` when it runs; its targets are Outputs, of a `kind`."""
-    declared = SCons.Builder.Builder(action=Step(run, message, more, verb, count), **kwargs)
+    declared = SCons.Builder.Builder(action=Step(run, message, more, verb, count, cacheable), **kwargs)
 
     def declare(env, target, source, **overrides):
         session = env["EBPF"]
@@ -121,9 +177,15 @@ def builder(run, message, more=None, verb="used", count=None, kind=Output, **kwa
         for node in nodes:
             output(node, kind)
             name_short(env, node)
+        if cacheable and env["EBPF_RELEASE"] and _came_from_cache(session, nodes):
+            session.repair(nodes, stale=True)
         return nodes
 
     return declare
+
+
+def _came_from_cache(session, nodes):
+    return any(session.ledger.intact(node.abspath, by=FROM_CACHE) for node in nodes)
 
 
 def output_path(env, *parts):

@@ -35,7 +35,8 @@ def print_summary(fs):
                 packages.append(MadePackage(node.path, os.path.getsize(node.abspath)))
             elif isinstance(node, Layout):
                 packages.append(MadePackage(node.dir.path, node.size_of_all()))
-    text = summary(objects, packages, time.time() - SCons.Script.start_time, run.sandbox_used())
+    how = ", ".join(filter(None, [run.sandbox_used(), run.cache_used()]))
+    text = summary(objects, packages, time.time() - SCons.Script.start_time, how)
     try:
         print(text, end="", flush=True)
     except BrokenPipeError:  # `sconsw | head` has read enough; Python would try once more as it ends
