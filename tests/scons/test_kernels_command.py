@@ -57,10 +57,10 @@ def test_the_table_the_problems_and_the_json(kernels_project):
     assert "src/p.bpf.c:3: field struct task_struct: state" in lines
     assert "  fails for p on new (since 6.1.176, and not yet in 5.10.223)" in lines
     assert "  there: struct task_struct has no state, but `unsigned int __state`" in lines
-    assert "1 programs, 2 kernels: 1 ok, 1 fails" in lines
+    assert "1 program, 2 kernels: 1 ok, 1 fails" in lines
     found = json.loads((kernels_project.folder / "found.json").read_text())
     assert [each["kernels"] for each in found["problems"]] == [["new"]]
-    assert "1 of 1 programs fail on some of 2 kernels" in (kernels_project.folder / "found.html").read_text()
+    assert "1 of 1 program fails on some of 2 kernels" in (kernels_project.folder / "found.html").read_text()
     write(kernels_project, "guarded")
     assert ["p", "ok", "ok", "(guards)"] in [line.split() for line in run(kernels_project, "kernels").stdout.splitlines()]
 
@@ -85,8 +85,8 @@ def test_a_new_failure_fails_the_build_and_a_known_one_does_not(kernels_project)
 
 def test_kernels_that_are_named_edited_or_not_there(kernels_project):
     folder = kernels_project.folder
-    assert "1 programs, 1 kernels: 1 fails" in run(kernels_project, "kernels", "KERNELS=new").stdout
-    assert "1 programs, 2 kernels" in run(kernels_project, "kernels", "KERNELS=old,new.btf").stdout
+    assert "1 program, 1 kernel: 1 fails" in run(kernels_project, "kernels", "KERNELS=new").stdout
+    assert "1 program, 2 kernels" in run(kernels_project, "kernels", "KERNELS=old,new.btf").stdout
     if os.uname().machine == "x86_64" and Path("/sys/kernel/btf/vmlinux").exists():
         assert f"{os.uname().release}" in run(kernels_project, "kernels", "KERNELS=host").stdout
     asked = run(kernels_project, "kernels", "KERNELS=newer")

@@ -71,7 +71,7 @@ class ArMember(NamedTuple):
 
 def ar_members(data: bytes) -> list[ArMember]:
     """Returns the members of an ar archive, in order. Format: ar(5). Raises ArchiveError."""
-    if not data.startswith(AR_MAGIC):
+    if bytes(data[: len(AR_MAGIC)]) != AR_MAGIC:  # it may be mapped
         raise ArchiveError("is no ar archive")
     members, at = [], len(AR_MAGIC)
     while at < len(data):

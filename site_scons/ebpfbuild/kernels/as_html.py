@@ -7,6 +7,7 @@ from ..escape import printable
 from .kernel import Kernel
 from .matrix import Finding, Matrix, ObjectResults, kernels_of, shared_findings
 from .problem import ProgramResult, Verdict
+from .text import many
 
 TEMPLATE = Path(__file__).resolve().parent / "templates" / "kernels.html.j2"
 
@@ -42,9 +43,10 @@ def headline(matrix: Matrix) -> str:
     """Says in a sentence how many programs work on all of their kernels."""
     programs = [results for each in matrix.objects for results in each.results.values()]
     failing = sum(any(row.verdict == Verdict.FAILS for row in results) for results in programs)
-    kernels = f"{len(matrix.kernels)} kernel{'s' if len(matrix.kernels) != 1 else ''}"
+    kernels = many(len(matrix.kernels), "kernel")
     if failing:
-        return f"{failing} of {len(programs)} programs fail on some of {kernels}"
+        verb = "fails" if failing == 1 else "fail"
+        return f"{failing} of {many(len(programs), 'program')} {verb} on some of {kernels}"
     return f"No program of {len(programs)} is known to fail on {kernels}"
 
 

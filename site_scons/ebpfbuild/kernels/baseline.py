@@ -6,6 +6,7 @@ from pathlib import Path
 from ..errors import KernelCheckError
 from ..files import read_regular, write_file
 from .matrix import Matrix
+from .text import many
 
 HEAD = "# Programs that fail on kernels, known and accepted; CHECK_KERNELS=record writes this file anew.\n"
 MAX_SIZE = 16 << 20
@@ -30,10 +31,10 @@ def require_no_new(matrix: Matrix, path: Path, shown: str) -> None:
     """Raises KernelCheckError for failures that a baseline, called `shown`, doesn't list."""
     found = new_failures(matrix, path)
     if found:
-        many = f"{len(found)} new failures" if len(found) > 1 else "1 new failure"
+        new = many(len(found), "new failure")
         fix = "mend them, or accept them all: CHECK_KERNELS=record"
         details = tuple("  ".join(line.split("\t")) for line in found)
-        raise KernelCheckError(f"{many} on the declared kernels", where=shown, fix=fix, details=details)
+        raise KernelCheckError(f"{new} on the declared kernels", where=shown, fix=fix, details=details)
 
 
 def record(matrix: Matrix, path: Path) -> int:

@@ -58,5 +58,10 @@ def _paragraph(found: list[Finding]) -> Iterator[str]:
 def summary(matrix: Matrix) -> str:
     """Returns the last line: how many programs on how many kernels, and the verdicts' counts."""
     counts = [f"{matrix.count(verdict)} {verdict}" for verdict in Verdict if matrix.count(verdict)]
-    programs = sum(len(each.results) for each in matrix.objects)
-    return f"{programs} programs, {len(matrix.kernels)} kernels: {', '.join(counts) or 'nothing to check'}"
+    programs, kernels = sum(len(each.results) for each in matrix.objects), len(matrix.kernels)
+    return f"{many(programs, 'program')}, {many(kernels, 'kernel')}: {', '.join(counts) or 'nothing to check'}"
+
+
+def many(number: int, thing: str) -> str:
+    """Writes a number of things, as `1 kernel` or `4 kernels`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

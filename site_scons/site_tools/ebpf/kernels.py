@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+from collections import Counter
 from pathlib import Path
 
 import SCons.Script
@@ -81,13 +82,15 @@ def _opened(env, arches):
     for session in run_of(env.fs).sessions.values():
         declared |= {name: (session, pin) for name, pin in session.toolchain.kernels.items()}
     names = [name for name in SCons.Script.ARGUMENTS.get("KERNELS", "").split(",") if name]
+    short = Counter(map(os.path.basename, names))
     found = []
     for name in names or declared:
         if name in declared:
             session, pin = declared[name]
             found += [_declared(env, session, pin)] if pin.file.arch in arches else []
         else:
-            found.append(_given(env, name, arches, declared))
+            shown = os.path.basename(name)
+            found.append(_given(env, name, shown if short[shown] == 1 else name, arches, declared))
     if not found:
         what = f"no kernel of {' or '.join(sorted(arches)) or 'any arch'} is declared"
         fix = "add a table [kernels.NAME] to toolchain.toml, or ask this machine's: KERNELS=host"
@@ -114,8 +117,8 @@ def _declared(env, session, pin):
     return Kernel(pin.name, file.arch, file.kernel, _cache(session).get(path, sha256, pin.member))
 
 
-def _given(env, name, arches, declared):
-    """Returns this machine's kernel, or the one in a file, whose arch is that of the objects."""
+def _given(env, name, shown, arches, declared):
+    """Returns this machine's kernel, or the one in a file, whose arch is that of the objects, by the name `shown`."""
     from ebpfbuild.kernel_image.open_btf import HOST as HOST_BTF
     from ebpfbuild.kernels.kernel import Kernel
 
@@ -131,7 +134,7 @@ def _given(env, name, arches, declared):
             what = f"{name} may be of {' or '.join(sorted(arches))}"
             raise KernelCheckError(what, where="KERNELS", fix="name one arch: ARCH=x86_64")
         (arch,) = arches
-    return Kernel(name, arch, release, _cache(session).get(path, session.ledger.digest(path)))
+    return Kernel(shown, arch, release, _cache(session).get(path, session.ledger.digest(path)))
 
 
 def _cache(session):

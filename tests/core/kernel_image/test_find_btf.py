@@ -165,6 +165,13 @@ def test_a_large_file_is_mapped(tmp_path):
     assert open_btf(kernel).find("task_struct").size == 4
 
 
+@pytest.mark.parametrize("data", [VMLINUX, kernel_deb(VMLINUX), rpm({"./boot/vmlinuz": bzimage(COMPRESSORS["gzip"](VMLINUX))}, bytes), bzimage(COMPRESSORS["gzip"](VMLINUX))])
+def test_whatever_is_large_is_read_where_it_is_mapped(tmp_path, monkeypatch, data):
+    monkeypatch.setattr("ebpfbuild.kernel_image.open_btf.MAPPED", 0)
+    (tmp_path / "kernel").write_bytes(data)
+    assert open_btf(tmp_path / "kernel").find("task_struct").size == 4
+
+
 def test_dwarf_alone_is_for_pahole(tmp_path):
     kernel = tmp_path / "vmlinux"
     kernel.write_bytes(elf({".debug_info": b"x"}))

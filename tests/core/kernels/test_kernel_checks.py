@@ -214,7 +214,7 @@ def test_text_json_and_baseline_say_the_same(matrix_of, tmp_path):
     shown = text.table(matrix).splitlines()
     assert shown[0].split() == ["x86_64", OLD, NEW] and shown[1].split() == ["5.10.223", "6.12.3"]
     assert shown[3].split() == ["p", "ok", "fails"]
-    assert text.summary(matrix) == "1 programs, 2 kernels: 1 ok, 1 fails"
+    assert text.summary(matrix) == "1 program, 2 kernels: 1 ok, 1 fails"
     paragraph = text.problems(matrix)
     assert paragraph.startswith("prog.bpf.c:") and "fails for p on new (since 6.12.3, and not yet in 5.10.223)" in paragraph
     data = as_json.as_json(matrix)
