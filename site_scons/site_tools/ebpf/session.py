@@ -36,7 +36,7 @@ def session_of(env):
         run.sessions[build] = Session(run, env.Dir("#").abspath, build, pins)
         of_the_project(env, build)
     if run.sessions[build].pins != pins:
-        fix = "give one of the environments an EBPF_BUILD of its own"
+        fix = "set it in Environment(…), or give one of the environments an EBPF_BUILD of its own"
         raise StopError(f"EBPF_TOOLCHAIN: two of them would share {build}; {fix}")
     return run.sessions[build]
 

@@ -25,7 +25,7 @@ class Watch:
         self._before = {path: _state(path) for path in known}
         for path, by in known.items():
             if not self._is_known(path, by):
-                raise self._moved(path)
+                raise _unmade(path) if self._before[path] is None and _is_built(by) else self._moved(path)
 
     def check(self, details=()):
         """Raises MovedInputError if an input was touched since, though it may hold the same bytes again."""
@@ -54,6 +54,16 @@ class Watch:
     def _moved(self, path, details=()):
         what = f"changed while it was {self._verb}"
         return MovedInputError(what, where=os.path.relpath(path), fix="build again", details=details)
+
+
+def _is_built(by):
+    return isinstance(by, Input) and by.has_builder()
+
+
+def _unmade(path):
+    """Returns the refusal of an input that isn't there though its step has run, as a command may end well anyway."""
+    what = "its builder ran and didn't make it"
+    return MovedInputError(what, where=os.path.relpath(path), fix="have the command write to $TARGET, which SCons quotes")
 
 
 def _has_copies(node):
