@@ -170,7 +170,7 @@ def test_a_server_that_fails_is_a_miss_asked_no_more_and_told_in_one_line(server
     for _ in range(20):
         assert cache.find(INPUTS, NAMES, passes) is None
         cache.keep({INPUTS: NAMES}, MADE)
-    assert time.monotonic() - began < SECONDS + 0.4
+    assert time.monotonic() - began < 3  # and not 20 times SECONDS
     assert said == [f"CACHE: {server.url} isn't used any more in this build, since {why}"]
 
 
@@ -186,12 +186,12 @@ def test_a_server_that_accepts_and_says_nothing_costs_its_time_out_once_for_all_
     with socket.create_server(("127.0.0.1", 0)) as listening:
         cache, said = opened(f"http://127.0.0.1:{listening.getsockname()[1]}", SECONDS)
         began = time.monotonic()
-        threads = [threading.Thread(target=lambda: [cache.find(INPUTS, NAMES, passes) for _ in range(5)]) for _ in range(8)]
+        threads = [threading.Thread(target=lambda: [cache.find(INPUTS, NAMES, passes) for _ in range(20)]) for _ in range(8)]
         for each in threads:
             each.start()
         for each in threads:
             each.join()
-        assert time.monotonic() - began < SECONDS + 0.4
+        assert time.monotonic() - began < 3
         assert len(said) == 1
 
 
@@ -209,7 +209,7 @@ def test_a_server_that_is_slow_each_time_is_given_up(opened, slow, monkeypatch, 
     for number in range(50):
         if not cache.find(INPUTS if found else str(number), NAMES, passes):
             cache.keep({str(number): NAMES}, MADE, seconds=0.1)
-    assert 0.5 < time.monotonic() - began < 2
+    assert 0.5 < time.monotonic() - began < 6
     assert len(said) == 1 and "since it is too slow: it has cost " in said[0]
 
 
@@ -272,6 +272,22 @@ def test_three_builds_of_eight_threads_share_one_server(server, opened, monkeypa
     assert [said for _, said in caches] == [[]] * 3
     assert len(server.of("ac")) == 12
     assert opened()[0].find("7", NAMES, passes) == MADE
+
+
+def test_a_proxy_is_asked_for_the_server_and_logs_in_by_its_own_words(server, monkeypatch, tmp_path):
+    logins = set()
+    server.lie = lambda request, kind, digest: logins.add(request.headers.get("Proxy-Authorization"))
+    monkeypatch.setenv("http_proxy", server.url.replace("//", "//me:p%40ss@"))
+    said = []
+    cache = open_cache("http://cache.invalid/instance", tmp_path, {}, said.append, False)
+    assert cache.find(INPUTS, NAMES, passes) is None
+    cache.keep({INPUTS: NAMES}, MADE)
+    assert cache.find(INPUTS, NAMES, passes) == MADE and said == []
+    assert logins == {"Basic bWU6cEBzcw=="}
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    cache = open_cache("http://cache.invalid", tmp_path, {}, said.append, False)
+    assert cache.find(INPUTS, NAMES, passes) is None
+    assert len(said) == 1 and "since the proxy http://127.0.0.1:1 (http_proxy) can't be reached or refuses" in said[0]
 
 
 @pytest.fixture
