@@ -1,7 +1,10 @@
 """A cache in a folder: what is kept is found again, and whatever else lies there is a miss, told once and replaced."""
 
 import os
+import random
 import stat
+import subprocess
+import sys
 import time
 
 import pytest
@@ -215,6 +218,36 @@ def test_nothing_half_written_has_a_name(root, opened, monkeypatch):
     monkeypatch.setattr("ebpfbuild.step_cache.folder.share_like", lambda *args: (_ for _ in ()).throw(OSError(5, "I/O error")))
     cache.keep({INPUTS: NAMES}, MADE)
     assert [path for path in root.rglob("*") if path.is_file()] == []
+
+
+KEEPING = """
+import sys
+sys.path[:0] = {path!r}
+from cache_lab import MADE, NAMES
+from ebpfbuild.step_cache.cache import StepCache
+from ebpfbuild.step_cache.folder import FolderPlace
+from pathlib import Path
+cache = StepCache(FolderPlace(Path({root!r})), print)
+print("ready", flush=True)
+while True:
+    for number in range(9):
+        cache.keep({{str(number): NAMES}}, MADE)
+"""
+
+
+def test_builds_killed_at_any_moment_leave_nothing_half_written(opened, root):
+    draw = random.Random(1)
+    script = KEEPING.format(path=[path for path in sys.path if path], root=str(root))
+    for _ in range(5):
+        with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
+            assert process.stdout.readline() == b"ready\n"
+            time.sleep(draw.uniform(0, 0.03))
+            process.kill()
+    cache, said = opened()
+    whole = [path for path in (root / "cas").iterdir() if not path.name.startswith(".")]
+    assert whole and all(sha256(path.read_bytes()) == path.name for path in whole)
+    assert all(cache.find(str(number), NAMES, passes) in (None, MADE) for number in range(9))
+    assert said == [] and cache.hits
 
 
 def test_it_belongs_to_the_users_of_its_folder(root, opened):
