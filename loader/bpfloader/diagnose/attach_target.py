@@ -59,6 +59,9 @@ def _usdt_fault(number: int, target: str, request: Request) -> Fault:
     provider, _, name = target.rpartition(":")
     binary, _, provider = provider.rpartition(":")
     binary = os.fsdecode(request.get("binary") or binary)
+    if number == errno.E2BIG:
+        what = "the probe is at more places, or in more forms, than the object has room for"
+        return Explanation(what, "write #define BPF_USDT_MAX_SPEC_CNT 1024 before it includes usdt.bpf.h")
     probe = f"{request.get('provider') or provider}:{request.get('name') or name}"
     return _binary_fault(
         binary,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ..btf.kernel import kernel_names
 from ..btf.reader import FUNC, TYPEDEF, Btf
@@ -36,14 +36,23 @@ def explain_load(messages: str, section: str, btf: Btf | None) -> Explanation | 
     return None
 
 
+def explain_attach(messages: str) -> Explanation | None:
+    """Explains a refused attach by libbpf's messages; returns None if none of them is known."""
+    return _by_texts(messages, ATTACH_MESSAGES)
+
+
 def explain_open(messages: str) -> Explanation:
     """Explains by its messages why libbpf doesn't open an object; in libbpf's own words if none of them is known."""
-    for pattern, what, fix in OPEN_MESSAGES:
+    return _by_texts(messages, OPEN_MESSAGES) or Explanation(own_words(messages), COMPILE_AGAIN)
+
+
+def _by_texts(messages: str, rows: Iterable[tuple[str, str, str]]) -> Explanation | None:
+    """Explains messages by the first row (pattern, what, fix) that finds one; `{0}` is the pattern's first group."""
+    for pattern, what, fix in rows:
         found = re.search(pattern, messages)
         if found:
-            words = (*found.groups(), *[""] * 4)
-            return Explanation(what.format(*words, libbpf=f"libbpf {version()}"), fix.format(*words))
-    return Explanation(own_words(messages), COMPILE_AGAIN)
+            return Explanation(what.format(*found.groups(), libbpf=f"libbpf {version()}"), fix.format(*found.groups()))
+    return None
 
 
 def own_words(messages: str) -> str:
@@ -200,4 +209,23 @@ OPEN_MESSAGES = (
      "{libbpf} makes no map of {0}", "install libbpf 1.1 or newer"),
     (r"struct_ops reloc (\w+): prog (\w+) is not struct_ops BPF program",
      "{libbpf} doesn't know the section of {1}, a program of the struct_ops map {0}", "install libbpf 1.2 or newer"),
+)  # fmt: skip
+NEWER_OR_UPROBE = "install a newer libbpf, or take a uprobe at the function"
+# Messages of src/usdt.c from 1.0 to 1.7.
+ATTACH_MESSAGES = (
+    (r"did you forget to include bpf/usdt\.bpf\.h", "the object has no maps for static probes",
+     "include <bpf/usdt.bpf.h> in its source, of the libbpf that loads it"),
+    (r"usdt: attaching to shared libraries without specific PID", "this kernel probes a library in one process alone",
+     "give pid=; Linux 5.15 probes it in all"),
+    (r"usdt: attaching to (\d+)-bit ELF binary '[^']*' is not supported",
+     "the binary has {0} bits, this process hasn't", "run a Python of {0} bits"),
+    (r"usdt: unrecognized arg #(\d+) spec '([^']*)'",
+     "argument {0} of the probe has the form {1}, which {libbpf} doesn't read", NEWER_OR_UPROBE),
+    (r"usdt: unsupported arg #(\d+) \(spec '([^']*)'\)",
+     "argument {0} of the probe has the form {1}, which {libbpf} doesn't read", NEWER_OR_UPROBE),
+    (r"usdt: unrecognized register '([^']*)'",
+     "an argument of the probe is in the register {0}, which {libbpf} doesn't read", NEWER_OR_UPROBE),
+    (r"usdt: too many USDT arguments \(> (\d+)\)", "the probe has more than {0} arguments", NEWER_OR_UPROBE),
+    (r"usdt: kernel doesn't support USDT semaphore", "this kernel can't raise the probe's semaphore",
+     "take Linux 4.20 or newer, or a probe without a semaphore"),
 )  # fmt: skip

@@ -263,15 +263,16 @@ def attach_refused(
     request: Mapping[str, object] | None = None,
 ) -> BpfError:
     """Returns the error for a program that doesn't attach; its section and the request tell what is missing."""
-    messages = tuple(messages)
-    details = last_lines("".join(messages))
+    text = "".join(messages)
+    details = last_lines(text)
     denied = privilege_error(f"attach {program}", error.errno, attach_capabilities(section, error.errno))
     if denied:
         return denied
     from .attach_target import target_fault
+    from .libbpf_messages import explain_attach
 
     why, fix = _explain_errno(error.errno, ATTACH_REASONS, ask_kernel(section), section)
-    fault = target_fault(error.errno, section, request or {})
+    fault = explain_attach(text) or target_fault(error.errno, section, request or {})
     if fault:
         why, fix = f"({errno_text(error.errno)}): {fault.what}", fault.fix or TRY_ANOTHER
     elif fix in (TRY_ANOTHER, ask_kernel(section)):

@@ -79,6 +79,16 @@ extern (ksym) 'name': resolution is ambiguous: 0xffff or 0xfffe
 struct_ops init_kern: struct name is not found in kernel BTF
 Error in bpf_object__probe_loading(): EPERM. Couldn't load trivial BPF program. Make sure your kernel supports BPF.
 """.splitlines()
+ATTACH_LINES = """\
+usdt: failed to find USDT support BPF maps, did you forget to include bpf/usdt.bpf.h?
+usdt: attaching to shared libraries without specific PID is not supported on current kernel
+usdt: attaching to 32-bit ELF binary '/bin/name' is not supported
+usdt: unrecognized arg #0 spec '4@name'
+usdt: unsupported arg #0 (spec '16@name') size: 16
+usdt: unrecognized register 'name'
+usdt: too many USDT arguments (> 12) for 'a:b' with args spec '...'
+usdt: kernel doesn't support USDT semaphore refcounting for 'a:b' in '/bin/name'
+""".splitlines()
 MESSAGES = ["", "libbpf: prog 'f': failed to attach: error -22\n", "libbpf: something that nobody has heard of: 7\n"]
 
 
@@ -148,6 +158,12 @@ def test_every_message_that_is_known(libbpf, cached_btf):
         require_step(load_refused("x.bpf.o", CallError("failed", errno=22), [f"libbpf: {line}\n"]))
         found |= {next(pattern for pattern, _ in libbpf_messages.LOAD_MESSAGES if pattern.search(line))}
     assert found == {pattern for pattern, _ in libbpf_messages.LOAD_MESSAGES}
+    found = set()
+    for line in ATTACH_LINES:
+        error = attach_refused("f", CallError("failed", errno=22), [f"libbpf: {line}\n"], "usdt")
+        require_step(error)
+        found |= {next(pattern for pattern, _, _ in libbpf_messages.ATTACH_MESSAGES if re.search(pattern, line))}
+    assert found == {pattern for pattern, _, _ in libbpf_messages.ATTACH_MESSAGES}
 
 
 def test_every_errno_of_a_pin(libbpf, monkeypatch):
