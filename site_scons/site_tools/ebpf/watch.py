@@ -62,8 +62,8 @@ def _is_built(by):
 
 def _unmade(path):
     """Returns the refusal of an input that isn't there though its step has run, as a command may end well anyway."""
-    what = "its builder ran and didn't make it"
-    return MovedInputError(what, where=os.path.relpath(path), fix="have the command write to $TARGET, which SCons quotes")
+    what, fix = "its builder ran and didn't make it", "have the command write to $TARGET, which SCons quotes"
+    return MovedInputError(what, where=os.path.relpath(path), fix=fix)
 
 
 def _has_copies(node):
