@@ -78,8 +78,10 @@ def test_variants_and_build_folders_share(clones, cache, tmp_path):
     body = "Export('env')\nfor name in ('a', 'other'):\n    SConscript('src/SConscript', variant_dir=f'build/{name}', duplicate=0)\n"
     body += "for place in (None, ARGUMENTS['OUT'], 'out'):\n    env.Clone(EBPF_BUILD=place or 'build').BpfObject('src/two.bpf.c')\n"
     project = clones("project", body)
-    (project.folder / "src/SConscript").write_text("Import('env')\nenv.BpfObject('one.bpf.c')\n")
-    assert built(project, X86, cache, f"OUT={tmp_path}/out")[:2] == (3, 5)
+    (project.folder / "src/SConscript").write_text("Import('env')\nenv.BpfObject('one.bpf.c')\nenv.BpfObject('up.bpf.c')\n")
+    up = (project.folder / "src/one.bpf.c").read_text().replace('"shared.h"', '"../include/shared.h"')
+    (project.folder / "src/up.bpf.c").write_text(up)  # `..` leads out of a variant_dir, so its place counts
+    assert built(project, X86, cache, f"OUT={tmp_path}/out")[:2] == (3, 7)
     assert object_of(project, "build/a/x86_64/one.bpf.o") == object_of(project, "build/other/x86_64/one.bpf.o")
     assert object_of(project, "out/x86_64/two.bpf.o") == object_of(project, "build/x86_64/two.bpf.o")
 
