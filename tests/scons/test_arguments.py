@@ -122,6 +122,7 @@ PROGRAM = 'one = env.BpfProgram("one", "src/one.bpf.c")\n'
         (PROGRAM + "env.BpfProof(one[-1])", "objects: build/dist/one-0-x86_64.tar is no object; hand over"),
         (PROGRAM + 'env.BpfPackage("two", "1", [one[0], one[1]], one[1:3])', "objects: build/x86_64/one_skel.py is no object; hand over"),
         (PROGRAM + 'env.BpfPackage("two", "1", one, one[1:3], c_skeletons=one)', "c_skeletons: build/x86_64/one.bpf.o is no header; hand over what"),
+        ('Repository("/srv/of others")\nenv.BpfObject("src/one.bpf.c")', "Repository /srv/of others: BPF programs are made of this project alone"),
         (PROGRAM + 'for _ in range(2):\n    env.EbpfRun("go", one, "one")', "EbpfRun: go is a command already; give each of them a name of its"),
         (PROGRAM + 'env.EbpfRun("go", one, "one")\nenv.EbpfTest("go", "src")', "EbpfTest: go is a command already; give each"),
         (PROGRAM + 'env.EbpfRun("go", one["x86"], "one")', "EbpfRun: go has no wheel to run; hand it what BpfProgram or BpfPackage"),

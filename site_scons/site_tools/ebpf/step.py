@@ -19,7 +19,7 @@ from ebpfbuild.rebuild.ledger import FROM_CACHE
 from .arguments import from_root, named_cache
 from .by_arch import check_installs
 from .command_targets import name_short
-from .errors import file_error
+from .errors import StopError, file_error
 from .nodes import Output, output
 
 
@@ -170,6 +170,7 @@ def builder(run, message, more=None, verb="used", count=None, kind=Output, cache
         session = env["EBPF"]
         if not session.declares:
             session.declares = True
+            _refuse_repository(env.fs.Top)
             if session.run.ledger:
                 check_installs()  # two build folders have objects of the same names
             session.run.ledger = session.run.ledger or session.ledger
@@ -186,6 +187,13 @@ def builder(run, message, more=None, verb="used", count=None, kind=Output, cache
 
 def _came_from_cache(session, nodes):
     return any(session.ledger.intact(node.abspath, by=FROM_CACHE) for node in nodes)
+
+
+def _refuse_repository(top):
+    """Refuses SCons's Repository(): clang reads this project alone, and nobody verifies what lies in another."""
+    for other in top.repositories:
+        what = "BPF programs are made of this project alone; name the build's place by EBPF_BUILD instead"
+        raise StopError(f"Repository {other.get_internal_path()}: {what}")
 
 
 def output_path(env, *parts):
