@@ -263,6 +263,13 @@ def test_it_belongs_to_the_users_of_its_folder(root, opened):
     assert {stat.S_IMODE(path.stat().st_mode) for path in root.rglob("*") if path.is_file()} == {0o440}
 
 
+def test_what_is_there_already_is_not_written_again(cache, root):
+    """In a folder with the sticky bit nobody may replace another user's file."""
+    before = {path: path.stat().st_ino for path in root.rglob("*") if path.is_file()}
+    cache.keep({INPUTS: NAMES}, MADE)
+    assert {path: path.stat().st_ino for path in root.rglob("*") if path.is_file()} == before
+
+
 def test_what_is_used_is_new_and_what_killed_builds_left_goes(cache, opened, root):
     old = time.time() - 40 * 86400
     (root / "ac" / ".incoming-x").write_bytes(b"half")
