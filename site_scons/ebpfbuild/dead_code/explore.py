@@ -33,7 +33,7 @@ from .values import (
 
 MAX_STATES = 16  # at one instruction, before they are joined
 MAX_FRAMES = 8  # the kernel's MAX_CALL_FRAMES
-MEM, MEMSX, MODE_MASK = 0x60, 0x80, 0xE0
+MEM, MODE_MASK = 0x60, 0xE0
 
 
 class Place(NamedTuple):

@@ -113,8 +113,7 @@ class KernelFilePin(HeaderPin):
 
 
 class KernelPin(NamedTuple):
-    """A kernel that programs are checked against: its name, its file, and which member of a package it is, if not the
-    only kernel there."""
+    """A kernel that programs are checked against: its name and its file; of a package with several, which `member`."""
 
     name: str
     file: KernelFilePin
