@@ -63,11 +63,14 @@ def pin_refusals(pins: Iterable[HeaderPin | TreePin | UapiPin]) -> list[str]:
     """Returns the pins that name no digest, and those whose file of the project is gone."""
     lines = []
     for pin in pins:
-        if not pin.sha256:
+        source = getattr(pin, "source", None)
+        if isinstance(pin, HeaderPin) and pin.source.btf and (pin.given or pin.source.location == "host"):
+            what = "is the kernel of whatever machine builds" if pin.source.location == "host" else "is pinned nowhere"
+            lines.append(f"{pin.where}: {pin.source.location} {what}; name a kernel's file by btf = in {pin.key}")
+        elif not pin.sha256:
             lines.append(
                 f"{pin.where}: {pin.title} has no sha256; build without RELEASE=1, which prints the line to paste"
             )
-        source = getattr(pin, "source", None)
         if source is not None and source.in_project and not source.file.is_file():
             lines.append(f"{pin.where}: {source.location} is not there; put back the file that the pin names")
     return lines

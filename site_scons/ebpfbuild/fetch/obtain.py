@@ -3,10 +3,11 @@
 Nothing leaves this module whose sha256 is not the pinned one.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -14,15 +15,18 @@ from ..archive.members import read_members
 from ..console import Reporter
 from ..errors import FetchError, HurriedError, MismatchError, OfflineError, PinError
 from ..escape import without_secrets
-from ..files import is_gone, open_regular
+from ..files import MAX_FILE_SIZE, is_gone, open_regular
 from ..pins.pins import ArtifactSource, HeaderPin, TreePin
 from . import apt
 from . import places as sources
+from .from_btf import header_of_kernel
 from .mirror import Login, checked_mirror
 from .network import Network
 from .places import CACHE, Place
 from .store import CHUNK, Incoming, Store, sha256sums, store_of_this_run
 from .verify import Wanted, verify
+
+MAX_KERNEL_FILE = 1 << 30  # bytes: a package has up to 120 MB, a vmlinux with its DWARF 500
 
 Got = TypeVar("Got")
 
@@ -99,11 +103,11 @@ def _first_header(search: "_Search", pin: HeaderPin) -> tuple[Obtained | None, l
         except MismatchError:
             raise
         except FetchError as error:
-            if not header.sha256:
+            if not header.sha256 and not header.given:
                 raise _incomplete_pin(header, error) from None
             reasons += error.details
             continue
-        size, sha256 = path.stat().st_size, header.sha256 or ""
+        size, sha256 = path.stat().st_size, header.sha256 or path.name  # the store's files are called by their digest
         return Obtained(path, header.source.shown, sha256, size, header.kernel, header is not pin, via), reasons
     return None, reasons
 
@@ -257,16 +261,23 @@ class _Search:
         return self.store if self.store.is_writable() or not place.source.in_project else store_of_this_run()
 
     def _header_from(self, place: Place, pin: HeaderPin) -> _StoredHeader:
-        inside = "" if place.by_digest else pin.source.inside
-        name = (inside or pin.source.name).rsplit("/", 1)[-1]
-        wanted = Wanted(pin.title, name, pin.where, pin.sha256, pin.size, in_project=pin.source.in_project)
-        data = self._archive(place, pin.title) if inside else b""
+        source = pin.source
+        inside, made = ("", False) if place.by_digest else (source.inside, source.btf)
+        name = (inside or source.name).rsplit("/", 1)[-1]
+        wanted = Wanted(pin.title, name, pin.where, pin.sha256, pin.size, in_project=source.in_project)
+        data = self._archive(place, pin.title) if inside or made else b""
+        where = source.where if pin.given else f"{source.where}: {place.shown}"
+        if made:
+            wanted = replace(wanted, also=(f'input_sha256 = "{hashlib.sha256(data).hexdigest()}"',))
         with self._keeper(place).incoming() as incoming:
-            if inside:
-                incoming.write(read_members(data, [inside], f"{place.source.where}: {place.shown}")[inside])
+            if made:
+                incoming.write(header_of_kernel(data, where, source))
+            elif inside:
+                incoming.write(read_members(data, [inside], where)[inside])
             else:
                 self._receive(place, incoming, wanted)
-            verify(incoming, wanted, place.shown)
+            if not pin.given:
+                verify(incoming, wanted, place.shown)
             path = incoming.keep()
         if place.via != CACHE:
             self.report.done(pin.title, incoming.size, place.via)
@@ -334,6 +345,8 @@ class _Search:
             source.archive_sha256,
             digest_optional=True,
             in_project=source.in_project,
+            key="input_sha256" if source.btf else "archive_sha256",
+            most=MAX_KERNEL_FILE if source.btf else MAX_FILE_SIZE,
         )
         self._receive(place, incoming, wanted)
         verify(incoming, wanted, place.shown)
@@ -360,7 +373,7 @@ class _Search:
 def copy_file(path: Path, incoming: Incoming, limit: int) -> None:
     """Copies a regular file `into` the store, cut soon after `limit` bytes. Raises FetchError and CacheError."""
     try:
-        with open_regular(path) as file:
+        with open_regular(path, max(limit, MAX_FILE_SIZE)) as file:
             while chunk := file.read(CHUNK):
                 incoming.write(chunk)
                 if incoming.size > limit:

@@ -14,7 +14,8 @@ class Wanted:
     """The bytes that are expected. `where` is the pin's.
 
     `digest_optional` is for an archive whose files are what is pinned, so that it needs no digest of its own;
-    `in_project` for a file of the project's, which anybody may have edited.
+    `in_project` for a file of the project's, which anybody may have edited. `key` is what toolchain.toml calls the
+    digest, `also` are further lines to paste where there is none yet; `most` bytes are read where no size is known.
     """
 
     title: str
@@ -24,11 +25,14 @@ class Wanted:
     size: int | None = None
     digest_optional: bool = False
     in_project: bool = False
+    key: str = "sha256"
+    also: tuple[str, ...] = ()
+    most: int = MAX_FILE_SIZE
 
     @property
     def limit(self) -> int:
         """The most bytes worth reading: of the project's own file all of them, as an error states its digest."""
-        return MAX_FILE_SIZE if self.in_project else self.size or MAX_FILE_SIZE
+        return self.most if self.in_project else self.size or self.most
 
 
 def wrong_body(head: bytes, size: int) -> str:
@@ -86,13 +90,12 @@ def _edited(incoming: Incoming, wanted: Wanted, origin: str) -> FetchError:
     """Returns the refusal of a file of the project's own, which is kept where it lies."""
     expected = f"expected  sha256 {wanted.sha256}, {wanted.size or 'any number of'} bytes"
     got = f"got       sha256 {incoming.sha256}, {incoming.size} bytes"
-    key = "archive_sha256" if wanted.digest_optional else "sha256"
     size = (f"size = {incoming.size}",) if wanted.size else ()
     return MismatchError(
         f"{origin} does not hold the pinned {wanted.title}, and was not used",
         where=wanted.where,
         fix="put back what it held or, if you trust what it holds now, write in the pin",
-        details=(expected, got, f'{key} = "{incoming.sha256}"', *size),
+        details=(expected, got, f'{wanted.key} = "{incoming.sha256}"', *size, *wanted.also),
     )
 
 
@@ -100,5 +103,6 @@ def _unpinned(incoming: Incoming, wanted: Wanted, origin: str) -> PinError:
     lines = [f'sha256 = "{incoming.sha256}"']
     if wanted.title.startswith("vmlinux.h"):
         lines.append(f"size = {incoming.size}")
+    lines += wanted.also
     what = f"{wanted.title} has no sha256, so what came from {origin} was not used"
     return PinError(what, where=wanted.where, fix="if you trust it, paste below this line", details=tuple(lines))

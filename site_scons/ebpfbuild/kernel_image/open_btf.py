@@ -17,7 +17,6 @@ from .pahole import encoded
 
 MAPPED = 16 << 20  # bytes from which on a file is mapped: of a vmlinux with DWARF only a hundredth is read
 MAX_INDEX_SIZE = 256 << 20
-HOST = Path("/sys/kernel/btf/vmlinux")
 
 
 def read_kernel_file(path: str | os.PathLike[str]) -> bytes:

@@ -10,6 +10,8 @@ from ..arch import OTHER_ARCHES
 from ..errors import PinError
 from ..escape import without_secrets
 
+HOST_BTF = "/sys/kernel/btf/vmlinux"  # the types of the kernel that runs; toolchain.toml and VMLINUX= call it host
+
 
 class CompilerSpec(NamedTuple):
     """The compiler: a clang out of a wheel (`package`) or of the system (`path`), of exactly this `version`."""
@@ -27,6 +29,7 @@ class ArtifactSource(NamedTuple):
     file            of a path only: the file itself, below toolchain.toml's folder
     inside          of an archive only: the member, or for a tree of files the folder, that is taken out of it
     archive_sha256  of an archive only, and optional: what is taken out has a digest of its own
+    btf             True of a kernel's file, from whose BTF the header is made; `archive_sha256` is that file's
     where           `toolchain.toml:LINE: key.path`
     """
 
@@ -36,6 +39,7 @@ class ArtifactSource(NamedTuple):
     file: Path | None = None
     inside: str = ""
     archive_sha256: str | None = None
+    btf: bool = False
 
     @property
     def name(self) -> str:
@@ -49,6 +53,15 @@ class ArtifactSource(NamedTuple):
         return without_secrets(self.location) if "://" in self.location else self.location
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of this machine that are read: with a module of the running kernel its own BTF, too."""
+        if self.file is None:
+            return ()
+        host = Path(HOST_BTF)
+        module = self.btf and self.file.parent == host.parent and self.file != host
+        return (self.file, host) if module else (self.file,)
+
+    @property
     def in_project(self) -> bool:
         """True if it is a file of the project, which anybody may edit: it is read before the store is."""
         return self.kind == "path"
@@ -59,7 +72,7 @@ class HeaderPin(NamedTuple):
 
     `sha256` is None while the pin is incomplete: fetching it then prints the line to paste and uses nothing.
     `alternates` have other bytes and a digest of their own; a build that is no release may take one. `day` is when
-    upstream made the bytes, if the file says it.
+    upstream made the bytes, if the file says it. One that is `given`, by VMLINUX=, has no digest and takes any bytes.
     """
 
     key: str
@@ -71,16 +84,17 @@ class HeaderPin(NamedTuple):
     where: str
     alternates: tuple["HeaderPin", ...] = ()
     day: date | None = None
+    given: bool = False
 
     @property
     def title(self) -> str:
         """The pin in a person's words."""
-        return f"vmlinux.h for {self.arch} (Linux {self.kernel})"
+        return f"vmlinux.h for {self.arch} ({'of' if self.given else 'Linux'} {self.kernel})"
 
     @property
     def recipe(self) -> str:
         """The command whose output is such a header, for a file of the project's that is gone."""
-        return "bpftool btf dump file /sys/kernel/btf/vmlinux format c"
+        return f"cat {HOST_BTF}" if self.source.btf else f"bpftool btf dump file {HOST_BTF} format c"
 
     @property
     def signature(self) -> str:
@@ -88,12 +102,12 @@ class HeaderPin(NamedTuple):
 
         The alternates are left out on purpose: `accepts` recognises a build that took one, the others don't care.
         """
-        return self.sha256 or "unpinned"
+        return self.sha256 or ("given" if self.given else "unpinned")
 
     def accepts(self, sha256: str, release: bool = False) -> bool:
         """Returns True if a header with this digest may be compiled in: the pin or, in no release, an alternate."""
         allowed = [self.sha256] if release else [self.sha256, *(alternate.sha256 for alternate in self.alternates)]
-        return sha256 is not None and sha256 in allowed
+        return self.given or (sha256 is not None and sha256 in allowed)
 
 
 class KernelFilePin(HeaderPin):

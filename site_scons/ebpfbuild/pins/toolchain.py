@@ -14,6 +14,7 @@ from ..errors import PinError
 from ..escape import without_secrets
 from ..files import MAX_FILE_SIZE
 from .pins import (
+    HOST_BTF,
     ArtifactSource,
     CompilerSpec,
     HeaderPin,
@@ -207,12 +208,12 @@ def _require_own_bytes(pins: Iterable[HeaderPin]) -> None:
 
 
 def _header(table: Table, arch: str, base: str | None, base_day: date | None, nested: bool = False) -> HeaderPin:
-    known = ("kernel", "date", "url", "pool", "path", "archive_sha256", "member", "sha256", "size")
-    table.require_known(*known, *(() if nested else ("alternate",)))
+    known = ("kernel", "date", "url", "pool", "path", "btf", "archive_sha256", "input_sha256", "member")
+    table.require_known(*known, "sha256", "size", *(() if nested else ("alternate",)))
     kernel = table.text("kernel")
     sha256 = table.optional_text("sha256", _is_sha256)
     size = table.count("size", MAX_FILE_SIZE)
-    source = _source(table, "member", bool(sha256), base)
+    source = _btf_source(table) if "btf" in table.data else _source(table, "member", bool(sha256), base)
     entries = [] if nested else table.tables("alternate")
     alternates = tuple(_header(entry, arch, base, base_day, nested=True) for entry in entries)
     for entry, alternate in zip(entries, alternates):
@@ -244,6 +245,34 @@ def _kernel(table: Table, name: str) -> KernelPin:
     where, key = table.where("sha256") if sha256 else table.where(), table.where().rpartition(": ")[2]
     file = KernelFilePin(key, arch, kernel, source, sha256, table.count("size", MAX_KERNEL_FILE), where)
     return KernelPin(name, file, "" if in_tar else member)
+
+
+def _btf_source(table: Table) -> ArtifactSource:
+    """Reads where the kernel is of whose BTF a header is made: `host`, a pool path, a URL, or a local path."""
+    for other in ("url", "pool", "path", "archive_sha256"):
+        if other in table.data:
+            fix = "keep one of them" if other != "archive_sha256" else "call it input_sha256"
+            raise table.error(other, "stands beside btf, which says where the kernel is", fix)
+    location = table.text("btf")
+    kind = "pool" if location.startswith("pool/") else "url" if "://" in location else "path"
+    if wrong := _is_pool(location) if kind == "pool" else _is_url(location) if kind == "url" else "":
+        raise table.error("btf", wrong)
+    member = table.optional_text("member", _is_inside) or ""
+    digest = table.optional_text("input_sha256", _is_sha256)
+    return _kernel_source(kind, location, table.where("btf"), table.path.parent, member, digest)
+
+
+def _kernel_source(
+    kind: str, location: str, where: str, folder: Path, member: str = "", digest: str | None = None
+) -> ArtifactSource:
+    file = folder / (HOST_BTF if location == "host" else location) if kind == "path" else None
+    return ArtifactSource(kind, location, where, file, member, digest, btf=True)
+
+
+def given_header(arch: str, text: str, folder: Path) -> HeaderPin:
+    """Returns the pin that VMLINUX= stands for: `host`, or the path of a kernel's file, from `folder`."""
+    source = _kernel_source("path", text, f"VMLINUX={text}", folder)
+    return HeaderPin(f"vmlinux.{arch}", arch, source.name, source, None, None, source.where, given=True)
 
 
 def _source(table: Table, inside: str, pinned: bool, base: str | None = None) -> ArtifactSource:

@@ -91,7 +91,7 @@ def uri_of(source: ArtifactSource) -> str:
     if source.kind == "pool" and (deb := _DEB.fullmatch(source.name)):
         where = f"#{quote(source.inside)}" if source.inside else ""
         return f"pkg:deb/debian/{quote(deb['name'])}@{quote(deb['version'])}?arch={quote(deb['arch'])}{where}"
-    return f"file:{quote(source.location)}"
+    return f"file:{quote(source.name if source.btf else source.location)}"  # a kernel's may be a path of this machine
 
 
 def _header(pin: HeaderPin, used: str) -> Material:

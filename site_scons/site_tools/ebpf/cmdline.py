@@ -2,6 +2,7 @@
 
 import atexit
 import platform
+from pathlib import Path
 
 import SCons.Node.FS
 import SCons.Script
@@ -9,6 +10,7 @@ from SCons.Util import flatten
 
 from ebpfbuild.arch import ARCHES, arches_named, host_arch
 from ebpfbuild.header import MODES
+from ebpfbuild.pins.toolchain import given_header
 
 from .arguments import string, switch
 from .command_targets import changes_pins
@@ -40,6 +42,7 @@ HELP = """
                 x86_64 (x86), aarch64 (arm64), arm, riscv64 (riscv), powerpc (ppc64le), s390x, loongarch64 (loongarch);
                 with a vmlinux.h of your own, or UAPI headers alone: mips64, mips64el, ppc64, armeb
   MIRROR=…      a folder or URL to take pinned artifacts from first: <mirror>/<origin's host>/<path>, or vendor's DIR
+  VMLINUX=…     the kernel whose BTF gives the vmlinux.h: host, or a vmlinux, boot image, BTF file, .deb or .rpm
   MINIMIZE=…    each program's vmlinux.h: exact (default), lean, fields or off; overrides what the program asks for
   PROVE=1       prove each object: compile it with the full header, too, and compare
   RELEASE=1     build a release: list what isn't pinned, committed or locked and stop, else prove every object
@@ -60,7 +63,7 @@ HELP = """
 """
 SANDBOXES = ("auto", "require", "off")
 NAMES = ("SANDBOX", "ARCH", "CACHE", "CACHE_READONLY", "CHECK_KERNELS", "HOSTS", "KERNELS", "KERNELS_HTML",
-         "KERNELS_JSON", "MINIMIZE", "MIRROR", "PROVE", "PYTHONS", "RELEASE", "SIGN")  # fmt: skip
+         "KERNELS_JSON", "MINIMIZE", "MIRROR", "PROVE", "PYTHONS", "RELEASE", "SIGN", "VMLINUX")  # fmt: skip
 
 
 def add_options(env):
@@ -93,6 +96,7 @@ def add_options(env):
         EBPF_STEP_CACHE_READONLY=False,
     )
     switch("CACHE_READONLY", given.get("CACHE_READONLY", "0"))
+    run_of(env.fs).vmlinux = user_error(_given_header, given.get("VMLINUX", ""), env["EBPF_ARCHES"])
     if release and (epoch := source_date_epoch(env)):
         env["ENV"] = {**env["ENV"], "SOURCE_DATE_EPOCH": epoch}
 
@@ -102,6 +106,16 @@ def _arches(given):
     if given is not None:
         return arches_named(given)
     return ARCHES if changes_pins() else (host_arch(platform.machine()),)
+
+
+def _given_header(text, arches):
+    """Returns the header that VMLINUX= of the command line stands for, of the one arch that is built; None for none."""
+    if not text:
+        return None
+    if len(arches) > 1:
+        fix = "name the kernel's own"
+        raise StopError(f"VMLINUX={text}: a kernel is of one arch, and ARCH= names {len(arches)}; {fix}")
+    return given_header(arches[0].name, text, Path())
 
 
 def _check_kernels(text):

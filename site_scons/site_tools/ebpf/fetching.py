@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from ebpfbuild.files import require_regular
+from ebpfbuild.files import MAX_FILE_SIZE, require_regular
 
 
 def fetch_options(env, **changed):
@@ -38,7 +38,7 @@ def _vendored(env, folder):
 
         toolchain = session.toolchain
         headers = [toolchain.header(arch.name) for arch in env["EBPF_ARCHES"] if arch.name in toolchain.vmlinux]
-        pins = [*headers, toolchain.libbpf, *_linker_pins(session)]
+        pins = [*(pin for pin in headers if not pin.given), toolchain.libbpf, *_linker_pins(session)]
         store = cache_folder(os.environ) / BLOBS
         require_complete(folder, lacking_pins(pins, read_vendor_manifest(folder).files, folder, store))
         session.vendored.add(folder)
@@ -57,14 +57,15 @@ def project_file_digests(env, sources):
     So an edit runs the step, which refuses it, whatever the store and the build folder hold; the same bytes at another
     path don't. Where a file is gone, or is none that can be read, it depends on the release what the step does.
     """
-    return [_digest(env, source.file) for source in sources if source.in_project]
+    return [_digest(env, file, source.btf) for source in sources if source.in_project for file in source.files]
 
 
-def _digest(env, path):
+def _digest(env, path, kernel):
+    """Returns the digest of a file as it is now; that of a `kernel` may be of any size."""
     session = env["EBPF"]
     path = os.path.join(session.root, path)
     try:
-        require_regular(path)
+        require_regular(path, None if kernel else MAX_FILE_SIZE)
         return session.ledger.digest(path)
     except OSError:
         return "unreadable in a release" if env["EBPF_RELEASE"] else "unreadable"

@@ -21,8 +21,11 @@ def vmlinux_header(env, arch):
         return session.shared[folder]
     header, record = (env.File(f"{folder}/{name}") for name in ("vmlinux.h", "vmlinux.h.json"))
     pin = user_error(session.toolchain.header, arch.name)
-    session.repair([header], lambda path: _may_stay(env, pin, session.ledger.digest(path)))
-    session.repair([record])
+    if pin.given:
+        session.repair([header, record])
+    else:
+        session.repair([header], lambda path: _may_stay(env, pin, session.ledger.digest(path)))
+        session.repair([record])
     inputs = {
         f"pin {pin.key} sha256": pin.signature,
         "pinned file of the project": project_file_digests(env, [each.source for each in (pin, *pin.alternates)]),

@@ -46,6 +46,7 @@ class Run:
     refusals  what a release refuses, in lines, while SConscripts are read; else None, and each is an error of its own
     epoch     SOURCE_DATE_EPOCH for a release; None before it is asked for
     proving   how many objects `prove` has begun with
+    vmlinux   the HeaderPin that VMLINUX= of the command line stands for, or None
     signing   held while SIGN='s command runs: it has the terminal
     step_caches  each StepCache that was opened, by its NamedCache; `opening_cache` is held while one is opened
     """
@@ -53,7 +54,7 @@ class Run:
     def __init__(self):
         _spare_collector()
         self.sessions = {}
-        self.ledger, self.locks = None, {}
+        self.ledger, self.locks, self.vmlinux = None, {}, None
         self.commands, self.made = defaultdict(list), []
         self.scans = itertools.count()
         self.objects, self.minimized, self.programs, self.for_kernels = [], [], [], []

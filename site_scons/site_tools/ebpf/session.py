@@ -131,7 +131,8 @@ class Session:
     def toolchain(self):
         """The project's pins: its own toolchain.toml completed by the tool's, or the tool's alone."""
         with contextlib.chdir(self.root):  # a SConscript is read in its own folder; messages name paths from the root
-            return user_error(toolchain.load, *self.toolchain_files)
+            pins, given = user_error(toolchain.load, *self.toolchain_files), self.run.vmlinux
+            return pins._replace(vmlinux={**pins.vmlinux, given.arch: given}) if given else pins
 
     @cached_property
     def toolchain_files(self):

@@ -128,6 +128,28 @@ def test_a_local_header_and_a_system_clang(load, tmp_path):
     assert chain.compiler.path == Path("/usr/bin/clang-19") and not chain.compiler.package
 
 
+@pytest.mark.parametrize(
+    "text, kind, file",
+    [
+        ("host", "path", Path("/sys/kernel/btf/vmlinux")),
+        ("build/vmlinux", "path", Path("build/vmlinux")),
+        ("pool/main/l/linux/linux-image-6.12_amd64.deb", "pool", None),
+        ("https://example.com/6.1.btf.tar.xz", "url", None),
+    ],
+)
+def test_a_header_may_be_made_of_a_kernel(load, text, kind, file):
+    source = load('url = "https://example.com/vmlinux.h"', f'btf = "{text}"\nmember = "a/b"\ninput_sha256 = "{"f" * 64}"').header("aarch64").source
+    assert (source.kind, source.location, source.file, source.btf) == (kind, text, file, True)
+    assert (source.inside, source.archive_sha256, source.where) == ("a/b", "f" * 64, "toolchain.toml:32: vmlinux.aarch64.btf")
+
+
+def test_what_is_read_with_a_module_of_the_kernel_that_runs():
+    host = Path("/sys/kernel/btf/vmlinux")
+    assert toolchain.given_header("x86_64", "host", Path()).source.files == (host,)
+    assert toolchain.given_header("x86_64", str(host.parent / "nf_nat"), Path()).source.files == (host.parent / "nf_nat", host)
+    assert toolchain.given_header("x86_64", "vmlinux", Path("a")).source.files == (Path("a/vmlinux"),)
+
+
 def test_the_compilers_cpu_and_flags_may_be_pinned(load):
     chain = load("", '[clang]\ncpu = "v2"\ncflags = ["-O1"]\n')
     assert (chain.cpu, chain.cflags) == ("v2", ("-O1",))
@@ -143,6 +165,12 @@ MISTAKES = [
     # text, what stands there instead, what the error says from its first character on
     ('url = "https://example.com', 'ulr = "https://example.com',
      r"32: vmlinux.aarch64.ulr: is not known here; did you mean url\?"),
+    ('url = "https://example.com/vmlinux.h"', 'btf = "host"\npath = "x"',
+     r"33: vmlinux.aarch64.path: stands beside btf, which says where the kernel is; keep one of them"),
+    ('url = "https://example.com/vmlinux.h"', f'btf = "x"\narchive_sha256 = "{"f" * 64}"',
+     r"33: vmlinux.aarch64.archive_sha256: stands beside btf, .*; call it input_sha256"),
+    ('url = "https://example.com/vmlinux.h"', 'btf = "pool/x.rpm"', r"32: vmlinux.aarch64.btf: is 'pool/x.rpm'; a pool path"),
+    ('url = "https://example.com/vmlinux.h"', 'btf = "ftp://x/y"', r"32: vmlinux.aarch64.btf: .*begins with https://"),
     ("size = 123", "siez = 123", r"21: vmlinux.x86_64.siez: is not known here; did you mean size\?"),
     ("[compiler]", "[compilre]", r"1: compilre: is not known here; did you mean compiler\?"),
     ('[compiler]\npackage = "ziglang"\nversion = "22.1.8"\n', "", r"compiler: is missing; add a table \[compiler\]"),

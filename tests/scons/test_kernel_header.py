@@ -1,0 +1,100 @@
+"""A vmlinux.h that is made of a kernel's BTF: VMLINUX= on the command line, btf = in toolchain.toml."""
+
+import gzip
+import hashlib
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+KERNEL = Path("/sys/kernel/btf/vmlinux")
+X86 = "ARCH=x86_64"
+
+
+@pytest.fixture
+def kernel(project, clang, one_program):
+    """A function: text put into struct task_struct, an arch -> the bytes of an ELF file with a small kernel's BTF."""
+
+    def make(member="", arch="x86_64"):
+        text = (project.folder / f"pins/{arch}.h").read_text().replace("int tgid;", f"int tgid;\n\t{member}")
+        source = project.folder.parent / "kernel.c"
+        source.write_text(f"{text}\nstruct task_struct a __attribute__((weak));\nstruct pt_regs b __attribute__((weak));\n"
+                          "enum bpf_map_type c __attribute__((weak)); __u32 d __attribute__((weak));\n"
+                          "__u64 e __attribute__((weak)); u64 f __attribute__((weak));\n")  # fmt: skip
+        out = source.with_suffix(".o")
+        subprocess.run([*clang, "-target", "bpf", "-g", "-c", "-w", source, "-o", out], check=True)
+        return out.read_bytes()
+
+    return make
+
+
+def place(project, data, name="vmlinux.gz"):
+    (project.folder / "kernels").mkdir(exist_ok=True)
+    (project.folder / "kernels" / name).write_bytes(gzip.compress(data, mtime=0))
+    return f"kernels/{name}"
+
+
+def test_a_kernel_of_the_command_line(project, kernel):
+    path = place(project, kernel())
+    made = project.build(X86, f"VMLINUX={path}", "PROVE=1")
+    assert {"x86_64/include/vmlinux.h", "x86_64/one.bpf.o", "x86_64/one.proof.json"} <= made
+    header = (project.folder / "build/x86_64/include/vmlinux.h").read_text()
+    assert "struct pt_regs {\n\tunsigned long di;\n" in header
+    assert project.build(X86, f"VMLINUX={path}", "PROVE=1") == set()
+    place(project, kernel("int more;"))
+    made = project.build(X86, f"VMLINUX={path}", "PROVE=1")
+    assert "x86_64/include/vmlinux.h" in made  # by what the file holds
+    assert "\tint more;\n" in (project.folder / "build/x86_64/include/vmlinux.h").read_text()
+    (project.folder / "build/x86_64/include/vmlinux.h").write_text("int edited;\n")
+    assert "x86_64/include/vmlinux.h" in project.build(X86, f"VMLINUX={path}", "PROVE=1")
+    assert "x86_64/include/vmlinux.h" in project.build(X86)  # the pinned one again
+
+
+def test_what_a_kernel_of_the_command_line_is_refused_for(project, kernel):
+    path = place(project, kernel("", "aarch64"))
+    text = project.fails(X86, f"VMLINUX={path}")
+    assert "this header does not fit x86_64 (__TARGET_ARCH_x86): its struct pt_regs is aarch64's" in text
+    assert "VMLINUX=kernels/none: vmlinux.h for x86_64 (of none) can't be had; make it: cat /sys/kernel/btf/vmlinux > kernels/none" in project.fails(X86, "VMLINUX=kernels/none")
+    text = project.fails("ARCH=x86_64,aarch64", f"VMLINUX={path}")
+    assert f"VMLINUX={path}: a kernel is of one arch, and ARCH= names 2; name the kernel's own" in text
+    (project.folder / "kernels/text").write_text("no kernel\n")
+    text = project.fails(X86, "VMLINUX=kernels/text")
+    assert "VMLINUX=kernels/text: holds no BTF; take a kernel with CONFIG_DEBUG_INFO_BTF=y" in text
+    text = project.fails(X86, f"VMLINUX={path}", "RELEASE=1")
+    assert f"VMLINUX={path}: {path} is pinned nowhere; name a kernel's file by btf = in vmlinux.x86_64" in text
+
+
+def pin_btf(project, path, *lines):
+    """Has toolchain.toml make the header of x86_64 of a kernel."""
+    text = (project.folder / "toolchain.toml").read_text()
+    table = "\n".join(["[vmlinux.x86_64]", 'kernel = "6.12"', f'btf = "{path}"', *lines, ""])
+    (project.folder / "toolchain.toml").write_text(re.sub(r"\[vmlinux\.x86_64\]\n(?:.+\n)+", table, text))
+
+
+def test_a_kernel_that_is_pinned_by_its_own_digest_and_by_the_header_s(project, kernel):
+    path = place(project, kernel())
+    pin_btf(project, path)
+    text = project.fails(X86)
+    assert "vmlinux.x86_64: vmlinux.h for x86_64 (Linux 6.12) has no sha256, so what came from" in text
+    lines = [line.strip() for line in text.splitlines() if re.match(r"  (sha256|size|input_sha256) = ", line)]
+    assert [line.split()[0] for line in lines] == ["sha256", "size", "input_sha256"]
+    assert lines[2] == f'input_sha256 = "{hashlib.sha256((project.folder / path).read_bytes()).hexdigest()}"'
+    pin_btf(project, path, *lines)
+    made = project.build(X86, "RELEASE=1")
+    assert {"x86_64/include/vmlinux.h", "x86_64/one.proof.json"} <= made
+    assert project.build(X86, "RELEASE=1") == set()
+    place(project, kernel("int more;"))
+    text = project.fails(X86)
+    assert "does not hold the pinned vmlinux.gz with vmlinux.h for x86_64 (Linux 6.12), and was not used" in text
+    assert "  input_sha256 = " in text
+    pin_btf(project, path, *lines[:2])
+    text = project.fails(X86)
+    assert "does not hold the pinned vmlinux.h for x86_64 (Linux 6.12), and was not used" in text
+    assert "  sha256 = " in text and "  input_sha256 = " in text
+
+
+@pytest.mark.skipif(not KERNEL.exists(), reason="this kernel shows no BTF")
+def test_the_kernel_that_runs_is_refused_by_a_release(project, one_program):
+    pin_btf(project, "host", f'sha256 = "{"0" * 64}"')
+    assert "vmlinux.x86_64.sha256: host is the kernel of whatever machine builds" in project.fails(X86, "RELEASE=1")
