@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,23 @@ def test_a_kernel_that_is_pinned_by_its_own_digest_and_by_the_header_s(project, 
 def test_the_kernel_that_runs_is_refused_by_a_release(project, one_program):
     pin_btf(project, "host", f'sha256 = "{"0" * 64}"')
     assert "vmlinux.x86_64.sha256: host is the kernel of whatever machine builds" in project.fails(X86, "RELEASE=1")
+
+
+def test_a_kernel_of_ones_own_is_pinned_by_a_command(project, kernel):
+    path = place(project, kernel("int more;"), "linux-6.6.40.gz")
+    text = (project.folder / "toolchain.toml").read_text()
+    (project.folder / "toolchain.toml").write_text(re.sub(r"\[vmlinux\.x86_64\]\n(?:.+\n)+", "", text))
+    for words in (["--from", path], ["add", "x86_64", "--from", path, "--commit", "abcdef1"], ["update", "--from", path]):
+        assert "--from: names a kernel; it goes with pins add ARCH" in project.fails("pins", *words)
+    done = project.scons("pins", "add", "x86_64", "--from", path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    digest = hashlib.sha256((project.folder / path).read_bytes()).hexdigest()
+    assert done.stdout.startswith(f"{path}: {digest[:12]}\nx86_64  Linux 6.19 -> 6.6.40, ")
+    pin = tomllib.loads((project.folder / "toolchain.toml").read_text())["vmlinux"]["x86_64"]
+    assert (pin["kernel"], pin["btf"], pin["input_sha256"]) == ("6.6.40", path, digest)
+    assert "x86_64/one.bpf.o" in project.build(X86, "RELEASE=1")
+    header = (project.folder / "build/x86_64/include/vmlinux.h").read_bytes()
+    assert (pin["sha256"], pin["size"]) == (hashlib.sha256(header).hexdigest(), len(header))
+    assert "vmlinux.x86_64: is pinned already" in project.fails("pins", "add", "x86_64", "--from", path)
+    text = project.fails("pins", "add", "aarch64", "--from", place(project, kernel()))
+    assert "vmlinux.aarch64: is pinned already" in text

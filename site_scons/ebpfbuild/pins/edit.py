@@ -21,7 +21,10 @@ from .toolchain import load
 
 
 class HeaderEntry(NamedTuple):
-    """The lines of a header's table: `kind` is url, pool or path, as toolchain.toml spells the source's key."""
+    """The lines of a header's table: `kind` is url, pool, path or btf, as toolchain.toml spells the source's key.
+
+    `input_sha256` is the digest of a kernel's file of which the header is made.
+    """
 
     kernel: str
     kind: str
@@ -29,11 +32,13 @@ class HeaderEntry(NamedTuple):
     sha256: str
     size: int
     day: date | None = None
+    input_sha256: str = ""
 
     def values(self) -> dict[str, Any]:
         """Returns the table's values by key, in the order in which they are written."""
-        day = {"date": self.day} if self.day else {}
-        return {"kernel": self.kernel, self.kind: self.location, "sha256": self.sha256, "size": self.size, **day}
+        more = {"date": self.day, "input_sha256": self.input_sha256}
+        found = {"kernel": self.kernel, self.kind: self.location, "sha256": self.sha256, "size": self.size}
+        return found | {key: value for key, value in more.items() if value}
 
 
 class TomlFile:

@@ -48,7 +48,10 @@ class ProgramChanges(NamedTuple):
 
 
 class UpdateReport(NamedTuple):
-    """An update of headers from one commit to another; `old` is empty where they had several, or none."""
+    """An update of headers from one commit to another; `old` is empty where they had several, or none.
+
+    Of a header that is made of a kernel, `repository` is the kernel's file, `new` its digest, and `day` is empty.
+    """
 
     repository: str
     old: str
@@ -70,7 +73,8 @@ def as_text(report: UpdateReport, everything: bool = False) -> str:
     """Returns the lines for a terminal."""
     old = f"{_short(report.old)} -> " if report.old and report.old != report.new else ""
     width = max(len(header.arch) for header in report.headers)
-    lines = [f"{report.repository}: {old}{_short(report.new)} of {report.day}"]
+    day = f" of {report.day}" if report.day else ""
+    lines = [f"{report.repository}: {old}{_short(report.new)}{day}"]
     lines += [f"{header.arch:{width}}  {_summary(header, str)}" for header in report.headers]
     lines += _use_of(report, everything, str)
     if everything:
@@ -103,7 +107,7 @@ def as_data(report: UpdateReport) -> dict[str, Any]:
             uses.setdefault((arch, each.change.name), {})[program] = names
     return {
         "repository": report.repository,
-        "commit": {"old": report.old or None, "new": report.new, "date": report.day},
+        "commit": {"old": report.old or None, "new": report.new, "date": report.day or None},
         "headers": [_header_data(header, uses) for header in report.headers],
     }
 

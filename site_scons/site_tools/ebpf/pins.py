@@ -29,6 +29,7 @@ def add_pins_options():
     if "pins" in requested():
         flag = {"action": "store_true", "default": False}
         SCons.Script.AddOption("--commit", dest="commit", nargs=1, type="string", default="", help="of pins update")
+        SCons.Script.AddOption("--from", dest="kernel", nargs=1, type="string", default="", help="of pins add")
         SCons.Script.AddOption("--all", dest="all", help="of pins update", **flag)
         SCons.Script.AddOption("--json", dest="json", help="of pins", **flag)
         SCons.Script.AddOption("--markdown", dest="markdown", help="of pins update", **flag)
@@ -45,6 +46,8 @@ def check_words(words):
         raise StopError("--commit: is of libbpf/vmlinux.h; it goes with pins update and pins add ARCH")
     if (_option("all") or _option("markdown")) and not changes_pins():
         raise StopError("--all and --markdown: say what a change means; they go with pins update and pins add ARCH")
+    if _option("kernel") and (command != "add" or _option("commit") or _option("markdown")):
+        raise StopError("--from: names a kernel; it goes with pins add ARCH, without --commit and --markdown")
     if _option("json") and _option("markdown"):
         raise StopError("--json and --markdown: both would go to standard output; take one")
     if not words:
@@ -117,8 +120,23 @@ def _update_headers(env):
 
 
 def _add(env, name):
-    """Pins one more header of libbpf/vmlinux.h, at the commit of the others unless another is named."""
-    user_error(_add_header, env, name)
+    """Pins one more header: of a kernel, or of libbpf/vmlinux.h, at the commit of the others unless one is named."""
+    user_error(_add_kernel if _option("kernel") else _add_header, env, name)
+
+
+def _add_kernel(env, name):
+    from ebpfbuild.arch import arch_named
+    from ebpfbuild.pins.edit import TomlFile
+    from ebpfbuild.update import headers, kernel_file
+    from ebpfbuild.update.report import UpdateReport
+
+    arch, session, path = arch_named(name, "pins add"), _session(env), _option("kernel")
+    file, replaced = TomlFile(_own_file(session)), session.toolchain.vmlinux.get(arch.name)
+    headers.require_unpinned(file, arch)
+    found = kernel_file.find_kernel(arch, path, file, fetch_options(env), session.reporter)
+    kernel_file.add_kernel(file, found)
+    updates, used = _header_updates(env, [found.header], {arch.name: replaced})
+    _write(env, file, path, UpdateReport(path, "", found.input_sha256, "", updates, used))
 
 
 def _add_header(env, name):
@@ -158,11 +176,10 @@ def _github(env, repository):
     return GitHub(repository, options, env["EBPF"].reporter, os.environ.get(TOKEN_VARIABLE, "")), options
 
 
-def _header_report(env, found, old_pins, commit):
-    """Returns the core's UpdateReport: what the headers found mean in the place of the pins of those arches."""
+def _header_updates(env, found, old_pins):
+    """Returns the core's HeaderUpdates of the headers found in the place of the pins of those arches, and their use."""
     from ebpfbuild.update.compare import compared
-    from ebpfbuild.update.headers import REPOSITORY, commit_of
-    from ebpfbuild.update.report import HeaderFacts, HeaderUpdate, UpdateReport
+    from ebpfbuild.update.report import HeaderFacts, HeaderUpdate
 
     session, updates, used = env["EBPF"], [], []
     for new in found:
@@ -175,6 +192,15 @@ def _header_report(env, found, old_pins, commit):
         before = HeaderFacts(*((old.kernel, old.sha256, old.size) if old else (None, None, None)))
         after = HeaderFacts(new.kernel, new.sha256, new.size)
         updates.append(HeaderUpdate(new.arch, before, after, changes))
+    return updates, used
+
+
+def _header_report(env, found, old_pins, commit):
+    """Returns the core's UpdateReport: what the headers found mean in the place of the pins of those arches."""
+    from ebpfbuild.update.headers import REPOSITORY, commit_of
+    from ebpfbuild.update.report import UpdateReport
+
+    updates, used = _header_updates(env, found, old_pins)
     commits = {commit_of(pin.source.location) for pin in old_pins.values() if pin}
     one = commits.pop() if len(commits) == 1 else ""
     return UpdateReport(
