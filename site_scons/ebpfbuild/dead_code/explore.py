@@ -34,6 +34,7 @@ from .values import (
 MAX_STATES = 16  # at one instruction, before they are joined
 MAX_FRAMES = 8  # the kernel's MAX_CALL_FRAMES
 MEM, MODE_MASK = 0x60, 0xE0
+ADD_VALUE = 0x07  # the opcode BPF_ALU64 | BPF_ADD | BPF_K
 
 
 class Place(NamedTuple):
@@ -49,11 +50,13 @@ class Reached:
     places      its instructions
     arguments   the traced function's arguments that are read, each with the structs (as CO-RE names them) whose fields
                 are read through it
+    plain       the places that read through such an argument without CO-RE: its number, and the byte that is read
     """
 
     def __init__(self) -> None:
         self.places: set[Place] = set()
         self.arguments: dict[int, set[str]] = defaultdict(set)
+        self.plain: dict[Place, tuple[int, int]] = {}
 
 
 class Environment(NamedTuple):
@@ -196,7 +199,8 @@ class _Function:
             registers[0] = None
         else:
             operand = registers[insn.src % 11] if insn.code & FROM_REGISTER else insn.imm & MASK64
-            self._note_field(at, registers[insn.dst % 11])
+            if insn.code == ADD_VALUE:
+                self._note_field(at, registers[insn.dst % 11], insn.imm)
             registers[insn.dst % 11] = alu(insn, registers[insn.dst % 11], operand)
         return at + 1
 
@@ -206,14 +210,19 @@ class _Function:
         state.registers[insn.dst % FRAME] = state.registers[insn.src % FRAME] = None
         return at + 1
 
-    def _note_field(self, at: int, known: Known) -> None:
+    def _note_field(self, at: int, known: Known, offset: int) -> None:
+        """Notes what is read through an argument: a struct's field, or a byte that no relocation is about."""
+        if not isinstance(known, Argument):
+            return
         struct = self._explorer.field_of(self._number, at)
-        if struct and isinstance(known, Argument):
+        if struct:
             self._walk.reached.arguments[known.number].add(struct)
+        else:
+            self._walk.reached.plain[Place(self._number, at)] = known.number, offset
 
     def _load(self, at: int, insn: Insn, state: State) -> Known:
         base, size = state.registers[insn.src % 11], BYTES[insn.code & 0x18]
-        self._note_field(at, base)
+        self._note_field(at, base, insn.off)
         if not isinstance(base, Pointer) or insn.code & MODE_MASK != MEM:
             return None
         offset = base.offset + insn.off

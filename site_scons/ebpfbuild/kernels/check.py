@@ -15,7 +15,7 @@ from .missing import missing
 from .needs import helper_problem, instruction_problem, map_problems, program_problems
 from .problem import Problem, ProgramResult
 from .symbols import ksym_values, missing_symbol, symbol_problems
-from .targets import target_problems
+from .targets import plain_read_problem, target_problems
 
 CALL_OPCODE = 0x85
 
@@ -63,6 +63,7 @@ class ObjectCheck:
         own = [*program_problems(program, kernel), *target_problems(program, kernel, reached.arguments)]
         problems = [*shared, *(each._replace(line=self._line(program, 0)) for each in own)]
         problems += self._code_problems(reached, explorer, kernel)
+        problems += self._plain_reads(program, reached, explorer, kernel)
         guards = self._guards(reached, explorer)
         return ProgramResult(program.name, kernel.name, tuple(dict.fromkeys(problems)), guards)
 
@@ -95,6 +96,15 @@ class ObjectCheck:
                 problem = self._kfunc_problem(place, explorer, externs, kernel)
             if problem:
                 yield problem._replace(line=self._line(function.spec, place.at))
+
+    def _plain_reads(
+        self, program: ProgramSpec, reached: Reached, explorer: Explorer, kernel: Kernel
+    ) -> Iterator[Problem]:
+        for place, (number, offset) in sorted(reached.plain.items()):
+            line = self._line(explorer.functions[place.function].spec, place.at)
+            problem = plain_read_problem(program, kernel, number, offset, line)
+            if problem:
+                yield problem
 
     def _kfunc_problem(
         self, place: Place, explorer: Explorer, externs: dict[str, Extern], kernel: Kernel

@@ -15,6 +15,7 @@ PROBES = ("kprobe", "kretprobe", "ksyscall", "kretsyscall")
 EVENTS = ("tp", "tracepoint")
 HOOKS = {"lsm": "bpf_lsm_", "lsm_cgroup": "bpf_lsm_", "iter": "bpf_iter_"}
 READ_RESULT = ("fexit", "fmod_ret", "fsession", "lsm", "lsm_cgroup")  # their last argument is the function's result
+STABLE = ("pt_regs",)  # its layout is an arch's, and part of what user space relies on
 INT_POINTERS = "5.17"  # the first Linux that lets a program have an argument `int *` (bpf: Allow access to int pointer)
 # The arches' names of a system call's function, as the kernel's arch/*/include/asm/syscall_wrapper.h makes them.
 SYSCALLS = ("__x64_sys_", "__arm64_sys_", "__riscv_sys_", "__s390x_sys_", "__se_sys_", "sys_")
@@ -60,6 +61,40 @@ def target_problems(program: ProgramSpec, kernel: Kernel, arguments: Mapping[int
             return [_no_tracepoint(target, name, unsure=False)]
         return _argument_problems(target, name, traced, kernel, arguments) if target.kind == "tp_btf" else []
     return _unsure_problems(target, name, kernel)
+
+
+def plain_read_problem(program: ProgramSpec, kernel: Kernel, number: int, offset: int, line: str) -> Problem | None:
+    """Returns the problem of a read of a struct's byte that no relocation puts where the kernel has it.
+
+    None where the argument is no struct, or one that is the same on every kernel.
+    """
+    target = Target.of(program.section)
+    proto, skipped = _prototype(target, kernel)
+    if proto is None or number + skipped >= proto.count:
+        return None
+    kind = kernel.btf.resolve(proto.params[number + skipped].type)
+    struct = kernel.btf.resolve(kind.type) if kind.kind == Kind.PTR else kind
+    if struct.kind not in COMPOSITES or struct.name in STABLE:
+        return None
+    what = f"{target.kind}/{target.name}: byte {offset} of argument {number + 1}"
+    there = f"it reads `struct {struct.name}` as the compiler saw it, without CO-RE"
+    fix = (f"struct {struct.name} {{ … }} __attribute__((preserve_access_index));",)
+    return Problem("field", what, there, fix, line, unsure=True)
+
+
+def _prototype(target: Target, kernel: Kernel) -> tuple[Type | None, int]:
+    """Returns the prototype of what a typed program attaches to, and how many of its parameters come before the first.
+
+    None for a program of another kind, or a target that isn't there.
+    """
+    name = target.name.rpartition(":")[2]
+    if target.kind == "tp_btf":
+        return kernel.tracepoint(name), 1
+    if target.kind in FUNCTIONS:
+        found = kernel.function(name)
+    else:
+        found = kernel.function(HOOKS[target.kind] + name) if target.kind in ("lsm", "lsm_cgroup") else None
+    return (kernel.btf[found.type] if found else None), 0
 
 
 def _unsure_problems(target: Target, name: str, kernel: Kernel) -> list[Problem]:

@@ -199,6 +199,19 @@ def test_what_btf_cannot_tell_is_unknown(matrix_of):
         assert set(found) == expected if section != "kprobe.multi/tcp_*" else found == ["fails", "ok"], section
 
 
+def test_a_read_without_core_cannot_be_told(matrix_of):
+    """A struct that lacks preserve_access_index is read where the compiler's header has the field."""
+    plain = "struct task_struct___mine { int pad; int pid; };\n"
+    body = "return ((struct task_struct___mine *)ctx[1])->pid;"
+    matrix = matrix_of(program("tp_btf/sched_switch", body, plain))
+    assert verdicts(matrix)["p"] == ["unknown", "unknown"]
+    (finding,) = matrix.findings()
+    assert finding.problem.what == "tp_btf/sched_switch: byte 4 of argument 2" and finding.problem.line.startswith("prog.bpf.c:")
+    assert "preserve_access_index" in finding.problem.fix[0]
+    for section, read in (("raw_tp/sched_switch", body), ("tp_btf/sched_switch", "return ctx[0] + 4;"), ("tp_btf/sched_switch", "return ((struct task_struct *)ctx[1])->pid;")):
+        assert verdicts(matrix_of(program(section, read, plain)))["p"] == ["ok", "ok"]
+
+
 def test_a_refusal_of_libbpf_counts_for_each_program(matrix_of, small_kernels, compile_bpf):
     twice = KERNEL.replace("struct proto_accept_arg {", "struct task_struct___2 { long before; int pid; } y SEC(\".data\");\nstruct proto_accept_arg {")
     data = compile_bpf(twice, flags=("-DRELEASE=612", "-Wno-unused"))
