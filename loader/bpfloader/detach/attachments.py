@@ -82,9 +82,11 @@ def attachments() -> list[Attachment]:
     """Lists the programs of XDP, tcx, netkit and BPF filters at all interfaces. Raises OSError, PrivilegeError."""
     held, found = holders(), []
     for xdp in _xdp_programs():
-        by_link = isinstance(xdp, XdpLinkId)
-        owners = held.links.get(xdp.link, []) if isinstance(xdp, XdpLinkId) else held.programs.get(xdp.program, [])
-        found.append(_attachment("xdp", xdp, f"xdp {xdp.mode}{'' if by_link else ', by netlink'}", owners))
+        if isinstance(xdp, XdpLinkId):
+            found.append(_attachment("xdp", xdp, f"xdp {xdp.mode}", held.links.get(xdp.link, [])))
+        else:
+            owners = held.programs.get(xdp.program, [])
+            found.append(_attachment("xdp", xdp, f"xdp {xdp.mode}, by netlink", owners))
     for tcx in _tcx_programs():
         owners = held.links.get(tcx.link, []) if tcx.link else held.programs.get(tcx.program, [])
         found.append(_attachment("tc", tcx, PLACES[tcx.attach_type], owners))

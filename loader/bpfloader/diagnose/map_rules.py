@@ -33,7 +33,7 @@ RULES = {
     **dict.fromkeys(
         ("ringbuf", "user_ringbuf"), "a power of two of whole pages as max_entries, and neither key nor value"
     ),
-    "struct_ops": "max_entries 1 and a struct of the kernel's as value: declare it with SEC(\".struct_ops\")",
+    "struct_ops": 'max_entries 1 and a struct of the kernel\'s as value: declare it with SEC(".struct_ops")',
     "arena": "pages as max_entries, BPF_F_MMAPABLE, and neither key nor value",
 }
 REFUSALS = (errno.EINVAL, errno.E2BIG, errno.ENOMEM)

@@ -22,8 +22,6 @@ STB_LOCAL = 0  # elf.h
 RTLD_NOLOAD = 4  # bits/dlfcn.h of glibc, on every arch that the loader knows but MIPS
 MAX_CANDIDATES = 20_000  # names, and functions, that are looked at: a hostile file may repeat one millions of times
 STD_STRING = re.compile(r"std::(?:__cxx11::)?basic_string<char, ?std::char_traits<char>, ?std::allocator<char> ?>")
-MAX_SHOWN = 6  # functions in an error
-
 
 # Finds names in a table's bytes: where each begins, and its text.
 Names = Callable[[bytes], Iterator["tuple[int, bytes]"]]
