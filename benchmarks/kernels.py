@@ -1,6 +1,8 @@
-"""Measures what it costs to read a kernel's BTF and to make its vmlinux.h, beside the targets and bpftool.
+"""Measures what it costs to read a kernel's BTF, to make its vmlinux.h and to check a program against it.
 
-    .venv/bin/python benchmarks/kernels.py [runs] [kernel]
+Beside each figure stands its target, and at the end bpftool's for the header.
+
+    .venv/bin/python benchmarks/kernels.py [runs] [kernel] [object.bpf.o]
 
 The kernel is this machine's, or the file given: BTF, vmlinux, boot image, package. Seconds of CPU, medians: each step is
 one thread, and other work on the machine changes them less than wall time.
@@ -22,9 +24,12 @@ from ebpfbuild.btf.index import dump_index, load_index
 from ebpfbuild.btf.reader import Btf
 from ebpfbuild.c_header.header import header_of
 from ebpfbuild.kernel_image.open_btf import kernel_btf, read_kernel_file
+from ebpfbuild.kernels.check import ObjectCheck
+from ebpfbuild.kernels.kernel import Kernel
+from ebpfbuild.spec.object import ObjectSpec
 
 HOST = "/sys/kernel/btf/vmlinux"
-TARGETS = {"find": None, "open": 1.0, "open by index": 0.1, "look up a name": 20e-6, "header": 2.5}
+TARGETS = {"find": None, "open": 1.0, "open by index": 0.1, "look up a name": 20e-6, "header": 2.5, "check an object": 20e-3}
 
 
 def seconds(action, runs):
@@ -42,7 +47,12 @@ def looked_up(btf, names):
     return [btf.find(name) for name in names]
 
 
-def main(runs=5, path=HOST):
+def checked(data, name, btf):
+    """Checks an object's programs against a kernel, as the first one that it is held against."""
+    return ObjectCheck(ObjectSpec.from_bytes(data, name)).on(Kernel("k", "", "", btf))
+
+
+def main(runs=5, path=HOST, program=None):
     """Prints a line for each step."""
     found = {}
     found["find"], kernel = seconds(lambda: kernel_btf(read_kernel_file(path), path), runs)
@@ -53,6 +63,9 @@ def main(runs=5, path=HOST):
     taken, _ = seconds(lambda: looked_up(again, names), 1)
     found["look up a name"] = taken / len(names)
     found["header"], text = seconds(lambda: header_of(Btf.parse(kernel.data, path, None)), runs)
+    if program:
+        data = Path(program).read_bytes()
+        found["check an object"], _ = seconds(lambda: checked(data, program, again), runs + 1)
     print(f"{path}: {kernel.inside or 'BTF'}, {len(kernel.data) / 1e6:.1f} MB, {len(btf)} types")
     for step, taken in found.items():
         target = TARGETS[step]
@@ -69,5 +82,6 @@ def main(runs=5, path=HOST):
 
 if __name__ == "__main__":
     numbers = [int(word) for word in sys.argv[1:] if word.isdigit()]
-    paths = [word for word in sys.argv[1:] if not word.isdigit()]
-    main(*(numbers or [5]), *paths)
+    objects = [word for word in sys.argv[1:] if word.endswith(".bpf.o")]
+    paths = [word for word in sys.argv[1:] if not word.isdigit() and word not in objects]
+    main(*(numbers or [5]), *(paths or [HOST]), *objects)
