@@ -41,7 +41,7 @@ def instructions(code: bytes, little: bool) -> list[Insn]:
 
 
 class Patch(NamedTuple):
-    """What an instruction held and holds now; `poisoned` where the kernel must never reach it."""
+    """The values that an instruction held and holds now; `poisoned` where the kernel must never reach it."""
 
     old: int
     new: int

@@ -12,7 +12,7 @@ from .values import Value, missing_value, value
 
 
 class Resolution(NamedTuple):
-    """What becomes of a relocation on one kernel.
+    """The outcome of a relocation on one kernel.
 
     local      the access in the object's types; None where it can't be read
     old, new   the values there and on the kernel; `new` is None where the kernel has nothing that matches

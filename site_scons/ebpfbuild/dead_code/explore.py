@@ -45,7 +45,7 @@ class Place(NamedTuple):
 
 
 class Reached:
-    """What a program gets to.
+    """The instructions that a program gets to, and the arguments that it reads.
 
     places      its instructions
     arguments   the traced function's arguments that are read, each with the structs (as CO-RE names them) whose fields
@@ -60,7 +60,7 @@ class Reached:
 
 
 class Environment(NamedTuple):
-    """What is constant in the kernel: `kconfig`, values of its options by name, and `ksyms`, its symbols' addresses.
+    """The constants of a kernel: `kconfig`, values of its options by name, and `ksyms`, its symbols' addresses.
 
     Such an address is 0 for what the kernel lacks, a pointer for what it has. What isn't known is in neither.
     """

@@ -11,7 +11,7 @@ PSEUDO_CALL = 1  # in the source register of a call: of a function of the object
 
 
 class Reference(NamedTuple):
-    """What an instruction refers to: `function` (its index), or a place in the section `section`, or an extern `name`.
+    """The target of an instruction: a function by its index, a place in a section, or an extern by its name.
 
     A map is a place in `.maps`.
     """

@@ -23,7 +23,7 @@ class Pointer(NamedTuple):
 
 
 class Argument(NamedTuple):
-    """What was loaded from the context: the traced function's argument of that number."""
+    """The traced function's argument of that number, loaded from the context."""
 
     number: int
 

@@ -21,7 +21,7 @@ CORE = "__attribute__((preserve_access_index))"
 
 
 class Lost(NamedTuple):
-    """Where an access gets lost: the kernel's struct, the step that it lacks, and the member of that name, if any."""
+    """The place where an access gets lost: the kernel's struct, the step that it lacks, and the member of that name, if any."""
 
     struct: Type
     step: Step

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Verdict(StrEnum):
-    """What a program does on a kernel, as the table spells it; the worst one comes last."""
+    """The outcome of a program on a kernel, as the table spells it; the worst one comes last."""
 
     OK = "ok"
     GUARDED = "ok (guards)"

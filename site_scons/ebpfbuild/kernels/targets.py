@@ -22,7 +22,7 @@ SYSCALLS = ("__x64_sys_", "__arm64_sys_", "__riscv_sys_", "__s390x_sys_", "__se_
 
 
 class Target(NamedTuple):
-    """What a section's name says: its kind without `.s`, and the kernel's name behind the `/`."""
+    """The target in a section's name: its kind without `.s`, and the kernel's name behind the `/`."""
 
     kind: str
     name: str
