@@ -21,7 +21,7 @@ CORE = "__attribute__((preserve_access_index))"
 
 
 class Lost(NamedTuple):
-    """The place where an access gets lost: the kernel's struct, the step that it lacks, and the member of that name, if any."""
+    """The place where an access gets lost: the kernel's struct, the step that it lacks, a member so named if any."""
 
     struct: Type
     step: Step
