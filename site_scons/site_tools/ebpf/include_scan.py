@@ -111,7 +111,7 @@ class IncludeScan:
                     continue
                 place = os.path.relpath(path, variant.source)
                 made = os.path.join(variant.folder, place)
-                if not place.startswith(f"{os.pardir}{os.sep}") and is_built(made):
+                if not place.startswith(f"{os.pardir}{os.sep}") and is_built(made) and not _is_made_of(made, path):
                     what = f"{source}: takes {path} from beside the sources, and a builder makes {made}"
                     raise StopError(printable(f"{what}; remove the first, or give one of them another name"))
 
@@ -189,6 +189,12 @@ class IncludeScan:
             if isinstance(error, UnfitFileError) and error.errno != EISDIR:
                 raise unfit_input(error, path) from None  # clang would wait for a pipe for ever
             return None
+
+
+def _is_made_of(made, path):
+    """Returns True if a builder makes one file of another, as Install does: either will do."""
+    fs = SCons.Node.FS.get_default_fs()
+    return fs.File(from_root(path)) in fs.Entry(from_root(made)).sources
 
 
 def is_made(path):
