@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from scons_project import Project
 
+
 class Mounted:
     """A folder on which something is mounted in the namespace of a process that waits."""
 

@@ -112,8 +112,8 @@ class Staged:
         self.edit()
 
     def now(self):
-        """The digests of all that is built, by path; without what remembers."""
-        return {path: digest for path, digest in self.project.digests().items() if path != LEDGER}
+        """The digests of all that is built, by path; without what remembers, and what a killed step was writing."""
+        return {path: digest for path, digest in self.project.digests().items() if "/." not in f"/{path}"}
 
     def require_whole(self):
         """Fails if the store or the build folder holds half of anything."""
@@ -121,8 +121,7 @@ class Staged:
             if not path.name.startswith(".incoming-"):
                 assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
         for path, digest in self.now().items():
-            if "/." not in path:
-                assert digest in {outputs.get(path) for outputs in self.outputs.values()}, f"{path} is half-written"
+            assert digest in {outputs.get(path) for outputs in self.outputs.values()}, f"{path} is half-written"
 
     def require_right(self):
         """Builds plainly: what that gives is this version's."""

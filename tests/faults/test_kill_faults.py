@@ -7,7 +7,7 @@ from inject import IN_MEMORY, STAGES
 from rows import SEED, rounds, rows
 
 KILLED = [*STAGES, *IN_MEMORY]
-LATEST = 0.01  # seconds from a moment that was drawn to the kill: so it strikes between moments, too
+LATEST = 0.003  # seconds from a moment that was drawn to the kill: so it strikes between moments, too
 
 
 def strikes(staged, do, stage):
@@ -24,7 +24,8 @@ def strikes(staged, do, stage):
 def test_a_killed_build(staged, fault):
     """What lies in its place is whole, and the next plain build gives the right bytes."""
     for order, done in strikes(staged, "kill", fault.removeprefix("kill -9 in ")):
-        assert done.returncode == -signal.SIGKILL, (order, done.stdout + done.stderr)
+        missed = done.returncode == 0  # it may end within LATEST
+        assert missed or done.returncode == -signal.SIGKILL, (order, done.stdout + done.stderr)
         staged.require_whole()
         staged.require_right()
     if fault.endswith(("link", "scons")):  # what else they might leave costs a build, no more
