@@ -94,6 +94,7 @@ if TYPE_CHECKING:
     from .maps.redirect import CgroupArray, CpuMap, DevMap, DevMapHash, ReuseportSockArray, SockHash, SockMap, XskMap
     from .maps.stack_trace import Frame, StackTrace
     from .object.choose import Choice, choose
+    from .object.open_map import open_map
     from .programs.iter import IterLink, IterProgram
     from .programs.perf_event import PerfEventProgram
     from .programs.sections import program_class
@@ -124,6 +125,7 @@ _LAZY = {
     "maps.redirect": "CgroupArray CpuMap DevMap DevMapHash ReuseportSockArray SockHash SockMap XskMap",
     "maps.stack_trace": "Frame StackTrace",
     "object.choose": "Choice choose",
+    "object.open_map": "open_map",
     "programs.iter": "IterLink IterProgram",
     "programs.perf_event": "PerfEventProgram",
     "programs.sections": "program_class",
@@ -172,6 +174,6 @@ __all__ = [
     "StructOpsMap", "StructOpsProgram", "Support", "SyscallProgram", "TaskStorage", "TcProgram", "TracepointProgram",
     "TracingProgram", "Union", "UprobeMultiProgram", "UprobeProgram", "UsdtProgram", "UserRingBuffer", "VariantsError",
     "VerifierError", "XdpProgram", "XskMap", "arch_among", "attach_kind", "big_endian", "choose", "errno_text",
-    "events", "inner", "kernel_symbol", "linear_histogram", "little_endian", "log2_histogram", "native_endian", "poll",
-    "probe", "program_class", "struct", "supports", "union", "user_symbol", "version",
+    "events", "inner", "kernel_symbol", "linear_histogram", "little_endian", "log2_histogram", "native_endian",
+    "open_map", "poll", "probe", "program_class", "struct", "supports", "union", "user_symbol", "version",
 ]  # fmt: skip

@@ -94,5 +94,8 @@ class Owner(Protocol):
     def map_attribute(self, handle: int, name: str) -> Any:
         """Returns an attribute of a map by libbpf's name for it without `bpf_map__`, such as `value_size`."""
 
+    def close_map(self, name: str) -> None:
+        """Closes a map without an object. Raises StateError for one of an object, which destroy closes."""
+
     def program_count(self, name: str) -> int | None:
         """Returns what programs have counted in a variable or array of that name; None without either."""

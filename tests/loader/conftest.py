@@ -237,3 +237,15 @@ def _mounted(kind: bytes, place: bytes):
 def with_mount(kernel):
     """A function: a file system, a folder, a function -> what that gives in a thread where it is mounted."""
     return lambda kind, place, function: in_thread(lambda: _mounted(kind.encode(), os.fsencode(place)), function)
+
+
+@pytest.fixture
+def bpffs(kernel, tmp_path):
+    """A new folder in a BPF file system, mounted for the test where there is none; gone afterwards."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    mounted = tmp_path / "bpf"
+    mounted.mkdir()
+    if libc.mount(b"bpf", os.fsencode(mounted), b"bpf", 0, None):
+        pytest.skip(f"can't mount a BPF file system: {os.strerror(ctypes.get_errno())}")
+    yield mounted
+    libc.umount2(os.fsencode(mounted), 2)

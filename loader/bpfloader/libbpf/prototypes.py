@@ -195,6 +195,8 @@ PROTOTYPES = (
     Prototype("bpf_map_create", c_int, (c_int, c_char_p, c_uint, c_uint, c_uint, POINTER(CreateOptions)), status),
     Prototype("bpf_map_freeze", c_int, (c_int,), status),
     Prototype("bpf_map_get_fd_by_id", c_int, (c_uint,), status),
+    Prototype("bpf_map_get_next_id", c_int, (c_uint, UINT_POINTER), status),
+    Prototype("bpf_btf_get_fd_by_id", c_int, (c_uint,), status),
     Prototype("bpf_map_lookup_elem", c_int, (c_int, c_char_p, c_void_p), status),
     Prototype("bpf_map_lookup_elem_flags", c_int, (c_int, c_char_p, c_void_p, c_ulonglong), status),
     Prototype("bpf_map_update_elem", c_int, (c_int, c_char_p, c_char_p, c_ulonglong), status),

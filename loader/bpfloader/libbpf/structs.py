@@ -81,6 +81,12 @@ class MapInformation(ctypes.Structure):
     ]
 
 
+class BtfInformation(ctypes.Structure):
+    """struct bpf_btf_info of linux/bpf.h up to its id."""
+
+    _fields_ = [("btf", c_ulonglong), ("btf_size", c_uint), ("id", c_uint)]
+
+
 class TestRunOptions(ctypes.Structure):
     """struct bpf_test_run_opts."""
 

@@ -1,4 +1,4 @@
-"""Map, the base of all classes of maps: attributes, pins, reuse."""
+"""Map, the base of all classes of maps: attributes, pins, reuse, and maps that exist already."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from ..kernel.map_type import MapType
 from ..libbpf.library import library
 from ..libbpf.pin import pin_to, unpin
 from ..suggest import FixedAttributes
-from .info import FIXES, MapInfo, info_of, pinned_fd
+from .info import FIXES, MapInfo, existing_map, info_of, pinned_fd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from typing_extensions import Self
 
     from ..owner import Owner
 
@@ -34,6 +36,13 @@ class Map(FixedAttributes):
     _fixes: ClassVar[Mapping[int, str]] = {}  # hints by errno for this type of map, which precede FIXES
 
     name: str = ""
+    _types: tuple[tuple[Any, ...], dict[str, Any]]  # that follow the owner and the name
+
+    def __new__(cls, *arguments: Any, **named: Any) -> Self:
+        """Keeps the types that the map is told, for `open`."""
+        made = super().__new__(cls)
+        made._types = (arguments[2:], named)
+        return made
 
     def __init__(self, owner: Owner, name: str):
         self.name, self._owner = name, owner
@@ -189,17 +198,47 @@ class Map(FixedAttributes):
         path = source if isinstance(source, (str, os.PathLike)) else None
         fd = pinned_fd(path) if path is not None else descriptor(source)
         try:
-            info, wanted = info_of(fd), (self.type, self.key_size, self.value_size)
-            found = info.type, info.key_size, info.value_size
-            if found != wanted:
-                what = f"can't reuse {source!r} as the map {self.name}: (type, key_size, value_size) is {found}"
-                raise MapError(f"{what}, not {wanted}", fix="give a map of the same declaration")
+            self._require_alike(info_of(fd), f"can't reuse {source!r}")
             with self._owner.lock:
                 self._owner.require_open(f"the map {self.name}")
                 self._call_on(self.handle, "_reuse_fd", fd)
         finally:
             if path is not None:
                 os.close(fd)
+
+    def _require_alike(self, info: MapInfo, what: str) -> None:
+        """Raises MapError, which begins with `what`, for a map of another type or sizes than this one's."""
+        wanted, found = (self.type, self.key_size, self.value_size), (info.type, info.key_size, info.value_size)
+        if found != wanted:
+            what = f"{what} as the map {self.name}: (type, key_size, value_size) is {found}"
+            raise MapError(f"{what}, not {wanted}", fix="give a map of the same declaration")
+
+    def open(self, source: str | os.PathLike[str] | int) -> Self:
+        """Opens a map that exists with this one's class and types: by its pin, its id or its name (see open_map).
+
+        A skeleton's class has its maps for this, too: `Execs.maps.counts.open("/sys/fs/bpf/counts")`. Raises MapError
+        for a missing map or one of another type or sizes, PrivilegeError.
+        """
+        from .standalone import standalone
+
+        types, named = self._types
+
+        def make(owner: Any, name: str) -> Any:
+            self._require_alike(owner.info, f"can't open {source!r}")
+            return type(self)(owner, name, *types, **named)
+
+        opened: Self = standalone(existing_map(source), make)
+        return opened
+
+    def close(self) -> None:
+        """Closes a map that was opened without an object. Raises StateError for a map of an object."""
+        self._owner.close_map(self.name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def pin(self, path: str | os.PathLike[str]) -> None:
         """Pins the map at a path of a BPF file system, where it outlives this process. Raises MapError, StateError."""

@@ -1,16 +1,19 @@
-"""Asks the kernel about maps: their description, their pins, their ids, and hints for its errors."""
+"""Asks the kernel about maps: their description, their pins, ids and names, and hints for its errors."""
 
 from __future__ import annotations
 
 import ctypes
 import errno
 import os
+from collections.abc import Iterator
 from typing import NamedTuple, cast
 
 from ..errors import ENOTSUPP, CallError, MapError, PrivilegeError, errno_text
 from ..libbpf.library import library
 from ..libbpf.structs import MapInformation
+from ..suggest import suggestion
 
+NAME_LENGTH = 15  # characters that the kernel keeps of a name (BPF_OBJ_NAME_LEN of linux/bpf.h, with a NUL)
 UNSUPPORTED = "this type of map has no such operation in this kernel"
 # The next step, by the kernel's errno.
 FIXES = {
@@ -39,6 +42,8 @@ class MapInfo(NamedTuple):
     map_flags: int
     map_extra: int
     btf_id: int
+    btf_key_type_id: int
+    btf_value_type_id: int
 
 
 def info_of(fd: int) -> MapInfo:
@@ -84,3 +89,72 @@ def map_by_id(number: int) -> int:
         if error.errno == errno.EPERM:
             raise PrivilegeError(what, fix="run with CAP_SYS_ADMIN, which maps by id need", errno=error.errno) from None
         raise MapError(what, errno=error.errno) from None
+
+
+def map_ids() -> Iterator[int]:
+    """Yields the ids of all maps of the system. Raises PrivilegeError, MapError."""
+    number = ctypes.c_uint(0)
+    while True:
+        try:
+            library().bpf_map_get_next_id(number.value, ctypes.byref(number))
+        except CallError as error:
+            if error.errno == errno.ENOENT:
+                return
+            what = f"can't list the maps of the system ({errno_text(error.errno)})"
+            if error.errno == errno.EPERM:
+                fix = "run with CAP_SYS_ADMIN, or open the map by its pin"
+                raise PrivilegeError(what, fix=fix, errno=error.errno) from None
+            raise MapError(what, errno=error.errno) from None
+        yield number.value
+
+
+def existing_map(source: str | os.PathLike[str] | int) -> int:
+    """Opens a new descriptor of a map by its pin (a path with a /, or a Path), its name or its id.
+
+    Raises MapError for a missing map, for a name that several have and for a pin of anything else; PrivilegeError.
+    """
+    if isinstance(source, bool) or not isinstance(source, (int, str, os.PathLike)):
+        raise TypeError(f"{source!r} is no path, name or id of a map")
+    if isinstance(source, int):
+        return _by_id(source)
+    if isinstance(source, str) and "/" not in source:  # which no name holds (bpf_obj_name_cpy in kernel/bpf/syscall.c)
+        return _by_name(source)
+    fd = pinned_fd(source)
+    if _is_map(fd):
+        return fd
+    os.close(fd)
+    raise MapError(f"what is pinned at {os.fspath(source)} is no map", fix="give the path of a map's pin")
+
+
+def _by_id(number: int) -> int:
+    if 0 < number < 1 << 32:
+        try:
+            return map_by_id(number)
+        except KeyError:
+            pass
+    raise MapError(f"no map has the id {number}", fix="`bpftool map` lists maps by id")
+
+
+def _by_name(name: str) -> int:
+    """Opens the one map of a name, of which the kernel keeps the first 15 characters."""
+    wanted, others, found = name[:NAME_LENGTH], set(), []
+    for number in map_ids():
+        try:
+            fd = map_by_id(number)
+        except KeyError:  # it is gone meanwhile
+            continue
+        try:
+            called = info_of(fd).name
+        finally:
+            os.close(fd)
+        if called == wanted:
+            found.append(number)
+        else:
+            others.add(called)
+    if not found:
+        fix = suggestion(name, others, "a path has a /: ./NAME; `bpftool map` lists names")
+        raise MapError(f"no map is called {name}", fix=fix)
+    if len(found) > 1:
+        ids = ", ".join(map(str, found))
+        raise MapError(f"{len(found)} maps are called {name}: ids {ids}", fix="open one by its id, or by its pin")
+    return _by_id(found[0])

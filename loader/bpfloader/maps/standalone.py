@@ -1,4 +1,4 @@
-"""Maps without an object: inner maps, read from a map of maps or created for one."""
+"""Maps without an object: those that exist, by pin, name or id, and the inner maps of a map of maps."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from ..errors import StateError
 from ..fork import call_after_fork
-from .base import Map
 from .info import info_of
 
-M = TypeVar("M", bound=Map)
+if TYPE_CHECKING:
+    from ..owner import ObjectPart
+
+M = TypeVar("M", bound="ObjectPart")
 
 
 class _WeakParts:
@@ -60,7 +62,7 @@ class Standalone:
     def require_loaded(self, what: str) -> None:
         """Raises StateError after close."""
         if self._fd < 0:
-            raise StateError(f"the map {self.info.name} is closed", fix="look it up in its outer map again")
+            raise StateError(f"the map {self.info.name} is closed", fix="open it again")
 
     def find_map(self, name: str) -> int:
         """Returns 0: libbpf has no struct bpf_map for it."""
@@ -88,6 +90,10 @@ class Standalone:
                 os.close(fd)
 
     __del__ = close
+
+    def close_map(self, _name: str) -> None:
+        """Closes the descriptor."""
+        self.close()
 
 
 def standalone(fd: int, make: Callable[[Any, str], M]) -> M:

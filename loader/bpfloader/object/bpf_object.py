@@ -26,6 +26,7 @@ from ..programs.struct_ops import StructOpsMap
 from ..signals import DeferredSignals, without_repeated_signals
 from .bcc import BccPolling
 from .collections import Maps, Progs, nothing_attached, program_names
+from .declared import DeclaredMaps
 from .open import open_bytes, require_digest
 from .variables import Section, SectionOwner
 
@@ -52,7 +53,10 @@ class Object(BccPolling, SectionOwner):
     FILE: ClassVar[str] = ""
     MANIFEST: ClassVar[str] = ""  # in a package: the sha256 of its manifest.json
     OBJECTS: ClassVar[dict[str, str]] = {}
-    maps: Maps
+    if TYPE_CHECKING:  # an instance's own; of the class, only their `open` may be used
+        maps: Maps
+    else:
+        maps = DeclaredMaps()
     progs: Progs
 
     def __init__(self, handle: int):
@@ -200,6 +204,10 @@ class Object(BccPolling, SectionOwner):
     def map_attribute(self, handle: int, name: str) -> Any:
         """Returns an attribute of a map of the object, by libbpf's name for it without `bpf_map__`."""
         return getattr(library(), f"bpf_map__{name}")(self.handle and handle)
+
+    def close_map(self, name: str) -> None:
+        """Raises StateError: `destroy` closes all maps of an object."""
+        raise StateError(f"the map {name} belongs to an object", fix="destroy the object, which closes its maps")
 
     def program_count(self, name: str) -> int | None:
         """Returns the value of a global variable of that name, or the sum of an array, per CPU or not; else None.

@@ -1,9 +1,12 @@
-"""Finds the maps and programs of an object without a skeleton through libbpf; keys and values are bytes."""
+"""Finds the maps and programs of an object without a skeleton, whose keys and values are bytes.
+
+Has the class of each type of map.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..codec.base import NATIVE
 from ..codec.c_types import CTypes
@@ -52,6 +55,32 @@ BUFFER_CLASSES: dict[int, Any] = {
 }  # fmt: skip
 
 
+INDEX_MAPS = (MapType.DEVMAP, MapType.DEVMAP_HASH, MapType.CPUMAP)  # 4 bytes of these are an index or a count
+
+
+class MapClass(NamedTuple):
+    """A class of maps and the types that it takes, in order: "key", "value", "record" or "inner"."""
+
+    kind: Any
+    parameters: tuple[str, ...] = ()
+
+
+def map_class(kind: int, value_size: int) -> MapClass:
+    """Returns the class of a type of map; `Map` for one that bpfloader doesn't know, and for one without values."""
+    if kind in KEY_VALUE_CLASSES:
+        return MapClass(KEY_VALUE_CLASSES[kind], ("key", "value"))
+    if kind in VALUE_CLASSES and value_size:
+        return MapClass(VALUE_CLASSES[kind], ("value",))
+    if kind in BUFFER_CLASSES:
+        return MapClass(BUFFER_CLASSES[kind], ("record",))
+    others = {
+        MapType.ARRAY_OF_MAPS: MapClass(ArrayOfMaps, ("inner",)),
+        MapType.HASH_OF_MAPS: MapClass(HashOfMaps, ("key", "inner")),
+        MapType.SOCKHASH: MapClass(SockHash, ("key",)),
+    }
+    return others.get(kind) or MapClass(UNTYPED_CLASSES.get(kind, Map))  # type: ignore[call-overload]
+
+
 def maps_of(owner: Owner) -> Maps:
     """Returns an object's maps, those of its data sections included (`probe.bss`)."""
     maps = Maps(owner)
@@ -79,17 +108,13 @@ def _each(owner: Owner, what: str) -> Iterator[int]:
 
 def _maker(handle: int) -> Callable[[Any, str], Map]:
     """Returns the function that makes the map of a struct bpf_map * from an owner and a name."""
-    types = CTypes(NATIVE)
-    kind, value = library().bpf_map__type(handle), types.raw(library().bpf_map__value_size(handle))
-    key = types.raw(library().bpf_map__key_size(handle))
-    if kind in KEY_VALUE_CLASSES:
-        return inner(KEY_VALUE_CLASSES[kind], key, value)
-    if kind in VALUE_CLASSES and value.size:
-        return inner(VALUE_CLASSES[kind], value)
-    if kind in BUFFER_CLASSES:
-        return inner(BUFFER_CLASSES[kind], types.tail())
-    if kind in (MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS):
-        template = library().bpf_map__inner_map(handle)
-        make = _maker(template) if template else inner(Map)
-        return inner(ArrayOfMaps, make) if kind == MapType.ARRAY_OF_MAPS else inner(HashOfMaps, key, make)
-    return inner(SockHash, key) if kind == MapType.SOCKHASH else inner(UNTYPED_CLASSES.get(kind, Map))
+    types, size = CTypes(NATIVE), library().bpf_map__value_size(handle)
+    found = map_class(library().bpf_map__type(handle), size)
+    template = library().bpf_map__inner_map(handle) if "inner" in found.parameters else 0
+    by_parameter: dict[str, Callable[[], Any]] = {
+        "key": lambda: types.raw(library().bpf_map__key_size(handle)),
+        "value": lambda: types.raw(size),
+        "record": types.tail,
+        "inner": lambda: _maker(template) if template else inner(Map),
+    }
+    return inner(found.kind, *(by_parameter[each]() for each in found.parameters))

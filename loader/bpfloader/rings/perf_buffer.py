@@ -46,13 +46,10 @@ class CpuBuffer:
     """
 
     def __init__(self, cpu: int, size: int):
-        self.cpu, self.size, self.fd = cpu, size, open_bpf_output(cpu)
+        self.cpu, self.size, self.fd = cpu, size, -1
         self.done = Consumed(0, 0)
-        try:
-            self.map()
-        except BaseException:
-            os.close(self.fd)
-            raise
+        self.fd = open_bpf_output(cpu)
+        self.map()
 
     def map(self) -> None:
         """Maps the memory; writable, since the kernel overwrites unread records of a read-only one. Raises MapError."""
@@ -82,6 +79,14 @@ class CpuBuffer:
         self.words.release()
         self.data.release()
         self._view.release()
+
+    def close(self) -> None:
+        """Closes the perf event; does nothing the second time."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    __del__ = close  # of a map without an object, which is closed with the last reference to it
 
 
 class CpuBuffers(SharedMemory):
@@ -153,7 +158,7 @@ class CpuBuffers(SharedMemory):
     def close(self) -> None:
         for buffer in self.buffers:
             buffer.unmap()
-            os.close(buffer.fd)
+            buffer.close()
 
 
 def _put(name: str, fd: int, buffer: CpuBuffer) -> None:

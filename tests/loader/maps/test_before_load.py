@@ -1,6 +1,5 @@
 """Settings of a map between open and load, pins, and objects without a skeleton."""
 
-import ctypes
 import os
 import re
 import shutil
@@ -11,18 +10,6 @@ import pytest
 from probing import run_python
 
 LRU_HASH, BPF_F_NUMA_NODE = 9, 1 << 2  # linux/bpf.h
-
-
-@pytest.fixture
-def bpffs(kernel, tmp_path):
-    """A new folder in a BPF file system, mounted for the test where there is none; gone afterwards."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    mounted = tmp_path / "bpf"
-    mounted.mkdir()
-    if libc.mount(b"bpf", os.fsencode(mounted), b"bpf", 0, None):
-        pytest.skip(f"can't mount a BPF file system: {os.strerror(ctypes.get_errno())}")
-    yield mounted
-    libc.umount2(os.fsencode(mounted), 2)
 
 
 def test_a_map_is_shaped_before_load(opened_with):

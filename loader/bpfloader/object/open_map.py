@@ -1,0 +1,110 @@
+"""Opens maps that exist without the object that made them, typed by the caller or by their own BTF."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from typing import TYPE_CHECKING, Any
+
+from ..codec.base import NATIVE
+from ..codec.c_types import CTypes
+from ..errors import CallError, LayoutError, MapError, PrivilegeError, errno_text
+from ..libbpf.library import library
+from ..libbpf.structs import BtfInformation
+from ..maps.info import MapInfo, existing_map
+from ..maps.standalone import standalone
+from .untyped import INDEX_MAPS, MapClass, map_class
+
+if TYPE_CHECKING:
+    from ..maps.base import Map
+    from .btf_types import BtfTypes
+
+MAX_BTF = 16 << 20  # bytes: BTF_MAX_SIZE of linux/btf.h
+
+
+def open_map(source: str | os.PathLike[str] | int, *types: Any) -> Any:
+    """Opens a map that exists: by its pin (a path with a /, or a Path), by its name or by its id.
+
+    Returns the same class as a skeleton would have: Hash, Array, RingBuffer … `types` are generated classes or codecs,
+    in the order in which the class takes them: key and value, a value alone, or a ring's record. Without them keys and
+    values have the types of the map's BTF; without BTF, and in rings, they are bytes. Close it, or leave its `with`;
+    it is closed with the last reference to it as well. Raises MapError, PrivilegeError, LayoutError for types of other
+    sizes, TypeError for another number of types.
+    """
+
+    def make(owner: Any, name: str) -> Map:
+        return _make(owner, name, types)
+
+    return standalone(existing_map(source), make)
+
+
+def _make(owner: Any, name: str, types: tuple[Any, ...]) -> Map:
+    """Makes the map of a Standalone. Raises as open_map does."""
+    info: MapInfo = owner.info
+    found = map_class(info.type, info.value_size)
+    if types and len(types) != len(found.parameters):
+        wanted = " and ".join(found.parameters) or "none"
+        raise TypeError(f"{name} is {_article(found)}: give its types ({wanted}), or none; {len(types)} given")
+    try:
+        made: Map = found.kind(owner, name, *(types or _own_types(info, found)))
+    except LayoutError as error:
+        raise LayoutError(error.what, fix="give the types that its program declares, or none") from None
+    return made
+
+
+def _article(found: MapClass) -> str:
+    name = found.kind.__name__
+    return f"{'an' if name[0] in 'AEIO' else 'a'} {name}"
+
+
+def _own_types(info: MapInfo, found: MapClass) -> list[Any]:
+    """Returns the types that the kernel tells of a map, for its class."""
+    types = _read_types(info) if info.btf_id and {"key", "value"} & {*found.parameters} else None
+    return [_own_type(info, part, types) for part in found.parameters]
+
+
+def _own_type(info: MapInfo, part: str, types: BtfTypes | None) -> Any:
+    c = CTypes(NATIVE)
+    if part == "record":
+        return c.tail()
+    if part == "inner":  # each by its own BTF
+        return lambda owner, name: _make(owner, name, ())
+    number, size = (info.btf_key_type_id, info.key_size) if part == "key" else (info.btf_value_type_id, info.value_size)
+    if types and number and types.btf.size(number) == size:
+        return types.codec(number, f"{info.name}_{part}")
+    return c.u32 if size == 4 and info.type in INDEX_MAPS else c.raw(size)
+
+
+def _read_types(info: MapInfo) -> BtfTypes:
+    """Reads a map's BTF from the kernel. Raises PrivilegeError, MapError."""
+    from ..btf.reader import Btf
+    from .btf_types import BtfTypes
+
+    try:
+        data = _read_btf(info.btf_id)
+    except CallError as error:
+        what = f"the kernel doesn't tell the types of the map {info.name} ({errno_text(error.errno)})"
+        if error.errno == errno.EPERM:
+            fix = "run with CAP_SYS_ADMIN, or give its types: open_map(path, Key, Value)"
+            raise PrivilegeError(what, fix=fix, errno=error.errno) from None
+        raise MapError(what, fix="give its types: open_map(path, Key, Value)", errno=error.errno) from None
+    return BtfTypes(Btf(data, f"the map {info.name}"), max(info.key_size, info.value_size))
+
+
+def _read_btf(number: int) -> bytes:
+    """Reads BTF by its id. Raises CallError."""
+    fd = library().bpf_btf_get_fd_by_id(number)
+    try:
+        info = BtfInformation()
+        _ask(fd, info)
+        buffer = ctypes.create_string_buffer(min(info.btf_size, MAX_BTF))
+        info = BtfInformation(btf=ctypes.addressof(buffer), btf_size=len(buffer))
+        _ask(fd, info)
+        return buffer.raw
+    finally:
+        os.close(fd)
+
+
+def _ask(fd: int, info: BtfInformation) -> None:
+    library().bpf_obj_get_info_by_fd(fd, ctypes.byref(info), ctypes.byref(ctypes.c_uint(ctypes.sizeof(info))))
