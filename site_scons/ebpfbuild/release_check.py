@@ -66,7 +66,7 @@ def pin_refusals(pins: Iterable[HeaderPin | TreePin | UapiPin]) -> list[str]:
         source = getattr(pin, "source", None)
         if isinstance(pin, HeaderPin) and pin.source.btf and (pin.given or pin.source.location == "host"):
             what = "is the kernel of whatever machine builds" if pin.source.location == "host" else "is pinned nowhere"
-            lines.append(f"{pin.where}: {pin.source.location} {what}; name a kernel's file by btf = in {pin.key}")
+            lines.append(f"{pin.source.where}: {pin.source.location} {what}; name a kernel's file by btf = in {pin.key}")
         elif not pin.sha256:
             lines.append(
                 f"{pin.where}: {pin.title} has no sha256; build without RELEASE=1, which prints the line to paste"

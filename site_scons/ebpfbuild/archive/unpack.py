@@ -226,12 +226,3 @@ class Unpacked:
         while part := self.read(CHUNK):
             parts.append(part)
         return b"".join(parts)
-
-    def close(self) -> None:
-        """Ends the stream, for tarfile."""
-
-    def __enter__(self) -> "Unpacked":
-        return self
-
-    def __exit__(self, *unused: object) -> None:
-        self.close()
