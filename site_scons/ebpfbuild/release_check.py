@@ -65,8 +65,9 @@ def pin_refusals(pins: Iterable[HeaderPin | TreePin | UapiPin]) -> list[str]:
     for pin in pins:
         source = getattr(pin, "source", None)
         if isinstance(pin, HeaderPin) and pin.source.btf and (pin.given or pin.source.location == "host"):
-            what = "is the kernel of whatever machine builds" if pin.source.location == "host" else "is pinned nowhere"
-            lines.append(f"{pin.source.where}: {pin.source.location} {what}; name a kernel's file by btf = in {pin.key}")
+            place, fix = pin.source.location, f"name a kernel's file by btf = in {pin.key}"
+            what = "is the kernel of whatever machine builds" if place == "host" else "is pinned nowhere"
+            lines.append(f"{pin.source.where}: {place} {what}; {fix}")
         elif not pin.sha256:
             lines.append(
                 f"{pin.where}: {pin.title} has no sha256; build without RELEASE=1, which prints the line to paste"
