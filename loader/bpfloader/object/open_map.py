@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..codec.base import NATIVE
@@ -18,7 +19,6 @@ from .untyped import INDEX_MAPS, MapClass, map_class
 
 if TYPE_CHECKING:
     from ..maps.base import Map
-    from .btf_types import BtfTypes
 
 MAX_BTF = 16 << 20  # bytes: BTF_MAX_SIZE of linux/btf.h
 
@@ -59,37 +59,42 @@ def _article(found: MapClass) -> str:
 
 
 def _own_types(info: MapInfo, found: MapClass) -> list[Any]:
-    """Returns the types that the kernel tells of a map, for its class."""
-    types = _read_types(info) if info.btf_id and {"key", "value"} & {*found.parameters} else None
-    return [_own_type(info, part, types) for part in found.parameters]
-
-
-def _own_type(info: MapInfo, part: str, types: BtfTypes | None) -> Any:
+    """Returns the types that the kernel tells of a map, for its class. Raises PrivilegeError, MapError."""
     c = CTypes(NATIVE)
-    if part == "record":
-        return c.tail()
-    if part == "inner":  # each by its own BTF
-        return lambda owner, name: _make(owner, name, ())
-    number, size = (info.btf_key_type_id, info.key_size) if part == "key" else (info.btf_value_type_id, info.value_size)
-    if types and number and types.btf.size(number) == size:
-        return types.codec(number, f"{info.name}_{part}")
-    return c.u32 if size == 4 and info.type in INDEX_MAPS else c.raw(size)
+    bare = c.u32 if info.value_size == 4 and info.type in INDEX_MAPS else c.raw(info.value_size)
+    by_parameter = {"key": c.raw(info.key_size), "value": bare, "record": c.tail(), "inner": _make_by_own_types}
+    if info.btf_id and {"key", "value"} & {*found.parameters}:
+        numbers = info.btf_key_type_id, info.btf_value_type_id
+        try:
+            by_parameter.update(_btf_codecs(info.btf_id, *numbers, info.key_size, info.value_size))
+        except CallError as error:
+            what = f"the kernel doesn't tell the types of the map {info.name} ({errno_text(error.errno)})"
+            fix = "give its types: open_map(path, Key, Value)"
+            if error.errno == errno.EPERM:
+                fix = f"run with CAP_SYS_ADMIN, or {fix}"
+                raise PrivilegeError(what, fix=fix, errno=error.errno) from None
+            raise MapError(what, fix=fix, errno=error.errno) from None
+    return [by_parameter[part] for part in found.parameters]
 
 
-def _read_types(info: MapInfo) -> BtfTypes:
-    """Reads a map's BTF from the kernel. Raises PrivilegeError, MapError."""
+def _make_by_own_types(owner: Any, name: str) -> Map:
+    """Makes a map in a map, each of which has BTF of its own."""
+    return _make(owner, name, ())
+
+
+@lru_cache(maxsize=64)
+def _btf_codecs(btf_id: int, key: int, value: int, key_size: int, value_size: int) -> dict[str, Any]:
+    """Returns the codecs of key and value, by type ids and sizes in bytes; leaves out one that BTF doesn't tell.
+
+    Remembered, so that maps of one declaration have the same classes, whose values compare. Raises CallError.
+    """
     from ..btf.reader import Btf
     from .btf_types import BtfTypes
 
-    try:
-        data = _read_btf(info.btf_id)
-    except CallError as error:
-        what = f"the kernel doesn't tell the types of the map {info.name} ({errno_text(error.errno)})"
-        if error.errno == errno.EPERM:
-            fix = "run with CAP_SYS_ADMIN, or give its types: open_map(path, Key, Value)"
-            raise PrivilegeError(what, fix=fix, errno=error.errno) from None
-        raise MapError(what, fix="give its types: open_map(path, Key, Value)", errno=error.errno) from None
-    return BtfTypes(Btf(data, f"the map {info.name}"), max(info.key_size, info.value_size))
+    btf = Btf(_read_btf(btf_id), f"the id {btf_id}")
+    types = BtfTypes(btf, max(key_size, value_size))
+    rows = ("key", key, key_size), ("value", value, value_size)
+    return {part: types.codec(number, part) for part, number, size in rows if number and btf.size(number) == size}
 
 
 def _read_btf(number: int) -> bytes:

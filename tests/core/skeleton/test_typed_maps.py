@@ -77,6 +77,8 @@ with EveryKind.open() as bpf, socket.socket() as sock, open("x") as file:
     bpf["records"].open_ring_buffer(lambda ctx, data, size: None)
     name = "routes"
     assert_type(bpf[name], bpfloader.Map)
+with EveryKind.maps.routes.open("/sys/fs/bpf/routes") as routes:
+    assert_type(routes, bpfloader.LpmTrie[Prefix, Point])
 """
 WRONG = """
 import bpfloader

@@ -134,6 +134,7 @@ def test_maps_in_a_map_have_their_own_types(typed, typed_skel):
     with bpfloader.open_map(typed.maps.outer.id) as outer:
         assert list(outer) == [1] and outer[1].id == typed.maps.first_inner.id
         assert outer[1][3].comm == "inner"
+        assert outer[1][3] == outer[1][3]  # of one class, though each look-up opens the map anew
 
 
 @pytest.mark.parametrize("types", [(), "class", "codec"])
@@ -268,6 +269,7 @@ def test_types_that_the_kernel_hides_are_asked_for(typed, monkeypatch):
     def refuse(number):
         raise bpfloader.CallError("bpf_btf_get_fd_by_id failed", errno=1)
 
+    module._btf_codecs.cache_clear()
     monkeypatch.setattr(module, "_read_btf", refuse)
     with pytest.raises(bpfloader.PrivilegeError, match=r"types of the map colors \(EPERM.*give its types: open_map"):
         bpfloader.open_map(typed.maps.colors.id)
