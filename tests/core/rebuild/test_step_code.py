@@ -1,5 +1,6 @@
 """Which of the core's files a step runs."""
 
+import pytest
 from ebpfbuild.rebuild.step_code import CORE, closure, core_digests, core_files, import_graph, step_digest, step_files
 
 
@@ -22,14 +23,14 @@ def test_a_template_belongs_to_the_module_that_names_it():
     assert "skeleton/templates/skeleton.py.j2" not in closure("compile/object.py", graph)
 
 
-def test_an_edit_of_any_template_remakes_what_is_printed_with_it():
+@pytest.mark.parametrize("printer, others", [("skeleton/skeleton.py", 1), ("kernels/as_html.py", 2)])
+def test_an_edit_of_a_template_remakes_what_is_printed_with_it(printer, others):
     templates = [path.relative_to(CORE).as_posix() for path in CORE.rglob("*.j2")]
-
-    def printed(edited):
-        return code_of("skeleton/skeleton.py", edited)
-
-    assert len(templates) == 2
-    assert len({printed("none"), *map(printed, templates)}) == 3
+    unedited = code_of(printer, "none")
+    assert len(templates) == 3
+    assert [code_of(printer, each) == unedited for each in templates].count(True) == others
+    own = [each for each in templates if each.startswith(printer.split("/")[0])]
+    assert len({unedited, *(code_of(printer, each) for each in own)}) == 1 + len(own) == 4 - others
 
 
 def test_packages_inside_the_core_are_followed():
