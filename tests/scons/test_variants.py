@@ -71,18 +71,19 @@ def test_a_generated_header_is_never_mistaken_for_another_of_its_name(declare, d
     project = levels(declare, "SConscript", duplicate)
     with (project.folder / "src/SConscript").open("a") as file:
         file.write('env.InstallAs("local.h", "#src/local.h")\n')  # a copy of what lies beside the sources may lie there
-    project.build("ARCH=x86_64", "-j2")
+    targets = [f"build/{name}/x86_64/one.bpf.o" for name in ("debug", "release")]
+    project.build("ARCH=x86_64", *targets)
     (project.folder / "src/level.h").write_text("#define LEVEL 77\n")
-    text = project.fails("ARCH=x86_64")
+    text = project.fails("ARCH=x86_64", *targets)
     made = "takes src/level.h from beside the sources, and a builder makes build/debug/level.h"
     assert f"src/one.bpf.c: {made}; remove the first, or give one of them another name\n" in text
-    before = project.digests()
+    before = [(project.folder / target).read_bytes() for target in targets]
     project.edit("src/SConscript", 'env.Command("level.h"', 'env.Command("other.h"')
-    project.build("ARCH=x86_64", "-j2")
-    objects = [(project.folder / f"build/{name}/x86_64/{file}.bpf.o").read_bytes() for name in ("debug", "release") for file in ("one", "made")]
-    assert objects[0] == objects[2] and before != project.digests(), "the header beside the sources is both variants'"
+    project.build("ARCH=x86_64", *targets)
+    debug, release = ((project.folder / target).read_bytes() for target in targets)
+    assert debug == release not in before, "the header beside the sources is both variants'"
     (project.folder / "src/level.h").unlink()
-    assert "level.h" in project.fails("ARCH=x86_64"), "no builder makes it any more, and a clean build has none"
+    assert "level.h" in project.fails("ARCH=x86_64", *targets), "no builder makes it any more, and a clean build has none"
 
 
 def test_flags_differ_by_variant_also_for_a_source_from_elsewhere(declare):
