@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ctypes import POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
 from typing import Any, NamedTuple
 
-from ..errors import CallError, errno_text
+from ..errors import COMMAND, CallError, errno_text
 from .structs import (
     BatchOptions,
     CookieOptions,
@@ -67,7 +67,8 @@ def infallible(result: Any, _function: object, _arguments: object) -> Any:
 
 def failure(function: str, errno: int) -> CallError:
     """Returns the CallError for a function that failed with an errno."""
-    return CallError(f"{function} failed ({errno_text(errno)})", errno=errno)
+    what = f"{function} failed ({errno_text(errno)})"
+    return CallError(what, fix=f"ask what this kernel can do: {COMMAND} probe", errno=errno)
 
 
 # libbpf_print_fn_t; its va_list is one machine word (see log.py).

@@ -83,7 +83,9 @@ class Array(DenseArray[V]):
         except PermissionError:  # frozen
             whole = mmap.mmap(fd, size, prot=mmap.PROT_READ)
         except OSError as error:
-            raise MapError(f"can't map the array {self.name} ({error.strerror})", errno=error.errno or 0) from None
+            what = f"can't map the array {self.name} ({error.strerror})"
+            fix = "read and write its elements by index, or free memory: ulimit -v, ulimit -l"
+            raise MapError(what, fix=fix, errno=error.errno or 0) from None
         return memoryview(whole)[: stride * self.max_entries]
 
     def _close(self) -> None:

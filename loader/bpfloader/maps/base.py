@@ -267,7 +267,7 @@ class Map(FixedAttributes):
         except CallError as error:
             if error.errno == errno.ENOENT:
                 raise KeyError from None
-            fix = self._fixes.get(error.errno) or FIXES.get(error.errno, "")
+            fix = self._fixes.get(error.errno) or FIXES.get(error.errno, error.fix)
             raise MapError(f"{self.name}: {error.what}", fix=fix, errno=error.errno) from None
 
     def _loaded(self) -> None:

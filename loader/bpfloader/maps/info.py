@@ -26,6 +26,10 @@ FIXES = {
     errno.EBUSY: "it is being changed, or is mapped here: try again, or let go of its memory",
     errno.EOPNOTSUPP: UNSUPPORTED,
     ENOTSUPP: UNSUPPORTED,
+    errno.EACCES: "this map takes no such operation from user space: see its flags (info.map_flags)",
+    errno.EAGAIN: "it was being changed: try again",
+    errno.EINTR: "a signal interrupted it: try again",
+    errno.EFAULT: "this type of map takes no such key or value: see its sizes (info)",
     errno.EBADF: "the descriptor given is closed, or not of the kind that this map holds",
 }
 
@@ -54,7 +58,8 @@ def info_of(fd: int) -> MapInfo:
     try:
         library().bpf_obj_get_info_by_fd(fd, ctypes.byref(found), ctypes.byref(size))
     except CallError as error:
-        raise MapError(f"the kernel doesn't tell of the map {fd}: {error.what}", errno=error.errno) from None
+        what = f"the kernel doesn't tell of the map {fd}: {error.what}"
+        raise MapError(what, fix=error.fix, errno=error.errno) from None
     fields = {name: getattr(found, name) for name in MapInfo._fields}
     return MapInfo(**{**fields, "name": found.name.decode(errors="replace")})
 
@@ -88,7 +93,7 @@ def map_by_id(number: int) -> int:
         what = f"can't open the map with the id {number} ({errno_text(error.errno)})"
         if error.errno == errno.EPERM:
             raise PrivilegeError(what, fix="run with CAP_SYS_ADMIN, which maps by id need", errno=error.errno) from None
-        raise MapError(what, errno=error.errno) from None
+        raise MapError(what, fix=error.fix, errno=error.errno) from None
 
 
 def map_ids() -> Iterator[int]:
@@ -104,7 +109,7 @@ def map_ids() -> Iterator[int]:
             if error.errno == errno.EPERM:
                 fix = "run with CAP_SYS_ADMIN, or open the map by its pin"
                 raise PrivilegeError(what, fix=fix, errno=error.errno) from None
-            raise MapError(what, errno=error.errno) from None
+            raise MapError(what, fix=error.fix, errno=error.errno) from None
         yield number.value
 
 

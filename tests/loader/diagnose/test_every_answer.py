@@ -14,6 +14,7 @@ from bpfloader.diagnose.refusal import attach_refused, load_refused
 from bpfloader.errors import ENOTSUPP, LIBBPF_ERRNOS, CallError
 from bpfloader.kernel.versions import map_types, section_kinds
 from bpfloader.libbpf.pin import pin_to
+from bpfloader.libbpf.prototypes import failure
 from bpfloader.maps.info import FIXES
 from bpfloader.object.open import _open_error
 
@@ -214,3 +215,20 @@ def test_without_a_bundle_the_way_out_is_another():
     from bpfloader.files import missing_file_fix
 
     assert missing_file_fix("/no/such/file", True, "other") == "other"
+
+
+def test_every_errno_of_a_map_s_operation(using, monkeypatch):
+    table = using("counts").maps.counts
+
+    for number in {*NUMBERS} - {errno.ENOENT}:  # a KeyError
+
+        class Refusing:
+            @staticmethod
+            def bpf_map_update_elem(*_, number=number):
+                raise failure("bpf_map_update_elem", number)
+
+        monkeypatch.setattr("bpfloader.maps.base.library", Refusing)
+        with pytest.raises(bpfloader.BpfError) as caught:
+            table[1] = 2
+        require_step(caught.value)
+    monkeypatch.undo()

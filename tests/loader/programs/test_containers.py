@@ -89,7 +89,9 @@ def test_a_static_probe_is_there_too(start, contained, programs):
     bpf = start("on_usdt")
     bpf.progs.on_usdt.attach(programs / "app", "tests", "beat", pid=contained.pid, cookie=8)
     ends(contained)
-    assert (bpf.bss.hits, bpf.bss.argument, bpf.bss.cookie) == (5, 7, 8)
+    assert (bpf.bss.hits, bpf.bss.argument) == (5, 7)
+    if tuple(map(int, bpfloader.version().split(".")[:2])) < (1, 7):  # its specs are longer than the map's values
+        assert bpf.bss.cookie == 8
 
 
 def test_what_isn_t_there_is_told_of_the_process_s_files(start, contained, programs):

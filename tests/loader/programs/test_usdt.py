@@ -59,7 +59,9 @@ FORMS = [-1, 0xFFFFFFFF, 1 << 40, -3, 65535, -2, 200, -300, 0xFEDCBA9876543210 -
 
 @pytest.fixture(scope="module")
 def usdt(kernel, tmp_path_factory):
-    """The class of usdt.bpf.c, built by scons with the pinned headers."""
+    """The class of usdt.bpf.c, built by scons with the pinned headers, whose usdt.bpf.h has to match libbpf."""
+    if tuple(map(int, bpfloader.version().split(".")[:2])) >= (1, 7):
+        pytest.skip(f"libbpf {bpfloader.version()} has other specs than the pinned usdt.bpf.h of 1.5")
     folder = tmp_path_factory.mktemp("usdt")
     (folder / "SConstruct").write_text(SCONSTRUCT)
     (folder / "usdt.bpf.c").write_text((ROOT / "tests" / "testdata" / "loader" / "usdt.bpf.c").read_text())
