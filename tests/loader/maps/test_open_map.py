@@ -156,6 +156,7 @@ def test_a_perf_buffer_takes_the_records_of_its_cpus(rings, rings_skel):
         assert [rings.progs.produce_perf.test_run(bytes(64)).value for _ in range(3)] == [0, 0, 0]
         assert [record.number for record in perf.batch(timeout=5)] == [0, 1, 2]
         assert perf.lost == 0 and rings.maps.perf.batch() == []
+    assert rings.progs.produce_perf.test_run(bytes(64)).value == 1  # the reader before doesn't get them back
 
 
 def test_a_user_ring_buffer_is_written(rings, rings_skel):
