@@ -12,7 +12,7 @@ import bpfloader
 import pytest
 from bpfloader.symbols import process as process_files
 from bpfloader.symbols.probe_file import probe_file
-from conftest import BINARY
+from probed_binary import BINARY
 
 # Waits for a line before it works.
 WAITING = BINARY.replace("int sum = 0;", "int sum = 0; getchar();").replace("#include <stdlib.h>", "#include <stdio.h>\n#include <stdlib.h>")
