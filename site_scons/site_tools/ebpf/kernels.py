@@ -119,12 +119,12 @@ def _declared(env, session, pin):
 
 def _given(env, name, shown, arches, declared):
     """Returns this machine's kernel, or the one in a file, whose arch is that of the objects, by the name `shown`."""
-    from ebpfbuild.kernel_image.open_btf import HOST as HOST_BTF
     from ebpfbuild.kernels.kernel import Kernel
+    from ebpfbuild.pins.pins import HOST_BTF
 
     session = env["EBPF"]
     if name == HOST:
-        path, arch, release = str(HOST_BTF), host_arch(platform.machine()).name, platform.release()
+        path, arch, release = HOST_BTF, host_arch(platform.machine()).name, platform.release()
     else:
         path, release = os.path.join(session.root, name), ""
         if not os.path.lexists(path):
