@@ -36,6 +36,14 @@ settings.load_profile("same")
 NO_LIBBPF = pytest.StashKey[str]()  # why there is no libbpf.so.1
 
 
+@pytest.fixture(scope="session", autouse=True)
+def mypy_cache(tmp_path_factory):
+    """All calls of mypy in a run share a cache: reading the standard library's types takes most of their time."""
+    workers = os.environ.get("PYTEST_XDIST_WORKER") is not None
+    base = tmp_path_factory.getbasetemp()
+    os.environ["MYPY_CACHE_DIR"] = str((base.parent if workers else base) / "mypy")
+
+
 @pytest.fixture(scope="session")
 def clang() -> list[str]:
     """The argv that starts the pinned wheel's clang."""

@@ -4,6 +4,7 @@ Its two tables of rooms are the one place that says which room may import which.
 """
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -20,9 +21,15 @@ PACKAGES = {"core": ROOT / "site_scons" / "ebpfbuild", "loader": ROOT / "loader"
 NETWORK = {"requests", "urllib3", "socket", "http", "ssl", "ftplib"}
 
 
+@functools.cache
+def syntax(path):
+    """A module's syntax tree."""
+    return ast.parse(path.read_text())
+
+
 def imported(path, top_level_only=False):
     """The first words of what a module imports; relative imports are its own package's."""
-    tree = ast.parse(path.read_text())
+    tree = syntax(path)
     nodes = tree.body if top_level_only else ast.walk(tree)
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -99,25 +106,29 @@ def test_no_room_bears_a_public_name(half):
     assert not public & {room(module) for module in modules(PACKAGES[half])}
 
 
-@pytest.mark.parametrize("path", CORE, ids=name)
-def test_the_core_imports_the_standard_library_and_few_packages(path):
-    assert set(imported(path)) <= {*sys.stdlib_module_names, "requests", "urllib3", "pycparser", "jinja2", "tomlkit"}
+def other_imports(paths, *known, top_level_only=False):
+    """What modules import beside the standard library and `known`, by the modules' names."""
+    others = {name(path): set(imported(path, top_level_only)) - {*sys.stdlib_module_names, *known} for path in paths}
+    return {module: found for module, found in others.items() if found}
 
 
-@pytest.mark.parametrize("path", CORE, ids=name)
-def test_heavy_packages_are_imported_where_they_are_used(path):
-    assert not {"requests", "urllib3", "pycparser", "jinja2", "tomlkit"} & set(imported(path, top_level_only=True))
+def test_the_core_imports_the_standard_library_and_few_packages():
+    assert other_imports(CORE, "requests", "urllib3", "pycparser", "jinja2", "tomlkit") == {}
 
 
-@pytest.mark.parametrize("path", [*CORE, *TOOL], ids=name)
-def test_one_module_opens_connections(path):
+def test_heavy_packages_are_imported_where_they_are_used():
+    assert other_imports(CORE, top_level_only=True) == {}
+
+
+def test_one_module_opens_connections():
     fetch = ROOT / "site_scons" / "ebpfbuild" / "fetch"
     allowed = {fetch / "http_get.py": NETWORK, fetch / "tls.py": {"ssl"}}  # which only makes contexts of certificates
-    if path.parent.name == "sandbox":  # a pair of sockets within this machine, between a build and a process of its own
-        calls = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
-        assert not calls & {"connect", "connect_ex", "create_connection", "bind", "listen", "getaddrinfo"}
-        allowed[path] = {"socket"}
-    assert not NETWORK - allowed.get(path, set()) & set(imported(path))
+    for path in (*CORE, *TOOL):
+        if path.parent.name == "sandbox":  # a pair of sockets within this machine, between a build and its own process
+            calls = {node.attr for node in ast.walk(syntax(path)) if isinstance(node, ast.Attribute)}
+            assert not calls & {"connect", "connect_ex", "create_connection", "bind", "listen", "getaddrinfo"}, path
+            allowed[path] = {"socket"}
+        assert not NETWORK - allowed.get(path, set()) & set(imported(path)), path
 
 
 def test_what_brings_pip_needs_nothing_that_pip_brings():
@@ -128,26 +139,23 @@ def test_what_brings_pip_needs_nothing_that_pip_brings():
     assert (done.returncode, done.stderr) == (1, "sconsw: none.lock can't be read: No such file or directory; git checkout none.lock\n")
 
 
-@pytest.mark.parametrize("path", TOOL, ids=name)
-def test_the_tool_imports_scons_and_the_core(path):
-    assert set(imported(path)) <= {*sys.stdlib_module_names, "SCons", "ebpfbuild"}
+def test_the_tool_imports_scons_and_the_core():
+    assert other_imports(TOOL, "SCons", "ebpfbuild") == {}
 
 
-@pytest.mark.parametrize("path", LOADER, ids=name)
-def test_the_loader_imports_the_standard_library_alone(path):
-    for_checkers = {"typing_extensions"}  # under TYPE_CHECKING; test_old_python.py imports it all without
-    assert set(imported(path)) <= {*sys.stdlib_module_names, *for_checkers}
+def test_the_loader_imports_the_standard_library_alone():
+    assert other_imports(LOADER, "typing_extensions") == {}  # for checkers; test_old_python.py imports it all without
 
 
-@pytest.mark.parametrize("path", [*CORE, *LOADER], ids=name)
-def test_no_pickle_and_no_shell(path):
-    words = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
-    assert not {"pickle", "marshal", "shelve"} & set(imported(path))
-    assert not {"system", "popen"} & words
-    assert "shell=True" not in path.read_text()
+def test_no_pickle_and_no_shell():
+    for path in (*CORE, *LOADER):
+        words = {node.attr for node in ast.walk(syntax(path)) if isinstance(node, ast.Attribute)}
+        assert not {"pickle", "marshal", "shelve"} & set(imported(path)), path
+        assert not {"system", "popen"} & words, path
+        assert "shell=True" not in path.read_text(), path
 
 
-@pytest.mark.parametrize("path", [*CORE, *TOOL, *LOADER], ids=name)
-def test_no_function_is_longer_than_a_screen(path):
-    functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
-    assert [node.name for node in functions if node.end_lineno - node.lineno >= 60] == []
+def test_no_function_is_longer_than_a_screen():
+    for path in (*CORE, *TOOL, *LOADER):
+        functions = [node for node in ast.walk(syntax(path)) if isinstance(node, ast.FunctionDef)]
+        assert [node.name for node in functions if node.end_lineno - node.lineno >= 60] == [], path

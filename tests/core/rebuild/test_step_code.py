@@ -1,24 +1,31 @@
 """Which of the core's files a step runs."""
 
+import functools
+
 import pytest
 from ebpfbuild.rebuild.step_code import CORE, closure, core_digests, core_files, import_graph, step_digest, step_files
+
+
+@functools.cache
+def graph_of_core():
+    return import_graph(core_files())
 
 
 def code_of(entry, edited):
     """The digest of a step's code where the path of one of the core's files ends in `edited`, and that file was edited."""
     digests = core_digests(lambda path: f"{path}{path.endswith(edited)}")
-    return step_digest(step_files(entry, digests, lambda key, find: find()))
+    return step_digest(step_files(entry, digests, lambda key, find: graph_of_core()))
 
 
 def test_a_step_runs_what_it_imports_anywhere():
-    graph = import_graph(core_files())
+    graph = graph_of_core()
     compiled = closure("compile/object.py", graph)
     assert {"compile/object.py", "compile/depfile.py", "elf/strip.py", "elf/reader.py", "header.py", "errors.py"} <= set(compiled)
     assert not {"fetch/network.py", "skeleton/skeleton.py", "pins/toolchain.py", "package/wheel.py"} & set(compiled)
 
 
 def test_a_template_belongs_to_the_module_that_names_it():
-    graph = import_graph(core_files())
+    graph = graph_of_core()
     assert "skeleton/templates/skeleton.py.j2" in closure("skeleton/skeleton.py", graph)
     assert "skeleton/templates/skeleton.py.j2" not in closure("compile/object.py", graph)
 
@@ -34,7 +41,7 @@ def test_an_edit_of_a_template_remakes_what_is_printed_with_it(printer, others):
 
 
 def test_packages_inside_the_core_are_followed():
-    reached = closure("minimize/program.py", import_graph(core_files()))
+    reached = closure("minimize/program.py", graph_of_core())
     assert {"minimize/index.py", "minimize/closure.py", "minimize/__init__.py"} <= set(reached)
 
 

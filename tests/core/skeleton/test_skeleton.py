@@ -283,7 +283,7 @@ def checked(every, tmp_path, *command):
         (tmp_path / path).write_text(text)
     loader = Path(bpfloader.__file__).parents[1]
     arguments = [sys.executable, "-m", *command]
-    return subprocess.run(arguments, cwd=tmp_path, env={"MYPYPATH": str(loader)}, capture_output=True, text=True)
+    return subprocess.run(arguments, cwd=tmp_path, env={**os.environ, "MYPYPATH": str(loader)}, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("file", ["every_skel.pyi", "alone/every_skel.py"])

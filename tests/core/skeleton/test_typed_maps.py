@@ -1,6 +1,7 @@
 """What a type checker knows of a skeleton's maps, in the code of those who use it."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -106,7 +107,7 @@ def mypy(compile_bpf, tmp_path):
         (tmp_path / "use.py").write_text(code)
         command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "use.py"]
         loader = str(Path(bpfloader.__file__).parents[1])
-        done = subprocess.run(command, cwd=tmp_path, env={"MYPYPATH": loader}, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "MYPYPATH": loader}, capture_output=True, text=True)
         errors = [line for line in done.stdout.splitlines() if ": error:" in line]
         return [int(line.split(":")[1]) for line in errors], done.stdout + done.stderr
 
