@@ -119,7 +119,7 @@ def instruction_needs(insn: Insn) -> Iterator[Need]:
     """Yields the features of an instruction that Linux 4.1 doesn't have; a call's are another matter."""
     kind, operation, mode = insn.kind, insn.code & 0xF0, insn.code & MODE_MASK
     if kind in (JMP, JMP32) and operation not in (CALL, EXIT):
-        yield from _jump_needs(insn, operation)
+        yield from _jump_needs(insn)
     elif kind == STX and mode == ATOMIC and insn.imm in (LOAD_ACQUIRE, STORE_RELEASE):
         yield Need("atomic loads and stores", "6.15")
     elif kind == STX and mode == ATOMIC and insn.imm:
@@ -132,16 +132,16 @@ def instruction_needs(insn: Insn) -> Iterator[Need]:
         yield Need("arenas", "6.9")
     elif kind in (ALU, ALU64) and insn.off and operation == MOV:
         yield Need("instructions of v4: a move that extends the sign", "6.6")
-    elif kind == ALU64 and operation == END:
+    elif insn.code == ALU64 | END:
         yield Need("instructions of v4: a byte swap", "6.6")
 
 
-def _jump_needs(insn: Insn, operation: int) -> Iterator[Need]:
+def _jump_needs(insn: Insn) -> Iterator[Need]:
     distance = insn.off
-    if insn.kind == JMP and operation == JCOND:
+    if insn.code == JMP | JCOND:
         yield Need("may_goto", "6.9")
         return
-    if insn.kind == JMP32 and operation == JA:
+    if insn.code == JMP32 | JA:
         yield Need("instructions of v4: a far jump", "6.6")
         distance = insn.imm
     elif insn.kind == JMP32:

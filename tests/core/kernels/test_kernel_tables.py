@@ -13,7 +13,7 @@ from ebpfbuild.kernels.kernel import Kernel
 from ebpfbuild.kernels.needs import instruction_needs
 from ebpfbuild.kernels.versions import version_of
 from ebpfbuild.spec.object import ObjectSpec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -25,6 +25,9 @@ def test_the_table_is_the_loaders():
 
 
 @given(code=st.binary(min_size=8, max_size=8))
+@example(b"\x0e" + bytes(7))
+@example(b"\xed" + bytes(7))
+@example(b"\xdf" + bytes(7))
 def test_any_instruction_came_with_the_kernel_that_inspect_says(code):
     (loaders,) = loader_instructions.instructions(code, True)
     theirs = set()

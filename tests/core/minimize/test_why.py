@@ -103,7 +103,7 @@ def test_every_declaration_kept_has_a_chain():
         ),
         ("p.c:1: error: redefinition of 'vm'", ("declares vm already", "vm___local")),
         ("p.c:1: error: conflicting types for 'vm'", ("declares vm already", "vm___local")),
-        ("p.c:1:10: fatal error: 'linux/ptrace.h' file not found", ("<linux/ptrace.h>", "leave out uapi=False")),
+        ("p.c:1:10: fatal error: 'linux/ptrace.h' file not found", ("<linux/ptrace.h>", "write uapi=True")),
     ],
 )
 def test_a_diagnostic_is_explained(diagnostic, parts):
