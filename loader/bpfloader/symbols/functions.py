@@ -162,7 +162,8 @@ def _mangled_names(name: str) -> Names:
 def _places(binary: Binary, names: Names) -> list[Place]:
     """Returns the functions of a file that a finder names. Those beyond MAX_CANDIDATES are left out."""
     found: list[Place] = []
-    for table in binary.tables():
+    exported: set[tuple[str, int]] = set()  # (symbol, offset): lld writes no versions to the table of the whole file
+    for table in sorted(binary.tables(), key=lambda table: not table.dynamic):
         starts = dict(islice(names(table.texts), MAX_CANDIDATES))
         versions = SymbolVersions(binary) if table.dynamic and starts else None
         for row in islice(binary.rows_named(table, starts), MAX_CANDIDATES):
@@ -170,6 +171,10 @@ def _places(binary: Binary, names: Names) -> list[Place]:
             if offset is not None:
                 version = versions.of(row.number) if versions else _written_version(table, row.name)
                 symbol = starts[row.name].decode("utf-8", "surrogateescape")
+                if table.dynamic:
+                    exported.add((symbol, offset))
+                elif (symbol, offset) in exported:
+                    continue
                 found.append(Place(symbol, version, offset, row.kind == STT_GNU_IFUNC, row.binding == STB_LOCAL))
     return found
 

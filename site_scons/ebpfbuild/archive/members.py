@@ -91,21 +91,18 @@ def ar_members(data: bytes) -> list[ArMember]:
 class Member(tarfile.TarInfo):
     """A member of a Tar: its headers fill no memory, while tarfile reads whatever they say of names and holes."""
 
-    @classmethod
-    def frombuf(cls, *args: Any, **more: Any) -> "Member":
-        """Returns the member of a header's 512 bytes, as tarfile asks for it. Raises ArchiveError, and tarfile's."""
-        member = super().frombuf(*args, **more)
-        if member.type in _OF_THE_NEXT and member.size > MAX_NAME_SIZE:
-            raise ArchiveError(f"holds a name or headers of {member.size} bytes, more than {MAX_NAME_SIZE}")
-        return member
+    def _proc_member(self, tar: Any) -> Any:
+        """Returns the member that these 512 bytes, or the headers behind them, are about, as tarfile asks for it.
 
-    @classmethod
-    def fromtarfile(cls, tar: Any) -> "Member":
-        """Returns the next member, after the headers that are about it. Raises ArchiveError, and tarfile's."""
+        tarfile reads each header of one member within the one before, which no public method sees in all of its
+        releases. Raises ArchiveError, and tarfile's.
+        """
+        if self.type in _OF_THE_NEXT and self.size > MAX_NAME_SIZE:
+            raise ArchiveError(f"holds a name or headers of {self.size} bytes, more than {MAX_NAME_SIZE}")
         tar.headers += 1
         if tar.headers > MAX_HEADERS or len(tar.pax_headers) > MAX_HEADERS:
             raise ArchiveError(f"holds more than {MAX_HEADERS} headers about one member or about all")
-        member = super().fromtarfile(tar)
+        member = super()._proc_member(tar)  # type: ignore[misc]
         tar.headers = 0
         return member
 
