@@ -146,10 +146,12 @@ def test_without_tcx_it_is_a_filter(start, own_network, filters_work, monkeypatc
 
 def test_every_normal_end_of_python_detaches_filters(script, own_network):
     def run():
-        for name, process in {name: script(last) for name, last in ENDS.items()}.items():
-            _, error = process.communicate()
+        processes = {name: script(last) for name, last in ENDS.items()}
+        errors = {name: process.communicate()[1] for name, process in processes.items()}
+        assert left() == 0, errors
+        for name, process in processes.items():
             assert process.returncode == {"falls off the end": 0, "exits": 3}.get(name, process.returncode)
-            assert (left(), "Traceback" in error) == (0, name in ("raises", "is interrupted")), error
+            assert ("Traceback" in errors[name]) == (name in ("raises", "is interrupted")), errors[name]
 
     # One after another would take longer; the kernel gives equal filters other handles.
     own_network(run)
