@@ -46,6 +46,7 @@ def _uprobe_fault(number: int, target: str, request: Request) -> Fault:
     offset = request.get("offset", 0)
 
     def check(path: str, file: Binary) -> Fault:
+        """Says what is wrong with the offset or the function, the file being there."""
         if number == errno.EINVAL and offset >= file.size:
             return Explanation(
                 f"the offset {offset:#x} is beyond the end of {path}, {file.size:#x}", "give one inside of it"

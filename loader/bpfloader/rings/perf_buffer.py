@@ -110,12 +110,15 @@ class CpuBuffers(SharedMemory):
         return sum(buffer.available() for buffer in self.buffers)
 
     def state(self) -> int:
+        """Returns READY if a CPU's buffer has records, else EMPTY."""
         return READY if any(buffer.available() for buffer in self.buffers) else EMPTY
 
     def progress(self) -> Progress:
+        """Returns the bytes released of all CPUs' buffers, and the size of the smallest."""
         return Progress(sum(each.done.tail for each in self.buffers), min(each.size for each in self.buffers))
 
     def read_records(self, decoder: RecordDecoder, limit: int | None) -> Batch:
+        """Reads records of each CPU, beginning with another CPU each time. Raises RecordError."""
         values: list[Any] = []
         left, marks = 1 << 62 if limit is None else limit, []
         self._turn = (self._turn + 1) % len(self.buffers)  # starts with another CPU each time
@@ -138,6 +141,7 @@ class CpuBuffers(SharedMemory):
         return Batch(values, marks)
 
     def release(self, mark: Any) -> None:
+        """Gives the space of read records back to the kernel."""
         for buffer, tail, lost in mark or ():
             if tail > buffer.done.tail:
                 self._fence()
@@ -156,6 +160,7 @@ class CpuBuffers(SharedMemory):
             buffer.map()
 
     def close(self) -> None:
+        """Unmaps and closes each CPU's buffer."""
         for buffer in self.buffers:
             buffer.unmap()
             buffer.close()

@@ -7,29 +7,30 @@ expression in it (decltype, requires) has no name here. Names are spelled as c++
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import NamedTuple
+
+from .cplusplus import (
+    BUILTINS,
+    D_BUILTINS,
+    LITERAL_SUFFIXES,
+    OPERATORS,
+    POINTERS,
+    QUALIFIERS,
+    STD,
+    CppType,
+    applied,
+    flat,
+    is_structor,
+    joined,
+    last_component,
+    pointer_to,
+)
 
 MAX_SYMBOL = 4096  # characters of a symbol
 MAX_DEPTH = 64  # of types and names within each other
 MAX_TEXT = 1 << 18  # characters that one symbol's parts may grow to: substitutions may double them again and again
 RUST_HASH = re.compile(r"::h[0-9a-f]{16}$")
 CLONES = re.compile(r"\.(isra|constprop|llvm)\.[\w.]*$")  # copies of the whole function; .cold and .part are pieces
-BUILTINS = dict(zip("vwbcahstijlmxynofdegz", """void;wchar_t;bool;char;signed char;unsigned char;short;unsigned short
-int;unsigned int;long;unsigned long;long long;unsigned long long;__int128;unsigned __int128;float;double;long double
-__float128;...""".replace("\n", ";").split(";")))  # fmt: skip
-D_BUILTINS = {"d": "decimal64", "e": "decimal128", "f": "decimal32", "h": "half", "i": "char32_t", "s": "char16_t",
-              "u": "char8_t", "a": "auto", "c": "decltype(auto)", "n": "decltype(nullptr)"}  # fmt: skip
-STD = {"t": "std", "a": "std::allocator", "b": "std::basic_string", "s": "std::string", "i": "std::istream",
-       "o": "std::ostream", "d": "std::iostream"}  # fmt: skip
-OPERATORS = dict(each.split("=", 1) for each in """nw= new;na= new[];dl= delete;da= delete[];ps=+;ng=-;ad=&;de=*;co=~
-pl=+;mi=-;ml=*;dv=/;rm=%;an=&;or=|;eo=^;aS==;pL=+=;mI=-=;mL=*=;dV=/=;rM=%=;aN=&=;oR=|=;eO=^=;ls=<<;rs=>>;lS=<<=;rS=>>=
-eq===;ne=!=;lt=<;gt=>;le=<=;ge=>=;ss=<=>;nt=!;aa=&&;oo=||;pp=++;mm=--;cm=,;pm=->*;pt=->;cl=();ix=[];qu=?
-aw= co_await""".replace("\n", ";").split(";"))  # fmt: skip
-LITERAL_SUFFIXES = {"int": "", "unsigned int": "u", "long": "l", "unsigned long": "ul", "long long": "ll",
-                    "unsigned long long": "ull"}  # fmt: skip
-QUALIFIERS = {"r": " restrict", "V": " volatile", "K": " const"}
-POINTERS = {"P": "*", "R": "&", "O": "&&"}
 
 
 class Function(NamedTuple):
@@ -41,16 +42,6 @@ class Function(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.name}({self.arguments}){self.qualifiers}"
-
-
-class _Type(NamedTuple):
-    """A type in two halves: a declarator such as `*` goes between them, as in `int (*)(char)`."""
-
-    left: str
-    right: str = ""
-
-    def __str__(self) -> str:
-        return self.left + self.right
 
 
 class _Unknown(Exception):
@@ -77,7 +68,7 @@ class _Parser:
 
     def __init__(self, text: str, place: int):
         self.text, self.place, self.depth, self.written = text, place, 0, 0
-        self.known: list[_Type] = []  # what substitutions stand for
+        self.known: list[CppType] = []  # what substitutions stand for
         self.arguments: list[str | list[str]] = []  # those of the template that is named, for T_; a list is a pack
         self.element, self.pack_size = 0, 0  # of the packs that are being expanded: the element's place, their size
 
@@ -93,16 +84,18 @@ class _Parser:
         return ""
 
     def require(self, text: str) -> None:
+        """Reads that text."""
         if not self.take(text):
             raise _Unknown
 
-    def remember(self, kind: _Type) -> _Type:
+    def remember(self, kind: CppType) -> CppType:
         """Makes a type or prefix the next substitution."""
         self.bounded(str(kind))
         self.known.append(kind)
         return kind
 
     def bounded(self, text: str) -> str:
+        """Returns a text that was put together, counted against MAX_TEXT."""
         self.written += len(text)
         if self.written > MAX_TEXT:
             raise _Unknown
@@ -115,16 +108,18 @@ class _Parser:
         self.depth -= 1
         if self.place == len(self.text) or self.peek() == "E":
             raise _Unknown  # data: it has no arguments
-        if templated and not re.search(r"(^|::)operator [^<]*$", name) and not _is_structor(name):
+        if templated and not re.search(r"(^|::)operator [^<]*$", name) and not is_structor(name):
             self.type()  # a template's result
         return Function(name, self.types_until_end(), qualifiers)
 
     def deeper(self) -> None:
+        """Goes a level down, MAX_DEPTH at most."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise _Unknown
 
     def types_until_end(self) -> str:
+        """Reads the types of a function's arguments."""
         kinds = []
         while self.place < len(self.text) and self.peek() != "E":
             kinds.append(str(self.type()))
@@ -145,9 +140,9 @@ class _Parser:
         else:
             text = ("std::" if self.take("St") else "") + self.unqualified("")
             if self.peek() == "I":
-                self.remember(_Type(text))
+                self.remember(CppType(text))
         templated = self.peek() == "I"
-        return (_applied(text, self.template_arguments(own)) if templated else text), templated, ""
+        return (applied(text, self.template_arguments(own)) if templated else text), templated, ""
 
     def nested(self, own: bool) -> tuple[str, bool, str]:
         """Reads prefixes up to E; each but the last is a substitution."""
@@ -164,13 +159,13 @@ class _Parser:
             elif self.peek() == "T" and not text:
                 text = str(self.template_parameter())
             elif self.peek() == "I" and text:
-                text, templated = _applied(text, self.template_arguments(own)), True
+                text, templated = applied(text, self.template_arguments(own)), True
             else:
                 self.take("M")
                 unqualified = self.unqualified(text)
                 text = f"{text}::{unqualified}" if text else unqualified
             if self.peek() != "E" and not again:
-                self.remember(_Type(text))
+                self.remember(CppType(text))
         if not text:
             raise _Unknown
         return self.bounded(text), templated, qualifiers
@@ -199,9 +194,9 @@ class _Parser:
         if self.peek().isdecimal():
             text = self.source_name()
         elif self.take("C1", "C2", "C3", "C4", "C5"):
-            text = _last_component(scope)
+            text = self.class_of(scope)
         elif self.take("D0", "D1", "D2", "D4", "D5"):
-            text = f"~{_last_component(scope)}"
+            text = f"~{self.class_of(scope)}"
         elif self.take("Ul"):
             text = f"{{lambda({self.types_until_end()})"
             self.require("E")
@@ -220,6 +215,12 @@ class _Parser:
             text += f"[abi:{self.source_name()}]"
         return text
 
+    def class_of(self, scope: str) -> str:
+        """Returns the class in whose scope a constructor or destructor stands."""
+        if not scope:
+            raise _Unknown
+        return last_component(scope)
+
     def sequence_number(self) -> int:
         """Reads the number of a lambda or an unnamed type: `_` is the first, `0_` the second."""
         number = self.number() + 2 if self.peek().isdecimal() else 1
@@ -227,6 +228,7 @@ class _Parser:
         return number
 
     def number(self) -> int:
+        """Reads a decimal number."""
         digits = re.compile(r"[0-9]{1,9}").match(self.text, self.place)
         if not digits:
             raise _Unknown
@@ -234,6 +236,7 @@ class _Parser:
         return int(digits[0])
 
     def source_name(self) -> str:
+        """Reads an identifier, which stands behind its length."""
         length = self.number()
         text = self.peek(length)
         if not length or len(text) < length:
@@ -241,10 +244,11 @@ class _Parser:
         self.place += length
         return "(anonymous namespace)" if text.startswith("_GLOBAL__N") else text
 
-    def substitution(self) -> _Type:
+    def substitution(self) -> CppType:
+        """Reads a reference to a type or prefix that came before, or a name of std's."""
         self.require("S")
         if standard := self.take(*STD):
-            return _Type(STD[standard])
+            return CppType(STD[standard])
         digits = re.compile(r"[0-9A-Z]{0,5}_").match(self.text, self.place)
         if not digits:
             raise _Unknown
@@ -254,7 +258,8 @@ class _Parser:
             raise _Unknown
         return self.known[number]
 
-    def template_parameter(self) -> _Type:
+    def template_parameter(self) -> CppType:
+        """Reads a reference to an argument of the template that is named."""
         self.require("T")
         number = 0 if self.peek() == "_" else self.number() + 1
         self.require("_")
@@ -262,16 +267,17 @@ class _Parser:
             raise _Unknown
         found = self.arguments[number]
         if isinstance(found, str):
-            return _Type(found)
+            return CppType(found)
         self.pack_size = len(found)
-        return _Type(found[self.element] if self.element < len(found) else "")
+        return CppType(found[self.element] if self.element < len(found) else "")
 
     def template_arguments(self, own: bool = False) -> str:
+        """Reads a template's arguments; with `own`, T_ stands for them from then on."""
         self.require("I")
         found = self.arguments_until_end()
         if own:
             self.arguments = found
-        return self.bounded(f"<{_joined(found)}>")
+        return self.bounded(f"<{joined(found)}>")
 
     def arguments_until_end(self) -> list[str | list[str]]:
         """Reads the arguments of a template; a pack of them is a list."""
@@ -279,7 +285,7 @@ class _Parser:
         found: list[str | list[str]] = []
         while not self.take("E"):
             if self.take("J"):
-                found.append(_flat(self.arguments_until_end()))
+                found.append(flat(self.arguments_until_end()))
             elif self.take("L"):
                 found.append(self.literal())
             else:
@@ -287,7 +293,7 @@ class _Parser:
         self.depth -= 1
         return found
 
-    def expansion(self) -> _Type:
+    def expansion(self) -> CppType:
         """Reads a pattern with packs, once for each of their elements."""
         start, known, outer, kinds = self.place, len(self.known), self.element, []
         self.element, self.pack_size = 0, 1
@@ -298,9 +304,10 @@ class _Parser:
             self.element += 1
         kinds = kinds[: self.pack_size]
         self.element = outer
-        return _Type(self.bounded(", ".join(kinds)))
+        return CppType(self.bounded(", ".join(kinds)))
 
     def literal(self) -> str:
+        """Reads a value among a template's arguments."""
         if self.take("_Z"):
             text = self.encoding().name
             self.require("E")
@@ -315,7 +322,7 @@ class _Parser:
             return ("false", "true")[int(value)]
         return value + LITERAL_SUFFIXES[kind] if kind in LITERAL_SUFFIXES else f"({kind}){value}"
 
-    def type(self) -> _Type:
+    def type(self) -> CppType:
         """Reads a type; all but a builtin one and a substitution itself become substitutions."""
         self.deeper()
         try:
@@ -323,57 +330,58 @@ class _Parser:
         finally:
             self.depth -= 1
 
-    def _type(self) -> _Type:
+    def _type(self) -> CppType:
         if builtin := self.take(*BUILTINS):
-            return _Type(BUILTINS[builtin])
+            return CppType(BUILTINS[builtin])
         if self.peek() == "D" and self.peek(2)[1:] in D_BUILTINS:
-            return _Type(D_BUILTINS[self.take(*(f"D{each}" for each in D_BUILTINS))[1]])
+            return CppType(D_BUILTINS[self.take(*(f"D{each}" for each in D_BUILTINS))[1]])
         if self.peek() == "S" and self.peek(2) != "St":
             found = self.substitution()
             if self.peek() != "I":
                 return found
-            return self.remember(_Type(str(found) + self.template_arguments()))
+            return self.remember(CppType(str(found) + self.template_arguments()))
         return self.remember(self._compound())
 
-    def _compound(self) -> _Type:
+    def _compound(self) -> CppType:
         if qualifier := self.take(*QUALIFIERS):
             more = ""
             while found := self.take(*QUALIFIERS):
                 more += QUALIFIERS[found]
             inner = self.type()
-            return _Type(inner.left + more + QUALIFIERS[qualifier], inner.right)
+            return CppType(inner.left + more + QUALIFIERS[qualifier], inner.right)
         if pointer := self.take(*POINTERS):
-            return _pointer(self.type(), POINTERS[pointer])
+            return pointer_to(self.type(), POINTERS[pointer])
         if self.take("F", "DoF"):
             return self.function_type()
         if self.take("A"):
             size = str(self.number()) if self.peek().isdecimal() else ""
             self.require("_")
             inner = self.type()
-            return _Type(inner.left, f" [{size}]{inner.right.lstrip()}")
+            return CppType(inner.left, f" [{size}]{inner.right.lstrip()}")
         if self.take("M"):
             scope, inner = self.type(), self.type()
-            return _pointer(inner, f"{scope}::*" if inner.right else f" {scope}::*")
+            return pointer_to(inner, f"{scope}::*" if inner.right else f" {scope}::*")
         if self.take("Dp"):
             return self.expansion()
         if self.take("Dv"):
             length = self.number()
             self.require("_")
-            return _Type(f"{self.type()} __vector({length})")
+            return CppType(f"{self.type()} __vector({length})")
         if self.peek() == "T" and self.peek(2) not in ("Ts", "Tu", "Te"):
             parameter = self.template_parameter()
             if self.peek() != "I":
                 return parameter
-            return _Type(str(self.remember(parameter)) + self.template_arguments())
+            return CppType(str(self.remember(parameter)) + self.template_arguments())
         if self.take("U"):
             vendor = self.source_name() + (self.template_arguments() if self.peek() == "I" else "")
-            return _Type(f"{self.type()} {vendor}")
+            return CppType(f"{self.type()} {vendor}")
         if self.take("u"):
-            return _Type(self.source_name())
+            return CppType(self.source_name())
         self.take("Ts", "Tu", "Te")
-        return _Type(self.name()[0])
+        return CppType(self.name()[0])
 
-    def function_type(self) -> _Type:
+    def function_type(self) -> CppType:
+        """Reads a function's type: its result, then its arguments."""
         self.take("Y")
         result, kinds = self.type(), []
         while self.peek() not in ("E", "R", "O") or self.peek(2) not in ("E", "RE", "OE"):
@@ -384,63 +392,4 @@ class _Parser:
         self.require("E")
         shown = ", ".join(each for each in kinds if each)
         right = f"({'' if shown == 'void' else shown})" + {"": "", "R": " &", "O": " &&"}[reference]
-        return _Type(f"{result.left} ", right + result.right)
-
-
-def _pointer(inner: _Type, sign: str) -> _Type:
-    """Returns a pointer or reference to a type; `& &&` is `&`."""
-    if sign in ("&", "&&") and inner.left.endswith("&") and not inner.right:
-        return _Type(inner.left if sign == "&&" or not inner.left.endswith("&&") else inner.left[:-1])
-    if inner.right.startswith("("):
-        return _Type(f"{inner.left}({sign}", f"){inner.right}")
-    if inner.right.startswith(" ["):
-        return _Type(f"{inner.left} ({sign}", f"){inner.right}")
-    return _Type(inner.left + sign, inner.right)
-
-
-def _applied(name: str, arguments: str) -> str:
-    """Returns a name with its template arguments: `operator<` keeps its distance."""
-    return f"{name} {arguments}" if name.endswith("<") else name + arguments
-
-
-def _flat(arguments: Sequence[str | list[str]]) -> list[str]:
-    """Returns template arguments with those of packs in the packs' places."""
-    return [each for part in arguments for each in ([part] if isinstance(part, str) else part)]
-
-
-def _joined(arguments: Sequence[str | list[str]]) -> str:
-    """Returns template arguments as text, those of packs too."""
-    text = ", ".join(filter(None, _flat(arguments)))
-    return text + " " if text.endswith(">") else text
-
-
-def _last_component(scope: str) -> str:
-    """Returns the last class of a scope without its template arguments and tags, as constructors are called."""
-    if not scope:
-        raise _Unknown
-    return without_templates(scope).rpartition("::")[2].partition("[abi:")[0]
-
-
-def _is_structor(name: str) -> bool:
-    """Returns True for a constructor or destructor, a template's too: they have no result."""
-    plain = without_templates(name).split("::")
-    return len(plain) > 1 and plain[-1].lstrip("~") == plain[-2]
-
-
-def without_templates(name: str) -> str:
-    """Returns a name without its template arguments: `a::b` for `a::b<int>::c<d>` … is `a::b::c`."""
-    name, shown, depth = re.sub(r"operator(<=>|<<=|>>=|<<|>>|<=|>=|->\*|->|<|>)", _hidden, name), [], 0
-    for char in name:
-        depth += char == "<"
-        if not depth:
-            shown.append(char)
-        depth -= char == ">" and depth > 0
-    return _shown("".join(shown))
-
-
-def _hidden(found: re.Match[str]) -> str:
-    return found[0].replace("<", "\x01").replace(">", "\x02")
-
-
-def _shown(text: str) -> str:
-    return text.replace("\x01", "<").replace("\x02", ">")
+        return CppType(f"{result.left} ", right + result.right)

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from ..elf import STT_GNU_IFUNC
 from .binary import Binary, SymbolTable
-from .demangle import MAX_SYMBOL, Function, demangle, without_templates
+from .cplusplus import without_templates
+from .demangle import MAX_SYMBOL, Function, demangle
 from .versions import SymbolVersion, SymbolVersions
 
 STB_LOCAL = 0  # elf.h
@@ -150,6 +151,7 @@ def _mangled_names(name: str) -> Names:
     word = re.compile(re.escape(f"{len(last)}{last}".encode("utf-8", "surrogateescape")))
 
     def find(texts: bytes) -> Iterator[tuple[int, bytes]]:
+        """Yields the place and text of each candidate in a table of names."""
         for found in islice(word.finditer(texts), MAX_CANDIDATES):
             start = texts.rfind(b"\0", max(0, found.start() - MAX_SYMBOL), found.start()) + 1
             end = texts.find(b"\0", found.end(), found.end() + MAX_SYMBOL)

@@ -55,8 +55,12 @@ class Reached:
 
     def __init__(self) -> None:
         self.places: set[Place] = set()
-        self.arguments: dict[int, set[str]] = defaultdict(set)
+        self.arguments: dict[int, set[str]] = {}
         self.plain: dict[Place, tuple[int, int]] = {}
+
+    def note_argument(self, number: int, *structs: str) -> None:
+        """Notes that an argument is read, and through it a field of these structs."""
+        self.arguments.setdefault(number, set()).update(structs)
 
 
 class Environment(NamedTuple):
@@ -216,7 +220,7 @@ class _Function:
             return
         struct = self._explorer.field_of(self._number, at)
         if struct:
-            self._walk.reached.arguments[known.number].add(struct)
+            self._walk.reached.note_argument(known.number, struct)
         else:
             self._walk.reached.plain[Place(self._number, at)] = known.number, offset
 
@@ -231,7 +235,7 @@ class _Function:
         if base.base in ("data", "kconfig"):
             return self._explorer.frozen(base._replace(offset=offset), size)
         if base.base == "ctx" and size == 8 and offset % 8 == 0:
-            self._walk.reached.arguments[offset // 8]  # noqa: B018  notes it in the defaultdict
+            self._walk.reached.note_argument(offset // 8)
             return Argument(offset // 8)
         return None
 

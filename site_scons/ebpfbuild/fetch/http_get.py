@@ -261,6 +261,7 @@ def _verifying_adapter() -> Any:
             super().init_poolmanager(*args, ssl_context=context, **more)
 
         def proxy_manager_for(self, proxy: str, **more: Any) -> Any:
+            """Returns the pool for a proxy; one that is reached by https is verified, too."""
             if proxy.lower().startswith("https"):
                 more["proxy_ssl_context"] = context
             return super().proxy_manager_for(proxy, ssl_context=context, **more)

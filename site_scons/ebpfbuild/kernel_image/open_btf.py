@@ -86,6 +86,7 @@ class BtfCache:
         found: list[Btf] = []
 
         def find() -> Mapping[str, str]:
+            """Parses the BTF, keeps its index, and returns the index's digest for the ledger."""
             data = kernel_btf(read_kernel_file(path), os.fspath(path), member)
             found.append(parse_kernel_btf(data, os.fspath(path)))
             if data.base:

@@ -104,6 +104,7 @@ def minimize_programs(
     names = reduce(or_, (used_names(each, index, known, root) for each in args.compiles))
 
     def made_in(mode: str, keep_whole: Iterable[str] = ()) -> Minimized:
+        """Returns the header of one mode."""
         return minimize(
             index, names, mode, args.program, args.compiles[0].arch.name, args.kernel, args.sha256, keep_whole
         )
@@ -146,6 +147,7 @@ def _proven(
     """Returns the header of the first mode from `fields` on whose objects are all proven."""
 
     def objects(made: Minimized) -> tuple[bytes, ...]:
+        """Returns the programs' objects with that header."""
         folder = Path(root, args.compiles[0].output).parent
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fields-") as scratch:
             Path(scratch, "vmlinux.h").write_text(made.text)
@@ -157,6 +159,7 @@ def _proven(
         return tuple(compiled(each, known, root).data for each in args.compiles)
 
     def verdict(made: tuple[bytes, ...], mode: str) -> Verdict:
+        """Compares objects with those of the full header, all programs in one Verdict."""
         verdicts = [prove(*pair, mode) for pair in zip(full(), made)]
         for each, first, found in zip(args.compiles, full(), verdicts):
             if not found.equal:

@@ -33,6 +33,7 @@ def compared(
     changes = header_changes(old, new)
 
     def used(program: Program) -> list[UsedChange]:
+        """Returns the changes of what one program names."""
         Path(root, program.args.output).parent.mkdir(parents=True, exist_ok=True)
         try:
             names = used_names(program.args, old, program.known, root)

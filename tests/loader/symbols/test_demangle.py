@@ -6,7 +6,8 @@ import time
 
 import pytest
 from bpfloader.symbols.binary import Binary, find_binary
-from bpfloader.symbols.demangle import demangle, without_templates
+from bpfloader.symbols.cplusplus import without_templates
+from bpfloader.symbols.demangle import demangle
 from bpfloader.symbols.functions import matches
 from hypothesis import example, given
 from hypothesis import strategies as st
