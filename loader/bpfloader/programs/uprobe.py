@@ -9,8 +9,8 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 
-from ..errors import AttachError, errno_text
-from ..libbpf.library import require
+from ..errors import AttachError, CallError, errno_text
+from ..libbpf.library import require, version
 from ..libbpf.structs import CookieOptions, UprobeMultiOptions, UprobeOptions, sized
 from ..link import GroupLink, Link
 from ..signals import DeferredSignals
@@ -19,6 +19,8 @@ from .base import Program
 from .kprobe import c_array, c_strings, require_one_each
 
 EVERY_PROCESS = -1  # libbpf: a pid of -1 is every process, 0 the calling one
+# Bytes of struct __bpf_usdt_spec, which libbpf (src/usdt.c) writes and the object's usdt.bpf.h reads: 1.7 has more.
+USDT_SPECS, SPEC_SIZE, SPEC_SIZE_1_7 = "__bpf_usdt_specs", 208, 304
 
 
 @contextlib.contextmanager
@@ -175,8 +177,26 @@ class UsdtProgram(Program):
             path, _, name = self.target.rpartition(":")
             binary, _, provider = path.rpartition(":")
         self._require_target(name if binary and provider else "", "a binary, a provider and a name")
+        self._require_equal_specs()
         options = sized(CookieOptions, cookie=cookie)
         request = {"binary": binary, "provider": provider, "name": name, "pid": pid}
         with file_of(self.name, binary, pid) as file:
             probe = (os.fsencode(file.path), provider.encode(), name.encode())
             return self._link("attach_usdt", pid, *probe, options, **request)
+
+    def _require_equal_specs(self) -> None:
+        """Refuses an object whose usdt.bpf.h describes arguments as this libbpf doesn't: it would read wrong values.
+
+        Of a libbpf beyond 1.7 nothing is known. Raises AttachError.
+        """
+        release = tuple(map(int, version().split(".")[:2]))
+        wanted = SPEC_SIZE if release < (1, 7) else SPEC_SIZE_1_7
+        try:
+            size = self._owner.map_attribute(self._owner.find_map(USDT_SPECS), "value_size")
+        except CallError:
+            return  # an object without usdt.bpf.h, which libbpf refuses
+        if release <= (1, 7) and size != wanted and size in (SPEC_SIZE, SPEC_SIZE_1_7):
+            built = "1.7" if size == SPEC_SIZE_1_7 else "a libbpf before 1.7"
+            what = f"can't attach {self.name}: it was built with the usdt.bpf.h of {built}, and libbpf {version()} "
+            what += "describes a probe's arguments in another form"
+            raise AttachError(what, fix="build it with this libbpf's header, or load it with the other libbpf")

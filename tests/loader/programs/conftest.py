@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bpfloader
 import pytest
 from compiling import ARCHES, compile_program
 from probed_binary import BINARY
@@ -61,6 +62,8 @@ def start(kinds, kernel):
         return bpf
 
     def started(*programs: str, pid: int = 0):
+        if "on_usdt" in programs and tuple(map(int, bpfloader.version().split(".")[:2])) >= (1, 7):
+            pytest.skip(f"libbpf {bpfloader.version()} has other specs of static probes than the program's own")
         try:
             return load(programs, pid, True)
         except VerifierError as error:
