@@ -4,12 +4,12 @@ import hashlib
 import re
 import ssl
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from backports import zstd
+from faultserver import running
 from google.protobuf.message import DecodeError
 from remote_execution import ActionResult
 
@@ -138,15 +138,6 @@ class Handler(BaseHTTPRequestHandler):
         """Quiet: pytest's output is for pytest."""
 
 
-@contextmanager
-def bazel_server() -> Iterator[BazelServer]:
-    """A running server, ended with the block."""
-    with BazelServer() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.over.set()
-            server.shutdown()
-            thread.join()
+def bazel_server():
+    """A running BazelServer, ended with the block."""
+    return running(BazelServer())

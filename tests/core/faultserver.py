@@ -6,7 +6,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -169,9 +169,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
-    """A running server, ended with the block."""
-    with Server() as server:
+def running(server):
+    """Serves for the block; `server.over` is set as it ends, which answers that wait look at."""
+    with server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         try:
@@ -180,6 +180,11 @@ def serving() -> Iterator[Server]:
             server.over.set()
             server.shutdown()
             thread.join()
+
+
+def serving():
+    """A running Server, ended with the block."""
+    return running(Server())
 
 
 class RawServer:
