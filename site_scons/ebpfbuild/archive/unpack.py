@@ -204,13 +204,13 @@ class Unpacked:
                 if not chunk and stream.needs_input and not stream.eof:
                     if isinstance(stream, _Lz4Legacy) and stream.may_end:
                         return b""
-                    raise ArchiveError("is no archive that can be read: it ends in the middle of compressed data")
+                    raise _damaged("it ends in the middle")
                 if out := stream.decompress(chunk, size):
                     return out
         except ArchiveError:
             raise
         except Exception as error:  # zlib, lzma, bz2, zstd and lz4 each have errors of their own
-            raise ArchiveError(f"is no archive that can be read: {error}") from None
+            raise _damaged(str(error)) from None
 
     def _next_stream(self, stream: Decompressor) -> bool:
         """Returns True if another stream follows the one that ended, and goes there."""
@@ -226,3 +226,8 @@ class Unpacked:
         while part := self.read(CHUNK):
             parts.append(part)
         return b"".join(parts)
+
+
+def _damaged(reason: str) -> ArchiveError:
+    """Returns the error of compressed data, an archive's or a kernel image's, that is cut short or has other bytes."""
+    return ArchiveError(f"holds compressed data that can't be read: {reason}", fix="it is damaged: get it again")
