@@ -6,6 +6,7 @@ import inspect
 import os
 import re
 import select
+import subprocess
 import sys
 import tokenize
 from io import StringIO
@@ -99,6 +100,15 @@ def test_the_tool_sees_a_file_being_opened(built):
     out, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (0, "")
     assert f" {watched}\n" in out and f"process {os.getpid()} opened " in out and out.endswith("0 events lost\n")
+
+
+def test_the_pages_own_tests_pass(built):
+    command = [sys.executable, "-B", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "checks"]
+    environment = {**os.environ, "PYTHONPATH": sys.path[0], "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(command, cwd=built, env=environment, capture_output=True, text=True)
+    if "no network and mounts of its own" in done.stdout:
+        pytest.skip("no namespaces can be made here")
+    assert (done.returncode, done.stdout.splitlines()[-1].split(" in ")[0]) == (0, "2 passed"), done.stdout
 
 
 def test_nothing_promised_is_left_out():

@@ -98,22 +98,25 @@ def refusal(tracker):
     return ask
 
 
+@pytest.fixture
+def bpf_testbed(tracker):
+    """The testbed of the loader in the tracker's package."""
+    with importlib.import_module("socket_tracker.bpfloader.testing").private_testbed() as bed:
+        yield bed
+
+
 @pytest.fixture(params=["fentry", "kprobe", "tp_btf"])
-def start(request, tracker, refusal):
+def start(request, tracker, refusal, bpf_testbed):
     """A function that starts one variant of the tracker; its object is destroyed after the test."""
     if reason := refusal(request.param):
         pytest.skip(reason)
-    running = []
 
     def run(**options):
         filters = importlib.import_module("socket_tracker.filters").Filters(**options)
-        running.append(tracker.start(filters, request.param).object)
-        return running[-1]
+        return bpf_testbed.open(lambda: tracker.start(filters, request.param).object)
 
     run.variant = request.param
-    yield run
-    for skel in running:
-        skel.destroy()
+    return run
 
 
 @pytest.fixture

@@ -2,9 +2,11 @@
 
 import ctypes
 import errno
+import ipaddress
 import mmap
 import os
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -34,6 +36,34 @@ def test_tcp_is_seen_from_both_ends(start, traffic, name, address):
     assert connect.time - connect.duration == close.time - close.duration == connect.since
     assert connect.uid == accept.uid == 0
     assert did["client"] not in {event.pid for event in events if event.kind.name == "EVENT_ACCEPT"}
+
+
+def _datagram(version: int, protocol: int, payload: bytes) -> bytes:
+    """An Ethernet frame with an IP packet from 192.0.2.1 or 2001:db8::1 to 192.0.2.2 or 2001:db8::2."""
+    ends = [ipaddress.ip_address("192.0.2.0" if version == 4 else "2001:db8::") + number for number in (1, 2)]
+    addresses = b"".join(each.packed for each in ends)
+    if version == 4:
+        header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), 0, 0, 64, protocol, 0)
+        return bytes(12) + b"\x08\x00" + header + addresses + payload
+    return bytes(12) + b"\x86\xdd" + struct.pack("!IHBB", 6 << 28, len(payload), protocol, 64) + addresses + payload
+
+
+@pytest.mark.parametrize("payload, port, expected", [
+    (struct.pack("!HHHH", 5000, 53, 13, 0) + b"hello", 53, ["SEND"]),
+    (struct.pack("!HHHH", 5000, 54, 13, 0) + b"hello", 53, []),
+    (b"\x13\x88", 0, []),  # cut short
+])  # fmt: skip
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_datagram_is_read_as_the_kernel_hands_it_over(tracker, bpf_testbed, version, payload, port, expected):
+    """By test runs: no other traffic, and packets that no socket would send."""
+    bpf = bpf_testbed.open(tracker.SocketTracker, variant="tp_btf")
+    bpf.rodata.filter_port = port
+    bpf_testbed.load(bpf, "send_tp_btf")
+    assert bpf_testbed.run(bpf.progs.send_tp_btf, _datagram(version, UDP, payload)).value == 1  # it passes
+    events = [facts(event) for event in bpf.maps.events.batch()]
+    assert [event[0] for event in events] == expected
+    ends = ("192.0.2.1 5000", "192.0.2.2 53") if version == 4 else ("2001:db8::1 5000", "2001:db8::2 53")
+    assert all(event[1:5] == (UDP, *ends, os.getpid()) for event in events)
 
 
 def test_an_accept_belongs_to_the_process_that_accepts(start, traffic):
