@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import os
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Union
 
@@ -13,6 +12,7 @@ from ..errors import COMMAND, AttachError, CallError, PrivilegeError, errno_text
 from ..kernel.attach_type import AttachType
 from ..kernel.bpf import query_programs
 from ..kernel.holders import Process, holders
+from ..kernel.link_type import LinkType
 from ..kernel.netlink import (
     PARENTS,
     Filter,
@@ -24,10 +24,9 @@ from ..kernel.netlink import (
     remove_xdp,
     xdp_programs,
 )
+from ..kernel.objects import link_infos, opened, program_name
 from ..libbpf.library import library
-from ..libbpf.structs import LinkInfo, ProgramInfo
 
-XDP_LINK = 6  # BPF_LINK_TYPE_XDP of linux/bpf.h
 # The ways to attach beside XDP and filters, and how the places are called.
 PLACES = {
     AttachType.TCX_INGRESS: "tcx ingress",
@@ -100,10 +99,10 @@ def remove(gone: Attachment) -> None:
     """Takes an attachment away, whoever holds it. Raises AttachError, PrivilegeError."""
     try:
         if isinstance(gone.hook, (TcxProgramId, XdpLinkId)) and gone.hook.link:
-            with _opened("link", gone.hook.link) as fd:
+            with opened("link", gone.hook.link) as fd:
                 library().bpf_link_detach(fd)
         elif isinstance(gone.hook, TcxProgramId):
-            with _opened("prog", gone.hook.program) as fd:
+            with opened("prog", gone.hook.program) as fd:
                 library().bpf_prog_detach2(fd, gone.hook.interface, gone.hook.attach_type)
         elif isinstance(gone.hook, XdpProgramId):
             remove_xdp(gone.hook)
@@ -120,15 +119,6 @@ def remove(gone: Attachment) -> None:
         raise AttachError(what, fix=fix, errno=number) from None
 
 
-def program_name(number: int) -> str:
-    """Returns the name of a program by its id, `?` where it has gone or this process may not see it."""
-    with contextlib.suppress(CallError), _opened("prog", number) as fd:
-        info, size = ProgramInfo(), ctypes.c_uint(ctypes.sizeof(ProgramInfo))
-        library().bpf_obj_get_info_by_fd(fd, ctypes.byref(info), ctypes.byref(size))
-        return info.name.decode("utf-8", "replace") or "?"
-    return "?"
-
-
 def _attachment(kind: str, hook: Hook, place: str, owners: Iterable[Process]) -> Attachment:
     name = program_name(hook.program)
     return Attachment(kind, interface_name(hook.interface), place, hook.program, name, tuple(owners), hook)
@@ -137,7 +127,8 @@ def _attachment(kind: str, hook: Hook, place: str, owners: Iterable[Process]) ->
 def _xdp_programs() -> Iterator[XdpLinkId | XdpProgramId]:
     """Yields the XDP programs of all interfaces, with the id of the link where one attaches them."""
     programs = xdp_programs()
-    links = {(each.ifindex, each.prog_id): each.id for each in (_links() if programs else ()) if each.type == XDP_LINK}
+    found = link_infos() if programs else ()
+    links = {(each.ifindex, each.prog_id): each.id for each in found if each.type == LinkType.XDP}
     for each in programs:
         link = links.get((each.interface, each.program))
         yield XdpLinkId(*each, link) if link else each
@@ -165,30 +156,3 @@ def _filters() -> Iterator[Filter]:
         kind = ingress_qdisc(index)
         for direction in PARENTS if kind == "clsact" else ("ingress",) if kind else ():
             yield from filters(index, direction)
-
-
-def _links() -> Iterator[LinkInfo]:
-    """Yields what the kernel tells of each link of this machine. Raises PrivilegeError."""
-    number = ctypes.c_uint(0)
-    while True:
-        try:
-            library().bpf_link_get_next_id(number.value, ctypes.byref(number))
-        except CallError as error:
-            if error.errno != errno.EPERM:  # ENOENT: that was the last one
-                return
-            what = f"can't list links ({errno_text(error.errno)})"
-            raise PrivilegeError(what, fix="run as root", errno=error.errno) from None
-        with contextlib.suppress(CallError), _opened("link", number.value) as fd:  # it may have gone meanwhile
-            info, size = LinkInfo(), ctypes.c_uint(ctypes.sizeof(LinkInfo))
-            library().bpf_obj_get_info_by_fd(fd, ctypes.byref(info), ctypes.byref(size))
-            yield info
-
-
-@contextlib.contextmanager
-def _opened(kind: str, number: int) -> Iterator[int]:
-    """Opens a program ("prog") or a link by its id for the `with`. Raises CallError."""
-    fd = getattr(library(), f"bpf_{kind}_get_fd_by_id")(number)
-    try:
-        yield fd
-    finally:
-        os.close(fd)

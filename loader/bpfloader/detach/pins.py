@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
 import stat
@@ -13,9 +12,10 @@ from typing import NamedTuple
 
 from ..errors import AttachError, CallError, PrivilegeError, errno_text
 from ..kernel.host import read_text
+from ..kernel.objects import info_by_fd, program_name
 from ..libbpf.library import library
-from ..libbpf.structs import LinkInfo, MapInformation, ProgramInfo
-from .attachments import program_name
+from ..libbpf.structs import LinkInfo, MapInformation, ProgramInformation
+from ..text import text_of
 
 MAX_PINS = 10_000  # that a list shows
 KINDS = {"bpf-map": "map", "bpf-prog": "program", "bpf_link": "link", "bpf-link": "link"}
@@ -77,8 +77,7 @@ def _pin_at(path: str) -> Pin:
 
 
 def _name(fd: int, kind: str) -> str:
-    info: MapInformation | ProgramInfo | LinkInfo
-    info = MapInformation() if kind == "map" else ProgramInfo() if kind == "program" else LinkInfo()
-    size = ctypes.c_uint(ctypes.sizeof(info))
-    library().bpf_obj_get_info_by_fd(fd, ctypes.byref(info), ctypes.byref(size))
-    return program_name(info.prog_id) if isinstance(info, LinkInfo) else info.name.decode("utf-8", "replace")
+    if kind == "link":
+        return program_name(info_by_fd(fd, LinkInfo()).prog_id)
+    info: MapInformation | ProgramInformation = MapInformation() if kind == "map" else ProgramInformation()
+    return text_of(info_by_fd(fd, info).name)

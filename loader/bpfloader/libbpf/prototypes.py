@@ -161,6 +161,7 @@ PROTOTYPES = (
     Prototype("bpf_link_detach", c_int, (c_int,), status),
     Prototype("bpf_link_get_next_id", c_int, (c_uint, UINT_POINTER), status),
     Prototype("bpf_link_get_fd_by_id", c_int, (c_uint,), status),
+    Prototype("bpf_prog_get_next_id", c_int, (c_uint, UINT_POINTER), status),
     Prototype("bpf_prog_get_fd_by_id", c_int, (c_uint,), status),
     Prototype("bpf_link__destroy", c_int, (c_void_p,), status),
     Prototype("bpf_obj_get_info_by_fd", c_int, (c_int, c_void_p, POINTER(c_uint)), status),

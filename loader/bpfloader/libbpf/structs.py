@@ -125,8 +125,11 @@ class LinkInfo(ctypes.Structure):
     ]
 
 
-class ProgramInfo(ctypes.Structure):
-    """struct bpf_prog_info of linux/bpf.h up to the name; the pointers to code and maps stay NULL."""
+class ProgramInformation(ctypes.Structure):
+    """struct bpf_prog_info of linux/bpf.h up to attach_btf_id; the pointers stay NULL where their arrays aren't asked.
+
+    `gpl_compatible` is the first bit of its word.
+    """
 
     _fields_ = [
         ("type", c_uint),
@@ -141,6 +144,19 @@ class ProgramInfo(ctypes.Structure):
         ("nr_map_ids", c_uint),
         ("map_ids", c_uint64),
         ("name", c_char * 16),
+        ("ifindex", c_uint),
+        ("gpl_compatible", c_uint),
+        *((name, c_uint64) for name in ("netns_dev", "netns_ino")),
+        *((name, c_uint) for name in ("nr_jited_ksyms", "nr_jited_func_lens")),
+        *((name, c_uint64) for name in ("jited_ksyms", "jited_func_lens")),
+        *((name, c_uint) for name in ("btf_id", "func_info_rec_size")),
+        ("func_info", c_uint64),
+        *((name, c_uint) for name in ("nr_func_info", "nr_line_info")),
+        *((name, c_uint64) for name in ("line_info", "jited_line_info")),
+        *((name, c_uint) for name in ("nr_jited_line_info", "line_info_rec_size", "jited_line_info_rec_size")),
+        ("nr_prog_tags", c_uint),
+        *((name, c_uint64) for name in ("prog_tags", "run_time_ns", "run_cnt", "recursion_misses")),
+        *((name, c_uint) for name in ("verified_insns", "attach_btf_obj_id", "attach_btf_id", "reserved")),
     ]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from collections.abc import Iterator
 from typing import NamedTuple, cast
 
 from ..errors import ENOTSUPP, CallError, MapError, PrivilegeError, errno_text
@@ -96,23 +95,6 @@ def map_by_id(number: int) -> int:
         raise MapError(what, fix=error.fix, errno=error.errno) from None
 
 
-def map_ids() -> Iterator[int]:
-    """Yields the ids of all maps of the system. Raises PrivilegeError, MapError."""
-    number = ctypes.c_uint(0)
-    while True:
-        try:
-            library().bpf_map_get_next_id(number.value, ctypes.byref(number))
-        except CallError as error:
-            if error.errno == errno.ENOENT:
-                return
-            what = f"can't list the maps of the system ({errno_text(error.errno)})"
-            if error.errno == errno.EPERM:
-                fix = "run with CAP_SYS_ADMIN, or open the map by its pin"
-                raise PrivilegeError(what, fix=fix, errno=error.errno) from None
-            raise MapError(what, fix=error.fix, errno=error.errno) from None
-        yield number.value
-
-
 def existing_map(source: str | os.PathLike[str] | int) -> int:
     """Opens a new descriptor of a map by its pin (a path with a /, or a Path), its name or its id.
 
@@ -142,8 +124,10 @@ def _by_id(number: int) -> int:
 
 def _by_name(name: str) -> int:
     """Opens the one map of a name, of which the kernel keeps the first 15 characters."""
+    from ..kernel.objects import ids
+
     wanted, others, found = name[:NAME_LENGTH], set(), []
-    for number in map_ids():
+    for number in ids("map"):
         try:
             fd = map_by_id(number)
         except KeyError:  # it is gone meanwhile
@@ -160,6 +144,6 @@ def _by_name(name: str) -> int:
         fix = suggestion(name, others, "a path has a /: ./NAME; `bpftool map` lists names")
         raise MapError(f"no map is called {name}", fix=fix)
     if len(found) > 1:
-        ids = ", ".join(map(str, found))
-        raise MapError(f"{len(found)} maps are called {name}: ids {ids}", fix="open one by its id, or by its pin")
+        numbers = ", ".join(map(str, found))
+        raise MapError(f"{len(found)} maps are called {name}: ids {numbers}", fix="open one by its id, or by its pin")
     return _by_id(found[0])

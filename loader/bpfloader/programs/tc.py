@@ -11,7 +11,7 @@ from ..diagnose.refusal import NO_CLSACT
 from ..errors import COMMAND, ENOTSUPP, AttachError, CallError, errno_text
 from ..libbpf.library import library, require
 from ..libbpf.log import captured
-from ..libbpf.structs import LinkCreateOptions, PlacementOptions, ProgramInfo, TcHook, TcOptions, TcxPlace, sized
+from ..libbpf.structs import LinkCreateOptions, PlacementOptions, TcHook, TcOptions, TcxPlace, sized
 from ..link import FdLink, HookLink, Link
 from ..signals import DeferredSignals
 from .anchor import Neighbour, placement
@@ -134,6 +134,7 @@ class TcProgram(Program):
     def _warn_of_leftovers(self, index: int, direction: str) -> None:
         """Warns of filters of this program whose process was killed: they still run."""
         from ..kernel.netlink import filters, interface_name
+        from ..kernel.objects import program_info
 
         try:
             found = filters(index, direction)
@@ -141,9 +142,8 @@ class TcProgram(Program):
             return
         if not found:
             return
-        info, size = ProgramInfo(), ctypes.c_uint(ctypes.sizeof(ProgramInfo))
-        library().bpf_obj_get_info_by_fd(self.fd, ctypes.byref(info), ctypes.byref(size))
-        same = [each for each in found if each.tag == bytes(info.tag).hex() or each.name == info.name.decode()]
+        info = program_info(self.fd)
+        same = [each for each in found if each.tag == info.tag or each.name == info.name]
         if not same:
             return
         from ..kernel.holders import holders

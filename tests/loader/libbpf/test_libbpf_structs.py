@@ -10,6 +10,7 @@ import sys
 import pytest
 from bpfloader.kernel import perf_event
 from bpfloader.kernel.attach_type import AttachType
+from bpfloader.kernel.link_type import LinkType
 from bpfloader.kernel.map_type import MapType
 from bpfloader.kernel.versions import map_types
 from bpfloader.libbpf import structs
@@ -22,7 +23,7 @@ NAMES = {
     structs.CreateOptions: "struct bpf_map_create_opts",
     structs.MapInformation: "struct bpf_map_info",
     structs.LinkInfo: "struct bpf_link_info",
-    structs.ProgramInfo: "struct bpf_prog_info",
+    structs.ProgramInformation: "struct bpf_prog_info",
     structs.KprobeOptions: "struct bpf_kprobe_opts",
     structs.KprobeMultiOptions: "struct bpf_kprobe_multi_opts",
     structs.KsyscallOptions: "struct bpf_ksyscall_opts",
@@ -101,7 +102,7 @@ def test_a_bit_field_is_where_c_has_it(compiler):
     assert said == f"{int.from_bytes(bytes(attributes)[40:48], sys.byteorder):x}"
 
 
-@pytest.mark.parametrize("kind, prefix", [(MapType, "BPF_MAP_TYPE_"), (AttachType, "BPF_")])
+@pytest.mark.parametrize("kind, prefix", [(MapType, "BPF_MAP_TYPE_"), (AttachType, "BPF_"), (LinkType, "BPF_LINK_TYPE_")])
 def test_the_kernel_s_numbers_have_its_names(compiler, kind, prefix):
     """As far as the headers that are installed know them."""
     known = [each for each in kind if compiler(f"return {prefix}{each.name};") is not None]

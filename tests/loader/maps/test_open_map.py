@@ -93,7 +93,7 @@ def test_what_one_writes_the_other_reads(typed):
 
 
 def test_variables_are_members_of_their_section(typed):
-    (number,) = (n for n in bpfloader.maps.info.map_ids() if called(n) == "typed.data" and is_of(typed, n))
+    (number,) = (n for n in bpfloader.kernel.objects.ids("map") if called(n) == "typed.data" and is_of(typed, n))
     with bpfloader.open_map(number) as data:
         assert (data[0].hits, data[0].last.id, data[0].last.comm) == (typed.data.hits, 5, "begin")
 
