@@ -80,8 +80,21 @@ def online() -> None:
         pytest.skip("--offline connects to nothing")
 
 
+def pytest_addoption(parser) -> None:
+    parser.addoption("--runslow", action="store_true", help="run the tests that are marked as slow, too")
+
+
+def pytest_collection_modifyitems(config, items) -> None:
+    """Leaves out slow tests of a whole run without --runslow; where files or folders are named, all of theirs run."""
+    whole = {Path(name).resolve() for name in config.args} <= {ROOT, ROOT / "tests"}
+    if whole and not config.option.runslow:
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("slow")])
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
 def pytest_configure(config) -> None:
     """Brings libbpf.so.1 where the machine has none, before a worker or a test starts."""
+    config.addinivalue_line("markers", "slow: a whole run leaves it out, unless asked for by --runslow")
     try:
         libraries.provide(fetch_options())
     except libraries.Missing as error:

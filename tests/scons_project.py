@@ -18,6 +18,7 @@ from ebpfbuild.errors import CompilerError
 from ebpfbuild.rebuild.ledger import Ledger
 from ebpfbuild.pins.toolchain import load
 from ebpfbuild.sandbox.sandbox import Sandbox
+from scons_forks import Starters, can_fork
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ROOT / "tests" / "testdata" / "project"
@@ -30,6 +31,7 @@ def ebpf(**given):
     return Environment(tools=["ebpf"], toolpath=[os.environ["TOOLPATH"]], EBPF_CPPPATH=["#include"], **given)
 env = ebpf()
 """
+STARTERS = Starters()
 TIMEOUT = 240  # seconds that no build takes, and a build that waits for ever does
 
 
@@ -107,8 +109,10 @@ class Project:
 
     def scons(self, *arguments, **environment):
         """Runs scons and returns the finished process, whatever its status."""
-        command, place = [*self.command, *told_of_sandboxes(arguments)], self.place(**environment)
-        return subprocess.run(command, **place, capture_output=True, text=True, timeout=TIMEOUT)
+        arguments, place = told_of_sandboxes(arguments), self.place(**environment)
+        if self.command == Project.command and can_fork(arguments, place["env"]):
+            return STARTERS.run(["-Q", *arguments], **place, timeout=TIMEOUT)
+        return subprocess.run([*self.command, *arguments], **place, capture_output=True, text=True, timeout=TIMEOUT)
 
     def start(self, *arguments, **pipes):
         """Starts scons beside the test, and returns the process. ^C reaches it, also from tests in the background."""

@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from slow import slow_after
 
 X86 = "ARCH=x86_64"
 
@@ -85,7 +86,7 @@ PLACES = (
 NODES = PLACES[:4]  # SCons itself refuses a folder there
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", slow_after(2, KINDS))
 @pytest.mark.usefixtures("one_program")
 def test_what_lies_in_an_output_s_place_is_repaired(project, kind):
     project.build(X86)
@@ -132,7 +133,7 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("data", DAMAGE.values(), ids=DAMAGE)
+@pytest.mark.parametrize("data", slow_after(4, DAMAGE.values()), ids=DAMAGE)
 def test_a_damaged_memory_costs_a_build_and_no_traceback(built, data):
     """Of SCons, and of this tool; tests/faults damages them at random."""
     before = built.digests(".o", ".whl")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from slow import slow_after
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -64,7 +65,7 @@ DEPENDENTS = {
 }
 
 
-@pytest.mark.parametrize("way", DEPENDENTS)
+@pytest.mark.parametrize("way", slow_after(1, DEPENDENTS))
 @pytest.mark.parametrize("release, before", [("RELEASE=1", False), ("PROVE=1", True)])
 def test_nothing_that_depends_on_a_wrong_object_runs(make_project, broken, way, release, before):
     """Whoever declared it, and also where an earlier build without proofs left the object."""
@@ -151,7 +152,7 @@ FALLBACKS = {
 }
 
 
-@pytest.mark.parametrize("way", FALLBACKS)
+@pytest.mark.parametrize("way", slow_after(2, FALLBACKS))
 def test_a_fallback_is_on_record_and_no_release_takes_it_unasked(project, way):
     project.declare(FALLBACKS[way])
     project.edit("src/one.bpf.c", '#include "vmlinux.h"', '#define tgid tgid_renamed\n#include "vmlinux.h"')

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ebpfbuild.elf.reader import Elf
 from ebpfbuild.link.libraries import libraries_for, this_machine
+from slow import slow_after
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -243,7 +244,7 @@ def test_a_linked_object_is_proven_from_its_sources(project):
     assert "build/x86_64/both.bpf.o: equal, exact, " in text and "3 objects: 3 proven" in text
 
 
-@pytest.mark.parametrize("mode", ["lean", "fields", "off"])
+@pytest.mark.parametrize("mode", slow_after(1, ["lean", "fields", "off"]))
 def test_each_mode_is_proven_as_such(project, mode):
     made = project.build("ARCH=x86_64,s390x", "PROVE=1", f"MINIMIZE={mode}")
     assert ("s390x/both.proof.json" in made) == (mode != "off")

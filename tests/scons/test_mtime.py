@@ -6,6 +6,7 @@ import subprocess
 import tarfile
 
 import pytest
+from slow import slow_after
 
 pytestmark = pytest.mark.usefixtures("one_program")
 OLD = 10**18  # 2001, in ns: far beyond SCons's max_drift of two days
@@ -74,7 +75,7 @@ def frozen(project):
 
 
 @pytest.mark.parametrize("way", [by_touch, by_rename, by_cp, by_tar, by_rsync], ids=lambda way: way.__name__)
-@pytest.mark.parametrize("path, old, new", INPUTS.values(), ids=INPUTS)
+@pytest.mark.parametrize("path, old, new", slow_after(1, INPUTS.values()), ids=INPUTS)
 def test_an_edit_that_leaves_size_and_mtime_counts(frozen, way, path, old, new):
     file = frozen.folder / path
     text = file.read_text().replace(old, new)
@@ -96,7 +97,7 @@ OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("option", slow_after(2, OPTIONS))
 def test_no_option_of_scons_s_believes_an_mtime(project, option):
     """The same under a Decider of the environment, which is asked for every target but this tool's."""
     lines = [option, f"env.{option}"] if option.startswith("Decider") else [option]

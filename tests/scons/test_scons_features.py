@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from slow import slow_after
 
 BOTH = "ARCH=x86_64,aarch64"
 X86 = "ARCH=x86_64"
@@ -65,7 +66,7 @@ def test_an_implicit_cache_misses_no_header_that_shadows_another(declared):
     assert built(project, "--implicit-deps-unchanged")
 
 
-@pytest.mark.parametrize("line", ["Precious(made)\n", "env.NoClean(made)\n", "NoCache(made)\n"])
+@pytest.mark.parametrize("line", slow_after(1, ["Precious(made)\n", "env.NoClean(made)\n", "NoCache(made)\n"]))
 def test_marks_of_a_node_change_no_byte(declared, line):
     project = declared()
     before = project.digests(*SUFFIXES)
@@ -114,7 +115,7 @@ def test_a_side_effect_keeps_steps_apart(declare):
     assert project.build(X86, "-j8") == set()
 
 
-@pytest.mark.parametrize("arguments", [("-j8",), ("--random",), ("-j8", "--random"), ("-k", "-j3"), ("--cache-disable",)])
+@pytest.mark.parametrize("arguments", [["-j8", "--random"], *slow_after(0, [["-j8"], ["--random"], ["-k", "-j3"], ["--cache-disable"]])])
 def test_order_and_jobs_change_no_byte(built_once, project, arguments):
     _, kept = built_once
     project.build(BOTH, *arguments)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from raw_object import differences
 from step_lab import StepLab
+from slow import slow_after
 
 PROGRAMS = sorted((Path(__file__).parents[2] / "testdata" / "minimize" / "programs").glob("*.bpf.c"))
 # The full header is right for this one: a pragma brings a macro back that rewrites the header.
@@ -19,7 +20,7 @@ def lab(clang, tmp_path_factory, pinned):
     return StepLab(clang, tmp_path_factory.mktemp("programs"), text, pinned.libbpf())
 
 
-@pytest.mark.parametrize("number, path", list(enumerate(PROGRAMS)), ids=[path.name.partition(".")[0] for path in PROGRAMS])
+@pytest.mark.parametrize("number, path", slow_after(40, enumerate(PROGRAMS)), ids=[path.name.partition(".")[0] for path in PROGRAMS])
 def test_a_program_gets_the_full_headers_object(lab, number, path):
     program = path.read_text()
     full = lab.build(program, "off")
