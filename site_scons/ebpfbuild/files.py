@@ -2,12 +2,12 @@
 
 import os
 import stat
-import tempfile
 from errno import EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR
 from io import FileIO
 from pathlib import Path
 
 from .errors import OutputError
+from .scratch import scratch_file
 
 MAX_FILE_SIZE = 64 << 20  # bytes of any file that is read whole: the largest, a distribution's vmlinux.h, has 4 MB
 
@@ -174,17 +174,15 @@ def write_file(path: Path, data: bytes) -> None:
     Raises OSError, and OutputError as make_room.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            os.fchmod(file.fileno(), 0o644)
-        # A full disk may show as late as on closing, a folder of that name here.
-        if path.is_dir() and not path.is_symlink():
-            make_room(path)
-        os.replace(name, path)
-    except BaseException as error:
-        os.unlink(name)
-        if isinstance(error, OSError):
-            error.filename = error.filename or str(path)  # a write names no file
+        with scratch_file(path.parent) as name:
+            with open(name, "wb") as file:
+                file.write(data)
+                os.fchmod(file.fileno(), 0o644)
+            # A full disk may show as late as on closing, a folder of that name here.
+            if path.is_dir() and not path.is_symlink():
+                make_room(path)
+            os.replace(name, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a write names no file
         raise

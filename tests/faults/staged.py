@@ -44,12 +44,14 @@ LEDGER = ".ebpf-ledger"
 class Staged:
     """The project in a folder, in one of its two versions.
 
-    `outputs` are the digests of what each version gives, by path. `moments` is how many moments each stage has.
+    `outputs` are the digests of what each version gives, by path. `moments` is how many moments each stage has, and
+    `hidden` are the names of the hidden files that a plain build leaves.
     """
 
     def __init__(self, project: Project, linker):
         self.project, self.linker = project, linker
         self.version, self.outputs, self.moments = 1, {}, {}
+        self.hidden = set()
         self.empty_store()
 
     def learn(self):
@@ -61,6 +63,7 @@ class Staged:
             self.outputs[self.version] = self.now()
             self.prepare("fetch")
         self.edit()
+        self.hidden = {path.name for path in self.project.folder.rglob(".*")}
         self.moments = json.loads(counts.read_text())
         assert self.outputs[1] != self.outputs[2]
 
@@ -71,7 +74,7 @@ class Staged:
         shutil.copytree(self.project.folder, project.folder, ignore=ignored)
         write_ledger(project, ledger)
         other = Staged(project, self.linker)
-        other.version, other.outputs = self.version, self.outputs
+        other.version, other.outputs, other.hidden = self.version, self.outputs, self.hidden
         return other
 
     def edit(self):
@@ -124,11 +127,12 @@ class Staged:
             assert digest in {outputs.get(path) for outputs in self.outputs.values()}, f"{path} is half-written"
 
     def require_right(self):
-        """Builds plainly: what that gives is this version's."""
+        """Builds plainly: what that gives is this version's, and nothing else is left."""
         done = self.build()
         assert done.returncode == 0, done.stdout + done.stderr
         now, right = self.now(), self.outputs[self.version]
         assert {path: now.get(path) for path in right} == right
+        assert {path.name for path in self.project.folder.rglob(".*")} <= self.hidden, "what a dead build left is there"
 
     def require_null(self):
         """Fails if a plain build finds anything to do."""

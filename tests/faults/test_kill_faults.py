@@ -22,7 +22,7 @@ def strikes(staged, do, stage):
 
 @rows([f"kill -9 in {stage}" for stage in KILLED])
 def test_a_killed_build(staged, fault):
-    """What lies in its place is whole, and the next plain build gives the right bytes."""
+    """What lies in its place is whole; the next plain build gives the right bytes and removes what else is left."""
     for order, done in strikes(staged, "kill", fault.removeprefix("kill -9 in ")):
         missed = done.returncode == 0  # it may end within LATEST
         assert missed or done.returncode == -signal.SIGKILL, (order, done.stdout + done.stderr)

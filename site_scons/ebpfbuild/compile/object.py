@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from ..errors import CompileError, UndeclaredInputError
 from ..files import write_file
 from ..header import check_registers
 from ..host_tools import CLEAN_ENVIRONMENT
+from ..scratch import scratch_folder
 from .args import CompileArgs, with_header
 from .depfile import check_inputs, read_depfile
 
@@ -90,7 +90,7 @@ def compiled(args: CompileArgs, known: Iterable[str], root: str) -> CompiledObje
         check_registers(Path(root, args.vmlinux).read_bytes(), args.arch, args.vmlinux)
     folder = Path(root, args.output).parent
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".compile-") as scratch:
+    with scratch_folder(folder) as scratch:
         place, inputs = scratch_path(args.output, scratch), [*known, args.source]
         action = ["-c", args.source, *dependencies_to(f"{place}/depfile"), "-o", f"{place}/object"]
         try:

@@ -14,6 +14,7 @@ from ..btf.canonical import canonical_object
 from ..errors import LinkError
 from ..files import read_regular
 from ..host_tools import CLEAN_ENVIRONMENT, Action, loaded
+from ..scratch import scratch_folder
 from . import child
 from .libraries import Linker
 from .part import Part, require_defined
@@ -37,7 +38,7 @@ def linked_object(parts: Sequence[Part], linker: Linker, where: str) -> bytes:
 
 def linked(parts: Sequence[Part], linker: Linker, where: str) -> bytes:
     """Returns the object as libbpf's linker writes it, which is what `bpftool gen object` writes. Raises LinkError."""
-    with tempfile.TemporaryDirectory(dir=linker.scratch or None, prefix=".link-") as scratch:
+    with scratch_folder(linker.scratch or tempfile.gettempdir()) as scratch:
         names = [f"{number}.o" for number in range(len(parts))]
         for name, part in zip(names, parts):
             Path(scratch, name).write_bytes(part.data)

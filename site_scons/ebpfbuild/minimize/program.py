@@ -1,7 +1,6 @@
 """Makes the header that holds just what a program names, found by clang -E: the step between full header and object."""
 
 import os
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, reduce
@@ -16,6 +15,7 @@ from ..files import read_regular
 from ..header import with_fallback_reason
 from ..prove.objects import Verdict, prove
 from ..prove.proof import require_repeatable
+from ..scratch import scratch_folder
 from .emit import stub
 from .explain_uapi import VMLINUX_FIRST
 from .fallback import Settled, settle
@@ -45,7 +45,7 @@ def preprocessed(args: CompileArgs, index: Index, known: Iterable[str], root: st
 
     Raises CompileError and UndeclaredInputError.
     """
-    with tempfile.TemporaryDirectory(dir=Path(root, args.output).parent, prefix=".names-") as scratch:
+    with scratch_folder(Path(root, args.output).parent) as scratch:
         folder = scratch_path(args.output, scratch)
         Path(scratch, "vmlinux.h").write_text(stub(index))
         command = ["-E", "-dD", "-w", args.source, *dependencies_to(f"{folder}/depfile"), "-o", f"{folder}/text"]
@@ -149,7 +149,7 @@ def _proven(
     def objects(made: Minimized) -> tuple[bytes, ...]:
         """Returns the programs' objects with that header."""
         folder = Path(root, args.compiles[0].output).parent
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".fields-") as scratch:
+        with scratch_folder(folder) as scratch:
             Path(scratch, "vmlinux.h").write_text(made.text)
             paths = [*known, f"{scratch_path(args.compiles[0].output, scratch)}/vmlinux.h"]
             return tuple(compiled(with_header(each, paths[-1]), paths, root).data for each in args.compiles)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..files import UnfitFileError, make_room, open_regular, read_regular
+from ..files import UnfitFileError, make_room, open_regular, read_regular, write_file
 
 # A clock that stamps files ticks every 10 ms at the worst (HZ=100): an edit within the tick of the last one shows in no
 # stat.
@@ -186,9 +186,7 @@ class Ledger:
     def _rewrite(self) -> None:
         lines = [["file", path, *seen] for path, seen in self._files.items()]
         lines += [["fact", key, value] for key, value in self._facts.items()]
-        fresh = self._path.with_name(self._path.name + ".new")
-        fresh.write_text("".join(map(_line, lines)), encoding="ascii")
-        os.replace(fresh, self._path)
+        write_file(self._path, "".join(map(_line, lines)).encode("ascii"))
         self._torn = False
 
 

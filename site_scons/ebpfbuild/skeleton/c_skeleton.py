@@ -8,12 +8,12 @@ import hashlib
 import os
 import re
 import subprocess
-import tempfile
 from typing import Any, NamedTuple
 
 from ..errors import ToolError
 from ..host_tools import CLEAN_ENVIRONMENT, Action, Runner, libraries, loaded
 from ..rebuild.ledger import Ledger
+from ..scratch import scratch_folder
 
 FOLDERS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin")
 MISSING = (
@@ -82,7 +82,7 @@ def _sandboxed(words: list[str], path: str, sandbox: Runner | None) -> subproces
     if not sandbox:
         return None
     folder, name = os.path.split(os.path.abspath(path))
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".skeleton-") as scratch:
+    with scratch_folder(folder) as scratch:
         command = [binary, *words[1:3], name, *words[4:]]
         action = Action(command, binary, folder, [name], os.path.basename(scratch), mounts=[binary, *loaded(binary)])
         done = sandbox.run(action)

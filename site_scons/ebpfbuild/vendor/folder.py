@@ -4,7 +4,6 @@ import hashlib
 import os
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from ..errors import VendorError
 from ..fetch.store import BLOBS
 from ..files import write_file
 from ..package.tar import MTIME
+from ..scratch import scratch_folder
 from .manifest import MANIFEST_NAME, WHEELS, VendorManifest, is_vendor_folder
 from .wheels import index_page
 
@@ -37,7 +37,7 @@ def write_vendor(target: Path, content: VendorContent, blobs: Path) -> VendorMan
     """
     _require_room(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
+    with scratch_folder(target.parent) as scratch:
         made = Path(scratch, target.name.removesuffix(".tar"))
         manifest = _fill(made, content, blobs)
         if target.suffix == ".tar":
