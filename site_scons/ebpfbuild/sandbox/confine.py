@@ -75,14 +75,18 @@ def mount_read_only(source: str, target: str) -> None:
     mount(None, target, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | kept)
 
 
-def confine(root: str, folder: str) -> None:
-    """Makes `root` all that this process sees, enters `folder` there, and gives each privilege up. Raises OSError."""
-    os.chroot(root)
-    os.chdir(folder)
+def give_up_on_exec() -> None:
+    """Keeps its own privileges, but has no program gain any that it or a child of its becomes. Raises OSError."""
     _check("prctl", libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     for capability in range(64):
         if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0 and ctypes.get_errno() == EINVAL:
             break  # the kernel knows no more
+
+
+def confine(root: str, folder: str) -> None:
+    """Makes `root` all that this process sees, enters `folder` there, and gives each privilege up. Raises OSError."""
+    os.chroot(root)
+    os.chdir(folder)
     header, none = struct.pack("=Ii", 0x20080522, 0), bytes(24)  # _LINUX_CAPABILITY_VERSION_3, this process: capset(2)
     _check("capset", libc.capset(header, none))
 

@@ -1,23 +1,27 @@
 """Serves a build's actions from namespaces of its own: the process that sandbox.py starts, with a socket for requests.
 
-For each request comes a byte with a socket, on which request and reply follow as JSON behind their length. A thread of
-its own lays the inputs out, starts the program in a chroot, puts the outputs in the real place and sends the reply. All
-that is laid out lies in a file system in memory that no other process sees; it is gone when this process is.
+For each request comes a byte with a socket, on which request and reply follow (wire.py). A thread of its own lays the
+inputs out, starts the program in a chroot, puts the outputs in the real place and sends the reply. All that is laid out
+lies in a file system in memory that no other process sees; it is gone when this process is.
 
-It imports nothing of the project's but its neighbours: so it starts soon, and forks in a millisecond.
+It imports nothing of the project's but its neighbours, and little of Python's: each action costs it a fork, and a fork
+costs by the memory that modules take. With threading, typing and shutil it costs half as much again.
 """
 
-import contextlib
+from __future__ import annotations
+
 import os
-import shutil
 import signal
 import socket
-import threading
-from typing import Any
+from _thread import get_ident, start_new_thread
 
 from . import confine
-from .stage import Stage
+from .stage import Stage, copy
 from .wire import receive, send
+
+TYPE_CHECKING = False  # typing itself is one of the modules that cost
+if TYPE_CHECKING:
+    from typing import Any
 
 PLACES = ("/sys", "/mnt", "/srv", "/media")  # a folder that no build needs, where the file system in memory goes
 
@@ -30,6 +34,7 @@ def main(number: int) -> None:
     try:
         place = next(each for each in PLACES if os.path.isdir(each))
         confine.leave(place)
+        confine.give_up_on_exec()
         for name in ("store", "trees", "stages"):
             os.mkdir(f"{place}/{name}", 0o755)
     except (OSError, StopIteration) as error:
@@ -44,7 +49,7 @@ def main(number: int) -> None:
             return
         count += 1
         connection = socket.socket(fileno=handles[0])
-        threading.Thread(target=serve, args=(connection, place, count), daemon=True).start()
+        start_new_thread(serve, (connection, place, count))
 
 
 def serve(connection: socket.socket, place: str, number: int) -> None:
@@ -55,9 +60,11 @@ def serve(connection: socket.socket, place: str, number: int) -> None:
             reply = act(receive(connection), place, stage)
         except OSError as error:
             reply = {"failed": f"{error.filename or 'a call'}: {error.strerror}"}
-        with contextlib.suppress(OSError):  # the build is gone
+        try:
             send(connection, reply)
-    shutil.rmtree(stage, ignore_errors=True)
+        except OSError:  # the build is gone
+            pass
+    remove(stage)
 
 
 def act(request: dict[str, Any], place: str, folder: str) -> dict[str, Any]:
@@ -125,11 +132,13 @@ def become(request: dict[str, Any], root: str, binds: list[tuple[str, str]], bin
 def wait(child: int, seconds: float) -> int:
     """Waits for the program, `seconds` at most unless 0, and returns its status as subprocess does."""
 
-    timer = threading.Timer(seconds, os.kill, (child, signal.SIGKILL)) if seconds else None
-    if timer:
+    if seconds:
+        from threading import Timer
+
+        timer = Timer(seconds, os.kill, (child, signal.SIGKILL))
         timer.start()
     _, status = os.waitpid(child, 0)
-    if timer:
+    if seconds:
         timer.cancel()
     return os.waitstatus_to_exitcode(status)
 
@@ -138,21 +147,41 @@ def collect(scratch: str, before: set[str], real: str) -> None:
     """Copies the files that the program wrote to the real scratch folder."""
     for entry in os.scandir(scratch):
         if entry.name not in before and entry.is_file(follow_symlinks=False):
-            shutil.copyfile(entry.path, os.path.join(real, entry.name), follow_symlinks=False)
+            handle = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                copy(handle, os.path.join(real, entry.name), 0o666)
+            finally:
+                os.close(handle)
+
+
+def remove(folder: str) -> None:
+    """Removes a folder and all that is in it, by open folders: what an action still does there leads nowhere else."""
+    try:
+        for _, folders, files, place in os.fwalk(folder, topdown=False):
+            for name in files:
+                os.unlink(name, dir_fd=place)
+            for name in folders:
+                try:
+                    os.rmdir(name, dir_fd=place)
+                except NotADirectoryError:  # a link to one
+                    os.unlink(name, dir_fd=place)
+        os.rmdir(folder)
+    except OSError:  # gone with this process, then
+        pass
 
 
 def tree(place: str, root: str, key: str, files: list[str]) -> str:
     """Returns the folder with a copy of many files. `files` is empty once it is there."""
     folder = f"{place}/trees/{key}"
     if not os.path.isdir(folder):
-        top, made = files[0], f"{folder}.{threading.get_ident()}"
+        top, made = files[0], f"{folder}.{get_ident()}"
         stage = Stage(os.path.join(root, top), made, f"{place}/store")
         for path in files[1:]:
             stage.add(path)
         try:
             os.rename(made, folder)
         except OSError:  # another action was faster
-            shutil.rmtree(made, ignore_errors=True)
+            remove(made)
     return folder
 
 

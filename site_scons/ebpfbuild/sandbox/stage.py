@@ -65,7 +65,10 @@ class Stage:
         except OSError:
             return False
         if stat.S_ISDIR(found.st_mode):
-            os.makedirs(target, 0o555, exist_ok=True)
+            try:
+                os.mkdir(target, 0o555)
+            except FileExistsError:
+                pass
         elif stat.S_ISLNK(found.st_mode):
             return self._linked(path, os.readlink(real), target)
         elif stat.S_ISREG(found.st_mode):
@@ -99,12 +102,12 @@ class Stage:
             name = f"{now.st_dev:x}-{now.st_ino:x}-{now.st_size:x}-{now.st_mtime_ns:x}-{now.st_ctime_ns:x}"
             kept = os.path.join(self._store, name)
             if time.time_ns() - now.st_ctime_ns < TICK:
-                _write(handle, target)
+                copy(handle, target)
                 return
             try:
                 os.link(kept, target)
             except FileNotFoundError:
-                _write(handle, target)
+                copy(handle, target)
                 try:
                     os.link(target, kept)
                 except FileExistsError:  # another action was faster
@@ -121,9 +124,9 @@ def _parts(path: str) -> list[str]:
     return [part for part in path.split("/") if part not in ("", ".")]
 
 
-def _write(handle: int, target: str) -> None:
-    """Copies an open file to a new one that nobody may write."""
-    out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+def copy(handle: int, target: str, mode: int = 0o444) -> None:
+    """Copies an open file to a new one, which nobody may write unless `mode` says so. Raises OSError."""
+    out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         while data := os.read(handle, 1 << 20):
             os.write(out, data)

@@ -1,9 +1,14 @@
 """Messages between a build and the process of its sandbox: JSON behind its length, over a socket of this machine."""
 
+from __future__ import annotations
+
 import json
 import socket
 import struct
-from typing import Any
+
+TYPE_CHECKING = False  # helper.py says why not typing's
+if TYPE_CHECKING:
+    from typing import Any
 
 MAX_MESSAGE = 64 << 20
 
