@@ -83,6 +83,8 @@ if TYPE_CHECKING:
     from .features.attach import Support, attach_kind, supports
     from .features.report import Report, probe
     from .histogram import linear_histogram, log2_histogram
+    from .kernel.objects import ProgramInfo
+    from .kernel.verifier_figures import VerifierFigures
     from .maps.arena import Arena
     from .maps.array import Array, Elements
     from .maps.info import MapInfo
@@ -107,6 +109,7 @@ if TYPE_CHECKING:
     from .rings.user_ringbuf import UserRingBuffer
     from .symbols.kernel import kernel_symbol
     from .symbols.user import user_symbol
+    from .verifier.verify import ProgramFigures, SourceVisits, verify
 
 # Imported on first use (PEP 562), as the imports above tell type checkers: a program uses few of them, and importing
 # all of them takes twice as long.
@@ -114,6 +117,8 @@ _LAZY = {
     "features.attach": "Support attach_kind supports",
     "features.report": "Report probe",
     "histogram": "linear_histogram log2_histogram",
+    "kernel.objects": "ProgramInfo",
+    "kernel.verifier_figures": "VerifierFigures",
     "maps.arena": "Arena",
     "maps.array": "Array Elements",
     "maps.info": "MapInfo",
@@ -138,6 +143,7 @@ _LAZY = {
     "rings.user_ringbuf": "UserRingBuffer",
     "symbols.kernel": "kernel_symbol",
     "symbols.user": "user_symbol",
+    "verifier.verify": "ProgramFigures SourceVisits verify",
 }
 _MODULES = {name: module for module, names in _LAZY.items() for name in names.split()}
 
@@ -168,12 +174,13 @@ __all__ = [
     "LayoutError", "LibraryError", "Link", "Links", "LoadError", "LpmTrie", "Map", "MapError", "MapInfo", "Maps",
     "MissingBtfError", "NOEXIST", "NetfilterProgram", "NetkitProgram", "NetnsProgram", "Object", "ObjectError",
     "PerCpuArray", "PerCpuHash", "PerfEventArray", "PerfEventProgram", "PrivilegeError", "ProgArray", "Program",
-    "Progs", "Queue", "RawTracepointProgram", "RecordError", "RefusedError", "Report", "ReuseportProgram",
-    "ReuseportSockArray", "RingBuffer", "RunResult", "Section", "SkStorage", "SockHash", "SockMap",
-    "SocketFilterProgram", "SockmapProgram", "Stack", "StackTrace", "StateError", "Struct", "StructOpsLink",
-    "StructOpsMap", "StructOpsProgram", "Support", "SyscallProgram", "TaskStorage", "TcProgram", "TracepointProgram",
-    "TracingProgram", "Union", "UprobeMultiProgram", "UprobeProgram", "UsdtProgram", "UserRingBuffer", "VariantsError",
-    "VerifierError", "XdpProgram", "XskMap", "arch_among", "attach_kind", "big_endian", "choose", "errno_text",
-    "events", "inner", "kernel_symbol", "linear_histogram", "little_endian", "log2_histogram", "native_endian",
-    "open_map", "poll", "probe", "program_class", "struct", "supports", "union", "user_symbol", "version",
+    "ProgramFigures", "ProgramInfo", "Progs", "Queue", "RawTracepointProgram", "RecordError", "RefusedError", "Report",
+    "ReuseportProgram", "ReuseportSockArray", "RingBuffer", "RunResult", "Section", "SkStorage", "SockHash", "SockMap",
+    "SocketFilterProgram", "SockmapProgram", "SourceVisits", "Stack", "StackTrace", "StateError", "Struct",
+    "StructOpsLink", "StructOpsMap", "StructOpsProgram", "Support", "SyscallProgram", "TaskStorage", "TcProgram",
+    "TracepointProgram", "TracingProgram", "Union", "UprobeMultiProgram", "UprobeProgram", "UsdtProgram",
+    "UserRingBuffer", "VariantsError", "VerifierError", "VerifierFigures", "XdpProgram", "XskMap", "arch_among",
+    "attach_kind", "big_endian", "choose", "errno_text", "events", "inner", "kernel_symbol", "linear_histogram",
+    "little_endian", "log2_histogram", "native_endian", "open_map", "poll", "probe", "program_class", "struct",
+    "supports", "union", "user_symbol", "verify", "version",
 ]  # fmt: skip

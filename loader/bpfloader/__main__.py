@@ -1,4 +1,4 @@
-"""Command line: `python -m bpfloader probe`, `inspect FILE` and `detach`."""
+"""Command line: `python -m bpfloader probe`, `inspect FILE`, `verify FILE` and `detach`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from .text import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0, 1 if a requested kind is unsupported, 2 for a file or argument that can't be read."""
+    """Returns the exit status: 0, 1 if a requested kind is unsupported or a program is refused, 2 where one got dearer.
+
+    2 as well for a file or an argument that can't be read.
+    """
     options = _parser().parse_args(arguments)
     try:
         output: Output = options.run(options)
@@ -44,6 +47,15 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--arch", default="", help="of a package: the object to show, this machine's without it")
     inspect.add_argument("--no-kernel", action="store_true", help="don't ask this kernel whether it takes the object")
     inspect.set_defaults(run=_inspect)
+    verify = verbs.add_parser("verify", help="loads each program by itself: what it takes of the verifier, as veristat")
+    verify.add_argument("files", nargs="+", metavar="FILE|MODULE", help="a .bpf.o, .whl or .tar; a module of skeletons")
+    verify.add_argument("--program", action="append", default=[], metavar="NAME", help="only this one; repeatable")
+    verify.add_argument("--compare", default="", metavar="BASE", help="a file that --json wrote; status 2 if dearer")
+    verify.add_argument("--limit", default="20%", help="with --compare: how much dearer a program may be (%(default)s)")
+    verify.add_argument("--lines", type=int, default=0, metavar="N", help="the N source lines that it visits most")
+    verify.add_argument("--json", action="store_true", help="sorted JSON instead of a table")
+    verify.add_argument("-v", "--verbose", action="store_true", help="the whole log of each program as well")
+    verify.set_defaults(run=_verify)
     detach = verbs.add_parser("detach", help="lists what is attached and pinned, takes away what is named")
     detach.add_argument("--xdp", action="append", default=[], metavar="INTERFACE", help="take its XDP programs away")
     detach.add_argument("--tc", action="append", default=[], metavar="INTERFACE", help="take its filters and tcx away")
@@ -80,6 +92,21 @@ def _inspect(options: argparse.Namespace) -> Output:
 
     found = inspect(options.file, options.type, not options.no_kernel)
     return Output(as_json(found) if options.json else inspection_text(found, options.arch))
+
+
+def _verify(options: argparse.Namespace) -> Output:
+    from .verifier.command import Request, answer
+
+    asked = Request(
+        files=options.files,
+        programs=options.program,
+        lines=max(0, options.lines),
+        log=options.verbose,
+        compare=options.compare,
+        limit=options.limit,
+        json=options.json,
+    )
+    return Output(*answer(asked))
 
 
 def _detach(options: argparse.Namespace) -> Output:

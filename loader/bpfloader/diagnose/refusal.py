@@ -98,14 +98,24 @@ def _explain_errno(number: int, reasons: Mapping[int, Explanation], fix: str, se
 
 
 def load_refused(
-    name: str, error: CallError, messages: Iterable[str], handle: int = 0, btf: str | None = None, data: bytes = b""
+    name: str,
+    error: CallError,
+    messages: Iterable[str],
+    handle: int = 0,
+    btf: str | None = None,
+    data: bytes = b"",
+    logs: Mapping[str, str] | None = None,
 ) -> BpfError:
     """Returns the error for an object that doesn't load, with the verifier's log or libbpf's last lines.
 
     `handle` is libbpf's object, for its maps and programs; `btf` is the file that replaces the kernel's BTF; `data` is
-    the object's bytes, searched for source lines and for what came with a later kernel.
+    the object's bytes, searched for source lines and for what came with a later kernel. `logs` are the verifier's, by
+    program, where the caller asked for them: libbpf doesn't show such a one.
     """
     text = "".join(messages)
+    failed = re.search(FAILED_PROGRAM, text) if logs else None
+    if logs and failed and logs.get(failed["program"]):
+        text += f"prog '{failed['program']}': -- BEGIN PROG LOAD LOG --\n{logs[failed['program']]}{LOG_ENDS}\n"
     refusal = _load_refused(name, error, text, handle, btf, data)
     if data and isinstance(refusal, LoadError) and not isinstance(refusal, MissingBtfError):
         failed_map = re.search(FAILED_MAP, text)

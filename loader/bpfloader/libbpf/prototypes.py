@@ -92,6 +92,8 @@ PROTOTYPES = (
     Prototype("bpf_program__section_name", c_char_p, (c_void_p,), infallible),
     Prototype("bpf_program__autoload", c_bool, (c_void_p,), infallible),
     Prototype("bpf_program__set_autoload", c_int, (c_void_p, c_bool), status),
+    Prototype("bpf_program__set_log_level", c_int, (c_void_p, c_uint), status),
+    Prototype("bpf_program__set_log_buf", c_int, (c_void_p, c_void_p, c_size_t), status),
     Prototype("bpf_program__attach", c_void_p, (c_void_p,), pointer),
     Prototype("bpf_program__attach_kprobe_opts", c_void_p, (c_void_p, c_char_p, POINTER(KprobeOptions)), pointer),
     Prototype(

@@ -231,8 +231,11 @@ class Object(BccPolling, SectionOwner):
         for program in self.progs:
             program.autoload = program.name in wanted
 
-    def load(self) -> None:
+    def load(self, *, log_level: int = 0) -> None:
         """Creates the maps and loads the selected programs, all or nothing.
+
+        With a `log_level`, each program's `verifier_log` and `verifier` tell what the verifier did: 4 for its figures
+        alone, 1 or 2 for its course as well, which slows it down.
 
         Raises VerifierError, MissingBtfError, LoadError, PrivilegeError, StateError; LibraryError if libbpf is too old
         for a selected program. After a refusal, the object can only be destroyed.
@@ -245,13 +248,16 @@ class Object(BccPolling, SectionOwner):
                 if program.autoload:
                     section = program.section
                     require(libbpf_needed(section), f'SEC("{section}"), which {program.name} is')
+                    if log_level:
+                        program._keep_log(log_level)
             self._load_tried = True
             try:
                 with without_repeated_signals():
                     library().bpf_object__load(self.handle)
             except CallError as error:
+                logs = {program.name: program._log.text() for program in self.progs if program._log}
                 raise load_refused(
-                    self.FILE or self._name, error, messages, self.handle, self._btf, self._data
+                    self.FILE or self._name, error, messages, self.handle, self._btf, self._data, logs
                 ) from None
             self._is_loaded, self._data = True, b""
             self._notify_loaded()

@@ -19,8 +19,12 @@ from ..signals import DeferredSignals
 from ..suggest import FixedAttributes
 
 if TYPE_CHECKING:
+    from ..kernel.objects import ProgramInfo
+    from ..kernel.verifier_figures import VerifierFigures
+    from ..libbpf.program_log import ProgramLog
     from ..owner import Owner
 
+LOAD_WITH_LOG = "load the object by load(log_level=4), or 2 for all that the verifier does"
 BPF_F_TEST_RUN_ON_CPU = 1 << 0  # linux/bpf.h
 
 
@@ -44,6 +48,7 @@ class Program(FixedAttributes):
     # The ELF section, with the kind and the target of the program: `tp_btf/inet_sock_set_state`.
     section: str = ""
     autoattach: bool = True
+    _log: ProgramLog | None = None  # the verifier's, where the load asks for it
     _attachable = True  # false where user space or another part of the object calls it instead
 
     def __init__(self, owner: Owner, name: str):
@@ -83,6 +88,38 @@ class Program(FixedAttributes):
             if not self.autoload:
                 raise StateError(f"the program {self.name} is not loaded", fix="set its autoload = True before load")
             return cast(int, library().bpf_program__fd(self.handle))
+
+    @property
+    def info(self) -> ProgramInfo:
+        """The kernel's description of the program. Raises StateError before load."""
+        from ..kernel.objects import program_info
+
+        with self._owner.lock:
+            return program_info(self._require_fd())
+
+    @property
+    def verifier(self) -> VerifierFigures:
+        """What the program took of the verifier. Raises StateError unless it was loaded by `load(log_level=4)`."""
+        from ..kernel.verifier_figures import read_figures
+
+        found = read_figures(self.verifier_log)
+        if found is None:
+            raise StateError(f"the kernel gave no figures of {self.name}", fix=LOAD_WITH_LOG)
+        return found
+
+    @property
+    def verifier_log(self) -> str:
+        """The verifier's log. Raises StateError unless the program was loaded with a `log_level`."""
+        self._require_fd()
+        if self._log is None:
+            raise StateError(f"{self.name} was loaded without the verifier's log", fix=LOAD_WITH_LOG)
+        return self._log.text()
+
+    def _keep_log(self, level: int) -> None:
+        """Has `load` keep the verifier's log."""
+        from ..libbpf.program_log import ProgramLog
+
+        self._log = ProgramLog(self.handle, level)
 
     @property
     def target(self) -> str:

@@ -1,0 +1,90 @@
+"""`python -m bpfloader verify`: the verifier's figures of files and modules, held against a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from ..features.text import as_json
+from ..files import read_file
+from ..object.bpf_object import GIVE_PATH
+from .baseline import Change, as_dict, changes, dearer, limit_percent, read_baseline
+from .text import changes_text, figures_text
+from .verify import ProgramFigures, objects_of, verifier_log, verify_objects
+
+LINES_OF_DEARER = 5
+
+
+class Request(NamedTuple):
+    """What the command line asks: files or modules, names of programs, how many source lines, the whole log or not.
+
+    `compare` is the path of a baseline or empty, `limit` how much dearer than that a program may be, as text.
+    """
+
+    files: Sequence[str]
+    programs: Sequence[str]
+    lines: int
+    log: bool
+    compare: str
+    limit: str
+    json: bool
+
+
+class Answer(NamedTuple):
+    """What the command prints; its exit status: 2 if a program got dearer, 1 if one is refused, else 0."""
+
+    text: str
+    status: int
+
+
+def answer(request: Request) -> Answer:
+    """Verifies what is asked. Raises what `verify` does, ValueError for a limit that is none."""
+    limit, base = limit_percent(request.limit), None
+    if request.compare:
+        base = read_baseline(read_file(request.compare, GIVE_PATH), request.compare)
+    objects = _objects(request.files)
+    found = verify_objects(objects, request.programs, request.lines)
+    compared = changes(base, found, limit, whole=not request.programs) if base else []
+    worse = dearer(compared)
+    status = 2 if worse else int(not base and any(each.verdict == "refused" for each in found))
+    if request.json:
+        told = as_dict(found)
+        if base:
+            told["dearer"] = [{"object": each.object, "program": each.program, "what": each.dearer} for each in worse]
+        return Answer(as_json(told), status)
+    if not request.lines:
+        found = _with_lines(objects, found, worse)
+    parts = list(_logs(objects, found)) if request.log else []
+    parts.append(figures_text(found))
+    if base:
+        parts.append(changes_text(base, compared, limit))
+    return Answer("\n\n".join(parts), status)
+
+
+def _objects(files: Iterable[str]) -> dict[str, bytes]:
+    """Returns the objects of all files by name; one whose name is taken already by its file's path as well."""
+    found: dict[str, bytes] = {}
+    for file in files:
+        for name, data in objects_of(file).items():
+            found[f"{file}: {name}" if name in found else name] = data
+    return found
+
+
+def _with_lines(
+    objects: Mapping[str, bytes], found: Iterable[ProgramFigures], worse: Iterable[Change]
+) -> list[ProgramFigures]:
+    """Returns the figures, those of the programs that got dearer with their most visited source lines."""
+    wanted = {(each.object, each.program) for each in worse}
+    return [
+        verify_objects({each.object: objects[each.object]}, [each.program], LINES_OF_DEARER)[0]
+        if (each.object, each.program) in wanted
+        else each
+        for each in found
+    ]
+
+
+def _logs(objects: Mapping[str, bytes], found: Iterable[ProgramFigures]) -> Iterator[str]:
+    """Yields the whole log of each program, under its name."""
+    for each in found:
+        log = verifier_log(objects[each.object], each.object, each.program)
+        yield f"{each.object}: the verifier's log of {each.program}\n{log.rstrip()}"
