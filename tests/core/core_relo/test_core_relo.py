@@ -1,4 +1,4 @@
-"""CO-RE relocations of every kind, against kernels whose types moved: as libbpf, and as the rules say."""
+"""CO-RE relocations of every kind, against kernels whose types moved: as libbpf, and as the rules say; and the BTF that they need."""
 
 import ctypes
 import os
@@ -6,7 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from btfwriter import assemble, info
+from ebpfbuild.btf.ext import CoreKind
 from ebpfbuild.btf.reader import Btf
+from ebpfbuild.btf.types import Kind
+from ebpfbuild.core_relo.minimal import minimal_btf
 from ebpfbuild.core_relo.names import essential_name
 from ebpfbuild.core_relo.patch import BAD_RELOCATION
 from ebpfbuild.core_relo.relocated import read_ext, relocate
@@ -55,13 +59,17 @@ def core_kernel(compile_bpf):
 
 def relocations(data: bytes, kernel: bytes):
     """What this project does, in the words of libbpf_relocations."""
+    return {key: row for key, (row, _) in relocations_and_kinds(data, kernel).items()}
+
+
+def relocations_and_kinds(data: bytes, kernel: bytes):
     spec = ObjectSpec.from_bytes(data, "one.bpf.o")
     found = {}
     for function in relocate(spec, read_ext(spec), Btf.parse(kernel, "a kernel", None)):
         for each in function.applied:
             patch = each.patch
             said = "refused" if patch is None else "poisoned" if patch.poisoned else (each.at, patch.old, patch.new)
-            found[function.spec.name, each.number] = said
+            found[function.spec.name, each.number] = said, each.resolution.relocation.kind
     return found
 
 
@@ -172,6 +180,59 @@ def test_a_flavor_is_what_follows_three_underscores(name, essential):
     assert essential_name(name) == essential
 
 
+def minimal(objects, kernel: bytes) -> bytes:
+    return minimal_btf([ObjectSpec.from_bytes(data) for data in objects], Btf.parse(kernel, "a kernel", None))
+
+
+@pytest.mark.parametrize(("number", "target"), [*((number, "bpfel") for number in KERNELS), (1, "bpfeb")])
+def test_the_minimal_btf_of_objects_resolves_their_records_as_the_whole_one_does(core_objects, core_kernel, number, target):
+    """A type's id is another there: a kernel without BTF has no ids that a program could ask for."""
+    objects, kernel = core_objects(target), core_kernel(number, target)
+    together = minimal(objects.values(), kernel)
+    assert together == minimal(reversed(objects.values()), kernel), "whatever comes first"
+    for name, data in objects.items():
+        whole = relocations_and_kinds(data, kernel)
+        for btf in (minimal([data], kernel), *([together] if name == "whole" else [])):
+            small = relocations_and_kinds(data, btf)
+            assert whole.keys() == small.keys()
+            for key, (row, kind) in whole.items():
+                other = small[key][0]
+                assert other[:2] == row[:2] if kind == CoreKind.TYPE_ID_TARGET and row not in ("poisoned", "refused") else other == row, (name, key)
+        assert len(minimal([data], kernel)) <= len(together) < len(kernel)
+
+
+@pytest.mark.parametrize("number", KERNELS)
+def test_libbpf_resolves_against_the_minimal_btf_what_it_does_against_the_whole_one(core_objects, core_kernel, tmp_path, number):
+    kernel = core_kernel(number)
+    objects = {name: data for name, data in core_objects().items() if name != "ids"}
+    whole, small = (of_libbpf(tmp_path, objects, btf) for btf in (kernel, minimal(objects.values(), kernel)))
+    if not any(whole.values()):
+        pytest.skip("libbpf loads nothing here")
+    kinds = {name: relocations_and_kinds(data, kernel) for name, data in objects.items()}
+    for name, records in whole.items():
+        assert records.keys() == small[name].keys()
+        for key, row in records.items():
+            assert small[name][key] == row or kinds[name][key][1] == CoreKind.TYPE_ID_TARGET, (name, key)
+
+
+def test_a_minimal_btf_holds_what_is_asked_for_and_no_more(core_objects, core_kernel):
+    objects, kernel = core_objects(), core_kernel(0)
+    found = Btf.parse(minimal([objects["resized"]], kernel), "", None)
+    kept = {kind.name: [member.name for member in kind.members] for kind in found if kind.members}
+    assert kept == {"whole": ["parts", "unsigned_one"], "inner": ["number"]}
+    asked = Btf.parse(minimal([objects["gone_enum"]], kernel), "", None)
+    assert [value.name for value in asked.find("plain").values] == ["GONE"]
+    assert Btf.parse(minimal([objects["gone_enum"]], core_kernel(2))).find("plain") is None, "what isn't there needs nothing"
+    assert found.find("long") and found.pointer == 8
+
+
+def test_a_32_bit_kernel_keeps_its_pointers_in_a_minimal_btf():
+    """libbpf and this reader tell a pointer's size by `long`."""
+    integer = (1, info(Kind.INT), 4, 1 << 24 | 32)
+    kernel = assemble([integer, (2, info(Kind.STRUCT), 4)], ("", "long int", "whole"))
+    assert Btf.parse(kernel, "", None).pointer == Btf.parse(minimal([], kernel), "", None).pointer == 4
+
+
 @settings(max_examples=30, deadline=None)
 @given(number_edits=EDITS)
 def test_damaged_types_end_in_an_error_of_ours(core_objects, core_kernel, number_edits):
@@ -181,5 +242,6 @@ def test_damaged_types_end_in_an_error_of_ours(core_objects, core_kernel, number
         kernel = Btf.parse(mutate(core_kernel(1), number_edits))
         for function in relocate(spec, read_ext(spec), kernel):
             assert all(each.patch or each.refusal for each in function.applied)
+        minimal_btf([spec], kernel)
     except EbpfError:
         pass
