@@ -3,11 +3,14 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 FIELDS = {"old": "long state; int pid;", "new": "int pid; unsigned int __state;"}
 SOURCE = """#include <linux/bpf.h>
 struct task_struct {{ {fields} }} __attribute__((preserve_access_index));
@@ -25,18 +28,22 @@ READS = {
 def kernels_project(make_project, clang):
     """A project with one program and two kernels in its toolchain.toml, whose BTF the compiler makes."""
     project = make_project("kernels", fresh=True)
-    pins = project.folder / "toolchain.toml"
-    for number, (name, fields) in enumerate(FIELDS.items()):
-        path = project.folder / f"{name}.btf"
-        source = f"typedef void (*btf_trace_sched_switch)(void *, int); struct task_struct {{ {fields} }} x; btf_trace_sched_switch y;"
-        command = [*clang, "-target", "bpfel", "-g", "-O2", "-c", "-xc", "-", "-o", str(path)]
-        subprocess.run(command, input=source, text=True, check=True)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        release = ("5.10.223", "6.1.176")[number]
-        pins.write_text(f'{pins.read_text()}\n[kernels.{name}]\narch = "x86_64"\nkernel = "{release}"\npath = "{name}.btf"\nsha256 = "{digest}"\n')
+    for release, (name, fields) in zip(("5.10.223", "6.1.176"), FIELDS.items()):
+        declare_kernel(clang, project.folder, name, release, fields)
     project.declare('env.BpfObject("one", "src/p.bpf.c")\n')
     write(project, "plain")
     return project
+
+
+def declare_kernel(clang, folder: Path, name: str, release: str, fields: str, more: str = "") -> None:
+    """Writes NAME.btf, a kernel's with a task_struct of these fields, and declares it, in the place of one before."""
+    path, pins = folder / f"{name}.btf", folder / "toolchain.toml"
+    source = f"typedef void (*btf_trace_sched_switch)(void *, int); struct task_struct {{ {fields} }} x; btf_trace_sched_switch y;"
+    command = [*clang, "-target", "bpfel", "-g", "-O2", "-c", "-xc", "-", "-o", str(path)]
+    subprocess.run(command, input=source, text=True, check=True)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    table = f'\n[kernels.{name}]\narch = "x86_64"\nkernel = "{release}"\npath = "{name}.btf"\nsha256 = "{digest}"\n{more}'
+    pins.write_text(re.sub(rf"\[kernels.{name}\][^\[]*", "", pins.read_text()) + table)
 
 
 def write(project, name: str) -> None:
@@ -103,3 +110,57 @@ def test_a_build_that_asks_for_no_kernels_opens_none(kernels_project):
     assert run(kernels_project).returncode == 0
     damaged = run(kernels_project, "kernels")
     assert damaged.returncode and "Traceback" not in damaged.stderr + damaged.stdout
+
+
+def test_a_package_gets_the_btf_of_kernels_without(kernels_project, clang):
+    """It is made anew for another kernel and for other relocations, and alone then."""
+    project, folder = kernels_project, kernels_project.folder
+    names = [("old", "5.10.223", "5.10.223-board", "long state; int pid;"), ("new", "6.1.176", "6.1.*", "int pid; unsigned int __state;")]
+    for name, release, uname, fields in names:
+        declare_kernel(clang, folder, name, release, fields, f'uname = "{uname}"\n')
+    project.declare('env.BpfProgram("one", ["src/p.bpf.c"], version="1", kernel_btf="all")\n')
+
+    def manifest() -> list[dict]:
+        wheel = zipfile.ZipFile(folder / "build/dist/one-1-py3-none-linux_x86_64.whl")
+        rows = json.loads(wheel.read("one/manifest.json"))["programs"]["one.bpf.o"]["x86_64"].get("btfs", [])
+        for row in rows:
+            assert hashlib.sha256(wheel.read(f"one/{row['path']}")).hexdigest() == row["sha256"]
+            assert (folder / "build/x86_64/python/one" / row["path"]).read_bytes() == wheel.read(f"one/{row['path']}")
+        return rows
+
+    def built(*arguments) -> list[str]:
+        """The names of what a build made, without what a package is made of besides."""
+        done = run(project, *arguments)
+        assert done.returncode == 0, done.stderr
+        return [line.split()[0] for line in done.stdout.splitlines() if re.match(r"(BTF|CLANG|WHEEL|TAR) ", line)]
+
+    assert "BTF" in built()
+    new, old = sorted(manifest(), key=lambda row: row["path"])
+    assert [new, old] == manifest(), "by the kernels' names, wherever toolchain.toml has them"
+    assert (old["kernel"], old["path"]) == ("5.10.223-board", "x86_64/btf/old/one.btf") and new["kernel"] == "6.1.*"
+    digests = [hashlib.sha256((folder / f"{name}.btf").read_bytes()).hexdigest() for name in ("old", "new")]
+    assert [old["source"], new["source"]] == digests and old["size"] < 150
+    papers = [json.loads(path.read_text()) for path in sorted((folder / "build/dist").glob("*.json"))]
+    assert all("kernel old" in json.dumps(paper) and digests[0] in json.dumps(paper) for paper in papers) and len(papers) == 4
+    release = [ROOT / "sconsw", "verify-release", "one-1-py3-none-linux_x86_64.whl", "--toolchain=../../toolchain.toml"]
+    verified = subprocess.run(release, cwd=folder / "build/dist", capture_output=True, text=True)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert built() == []
+    declare_kernel(clang, folder, "old", "5.10.223", "long more; long state; int pid;", 'uname = "5.10.223-board"\n')
+    other = subprocess.run(release, cwd=folder / "build/dist", capture_output=True, text=True)
+    assert other.returncode and re.search(r"kernel old: has digest [0-9a-f]{64}, .*toolchain.toml:.*kernels.old.sha256 pins", other.stdout + other.stderr)
+    assert built() == ["BTF", "WHEEL", "TAR"]
+    assert manifest()[0] == new and manifest()[1]["sha256"] != old["sha256"]
+    (folder / "build/x86_64/python/one" / new["path"]).write_bytes(b"edited")
+    assert built() == ["WHEEL"] and len(manifest()) == 2
+    write(project, "guarded")
+    assert sorted(built()) == ["BTF", "BTF", "CLANG", "TAR", "WHEEL"]
+    (folder / "src/p.bpf.c").write_text((folder / "src/p.bpf.c").read_text().replace("__attribute__((preserve_access_index))", "").replace("__builtin_preserve_field_info(t->state, 2)", "1"))
+    assert sorted(built()) == ["BTF", "BTF", "CLANG", "TAR", "WHEEL"] and manifest() == [], "an object without relocations needs none"
+    declare_kernel(clang, folder, "plain", "6.1", "int pid;")
+    for given, said in {
+        "older": "kernel_btf: no kernel is called older; declared are new, old, plain",
+        "plain": 'kernel_btf: nothing tells by what plain is known when it runs; write uname = "…" in kernels.plain, what `uname -r` says',
+    }.items():
+        project.declare(f'env.BpfProgram("one", ["src/p.bpf.c"], version="1", kernel_btf=["{given}"])\n')
+        assert said in run(project, "-n").stderr

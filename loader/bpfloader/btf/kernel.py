@@ -7,8 +7,6 @@ from ..errors import ObjectError
 from ..files import read_file
 from .reader import TYPEDEF, Btf
 
-KERNEL_BTF = "/sys/kernel/btf/vmlinux"
-
 
 def kernel_types(path: str) -> Btf | None:
     """Reads the BTF that CO-RE is resolved against, raw or in an ELF file; None if it can't be read."""

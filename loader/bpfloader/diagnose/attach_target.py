@@ -12,7 +12,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
-from ..btf.kernel import KERNEL_BTF, kernel_names, kernel_types
+from ..btf.kernel import kernel_names, kernel_types
+from ..btf.path import KERNEL_BTF
 from ..btf.reader import TYPEDEF
 from ..errors import Explanation
 from ..files import open_file

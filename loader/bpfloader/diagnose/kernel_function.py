@@ -9,7 +9,8 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Optional
 
-from ..btf.kernel import KERNEL_BTF, kernel_names, kernel_types
+from ..btf.kernel import kernel_names, kernel_types
+from ..btf.path import KERNEL_BTF
 from ..btf.reader import FUNC
 from ..errors import Explanation
 from ..kernel.host import kernel_lines

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ..errors import (
@@ -105,22 +105,33 @@ def load_refused(
     btf: str | None = None,
     data: bytes = b"",
     logs: Mapping[str, str] | None = None,
+    packed: Sequence[str] = (),
 ) -> BpfError:
     """Returns the error for an object that doesn't load, with the verifier's log or libbpf's last lines.
 
     `handle` is libbpf's object, for its maps and programs; `btf` is the file that replaces the kernel's BTF; `data` is
     the object's bytes, searched for source lines and for what came with a later kernel. `logs` are the verifier's, by
-    program, where the caller asked for them: libbpf doesn't show such a one.
+    program, where the caller asked for them: libbpf doesn't show such a one. `packed` are the kernels that the object's
+    package has BTF for, none of which is this one.
     """
     text = "".join(messages)
     failed = re.search(FAILED_PROGRAM, text) if logs else None
     if logs and failed and logs.get(failed["program"]):
         text += f"prog '{failed['program']}': -- BEGIN PROG LOAD LOG --\n{logs[failed['program']]}{LOG_ENDS}\n"
     refusal = _load_refused(name, error, text, handle, btf, data)
+    if packed and isinstance(refusal, MissingBtfError):
+        return _none_packed(name, error, packed)
     if data and isinstance(refusal, LoadError) and not isinstance(refusal, MissingBtfError):
         failed_map = re.search(FAILED_MAP, text)
         refusal.fix = _fix_with_newer(refusal, data, (failed_map["map"],) if failed_map else ())
     return refusal
+
+
+def _none_packed(name: str, error: CallError, packed: Sequence[str]) -> BpfError:
+    """Returns the error of a kernel without BTF whose package has BTF for others."""
+    what = f"can't load {name}: this kernel ({os.uname().release}) has no BTF, and the package has it for"
+    fix = "declare it in toolchain.toml and name it in kernel_btf, or give its BTF: open(btf=path)"
+    return MissingBtfError(f"{what} {', '.join(packed)} alone", fix=fix, errno=error.errno)
 
 
 def _fix_with_newer(refusal: LoadError, data: bytes, maps: tuple[str, ...]) -> str:
@@ -152,7 +163,7 @@ def _load_refused(name: str, error: CallError, text: str, handle: int, btf: str 
         denied = privilege_error(f"load {name}", error.errno, wanted)
         if denied:
             return denied
-    from ..btf.kernel import KERNEL_BTF
+    from ..btf.path import KERNEL_BTF
 
     if re.search(NO_BTF, text) and not os.path.exists(KERNEL_BTF):
         fix = "boot a kernel with CONFIG_DEBUG_INFO_BTF=y, or give its BTF: open(btf=path)"
@@ -244,7 +255,8 @@ def _map_refused(name: str, map_name: str, error: CallError, text: str, handle: 
 
 def _program_refused(name: str, error: CallError, text: str, handle: int) -> LoadError:
     """Returns the error of a program without a log, or of an object as a whole, by libbpf's own words."""
-    from ..btf.kernel import KERNEL_BTF, kernel_types
+    from ..btf.kernel import kernel_types
+    from ..btf.path import KERNEL_BTF
     from .libbpf_messages import explain_load, own_words
 
     failed = re.search(FAILED_PROGRAM, text)

@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from ..btf.path import KERNEL_BTF
 from ..btf.reader import FUNC, STRUCT, TYPEDEF
-from ..errors import ENOTSUPP, LibraryError
+from ..errors import ENOTSUPP, LibraryError, ObjectError
 from ..kernel import bpf as rawbpf
 from ..kernel import host
 from ..kernel.bpf import TRANSIENT, MapAttr, ProgramAttr
@@ -24,6 +25,7 @@ from ..kernel.instructions import program_calling, program_returning
 from ..kernel.map_type import BPF_F_MMAPABLE, BPF_F_NO_PREALLOC, MapType
 from ..kernel.versions import Feature, helpers, map_types, program_types, section_kind
 from ..libbpf.library import version
+from ..package.kernel_btf import fitting, own_package
 from . import try_freplace, try_iter
 from .attach import Support, answer_for_errno, attach_kind, attach_kinds, trial_of
 from .trial import (
@@ -76,6 +78,7 @@ class Environment(NamedTuple):
     """The conditions beside the kernel's version; None, or empty, where one is unknown."""
 
     btf: bool
+    packed_btf: tuple[str, ...]
     jit: int | None
     unprivileged_bpf_disabled: int | None
     lockdown: str
@@ -173,7 +176,8 @@ def _read_environment() -> Environment:
     names = sorted({name for names in host.OPTIONS.values() for name in names} | {*host.COMMON_OPTIONS})
     config = host.kernel_config()
     return Environment(
-        btf=os.path.exists("/sys/kernel/btf/vmlinux"),
+        btf=os.path.exists(KERNEL_BTF),
+        packed_btf=_packed_btf(),
         jit=host.jit(),
         unprivileged_bpf_disabled=host.unprivileged_bpf_disabled(),
         lockdown=host.lockdown(),
@@ -185,6 +189,17 @@ def _read_environment() -> Environment:
         mounts=host.mounts(("bpf", "cgroup2", "tracefs")),
         config={f"CONFIG_{name}": name in config for name in names if config},
     )
+
+
+def _packed_btf() -> tuple[str, ...]:
+    """Returns what the package that this loader is part of holds for this kernel, which has no BTF itself."""
+    folder = own_package()
+    if not folder or os.path.exists(KERNEL_BTF):
+        return ()
+    try:
+        return tuple(fitting(folder))
+    except ObjectError:
+        return ()
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def _environment_rows(report: Report) -> list[str]:
     lacks = [name.removeprefix("CONFIG_") for name, there in environment.config.items() if not there]
     unknown = "not told"
     rows = {
-        "BTF of the kernel": MARKS[environment.btf],
+        "BTF of the kernel": " ".join([MARKS[environment.btf], *(f"but {each}" for each in environment.packed_btf)]),
         "JIT (net.core.bpf_jit_enable)": unknown if environment.jit is None else str(environment.jit),
         "kernel.unprivileged_bpf_disabled": unknown if environment.unprivileged_bpf_disabled is None
         else str(environment.unprivileged_bpf_disabled),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..arch import this_arch
+from ..package.manifest import parsed_facts
 
 SHOWN_ROWS = 12  # CO-RE records of one program and needs that are shown; --json has all
 
@@ -22,6 +24,7 @@ def inspection_text(found: Mapping[str, Any], arch: str = "") -> str:
     for each in objects:
         if each["path"]:
             lines.append(f"  {each['path']}  {' '.join(each['arches'])}  sha256 {each['sha256']}")
+    lines += _btf_lines(package)
     wanted = arch or this_arch()
     shown = [each for each in objects if wanted in each["arches"]] or objects[: not arch]
     if not shown:
@@ -29,6 +32,16 @@ def inspection_text(found: Mapping[str, Any], arch: str = "") -> str:
             f"there is no object for {arch}; there is {', '.join(a for o in objects for a in o['arches'])}"
         )
     return "\n".join([*lines, *(line for each in shown for line in ["", *_object_lines(each)])])
+
+
+def _btf_lines(package: Mapping[str, Any] | None) -> Iterable[str]:
+    """Yields the BTFs that a package has for kernels without BTF, and which of them would be this kernel's."""
+    here, release = this_arch(), os.uname().release
+    for arch, packed in parsed_facts(package["programs"]) if package else ():
+        mine = packed.btf_for(release) if arch == here else None
+        for btf in packed.btfs:
+            note = ", this kernel's" if btf == mine else ""
+            yield f"  {btf.path}  {arch}  for kernels {btf.kernel} without BTF{note}"
 
 
 def _object_lines(each: Mapping[str, Any]) -> list[str]:

@@ -25,6 +25,7 @@ from ..programs.sections import libbpf_needed
 from ..programs.struct_ops import StructOpsMap
 from ..signals import DeferredSignals, without_repeated_signals
 from .bcc import BccPolling
+from .btf_file import BtfFile
 from .collections import Maps, Progs, nothing_attached, program_names
 from .declared import DeclaredMaps
 from .open import open_bytes, require_digest
@@ -61,7 +62,7 @@ class Object(BccPolling, SectionOwner):
 
     def __init__(self, handle: int):
         self._handle, self._load_tried, self._is_loaded = handle, False, False
-        self._name, self._btf = type(self).__name__, cast("str | None", None)
+        self._name, self._btf = type(self).__name__, BtfFile()
         self._data = b""  # the object's bytes, until it is loaded: they help to explain a refusal
         self.lock = threading.RLock()  # hold it while libbpf has a pointer, so that no other thread frees that
         self.parts: list[ObjectPart] = []
@@ -95,6 +96,7 @@ class Object(BccPolling, SectionOwner):
         data = path if isinstance(path, bytes) else read_file(path, fix)
         if btf:
             read_file(btf, GIVE_PATH, 0)  # libbpf would fail at load only, with nothing but an errno
+        packed = source is None and cls.MANIFEST and not btf
         where = "the object given" if isinstance(path, bytes) else os.fspath(path)
         if expected := cls.OBJECTS.get(this_arch()):  # the object was checked when its skeleton was generated
             require_digest(data, expected, where, packed=bool(cls.MANIFEST))
@@ -105,12 +107,17 @@ class Object(BccPolling, SectionOwner):
             vet(data, where)
         name = cls.FILE or (cls.__name__ if isinstance(path, bytes) else os.path.basename(path))
         with DeferredSignals():
-            opened = cls._from_handle(open_bytes(data, name, btf, pin_root, kconfig), name, btf)
+            types = BtfFile.packed(cls._folder(), cls.FILE, cls.MANIFEST) if packed else BtfFile(btf)
+            try:
+                opened = cls._from_handle(open_bytes(data, name, types.path, pin_root, kconfig), name, types)
+            except BaseException:
+                types.close()
+                raise
             opened._data = data
             return opened
 
     @classmethod
-    def _from_handle(cls, handle: int, name: str, btf: str | None) -> Self:
+    def _from_handle(cls, handle: int, name: str, btf: BtfFile) -> Self:
         opened = cls.__new__(cls)
         opened._handle = handle
         try:
@@ -125,15 +132,19 @@ class Object(BccPolling, SectionOwner):
     @classmethod
     def _default_path(cls) -> str:
         """Returns the path of the skeleton's object. Raises ObjectError without a skeleton."""
-        module = cls._module()
-        if not cls.FILE or not module:
+        if not cls.FILE or not cls._module():
             raise ObjectError("no BPF object was given", fix="call open(path), or use a generated skeleton")
-        folder = os.path.dirname(module)
+        folder = cls._folder()
         if cls.MANIFEST:
             from ..package.manifest import packed_object
 
             return packed_object(folder, cls.FILE, cls.MANIFEST)
         return object_path(folder, cls.FILE, cls.OBJECTS)
+
+    @classmethod
+    def _folder(cls) -> str:
+        """Returns the folder of the skeleton's module, which is the package's."""
+        return os.path.dirname(cls._module())
 
     @classmethod
     def _module(cls) -> str:
@@ -160,6 +171,11 @@ class Object(BccPolling, SectionOwner):
         for link in self.links:
             link._abandon()
         self.links._clear()
+
+    @property
+    def kernel_btf(self) -> str:
+        """The BTF that CO-RE is resolved against: the kernel's own, the file given to open, or the package's."""
+        return self._btf.shown
 
     @property
     def handle(self) -> int:
@@ -257,9 +273,17 @@ class Object(BccPolling, SectionOwner):
             except CallError as error:
                 logs = {program.name: program._log.text() for program in self.progs if program._log}
                 raise load_refused(
-                    self.FILE or self._name, error, messages, self.handle, self._btf, self._data, logs
+                    self.FILE or self._name,
+                    error,
+                    messages,
+                    self.handle,
+                    self._btf.path,
+                    self._data,
+                    logs,
+                    self._btf.kernels,
                 ) from None
             self._is_loaded, self._data = True, b""
+            self._btf.close()
             self._notify_loaded()
 
     def attach(self) -> list[Link]:
@@ -291,6 +315,7 @@ class Object(BccPolling, SectionOwner):
         """Detaches all links, unloads programs and maps; does nothing the second time, from any thread."""
         with self.lock, DeferredSignals(), contextlib.ExitStack() as stack:
             handle, self._handle = self._handle, 0
+            stack.callback(self._btf.close)
             if handle:
                 stack.callback(library().bpf_object__close, handle)
                 for part in self.parts:

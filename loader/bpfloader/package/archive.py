@@ -25,7 +25,7 @@ except ImportError:  # such a Python can't read .xz, and tarfile says so
 
 from ..errors import REINSTALL, DigestError, ObjectError
 from ..files import MAX_BYTES
-from .manifest import NAME, Manifest, parse
+from .manifest import NAME, Manifest, Packed, PackedBtf, parse
 
 OBJECT_SUFFIX = ".bpf.o"
 UNSIGNED = ".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7s"  # RECORD can't list them (PEP 427)
@@ -168,11 +168,19 @@ def _check_manifest(files: dict[str, bytes], where: str) -> CheckedManifest:
     manifest, folder = parse(files[places[0]], f"{where}: {places[0]}"), posixpath.dirname(places[0])
     arches: dict[str, tuple[str, ...]] = {}
     for arch, packed in manifest.packed():
+        _check_packed(packed, files, folder, where)
+        for btf in packed.btfs:
+            _check_packed(btf, files, folder, where)
         path = posixpath.join(folder, packed.path)
-        if path not in files:
-            raise ObjectError(f"{where}: its manifest has {path}, which it lacks", fix=REINSTALL)
-        found = hashlib.sha256(files[path]).hexdigest()
-        if (found, len(files[path])) != (packed.sha256, packed.size):
-            raise DigestError(f"{where}: {path} has sha256 {found}, its manifest says {packed.sha256}", fix=REINSTALL)
         arches[path] = (*arches.get(path, ()), arch)
     return CheckedManifest(manifest, arches)
+
+
+def _check_packed(packed: Packed | PackedBtf, files: dict[str, bytes], folder: str, where: str) -> None:
+    """Checks a file that a manifest lists. Raises ObjectError, DigestError."""
+    path = posixpath.join(folder, packed.path)
+    if path not in files:
+        raise ObjectError(f"{where}: its manifest has {path}, which it lacks", fix=REINSTALL)
+    found = hashlib.sha256(files[path]).hexdigest()
+    if (found, len(files[path])) != (packed.sha256, packed.size):
+        raise DigestError(f"{where}: {path} has sha256 {found}, its manifest says {packed.sha256}", fix=REINSTALL)

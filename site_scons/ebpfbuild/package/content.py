@@ -6,14 +6,15 @@ docs/package.md shows the layout.
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import PackageError
 from ..spec.object import ObjectSpec
 from .init import init
-from .manifest import MANIFEST_NAME, PackedObject, Provenance, manifest_json
+from .manifest import MANIFEST_NAME, PackedBtf, PackedObject, Provenance, manifest_json
+from .programs import stem_of
 from .skeleton import PackedSkeleton
 
 
@@ -29,14 +30,24 @@ class Package:
     links: Mapping[str, str]
 
 
+class KernelBtf(NamedTuple):
+    """An object's minimal BTF for the kernel that toolchain.toml calls `name`; else as PackedBtf's."""
+
+    name: str
+    kernel: str
+    source: str
+    data: bytes
+
+
 @dataclass(frozen=True)
 class PackedProgram:
-    """A program of a package: its objects' file name, their bytes and provenance by arch, its skeleton."""
+    """A program of a package: its objects' file name, by arch their bytes, provenance and BTFs, its skeleton."""
 
     file: str
     objects: Mapping[str, bytes]
     skeleton: PackedSkeleton
     provenance: Mapping[str, Provenance]
+    btfs: Mapping[str, Sequence[KernelBtf]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,7 @@ def package(name: str, version: str, parts: PackageContent, summary: str = "") -
     facts = manifest_json(name, version, packed)
     placed = {f"{arch}/{file}": each for file, by_arch in packed.items() for arch, each in by_arch.items()}
     objects = {each.path: each.data for each in placed.values()}
+    objects |= {btf.path: btf.data for each in placed.values() for btf in each.btfs}
     own = {MANIFEST_NAME: facts, "py.typed": b"", **objects}
     for program in parts.programs:
         own |= program.skeleton.files(hashlib.sha256(facts).hexdigest())
@@ -82,8 +94,14 @@ def _packed(programs: Iterable[PackedProgram]) -> dict[str, dict[str, PackedObje
             path = places.setdefault(data, f"{arch}/{program.file}")
             license = ObjectSpec.from_bytes(data, program.file).license
             provenance = program.provenance.get(arch, Provenance())
-            packed.setdefault(program.file, {})[arch] = PackedObject(path, data, license or "", provenance)
+            btfs = tuple(_packed_btf(each, arch, program.file, places) for each in sorted(program.btfs.get(arch, ())))
+            packed.setdefault(program.file, {})[arch] = PackedObject(path, data, license or "", provenance, btfs)
     return packed
+
+
+def _packed_btf(each: KernelBtf, arch: str, file: str, places: dict[bytes, str]) -> PackedBtf:
+    path = places.setdefault(each.data, f"{arch}/btf/{each.name}/{stem_of(file)}.btf")
+    return PackedBtf(path, each.data, each.kernel, each.source)
 
 
 def _with_app(own: Mapping[str, bytes], app: Mapping[str, bytes], init: bytes) -> dict[str, bytes]:

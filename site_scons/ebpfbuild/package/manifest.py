@@ -33,13 +33,31 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class PackedBtf:
+    """An object's minimal BTF for a kernel without BTF: its path below the package, and its bytes.
+
+    `kernel` is what `uname -r` says there, `*` standing for any text; `source` the sha256 of the file that the kernel's
+    whole BTF came from.
+    """
+
+    path: str
+    data: bytes
+    kernel: str
+    source: str
+
+
+@dataclass(frozen=True)
 class PackedObject:
-    """An arch's object: its path below the package, its bytes, the licence that it declares, and its provenance."""
+    """An arch's object: its path below the package, its bytes, the licence that it declares, and its provenance.
+
+    `btfs` are for kernels without BTF.
+    """
 
     path: str
     data: bytes
     license: str
     provenance: Provenance = Provenance()
+    btfs: tuple[PackedBtf, ...] = ()
 
 
 def manifest_json(name: str, version: str, programs: Mapping[str, Mapping[str, PackedObject]]) -> bytes:
@@ -56,9 +74,12 @@ def manifest_json(name: str, version: str, programs: Mapping[str, Mapping[str, P
 
 
 def _facts(packed: PackedObject) -> dict[str, Any]:
-    digest = hashlib.sha256(packed.data).hexdigest()
-    facts: dict[str, Any] = {
-        "object": {"license": packed.license, "path": packed.path, "sha256": digest, "size": len(packed.data)}
-    }
+    facts: dict[str, Any] = {"object": {"license": packed.license, **_file_facts(packed)}}
+    if packed.btfs:
+        facts["btfs"] = [{"kernel": each.kernel, "source": each.source, **_file_facts(each)} for each in packed.btfs]
     made = {key: getattr(packed.provenance, key) for key in ("header", "compiler", "libbpf", "uapi", "linker", "proof")}
     return facts | {key: dict(value) for key, value in made.items() if value is not None}
+
+
+def _file_facts(packed: PackedObject | PackedBtf) -> dict[str, Any]:
+    return {"path": packed.path, "sha256": hashlib.sha256(packed.data).hexdigest(), "size": len(packed.data)}

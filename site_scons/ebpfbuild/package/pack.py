@@ -1,7 +1,7 @@
 """Makes the bytes of a wheel and a tar from the files of a build, and their papers."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ..arch import BY_NAME
 from ..release.materials import Declared
 from ..release.papers import Facts, Papers
-from .content import PackageContent, PackedProgram, default_description, description, package
+from .content import KernelBtf, PackageContent, PackedProgram, default_description, description, package
 from .manifest import MANIFEST_NAME, Provenance
 from .names import distribution_name
 from .programs import ProgramFiles, programs_of
@@ -18,12 +18,22 @@ from .tar import build_tar
 from .wheel import About, build_wheel
 
 
+class BtfFile(NamedTuple):
+    """The path of an object's minimal BTF, empty where the object needs none; else as KernelBtf."""
+
+    name: str
+    kernel: str
+    source: str
+    path: str
+
+
 @dataclass(frozen=True)
 class PackArgs:
     """A package: the paths of what it holds, in folders named after their arch where there is one for each arch.
 
     `app` and `loader` are paths by their place in the package, `licenses` by that among the wheel's licences;
-    `provenance` says how an object was made, by its path; `facts` what the papers are to say.
+    `provenance` says how an object was made, and `btfs` are its minimal BTFs, by its path; `facts` what the papers are
+    to say.
     """
 
     name: str
@@ -38,6 +48,7 @@ class PackArgs:
     readme: str = ""
     licenses: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, Provenance] = field(default_factory=dict)
+    btfs: Mapping[str, Sequence[BtfFile]] = field(default_factory=dict)
     facts: Facts = Facts(Declared())
 
 
@@ -73,15 +84,23 @@ def tar(args: PackArgs) -> Packed:
 
 def _content(args: PackArgs) -> PackageContent:
     headers = {f"{path.parent.name}/{path.name}": path.read_bytes() for path in map(Path, args.c_skeletons)}
-    programs = [_program(each, args.provenance) for each in programs_of(args.objects, args.skeletons)]
+    programs = [_program(each, args) for each in programs_of(args.objects, args.skeletons)]
     return PackageContent(programs, _read(args.app), _read(args.loader), headers)
 
 
-def _program(files: ProgramFiles, provenance: Mapping[str, Provenance]) -> PackedProgram:
+def _program(files: ProgramFiles, args: PackArgs) -> PackedProgram:
     module, stub = map(Path, files.skeleton)
     skeleton = PackedSkeleton(module.name, module.read_text(encoding="utf-8"), stub.read_text(encoding="utf-8"))
-    known = {arch: provenance[path] for arch, path in files.objects.items() if path in provenance}
-    return PackedProgram(files.file, _read(files.objects), skeleton, known)
+    known = {arch: args.provenance[path] for arch, path in files.objects.items() if path in args.provenance}
+    btfs = {arch: list(_kernel_btfs(args.btfs.get(path, ()))) for arch, path in files.objects.items()}
+    return PackedProgram(files.file, _read(files.objects), skeleton, known, btfs)
+
+
+def _kernel_btfs(files: Sequence[BtfFile]) -> Iterator[KernelBtf]:
+    for each in files:
+        data = Path(each.path).read_bytes()
+        if data:
+            yield KernelBtf(each.name, each.kernel, each.source, data)
 
 
 def _read(paths: Mapping[str, str]) -> dict[str, bytes]:

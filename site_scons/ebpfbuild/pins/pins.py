@@ -127,11 +127,15 @@ class KernelFilePin(HeaderPin):
 
 
 class KernelPin(NamedTuple):
-    """A kernel that programs are checked against: its name and its file; of a package with several, which `member`."""
+    """A kernel that programs are checked against: its name and its file; of a package with several, which `member`.
+
+    `uname` is what `uname -r` says there, `*` standing for any text; empty where the file doesn't say.
+    """
 
     name: str
     file: KernelFilePin
     member: str = ""
+    uname: str = ""
 
 
 class TreePin(NamedTuple):

@@ -233,7 +233,7 @@ def _kernels(table: Table) -> Mapping[str, KernelPin]:
 
 def _kernel(table: Table, name: str) -> KernelPin:
     """Reads a table [kernels.NAME]. The digest is that of the file: of a .deb or .rpm whole, of a tar's member."""
-    table.require_known("arch", "kernel", "url", "pool", "path", "archive_sha256", "member", "sha256", "size")
+    table.require_known("arch", "kernel", "url", "pool", "path", "archive_sha256", "member", "sha256", "size", "uname")
     arch, kernel = table.text("arch"), table.text("kernel")
     if arch_named(arch, table.where("arch")).name != arch:
         raise table.error("arch", f"{arch} is an alias", f'write arch = "{arch_named(arch, "").name}"')
@@ -244,7 +244,10 @@ def _kernel(table: Table, name: str) -> KernelPin:
     source = _source(table, "member" if in_tar else "", bool(sha256))
     where, key = table.where("sha256") if sha256 else table.where(), table.where().rpartition(": ")[2]
     file = KernelFilePin(key, arch, kernel, source, sha256, table.count("size", MAX_KERNEL_FILE), where)
-    return KernelPin(name, file, "" if in_tar else member)
+    uname = table.optional_text("uname", _is_uname) or ""
+    if uname and not re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]*", name):
+        raise table.error("uname", f"packs {name!r}, which is no name for a folder", "call it kernels.board")
+    return KernelPin(name, file, "" if in_tar else member, uname)
 
 
 def _btf_source(table: Table) -> ArtifactSource:
@@ -319,6 +322,12 @@ def _is_sha256(text: str) -> str:
         return f"is in capitals; write it in lower case: {text.lower()}"
     odd = next((letter for letter in text if letter not in "0123456789abcdefABCDEF"), None)
     return f"holds {odd!r}, which is no hex digit" if odd else f"has {len(text)} hex digits, a sha256 has 64"
+
+
+def _is_uname(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9._+~*-]*[A-Za-z0-9][A-Za-z0-9._+~*-]*", text):
+        return ""
+    return f"is {text!r}; write what `uname -r` says there, with * for any text"
 
 
 def _is_version(text: str) -> str:

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 from urllib.parse import quote
 
-from ..pins.pins import ArtifactSource, CompilerSpec, HeaderPin, LinkerPin, TreePin, UapiPin
+from ..pins.pins import ArtifactSource, CompilerSpec, HeaderPin, KernelPin, LinkerPin, TreePin, UapiPin
 from ..python_lock import LOCK_NAME as LOCK
 from ..python_lock import Lock
 
-VMLINUX, LIBBPF, UAPI, COMPILER, LINKER, LOCKED, PACKAGE = (
-    "vmlinux.h", "libbpf", "uapi", "compiler", "linker", "lock", "package",
+VMLINUX, LIBBPF, UAPI, COMPILER, LINKER, LOCKED, PACKAGE, KERNEL = (
+    "vmlinux.h", "libbpf", "uapi", "compiler", "linker", "lock", "package", "kernel",
 )  # fmt: skip
 _DEB = re.compile(r"(?P<name>[^_/]+)_(?P<version>[^_/]+)_(?P<arch>[^_/]+)\.deb")
 
@@ -24,7 +24,8 @@ _DEB = re.compile(r"(?P<name>[^_/]+)_(?P<version>[^_/]+)_(?P<arch>[^_/]+)\.deb")
 class Material(NamedTuple):
     """An input: what it is, its name and version, where it is declared to be, its digest by the digest's kind.
 
-    `arch` is that of a vmlinux.h, and of the machine that builds for a linker's library; empty for all others.
+    `arch` is that of a vmlinux.h or a kernel, and of the machine that builds for a linker's library; empty for all
+    others.
     """
 
     kind: str
@@ -43,7 +44,8 @@ class Material(NamedTuple):
 class Declared(NamedTuple):
     """What a package's build declares: its pins, and clang's flags in toolchain.toml.
 
-    `headers` are the full vmlinux.h by arch. A pin that no object needs is None, or isn't among `headers`.
+    `headers` are the full vmlinux.h by arch, `kernels` those whose minimal BTF is packed. A pin that no object needs is
+    None, or isn't among `headers`.
     """
 
     compiler: CompilerSpec | None = None
@@ -53,6 +55,7 @@ class Declared(NamedTuple):
     linker: LinkerPin | None = None
     cpu: str = ""
     cflags: tuple[str, ...] = ()
+    kernels: tuple[KernelPin, ...] = ()
 
 
 def materials(
@@ -73,6 +76,7 @@ def materials(
     found += [_uapi(declared.uapi, lock)] if declared.uapi else []
     found += [_compiler(declared.compiler, lock, compiler)] if declared.compiler else []
     found += _linker(declared.linker) if declared.linker else []
+    found += map(_kernel, declared.kernels)
     if lock:
         found.append(Material(LOCKED, LOCK, "", f"file:{LOCK}", {"sha256": lock.sha256}))
         for each in lock.packages:
@@ -127,6 +131,12 @@ def _linker(pin: LinkerPin) -> Iterator[Material]:
     for arch, trees in sorted(pin.libraries.items()):
         for tree in (*trees, *filter(None, [pin.c_library.get(arch)])):
             yield _tree(tree, LINKER, f"{tree.key} for {arch}", arch)
+
+
+def _kernel(pin: KernelPin) -> Material:
+    file = pin.file
+    digest = _digest("sha256", file.sha256)
+    return Material(KERNEL, f"kernel {pin.name}", file.kernel, uri_of(file.source), digest, file.arch)
 
 
 def _digest(kind: str, value: str | None) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..python_lock import Lock, installed_otherwise, read_lock
 from .materials import COMPILER, PACKAGE, VMLINUX, Declared, Material, materials
 from .provenance import BuildDefinition, write_statement
-from .sbom import Contents, ListedObject, sbom
+from .sbom import Contents, ListedBtf, ListedObject, sbom
 from .sums import SUMS, sha256, sums
 
 SBOM_FOLDER = "sboms"  # of a wheel's .dist-info (PEP 770)
@@ -60,6 +60,7 @@ class _Package(NamedTuple):
     headers: Mapping[str, str]
     compiler: str
     proven: bool
+    btfs: tuple[ListedBtf, ...] = ()
 
 
 class Papers:
@@ -82,6 +83,7 @@ class Papers:
         digests[f"{info}/{bill}"] = sha256(made[bill])
         made[listing] = sums(digests)
         subjects = {f"{name}/{each.path}": each.sha256 for each in self._package.objects}
+        subjects |= {f"{name}/{each.path}": each.sha256 for each in self._package.btfs}
         subjects[f"{info}/{listing}"] = sha256(made[listing])
         made[f"{SBOM_FOLDER}/{name}{STATEMENT_ENDING}"] = write_statement(subjects, self._provenance(Observed()))
         return made
@@ -137,7 +139,8 @@ def _contents(
 ) -> Contents:
     digests = sums({path: sha256(data) for path, data in loader.items()})
     version, of_loader = (loader_version, sha256(digests)) if loader else ("", "")
-    return Contents(package.name, package.version, license, package.objects, version, of_loader, digest)
+    objects, btfs = package.objects, package.btfs
+    return Contents(package.name, package.version, license, objects, version, of_loader, digest, btfs)
 
 
 def _parsed(manifest: bytes) -> _Package:
@@ -162,4 +165,10 @@ def _parsed(manifest: bytes) -> _Package:
     arches = tuple(sorted({arch for arch, _ in entries}))
     compiler = next((each["compiler"]["fingerprint"] for _, each in entries if "compiler" in each), "")
     proven = any("proof" in each for _, each in entries)
-    return _Package(facts["name"], facts["version"], objects, arches, headers, compiler, proven)
+    btfs = {
+        row["path"]: ListedBtf(row["path"], row["sha256"], arch, row["source"])
+        for arch, each in entries
+        for row in each.get("btfs", ())
+    }
+    sorted_btfs = tuple(btfs[path] for path in sorted(btfs))
+    return _Package(facts["name"], facts["version"], objects, arches, headers, compiler, proven, sorted_btfs)

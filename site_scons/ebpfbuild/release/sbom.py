@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from .materials import COMPILER, LIBBPF, LINKER, LOCKED, PACKAGE, UAPI, VMLINUX, Material
+from .materials import COMPILER, KERNEL, LIBBPF, LINKER, LOCKED, PACKAGE, UAPI, VMLINUX, Material
 from .provenance import to_json
 from .sums import sha256
 
@@ -16,7 +16,7 @@ NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:scons-bpf:sbom:1")
 PROPERTY = "scons-bpf"
 LIBBPF_LICENSE = "LGPL-2.1-only OR BSD-2-Clause"  # of each of its headers for BPF programs
 LOADER_LICENSE = "BSD-2-Clause"
-_TITLES = {LIBBPF: "libbpf", UAPI: "linux-uapi-headers", VMLINUX: "vmlinux.h"}
+_TITLES = {LIBBPF: "libbpf", UAPI: "linux-uapi-headers", VMLINUX: "vmlinux.h", KERNEL: "linux-btf"}
 
 
 class ListedObject(NamedTuple):
@@ -33,10 +33,19 @@ class ListedObject(NamedTuple):
     uapi: bool = False
 
 
+class ListedBtf(NamedTuple):
+    """A minimal BTF of a package: its path in it, its sha256, its arch, and the sha256 of the kernel's file."""
+
+    path: str
+    sha256: str
+    arch: str
+    source: str
+
+
 class Contents(NamedTuple):
     """A package: name, version, SPDX licence or nothing, its objects; the loader's version and digest (dirHash).
 
-    `sha256` is that of its file, empty in the document that lies in it.
+    `sha256` is that of its file, empty in the document that lies in it. `btfs` are for kernels without BTF.
     """
 
     name: str
@@ -46,19 +55,24 @@ class Contents(NamedTuple):
     loader_version: str = ""
     loader_digest: str = ""
     sha256: str = ""
+    btfs: tuple[ListedBtf, ...] = ()
 
 
 def sbom(contents: Contents, inputs: Iterable[Material]) -> bytes:
     """Returns the bytes of a package's bill of materials: JSON with sorted keys."""
     inputs = list(inputs)
     objects = [_object(each) for each in contents.objects]
-    parts = [*objects, *([_loader(contents)] if contents.loader_digest else [])]
+    parts = [*objects, *map(_btf, contents.btfs), *([_loader(contents)] if contents.loader_digest else [])]
     parts += [_input(each) for each in inputs if each.kind in _TITLES]
     package = _package(contents)
     depends = [{"ref": package["bom-ref"], "dependsOn": [part["bom-ref"] for part in parts if _is_held(part)]}]
     depends += [
         {"ref": listed["bom-ref"], "dependsOn": _needed(each, inputs)}
         for each, listed in zip(contents.objects, objects)
+    ]
+    depends += [
+        {"ref": f"btf:{each.path}", "dependsOn": [_reference(one) for one in inputs if _is_of(one, each)]}
+        for each in contents.btfs
     ]
     facts = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -97,6 +111,17 @@ def _object(each: ListedObject) -> dict[str, Any]:
         "type": "file", "bom-ref": f"object:{each.path}", "name": each.path, **_hash(each.sha256), **declared,
         "properties": arches,
     }  # fmt: skip
+
+
+def _btf(each: ListedBtf) -> dict[str, Any]:
+    arch = [{"name": f"{PROPERTY}:arch", "value": each.arch}]
+    return {
+        "type": "file", "bom-ref": f"btf:{each.path}", "name": each.path, **_hash(each.sha256), "properties": arch,
+    }  # fmt: skip
+
+
+def _is_of(each: Material, btf: ListedBtf) -> bool:
+    return each.kind == KERNEL and each.digest.get("sha256") == btf.source
 
 
 def _loader(contents: Contents) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ..errors import PaperError
 from ..package.manifest import MANIFEST_NAME
 from ..package.wheel import zipped
 from ..release import provenance
-from ..release.materials import COMPILER, LIBBPF, LINKER, PACKAGE, UAPI, VMLINUX, Material
+from ..release.materials import COMPILER, KERNEL, LIBBPF, LINKER, PACKAGE, UAPI, VMLINUX, Material
 from ..release.papers import SBOM_ENDING, SBOM_FOLDER, STATEMENT_ENDING, contents_of
 from ..release.sbom import sbom
 from ..release.sums import SUMS, read_sums, sha256
@@ -101,8 +101,12 @@ def check_manifest(package: PackageFile) -> Iterator[PaperError]:
     wheel, folder = package.wheel, package.name
     for _, entry in package.objects:
         path, data = f"{folder}/{entry['object']['path']}", wheel.files.get(f"{folder}/{entry['object']['path']}")
-        if data is None or sha256(data) != entry["object"]["sha256"] or len(data) != entry["object"]["size"]:
+        if not _is(entry["object"], data):
             yield PaperError(f"isn't the object that {package.manifest_path} says", where=path, fix=REBUILD)
+        for row in entry.get("btfs", ()):
+            path = f"{folder}/{row['path']}"
+            if not _is(row, wheel.files.get(path)):
+                yield PaperError(f"isn't the BTF that {package.manifest_path} says", where=path, fix=REBUILD)
     digest = sha256(wheel.read(package.manifest_path)).encode()
     for path, data in wheel.files.items():
         if (
@@ -114,14 +118,24 @@ def check_manifest(package: PackageFile) -> Iterator[PaperError]:
     yield from _check_inputs(package)
 
 
+def _is(facts: dict[str, Any], data: bytes | None) -> bool:
+    """Returns True for the bytes that an entry of the manifest speaks of."""
+    return data is not None and (sha256(data), len(data)) == (facts["sha256"], facts["size"])
+
+
 def _check_inputs(package: PackageFile) -> Iterator[PaperError]:
     """Yields where the manifest's inputs of an object aren't those of the statement."""
     told = package.materials()
     headers = {each.arch: each.digest.get("sha256") for each in told if each.kind == VMLINUX}
     compilers = {(each.version, each.digest.get("pipHashes")) for each in told if each.kind == COMPILER}
     sets = {kind: {each.digest.get("dirHash") for each in told if each.kind == kind} for kind in (LIBBPF, UAPI, LINKER)}
+    kernels = {each.digest.get("sha256") for each in told if each.kind == KERNEL}
     for arch, entry in package.objects:
         where = f"{package.manifest_path}: {entry['object']['path']}"
+        for row in entry.get("btfs", ()):
+            if row["source"] not in kernels:
+                what = f"is of a kernel which {package.statement_path} doesn't name"
+                yield PaperError(what, where=f"{package.manifest_path}: {row['path']}", fix=REBUILD)
         what = f"which {package.statement_path} doesn't name"
         if "header" in entry and headers.get(arch) != entry["header"].get("sha256"):
             yield PaperError(f"was made with a vmlinux.h of {arch} {what}", where=where, fix=REBUILD)
@@ -148,7 +162,8 @@ def check_sums(package: PackageFile) -> Iterator[PaperError]:
 def check_statement(package: PackageFile) -> Iterator[PaperError]:
     """Yields where the statement speaks of other bytes than the wheel's objects and SHA256SUMS."""
     wheel = package.wheel
-    about = {f"{package.name}/{entry['object']['path']}" for _, entry in package.objects} | {package.sums_path}
+    packed = [each for _, entry in package.objects for each in (entry["object"], *entry.get("btfs", ()))]
+    about = {f"{package.name}/{each['path']}" for each in packed} | {package.sums_path}
     wanted = {path: sha256(wheel.files[path]) for path in about if path in wheel.files}
     for path in sorted(wanted.keys() | package.statement.subjects.keys()):
         if package.statement.subjects.get(path) != wanted.get(path):
@@ -215,8 +230,12 @@ def _objects(manifest: dict[str, Any], where: str) -> list[tuple[str, dict[str, 
         for _, each in found:
             made = [each.get(key, {}) for key in ("header", "compiler", LIBBPF, UAPI, LINKER)]
             entry = each["object"]
-            texts = [entry["path"], entry["sha256"], entry["license"], *(text for one in made for text in one)]
-            if not all(isinstance(text, str) for text in texts) or type(entry["size"]) is not int:
+            files = [entry, *each.get("btfs", ())]
+            texts = [entry["license"], *(text for one in made for text in one)]
+            texts += [row[key] for row in files for key in ("path", "sha256")]
+            texts += [row[key] for row in files[1:] for key in ("kernel", "source")]
+            sizes = [type(row["size"]) is int for row in files]
+            if not all(isinstance(text, str) for text in texts) or not all(sizes):
                 raise ValueError(each)
         if manifest["format"] != 1 or not found:
             raise ValueError(manifest["format"])

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ..errors import PaperError
 from ..pins.pins import LinkerPin, Toolchain
 from ..python_lock import Lock
-from ..release.materials import COMPILER, LIBBPF, LINKER, LOCKED, PACKAGE, UAPI, VMLINUX, Material
+from ..release.materials import COMPILER, KERNEL, LIBBPF, LINKER, LOCKED, PACKAGE, UAPI, VMLINUX, Material
 from .package_checks import PackageFile
 
 FIX = "build it with these pins, or check it by those that it was built with: --toolchain=FILE --lock=FILE"
@@ -23,6 +23,9 @@ def _wrong(each: Material, toolchain: Toolchain, lock: Lock) -> str:
     """Says what is wrong with an input; nothing if it is the pinned one."""
     if each.kind == VMLINUX:
         return _wrong_header(each, toolchain)
+    if each.kind == KERNEL and (kernel := toolchain.kernels.get(each.name.removeprefix("kernel "))):
+        pin = kernel.file
+        return _unlike(each.digest.get("sha256"), pin.sha256, pin.where)
     if each.kind == LIBBPF:
         return _unlike(each.digest.get("dirHash"), toolchain.libbpf.sha256, toolchain.libbpf.where)
     if each.kind == UAPI and toolchain.uapi:

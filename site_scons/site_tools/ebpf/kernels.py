@@ -87,7 +87,7 @@ def _opened(env, arches):
     for name in names or declared:
         if name in declared:
             session, pin = declared[name]
-            found += [_declared(env, session, pin)] if pin.file.arch in arches else []
+            found += [declared_kernel(env, session, pin)] if pin.file.arch in arches else []
         else:
             shown = os.path.basename(name)
             found.append(_given(env, name, shown if short[shown] == 1 else name, arches, declared))
@@ -98,8 +98,11 @@ def _opened(env, arches):
     return found
 
 
-def _declared(env, session, pin):
-    """Returns a kernel that toolchain.toml pins, its file fetched and verified."""
+def declared_kernel(env, session, pin):
+    """Returns a kernel that toolchain.toml pins, its file fetched and verified.
+
+    Raises KernelCheckError, FetchError, KernelImageError and others for one that can't be read.
+    """
     from ebpfbuild.fetch.obtain import obtain_header
     from ebpfbuild.kernels.kernel import Kernel
 

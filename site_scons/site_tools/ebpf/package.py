@@ -20,6 +20,7 @@ from ebpfbuild.skeleton.names import package_name
 from .arguments import folder_of, single, string
 from .command_targets import add_to_alias
 from .errors import StopError, user_error
+from .kernel_btf import btf_files, kernel_btfs, packed_btfs
 from .linked import has_uapi, linker_pin
 from .papers import paper_facts, paper_inputs, papers_beside, papers_intact, write_papers
 from .project_files import file_nodes, objects_of
@@ -44,7 +45,9 @@ class Folder(NamedTuple):
     watched: list[str]
 
 
-def bpf_package(env, name, version, objects, skeletons, app=None, summary="", license="", readme=None, c_skeletons=()):
+def bpf_package(
+    env, name, version, objects, skeletons, app=None, summary="", license="", readme=None, c_skeletons=(), kernel_btf=()
+):
     """Returns the nodes of a package's wheel and tar in build/dist.
 
     The wheel is <name>-<version>-py3-none-any.whl, or for one arch -linux_<arch>.whl.
@@ -54,16 +57,16 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     c_skeletons  BpfCSkeleton's nodes: for the tar
     app          a folder with the program's Python, its __init__.py and __main__.py among them
     license      the package's, as SPDX names it; readme is a file that indexes show, .md, .rst or .txt
+    kernel_btf   the kernels of toolchain.toml, or "all", of which the package gets the minimal BTF
     """
     name, version, summary, license = (string(env, each) for each in (name, version, summary, license))
     objects, skeletons = objects_of(env, objects), file_nodes(env, skeletons, "skeletons")
-    c_skeletons = _headers(env, c_skeletons)
-    env = in_variant(env, objects)
+    c_skeletons, env = _headers(env, c_skeletons), in_variant(env, objects)
     arches = sorted({user_error(arch_named, node.dir.name, node.path) for node in objects})
     programs = user_error(programs_of, [node.abspath for node in objects], [node.abspath for node in skeletons])
     targets = _targets(env, name, version, arches)
     _notice_namesake(env, name)
-    proofs = proofs_to_pack(env, objects)
+    proofs, btfs = proofs_to_pack(env, objects), kernel_btfs(env, objects, kernel_btf)
     readme = [original(file) for file in file_nodes(env, readme, "readme")]
     about = {"name": name, "version": version, "summary": summary, "license": license}
     folder_of_app = _app_folder(env, app)
@@ -71,30 +74,25 @@ def bpf_package(env, name, version, objects, skeletons, app=None, summary="", li
     python = {"loader": env["EBPF"].run.python_files(str(LOADER)), "app": {**app, **made}, "licenses": LICENSES}
     for file in [*(node.path for node in readme), *app.values()]:
         env["EBPF"].files.require_file(file)
-    known = {**python, "app": app}
-    digests = {part: user_error(env["EBPF"].inputs.files, part, files) for part, files in known.items()}
-    folder = _folder(env, targets[0], name, arches, programs, python["app"])
+    known = {**python, "app": app}.items()
+    digests = {part: user_error(env["EBPF"].inputs.files, part, each) for part, each in known}
+    folder = _folder(env, targets[0], name, arches, programs, python["app"], btfs)
     args = {**about, "readme": readme[0].abspath if readme else ""}
     own = [node for node in objects if node in env["EBPF"].compiled]
-    compiled, told = [env["EBPF"].compiled[node] for node in own], paper_inputs(env, own)
-    files = {"objects": objects, "skeletons": skeletons, "proofs": proofs}
-    packed, headers = [*objects, *skeletons, *proofs], [each.full for each in compiled if each.full]
+    compiled, told = [env["EBPF"].compiled[node] for node in own], paper_inputs(env, own, btfs)
+    files = {"objects": objects, "skeletons": skeletons, "proofs": proofs, "btfs": btfs}
+    packed = [*objects, *skeletons, *proofs, *(each.node for each in btfs)]
+    headers = [each.full for each in compiled if each.full]
     # Two steps: a C skeleton that can't be made, for want of a bpftool, keeps nobody from the wheel; and the tar, which
     # holds no Python, is not made anew for an edit of some.
-    seen = {"app_folder": folder_of_app, "made": made}
-    facts = step_args(args=args, python=python, c_skeletons=[], folder=folder, **seen, **files)
-    WHEEL(env, target=targets[0], source=[*packed, *readme], **facts)
-    made_nodes = [env.fs.File(path) for path in made.values()]
+    facts = {"python": python, "folder": folder, "app_folder": folder_of_app, "made": made, "c_skeletons": []}
+    WHEEL(env, target=targets[0], source=[*packed, *readme], **step_args(args=args, **facts, **files))
     inputs = packing_inputs(env, compiled, **told, **about, **digests)
-    targets[0].add_dependency([inputs, *headers, *made_nodes])
-    TAR(
-        env,
-        target=targets[1],
-        source=[*packed, *c_skeletons],
-        **step_args(args=args, python={}, c_skeletons=c_skeletons, **files),
-    )
-    about = {"name": name, "version": version, "license": license}
-    targets[1].add_dependency([packing_inputs(env, compiled, **told, **about), *headers])
+    targets[0].add_dependency([inputs, *headers, *map(env.fs.File, made.values())])
+    facts = step_args(args=args, python={}, c_skeletons=c_skeletons, **files)
+    TAR(env, target=targets[1], source=[*packed, *c_skeletons], **facts)
+    inputs = packing_inputs(env, compiled, **told, name=name, version=version, license=license)
+    targets[1].add_dependency([inputs, *headers])
     add_to_alias(env, name, targets)
     add_to_alias(env, "programs", targets)
     _declare_papers(env, targets)
@@ -151,7 +149,7 @@ def _imports(path, name):
     return None
 
 
-def _folder(env, wheel, name, arches, programs, app):
+def _folder(env, wheel, name, arches, programs, app, btfs):
     """Returns the package's folder for PYTHONPATH.
 
     Where it isn't as the wheel's step left it, the wheel is made anew. The wheel's step makes the folder: as a node
@@ -167,6 +165,8 @@ def _folder(env, wheel, name, arches, programs, app):
     watched = [os.path.join(path, place) for place in [*_generated(programs, app), *copies]]
     folder = Folder(path, copies, {**app, "bpfloader": str(LOADER)}, watched)
     intact = all(session.ledger.intact(each, by=wheel.path) for each in folder.watched)
+    if btfs:
+        intact = intact and all(session.ledger.intact(each, by=wheel.path) for each in packed_btfs(path))
     if not (intact and all(leads_to(os.path.join(path, place), link) for place, link in folder.links.items())):
         session.repair([wheel], stale=True)
     if SCons.Script.GetOption("clean"):
@@ -266,8 +266,8 @@ def _pack_args(env):
     step = env["EBPF_STEP_ARGS"]
     provenance = {node.abspath: made for node, made in provenance_by_object(env).items()}
     files = {key: tuple(node.abspath for node in getattr(step, key)) for key in ("objects", "skeletons", "c_skeletons")}
-    facts = paper_facts(env, made_here(env))
-    return PackArgs(**step.args, **step.python, **files, provenance=provenance, facts=facts)
+    facts = paper_facts(env, made_here(env), step.btfs)
+    return PackArgs(**step.args, **step.python, **files, provenance=provenance, btfs=btf_files(step.btfs), facts=facts)
 
 
 def provenance_by_object(env):
@@ -308,7 +308,7 @@ def _wheel(target, source, env):
     }
     objects = {place: Path(path).read_bytes() for place, path in folder.copies.items()}
     unpack(Path(folder.path), {**own, **objects}, folder.links)
-    for path in folder.watched:
+    for path in [*folder.watched, *packed_btfs(folder.path)]:
         session.ledger.built(path, by=target[0].path)
     _put(env, target[0], packed)
 

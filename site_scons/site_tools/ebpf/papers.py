@@ -17,16 +17,22 @@ LOADER_PROJECT = str(CHECKOUT / "loader" / "pyproject.toml")
 ENDINGS = (".intoto.json", ".cdx.json", ".SHA256SUMS")
 
 
-def paper_inputs(env, nodes):
+def paper_inputs(env, nodes, btfs=()):
     """Returns what a package's papers say of its objects, as inputs of a step: a URL that changes is told as well.
 
-    It is put together once for all packages whose objects need the same.
+    It is put together once for all packages whose objects need the same. `btfs` are the package's ObjectBtfs.
     """
     session, (arches, uapi, linked) = env["EBPF"], _needs(env["EBPF"], nodes)
     key = tuple(arches), uapi, linked, bool(nodes), env["EBPF_MINIMIZE"]
     if key not in session.papers:
         session.papers[key] = _told_of_pins(env, nodes, arches, uapi, linked)
-    return session.papers[key]
+    told = {f"papers of {pin.file.key}": _told(pin.file, pin.uname, [pin.file.source]) for pin in _kernels(btfs)}
+    return session.papers[key] | told
+
+
+def _kernels(btfs):
+    """Returns the pins of the kernels whose BTF a package holds, each once."""
+    return tuple(dict.fromkeys(each.pin for each in btfs))
 
 
 def _told_of_pins(env, nodes, arches, uapi, linked):
@@ -68,8 +74,11 @@ def _with_parts(session, nodes):
         yield from _with_parts(session, parts_of(session, node))
 
 
-def paper_facts(env, nodes):
-    """Returns the core's Facts about a package; `nodes` are those of its objects that this build makes."""
+def paper_facts(env, nodes, btfs=()):
+    """Returns the core's Facts about a package; `nodes` are those of its objects that this build makes.
+
+    `btfs` are its ObjectBtfs.
+    """
     import tomllib
 
     from ebpfbuild.release.materials import Declared
@@ -80,7 +89,7 @@ def paper_facts(env, nodes):
         version = tomllib.loads(Path(LOADER_PROJECT).read_text(encoding="utf-8"))["project"]["version"]
     lock = LOCK if os.path.exists(LOCK) else ""
     if not nodes:
-        return Facts(Declared(), lock, loader_version=version)
+        return Facts(Declared(kernels=_kernels(btfs)), lock, loader_version=version)
     toolchain, (headers, uapi, linker) = session.toolchain, _needs(session, nodes)
     declared = Declared(
         compiler=toolchain.compiler,
@@ -90,6 +99,7 @@ def paper_facts(env, nodes):
         linker=session.linker if linker else None,
         cpu=toolchain.cpu,
         cflags=toolchain.cflags,
+        kernels=_kernels(btfs),
     )
     return Facts(declared, lock, env["EBPF_MINIMIZE"], version)
 

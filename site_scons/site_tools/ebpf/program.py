@@ -23,14 +23,15 @@ def bpf_program(
     cflags=(),
     depends=(),
     uapi=None,
+    kernel_btf=(),
 ):
     """Declares all of one program and returns its nodes. The source is <name>.bpf.c unless given.
 
     `scons <name>` builds them, `scons programs` all programs.
 
     `events` are the C types of the records of ring and perf buffers, by map: {"events": "struct event"};
-    `c_skeleton=True` adds BpfCSkeleton's headers, to the tar as well. `app`, `summary`, `license` and `readme` are
-    BpfPackage's; `arch`, `minimize`, `header`, `include_dirs`, `cflags`, `depends` and `uapi`
+    `c_skeleton=True` adds BpfCSkeleton's headers, to the tar as well. `app`, `summary`, `license`, `readme` and
+    `kernel_btf` are BpfPackage's; `arch`, `minimize`, `header`, `include_dirs`, `cflags`, `depends` and `uapi`
     BpfObject's.
     """
     name = string(env, name)
@@ -38,7 +39,7 @@ def bpf_program(
     objects = env.BpfObject(source, name, arch, minimize, header, include_dirs, cflags, depends, uapi)
     skeleton = env.BpfSkeleton(objects, name, events)
     c_skeletons = env.BpfCSkeleton(objects, name) if c_skeleton else []
-    about = {"summary": summary, "license": license, "readme": readme}
+    about = {"summary": summary, "license": license, "readme": readme, "kernel_btf": kernel_btf}
     package = env.BpfPackage(name, version, objects, skeleton, app=app, c_skeletons=c_skeletons, **about)
     made = [*objects, *skeleton, *c_skeletons, *package]
     add_to_alias(env, name, made)

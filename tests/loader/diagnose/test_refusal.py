@@ -208,13 +208,17 @@ def test_libbpf_prints_nothing_itself(folder, kernel):
 
 
 def test_a_missing_btf_says_what_to_do(skel, kernel, monkeypatch):
-    from bpfloader.btf import kernel as kernel_btf
+    from bpfloader.btf import path
     from bpfloader.diagnose import refusal
 
     error = bpfloader.CallError("bpf_object__load failed", errno=3)
-    monkeypatch.setattr(kernel_btf, "KERNEL_BTF", "/nonexistent/btf")
-    made = refusal.load_refused("x", error, ["libbpf: Error loading vmlinux BTF: -2\n"])
+    monkeypatch.setattr(path, "KERNEL_BTF", "/nonexistent/btf")
+    said = ["libbpf: Error loading vmlinux BTF: -2\n"]
+    made = refusal.load_refused("x", error, said)
     assert isinstance(made, bpfloader.MissingBtfError) and "CONFIG_DEBUG_INFO_BTF=y" in str(made)
+    packed = refusal.load_refused("x", error, said, packed=("5.4.0-91-generic", "6.6.*"))
+    assert isinstance(packed, bpfloader.MissingBtfError)
+    assert "has no BTF, and the package has it for 5.4.0-91-generic, 6.6.* alone; declare it in toolchain.toml" in str(packed)
 
 
 # What kernels before a release call the same (kernel/bpf/verifier.c).
