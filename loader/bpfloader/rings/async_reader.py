@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, TypeVar
@@ -39,10 +40,12 @@ class Stream(AsyncIterator[T]):
     async def _more(self) -> None:
         """Waits until there may be a record. Raises StopAsyncIteration once the object is destroyed."""
         buffer = self._buffer
+        pause = buffer._pause()
+        if pause or not self._rested:
+            await asyncio.sleep(pause)
+        self._rested = False
         if buffer._refill():
-            if not self._rested:
-                await asyncio.sleep(0)
-            self._rested = False
+            buffer._coalescer.looked = time.monotonic()
             return
         state, waiter = buffer._state(), buffer._ensure_waiter()
         if waiter is None:
@@ -50,9 +53,8 @@ class Stream(AsyncIterator[T]):
         if state == BUSY_HEAD:
             await asyncio.sleep(BUSY_PAUSE)
         elif state == EMPTY:
-            pause = buffer._sleep_time()
-            await (asyncio.sleep(pause) if pause else readable(waiter))
-            self._rested = True
+            await readable(waiter)
+        self._rested = True
 
 
 async def readable(waiter: Waiter) -> None:

@@ -44,6 +44,7 @@ class Buffer(Map, Generic[T]):
         # The batch that each thread is about to return, by decoder: an interrupt leaves it here for the next call.
         self._undelivered: dict[tuple[int, type[RecordDecoder]], Batch] = {}
         self._coalescer = Coalescer()
+        self._backlog = False  # the last read stopped at its limit: there may be more records
         call_after_fork(self)
 
     def _map_memory(self) -> SharedMemory:
@@ -65,6 +66,8 @@ class Buffer(Map, Generic[T]):
 
     def _ensure_waiter(self) -> Waiter | None:
         """Returns the buffer's waiter, made on first use; None once the object is destroyed."""
+        if (waiter := self._waiter) is not None:
+            return waiter
         with self._lock:
             if self._memory and not self._waiter:
                 with DeferredSignals():
@@ -90,17 +93,22 @@ class Buffer(Map, Generic[T]):
 
     def _refill(self) -> bool:
         """Decodes a batch of committed records and releases their space; returns True if there are any."""
+        return self._under_lock(self._decode_batch, False)
 
-        def refill(memory: SharedMemory) -> bool:
-            if self._decoded.values:
-                return True
-            self._release_batches(memory)
-            batch = memory.read_records(self._decoder(RecordDecoder), BATCH_SIZE)
-            self._decoded = batch._replace(values=deque(batch.values))
-            memory.release(batch.mark)
-            return bool(batch.values)
+    def _decode_batch(self, memory: SharedMemory) -> bool:
+        if self._decoded.values:
+            return True
+        self._release_batches(memory)
+        values, mark = memory.read_records(self._decoder(RecordDecoder), BATCH_SIZE)
+        self._decoded = Batch(deque(values), mark)
+        self._count(len(values), BATCH_SIZE)
+        memory.release(mark)
+        return bool(values)
 
-        return self._under_lock(refill, False)
+    def _count(self, number: int, limit: int | None) -> None:
+        """Notes how many records a read gave, for the pace."""
+        self._coalescer.records += number
+        self._backlog = number == limit
 
     def _release_batches(self, memory: SharedMemory) -> None:
         """Releases the space of batches already read, in case an interrupt came before their release."""
@@ -122,7 +130,9 @@ class Buffer(Map, Generic[T]):
             if self._decoded.values:
                 return self._batch_decoded(key, decoder, limit)
             batch = memory.read_records(decoder, limit)
-            self._undelivered[key] = batch._replace(values=decoder.join(batch.values))
+            values = decoder.join(batch.values)
+            self._undelivered[key] = batch._replace(values=values)
+            self._count(len(values), limit)
             memory.release(batch.mark)
 
         self._under_lock(read, None)
@@ -149,20 +159,25 @@ class Buffer(Map, Generic[T]):
     def _state(self) -> int:
         return READY if self._decoded.values else self._under_lock(lambda memory: memory.state(), EMPTY)
 
-    def _sleep_time(self) -> float:
-        """Returns the seconds to sleep rather than to wait for the next record (see waiting.Coalescer)."""
+    def _pause(self) -> float:
+        """Returns the seconds to sleep before the next look, so that records gather (see waiting.Coalescer)."""
+        if self._backlog or self._decoded.values:
+            return 0.0
         return self._under_lock(lambda memory: self._coalescer.pause(time.monotonic(), *memory.progress()), 0.0)
 
     def _poll(self, timeout: float | None) -> bool:
         end = None if timeout is None else time.monotonic() + timeout
+        if (timeout is None or timeout > 0) and (pause := self._pause()):
+            time.sleep(pause if timeout is None else min(pause, timeout))
         while True:
-            state, waiter = self._state(), self._ensure_waiter()
-            left = None if end is None else end - time.monotonic()
+            state, waiter, now = self._state(), self._ensure_waiter(), time.monotonic()
+            left = None if end is None else end - now
+            if state == READY:
+                self._coalescer.looked = now
             if state == READY or waiter is None or (left is not None and left <= 0):
                 return state == READY
             if state == EMPTY:
-                pause = self._sleep_time()
-                time.sleep(pause if left is None else min(pause, left)) if pause else waiter.wait(left)
+                waiter.wait(left)
             else:  # a busy record makes epoll return at once
                 time.sleep(BUSY_PAUSE)
 
@@ -185,6 +200,7 @@ class Buffer(Map, Generic[T]):
         with self._lock:
             memory, self._memory = self._memory, None
             waiter, self._waiter = self._waiter, None
+            self._backlog = False
             self._decoded.values.clear()
             self._undelivered.clear()
             if memory:

@@ -45,18 +45,23 @@ def events(readers: Iterable[B], timeout: float | None = None) -> Iterator[tuple
 
 def _poll(readers: Sequence[B], timeout: float | None) -> list[B]:
     end = None if timeout is None else time.monotonic() + timeout
+    pauses = [pause for reader in readers if (pause := reader._pause())]
+    if pauses and (timeout is None or timeout > 0) and not any(reader._decoded.values for reader in readers):
+        time.sleep(min(pauses if timeout is None else (*pauses, timeout)))
     while True:
         states = [reader._state() for reader in readers]
         ready = [reader for reader, state in zip(readers, states) if state == READY]
         waiters = [waiter for reader in readers if (waiter := reader._ensure_waiter())]
-        left = DAY if end is None else min(DAY, end - time.monotonic())
+        now = time.monotonic()
+        for reader in ready:
+            reader._coalescer.looked = now
+        left = DAY if end is None else min(DAY, end - now)
         if ready or left <= 0 or len(waiters) < len(readers) or not readers:
             return ready
         if BUSY_HEAD in states:
             time.sleep(BUSY_PAUSE)
         else:
-            pauses = [reader._sleep_time() for reader in readers]
-            time.sleep(min(*pauses, left)) if all(pauses) else _wait(waiters, left)
+            _wait(waiters, left)
 
 
 def _wait(waiters: list[Waiter], timeout: float) -> None:

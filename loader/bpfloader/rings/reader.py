@@ -62,8 +62,9 @@ class Reader(Buffer[T]):
                 yield from starmap(self._decoded.values.popleft, repeat(()))  # _drain, without a second generator
             except IndexError:
                 pass
-            if not self._refill() and not self._poll(timeout):
+            if not self._backlog and not self._poll(timeout):
                 return
+            self._refill()
 
     def __iter__(self) -> Iterator[T]:
         """Yields records as they come, without end; see `events`."""

@@ -1,8 +1,8 @@
 """Waits for records, until another thread ends the wait: an epoll (epoll(7)) over a buffer's descriptors and a pipe.
 
-While records come fast and one by one, a reader sleeps and lets them gather, as network cards do with interrupts. A
-wake-up costs more than reading a dozen records: at 100,000 a second evenly spread, waking for every one takes a third
-of a core, and waking a thousand times a second a tenth.
+While records come fast, a reader sleeps and lets them gather, as network cards do with interrupts. A look costs as much
+as reading dozens of records: at 100,000 a second evenly spread, one look finds one record, and the next one has come
+before it is read. Without pauses that takes all of a core, and a thousand looks a second take a tenth.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from typing import Any
 
 DAY = 86400.0  # seconds: epoll_wait(2) takes milliseconds in an int
-MAX_DELAY = 0.001  # seconds that a record may wait while many come
-BUSY_INTERVAL = 0.00025  # seconds between two looks at an empty buffer, without pauses; below it, many records come
+MAX_DELAY = 0.001  # seconds from one look to the next while many records come
+BUSY_INTERVAL = 0.00025  # seconds between records on average; below it, many come
 MAX_FILL = 0.25  # the part of the buffer that may fill during a pause, at the recent pace
 
 
@@ -88,18 +88,25 @@ class Waiter:
 
 
 class Coalescer:
-    """Measures the pace of records by the looks at an empty buffer."""
+    """Measures the pace of records, and spaces looks at a buffer out while they come fast.
+
+    `records` is how many were read, `looked` when a reader that waits last found some (the monotonic clock, seconds).
+    """
 
     def __init__(self) -> None:
-        self._last_time, self._last_position, self._paused = 0.0, 0, 0.0
+        self.records, self.looked = 0, 0.0
+        self._last_time, self._last_records, self._last_position = 0.0, 0, 0
 
     def pause(self, now: float, position: int, size: int) -> float:
-        """Returns the seconds to sleep rather than to wait for the next record; 0 while records come slowly.
+        """Returns the seconds to sleep before the next look; 0 while records come slowly, or the last look is long ago.
 
-        `now` is the monotonic clock in seconds, `position` the bytes read so far, `size` the buffer's in bytes.
+        `position` is the bytes read so far, `size` the buffer's in bytes. The pace is an average since the last call
+        before which records came: neither pauses nor what the caller does with records look like a lack of them.
         """
-        elapsed, received, paused = now - self._last_time, position - self._last_position, self._paused
-        self._last_time, self._last_position, self._paused = now, position, 0.0
-        if received > 0 and elapsed - paused < BUSY_INTERVAL:
-            self._paused = min(MAX_DELAY, MAX_FILL * size / received * elapsed)
-        return self._paused
+        if not (came := self.records - self._last_records):
+            return 0.0
+        elapsed, received = now - self._last_time, position - self._last_position
+        self._last_time, self._last_records, self._last_position = now, self.records, position
+        if received <= 0 or elapsed >= BUSY_INTERVAL * came:
+            return 0.0
+        return max(0.0, self.looked + min(MAX_DELAY, MAX_FILL * size / received * elapsed) - now)

@@ -68,6 +68,14 @@ def test_waiting_ends_by_a_record_or_the_timeout(loaded):
     assert events.poll(1e300)
 
 
+def test_an_iteration_ends_when_its_object_is_destroyed_though_more_records_are_there(loaded):
+    loaded.progs.emit.test_run(PACKET, repeat=5000)
+    events = loaded.maps.events.events()
+    assert next(events).number == 100
+    loaded.destroy()
+    assert list(events) == []
+
+
 def test_records_without_a_type_are_bytes(loaded):
     loaded.progs.emit_untyped.test_run(PACKET)
     assert list(loaded.maps.untyped.events(timeout=0)) == [b"abc", b"\xff" * 16]

@@ -1,29 +1,128 @@
-"""When a reader sleeps rather than waits, by the clock that it is given."""
+"""When a reader sleeps rather than waits: by the clock that it is given, and with a buffer and a clock made up."""
 
-from bpfloader.rings.waiting import MAX_DELAY, Coalescer
+import threading
+from bisect import bisect_right
+from types import SimpleNamespace
+
+import pytest
+from bpfloader.rings import buffer as buffers
+from bpfloader.rings import poll as polls
+from bpfloader.rings.memory import EMPTY, READY, Batch, Progress, SharedMemory
+from bpfloader.rings.poll import events as events_of_several
+from bpfloader.rings.reader import Reader
+from bpfloader.rings.waiting import BUSY_INTERVAL, MAX_DELAY, Coalescer
 from hypothesis import given
 from hypothesis import strategies as st
+from ring_records import c
+
+LOOK, STRIDE = 20e-6, 48  # seconds that a look takes, bytes that a record takes
+ITERATIONS = {
+    "events()": lambda buffer: buffer.events(timeout=1),
+    "batch(timeout)": lambda buffer: (value for batch in iter(lambda: buffer.batch(timeout=1), []) for value in batch),
+    "events([…])": lambda buffer: (value for _, value in events_of_several([buffer], timeout=1)),
+}
+
+
+class Arrivals(SharedMemory):
+    """A buffer's memory whose records arrive at given times of a clock of its own; a record's value is its time."""
+
+    def __init__(self, times):
+        self.times, self.read, self.now, self.looks, self.fds = times, 0, 0.0, 0, []
+
+    def sleep(self, seconds):
+        self.now += max(0.0, seconds)
+
+    def wait(self, timeout):
+        """Sleeps until the next record, as an epoll does."""
+        end = self.now + timeout
+        self.now = min(end, max(self.now, self.times[self.read])) if self.read < len(self.times) else end
+
+    def state(self):
+        self.now += LOOK / 2
+        return READY if self.read < len(self.times) and self.times[self.read] <= self.now else EMPTY
+
+    def progress(self):
+        return Progress(self.read * STRIDE, 1 << 20)
+
+    def read_records(self, decoder, limit):
+        self.now, self.looks = self.now + LOOK / 2, self.looks + 1
+        came = self.times[self.read : min(bisect_right(self.times, self.now), self.read + (limit or len(self.times)))]
+        self.read += len(came)
+        return Batch(came, self.read)
+
+    def release(self, mark):
+        pass
+
+    close = sleep
+
+
+class MadeUp(Reader):
+    """A buffer whose memory is given to it."""
+
+    HEADER_SIZE = 8
+
+    def _stride(self, length):
+        return STRIDE
+
+
+@pytest.fixture
+def follow(monkeypatch):
+    """Gives a function that reads records which come at given times, and returns their delays and the looks."""
+
+    def follow(way, times, work=0.0):
+        memory = Arrivals(times)
+        for module in (buffers, polls):
+            monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: memory.now, sleep=memory.sleep))
+        monkeypatch.setattr(polls, "_wait", lambda waiters, timeout: memory.wait(timeout))
+        buffer = MadeUp(SimpleNamespace(lock=threading.RLock(), parts=[], find_map=str), "made up", c.u64)
+        buffer._memory, buffer._waiter = memory, SimpleNamespace(wait=memory.wait)
+        delays = []
+        for time in ITERATIONS[way](buffer):
+            delays.append(memory.now - time)
+            memory.now += work
+        return delays, memory.looks
+
+    return follow
+
+
+@pytest.mark.parametrize("way", ITERATIONS)
+@pytest.mark.parametrize("rate, burst", [(100_000, 1), (50_000, 7), (100_000, 100), (5_000, 1)])
+def test_fast_records_gather_however_they_come_and_none_waits_long(follow, way, rate, burst):
+    times = [1 + number // burst * burst / rate for number in range(rate // 5)]
+    delays, looks = follow(way, times)
+    assert len(delays) == len(times) and max(delays) <= MAX_DELAY + 3 * LOOK
+    assert looks <= 2 * min(len(times) / burst, 0.2 / MAX_DELAY) + 2
+
+
+@pytest.mark.parametrize("way", ITERATIONS)
+def test_slow_records_are_there_at_once(follow, way):
+    delays, _ = follow(way, [1 + number * 2 * BUSY_INTERVAL for number in range(1000)])
+    assert len(delays) == 1000 and max(delays) <= 3 * LOOK
+
+
+@pytest.mark.parametrize("way", ITERATIONS)
+def test_a_caller_who_is_nearly_too_slow_isnt_held_up_as_well(follow, way):
+    """The work on what has gathered counts as a pause; else more gathers each time, and the delay grows to 100 ms."""
+    times = [1 + number * 20e-6 for number in range(10_000)]
+    delays, _ = follow(way, times, work=19.5e-6)
+    assert max(delays) <= 2 * MAX_DELAY
 
 
 def test_records_that_come_slowly_are_waited_for():
     coalescer = Coalescer()
-    assert [coalescer.pause(10 + number / 1000, 48 * number, 1 << 20) for number in range(50)] == [0.0] * 50
+    assert [paused(coalescer, 10 + number / 1000, number) for number in range(50)] == [0.0] * 50
 
 
-def test_fast_records_gather_until_they_stop():
-    coalescer, now, position = Coalescer(), 10.0, 0
-    pauses = []
-    for _ in range(20):
-        pauses.append(coalescer.pause(now, position, 1 << 20))
-        now, position = now + (pauses[-1] or 10e-6) + 20e-6, position + 48 * int(pauses[-1] / 10e-6 + 1)
-    assert pauses[0] == 0.0 and set(pauses[1:]) == {MAX_DELAY}
-    assert coalescer.pause(now, position, 1 << 20) == MAX_DELAY
-    assert coalescer.pause(now + MAX_DELAY, position, 1 << 20) == 0.0  # nothing came: wait for the next one
-
-
-@given(st.floats(1e-6, 1e-4), st.integers(8, 1 << 16), st.sampled_from([4096, 1 << 16, 1 << 20]))
+@given(st.floats(1e-6, 1e-4), st.integers(1, 1000), st.sampled_from([4096, 1 << 16, 1 << 20]))
 def test_no_more_than_a_part_of_the_buffer_gathers(took, came, size):
     coalescer = Coalescer()
-    coalescer.pause(10.0, 0, size)
-    pause = coalescer.pause(10.0 + took, came, size)
-    assert 0 < pause <= MAX_DELAY and pause / took * came <= 0.26 * size
+    paused(coalescer, 10.0, 1, size)
+    coalescer.looked = 10.0 + took
+    pause = paused(coalescer, 10.0 + took, 1 + came, size)
+    assert 0 < pause <= MAX_DELAY * 1.001 and pause / took * came * STRIDE <= 0.26 * size
+
+
+def paused(coalescer, now, records, size=1 << 20):
+    """Returns the pause of a coalescer after so many records."""
+    coalescer.records = records
+    return coalescer.pause(now, records * STRIDE, size)
