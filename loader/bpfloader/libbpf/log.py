@@ -20,14 +20,19 @@ _libc = ctypes.CDLL(None)
 # On each of the seven arches a va_list parameter is one machine word: a pointer to the list (x86-64, s390x: array that
 # decays; aarch64: struct above 16 bytes, passed by reference), the pointer itself (riscv64, powerpc64le, loongarch64)
 # or a struct that holds only it (arm). So it is handed on as it came, once, since reading it uses it up.
-_libc.vasprintf.argtypes = (ctypes.POINTER(ctypes.c_void_p), ctypes.c_char_p, ctypes.c_void_p)
+_libc.vasprintf.argtypes = (ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p, ctypes.c_void_p)
 _libc.free.argtypes = (ctypes.c_void_p,)
 
 
-def _on_message(level: int, template: bytes, arguments: int | None) -> int:
-    """Formats one message into this thread's log; libbpf ignores the result."""
+def _on_message(level: int, template: int, arguments: int | None) -> int:
+    """Formats one message into this thread's log; libbpf ignores the result.
+
+    A load brings a thousand messages, one for each relocation, and few of them are warnings.
+    """
+    if level > WARN:
+        return 0
     messages = getattr(_thread, "messages", None)
-    if messages is None or level > WARN:
+    if messages is None:
         return 0
     text = ctypes.c_void_p()
     size = _libc.vasprintf(ctypes.byref(text), template, arguments)

@@ -71,8 +71,8 @@ def failure(function: str, errno: int) -> CallError:
     return CallError(what, fix=f"ask what this kernel can do: {COMMAND} probe", errno=errno)
 
 
-# libbpf_print_fn_t; its va_list is one machine word (see log.py).
-PRINTER = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
+# libbpf_print_fn_t; its va_list is one machine word (see log.py). The text isn't made a bytes object: few are read.
+PRINTER = ctypes.CFUNCTYPE(c_int, c_int, c_void_p, c_void_p)
 UINT_POINTER, BATCH_POINTER = POINTER(c_uint), POINTER(BatchOptions)
 
 PROTOTYPES = (

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from ..arch import object_path, require_arch, this_arch
 from ..codec.base import Field
-from ..diagnose.refusal import load_refused
-from ..elf import require_bpf_object
 from ..errors import REINSTALL, CallError, ObjectError, StateError
 from ..files import missing_file_fix, read_file
 from ..fork import call_after_fork
@@ -101,6 +99,7 @@ class Object(BccPolling, SectionOwner):
         if expected := cls.OBJECTS.get(this_arch()):  # the object was checked when its skeleton was generated
             require_digest(data, expected, where, packed=bool(cls.MANIFEST))
         else:
+            from ..elf import require_bpf_object
             from ..spec.vet import vet
 
             require_bpf_object(data, where)
@@ -271,6 +270,8 @@ class Object(BccPolling, SectionOwner):
                 with without_repeated_signals():
                     library().bpf_object__load(self.handle)
             except CallError as error:
+                from ..diagnose.refusal import load_refused
+
                 logs = {program.name: program._log.text() for program in self.progs if program._log}
                 raise load_refused(
                     self.FILE or self._name,

@@ -7,8 +7,6 @@ import os
 from collections.abc import Mapping
 from typing import cast
 
-from ..diagnose.refusal import last_lines
-from ..elf import require_bpf_object
 from ..errors import REINSTALL, CallError, DigestError, ObjectError, errno_text
 from ..libbpf.library import library
 from ..libbpf.log import captured
@@ -43,6 +41,7 @@ def open_bytes(
 
 def _open_error(name: str, error: CallError, messages: str) -> ObjectError:
     from ..diagnose.libbpf_messages import explain_open
+    from ..diagnose.refusal import last_lines
 
     why, fix = explain_open(messages)
     what = f"libbpf can't open {name} ({errno_text(error.errno)})" + (f": {why}" if why else "")
@@ -56,6 +55,8 @@ def require_digest(data: bytes, expected: str, where: str, packed: bool) -> None
     what = f"{where} has sha256 {found}, its skeleton was made for {expected}"
     if packed:
         raise DigestError(what, fix=REINSTALL)
+    from ..elf import require_bpf_object
+
     details: tuple[str, ...] = ()
     try:
         require_bpf_object(data, where)

@@ -7,7 +7,6 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from ..diagnose.refusal import attach_refused
 from ..errors import AttachError, CallError, StateError, errno_text
 from ..kernel.privileges import privilege_error, section_capabilities
 from ..libbpf.library import LIBRARY, library
@@ -179,6 +178,8 @@ class Program(FixedAttributes):
             try:
                 return getattr(library(), function)(*arguments)
             except CallError as error:
+                from ..diagnose.refusal import attach_refused
+
                 raise attach_refused(self.name, error, messages, self.section, request) from None
 
     def pin(self, path: str | os.PathLike[str]) -> None:

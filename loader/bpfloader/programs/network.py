@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from ..diagnose.refusal import attach_refused
 from ..errors import AttachError, CallError, errno_text
 from ..libbpf.library import library
 from ..libbpf.structs import LinkCreateOptions, NetfilterOptions, sized
@@ -171,6 +170,8 @@ class SocketFilterProgram(Program):
                 target.setsockopt(SOL_SOCKET, self._attach_option, self.fd)
             except OSError as error:
                 failed = CallError("setsockopt failed", errno=error.errno or 0)
+                from ..diagnose.refusal import attach_refused
+
                 raise attach_refused(self.name, failed, (), self.section) from None
             return HookLink(
                 self._owner, self.name, partial(_remove_socket_filter, weakref.ref(target), self._detach_option)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 
-from ..diagnose.refusal import attach_refused
 from ..errors import AttachError, CallError
 from ..kernel.perf_event import EVENTS, PerfEventAttr, online_cpus, perf_event_open
 from ..libbpf.structs import PerfEventOptions, sized
@@ -63,6 +62,8 @@ class PerfEventProgram(Program):
         except CallError as error:
             request = {"event": (attributes.type, attributes.config), "pid": pid, "cpu": cpu}
             request["frequency"] = attributes.sample_period if attributes.freq else 0
+            from ..diagnose.refusal import attach_refused
+
             raise attach_refused(self.name, error, (), self.section, request) from None
         try:
             options = sized(PerfEventOptions, bpf_cookie=cookie)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..diagnose.refusal import attach_refused
 from ..errors import AttachError, CallError
 from ..libbpf.library import library, require
 from ..libbpf.log import captured
@@ -37,6 +36,8 @@ class StructOpsLink(BpfLink):
             try:
                 library().bpf_link__update_map(self._handle, table.handle)
             except CallError as error:
+                from ..diagnose.refusal import attach_refused
+
                 raise attach_refused(table.name, error, messages) from None
             self.program = table.name
 
@@ -63,5 +64,7 @@ class StructOpsMap(Map):
             try:
                 handle = library().bpf_map__attach_struct_ops(self.handle)
             except CallError as error:
+                from ..diagnose.refusal import attach_refused
+
                 raise attach_refused(self.name, error, messages) from None
             return StructOpsLink(self._owner, self.name, handle)
