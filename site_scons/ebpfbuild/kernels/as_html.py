@@ -7,7 +7,7 @@ from ..escape import printable
 from .kernel import Kernel
 from .matrix import Finding, Matrix, ObjectResults, kernels_of, shared_findings
 from .problem import ProgramResult, Verdict
-from .text import many
+from .text import many, outcome
 
 TEMPLATE = Path(__file__).resolve().parent / "templates" / "kernels.html.j2"
 
@@ -76,7 +76,8 @@ def _problem(number: int, group: list[Finding]) -> dict[str, Any]:
         "kind": problem.kind,
         "what": problem.what,
         "line": problem.line or first.object,
-        "unsure": problem.unsure,
+        "outcome": outcome(problem).capitalize(),
+        "color": "fails" if problem.fails else "optional" if problem.optional else "unknown",
         "programs": ", ".join(dict.fromkeys(each.program for each in group)),
         "kernels": first.kernels,
         "since": first.since,

@@ -46,4 +46,5 @@ def _problem(each: Finding) -> dict[str, Any]:
         "since": each.since or None,
         "fix": list(problem.fix),
         "unsure": problem.unsure,
+        "optional": problem.optional,
     }

@@ -16,7 +16,7 @@ def failures(matrix: Matrix) -> list[str]:
     """Returns a line for each failure, sorted: object, program, kernel, and what fails, with tabs between."""
     found = set()
     for each in matrix.findings():
-        if not each.problem.unsure:
+        if each.problem.fails:
             what = f"{each.problem.kind} {each.problem.what}"
             found |= {"\t".join((each.object, each.program, kernel, what)) for kernel in each.kernels}
     return sorted(found)

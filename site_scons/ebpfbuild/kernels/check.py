@@ -61,11 +61,13 @@ class ObjectCheck:
         program = explorer.functions[number].spec
         reached = self._reach(number, explorer)
         own = [*program_problems(program, kernel), *target_problems(program, kernel, reached.arguments)]
-        problems = [*shared, *(each._replace(line=self._line(program, 0)) for each in own)]
+        problems = [each._replace(line=self._line(program, 0)) for each in own]
         problems += self._code_problems(reached, explorer, kernel)
         problems += self._plain_reads(program, reached, explorer, kernel)
+        if not program.autoload:
+            problems = list(map(Problem.unless_asked, problems))
         guards = self._guards(reached, explorer)
-        return ProgramResult(program.name, kernel.name, tuple(dict.fromkeys(problems)), guards)
+        return ProgramResult(program.name, kernel.name, tuple(dict.fromkeys([*shared, *problems])), guards)
 
     def _reach(self, number: int, explorer: Explorer) -> Reached:
         """Returns what a program gets to, from an earlier walk where nothing that decides a jump is another."""

@@ -8,10 +8,14 @@ from .versions import version_of
 
 
 class Kernel:
-    """A kernel by the name that toolchain.toml gives it; `release` is its Linux, such as `6.1.192`, `arch` our name."""
+    """A kernel by the name that toolchain.toml gives it; `release` is its Linux, such as `6.1.192`, `arch` our name.
 
-    def __init__(self, name: str, arch: str, release: str, btf: Btf):
+    One without BTF of its own has `btf` from elsewhere, for CO-RE alone.
+    """
+
+    def __init__(self, name: str, arch: str, release: str, btf: Btf, has_own_btf: bool = True):
         self.name, self.arch, self.release, self.btf = name, arch, release, btf
+        self.has_own_btf = has_own_btf
 
     @cached_property
     def version(self) -> tuple[int, int]:

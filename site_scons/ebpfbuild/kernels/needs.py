@@ -21,6 +21,7 @@ from .versions import Feature, SectionKind, helpers, map_types, program_types, s
 # it takes ftrace's direct calls besides (6.1 refuses the attach with -ENOTSUPP).
 TRAMPOLINE_VERSIONS = {"aarch64": "6.4", "riscv64": "6.3", "s390x": "6.3"}
 TRAMPOLINES = ("fentry", "fexit", "fmod_ret", "lsm")
+BY_BTF = (*TRAMPOLINES, "fsession", "lsm_cgroup", "tp_btf", "iter", "struct_ops")  # what the kernel's own BTF names
 ATOMIC, MEMSX, MODE_MASK, LOAD_ACQUIRE, STORE_RELEASE = 0xC0, 0x80, 0xE0, 0x100, 0x110
 
 
@@ -60,6 +61,10 @@ def program_problems(program: ProgramSpec, kernel: Kernel) -> Iterator[Problem]:
     came = _program_types()[kind.type]
     if not kernel.knows("bpf_prog_type", f"BPF_PROG_TYPE_{kind.type.upper()}", came):
         yield Problem("program", f"a program of type {kind.type}", f"it came with Linux {came}", fix)
+        return
+    if not kernel.has_own_btf and Target.of(program.section).kind in BY_BTF:
+        there = "it has no BTF of its own, by which the kernel knows what such a program attaches to"
+        yield Problem("program", f'SEC("{kind.section}")', there, fix)
         return
     first = kind.kernel
     if Target.of(program.section).kind in TRAMPOLINES and kernel.arch in TRAMPOLINE_VERSIONS:

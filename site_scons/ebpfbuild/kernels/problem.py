@@ -9,6 +9,7 @@ class Verdict(StrEnum):
 
     OK = "ok"
     GUARDED = "ok (guards)"
+    OPTIONAL = "optional"
     UNKNOWN = "unknown"
     FAILS = "fails"
 
@@ -23,6 +24,7 @@ class Problem(NamedTuple):
     fix     lines of what to write
     line    the source line, as `src/x.bpf.c:12`; empty where the object doesn't tell
     unsure  True where BTF can't tell, as of a function that only kprobes need
+    optional  True where nothing fails until somebody asks for the program: its section begins with `?`
     """
 
     kind: str
@@ -31,6 +33,17 @@ class Problem(NamedTuple):
     fix: tuple[str, ...] = ()
     line: str = ""
     unsure: bool = False
+    optional: bool = False
+
+    @property
+    def fails(self) -> bool:
+        """True where it is known to keep a program, that is loaded unasked, from loading or attaching."""
+        return not self.unsure and not self.optional
+
+    def unless_asked(self) -> "Problem":
+        """Returns the problem as that of a program or map that isn't loaded unasked: there is no `?` to advise."""
+        fix = () if self.fix[:1] and self.fix[0].startswith('SEC("?') else self.fix
+        return self._replace(fix=fix, optional=True)
 
 
 class ProgramResult(NamedTuple):
@@ -44,8 +57,10 @@ class ProgramResult(NamedTuple):
     @property
     def verdict(self) -> Verdict:
         """The verdict that follows from the problems."""
-        if any(not each.unsure for each in self.problems):
+        if any(each.fails for each in self.problems):
             return Verdict.FAILS
-        if self.problems:
+        if any(not each.optional for each in self.problems):
             return Verdict.UNKNOWN
+        if self.problems:
+            return Verdict.OPTIONAL
         return Verdict.GUARDED if self.guards else Verdict.OK

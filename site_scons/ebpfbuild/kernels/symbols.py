@@ -12,6 +12,8 @@ from ..spec.object import Extern, ObjectSpec, StructOpsSpec
 from .kernel import Kernel
 from .problem import Problem
 
+NO_OWN_BTF = "it has no BTF of its own, by which symbols and structs are found"
+
 
 def ksym_values(spec: ObjectSpec, kernel: Kernel) -> dict[str, Known]:
     """Returns what the addresses of an object's kernel symbols are: 0 for a weak one that the kernel lacks.
@@ -33,7 +35,8 @@ def symbol_problems(spec: ObjectSpec, kernel: Kernel) -> Iterator[Problem]:
         if not _found(spec, each, kernel):
             yield missing_symbol(spec, each, kernel)
     for ops in spec.struct_ops:
-        yield from _struct_ops_problems(spec, ops, kernel)
+        found = _struct_ops_problems(spec, ops, kernel)
+        yield from map(Problem.unless_asked, found) if ops.section.startswith("?") else found
 
 
 def missing_symbol(spec: ObjectSpec, extern: Extern, kernel: Kernel) -> Problem:
@@ -42,6 +45,7 @@ def missing_symbol(spec: ObjectSpec, extern: Extern, kernel: Kernel) -> Problem:
     local = declaration(spec.btf, extern.type, extern.name)
     named = _named(extern, kernel)
     there = f"`{declaration(kernel.btf, named.type, named.name)}`, the program `{local}`" if named else "no such symbol"
+    there = there if kernel.has_own_btf else NO_OWN_BTF
     fix = (
         f"extern {local} __ksym __weak;",
         f"if (bpf_ksym_exists({extern.name})) …  // around every use of it",
@@ -61,7 +65,7 @@ def _named(extern: Extern, kernel: Kernel) -> Type | None:
 def _found(spec: ObjectSpec, extern: Extern, kernel: Kernel) -> bool:
     """Returns True if a kernel has a symbol of a type that fits (libbpf: bpf_object__resolve_ksym_func_btf_id)."""
     named = _named(extern, kernel)
-    if named is None:
+    if named is None or not kernel.has_own_btf:
         return False
     try:
         if extern.function:
@@ -76,9 +80,10 @@ def _struct_ops_problems(spec: ObjectSpec, ops: StructOpsSpec, kernel: Kernel) -
     local = spec.btf.resolve(ops.type)
     name = essential_name(local.name)
     there = kernel.btf.find(name, Kind.STRUCT)
-    if there is None or kernel.btf.find(f"bpf_struct_ops_{name}", Kind.STRUCT) is None:
+    if there is None or not kernel.has_own_btf or kernel.btf.find(f"bpf_struct_ops_{name}", Kind.STRUCT) is None:
         fix = ('SEC("?.struct_ops")  // and have the map made only where the kernel has it',)
-        yield Problem("struct_ops", f"struct {name}", "no struct_ops of that name in its vmlinux", fix)
+        why = "no struct_ops of that name in its vmlinux" if kernel.has_own_btf else NO_OWN_BTF
+        yield Problem("struct_ops", f"struct {name}", why, fix)
         return
     members = {member.name: member for member in there.members}
     for member in local.members:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from .kernel import Kernel
 from .matrix import Finding, Matrix, ObjectResults, kernels_of, shared_findings
-from .problem import Verdict
+from .problem import Problem, Verdict
 
 
 def table(matrix: Matrix) -> str:
@@ -45,14 +45,21 @@ def problems(matrix: Matrix) -> str:
 def _paragraph(found: list[Finding]) -> Iterator[str]:
     first = found[0]
     problem, programs = first.problem, ", ".join(dict.fromkeys(each.program for each in found))
-    said = "can't be told" if problem.unsure else "fails"
     yield f"{problem.line or first.object}: {problem.kind} {problem.what}"
-    yield f"  {said} for {programs} on {', '.join(first.kernels)}{f' ({first.since})' if first.since else ''}"
+    since = f" ({first.since})" if first.since else ""
+    yield f"  {outcome(problem)} for {programs} on {', '.join(first.kernels)}{since}"
     for text, kernels in first.there.items():
         on = f" ({', '.join(kernels)})" if len(first.there) > 1 else ""
         yield f"  there{on}: {text}"
     for number, line in enumerate(problem.fix):
         yield f"  {'write:' if not number else '      '} {line}"
+
+
+def outcome(problem: Problem) -> str:
+    """Says what a problem means for a program, as a table's paragraph and a page's say it."""
+    if problem.optional:
+        return "isn't loaded unless asked, and would fail"
+    return "can't be told" if problem.unsure else "fails"
 
 
 def summary(matrix: Matrix) -> str:

@@ -117,7 +117,8 @@ def declared_kernel(env, session, pin):
     else:
         obtained = obtain_header(file, fetch_options(env), run_of(env.fs).reporter)
         path, sha256 = obtained.path, obtained.sha256
-    return Kernel(pin.name, file.arch, file.kernel, _cache(session).get(path, sha256, pin.member))
+    btf = _cache(session).get(path, sha256, pin.member)
+    return Kernel(pin.name, file.arch, file.kernel, btf, has_own_btf=not pin.uname)
 
 
 def _given(env, name, shown, arches, declared):

@@ -188,6 +188,37 @@ def test_a_release_decides_where_the_kernel_lists_nothing(matrix_of, small_kerne
     assert verdicts(matrix_of(source, [Kernel("unknown", "x86_64", "", bare)]))["p"] == ["ok"]
 
 
+@pytest.mark.parametrize("name", ["renamed", "gone function", "new tracepoint", "no hook", "old parameters", "helper", "program"])
+def test_a_program_that_is_not_loaded_unasked_is_optional(matrix_of, tmp_path, name):
+    """It does as the advice says: its section begins with `?`. What would fail is told all the same, and no failure."""
+    source, kernels, kind, what, there, _fix = FAILURES[name]
+    matrix = matrix_of(source.replace('SEC("', 'SEC("?', source.count('SEC("')).replace('SEC("?.', 'SEC(".'))
+    row = verdicts(matrix)["p"]
+    assert [verdict == "optional" for verdict in row] == [OLD in kernels, NEW in kernels] and "fails" not in row
+    (finding,) = [each for each in matrix.findings() if each.problem.what == what]
+    assert finding.problem.optional and not any('SEC("?' in line for line in finding.problem.fix)
+    assert "isn't loaded unless asked, and would fail for p on" in text.problems(matrix)
+    baseline.require_no_new(matrix, tmp_path / "none.txt", "none.txt")
+
+
+def test_a_struct_ops_map_that_is_not_made_unasked_is_optional(matrix_of):
+    source, *_ = FAILURES["struct_ops"]
+    assert verdicts(matrix_of(source.replace('".struct_ops"', '"?.struct_ops"')))["p"] == ["optional", "ok"]
+
+
+@pytest.mark.parametrize(("section", "fails"), [("fentry/inet_csk_accept", True), ("tp_btf/sched_switch", True), ("iter/task", True),
+                                                ("raw_tp/sched_switch", False), ("kprobe/inet_csk_accept", False), ("?fentry/inet_csk_accept", False)])  # fmt: skip
+def test_a_kernel_without_btf_of_its_own_has_nothing_that_goes_by_btf(matrix_of, small_kernels, section, fails):
+    kernel = Kernel("board", "x86_64", "6.12.3", small_kernels[1].btf, has_own_btf=False)
+    body = "return ((struct task_struct *)ctx)->pid;" if "btf" not in section else "return 0;"
+    matrix = matrix_of(program(section, body), [kernel])
+    assert (verdicts(matrix)["p"] == ["fails"]) == fails
+    if fails:
+        assert any("it has no BTF of its own" in there for there in matrix.findings()[0].there)
+    called = program("raw_tp/sched_switch", "return a_kfunc((void *)ctx, 1);", "extern long a_kfunc(struct task_struct *, int) __ksym;\n")
+    assert verdicts(matrix_of(called, [kernel]))["p"] == ["fails"]
+
+
 def test_what_btf_cannot_tell_is_unknown(matrix_of):
     for section in ("kprobe/no_such_function", "tp/no/such_event", "kprobe/no_such_function"):
         matrix = matrix_of(program(section, "return 0;"))
@@ -246,4 +277,4 @@ def test_text_json_and_baseline_say_the_same(matrix_of, tmp_path):
 
 
 def test_the_worst_verdict_is_the_last():
-    assert list(Verdict) == [Verdict.OK, Verdict.GUARDED, Verdict.UNKNOWN, Verdict.FAILS]
+    assert list(Verdict) == [Verdict.OK, Verdict.GUARDED, Verdict.OPTIONAL, Verdict.UNKNOWN, Verdict.FAILS]

@@ -50,7 +50,9 @@ def test_each_failure_leads_to_what_to_write():
     page = Page(as_html(matrix("new", [problem, unsure])))
     assert page.text.count("2 of 2 programs fail on some of 2 kernels") == 2  # the title and the headline
     assert page.ids == ["p1", "p2"] and page.links == ["#p1", "#p1"]
-    assert {"ok", "guarded", "fails", "unsure"} <= set(page.classes)
+    assert {"ok", "guarded", "fails", "is-fails", "is-unknown"} <= set(page.classes)
+    optional = Page(as_html(matrix("new", [problem._replace(optional=True)])))
+    assert {"optional", "is-optional"} <= set(optional.classes) and "Isn't loaded unless asked, and would fail for p, q" in optional.text
     assert "a.c:3" in page.text and "one\ntwo" in page.text and "since 6.12.2, and not yet in 5.10.1" in page.text
     assert "There: has int c" in page.text and "p, q" in page.text
 
