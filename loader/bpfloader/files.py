@@ -6,6 +6,7 @@ plausible size is refused before it is read.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import sys
@@ -51,6 +52,20 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
         except BaseException:
             os.close(descriptor)
             raise
+
+
+def write_whole(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a text file whole or not at all: beside it first, then in its place. Raises OSError."""
+    path = os.path.realpath(path)
+    beside = f"{path}.{os.getpid()}.new"
+    try:
+        with open(beside, "x", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(beside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        raise
 
 
 def missing_file_fix(path: str, packed: bool, otherwise: str) -> str:

@@ -9,10 +9,13 @@ from typing import Any, NamedTuple
 
 from ..arch import this_arch
 from ..errors import ObjectError
+from ..features.text import as_json
 from ..kernel.host import kernel_release
 from .verify import ProgramFigures
 
 FORMAT = 1
+RECORD_IT = "write one by verify --record"
+PASSING = "duration_us", "memlock", "lines"  # which a baseline leaves out
 LIMITED = "insns", "total_states"  # of one kernel the same in each run; a program is dearer where one of them grew
 COUNTED = *LIMITED, "peak_states", "max_states_per_insn", "mark_read", "stack_depth", "duration_us"
 MAX_LIMIT = 10_000  # percent
@@ -55,8 +58,15 @@ def _row(each: ProgramFigures) -> dict[str, Any]:
     return {**row, **figures, "lines": [line._asdict() for line in each.lines]}
 
 
+def baseline_text(found: Iterable[ProgramFigures]) -> str:
+    """Returns the text of a baseline: what `--json` prints, without what another run of the same programs changes."""
+    told = as_dict(found)
+    told["programs"] = [{key: value for key, value in row.items() if key not in PASSING} for row in told["programs"]]
+    return as_json(told) + "\n"
+
+
 def read_baseline(data: bytes, where: str) -> Baseline:
-    """Reads what `verify --json` printed. Raises ObjectError for anything else."""
+    """Reads what `verify --record` wrote or `--json` printed. Raises ObjectError for anything else."""
     try:
         found = json.loads(data)
         if found["format"] != FORMAT:
@@ -65,9 +75,6 @@ def read_baseline(data: bytes, where: str) -> Baseline:
         return Baseline(_text(found["kernel"]), programs)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise ObjectError(f"{where} is no baseline of verify", fix=RECORD_IT) from None
-
-
-RECORD_IT = "write one by verify --json"
 
 
 def _text(value: object) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ..features.text import as_json
-from ..files import read_file
+from ..files import read_file, write_whole
 from ..object.bpf_object import GIVE_PATH
-from .baseline import Change, as_dict, changes, dearer, limit_percent, read_baseline
+from .baseline import Change, as_dict, baseline_text, changes, dearer, limit_percent, read_baseline
 from .text import changes_text, figures_text
 from .verify import ProgramFigures, objects_of, verifier_log, verify_objects
 
@@ -18,7 +19,8 @@ LINES_OF_DEARER = 5
 class Request(NamedTuple):
     """What the command line asks: files or modules, names of programs, how many source lines, the whole log or not.
 
-    `compare` is the path of a baseline or empty, `limit` how much dearer than that a program may be, as text.
+    `compare` and `record` are the paths of baselines to read and to write, or empty; `limit` says how much dearer a
+    program may be, as text.
     """
 
     files: Sequence[str]
@@ -26,6 +28,7 @@ class Request(NamedTuple):
     lines: int
     log: bool
     compare: str
+    record: str
     limit: str
     json: bool
 
@@ -46,6 +49,8 @@ def answer(request: Request) -> Answer:
     found = verify_objects(objects, request.programs, request.lines)
     compared = changes(base, found, limit, whole=not request.programs) if base else []
     worse = dearer(compared)
+    if request.record:
+        write_whole(request.record, baseline_text(found))
     status = 2 if worse else int(not base and any(each.verdict == "refused" for each in found))
     if request.json:
         told = as_dict(found)
@@ -62,12 +67,10 @@ def answer(request: Request) -> Answer:
 
 
 def _objects(files: Iterable[str]) -> dict[str, bytes]:
-    """Returns the objects of all files by name; one whose name is taken already by its file's path as well."""
-    found: dict[str, bytes] = {}
-    for file in files:
-        for name, data in objects_of(file).items():
-            found[f"{file}: {name}" if name in found else name] = data
-    return found
+    """Returns the objects of all files by name; those whose name several have by that and their file's path."""
+    found = [(file, name, data) for file in dict.fromkeys(files) for name, data in objects_of(file).items()]
+    often = Counter(name for _, name, _ in found)
+    return {name if often[name] == 1 else f"{name} of {file}": data for file, name, data in found}
 
 
 def _with_lines(

@@ -194,6 +194,26 @@ def test_against_a_baseline(probe_path, baseline, capsys, edits, limit, status, 
     assert bool(told["dearer"]) == (status == 2)
 
 
+def test_a_recorded_baseline_has_nothing_of_the_moment(probe_path, tmp_path, capsys):
+    path = tmp_path / "base.json"
+    asked = probe_path, "--program", "emit"
+    for _ in range(2):
+        status, said = verified(capsys, *asked, "--record", str(path))
+        assert status == 0 and "1 of 1 programs load" in said
+        (row,) = json.loads(path.read_text())["programs"]
+        assert row["insns"] > 1 and not {"duration_us", "memlock", "lines"} & {*row}
+    assert verified(capsys, *asked, "--compare", str(path), "--limit", "0")[0] == 0
+    assert [each.name for each in tmp_path.iterdir()] == ["base.json"]
+    assert verified(capsys, *asked, "--record", str(tmp_path / "no" / "base.json"))[0] == 2
+
+
+def test_files_of_one_name_are_told_apart(probe_path, compiled, tmp_path, capsys):
+    other = tmp_path / "probe.bpf.o"
+    other.write_bytes(compiled)
+    _, said = verified(capsys, probe_path, str(other), "--program", "emit", "--json")
+    assert [row["object"] for row in json.loads(said)["programs"]] == [f"probe.bpf.o of {path}" for path in (probe_path, other)]
+
+
 def test_programs_that_are_new_and_gone_are_told(probe_path, baseline, capsys):
     path = baseline(emit={"program": "before"})
     status, said = verified(capsys, probe_path, "--compare", path)
@@ -209,7 +229,7 @@ def test_programs_that_are_new_and_gone_are_told(probe_path, baseline, capsys):
 def test_a_file_that_is_no_baseline(probe_path, tmp_path, capsys, text):
     (tmp_path / "base.json").write_text(text)
     status, said = verified(capsys, probe_path, "--compare", str(tmp_path / "base.json"), "--program", "emit")
-    assert (status, said) == (2, f"bpfloader: {tmp_path}/base.json is no baseline of verify; write one by verify --json\n")
+    assert (status, said) == (2, f"bpfloader: {tmp_path}/base.json is no baseline of verify; write one by verify --record\n")
 
 
 @pytest.mark.parametrize("limit", ["", "x", "-1", "20%%", "1e3", "99999%", "nan"])
