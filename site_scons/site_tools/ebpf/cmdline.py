@@ -34,6 +34,8 @@ HELP = """
   vendor DIR    write a folder (or DIR.tar) from which a machine without a network builds, by MIRROR=DIR
   kernels       print what each program does on each kernel of toolchain.toml, without booting any: fields, functions
                 and tracepoints, kfuncs, helpers, instructions; of each failure what to write
+  verify        print what each program takes of this machine's verifier, and fail where one got dearer than
+                verifier-baseline.json allows; --record: write that file
   reproduce     build the other targets in two unlike places, and compare each output byte for byte;
                 --against DIR|FILE.whl: compare with somebody else's build
   verify-release FILE.whl  as the first word: check a release by its papers, the pins and its signature
@@ -51,6 +53,7 @@ HELP = """
                 require: or the build ends (default of RELEASE=1); off: what it read is checked afterwards
   CHECK_KERNELS=1  a program that fails on such a kernel fails the build, unless kernels-baseline.txt lists it;
                 CHECK_KERNELS=record writes that file
+  VERIFY_LIMIT=…  of verify: how much dearer a program may be (20%)
   KERNELS=… KERNELS_JSON=… KERNELS_HTML=…  of kernels: the kernels by name, `host`, or files that hold a kernel;
                 files to write
   CACHE=…       a folder or URL that shares objects between checkouts and machines: bazel-remote, nginx with WebDAV
@@ -63,7 +66,8 @@ HELP = """
 """
 SANDBOXES = ("auto", "require", "off")
 NAMES = ("SANDBOX", "ARCH", "CACHE", "CACHE_READONLY", "CHECK_KERNELS", "HOSTS", "KERNELS", "KERNELS_HTML",
-         "KERNELS_JSON", "MINIMIZE", "MIRROR", "PROVE", "PYTHONS", "RELEASE", "SIGN", "VMLINUX")  # fmt: skip
+         "KERNELS_JSON", "MINIMIZE", "MIRROR", "PROVE", "PYTHONS", "RELEASE", "SIGN", "VERIFY_LIMIT",
+         "VMLINUX")  # fmt: skip
 
 
 def add_options(env):
@@ -75,6 +79,7 @@ def add_options(env):
     except AttributeError:  # the first environment of this run
         SCons.Script.AddOption("--offline", dest="offline", action="store_true", default=False, help="never connect")
         SCons.Script.AddOption("--against", dest="against", nargs=1, type="string", default="", help="of reproduce")
+        SCons.Script.AddOption("--record", dest="record", action="store_true", default=False, help="of verify")
         add_pins_options()
         env.Help(HELP)
         env.Alias("programs")

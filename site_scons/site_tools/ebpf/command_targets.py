@@ -1,4 +1,4 @@
-"""Registers objects and headers for `sizes`, `why` and `prove`, where the command line names one of them."""
+"""Registers objects and headers for commands such as `sizes`, `why` and `prove`, where the command line names one."""
 
 import os
 from typing import NamedTuple
@@ -67,17 +67,20 @@ def build_too(env, name):
 
 
 def register_object(env, node):
-    """Makes the node of an object that clang makes a source of `sizes`, `prove` and `kernels`."""
+    """Makes the node of an object that clang makes a source of `sizes`, `prove`, `kernels` and `verify`."""
     if "sizes" in requested():
         env.Alias("sizes", node)
     register_linked(env, node)
 
 
 def register_linked(env, node):
-    """Makes the node of an object that is made of others a source of `prove` and `kernels`."""
+    """Makes the node of an object that is made of others a source of `prove`, `kernels` and `verify`."""
     if kernels_wanted(env):
         run_of(env.fs).for_kernels.append((env, node))
         env.Alias("kernels", node)
+    if "verify" in requested():
+        run_of(env.fs).for_verify.append((env, node))
+        env.Alias("verify", node)
     if "prove" in requested():
         run_of(env.fs).objects.append((env, node))
         env.Alias("prove", node)

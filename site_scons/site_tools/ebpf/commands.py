@@ -137,6 +137,12 @@ def _kernels(target, source, env):
     kernels(env)
 
 
+def _verify(target, source, env):
+    from .verifier import verify
+
+    verify(target, env)
+
+
 def _fetch(target, source, env):
     from .vendoring import fetch
 
@@ -223,6 +229,7 @@ COMMANDS = {
     "why": _why,
     "prove": _prove,
     "kernels": _kernels,
+    "verify": _verify,
     "pins": pins_command,
     "reproduce": reproduce_command,
     "fetch": _fetch,

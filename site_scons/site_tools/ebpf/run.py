@@ -40,7 +40,7 @@ class Run:
     scans     numbers that make each scan's path another one, see minimized.py
     made      the first target of each step that has run, and its environment, for the summary
     objects, minimized, programs   what the commands `prove`, `why` and `pins` are about, see command_targets.py
-    for_kernels  the same of the command `kernels`
+    for_kernels, for_verify  the same of the commands `kernels` and `verify`
     named     the short names of the command line that are outputs
     project_commands   the names of EbpfRun's and EbpfTest's
     refusals  what a release refuses, in lines, while SConscripts are read; else None, and each is an error of its own
@@ -58,6 +58,7 @@ class Run:
         self.commands, self.made = defaultdict(list), []
         self.scans = itertools.count()
         self.objects, self.minimized, self.programs, self.for_kernels = [], [], [], []
+        self.for_verify = []
         self.proving, self.named, self.project_commands = 0, set(), set()
         self.signing = threading.Lock()
         self.step_caches, self.opening_cache = {}, threading.Lock()

@@ -1,0 +1,53 @@
+"""The command `verify`: what this kernel's verifier says of each object that was built for this machine."""
+
+import os
+import platform
+import subprocess
+import sys
+
+import SCons.Errors
+import SCons.Script
+
+from ebpfbuild.arch import host_arch
+from ebpfbuild.escape import printable
+
+from .errors import StopError
+from .package import LOADER
+from .run import run_of
+
+BASELINE = "verifier-baseline.json"  # beside toolchain.toml
+DEARER = 2  # the exit status of the loader's command for a program that got dearer, and for what it can't read
+
+
+def verify(target, env):
+    """Has the project's loader print its figures, and hold them against the baseline where the project has one.
+
+    `--record` writes the baseline instead; VERIFY_LIMIT= says how much dearer a program may be. Raises BuildError where
+    a program got dearer or nothing could be verified, StopError where no object is for this machine.
+    """
+    root, objects = env["EBPF"].root, _objects(env)
+    if not objects:
+        raise StopError(f"verify: no object is for this machine; name its arch: ARCH={_host()}")
+    command = [sys.executable, "-P", "-m", "bpfloader", "verify", *objects]
+    if SCons.Script.GetOption("record"):
+        command += ["--record", BASELINE]
+    elif os.path.lexists(os.path.join(root, BASELINE)):
+        command += ["--compare", BASELINE]
+    command += [f"--limit={limit}"] if (limit := SCons.Script.ARGUMENTS.get("VERIFY_LIMIT")) else []
+    sys.stdout.flush()
+    environment = {**os.environ, "PYTHONPATH": str(LOADER.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    if subprocess.call(command, cwd=root, env=environment) == DEARER:
+        what = f"see above; mend it, or accept it by `verify --record` and commit {BASELINE}"
+        raise SCons.Errors.BuildError(target[0], errstr=printable(what), status=DEARER, exitstatus=DEARER)
+
+
+def _objects(env):
+    """Returns the paths, seen from the root, of the objects for this machine that are no part of another one."""
+    found, arch = run_of(env.fs).for_verify, _host()
+    parts = {part for made_in, node in found for part in getattr(made_in["EBPF"].compiled[node], "parts", ())}
+    nodes = [node for made_in, node in found if made_in["EBPF"].compiled[node].arch.name == arch and node not in parts]
+    return sorted(os.path.relpath(node.abspath, env["EBPF"].root) for node in nodes)
+
+
+def _host():
+    return host_arch(platform.machine()).name
