@@ -9,14 +9,18 @@ from pathlib import Path
 
 from ..btf.distilled import relocated
 from ..btf.index import INDEX_MAGIC, dump_index, load_index
+from ..btf.modules import ModuleBtf, Modules
 from ..btf.reader import Btf
 from ..errors import BtfError, KernelImageError, OutputError
 from ..files import folder_like, open_regular, read_regular, write_file
 from .find_btf import DwarfOnlyError, KernelBtf, find_btf
+from .modules import dump_modules, load_modules, package_modules
+from .packages import is_package
 from .pahole import encoded
 
 MAPPED = 16 << 20  # bytes from which on a file is mapped: of a vmlinux with DWARF only a hundredth is read
 MAX_INDEX_SIZE = 256 << 20
+MAX_MODULES_SIZE = 1 << 30
 
 
 def read_kernel_file(path: str | os.PathLike[str]) -> bytes:
@@ -80,6 +84,37 @@ class BtfCache:
             self._opened[key] = self._stored_or_found(Path(path), *key)
         return self._opened[key]
 
+    def modules(self, path: str | os.PathLike[str], sha256: str, base: Btf) -> Modules | None:
+        """Returns the modules in a kernel's package; None for another file, which tells nothing of them.
+
+        `base` is the kernel's own BTF. Raises KernelImageError, ArchiveError.
+        """
+        data = read_kernel_file(path)
+        if not is_package(data):
+            return None
+        place, found = self._folder / f"{sha256}-modules-1", dict[str, ModuleBtf]()
+
+        def find() -> Mapping[str, str]:
+            """Reads all modules, keeps their BTF, and returns its digest for the ledger."""
+            found.update(package_modules(data))
+            return self._kept(place, dump_modules(found))
+
+        known = self._fact(f"modules 1 {sha256} {self._code}", find).get("sha256")
+        if not found:
+            with contextlib.suppress(OSError):
+                content = read_regular(place, MAX_MODULES_SIZE)
+                if hashlib.sha256(content).hexdigest() == known:
+                    return Modules(load_modules(content), base)
+            find()
+        return Modules(found, base)
+
+    def _kept(self, place: Path, content: bytes) -> Mapping[str, str]:
+        """Keeps what was found in the store, and returns its digest for the ledger."""
+        with contextlib.suppress(OSError, OutputError):  # a store that is read-only or full serves all the same
+            self._folder.parent.mkdir(parents=True, exist_ok=True)
+            write_file(folder_like(self._folder.parent, self._folder.name) / place.name, content)
+        return {"sha256": hashlib.sha256(content).hexdigest()}
+
     def _stored_or_found(self, path: Path, sha256: str, member: str) -> Btf:
         of = hashlib.sha256(member.encode()).hexdigest()[:8] if member else "kernel"
         place = self._folder / f"{sha256}-{of}-{INDEX_MAGIC[-1:].decode()}"
@@ -91,11 +126,7 @@ class BtfCache:
             found.append(parse_kernel_btf(data, os.fspath(path)))
             if data.base:
                 return {}  # of a module, which is small
-            content = dump_index(found[0], data.data)
-            with contextlib.suppress(OSError, OutputError):  # a store that is read-only or full serves all the same
-                self._folder.parent.mkdir(parents=True, exist_ok=True)
-                write_file(folder_like(self._folder.parent, self._folder.name) / place.name, content)
-            return {"sha256": hashlib.sha256(content).hexdigest()}
+            return self._kept(place, dump_index(found[0], data.data))
 
         known = self._fact(f"btf {INDEX_MAGIC.decode()} {sha256} {member} {self._code}", find).get("sha256")
         if not found:

@@ -32,13 +32,20 @@ def package_members(data: bytes, member: str = "") -> Iterator[Member]:
 
     Raises ArchiveError for a damaged package.
     """
-    files = _deb_files(data) if bytes(data[: len(AR_MAGIC)]) == AR_MAGIC else _rpm_files(data)
-    for name, size, read in files:
+    for name, size, read in package_files(data):
         if name != member if member else not KERNEL_NAME.search(name):
             continue
         if size > MAX_KERNEL_SIZE:
             raise ArchiveError(f"holds {name} with {size} bytes, more than {MAX_KERNEL_SIZE}")
         yield Member(name, read())
+
+
+def package_files(data: bytes) -> Iterator[tuple[str, int, Callable[[], bytes]]]:
+    """Yields each file of a .deb or .rpm: its name, its size, and a function that reads it before the next is yielded.
+
+    Raises ArchiveError for a damaged package.
+    """
+    return _deb_files(data) if bytes(data[: len(AR_MAGIC)]) == AR_MAGIC else _rpm_files(data)
 
 
 def _deb_files(data: bytes) -> Iterator[tuple[str, int, Callable[[], bytes]]]:

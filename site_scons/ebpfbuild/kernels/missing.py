@@ -9,10 +9,10 @@ from ..btf.ext import ENUM_KINDS, FIELD_KINDS, core_type_name
 from ..btf.reader import Btf
 from ..btf.types import C_KEYWORDS, COMPOSITES, Kind, Member, Type
 from ..core_relo.access import Access, Step
-from ..core_relo.candidates import candidates
-from ..core_relo.names import essential_name
-from ..errors import BtfError
-from .kernel import Kernel
+from ..core_relo.candidates import candidates, match
+from ..core_relo.names import essential_name, same_kind
+from ..errors import BtfError, CoreRelocationError
+from .kernel import Kernel, module_problem
 from .problem import Problem
 
 MAX_NEAR = 3
@@ -34,6 +34,10 @@ def missing(access: Access, kernel: Kernel, line: str) -> Problem:
     root = core_type_name(local, access.root.id)
     found = candidates(access.root, kernel.btf)
     if not found:
+        found = [kind for kind in kernel.in_modules(essential_name(access.root.name)) if same_kind(kind, access.root)]
+        if any(_has(access, kind) for kind in found):
+            return module_problem("type", root, found[0])._replace(line=line)
+    if not found:
         return Problem("type", root, _other_kinds(access.root, kernel), _type_fix(access, root), line)
     if access.kind in ENUM_KINDS:
         name = access.steps[0].name
@@ -47,25 +51,34 @@ def missing(access: Access, kernel: Kernel, line: str) -> Problem:
     return _missing_field(access, found[0], kernel, root, line)
 
 
+def _has(access: Access, candidate: Type) -> bool:
+    """Returns True if a type has what an access asks for."""
+    try:
+        return match(access, candidate) is not None
+    except (BtfError, CoreRelocationError):
+        return False
+
+
 def _missing_field(access: Access, candidate: Type, kernel: Kernel, root: str, line: str) -> Problem:
     what = f"{root}: {access.text}"
     lost = _lost(access, candidate)
     if lost is None:
         return Problem("field", what, "its types differ on the way", (), line)
-    owner = core_type_name(kernel.btf, lost.struct.id) if lost.struct.name else "an anonymous struct"
+    btf = candidate.btf
+    owner = core_type_name(btf, lost.struct.id) if lost.struct.name else "an anonymous struct"
     name = lost.step.name
     if lost.member:
         mine = lost.step.type.members[lost.step.at]
-        is_there = declaration(kernel.btf, lost.member.type, name)
+        is_there = declaration(btf, lost.member.type, name)
         was = declaration(lost.step.type.btf, mine.type, name)
         there = f"{owner} has `{is_there}`, the program `{was}`"
         return Problem("field", what, there, _flavor_fix(lost, kernel, name, is_there), line)
-    near = _near(kernel.btf, lost.struct, name)
+    near = _near(btf, lost.struct, name)
     if near:
-        text = declaration(kernel.btf, near[0].type, near[0].name)
+        text = declaration(btf, near[0].type, near[0].name)
         there = f"{owner} has no {name}, but `{text}`"
         return Problem("field", what, there, _flavor_fix(lost, kernel, near[0].name, text), line)
-    inside = next(_inside(kernel.btf, lost), "")
+    inside = next(_inside(btf, lost), "")
     if inside:
         fix = (f"if (!bpf_core_field_exists(x->{name}))  // then read x->{inside}",)
         return Problem("field", what, f"{owner} has no {name}; it may be `{inside}`", fix, line)
@@ -167,7 +180,7 @@ def _other_kinds(root: Type, kernel: Kernel) -> str:
             return f"{verb} {core_type_name(kernel.btf, others[0].id)}"
     except BtfError:
         pass
-    return f"no type {name} in its vmlinux; a module may have it"
+    return f"no type {name} {kernel.nowhere}"
 
 
 def _type_fix(access: Access, root: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from ..core_relo.names import essential_name, resolved_size
 from ..dead_code.values import SOMEWHERE, Known
 from ..errors import CoreRelocationError
 from ..spec.object import Extern, ObjectSpec, StructOpsSpec
-from .kernel import Kernel
+from .kernel import Kernel, module_problem
 from .problem import Problem
 
 NO_OWN_BTF = "it has no BTF of its own, by which symbols and structs are found"
@@ -18,12 +18,12 @@ NO_OWN_BTF = "it has no BTF of its own, by which symbols and structs are found"
 def ksym_values(spec: ObjectSpec, kernel: Kernel) -> dict[str, Known]:
     """Returns what the addresses of an object's kernel symbols are: 0 for a weak one that the kernel lacks.
 
-    One without a type is looked up in kallsyms, which isn't known.
+    One without a type is looked up in kallsyms, which isn't known; nor is if a module that has it is loaded.
     """
     return {
         each.name: SOMEWHERE if _found(spec, each, kernel) else 0
         for each in spec.ksyms
-        if each.function or not _is_untyped(spec, each)
+        if (each.function or not _is_untyped(spec, each)) and not _in_module(spec, each, kernel)
     }
 
 
@@ -32,8 +32,10 @@ def symbol_problems(spec: ObjectSpec, kernel: Kernel) -> Iterator[Problem]:
     for each in spec.ksyms:
         if each.weak or (not each.function and _is_untyped(spec, each)):
             continue
-        if not _found(spec, each, kernel):
-            yield missing_symbol(spec, each, kernel)
+        if _found(spec, each, kernel):
+            continue
+        module = _in_module(spec, each, kernel)
+        yield module_problem(_kind(each), each.name, module) if module else missing_symbol(spec, each, kernel)
     for ops in spec.struct_ops:
         found = _struct_ops_problems(spec, ops, kernel)
         yield from map(Problem.unless_asked, found) if ops.section.startswith("?") else found
@@ -41,16 +43,35 @@ def symbol_problems(spec: ObjectSpec, kernel: Kernel) -> Iterator[Problem]:
 
 def missing_symbol(spec: ObjectSpec, extern: Extern, kernel: Kernel) -> Problem:
     """Returns the problem of a kfunc or variable that a kernel lacks, or has as another type."""
-    kind = "kfunc" if extern.function else "ksym"
     local = declaration(spec.btf, extern.type, extern.name)
-    named = _named(extern, kernel)
-    there = f"`{declaration(kernel.btf, named.type, named.name)}`, the program `{local}`" if named else "no such symbol"
+    named = _named(extern, kernel) or next(iter(_in_modules(extern, kernel)), None)
+    there = f"`{declaration(named.btf, named.type, named.name)}`, the program `{local}`" if named else "no such symbol"
     there = there if kernel.has_own_btf else NO_OWN_BTF
     fix = (
         f"extern {local} __ksym __weak;",
         f"if (bpf_ksym_exists({extern.name})) …  // around every use of it",
     )
-    return Problem(kind, extern.name, there, fix)
+    return Problem(_kind(extern), extern.name, there, fix)
+
+
+def _kind(extern: Extern) -> str:
+    return "kfunc" if extern.function else "ksym"
+
+
+def _in_module(spec: ObjectSpec, extern: Extern, kernel: Kernel) -> Type | None:
+    """Returns a module's symbol that fits, where the kernel itself has none of that name."""
+    if _named(extern, kernel) or not kernel.has_own_btf:
+        return None
+    return next((each for each in _in_modules(extern, kernel) if _fits(spec, extern, each)), None)
+
+
+def _in_modules(extern: Extern, kernel: Kernel) -> list[Type]:
+    return kernel.in_modules(*_looked_up(extern))
+
+
+def _looked_up(extern: Extern) -> tuple[str, Kind]:
+    """Returns the name and kind by which libbpf looks a symbol up; a function's ___flavor doesn't count."""
+    return (essential_name(extern.name), Kind.FUNC) if extern.function else (extern.name, Kind.VAR)
 
 
 def _is_untyped(spec: ObjectSpec, extern: Extern) -> bool:
@@ -58,19 +79,20 @@ def _is_untyped(spec: ObjectSpec, extern: Extern) -> bool:
 
 
 def _named(extern: Extern, kernel: Kernel) -> Type | None:
-    kind = Kind.FUNC if extern.function else Kind.VAR
-    return kernel.btf.find(essential_name(extern.name) if extern.function else extern.name, kind)
+    return kernel.btf.find(*_looked_up(extern))
 
 
 def _found(spec: ObjectSpec, extern: Extern, kernel: Kernel) -> bool:
     """Returns True if a kernel has a symbol of a type that fits (libbpf: bpf_object__resolve_ksym_func_btf_id)."""
     named = _named(extern, kernel)
-    if named is None or not kernel.has_own_btf:
-        return False
+    return named is not None and kernel.has_own_btf and _fits(spec, extern, named)
+
+
+def _fits(spec: ObjectSpec, extern: Extern, found: Type) -> bool:
     try:
         if extern.function:
-            return types_fit(spec.btf[extern.type], kernel.btf[named.type])
-        return types_fit(spec.btf.resolve(extern.type), kernel.btf.resolve(named.type))
+            return types_fit(spec.btf[extern.type], found.btf[found.type])
+        return types_fit(spec.btf.resolve(extern.type), found.btf.resolve(found.type))
     except CoreRelocationError:
         return False
 

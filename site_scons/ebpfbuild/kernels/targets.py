@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ..btf.c_text import declaration
 from ..btf.types import COMPOSITES, Kind, Type
 from ..spec.object import ProgramSpec
-from .kernel import Kernel
+from .kernel import Kernel, module_problem
 from .problem import Problem
 
 FUNCTIONS = ("fentry", "fexit", "fmod_ret", "fsession")
@@ -40,27 +40,40 @@ def target_problems(program: ProgramSpec, kernel: Kernel, arguments: Mapping[int
     A target that only the caller names, at run time, isn't checked.
     """
     target = Target.of(program.section)
-    name = target.name.rpartition(":")[2]  # of a module's function, the module comes first
+    module, _, name = target.name.rpartition(":")  # of a module's function, the module comes first
     if not name or set(name) & set("*?[+"):
         return []
-    if target.kind in FUNCTIONS:
-        found = kernel.function(name)
-        if found is None:
-            return [_no_function(target, name, kernel)]
-        return _argument_problems(target, name, kernel.btf[found.type], kernel, arguments)
-    if target.kind in HOOKS:
-        found = kernel.function(HOOKS[target.kind] + name)
-        if found is None:
-            fix = (f'SEC("?{target.kind}/{name}")  // and load it only where the kernel has it',)
-            return [Problem("hook", f"{target.kind}/{name}", f"no function {HOOKS[target.kind]}{name}", fix)]
-        proto = kernel.btf[found.type]
-        return [] if target.kind == "iter" else _argument_problems(target, name, proto, kernel, arguments)
+    if target.kind in FUNCTIONS or target.kind in HOOKS:
+        return _function_problems(target, module, name, kernel, arguments)
     if target.kind in TRACEPOINTS:
-        traced = kernel.tracepoint(name)
+        traced, found = kernel.tracepoint(name), []
         if traced is None:
-            return [_no_tracepoint(target, name, unsure=False)]
-        return _argument_problems(target, name, traced, kernel, arguments) if target.kind == "tp_btf" else []
+            traced = kernel.module_tracepoint(name)
+            if traced is None:
+                return [_no_tracepoint(target, name, kernel, unsure=False)]
+            found = [module_problem("tracepoint", f"{target.kind}/{name}", traced)]
+        typed = target.kind == "tp_btf"
+        return found + (_argument_problems(target, name, traced, kernel, arguments) if typed else [])
     return _unsure_problems(target, name, kernel)
+
+
+def _function_problems(
+    target: Target, module: str, name: str, kernel: Kernel, arguments: Mapping[int, set[str]]
+) -> list[Problem]:
+    """Returns what is wrong with a function that BTF names, of the kernel or, as `module:name`, of a module."""
+    function = HOOKS.get(target.kind, "") + name
+    found = kernel.function(function) if module in ("", "vmlinux") else None
+    told = []
+    if found is None:
+        kind = "hook" if target.kind in HOOKS else "function"
+        of_modules = kernel.in_modules(function, Kind.FUNC, module=module)
+        if not of_modules:
+            return [_no_hook(target, name) if kind == "hook" else _no_function(target, name, kernel)]
+        found = of_modules[0]
+        told = [module_problem(kind, f"{target.kind}/{target.name}", found)]
+    if target.kind == "iter":
+        return told
+    return told + _argument_problems(target, name, found.btf[found.type], kernel, arguments)
 
 
 def plain_read_problem(program: ProgramSpec, kernel: Kernel, number: int, offset: int, line: str) -> Problem | None:
@@ -102,13 +115,19 @@ def _unsure_problems(target: Target, name: str, kernel: Kernel) -> list[Problem]
     if target.kind in PROBES and "+" not in name:
         wrapped = [prefix + name for prefix in SYSCALLS] if "syscall" in target.kind else [name]
         if not any(kernel.function(each) for each in wrapped):
+            of_modules = kernel.in_modules(name, Kind.FUNC)
+            if of_modules:
+                return [module_problem("function", f"{target.kind}/{name}", of_modules[0])]
             return [_no_function(target, name, kernel)._replace(unsure=True)]
     if target.kind in EVENTS:
         event = name.rpartition("/")[2]
         call = event.removeprefix("sys_enter_").removeprefix("sys_exit_")
         is_syscall = name.startswith("syscalls/") and any(kernel.function(prefix + call) for prefix in SYSCALLS)
         if not is_syscall and kernel.tracepoint(event) is None:
-            return [_no_tracepoint(target, name, unsure=True)]
+            traced = kernel.module_tracepoint(event)
+            if traced:
+                return [module_problem("tracepoint", f"{target.kind}/{name}", traced)]
+            return [_no_tracepoint(target, name, kernel, unsure=True)]
     return []
 
 
@@ -116,15 +135,24 @@ def _no_function(target: Target, name: str, kernel: Kernel) -> Problem:
     bare = name.lstrip("_")
     others = (f"{prefix}{bare}" for prefix in ("", "_", "__", "do_", "__do_", "ksys_"))
     near = [each for each in others if each != name and kernel.function(each)]
-    there = f"no function {name} in its vmlinux" + (f", but {near[0]}" if near else "; a module may have it")
-    fix = [f'SEC("?{target.kind}/{name}")  // and load it only where the kernel has it']
+    there = f"no function {name} in its vmlinux, but {near[0]}" if near else f"no function {name} {kernel.nowhere}"
+    module = target.name.removesuffix(name).removesuffix(":")
+    if module:
+        near = [f"{found.btf.where}:{name}" for found in kernel.in_modules(name, Kind.FUNC)] + near
+        there = f"no function {name} in the module {module}" + (f", but {near[0]}" if near else "")
+    fix = [f'SEC("?{target.kind}/{target.name}")  // and load it only where the kernel has it']
     if near:
         fix += [f'SEC("?{target.kind}/{near[0]}")  // the same program, for the others']
-    return Problem("function", f"{target.kind}/{name}", there, tuple(fix))
+    return Problem("function", f"{target.kind}/{target.name}", there, tuple(fix))
 
 
-def _no_tracepoint(target: Target, name: str, unsure: bool) -> Problem:
-    there = f"no tracepoint {name} in its vmlinux; a module may have it"
+def _no_hook(target: Target, name: str) -> Problem:
+    fix = (f'SEC("?{target.kind}/{name}")  // and load it only where the kernel has it',)
+    return Problem("hook", f"{target.kind}/{name}", f"no function {HOOKS[target.kind]}{name}", fix)
+
+
+def _no_tracepoint(target: Target, name: str, kernel: Kernel, unsure: bool) -> Problem:
+    there = f"no tracepoint {name} {kernel.nowhere}"
     fix = (f'SEC("?{target.kind}/{name}")  // and load it only where the kernel has it',)
     return Problem("tracepoint", f"{target.kind}/{name}", there, fix, unsure=unsure)
 
@@ -133,7 +161,7 @@ def _argument_problems(
     target: Target, name: str, proto: Type, kernel: Kernel, arguments: Mapping[int, set[str]]
 ) -> list[Problem]:
     """Returns the arguments that a program reads and a function doesn't have, or has as another type."""
-    btf, params = kernel.btf, proto.params[1:] if target.kind == "tp_btf" else proto.params
+    btf, params = proto.btf, proto.params[1:] if target.kind == "tp_btf" else proto.params
     types = [btf.resolve(param.type) for param in params]
     if any(each.kind in COMPOSITES for each in types):  # a struct by value takes a slot for every 8 bytes
         return []
@@ -153,9 +181,9 @@ def _argument_problems(
 def _is_no_struct(kind: Type, structs: set[str], kernel: Kernel) -> str:
     """Says why an argument can't be read as structs, or at all; empty where it can."""
     if kind.kind == Kind.PTR:
-        inner = kernel.btf.resolve(kind.type)
+        inner = kind.btf.resolve(kind.type)
         if inner.kind == Kind.INT and not kernel.is_at_least(INT_POINTERS):
-            return f"before {INT_POINTERS} a program can't have an argument `{declaration(kernel.btf, inner.id)} *`"
+            return f"before {INT_POINTERS} a program can't have an argument `{declaration(inner.btf, inner.id)} *`"
         if inner.kind in (*COMPOSITES, Kind.VOID, Kind.FWD, Kind.FUNC_PROTO):
             return ""
     elif kind.kind == Kind.INT and kind.size == 8:

@@ -117,12 +117,15 @@ def declared_kernel(env, session, pin):
     else:
         obtained = obtain_header(file, fetch_options(env), run_of(env.fs).reporter)
         path, sha256 = obtained.path, obtained.sha256
-    btf = _cache(session).get(path, sha256, pin.member)
-    return Kernel(pin.name, file.arch, file.kernel, btf, has_own_btf=not pin.uname)
+    cache = _cache(session)
+    btf = cache.get(path, sha256, pin.member)
+    return Kernel(pin.name, file.arch, file.kernel, btf, not pin.uname, lambda: cache.modules(path, sha256, btf))
 
 
 def _given(env, name, shown, arches, declared):
     """Returns this machine's kernel, or the one in a file, whose arch is that of the objects, by the name `shown`."""
+    from ebpfbuild.btf.modules import Modules
+    from ebpfbuild.kernel_image.modules import loaded_modules
     from ebpfbuild.kernels.kernel import Kernel
     from ebpfbuild.pins.pins import HOST_BTF
 
@@ -138,7 +141,11 @@ def _given(env, name, shown, arches, declared):
             what = f"{name} may be of {' or '.join(sorted(arches))}"
             raise KernelCheckError(what, where="KERNELS", fix="name one arch: ARCH=x86_64")
         (arch,) = arches
-    return Kernel(shown, arch, release, _cache(session).get(path, session.ledger.digest(path)))
+    cache, sha256 = _cache(session), session.ledger.digest(path)
+    btf = cache.get(path, sha256)
+    if name == HOST:
+        return Kernel(shown, arch, release, btf, read_modules=lambda: Modules(loaded_modules(), btf))
+    return Kernel(shown, arch, release, btf, read_modules=lambda: cache.modules(path, sha256, btf))
 
 
 def _cache(session):

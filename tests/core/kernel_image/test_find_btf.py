@@ -7,11 +7,15 @@ import time
 from pathlib import Path
 
 import pytest
+from archives import deb, tar
 from btfwriter import assemble, info
+from ebpfbuild.btf.modules import Modules
+from ebpfbuild.btf.reader import Btf
 from ebpfbuild.btf.types import Kind
 from ebpfbuild.errors import ArchiveError, BtfError, EbpfError, ElfError, KernelImageError
 from ebpfbuild.kernel_image import boot_formats
 from ebpfbuild.kernel_image.find_btf import find_btf
+from ebpfbuild.kernel_image.modules import package_modules
 from ebpfbuild.kernel_image.open_btf import BtfCache, open_btf
 from fuzzing import EDITS, mutate
 from hypothesis import given, settings
@@ -214,6 +218,48 @@ def test_what_was_found_is_kept_and_believed_by_the_recorded_digest_alone(tmp_pa
         BtfCache(store, fact).get(kernel, "ab" * 32)
     with pytest.raises(KernelImageError, match="can't be read"):  # nor is a file that this project didn't record
         BtfCache(store, facts()).get(kernel, "ab" * 32)
+
+
+@pytest.mark.parametrize("name", ["xz", "gzip", "zstd", ""])
+def test_the_modules_of_a_package_are_found_kept_and_believed_by_digest(tmp_path, name):
+    base = Btf.parse(kernel_btf(), "", None)
+    strings = base.strings_end
+    own = assemble([(0, info(Kind.STRUCT, 1), 4, strings + 4, 1, 0)], ("mod", "pid"), at=strings)
+    by_base = assemble([(None, info(Kind.TYPEDEF), 2)], ("",), at=strings)  # its name is one of the kernel's: task_struct
+    by_base = by_base[:24] + (5).to_bytes(4, "little") + by_base[28:]
+    distilled = assemble([(1, info(Kind.STRUCT), 4)], ("", "task_struct"))
+    outside = assemble([(0, info(Kind.TYPEDEF), 1)], ("outside",), at=13)
+    modules = {"a-b": elf({".BTF": own}), "named": elf({".BTF": by_base}), "none": elf({".text": b"x"}), "damaged": b"\x7fELF",
+               "out": elf({".BTF": outside, ".BTF.base": distilled})}  # fmt: skip
+    pack, suffix = (COMPRESSORS[name], {"xz": ".xz", "gzip": ".gz", "zstd": ".zst"}[name]) if name else (bytes, "")
+    files = {f"./usr/lib/modules/6.12/kernel/net/{each}.ko{suffix}": pack(data) for each, data in modules.items()}
+    path, store, fact = tmp_path / "linux.deb", tmp_path / "store", facts()
+    path.write_bytes(deb(tar({"./boot/vmlinuz-6.12": bzimage(COMPRESSORS["gzip"](VMLINUX)), **files})))
+    for _ in range(2):
+        found = BtfCache(store, fact).modules(path, "ab" * 32, base)
+        assert [(kind.btf.where, kind.members[0].name) for kind in found.named("mod")] == [("a_b", "pid")]
+        assert [kind.kind for kind in found.named("task_struct", module="named")] == [Kind.TYPEDEF]
+        assert [(kind.btf.where, base[kind.type].name) for kind in found.named("outside")] == [("out", "task_struct")]
+        assert found.named("mod", module="named") == found.named("mod", module="nothing") == found.named("gone") == []
+    (kept,) = (store / "btf").iterdir()
+    kept.write_bytes(kept.read_bytes().replace(b"pid", b"pod"))
+    assert BtfCache(store, fact).modules(path, "ab" * 32, base).named("mod")[0].members[0].name == "pid"
+    path.write_bytes(VMLINUX)
+    assert BtfCache(store, fact).modules(path, "cd" * 32, base) is None
+
+
+@settings(max_examples=20, deadline=None)
+@given(number_edits=EDITS)
+def test_damaged_modules_end_in_an_error_of_ours(number_edits):
+    base = Btf.parse(kernel_btf(), "", None)
+    own = assemble([(0, info(Kind.STRUCT, 1), 4, base.strings_end + 4, 1, 0)], ("mod", "pid"), at=base.strings_end)
+    module = mutate(elf({".BTF": own}), number_edits)
+    try:
+        parts = package_modules(mutate(kernel_deb(VMLINUX), number_edits)) | package_modules(deb(tar({"./lib/x.ko": module})))
+        for kind in Modules(parts, base).named("mod"):
+            assert kind.btf.where == "x"
+    except EbpfError:
+        pass
 
 
 def test_a_store_that_can_not_be_written_serves_all_the_same(tmp_path):

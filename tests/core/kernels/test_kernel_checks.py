@@ -1,7 +1,10 @@
 """Programs against kernels made by the compiler: each kind of failure found, with its line, what is there, since when and a fix that works."""
 
 import pytest
+from btfwriter import assemble, info
+from ebpfbuild.btf.modules import ModuleBtf, Modules
 from ebpfbuild.btf.reader import Btf
+from ebpfbuild.btf.types import Kind
 from ebpfbuild.elf.reader import Elf
 from ebpfbuild.kernels import as_json, baseline, text
 from ebpfbuild.kernels.kernel import Kernel
@@ -217,6 +220,61 @@ def test_a_kernel_without_btf_of_its_own_has_nothing_that_goes_by_btf(matrix_of,
         assert any("it has no BTF of its own" in there for there in matrix.findings()[0].there)
     called = program("raw_tp/sched_switch", "return a_kfunc((void *)ctx, 1);", "extern long a_kfunc(struct task_struct *, int) __ksym;\n")
     assert verdicts(matrix_of(called, [kernel]))["p"] == ["fails"]
+
+
+def module_btf(base: Btf, name: str) -> ModuleBtf:
+    """A module's split BTF: struct of_NAME { struct task_struct *task; }, long NAME_kfunc(int) and the tracepoint NAME_event."""
+    names = [f"of_{name}", "task", f"{name}_kfunc", f"btf_trace_{name}_event", "int", "long", "value"]
+    at, task = len(base), base.find("task_struct", Kind.STRUCT).id
+    rows = [
+        (4, info(Kind.INT), 4, 1 << 24 | 32), (5, info(Kind.INT), 8, 1 << 24 | 64), (None, info(Kind.PTR), task),
+        (0, info(Kind.STRUCT, 1), 8, base.strings_end + len(names[0]) + 1, at + 2, 0), (None, info(Kind.FUNC_PROTO, 1), at + 1, 0, at),
+        (2, info(Kind.FUNC, 1), at + 4), (None, info(Kind.FUNC_PROTO, 2), 0, 0, 0, 0, at + 2), (None, info(Kind.PTR), at + 6),
+        (3, info(Kind.TYPEDEF), at + 7),
+    ]  # fmt: skip
+    return ModuleBtf(assemble(rows, names, at=base.strings_end))
+
+
+KFUNC = "extern long mod_kfunc({}) __ksym{};\n"
+OF_MODULES = {  # (program, verdict, kind, what is there)
+    "a function": (program("fentry/mod_kfunc", "return 0;"), "unknown", "function", "the module mod has it, which may not be loaded"),
+    "a function of a module that is named": (program("fentry/mod:mod_kfunc", "return 0;"), "unknown", "function", "the module mod has it"),
+    "a function of another": (program("fentry/other:mod_kfunc", "return 0;"), "fails", "function", "no function mod_kfunc in the module other, but mod:mod_kfunc"),
+    "of no module": (program("fentry/none:mod_kfunc", "return 0;"), "fails", "function", "no function mod_kfunc in the module none, but mod:mod_kfunc"),
+    "of the kernel alone": (program("fentry/vmlinux:mod_kfunc", "return 0;"), "fails", "function", "no function mod_kfunc in the module vmlinux"),
+    "an argument": (program("fexit/mod_kfunc", "return ctx[2];"), "fails", "argument", "`long mod_kfunc(int)` has no such argument"),
+    "no function": (program("fentry/nowhere", "return 0;"), "fails", "function", "no function nowhere in its vmlinux or its modules"),
+    "a kprobe": (program("kprobe/mod_kfunc", "return 0;"), "unknown", "function", "the module mod has it"),
+    "a tracepoint": (program("tp_btf/mod_event", "return 0;"), "unknown", "tracepoint", "the module mod has it"),
+    "an event": (program("tp/mod/mod_event", "return 0;"), "unknown", "tracepoint", "the module mod has it"),
+    "an event's argument": (program("tp_btf/mod_event", "return ctx[1];"), "fails", "argument", "has no such argument"),
+    "a kfunc": (program("tc", "return mod_kfunc(1);", KFUNC.format("int", "")), "unknown", "kfunc", "the module mod has it"),
+    "another kfunc": (program("tc", "return mod_kfunc(ctx);", KFUNC.format("void *", "")), "fails", "kfunc", "`long mod_kfunc(int)`, the program"),
+    "a weak kfunc": (program("tc", "return mod_kfunc ? mod_kfunc(1) : 0;", KFUNC.format("int", " __weak")), "ok", "", ""),
+    "a type": (program("raw_tp/sched_switch", "return (long)((struct of_mod *)ctx)->task;", "struct of_mod { struct task_struct *task; } __core;\n"), "unknown", "type", "the module mod has it"),
+    "a field": (program("raw_tp/sched_switch", "return ((struct of_mod *)ctx)->gone;", "struct of_mod { long gone; } __core;\n"), "fails", "field", "struct of_mod has no gone"),
+    "a guarded type": (program("raw_tp/sched_switch", "return has(((struct of_mod *)ctx)->task) ? (long)((struct of_mod *)ctx)->task : 0;", "struct of_mod { struct task_struct *task; } __core;\n"), "ok (guards)", "", ""),
+}
+
+
+@pytest.mark.parametrize("name", OF_MODULES)
+def test_what_a_module_of_the_kernel_has_is_found(matrix_of, small_kernels, name):
+    source, verdict, kind, there = OF_MODULES[name]
+    base = small_kernels[1].btf
+    parts = {each: module_btf(base, each) for each in ("other", "mod")} | {"damaged": ModuleBtf(b"\0mod_kfunc\0of_mod\0"), "empty": ModuleBtf(b"")}
+    kernel = Kernel("k", "x86_64", "6.12.3", base, read_modules=lambda: Modules(parts, base))
+    matrix = matrix_of(source, [kernel])
+    assert verdicts(matrix)["p"] == [verdict]
+    found = [text for each in matrix.findings() for text in each.there if each.problem.kind == kind]
+    assert any(there in text for text in found) or not kind, matrix.findings()
+
+
+def test_modules_are_read_only_for_what_the_kernel_lacks(matrix_of, small_kernels):
+    def read():
+        raise AssertionError("they were read")
+
+    kernel = Kernel("k", "x86_64", "6.12.3", small_kernels[1].btf, read_modules=read)
+    assert verdicts(matrix_of(program("fentry/inet_csk_accept", "return 0;"), [kernel]))["p"] == ["ok"]
 
 
 def test_what_btf_cannot_tell_is_unknown(matrix_of):
