@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ..btf.c_text import declaration
 from ..btf.ext import ENUM_KINDS, FIELD_KINDS, core_type_name
 from ..btf.reader import Btf
-from ..btf.types import C_KEYWORDS, COMPOSITES, Kind, Member, Type
+from ..btf.types import C_KEYWORDS, COMPOSITES, ENUMS, Kind, Member, Type
 from ..core_relo.access import Access, Step
 from ..core_relo.candidates import candidates, match
 from ..core_relo.names import essential_name, same_kind
@@ -15,6 +15,7 @@ from ..errors import BtfError, CoreRelocationError
 from .kernel import Kernel, module_problem
 from .problem import Problem
 
+SCALARS = (Kind.INT, Kind.PTR, Kind.FLOAT, *ENUMS)
 MAX_NEAR = 3
 MAX_DEPTH = 8  # of anonymous structs in one another
 CORE = "__attribute__((preserve_access_index))"
@@ -72,12 +73,12 @@ def _missing_field(access: Access, candidate: Type, kernel: Kernel, root: str, l
         is_there = declaration(btf, lost.member.type, name)
         was = declaration(lost.step.type.btf, mine.type, name)
         there = f"{owner} has `{is_there}`, the program `{was}`"
-        return Problem("field", what, there, _flavor_fix(lost, kernel, name, is_there), line)
+        return Problem("field", what, there, _flavor_fix(access, lost, kernel, lost.member), line)
     near = _near(btf, lost.struct, name)
     if near:
         text = declaration(btf, near[0].type, near[0].name)
         there = f"{owner} has no {name}, but `{text}`"
-        return Problem("field", what, there, _flavor_fix(lost, kernel, near[0].name, text), line)
+        return Problem("field", what, there, _flavor_fix(access, lost, kernel, near[0]), line)
     inside = next(_inside(btf, lost), "")
     if inside:
         fix = (f"if (!bpf_core_field_exists(x->{name}))  // then read x->{inside}",)
@@ -118,11 +119,15 @@ def _members(btf: Btf, kind: Type, depth: int = 0) -> Iterator[Member]:
 
 
 def _near(btf: Btf, kind: Type, name: str) -> list[Member]:
-    """Returns what a struct's member may be called now: with other underscores first, then with another spelling."""
+    """Returns what a struct's member may be called now: with other underscores, as a part of it, or spelt otherwise.
+
+    Since 6.11 an inode's i_ctime is in i_ctime_sec and i_ctime_nsec, for example.
+    """
     members = {member.name: member for member in _members(btf, kind)}
     plain = [each for each in members if each.strip("_") == name.strip("_")]
+    parts = [each for each in members if each.startswith(f"{name}_")]
     close = get_close_matches(name, members, MAX_NEAR, 0.8)
-    return [members[each] for each in dict.fromkeys(plain + close)]
+    return [members[each] for each in dict.fromkeys(plain + parts + close)]
 
 
 def _inside(btf: Btf, lost: Lost) -> Iterator[str]:
@@ -151,18 +156,22 @@ def _struct_name(btf: Btf, member: Member) -> str:
     return essential_name(kind.name) if kind.kind in (*COMPOSITES, Kind.FWD) else ""
 
 
-def _flavor_fix(lost: Lost, kernel: Kernel, name: str, text: str) -> tuple[str, ...]:
+def _flavor_fix(access: Access, lost: Lost, kernel: Kernel, now: Member) -> tuple[str, ...]:
     """Returns the lines that read a field where it is now, and as before elsewhere."""
+    btf, name = lost.struct.btf, now.name
     tag = essential_name(lost.step.type.name)
     if not tag:
         return (f"if (bpf_core_field_exists(x->{lost.step.name})) …",)
     keyword = C_KEYWORDS[lost.step.type.kind]
     flavor = f"{tag}___{'_'.join(map(str, kernel.version)) if kernel.release else 'new'}"
     cast = f"(({keyword} {flavor} *)x)"
-    reading = f"BPF_CORE_READ({cast[1:-1]}, {name})"
+    whole = btf.resolve(now.type).kind not in SCALARS
+    reading = "read what you need of that" if whole else f"BPF_CORE_READ({cast[1:-1]}, {name})"
+    start = access.steps[0]._replace(at=0)
+    before = _read(access._replace(steps=(start, *access.steps[access.steps.index(lost.step) :])))
     return (
-        f"{keyword} {flavor} {{ {text}; }} {CORE};",
-        f"if (bpf_core_field_exists({cast}->{name}))  // then {reading}, else x->{lost.step.name}",
+        f"{keyword} {flavor} {{ {declaration(btf, now.type, name)}; }} {CORE};",
+        f"if (bpf_core_field_exists({cast}->{name}))  // then {reading}, else {before}",
     )
 
 

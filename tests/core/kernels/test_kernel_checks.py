@@ -25,6 +25,7 @@ struct sock { struct sock_common __sk_common; };
 struct proto_accept_arg { int flags; };
 struct mm_rss_stat { long count[4]; };
 #if NEW
+struct inode { int mode; long i_ctime_sec; unsigned int i_ctime_nsec; };
 struct request_queue { int id; struct gendisk *disk; };
 struct mm_struct { long pgd; struct percpu_counter rss_stat[4]; };
 struct task_struct { int pid; unsigned int __state; struct mm_struct *mm; };
@@ -38,6 +39,8 @@ struct bpf_struct_ops_ops { struct ops data; };
 typedef void (*btf_trace_sched_switch)(void *, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int state);
 typedef void (*btf_trace_block_io_start)(void *, struct request_queue *q);
 #else
+struct timespec64 { long tv_sec, tv_nsec; };
+struct inode { int mode; struct timespec64 i_ctime; };
 struct request_queue { int id; struct backing_dev_info *backing_dev_info; };
 struct mm_struct { long pgd; struct mm_rss_stat rss_stat; };
 struct task_struct { int pid; volatile long state; struct mm_struct *mm; };
@@ -52,7 +55,7 @@ typedef void (*btf_trace_sched_switch)(void *, bool preempt, struct task_struct 
 #endif
 __attribute__((used)) __noinline int bpf_lsm_file_open(struct task_struct *t) { return 0; }
 struct all { struct request_queue a; struct task_struct b; struct sock c; struct gendisk d; struct backing_dev_info n; struct mm_struct o; enum bpf_func_id e; enum zone f;
-	struct ops g; struct bpf_struct_ops_ops h; btf_trace_sched_switch i; atomic_t j; struct proto_accept_arg k;
+	struct ops g; struct bpf_struct_ops_ops h; btf_trace_sched_switch i; atomic_t j; struct proto_accept_arg k; struct inode n1;
 #if NEW
 	btf_trace_block_io_start l; enum bpf_map_type m;
 #else
@@ -62,6 +65,8 @@ struct all { struct request_queue a; struct task_struct b; struct sock c; struct
 """
 HEAD = """#include "mini_bpf.h"
 struct task_struct___5_10 { volatile long state; } __core;
+struct timespec64 { long tv_sec, tv_nsec; } __core;
+struct inode___6_5 { struct timespec64 i_ctime; } __core;
 struct backing_dev_info { unsigned long id; } __core;
 struct request_queue___5_15 { struct backing_dev_info *backing_dev_info; } __core;
 struct mm_rss_stat { long count[4]; } __core;
@@ -113,7 +118,9 @@ FAILURES = {  # name: (program, kernels that it fails on, kind, what, there, par
     "renamed": (program("tp_btf/sched_switch", "return ((struct task_struct___5_10 *)ctx[1])->state;"), [NEW],
                 "field", "struct task_struct___5_10: state", "struct task_struct has no state, but `unsigned int __state`", "struct task_struct___6_12 { unsigned int __state; }"),
     "retyped": (program("raw_tp/sched_switch", "return ((struct mm_struct___6_1 *)ctx[1])->rss_stat.count[1];"), [NEW],
-                "field", "struct mm_struct___6_1: rss_stat.count[1]", "struct mm_struct has `struct percpu_counter rss_stat[4]`, the program `struct mm_rss_stat rss_stat`", "struct percpu_counter rss_stat[4]"),
+                "field", "struct mm_struct___6_1: rss_stat.count[1]", "struct mm_struct has `struct percpu_counter rss_stat[4]`, the program `struct mm_rss_stat rss_stat`", "->rss_stat))  // then read what you need of that, else x->rss_stat.count[1]"),
+    "in parts": (program("raw_tp/sched_switch", "return ((struct inode___6_5 *)ctx[1])->i_ctime.tv_sec;"), [NEW],
+                 "field", "struct inode___6_5: i_ctime.tv_sec", "struct inode has no i_ctime, but `long i_ctime_sec`", "i_ctime_sec), else x->i_ctime.tv_sec"),
     "moved": (program("raw_tp/sched_switch", "return ((struct request_queue___5_15 *)ctx[1])->backing_dev_info->id;"), [NEW],
               "field", "struct request_queue___5_15: backing_dev_info", "struct request_queue has no backing_dev_info; it may be `disk->bdi`", "x->disk->bdi"),
     "new parameters": (program("fexit/inet_csk_accept", "return ((struct sock *)ctx[4])->__sk_common.skc_num;"), [NEW],
