@@ -26,6 +26,7 @@ Programs usually start from a generated skeleton, whose classes derive from thos
 from __future__ import annotations
 
 import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .arch import arch_among
@@ -109,6 +110,8 @@ if TYPE_CHECKING:
     from .rings.user_ringbuf import UserRingBuffer
     from .symbols.kernel import kernel_symbol
     from .symbols.user import user_symbol
+    from .system.snapshot import SystemLink, SystemMap, SystemProgram, links, maps, programs
+    from .system.statistics import run_statistics
     from .verifier.verify import ProgramFigures, SourceVisits, verify
 
 # Imported on first use (PEP 562), as the imports above tell type checkers: a program uses few of them, and importing
@@ -143,6 +146,8 @@ _LAZY = {
     "rings.user_ringbuf": "UserRingBuffer",
     "symbols.kernel": "kernel_symbol",
     "symbols.user": "user_symbol",
+    "system.snapshot": "SystemLink SystemMap SystemProgram links",
+    "system.statistics": "run_statistics",
     "verifier.verify": "ProgramFigures SourceVisits verify",
 }
 _MODULES = {name: module for module, names in _LAZY.items() for name in names.split()}
@@ -162,6 +167,22 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
+class _ListingRoom(ModuleType):
+    """The module of a room with the name of a public function: `bpfloader.maps()` lists the system's maps.
+
+    A function of that name would hide the room, and the next import of the room the function.
+    """
+
+    def __call__(self) -> Any:
+        from importlib import import_module
+
+        return getattr(import_module(f"{__name__}.system.snapshot"), self.__name__.rpartition(".")[2])()
+
+
+for _room in ("maps", "programs"):
+    sys.modules[f"{__name__}.{_room}"].__class__ = _ListingRoom
+
+
 little_endian = CTypes("<")
 big_endian = CTypes(">")
 native_endian = little_endian if sys.byteorder == "little" else big_endian
@@ -177,10 +198,11 @@ __all__ = [
     "ProgramFigures", "ProgramInfo", "Progs", "Queue", "RawTracepointProgram", "RecordError", "RefusedError", "Report",
     "ReuseportProgram", "ReuseportSockArray", "RingBuffer", "RunResult", "Section", "SkStorage", "SockHash", "SockMap",
     "SocketFilterProgram", "SockmapProgram", "SourceVisits", "Stack", "StackTrace", "StateError", "Struct",
-    "StructOpsLink", "StructOpsMap", "StructOpsProgram", "Support", "SyscallProgram", "TaskStorage", "TcProgram",
-    "TracepointProgram", "TracingProgram", "Union", "UprobeMultiProgram", "UprobeProgram", "UsdtProgram",
-    "UserRingBuffer", "VariantsError", "VerifierError", "VerifierFigures", "XdpProgram", "XskMap", "arch_among",
-    "attach_kind", "big_endian", "choose", "errno_text", "events", "inner", "kernel_symbol", "linear_histogram",
-    "little_endian", "log2_histogram", "native_endian", "open_map", "poll", "probe", "program_class", "struct",
-    "supports", "union", "user_symbol", "verify", "version",
+    "StructOpsLink", "StructOpsMap", "StructOpsProgram", "Support", "SyscallProgram", "SystemLink", "SystemMap",
+    "SystemProgram", "TaskStorage", "TcProgram", "TracepointProgram", "TracingProgram", "Union", "UprobeMultiProgram",
+    "UprobeProgram", "UsdtProgram", "UserRingBuffer", "VariantsError", "VerifierError", "VerifierFigures", "XdpProgram",
+    "XskMap", "arch_among", "attach_kind", "big_endian", "choose", "errno_text", "events", "inner", "kernel_symbol",
+    "linear_histogram", "links", "little_endian", "log2_histogram", "maps", "native_endian", "open_map", "poll",
+    "probe", "program_class", "programs", "run_statistics", "struct", "supports", "union", "user_symbol", "verify",
+    "version",
 ]  # fmt: skip

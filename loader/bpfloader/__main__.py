@@ -1,4 +1,4 @@
-"""Command line: `python -m bpfloader probe`, `inspect FILE`, `verify FILE` and `detach`."""
+"""Command line: `python -m bpfloader probe`, `inspect FILE`, `verify FILE`, `ps` and `detach`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from .errors import BpfError
 from .text import printable
+
+MAX_SECONDS = 86_400  # that `ps` counts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,6 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--json", action="store_true", help="sorted JSON instead of a table")
     verify.add_argument("-v", "--verbose", action="store_true", help="the whole log of each program as well")
     verify.set_defaults(run=_verify)
+    ps = verbs.add_parser(
+        "ps", help="the programs, maps and links of the system, who holds them, where they are attached"
+    )
+    ps.add_argument("--seconds", type=float, default=0, metavar="S", help="count runs and their time for S seconds")
+    ps.add_argument("--json", action="store_true", help="sorted JSON instead of tables")
+    ps.set_defaults(run=_ps)
     detach = verbs.add_parser("detach", help="lists what is attached and pinned, takes away what is named")
     detach.add_argument("--xdp", action="append", default=[], metavar="INTERFACE", help="take its XDP programs away")
     detach.add_argument("--tc", action="append", default=[], metavar="INTERFACE", help="take its filters and tcx away")
@@ -109,6 +117,18 @@ def _verify(options: argparse.Namespace) -> Output:
         json=options.json,
     )
     return Output(*answer(asked))
+
+
+def _ps(options: argparse.Namespace) -> Output:
+    from .features.text import as_json
+    from .system.snapshot import Snapshot
+    from .system.text import as_dict, counted, snapshot_text
+
+    if not 0 <= options.seconds <= MAX_SECONDS:
+        raise ValueError(f"--seconds {options.seconds:g}: give a number up to {MAX_SECONDS}")
+    runs = counted(options.seconds) if options.seconds else {}
+    found = Snapshot()
+    return Output(as_json(as_dict(found, runs)) if options.json else snapshot_text(found, runs, options.seconds))
 
 
 def _detach(options: argparse.Namespace) -> Output:

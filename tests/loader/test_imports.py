@@ -63,10 +63,23 @@ def test_every_name_is_there_and_is_what_type_checkers_take_it_for():
     for node in block.body:
         module = sys.modules.get(f"bpfloader.{node.module}") or __import__(f"bpfloader.{node.module}", fromlist=["x"])
         for alias in node.names:
-            assert getattr(bpfloader, alias.name) is getattr(module, alias.name)
+            if alias.name not in ("maps", "programs"):  # the rooms of that name, which can be called
+                assert getattr(bpfloader, alias.name) is getattr(module, alias.name)
     assert all(hasattr(bpfloader, name) for name in bpfloader.__all__) and set(bpfloader.__all__) <= set(dir(bpfloader))
     with pytest.raises(AttributeError, match="module 'bpfloader' has no attribute 'nothing'"):
         bpfloader.nothing  # noqa: B018
+
+
+def test_the_rooms_that_are_functions_stay_both():
+    code = """if True:
+        import bpfloader, types
+        import bpfloader.maps.hash, bpfloader.programs.tc as tc
+        assert callable(bpfloader.maps) and callable(bpfloader.programs)
+        assert isinstance(bpfloader.maps, types.ModuleType) and tc.TcProgram is bpfloader.TcProgram
+        from bpfloader import maps
+        assert maps is bpfloader.maps and maps.hash.Hash is bpfloader.Hash
+    """
+    run_python(code)
 
 
 def test_all_names_come_with_a_star():

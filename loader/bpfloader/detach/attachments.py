@@ -11,7 +11,7 @@ from typing import NamedTuple, Union
 from ..errors import COMMAND, AttachError, CallError, PrivilegeError, errno_text
 from ..kernel.attach_type import AttachType
 from ..kernel.bpf import query_programs
-from ..kernel.holders import Process, holders
+from ..kernel.holders import Holders, Process, holders
 from ..kernel.link_type import LinkType
 from ..kernel.netlink import (
     PARENTS,
@@ -77,9 +77,12 @@ class Attachment(NamedTuple):
         return wanted in (self.name, str(self.program))
 
 
-def attachments() -> list[Attachment]:
-    """Lists the programs of XDP, tcx, netkit and BPF filters at all interfaces. Raises OSError, PrivilegeError."""
-    held, found = holders(), []
+def attachments(held: Holders | None = None) -> list[Attachment]:
+    """Lists the programs of XDP, tcx, netkit and BPF filters at all interfaces. Raises OSError, PrivilegeError.
+
+    `held` are the processes that hold programs and links, if the caller knows them.
+    """
+    held, found = held or holders(), []
     for xdp in _xdp_programs():
         if isinstance(xdp, XdpLinkId):
             found.append(_attachment("xdp", xdp, f"xdp {xdp.mode}", held.links.get(xdp.link, [])))

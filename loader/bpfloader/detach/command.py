@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ..errors import AttachError
+from ..kernel.bpffs import bpf_folders, pins
 from ..suggest import suggestion
+from ..text import printable
 from .attachments import Attachment, attachments, remove
-from .pins import bpf_folders, pins, unpin
+from .pins import unpin
 
 
 class Selection(NamedTuple):
@@ -30,7 +32,7 @@ def listing() -> str:
     lines += ["", "Pinned"]
     found = pins()
     width = max((len(each.kind) for each in found), default=0)
-    lines += [f"  {each.kind:{width}}  {each.name}  {each.path}" for each in found]
+    lines += [f"  {each.kind:{width}}  {each.name}  {printable(each.path)}" for each in found]
     lines += [] if found else ["  nothing" if bpf_folders() else "  nothing: no BPF file system is mounted"]
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""Finds the processes that hold programs and links of BPF, by the ids in /proc/<pid>/fdinfo (bpf_prog_show_fdinfo)."""
+"""Finds the processes that hold programs, maps and links of BPF, by the descriptors in /proc/<pid>/fdinfo."""
 
 from __future__ import annotations
 
@@ -8,42 +8,66 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from ..text import printable
 from .host import read_text
 
-IDS = re.compile(r"^(prog_id|link_id):\s*(\d+)$", re.MULTILINE)
+FIELD = re.compile(r"^(\w+):\s*(\S+)", re.MULTILINE)
 
 
 class Process(NamedTuple):
-    """A process by its id and the name that it has chosen."""
+    """A process by its id and the name that it has chosen, with escapes for what can't be printed."""
 
     pid: int
     name: str
 
 
+class Descriptor(NamedTuple):
+    """A BPF descriptor of a process, and the fields of its fdinfo (bpf_prog_show_fdinfo and its like)."""
+
+    process: Process
+    fields: dict[str, str]
+
+
 class Holders(NamedTuple):
-    """The processes that hold programs and links, by id. Those of other users are seen by root alone."""
+    """The processes that hold programs, maps and links, by id. Those of other users are seen by root alone.
+
+    Who holds a program's link holds the program.
+    """
 
     programs: dict[int, list[Process]]
     links: dict[int, list[Process]]
+    maps: dict[int, list[Process]]
 
 
-def holders() -> Holders:
-    """Looks at the descriptors of all processes that this one may see."""
-    found = Holders({}, {})
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        process = Process(int(pid), "")
-        for fdinfo in _bpf_descriptors(pid):
-            for field, number in IDS.findall(fdinfo):
-                held = found.links if field == "link_id" else found.programs
-                process = process if process.name else process._replace(name=read_text(f"/proc/{pid}/comm") or "?")
-                owners = held.setdefault(int(number), [])
+def holders(among: Iterable[Descriptor] | None = None) -> Holders:
+    """Groups the descriptors of all processes that this one may see, or those given."""
+    found = Holders({}, {}, {})
+    by_field = {"prog_id": found.programs, "link_id": found.links, "map_id": found.maps}
+    for process, fields in descriptors() if among is None else among:
+        for field, held in by_field.items():
+            if fields.get(field, "").isdigit():
+                owners = held.setdefault(int(fields[field]), [])
                 if process not in owners:
                     owners.append(process)
     return found
 
 
+def descriptors() -> Iterator[Descriptor]:
+    """Yields the BPF descriptors of all processes that this one may see."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        process = Process(int(pid), "")
+        for fdinfo in _bpf_descriptors(pid):
+            process = process if process.name else process._replace(name=_name(pid))
+            yield Descriptor(process, dict(FIELD.findall(fdinfo)))
+
+
+def _name(pid: str) -> str:
+    """Reads the name of a process, which may have chosen any bytes for it."""
+    return printable(read_text(f"/proc/{pid}/comm")).replace("\t", "\\t") or "?"
+
+
 def _bpf_descriptors(pid: str) -> Iterator[str]:
-    """Yields the text of fdinfo for each program or link that a process has open."""
+    """Yields the text of fdinfo for each program, map or link that a process has open."""
     descriptors: Iterable[str] = ()
     with contextlib.suppress(OSError):
         descriptors = os.listdir(f"/proc/{pid}/fd")

@@ -22,8 +22,8 @@ from .instructions import INSN_SIZE
 from .link_type import LinkType
 from .versions import program_types
 
-Kind = Literal["prog", "map", "link"]  # as libbpf's functions spell them
-WORDS = {"prog": "program", "map": "map", "link": "link"}
+Kind = Literal["prog", "map", "link", "btf"]  # as libbpf's functions spell them
+WORDS = {"prog": "programs", "map": "maps", "link": "links", "btf": "BTF"}
 S = TypeVar("S", bound=ctypes.Structure)
 
 
@@ -68,7 +68,7 @@ def ids(kind: Kind) -> Iterator[int]:
                 return
             if error.errno != errno.EPERM:
                 raise
-            what = f"can't list the {WORDS[kind]}s of the system ({errno_text(error.errno)})"
+            what = f"can't list the {WORDS[kind]} of the system ({errno_text(error.errno)})"
             fix = "run with CAP_SYS_ADMIN, or open what you need by its pin"
             raise PrivilegeError(what, fix=fix, errno=error.errno) from None
         yield number.value

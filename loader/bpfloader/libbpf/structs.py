@@ -82,9 +82,16 @@ class MapInformation(ctypes.Structure):
 
 
 class BtfInformation(ctypes.Structure):
-    """struct bpf_btf_info of linux/bpf.h up to its id."""
+    """struct bpf_btf_info of linux/bpf.h."""
 
-    _fields_ = [("btf", c_ulonglong), ("btf_size", c_uint), ("id", c_uint)]
+    _fields_ = [
+        ("btf", c_ulonglong),
+        ("btf_size", c_uint),
+        ("id", c_uint),
+        ("name", c_ulonglong),
+        ("name_len", c_uint),
+        ("kernel_btf", c_uint),
+    ]
 
 
 class TestRunOptions(ctypes.Structure):

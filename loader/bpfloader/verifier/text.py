@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..kernel.host import kernel_release
+from ..text import printable
 from .baseline import Baseline, Change, dearer
 from .verify import ProgramFigures
 
@@ -16,8 +17,8 @@ def figures_text(found: Sequence[ProgramFigures]) -> str:
     lines = []
     for where in dict.fromkeys(each.object for each in found):
         mine = [each for each in found if each.object == where]
-        lines += [where, *_table(HEADS, map(_cells, mine))]
-        lines += [f"  {each.program}: {each.reason}" for each in mine if each.reason]
+        lines += [printable(where), *_table(HEADS, map(_cells, mine))]
+        lines += [printable(f"  {each.program}: {each.reason}") for each in mine if each.reason]
         for each in (each for each in mine if each.lines):
             lines += [f"  the lines of {each.program} that the verifier visits most", *_visits(each)]
         lines.append("")
@@ -71,7 +72,7 @@ def _change(each: Change) -> tuple[str, ...]:
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Returns rows in columns, numbers to the right; nothing where there are none."""
-    table = [heads, *rows]
+    table = [heads, *([printable(cell) for cell in row] for row in rows)]
     if len(table) == 1:
         return []
     widths = [max(map(len, column)) for column in zip(*table)]

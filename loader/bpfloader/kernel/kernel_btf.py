@@ -1,0 +1,38 @@
+"""Names types in the kernel's own BTF by their ids, as links and programs refer to them."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import lru_cache
+
+from ..errors import CallError
+from ..libbpf.library import library
+from ..libbpf.structs import BtfInformation
+from ..text import text_of
+from .objects import info_by_fd, opened
+
+
+def type_name(btf: int, number: int) -> str:
+    """Returns the name of a type by its id and that of its BTF, the kernel's or a module's; "" if unknown."""
+    try:
+        handle = _loaded(btf)
+        found = library().btf__type_by_id(handle, number)
+        return text_of(library().btf__name_by_offset(handle, ctypes.c_uint.from_address(found).value) or b"")
+    except CallError:
+        return ""
+
+
+@lru_cache(maxsize=64)
+def _loaded(number: int) -> int:
+    """Returns libbpf's struct btf * of BTF in the kernel, which lives as long as this process. Raises CallError."""
+    room = ctypes.create_string_buffer(64)
+    with opened("btf", number) as fd:
+        info_by_fd(fd, BtfInformation(name=ctypes.addressof(room), name_len=len(room)))
+    if room.value == b"vmlinux":
+        return _vmlinux()
+    return int(library().btf__load_from_kernel_by_id_split(number, _vmlinux()))
+
+
+@lru_cache(maxsize=1)
+def _vmlinux() -> int:
+    return int(library().btf__load_vmlinux_btf())

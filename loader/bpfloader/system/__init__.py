@@ -1,0 +1,1 @@
+"""What the kernel runs now: programs, maps and links of the whole system, and statistics of their runs."""

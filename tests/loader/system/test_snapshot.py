@@ -1,0 +1,201 @@
+"""What runs now: programs, maps and links with holders, pins and places, as bpftool lists them; statistics of runs."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import warnings
+
+import bpfloader
+import pytest
+from bpfloader.__main__ import main
+from bpfloader.errors import CallError, PrivilegeError
+from bpfloader.kernel import holders as holders_module
+from bpfloader.kernel.holders import Process
+from bpfloader.kernel.objects import ids
+from bpfloader.libbpf.library import library
+from bpfloader.system.snapshot import SEEN_ONLY, Snapshot
+
+NOBODY = 65534
+
+
+@contextlib.contextmanager
+def as_nobody():
+    """Has this process no capabilities for a while."""
+    if os.geteuid():
+        pytest.skip("setting another user wants root")
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def attached(loaded):
+    """The probe, loaded, with one program attached."""
+    with loaded.progs.on_enter.attach():
+        yield loaded
+
+
+def mine(listed, number):
+    (found,) = (each for each in listed if getattr(each, "info", each).id == number)
+    return found
+
+
+def test_a_program_with_its_holder_place_maps_and_pin(attached, bpffs):
+    program, events = attached.progs.on_enter, attached.maps.events
+    program.pin(bpffs / "program")
+    events.pin(bpffs / "events")
+    found = mine(bpfloader.programs(), program.info.id)
+    assert found.info == program.info._replace(run_cnt=found.info.run_cnt, run_time_ns=found.info.run_time_ns)
+    assert os.getpid() in [pid for pid, _ in found.holders]
+    assert (found.pins, found.attached) == ((str(bpffs / "program"),), ("raw_tp sys_enter",))
+    held = mine(bpfloader.maps(), events.id)
+    assert held.info == events.info and held.type == "ringbuf" and held.memlock > 4096
+    assert (held.pins, os.getpid() in [pid for pid, _ in held.holders]) == ((str(bpffs / "events"),), True)
+    assert attached.progs.emit.info.id in held.programs and program.info.id not in held.programs
+    (link,) = (each for each in bpfloader.links() if each.program == program.info.id)
+    assert (link.type, link.place, link.name) == ("raw_tracepoint", "raw_tp sys_enter", "on_enter")
+
+
+def test_it_is_what_bpftool_lists(attached):
+    bpftool = shutil.which("bpftool") or pytest.skip("bpftool is not installed")
+
+    def listed(kind):
+        rows = json.loads(subprocess.run([bpftool, "-j", kind, "show"], capture_output=True, text=True).stdout)
+        return {row["id"]: row for row in rows}
+
+    there = Snapshot()
+    for kind, ours in (("prog", there.programs), ("map", there.maps)):
+        theirs = listed(kind)
+        both = [each for each in ours if each.info.id in theirs]
+        assert len(both) > 3  # others may come and go meanwhile
+        for each in both:
+            row = theirs[each.info.id]
+            assert row.get("name", "") == each.info.name and row.get("bytes_memlock", 0) == (each.info.memlock if kind == "prog" else each.memlock)
+    theirs = listed("link")
+    assert all(theirs[each.id]["prog_id"] == each.program for each in there.links if each.id in theirs)
+
+
+def test_runs_are_counted_inside_the_block(attached):
+    program = attached.progs.on_enter
+    if open("/proc/sys/kernel/bpf_stats_enabled").read().strip() != "0":
+        pytest.skip("somebody has switched statistics on for all")
+    before = program.info
+    with bpfloader.run_statistics():
+        deadline = time.monotonic() + 10
+        while program.info.run_cnt < before.run_cnt + 10 and time.monotonic() < deadline:
+            os.getppid()
+    within = program.info
+    assert within.run_cnt >= before.run_cnt + 10 and within.run_time_ns > before.run_time_ns
+    assert within.recursion_misses >= 0
+
+
+def test_who_may_not_count_is_told(kernel):
+    with as_nobody(), pytest.raises(PrivilegeError, match=r"can't have runs counted \(EPERM.*; run with CAP_SYS_ADMIN"):
+        with bpfloader.run_statistics():
+            pass
+
+
+def test_a_kernel_without_statistics_is_told(monkeypatch, kernel):
+    def refuse(_):
+        raise CallError("bpf_enable_stats failed", errno=22)
+
+    monkeypatch.setattr(library(), "bpf_enable_stats", refuse)
+    with pytest.raises(CallError, match=r"can't have runs counted \(EINVAL.*; switch it on for all: sysctl kernel.bpf_stats"):
+        with bpfloader.run_statistics():
+            pass
+
+
+def test_without_privileges_there_is_what_can_be_seen_and_one_line(attached):
+    number = attached.progs.on_enter.info.id
+    with as_nobody(), pytest.warns(RuntimeWarning) as caught:
+        found = mine(bpfloader.programs(), number)
+    assert found.info.name == "on_enter" and found.holders  # its own descriptor tells
+    (warning,) = caught
+    assert str(warning.message).startswith("can't list the programs of the system (EPERM") and SEEN_ONLY in str(warning.message)
+
+
+def test_without_privileges_fdinfo_tells_of_others(attached, monkeypatch):
+    """As of another process, whose descriptors can't be opened."""
+    program, events = attached.progs.on_enter, attached.maps.events
+    snapshot = Snapshot()
+    snapshot.note = "as without privileges"
+    monkeypatch.setattr(Snapshot, "_descriptors_of", lambda *_: iter(()))
+    found, told = mine(snapshot.programs, program.info.id).info, program.info
+    assert (found.name, found.type, found.tag, found.memlock) == ("", told.type, told.tag, told.memlock)
+    assert found.verified_insns == told.verified_insns
+    held = mine(snapshot.maps, events.id)
+    assert held.info == events.info._replace(name="", btf_id=0, btf_key_type_id=0, btf_value_type_id=0)
+    assert [each.program for each in snapshot.links if each.program == program.info.id] == [program.info.id]
+
+
+def test_what_goes_meanwhile_is_left_out(attached, monkeypatch):
+    gone = attached.progs.emit.info.id
+    real = library().bpf_prog_get_fd_by_id
+
+    def open_it(number):
+        if number == gone:
+            raise CallError("gone", errno=2)
+        return real(number)
+
+    monkeypatch.setattr(library(), "bpf_prog_get_fd_by_id", open_it)
+    listed = [each.info.id for each in bpfloader.programs()]
+    assert gone in ids("prog") and gone not in listed and attached.progs.on_enter.info.id in listed
+
+
+def test_no_descriptor_is_left(attached):
+    before = os.listdir("/proc/self/fd")
+    for _ in range(3):
+        Snapshot().links, bpfloader.maps()  # noqa: B018
+        with bpfloader.run_statistics():
+            pass
+    with as_nobody(), warnings.catch_warnings(action="ignore") if sys.version_info >= (3, 11) else contextlib.nullcontext():
+        bpfloader.links()
+    assert os.listdir("/proc/self/fd") == before
+
+
+def ps(capsys, *arguments):
+    status = main(["ps", *arguments])
+    said = capsys.readouterr()
+    return status, said.out + said.err
+
+
+def test_the_tables_and_the_json(attached, capsys):
+    number = str(attached.progs.on_enter.info.id)
+    status, said = ps(capsys)
+    (row,) = (line.split() for line in said.partition("Maps")[0].splitlines() if line.split()[:1] == [number])
+    assert status == 0 and row[1:3] == ["raw_tracepoint", "on_enter"] and f"({os.getpid()})" in row
+    assert [line for line in said.splitlines() if line and line[0] != " "] == ["Programs", "Maps", "Links"]
+    told = json.loads(ps(capsys, "--json")[1])
+    (program,) = (each for each in told["programs"] if str(each["id"]) == number)
+    assert program["attached"] == ["raw_tp sys_enter"] and program["holders"][0].keys() == {"pid", "name"}
+    assert {"type", "max_entries", "memlock", "pins", "programs"} <= told["maps"][0].keys()
+    assert {"id", "type", "program", "place", "name"} <= told["links"][0].keys() and told["note"] == ""
+
+
+def test_programs_that_ran_come_first(attached, capsys):
+    status, said = ps(capsys, "--seconds", "0.2")
+    heads, *rows = said.partition("Maps")[0].splitlines()[1:]
+    assert status == 0 and heads.split()[5:10] == ["runs/s", "ns", "each", "%", "CPU"]
+    spent = [float(row.split()[7]) for row in rows if row.strip()]
+    assert spent == sorted(spent, reverse=True) and spent[0] > 0
+    told = json.loads(ps(capsys, "--seconds", "0.1", "--json")[1])
+    assert any(each["counted"]["times"] for each in told["programs"] if "counted" in each)
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "1e9"])
+def test_seconds_have_bounds(capsys, seconds):
+    assert ps(capsys, f"--seconds={seconds}") == (2, f"bpfloader: --seconds {float(seconds):g}: give a number up to 86400\n")
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[2Jx", "\t", "\x85\u2028"])
+def test_no_name_of_a_process_breaks_a_line(attached, capsys, monkeypatch, name):
+    monkeypatch.setattr(holders_module, "read_text", lambda path: name if path.endswith("/comm") else open(path).read())
+    said = ps(capsys)[1]
+    assert all(line.isprintable() for line in said.splitlines()) and "\nb" not in said
+    assert all(isinstance(each, Process) for each in mine(bpfloader.programs(), attached.progs.on_enter.info.id).holders)
