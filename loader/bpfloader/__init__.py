@@ -109,7 +109,7 @@ if TYPE_CHECKING:
     from .rings.poll import events, poll
     from .rings.user_ringbuf import UserRingBuffer
     from .symbols.kernel import kernel_symbol
-    from .symbols.user import user_symbol
+    from .symbols.user import UserSymbols, user_symbol
     from .system.snapshot import SystemLink, SystemMap, SystemProgram, links, maps, programs
     from .system.statistics import run_statistics
     from .verifier.verify import ProgramFigures, SourceVisits, verify
@@ -145,7 +145,7 @@ _LAZY = {
     "rings.poll": "events poll",
     "rings.user_ringbuf": "UserRingBuffer",
     "symbols.kernel": "kernel_symbol",
-    "symbols.user": "user_symbol",
+    "symbols.user": "UserSymbols user_symbol",
     "system.snapshot": "SystemLink SystemMap SystemProgram links",
     "system.statistics": "run_statistics",
     "verifier.verify": "ProgramFigures SourceVisits verify",
@@ -200,9 +200,9 @@ __all__ = [
     "SocketFilterProgram", "SockmapProgram", "SourceVisits", "Stack", "StackTrace", "StateError", "Struct",
     "StructOpsLink", "StructOpsMap", "StructOpsProgram", "Support", "SyscallProgram", "SystemLink", "SystemMap",
     "SystemProgram", "TaskStorage", "TcProgram", "TracepointProgram", "TracingProgram", "Union", "UprobeMultiProgram",
-    "UprobeProgram", "UsdtProgram", "UserRingBuffer", "VariantsError", "VerifierError", "VerifierFigures", "XdpProgram",
-    "XskMap", "arch_among", "attach_kind", "big_endian", "choose", "errno_text", "events", "inner", "kernel_symbol",
-    "linear_histogram", "links", "little_endian", "log2_histogram", "maps", "native_endian", "open_map", "poll",
-    "probe", "program_class", "programs", "run_statistics", "struct", "supports", "union", "user_symbol", "verify",
-    "version",
+    "UprobeProgram", "UsdtProgram", "UserRingBuffer", "UserSymbols", "VariantsError", "VerifierError",
+    "VerifierFigures", "XdpProgram", "XskMap", "arch_among", "attach_kind", "big_endian", "choose", "errno_text",
+    "events", "inner", "kernel_symbol", "linear_histogram", "links", "little_endian", "log2_histogram", "maps",
+    "native_endian", "open_map", "poll", "probe", "program_class", "programs", "run_statistics", "struct", "supports",
+    "union", "user_symbol", "verify", "version",
 ]  # fmt: skip

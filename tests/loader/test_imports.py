@@ -23,8 +23,9 @@ diagnose.core_relo diagnose.function_target diagnose.interface_target diagnose.k
 diagnose.libbpf_messages diagnose.map_rules diagnose.older_kernel diagnose.verifier_log diagnose.verifier_report
 features.trial inspect.report kernel.attach_type kernel.bpf kernel.holders kernel.host kernel.instructions
 kernel.link_type kernel.netlink kernel.objects kernel.versions maps.standalone object.btf_types object.untyped package.archive package.manifest rings.async_reader
-rings.poll spec.first_kernel spec.object spec.vet symbols.binary symbols.demangle symbols.functions symbols.probe_file
-symbols.process symbols.user symbols.versions""".split()}
+rings.poll spec.first_kernel spec.object spec.vet symbols.binary symbols.debug_files symbols.demangle symbols.function_table
+symbols.functions symbols.perf_map symbols.probe_file symbols.process symbols.readable symbols.regions symbols.rust
+symbols.user symbols.versions diagnose.refusal elf""".split()}
 
 
 def test_each_rare_module_is_there():

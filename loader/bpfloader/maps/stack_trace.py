@@ -88,7 +88,7 @@ class StackTrace(SparseArray[Any]):
         return tuple(kernel_frame(address, number > 0, offset) for number, address in enumerate(stack))
 
     def user_symbols(self, stack_id: int, pid: int, *, offset: bool = True) -> tuple[str, ...]:
-        """Returns the frames of a running process's user stack (BPF_F_USER_STACK), as user_symbol. Raises KeyError."""
+        """Returns the frames of a process's user stack (BPF_F_USER_STACK) by name, as user_symbol. Raises KeyError."""
         from ..symbols.user import user_symbols
 
-        return user_symbols(self._plain(stack_id), pid, offset=offset)
+        return user_symbols(self._plain(stack_id), pid, offset=offset, stack=True)

@@ -5,6 +5,7 @@ Unlike elf.py, it reads 32 and 64 bits (System V gABI, chapter 4), and checks on
 
 from __future__ import annotations
 
+import operator
 import os
 import struct
 import sys
@@ -12,10 +13,14 @@ from array import array
 from collections.abc import Container, Iterator
 from typing import BinaryIO, NamedTuple
 
-from ..elf import SHF_EXECINSTR, SHT_DYNSYM, SHT_NOTE, SHT_PROGBITS, SHT_SYMTAB, STT_FUNC, STT_GNU_IFUNC
+from ..elf import SHT_DYNSYM, SHT_NOBITS, SHT_NOTE, SHT_NULL, SHT_PROGBITS, SHT_SYMTAB, STT_FUNC, STT_GNU_IFUNC
 
 SYMBOL_TABLES = (SHT_SYMTAB, SHT_DYNSYM)
 STAPSDT_NOTE = 3  # the type of a static probe's note (systemtap's sys/sdt.h)
+NT_GNU_BUILD_ID, MAX_BUILD_ID = 3, 64  # elf.h; bytes: 20 for sha1, 16 for md5, 8 for a fast hash
+PT_LOAD, PF_X = 1, 1  # elf.h
+MAX_ADDRESS = 2**64 - 1
+MAX_NOTE = 8192  # bytes of a section with one note or one name
 MAX_TABLE = 1 << 26  # the most bytes of a table worth reading for a message
 
 
@@ -72,19 +77,27 @@ class SymbolRow(NamedTuple):
     size: int
 
 
-class CodeSection(NamedTuple):
-    """A section with code: its offset and size in the file in bytes, and its address."""
+class Segment(NamedTuple):
+    """A part of a file that is mapped as code (PT_LOAD): its offset and size in bytes, and its address."""
 
     offset: int
     size: int
     address: int
 
 
+class DebugLink(NamedTuple):
+    """The file that .gnu_debuglink names, without a folder, and its CRC-32."""
+
+    name: str
+    crc: int
+
+
 class Binary:
     """An open ELF file. Raises ValueError for a file of another kind, or a broken one; OSError."""
 
     def __init__(self, file: BinaryIO):
-        self.file, self.size = file, os.fstat(file.fileno()).st_size
+        self.file, self.size = file, file.seek(0, os.SEEK_END)
+        file.seek(0)
         head = file.read(64)
         if (
             len(head) < (64 if head[4:5] == b"\2" else 52)
@@ -95,6 +108,8 @@ class Binary:
             raise ValueError("no ELF file")
         self.order, self.wide = "<>"[head[5] - 1], head[4] == 2
         start = self._unpack("Q", head, 40) if self.wide else self._unpack("I", head, 32)
+        self._segments_at = self._unpack("Q", head, 32) if self.wide else self._unpack("I", head, 28)
+        self._segment_size, self._segment_count = struct.unpack_from(self.order + "HH", head, 54 if self.wide else 42)
         entry, count, self.names = struct.unpack_from(self.order + "HHH", head, 58 if self.wide else 46)
         row = struct.Struct(self.order + ("IIQQQQIIQQ" if self.wide else "10I"))
         if count and entry != row.size:
@@ -130,10 +145,52 @@ class Binary:
         """Yields the functions in this file, aliases too."""
         return (function for function in self._functions() if function.defined and function.size)
 
-    def code_sections(self) -> list[CodeSection]:
-        """Returns the sections with code."""
-        code = (each for each in self.headers if each.type == SHT_PROGBITS and each.flags & SHF_EXECINSTR)
-        return [CodeSection(header.offset, header.size, header.address) for header in code]
+    def segments(self) -> list[Segment]:
+        """Returns the parts that are mapped as code, which a file without section headers has as well."""
+        row = struct.Struct(self.order + ("IIQQQQQQ" if self.wide else "IIIIIIII"))
+        if self._segment_count and self._segment_size != row.size:
+            raise ValueError("broken program headers")
+        found = []
+        for fields in row.iter_unpack(self._bytes(self._segments_at, self._segment_count * row.size)):
+            kind, flags, offset, address, size = (
+                fields[index] for index in ((0, 1, 2, 3, 5) if self.wide else (0, 6, 1, 2, 4))
+            )
+            if kind == PT_LOAD and flags & PF_X:
+                found.append(Segment(offset, size, address))
+        return found
+
+    def section_named(self, name: str, most: int = MAX_TABLE) -> bytes:
+        """Returns the bytes of a section; none without it, or for one in a file of its own (SHT_NOBITS)."""
+        if self.names >= len(self.headers):
+            return b""
+        texts = self.section_bytes(self.names)
+        for header in self.headers:
+            if header.type not in (SHT_NOBITS, SHT_NULL) and string_at(texts, header.name) == name:
+                return self._bytes(header.offset, header.size) if header.size <= most else b""
+        return b""
+
+    def build_id(self) -> bytes:
+        """Returns the build id (the note NT_GNU_BUILD_ID); none for a file without one, or of an odd length."""
+        data = self.section_named(".note.gnu.build-id", MAX_NOTE)
+        if len(data) < 16:
+            return b""
+        owner, length, kind = struct.unpack_from(self.order + "III", data)
+        found = data[16 : 16 + length]
+        fits = kind == NT_GNU_BUILD_ID and owner == 4 and data[12:16] == b"GNU\0" and len(found) == length
+        return found if fits and 4 <= length <= MAX_BUILD_ID else b""
+
+    def debug_link(self) -> DebugLink | None:
+        """Returns what .gnu_debuglink says: a name, a NUL, up to three more, a CRC. None for a name with a folder."""
+        data = self.section_named(".gnu_debuglink", MAX_NOTE)
+        name = data[: max(0, data.find(b"\0"))].decode("utf-8", "surrogateescape")
+        place = (len(os.fsencode(name)) + 4) & ~3
+        if not name or "/" in name or name in (".", "..") or place + 4 > len(data):
+            return None
+        return DebugLink(name, self._unpack("I", data, place))
+
+    def has_whole_table(self) -> bool:
+        """Returns True if the file has the table of all its symbols, which strip takes away."""
+        return any(header.type == SHT_SYMTAB for header in self.headers)
 
     def tables(self) -> Iterator[SymbolTable]:
         """Yields the symbol tables, the one of the whole file and the dynamic one, where it has them."""
@@ -167,6 +224,14 @@ class Binary:
         header = self.headers[row.section]
         offset = row.address - header.address
         return header.offset + offset if 0 <= offset < header.size else None
+
+    def function_rows(self, table: SymbolTable) -> Iterator[tuple[int, int, int]]:
+        """Yields the functions of a table as (address, end, place of the name), those without a size left out."""
+        order = (4, 5, 0, 1, 3) if self.wide else (1, 2, 0, 3, 5)
+        columns = operator.itemgetter(*order)
+        for address, size, name, info, section in map(columns, self._row.iter_unpack(table.rows)):
+            if section and size and info & 15 in (STT_FUNC, STT_GNU_IFUNC):
+                yield address, min(address + size, MAX_ADDRESS), name
 
     def section_of_type(self, kind: int) -> tuple[SectionHeader, bytes] | None:
         """Returns the first section of a type and its bytes; None without one."""

@@ -17,6 +17,7 @@ from ..elf import STT_GNU_IFUNC
 from .binary import Binary, SymbolTable
 from .cplusplus import without_templates
 from .demangle import MAX_SYMBOL, Function, demangle
+from .regions import Region, regions_of
 from .versions import SymbolVersion, SymbolVersions
 
 STB_LOCAL = 0  # elf.h
@@ -192,19 +193,8 @@ def _unique(places: Iterable[Place]) -> list[Place]:
     return list({place.offset: place for place in reversed(list(places))}.values())[::-1]
 
 
-class _Mapped(NamedTuple):
-    """A part of a file that this process has mapped."""
-
-    start: int
-    end: int
-    offset: int
-    path: str
-
-
-def _mapped(own: os.stat_result) -> list[_Mapped]:
+def _mapped(own: os.stat_result) -> list[Region]:
     """Returns where this process has mapped a file."""
-    from .user import regions_of
-
     found = []
     for region in regions_of(os.getpid()):
         if region.path.startswith("/"):
@@ -212,7 +202,7 @@ def _mapped(own: os.stat_result) -> list[_Mapped]:
                 same = os.path.samestat(os.stat(region.path), own)
             except OSError:
                 same = False
-            found += [_Mapped(*region)] if same else []
+            found += [region] if same else []
     return found
 
 

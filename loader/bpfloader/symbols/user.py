@@ -1,4 +1,8 @@
-"""Names functions in processes by /proc/<pid>/maps and the symbol tables of the mapped files."""
+"""Names functions in processes: by the tables of the files that they have mapped, and by their perf maps.
+
+What a process had mapped, and its functions that were asked for, are kept when it ends: a profiler reads its stacks
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -6,109 +10,167 @@ import os
 import struct
 from bisect import bisect_right
 from collections.abc import Iterable
-from typing import BinaryIO, NamedTuple
+from contextlib import ExitStack
+from typing import BinaryIO
 
 from ..files import open_file
-from .binary import Binary, CodeSection
+from .binary import Binary
+from .debug_files import Opener, debug_file, mini_debug_info
+from .function_table import FunctionOffset, FunctionTable
+from .perf_map import PerfMap, read_perf_map
 from .process import open_in_root, path_in_root, process_root, read_descriptor
+from .regions import Region, parse_regions, read_maps
 
-MAX_CACHED_FILES = 32  # the most files whose symbols are cached
+MAX_CACHED_FILES = 512  # the most files whose functions are cached
+MAX_CACHED_BYTES = 512 << 20  # the most memory that these take
+MAX_PROCESSES = 1024  # the most processes that are remembered
+MAX_REMEMBERED = 256  # the most files of one process that `remember` reads
+DELETED = " (deleted)"
 
-
-class Region(NamedTuple):
-    """A mapped part of a file (proc_pid_maps(5)): start and end address, offset in the file, the file's path."""
-
-    start: int
-    end: int
-    offset: int
-    path: str
+_CACHE: dict[tuple[int, ...], FunctionTable] = {}  # by device, inode, time and size
 
 
-class FileSymbols(NamedTuple):
-    """A file's functions, sorted by address, and the sections that map offsets in the file to addresses."""
+class _Process:
+    """What a process has mapped, or had; `started` is its start time, which tells a reused pid."""
 
-    starts: list[int]
-    ends: list[int]
-    names: list[str]
-    sections: list[CodeSection]
+    def __init__(self, started: bytes):
+        self.started, self.maps = started, b""
+        self.regions: list[Region] = []
+        self.starts: list[int] = []
+        self.tables: dict[Region, FunctionTable | None] = {}
+        self.perf_map: PerfMap | None = None
+
+    def update(self, maps: bytes) -> None:
+        """Takes over what the process has mapped now."""
+        if maps and maps != self.maps:
+            self.maps, self.regions = maps, parse_regions(maps)
+            self.starts = [region.start for region in self.regions]
+            self.tables = {region: self.tables[region] for region in self.regions if region in self.tables}
+
+    def region_at(self, address: int) -> Region | None:
+        """Returns the part that holds an address; None if nothing is mapped there."""
+        place = bisect_right(self.starts, address) - 1
+        return self.regions[place] if place >= 0 and address < self.regions[place].end else None
 
 
-class FunctionOffset(NamedTuple):
-    """A place in a function: the function's name, and the offset from its start in bytes."""
+class UserSymbols:
+    """Names of functions in processes, which it remembers: those of a process that has ended are still there.
 
-    name: str
-    offset: int
+    `user_symbol` and `StackTrace.user_symbols` share one; make your own to forget all of it at once. Several threads
+    may use one.
+    """
+
+    def __init__(self) -> None:
+        self._processes: dict[int, _Process] = {}
+
+    def remember(self, pid: int) -> None:
+        """Reads all functions of a process now, for names after its end; does nothing for one that isn't there."""
+        process = self._look_at(pid)
+        files = dict.fromkeys(region for region in process.regions if region.code and region.path.startswith("/"))
+        for region in list(files)[:MAX_REMEMBERED]:
+            self._table(process, region, pid)
+        process.perf_map = read_perf_map(pid, process.perf_map) or process.perf_map
+
+    def symbol(self, address: int, pid: int, *, offset: bool = True) -> str:
+        """Names an address in a process: `function+0xoffset [libc.so.6]`, or without the offset.
+
+        Returns `0x7f… [libc.so.6]` if the file has no function there, the number alone if no file is mapped there, or
+        the process is hidden from this user, or has ended before it was looked at.
+        """
+        return self.symbols((address,), pid, offset=offset)[0]
+
+    def symbols(
+        self, addresses: Iterable[int], pid: int, *, offset: bool = True, stack: bool = False
+    ) -> tuple[str, ...]:
+        """Names several addresses, as `symbol`, with one look at the process.
+
+        `stack`: they are a stack's, the innermost first. All others are return addresses, which after a call at the
+        very end of a function lie in the next one.
+        """
+        process, names, is_fresh = self._look_at(pid), [], False
+        for number, address in enumerate(addresses):
+            place = address - (stack and number > 0)
+            region = process.region_at(place)
+            found = self._in_file(process, region, place, pid) if region else None
+            file = _file_name(region) if region else ""
+            if region and not found:
+                if not is_fresh:
+                    process.perf_map, is_fresh = read_perf_map(pid, process.perf_map) or process.perf_map, True
+                found = process.perf_map.at_address(place) if process.perf_map else None
+                file = f"perf-{pid}.map" if found else file
+            names.append(_text(address, address - place, found, file, offset))
+        return tuple(names)
+
+    def _look_at(self, pid: int) -> _Process:
+        """Returns a process as it is, or as it was when it was last looked at."""
+        started, known = _start_time(pid), self._processes.get(pid)
+        if known is None or (started and known.started != started):
+            known = self._processes[pid] = _Process(started)
+            while len(self._processes) > MAX_PROCESSES:
+                self._processes.pop(next(iter(self._processes)), None)
+        if started:
+            known.update(read_maps(pid))
+        return known
+
+    def _in_file(self, process: _Process, region: Region, place: int, pid: int) -> FunctionOffset | None:
+        table = self._table(process, region, pid)
+        return table.at(place - region.start + region.offset) if table else None
+
+    def _table(self, process: _Process, region: Region, pid: int) -> FunctionTable | None:
+        """Returns the functions of a mapped file; None for one that can't be read or is no ELF file."""
+        if not region.path.startswith("/"):
+            return None
+        if region not in process.tables:
+            process.tables[region] = _read_region(region, pid)
+        return process.tables[region]
 
 
-_CACHE: dict[tuple[int, ...], FileSymbols] = {}  # by device, inode, time and size
+_shared = UserSymbols()
 
 
 def user_symbol(address: int, pid: int, *, offset: bool = True) -> str:
-    """Names an address in a process: `function+0xoffset [libc.so.6]`, or without the offset.
-
-    Returns `0x7f… [libc.so.6]` if the file has no function there, the number alone if no file is mapped there, or the
-    process has ended or is hidden from this user. Names of C++ and Rust stay mangled.
-    """
-    return user_symbols((address,), pid, offset=offset)[0]
+    """Names an address in a process, as UserSymbols.symbol does: `function+0xoffset [libc.so.6]`."""
+    return _shared.symbol(address, pid, offset=offset)
 
 
-def user_symbols(addresses: Iterable[int], pid: int, *, offset: bool = True) -> tuple[str, ...]:
-    """Names several addresses, as user_symbol, with one look at the process."""
-    regions = regions_of(pid)
-    starts = [region.start for region in regions]
-    return tuple(_symbol_name(regions, starts, address, pid, offset) for address in addresses)
+def user_symbols(addresses: Iterable[int], pid: int, *, offset: bool = True, stack: bool = False) -> tuple[str, ...]:
+    """Names several addresses, as UserSymbols.symbols does."""
+    return _shared.symbols(addresses, pid, offset=offset, stack=stack)
 
 
-def regions_of(pid: int) -> list[Region]:
-    """Returns what a process has mapped, by address; nothing for one that has ended or is hidden."""
+def _text(address: int, back: int, found: FunctionOffset | None, file: str, offset: bool) -> str:
+    if found is None:
+        return f"{address:#x} [{file}]" if file else f"{address:#x}"
+    return f"{found.name}+{found.offset + back:#x} [{file}]" if offset else f"{found.name} [{file}]"
+
+
+def _file_name(region: Region) -> str:
+    """Returns what a region is called behind a name: its file without the folder, or `vdso`."""
+    if region.path.startswith("/"):
+        return os.path.basename(region.path.removesuffix(DELETED))
+    return region.path.strip("[]")
+
+
+def _start_time(pid: int) -> bytes:
+    """Returns when a process started (the 22nd field of proc_pid_stat(5)); empty for one that has ended."""
     try:
-        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as file:
-            rows = [line.rstrip("\n").split(None, 5) for line in file]
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read(4096).rpartition(b")")[2].split()
     except OSError:
-        return []
-    spans = ((row, row[0].split("-")) for row in rows)
-    return [
-        Region(int(start, 16), int(end, 16), int(row[2], 16), row[5] if len(row) > 5 else "")
-        for row, (start, end) in spans
-    ]
+        return b""
+    return fields[19] if len(fields) > 19 else b""
 
 
-def _symbol_name(regions: list[Region], starts: list[int], address: int, pid: int, offset: bool) -> str:
-    place = bisect_right(starts, address) - 1
-    if place < 0 or address >= regions[place].end or not regions[place].path:
-        return f"{address:#x}"
-    region = regions[place]
-    name = (
-        os.path.basename(region.path.removesuffix(" (deleted)")) if region.path[0] == "/" else region.path.strip("[]")
-    )
-    symbols = _symbols_of(region, pid) if region.path[0] == "/" else None
-    found = symbols and _function_at(symbols, address - region.start + region.offset)
-    if not found:
-        return f"{address:#x} [{name}]"
-    return f"{found.name}+{found.offset:#x} [{name}]" if offset else f"{found.name} [{name}]"
-
-
-def _function_at(symbols: FileSymbols, place: int) -> FunctionOffset | None:
-    """Returns the function at an offset of the file; None if there is none."""
-    for offset, size, start in symbols.sections:
-        if offset <= place < offset + size:
-            address = place - offset + start
-            number = bisect_right(symbols.starts, address) - 1
-            if number >= 0 and address < symbols.ends[number]:
-                return FunctionOffset(symbols.names[number], address - symbols.starts[number])
-    return None
-
-
-def _symbols_of(region: Region, pid: int) -> FileSymbols | None:
+def _read_region(region: Region, pid: int) -> FunctionTable | None:
     """Returns the functions of a mapped file; None for a file that can't be read or is no ELF file.
 
     map_files finds a deleted or replaced file, but needs CAP_CHECKPOINT_RESTORE. The process's root finds a file of its
-    container; no symlink there leads out of it.
+    container; no symlink there leads out of it. Of a process that has ended our own root may have the same file still.
     """
-    for opened in (_open_mapped, _open_below_root):
+    for opened in (_open_mapped, _open_below_root, _open_same):
         try:
             with opened(region, pid) as file:
-                return _read(file)
+                return _read(file, os.path.dirname(region.path), (lambda path: _open_in_root_of(pid, path), open_file))
         except (OSError, ValueError, struct.error):
             continue
     return None
@@ -119,29 +181,46 @@ def _open_mapped(region: Region, pid: int) -> BinaryIO:
 
 
 def _open_below_root(region: Region, pid: int) -> BinaryIO:
+    return _open_in_root_of(pid, path_in_root(pid, region.path))
+
+
+def _open_in_root_of(pid: int, path: str) -> BinaryIO:
     with process_root(pid) as root:
-        fd = open_in_root(root, path_in_root(pid, region.path))
-        try:
-            return read_descriptor(fd)
-        finally:
-            os.close(fd)
+        fd = open_in_root(root, path)
+    try:
+        return read_descriptor(fd)
+    finally:
+        os.close(fd)
 
 
-def _read(file: BinaryIO) -> FileSymbols:
-    """Reads a file's functions, or returns the cached ones. Raises OSError, ValueError, struct.error."""
+def _open_same(region: Region, pid: int) -> BinaryIO:
+    """Opens the path of a region in our own root. Raises ValueError if another file was mapped from there; OSError."""
+    file = open_file(region.path)
+    facts = os.fstat(file.fileno())
+    if region.file == (f"{os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}", facts.st_ino):
+        return file
+    file.close()
+    raise ValueError("another file")
+
+
+def _read(file: BinaryIO, folder: str = "", openers: tuple[Opener, ...] = ()) -> FunctionTable:
+    """Reads a file's functions, or returns the cached ones. Raises OSError, ValueError, struct.error.
+
+    If it is stripped, `openers` look for its debug file: as the process sees it, then as we do.
+    """
     facts = os.fstat(file.fileno())
     identity = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
     if (known := _CACHE.get(identity)) is not None:
         return known
-    binary = Binary(file)
-    best: dict[int, tuple[bool, str, int]] = {}  # by address; of several names, one without an underscore
-    for function in binary.functions():
-        found = (function.name.startswith("_"), function.name, function.size)
-        best[function.address] = min(best.get(function.address, found), found)
-    starts = sorted(best)
-    ends = [start + best[start][2] for start in starts]
-    symbols = FileSymbols(starts, ends, [best[start][1] for start in starts], binary.code_sections())
-    while len(_CACHE) >= MAX_CACHED_FILES:
+    with ExitStack() as stack:
+        binary = Binary(file)
+        others: list[Binary | None] = []
+        if not binary.has_whole_table():
+            others = [debug_file(binary, folder, openers, stack) or mini_debug_info(binary)]
+        table = FunctionTable(binary, [other for other in others if other])
+    _CACHE[identity] = table
+    while len(_CACHE) > MAX_CACHED_FILES or (
+        len(_CACHE) > 1 and sum(each.size for each in _CACHE.values()) > MAX_CACHED_BYTES
+    ):
         _CACHE.pop(next(iter(_CACHE)), None)
-    _CACHE[identity] = symbols
-    return symbols
+    return table

@@ -113,10 +113,11 @@ def test_what_isn_t_there_is_told_of_the_process_s_files(start, contained, progr
 def test_symbols_are_those_of_the_process_s_file(contained, programs, monkeypatch):
     from bpfloader.symbols import user
     from bpfloader.symbols.binary import Binary
+    from bpfloader.symbols.regions import regions_of
 
     with open(programs / "real", "rb") as file:
         work = next(each for each in Binary(file).functions() if each.name == "work")
-    region = next(each for each in user.regions_of(contained.pid) if each.path.endswith("/app"))
+    region = next(each for each in regions_of(contained.pid) if each.path.endswith("/app"))
     monkeypatch.setattr(user, "_open_mapped", user._open_below_root)  # as without CAP_CHECKPOINT_RESTORE
     assert bpfloader.user_symbol(region.start + work.address - region.offset, contained.pid) == "work+0x0 [app]"
 
