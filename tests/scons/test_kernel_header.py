@@ -3,11 +3,15 @@
 import gzip
 import hashlib
 import re
+import struct
 import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
+from ebpfbuild.btf.reader import Btf
+from ebpfbuild.btf.types import Kind
+from ebpfbuild.elf.reader import Elf
 
 KERNEL = Path("/sys/kernel/btf/vmlinux")
 X86, ONE = "ARCH=x86_64", "one.bpf.o"
@@ -91,6 +95,32 @@ def test_a_kernel_that_is_pinned_by_its_own_digest_and_by_the_header_s(project, 
     text = project.fails(X86)
     assert "does not hold the pinned vmlinux.h for x86_64 (Linux 6.12), and was not used" in text
     assert "  sha256 = " in text and "  input_sha256 = " in text
+
+
+def test_a_module_is_read_on_the_kernel_that_stands_beside_it(project, kernel):
+    def module(name: str) -> str:
+        base = Btf.parse(Elf.parse(kernel()).section(".BTF").data, "", None)
+        number, at = base.find("task_struct", Kind.STRUCT).id, base.strings_end
+        strings = f"{name}\0task\0".encode()  # behind the base's; struct NAME { struct task_struct task; }
+        record = struct.pack("<6I", at, Kind.STRUCT << 24 | 1, base[number].size, at + len(name) + 1, number, 0)
+        head = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(record), len(record), len(strings))
+        return place(project, head + record + strings, "module.gz")
+
+    path, base = module("of_a_module"), place(project, kernel())
+    header = project.folder / "build/x86_64/include/vmlinux.h"
+    both = f"VMLINUX={path},{base}"
+    project.build(X86, both, ONE)
+    assert "struct of_a_module {\n\tstruct task_struct task;\n};" in header.read_text()
+    assert project.build(X86, both, ONE) == set()
+    assert "is split BTF, as a module's is, without its base; give its kernel's BTF or vmlinux as the base" in project.fails(X86, f"VMLINUX={path}", ONE)
+    pin_btf(project, path, f'btf_base = "{base}"')
+    lines = [line.strip() for line in project.fails(X86, ONE).splitlines() if re.match(r"  (sha256|size|input_sha256) = ", line)]
+    pin_btf(project, path, f'btf_base = "{base}"', *lines)
+    assert "x86_64/include/vmlinux.h" in project.build(X86, ONE)
+    (project.folder / base).write_bytes(b"edited")
+    assert f"{base}: holds no BTF" in project.fails(X86, ONE)
+    pin_btf(project, "pool/x.deb", f'btf_base = "{base}"')
+    assert "vmlinux.x86_64.btf_base: goes with a module of this machine; name both by their paths" in project.fails(X86, ONE)
 
 
 @pytest.mark.skipif(not KERNEL.exists(), reason="this kernel shows no BTF")

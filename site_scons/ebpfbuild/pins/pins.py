@@ -30,6 +30,7 @@ class ArtifactSource(NamedTuple):
     inside          of an archive only: the member, or for a tree of files the folder, that is taken out of it
     archive_sha256  of an archive only, and optional: what is taken out has a digest of its own
     btf             True of a kernel's file, from whose BTF the header is made; `archive_sha256` is that file's
+    base            of a module's file only: that of its kernel, whose BTF the module's continues
     where           `toolchain.toml:LINE: key.path`
     """
 
@@ -40,6 +41,7 @@ class ArtifactSource(NamedTuple):
     inside: str = ""
     archive_sha256: str | None = None
     btf: bool = False
+    base: Path | None = None
 
     @property
     def name(self) -> str:
@@ -54,9 +56,11 @@ class ArtifactSource(NamedTuple):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files of this machine that are read: with a module of the running kernel its own BTF, too."""
+        """The files of this machine that are read: with a module its kernel's, too, which may be the one that runs."""
         if self.file is None:
             return ()
+        if self.base:
+            return (self.file, self.base)
         host = Path(HOST_BTF)
         module = self.btf and self.file.parent == host.parent and self.file != host
         return (self.file, host) if module else (self.file,)

@@ -208,7 +208,7 @@ def _require_own_bytes(pins: Iterable[HeaderPin]) -> None:
 
 
 def _header(table: Table, arch: str, base: str | None, base_day: date | None, nested: bool = False) -> HeaderPin:
-    known = ("kernel", "date", "url", "pool", "path", "btf", "archive_sha256", "input_sha256", "member")
+    known = ("kernel", "date", "url", "pool", "path", "btf", "btf_base", "archive_sha256", "input_sha256", "member")
     table.require_known(*known, "sha256", "size", *(() if nested else ("alternate",)))
     kernel = table.text("kernel")
     sha256 = table.optional_text("sha256", _is_sha256)
@@ -261,20 +261,32 @@ def _btf_source(table: Table) -> ArtifactSource:
     if wrong := _is_pool(location) if kind == "pool" else _is_url(location) if kind == "url" else "":
         raise table.error("btf", wrong)
     member = table.optional_text("member", _is_inside) or ""
-    digest = table.optional_text("input_sha256", _is_sha256)
-    return _kernel_source(kind, location, table.where("btf"), table.path.parent, member, digest)
+    digest, base = table.optional_text("input_sha256", _is_sha256), table.optional_text("btf_base")
+    if base and kind != "path":
+        raise table.error("btf_base", "goes with a module of this machine", "name both by their paths")
+    source = _kernel_source(kind, location, table.where("btf"), table.path.parent, member, digest)
+    return source._replace(base=_kernel_path(base, table.path.parent)) if base else source
 
 
 def _kernel_source(
     kind: str, location: str, where: str, folder: Path, member: str = "", digest: str | None = None
 ) -> ArtifactSource:
-    file = folder / (HOST_BTF if location == "host" else location) if kind == "path" else None
+    file = _kernel_path(location, folder) if kind == "path" else None
     return ArtifactSource(kind, location, where, file, member, digest, btf=True)
 
 
+def _kernel_path(location: str, folder: Path) -> Path:
+    return folder / (HOST_BTF if location == "host" else location)
+
+
 def given_header(arch: str, text: str, folder: Path) -> HeaderPin:
-    """Returns the pin that VMLINUX= stands for: `host`, or the path of a kernel's file, from `folder`."""
-    source = _kernel_source("path", text, f"VMLINUX={text}", folder)
+    """Returns the pin that VMLINUX= stands for: `host`, or the path of a kernel's file, from `folder`.
+
+    Behind a module's stands, with a comma before it, that of its kernel.
+    """
+    file, _, base = text.partition(",")
+    source = _kernel_source("path", file, f"VMLINUX={text}", folder)
+    source = source._replace(base=_kernel_path(base, folder)) if base else source
     return HeaderPin(f"vmlinux.{arch}", arch, source.name, source, None, None, source.where, given=True)
 
 

@@ -45,6 +45,7 @@ HELP = """
                 with a vmlinux.h of your own, or UAPI headers alone: mips64, mips64el, ppc64, armeb
   MIRROR=…      a folder or URL to take pinned artifacts from first: <mirror>/<origin's host>/<path>, or vendor's DIR
   VMLINUX=…     the kernel whose BTF gives the vmlinux.h: host, or a vmlinux, boot image, BTF file, .deb or .rpm
+                of a module the two files, MODULE.ko,VMLINUX
   MINIMIZE=…    each program's vmlinux.h: exact (default), lean, fields or off; overrides what the program asks for
   PROVE=1       prove each object: compile it with the full header, too, and compare
   RELEASE=1     build a release: list what isn't pinned, committed or locked and stop, else prove every object
