@@ -53,7 +53,8 @@ from .errors import (
     errno_text,
 )
 from .libbpf.library import version
-from .link import Link, Links
+from .link.base import Link
+from .link.collection import Links
 from .maps.base import ANY, EXIST, LOCK, NOEXIST, Map
 from .maps.hash import Hash
 from .object.bpf_object import Object
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from .histogram import linear_histogram, log2_histogram
     from .kernel.objects import ProgramInfo
     from .kernel.verifier_figures import VerifierFigures
+    from .link.existing import ExistingLink, open_link
     from .maps.arena import Arena
     from .maps.array import Array, Elements
     from .maps.info import MapInfo
@@ -122,6 +124,7 @@ _LAZY = {
     "histogram": "linear_histogram log2_histogram",
     "kernel.objects": "ProgramInfo",
     "kernel.verifier_figures": "VerifierFigures",
+    "link.existing": "ExistingLink open_link",
     "maps.arena": "Arena",
     "maps.array": "Array Elements",
     "maps.info": "MapInfo",
@@ -190,8 +193,8 @@ native_endian = little_endian if sys.byteorder == "little" else big_endian
 __all__ = [
     "ANY", "Arena", "Array", "ArrayOfMaps", "AttachError", "BloomFilter", "BpfError", "CTypes", "CallError",
     "CgroupArray", "CgroupProgram", "CgroupStorage", "Choice", "Codec", "CpuMap", "DevMap", "DevMapHash", "DigestError",
-    "EXIST", "Elements", "Enum", "ExtensionProgram", "Frame", "Hash", "HashOfMaps", "InodeStorage", "IterLink",
-    "IterProgram", "Kconfig", "KernelId", "KprobeMultiProgram", "KprobeProgram", "KsyscallProgram", "LOCK",
+    "EXIST", "Elements", "Enum", "ExistingLink", "ExtensionProgram", "Frame", "Hash", "HashOfMaps", "InodeStorage",
+    "IterLink", "IterProgram", "Kconfig", "KernelId", "KprobeMultiProgram", "KprobeProgram", "KsyscallProgram", "LOCK",
     "LayoutError", "LibraryError", "Link", "Links", "LoadError", "LpmTrie", "Map", "MapError", "MapInfo", "Maps",
     "MissingBtfError", "NOEXIST", "NetfilterProgram", "NetkitProgram", "NetnsProgram", "Object", "ObjectError",
     "PerCpuArray", "PerCpuHash", "PerfEventArray", "PerfEventProgram", "PrivilegeError", "ProgArray", "Program",
@@ -203,6 +206,6 @@ __all__ = [
     "UprobeProgram", "UsdtProgram", "UserRingBuffer", "UserSymbols", "VariantsError", "VerifierError",
     "VerifierFigures", "XdpProgram", "XskMap", "arch_among", "attach_kind", "big_endian", "choose", "errno_text",
     "events", "inner", "kernel_symbol", "linear_histogram", "links", "little_endian", "log2_histogram", "maps",
-    "native_endian", "open_map", "poll", "probe", "program_class", "programs", "run_statistics", "struct", "supports",
-    "union", "user_symbol", "verify", "version",
+    "native_endian", "open_link", "open_map", "poll", "probe", "program_class", "programs", "run_statistics", "struct",
+    "supports", "union", "user_symbol", "verify", "version",
 ]  # fmt: skip

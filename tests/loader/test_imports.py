@@ -22,7 +22,8 @@ detach.attachments detach.command detach.pins
 diagnose.core_relo diagnose.function_target diagnose.interface_target diagnose.kernel_function
 diagnose.libbpf_messages diagnose.map_rules diagnose.older_kernel diagnose.verifier_log diagnose.verifier_report
 features.trial inspect.report kernel.attach_type kernel.bpf kernel.holders kernel.host kernel.instructions
-kernel.link_type kernel.netlink kernel.objects kernel.versions maps.standalone object.btf_types object.untyped package.archive package.manifest rings.async_reader
+kernel.link_places kernel.link_type kernel.netlink kernel.objects kernel.versions link.folder link.place
+object.pins programs.takeover maps.standalone object.btf_types object.untyped package.archive package.manifest rings.async_reader
 rings.poll spec.first_kernel spec.object spec.vet symbols.binary symbols.debug_files symbols.demangle symbols.function_table
 symbols.functions symbols.perf_map symbols.probe_file symbols.process symbols.readable symbols.regions symbols.rust
 symbols.user symbols.versions diagnose.refusal elf""".split()}

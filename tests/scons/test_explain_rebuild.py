@@ -36,7 +36,7 @@ def test_an_edited_file_of_the_core_is_named(make_project, tmp_path):
     shutil.copy(ROOT / "toolchain.toml", tool)
     project = make_project(tool=tool)
     project.build("ARCH=x86_64", "one")
-    for file in ("site_scons/ebpfbuild/compile/object.py", "loader/bpfloader/link.py"):
+    for file in ("site_scons/ebpfbuild/compile/object.py", "loader/bpfloader/link/base.py"):
         (tool / file).write_text((tool / file).read_text() + "# a comment\n")
     lines = explanation(project, "one")
-    assert "ebpfbuild/compile/object.py changed" in lines and "loader/link.py changed" in lines
+    assert "ebpfbuild/compile/object.py changed" in lines and "loader/link/base.py changed" in lines

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from ..errors import CallError
 from ..libbpf.library import library
+from ..libbpf.pin import kind_of
 from ..libbpf.structs import LinkInfo, MapInformation, ProgramInformation
 from ..text import text_of
 from .host import read_text
 from .objects import info_by_fd, program_name
 
 MAX_PINS = 10_000  # that a list holds
-KINDS = {"bpf-map": "map", "bpf-prog": "program", "bpf_link": "link", "bpf-link": "link"}
 
 
 class Pin(NamedTuple):
@@ -55,11 +55,6 @@ def pin_at(path: str) -> Pin:
         return Pin(path, kind, *_id_and_name(fd, kind))
     finally:
         os.close(fd)
-
-
-def kind_of(fd: int) -> str:
-    """Returns what a descriptor is of: "map", "program", "link", or "object" for anything else. Raises OSError."""
-    return KINDS.get(os.readlink(f"/proc/self/fd/{fd}").rpartition(":")[2], "object")
 
 
 def _id_and_name(fd: int, kind: str) -> tuple[int, str]:

@@ -46,7 +46,7 @@ class LinkPlace(NamedTuple):
     place: str
 
 
-class _Details:
+class LinkDetails:
     """The kernel's description of a link's descriptor, asked for anew where a text's address is to be in it."""
 
     def __init__(self, fd: int):
@@ -77,7 +77,7 @@ class _Details:
 
 def link_place(fd: int) -> LinkPlace:
     """Describes the link of a descriptor. Raises CallError."""
-    details, place = _Details(fd), ""
+    details, place = LinkDetails(fd), ""
     with contextlib.suppress(CallError, OSError):  # an older kernel may not tell
         if teller := PLACES.get(details.type):
             place = teller(details)
@@ -89,37 +89,37 @@ def attach_type_name(number: int) -> str:
     return AttachType(number).name.lower() if number in list(AttachType) else f"attach type {number}"
 
 
-def _raw_tracepoint(link: _Details) -> str:
+def _raw_tracepoint(link: LinkDetails) -> str:
     return f"raw_tp {link.text()}"
 
 
-def _tracing(link: _Details) -> str:
+def _tracing(link: LinkDetails) -> str:
     kind, target, number = link.numbers("III")
     if kind in TRACING:
         return f"{TRACING[AttachType(kind)]} {type_name(target, number).removeprefix('btf_trace_')}".rstrip()
     return f"freplace {program_name(target)} (id {target})" if target and not kind else attach_type_name(kind)
 
 
-def _cgroup(link: _Details) -> str:
+def _cgroup(link: LinkDetails) -> str:
     number, kind = link.numbers("QI")
     return f"{attach_type_name(kind)} {cgroup_path(number) or f'cgroup {number}'}"
 
 
-def _iter(link: _Details) -> str:
+def _iter(link: LinkDetails) -> str:
     return f"iter {link.text()}"
 
 
-def _netns(link: _Details) -> str:
+def _netns(link: LinkDetails) -> str:
     inode, kind = link.numbers("II")
     here = " (this one)" if os.stat("/proc/thread-self/ns/net").st_ino == inode else ""
     return f"{attach_type_name(kind)} network namespace {inode}{here}"
 
 
-def _xdp(link: _Details) -> str:
+def _xdp(link: LinkDetails) -> str:
     return f"xdp {_interface(*link.numbers('I'))}"
 
 
-def _tcx(link: _Details) -> str:
+def _tcx(link: LinkDetails) -> str:
     index, kind = link.numbers("II")
     return f"{attach_type_name(kind)} {_interface(index)}"
 
@@ -129,28 +129,28 @@ def _interface(index: int) -> str:
     return f"{interface_name(index)} (index {index})" if index else "an interface that has gone"
 
 
-def _struct_ops(link: _Details) -> str:
+def _struct_ops(link: LinkDetails) -> str:
     return f"struct_ops map {link.numbers('I')[0]}"
 
 
-def _netfilter(link: _Details) -> str:
+def _netfilter(link: LinkDetails) -> str:
     family, hook, priority, _ = link.numbers("IIiI")
     where = HOOKS[hook] if hook < len(HOOKS) else str(hook)
     return f"netfilter {FAMILIES.get(family, family)} {where} priority {priority}"
 
 
-def _kprobe_multi(link: _Details) -> str:
+def _kprobe_multi(link: LinkDetails) -> str:
     count, flags = link.numbers("II", 8)
     return f"{'kretprobe' if flags & RETURN else 'kprobe'}.multi {count} functions"
 
 
-def _uprobe_multi(link: _Details) -> str:
+def _uprobe_multi(link: LinkDetails) -> str:
     count, flags, pid = link.numbers("III", 36)
     place = f"{'uretprobe' if flags & RETURN else 'uprobe'}.multi {link.text(0, 32)} {count} places"
     return f"{place} of process {pid}" if pid else place
 
 
-def _perf_event(link: _Details) -> str:
+def _perf_event(link: LinkDetails) -> str:
     (kind,) = link.numbers("I")
     if kind not in PERF_EVENTS:
         config, type_ = link.numbers("QI", 8)
@@ -161,12 +161,12 @@ def _perf_event(link: _Details) -> str:
     return f"{PERF_EVENTS[kind]} {name}+{offset:#x}" if offset else f"{PERF_EVENTS[kind]} {name}"
 
 
-def _sockmap(link: _Details) -> str:
+def _sockmap(link: LinkDetails) -> str:
     number, kind = link.numbers("II")
     return f"{attach_type_name(kind)} map {number}"
 
 
-PLACES: dict[int, Callable[[_Details], str]] = {
+PLACES: dict[int, Callable[[LinkDetails], str]] = {
     LinkType.RAW_TRACEPOINT: _raw_tracepoint, LinkType.TRACING: _tracing, LinkType.CGROUP: _cgroup,
     LinkType.ITER: _iter, LinkType.NETNS: _netns, LinkType.XDP: _xdp, LinkType.TCX: _tcx, LinkType.NETKIT: _tcx,
     LinkType.STRUCT_OPS: _struct_ops, LinkType.NETFILTER: _netfilter, LinkType.KPROBE_MULTI: _kprobe_multi,

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+from typing import cast
 
-from ..errors import AttachError, BpfError, CallError, MapError, errno_text
+from ..errors import COMMAND, AttachError, BpfError, CallError, MapError, PrivilegeError, errno_text
 from .library import library
+
+# The ends of /proc/self/fd's symlinks (bpf_map_new_fd, bpf_prog_new_fd and bpf_link_settle in kernel/bpf/syscall.c).
+KINDS = {"bpf-map": "map", "bpf-prog": "program", "bpf_link": "link", "bpf-link": "link"}
+
+
+def kind_of(fd: int) -> str:
+    """Returns "map", "program" or "link" for a descriptor of one, "" without /proc, else "object"."""
+    try:
+        return KINDS.get(os.readlink(f"/proc/self/fd/{fd}").rpartition(":")[2], "object")
+    except FileNotFoundError:  # no such descriptor, or no /proc
+        return "object" if os.path.exists("/proc/self/fd") else ""
 
 
 def pin_to(fd: int, path: str | os.PathLike[str], what: str, kind: type[BpfError] = AttachError) -> None:
@@ -31,3 +43,22 @@ def unpin(path: str | os.PathLike[str], what: str) -> None:
     except OSError as error:
         reason = f"can't unpin {what} at {os.fspath(path)} ({errno_text(error.errno or 0)})"
         raise MapError(reason, fix="give the path that it is pinned to", errno=error.errno or 0) from None
+
+
+def pinned_fd(path: str | os.PathLike[str], kind: str, error_class: type[BpfError]) -> int:
+    """Opens a new descriptor of the "map", "program" or "link" pinned at a path.
+
+    Raises an error of class `error_class` for what is missing or of another kind, PrivilegeError.
+    """
+    try:
+        fd = cast(int, library().bpf_obj_get(os.fsencode(path)))
+    except CallError as error:
+        what = f"can't take what is pinned at {os.fspath(path)} ({errno_text(error.errno)})"
+        if error.errno in (errno.EPERM, errno.EACCES):
+            raise PrivilegeError(what, fix="run as root, or change the owner of the pin", errno=error.errno) from None
+        raise error_class(what, fix=f"list what is there: {COMMAND} detach", errno=error.errno) from None
+    if (found := kind_of(fd)) in (kind, ""):
+        return fd
+    os.close(fd)
+    what, fix = f"what is pinned at {os.fspath(path)} is no {kind}, but a {found}", f"give the path of a {kind}'s pin"
+    raise error_class(what, fix=fix)

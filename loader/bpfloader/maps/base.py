@@ -11,9 +11,9 @@ from ..codec.struct import Struct, Union
 from ..errors import CallError, LayoutError, MapError, StateError
 from ..kernel.map_type import MapType
 from ..libbpf.library import library
-from ..libbpf.pin import pin_to, unpin
+from ..libbpf.pin import pin_to, pinned_fd, unpin
 from ..suggest import FixedAttributes
-from .info import FIXES, MapInfo, existing_map, info_of, pinned_fd
+from .info import FIXES, MapInfo, existing_map, info_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +36,7 @@ class Map(FixedAttributes):
     _fixes: ClassVar[Mapping[int, str]] = {}  # hints by errno for this type of map, which precede FIXES
 
     name: str = ""
+    _is_reused = False  # by `reuse`
     _types: tuple[tuple[Any, ...], dict[str, Any]]  # that follow the owner and the name
 
     def __new__(cls, *arguments: Any, **named: Any) -> Self:
@@ -196,12 +197,13 @@ class Map(FixedAttributes):
         Raises MapError for a missing map or one of another type or sizes, StateError after load.
         """
         path = source if isinstance(source, (str, os.PathLike)) else None
-        fd = pinned_fd(path) if path is not None else descriptor(source)
+        fd = pinned_fd(path, "map", MapError) if path is not None else descriptor(source)
         try:
             self._require_alike(info_of(fd), f"can't reuse {source!r}")
             with self._owner.lock:
                 self._owner.require_open(f"the map {self.name}")
                 self._call_on(self.handle, "_reuse_fd", fd)
+                self._is_reused = True
         finally:
             if path is not None:
                 os.close(fd)

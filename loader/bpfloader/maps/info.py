@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 from typing import NamedTuple, cast
 
 from ..errors import ENOTSUPP, CallError, MapError, PrivilegeError, errno_text
 from ..libbpf.library import library
+from ..libbpf.pin import kind_of, pinned_fd
 from ..libbpf.structs import MapInformation
 from ..suggest import suggestion
 
@@ -51,11 +51,12 @@ class MapInfo(NamedTuple):
 
 def info_of(fd: int) -> MapInfo:
     """Asks the kernel about the map of a descriptor. Raises MapError for a descriptor of anything else."""
-    found, size = MapInformation(), ctypes.c_uint(ctypes.sizeof(MapInformation))
     if not _is_map(fd):
         raise MapError(f"the descriptor {fd} is no map's", fix="give a Map, or the path of a pinned one")
+    from ..kernel.objects import info_by_fd
+
     try:
-        library().bpf_obj_get_info_by_fd(fd, ctypes.byref(found), ctypes.byref(size))
+        found = info_by_fd(fd, MapInformation())
     except CallError as error:
         what = f"the kernel doesn't tell of the map {fd}: {error.what}"
         raise MapError(what, fix=error.fix, errno=error.errno) from None
@@ -64,22 +65,7 @@ def info_of(fd: int) -> MapInfo:
 
 
 def _is_map(fd: int) -> bool:
-    """Returns True for a map's descriptor: bpf_obj_get_info_by_fd would take a program's or a link's just as well."""
-    try:
-        return os.readlink(f"/proc/self/fd/{fd}") == "anon_inode:bpf-map"
-    except FileNotFoundError:  # no such descriptor, or no /proc
-        return not os.path.exists("/proc/self/fd")
-
-
-def pinned_fd(path: str | os.PathLike[str]) -> int:
-    """Opens a new descriptor of the object pinned at a path. Raises MapError, PrivilegeError."""
-    try:
-        return cast(int, library().bpf_obj_get(os.fsencode(path)))
-    except CallError as error:
-        what = f"can't take what is pinned at {os.fspath(path)} ({errno_text(error.errno)})"
-        if error.errno in (errno.EPERM, errno.EACCES):
-            raise PrivilegeError(what, fix="run as root, or change the owner of the pin", errno=error.errno) from None
-        raise MapError(what, fix="list what is there: ls /sys/fs/bpf", errno=error.errno) from None
+    return kind_of(fd) in ("map", "")  # bpf_obj_get_info_by_fd would take a program's or a link's just as well
 
 
 def map_by_id(number: int) -> int:
@@ -106,11 +92,7 @@ def existing_map(source: str | os.PathLike[str] | int) -> int:
         return _by_id(source)
     if isinstance(source, str) and "/" not in source:  # which no name holds (bpf_obj_name_cpy in kernel/bpf/syscall.c)
         return _by_name(source)
-    fd = pinned_fd(source)
-    if _is_map(fd):
-        return fd
-    os.close(fd)
-    raise MapError(f"what is pinned at {os.fspath(source)} is no map", fix="give the path of a map's pin")
+    return pinned_fd(source, "map", MapError)
 
 
 def _by_id(number: int) -> int:

@@ -17,7 +17,8 @@ from ..files import missing_file_fix, read_file
 from ..fork import call_after_fork
 from ..libbpf.library import library, require
 from ..libbpf.log import captured
-from ..link import Link, Links
+from ..link.base import Link
+from ..link.collection import Links
 from ..maps.base import Map
 from ..programs.sections import libbpf_needed
 from ..programs.struct_ops import StructOpsMap
@@ -64,6 +65,7 @@ class Object(BccPolling, SectionOwner):
         self._data = b""  # the object's bytes, until it is loaded: they help to explain a refusal
         self.lock = threading.RLock()  # hold it while libbpf has a pointer, so that no other thread frees that
         self.parts: list[ObjectPart] = []
+        self._pin_folder = ""  # where load(pin=…) has pinned the maps
         self._not_created: frozenset[int] = frozenset()  # the maps without autocreate, by their struct bpf_map *
         self.links = Links(self)
         if not self.FILE:
@@ -246,15 +248,23 @@ class Object(BccPolling, SectionOwner):
         for program in self.progs:
             program.autoload = program.name in wanted
 
-    def load(self, *, log_level: int = 0) -> None:
+    def load(self, *, log_level: int = 0, pin: str | os.PathLike[str] | None = None) -> None:
         """Creates the maps and loads the selected programs, all or nothing.
 
         With a `log_level`, each program's `verifier_log` and `verifier` tell what the verifier did: 4 for its figures
         alone, 1 or 2 for its course as well, which slows it down.
 
+        With `pin`, a folder of a BPF file system, the maps stay pinned in its `maps`, and those that an earlier start
+        pinned there are used again; constants (.rodata) and maps with a pin of their own are left out. Raises MapError
+        for a pinned map of another declaration, AttachError for a folder that can't be there.
+
         Raises VerifierError, MissingBtfError, LoadError, PrivilegeError, StateError; LibraryError if libbpf is too old
         for a selected program. After a refusal, the object can only be destroyed.
         """
+        if pin is not None:
+            from .pins import load_pinned
+
+            return load_pinned(self, os.path.abspath(pin), log_level)
         with self.lock, DeferredSignals(), captured() as messages:
             if self.handle and self._load_tried:
                 state = "is already loaded" if self._is_loaded else "was refused when it was loaded"
@@ -287,13 +297,21 @@ class Object(BccPolling, SectionOwner):
             self._btf.close()
             self._notify_loaded()
 
-    def attach(self) -> list[Link]:
+    def attach(self, *, pin: str | os.PathLike[str] | None = None) -> list[Link]:
         """Attaches each loaded program whose section has a target, and each struct_ops map; returns the new links.
 
         All or nothing; leaves out programs and maps whose `autoattach` is off. Programs of other sections (cgroup, XDP
         …) need their own attach. Raises as Program.attach does; AttachError if there are only programs of such sections
         and none of them is attached.
+
+        With `pin`, the links stay pinned in that folder's `links`, beyond this process, and those that an earlier start
+        pinned there are taken over: see Program.attach_pinned. The object is loaded with `load(pin=…)` first, if it
+        isn't. Raises also what that does.
         """
+        if pin is not None:
+            from .pins import attach_pinned
+
+            return attach_pinned(self, os.path.abspath(pin))
         links: list[Link] = []
         with self.lock, DeferredSignals():
             self.require_loaded("a link")

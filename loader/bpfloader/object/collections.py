@@ -11,7 +11,7 @@ from ..programs.base import Program
 from ..suggest import no_such, raise_unknown
 
 if TYPE_CHECKING:
-    from ..link import Links
+    from ..link.collection import Links
     from ..owner import Owner
 
 P = TypeVar("P")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..codec.base import NATIVE
 from ..codec.c_types import CTypes
 from ..errors import CallError, LayoutError, MapError, PrivilegeError, errno_text
+from ..kernel.objects import info_by_fd
 from ..libbpf.library import library
 from ..libbpf.structs import BtfInformation
 from ..maps.info import MapInfo, existing_map
@@ -101,15 +102,9 @@ def _read_btf(number: int) -> bytes:
     """Reads BTF by its id. Raises CallError."""
     fd = library().bpf_btf_get_fd_by_id(number)
     try:
-        info = BtfInformation()
-        _ask(fd, info)
+        info = info_by_fd(fd, BtfInformation())
         buffer = ctypes.create_string_buffer(min(info.btf_size, MAX_BTF))
-        info = BtfInformation(btf=ctypes.addressof(buffer), btf_size=len(buffer))
-        _ask(fd, info)
+        info_by_fd(fd, BtfInformation(btf=ctypes.addressof(buffer), btf_size=len(buffer)))
         return buffer.raw
     finally:
         os.close(fd)
-
-
-def _ask(fd: int, info: BtfInformation) -> None:
-    library().bpf_obj_get_info_by_fd(fd, ctypes.byref(info), ctypes.byref(ctypes.c_uint(ctypes.sizeof(info))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..libbpf.structs import PlacementOptions, sized
-from ..link import Link
+from ..link.base import Link
 from .base import Program
 
 if TYPE_CHECKING:

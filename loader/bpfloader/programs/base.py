@@ -13,7 +13,7 @@ from ..libbpf.library import LIBRARY, library
 from ..libbpf.log import captured
 from ..libbpf.pin import pin_to
 from ..libbpf.structs import TestRunOptions, sized
-from ..link import BpfLink, Link
+from ..link.base import BpfLink, Link
 from ..signals import DeferredSignals
 from ..suggest import FixedAttributes
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..kernel.objects import ProgramInfo
     from ..kernel.verifier_figures import VerifierFigures
     from ..libbpf.program_log import ProgramLog
+    from ..link.place import Place
     from ..owner import Owner
 
 LOAD_WITH_LOG = "load the object by load(log_level=4), or 2 for all that the verifier does"
@@ -130,6 +131,11 @@ class Program(FixedAttributes):
         """The text before the target in the section's name: `raw_tp`, `uprobe.s`."""
         return self.section.removeprefix("?").partition("/")[0]
 
+    @property
+    def _names_target(self) -> bool:
+        """True if the section, or `set_attach_target`, says where to attach, so that `attach` needs no argument."""
+        return bool(self.target)
+
     # Any: each kind's signature says what it can be attached to.
     def attach(self, *target: Any, **options: Any) -> Link:
         """Attaches to what the section names. Raises AttachError, PrivilegeError, StateError, LibraryError."""
@@ -153,6 +159,26 @@ class Program(FixedAttributes):
                 return None
             raise
 
+    def attach_pinned(self, path: str | os.PathLike[str], *target: Any, **options: Any) -> Link:
+        """Attaches as `attach(*target, **options)` does and pins the link, or takes over the link pinned there.
+
+        The link's `takeover` says how: "attached", nothing was there; "kept", the same program, with the same maps and
+        constants, attached to the same target; "updated", the program was replaced behind the link, and no event was
+        missed or seen twice; "replaced", the new link was attached, then the old one's pin was replaced, and both
+        programs may have seen an event. A kind that the kernel can't update (tracing, kprobe, uprobe, perf_event), and
+        another target, are replaced. Raises what `attach` does; AttachError for something else at that path.
+        """
+        from .takeover import take_over, taking_over
+
+        where = os.path.abspath(os.fspath(path))
+        with taking_over(self._owner, os.path.dirname(where)) as (undo, done):
+            place = self._place(*target, **options)
+            return take_over(self, where, place, lambda: self.attach(*target, **options), undo, done)
+
+    def _place(self, *target: Any, **options: Any) -> Place | None:
+        """Returns where a link of these arguments of `attach` is, as link.place tells it; None if that isn't known."""
+        return None
+
     def _require_target(self, target: str, what: str) -> str:
         """Returns the target. Raises AttachError if it is empty: neither the section nor the caller names `what`."""
         if not target:
@@ -171,6 +197,10 @@ class Program(FixedAttributes):
         """Returns libbpf's struct bpf_program *. Raises StateError unless the program is loaded."""
         self._require_fd()
         return self.handle
+
+    def _attach_type(self) -> int:
+        """Returns the attach type that its section gives it, of enum bpf_attach_type. Raises StateError."""
+        return cast(int, library().bpf_program__expected_attach_type(self._loaded_handle()))
 
     def _call(self, function: str, /, *arguments: object, **request: object) -> Any:
         """Calls a libbpf function that attaches. Raises AttachError, PrivilegeError, LibraryError."""

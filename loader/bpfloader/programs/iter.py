@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..libbpf.library import library
 from ..libbpf.structs import IterLinkInfo, IterOptions, sized
-from ..link import BpfLink, Link
+from ..link.base import BpfLink, Link
 from ..maps.base import Map, codec_of
 from ..signals import DeferredSignals
 from .base import Program
@@ -92,9 +92,13 @@ class IterProgram(Program):
             info.task.pid, info.task.tid = pid, tid
         return self._iterator(info if elements is not None or pid or tid else None)
 
+    @property
+    def _names_target(self) -> bool:
+        return self.target not in NEED_MAP_OR_CGROUP
+
     def attach_by_section(self) -> Link | None:
         """Attaches it; returns None for one over a map or a cgroup, which `attach` must be given. Raises as attach."""
-        return None if self.target in NEED_MAP_OR_CGROUP else self.attach()
+        return self.attach() if self._names_target else None
 
     def _iterator(self, info: IterLinkInfo | None, **request: object) -> IterLink:
         options = sized(IterOptions)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import CallError, LoadError, errno_text
 from ..libbpf.library import library, require
 from ..libbpf.structs import CookieOptions, KprobeMultiOptions, KprobeOptions, KsyscallOptions, sized
-from ..link import Link
+from ..link.base import Link
 from .base import Program
+
+if TYPE_CHECKING:
+    from ..link.place import Place
 
 
 def require_one_each(cookies: Sequence[int], count: int, what: str) -> None:
@@ -46,6 +49,18 @@ class KprobeProgram(Program):
         options = sized(KprobeOptions, bpf_cookie=cookie, offset=offset, retprobe=retprobe)
         wanted = self._require_target(function, "a function").encode()
         return self._link("attach_kprobe_opts", wanted, options, function=function)
+
+    def _place(
+        self, function: str = "", *, offset: int = 0, at_return: bool | None = None, cookie: int = 0
+    ) -> Place | None:
+        from ..kernel.link_type import LinkType
+        from ..link.place import KPROBE, KRETPROBE
+
+        retprobe = self._kind == "kretprobe" if at_return is None else at_return
+        if not function:
+            function, _, inside = self.target.partition("+")
+            offset = offset or int(inside or "0", 0)
+        return None if cookie else (LinkType.PERF_EVENT, KRETPROBE if retprobe else KPROBE, function, offset)
 
 
 class KprobeMultiProgram(Program):
@@ -117,6 +132,13 @@ class TracepointProgram(Program):
             "attach_tracepoint_opts", category.encode(), name.encode(), options, category=category, name=name
         )
 
+    def _place(self, category: str = "", name: str = "", *, cookie: int = 0) -> Place | None:
+        from ..kernel.link_type import LinkType
+        from ..link.place import TRACEPOINT
+
+        name = name or (category or self.target).partition("/")[2]
+        return None if cookie else (LinkType.PERF_EVENT, TRACEPOINT, name, 0)
+
 
 class RawTracepointProgram(Program):
     """SEC("raw_tp/name"), SEC("raw_tp.w/name"): at a tracepoint, with the kernel's own arguments."""
@@ -134,9 +156,16 @@ class RawTracepointProgram(Program):
             return self._link("attach_raw_tracepoint_opts", name.encode(), options, name=name)
         return self._link("attach_raw_tracepoint", name.encode(), name=name)
 
+    def _place(self, name: str = "", *, cookie: int = 0) -> Place | None:
+        from ..kernel.link_type import LinkType
+
+        return None if cookie else (LinkType.RAW_TRACEPOINT, name or self.target)
+
 
 class TargetedProgram(Program):
     """A program whose target the kernel checks as it loads it."""
+
+    _names_target = True
 
     def set_attach_target(self, function: str, program: Program | None = None) -> None:
         """Sets, before load, the target: a kernel function, or a function of a loaded `program`.
@@ -170,6 +199,11 @@ class TracingProgram(TargetedProgram):
         if cookie and self._kind.startswith("tp_btf"):
             require("1.4", "cookies of tp_btf programs")
         return self._link("attach_trace_opts", sized(CookieOptions, cookie=cookie))
+
+    def _place(self, *, cookie: int = 0) -> Place | None:
+        from ..link.place import IN_THE_PROGRAM
+
+        return None if cookie else IN_THE_PROGRAM
 
 
 class ExtensionProgram(TargetedProgram):

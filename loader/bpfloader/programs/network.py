@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ..errors import AttachError, CallError, errno_text
 from ..libbpf.library import library
 from ..libbpf.structs import LinkCreateOptions, NetfilterOptions, sized
-from ..link import FdLink, HookLink, Link
+from ..link.base import FdLink, HookLink, Link
 from ..maps.base import Map
 from ..signals import DeferredSignals
 from .anchor import Neighbour, placement
@@ -21,6 +21,8 @@ from .base import Program
 
 if TYPE_CHECKING:
     import socket
+
+    from ..link.place import Place
 
 T = TypeVar("T")
 # include/uapi/asm-generic/socket.h, which all seven arches use for these.
@@ -83,6 +85,8 @@ def opened(program: str, path: str | os.PathLike[str] | int, cgroup: bool = True
 class XdpProgram(Program):
     """SEC("xdp"), SEC("xdp.frags"): on packets as an interface receives them."""
 
+    _names_target = False
+
     def attach(self, interface: str | int, *, mode: str = "") -> Link:
         """Attaches to a network interface, by name or index.
 
@@ -100,9 +104,16 @@ class XdpProgram(Program):
             fd = self._call("bpf_link_create", self.fd, index, AttachType.XDP, options, interface=index, mode=mode)
             return FdLink(self._owner, self.name, fd)
 
+    def _place(self, interface: str | int, **_: object) -> Place | None:
+        from ..kernel.link_type import LinkType
+
+        return LinkType.XDP, interface_index(self.name, interface)
+
 
 class CgroupProgram(Program):
     """SEC("cgroup/…"), SEC("cgroup_skb/…"), SEC("sockops"), SEC("lsm_cgroup/…"): for what a cgroup's processes do."""
+
+    _names_target = False
 
     def attach(
         self,
@@ -126,23 +137,39 @@ class CgroupProgram(Program):
                 return self._link("attach_cgroup_opts", fd, place, cgroup=cgroup)
             return self._link("attach_cgroup", fd, cgroup=cgroup)
 
+    def _place(self, cgroup: str | os.PathLike[str] | int, **_: object) -> Place | None:
+        from ..kernel.link_type import LinkType
+
+        with opened(self.name, cgroup) as fd:  # its id is that of its folder in kernfs
+            return LinkType.CGROUP, os.fstat(fd).st_ino, self._attach_type()
+
 
 class NetnsProgram(Program):
     """SEC("sk_lookup"), SEC("flow_dissector"): for a network namespace."""
+
+    _names_target = False
 
     def attach(self, namespace: str | os.PathLike[str] | int = "/proc/self/ns/net") -> Link:
         """Attaches to a network namespace, by path or descriptor. Raises AttachError, PrivilegeError, StateError."""
         with opened(self.name, namespace, cgroup=False) as fd:
             return self._link("attach_netns", fd, namespace=namespace)
 
+    def _place(self, namespace: str | os.PathLike[str] | int = "/proc/self/ns/net") -> Place | None:
+        from ..kernel.link_type import LinkType
+
+        with opened(self.name, namespace, cgroup=False) as fd:
+            return LinkType.NETNS, os.fstat(fd).st_ino, self._attach_type()
+
 
 class SockmapProgram(Program):
     """SEC("sk_skb/…"), SEC("sk_msg"): for the sockets in a map."""
 
+    _names_target = False
+
     def attach(self, sockets: Map) -> Link:
         """Attaches to a sockmap or sockhash. Raises AttachError, PrivilegeError, StateError."""
         with self._owner.lock, DeferredSignals():
-            fd, kind = os.dup(sockets.fd), library().bpf_program__expected_attach_type(self._loaded_handle())
+            fd, kind = os.dup(sockets.fd), self._attach_type()
             try:
                 self._call("bpf_prog_attach", self.fd, fd, kind, 0)
             except BaseException:
@@ -161,6 +188,7 @@ def _detach(program: int, target: int, kind: int) -> None:
 class SocketFilterProgram(Program):
     """SEC("socket"): filters what a socket receives; returns how many bytes of a packet the socket gets."""
 
+    _names_target = False
     _attach_option, _detach_option = SO_ATTACH_BPF, SO_DETACH_FILTER
 
     def attach(self, target: socket.socket) -> Link:
@@ -193,6 +221,8 @@ def _remove_socket_filter(reference: weakref.ref[socket.socket], option: int) ->
 
 class NetfilterProgram(Program):
     """SEC("netfilter"): at a hook of netfilter. Needs libbpf 1.3 and Linux 6.4."""
+
+    _names_target = False
 
     def attach(self, hook: str, *, family: str = "ipv4", priority: int = 0, defragment: bool = False) -> Link:
         """Attaches to "prerouting", "input", "forward", "output" or "postrouting" of "ipv4" or "ipv6".

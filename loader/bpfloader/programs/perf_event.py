@@ -8,7 +8,7 @@ import os
 from ..errors import AttachError, CallError
 from ..kernel.perf_event import EVENTS, PerfEventAttr, online_cpus, perf_event_open
 from ..libbpf.structs import PerfEventOptions, sized
-from ..link import GroupLink, Link
+from ..link.base import GroupLink, Link
 from ..signals import DeferredSignals
 from ..suggest import suggestion
 from .base import Program

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from ..errors import AttachError, CallError
 from ..libbpf.library import library, require
 from ..libbpf.log import captured
-from ..link import BpfLink
+from ..link.base import BpfLink, Link
 from ..maps.base import Map
 from ..signals import DeferredSignals
 from .base import Program
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 class StructOpsProgram(Program):
     """SEC("struct_ops/name"): implements a function of a struct_ops map; the map attaches, the program doesn't."""
 
+    _names_target = False
     _attachable = False
 
     def attach(self) -> BpfLink:
@@ -68,3 +70,15 @@ class StructOpsMap(Map):
 
                 raise attach_refused(self.name, error, messages) from None
             return StructOpsLink(self._owner, self.name, handle)
+
+    def attach_pinned(self, path: str | os.PathLike[str]) -> Link:
+        """Attaches it and pins the link, or puts it in the place of the table that a link pinned there attaches.
+
+        For SEC(".struct_ops.link") only; the link's `takeover` says how, as with Program.attach_pinned. Raises what
+        `attach` does, AttachError for something else at that path.
+        """
+        from .takeover import take_over_table, taking_over
+
+        where = os.path.abspath(os.fspath(path))
+        with taking_over(self._owner, os.path.dirname(where)) as (undo, done):
+            return take_over_table(self, where, undo, done)

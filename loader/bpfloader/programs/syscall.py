@@ -6,7 +6,7 @@ import ctypes
 
 from ..errors import AttachError
 from ..libbpf.structs import TestRunOptions, sized
-from ..link import Link
+from ..link.base import Link
 from .base import Program, RunResult
 
 

@@ -6,17 +6,21 @@ import ctypes
 import errno
 import warnings
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ..diagnose.refusal import NO_CLSACT
 from ..errors import COMMAND, ENOTSUPP, AttachError, CallError, errno_text
 from ..libbpf.library import library, require
 from ..libbpf.log import captured
 from ..libbpf.structs import LinkCreateOptions, PlacementOptions, TcHook, TcOptions, TcxPlace, sized
-from ..link import FdLink, HookLink, Link
+from ..link.base import FdLink, HookLink, Link
 from ..signals import DeferredSignals
 from .anchor import Neighbour, placement
 from .base import Program
 from .network import interface_index
+
+if TYPE_CHECKING:
+    from ..link.place import Place
 
 ATTACH_POINTS = {"ingress": 1 << 0, "egress": 1 << 1}  # enum bpf_tc_attach_point of libbpf.h
 BPF_TC_F_REPLACE = 1 << 0
@@ -30,6 +34,8 @@ class TcProgram(Program):
 
     SEC("classifier") and SEC("action") are older names of SEC("tc").
     """
+
+    _names_target = False
 
     @property
     def is_tcx(self) -> bool:
@@ -77,6 +83,14 @@ class TcProgram(Program):
             self._warn_of_leftovers(index, direction)
             link = None if filtered else self._tcx_link(index, direction, place, placed)
             return link or self._filter(index, direction, priority, handle, replace)
+
+    def _place(self, interface: str | int, direction: str = "", **_: object) -> Place | None:
+        from ..kernel.attach_type import AttachType
+        from ..kernel.link_type import LinkType
+
+        egress = (direction or self.target) == "egress"
+        kind = AttachType.TCX_EGRESS if egress else AttachType.TCX_INGRESS
+        return LinkType.TCX, interface_index(self.name, interface), int(kind)
 
     def _tcx_link(self, index: int, direction: str, place: PlacementOptions, placed: bool) -> Link | None:
         """Attaches by a tcx link. Returns None where the kernel has none and the program has no place among others."""
@@ -171,6 +185,8 @@ def _remove_tc_filter(hook: TcHook, attached: TcOptions) -> None:
 class NetkitProgram(Program):
     """SEC("netkit/primary"), SEC("netkit/peer"): in a netkit device. Needs libbpf 1.3 and Linux 6.7."""
 
+    _names_target = False
+
     def attach(
         self,
         interface: str | int,
@@ -188,3 +204,8 @@ class NetkitProgram(Program):
         place = placement(before, after, first, revision)
         index = interface_index(self.name, interface)
         return self._link("attach_netkit", index, place, interface=index)
+
+    def _place(self, interface: str | int, **_: object) -> Place | None:
+        from ..kernel.link_type import LinkType
+
+        return LinkType.NETKIT, interface_index(self.name, interface), self._attach_type()

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from ..errors import AttachError, CallError, errno_text
 from ..libbpf.library import require, version
 from ..libbpf.structs import CookieOptions, UprobeMultiOptions, UprobeOptions, sized
-from ..link import GroupLink, Link
+from ..link.base import GroupLink, Link
 from ..signals import DeferredSignals
 from ..symbols.probe_file import ProbeFile, probe_file
 from .base import Program

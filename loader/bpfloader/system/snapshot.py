@@ -17,12 +17,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..detach.attachments import attachments
 from ..errors import BpfError, PrivilegeError
-from ..kernel.bpffs import Pin, kind_of, pins
+from ..kernel.bpffs import Pin, pins
 from ..kernel.holders import Holders, Process, descriptors, holders
 from ..kernel.link_places import LinkPlace, link_place
 from ..kernel.map_type import MapType
 from ..kernel.objects import Kind, ProgramInfo, fd_by_id, ids, memlock, program_info, program_type
 from ..libbpf.library import library
+from ..libbpf.pin import kind_of
 from ..maps.info import MapInfo, info_of
 
 SEEN_ONLY = "only what this user can see otherwise is listed; run as root, or with CAP_SYS_ADMIN, for all of the system"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from ..codec.base import NATIVE
 from ..codec.struct import Struct
 from ..errors import BpfError, CallError
-from ..link import Link
+from ..link.base import Link
 from ..object.bpf_object import Object
 from ..programs.base import Program
 from ..programs.syscall import SyscallProgram

@@ -260,7 +260,7 @@ def test_what_isn_t_there_or_doesn_t_fit_is_refused(typed, source, types, error,
 
 def test_a_pin_of_a_program_is_no_map(typed, bpffs):
     bpfloader.libbpf.pin.pin_to(typed.progs.emit.fd, bpffs / "emit", "emit")
-    with pytest.raises(bpfloader.MapError, match="what is pinned at .*/emit is no map; give the path of a map's pin"):
+    with pytest.raises(bpfloader.MapError, match="what is pinned at .*/emit is no map, but a program; give the path of a map's pin"):
         bpfloader.open_map(bpffs / "emit")
 
 

@@ -1,26 +1,24 @@
-"""Links: attachments of programs, which can be detached, pinned and updated, and the live ones of an object."""
+"""Link, the base of all classes of links: attachments of programs, which can be detached, pinned and updated."""
 
 from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import os
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from .errors import AttachError, CallError, StateError, errno_text
-from .libbpf.library import library
-from .libbpf.pin import pin_to
-from .libbpf.structs import LinkInfo
-from .signals import DeferredSignals
-from .suggest import no_such
+from ..errors import AttachError, CallError, StateError, errno_text
+from ..libbpf.library import library
+from ..libbpf.pin import pin_to
+from ..libbpf.structs import LinkInfo
+from ..signals import DeferredSignals
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from .owner import HasCollections, LoadedProgram, Owner
+    from ..owner import LoadedProgram, Owner
 
 BPF_LINK_FILE = "anon_inode:bpf_link"  # the target of a link's /proc/self/fd entry (bpf_link_settle in syscall.c)
 UPDATABLE = "detach it and attach the other program; XDP, cgroup, netns, tcx, netkit and iter links can be updated"
@@ -35,6 +33,8 @@ class Link:
     def __init__(self, owner: Owner, program: str):
         self.program, self._owner, self._live = program, owner, True
         self._pins: list[str] = []
+        # Of a pinned link: "attached", "kept", "updated" or "replaced" (see Program.attach_pinned); "" for others.
+        self.takeover = ""
         owner.links._add(self)
 
     def __repr__(self) -> str:
@@ -75,9 +75,11 @@ class Link:
         with self._owner.lock:
             if not self._live or (fd := self._descriptor()) is None:
                 return 0
-            info, size = LinkInfo(), ctypes.c_uint(ctypes.sizeof(LinkInfo))
+            from ..kernel.objects import info_by_fd
+
+            info = LinkInfo()
             with contextlib.suppress(CallError):
-                library().bpf_obj_get_info_by_fd(fd, ctypes.byref(info), ctypes.byref(size))
+                info_by_fd(fd, info)
             return cast(int, info.id)
 
     def detach(self) -> None:
@@ -211,51 +213,3 @@ class GroupLink(Link):
         with contextlib.ExitStack() as stack:
             for member in self._members:
                 stack.callback(member.detach)
-
-
-class Links:
-    """The live links of an object: iterable, and by their program's name, as an item or an attribute.
-
-    A program that isn't attached has None, one that is attached several times its last link.
-    """
-
-    def __init__(self, owner: HasCollections):
-        self._owner = owner
-        self._all: dict[int, Link] = {}
-
-    def _add(self, link: Link) -> None:
-        self._all[id(link)] = link
-
-    def _remove(self, link: Link) -> None:
-        self._all.pop(id(link), None)
-
-    def _clear(self) -> None:
-        self._all.clear()
-
-    def __iter__(self) -> Iterator[Link]:
-        return iter(list(self._all.values()))
-
-    def __len__(self) -> int:
-        return len(self._all)
-
-    def __contains__(self, link: object) -> bool:
-        return id(link) in self._all
-
-    def __repr__(self) -> str:
-        return f"<Links {', '.join(sorted(link.program for link in self))}>"
-
-    def __getitem__(self, program: str) -> Link | None:
-        found = [link for link in self if link.program == program]
-        if not found and program not in (names := self._names().values()):
-            raise no_such("program", program, names)
-        return found[-1] if found else None
-
-    def __getattr__(self, program: str) -> Link | None:
-        if program.startswith("__") or program not in (names := self._names()):
-            raise AttributeError(f"the object has no program {program}")
-        return self[names[program]]
-
-    def _names(self) -> dict[str, str]:
-        """Returns the names of programs and maps (a struct_ops map has a link) by the skeleton's attribute."""
-        parts = {**vars(self._owner.maps), **vars(self._owner.progs)}
-        return {attribute: part.name for attribute, part in parts.items()}
