@@ -191,13 +191,13 @@ def known(tmp_path_factory, compiler):
         project = pinned_project(parent / "project", compiler.version, parent / "cache", tool)
         project.build("ARCH=x86_64", "build/x86_64/one.bpf.o")
         text = (project.folder / "build/.ebpf-ledger").read_text()  # each line's JSON lies behind its checksum
-        return "".join(line for line in text.splitlines(keepends=True) if _outside(json.loads(line[9:])[1], project.folder))
+        return "".join(line for line in text.splitlines(keepends=True) if _outside(json.loads(line[9:]), project.folder))
 
     return lines
 
 
-def _outside(key: str, folder: Path) -> bool:
-    return key.startswith(("compiler ", "imports ", "/")) and str(folder) not in key
+def _outside(line: list, folder: Path) -> bool:
+    return line[0] in ("file", "fact") and line[1].startswith(("compiler ", "imports ", "/")) and str(folder) not in line[1]
 
 
 @pytest.fixture

@@ -32,6 +32,16 @@ def test_a_killed_build(staged, fault):
         staged.require_null()
 
 
+@rows([f"kill -9 in {stage}, and the edit taken back" for stage in ("link", "package")])
+def test_a_killed_build_of_other_sources(staged, fault):
+    """The next plain build gives what the sources are, nothing that the killed one made; the one after that is null."""
+    for _, done in strikes(staged, "kill", fault.split()[3].removesuffix(",")):
+        assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+        staged.edit()
+        staged.require_right()
+        staged.require_null()
+
+
 @rows([f"kill -9 of what {stage} has started" for stage in ("compile", "link")])
 def test_a_killed_program(staged, fault):
     """The build ends with one line or the right bytes, and the next plain build gives the right bytes."""

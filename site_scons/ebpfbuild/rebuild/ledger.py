@@ -56,15 +56,25 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
 class Ledger:
     """Digests and facts, in a file that only grows; the last line about a thing counts.
 
-    A line is its JSON behind the JSON's CRC-32. A build that is killed loses at most its last line. One that is cut
-    short or damaged is passed over. One that is `read_only`
-    writes nothing: for a run that builds nothing. Raises OutputError for a folder with files in the file's place.
+    A line is its JSON behind the JSON's CRC-32. One that is cut short or damaged is passed over. A ledger that is
+    `read_only` writes nothing: for a run that builds nothing. Raises OutputError for a folder with files in the file's
+    place.
+
+    What a run builds counts for later ones when they find it kept: a build that is killed leaves outputs of which SCons
+    remembers nothing, and would take them for those of the build before it, by whose inputs it decides.
+
+        ["file", path, *_Seen]   a file's digest
+        ["run"]                  a run makes its first output
+        ["made", path, *_Seen]   an output's digest
+        ["kept"]                 what was made since the last "run" counts
+        ["fact", key, value]
     """
 
     def __init__(self, path: str | os.PathLike[str], read_only: bool = False):
         self._path, self._read_only = Path(path), read_only
         self._lock = threading.Lock()
         self._torn = False  # the file ends within a line
+        self._makes = False  # this run has made an output
         self._files: dict[str, _Seen] = {}
         self._facts: dict[str, dict[str, Any]] = {}
         lines = self._read()
@@ -85,7 +95,14 @@ class Ledger:
 
     def built(self, path: str, by: str = "") -> None:
         """Remembers what an output holds, right after it was made, and `by` whom. Raises OSError."""
-        self._note(by + path, self._stat(path), sha256_of(path), required=True)
+        self._note(by + path, self._stat(path), sha256_of(path), made=True)
+
+    def keep(self) -> None:
+        """Has what this run built count for later runs: SCons has written what it was made of. Raises OSError."""
+        with self._lock:
+            if self._makes:
+                self._makes = False
+                self._append(["kept"], required=True)
 
     def intact(self, path: str, by: str = "") -> bool:
         """Returns True if an output still holds what was built; False as well for one that was never seen built."""
@@ -128,15 +145,18 @@ class Ledger:
             open_regular(path, None).close()  # raises, and says what it is
         return _Stat(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
-    def _note(self, path: str, now: _Stat, sha256: str, required: bool = False) -> str:
+    def _note(self, path: str, now: _Stat, sha256: str, made: bool = False) -> str:
         size, mtime, ctime, inode = now
         if time.time_ns() - ctime < TICK:
             ctime = NEVER
         with self._lock:
             seen = _Seen(size, mtime, ctime, inode, sha256)
-            if self._files.get(path) != seen:
+            if made and not self._makes:
+                self._makes = True
+                self._append(["run"], required=True)
+            if made or self._files.get(path) != seen:
                 self._files[path] = seen
-                self._append(["file", path, *seen], required)
+                self._append(["made" if made else "file", path, *seen], required=made)
         return sha256
 
     def _append(self, line: list[Any], required: bool = False) -> None:
@@ -172,19 +192,28 @@ class Ledger:
             lines = []
             if not self._read_only:
                 make_room(self._path)
-        make = _Seen._make
+        make, doubtful = _Seen._make, set()
         for line in _parsed(lines):
             try:
                 if line[0] == "file":
                     self._files[line[1]] = make(line[2:])
+                elif line[0] == "made":
+                    self._files[line[1]] = make(line[2:])
+                    doubtful.add(line[1])
                 elif line[0] == "fact" and isinstance(line[2], dict):
                     self._facts[line[1]] = line[2]
+                elif line[0] == "kept":
+                    doubtful.clear()
+                elif line[0] == "run":
+                    self._files.update(dict.fromkeys(doubtful, _NOTHING))
+                    doubtful.clear()
             except (TypeError, LookupError):
                 continue
+        self._files.update(dict.fromkeys(doubtful, _NOTHING))
         return len(lines)
 
     def _rewrite(self) -> None:
-        lines = [["file", path, *seen] for path, seen in self._files.items()]
+        lines = [["file", path, *seen] for path, seen in self._files.items() if seen != _NOTHING]
         lines += [["fact", key, value] for key, value in self._facts.items()]
         write_file(self._path, "".join(map(_line, lines)).encode("ascii"))
         self._torn = False

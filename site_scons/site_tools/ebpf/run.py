@@ -38,6 +38,7 @@ class Run:
     locks     a TreeLock by folder, each held until this process ends; none in a run that builds nothing
     commands  the Compilations of all objects, by the folder of the compile_commands.json that lists them
     scans     numbers that make each scan's path another one, see minimized.py
+    recorded  False where SCons could not write what it remembers
     made      the first target of each step that has run, and its environment, for the summary
     objects, minimized, programs   what the commands `prove`, `why` and `pins` are about, see command_targets.py
     for_kernels, for_verify  the same of the commands `kernels` and `verify`
@@ -55,7 +56,7 @@ class Run:
         _spare_collector()
         self.sessions = {}
         self.ledger, self.locks, self.vmlinux = None, {}, None
-        self.commands, self.made = defaultdict(list), []
+        self.commands, self.made, self.recorded = defaultdict(list), [], True
         self.scans = itertools.count()
         self.objects, self.minimized, self.programs, self.for_kernels = [], [], [], []
         self.for_verify = []

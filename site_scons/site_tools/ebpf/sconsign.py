@@ -7,6 +7,7 @@ expect, and waits for ever for a pipe. Nothing is unpickled here: it is SCons's 
 import os
 import sys
 
+import SCons.Node.FS
 import SCons.SConsign
 import SCons.Util
 
@@ -18,6 +19,7 @@ from .errors import FULL, MAKE_ROOM, StopError
 from .run import run_of
 
 _SconsDB = SCons.SConsign.DB
+_scons_write = SCons.SConsign.write
 
 
 class GuardedDB(_SconsDB):
@@ -42,6 +44,17 @@ def guard():
         SCons.SConsign.DB = GuardedDB
         if SCons.SConsign.ForDirectory is _SconsDB:
             SCons.SConsign.ForDirectory = GuardedDB
+    if SCons.SConsign.write is _scons_write:
+        SCons.SConsign.write = _write
+
+
+def _write():
+    """Has SCons write what it remembers and then the ledgers keep what was made, unless there was no writing it."""
+    _scons_write()
+    run = run_of(SCons.Node.FS.get_default_fs())
+    if run.recorded:
+        for session in run.sessions.values():
+            session.keep()
 
 
 def was_read():
@@ -115,6 +128,7 @@ def _guard_writing(database, fs, path):
             write()
         except OSError as error:
             database._needs_sync = False  # or SCons tries once more as it ends
+            run_of(fs).recorded = False
             if run_of(fs).made or error.errno not in UNWRITABLE:
                 fix = MAKE_ROOM if error.errno in FULL else "make it a file that this user can write"
                 what = f"{os.path.basename(path)}: {error.strerror}; {fix}"

@@ -122,6 +122,11 @@ class Session:
             self.run.locks[self.home] = _locked(self.home)
         return user_error(Ledger, self._ledger_path, read_only=looks)
 
+    def keep(self):
+        """Has the ledger keep what this run made, if it was opened."""
+        if "ledger" in vars(self):
+            self.ledger.keep()
+
     @property
     def reporter(self):
         """The run's one Console."""

@@ -49,6 +49,7 @@ def test_it_is_remembered_across_builds_and_a_torn_line_is_passed_over(tmp_path)
     file.write_bytes(b"made")
     first = Ledger(tmp_path / "ledger")
     first.built(str(file))
+    first.keep()
     assert first.fact("key", lambda: {"found": 1}) == {"found": 1}
     with open(tmp_path / "ledger", "a") as ledger:
         ledger.write('["file", "/torn", 1, 2\n[]\n{"not": "a line"}\nnull\n00000000 []\n["file"')
@@ -65,6 +66,7 @@ def test_it_does_not_grow_for_ever(tmp_path):
     for number in range(300):
         file.write_bytes(str(number).encode())
         ledger.built(str(file))
+    ledger.keep()
     Ledger(tmp_path / "ledger")
     assert len((tmp_path / "ledger").read_text().splitlines()) == 1
     assert Ledger(tmp_path / "ledger").intact(str(file))
@@ -92,8 +94,43 @@ def test_what_is_no_file_in_the_ledger_s_place_makes_room(tmp_path, put):
     file = tmp_path / "file"
     file.write_bytes(b"made")
     put(tmp_path / "ledger")
-    Ledger(tmp_path / "ledger").built(str(file))
+    ledger = Ledger(tmp_path / "ledger")
+    ledger.built(str(file))
+    ledger.keep()
     assert Ledger(tmp_path / "ledger").intact(str(file))
+
+
+def test_what_a_killed_run_made_counts_for_no_later_one(tmp_path):
+    """SCons remembers nothing of it, and would take it for what the run before made."""
+    files = {name: tmp_path / name for name in ("before", "again", "new")}
+    for file in files.values():
+        file.write_bytes(b"made")
+
+    def run(*names, killed=False):
+        ledger = Ledger(tmp_path / "ledger")
+        for name in names:
+            ledger.built(str(files[name]), by="wheel " if name == "new" else "")
+            assert ledger.intact(str(files[name]), by="wheel " if name == "new" else "")
+            ledger.digest(str(files[name]))
+        if not killed:
+            ledger.keep()
+
+    def intact():
+        ledger = Ledger(tmp_path / "ledger")
+        return [name for name, file in files.items() if ledger.intact(str(file), by="wheel " if name == "new" else "")]
+
+    run("before", "again")
+    assert intact() == ["before", "again"]
+    run("again", "new", killed=True)
+    assert intact() == ["before"]
+    run(killed=True)
+    run()
+    assert intact() == ["before"], "a run that made nothing vouches for nothing"
+    run("again", killed=True)
+    run("new")
+    assert intact() == ["before", "new"]
+    run("again")
+    assert intact() == ["before", "again", "new"]
 
 
 def test_one_that_only_looks_writes_nothing(tmp_path):
