@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -174,3 +175,11 @@ Default(env.BpfPackage("two", "1", objects, env.BpfSkeleton(objects, "two")))
     subjects = json.loads(wheel.read("two-1.dist-info/sboms/two.intoto.json"))["subject"]
     digest = hashlib.sha256(wheel.read("two/aarch64/two.bpf.o")).hexdigest()
     assert {"name": "two/aarch64/two.bpf.o", "digest": {"sha256": digest}} in subjects
+
+
+def test_the_builder_s_code_is_that_of_all_steps_that_make_something():
+    """Each module in which a step begins, as the adapters name it, is part of it: but for those of what isn't packed."""
+    texts = {file.name: file.read_text() for file in (ROOT / "site_scons/site_tools/ebpf").glob("*.py")}
+    told = texts["step_inputs.py"].partition("MAKING = (")[2].partition("\n)")[0]
+    named, making = (set(re.findall(r'"(\w+/\w+\.py)"', text)) for text in ("".join(texts.values()).replace(told, ""), told))
+    assert named - making == {"kernel_image/open_btf.py"} and making <= named

@@ -22,7 +22,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class BuildDefinition(NamedTuple):
     """How a package was made: parameters from outside and from toolchain.toml, inputs, and notes about inputs by name.
 
-    `builder` is the digest over the code of the build; empty where it isn't told.
+    `builder` is the digest over the code that made what is packed; empty where it isn't told.
     """
 
     external: Mapping[str, Any]

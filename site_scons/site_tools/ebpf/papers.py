@@ -38,7 +38,7 @@ def _kernels(btfs):
 def _told_of_pins(env, nodes, arches, uapi, linked):
     session = env["EBPF"]
     toolchain, found = session.toolchain, {"papers of MINIMIZE": env["EBPF_MINIMIZE"]}
-    found["papers of the build's code"] = session.inputs.whole_code
+    found["papers of the build's code"] = session.inputs.making_code
     for path in (LOCK, LOADER_PROJECT):
         found[os.path.basename(path)] = session.digest(path) if os.path.exists(path) else None
     for pin in map(toolchain.header, arches):
@@ -141,4 +141,4 @@ def observed(env, nodes):
         taken = next((each for each in (pin, *pin.alternates) if each.sha256 == record["sha256"]), pin)
         sources[record["arch"]] = taken.source.shown
     fingerprint = session.compiler.fingerprint if nodes else ""
-    return Observed(fingerprint, sources, session.inputs.whole_code)
+    return Observed(fingerprint, sources, session.inputs.making_code)

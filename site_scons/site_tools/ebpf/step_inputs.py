@@ -31,6 +31,14 @@ class InputsValue(Value):
         return self._inputs.words(str(self.value))
 
 
+# The modules of the core in which the steps begin whose outputs are packed, or that decide what may be.
+MAKING = (
+    *("compile/object.py", "fetch/install.py", "image/image.py", "link/linker.py", "link/proof.py"),
+    *("minimize/index.py", "minimize/program.py", "package/pack.py", "prove/proof.py", "skeleton/c_skeleton.py"),
+    *("skeleton/skeleton.py", "uapi/install.py"),
+)
+
+
 class StepInputs:
     """The inputs of a session's steps."""
 
@@ -87,9 +95,15 @@ class StepInputs:
         return self._codes[entry]
 
     @cached_property
-    def whole_code(self):
-        """The sha256 of the whole core's code, which papers name: whatever made what is packed is part of it."""
-        return step_digest(self._core)
+    def making_code(self):
+        """The sha256 of the code of all steps that have a part in what is packed: what papers call the builder's.
+
+        An edit of what makes nothing, `kernels` or `vendor` for example, is none of it.
+        """
+        files = {}
+        for entry in MAKING:
+            files |= step_files(entry, self._core, self._session.ledger.fact)
+        return step_digest(dict(sorted(files.items())))
 
     @cached_property
     def _core(self):
