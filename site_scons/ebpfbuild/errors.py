@@ -102,6 +102,10 @@ class KernelCheckError(EbpfError):
     """Programs that fail on a kernel that the project declares, or a kernel that can't be asked for."""
 
 
+class BootError(EbpfError):
+    """A kernel that can't be booted, or programs that fail on one."""
+
+
 class SkeletonError(EbpfError):
     """An object from which no skeleton can be generated."""
 

@@ -131,6 +131,8 @@ def test_one_module_opens_connections():
             calls = {node.attr for node in ast.walk(syntax(path)) if isinstance(node, ast.Attribute)}
             assert not calls & {"connect", "connect_ex", "create_connection", "bind", "listen", "getaddrinfo"}, path
             allowed[path] = {"socket"}
+        if path.parent.name == "guest":  # runs in a booted kernel, which has no network but lo
+            allowed[path] = {"socket"}
         assert not NETWORK - allowed.get(path, set()) & set(imported(path)), path
 
 

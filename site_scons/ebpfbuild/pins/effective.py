@@ -122,7 +122,12 @@ def _pins_of(key: str, table: Table, chain: Toolchain) -> Iterator[EffectivePin]
             yield _tree(tree, tree.key, arch, _place(table.table(arch).table(library)))
     elif key == "kernels":
         for kernel in chain.kernels.values():
-            yield _header(kernel.file, _place(table.table(kernel.name)))
+            for file in kernel.files:
+                yield _header(file, _place(table.table(kernel.name)))
+    elif key == "guests":
+        for package in (each for arch in table.data for each in chain.guests.get(arch, ())):
+            version = package.source.name.split("_")[1]
+            yield _header(package, package.where.partition(": ")[0])._replace(version=version)
     else:
         pin = chain.vmlinux[key.partition(".")[2]]
         yield _header(pin, place)

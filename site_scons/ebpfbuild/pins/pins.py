@@ -130,16 +130,36 @@ class KernelFilePin(HeaderPin):
         return "cat /sys/kernel/btf/vmlinux"
 
 
+class PackagePin(HeaderPin):
+    """A .deb of Debian's pool: of a guest's userland, or with a kernel's modules; `kernel` is its file name."""
+
+    __slots__ = ()
+
+    @property
+    def title(self) -> str:
+        """The pin in a person's words."""
+        return f"package {self.kernel}"
+
+
 class KernelPin(NamedTuple):
     """A kernel that programs are checked against: its name and its file; of a package with several, which `member`.
 
     `uname` is what `uname -r` says there, `*` standing for any text; empty where the file doesn't say.
+    `modules` is the package of its modules, where they have one of their own. `hide_btf`: when it is booted, user space
+    doesn't see its BTF.
     """
 
     name: str
     file: KernelFilePin
     member: str = ""
     uname: str = ""
+    modules: PackagePin | None = None
+    hide_btf: bool = False
+
+    @property
+    def files(self) -> tuple[HeaderPin, ...]:
+        """All that is fetched to boot it."""
+        return (self.file, self.modules) if self.modules else (self.file,)
 
 
 class TreePin(NamedTuple):
@@ -217,7 +237,8 @@ class UapiPin(NamedTuple):
 class Toolchain(NamedTuple):
     """All that toolchain.toml says. `vmlinux` is keyed by the arch's name.
 
-    `linker` and `uapi` are None where it has no such table. `kernels` is keyed by their names.
+    `linker` and `uapi` are None where it has no such table. `kernels` is keyed by their names, `guests` by the arch's:
+    the packages of a guest's userland.
     """
 
     path: Path
@@ -229,6 +250,7 @@ class Toolchain(NamedTuple):
     linker: LinkerPin | None = None
     uapi: UapiPin | None = None
     kernels: Mapping[str, KernelPin] = MappingProxyType({})
+    guests: Mapping[str, tuple[PackagePin, ...]] = MappingProxyType({})
 
     def header(self, arch: str) -> HeaderPin:
         """Returns the header pin of an arch. Raises PinError with the list of those that have one."""

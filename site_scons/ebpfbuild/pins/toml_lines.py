@@ -120,6 +120,13 @@ class Table:
             raise self.error(part, f"is {shown}, not a number of bytes from 1 to {most}")
         return value
 
+    def switch(self, part: str) -> bool:
+        """Returns a boolean, False if it is absent. Raises PinError."""
+        value = self.data.get(part, False)
+        if not isinstance(value, bool):
+            raise self.error(part, f"is {_noun(value)}, not true or false", f"write {part} = true")
+        return value
+
     def day(self, part: str) -> date | None:
         """Returns a date without a time, or None if it is absent. Raises PinError."""
         value: date | None = self._value(part, date, "a date", False)

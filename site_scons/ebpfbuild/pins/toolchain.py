@@ -21,6 +21,7 @@ from .pins import (
     KernelFilePin,
     KernelPin,
     LinkerPin,
+    PackagePin,
     Toolchain,
     TreePin,
     UapiPin,
@@ -30,7 +31,7 @@ from .toml_lines import Table, read, spelled
 CPUS = ("v1", "v2", "v3", "v4")  # clang's -mcpu for BPF; `probe` would ask the machine that builds
 PACKAGES = ("ziglang",)
 C_LIBRARY = "glibc"  # the name that this one has among a linker's libraries
-TABLES = ("compiler", "clang", "kernels", "libbpf", "linker", "uapi", "vmlinux")
+TABLES = ("compiler", "clang", "guests", "kernels", "libbpf", "linker", "uapi", "vmlinux")
 MAX_KERNEL_FILE = 1 << 30  # bytes of a kernel's package; Debian's largest have 120 MB
 
 
@@ -51,7 +52,10 @@ def load(path: Path | str, base: Path | str | None = None) -> Toolchain:
     linker = linker_pin(files.own.table("linker")) if "linker" in files.own.data else None
     uapi = uapi_pin(files.own.table("uapi")) if "uapi" in files.own.data else None
     kernels = _kernels(files.own.table("kernels", required=False))
-    return Toolchain(Path(path), compiler, clang.cpu, clang.cflags, libbpf, Headers(own, files), linker, uapi, kernels)
+    header = Headers(own, files)
+    return Toolchain(
+        Path(path), compiler, clang.cpu, clang.cflags, libbpf, header, linker, uapi, kernels, Guests(files)
+    )
 
 
 class Layers:
@@ -89,6 +93,37 @@ class Headers(Mapping[str, HeaderPin]):
 
     def __getitem__(self, arch: str) -> HeaderPin:
         return self._own[arch] if arch in self._own else self._all[arch]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+
+class Guests(Mapping[str, tuple[PackagePin, ...]]):
+    """The packages of guests by their arch: those of the first file, then those of the file that completes it.
+
+    They are read when somebody asks: a build boots nothing.
+    """
+
+    def __init__(self, files: Layers):
+        self._files = files
+
+    @cached_property
+    def _all(self) -> dict[str, tuple[PackagePin, ...]]:
+        layers = [layer for layer in (self._files.own, self._files.base) if layer]
+        found: dict[str, tuple[PackagePin, ...]] = {}
+        for table in (layer.table("guests", required=False) for layer in layers):
+            for name in table.data:
+                arch = arch_named(name, table.where(name))
+                if arch.name != name:
+                    raise table.error(name, f"{name} is an alias", f"write [guests.{arch.name}]")
+                found.setdefault(name, _packages(table.table(name), name))
+        return found
+
+    def __getitem__(self, arch: str) -> tuple[PackagePin, ...]:
+        return self._all[arch]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._all)
@@ -233,7 +268,8 @@ def _kernels(table: Table) -> Mapping[str, KernelPin]:
 
 def _kernel(table: Table, name: str) -> KernelPin:
     """Reads a table [kernels.NAME]. The digest is that of the file: of a .deb or .rpm whole, of a tar's member."""
-    table.require_known("arch", "kernel", "url", "pool", "path", "archive_sha256", "member", "sha256", "size", "uname")
+    known = ("arch", "kernel", "url", "pool", "path", "archive_sha256", "member", "sha256", "size")
+    table.require_known(*known, "modules", "modules_sha256", "hide_btf", "uname")
     arch, kernel = table.text("arch"), table.text("kernel")
     if arch_named(arch, table.where("arch")).name != arch:
         raise table.error("arch", f"{arch} is an alias", f'write arch = "{arch_named(arch, "").name}"')
@@ -247,7 +283,29 @@ def _kernel(table: Table, name: str) -> KernelPin:
     uname = table.optional_text("uname", _is_uname) or ""
     if uname and not re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]*", name):
         raise table.error("uname", f"packs {name!r}, which is no name for a folder", "call it kernels.board")
-    return KernelPin(name, file, "" if in_tar else member, uname)
+    modules = table.optional_text("modules", _is_pool)
+    if not modules and "modules_sha256" in table.data:
+        raise table.error("modules_sha256", "stands alone", "name the package that it is of: modules")
+    pin = _package(table, "modules", modules, table.text("modules_sha256", _is_sha256), arch) if modules else None
+    return KernelPin(name, file, "" if in_tar else member, uname, pin, table.switch("hide_btf"))
+
+
+def _packages(table: Table, arch: str) -> tuple[PackagePin, ...]:
+    """Reads a table [guests.ARCH]: a line for each package, its pool path and its sha256."""
+    found = []
+    for pool in table.data:
+        if wrong := _is_pool(pool):
+            raise table.error(pool, wrong)
+        found.append(_package(table, pool, pool, table.text(pool, _is_sha256), arch))
+    if not found:
+        raise table.error("", "names no package", 'add lines "pool/…deb" = "sha256"')
+    return tuple(found)
+
+
+def _package(table: Table, key: str, pool: str, digest: str, arch: str) -> PackagePin:
+    where = table.where(key)
+    source = ArtifactSource("pool", pool, where)
+    return PackagePin(where.rpartition(": ")[2], arch, source.name, source, digest, None, where)
 
 
 def _btf_source(table: Table) -> ArtifactSource:

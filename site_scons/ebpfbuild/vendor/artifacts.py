@@ -1,6 +1,6 @@
 """The pinned artifacts that builds for some arches, on some machines, may ask for."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,15 +26,26 @@ class Artifact(NamedTuple):
 
 
 def wanted_pins(
-    toolchain: Toolchain, linker: LinkerPin | None, arches: Iterable[Arch], hosts: Iterable[str]
+    toolchain: Toolchain,
+    linker: LinkerPin | None,
+    arches: Iterable[Arch],
+    hosts: Iterable[str],
+    kernels: Collection[str] = (),
 ) -> list[Pin]:
-    """Returns the pins of the arches' headers and kernels, of libbpf, and of the linker's libraries for `hosts`.
+    """Returns the pins of the arches' headers, of libbpf, and of the linker's libraries for `hosts`.
 
+    And of the kernels whose BTF packages may hold, and the `kernels` of those names, with what boots them: nothing that
+    builds needs these, and they are large.
     Without those of the project's own files: they are in the project. Raises PinError for an arch without a pin.
     """
     names = [arch.name for arch in arches]
     pins: list[Pin] = [toolchain.header(name) for name in names]
-    pins += [kernel.file for kernel in toolchain.kernels.values() if kernel.file.arch in names]
+    wanted = [kernel for kernel in toolchain.kernels.values() if kernel.name in kernels and kernel.file.arch in names]
+    pins += [file for kernel in wanted for file in kernel.files]
+    packed = (kernel for kernel in toolchain.kernels.values() if kernel.uname and kernel not in wanted)
+    pins += [kernel.file for kernel in packed if kernel.file.arch in names]
+    booted = {*(kernel.file.arch for kernel in wanted), *(hosts if wanted else ())}
+    pins += [package for arch in sorted(booted) for package in toolchain.guests.get(arch, ())]
     pins += [toolchain.libbpf, *(tree for host in hosts for tree in (linker.trees(host) if linker else ()))]
     return [pin for pin in pins if not all(source.in_project for source in pin_sources(pin))]
 

@@ -36,6 +36,8 @@ HELP = """
                 and tracepoints, kfuncs, helpers, instructions; of each failure what to write
   verify        print what each program takes of this machine's verifier, and fail where one got dearer than
                 verifier-baseline.json allows; --record: write that file
+  boot          boot each kernel of toolchain.toml in QEMU, and load, attach and run every program there;
+                --record: keep what the verifiers counted; --compare: fail for a program that is 20 % dearer
   reproduce     build the other targets in two unlike places, and compare each output byte for byte;
                 --against DIR|FILE.whl: compare with somebody else's build
   verify-release FILE.whl  as the first word: check a release by its papers, the pins and its signature
@@ -55,6 +57,7 @@ HELP = """
   CHECK_KERNELS=1  a program that fails on such a kernel fails the build, unless kernels-baseline.txt lists it;
                 CHECK_KERNELS=record writes that file
   VERIFY_LIMIT=…  of verify: how much dearer a program may be (20%)
+  BOOT_JSON=… BOOT_SECONDS=…  of boot: a file to write; how long a guest may take (default: 600)
   KERNELS=… KERNELS_JSON=… KERNELS_HTML=…  of kernels: the kernels by name, `host`, or files that hold a kernel;
                 files to write
   CACHE=…       a folder or URL that shares objects between checkouts and machines: bazel-remote, nginx with WebDAV
@@ -66,8 +69,8 @@ HELP = """
   EBPF_CACHE    environment: the store, a folder of verified artifacts (default: $$XDG_CACHE_HOME/scons-bpf)
 """
 SANDBOXES = ("auto", "require", "off")
-NAMES = ("SANDBOX", "ARCH", "CACHE", "CACHE_READONLY", "CHECK_KERNELS", "HOSTS", "KERNELS", "KERNELS_HTML",
-         "KERNELS_JSON", "MINIMIZE", "MIRROR", "PROVE", "PYTHONS", "RELEASE", "SIGN", "VERIFY_LIMIT",
+NAMES = ("SANDBOX", "ARCH", "BOOT_JSON", "BOOT_SECONDS", "CACHE", "CACHE_READONLY", "CHECK_KERNELS", "HOSTS", "KERNELS",
+         "KERNELS_HTML", "KERNELS_JSON", "MINIMIZE", "MIRROR", "PROVE", "PYTHONS", "RELEASE", "SIGN", "VERIFY_LIMIT",
          "VMLINUX")  # fmt: skip
 
 
@@ -80,7 +83,8 @@ def add_options(env):
     except AttributeError:  # the first environment of this run
         SCons.Script.AddOption("--offline", dest="offline", action="store_true", default=False, help="never connect")
         SCons.Script.AddOption("--against", dest="against", nargs=1, type="string", default="", help="of reproduce")
-        SCons.Script.AddOption("--record", dest="record", action="store_true", default=False, help="of verify")
+        SCons.Script.AddOption("--record", dest="record", action="store_true", default=False, help="of boot and verify")
+        SCons.Script.AddOption("--compare", dest="compare", action="store_true", default=False, help="of boot")
         add_pins_options()
         env.Help(HELP)
         env.Alias("programs")

@@ -15,6 +15,12 @@ def kernels_wanted(env):
     return bool(env["EBPF_CHECK_KERNELS"]) or "kernels" in requested()
 
 
+def boots_tests():
+    """Returns True if the command line says `boot test`: the project's tests are to run in guests."""
+    words = requested()
+    return "boot" in words and words[words.index("boot") + 1 :][:1] == ["test"]
+
+
 def requested():
     """Returns the targets that the command line names: `why` and the words behind it among them."""
     return SCons.Script.COMMAND_LINE_TARGETS
@@ -74,16 +80,26 @@ def register_object(env, node):
 
 
 def register_linked(env, node):
-    """Makes the node of an object that is made of others a source of `prove`, `kernels` and `verify`."""
-    if kernels_wanted(env):
+    """Makes the node of an object that is made of others a source of `prove`, `kernels`, `verify` and `boot`."""
+    boots = "boot" in requested()
+    if kernels_wanted(env) or boots:
         run_of(env.fs).for_kernels.append((env, node))
         env.Alias("kernels", node)
+    if boots:
+        env.Alias("boot", node)
     if "verify" in requested():
         run_of(env.fs).for_verify.append((env, node))
         env.Alias("verify", node)
     if "prove" in requested():
         run_of(env.fs).objects.append((env, node))
         env.Alias("prove", node)
+
+
+def register_wheel(env, node):
+    """Makes the node of a wheel a source of `boot`, which loads its objects by the loader in it."""
+    if "boot" in requested():
+        run_of(env.fs).wheels.append(node)
+        env.Alias("boot", node)
 
 
 def proving(target, env):

@@ -14,7 +14,7 @@ import SCons.Script
 from ebpfbuild.escape import printable, printable_lines
 
 from .arguments import single, string
-from .command_targets import build_too, pins_words, requested
+from .command_targets import boots_tests, build_too, pins_words, requested
 from .compiling import known_paths
 from .errors import StopError, user_error
 from .fetching import fetch_options
@@ -117,6 +117,8 @@ def add_commands(env):
     env.Alias("prove")
     if env["EBPF_CHECK_KERNELS"] and "kernels" in commands:
         build_too(env, "kernels")
+    if boots_tests() and requested().count("test") == 1:
+        SCons.Script.BUILD_TARGETS.remove("test")  # it is a word of boot's
     if "why" in requested():
         if not _names():
             raise StopError("why explains a type or a member; say which: ./sconsw why sock")
@@ -141,6 +143,12 @@ def _verify(target, source, env):
     from .verifier import verify
 
     verify(target, env)
+
+
+def _boot(target, source, env):
+    from .boot import boot
+
+    boot(env)
 
 
 def _fetch(target, source, env):
@@ -230,6 +238,7 @@ COMMANDS = {
     "prove": _prove,
     "kernels": _kernels,
     "verify": _verify,
+    "boot": _boot,
     "pins": pins_command,
     "reproduce": reproduce_command,
     "fetch": _fetch,

@@ -35,7 +35,7 @@ def _kernels(env):
     from ebpfbuild.kernels.as_json import as_json
     from ebpfbuild.kernels.matrix import check
 
-    objects = list(_objects(env))
+    objects = [(name, arch, spec) for name, arch, spec, _ in checked_objects(env)]
     opened = _opened(env, {arch for _, arch, _ in objects})
     matrix = check(objects, opened)
     if "kernels" in requested():
@@ -55,8 +55,8 @@ def _kernels(env):
         baseline.require_no_new(matrix, root / BASELINE, BASELINE)
 
 
-def _objects(env):
-    """Yields the path, the arch and what it holds, of each object that is no part of another one."""
+def checked_objects(env):
+    """Yields the path, the arch, what it holds, and the bytes, of each object that is no part of another one."""
     from ebpfbuild.spec.object import ObjectSpec
 
     found = run_of(env.fs).for_kernels
@@ -64,8 +64,8 @@ def _objects(env):
     for made_in, node in sorted(found, key=lambda each: each[1].path):
         if node not in parts:
             arch = made_in["EBPF"].compiled[node].arch.name
-            spec = ObjectSpec.from_bytes(Path(node.abspath).read_bytes(), node.path)
-            yield _name(made_in["EBPF"], node), arch, spec
+            data = Path(node.abspath).read_bytes()
+            yield _name(made_in["EBPF"], node), arch, ObjectSpec.from_bytes(data, node.path), data
 
 
 def _name(session, node):
@@ -78,10 +78,7 @@ def _opened(env, arches):
 
     Raises KernelCheckError where there is none, and FetchError, KernelImageError and others for one that can't be read.
     """
-    declared = {}
-    for session in run_of(env.fs).sessions.values():
-        declared |= {name: (session, pin) for name, pin in session.toolchain.kernels.items()}
-    names = [name for name in SCons.Script.ARGUMENTS.get("KERNELS", "").split(",") if name]
+    declared, names = declared_kernels(env), named_kernels()
     short = Counter(map(os.path.basename, names))
     found = []
     for name in names or declared:
@@ -98,15 +95,34 @@ def _opened(env, arches):
     return found
 
 
+def declared_kernels(env):
+    """Returns the kernels that the project declares by their names, each with its session."""
+    sessions = run_of(env.fs).sessions.values()
+    return {name: (session, pin) for session in sessions for name, pin in session.toolchain.kernels.items()}
+
+
+def named_kernels():
+    """Returns the words of KERNELS=."""
+    return [name for name in SCons.Script.ARGUMENTS.get("KERNELS", "").split(",") if name]
+
+
 def declared_kernel(env, session, pin):
     """Returns a kernel that toolchain.toml pins, its file fetched and verified.
 
     Raises KernelCheckError, FetchError, KernelImageError and others for one that can't be read.
     """
-    from ebpfbuild.fetch.obtain import obtain_header
     from ebpfbuild.kernels.kernel import Kernel
 
-    file = pin.file
+    path, sha256 = kernel_file(env, session, pin.file)
+    cache, file = _cache(session), pin.file
+    btf = cache.get(path, sha256, pin.member)
+    return Kernel(pin.name, file.arch, file.kernel, btf, not pin.uname, lambda: cache.modules(path, sha256, btf))
+
+
+def kernel_file(env, session, file):
+    """Returns the path and the digest of a pinned kernel's file, fetched and verified."""
+    from ebpfbuild.fetch.obtain import obtain_header
+
     if file.source.in_project:
         path = os.path.join(session.root, file.source.file)
         sha256 = session.ledger.digest(path)
@@ -114,12 +130,9 @@ def declared_kernel(env, session, pin):
             what = f"{file.source.shown} has the sha256 {sha256}, and the pin {file.sha256 or 'has none'}"
             fix = f'if that is the kernel that you mean, write sha256 = "{sha256}"'
             raise KernelCheckError(what, where=file.where, fix=fix)
-    else:
-        obtained = obtain_header(file, fetch_options(env), run_of(env.fs).reporter)
-        path, sha256 = obtained.path, obtained.sha256
-    cache = _cache(session)
-    btf = cache.get(path, sha256, pin.member)
-    return Kernel(pin.name, file.arch, file.kernel, btf, not pin.uname, lambda: cache.modules(path, sha256, btf))
+        return path, sha256
+    obtained = obtain_header(file, fetch_options(env), run_of(env.fs).reporter)
+    return obtained.path, obtained.sha256
 
 
 def _given(env, name, shown, arches, declared):

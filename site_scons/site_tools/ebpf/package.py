@@ -18,7 +18,7 @@ from ebpfbuild.package.programs import programs_of
 from ebpfbuild.skeleton.names import package_name
 
 from .arguments import folder_of, single, string
-from .command_targets import add_to_alias
+from .command_targets import add_to_alias, register_wheel
 from .errors import StopError, user_error
 from .kernel_btf import btf_files, kernel_btfs, packed_btfs
 from .linked import has_uapi, linker_pin
@@ -95,6 +95,7 @@ def bpf_package(
     targets[1].add_dependency([inputs, *headers])
     add_to_alias(env, name, targets)
     add_to_alias(env, "programs", targets)
+    register_wheel(env, targets[0])
     _declare_papers(env, targets)
     return targets
 

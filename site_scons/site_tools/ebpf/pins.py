@@ -293,7 +293,8 @@ def _check_all(env):
     for session in run_of(env.fs).sessions.values():
         chain, linker = session.toolchain, session.linker
         every = [chain.libbpf, *(linker.every_tree() if linker else ()), *chain.vmlinux.values()]
-        every += [kernel.file for kernel in chain.kernels.values()]
+        every += [file for kernel in chain.kernels.values() for file in kernel.files]
+        every += [package for packages in chain.guests.values() for package in packages]
         pins |= {(pin.where, pin.sha256): pin for pin in every}
     found = []
     for each in check_pins(pins.values(), fetch_options(env, release=True), env["EBPF"].reporter):

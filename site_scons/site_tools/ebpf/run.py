@@ -42,6 +42,7 @@ class Run:
     made      the first target of each step that has run, and its environment, for the summary
     objects, minimized, programs   what the commands `prove`, `why` and `pins` are about, see command_targets.py
     for_kernels, for_verify  the same of the commands `kernels` and `verify`
+    wheels    those that `boot` takes into its guests
     named     the short names of the command line that are outputs
     project_commands   the names of EbpfRun's and EbpfTest's
     refusals  what a release refuses, in lines, while SConscripts are read; else None, and each is an error of its own
@@ -59,7 +60,7 @@ class Run:
         self.commands, self.made, self.recorded = defaultdict(list), [], True
         self.scans = itertools.count()
         self.objects, self.minimized, self.programs, self.for_kernels = [], [], [], []
-        self.for_verify = []
+        self.for_verify, self.wheels = [], []
         self.proving, self.named, self.project_commands = 0, set(), set()
         self.signing = threading.Lock()
         self.step_caches, self.opening_cache = {}, threading.Lock()

@@ -82,13 +82,12 @@ def _fetched(env, hosts, more=(), **changed):
     from ebpfbuild.vendor.artifacts import fetch_artifacts, wanted_pins
 
     run = run_of(env.fs)
+    kernels = SCons.Script.ARGUMENTS.get("KERNELS", "").split(",")
     pins = {pin.sha256: pin for pin in more}
     for session in run.sessions.values():
         names = [host.name for host in hosts]
-        pins |= {
-            pin.sha256 or pin.where: pin
-            for pin in wanted_pins(session.toolchain, session.linker, env["EBPF_ARCHES"], names)
-        }
+        wanted = wanted_pins(session.toolchain, session.linker, env["EBPF_ARCHES"], names, kernels)
+        pins |= {pin.sha256 or pin.where: pin for pin in wanted}
     return fetch_artifacts(list(pins.values()), fetch_options(env, **changed), run.reporter)
 
 

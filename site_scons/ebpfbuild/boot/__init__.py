@@ -1,0 +1,1 @@
+"""Boots kernels in QEMU with a userland of pinned packages, and has programs loaded, attached and run there."""

@@ -1,0 +1,169 @@
+"""Boots guests one after another: makes what each needs, runs it, and reads what it reports."""
+
+import os
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import BootError
+from ..files import write_file
+from . import qemu
+from .bytecode import Interpreter, with_bytecode
+from .cpio import cpio
+from .derived import Derived
+from .initramfs import GuestObject, Tree, digest_of, guest_files, init_script, module_files, task_files
+from .modules import KernelFiles, kernel_files
+from .results import Guest, KernelRun, errors_of, programs_of
+from .userland import python_of, userland
+from .wire import number_of, reports, text_of
+
+# bpf in lsm= lets LSM programs attach; the rest are Debian's own.
+ARGUMENTS = "lsm=landlock,lockdown,yama,bpf"
+
+Package = tuple[str, Callable[[], bytes], str]  # where it is, what reads it, its sha256
+
+
+class BootKernel(NamedTuple):
+    """A kernel to boot: its packages, the image's path in the first one, and whether user space sees its BTF."""
+
+    name: str
+    arch: str
+    release: str
+    packages: tuple[Package, ...]
+    member: str = ""
+    hide_btf: bool = False
+
+
+class Booter:
+    """Boots kernels with userlands of pinned packages.
+
+    `folder` is where serial output and what is made lie, `packages` returns those of an arch's userland, `host` is this
+    machine's arch, `code` the digest of what makes a guest of them.
+    """
+
+    def __init__(self, folder: Path, packages: Callable[[str], Sequence[Package]], host: str, code: str):
+        self._folder, self._packages, self._host, self._code = folder, packages, host, code
+        self._derived = Derived(folder / "made")
+        self._interpreter: Interpreter | None = None
+        self._accelerators: dict[str, str] = {}
+        self._payload, self._objects = b"", list[GuestObject]()
+
+    def __enter__(self) -> "Booter":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._interpreter:
+            self._interpreter.__exit__(*error)
+
+    def give(
+        self, python: Mapping[str, Mapping[str, bytes]], objects: Sequence[GuestObject], more: Tree | None = None
+    ) -> None:
+        """Gives all guests Python, by folders below /task, the objects that they load, and other files.
+
+        Raises BootError, FetchError and ArchiveError.
+        """
+        tree = {**guest_files(python), **(more or {})}
+        key = digest_of("payload", self._code, cpio(tree), *(sha256 for _, _, sha256 in self._packages(self._host)))
+        self._payload = self._derived.get(key, lambda: cpio(self._compiled(tree)))
+        self._objects = list(objects)
+
+    def boot(self, kernel: BootKernel, seconds: float) -> "Booted":
+        """Boots a kernel and returns what came of it. Raises BootError, FetchError, ArchiveError, OSError."""
+        machine, nonce = qemu.machine_for(kernel.arch), secrets.token_hex(8)
+        place = self._folder / kernel.name
+        files = self._kernel_files(kernel)
+        task = {"nonce": nonce, "hide_btf": kernel.hide_btf}
+        write_file(place / "kernel", files.image)
+        write_file(
+            place / "initramfs", b"".join([*self._archives(kernel), files.archive, task_files(task, self._objects)])
+        )
+        accel = self._accelerators.setdefault(kernel.arch, qemu.accelerator(kernel.arch))
+        words = qemu.command(machine, accel, place / "kernel", place / "initramfs", ARGUMENTS)
+        outcome = qemu.run(words, place / "serial.log", seconds)
+        said = list(reports(outcome.serial, nonce))
+        if accel == "kvm" and outcome.stopped.startswith(qemu.ENDED) and not said:
+            self._accelerators[kernel.arch] = "tcg"  # /dev/kvm opens, and doesn't work
+            return self.boot(kernel, seconds)
+        return Booted(kernel, outcome, said, accel, os.path.relpath(place / "serial.log"))
+
+    def run(self, kernel: BootKernel, seconds: float) -> KernelRun:
+        """Boots a kernel, has all objects loaded there, and returns how far their programs came. Raises as boot."""
+        booted = self.boot(kernel, seconds)
+        objects = [(each.name, each.programs) for each in self._objects]
+        return KernelRun(booted.guest(errors_of(booted.said, objects)), programs_of(booted.said, objects))
+
+    def _archives(self, kernel: BootKernel) -> tuple[bytes, bytes]:
+        packages = self._packages(kernel.arch)
+        key = digest_of("userland", self._code, *(sha256 for _, _, sha256 in packages))
+        return self._derived.get(key, lambda: cpio(self._userland(packages))), self._payload
+
+    def _userland(self, packages: Sequence[Package]) -> Tree:
+        tree = userland((where, read()) for where, read, _ in packages)
+        return self._compiled({**tree, **init_script(python_of(tree))})
+
+    def _compiled(self, tree: Tree) -> Tree:
+        if self._interpreter is None:
+            packages = self._packages(self._host)
+            self._interpreter = Interpreter(userland((where, read()) for where, read, _ in packages))
+        return with_bytecode(tree, self._interpreter)
+
+    def _kernel_files(self, kernel: BootKernel) -> "_KernelArchive":
+        key = digest_of("kernel", self._code, kernel.member, *(sha256 for _, _, sha256 in kernel.packages))
+        found: list[KernelFiles] = []
+
+        def files() -> KernelFiles:
+            if not found:
+                found.append(kernel_files(((where, read()) for where, read, _ in kernel.packages), kernel.member))
+            return found[0]
+
+        image = self._derived.get(f"{key}.image", lambda: files().image)
+        return _KernelArchive(image, self._derived.get(f"{key}.modules", lambda: module_files(files().modules)))
+
+
+class _KernelArchive(NamedTuple):
+    image: bytes
+    archive: bytes
+
+
+class Booted(NamedTuple):
+    """A guest that has ended: what QEMU says, and what the guest reported."""
+
+    kernel: BootKernel
+    outcome: qemu.Outcome
+    said: list[dict[str, Any]]
+    accelerator: str
+    log: str
+
+    @property
+    def stopped(self) -> str:
+        """Why it did not end by itself; empty where it did."""
+        ended = any(each.get("kind") == "end" for each in self.said)
+        return self.outcome.stopped or ("" if ended else "it ended before all was done")
+
+    def guest(self, errors: tuple[str, ...]) -> Guest:
+        """Returns what the guest says of itself."""
+        facts = next((each for each in self.said if each.get("kind") == "guest"), {})
+        kernel = self.kernel
+        return Guest(
+            kernel.name,
+            kernel.arch,
+            kernel.release,
+            text_of(facts, "release", 100),
+            number_of(facts, "page") or 0,
+            facts.get("btf") is True,
+            self.outcome.seconds,
+            self.stopped,
+            errors,
+            self.log,
+            self.accelerator,
+        )
+
+
+def require_bootable(arches: Sequence[str]) -> None:
+    """Raises BootError where no kernel is to be booted, or one whose QEMU is missing: before anything is fetched."""
+    if not arches:
+        fix = "add a table [kernels.NAME] with the pool path of a kernel's .deb to toolchain.toml"
+        raise BootError("no declared kernel has an image that can be booted", where="boot", fix=fix)
+    for arch in dict.fromkeys(arches):
+        qemu.machine_for(arch)

@@ -1,0 +1,137 @@
+"""Runs one guest in QEMU: with KVM where this machine and the guest's arch allow it, else emulated (TCG)."""
+
+import os
+import platform
+import selectors
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ..arch import host_arch
+from ..errors import ArchError, BootError
+
+MAX_SERIAL = 16 << 20  # bytes of a guest's output; one that writes more is stopped
+MEMORY = 1024  # MB
+KVM = "/dev/kvm"
+
+
+class Machine(NamedTuple):
+    """How QEMU runs an arch: its program, the options of a machine and CPU, the console, and Debian's package of it."""
+
+    program: str
+    options: tuple[str, ...]
+    console: str
+    package: str
+
+
+MACHINES = {
+    "x86_64": Machine("qemu-system-x86_64", ("-M", "q35", "-cpu", "max"), "ttyS0", "qemu-system-x86"),
+    # Emulated pointer authentication is slow, and kernels use it in each function.
+    "aarch64": Machine("qemu-system-aarch64", ("-M", "virt", "-cpu", "max,pauth=off"), "ttyAMA0", "qemu-system-arm"),
+    "arm": Machine("qemu-system-arm", ("-M", "virt", "-cpu", "cortex-a15"), "ttyAMA0", "qemu-system-arm"),
+    "riscv64": Machine("qemu-system-riscv64", ("-M", "virt"), "ttyS0", "qemu-system-misc"),
+}
+ENDED = "QEMU ended with"
+PANIC = b"Kernel panic - not syncing"
+
+
+class Outcome(NamedTuple):
+    """The end of a guest: its serial output, how long it ran, and why it was stopped; empty where it ended itself."""
+
+    serial: bytes
+    seconds: float
+    stopped: str
+
+
+def machine_for(arch: str) -> Machine:
+    """Returns how QEMU runs an arch. Raises BootError where it doesn't, and where its program isn't installed."""
+    if arch not in MACHINES:
+        fix = f"declare a kernel of {', '.join(MACHINES)}"
+        raise BootError(f"kernels of {arch} aren't booted", where="boot", fix=fix)
+    machine = MACHINES[arch]
+    if shutil.which(machine.program) is None:
+        fix = f"apt install {machine.package}"
+        raise BootError(f"{machine.program} is not installed, and {arch} needs it", where="boot", fix=fix)
+    return machine
+
+
+def accelerator(arch: str) -> str:
+    """Returns `kvm` where /dev/kvm opens and the guest's arch is this machine's, else `tcg`."""
+    try:
+        same = host_arch(platform.machine()).name == arch
+        if same:
+            os.close(os.open(KVM, os.O_RDWR | os.O_CLOEXEC))
+        return "kvm" if same else "tcg"
+    except (ArchError, OSError):
+        return "tcg"
+
+
+def command(machine: Machine, accel: str, kernel: Path, initramfs: Path, arguments: str) -> list[str]:
+    """Returns the words that start a guest; `arguments` go to the kernel's command line."""
+    options = [word.replace("max,pauth=off", "host") for word in machine.options] if accel == "kvm" else machine.options
+    cores = min(2, os.cpu_count() or 1)
+    append = f"console={machine.console} panic=-1 loglevel=4 {arguments}".strip()
+    return [
+        machine.program,
+        *options,
+        *("-accel", "tcg,thread=multi" if accel == "tcg" else accel),
+        *("-m", str(MEMORY), "-smp", str(cores), "-nodefaults", "-display", "none", "-no-reboot"),
+        *("-serial", "stdio", "-kernel", str(kernel), "-initrd", str(initramfs), "-append", append),
+    ]
+
+
+def run(words: Sequence[str], log: Path, seconds: float, limit: int = MAX_SERIAL) -> Outcome:
+    """Runs a guest until it ends, panics, writes more than `limit` bytes or takes longer than `seconds`.
+
+    Its serial output goes to `log` as it comes. Raises OSError.
+    """
+    began, parts, size, stopped = time.monotonic(), list[bytes](), 0, ""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as file, _started(words) as process, selectors.DefaultSelector() as ready:
+        assert process.stdout is not None
+        ready.register(process.stdout, selectors.EVENT_READ)
+        while not stopped:
+            left = seconds - (time.monotonic() - began)
+            if left <= 0:
+                stopped = f"it took longer than {seconds:g} s"
+            elif ready.select(left):
+                part = os.read(process.stdout.fileno(), 1 << 16)
+                if not part:
+                    break
+                file.write(part)
+                file.flush()
+                parts.append(part)
+                size += len(part)
+                if size > limit:
+                    stopped = f"it wrote more than {limit} bytes"
+        if stopped:
+            process.kill()
+        status = process.wait()
+    serial = b"".join(parts)
+    if not stopped and PANIC in serial:
+        stopped = "its kernel panicked"
+    elif not stopped and status:
+        stopped = f"{ENDED} {status}"
+    return Outcome(serial, time.monotonic() - began, stopped)
+
+
+class _started:
+    """Starts a process and kills it where the block ends by an exception, ^C among them."""
+
+    def __init__(self, words: Sequence[str]):
+        self._process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+    def __enter__(self) -> "subprocess.Popen[bytes]":
+        return self._process
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()

@@ -1,0 +1,146 @@
+"""What guests report: read whatever comes, held against the matrix, as text, as JSON, and the verifiers' figures."""
+
+import json
+import sys
+import zlib
+
+import pytest
+from ebpfbuild.boot import figures, qemu, text
+from ebpfbuild.boot.as_json import as_json
+from ebpfbuild.boot.results import Guest, KernelRun, ProgramRun, State, disagreements, errors_of, programs_of, unexpected
+from ebpfbuild.boot.wire import MAX_REPORTS, number_of, reports, text_of
+from ebpfbuild.errors import BootError
+from ebpfbuild.kernels.problem import Verdict
+from hypothesis import example, given, strategies as st
+
+KEYS = st.sampled_from(["kind", "object", "program", "load", "attach", "events", "insns", "error", "traffic", "modules"])
+JSON = st.sampled_from([None, True, 0, 1, -1, 1.5, "", "program", "object", "guest", "a", "a" * 9000, [], ["x", 3], {}, 1 << 70])
+OBJECTS = [("one.bpf.o", ("a", "b")), ("two.bpf.o", ("a",))]
+
+
+def line(report, nonce="n", checksum=None) -> bytes:
+    data = json.dumps(report).encode()
+    return b"@boot %s %08x %s\r\n" % (nonce.encode(), zlib.crc32(data) if checksum is None else checksum, data)
+
+
+@given(st.binary(), st.lists(st.dictionaries(KEYS, JSON, max_size=6), max_size=4), st.binary())
+@example(b"@boot n 0 {", [], b"@boot n " + b"[" * 100_000)
+def test_whatever_a_guest_writes_is_read_or_left_out(before, given_reports, after):
+    serial = before.replace(b"@", b"") + b"\n" + b"".join(map(line, given_reports)) + after.replace(b"@", b"")
+    found = list(reports(serial, "n"))
+    assert len(found) == len(given_reports)
+    for report in found:
+        programs_of([report], OBJECTS), errors_of([report], OBJECTS)
+        assert len(text_of(report, "load")) <= 4096 and (number_of(report, "events") or 0) >= 0
+
+
+@pytest.mark.parametrize("bad", [line({"x": 1}, "other"), line({"x": 1}, checksum=1), line([1]), line({"x": 1})[:-8], line({"x": "a" * 70_000}), b"@boot n 00000000 \n"])
+def test_a_line_of_another_or_a_broken_one_counts_for_nothing(bad):
+    assert list(reports(bad + b"\n" + line({"y": 2}), "n")) == [{"y": 2}]
+
+
+def test_a_guest_that_reports_without_end_is_read_up_to_a_limit():
+    assert len(list(reports(line({}) * (MAX_REPORTS + 50), "n"))) == MAX_REPORTS
+
+
+def guest(name="k", stopped="", **changed) -> Guest:
+    return Guest(name, "x86_64", "6.1", "6.1.0-50", 4096, True, 12.5, stopped, (), "build/boot/k/serial.log", "tcg")._replace(**changed)
+
+
+def test_a_program_that_nothing_is_said_of_is_unknown_and_one_that_was_not_asked_for_is_not_believed():
+    said = [
+        {"kind": "program", "object": 0, "program": "a", "section": "kprobe/x", "load": "", "attach": "", "events": 3, "insns": 7},
+        {"kind": "program", "object": 0, "program": "nobody's"}, {"kind": "program", "object": 7, "program": "a"},
+        {"kind": "program", "object": True, "program": "a"}, {"kind": "object", "object": 1, "error": "Trace\nValueError: x", "traffic": ["udp: no", 3]},
+    ]  # fmt: skip
+    rows = programs_of(said, OBJECTS)
+    assert [(each.object, each.program, each.state, each.events) for each in rows] == [
+        ("one.bpf.o", "a", State.RAN, 3), ("one.bpf.o", "b", State.UNKNOWN, 0), ("two.bpf.o", "a", State.UNKNOWN, 0),
+    ]  # fmt: skip
+    assert errors_of(said, OBJECTS) == ("two.bpf.o: ValueError: x", "traffic: udp: no")
+
+
+STATES = {
+    "ran": ProgramRun("o", "ran", events=2, insns=10), "quiet": ProgramRun("o", "quiet", insns=10),
+    "refused": ProgramRun("o", "refused", load="can't load\n  because"), "unattached": ProgramRun("o", "unattached", attach="no"),
+    "targetless": ProgramRun("o", "targetless", attach="a guest has nothing to attach it to"), "lost": ProgramRun("o", "lost", known=False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("verdict, differ, news", [
+    (Verdict.OK, {"refused", "unattached"}, {"refused", "unattached", "lost"}),
+    (Verdict.GUARDED, {"refused", "unattached"}, {"refused", "unattached", "lost"}),
+    (Verdict.FAILS, {"ran", "quiet"}, set()),
+    (Verdict.UNKNOWN, set(), {"refused", "unattached", "lost"}),
+    (None, set(), {"refused", "unattached", "lost"}),
+])  # fmt: skip
+def test_matrix_and_boot_are_held_against_each_other(verdict, differ, news):
+    run = KernelRun(guest(), tuple(STATES.values()))
+    offline = {("k", "o", name): verdict for name in STATES} if verdict else {}
+    assert {each.run.program for each in disagreements([run], offline)} == differ
+    assert {each.program for _, each in unexpected([run], offline)} == news
+
+
+def test_the_table_has_each_program_on_each_kernel_with_what_the_matrix_says():
+    runs = [KernelRun(guest(), tuple(STATES.values())), KernelRun(guest("big", page_size=16384, seen="6.12", btf=False, stopped="it took longer than 9 s"), (STATES["ran"],))]
+    offline = {("k", "o", "ran"): Verdict.OK, ("k", "o", "refused"): Verdict.OK}
+    rows = [[cell.strip() for cell in row.split("  ") if cell.strip()] for row in text.table(runs, offline).splitlines()]
+    assert rows == [
+        ["x86_64", "k", "big"], ["6.1.0-50", "6.12, 16K pages, no BTF"], ["o"], ["ran", "ran 2, 10 insns [ok]", "ran 2, 10 insns"],
+        ["quiet", "attached, 10 insns"], ["refused", "load fails [ok]"], ["unattached", "attach fails"], ["targetless", "loaded"], ["lost", "no result"],
+    ]  # fmt: skip
+    found = disagreements(runs, offline)
+    assert text.disagreeing(found) == "refused on k: the matrix says ok, the boot: load fails"
+    assert "refused on k: load fails\n  can't load\n    because\n" in text.failures(runs)
+    assert "big:\n  it took longer than 9 s; its serial output: build/boot/k/serial.log" in text.failures(runs)
+    assert text.summary(runs, offline, found).endswith("2 ran, 1 attached, 1 loaded, 1 attach fails, 1 load fails, 1 no result; the matrix disagrees on 1")
+    data = as_json(runs, offline, found)
+    assert [(row["program"], row["state"], row["matrix"], row["agrees"]) for row in data["kernels"][0]["programs"]][2] == ("refused", "not_loaded", "ok", False)
+    assert data["kernels"][1]["stopped"] == "it took longer than 9 s" and data["kernels"][1]["page_size"] == 16384
+    json.dumps(data)
+
+
+def test_a_program_that_became_dearer_on_a_kernel_is_named_and_other_kernels_lines_stay(tmp_path):
+    path = tmp_path / "verifier-figures.txt"
+    with pytest.raises(BootError, match="verifier-figures.txt: holds no figures; record them first"):
+        figures.require_none_dearer({}, path)
+    old = {("o", "a", "k"): 100, ("o", "b", "k"): 100, ("o", "a", "l"): 50}
+    assert figures.record(old, ["k", "l"], path) == 3
+    assert path.read_text().splitlines()[1:] == ["o\ta\tk\t100", "o\ta\tl\t50", "o\tb\tk\t100"]
+    assert figures.require_none_dearer({("o", "a", "k"): 119, ("o", "new", "k"): 900}, path) == 1
+    with pytest.raises(BootError, match="1 program is at least 20 % dearer to verify") as caught:
+        figures.require_none_dearer({("o", "a", "k"): 120, ("o", "b", "k"): 1}, path)
+    assert caught.value.details == ("o  a  k  100 -> 120 insns (+20 %)",)
+    assert figures.record({("o", "c", "k"): 5}, ["k"], path) == 2  # of k, what is gone goes; of l, all stays
+    assert figures.recorded(path) == {("o", "a", "l"): 50, ("o", "c", "k"): 5}
+    run = KernelRun(guest(), tuple(STATES.values()))
+    assert figures.measured([run]) == {("o", "ran", "k"): 10, ("o", "quiet", "k"): 10}
+
+
+@pytest.mark.parametrize("bad", ["o\ta\tk", "o\ta\tk\tx", "o\ta\tk\t0", "o\ta\tb\tk\t1", "o\ta\tk\t" + "9" * 30])
+def test_a_line_that_is_no_figure_is_named(tmp_path, bad):
+    path = tmp_path / "verifier-figures.txt"
+    path.write_text(f"# comment\n\no\ta\tk\t1\n{bad}\n")
+    with pytest.raises(BootError, match="^verifier-figures.txt:4: is no object"):
+        figures.recorded(path)
+
+
+@pytest.mark.parametrize("code, seconds, limit, stopped", [
+    ("print('x')", 20, 1000, ""),
+    ("import sys; sys.exit(3)", 20, 1000, "QEMU ended with 3"),
+    ("print('Kernel panic - not syncing: VFS')", 20, 1000, "its kernel panicked"),
+    ("import time; print('x', flush=True); time.sleep(60)", 0.4, 1000, "it took longer than 0.4 s"),
+    ("while True: print('x' * 1000)", 20, 5000, "it wrote more than 5000 bytes"),
+])  # fmt: skip
+def test_a_guest_that_does_not_end_by_itself_is_stopped_and_its_output_kept(tmp_path, code, seconds, limit, stopped):
+    log = tmp_path / "k" / "serial.log"
+    outcome = qemu.run([sys.executable, "-c", code], log, seconds, limit)
+    assert outcome.stopped == stopped and outcome.seconds < 15 and outcome.serial == log.read_bytes() and len(outcome.serial) < 10 * limit + 70_000
+
+
+def test_a_machine_without_a_qemu_says_what_to_install(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(BootError, match="qemu-system-aarch64 is not installed, and aarch64 needs it; apt install qemu-system-arm"):
+        qemu.machine_for("aarch64")
+    with pytest.raises(BootError, match="kernels of s390x aren't booted; declare a kernel of x86_64"):
+        qemu.machine_for("s390x")

@@ -1,0 +1,94 @@
+"""`boot` in real builds, with a stand-in for QEMU that answers as a guest: the table, JSON, figures, and what it refuses."""
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "core"))
+from archives import deb, tar  # noqa: E402
+
+MACHINE = os.uname().machine
+# Finds the nonce and the objects in the initramfs, and says of each program what BOOT_SAYS holds.
+QEMU = """\
+import json, os, sys, zlib
+initrd = open(sys.argv[sys.argv.index("-initrd") + 1], "rb").read().decode("latin-1")
+task, _ = json.JSONDecoder().raw_decode(initrd, initrd.index('{"hide_btf"'))
+def report(kind, **facts):
+    text = json.dumps({"kind": kind, **facts}).encode()
+    print(f"@boot {task['nonce']} {zlib.crc32(text):08x} {text.decode()}")
+if "kvm" in sys.argv: sys.exit(1)  # a /dev/kvm that opens and doesn't work
+says = json.loads(os.environ["BOOT_SAYS"])
+report("guest", release="6.1.0-fake", page=4096, btf=not task["hide_btf"], modules=[])
+for number, each in enumerate(task["objects"]):
+    report("program", **{"object": number, "program": "p", **(says or {"events": 2, "insns": 100})})
+    report("object", object=number, error="", traffic=[])
+if not says.get("hangs"): report("end")
+"""
+LOADER = '#!/bin/sh\nunset PYTHONHOME\nshift 3\nexec "{python}" "$@"\n'
+PROGRAM = """#include <linux/bpf.h>
+__attribute__((section("raw_tp/sched_switch"), used)) int p(void *ctx) { return 0; }
+__attribute__((section("license"), used)) char LICENSE[] = "GPL";
+"""
+
+
+@pytest.fixture
+def boots(make_project, tmp_path):
+    """A project with one program and two kernels, whose packages lie in a mirror."""
+    project = make_project("boots", fresh=True)
+    mirror, tools = project.folder / "mirror", tmp_path / "bin"
+    tools.mkdir()
+    pool = {
+        "pool/u.deb": deb(tar({"./usr/bin/python3.13": b"#!", "./usr/lib64/ld-fake.so.2": LOADER.format(python=sys.executable).encode()}, "w:xz")),
+        "pool/k_1.deb": deb(tar({"./boot/vmlinuz-6.1": b"one"}, "w:xz")), "pool/k_2.deb": deb(tar({"./boot/vmlinuz-6.12": b"two"}, "w:xz")),
+    }  # fmt: skip
+    for name, data in pool.items():
+        (mirror / name).parent.mkdir(parents=True, exist_ok=True)
+        (mirror / name).write_bytes(data)
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in pool.items()}
+    pins = project.folder / "toolchain.toml"
+    text = f'\n[guests.{MACHINE}]\n"pool/u.deb" = "{digests["pool/u.deb"]}"\n'
+    for number, name, release, more in ((1, "old", "6.1", ""), (2, "new", "6.12", "hide_btf = true\n")):
+        text += f'[kernels.{name}]\narch = "{MACHINE}"\nkernel = "{release}"\npool = "pool/k_{number}.deb"\nsha256 = "{digests[f"pool/k_{number}.deb"]}"\n{more}'
+    pins.write_text(pins.read_text() + text)
+    (tools / f"qemu-system-{MACHINE}").write_text(f"#!{sys.executable}\n{QEMU}")
+    (tools / f"qemu-system-{MACHINE}").chmod(0o755)
+    (project.folder / "src" / "p.bpf.c").write_text(PROGRAM)
+    project.declare('env.BpfObject("one", "src/p.bpf.c")\n')
+    project.environment["PATH"] = f"{tools}:{os.environ['PATH']}"
+    project.environment["BOOT_SAYS"] = "{}"
+    return project
+
+
+def run(project, *arguments, **says):
+    return project.scons(f"ARCH={MACHINE}", f"MIRROR={project.folder / 'mirror'}", "boot", *arguments, BOOT_SAYS=json.dumps(says))
+
+
+def test_each_kernel_is_booted_and_what_programs_did_stands_in_a_table_and_in_json(boots):
+    done = run(boots, "BOOT_JSON=found.json", "--record")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [[cell for cell in line.split("  ") if cell] for line in done.stdout.splitlines()]
+    assert [MACHINE, "old", "new"] in [[cell.strip() for cell in row] for row in rows]
+    assert ["p", "ran 2, 100 insns", "ran 2, 100 insns"] in [[cell.strip() for cell in row] for row in rows]
+    found = json.loads((boots.folder / "found.json").read_text())
+    assert [(each["name"], each["btf"], each["accelerator"], each["stopped"]) for each in found["kernels"]] == [("old", True, "tcg", None), ("new", False, "tcg", None)]
+    figures = (boots.folder / "verifier-figures.txt").read_text().splitlines()
+    assert figures[1:] == [f"build/{MACHINE}/one.bpf.o\tp\tnew\t100", f"build/{MACHINE}/one.bpf.o\tp\told\t100"]
+    assert all((boots.folder / "build/boot" / name / "serial.log").stat().st_size for name in ("old", "new"))
+    dearer = run(boots, "KERNELS=old", "--compare", events=1, insns=130)
+    assert dearer.returncode == 2 and "1 program is at least 20 % dearer to verify; make them cheaper" in dearer.stderr
+    assert run(boots, "KERNELS=old", "--compare", events=1, insns=119).returncode == 0
+
+
+def test_what_fails_unforeseen_a_guest_that_does_not_end_and_words_that_are_none_fail_the_command(boots):
+    failed = run(boots, "KERNELS=old", load="can't load p: no\n  because")
+    assert failed.returncode == 2 and "p on old: load fails\n  can't load p: no\n    because\n" in failed.stdout
+    assert "boot: programs fail that the matrix doesn't foresee; mend them" in failed.stderr
+    assert f"  p of build/{MACHINE}/one.bpf.o on old: load fails" in failed.stderr
+    hung = run(boots, "KERNELS=new", hangs=True)
+    assert hung.returncode == 2 and "a guest didn't end by itself; read its serial output" in hung.stderr
+    assert "new: it ended before all was done; read build/boot/new/serial.log" in hung.stderr
+    assert "KERNELS: odl is no kernel of toolchain.toml; take of old, new" in run(boots, "KERNELS=odl").stderr
+    assert "BOOT_SECONDS=soon: not a number of seconds; write BOOT_SECONDS=600" in run(boots, "BOOT_SECONDS=soon").stderr
