@@ -21,7 +21,7 @@ MAX_COMPRESSED, MAX_MINI = (
     64 << 20,
 )  # bytes of .gnu_debugdata, and of what is in it; Fedora's have at most 5 MB
 MAX_MEMORY = 128 << 20  # bytes that the decompressor may take for its dictionary
-MAX_CHECKED = 1 << 30  # bytes of a file whose CRC is computed
+MAX_CHECKED = 256 << 20  # bytes of a file whose CRC is computed
 CHUNK = 1 << 20
 
 # Opens a path for reading, as the process sees it or as we do. Raises OSError, ValueError.

@@ -11,7 +11,7 @@ import struct
 from bisect import bisect_right
 from collections.abc import Iterable
 from contextlib import ExitStack
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..files import open_file
 from .binary import Binary
@@ -21,13 +21,16 @@ from .perf_map import PerfMap, read_perf_map
 from .process import open_in_root, path_in_root, process_root, read_descriptor
 from .regions import Region, parse_regions, read_maps
 
+if TYPE_CHECKING:
+    from .debuginfod import Debuginfod
+
 MAX_CACHED_FILES = 512  # the most files whose functions are cached
 MAX_CACHED_BYTES = 512 << 20  # the most memory that these take
 MAX_PROCESSES = 1024  # the most processes that are remembered
 MAX_REMEMBERED = 256  # the most files of one process that `remember` reads
 DELETED = " (deleted)"
 
-_CACHE: dict[tuple[int, ...], FunctionTable] = {}  # by device, inode, time and size
+_CACHE: dict[tuple[int | str, ...], FunctionTable] = {}  # by device, inode, time and size, and debuginfod's address
 
 
 class _Process:
@@ -57,11 +60,17 @@ class UserSymbols:
     """Names of functions in processes, which it remembers: those of a process that has ended are still there.
 
     `user_symbol` and `StackTrace.user_symbols` share one; make your own to forget all of it at once. Several threads
-    may use one.
+    may use one. `debuginfod` is the https address of a server, which is asked for debug files that aren't here. Raises
+    ValueError for another address.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, debuginfod: str = "") -> None:
         self._processes: dict[int, _Process] = {}
+        self._server: Debuginfod | None = None
+        if debuginfod:
+            from .debuginfod import Debuginfod
+
+            self._server = Debuginfod(debuginfod)
 
     def remember(self, pid: int) -> None:
         """Reads all functions of a process now, for names after its end; does nothing for one that isn't there."""
@@ -121,7 +130,7 @@ class UserSymbols:
         if not region.path.startswith("/"):
             return None
         if region not in process.tables:
-            process.tables[region] = _read_region(region, pid)
+            process.tables[region] = _read_region(region, pid, self._server)
         return process.tables[region]
 
 
@@ -161,7 +170,7 @@ def _start_time(pid: int) -> bytes:
     return fields[19] if len(fields) > 19 else b""
 
 
-def _read_region(region: Region, pid: int) -> FunctionTable | None:
+def _read_region(region: Region, pid: int, server: Debuginfod | None = None) -> FunctionTable | None:
     """Returns the functions of a mapped file; None for a file that can't be read or is no ELF file.
 
     map_files finds a deleted or replaced file, but needs CAP_CHECKPOINT_RESTORE. The process's root finds a file of its
@@ -170,7 +179,8 @@ def _read_region(region: Region, pid: int) -> FunctionTable | None:
     for opened in (_open_mapped, _open_below_root, _open_same):
         try:
             with opened(region, pid) as file:
-                return _read(file, os.path.dirname(region.path), (lambda path: _open_in_root_of(pid, path), open_file))
+                openers = (lambda path: _open_in_root_of(pid, path), open_file)
+                return _read(file, os.path.dirname(region.path), openers, server)
         except (OSError, ValueError, struct.error):
             continue
     return None
@@ -203,21 +213,25 @@ def _open_same(region: Region, pid: int) -> BinaryIO:
     raise ValueError("another file")
 
 
-def _read(file: BinaryIO, folder: str = "", openers: tuple[Opener, ...] = ()) -> FunctionTable:
+def _read(
+    file: BinaryIO, folder: str = "", openers: tuple[Opener, ...] = (), server: Debuginfod | None = None
+) -> FunctionTable:
     """Reads a file's functions, or returns the cached ones. Raises OSError, ValueError, struct.error.
 
-    If it is stripped, `openers` look for its debug file: as the process sees it, then as we do.
+    If it is stripped, `openers` look for its debug file, as the process sees it, then as we do; then `server` is asked.
     """
     facts = os.fstat(file.fileno())
-    identity = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
+    identity = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size, server.url if server else "")
     if (known := _CACHE.get(identity)) is not None:
         return known
     with ExitStack() as stack:
         binary = Binary(file)
-        others: list[Binary | None] = []
+        other: Binary | None = None
         if not binary.has_whole_table():
-            others = [debug_file(binary, folder, openers, stack) or mini_debug_info(binary)]
-        table = FunctionTable(binary, [other for other in others if other])
+            other = debug_file(binary, folder, openers, stack) or mini_debug_info(binary)
+            if server and not other:
+                other = server.debug_file(binary.build_id(), stack)
+        table = FunctionTable(binary, [other] if other else [])
     _CACHE[identity] = table
     while len(_CACHE) > MAX_CACHED_FILES or (
         len(_CACHE) > 1 and sum(each.size for each in _CACHE.values()) > MAX_CACHED_BYTES

@@ -6,11 +6,14 @@ import shutil
 import struct
 import subprocess
 import sys
+import threading
+import warnings
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 
 import bpfloader
 import pytest
-from bpfloader.symbols import debug_files, user
+from bpfloader.symbols import debug_files, debuginfod as debuginfod_client, user
 from bpfloader.symbols.binary import Binary
 from bpfloader.symbols.debug_files import mini_debug_info
 from hypothesis import HealthCheck, example, given, settings
@@ -158,6 +161,84 @@ def test_a_file_that_was_replaced_names_nothing_of_a_process_that_has_ended(tmp_
     os.replace(tmp_path / "newer", path)
     with pytest.raises(ValueError):
         user._open_same(region, 0)
+
+
+@pytest.fixture
+def debuginfod():
+    """A server on this machine: its address, the paths that it was asked for, and what it answers, as a function."""
+
+    class Answer(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.0"
+
+        def do_GET(self):
+            server.asked.append(self.path)
+            code, body, headers = server.answer()
+            self.send_response(code)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    server.asked, server.url = [], f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+BAD_ANSWERS = {
+    "another build's": lambda debug: (200, debug["other.debug"], {}),
+    "no file": lambda debug: (200, b"<html>", {}),
+    "cut short": lambda debug: (200, debug["service.debug"][:500], {"Content-Length": "5000"}),
+    "too large": lambda debug: (200, bytes(1 << 20), {}),
+    "HTTP 500": lambda debug: (500, b"", {}),
+    "a redirect to plain http": lambda debug: (302, b"", {"Location": "http://192.0.2.1/x"}),
+    "a redirect to a file": lambda debug: (302, b"", {"Location": "file:///etc/passwd"}),
+    "a redirect to itself": lambda debug: (302, b"", {"Location": "/x"}),
+}
+
+
+@pytest.mark.parametrize("built", ["sha1"], indirect=True)
+@pytest.mark.parametrize("bad", [*BAD_ANSWERS, "404", ""])
+def test_a_debuginfod_server_is_asked_once_and_believed_only_for_that_build(
+    built, stripped, debuginfod, bad, monkeypatch
+):
+    monkeypatch.setattr(debuginfod_client, "MAX_BYTES", 1 << 19)
+    debug = {name: (built / name).read_bytes() for name in ("service.debug", "other.debug")}
+    good = (200, debug["service.debug"], {})
+    debuginfod.answer = lambda: (404, b"", {}) if bad == "404" else BAD_ANSWERS[bad](debug) if bad else good
+    server, offset = debuginfod_client.Debuginfod(f"{debuginfod.url}/"), create_of(built / "service")
+    region = user.Region(0, 1 << 20, 0, str(stripped / "service"))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = user._read_region(region, os.getpid(), server).at(offset)
+        user._CACHE.clear()
+        user._read_region(region, os.getpid(), server)
+    with open(stripped / "service", "rb") as file:
+        assert debuginfod.asked[0] == f"/buildid/{Binary(file).build_id().hex()}/debuginfo"
+    assert (found.name if found else None) == (None if bad else NAME)
+    assert [str(each.message).partition(" (")[0] for each in said] == [
+        "the debuginfod server 127.0.0.1 gives no debug files"
+    ] * (bad in BAD_ANSWERS)
+    assert len(set(debuginfod.asked)) <= 2 and (bad in BAD_ANSWERS or len(debuginfod.asked) == 2)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://debuginfod.example.org", "ftp://127.0.0.1", "debuginfod.example.org", "file:///tmp", ""]
+)
+def test_a_server_is_named_by_an_https_address(url):
+    if not url:
+        assert bpfloader.UserSymbols(debuginfod=url)._server is None
+        return
+    with pytest.raises(ValueError, match="name it as https://HOST"):
+        bpfloader.UserSymbols(debuginfod=url)
+    assert bpfloader.UserSymbols(debuginfod="https://debuginfod.example.org")._server
 
 
 def small_elf(sections: dict[bytes, bytes]) -> Binary:
