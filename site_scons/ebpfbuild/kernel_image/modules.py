@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 from ..archive.unpack import format_at
@@ -17,6 +18,7 @@ from .packages import package_files
 MODULE = re.compile(r"/(?P<name>[^/]+)\.ko(?:\.(?:gz|xz|zst))?$")
 MAX_MODULE_SIZE = 256 << 20  # bytes, unpacked; the largest of a distribution's have 15 MB
 MAX_LIST_SIZE = 16 << 20
+BATCH, MAX_THREADS = 32, 8  # modules that are unpacked side by side, outside of Python's lock
 LOADED = "/sys/kernel/btf"
 
 
@@ -25,14 +27,22 @@ def package_modules(data: bytes) -> dict[str, ModuleBtf]:
 
     Raises ArchiveError for a damaged package; a damaged module is left out.
     """
-    found = {}
+    from concurrent.futures import ThreadPoolExecutor
+
+    files, found = _modules(data), dict[str, ModuleBtf]()
+    with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
+        while batch := list(islice(files, BATCH)):
+            made = pool.map(_module_btf, (content for _, content in batch))
+            found |= {name: btf for (name, _), btf in zip(batch, made) if btf}
+    return found
+
+
+def _modules(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yields the name and the file of each module in a package."""
     for path, size, read in package_files(data):
         module = MODULE.search(path)
         if module and size <= MAX_MODULE_SIZE:
-            btf = _module_btf(read())
-            if btf:
-                found[module["name"].replace("-", "_")] = btf
-    return found
+            yield module["name"].replace("-", "_"), read()
 
 
 def _module_btf(data: bytes) -> ModuleBtf | None:
