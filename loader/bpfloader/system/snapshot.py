@@ -99,25 +99,32 @@ class Snapshot:
             self.note = f"{error.what}: {SEEN_ONLY}"
 
     @cached_property
-    def programs(self) -> list[SystemProgram]:
+    def program_infos(self) -> dict[int, ProgramInfo]:
+        """The kernel's description of each program by id, in their order."""
         infos = {info.id: info for fd in self._opened("prog", "program") if (info := _told(program_info, fd))}
         for fields in self._fields("prog_id"):
             if int(fields["prog_id"]) not in infos and "prog_type" in fields:
                 info = _program_of_fdinfo(fields)
                 infos[info.id] = info
+        return dict(sorted(infos.items()))
+
+    @cached_property
+    def programs(self) -> list[SystemProgram]:
+        """The programs by id."""
         places = self._places
         return [
             SystemProgram(info, _of(self._holders.programs, number), self._pinned("program", number),
                           tuple(places.get(number, ())))
-            for number, info in sorted(infos.items())
+            for number, info in self.program_infos.items()
         ]  # fmt: skip
 
     @cached_property
     def maps(self) -> list[SystemMap]:
+        """The maps by id."""
         users: dict[int, list[int]] = {}
-        for program in self.programs:
-            for number in program.info.map_ids:
-                users.setdefault(number, []).append(program.info.id)
+        for program in self.program_infos.values():
+            for number in program.map_ids:
+                users.setdefault(number, []).append(program.id)
         found = {}
         for fd in self._opened("map", "map"):
             if info := _told(info_of, fd):
@@ -133,7 +140,8 @@ class Snapshot:
 
     @cached_property
     def links(self) -> list[SystemLink]:
-        names = {each.info.id: each.info.name for each in self.programs}
+        """The links by id."""
+        names = {each.id: each.name for each in self.program_infos.values()}
         return [
             SystemLink(each.id, each.type, each.program, each.place, _of(self._holders.links, each.id),
                        self._pinned("link", each.id), names.get(each.program, ""))

@@ -26,12 +26,13 @@ class Runs(NamedTuple):
 def counted(seconds: float) -> dict[int, Runs]:
     """Counts the runs of programs for some seconds, by id. Raises PrivilegeError, CallError."""
     with run_statistics():
-        before = {each.info.id: each.info for each in Snapshot().programs}
+        before = Snapshot().program_infos
         time.sleep(seconds)
-        after = [each.info for each in Snapshot().programs if each.info.id in before]
+        after = Snapshot().program_infos
     return {
-        now.id: Runs(now.run_cnt - before[now.id].run_cnt, now.run_time_ns - before[now.id].run_time_ns)
-        for now in after
+        number: Runs(info.run_cnt - before[number].run_cnt, info.run_time_ns - before[number].run_time_ns)
+        for number, info in after.items()
+        if number in before
     }
 
 

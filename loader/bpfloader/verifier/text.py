@@ -46,7 +46,7 @@ def changes_text(base: Baseline, found: Sequence[Change], limit: float) -> str:
     rows = [_change(each) for each in found if _differs(each)]
     lines += [f"Against the baseline, {len(rows)} of {len(found)} programs differ", *_table(CHANGES, rows)]
     worse = dearer(found)
-    lines += [f"  {each.object}: {each.program} got dearer: {each.dearer}" for each in worse]
+    lines += [printable(f"  {each.object}: {each.program} got dearer: {each.dearer}") for each in worse]
     lines += [f"{len(worse)} programs got dearer by more than {limit:g} %" if worse else "no program got dearer"]
     return "\n".join(lines)
 

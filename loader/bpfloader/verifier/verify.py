@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..arch import this_arch
 from ..diagnose.source_places import with_places
-from ..errors import LibraryError, ObjectError, PrivilegeError, RefusedError
+from ..errors import BpfError, LibraryError, ObjectError, RefusedError
 from ..files import read_file
 from ..kernel.map_type import MapType
 from ..kernel.verifier_figures import BPF_LOG_LEVEL2, BPF_LOG_STATS, VerifierFigures, read_figures
@@ -85,7 +85,7 @@ def verify_objects(objects: Mapping[str, bytes], programs: Iterable[str] = (), l
 
 
 def verifier_log(data: bytes, where: str, program: str, level: int = BPF_LOG_LEVEL2) -> str:
-    """Returns the verifier's log of a program; that of 2 has all that it does. Raises PrivilegeError, LibraryError.
+    """Returns the verifier's log of a program; that of level 2 has all that it does. Raises PrivilegeError.
 
     The log of a program that is refused before the verifier begins is the reason of that.
     """
@@ -93,9 +93,7 @@ def verifier_log(data: bytes, where: str, program: str, level: int = BPF_LOG_LEV
         try:
             bpf.load(log_level=level | BPF_LOG_STATS)
             return bpf.progs[program].verifier_log
-        except (PrivilegeError, LibraryError):
-            raise
-        except RefusedError as error:
+        except (RefusedError, LibraryError) as error:
             return "\n".join(getattr(error, "log", ())) or str(error)
 
 
@@ -133,9 +131,7 @@ def _verify_program(where: str, data: bytes, spec: ObjectSpec, name: str, lines:
                 jited_size=info.jited_size,
                 memlock=info.memlock,
             )
-        except (PrivilegeError, LibraryError):
-            raise
-        except RefusedError as error:
+        except (RefusedError, LibraryError) as error:  # a libbpf that is too old for the program
             log = "\n".join(getattr(error, "log", ()))
             found = found._replace(verdict="refused", reason=_reason(error, where, name), figures=read_figures(log))
     if lines and found.figures:
@@ -173,7 +169,7 @@ def _give_entries(bpf_map: int) -> None:
         library().bpf_map__set_max_entries(bpf_map, 1)
 
 
-def _reason(error: RefusedError, where: str, name: str) -> str:
+def _reason(error: BpfError, where: str, name: str) -> str:
     """Returns why a program was refused, without its object's name and its own."""
     return error.what.removeprefix(f"can't load {where}: ").replace(f"the program {name}", "it", 1)
 

@@ -141,6 +141,13 @@ def test_a_wheel_for_other_machines_is_refused(tmp_path, compiled):
         objects_of(tmp_path / "one.whl")
 
 
+def test_a_libbpf_that_is_too_old_for_a_program_refuses_that_alone(probe_path, monkeypatch, kernel):
+    needed = {"xdp": "99.0"}
+    monkeypatch.setattr("bpfloader.object.bpf_object.libbpf_needed", lambda section: needed.get(section, "1.0"))
+    found = {each.program: each for each in verify(probe_path, ["pass", "emit"])}
+    assert (found["emit"].verdict, found["pass"].verdict) == ("loaded", "refused") and "has no SEC" in found["pass"].reason
+
+
 def test_a_misspelt_program_is_named(probe_path):
     with pytest.raises(KeyError, match="no program emitt; nearest: emit"):
         verify(probe_path, ["emitt"])
