@@ -25,6 +25,7 @@ STAGES = {
     "skeleton": "/ebpfbuild/skeleton/",
     "package": "/ebpfbuild/package/",
     "papers": "/ebpfbuild/release/",
+    "cache": "/ebpfbuild/step_cache/",
     "ledger": "/ebpfbuild/rebuild/",
     "scons": "/SCons/",
 }

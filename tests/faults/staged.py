@@ -99,13 +99,13 @@ class Staged:
         for folder in ("build/x86_64/include", "build/libbpf"):
             shutil.rmtree(self.project.folder / folder, ignore_errors=True)
 
-    def build(self, fault=None, **environment):
+    def build(self, fault=None, *arguments, **environment):
         """Runs scons, under a fault if one is given, and returns the finished process."""
-        return self.project.scons(*ARGUMENTS, **({"EBPF_FAULT": json.dumps(fault)} if fault else {}), **environment)
+        return self.project.scons(*ARGUMENTS, *arguments, **({"EBPF_FAULT": json.dumps(fault)} if fault else {}), **environment)
 
-    def build_inside(self, place: Mounted):
+    def build_inside(self, place: Mounted, *arguments):
         """Runs scons in the namespace of a Mounted, and returns the finished process."""
-        command, more = [*self.project.command, *ARGUMENTS], self.project.place()
+        command, more = [*self.project.command, *ARGUMENTS, *arguments], self.project.place()
         return subprocess.run(place.inside(command, str(more.pop("cwd"))), **more, capture_output=True, text=True, timeout=TIMEOUT)
 
     def prepare(self, stage):
