@@ -25,7 +25,7 @@ features.trial inspect.report kernel.attach_type kernel.bpf kernel.holders kerne
 kernel.link_places kernel.link_type kernel.netlink kernel.objects kernel.versions link.folder link.place
 object.pins programs.takeover maps.standalone object.btf_types object.untyped package.archive package.manifest rings.async_reader
 rings.poll spec.first_kernel spec.object spec.vet symbols.binary symbols.debug_files symbols.debuginfod symbols.demangle
-symbols.function_table symbols.functions symbols.perf_map symbols.probe_file symbols.process symbols.readable symbols.regions symbols.rust
+symbols.function_table symbols.functions symbols.inlined symbols.perf_map symbols.probe_file symbols.process symbols.readable symbols.regions symbols.rust
 symbols.user symbols.versions diagnose.refusal elf""".split()}
 
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from itertools import islice
 from operator import itemgetter
-from typing import NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from .binary import Binary, string_at
 from .readable import readable
+
+if TYPE_CHECKING:
+    from .inlined import InlinedCalls
 
 MAX_TABLES = 4  # of a file; the format knows two
 MAX_ALIASES = 64  # names of one function that are looked at
@@ -29,16 +33,17 @@ class FunctionOffset(NamedTuple):
 
 
 class FunctionTable:
-    """The functions in files that were one: a binary, and those that have what was stripped from it.
+    """The functions in files that were one: a binary, and the one that has what was stripped from it.
 
     Raises ValueError for a broken file, OSError.
     """
 
-    def __init__(self, binary: Binary, others: Sequence[Binary] = ()):
-        self.segments = binary.segments()
+    def __init__(self, binaries: Sequence[Binary]):
+        self.segments = binaries[0].segments()
+        self.inlined: InlinedCalls | None = None
         self._texts: list[bytes] = []
         rows: list[tuple[int, int, int]] = []  # address, end, place of the name: the table's number and the place there
-        for each in (binary, *others):
+        for each in binaries:
             for table in islice(each.tables(), MAX_TABLES):
                 base = len(self._texts) << 32
                 self._texts.append(table.texts)
@@ -48,15 +53,35 @@ class FunctionTable:
         self._starts, self._ends, self._names = (array("Q", map(itemgetter(column), rows)) for column in range(3))
         self.size = 24 * len(rows) + sum(map(len, self._texts))  # about the bytes of memory that it takes
 
+    def read_inlined(self, files: Sequence[BinaryIO]) -> None:
+        """Reads the inlined functions of the first of these files that has DWARF. Raises LibraryError."""
+        from .inlined import InlinedCalls
+
+        for file in files:
+            with suppress(ValueError):
+                self.inlined = InlinedCalls(file)
+                self.size += self.inlined.size
+                return
+
     def __len__(self) -> int:
         return len(self._starts)
 
-    def at(self, offset: int) -> FunctionOffset | None:
-        """Returns the function at an offset of the file; None if there is none."""
+    def address_of(self, offset: int) -> int | None:
+        """Returns the address of an offset of the file; None for one that isn't mapped as code."""
         for start, size, address in self.segments:
             if start <= offset < start + size:
-                return self.at_address(offset - start + address)
+                return offset - start + address
         return None
+
+    def at(self, offset: int) -> FunctionOffset | None:
+        """Returns the function at an offset of the file; None if there is none."""
+        address = self.address_of(offset)
+        return None if address is None else self.at_address(address)
+
+    def inlined_at(self, offset: int) -> list[str]:
+        """Returns the functions inlined at an offset of the file, the innermost first; none where nobody reads them."""
+        address = self.address_of(offset)
+        return [] if address is None or self.inlined is None else self.inlined.at(address)
 
     def at_address(self, address: int) -> FunctionOffset | None:
         """Returns the function at an address of the file; of several names one without an underscore, the shortest."""

@@ -11,7 +11,7 @@ import struct
 from bisect import bisect_right
 from collections.abc import Iterable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from ..files import open_file
 from .binary import Binary
@@ -30,7 +30,21 @@ MAX_PROCESSES = 1024  # the most processes that are remembered
 MAX_REMEMBERED = 256  # the most files of one process that `remember` reads
 DELETED = " (deleted)"
 
-_CACHE: dict[tuple[int | str, ...], FunctionTable] = {}  # by device, inode, time and size, and debuginfod's address
+_CACHE: dict[tuple[int | str, ...], FunctionTable] = {}  # by device, inode, time and size, and extras
+
+
+class Extras(NamedTuple):
+    """What a user of UserSymbols asks for: a server of debug files, and inlined functions."""
+
+    server: Debuginfod | None = None
+    inlined: bool = False
+
+    def identity(self) -> tuple[int | str, ...]:
+        """Returns what tells tables apart that were read with other extras."""
+        return (self.server.url if self.server else "", self.inlined)
+
+
+NO_EXTRAS = Extras()
 
 
 class _Process:
@@ -60,17 +74,22 @@ class UserSymbols:
     """Names of functions in processes, which it remembers: those of a process that has ended are still there.
 
     `user_symbol` and `StackTrace.user_symbols` share one; make your own to forget all of it at once. Several threads
-    may use one. `debuginfod` is the https address of a server, which is asked for debug files that aren't here. Raises
-    ValueError for another address.
+    may use one. `debuginfod` is the https address of a server, which is asked for debug files that aren't here.
+    `inlined` adds the functions that the compiler inlined, by DWARF. Raises ValueError for another address,
+    LibraryError without pyelftools, which reads DWARF.
     """
 
-    def __init__(self, *, debuginfod: str = "") -> None:
+    def __init__(self, *, debuginfod: str = "", inlined: bool = False) -> None:
         self._processes: dict[int, _Process] = {}
-        self._server: Debuginfod | None = None
+        self._extras = Extras(inlined=inlined)
+        if inlined:
+            from .inlined import require_library
+
+            require_library()
         if debuginfod:
             from .debuginfod import Debuginfod
 
-            self._server = Debuginfod(debuginfod)
+            self._extras = Extras(Debuginfod(debuginfod), inlined)
 
     def remember(self, pid: int) -> None:
         """Reads all functions of a process now, for names after its end; does nothing for one that isn't there."""
@@ -86,7 +105,7 @@ class UserSymbols:
         Returns `0x7f… [libc.so.6]` if the file has no function there, the number alone if no file is mapped there, or
         the process is hidden from this user, or has ended before it was looked at.
         """
-        return self.symbols((address,), pid, offset=offset)[0]
+        return self.symbols((address,), pid, offset=offset)[-1]
 
     def symbols(
         self, addresses: Iterable[int], pid: int, *, offset: bool = True, stack: bool = False
@@ -100,13 +119,17 @@ class UserSymbols:
         for number, address in enumerate(addresses):
             place = address - (stack and number > 0)
             region = process.region_at(place)
-            found = self._in_file(process, region, place, pid) if region else None
+            table = self._table(process, region, pid) if region else None
+            found = table.at(place - region.start + region.offset) if region and table else None
             file = _file_name(region) if region else ""
             if region and not found:
                 if not is_fresh:
                     process.perf_map, is_fresh = read_perf_map(pid, process.perf_map) or process.perf_map, True
                 found = process.perf_map.at_address(place) if process.perf_map else None
                 file = f"perf-{pid}.map" if found else file
+            if region and table:
+                inlined = table.inlined_at(place - region.start + region.offset)
+                names += [f"{name} [{file}] (inlined)" for name in inlined]
             names.append(_text(address, address - place, found, file, offset))
         return tuple(names)
 
@@ -121,16 +144,12 @@ class UserSymbols:
             known.update(read_maps(pid))
         return known
 
-    def _in_file(self, process: _Process, region: Region, place: int, pid: int) -> FunctionOffset | None:
-        table = self._table(process, region, pid)
-        return table.at(place - region.start + region.offset) if table else None
-
     def _table(self, process: _Process, region: Region, pid: int) -> FunctionTable | None:
         """Returns the functions of a mapped file; None for one that can't be read or is no ELF file."""
         if not region.path.startswith("/"):
             return None
         if region not in process.tables:
-            process.tables[region] = _read_region(region, pid, self._server)
+            process.tables[region] = _read_region(region, pid, self._extras)
         return process.tables[region]
 
 
@@ -170,7 +189,7 @@ def _start_time(pid: int) -> bytes:
     return fields[19] if len(fields) > 19 else b""
 
 
-def _read_region(region: Region, pid: int, server: Debuginfod | None = None) -> FunctionTable | None:
+def _read_region(region: Region, pid: int, extras: Extras = NO_EXTRAS) -> FunctionTable | None:
     """Returns the functions of a mapped file; None for a file that can't be read or is no ELF file.
 
     map_files finds a deleted or replaced file, but needs CAP_CHECKPOINT_RESTORE. The process's root finds a file of its
@@ -180,7 +199,7 @@ def _read_region(region: Region, pid: int, server: Debuginfod | None = None) -> 
         try:
             with opened(region, pid) as file:
                 openers = (lambda path: _open_in_root_of(pid, path), open_file)
-                return _read(file, os.path.dirname(region.path), openers, server)
+                return _read(file, os.path.dirname(region.path), openers, extras)
         except (OSError, ValueError, struct.error):
             continue
     return None
@@ -214,14 +233,14 @@ def _open_same(region: Region, pid: int) -> BinaryIO:
 
 
 def _read(
-    file: BinaryIO, folder: str = "", openers: tuple[Opener, ...] = (), server: Debuginfod | None = None
+    file: BinaryIO, folder: str = "", openers: tuple[Opener, ...] = (), extras: Extras = NO_EXTRAS
 ) -> FunctionTable:
     """Reads a file's functions, or returns the cached ones. Raises OSError, ValueError, struct.error.
 
-    If it is stripped, `openers` look for its debug file, as the process sees it, then as we do; then `server` is asked.
+    If it is stripped, `openers` look for its debug file, as the process sees it, then as we do; then `extras`.
     """
     facts = os.fstat(file.fileno())
-    identity = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size, server.url if server else "")
+    identity = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size, *extras.identity())
     if (known := _CACHE.get(identity)) is not None:
         return known
     with ExitStack() as stack:
@@ -229,9 +248,12 @@ def _read(
         other: Binary | None = None
         if not binary.has_whole_table():
             other = debug_file(binary, folder, openers, stack) or mini_debug_info(binary)
-            if server and not other:
-                other = server.debug_file(binary.build_id(), stack)
-        table = FunctionTable(binary, [other] if other else [])
+            if extras.server and not other:
+                other = extras.server.debug_file(binary.build_id(), stack)
+        binaries = [binary, other] if other else [binary]
+        table = FunctionTable(binaries)
+        if extras.inlined:
+            table.read_inlined([each.file for each in binaries])
     _CACHE[identity] = table
     while len(_CACHE) > MAX_CACHED_FILES or (
         len(_CACHE) > 1 and sum(each.size for each in _CACHE.values()) > MAX_CACHED_BYTES

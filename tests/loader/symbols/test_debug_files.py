@@ -217,9 +217,9 @@ def test_a_debuginfod_server_is_asked_once_and_believed_only_for_that_build(
     region = user.Region(0, 1 << 20, 0, str(stripped / "service"))
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        found = user._read_region(region, os.getpid(), server).at(offset)
+        found = user._read_region(region, os.getpid(), user.Extras(server)).at(offset)
         user._CACHE.clear()
-        user._read_region(region, os.getpid(), server)
+        user._read_region(region, os.getpid(), user.Extras(server))
     with open(stripped / "service", "rb") as file:
         assert debuginfod.asked[0] == f"/buildid/{Binary(file).build_id().hex()}/debuginfo"
     assert (found.name if found else None) == (None if bad else NAME)
@@ -234,11 +234,11 @@ def test_a_debuginfod_server_is_asked_once_and_believed_only_for_that_build(
 )
 def test_a_server_is_named_by_an_https_address(url):
     if not url:
-        assert bpfloader.UserSymbols(debuginfod=url)._server is None
+        assert bpfloader.UserSymbols(debuginfod=url)._extras.server is None
         return
     with pytest.raises(ValueError, match="name it as https://HOST"):
         bpfloader.UserSymbols(debuginfod=url)
-    assert bpfloader.UserSymbols(debuginfod="https://debuginfod.example.org")._server
+    assert bpfloader.UserSymbols(debuginfod="https://debuginfod.example.org")._extras.server
 
 
 def small_elf(sections: dict[bytes, bytes]) -> Binary:
