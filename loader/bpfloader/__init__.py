@@ -52,7 +52,7 @@ from .errors import (
     VerifierError,
     errno_text,
 )
-from .libbpf.library import version
+from .libbpf.library import use_libbpf, version
 from .link.base import Link
 from .link.collection import Links
 from .maps.base import ANY, EXIST, LOCK, NOEXIST, Map
@@ -207,5 +207,5 @@ __all__ = [
     "VerifierFigures", "XdpProgram", "XskMap", "arch_among", "attach_kind", "big_endian", "choose", "errno_text",
     "events", "inner", "kernel_symbol", "linear_histogram", "links", "little_endian", "log2_histogram", "maps",
     "native_endian", "open_link", "open_map", "poll", "probe", "program_class", "programs", "run_statistics", "struct",
-    "supports", "union", "user_symbol", "verify", "version",
+    "supports", "union", "use_libbpf", "user_symbol", "verify", "version",
 ]  # fmt: skip

@@ -82,6 +82,10 @@ class LinkError(EbpfError):
     """Objects that can't be linked, or a linker that doesn't run here."""
 
 
+class BundleError(EbpfError):
+    """A libbpf that can't be built for a wheel, or that needs more than wheels may ask for."""
+
+
 class ElfError(EbpfError):
     """Bytes that are not a BPF ELF object that this project can read."""
 

@@ -111,7 +111,7 @@ def test_each_environment_variable_that_the_core_reads_is_told():
 def test_scons_reads_the_examples(tmp_path):
     """One SConstruct of them all, in a run that makes nothing."""
     snippets = [each.text for each in examples(PAGE) if each.language == "python"]
-    assert len(snippets) == len(BUILDERS) + 5
+    assert len(snippets) == len(BUILDERS) + 6
     (tmp_path / "SConstruct").write_text("".join(snippets))
     for name in ("execs", "tcplife", "tcpstat", "opensnoop", "execsnoop", "opens", "kills", "lib"):
         path = tmp_path / "bpf" / f"{name}.bpf.c"

@@ -12,10 +12,11 @@ from ctypes import c_char_p
 from functools import lru_cache
 from typing import Any
 
-from ..errors import LibraryError
+from ..errors import LibraryError, StateError
 from .prototypes import PROTOTYPES, Prototype, infallible
 
 LIBRARY = "libbpf.so.1"
+VARIABLE, SYSTEM, BUNDLED = "BPFLOADER_LIBBPF", "system", "bundled"
 OLD_LIBRARY = "libbpf.so.0"  # of the versions before 1.0, whose functions differ
 
 
@@ -47,7 +48,7 @@ class Library:
         """Returns a stand-in for a function that this libbpf is too old for: calling it raises LibraryError."""
 
         def absent(*_: object) -> Any:
-            raise LibraryError(f"libbpf {version()} has no {row.name}", fix=f"install libbpf {row.since} or newer")
+            raise LibraryError(f"libbpf {version()} has no {row.name}", fix=_newer(row.since))
 
         return absent
 
@@ -75,10 +76,59 @@ def _no_library(name: str, error: OSError) -> LibraryError:
     return LibraryError(what, fix="install libbpf 1.0 or newer", details=(str(error),))
 
 
+_wanted = ""  # what use_libbpf was told
+
+
+def use_libbpf(which: str) -> None:
+    """Chooses a libbpf before the first use of one: "system", or "bundled" for the one in the loader's package.
+
+    It goes before the environment's BPFLOADER_LIBBPF. Without either, the system's is taken or, where there is none
+    that is new enough, the package's. Raises StateError once libbpf is loaded.
+    """
+    global _wanted
+    if library.cache_info().currsize:
+        what = f"libbpf is loaded already ({library().name})"
+        raise StateError(what, fix="call use_libbpf before anything else of the loader")
+    _wanted = _known(which, "use_libbpf")
+
+
 @lru_cache(maxsize=1)
 def library() -> Library:
-    """Returns libbpf, loaded at the first call. Raises LibraryError where there is none, or one older than 1.0."""
-    return Library(LIBRARY)
+    """Returns libbpf, loaded at the first call. Raises LibraryError where there is none, or one older than 1.0.
+
+    DigestError for a package's own that isn't the one that was packed.
+    """
+    import os
+
+    which = _wanted or _known(os.environ.get(VARIABLE, ""), VARIABLE)
+    if which == BUNDLED:
+        return _package_library(None)
+    try:
+        return Library(LIBRARY)
+    except LibraryError as error:
+        if which == SYSTEM:
+            raise
+        return _package_library(error)
+
+
+def _known(which: str, where: str) -> str:
+    """Returns a choice. Raises LibraryError for one that is none."""
+    if which not in ("", SYSTEM, BUNDLED):
+        raise LibraryError(f"{where}: there is no libbpf {which!r}", fix=f'choose "{SYSTEM}" or "{BUNDLED}"')
+    return which
+
+
+def _package_library(error: LibraryError | None) -> Library:
+    """Returns the libbpf of the loader's package. Raises `error`, or another LibraryError, where it carries none."""
+    from .bundled import bundled_library, verified_path
+
+    own = bundled_library()
+    if own is None:
+        if error:
+            raise error
+        fix = f"build it with bundle_libbpf=True, or take the system's: {VARIABLE}={SYSTEM}"
+        raise LibraryError("the package of this loader carries no libbpf for this machine", fix=fix)
+    return Library(verified_path(own))
 
 
 def version() -> str:
@@ -90,4 +140,13 @@ def version() -> str:
 def require(since: str, what: str) -> None:
     """Raises LibraryError, which names both versions, if libbpf is older than `since` and so has no `what`."""
     if tuple(map(int, version().split(".")[:2])) < tuple(map(int, since.split("."))):
-        raise LibraryError(f"libbpf {version()} has no {what}", fix=f"install libbpf {since} or newer")
+        raise LibraryError(f"libbpf {version()} has no {what}", fix=_newer(since))
+
+
+def _newer(since: str) -> str:
+    """Returns the next step where libbpf is too old: another one, or the package's own where it isn't in use."""
+    from .bundled import bundled_library
+
+    fix = f"install libbpf {since} or newer"
+    own = bundled_library()
+    return f"{fix}, or try the package's own: {VARIABLE}={BUNDLED}" if own and library().name != own.path else fix

@@ -4,7 +4,7 @@ The bytes may come from anywhere: whatever is malformed, too large or points out
 """
 
 import tarfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from ..errors import ArchiveError
@@ -37,18 +37,25 @@ def read_members(
 
     Raises ArchiveError if one is missing, is no regular file, is there twice or is larger than `limit`.
     """
-    try:
-        if data.startswith(AR_MAGIC):
-            data = deb_data(data)
-        found = _regular_files(Unpacked(data, format_at(data)), frozenset(wanted), limit)
-    except ArchiveError as error:
-        raise ArchiveError(error.what, where=where, fix=error.fix) from None
-    except MALFORMED as error:
-        raise ArchiveError(f"is no archive that can be read: {error}", where=where) from None
+    found = read_matching(data, frozenset(wanted).__contains__, where, limit)
     missing = sorted(set(wanted) - set(found))
     if missing:
         raise ArchiveError(f"holds no {missing[0]}", where=where, fix="look at its list of files and correct the pin")
     return found
+
+
+def read_matching(
+    data: bytes, is_wanted: Callable[[str], bool], where: str = "", limit: int = MAX_MEMBER_SIZE
+) -> dict[str, bytes]:
+    """Returns the bytes of all files whose name is wanted, by name. Raises ArchiveError as read_members does."""
+    try:
+        if data.startswith(AR_MAGIC):
+            data = deb_data(data)
+        return _regular_files(Unpacked(data, format_at(data)), is_wanted, limit)
+    except ArchiveError as error:
+        raise ArchiveError(error.what, where=where, fix=error.fix) from None
+    except MALFORMED as error:
+        raise ArchiveError(f"is no archive that can be read: {error}", where=where) from None
 
 
 def deb_data(data: bytes) -> bytes:
@@ -119,14 +126,14 @@ class Tar(tarfile.TarFile):
     headers = 0
 
 
-def _regular_files(stream: Unpacked, wanted: frozenset[str], limit: int) -> dict[str, bytes]:
+def _regular_files(stream: Unpacked, is_wanted: Callable[[str], bool], limit: int) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     with Tar.open(fileobj=cast(BinaryIO, stream), mode="r|") as tar:
         for member in tar:
             name = member.name.removeprefix("./")
             if name.startswith("/") or ".." in name.split("/"):
                 raise ArchiveError(f"holds {name!r}, which points outside of it")
-            if name not in wanted:
+            if not is_wanted(name):
                 continue
             if name in found:
                 raise ArchiveError(f"holds {name} twice")

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ..errors import PackageError
 from ..spec.object import ObjectSpec
 from .init import init
+from .libraries import MODULE, PackedLibrary, module_text
 from .manifest import MANIFEST_NAME, PackedBtf, PackedObject, Provenance, manifest_json
 from .programs import stem_of
 from .skeleton import PackedSkeleton
@@ -52,12 +53,16 @@ class PackedProgram:
 
 @dataclass(frozen=True)
 class PackageContent:
-    """The parts of a package: its programs; the app's and the loader's files; C skeletons: all by path."""
+    """The parts of a package: its programs; the app's and the loader's files; C skeletons: all by path.
+
+    `libraries` are those of libbpf that a wheel carries, by arch.
+    """
 
     programs: Sequence[PackedProgram]
     app: Mapping[str, bytes]
     loader: Mapping[str, bytes]
     c_skeletons: Mapping[str, bytes]
+    libraries: Mapping[str, PackedLibrary] = field(default_factory=dict)
 
     @property
     def arches(self) -> list[str]:
@@ -70,13 +75,17 @@ def package(name: str, version: str, parts: PackageContent, summary: str = "") -
     packed = _packed(parts.programs)
     for program in parts.programs:
         program.skeleton.check(program.file, program.objects)
-    facts = manifest_json(name, version, packed)
+    libraries = {arch: library.facts(arch) for arch, library in sorted(parts.libraries.items())}
+    facts = manifest_json(name, version, packed, libraries)
     placed = {f"{arch}/{file}": each for file, by_arch in packed.items() for arch, each in by_arch.items()}
     objects = {each.path: each.data for each in placed.values()}
     objects |= {btf.path: btf.data for each in placed.values() for btf in each.btfs}
     own = {MANIFEST_NAME: facts, "py.typed": b"", **objects}
     for program in parts.programs:
         own |= program.skeleton.files(hashlib.sha256(facts).hexdigest())
+    if libraries:
+        own |= {libraries[arch]["path"]: library.data for arch, library in parts.libraries.items()}
+        own[MODULE] = module_text(libraries)
     own |= {f"bpfloader/{path}": data for path, data in parts.loader.items()}
     return Package(
         wheel=_with_app(own, parts.app, init([each.skeleton for each in parts.programs], name, summary or name)),

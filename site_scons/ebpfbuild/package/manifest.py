@@ -60,9 +60,17 @@ class PackedObject:
     btfs: tuple[PackedBtf, ...] = ()
 
 
-def manifest_json(name: str, version: str, programs: Mapping[str, Mapping[str, PackedObject]]) -> bytes:
-    """Returns the bytes of the manifest of a package: each program's objects, by their file name and by arch."""
-    facts = {
+def manifest_json(
+    name: str,
+    version: str,
+    programs: Mapping[str, Mapping[str, PackedObject]],
+    libraries: Mapping[str, Mapping[str, Any]] | None = None,
+) -> bytes:
+    """Returns the bytes of the manifest of a package: each program's objects, by their file name and by arch.
+
+    `libraries` are the entries of the libbpf that a wheel carries, by arch.
+    """
+    facts: dict[str, Any] = {
         "format": MANIFEST_FORMAT,
         "name": name,
         "programs": {
@@ -70,6 +78,7 @@ def manifest_json(name: str, version: str, programs: Mapping[str, Mapping[str, P
         },
         "version": version,
     }
+    facts |= {"libraries": libraries} if libraries else {}
     return (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode()
 
 

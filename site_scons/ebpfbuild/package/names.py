@@ -1,10 +1,12 @@
 """Names a distribution's files: PEP 427, PEP 425 tags, names and versions as installers take them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..arch import Arch
 from ..errors import PackageError
+
+Glibc = Mapping[str, tuple[int, int]]
 
 # Patterns as text: `re` compiles one where it is used, and the version's takes a null build 2 ms that it needn't pay.
 DISTRIBUTION_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"  # core metadata: Name
@@ -23,12 +25,12 @@ def distribution_name(name: str, version: str) -> str:
     return f"{_distribution(name)}-{_version(version)}"
 
 
-def wheel_name(name: str, version: str, arches: Sequence[Arch]) -> str:
-    """Returns the wheel's file name, such as `socket_tracker-1.0-py3-none-any.whl`.
+def wheel_name(name: str, version: str, arches: Sequence[Arch], glibc: Glibc | None = None) -> str:
+    """Returns the wheel's file name, such as `socket_tracker-1.0-py3-none-any.whl`; `glibc` is as for `platform`.
 
     Raises PackageError as distribution_name does, and for no arch at all.
     """
-    return f"{distribution_name(name, version)}-py3-none-{platform(arches)}.whl"
+    return f"{distribution_name(name, version)}-py3-none-{platform(arches, glibc)}.whl"
 
 
 def tar_name(name: str, version: str, arches: Sequence[Arch]) -> str:
@@ -57,9 +59,16 @@ def _version(version: str) -> str:
     return version
 
 
-def platform(arches: Sequence[Arch]) -> str:
-    """Returns the platform tag: `any` for the objects of several arches."""
+def platform(arches: Sequence[Arch], glibc: Glibc | None = None) -> str:
+    """Returns the platform tag: `any` for the objects of several arches.
+
+    With libraries it is a tag for each arch (PEP 600), and in a wheel of several arches all of them (PEP 425): `glibc`
+    is the oldest that each arch's library runs with, by the arch's name.
+    """
     if not arches:
         raise PackageError("a wheel is for at least one arch", where="arches", fix="name one, such as ARCH=x86_64")
+    if glibc:
+        tags = (f"manylinux_{glibc[arch.name][0]}_{glibc[arch.name][1]}_{arch.machine}" for arch in arches)
+        return ".".join(sorted(set(tags)))
     machines = {arch.machine for arch in arches}
     return f"linux_{machines.pop()}" if len(machines) == 1 else "any"

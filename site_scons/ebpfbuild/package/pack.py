@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..arch import BY_NAME
+from ..bundle.licenses import with_bundled
+from ..bundle.needs import check_needs
 from ..release.materials import Declared
 from ..release.papers import Facts, Papers
 from .content import KernelBtf, PackageContent, PackedProgram, default_description, description, package
+from .libraries import PackedLibrary
 from .manifest import MANIFEST_NAME, Provenance
 from .names import distribution_name
 from .programs import ProgramFiles, programs_of
@@ -28,12 +31,25 @@ class BtfFile(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Bundle:
+    """The libbpf that a wheel carries: the paths of its library by arch, its version, its licences as PackArgs' own.
+
+    `glibc` is the oldest that each arch's library is to run with, which the wheel's name says.
+    """
+
+    libraries: Mapping[str, str]
+    version: str
+    licenses: Mapping[str, str]
+    glibc: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
 class PackArgs:
     """A package: the paths of what it holds, in folders named after their arch where there is one for each arch.
 
     `app` and `loader` are paths by their place in the package, `licenses` by that among the wheel's licences;
     `provenance` says how an object was made, and `btfs` are its minimal BTFs, by its path; `facts` what the papers are
-    to say.
+    to say; `bundle` is for a wheel alone.
     """
 
     name: str
@@ -50,6 +66,7 @@ class PackArgs:
     provenance: Mapping[str, Provenance] = field(default_factory=dict)
     btfs: Mapping[str, Sequence[BtfFile]] = field(default_factory=dict)
     facts: Facts = Facts(Declared())
+    bundle: Bundle | None = None
 
 
 class Packed(NamedTuple):
@@ -68,10 +85,16 @@ def wheel(args: PackArgs) -> Packed:
     text, markup = default_description(args.name, programs, args.summary, content.arches), "text/markdown"
     if args.readme:
         text, markup = description(Path(args.readme))
-    about = About(args.name, args.version, args.summary, args.license, text, markup, _read(args.licenses))
+    licenses, license = _read(args.licenses), args.license
+    if args.bundle:
+        licenses, license = licenses | _read(args.bundle.licenses), with_bundled(license)
+        for arch, library in content.libraries.items():
+            check_needs(library.data, args.bundle.glibc[arch], args.bundle.libraries[arch])
+    about = About(args.name, args.version, args.summary, license, text, markup, licenses)
     files = {f"{args.name}/{path}": data for path, data in made.wheel.items()}
-    papers = Papers(made.wheel[MANIFEST_NAME], args.license, args.facts, content.loader)
-    data = build_wheel(about, files, [BY_NAME[arch] for arch in content.arches], papers.inside)
+    papers = Papers(made.wheel[MANIFEST_NAME], license, args.facts, content.loader)
+    glibc = args.bundle.glibc if args.bundle else None
+    data = build_wheel(about, files, [BY_NAME[arch] for arch in content.arches], papers.inside, glibc)
     return Packed(data, made.wheel, papers)
 
 
@@ -85,7 +108,13 @@ def tar(args: PackArgs) -> Packed:
 def _content(args: PackArgs) -> PackageContent:
     headers = {f"{path.parent.name}/{path.name}": path.read_bytes() for path in map(Path, args.c_skeletons)}
     programs = [_program(each, args) for each in programs_of(args.objects, args.skeletons)]
-    return PackageContent(programs, _read(args.app), _read(args.loader), headers)
+    return PackageContent(programs, _read(args.app), _read(args.loader), headers, _libraries(args.bundle))
+
+
+def _libraries(bundle: Bundle | None) -> dict[str, PackedLibrary]:
+    if bundle is None:
+        return {}
+    return {arch: PackedLibrary(data, bundle.version) for arch, data in _read(bundle.libraries).items()}
 
 
 def _program(files: ProgramFiles, args: PackArgs) -> PackedProgram:

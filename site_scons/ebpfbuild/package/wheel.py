@@ -5,7 +5,8 @@ Reproducible because entries are stored (deflate's output differs between zlib v
 
 A wheel with the objects of several arches is tagged `any`: the loader, at run time, takes the one that fits or
 says that none does. One with a single arch's is for that platform, and pip refuses it elsewhere. 32-bit ARM is
-`linux_armv7l`: pip asks for it in a 32-bit userland of a 64-bit kernel as well.
+`linux_armv7l`: pip asks for it in a 32-bit userland of a 64-bit kernel as well. One that carries a libbpf has a tag
+`manylinux_2_28_<machine>` for each arch.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 
 from ..arch import Arch
 from ..errors import PackageError
-from .names import distribution_name, platform
+from .names import Glibc, distribution_name, platform
 
 DATE_TIME = (1980, 1, 1, 0, 0, 0)
 UNIX_MODE = 0o100644 << 16  # a regular file, in the half of external_attr that is Unix's
@@ -48,11 +49,12 @@ def build_wheel(
     files: Mapping[str, bytes],
     arches: Sequence[Arch],
     papers: Callable[[Mapping[str, bytes]], Mapping[str, bytes]] = lambda entries: {},
+    glibc: Glibc | None = None,
 ) -> bytes:
     """Returns the bytes of a wheel with `files`, paths as they are installed.
 
-    `papers` gives, for all files but RECORD, what is to lie in .dist-info beside them, by path. Raises PackageError for
-    a path that can't be.
+    `papers` gives, for all files but RECORD, what is to lie in .dist-info beside them, by path; `glibc`
+    is as for names.platform. Raises PackageError for a path that can't be.
     """
     _check_paths(files)
     licenses = about.license_files or {}
@@ -60,7 +62,7 @@ def build_wheel(
     info = f"{distribution_name(about.name, about.version)}.dist-info"
     entries = dict(sorted(files.items()))
     entries[f"{info}/METADATA"] = _metadata(about)
-    entries[f"{info}/WHEEL"] = _wheel(platform(arches))
+    entries[f"{info}/WHEEL"] = _wheel(platform(arches, glibc))
     entries |= {f"{info}/licenses/{path}": data for path, data in sorted(licenses.items())}
     entries |= {f"{info}/{path}": data for path, data in sorted(papers(entries).items())}
     entries[f"{info}/RECORD"] = _record(entries, f"{info}/RECORD")
@@ -85,8 +87,8 @@ def _metadata(about: About) -> bytes:
 
 def _wheel(platform: str) -> bytes:
     pure = "true" if platform == "any" else "false"  # where to: purelib or platlib
-    tag = f"Tag: py3-none-{platform}"
-    return "\n".join(["Wheel-Version: 1.0", "Generator: scons-bpf", f"Root-Is-Purelib: {pure}", tag, ""]).encode()
+    tags = [f"Tag: py3-none-{each}" for each in platform.split(".")]
+    return "\n".join(["Wheel-Version: 1.0", "Generator: scons-bpf", f"Root-Is-Purelib: {pure}", *tags, ""]).encode()
 
 
 def _record(entries: Mapping[str, bytes], itself: str) -> bytes:

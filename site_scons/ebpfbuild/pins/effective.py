@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..escape import printable
 from .pins import HeaderPin, Toolchain, TreePin
 from .toml_lines import Table
-from .toolchain import Layers, linker_pin, load, uapi_pin
+from .toolchain import Layers, bundle_pin, linker_pin, load, uapi_pin
 
 SHOWN_DIGITS = 12  # of a sha256, enough to tell two apart
 HEAD = ("pin", "version", "sha256", "age", "store", "file:line", "source")
@@ -120,6 +120,9 @@ def _pins_of(key: str, table: Table, chain: Toolchain) -> Iterator[EffectivePin]
         for tree in linker_pin(table).every_tree():
             _, arch, library = tree.key.split(".", 2)
             yield _tree(tree, tree.key, arch, _place(table.table(arch).table(library)))
+    elif key == "bundle":
+        for archive in bundle_pin(table).pins():
+            yield _header(archive, _place(table.table(archive.key.rpartition(".")[2])), archive.kernel)
     elif key == "kernels":
         for kernel in chain.kernels.values():
             for file in kernel.files:
@@ -141,8 +144,8 @@ def _tree(tree: TreePin, key: str, arch: str, place: str) -> EffectivePin:
     return EffectivePin(key, arch, tree.version, tree.sha256, tree.day, sources, not own, place)
 
 
-def _header(pin: HeaderPin, place: str) -> EffectivePin:
-    source, version = pin.source, f"Linux {pin.kernel}"
+def _header(pin: HeaderPin, place: str, version: str = "") -> EffectivePin:
+    source, version = pin.source, version or f"Linux {pin.kernel}"
     return EffectivePin(pin.key, pin.arch, version, pin.sha256, pin.day, (source.shown,), not source.in_project, place)
 
 

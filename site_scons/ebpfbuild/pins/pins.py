@@ -141,6 +141,34 @@ class PackagePin(HeaderPin):
         return f"package {self.kernel}"
 
 
+class SourcePin(HeaderPin):
+    """An archive of sources, pinned whole; `kernel` is the version of what it holds."""
+
+    __slots__ = ()
+
+    @property
+    def title(self) -> str:
+        """The pin in a person's words."""
+        return f"sources of {self.key.rpartition('.')[2]} {self.kernel}"
+
+    @property
+    def recipe(self) -> str:
+        """The command that gets such an archive, for one that is gone."""
+        return f"apt-get source --download-only {self.key.rpartition('.')[2]}"
+
+
+class BundlePin(NamedTuple):
+    """The sources of the libbpf.so.1 that a wheel may carry, by name; `glibc` is the oldest that it runs with."""
+
+    glibc: tuple[int, int]
+    sources: Mapping[str, SourcePin]
+    where: str
+
+    def pins(self) -> list[SourcePin]:
+        """Returns the sources' pins, libbpf's first."""
+        return list(self.sources.values())
+
+
 class KernelPin(NamedTuple):
     """A kernel that programs are checked against: its name and its file; of a package with several, which `member`.
 
@@ -237,8 +265,8 @@ class UapiPin(NamedTuple):
 class Toolchain(NamedTuple):
     """All that toolchain.toml says. `vmlinux` is keyed by the arch's name.
 
-    `linker` and `uapi` are None where it has no such table. `kernels` is keyed by their names, `guests` by the arch's:
-    the packages of a guest's userland.
+    `linker`, `uapi` and `bundle` are None where it has no such table. `kernels` is keyed by their names, `guests` by
+    the arch's: the packages of a guest's userland.
     """
 
     path: Path
@@ -251,6 +279,7 @@ class Toolchain(NamedTuple):
     uapi: UapiPin | None = None
     kernels: Mapping[str, KernelPin] = MappingProxyType({})
     guests: Mapping[str, tuple[PackagePin, ...]] = MappingProxyType({})
+    bundle: BundlePin | None = None
 
     def header(self, arch: str) -> HeaderPin:
         """Returns the header pin of an arch. Raises PinError with the list of those that have one."""

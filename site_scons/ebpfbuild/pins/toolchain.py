@@ -16,12 +16,14 @@ from ..files import MAX_FILE_SIZE
 from .pins import (
     HOST_BTF,
     ArtifactSource,
+    BundlePin,
     CompilerSpec,
     HeaderPin,
     KernelFilePin,
     KernelPin,
     LinkerPin,
     PackagePin,
+    SourcePin,
     Toolchain,
     TreePin,
     UapiPin,
@@ -31,7 +33,8 @@ from .toml_lines import Table, read, spelled
 CPUS = ("v1", "v2", "v3", "v4")  # clang's -mcpu for BPF; `probe` would ask the machine that builds
 PACKAGES = ("ziglang",)
 C_LIBRARY = "glibc"  # the name that this one has among a linker's libraries
-TABLES = ("compiler", "clang", "guests", "kernels", "libbpf", "linker", "uapi", "vmlinux")
+BUNDLED = ("libbpf", "elfutils", "zlib")  # what a wheel's own libbpf.so.1 is built of
+TABLES = ("bundle", "compiler", "clang", "guests", "kernels", "libbpf", "linker", "uapi", "vmlinux")
 MAX_KERNEL_FILE = 1 << 30  # bytes of a kernel's package; Debian's largest have 120 MB
 
 
@@ -51,10 +54,11 @@ def load(path: Path | str, base: Path | str | None = None) -> Toolchain:
     own = _headers(files.own.table("vmlinux")) if "vmlinux" in files.own.data or not base else {}
     linker = linker_pin(files.own.table("linker")) if "linker" in files.own.data else None
     uapi = uapi_pin(files.own.table("uapi")) if "uapi" in files.own.data else None
+    bundle = bundle_pin(files.own.table("bundle")) if "bundle" in files.own.data else None
     kernels = _kernels(files.own.table("kernels", required=False))
-    header = Headers(own, files)
+    header, guests = Headers(own, files), Guests(files)
     return Toolchain(
-        Path(path), compiler, clang.cpu, clang.cflags, libbpf, header, linker, uapi, kernels, Guests(files)
+        Path(path), compiler, clang.cpu, clang.cflags, libbpf, header, linker, uapi, kernels, guests, bundle
     )
 
 
@@ -203,6 +207,23 @@ def linker_pin(table: Table) -> LinkerPin:
         libraries[name] = tuple(trees.values())
     version = tuple(map(int, glibc.split(".")))
     return LinkerPin(version, MappingProxyType(libraries), MappingProxyType(c_library), table.where())
+
+
+def bundle_pin(table: Table) -> BundlePin:
+    """Reads a table such as [bundle]. Raises PinError."""
+    table.require_known("glibc", *BUNDLED)
+    major, minor = map(int, table.text("glibc", _is_glibc).split("."))
+    sources = MappingProxyType({name: _archive(table.table(name), name) for name in BUNDLED})
+    return BundlePin((major, minor), sources, table.where())
+
+
+def _archive(table: Table, name: str) -> SourcePin:
+    """Reads a table of an archive that is pinned whole, such as [bundle.zlib]."""
+    table.require_known("version", "url", "pool", "path", "sha256", "size")
+    version, sha256 = table.text("version"), table.optional_text("sha256", _is_sha256)
+    source = _source(table, "", bool(sha256))
+    where, key = table.where("sha256") if sha256 else table.where(), table.where().rpartition(": ")[2]
+    return SourcePin(key, "", version, source, sha256, table.count("size", MAX_FILE_SIZE), where)
 
 
 def uapi_pin(table: Table) -> UapiPin:
@@ -423,7 +444,7 @@ def _is_inside(text: str) -> str:
 
 
 def _is_pool(text: str) -> str:
-    if not text.startswith("pool/") or not text.endswith(".deb"):
+    if not text.startswith("pool/") or not re.search(r"\.deb$|\.orig\.tar\.(gz|bz2|xz)$", text):
         return f"is {text!r}; a pool path looks like pool/main/libb/libbpf/libbpf-dev_1.5.0-3_amd64.deb"
     return _is_inside(text)
 

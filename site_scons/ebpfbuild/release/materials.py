@@ -11,14 +11,26 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 from urllib.parse import quote
 
-from ..pins.pins import ArtifactSource, CompilerSpec, HeaderPin, KernelPin, LinkerPin, TreePin, UapiPin
+from ..pins.pins import (
+    ArtifactSource,
+    BundlePin,
+    CompilerSpec,
+    HeaderPin,
+    KernelPin,
+    LinkerPin,
+    SourcePin,
+    TreePin,
+    UapiPin,
+)
 from ..python_lock import LOCK_NAME as LOCK
 from ..python_lock import Lock
 
-VMLINUX, LIBBPF, UAPI, COMPILER, LINKER, LOCKED, PACKAGE, KERNEL = (
-    "vmlinux.h", "libbpf", "uapi", "compiler", "linker", "lock", "package", "kernel",
+VMLINUX, LIBBPF, UAPI, COMPILER, LINKER, BUNDLED, LOCKED, PACKAGE, KERNEL = (
+    "vmlinux.h", "libbpf", "uapi", "compiler", "linker", "bundled", "lock", "package", "kernel",
 )  # fmt: skip
 _DEB = re.compile(r"(?P<name>[^_/]+)_(?P<version>[^_/]+)_(?P<arch>[^_/]+)\.deb")
+
+_ORIG = re.compile(r"(?P<name>[^_/]+)_(?P<version>[^_/]+)\.orig\.tar\.\w+")  # upstream's, as Debian keeps it
 
 
 class Material(NamedTuple):
@@ -44,8 +56,8 @@ class Material(NamedTuple):
 class Declared(NamedTuple):
     """What a package's build declares: its pins, and clang's flags in toolchain.toml.
 
-    `headers` are the full vmlinux.h by arch, `kernels` those whose minimal BTF is packed. A pin that no object needs is
-    None, or isn't among `headers`.
+    `headers` are the full vmlinux.h by arch, `kernels` those whose minimal BTF is packed, `bundle` the sources of a
+    libbpf that a wheel carries. A pin that no object needs is None, or isn't among `headers`.
     """
 
     compiler: CompilerSpec | None = None
@@ -56,6 +68,7 @@ class Declared(NamedTuple):
     cpu: str = ""
     cflags: tuple[str, ...] = ()
     kernels: tuple[KernelPin, ...] = ()
+    bundle: BundlePin | None = None
 
 
 def materials(
@@ -77,6 +90,7 @@ def materials(
     found += [_compiler(declared.compiler, lock, compiler)] if declared.compiler else []
     found += _linker(declared.linker) if declared.linker else []
     found += map(_kernel, declared.kernels)
+    found += [_archive(pin) for pin in declared.bundle.pins()] if declared.bundle else []
     if lock:
         found.append(Material(LOCKED, LOCK, "", f"file:{LOCK}", {"sha256": lock.sha256}))
         for each in lock.packages:
@@ -95,6 +109,8 @@ def uri_of(source: ArtifactSource) -> str:
     if source.kind == "pool" and (deb := _DEB.fullmatch(source.name)):
         where = f"#{quote(source.inside)}" if source.inside else ""
         return f"pkg:deb/debian/{quote(deb['name'])}@{quote(deb['version'])}?arch={quote(deb['arch'])}{where}"
+    if source.kind == "pool" and (archive := _ORIG.fullmatch(source.name)):
+        return f"pkg:deb/debian/{quote(archive['name'])}@{quote(archive['version'])}?arch=source"
     return f"file:{quote(source.name if source.btf else source.location)}"  # a kernel's may be a path of this machine
 
 
@@ -137,6 +153,10 @@ def _kernel(pin: KernelPin) -> Material:
     file = pin.file
     digest = _digest("sha256", file.sha256)
     return Material(KERNEL, f"kernel {pin.name}", file.kernel, uri_of(file.source), digest, file.arch)
+
+
+def _archive(pin: SourcePin) -> Material:
+    return Material(BUNDLED, pin.key, pin.kernel, uri_of(pin.source), _digest("sha256", pin.sha256))
 
 
 def _digest(kind: str, value: str | None) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..python_lock import Lock, installed_otherwise, read_lock
 from .materials import COMPILER, PACKAGE, VMLINUX, Declared, Material, materials
 from .provenance import BuildDefinition, write_statement
-from .sbom import Contents, ListedBtf, ListedObject, sbom
+from .sbom import Contents, ListedBtf, ListedLibrary, ListedObject, sbom
 from .sums import SUMS, sha256, sums
 
 SBOM_FOLDER = "sboms"  # of a wheel's .dist-info (PEP 770)
@@ -61,6 +61,7 @@ class _Package(NamedTuple):
     compiler: str
     proven: bool
     btfs: tuple[ListedBtf, ...] = ()
+    libraries: tuple[ListedLibrary, ...] = ()
 
 
 class Papers:
@@ -139,8 +140,8 @@ def _contents(
 ) -> Contents:
     digests = sums({path: sha256(data) for path, data in loader.items()})
     version, of_loader = (loader_version, sha256(digests)) if loader else ("", "")
-    objects, btfs = package.objects, package.btfs
-    return Contents(package.name, package.version, license, objects, version, of_loader, digest, btfs)
+    objects, held = package.objects, (package.btfs, package.libraries)
+    return Contents(package.name, package.version, license, objects, version, of_loader, digest, *held)
 
 
 def _parsed(manifest: bytes) -> _Package:
@@ -170,5 +171,11 @@ def _parsed(manifest: bytes) -> _Package:
         for arch, each in entries
         for row in each.get("btfs", ())
     }
-    sorted_btfs = tuple(btfs[path] for path in sorted(btfs))
-    return _Package(facts["name"], facts["version"], objects, arches, headers, compiler, proven, sorted_btfs)
+    held = tuple(btfs[path] for path in sorted(btfs)), _libraries(facts)
+    return _Package(facts["name"], facts["version"], objects, arches, headers, compiler, proven, *held)
+
+
+def _libraries(facts: Mapping[str, Any]) -> tuple[ListedLibrary, ...]:
+    """Returns the libraries of libbpf that a manifest lists, by arch."""
+    entries = sorted(facts.get("libraries", {}).items())
+    return tuple(ListedLibrary(each["path"], arch, each["sha256"], each["libbpf"]) for arch, each in entries)

@@ -8,7 +8,8 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from .materials import COMPILER, KERNEL, LIBBPF, LINKER, LOCKED, PACKAGE, UAPI, VMLINUX, Material
+from ..bundle.licenses import SPDX
+from .materials import BUNDLED, COMPILER, KERNEL, LIBBPF, LINKER, LOCKED, PACKAGE, UAPI, VMLINUX, Material
 from .provenance import to_json
 from .sums import sha256
 
@@ -42,6 +43,15 @@ class ListedBtf(NamedTuple):
     source: str
 
 
+class ListedLibrary(NamedTuple):
+    """A library of a package: its path in it, its arch, its sha256, the version of libbpf."""
+
+    path: str
+    arch: str
+    sha256: str
+    version: str
+
+
 class Contents(NamedTuple):
     """A package: name, version, SPDX licence or nothing, its objects; the loader's version and digest (dirHash).
 
@@ -56,14 +66,16 @@ class Contents(NamedTuple):
     loader_digest: str = ""
     sha256: str = ""
     btfs: tuple[ListedBtf, ...] = ()
+    libraries: tuple[ListedLibrary, ...] = ()
 
 
 def sbom(contents: Contents, inputs: Iterable[Material]) -> bytes:
     """Returns the bytes of a package's bill of materials: JSON with sorted keys."""
     inputs = list(inputs)
     objects = [_object(each) for each in contents.objects]
-    parts = [*objects, *map(_btf, contents.btfs), *([_loader(contents)] if contents.loader_digest else [])]
-    parts += [_input(each) for each in inputs if each.kind in _TITLES]
+    libraries = [_library(each) for each in contents.libraries]
+    parts = [*objects, *map(_btf, contents.btfs), *libraries, *([_loader(contents)] if contents.loader_digest else [])]
+    parts += [_input(each) for each in inputs if each.kind in _TITLES or each.kind == BUNDLED]
     package = _package(contents)
     depends = [{"ref": package["bom-ref"], "dependsOn": [part["bom-ref"] for part in parts if _is_held(part)]}]
     depends += [
@@ -74,6 +86,8 @@ def sbom(contents: Contents, inputs: Iterable[Material]) -> bytes:
         {"ref": f"btf:{each.path}", "dependsOn": [_reference(one) for one in inputs if _is_of(one, each)]}
         for each in contents.btfs
     ]
+    archives = [_reference(each) for each in inputs if each.kind == BUNDLED]
+    depends += [{"ref": each["bom-ref"], "dependsOn": archives} for each in libraries]
     facts = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
@@ -133,15 +147,25 @@ def _loader(contents: Contents) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _library(each: ListedLibrary) -> dict[str, Any]:
+    return {
+        "type": "file", "bom-ref": f"library:{each.path}", "name": each.path, "version": each.version,
+        **_hash(each.sha256), **_expression(" AND ".join(f"({license})" for license in SPDX.values())),
+        "properties": [{"name": f"{PROPERTY}:arch", "value": each.arch}],
+    }  # fmt: skip
+
+
 def _input(each: Material) -> dict[str, Any]:
+    name = each.key.rpartition(".")[2] if each.kind == BUNDLED else _TITLES[each.kind]
     facts: dict[str, Any] = {
-        "type": "library", "bom-ref": _reference(each), "name": _TITLES[each.kind], "version": each.version,
-        # libbpf's helpers are compiled in; of the kernel's headers a program has only the layouts that it uses.
-        "scope": "required" if each.kind == LIBBPF else "excluded",
+        "type": "library", "bom-ref": _reference(each), "name": name, "version": each.version,
+        # libbpf's helpers are compiled in, and what is bundled is; of the kernel's headers a program has only the
+        # layouts that it uses.
+        "scope": "required" if each.kind in (LIBBPF, BUNDLED) else "excluded",
         "externalReferences": [{"type": "distribution", "url": each.uri}],
     }  # fmt: skip
     facts |= {"purl": facts.pop("externalReferences")[0]["url"]} if each.uri.startswith("pkg:") else {}
-    facts |= _expression(LIBBPF_LICENSE) if each.kind == LIBBPF else {}
+    facts |= _expression(LIBBPF_LICENSE if each.kind == LIBBPF else SPDX.get(name, "") if each.kind == BUNDLED else "")
     facts |= _hash(each.digest.get("sha256", ""))
     words = {f"{PROPERTY}:dirHash": each.digest.get("dirHash", ""), f"{PROPERTY}:arch": each.arch}
     properties = [{"name": name, "value": value} for name, value in words.items() if value]

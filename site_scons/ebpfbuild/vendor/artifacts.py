@@ -9,7 +9,7 @@ from ..console import Reporter
 from ..errors import FetchError, MismatchError
 from ..fetch.obtain import FetchOptions, obtain_header, obtain_tree
 from ..fetch.store import BLOBS
-from ..pins.pins import ArtifactSource, HeaderPin, LinkerPin, Toolchain, TreePin
+from ..pins.pins import ArtifactSource, HeaderPin, LinkerPin, SourcePin, Toolchain, TreePin
 from ..pins.toml_lines import read
 from ..pins.toolchain import linker_pin
 from .manifest import MANIFEST_NAME
@@ -31,11 +31,12 @@ def wanted_pins(
     arches: Iterable[Arch],
     hosts: Iterable[str],
     kernels: Collection[str] = (),
+    bundled: Iterable[SourcePin] = (),
 ) -> list[Pin]:
     """Returns the pins of the arches' headers, of libbpf, and of the linker's libraries for `hosts`.
 
     And of the kernels whose BTF packages may hold, and the `kernels` of those names, with what boots them: nothing that
-    builds needs these, and they are large.
+    builds needs these, and they are large. `bundled` are the sources of a libbpf that packages carry, if any does.
     Without those of the project's own files: they are in the project. Raises PinError for an arch without a pin.
     """
     names = [arch.name for arch in arches]
@@ -47,6 +48,7 @@ def wanted_pins(
     booted = {*(kernel.file.arch for kernel in wanted), *(hosts if wanted else ())}
     pins += [package for arch in sorted(booted) for package in toolchain.guests.get(arch, ())]
     pins += [toolchain.libbpf, *(tree for host in hosts for tree in (linker.trees(host) if linker else ()))]
+    pins += bundled
     return [pin for pin in pins if not all(source.in_project for source in pin_sources(pin))]
 
 

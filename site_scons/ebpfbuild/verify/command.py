@@ -131,7 +131,8 @@ def _pins(given: str | None) -> Toolchain:
     path = Path(given) if given else next((each for each in [root / "toolchain.toml"] if each.exists()), OWN_TOOLCHAIN)
     own = load(OWN_TOOLCHAIN)
     found = own if path.resolve() == OWN_TOOLCHAIN else load(path, OWN_TOOLCHAIN)
-    return found._replace(linker=found.linker or own.linker, uapi=found.uapi or own.uapi)
+    rest = {name: getattr(found, name) or getattr(own, name) for name in ("linker", "uapi", "bundle")}
+    return found._replace(**rest)
 
 
 def _lock(path: Path) -> Lock:

@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from email.parser import Parser
 from typing import Any
 
-from ..errors import PaperError
+from ..arch import BY_NAME
+from ..bundle.needs import check_needs
+from ..errors import BundleError, ElfError, PaperError
+from ..package.libraries import MODULE, module_text
 from ..package.manifest import MANIFEST_NAME
 from ..package.wheel import zipped
 from ..release import provenance
-from ..release.materials import COMPILER, KERNEL, LIBBPF, LINKER, PACKAGE, UAPI, VMLINUX, Material
+from ..release.materials import BUNDLED, COMPILER, KERNEL, LIBBPF, LINKER, PACKAGE, UAPI, VMLINUX, Material
 from ..release.papers import SBOM_ENDING, SBOM_FOLDER, STATEMENT_ENDING, contents_of
 from ..release.sbom import sbom
 from ..release.sums import SUMS, read_sums, sha256
@@ -115,12 +118,44 @@ def check_manifest(package: PackageFile) -> Iterator[PaperError]:
             and _SKELETON_S_MANIFEST.findall(data) != [digest]
         ):
             yield PaperError(f"was packed with another {package.manifest_path}", where=path, fix=REBUILD)
+    yield from _check_libraries(package)
     yield from _check_inputs(package)
 
 
 def _is(facts: dict[str, Any], data: bytes | None) -> bool:
     """Returns True for the bytes that an entry of the manifest speaks of."""
     return data is not None and (sha256(data), len(data)) == (facts["sha256"], facts["size"])
+
+
+def _check_libraries(package: PackageFile) -> Iterator[PaperError]:
+    """Yields what manifest, the libraries of libbpf, their module and the wheel's name don't agree in."""
+    wheel, folder = package.wheel, package.name
+    libraries = package.manifest.get("libraries", {})
+    module = f"{folder}/{MODULE}"
+    if wheel.files.get(module) != (module_text(libraries) if libraries else None):
+        yield PaperError(f"isn't what {package.manifest_path} gives", where=module, fix=REBUILD)
+    told = {each.kind for each in package.materials()}
+    if bool(libraries) != (BUNDLED in told):
+        lists = f"{package.manifest_path} lists {'a' if libraries else 'no'} libbpf"
+        what = f"names {'no' if libraries else 'the'} sources of a libbpf, and {lists}"
+        yield PaperError(what, where=package.statement_path, fix=REBUILD)
+    for arch, entry in libraries.items():
+        path = f"{folder}/{entry['path']}"
+        data = wheel.files.get(path, b"")
+        if not _is(entry, data):
+            yield PaperError(f"isn't the library that {package.manifest_path} says", where=path, fix=REBUILD)
+            continue
+        try:
+            check_needs(data, _glibc_of_name(wheel.name, arch), path)
+        except (BundleError, ElfError) as error:
+            yield PaperError(error.what, where=path, fix=REBUILD)
+
+
+def _glibc_of_name(name: str, arch: str) -> tuple[int, int]:
+    """Returns the oldest glibc that a wheel's name promises an arch; none is older than 0.0."""
+    machine = BY_NAME[arch].machine if arch in BY_NAME else arch
+    found = re.search(rf"[.-]manylinux_(\d+)_(\d+)_{re.escape(machine)}[.]", name)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def _check_inputs(package: PackageFile) -> Iterator[PaperError]:
@@ -236,6 +271,10 @@ def _objects(manifest: dict[str, Any], where: str) -> list[tuple[str, dict[str, 
             texts += [row[key] for row in files[1:] for key in ("kernel", "source")]
             sizes = [type(row["size"]) is int for row in files]
             if not all(isinstance(text, str) for text in texts) or not all(sizes):
+                raise ValueError(each)
+        for arch, each in manifest.get("libraries", {}).items():
+            texts = [arch, each["path"], each["sha256"], each["libbpf"], each["glibc"]]
+            if not all(isinstance(text, str) for text in texts) or type(each["size"]) is not int:
                 raise ValueError(each)
         if manifest["format"] != 1 or not found:
             raise ValueError(manifest["format"])

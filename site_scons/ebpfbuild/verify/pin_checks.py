@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ..errors import PaperError
 from ..pins.pins import LinkerPin, Toolchain
 from ..python_lock import Lock
-from ..release.materials import COMPILER, KERNEL, LIBBPF, LINKER, LOCKED, PACKAGE, UAPI, VMLINUX, Material
+from ..release.materials import BUNDLED, COMPILER, KERNEL, LIBBPF, LINKER, LOCKED, PACKAGE, UAPI, VMLINUX, Material
 from .package_checks import PackageFile
 
 FIX = "build it with these pins, or check it by those that it was built with: --toolchain=FILE --lock=FILE"
@@ -32,6 +32,10 @@ def _wrong(each: Material, toolchain: Toolchain, lock: Lock) -> str:
         return _unlike(each.digest.get("dirHash"), toolchain.uapi.sha256, toolchain.uapi.where)
     if each.kind == LINKER and toolchain.linker:
         return _wrong_library(each, toolchain.linker)
+    if each.kind == BUNDLED and toolchain.bundle:
+        archive = next((one for one in toolchain.bundle.pins() if one.key == each.name), None)
+        wanted, where = (archive.sha256, archive.where) if archive else (None, toolchain.bundle.where)
+        return _unlike(each.digest.get("sha256"), wanted, where)
     if each.kind == COMPILER:
         spec = toolchain.compiler
         locked = lock.package(spec.package) if spec.package else None

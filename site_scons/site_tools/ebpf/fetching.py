@@ -39,10 +39,16 @@ def _vendored(env, folder):
         toolchain = session.toolchain
         headers = [toolchain.header(arch.name) for arch in env["EBPF_ARCHES"] if arch.name in toolchain.vmlinux]
         pins = [*(pin for pin in headers if not pin.given), toolchain.libbpf, *_linker_pins(session)]
+        pins += bundled_pins(session)
         store = cache_folder(os.environ) / BLOBS
         require_complete(folder, lacking_pins(pins, read_vendor_manifest(folder).files, folder, store))
         session.vendored.add(folder)
     return True
+
+
+def bundled_pins(session):
+    """Returns the pins of the sources of a libbpf that packages of this build carry, if any does."""
+    return session.shared.get("bundle", [])
 
 
 def _linker_pins(session):

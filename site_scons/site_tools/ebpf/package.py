@@ -18,6 +18,7 @@ from ebpfbuild.package.programs import programs_of
 from ebpfbuild.skeleton.names import package_name
 
 from .arguments import folder_of, single, string
+from .bundled import bundle_inputs, bundled_library, glibc_of, packed_bundle
 from .command_targets import add_to_alias, register_wheel
 from .errors import StopError, user_error
 from .kernel_btf import btf_files, kernel_btfs, packed_btfs
@@ -46,8 +47,9 @@ class Folder(NamedTuple):
 
 
 def bpf_package(
-    env, name, version, objects, skeletons, app=None, summary="", license="", readme=None, c_skeletons=(), kernel_btf=()
-):
+    env, name, version, objects, skeletons, app=None, summary="", license="", readme=None, c_skeletons=(),
+    kernel_btf=(), bundle_libbpf=False,
+):  # fmt: skip
     """Returns the nodes of a package's wheel and tar in build/dist.
 
     The wheel is <name>-<version>-py3-none-any.whl, or for one arch -linux_<arch>.whl.
@@ -58,13 +60,15 @@ def bpf_package(
     app          a folder with the program's Python, its __init__.py and __main__.py among them
     license      the package's, as SPDX names it; readme is a file that indexes show, .md, .rst or .txt
     kernel_btf   the kernels of toolchain.toml, or "all", of which the package gets the minimal BTF
+    bundle_libbpf  True puts a libbpf.so.1 for each arch into the wheel, which is then -manylinux_<glibc>_<arch>.whl
     """
     name, version, summary, license = (string(env, each) for each in (name, version, summary, license))
     objects, skeletons = objects_of(env, objects), file_nodes(env, skeletons, "skeletons")
     c_skeletons, env = _headers(env, c_skeletons), in_variant(env, objects)
     arches = sorted({user_error(arch_named, node.dir.name, node.path) for node in objects})
     programs = user_error(programs_of, [node.abspath for node in objects], [node.abspath for node in skeletons])
-    targets = _targets(env, name, version, arches)
+    bundle = {arch: bundled_library(env, arch) for arch in arches} if bundle_libbpf else {}
+    targets = _targets(env, name, version, arches, {arch.name: glibc_of(env, arch) for arch in bundle})
     _notice_namesake(env, name)
     proofs, btfs = proofs_to_pack(env, objects), kernel_btfs(env, objects, kernel_btf)
     readme = [original(file) for file in file_nodes(env, readme, "readme")]
@@ -76,7 +80,7 @@ def bpf_package(
         env["EBPF"].files.require_file(file)
     known = {**python, "app": app}.items()
     digests = {part: user_error(env["EBPF"].inputs.files, part, each) for part, each in known}
-    folder = _folder(env, targets[0], name, arches, programs, python["app"], btfs)
+    folder = _folder(env, targets[0], name, arches, programs, python["app"], btfs, bundle)
     args = {**about, "readme": readme[0].abspath if readme else ""}
     own = [node for node in objects if node in env["EBPF"].compiled]
     compiled, told = [env["EBPF"].compiled[node] for node in own], paper_inputs(env, own, btfs)
@@ -86,10 +90,11 @@ def bpf_package(
     # Two steps: a C skeleton that can't be made, for want of a bpftool, keeps nobody from the wheel; and the tar, which
     # holds no Python, is not made anew for an edit of some.
     facts = {"python": python, "folder": folder, "app_folder": folder_of_app, "made": made, "c_skeletons": []}
-    WHEEL(env, target=targets[0], source=[*packed, *readme], **step_args(args=args, **facts, **files))
-    inputs = packing_inputs(env, compiled, **told, **about, **digests)
+    sources = [*packed, *sum(bundle.values(), []), *readme]
+    WHEEL(env, target=targets[0], source=sources, **step_args(args=args, bundle=bundle, **facts, **files))
+    inputs = packing_inputs(env, compiled, **told, **about, **digests, **bundle_inputs(env, bundle))
     targets[0].add_dependency([inputs, *headers, *map(env.fs.File, made.values())])
-    facts = step_args(args=args, python={}, c_skeletons=c_skeletons, **files)
+    facts = step_args(args=args, python={}, c_skeletons=c_skeletons, bundle={}, **files)
     TAR(env, target=targets[1], source=[*packed, *c_skeletons], **facts)
     inputs = packing_inputs(env, compiled, **told, name=name, version=version, license=license)
     targets[1].add_dependency([inputs, *headers])
@@ -120,10 +125,10 @@ def _headers(env, c_skeletons):
     return nodes
 
 
-def _targets(env, name, version, arches):
+def _targets(env, name, version, arches, glibc):
     """Returns the nodes of the wheel and the tar. Raises StopError for a name or version that no installer takes."""
     user_error(package_name, name)
-    files = user_error(wheel_name, name, version, arches), user_error(tar_name, name, version, arches)
+    files = user_error(wheel_name, name, version, arches, glibc), user_error(tar_name, name, version, arches)
     targets = [env.fs.File(output_path(env, "dist", file)) for file in files]
     env["EBPF"].repair(targets)
     return targets
@@ -150,7 +155,7 @@ def _imports(path, name):
     return None
 
 
-def _folder(env, wheel, name, arches, programs, app, btfs):
+def _folder(env, wheel, name, arches, programs, app, btfs, bundle):
     """Returns the package's folder for PYTHONPATH.
 
     Where it isn't as the wheel's step left it, the wheel is made anew. The wheel's step makes the folder: as a node
@@ -163,7 +168,9 @@ def _folder(env, wheel, name, arches, programs, app, btfs):
         fix = "give one of the packages another name"
         raise StopError(f"BpfPackage: {name} is packed twice for the same arches; {fix}")
     copies = {f"{arch}/{each.file}": at for each in programs for arch, at in each.objects.items()}
-    watched = [os.path.join(path, place) for place in [*_generated(programs, app), *copies]]
+    copies |= {f"{arch.name}/{nodes[0].name}": nodes[0].abspath for arch, nodes in bundle.items()}
+    generated = [*_generated(programs, app), *(["bundled_libbpf.py"] if bundle else [])]
+    watched = [os.path.join(path, place) for place in [*generated, *copies]]
     folder = Folder(path, copies, {**app, "bpfloader": str(LOADER)}, watched)
     intact = all(session.ledger.intact(each, by=wheel.path) for each in folder.watched)
     if btfs:
@@ -262,13 +269,19 @@ def _pinned(session, compiled):
 
 def _pack_args(env):
     """Returns the core's PackArgs of a step."""
+    from dataclasses import replace
+
     from ebpfbuild.package.pack import PackArgs
 
     step = env["EBPF_STEP_ARGS"]
     provenance = {node.abspath: made for node, made in provenance_by_object(env).items()}
     files = {key: tuple(node.abspath for node in getattr(step, key)) for key in ("objects", "skeletons", "c_skeletons")}
-    facts = paper_facts(env, made_here(env), step.btfs)
-    return PackArgs(**step.args, **step.python, **files, provenance=provenance, btfs=btf_files(step.btfs), facts=facts)
+    facts, bundle, btfs = paper_facts(env, made_here(env), step.btfs), None, btf_files(step.btfs)
+    if step.bundle:
+        facts = replace(facts, declared=facts.declared._replace(bundle=env["EBPF"].bundle))
+        bundle = packed_bundle(env, step.bundle)
+    made = {"provenance": provenance, "btfs": btfs, "facts": facts, "bundle": bundle}
+    return PackArgs(**step.args, **step.python, **files, **made)
 
 
 def provenance_by_object(env):

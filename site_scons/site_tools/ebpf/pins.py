@@ -293,6 +293,7 @@ def _check_all(env):
     for session in run_of(env.fs).sessions.values():
         chain, linker = session.toolchain, session.linker
         every = [chain.libbpf, *(linker.every_tree() if linker else ()), *chain.vmlinux.values()]
+        every += chain.bundle.pins() if chain.bundle else []
         every += [file for kernel in chain.kernels.values() for file in kernel.files]
         every += [package for packages in chain.guests.values() for package in packages]
         pins |= {(pin.where, pin.sha256): pin for pin in every}

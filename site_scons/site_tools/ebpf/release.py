@@ -15,6 +15,7 @@ from ebpfbuild.errors import ReleaseError, SandboxError
 from ebpfbuild.git import git_paths, last_commit
 from ebpfbuild.release_check import epoch_refusals, package_refusals, pin_refusals, refuse, tree_refusals
 
+from .fetching import bundled_pins
 from .run import run_of
 from .session import looks_only
 
@@ -122,7 +123,8 @@ def _session_refusals(session):
     linked = any(getattr(step, "parts", ()) for step in steps.values())
     libraries = [tree for trees in session.linker.libraries.values() for tree in trees] if linked else []
     uapi = [session.uapi] if "uapi" in session.shared else []
-    lines = pin_refusals([*map(session.toolchain.header, sorted(arches)), session.toolchain.libbpf, *uapi, *libraries])
+    more = [*uapi, *libraries, *bundled_pins(session)]
+    lines = pin_refusals([*map(session.toolchain.header, sorted(arches)), session.toolchain.libbpf, *more])
     spec, compiler = session.toolchain.compiler, session.compiler
     if spec.package and compiler.packed == compiler.fingerprint:
         what = f"{spec.where}: the clang of {spec.package} is not one that {LOCK.name} pins"

@@ -154,6 +154,11 @@ class Session:
         return self.toolchain.linker or user_error(toolchain.load, OWN_TOOLCHAIN).linker
 
     @cached_property
+    def bundle(self):
+        """The pins of a bundled libbpf: the project's or, where it has none, those of the tool's toolchain.toml."""
+        return self.toolchain.bundle or user_error(toolchain.load, OWN_TOOLCHAIN).bundle
+
+    @cached_property
     def uapi(self):
         """The pin of the UAPI headers: the project's or, where it has none, that of the toolchain.toml of this tool."""
         return self.toolchain.uapi or user_error(toolchain.load, OWN_TOOLCHAIN).uapi

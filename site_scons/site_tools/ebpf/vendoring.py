@@ -11,7 +11,7 @@ from ebpfbuild.escape import printable
 from ebpfbuild.rebuild.step_code import CORE
 
 from .errors import StopError, user_error
-from .fetching import fetch_options
+from .fetching import bundled_pins, fetch_options
 from .run import run_of
 
 CHECKOUT = CORE.parent.parent
@@ -86,8 +86,8 @@ def _fetched(env, hosts, more=(), **changed):
     pins = {pin.sha256: pin for pin in more}
     for session in run.sessions.values():
         names = [host.name for host in hosts]
-        wanted = wanted_pins(session.toolchain, session.linker, env["EBPF_ARCHES"], names, kernels)
-        pins |= {pin.sha256 or pin.where: pin for pin in wanted}
+        given = session.toolchain, session.linker, env["EBPF_ARCHES"], names, kernels, bundled_pins(session)
+        pins |= {pin.sha256 or pin.where: pin for pin in wanted_pins(*given)}
     return fetch_artifacts(list(pins.values()), fetch_options(env, **changed), run.reporter)
 
 

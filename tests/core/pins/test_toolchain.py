@@ -443,3 +443,47 @@ def test_a_mistake_in_the_linker_s_table_is_told_with_its_key(load, old, new, me
     with pytest.raises(EbpfError) as caught:
         load("", LINKER.replace(old, new))
     assert message in str(caught.value)
+
+
+BUNDLE = """
+[bundle]
+glibc = "2.28"
+
+[bundle.libbpf]
+version = "1.5.0"
+pool = "pool/main/libb/libbpf/libbpf_1.5.0.orig.tar.gz"
+sha256 = "{a}"
+
+[bundle.elfutils]
+version = "0.188"
+url = "https://example.org/elfutils-0.188.tar.bz2"
+sha256 = "{a}"
+
+[bundle.zlib]
+version = "1.2.13"
+path = "pins/zlib.tar"
+sha256 = "{a}"
+""".replace("{a}", "a" * 64)
+
+
+def test_a_bundle_has_a_glibc_and_three_archives(load):
+    pin = load("", BUNDLE).bundle
+    assert pin.glibc == (2, 28) and [each.key for each in pin.pins()] == ["bundle.libbpf", "bundle.elfutils", "bundle.zlib"]
+    assert [each.title for each in pin.pins()][0] == "sources of libbpf 1.5.0" and pin.sources["zlib"].source.in_project
+    assert load("", "").bundle is None
+    own = toolchain.load(OWN).bundle
+    assert all(each.sha256 and each.size and each.source.kind == "pool" for each in own.pins())
+
+
+@pytest.mark.parametrize("old, new, message", [
+    ('glibc = "2.28"', "", "bundle.glibc: is missing; "),
+    ('glibc = "2.28"', 'glibc = "2"', "bundle.glibc: is '2'; write the version that they need, such as 2.38"),
+    ("[bundle.zlib]", "[bundle.zlip]", "bundle.zlip: is not known here; did you mean zlib?"),
+    ('version = "0.188"', "", "bundle.elfutils.version: is missing; "),
+    ('path = "pins/zlib.tar"', "", "bundle.zlib: has no source; "),
+    ("libbpf_1.5.0.orig.tar.gz", "libbpf_1.5.0.zip", "bundle.libbpf.pool: is 'pool/main/libb/libbpf/libbpf_1.5.0.zip'; a pool path looks like "),
+])  # fmt: skip
+def test_a_mistake_in_the_bundle_s_table_is_told_with_its_key(load, old, new, message):
+    assert old in BUNDLE
+    with pytest.raises(PinError, match=re.escape(message)):
+        load("", BUNDLE.replace(old, new))
