@@ -33,9 +33,9 @@ class InputsValue(Value):
 
 # The modules of the core in which the steps begin whose outputs are packed, or that decide what may be.
 MAKING = (
-    *("compile/object.py", "core_relo/minimal.py", "fetch/install.py", "image/image.py", "kernel_image/open_btf.py"),
-    *("link/linker.py", "link/proof.py", "minimize/index.py", "minimize/program.py", "package/pack.py"),
-    *("prove/proof.py", "skeleton/c_skeleton.py", "skeleton/skeleton.py", "uapi/install.py"),
+    *("bundle/build.py", "compile/object.py", "core_relo/minimal.py", "fetch/install.py", "image/image.py"),
+    *("kernel_image/open_btf.py", "link/linker.py", "link/proof.py", "minimize/index.py", "minimize/program.py"),
+    *("package/pack.py", "prove/proof.py", "skeleton/c_skeleton.py", "skeleton/skeleton.py", "uapi/install.py"),
 )
 
 
