@@ -3,12 +3,9 @@
 import contextlib
 import ctypes
 import errno
-import fcntl
 import importlib.util
 import os
 import platform
-import socket
-import struct
 import sys
 import threading
 from collections.abc import Callable
@@ -17,11 +14,10 @@ from types import ModuleType
 
 import bpfloader
 import pytest
+from bpfloader.testing.namespaces import CLONE_NEWNET, CLONE_NEWNS, raise_loopback
 from compiling import ARCHES, compile_program
 
-CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000  # linux/sched.h
 MS_PRIVATE = 1 << 18  # linux/mount.h
-SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1  # linux/sockios.h, linux/if.h
 
 
 @pytest.fixture(scope="session")
@@ -198,10 +194,7 @@ def _own_network():
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNET):
         pytest.skip(f"no network namespace can be made ({os.strerror(ctypes.get_errno())})")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        request = struct.pack("16sh14x", b"lo", 0)
-        flags = struct.unpack("16sh14x", fcntl.ioctl(any_socket, SIOCGIFFLAGS, request))[1]
-        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
+    raise_loopback()
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def private_namespaces() -> Iterator[None]:
         _call("unshare", CLONE_NEWNS | CLONE_NEWNET)
         try:
             _mount_bpffs()
-            _raise_loopback()
+            raise_loopback()
             yield
         finally:
             # Threads that were started meanwhile share the thread's root, and setns refuses one that is shared.
@@ -86,7 +86,8 @@ def _make_private() -> None:
         around = os.path.dirname(around)
 
 
-def _raise_loopback() -> None:
+def raise_loopback() -> None:
+    """Takes the calling thread's lo up. Raises OSError."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         request = struct.pack("16sh14x", b"lo", 0)
         flags = struct.unpack("16sh14x", fcntl.ioctl(any_socket, SIOCGIFFLAGS, request))[1]
