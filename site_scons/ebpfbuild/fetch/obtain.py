@@ -22,6 +22,7 @@ from . import places as sources
 from .from_btf import header_of_kernel
 from .mirror import Login, checked_mirror
 from .network import Network
+from .newest import newest_package
 from .places import CACHE, Place
 from .store import CHUNK, Incoming, Store, sha256sums, store_of_this_run
 from .verify import Wanted, verify
@@ -405,6 +406,12 @@ def _unreachable(
         fix = f"run once without --offline, or give {mirror}, or set EBPF_CACHE to a cache that has it"
         return OfflineError(what, where=source.where, fix=fix, details=details)
     refused = ", and RELEASE=1 takes no alternate" if options.release and getattr(pin, "alternates", False) else ""
+    if source.kind == "pool" and reasons and all("HTTP 404" in reason for reason in reasons if "://" in reason):
+        newest = newest_package(source.location, options.machine)
+        fix = f"pin the newest, {newest}" if newest else "pin the one that came after it"
+        what = f"{pin.title} is gone from the pool of Debian's archives, which drops what is replaced"
+        fix += f", or give {mirror}; snapshot.debian.org keeps the old ones"
+        return FetchError(what, where=source.where, fix=fix, details=details)
     what = f"no source of {pin.title} can be reached{refused}"
     return FetchError(what, where=source.where, fix=f"check the network, or give {mirror}", details=details)
 
