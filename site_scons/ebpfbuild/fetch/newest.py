@@ -14,10 +14,10 @@ CHUNK = 1 << 20
 
 
 def newest_package(pool: str, machine: Path = Path("/")) -> str:
-    """Returns the newest pool path of a package like that of `pool`, by the lists of apt's; empty where they have none.
+    """Returns the newest pool path of a package like that of `pool`, by apt's lists; empty where they have none.
 
-    Like it are those of the same source and arch whose names differ in numbers alone, as a kernel's do. Those of Debian's
-    security archive lie in pool/updates.
+    Like it are those of the same source and arch whose names differ in numbers alone, as a kernel's do. Those of
+    Debian's security archive lie in pool/updates.
     """
     folder, name = pool.rpartition("/")[::2]
     pattern = _pattern(folder, name)

@@ -26,6 +26,7 @@ from ..errors import CacheError
 from ..files import UnfitFileError, folder_like, open_regular, read_regular, share_like
 
 BLOBS = "sha256"  # the folder that holds files by their digest, in the store and in a mirror laid out as it
+MAX_STORED = 1 << 30  # bytes of a file: as many as a kernel's package or vmlinux may have, by its pin
 CHUNK = 1 << 16
 POLL = 0.1  # seconds between two looks at a lock: waiting for it in the kernel, nobody sees ^C
 YEAR = 365 * 24 * 3600  # seconds
@@ -71,7 +72,7 @@ class Store:
         path = self.blobs / digest
         with _usable(self.root):
             try:
-                with open_regular(path) as file:
+                with open_regular(path, MAX_STORED) as file:
                     got = hashlib.file_digest(file, "sha256").hexdigest()
             except FileNotFoundError:
                 return None

@@ -53,6 +53,15 @@ def test_what_was_added_is_there_and_read_only(store, notices):
     assert store.add(DATA) == path and os.listdir(store.blobs) == [DIGEST] and not notices
 
 
+def test_what_is_larger_than_other_files_stays_there(store, notices):
+    """A kernel's package has up to 120 MB: more than is read of any other file."""
+    with store.incoming() as incoming:
+        for _ in range(65):
+            incoming.write(bytes(1 << 20))
+        path = incoming.keep()
+    assert store.get(path.name) == path and notices == []
+
+
 def test_a_tree_is_whole_or_not_there(store):
     files = {"b.h": b"b", "a.h": b"a"}
     paths = {name: store.add(data) for name, data in files.items()}

@@ -1,6 +1,7 @@
 """Loads and attaches each program of an object on the kernel that runs, makes traffic, and counts how often it ran."""
 
 import ctypes
+import hashlib
 import os
 import signal
 import socket
@@ -50,6 +51,7 @@ class Probe:
         sys.path[:0] = spec["path"]
         self._loader = import_module(spec["loader"])
         self._number, self._file, self._report = number, spec["file"], report
+        self._open_object = self._skeleton(spec["loader"].rpartition(".")[0])
         self._opened: list[Any] = []
         self._sockets: list[socket.socket] = []
         self._libbpf = ctypes.CDLL("libbpf.so.1")
@@ -75,8 +77,22 @@ class Probe:
             )
         self._report("object", object=self._number, error="", traffic=refused, links=len(links))
 
+    def _skeleton(self, package: str) -> Any:
+        """Returns what opens the object: its skeleton's open, which brings what a wheel holds for kernels without BTF.
+
+        Where no skeleton of the package is of these bytes, the loader's own.
+        """
+        with open(self._file, "rb") as file:
+            digest = hashlib.sha256(file.read()).hexdigest()
+        files = os.listdir(import_module(package).__path__[0]) if package else []
+        for name in sorted(file.removesuffix(".py") for file in files if file.endswith("_skel.py")):
+            for kind in vars(import_module(f"{package}.{name}")).values():
+                if isinstance(kind, type) and digest in getattr(kind, "OBJECTS", {}).values():
+                    return kind.open  # type: ignore[attr-defined]
+        return lambda: self._loader.Object.open(self._file)
+
     def _open(self, names: list[str]) -> Any:
-        bpf = self._loader.Object.open(self._file)
+        bpf = self._open_object()
         self._opened.append(bpf)
         bpf.select(names)
         bpf.load()
@@ -84,7 +100,7 @@ class Probe:
 
     def _loaded_together(self) -> dict[str, tuple[Any, str, str]]:
         """Returns for each program itself, or None where it was refused, its section, and the refusal."""
-        with self._loader.Object.open(self._file) as closed:
+        with self._open_object() as closed:
             sections = {program.name: program.section for program in closed.progs}
             usual = [program.name for program in closed.progs if program.autoload]
         try:
