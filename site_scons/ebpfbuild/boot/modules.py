@@ -15,8 +15,8 @@ from ..kernel_image.packages import KERNEL_NAME
 
 MODULE = re.compile(r"(?:usr/)?lib/modules/[^/]+/.*?([^/]+)\.ko(?:\.(?:xz|gz|zst))?$")
 
-# What a program or a test may need that a cloud kernel has as a module: clsact and tc filters, devices, netfilter's.
-WANTED = ("sch_ingress", "cls_bpf", "act_bpf", "veth", "dummy", "sch_fq", "tcp_cubic", "tcp_bbr", "tcp_dctcp")
+# What a program may need that a cloud kernel has as a module: clsact, filters and actions of tc, devices.
+WANTED = ("sch_ingress", "cls_bpf", "act_bpf", "veth", "dummy")
 
 
 class KernelFiles(NamedTuple):
