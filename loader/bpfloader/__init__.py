@@ -60,7 +60,7 @@ from .maps.hash import Hash
 from .object.bpf_object import Object
 from .object.collections import Maps, Progs
 from .object.variables import Kconfig, Section
-from .programs.base import Program, RunResult
+from .programs.base import Program
 from .programs.kprobe import (
     ExtensionProgram,
     KprobeMultiProgram,
@@ -79,6 +79,7 @@ from .programs.network import (
     SockmapProgram,
     XdpProgram,
 )
+from .programs.runnable import RunResult
 from .rings.ringbuf import RingBuffer
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ if TYPE_CHECKING:
     from .maps.stack_trace import Frame, StackTrace
     from .object.choose import Choice, choose
     from .object.open_map import open_map
+    from .programs.existing import ExistingProgram, open_program
     from .programs.iter import IterLink, IterProgram
     from .programs.perf_event import PerfEventProgram
     from .programs.sections import program_class
@@ -137,6 +139,7 @@ _LAZY = {
     "maps.stack_trace": "Frame StackTrace",
     "object.choose": "Choice choose",
     "object.open_map": "open_map",
+    "programs.existing": "ExistingProgram open_program",
     "programs.iter": "IterLink IterProgram",
     "programs.perf_event": "PerfEventProgram",
     "programs.sections": "program_class",
@@ -193,19 +196,19 @@ native_endian = little_endian if sys.byteorder == "little" else big_endian
 __all__ = [
     "ANY", "Arena", "Array", "ArrayOfMaps", "AttachError", "BloomFilter", "BpfError", "CTypes", "CallError",
     "CgroupArray", "CgroupProgram", "CgroupStorage", "Choice", "Codec", "CpuMap", "DevMap", "DevMapHash", "DigestError",
-    "EXIST", "Elements", "Enum", "ExistingLink", "ExtensionProgram", "Frame", "Hash", "HashOfMaps", "InodeStorage",
-    "IterLink", "IterProgram", "Kconfig", "KernelId", "KprobeMultiProgram", "KprobeProgram", "KsyscallProgram", "LOCK",
-    "LayoutError", "LibraryError", "Link", "Links", "LoadError", "LpmTrie", "Map", "MapError", "MapInfo", "Maps",
-    "MissingBtfError", "NOEXIST", "NetfilterProgram", "NetkitProgram", "NetnsProgram", "Object", "ObjectError",
-    "PerCpuArray", "PerCpuHash", "PerfEventArray", "PerfEventProgram", "PrivilegeError", "ProgArray", "Program",
-    "ProgramFigures", "ProgramInfo", "Progs", "Queue", "RawTracepointProgram", "RecordError", "RefusedError", "Report",
-    "ReuseportProgram", "ReuseportSockArray", "RingBuffer", "RunResult", "Section", "SkStorage", "SockHash", "SockMap",
-    "SocketFilterProgram", "SockmapProgram", "SourceVisits", "Stack", "StackTrace", "StateError", "Struct",
-    "StructOpsLink", "StructOpsMap", "StructOpsProgram", "Support", "SyscallProgram", "SystemLink", "SystemMap",
-    "SystemProgram", "TaskStorage", "TcProgram", "TracepointProgram", "TracingProgram", "Union", "UprobeMultiProgram",
-    "UprobeProgram", "UsdtProgram", "UserRingBuffer", "UserSymbols", "VariantsError", "VerifierError",
-    "VerifierFigures", "XdpProgram", "XskMap", "arch_among", "attach_kind", "big_endian", "choose", "errno_text",
-    "events", "inner", "kernel_symbol", "linear_histogram", "links", "little_endian", "log2_histogram", "maps",
-    "native_endian", "open_link", "open_map", "poll", "probe", "program_class", "programs", "run_statistics", "struct",
-    "supports", "union", "use_libbpf", "user_symbol", "verify", "version",
+    "EXIST", "Elements", "Enum", "ExistingLink", "ExistingProgram", "ExtensionProgram", "Frame", "Hash", "HashOfMaps",
+    "InodeStorage", "IterLink", "IterProgram", "Kconfig", "KernelId", "KprobeMultiProgram", "KprobeProgram",
+    "KsyscallProgram", "LOCK", "LayoutError", "LibraryError", "Link", "Links", "LoadError", "LpmTrie", "Map",
+    "MapError", "MapInfo", "Maps", "MissingBtfError", "NOEXIST", "NetfilterProgram", "NetkitProgram", "NetnsProgram",
+    "Object", "ObjectError", "PerCpuArray", "PerCpuHash", "PerfEventArray", "PerfEventProgram", "PrivilegeError",
+    "ProgArray", "Program", "ProgramFigures", "ProgramInfo", "Progs", "Queue", "RawTracepointProgram", "RecordError",
+    "RefusedError", "Report", "ReuseportProgram", "ReuseportSockArray", "RingBuffer", "RunResult", "Section",
+    "SkStorage", "SockHash", "SockMap", "SocketFilterProgram", "SockmapProgram", "SourceVisits", "Stack", "StackTrace",
+    "StateError", "Struct", "StructOpsLink", "StructOpsMap", "StructOpsProgram", "Support", "SyscallProgram",
+    "SystemLink", "SystemMap", "SystemProgram", "TaskStorage", "TcProgram", "TracepointProgram", "TracingProgram",
+    "Union", "UprobeMultiProgram", "UprobeProgram", "UsdtProgram", "UserRingBuffer", "UserSymbols", "VariantsError",
+    "VerifierError", "VerifierFigures", "XdpProgram", "XskMap", "arch_among", "attach_kind", "big_endian", "choose",
+    "errno_text", "events", "inner", "kernel_symbol", "linear_histogram", "links", "little_endian", "log2_histogram",
+    "maps", "native_endian", "open_link", "open_map", "open_program", "poll", "probe", "program_class", "programs",
+    "run_statistics", "struct", "supports", "union", "use_libbpf", "user_symbol", "verify", "version",
 ]  # fmt: skip

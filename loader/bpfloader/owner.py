@@ -29,6 +29,14 @@ class LoadedProgram(Protocol):
         """The descriptor, owned by the object."""
 
 
+class ObjectProgram(LoadedProgram, Protocol):
+    """A program of an object, loaded or not yet."""
+
+    @property
+    def handle(self) -> int:
+        """libbpf's struct bpf_program *. Raises StateError once the object is destroyed."""
+
+
 class ObjectPart(Protocol):
     """A map or section of an object, which calls it after load and at destroy."""
 

@@ -33,7 +33,7 @@ def sized(kind: type[S], **fields: object) -> S:
 
 
 class OpenOptions(ctypes.Structure):
-    """struct bpf_object_open_opts up to btf_custom_path."""
+    """struct bpf_object_open_opts; what follows btf_custom_path stays 0 but for bpf_token_path, since 1.5."""
 
     _fields_ = [
         ("sz", c_size_t),
@@ -43,6 +43,10 @@ class OpenOptions(ctypes.Structure):
         ("attach_prog_fd", c_uint),
         ("kconfig", c_char_p),
         ("btf_custom_path", c_char_p),
+        ("kernel_log_buf", c_void_p),
+        ("kernel_log_size", c_size_t),
+        ("kernel_log_level", c_uint),
+        ("bpf_token_path", c_char_p),
     ]
 
 

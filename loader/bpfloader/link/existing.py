@@ -45,8 +45,8 @@ def open_link(source: str | os.PathLike[str] | int) -> ExistingLink:
         raise AttachError(what, fix=f"list pins and what is attached: {COMMAND} detach", errno=error.errno) from None
 
 
-class _Alone:
-    """The owner of a link without an object: its lock, and no list of links (see owner.Owner)."""
+class NoOwner:
+    """The owner of a link or a program without an object: a lock, and no list of links (see owner.Owner)."""
 
     def __init__(self) -> None:
         self.lock, self.links = threading.RLock(), self
@@ -54,6 +54,11 @@ class _Alone:
 
     def _after_fork(self) -> None:
         self.lock = threading.RLock()
+
+    @property
+    def handle(self) -> int:
+        """Raises StateError: libbpf has no struct bpf_object for it."""
+        raise StateError("this is in no object", fix="open the object that it is of")
 
     def _add(self, link: Any) -> None: ...
 
@@ -68,7 +73,7 @@ class ExistingLink(FdLink):
     """
 
     def __init__(self, fd: int, path: str = ""):
-        super().__init__(cast("Any", _Alone()), program_name(info_by_fd(fd, LinkInfo()).prog_id), fd)
+        super().__init__(cast("Any", NoOwner()), program_name(info_by_fd(fd, LinkInfo()).prog_id), fd)
         self._pins = [path] if path else []
 
     def __exit__(self, *_: object) -> None:

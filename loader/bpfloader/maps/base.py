@@ -10,7 +10,7 @@ from ..codec.base import Codec
 from ..codec.struct import Struct, Union
 from ..errors import CallError, LayoutError, MapError, StateError
 from ..kernel.map_type import MapType
-from ..libbpf.library import library
+from ..libbpf.library import library, require
 from ..libbpf.pin import pin_to, pinned_fd, unpin
 from ..suggest import FixedAttributes
 from .info import FIXES, MapInfo, existing_map, info_of
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from ..owner import Owner
+    from ..owner import ObjectProgram, Owner
 
 V = TypeVar("V")
 ANY, NOEXIST, EXIST, LOCK = 0, 1, 2, 4  # BPF_ANY, BPF_NOEXIST, BPF_EXIST, BPF_F_LOCK of linux/bpf.h
@@ -36,6 +36,7 @@ class Map(FixedAttributes):
     _fixes: ClassVar[Mapping[int, str]] = {}  # hints by errno for this type of map, which precede FIXES
 
     name: str = ""
+    _exclusive_program: ObjectProgram | None = None
     _is_reused = False  # by `reuse`
     _types: tuple[tuple[Any, ...], dict[str, Any]]  # that follow the owner and the name
 
@@ -190,6 +191,20 @@ class Map(FixedAttributes):
     @pin_path.setter
     def pin_path(self, path: str | os.PathLike[str] | None) -> None:
         self._set_attribute("pin_path", os.fsencode(path) if path is not None else None)
+
+    @property
+    def exclusive_program(self) -> ObjectProgram | None:
+        """The only program that may use the map (Linux 6.18). Settable before load, to a program of the object.
+
+        Raises MapError, StateError; LibraryError with libbpf older than 1.7.
+        """
+        return self._exclusive_program
+
+    @exclusive_program.setter
+    def exclusive_program(self, program: ObjectProgram) -> None:
+        require("1.7", "exclusive maps")
+        self._set_attribute("exclusive_program", program.handle)
+        self._exclusive_program = program
 
     def reuse(self, source: Any) -> None:
         """Makes `load` use an existing map, given as the path of its pin, a Map or a descriptor.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from ..arch import object_path, require_arch, this_arch
 from ..codec.base import Field
-from ..errors import REINSTALL, CallError, ObjectError, StateError
+from ..errors import REINSTALL, BpfError, CallError, ObjectError, StateError
 from ..files import missing_file_fix, read_file
 from ..fork import call_after_fork
 from ..libbpf.library import library, require
@@ -60,7 +60,7 @@ class Object(BccPolling, SectionOwner):
     progs: Progs
 
     def __init__(self, handle: int):
-        self._handle, self._load_tried, self._is_loaded = handle, False, False
+        self._handle, self._load_tried, self._is_prepared, self._is_loaded = handle, False, False, False
         self._name, self._btf = type(self).__name__, BtfFile()
         self._data = b""  # the object's bytes, until it is loaded: they help to explain a refusal
         self.lock = threading.RLock()  # hold it while libbpf has a pointer, so that no other thread frees that
@@ -82,12 +82,15 @@ class Object(BccPolling, SectionOwner):
         btf: str | None = None,
         pin_root: str | None = None,
         kconfig: Mapping[str, str | int] | None = None,
+        token: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Opens an object, by default the skeleton's file; any other source is a path or the bytes.
 
         `btf` is a file with the kernel's BTF, for a kernel without BTF. `pin_root` is the folder of maps pinned by name
         (by default /sys/fs/bpf). `kconfig` has values of `__kconfig` externs that override the kernel's own, such as
-        {"CONFIG_HZ": 250, "CONFIG_BPF": "y"}. Raises LibraryError, DigestError, ObjectError.
+        {"CONFIG_HZ": 250, "CONFIG_BPF": "y"}. `token` is a BPF file system that delegates to this user namespace, of
+        which libbpf takes a token for all that the object makes; "" keeps it from doing so of /sys/fs/bpf by itself
+        (libbpf 1.5). Raises LibraryError, DigestError, ObjectError.
         """
         if cls.OBJECTS:
             require_arch(cls.FILE, cls.OBJECTS)
@@ -110,7 +113,7 @@ class Object(BccPolling, SectionOwner):
         with DeferredSignals():
             types = BtfFile.packed(cls._folder(), cls.FILE, cls.MANIFEST) if packed else BtfFile(btf)
             try:
-                opened = cls._from_handle(open_bytes(data, name, types.path, pin_root, kconfig), name, types)
+                opened = cls._from_handle(open_bytes(data, name, types.path, pin_root, kconfig, token), name, types)
             except BaseException:
                 types.close()
                 raise
@@ -192,7 +195,7 @@ class Object(BccPolling, SectionOwner):
 
     def require_loaded(self, what: str) -> None:
         """Raises StateError unless `what` exists: after load and before destroy."""
-        if self.handle and not self._is_loaded:
+        if self.handle and not (self._is_loaded or self._is_prepared):
             raise StateError(f"{what} doesn't exist before load", fix="call load first")
 
     def find_map(self, name: str) -> int:
@@ -248,6 +251,28 @@ class Object(BccPolling, SectionOwner):
         for program in self.progs:
             program.autoload = program.name in wanted
 
+    def prepare(self) -> None:
+        """Creates the maps, without loading programs: fill them before `load`, or load clones (Program.clone).
+
+        Settings can't be changed from then on. Needs libbpf 1.6. Raises what `load` does but for the verifier's.
+        """
+        with self.lock, DeferredSignals(), captured() as messages:
+            self.require_open("what is prepared")
+            self._load_tried = True
+            try:
+                library().bpf_object__prepare(self.handle)
+            except CallError as error:
+                raise self._refused(error, messages) from None
+            self._is_prepared = True
+            self._notify_loaded()
+
+    def _refused(self, error: CallError, messages: Iterable[str]) -> BpfError:
+        from ..diagnose.refusal import load_refused
+
+        logs = {program.name: program._log.text() for program in self.progs if program._log}
+        name = self.FILE or self._name
+        return load_refused(name, error, messages, self.handle, self._btf.path, self._data, logs, self._btf.kernels)
+
     def load(self, *, log_level: int = 0, pin: str | os.PathLike[str] | None = None) -> None:
         """Creates the maps and loads the selected programs, all or nothing.
 
@@ -266,7 +291,7 @@ class Object(BccPolling, SectionOwner):
 
             return load_pinned(self, os.path.abspath(pin), log_level)
         with self.lock, DeferredSignals(), captured() as messages:
-            if self.handle and self._load_tried:
+            if self.handle and self._load_tried and not (self._is_prepared and not self._is_loaded):
                 state = "is already loaded" if self._is_loaded else "was refused when it was loaded"
                 raise StateError(f"the object {state}", fix="open it again to load it anew")
             for program in self.progs:
@@ -280,22 +305,12 @@ class Object(BccPolling, SectionOwner):
                 with without_repeated_signals():
                     library().bpf_object__load(self.handle)
             except CallError as error:
-                from ..diagnose.refusal import load_refused
-
-                logs = {program.name: program._log.text() for program in self.progs if program._log}
-                raise load_refused(
-                    self.FILE or self._name,
-                    error,
-                    messages,
-                    self.handle,
-                    self._btf.path,
-                    self._data,
-                    logs,
-                    self._btf.kernels,
-                ) from None
+                self._is_prepared = False
+                raise self._refused(error, messages) from None
             self._is_loaded, self._data = True, b""
             self._btf.close()
-            self._notify_loaded()
+            if not self._is_prepared:
+                self._notify_loaded()
 
     def attach(self, *, pin: str | os.PathLike[str] | None = None) -> list[Link]:
         """Attaches each loaded program whose section has a target, and each struct_ops map; returns the new links.

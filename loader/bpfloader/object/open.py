@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from ..errors import REINSTALL, CallError, DigestError, ObjectError, errno_text
-from ..libbpf.library import library
+from ..libbpf.library import library, require
 from ..libbpf.log import captured
 from ..libbpf.structs import OpenOptions, sized
 from ..sha256 import sha256
@@ -20,17 +20,21 @@ def open_bytes(
     btf: str | None = None,
     pin_root: str | None = None,
     kconfig: Mapping[str, str | int] | None = None,
+    token: str | os.PathLike[str] | None = None,
 ) -> int:
     """Opens an object's bytes; returns libbpf's struct bpf_object *. Its data maps' names begin with `name`.
 
-    Raises ObjectError.
+    Raises ObjectError, LibraryError.
     """
+    if token is not None:
+        require("1.5", "BPF tokens")
     options = sized(
         OpenOptions,
         object_name=name.split(".")[0].encode(),
         btf_custom_path=os.fsencode(btf) if btf else None,
         pin_root_path=os.fsencode(pin_root) if pin_root else None,
         kconfig="".join(f"{option}={value}\n" for option, value in (kconfig or {}).items()).encode() or None,
+        bpf_token_path=os.fsencode(token) if token is not None else None,
     )
     with captured() as messages:
         try:

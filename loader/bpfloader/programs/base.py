@@ -1,52 +1,36 @@
-"""Program, the base class of every kind: its section, its descriptor, attaching, pinning, test runs."""
+"""Program, the base class of every kind: its section, its descriptor, attaching."""
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from ..errors import AttachError, CallError, StateError, errno_text
+from ..errors import AttachError, CallError, LoadError, StateError, errno_text
 from ..kernel.privileges import privilege_error, section_capabilities
 from ..libbpf.library import LIBRARY, library
 from ..libbpf.log import captured
-from ..libbpf.pin import pin_to
-from ..libbpf.structs import TestRunOptions, sized
 from ..link.base import BpfLink, Link
 from ..signals import DeferredSignals
-from ..suggest import FixedAttributes
+from .runnable import Runnable
 
 if TYPE_CHECKING:
-    from ..kernel.objects import ProgramInfo
     from ..kernel.verifier_figures import VerifierFigures
     from ..libbpf.program_log import ProgramLog
     from ..link.place import Place
     from ..owner import Owner
+    from .existing import ExistingProgram
 
 LOAD_WITH_LOG = "load the object by load(log_level=4), or 2 for all that the verifier does"
-BPF_F_TEST_RUN_ON_CPU = 1 << 0  # linux/bpf.h
 
 
-class RunResult(NamedTuple):
-    """The result of a test run: return value, output packet, output context, duration of one repetition in ns."""
-
-    value: int
-    data: bytes
-    context: bytes
-    nanoseconds: int
-
-
-class Program(FixedAttributes):
+class Program(Runnable):
     """One program of an object: chosen by `autoload` before load, attached after it.
 
     While `autoattach` is true, the object's attach attaches it too. A section that no class of its own fits gets this
     class.
     """
 
-    name: str = ""
-    # The ELF section, with the kind and the target of the program: `tp_btf/inet_sock_set_state`.
-    section: str = ""
     autoattach: bool = True
     _log: ProgramLog | None = None  # the verifier's, where the load asks for it
     _attachable = True  # false where user space or another part of the object calls it instead
@@ -55,9 +39,6 @@ class Program(FixedAttributes):
         self.name, self._owner = name, owner
         self._bpf_program = library().bpf_object__find_program_by_name(owner.handle, name.encode())
         self.section = library().bpf_program__section_name(self._bpf_program).decode()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name}>"
 
     @property
     def handle(self) -> int:
@@ -76,26 +57,16 @@ class Program(FixedAttributes):
             self._owner.require_open(f"autoload of {self.name}")
             library().bpf_program__set_autoload(self.handle, wanted)
 
-    @property
-    def fd(self) -> int:
-        """The file descriptor, owned by the object. Raises StateError before load, and unless the program is loaded."""
-        return self._require_fd()
-
     def _require_fd(self) -> int:
         """Returns the descriptor. Raises StateError where there is none."""
         with self._owner.lock:
             self._owner.require_loaded(f"the program {self.name}")
             if not self.autoload:
                 raise StateError(f"the program {self.name} is not loaded", fix="set its autoload = True before load")
-            return cast(int, library().bpf_program__fd(self.handle))
-
-    @property
-    def info(self) -> ProgramInfo:
-        """The kernel's description of the program. Raises StateError before load."""
-        from ..kernel.objects import program_info
-
-        with self._owner.lock:
-            return program_info(self._require_fd())
+            try:
+                return cast(int, library().bpf_program__fd(self.handle))
+            except CallError:  # the object is prepared
+                raise StateError(f"the program {self.name} doesn't exist before load", fix="call load first") from None
 
     @property
     def verifier(self) -> VerifierFigures:
@@ -212,49 +183,22 @@ class Program(FixedAttributes):
 
                 raise attach_refused(self.name, error, messages, self.section, request) from None
 
-    def pin(self, path: str | os.PathLike[str]) -> None:
-        """Keeps the loaded program at a path of a BPF file system, even beyond this process. Raises AttachError."""
-        with self._owner.lock:
-            pin_to(self.fd, path, f"the program {self.name}")
+    def clone(self) -> ExistingProgram:
+        """Loads the program once more, of an object that is prepared or loaded: with its maps, but by itself.
 
-    def test_run(
-        self, data: bytes = b"", context: bytes = b"", repeat: int = 0, room: int = 4096, cpu: int | None = None
-    ) -> RunResult:
-        """Runs the program on a packet and a context, without an event (BPF_PROG_TEST_RUN).
-
-        `room` is the size of its output in bytes at most; on `cpu` a raw tracepoint's program runs. Raises CallError
-        where the kernel can't run that kind of program, or a signal ends the repeats (EINTR); PrivilegeError.
+        Needs libbpf 1.8, and `prepare`. Raises StateError before that, LoadError, PrivilegeError, LibraryError.
         """
-        out, context_out = ctypes.create_string_buffer(room), ctypes.create_string_buffer(max(1, len(context)))
-        run = sized(TestRunOptions, repeat=repeat)
-        if cpu is not None:
-            run.flags, run.cpu = BPF_F_TEST_RUN_ON_CPU, cpu
-        if data:
-            run.data_in, run.data_size_in = data, len(data)
-            run.data_out, run.data_size_out = ctypes.addressof(out), room
-        if context:
-            run.ctx_in, run.ctx_size_in = context, len(context)
-            if self._returns_context:
-                run.ctx_out, run.ctx_size_out = ctypes.addressof(context_out), len(context)
-        self._run(run)
-        size, context_size = run.data_size_out if data else 0, run.ctx_size_out if context else 0
-        return RunResult(run.retval, out.raw[:size], context_out.raw[:context_size], run.duration)
+        from .existing import ExistingProgram
 
-    _returns_context = True  # a test run of this kind writes the context back
-
-    def _run(self, run: TestRunOptions) -> None:
-        # A descriptor of its own: a run may take long, and another thread may destroy the object meanwhile.
-        with self._owner.lock:
-            fd = os.dup(self.fd)
-        try:
-            library().bpf_prog_test_run_opts(fd, ctypes.byref(run))
-        except CallError as error:
-            if error.errno == errno.EINTR:
-                what = f"a signal interrupted the runs of {self.name} ({errno_text(error.errno)})"
-                raise CallError(what, fix="run it again, with fewer repeats", errno=error.errno) from None
-            what = f"the kernel doesn't run {self.name} without an event ({errno_text(error.errno)})"
-            fix = "give the data or the context that its kind takes; not every kind can be run so"
-            denied = privilege_error(f"run {self.name}", error.errno, section_capabilities([self.section]))
-            raise denied or CallError(what, fix=fix, errno=error.errno) from None
-        finally:
-            os.close(fd)
+        with self._owner.lock, DeferredSignals(), captured() as messages:
+            self._owner.require_loaded(f"a clone of {self.name}")
+            try:
+                fd = library().bpf_program__clone(self.handle, None)
+            except CallError as error:
+                what = f"the kernel refuses the clone of {self.name} ({errno_text(error.errno)})"
+                denied = privilege_error(f"load {self.name}", error.errno, section_capabilities([self.section]))
+                fix = "load the object, whose error shows the verifier's log"
+                raise denied or LoadError(what, fix=fix, details=tuple(messages), errno=error.errno) from None
+            made = ExistingProgram(fd, self.name, self.section)
+            made._returns_context = self._returns_context
+            return made

@@ -7,7 +7,8 @@ import ctypes
 from ..errors import AttachError
 from ..libbpf.structs import TestRunOptions, sized
 from ..link.base import Link
-from .base import Program, RunResult
+from .base import Program
+from .runnable import RunResult
 
 
 class SyscallProgram(Program):
