@@ -148,6 +148,15 @@ def test_a_libbpf_that_is_too_old_for_a_program_refuses_that_alone(probe_path, m
     assert (found["emit"].verdict, found["pass"].verdict) == ("loaded", "refused") and "has no SEC" in found["pass"].reason
 
 
+def test_an_object_that_libbpf_cannot_open_is_named(compiled, tmp_path, capsys):
+    (tmp_path / "cut.bpf.o").write_bytes(compiled[:500])
+    status, said = verified(capsys, str(tmp_path / "cut.bpf.o"))
+    assert status == 2 and said.startswith("bpfloader: cut.bpf.o ")
+    (tmp_path / "old.bpf.o").write_bytes(compiled.replace(b"\0.maps\0", b"\0maps\0\0"))
+    status, said = verified(capsys, str(tmp_path / "old.bpf.o"))
+    assert status == 2 and "old.bpf.o" in said.splitlines()[0]
+
+
 def test_a_misspelt_program_is_named(probe_path):
     with pytest.raises(KeyError, match="no program emitt; nearest: emit"):
         verify(probe_path, ["emitt"])
