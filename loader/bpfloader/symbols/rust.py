@@ -11,7 +11,7 @@ from collections.abc import Callable
 MAX_SYMBOL = 4096  # characters of a symbol
 MAX_DEPTH = 128  # of paths and types within each other
 MAX_TEXT = 1 << 16  # characters that are written: back references may double what they stand for again and again
-LEGACY = re.compile(r"_?_ZN((?:\d{1,4}[\w$.]+)+)17h[0-9a-f]{16}E")
+LEGACY = re.compile(r"_?_ZN([\w$.]+)17h[0-9a-f]{16}E")  # no repetition within another: those take for ever
 ESCAPE = re.compile(r"\$(SP|BP|RF|LT|GT|LP|RP|C|u[0-9a-f]{1,6})\$|\.\.|\.")
 SIGNS = {"SP": "@", "BP": "*", "RF": "&", "LT": "<", "GT": ">", "LP": "(", "RP": ")", "C": ","}
 TYPES = {"a": "i8", "b": "bool", "c": "char", "d": "f64", "e": "str", "f": "f32", "h": "u8", "i": "isize", "j": "usize",
