@@ -1,6 +1,7 @@
 """Boots guests one after another: makes what each needs, runs it, and reads what it reports."""
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -44,7 +45,7 @@ class Booter:
 
     def __init__(self, folder: Path, packages: Callable[[str], Sequence[Package]], host: str, code: str):
         self._folder, self._packages, self._host, self._code = folder, packages, host, code
-        self._derived = Derived(folder / "made")
+        self._derived = Derived(folder / ".made")
         self._interpreter: Interpreter | None = None
         self._accelerators: dict[str, str] = {}
         self._payload, self._objects = b"", list[GuestObject]()
@@ -56,14 +57,12 @@ class Booter:
         if self._interpreter:
             self._interpreter.__exit__(*error)
 
-    def give(
-        self, python: Mapping[str, Mapping[str, bytes]], objects: Sequence[GuestObject], more: Tree | None = None
-    ) -> None:
-        """Gives all guests Python, by folders below /task, the objects that they load, and other files.
+    def give(self, python: Mapping[str, Mapping[str, bytes]], objects: Sequence[GuestObject]) -> None:
+        """Gives all guests Python, by folders below /task, and the objects that they load.
 
         Raises BootError, FetchError and ArchiveError.
         """
-        tree = {**guest_files(python), **(more or {})}
+        tree = guest_files(python)
         key = digest_of("payload", self._code, cpio(tree), *(sha256 for _, _, sha256 in self._packages(self._host)))
         self._payload = self._derived.get(key, lambda: cpio(self._compiled(tree)))
         self._objects = list(objects)
@@ -71,7 +70,7 @@ class Booter:
     def boot(self, kernel: BootKernel, seconds: float) -> "Booted":
         """Boots a kernel and returns what came of it. Raises BootError, FetchError, ArchiveError, OSError."""
         machine, nonce = qemu.machine_for(kernel.arch), secrets.token_hex(8)
-        place = self._folder / kernel.name
+        place = self._folder / re.sub(r"[^\w+-]", "_", kernel.name)  # a quoted key of TOML may hold anything
         files = self._kernel_files(kernel)
         task = {"nonce": nonce, "hide_btf": kernel.hide_btf}
         write_file(place / "kernel", files.image)
