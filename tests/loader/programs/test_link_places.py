@@ -4,7 +4,7 @@ import os
 
 import bpfloader
 import pytest
-from bpfloader.kernel.link_places import PLACES, _Details, cgroup_path, link_place
+from bpfloader.kernel.link_places import PLACES, LinkDetails, cgroup_path, link_place
 from bpfloader.kernel.link_type import LinkType
 
 
@@ -46,7 +46,7 @@ def test_probes(start, binary, attached):
     assert said.startswith(f"uprobe {binary}+0x")
 
 
-class Made(_Details):
+class Made(LinkDetails):
     """A link's description as the kernel would write it."""
 
     def __init__(self, union: bytes, text: str = "name"):
