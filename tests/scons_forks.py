@@ -119,6 +119,8 @@ def _become(request, fds, base) -> None:
     time.tzset()
     sys.path[0] = request["cwd"]
     sys.argv[:] = [str(Path(SCons.__file__).with_name("__main__.py")), *request["arguments"]]
+    # What SCons takes of its process when it is imported.
+    SCons.Script._SConscript.launch_dir = os.path.abspath(os.curdir)
     SCons.Script.start_time = time.time()
 
 

@@ -40,9 +40,7 @@ def source_files(archives: Mapping[str, bytes], where: Mapping[str, str]) -> dic
     files = {"config.h": CONFIG_H.encode()}
     for name, pattern in SOURCES.items():
         wanted = {*LICENSES[name]}
-        found = read_matching(
-            archives[name], lambda path: _is_wanted(path, pattern, wanted), where[name], MAX_SOURCE
-        )
+        found = read_matching(archives[name], lambda path: _is_wanted(path, pattern, wanted), where[name], MAX_SOURCE)
         below = {path.partition("/")[2]: data for path, data in found.items()}
         if len({path.partition("/")[0] for path in found}) > 1:
             raise ArchiveError("holds sources in several folders, not in one", where=where[name])
