@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import socket_tracker_skel
-from .bpfloader import AttachError, Choice, Link, Program, RefusedError, attach_kind, choose, supports
+from .bpfloader import AttachError, Choice, Link, Program, RefusedError, StateError, attach_kind, choose, supports
 from .bpfloader.errors import TRY_ANOTHER
 
 if TYPE_CHECKING:
@@ -38,21 +39,23 @@ class SocketTracker(socket_tracker_skel.SocketTracker):
         self.select(program.name for program in self.progs if program.name.endswith(f"_{variant}"))
         self.variant = variant
 
-    def load(self) -> None:
-        """Loads the variant's programs. Raises as bpfloader.Object.load does, naming the other variants."""
+    def load(self, **options: Any) -> None:
+        """Loads the variant's programs. Options and errors are those of bpfloader.Object.load; names other variants."""
         try:
-            super().load()
+            super().load(**options)
         except RefusedError as error:
             raise self._with_others(error) from None
 
-    def attach(self) -> list[Link]:
+    def attach(self, *, pin: str | os.PathLike[str] | None = None) -> list[Link]:
         """Attaches the variant's programs, all or none, and returns their links.
 
         Raises as bpfloader.Object.attach does, and RefusedError where cgroup v2 or tracefs are needed and can't be had;
-        names the other variants.
+        names the other variants. The programs of `tp_btf` have targets of their own: with `pin`, raises StateError.
         """
+        if pin is not None and self.variant == "tp_btf":
+            raise StateError("tp_btf: its links can't be pinned together; take Program.attach_pinned for each")
         try:
-            return self._attach()
+            return self._attach(pin)
         except RefusedError as error:
             raise self._with_others(error) from None
 
@@ -64,8 +67,8 @@ class SocketTracker(socket_tracker_skel.SocketTracker):
         )
         return error
 
-    def _attach(self) -> list[Link]:
-        return self._attach_tp_btf() if self.variant == "tp_btf" else super().attach()
+    def _attach(self, pin: str | os.PathLike[str] | None = None) -> list[Link]:
+        return self._attach_tp_btf() if self.variant == "tp_btf" else super().attach(pin=pin)
 
     def _attach_tp_btf(self) -> list[Link]:
         from .mounts import cgroup2_root, with_tracefs  # the other variants do without

@@ -50,6 +50,7 @@ def missing(packages):
                         yield f"{path.relative_to(top)}:{node.lineno}: {'.'.join(parts)} has no {alias.name}"
 
 
+@pytest.mark.slow
 def test_each_imported_name_is_there():
     assert list(missing(PLACES)) == []
 

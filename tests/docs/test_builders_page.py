@@ -127,6 +127,7 @@ def test_scons_reads_the_examples(tmp_path):
     assert "build/dist/nettools-1.0-py3-none-any.whl" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_example_of_several_sources_builds_for_all_arches_and_an_edit_compiles_one(tmp_path):
     write_files(PAGE, tmp_path)
     snippets = [each.text for each in examples(PAGE) if each.language == "python"]

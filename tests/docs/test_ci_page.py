@@ -115,6 +115,7 @@ def commands_of_gitlab():
     return job["variables"], [command for command in job["script"] if "apt-get" not in command]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("commands", [commands_of_github, commands_of_gitlab])
 def test_the_commands_of_a_workflow_build(project, tmp_path, commands):
     variables, lines = commands()
@@ -194,6 +195,7 @@ def instructions():
     return [tuple(line.split(maxsplit=1)) for line in text.splitlines() if line and not line.startswith("#")]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
 def test_the_image_is_made_by_root_and_used_by_another_user(project, open_folder):
     """Its folders /opt/ebpf, /tmp and /src lie in a folder here; packages of the system are not installed.

@@ -27,6 +27,7 @@ def struck(tmp_path_factory, staged, known):
     return ended
 
 
+@pytest.mark.slow
 @rows(FULL)
 def test_a_full_disk(struck, request, fault):
     """One line says where to make room; what lies in its place is whole, and once there is room the build goes on from it."""

@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from rows import SEED, rounds, rows
 
 
@@ -35,6 +36,7 @@ FILES = {".sconsign": ".sconsign.dblite", "the ledger": "build/.ebpf-ledger"}
 MEMORY = {f"{name} with {damage}": (path, DAMAGES[damage]) for name, path in FILES.items() for damage in DAMAGES}
 
 
+@pytest.mark.slow
 @rows(MEMORY)
 def test_a_damaged_memory(staged, request, fault):
     """The right bytes, with a notice or without; the next build has nothing to do."""

@@ -90,6 +90,7 @@ def checked(installed, tmp_path, *what: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_type_checkers_take_it_and_see_what_is_wrong(installed, tmp_path):
     (tmp_path / "snippet.py").write_text(SNIPPET)
     (tmp_path / "program.py").write_text(TYPES)

@@ -42,6 +42,7 @@ def test_a_release_takes_no_alternate_not_even_one_that_is_in_place(unreachable)
     assert not (unreachable.folder / "build/x86_64/include/vmlinux.h").exists()
 
 
+@pytest.mark.slow
 def test_the_pinned_header_takes_its_place_back_when_a_mirror_has_it(unreachable):
     unreachable.build("ARCH=x86_64")
     origin = unreachable.folder / "mirror/example.invalid/a/vmlinux_6.19.h"

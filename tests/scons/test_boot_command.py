@@ -82,6 +82,7 @@ def test_each_kernel_is_booted_and_what_programs_did_stands_in_a_table_and_in_js
     assert run(boots, "KERNELS=old", "--compare", events=1, insns=119).returncode == 0
 
 
+@pytest.mark.slow
 def test_what_fails_unforeseen_a_guest_that_does_not_end_and_words_that_are_none_fail_the_command(boots):
     failed = run(boots, "KERNELS=old", load="can't load p: no\n  because")
     assert failed.returncode == 2 and "p on old: load fails\n  can't load p: no\n    because\n" in failed.stdout

@@ -5,6 +5,7 @@ import re
 import subprocess
 
 import pytest
+from ebpfbuild.console import amount
 
 BOTH = "ARCH=x86_64,aarch64"
 
@@ -32,7 +33,7 @@ def test_a_build_ends_with_its_objects_wheel_and_tar(one_program, project):
     assert lines[:2] == [row(project, f"{arch}/one.bpf.o", "not proven") for arch in ("aarch64", "x86_64")]
     assert [line.split()[0] for line in lines[2:]] == ["build/dist/one-1.0-any.tar", "build/dist/one-1.0-py3-none-any.whl", "in"]
     wheel = project.folder / "build/dist/one-1.0-py3-none-any.whl"
-    assert lines[3].split()[1:] == [f"{wheel.stat().st_size / 1e3:.0f}", "kB"]
+    assert lines[3].split()[1:] == amount(wheel.stat().st_size).split()
 
 
 def test_only_what_was_made_is_told(one_program, project):

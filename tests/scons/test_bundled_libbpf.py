@@ -47,6 +47,7 @@ def verify(bundled, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_the_wheel_has_the_libraries_their_licences_and_their_papers(bundled, verify, make_project):
     wheel = bundled.folder / "build/dist" / NAME
     with zipfile.ZipFile(wheel) as archive:

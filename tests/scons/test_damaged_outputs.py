@@ -133,6 +133,7 @@ DAMAGE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", slow_after(4, DAMAGE.values()), ids=DAMAGE)
 def test_a_damaged_memory_costs_a_build_and_no_traceback(built, data):
     """Of SCons, and of this tool; tests/faults damages them at random."""

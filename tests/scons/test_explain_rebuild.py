@@ -4,6 +4,8 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -29,6 +31,7 @@ def test_flags_and_pins_are_named(project):
     assert "`build/x86_64/include/vmlinux.h' changed" in explanation(project)
 
 
+@pytest.mark.slow
 def test_an_edited_file_of_the_core_is_named(make_project, tmp_path):
     tool = tmp_path / "tool"
     for part in ("site_scons", "loader"):

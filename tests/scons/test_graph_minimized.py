@@ -38,6 +38,7 @@ def test_a_mode_that_is_none(project):
     assert "MINIMIZE=most: no such mode; take one of off, exact, lean, fields" in project.fails("MINIMIZE=most")
 
 
+@pytest.mark.slow
 def test_a_body_that_names_the_same_keeps_the_header(built):
     before = header(built, "one")
     built.edit("src/one.bpf.c", "task->pid % LIMIT", "(task->pid + 1) % LIMIT")

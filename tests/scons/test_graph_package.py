@@ -169,6 +169,7 @@ def test_what_does_not_belong_together_is_not_packed(declare, body, arguments, s
     assert not list((project.folder / "build/dist").glob("one*.whl"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("duplicate", [None, 0, 1], ids=["no variant", "in place", "copies"])
 def test_python_that_a_builder_makes_is_packed(declare, duplicate):
     """Of a variant its own; and an edit of what it is made of packs it anew, though no file stands among the sources."""

@@ -88,6 +88,7 @@ def test_nothing_that_depends_on_a_wrong_object_runs(make_project, broken, way, 
     assert not (project.folder / "build/x86_64/one.proof.json").exists(), "the proof of another object"
 
 
+@pytest.mark.slow
 def test_what_was_made_before_is_proven_and_keeps_its_bytes(built):
     """A switch to a release and back makes nothing anew that depends on an object but what holds the proof."""
     arches, objects = "ARCH=x86_64,aarch64", built.digests(".bpf.o", "vmlinux.h")

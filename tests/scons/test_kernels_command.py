@@ -86,6 +86,7 @@ def test_a_new_failure_fails_the_build_and_a_known_one_does_not(kernels_project)
     assert "CHECK_KERNELS=maybe: not a switch" in run(kernels_project, "CHECK_KERNELS=maybe").stderr
 
 
+@pytest.mark.slow
 def test_kernels_that_are_named_edited_or_not_there(kernels_project):
     folder = kernels_project.folder
     has_host = os.uname().machine == "x86_64" and Path("/sys/kernel/btf/vmlinux").exists()

@@ -97,6 +97,7 @@ OPTIONS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", slow_after(2, OPTIONS))
 def test_no_option_of_scons_s_believes_an_mtime(project, option):
     """The same under a Decider of the environment, which is asked for every target but this tool's."""
@@ -113,6 +114,7 @@ def test_no_option_of_scons_s_believes_an_mtime(project, option):
     assert project.build(X86) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argument", ["--max-drift=0", "--implicit-cache", "--implicit-deps-unchanged"])
 def test_no_option_on_the_command_line_does(frozen, argument):
     by_touch(frozen.folder / "include/shared.h", (frozen.folder / "include/shared.h").read_text().replace("7", "8"))

@@ -69,6 +69,7 @@ def test_a_compiler_below_the_root_is_found_from_any_sconscript(declare, compile
     assert objects(project.build("ARCH=x86_64")) == {"x86_64/one.bpf.o"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("duplicate", [0, 1])
 @pytest.mark.parametrize("first", ["Glob", "BpfObject"])
 def test_a_glob_in_a_variant_dir_leaves_outputs_what_they_are(declare, duplicate, first):

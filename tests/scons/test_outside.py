@@ -130,6 +130,7 @@ def test_an_embedded_file_is_an_input(declare):
     assert objects(project.build("ARCH=x86_64")) == {"x86_64/one.bpf.o"}
 
 
+@pytest.mark.slow
 def test_what_a_pinned_header_includes_of_the_project_is_an_input(declare):
     """As libbpf's usdt.bpf.h includes <linux/errno.h>: known before the headers are fetched, and when the pin moves."""
     project = declare('env.BpfObject("src/one.bpf.c", include_dirs=["shim"])\n')

@@ -50,6 +50,7 @@ def ok(done):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_every_output_has_the_same_bytes_wherever_the_build_folder_lies(outside, tmp_path):
     (tmp_path / "far").mkdir()
     (tmp_path / "link").symlink_to("far")
@@ -69,6 +70,7 @@ def test_every_output_has_the_same_bytes_wherever_the_build_folder_lies(outside,
     assert "CLANG" not in ok(outside.scons(X86))
 
 
+@pytest.mark.slow
 def test_an_edit_rebuilds_and_c_removes_in_the_folder_that_is_named_and_there_only(outside, tmp_path):
     for place in ("../a", "../b"):
         ok(outside.scons(X86, f"OUT={place}"))
@@ -109,6 +111,7 @@ def test_two_builds_of_one_tree_run_side_by_side(outside, tmp_path):
     assert files_below(tmp_path / "a").items() >= files_below(tmp_path / "b").items()
 
 
+@pytest.mark.slow
 def test_a_tree_that_can_t_be_written_is_built_elsewhere(outside, tmp_path):
     before = tree(outside)
     for arguments in ((), ("-n",), ("-q",), ("--tree=prune",), ("prove",), ("sizes",), ("-c",)):
@@ -119,6 +122,7 @@ def test_a_tree_that_can_t_be_written_is_built_elsewhere(outside, tmp_path):
     assert tree(outside) != before
 
 
+@pytest.mark.slow
 def test_where_the_tree_can_t_be_written_the_build_folder_alone_must_be(outside):
     """As a container has it: the checkout read-only, a volume at build/. All that SCons remembers goes there."""
     (outside.folder / "build").mkdir(exist_ok=True)
@@ -225,6 +229,7 @@ def variant(request, declare):
     return project
 
 
+@pytest.mark.slow
 def test_a_variant_dir_outside_gives_what_one_in_the_build_folder_gives(variant, tmp_path):
     ok(variant.scons(X86, "OUT=build/debug"))
     kept = files_below(variant.folder / "build/debug")

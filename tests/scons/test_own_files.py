@@ -14,6 +14,7 @@ def edited_in_silence(path, old, new):
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [(), ("RELEASE=1",), ("PROVE=1",), ("--offline",)])
 @pytest.mark.usefixtures("one_program")
 def test_an_edited_header_is_refused_in_a_build_that_has_nothing_to_do(project, arguments):

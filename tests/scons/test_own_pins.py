@@ -32,6 +32,7 @@ def own_header(project, name="own.h", member="int ours;"):
     return data
 
 
+@pytest.mark.slow
 def test_only_what_differs_is_the_project_s(projects):
     project, checkout = projects
     project.build("ARCH=x86_64,aarch64")
@@ -48,6 +49,7 @@ def test_only_what_differs_is_the_project_s(projects):
     assert " ../checkout/toolchain.toml:1 " in lines["compiler"] and " ../checkout/toolchain.toml:" in lines["vmlinux.aarch64"]
 
 
+@pytest.mark.slow
 def test_a_change_in_the_checkout_s_file_rebuilds_what_it_affects(projects):
     project, checkout = projects
     own_header(project)

@@ -118,6 +118,7 @@ class Edits:
         return ["ARCH=x86_64", *(f"{name}={value}" for name, value in self.arguments.items())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hashing", ["sha256", "md5"])
 def test_an_incremental_build_is_a_clean_one(make_project, hashing):
     edits = Edits(make_project(), f"{SEED} {hashing}")

@@ -51,6 +51,7 @@ def test_it_is_what_the_wheel_holds_and_follows_each_build(built, tmp_path):
     assert built.build(X86) and built.build(X86) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["manifest.json", "one_skel.py", "__init__.py", "x86_64/one.bpf.o", "bpfloader", "tool.py"])
 def test_what_is_changed_or_lost_in_it_comes_back_and_is_never_packed(built, place):
     path, before = built.folder / "build/x86_64/python/one" / place, built.digests(".whl")

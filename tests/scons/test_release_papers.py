@@ -113,6 +113,7 @@ def test_a_header_s_place_that_moves_is_told_as_in_a_clean_build(packed, make_pr
     assert told == clean_papers(packed, make_project)
 
 
+@pytest.mark.slow
 def test_an_edit_of_the_build_s_code_is_told_as_in_a_clean_build(make_project, tmp_path):
     """Also where it changes no object."""
     tool = tmp_path / "tool"

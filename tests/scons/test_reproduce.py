@@ -51,6 +51,7 @@ def test_two_builds_give_the_same_bytes_and_what_was_varied_is_told(one_program,
     assert not (project.folder / "build/x86_64").exists(), "the project itself is not built"
 
 
+@pytest.mark.slow
 def test_planted_differences_are_found_and_located(project, scratch):
     with (project.folder / "SConstruct").open("a") as file:
         file.write(PLANTED)
@@ -74,6 +75,7 @@ def theirs(one_program, project, tmp_path):
     return shutil.copytree(project.folder / "build", tmp_path / "theirs", symlinks=True)
 
 
+@pytest.mark.slow
 def test_somebody_else_s_folder_or_wheel_is_compared(project, theirs, scratch):
     wheel = next(theirs.glob("dist/*.whl"))
     for other in (theirs / "dist", os.path.relpath(wheel, project.folder)):
@@ -87,6 +89,7 @@ def test_somebody_else_s_folder_or_wheel_is_compared(project, theirs, scratch):
     assert status != 0 and "DIFFERS  build/x86_64/one.bpf.o\n           section license in LICENSE: from byte 0 on: 47" in text
 
 
+@pytest.mark.slow
 def test_what_can_t_be_compared_is_one_line(project, scratch, tmp_path):
     status, text = run(project, scratch, "--against", str(tmp_path / "nothing"))
     assert status != 0 and f"--against: {tmp_path}/nothing is not there; name a folder of outputs, or a wheel" in text
@@ -99,6 +102,7 @@ def test_what_can_t_be_compared_is_one_line(project, scratch, tmp_path):
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_input_that_git_ignores_is_missed_with_the_reason(one_program, project, scratch):
     (project.folder / ".gitignore").write_text("include/\nbuild/\n.sconsign.dblite\n")
     subprocess.run(["git", "init", "-q", str(project.folder)], check=True)

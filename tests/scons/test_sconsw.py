@@ -394,6 +394,7 @@ def test_no_folder_of_the_user_s_is_removed_for_a_venv(checkout, tmp_path):
     assert "/home is no venv, and would be removed for one; name a new folder in EBPF_VENV, or move that away" in one_line(stderr)
 
 
+@pytest.mark.slow
 def test_a_log_is_told_that_pip_is_at_work(checkout):
     """And no longer than it is: what waits for the end of the log isn't kept."""
     checkout.fails("slow")

@@ -98,6 +98,7 @@ for name in ("debug", "release"):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "declared",
     [

@@ -96,6 +96,7 @@ def test_objects_don_t_depend_on_where_they_are_made(make_project):
     assert digests[0] == digests[1]
 
 
+@pytest.mark.slow
 def test_edited_headers_are_put_back_and_rebuild_nothing(tc):
     tc.build("ARCH=x86_64")
     names = ["include/uapi/linux/bpf.h", "x86_64/asm/posix_types.h", "clang/stddef.h", "headers.sha256"]
@@ -113,6 +114,7 @@ def test_edited_headers_are_put_back_and_rebuild_nothing(tc):
     assert tc.build("ARCH=x86_64") == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["clang/stddef.h", "headers.sha256"])
 def test_one_edited_header_alone_is_put_back(tc, name):
     tc.build("ARCH=x86_64")
@@ -161,6 +163,7 @@ def test_a_source_that_another_step_makes_has_them_by_uapi_true(project):
     assert project.build("ARCH=x86_64") == set()
 
 
+@pytest.mark.slow
 def test_a_generated_header_changes_nothing_of_what_a_program_has_in_sight(project):
     """Whether it is made yet or not, and declared before the program or behind it."""
     make = 'env.Command("src/config.h", [], lambda target, source, env: open(str(target[0]), "w").write("#define PORT 1\\n") and None)\n'
@@ -210,6 +213,7 @@ def test_a_copy_of_one_s_own_that_meets_vmlinux_is_told_in_one_line(project):
     assert len([line for line in found.splitlines() if "redefinition" in line]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "old, new, line",
     [
@@ -244,6 +248,7 @@ def test_helpers_before_the_kernel_s_types_are_told_what_to_include(project):
     assert "__u64 is declared in <linux/types.h>: include it, or <linux/bpf.h>, before the first use" in found
 
 
+@pytest.mark.slow
 def test_a_folder_of_the_project_s_own_is_pinned_watched_and_refused_when_it_was_edited(tc):
     tc.build("ARCH=x86_64")
     vendor = tc.folder / "vendor/uapi"
@@ -298,6 +303,7 @@ def test_a_set_of_programs_shares_a_header_beside_them(project):
     assert project.build("ARCH=x86_64", "PROVE=1") == set()
 
 
+@pytest.mark.slow
 def test_programs_in_the_style_of_tutorials_and_samples_compile_for_every_arch(project, pinned):
     pinned.libbpf()
     cache, mirror = pinned.options.cache, pinned.options.mirror

@@ -72,6 +72,7 @@ def test_in_a_mirror(whole, kind):
     assert (f"is {kind}, not a file" if kind != "gigabytes" else "is larger than the ") in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["a named pipe", "a device", "gigabytes"])
 def test_in_the_cache_it_is_replaced(whole, kind):
     whole.build("ARCH=x86_64")

@@ -33,6 +33,7 @@ def verified(make_project, kernel):
     return run
 
 
+@pytest.mark.slow
 def test_a_program_that_got_dearer_fails_the_build(verified):
     shown = verified(10)  # there is no baseline to hold it against
     assert shown.returncode == 0, shown.stderr

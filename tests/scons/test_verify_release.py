@@ -81,6 +81,7 @@ def test_a_signed_release_is_checked_by_ssh(packed):
     assert status == 1 and "FAILED   --signature-check: ssh-keygen ended with " in text
 
 
+@pytest.mark.slow
 def test_rebuild_compares_with_what_the_project_gives(packed):
     """By the arches and the proof that its statement names."""
     wheel = f"build/dist/{WHEEL}"

@@ -180,6 +180,7 @@ def test_a_module_s_header_has_its_types_and_its_kernel_s(clang, tmp_path):
     assert "struct mod {\n\tstruct wire wire;\n\tstruct node_s *node;\n};" in header_of(module)
 
 
+@pytest.mark.slow
 @needs_kernel
 def test_this_kernel_s_header(clang, tmp_path):
     """Each struct and union of the running kernel; the same declarations as bpftool's, where that is installed."""

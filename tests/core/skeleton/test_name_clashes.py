@@ -46,6 +46,7 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, _
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_what_python_calls_its_types_keeps_its_name_in_c(compile_bpf, tmp_path, target):
     """Only what would break the class gets an underscore: a hint beside a member `bytes` is builtins.bytes."""

@@ -255,6 +255,7 @@ def test_a_connection_that_the_server_closed_meanwhile_is_made_anew(server, open
     assert said == []
 
 
+@pytest.mark.slow
 def test_three_builds_of_eight_threads_share_one_server(server, opened, monkeypatch):
     monkeypatch.setattr("ebpfbuild.step_cache.cache.LOSS", 60)  # server and builds have one interpreter
     caches = [opened() for _ in range(3)]

@@ -312,6 +312,7 @@ def test_a_section_newer_than_libbpf_is_said_so_by_version(broken, kernel):
             opened.load()
 
 
+@pytest.mark.slow
 def test_a_loop_over_a_variable_is_named_and_its_log_is_kept_in_part(broken, kernel):
     error = refused(broken, "unbounded")
     assert 15 << 20 < sum(len(line) + 1 for line in error.log) <= (16 << 20) + 100  # the kernel wrote more than 40 MiB

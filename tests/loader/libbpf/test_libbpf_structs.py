@@ -102,6 +102,7 @@ def test_a_bit_field_is_where_c_has_it(compiler):
     assert said == f"{int.from_bytes(bytes(attributes)[40:48], sys.byteorder):x}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind, prefix", [(MapType, "BPF_MAP_TYPE_"), (AttachType, "BPF_"), (LinkType, "BPF_LINK_TYPE_")])
 def test_the_kernel_s_numbers_have_its_names(compiler, kind, prefix):
     """As far as the headers that are installed know them."""

@@ -79,6 +79,7 @@ def session_of(folder: Path, *tests: Path) -> subprocess.CompletedProcess:
     return done
 
 
+@pytest.mark.slow
 def test_every_type_of_map_works_with_a_newer_libbpf(newer):
     """It maps arenas itself, and has a descriptor for a map before there is one."""
     _, folder = newer
@@ -87,6 +88,7 @@ def test_every_type_of_map_works_with_a_newer_libbpf(newer):
     assert " passed" in session_of(folder, *tests).stdout
 
 
+@pytest.mark.slow
 def test_every_kind_attaches_with_a_newer_libbpf(newer):
     version, folder = newer
     done = session_of(folder, PROGRAMS)

@@ -21,10 +21,11 @@ print(bpfloader.version(), library().name)
 
 @pytest.fixture(scope="module")
 def system_library(libbpf) -> Path:
-    """The file of the libbpf.so.1 that the tests load."""
-    bpfloader.version()
-    with open("/proc/self/maps", encoding="utf-8") as maps:
-        return Path(next(line.split(None, 5)[5].strip() for line in maps if "libbpf.so" in line))
+    """The file of the libbpf.so.1 that the tests load: as a new process finds it, for other tests load others."""
+    code = "import bpfloader; bpfloader.version(); print(open('/proc/self/maps').read())"
+    environment = {**os.environ, "PYTHONPATH": str(Path(bpfloader.__file__).parents[1])}
+    maps = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+    return Path(next(line.split(None, 5)[5].strip() for line in maps.splitlines() if "libbpf.so" in line))
 
 
 @pytest.fixture

@@ -148,6 +148,7 @@ def test_forty_restarts_under_calls_lose_none(restart, folder, kernel):
     assert how[0] == dict.fromkeys(CALLS, "attached")
 
 
+@pytest.mark.slow
 def test_forty_restarts_under_packets_lose_none_and_repeat_none(restart, folder, own_network, cgroup):
     @contextlib.contextmanager
     def start(version):
