@@ -12,6 +12,7 @@ from itertools import groupby
 
 import bpfloader
 import pytest
+from bpfloader.kernel.versions import version_of
 from bpfloader.link import folder as folders
 from bpfloader.programs.takeover import same_program
 
@@ -414,3 +415,20 @@ def test_a_map_that_reuse_gave_is_left_where_it_is(restart, folder, kernel):
         other.load(pin=folder)
         assert other.maps.counts.id == one.maps.counts.id
         assert sorted(os.listdir(f"{folder}/maps")) == ["_bss", "events"]
+
+
+def test_a_table_of_struct_ops_takes_the_place_of_the_one_before(skeleton_of, kernel, folder):
+    if version_of(bpfloader.version()) < (1, 2):
+        pytest.skip(f"needs libbpf 1.2, this one is {bpfloader.version()}")
+    os.mkdir(folder)
+    path, ids = f"{folder}/counting", []
+    for expected in ("attached", "updated", "updated"):
+        with skeleton_of("congestion_link").CongestionLink.open() as bpf:
+            bpf.load()
+            link = bpf.maps.counting.attach_pinned(path)
+            assert link.takeover == expected
+            with bpfloader.open_link(path) as pinned:
+                ids.append(pinned.id)
+    assert len(set(ids)) == 1
+    with socket.socket() as client:  # it is still registered
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"bpf_counting")

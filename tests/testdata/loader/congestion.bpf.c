@@ -33,7 +33,10 @@ __u32 undo(__u64 *ctx)
 	return 10;
 }
 
-SEC(".struct_ops")
+#ifndef OPS_SECTION
+#define OPS_SECTION ".struct_ops"
+#endif
+SEC(OPS_SECTION)
 struct tcp_congestion_ops counting = {
 	.ssthresh = (void *)slow_threshold,
 	.cong_avoid = (void *)avoid,
