@@ -300,6 +300,11 @@ class Object(BccPolling, SectionOwner):
                     require(libbpf_needed(section), f'SEC("{section}"), which {program.name} is')
                     if log_level:
                         program._keep_log(log_level)
+            if self._data and any(isinstance(part, StructOpsMap) for part in self.parts):
+                from .idle_tables import require_types_of_tables
+
+                name = self.FILE or self._name
+                require_types_of_tables([each for each in self.progs if each.autoload], self._data, name)
             self._load_tried = True
             try:
                 with without_repeated_signals():

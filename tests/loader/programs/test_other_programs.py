@@ -8,6 +8,7 @@ from pathlib import Path
 
 import bpfloader
 import pytest
+from bpfloader.kernel.versions import version_of
 from compiling import compile_program
 
 
@@ -92,6 +93,15 @@ def test_a_struct_ops_map_can_stay_unattached(skeleton_of, kernel):
         bpf.maps.counting.autoattach = False
         bpf.load()
         assert bpf.attach() == []
+
+
+def test_a_table_none_of_whose_programs_is_loaded_is_refused_where_libbpf_would_crash(clang, kernel):
+    with bpfloader.Object.open(compile_program(clang, "congestion")) as bpf:
+        bpf.select([])
+        if version_of(bpfloader.version()) >= (1, 4):
+            return bpf.load()
+        with pytest.raises(bpfloader.LibraryError, match="has no way to load counting, a struct_ops map, .*; install libbpf 1.4 or"):
+            bpf.load()
 
 
 def test_a_function_takes_the_place_of_another(start, clang, attached):
