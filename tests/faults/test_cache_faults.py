@@ -35,6 +35,7 @@ def require_whole(folder):
     assert all(hashlib.sha256(path.read_bytes()).hexdigest() == path.name for path in files)
 
 
+@pytest.mark.slow
 @rows([f"kill -9 of a build that {what} a cache" for what in ("keeps in", "takes from")])
 def test_a_killed_build(staged, folder, moments, fault):
     """What lies in the cache is whole; the next build with it gives the right bytes."""
@@ -60,6 +61,7 @@ DAMAGE = {
 }
 
 
+@pytest.mark.slow
 @rows(DAMAGE)
 def test_damaged_entries(staged, folder, moments, fault):
     """Misses, told in one line; the right bytes, and the next build from the cache has whole entries again."""

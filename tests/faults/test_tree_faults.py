@@ -8,6 +8,7 @@ from rows import rows
 from staged import ARGUMENTS
 
 
+@pytest.mark.slow
 @rows(["8 builds at once in one tree"])
 def test_builds_at_once(staged, fault):
     """They take turns: the first one builds, the others find nothing to do."""
@@ -31,6 +32,7 @@ def read_only(staged):
     return build
 
 
+@pytest.mark.slow
 @rows(["a read-only store that has all that is pinned"])
 def test_a_full_store(staged, read_only, fault):
     """The right bytes."""

@@ -80,6 +80,7 @@ def test_the_wheel_has_the_libraries_their_licences_and_their_papers(bundled, ve
     assert (other.folder / "build/dist" / NAME).read_bytes() == wheel.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path, edit, said", [
     ("one/x86_64/libbpf.so.1", lambda data: data[:-1] + b"x", "one/x86_64/libbpf.so.1: isn't the library that one/manifest.json says; "),
     ("one/bundled_libbpf.py", lambda data: data.replace(b'"x86_64"', b'"riscv64"'), "one/bundled_libbpf.py: isn't what one/manifest.json gives; "),

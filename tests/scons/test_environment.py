@@ -39,6 +39,7 @@ def test_a_hostile_environment_changes_no_byte(make_project, tmp_path):
     assert hostile.digests(*suffixes) == clean.digests(*suffixes)
 
 
+@pytest.mark.slow
 def test_umask_changes_no_byte_and_outputs_are_readable(make_project):
     first, second = make_project("first"), make_project("second")
     first.build("ARCH=x86_64")

@@ -17,6 +17,7 @@ def explanation(project, *arguments):
     return [line.strip() for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_flags_and_pins_are_named(project):
     project.build("ARCH=x86_64")
     lines = explanation(project, "CFLAGS=-DMORE")

@@ -79,6 +79,7 @@ def test_a_program_whose_macro_is_named_like_a_member_still_builds(project):
     assert "one (x86_64): using the full header, since the program defines tgid before it" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_edited_minimized_header_is_repaired(built):
     good = header(built, "one")
     path = built.folder / "build/x86_64/minimized/one/vmlinux.h"

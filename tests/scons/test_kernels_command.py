@@ -72,6 +72,7 @@ def test_the_table_the_problems_and_the_json(kernels_project):
     assert ["p", "ok", "ok", "(guards)"] in [line.split() for line in run(kernels_project, "kernels").stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_new_failure_fails_the_build_and_a_known_one_does_not(kernels_project):
     folder = kernels_project.folder
     failed = run(kernels_project, "CHECK_KERNELS=1")
@@ -113,6 +114,7 @@ def test_a_build_that_asks_for_no_kernels_opens_none(kernels_project):
     assert damaged.returncode and "Traceback" not in damaged.stderr + damaged.stdout
 
 
+@pytest.mark.slow
 def test_a_package_gets_the_btf_of_kernels_without(kernels_project, clang):
     """It is made anew for another kernel and for other relocations, and alone then."""
     project, folder = kernels_project, kernels_project.folder

@@ -95,6 +95,7 @@ def test_what_somebody_edits_there_is_made_anew(outside, tmp_path):
     assert files_below(tmp_path / "a") == before
 
 
+@pytest.mark.slow
 def test_two_builds_of_one_tree_run_side_by_side(outside, tmp_path):
     """One of them waits in a step for what the other makes: had they to wait for each other, neither would end."""
     wait = f"while ! [ -e {tmp_path}/b/x86_64/one.bpf.o ]; do sleep 0.05; done; touch $TARGET"

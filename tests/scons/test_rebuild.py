@@ -158,6 +158,7 @@ def test_an_edited_fetched_header_is_never_compiled_in(built):
     assert "int pid;" in header.read_text()
 
 
+@pytest.mark.slow
 def test_the_core_rebuilds_what_it_makes(make_project, tmp_path):
     tool = tmp_path / "tool"
     for part in ("site_scons", "loader"):

@@ -102,6 +102,7 @@ def clean_papers(project, make_project):
     return papers(clean)
 
 
+@pytest.mark.slow
 def test_a_header_s_place_that_moves_is_told_as_in_a_clean_build(packed, make_project):
     """The same bytes from another URL: the header isn't fetched again, and the papers name the URL that is declared."""
     packed.edit("toolchain.toml", 'path = "pins/x86_64.h"', 'url = "https://one.invalid/x86_64.h"')

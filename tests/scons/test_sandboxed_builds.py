@@ -28,6 +28,7 @@ def leak(project, line, text="#define LEAK 1\n"):
     return out
 
 
+@pytest.mark.slow
 def test_the_bytes_are_the_same_and_the_last_line_says_which_it_was(project):
     with (project.folder / "SConstruct").open("a") as file:
         file.write('Default(env.BpfObject("both", ["src/one.bpf.c", "src/two.bpf.c"]))\n')

@@ -50,7 +50,7 @@ def test_a_cachedir_takes_and_gives_the_project_s_own_outputs_alone(declared):
     assert not built(project)
 
 
-@pytest.mark.parametrize("line", ['Decider("timestamp-newer")\n', 'SetOption("implicit_cache", 1)\n', 'SetOption("max_drift", 1)\n'])
+@pytest.mark.parametrize("line", slow_after(1, ['Decider("timestamp-newer")\n', 'SetOption("implicit_cache", 1)\n', 'SetOption("max_drift", 1)\n']))
 def test_content_decides_whatever_the_project_sets(declared, line):
     project = declared(first=line)
     assert not built(project)

@@ -96,6 +96,7 @@ def test_c_removes_what_was_made_and_no_source(one_program, project):
     assert left <= {".ebpf-ledger", ".sconsign.dblite", ".sconsign_sha256.dblite"} and all(path.exists() for path in sources)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_null_build_of_a_tree_that_can_t_be_written(one_program, project, times):
     """Right after the build, where digests aren't settled yet, and later."""

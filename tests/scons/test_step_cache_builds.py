@@ -57,6 +57,7 @@ def object_of(project, path=OBJECT):
     return (project.folder / path).read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["folder", "server"])
 def test_a_fresh_checkout_elsewhere_takes_all_of_it_and_its_next_build_is_null(clones, cache, server, where):
     named = cache if where == "folder" else f"CACHE={server.url}/instance"
@@ -74,6 +75,7 @@ def test_a_fresh_checkout_elsewhere_takes_all_of_it_and_its_next_build_is_null(c
         assert built(clones("third", KINDS), X86, named)[:2] == (4, 4)
 
 
+@pytest.mark.slow
 def test_variants_and_build_folders_share(clones, cache, tmp_path):
     body = "Export('env')\nfor name in ('a', 'other'):\n    SConscript('src/SConscript', variant_dir=f'build/{name}', duplicate=0)\n"
     body += "for place in (None, ARGUMENTS['OUT'], 'out'):\n    env.Clone(EBPF_BUILD=place or 'build').BpfObject('src/two.bpf.c')\n"

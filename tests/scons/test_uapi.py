@@ -86,6 +86,7 @@ def test_a_program_that_names_none_depends_on_none(project, one_program):
     assert "uapi" not in str(project.commands())
 
 
+@pytest.mark.slow
 def test_objects_don_t_depend_on_where_they_are_made(make_project):
     digests = []
     for name in ("a", "a/longer/one"):
@@ -177,6 +178,7 @@ def test_a_generated_header_changes_nothing_of_what_a_program_has_in_sight(proje
         (project.folder / "src/config.h").unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bpf/vmlinux.h", "vmlinux_local.h", "own/kernel.h"])
 def test_a_header_of_one_s_own_with_vmlinux_s_guard_hides_nothing(project, name):
     """Projects keep the few types of the kernel's that they need in a header that shadows vmlinux.h; UAPI headers go with it."""

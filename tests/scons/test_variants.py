@@ -1,6 +1,7 @@
 """variant_dir as for stock objects: outputs lie in it, headers and sources are made in it, and each variant has its own."""
 
 import pytest
+from slow import slow_after
 
 VARIANT = """
 Import("env", "level")
@@ -33,7 +34,7 @@ def levels(declare, way, duplicate):
 
 
 @pytest.mark.parametrize("duplicate", [0, 1])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", slow_after(1, WAYS))
 def test_each_variant_has_its_own_generated_files_and_outputs(declare, way, duplicate):
     project = levels(declare, way, duplicate)
     made = project.build("ARCH=x86_64", "-j2")

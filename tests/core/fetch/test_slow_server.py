@@ -16,6 +16,7 @@ from ebpfbuild.errors import FetchError, HurriedError, StoppedError
 from ebpfbuild.fetch.network import Network
 from ebpfbuild.fetch.transfer import Rate
 from ebpfbuild.fetch.store import Store
+from slow import slow_after
 
 WINDOW = 0.5  # seconds for the 15 of a build
 SCALED = Network(sleep=lambda seconds: None, window=WINDOW, budget=3 * WINDOW, tick=0.02)
@@ -77,7 +78,7 @@ HANGS = {
 }
 
 
-@pytest.mark.parametrize("others", [1, 0])
+@pytest.mark.parametrize("others", slow_after(1, [1, 0]))
 @pytest.mark.parametrize("kind", HANGS)
 def test_a_server_that_hangs_gives_its_place_away(serve, tmp_path, kind, others, monkeypatch):
     server = serve(HANGS[kind] or silent)

@@ -84,6 +84,7 @@ def checked_by(package, made):
         json_format.ParseDict(json.loads(data)["predicate"], Provenance())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["cyclonedx", "in-toto"])
 def test_the_papers_pass_the_published_forms(papers, package):
     observed = Observed("cd" * 32, {"x86_64": "https://host/vmlinux.h"}, "ef" * 32)

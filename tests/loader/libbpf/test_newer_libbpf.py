@@ -97,6 +97,7 @@ def test_every_kind_attaches_with_a_newer_libbpf(newer):
     assert not missing or version != max(RELEASES, key=version_of), missing
 
 
+@pytest.mark.slow
 def test_what_the_kernel_has_is_no_longer_refused_for_the_sake_of_libbpf(newer):
     version, folder = newer
     command = [sys.executable, "-m", "bpfloader", "probe", "--json"]
