@@ -20,6 +20,7 @@ def strikes(staged, do, stage):
         yield order, staged.build(order)
 
 
+@pytest.mark.slow
 @rows([f"kill -9 in {stage}" for stage in KILLED])
 def test_a_killed_build(staged, fault):
     """What lies in its place is whole; the next plain build gives the right bytes and removes what else is left."""

@@ -213,6 +213,7 @@ def test_a_file_left_out_of_the_program_leaves_the_package(built):
     assert built.build(BOTH) == wheels(*NAMES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("old, new", [("app/extra.py", "X = 1"), ("SConstruct", 'summary="X"'), ("SConstruct", 'license="MIT"'), ("README.md", "X")])
 def test_a_tar_is_made_anew_for_what_it_holds_alone(one_program, project, old, new):
     """It holds objects, manifest and C skeletons: no Python, no word about the package. Its papers name the licence."""

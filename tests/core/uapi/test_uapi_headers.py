@@ -18,6 +18,7 @@ from ebpfbuild.uapi.libc import LIBC_HEADERS
 from ebpfbuild.uapi.text import BEHIND_VMLINUX, PREDEFINED, constants, installed
 from ebpfbuild.uapi.tree import own_files, search_dirs, wheel_files
 from ebpfbuild.uapi.header_kinds import HeaderKinds, header_kinds
+from slow import slow_after
 
 ROOT = Path(__file__).resolve().parents[3]
 PIN = load(ROOT / "toolchain.toml").uapi
@@ -168,7 +169,7 @@ def test_the_arch_s_own_registers_and_widths_are_seen(arch, clang, tree):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("arch", EVERY_ARCH, ids=lambda arch: arch.name)
+@pytest.mark.parametrize("arch", slow_after(4, EVERY_ARCH), ids=lambda arch: arch.name)
 def test_each_stand_in_of_the_c_library_s_compiles_alone_with_all_others_and_behind_vmlinux(arch, clang, tree):
     names = [*LIBC_HEADERS, "stdatomic.h"]
     texts = [f"#include <{name}>\n" for name in names]
