@@ -10,4 +10,4 @@ def slow_after(count: int, values) -> list:
 
 
 def _slow(value):
-    return pytest.param(*(value if isinstance(value, tuple) else [value]), marks=pytest.mark.slow)
+    return pytest.param(*(value if type(value) is tuple else [value]), marks=pytest.mark.slow)

@@ -3,6 +3,7 @@
 import random
 import signal
 
+import pytest
 from inject import IN_MEMORY, STAGES
 from rows import SEED, rounds, rows
 
