@@ -80,7 +80,8 @@ def require_bpf_file_system(path: str) -> None:
     with contextlib.suppress(OSError), open("/proc/thread-self/mountinfo", encoding="utf-8", errors="replace") as file:
         rows = [line.partition(" - ") for line in file]
         kinds = {left.split()[2]: right.split()[0] for left, _, right in rows}
-        if kinds.get(f"{os.major(device)}:{os.minor(device)}", "bpf") != "bpf":
+        # In a chroot whose `/` is no mount, the device of `/` has no row.
+        if kinds.get(f"{os.major(device)}:{os.minor(device)}") != "bpf":
             fix = "mount one: mount -t bpf bpf /sys/fs/bpf; then give a path below it"
             raise AttachError(f"{path} is in no BPF file system", fix=fix)
 
