@@ -91,7 +91,7 @@ class ExistingLink(FdLink):
 
     @property
     def place(self) -> Place:
-        """Where it attaches, as the kernel tells it: the link's type, then an interface's index, a name …"""
+        """The place where it attaches, as the kernel tells it: the link's type, then an interface's index, a name …"""
         with self._owner.lock:
             return place_of(self.fd)
 

@@ -70,7 +70,7 @@ class Program(Runnable):
 
     @property
     def verifier(self) -> VerifierFigures:
-        """What the program took of the verifier. Raises StateError unless it was loaded by `load(log_level=4)`."""
+        """The verifier's figures of the program. Raises StateError unless it was loaded by `load(log_level=4)`."""
         from ..kernel.verifier_figures import read_figures
 
         found = read_figures(self.verifier_log)

@@ -185,7 +185,8 @@ class _Parser:
         name = self.identifier()
         if space.isupper():
             kind = {"C": "closure", "S": "shim"}.get(space, space)
-            return f"{outer}::{{{kind}{':' * bool(name)}{name}#{number}}}"
+            inner = f"{kind}:{name}" if name else kind
+            return f"{outer}::{{{inner}#{number}}}"
         if not space.isalpha():
             raise _Unknown
         return f"{outer}::{name}" if name else outer
@@ -195,12 +196,14 @@ class _Parser:
         return ", ".join(self.until_end(self.generic_argument))
 
     def until_end(self, read: Callable[[], str]) -> list[str]:
+        """Reads the parts of a list up to its E."""
         found = []
         while not self.take("E"):
             found.append(read())
         return found
 
     def generic_argument(self) -> str:
+        """Reads a lifetime, a constant or a type."""
         if self.take("L"):
             return self.lifetime(self.base62())
         return self.constant() if self.take("K") else self.type()

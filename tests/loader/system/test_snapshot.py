@@ -151,7 +151,7 @@ def test_what_goes_meanwhile_is_left_out(attached, monkeypatch):
 def test_no_descriptor_is_left(attached):
     before = os.listdir("/proc/self/fd")
     for _ in range(3):
-        Snapshot().links, bpfloader.maps()  # noqa: B018
+        _ = Snapshot().links, bpfloader.maps()
         with bpfloader.run_statistics():
             pass
     with as_nobody(), warnings.catch_warnings(action="ignore") if sys.version_info >= (3, 11) else contextlib.nullcontext():
