@@ -88,12 +88,13 @@ class Resume(NamedTuple):
 
 
 def require_requests(url: str) -> None:
-    """Raises FetchError, for the URL that was to be fetched, where the package requests is missing."""
-    try:
-        import requests  # noqa: F401
-    except ImportError:
+    """Raises FetchError, for the URL that was to be fetched, where the package requests is missing.
+
+    It isn't imported, which takes as long as twenty answers of a cache: only a failure of those needs it.
+    """
+    if find_spec("requests") is None:
         what, fix = "the package requests is missing", "install requirements.lock"
-        raise FetchError(what, where=without_secrets(url), fix=fix) from None
+        raise FetchError(what, where=without_secrets(url), fix=fix)
 
 
 def get_body(
