@@ -78,6 +78,7 @@ def test_each_kernel_is_booted_and_what_programs_did_stands_in_a_table_and_in_js
     assert figures[1:] == [f"build/{MACHINE}/one.bpf.o\tp\tnew\t100", f"build/{MACHINE}/one.bpf.o\tp\told\t100"]
     assert all((boots.folder / "build/boot" / name / "serial.log").stat().st_size for name in ("old", "new"))
     dearer = run(boots, "KERNELS=old", "--compare", events=1, insns=130)
+    assert "boot: --record and --compare exclude each other; " in boots.fails("boot", "--record", "--compare", f"ARCH={MACHINE}")
     assert dearer.returncode == 2 and "1 program is at least 20 % dearer to verify; make them cheaper" in dearer.stderr
     assert run(boots, "KERNELS=old", "--compare", events=1, insns=119).returncode == 0
 

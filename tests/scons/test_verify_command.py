@@ -48,7 +48,9 @@ def test_a_program_that_got_dearer_fails_the_build(verified):
     assert "accept it by `verify --record` and commit verifier-baseline.json" in dearer.stderr
     assert "src/p.bpf.c:5: for (int i = 0; i < 20; i++) {" in dearer.stdout
     assert verified(20, "VERIFY_LIMIT=300%").returncode == 0
-    assert "'much' is no limit; give percents" in verified(20, "VERIFY_LIMIT=much").stderr
+    wrong = verified(20, "VERIFY_LIMIT=much")
+    assert wrong.returncode == 2 and "VERIFY_LIMIT=much: is no limit; give percents, such as 20%" in wrong.stderr
+    assert "accept it" not in wrong.stderr
 
 
 def test_objects_of_other_machines_are_not_for_this_one(verified):

@@ -159,10 +159,14 @@ class Booted(NamedTuple):
         )
 
 
-def require_bootable(arches: Sequence[str]) -> None:
-    """Raises BootError where no kernel is to be booted, or one whose QEMU is missing: before anything is fetched."""
+def require_bootable(arches: Sequence[str], built: Sequence[str]) -> None:
+    """Raises BootError where no kernel is to be booted, or one whose QEMU is missing: before anything is fetched.
+
+    `arches` are those of the kernels, `built` those of the objects.
+    """
     if not arches:
+        what = f"no declared kernel of {', '.join(built)} has an image that can be booted"
         fix = "add a table [kernels.NAME] with the pool path of a kernel's .deb to toolchain.toml"
-        raise BootError("no declared kernel has an image that can be booted", where="boot", fix=fix)
+        raise BootError(what, where="boot", fix=fix)
     for arch in dict.fromkeys(arches):
         qemu.machine_for(arch)

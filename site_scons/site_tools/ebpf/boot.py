@@ -38,6 +38,8 @@ def _boot(env):
     from ebpfbuild.boot.as_json import as_json
     from ebpfbuild.boot.results import disagreements, unexpected
 
+    if SCons.Script.GetOption("record") and SCons.Script.GetOption("compare"):
+        raise StopError("boot: --record and --compare exclude each other; compare first, then record what you accept")
     seconds, objects = _seconds(), list(checked_objects(env))
     pins = _pins(env, {arch for _, arch, _, _ in objects})
     offline = _offline(env, objects, pins)
@@ -92,7 +94,7 @@ def _pins(env, arches):
             raise BootError(f"{name} is of {arch}, for which nothing is built", where="KERNELS", fix=f"add ARCH={arch}")
     found = [declared[name] for name in names or declared if declared[name][1].file.arch in arches]
     found = sorted((each for each in found if _has_image(each[1])), key=lambda each: _age(each[1]))
-    require_bootable([pin.file.arch for _, pin in found])
+    require_bootable([pin.file.arch for _, pin in found], sorted(arches))
     return found
 
 

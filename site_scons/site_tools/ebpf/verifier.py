@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ from .package import LOADER
 from .run import run_of
 
 BASELINE = "verifier-baseline.json"  # beside toolchain.toml
+LIMIT = r"\d{1,5}(\.\d{1,3})?%?"  # as bpfloader/verifier/baseline.py reads it
 DEARER = 2  # the exit status of the loader's command for a program that got dearer, and for what it can't read
 
 
@@ -33,12 +35,21 @@ def verify(target, env):
         command += ["--record", BASELINE]
     elif os.path.lexists(os.path.join(root, BASELINE)):
         command += ["--compare", BASELINE]
-    command += [f"--limit={limit}"] if (limit := SCons.Script.ARGUMENTS.get("VERIFY_LIMIT")) else []
+    command += [f"--limit={limit}"] if (limit := _limit()) else []
     sys.stdout.flush()
     environment = {**os.environ, "PYTHONPATH": str(LOADER.parent), "PYTHONDONTWRITEBYTECODE": "1"}
     if subprocess.call(command, cwd=root, env=environment) == DEARER:
-        what = f"see above; mend it, or accept it by `verify --record` and commit {BASELINE}"
-        raise SCons.Errors.BuildError(target[0], errstr=printable(what), status=DEARER, exitstatus=DEARER)
+        what = f"programs are dearer than {BASELINE} allows, or can't be verified"
+        fix = f"make them cheaper, or accept it by `verify --record` and commit {BASELINE}"
+        raise SCons.Errors.BuildError(target[0], errstr=printable(f"{what}; {fix}"), status=DEARER, exitstatus=DEARER)
+
+
+def _limit():
+    """Returns VERIFY_LIMIT=, empty for none. Raises StopError for what the loader doesn't take as a limit."""
+    text = SCons.Script.ARGUMENTS.get("VERIFY_LIMIT", "")
+    if text and not re.fullmatch(LIMIT, text):
+        raise StopError(f"VERIFY_LIMIT={text}: is no limit; give percents, such as 20%")
+    return text
 
 
 def _objects(env):
