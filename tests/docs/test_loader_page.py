@@ -1,26 +1,21 @@
 """docs/loader.md says what is true: its programs build, its tool runs, each example gives what stands behind `→`."""
 
 import ast
-import contextlib
 import inspect
 import os
 import re
 import select
 import subprocess
 import sys
-import tokenize
-from io import StringIO
 from ipaddress import IPv4Address
 
 import pytest
-from pages import ROOT, build, examples, with_tracefs, write_files
+from pages import ROOT, build, with_tracefs, write_files
+from promises import run, snippets
 
 PAGE = ROOT / "docs" / "loader.md"
-ALL = examples(PAGE)
-SNIPPETS = [each for each in ALL if each.language == "python" and not each.file]
-PROMISE = re.compile(r"# → (.*)$")
+SNIPPETS = snippets(PAGE)
 HOME = IPv4Address("192.0.2.1")  # as an example before it has it
-REFUSAL = re.compile(r"# raises (\w+): (.*)$")
 
 
 @pytest.fixture(scope="session")
@@ -35,46 +30,6 @@ def built(tmp_path_factory, kernel):
     sys.path.insert(0, str(python))
     yield folder
     sys.path.remove(str(python))
-
-
-def promises(text: str) -> dict[int, str]:
-    """What the comments of an example say, by line."""
-    tokens = tokenize.generate_tokens(StringIO(text).readline)
-    return {token.start[0]: token.string for token in tokens if token.type == tokenize.COMMENT}
-
-
-def run(text: str, line: int, names: dict) -> None:
-    """Runs an example, statement by statement, and holds what each gives against its comment."""
-    comments = promises(text)
-    tree = ast.parse("\n" * (line - 1) + text)
-    step(tree.body, {number + line - 1: comment for number, comment in comments.items()}, names)
-
-
-def step(statements: list, comments: dict[int, str], names: dict) -> None:
-    for statement in statements:
-        comment = comments.get(statement.end_lineno, "")
-        if isinstance(statement, ast.With):
-            enter(statement, comments, names)
-        elif refusal := REFUSAL.search(comment):
-            with pytest.raises(Exception) as caught:
-                exec(compile(ast.Module([statement], []), str(PAGE), "exec"), names)
-            assert (type(caught.value).__name__, str(caught.value).splitlines()[0]) == refusal.groups()
-        elif isinstance(statement, ast.Expr) and (promise := PROMISE.search(comment)):
-            value = eval(compile(ast.Expression(statement.value), str(PAGE), "eval"), names)
-            assert repr(value) == promise[1], f"{PAGE.name}:{statement.lineno}"
-        else:
-            exec(compile(ast.Module([statement], []), str(PAGE), "exec"), names)
-
-
-def enter(statement: ast.With, comments: dict[int, str], names: dict) -> None:
-    """A `with`, entered here so that what its block promises is looked at too."""
-    with contextlib.ExitStack() as stack:
-        for item in statement.items:
-            manager = eval(compile(ast.Expression(item.context_expr), str(PAGE), "eval"), names)
-            value = stack.enter_context(manager)
-            if isinstance(item.optional_vars, ast.Name):
-                names[item.optional_vars.id] = value
-        step(statement.body, comments, names)
 
 
 @pytest.fixture
@@ -103,11 +58,11 @@ def test_an_example_gives_what_it_says(built, snippet, monkeypatch, bpf_file_sys
 
     text = bpf_file_system(snippet.text)
     if "Demo.open" in text:
-        run(text, snippet.line, {"bpfloader": bpfloader, "Demo": Demo})
+        run(text, snippet.line, {"bpfloader": bpfloader, "Demo": Demo}, PAGE)
         return
     with Demo.open() as bpf:
         bpf.load()
-        run(text, snippet.line, {"bpf": bpf, "bpfloader": bpfloader, "Flow": Flow, "home": HOME})
+        run(text, snippet.line, {"bpf": bpf, "bpfloader": bpfloader, "Flow": Flow, "home": HOME}, PAGE)
 
 
 def test_the_tool_sees_a_file_being_opened(built):
