@@ -81,6 +81,8 @@ def test_a_command_tells_it_before_it_becomes_the_program(one_program, project, 
     project.edit("SConstruct", 'split()))', 'split()), "one")')
     lines = project.scons(f"ARCH={os.uname().machine}", "go").stdout.splitlines()
     assert lines[-1] == "started" and lines[-2].startswith("MADE     in ")
+    # By sudo, bytecode would be root's in a folder that the user then can't remove.
+    assert not [path for path in project.folder.rglob("*") if path.suffix == ".pyc" and "one" in path.parts]
 
 
 def test_prove_counts(project):

@@ -417,3 +417,45 @@ def test_scons_itself_climbs_where_it_is_told_to(checkout, tmp_path, option):
     assert f"scons in {project / 'sub' if option else project} with SCONSFLAGS=unset" in calls
     _, _, calls = checkout.run(*filter(None, [option]), cwd=tmp_path)
     assert f"scons in {checkout.folder} with SCONSFLAGS=unset" in calls
+
+
+@pytest.mark.parametrize(
+    "arguments, mirror",
+    [
+        (["-f", "release/SConstruct"], "folder"),
+        (["-frelease/SConstruct"], "folder"),
+        (["--file=release/SConstruct"], "folder"),
+        (["--sconstruct", "release/SConstruct"], "folder"),
+        (["-C", "folder"], "folder/folder"),
+        (["-Cfolder"], "folder/folder"),
+        (["--directory", "..", "-C", "project"], "folder"),
+        (["--directory=.."], "../folder"),
+    ],
+)
+def test_scons_is_told_where_the_project_is(checkout, tmp_path, arguments, mirror):
+    """Scons changes folders itself, and reads the SConstruct that is named: neither this one's nor one above."""
+    project = tmp_path / "project"
+    (project / "folder").mkdir(parents=True)
+    (project / "release").mkdir()
+    for place in (tmp_path, project / "folder/folder"):
+        place.mkdir(exist_ok=True)
+        (place / "SConstruct").touch()
+    _, _, calls = checkout.run(*arguments, cwd=project)
+    place = calls.index(f"scons in {project} with SCONSFLAGS=unset")
+    assert calls[place + 1 :] == [f"<{argument}>" for argument in ["-I", "-m", "SCons", "-Q", "--no-site-dir", *arguments]]
+    shutil.rmtree(checkout.folder / ".venv")
+    (project / mirror).mkdir(exist_ok=True)
+    assert checkout.run(*arguments, "MIRROR=folder", cwd=project)[0] == 7
+    shutil.rmtree(checkout.folder / ".venv")
+    (project / mirror / "vendor.json").touch()
+    assert checkout.run(*arguments, "MIRROR=folder", cwd=project)[::2] == (1, [])  # its wheels can't be read, and nothing else serves
+
+
+def test_the_tests_are_asked_for_from_elsewhere(checkout, tmp_path):
+    checkout.run("-C", str(checkout.folder), "test", cwd=tmp_path)
+    assert checkout.stamp("requirements-test.lock").exists()
+
+
+def test_a_folder_that_isn_t_there_is_told(checkout, tmp_path):
+    status, stderr, calls = checkout.run("-C", "nowhere", cwd=tmp_path)
+    assert (status, stderr, calls) == (1, "sconsw: -C nowhere: no folder that can be entered\n", [])

@@ -23,7 +23,6 @@ from .pins import check_words, pins_command
 from .project_files import file_nodes
 from .reproduce import reproduce_command
 from .run import run_of
-from .step import build_path
 from .summary import print_summary
 
 # Options of pytest's whose value is the next word, and may be the name of a file.
@@ -40,9 +39,8 @@ def run_target(env, name, nodes, module):
         folder = os.path.dirname(source[0].get_build_env()["EBPF_STEP_ARGS"].folder.path)
         # -P: a folder of the module's name where the build is called would be found first.
         command = [sys.executable, "-P", "-m", module, *_arguments()]
-        # As root it is to leave no bytecode among the sources, which the folder links to.
-        cache = env.Dir(build_path(env, "pycache")).abspath
-        environment = {**os.environ, "PYTHONPATH": folder, "PYTHONPYCACHEPREFIX": cache}
+        # By sudo it leaves no file of root's: neither among the sources, which the folder links to, nor in the build.
+        environment = {**os.environ, "PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"}
         # SCons saves what it built on its way out; after that ^C and the exit status are the program's own.
         atexit.register(_become, env.fs, command, environment)
 
