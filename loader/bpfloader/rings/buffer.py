@@ -19,7 +19,7 @@ from ..fork import call_after_fork
 from ..maps.base import Map, codec_of
 from ..signals import DeferredSignals
 from .memory import BATCH_SIZE, BUSY_PAUSE, EMPTY, READY, Batch, SharedMemory, take_one
-from .waiting import Coalescer, Waiter
+from .waiting import MAX_DELAY, Coalescer, Waiter
 
 if TYPE_CHECKING:
     from ..owner import Owner
@@ -29,9 +29,13 @@ R = TypeVar("R")
 
 
 class Buffer(Map, Generic[T]):
-    """A buffer that programs fill and Python empties. Base of Reader, which has the public ways to read."""
+    """A buffer that programs fill and Python empties. Base of Reader, which has the public ways to read.
+
+    While records come fast, a reader that waits lets them gather for up to `max_delay` seconds; 0 lets none gather.
+    """
 
     HEADER_SIZE: ClassVar[int]  # bytes before a record's data
+    max_delay: float = MAX_DELAY
 
     def __init__(self, owner: Owner, name: str, record: type[T] | Codec[T]):
         super().__init__(owner, name)
@@ -163,7 +167,8 @@ class Buffer(Map, Generic[T]):
         """Returns the seconds to sleep before the next look, so that records gather (see waiting.Coalescer)."""
         if self._backlog or self._decoded.values:
             return 0.0
-        return self._under_lock(lambda memory: self._coalescer.pause(time.monotonic(), *memory.progress()), 0.0)
+        measure = self._coalescer.pause
+        return self._under_lock(lambda memory: measure(time.monotonic(), *memory.progress(), self.max_delay), 0.0)
 
     def _poll(self, timeout: float | None) -> bool:
         end = None if timeout is None else time.monotonic() + timeout

@@ -2,7 +2,8 @@
 
 While records come fast, a reader sleeps and lets them gather, as network cards do with interrupts. A look costs as much
 as reading dozens of records: at 100,000 a second evenly spread, one look finds one record, and the next one has come
-before it is read. Without pauses that takes all of a core, and a thousand looks a second take a tenth.
+before it is read. Without pauses that takes all of a core. Records that come in bursts gather as well: a wake-up for
+each burst of 100 costs as much as the burst.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterable
 from typing import Any
 
 DAY = 86400.0  # seconds: epoll_wait(2) takes milliseconds in an int
-MAX_DELAY = 0.001  # seconds from one look to the next while many records come
+MAX_DELAY = 0.004  # seconds from one look to the next while many records come, unless the buffer says another
 BUSY_INTERVAL = 0.00025  # seconds between records on average; below it, many come
 MAX_FILL = 0.25  # the part of the buffer that may fill during a pause, at the recent pace
 
@@ -97,11 +98,12 @@ class Coalescer:
         self.records, self.looked = 0, 0.0
         self._last_time, self._last_records, self._last_position = 0.0, 0, 0
 
-    def pause(self, now: float, position: int, size: int) -> float:
+    def pause(self, now: float, position: int, size: int, max_delay: float = MAX_DELAY) -> float:
         """Returns the seconds to sleep before the next look; 0 while records come slowly, or the last look is long ago.
 
-        `position` is the bytes read so far, `size` the buffer's in bytes. The pace is an average since the last call
-        before which records came: neither pauses nor what the caller does with records look like a lack of them.
+        Looks are at most `max_delay` seconds apart. `position` is the bytes read so far, `size` the buffer's in bytes.
+        The pace is an average since the last call before which records came: neither pauses nor what the caller does
+        with records look like a lack of them.
         """
         if not (came := self.records - self._last_records):
             return 0.0
@@ -109,4 +111,4 @@ class Coalescer:
         self._last_time, self._last_records, self._last_position = now, self.records, position
         if received <= 0 or elapsed >= BUSY_INTERVAL * came:
             return 0.0
-        return max(0.0, self.looked + min(MAX_DELAY, MAX_FILL * size / received * elapsed) - now)
+        return max(0.0, self.looked + min(max_delay, MAX_FILL * size / received * elapsed) - now)

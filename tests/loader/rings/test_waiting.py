@@ -69,12 +69,13 @@ class MadeUp(Reader):
 def follow(monkeypatch):
     """Gives a function that reads records which come at given times, and returns their delays and the looks."""
 
-    def follow(way, times, work=0.0):
+    def follow(way, times, work=0.0, **attributes):
         memory = Arrivals(times)
         for module in (buffers, polls):
             monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: memory.now, sleep=memory.sleep))
         monkeypatch.setattr(polls, "_wait", lambda waiters, timeout: memory.wait(timeout))
         buffer = MadeUp(SimpleNamespace(lock=threading.RLock(), parts=[], find_map=str), "made up", c.u64)
+        vars(buffer).update(attributes)
         buffer._memory, buffer._waiter = memory, SimpleNamespace(wait=memory.wait)
         delays = []
         for time in ITERATIONS[way](buffer):
@@ -92,6 +93,15 @@ def test_fast_records_gather_however_they_come_and_none_waits_long(follow, way, 
     delays, looks = follow(way, times)
     assert len(delays) == len(times) and max(delays) <= MAX_DELAY + 3 * LOOK
     assert looks <= 2 * min(len(times) / burst, 0.2 / MAX_DELAY) + 2
+
+
+@pytest.mark.parametrize("way", ITERATIONS)
+@pytest.mark.parametrize("most", [0, 0.0005, 0.02])
+def test_a_program_says_how_long_its_records_may_gather(follow, way, most):
+    times = [1 + number / 50_000 for number in range(5_000)]
+    delays, looks = follow(way, times, max_delay=most)
+    assert len(delays) == len(times) and max(delays) <= most + 3 * LOOK
+    assert looks >= 2_000 if most == 0 else 0.05 / most <= looks <= 0.2 / most + 2
 
 
 @pytest.mark.parametrize("way", ITERATIONS)
