@@ -5,6 +5,7 @@ The bytes may come from anywhere: damage, an end in the middle and a bomb are ea
 
 import bz2
 import lzma
+import sys
 import zlib
 from collections.abc import Callable
 from importlib import import_module
@@ -17,6 +18,9 @@ CHUNK = 1 << 20
 LZMA_MEMORY = 256 << 20  # bytes that a stream's dictionary may take; xz -9 takes 65 MB
 LZ4_LEGACY_BLOCK = 8 << 20  # lz4_Frame_format.md, "Legacy frame": blocks of 8 MB, each with its packed size in front
 LZ4_LEGACY_PACKED = LZ4_LEGACY_BLOCK + LZ4_LEGACY_BLOCK // 255 + 16  # LZ4_COMPRESSBOUND: no size, but the stream's end
+
+# Not one after the other: to look for a module that isn't there takes longer than to decompress a small file.
+_ZSTD = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
 
 
 class Decompressor(Protocol):
@@ -135,14 +139,12 @@ def _lz4_frame() -> Any:
 def zstd_decompressor() -> Any:
     """Returns a decompressor of Python 3.14's zstd, or of its backport (PEP 784), which requirements.lock has.
 
-    Raises ArchiveError where there is neither.
+    Raises ArchiveError where it is missing.
     """
-    for name in ("compression.zstd", "backports.zstd"):
-        try:
-            return import_module(name).ZstdDecompressor()
-        except ImportError:
-            continue
-    raise _lacks("zstd", "backports.zstd")
+    try:
+        return import_module(_ZSTD).ZstdDecompressor()
+    except ImportError:
+        raise _lacks("zstd", "backports.zstd") from None
 
 
 def _lacks(what: str, package: str) -> ArchiveError:

@@ -11,17 +11,21 @@ from typing import NamedTuple
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types; the groups, 3 and 4, are in no proto of these days
 _OUTPUT_FILES, _EXIT_CODE, _STDOUT_RAW, _STDERR_RAW = 2, 4, 5, 7
 _FOLDERS_AND_LINKS = (3, 10, 11, 12)  # output_directories, output_…_symlinks
-_PATH, _DIGEST = 1, 2  # of an OutputFile
+_PATH, _DIGEST, _CONTENTS = 1, 2, 5  # of an OutputFile
 _HASH, _SIZE_BYTES = 1, 2  # of a Digest
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class OutputFile(NamedTuple):
-    """A file that an action made: its name, the sha256 of its bytes and how many these are."""
+    """A file that an action made: its name, the sha256 of its bytes and how many these are.
+
+    `contents` are its bytes where the result holds them itself, empty where they lie elsewhere.
+    """
 
     path: str
     sha256: str
     size: int
+    contents: bytes = b""
 
 
 class ActionResult(NamedTuple):
@@ -41,7 +45,8 @@ def encoded(result: ActionResult) -> bytes:
 
 def _encoded_file(file: OutputFile) -> bytes:
     size = _varint(_SIZE_BYTES << 3 | _VARINT) + _varint(file.size) if file.size else b""
-    return _field(_PATH, file.path.encode()) + _field(_DIGEST, _field(_HASH, file.sha256.encode()) + size)
+    named = _field(_PATH, file.path.encode()) + _field(_DIGEST, _field(_HASH, file.sha256.encode()) + size)
+    return named + (_field(_CONTENTS, file.contents) if file.contents else b"")
 
 
 def _field(number: int, data: bytes) -> bytes:
@@ -84,7 +89,8 @@ def _decoded_file(data: bytes) -> OutputFile:
     sha256, size = _as_bytes(digest.get(_HASH, b"")).decode(), digest.get(_SIZE_BYTES, 0)
     if not _SHA256.fullmatch(sha256) or not isinstance(size, int) or size >> 63:
         raise ValueError("names a file without a digest")
-    return OutputFile(_as_bytes(fields.get(_PATH, b"")).decode(), sha256, size)
+    contents = _as_bytes(fields.get(_CONTENTS, b""))
+    return OutputFile(_as_bytes(fields.get(_PATH, b"")).decode(), sha256, size, contents)
 
 
 def _as_bytes(value: int | bytes) -> bytes:

@@ -1,7 +1,8 @@
 """Finds and keeps what steps made, by the digest of their inputs, and believes nothing that it hasn't verified.
 
 A result is an ActionResult under the sha256 of a step's inputs, which it holds itself as its stdout; its files lie
-under their own sha256. Whatever is wrong with a result, a file or the whole place is a miss and a notice.
+under their own sha256, and small ones in the result as well where that saves requests. Whatever is wrong with a
+result, a file or the whole place is a miss and a notice.
 """
 
 import hashlib
@@ -9,15 +10,15 @@ import json
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar
 
-from ..fetch.transfer import Ended, Transfer
 from .action_result import ActionResult, OutputFile, decoded, encoded
 from .place import FILES, RESULTS, Entry, Place, PlaceError, UnfitEntryError
+from .workers import TooLateError, Workers
 
 Given = TypeVar("Given")  # what a place gives
 
-MAX_RESULT_SIZE = 1 << 20  # bytes of an ActionResult: one of a hundred inputs has 10 kB
+MAX_RESULT_SIZE = 1 << 20  # bytes of an ActionResult: one of a hundred inputs has 10 kB beside its files' contents
 MAX_SAID_SIZE = 1 << 16  # characters of what a step said
 MAX_MADE_SIZE = 64 << 20  # bytes of all files of one step
 
@@ -51,7 +52,7 @@ class StepCache:
     def __init__(self, place: Place, notice: Callable[[str], None], read_only: bool = False, seconds: float = SECONDS):
         self._place, self._notice, self._seconds = place, notice, seconds
         self._readable, self._writable = True, not read_only
-        self._lock = threading.Lock()
+        self._lock, self._workers = threading.Lock(), Workers()
         self._cost, self._worth = 0.0, LOSS
         self.hits = self.misses = self.rejected = 0
 
@@ -81,8 +82,8 @@ class StepCache:
             notices, warnings = read_said(result)
             files = {}
             for file in result.files:
-                entry = Entry(FILES, file.sha256)
-                content = self._timed(lambda: self._place.get(entry, file.size))
+                entry = key if file.contents else Entry(FILES, file.sha256)
+                content = file.contents or self._timed(lambda: self._place.get(entry, file.size))
                 if content is None:  # evicted under a result that is still there
                     return None
                 _check_file(content, file)
@@ -115,24 +116,27 @@ class StepCache:
                 self._put(Entry(FILES, files[name].sha256), data)
             for inputs, names in results.items():
                 result = ActionResult(tuple(files[name] for name in sorted(names)), inputs.encode(), b"")
-                data = encoded(with_said(result, made.notices, made.warnings))
-                self._put(Entry(RESULTS, _sha256(result.stdout)), data)
+                result = with_said(result, made.notices, made.warnings)
+                self._put(Entry(RESULTS, _sha256(result.stdout)), self._encoded(result, made.files))
         except PlaceError as error:
             self._give_up(error)
+
+    def _encoded(self, result: ActionResult, contents: Mapping[str, bytes]) -> bytes:
+        """Returns a result's bytes, with the contents of the files that the place wants in it, if all that has room."""
+        small = {name: data for name, data in contents.items() if len(data) <= self._place.inlines}
+        files = tuple(file._replace(contents=small.get(file.path, b"")) for file in result.files)
+        data = encoded(result._replace(files=files))
+        return data if len(data) <= MAX_RESULT_SIZE else encoded(result)
 
     def _in_time(self, work: Callable[[], Given]) -> Given | None:
         """Returns what work in a thread of its own gives; None where that takes too long, and then it is the last.
 
         No time limit of a socket bounds the look-up of a name, or an answer of a byte a second; none of a file does.
         """
-        transfer = Transfer(lambda put: put([work()]))
-        item = transfer.take(self._seconds)
-        transfer.abandon()
-        if isinstance(item, list):
-            return cast(Given, item[0])
-        if isinstance(item, Ended) and item.error:
-            raise item.error
-        self._give_up(PlaceError(f"it didn't answer within {self._seconds:.3g} s"))
+        try:
+            return self._workers.run(work, self._seconds)
+        except TooLateError as late:
+            self._give_up(PlaceError(str(late)))
         return None
 
     def _put(self, entry: Entry, data: bytes) -> None:
@@ -193,10 +197,12 @@ def _check_file(content: bytes, file: OutputFile) -> None:
 def with_said(result: ActionResult, notices: Sequence[str], warnings: str) -> ActionResult:
     """Returns a result with what its step said as its stderr: JSON, sealed by a sha256 over the whole result.
 
-    By that a result is known to be whole, and not only its files.
+    By that a result is known to be whole, and not only its files. Contents that it holds are no part of the seal: their
+    digests are, and a server may leave them out.
     """
     said = {"notices": list(notices), "warnings": warnings}
-    seal = _sha256(encoded(result._replace(stderr=json.dumps(said).encode())))
+    files = tuple(file._replace(contents=b"") for file in result.files)
+    seal = _sha256(encoded(result._replace(files=files, stderr=json.dumps(said).encode())))
     return result._replace(stderr=json.dumps({**said, "sha256": seal}).encode())
 
 

@@ -28,6 +28,8 @@ class FolderPlace:
     In one that is `read_only` nothing is ever changed, no time either.
     """
 
+    inlines = 0  # to open a file costs little
+
     def __init__(self, root: Path, read_only: bool = False):
         self._root, self._read_only = root, read_only
         self._swept: set[str] = set()

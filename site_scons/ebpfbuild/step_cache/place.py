@@ -25,7 +25,12 @@ class Entry(NamedTuple):
 
 
 class Place(Protocol):
-    """Holds entries. Threads may share it. Each method raises PlaceError where the place can't be used."""
+    """Holds entries. Threads may share it. Each method raises PlaceError where the place can't be used.
+
+    inlines  how many bytes a file may have to be put into the results that name it as well: 0 is none
+    """
+
+    inlines: int
 
     @property
     def shown(self) -> str:

@@ -2,7 +2,7 @@
 
 Source: bazel.build/remote/caching#http-caching, and bazel-remote's server/http.go for what it checks: a PUT's
 Content-Length, an ActionResult under /ac/, the digest of what comes under /cas/. It answers 404 for a result whose
-files are gone, and 507 where it is full.
+files are gone, unless the result holds them itself, and 507 where it is full.
 """
 
 from ..escape import without_secrets
@@ -12,6 +12,7 @@ from ..fetch.mirror import Login
 from .place import FILES, Entry, PlaceError, UnfitEntryError
 
 SECONDS = 5.0  # until there is a connection, and between two pieces of an answer
+INLINED = 1 << 17  # bytes: a minimized header has up to 80 kB, most objects have less
 FULL = (413, 507)  # Content Too Large, Insufficient Storage
 
 
@@ -20,6 +21,8 @@ class ServerPlace:
 
     `login`, `certificate` and `seconds` are as Exchange takes them.
     """
+
+    inlines = INLINED  # each request costs as much as all else that a hit takes
 
     def __init__(self, url: str, login: Login | None, certificate: str = "", seconds: float = SECONDS):
         self._url, self._login = url, login

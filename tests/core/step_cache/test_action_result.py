@@ -11,7 +11,7 @@ from ebpfbuild.step_cache.action_result import ActionResult, OutputFile, decoded
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 SHA256 = st.binary(min_size=32, max_size=32).map(bytes.hex)
 FILES = st.lists(
-    st.builds(OutputFile, st.text(st.characters(codec="utf-8"), min_size=1, max_size=20), SHA256, st.integers(0, (1 << 63) - 1)),
+    st.builds(OutputFile, st.text(st.characters(codec="utf-8"), min_size=1, max_size=20), SHA256, st.integers(0, (1 << 63) - 1), st.binary(max_size=40)),
     max_size=4,
     unique_by=lambda file: file.path,
 ).map(tuple)
@@ -20,7 +20,7 @@ RESULTS = st.builds(ActionResult, FILES, st.binary(max_size=300), st.binary(max_
 
 def message(result, **more):
     """The same result as protobuf's library has it."""
-    files = [FileMessage(path=file.path, digest=Digest(hash=file.sha256, size_bytes=file.size)) for file in result.files]
+    files = [FileMessage(path=file.path, digest=Digest(hash=file.sha256, size_bytes=file.size), contents=file.contents) for file in result.files]
     return Message(output_files=files, stdout_raw=result.stdout, stderr_raw=result.stderr, **more)
 
 
@@ -31,6 +31,8 @@ def test_golden_bytes():
     golden += "12520a09766d6c696e75782e6812450a40" + EMPTY.encode().hex() + "10ac022a02696e"
     assert encoded(result).hex() == golden
     assert decoded(bytes.fromhex(golden)) == result
+    inlined = ActionResult((OutputFile("a", EMPTY, 2, b"hi"),), b"", b"")
+    assert encoded(inlined).hex() == "124d0a016112440a40" + EMPTY.encode().hex() + "10022a026869"
 
 
 @given(RESULTS)
@@ -41,13 +43,13 @@ def test_it_is_what_protobuf_s_library_writes_and_reads(result):
     assert decoded(data) == result
 
 
-@given(RESULTS, st.text(max_size=20), st.booleans(), st.binary(max_size=20))
-def test_what_servers_and_other_clients_add_is_passed_over(result, worker, executable, contents):
+@given(RESULTS, st.text(max_size=20), st.booleans())
+def test_what_servers_and_other_clients_add_is_passed_over(result, worker, executable):
     other = message(result)
     other.execution_metadata.worker = worker
     other.stdout_digest.hash = EMPTY
     for file in other.output_files:
-        file.is_executable, file.contents = executable, contents
+        file.is_executable = executable
         file.node_properties.properties.add(name="mtime", value="0")
     assert decoded(other.SerializeToString()) == result
 

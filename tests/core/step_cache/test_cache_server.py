@@ -13,6 +13,7 @@ from bazel_server import bazel_server
 from cache_lab import INPUTS, KEY, MADE, NAMES, passes, result, sha256
 
 from ebpfbuild.errors import FetchError
+from ebpfbuild.step_cache.action_result import decoded
 from ebpfbuild.step_cache.cache import StepCache
 from ebpfbuild.step_cache.opening import open_cache
 from ebpfbuild.step_cache.server import ServerPlace
@@ -51,8 +52,62 @@ def kept(opened):
     assert said == []
 
 
+@pytest.fixture
+def apart(monkeypatch):
+    """No result holds its files, as was so before they did, and is for large ones."""
+    monkeypatch.setattr(ServerPlace, "inlines", 0)
+
+
+def test_a_hit_is_one_request_and_each_file_lies_under_its_digest_as_well(server, opened):
+    cache, said = opened()
+    cache.keep({INPUTS: NAMES}, MADE)
+    assert server.seen == [("PUT", "cas"), ("PUT", "cas"), ("PUT", "ac")]
+    assert cache.find(INPUTS, NAMES, passes) == MADE and said == []
+    assert server.seen[3:] == [("GET", "ac")]
+
+
+def inlined(**contents):
+    """The ActionResult of MADE with its files' contents, or others."""
+    held = {name.partition(".")[0]: {"contents": data} for name, data in MADE.files.items()}
+    return result(**held | {name: {"contents": data} for name, data in contents.items()})
+
+
+def test_a_result_whose_files_a_server_or_an_older_version_left_out_is_found(server, opened, apart):
+    cache, said = opened()
+    cache.keep({INPUTS: NAMES}, MADE)
+    without = server.entries["ac", KEY]
+    server.entries["ac", KEY] = inlined()
+    assert cache.find(INPUTS, NAMES, passes) == MADE
+    server.entries["ac", KEY] = inlined(object=b"")  # one of the two
+    assert cache.find(INPUTS, NAMES, passes) == MADE and said == []
+    assert decoded(without).stderr == decoded(inlined()).stderr  # the same seal: an older version finds it, too
+
+
+@pytest.mark.parametrize("size, requests", [((1 << 17) - 4, 1), (1 << 17, 2)])
+def test_a_large_file_is_in_no_result(server, opened, size, requests):
+    made = MADE._replace(files={**MADE.files, "object.o": b"\x7fELF" + bytes(size)})
+    cache, said = opened()
+    cache.keep({INPUTS: NAMES}, made)
+    server.seen.clear()
+    assert cache.find(INPUTS, NAMES, passes) == made and len(server.seen) == requests
+
+
+def test_a_result_that_would_be_too_large_holds_no_file(server, opened, monkeypatch):
+    monkeypatch.setattr("ebpfbuild.step_cache.cache.MAX_RESULT_SIZE", 2000)
+    cache, said = opened()
+    cache.keep({INPUTS: NAMES}, MADE)
+    assert len(server.entries["ac", KEY]) < 2000 and cache.find(INPUTS, NAMES, passes) == MADE and said == []
+
+
+def test_a_result_holds_its_files_when_those_are_evicted(server, opened, kept):
+    for digest in server.of("cas"):
+        server.entries.pop(("cas", digest))
+    cache, said = opened()
+    assert cache.find(INPUTS, NAMES, passes) == MADE and said == []
+
+
 @pytest.mark.parametrize("zstd", [True, False])
-def test_what_one_build_keeps_another_finds(server, opened, zstd):
+def test_what_one_build_keeps_another_finds(server, opened, apart, zstd):
     server.offers_zstd = zstd
     cache, said = opened()
     assert cache.find(INPUTS, NAMES, passes) is None
@@ -65,14 +120,14 @@ def test_what_one_build_keeps_another_finds(server, opened, zstd):
 
 
 @pytest.mark.parametrize("size", [0, 1, 1 << 16, 5_000_000])
-def test_files_of_any_size_come_through_zstd(server, opened, size):
+def test_files_of_any_size_come_through_zstd(server, opened, apart, size):
     made = MADE._replace(files={"object.o": b"\x7fELF" + bytes(size) + b"end"})
     cache, said = opened()
     cache.keep({INPUTS: ["object.o"]}, made)
     assert cache.find(INPUTS, ["object.o"], passes) == made and said == []
 
 
-def test_a_file_that_was_evicted_under_its_result_is_a_miss_without_a_word(server, opened, kept):
+def test_a_file_that_was_evicted_under_its_result_is_a_miss_without_a_word(server, opened, apart, kept):
     server.entries.pop(("cas", OBJECT))
     cache, said = opened()
     assert cache.find(INPUTS, NAMES, passes) is None  # bazel-remote's 404 for the result
@@ -132,11 +187,15 @@ WRONG = {
     "other bytes": (of_files(answering(b"x" * 2000)), "holds other bytes than its name says"),
     "fewer bytes": (of_files(answering(b"x")), "holds other bytes than its name says"),
     "more bytes": (of_files(answering(b"x" * 9000)), "is larger than the 2000 bytes"),
+    "a file in it of other bytes": (answering(inlined(object=b"x" * 2000)), "holds other bytes than its name says"),
+    "a file in it cut short": (answering(inlined(object=MADE.files["object.o"][:999])), "holds other bytes than its name says"),
+    "a file in it that is another": (answering(inlined(object=MADE.files["vmlinux.h"])), "holds other bytes than its name says"),
+    "a file in it out of it": (answering(result(object={"path": "../x", "contents": MADE.files["object.o"]})), "names other files"),
 }
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_a_wrong_entry_is_told_once_and_replaced(server, opened, kept, what):
+def test_a_wrong_entry_is_told_once_and_replaced(server, opened, apart, kept, what):
     server.lie, why = WRONG[what]
     cache, said = opened()
     assert [cache.find(INPUTS, NAMES, passes) for _ in range(3)] == [None] * 3
@@ -163,7 +222,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_a_server_that_fails_is_a_miss_asked_no_more_and_told_in_one_line(server, opened, kept, what):
+def test_a_server_that_fails_is_a_miss_asked_no_more_and_told_in_one_line(server, opened, apart, kept, what):
     server.lie, why = BROKEN[what]
     cache, said = opened(seconds=SECONDS)
     began = time.monotonic()
@@ -196,7 +255,7 @@ def test_a_server_that_accepts_and_says_nothing_costs_its_time_out_once_for_all_
 
 
 @pytest.fixture
-def slow(server, kept):
+def slow(server, apart, kept):
     """The server takes 0.2 s for each answer."""
     server.lie = lambda request, kind, digest: time.sleep(0.2)
 
@@ -417,12 +476,14 @@ def nginx(tmp_path, no_proxy):
             process.terminate()
 
 
-def test_nginx_with_webdav_serves_a_cache_and_what_is_spoilt_there_is_replaced(nginx, opened):
+def test_nginx_with_webdav_serves_a_cache_and_what_is_spoilt_there_is_replaced(nginx, opened, monkeypatch):
     url, folder = nginx
     cache, said = opened(url)
     assert cache.find(INPUTS, NAMES, passes) is None
     cache.keep({INPUTS: NAMES}, MADE)
     assert cache.find(INPUTS, NAMES, passes) == MADE and said == []
+    monkeypatch.setattr(ServerPlace, "inlines", 0)
+    cache.keep({INPUTS: NAMES}, MADE)
     (folder / "cas" / OBJECT).write_bytes(b"x" * 2000)
     assert cache.find(INPUTS, NAMES, passes) is None and cache.rejected == 1
     cache.keep({INPUTS: NAMES}, MADE)
