@@ -68,6 +68,7 @@ from .programs.kprobe import (
     KsyscallProgram,
     RawTracepointProgram,
     TracepointProgram,
+    TracingMultiProgram,
     TracingProgram,
 )
 from .programs.network import (
@@ -205,10 +206,11 @@ __all__ = [
     "RefusedError", "Report", "ReuseportProgram", "ReuseportSockArray", "RingBuffer", "RunResult", "Section",
     "SkStorage", "SockHash", "SockMap", "SocketFilterProgram", "SockmapProgram", "SourceVisits", "Stack", "StackTrace",
     "StateError", "Struct", "StructOpsLink", "StructOpsMap", "StructOpsProgram", "Support", "SyscallProgram",
-    "SystemLink", "SystemMap", "SystemProgram", "TaskStorage", "TcProgram", "TracepointProgram", "TracingProgram",
-    "Union", "UprobeMultiProgram", "UprobeProgram", "UsdtProgram", "UserRingBuffer", "UserSymbols", "VariantsError",
-    "VerifierError", "VerifierFigures", "XdpProgram", "XskMap", "arch_among", "attach_kind", "big_endian", "choose",
-    "errno_text", "events", "inner", "kernel_symbol", "linear_histogram", "links", "little_endian", "log2_histogram",
-    "maps", "native_endian", "open_link", "open_map", "open_program", "poll", "probe", "program_class", "programs",
-    "run_statistics", "struct", "supports", "union", "use_libbpf", "user_symbol", "verify", "version",
+    "SystemLink", "SystemMap", "SystemProgram", "TaskStorage", "TcProgram", "TracepointProgram", "TracingMultiProgram",
+    "TracingProgram", "Union", "UprobeMultiProgram", "UprobeProgram", "UsdtProgram", "UserRingBuffer", "UserSymbols",
+    "VariantsError", "VerifierError", "VerifierFigures", "XdpProgram", "XskMap", "arch_among", "attach_kind",
+    "big_endian", "choose", "errno_text", "events", "inner", "kernel_symbol", "linear_histogram", "links",
+    "little_endian", "log2_histogram", "maps", "native_endian", "open_link", "open_map", "open_program", "poll",
+    "probe", "program_class", "programs", "run_statistics", "struct", "supports", "union", "use_libbpf", "user_symbol",
+    "verify", "version",
 ]  # fmt: skip

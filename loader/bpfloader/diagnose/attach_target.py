@@ -10,11 +10,12 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from typing import Any, Optional
 
 from ..btf.kernel import kernel_names, kernel_types
 from ..btf.path import KERNEL_BTF
-from ..btf.reader import TYPEDEF
+from ..btf.reader import FUNC, TYPEDEF
 from ..errors import Explanation
 from ..files import open_file
 from ..kernel.host import missing_options, mounts, read_text
@@ -119,6 +120,21 @@ def _kprobe_fault(number: int, target: str, request: Request) -> Fault:
     listed = request.get("functions", ())
     function = request.get("function") or ("" if listed else target.partition("+")[0])
     return None if missing_options("kprobe") else kernel_function_fault(number, function, listed)
+
+
+def _tracing_fault(number: int, target: str, request: Request) -> Fault:
+    """Explains a refused fentry.multi or its like: libbpf finds no function, or the kernel refuses one of them."""
+    module, _, pattern = request.get("function", "").rpartition(":")
+    if module and not os.path.exists(f"/sys/kernel/btf/{module}"):
+        return Explanation(f"this kernel has no module {module} loaded", "/sys/kernel/btf has a file for each one")
+    if pattern and number == errno.ENOENT:
+        what = f"the kernel can't trace all functions that match {pattern}"
+        return Explanation(what, "list some of available_filter_functions of tracefs: functions=[…]")
+    names = kernel_names(kernel_types(KERNEL_BTF), FUNC) if pattern and not module and number == errno.EINVAL else ()
+    if not names or any(fnmatchcase(each, pattern) for each in names):
+        return None
+    what = f"no function of this kernel's BTF matches {pattern}"
+    return Explanation(what, "`bpftool btf dump file /sys/kernel/btf/vmlinux` lists those that it has")
 
 
 def _raw_tracepoint_fault(number: int, target: str, request: Request) -> Fault:
@@ -229,6 +245,7 @@ FAULT_FINDERS: dict[str, Callable[[int, str, Request], Fault]] = {
     "xdp": _xdp_fault,
     **dict.fromkeys(("tc", "tcx", "classifier", "action"), _tc_fault),
     **dict.fromkeys(("kprobe", "kretprobe"), _kprobe_fault),
+    **dict.fromkeys(("fentry", "fexit", "fsession"), _tracing_fault),
     **dict.fromkeys(("raw_tp", "raw_tracepoint"), _raw_tracepoint_fault),
     **dict.fromkeys(("tp", "tracepoint"), _tracepoint_fault),
 }

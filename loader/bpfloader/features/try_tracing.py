@@ -192,6 +192,14 @@ def sleepable(trial: Trial) -> None:
         _at_btf_type(MODIFIABLE_FUNCTION)(trial)
 
 
+def tracing_multi(trial: Trial) -> None:
+    """Tries fentry.multi, fexit.multi and fsession.multi, which name their functions as they attach."""
+    function = ctypes.c_uint32(kernel_type(TEST_FUNCTION, FUNC))
+    with loaded(trial) as program:
+        options = struct.pack("=QQI", ctypes.addressof(function), 0, 1)
+        os.close(rawbpf.create_link(program, 0, trial.attach_type, options))
+
+
 def lsm(trial: Trial) -> None:
     """Tries a hook of the kernel's security modules; raises NotSupported where BPF isn't one of those in use."""
     _at_btf_type(LSM_HOOK)(trial)

@@ -27,7 +27,7 @@ OPTIONS = {
     **dict.fromkeys(("kprobe.multi", "kretprobe.multi", "kprobe.session"), ("KPROBES", "FPROBE", "BPF_EVENTS")),
     **dict.fromkeys(("uprobe", "uretprobe", "uprobe.multi", "usdt"), ("UPROBES", "UPROBE_EVENTS", "BPF_EVENTS")),
     **dict.fromkeys(
-        ("fentry", "fexit", "fmod_ret"), ("BPF_JIT", "FUNCTION_TRACER", "DYNAMIC_FTRACE_WITH_DIRECT_CALLS")
+        ("fentry", "fexit", "fmod_ret", "fsession"), ("BPF_JIT", "FUNCTION_TRACER", "DYNAMIC_FTRACE_WITH_DIRECT_CALLS")
     ),
     **dict.fromkeys(("lsm", "lsm_cgroup"), ("BPF_LSM", "BPF_JIT", "DYNAMIC_FTRACE_WITH_DIRECT_CALLS")),
     **dict.fromkeys(("tp", "tracepoint"), ("TRACEPOINTS", "BPF_EVENTS")),

@@ -1,4 +1,4 @@
-"""Names types in the kernel's own BTF by their ids, as links and programs refer to them."""
+"""Names types in the kernel's own BTF by their ids, as links and programs refer to them, and finds functions in it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ from ..libbpf.library import library
 from ..libbpf.structs import BtfInformation
 from ..text import text_of
 from .objects import info_by_fd, opened
+
+BTF_KIND_FUNC = 12  # linux/btf.h
+
+
+def function_id(name: str) -> int:
+    """Returns the id of a function in the kernel's own BTF, without its modules'. Raises CallError: ENOENT for none."""
+    return int(library().btf__find_by_name_kind(_vmlinux(), name.encode(), BTF_KIND_FUNC))
 
 
 def type_name(btf: int, number: int) -> str:

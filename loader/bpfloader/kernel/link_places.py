@@ -30,7 +30,9 @@ MAX_CGROUPS = 100_000  # folders that are looked at for a cgroup's id
 PERF_EVENTS = {1: "uprobe", 2: "uretprobe", 3: "kprobe", 4: "kretprobe", 5: "tracepoint"}
 TRACING = {
     AttachType.TRACE_RAW_TP: "tp_btf", AttachType.TRACE_FENTRY: "fentry", AttachType.TRACE_FEXIT: "fexit",
-    AttachType.MODIFY_RETURN: "fmod_ret", AttachType.LSM_MAC: "lsm",
+    AttachType.MODIFY_RETURN: "fmod_ret", AttachType.LSM_MAC: "lsm", AttachType.TRACE_FSESSION: "fsession",
+    AttachType.TRACE_FENTRY_MULTI: "fentry.multi", AttachType.TRACE_FEXIT_MULTI: "fexit.multi",
+    AttachType.TRACE_FSESSION_MULTI: "fsession.multi",
 }  # fmt: skip
 FAMILIES = {2: "ipv4", 10: "ipv6"}  # sys/socket.h
 HOOKS = "prerouting", "input", "forward", "output", "postrouting"  # enum nf_inet_hooks of linux/netfilter.h
@@ -98,6 +100,11 @@ def _tracing(link: LinkDetails) -> str:
     if kind in TRACING:
         return f"{TRACING[AttachType(kind)]} {type_name(target, number).removeprefix('btf_trace_')}".rstrip()
     return f"freplace {program_name(target)} (id {target})" if target and not kind else attach_type_name(kind)
+
+
+def _tracing_multi(link: LinkDetails) -> str:
+    kind, count = link.numbers("II")
+    return f"{TRACING.get(AttachType(kind), kind)} {count} functions"
 
 
 def _cgroup(link: LinkDetails) -> str:
@@ -171,6 +178,7 @@ PLACES: dict[int, Callable[[LinkDetails], str]] = {
     LinkType.ITER: _iter, LinkType.NETNS: _netns, LinkType.XDP: _xdp, LinkType.TCX: _tcx, LinkType.NETKIT: _tcx,
     LinkType.STRUCT_OPS: _struct_ops, LinkType.NETFILTER: _netfilter, LinkType.KPROBE_MULTI: _kprobe_multi,
     LinkType.UPROBE_MULTI: _uprobe_multi, LinkType.PERF_EVENT: _perf_event, LinkType.SOCKMAP: _sockmap,
+    LinkType.TRACING_MULTI: _tracing_multi,
 }  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from .structs import (
     TcHook,
     TcOptions,
     TestRunOptions,
+    TracingMultiOptions,
     UprobeMultiOptions,
     UprobeOptions,
 )
@@ -101,6 +102,13 @@ PROTOTYPES = (
     Prototype("bpf_program__attach_kprobe_opts", c_void_p, (c_void_p, c_char_p, POINTER(KprobeOptions)), pointer),
     Prototype(
         "bpf_program__attach_kprobe_multi_opts", c_void_p, (c_void_p, c_char_p, POINTER(KprobeMultiOptions)), pointer
+    ),
+    Prototype(
+        "bpf_program__attach_tracing_multi",
+        c_void_p,
+        (c_void_p, c_char_p, POINTER(TracingMultiOptions)),
+        pointer,
+        "1.8",
     ),
     Prototype("bpf_program__attach_ksyscall", c_void_p, (c_void_p, c_char_p, POINTER(KsyscallOptions)), pointer),
     Prototype(

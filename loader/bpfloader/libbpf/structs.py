@@ -198,6 +198,12 @@ class KprobeMultiOptions(ctypes.Structure):
     ]
 
 
+class TracingMultiOptions(ctypes.Structure):
+    """struct bpf_tracing_multi_opts of 1.8."""
+
+    _fields_ = [("sz", c_size_t), ("ids", POINTER(c_uint)), ("cookies", POINTER(c_uint64)), ("cnt", c_size_t)]
+
+
 class KsyscallOptions(ctypes.Structure):
     """struct bpf_ksyscall_opts."""
 

@@ -6,9 +6,16 @@ import ctypes
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CallError, LoadError, errno_text
+from ..errors import AttachError, CallError, LoadError, errno_text
 from ..libbpf.library import library, require
-from ..libbpf.structs import CookieOptions, KprobeMultiOptions, KprobeOptions, KsyscallOptions, sized
+from ..libbpf.structs import (
+    CookieOptions,
+    KprobeMultiOptions,
+    KprobeOptions,
+    KsyscallOptions,
+    TracingMultiOptions,
+    sized,
+)
 from ..link.base import Link
 from .base import Program
 
@@ -204,6 +211,39 @@ class TracingProgram(TargetedProgram):
         from ..link.place import IN_THE_PROGRAM
 
         return None if cookie else IN_THE_PROGRAM
+
+
+class TracingMultiProgram(Program):
+    """SEC("fentry.multi/pattern"), fexit.multi, fsession.multi: at many functions that the kernel's BTF has, at once."""
+
+    def attach(self, pattern: str = "", *, functions: Sequence[str] = (), cookies: Sequence[int] = ()) -> Link:
+        """Attaches to the kernel functions that match a pattern with `*` and `?`, or to those listed.
+
+        Without either, the section's pattern counts; `module:pattern` is for a module's functions, where the section
+        names the module as well. `cookies` go with `functions`, one for each. Needs libbpf 1.8 and Linux 7.2. Raises
+        AttachError, PrivilegeError, StateError, LibraryError, ValueError.
+        """
+        require_one_each(cookies, len(functions), "functions")
+        options = sized(
+            TracingMultiOptions,
+            ids=c_array(ctypes.c_uint, [self._function_id(each) for each in functions]),
+            cookies=c_array(ctypes.c_uint64, cookies),
+            cnt=len(functions),
+        )
+        if not functions:
+            pattern = self._require_target(pattern or self.target, "a pattern")
+        return self._link("attach_tracing_multi", pattern.encode() or None, options, function=pattern)
+
+    def _function_id(self, name: str) -> int:
+        """Returns a function's id in the kernel's BTF. Raises AttachError."""
+        from ..kernel.kernel_btf import function_id
+
+        try:
+            return function_id(name)
+        except CallError as error:
+            what = f"can't attach {self.name} ({errno_text(error.errno)}): this kernel's BTF has no function {name}"
+            fix = "`bpftool btf dump file /sys/kernel/btf/vmlinux` lists those that it has"
+            raise AttachError(what, fix=fix, errno=error.errno, program=self.name) from None
 
 
 class ExtensionProgram(TargetedProgram):

@@ -24,6 +24,8 @@ SECTIONS_BY_CLASS = {
     "RawTracepointProgram": "raw_tracepoint+ raw_tracepoint.s+ raw_tracepoint.w+ raw_tp+ raw_tp.s+ raw_tp.w+",
     "TracingProgram": """tp_btf+ tp_btf.s+ fentry+ fentry.s+ fexit+ fexit.s+ fmod_ret+ fmod_ret.s+ fsession+ fsession.s+
         lsm+ lsm.s+""",
+    "TracingMultiProgram": """fentry.multi+ fentry.multi.s+ fexit.multi+ fexit.multi.s+ fsession.multi+
+        fsession.multi.s+""",
     "IterProgram": "iter+ iter.s+",
     "PerfEventProgram": "perf_event",
     "XdpProgram": "xdp xdp.frags xdp/devmap xdp.frags/devmap xdp/cpumap xdp.frags/cpumap",
@@ -48,7 +50,7 @@ SECTIONS_BY_CLASS = {
 MODULE_BY_CLASS = {name: module for module, names in {
     "base": "Program",
     "kprobe": """KprobeProgram KprobeMultiProgram KsyscallProgram TracepointProgram RawTracepointProgram TracingProgram
-        ExtensionProgram""",
+        TracingMultiProgram ExtensionProgram""",
     "uprobe": "UprobeProgram UprobeMultiProgram UsdtProgram",
     "network": """XdpProgram CgroupProgram SockmapProgram NetnsProgram ReuseportProgram SocketFilterProgram
         NetfilterProgram""",
@@ -70,6 +72,7 @@ SECTIONS_BY_LIBBPF = {
     "1.5": "kprobe.session+",
     "1.6": "uprobe.session+ uprobe.session.s+",
     "1.7": "fsession+ fsession.s+",
+    "1.8": """fentry.multi+ fentry.multi.s+ fexit.multi+ fexit.multi.s+ fsession.multi+ fsession.multi.s+""",
 }
 LIBBPF_BY_SECTION = {name: since for since, names in SECTIONS_BY_LIBBPF.items() for name in names.split()}
 

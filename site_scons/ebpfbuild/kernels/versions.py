@@ -73,7 +73,9 @@ tcx/egress sched_cls 6.6; netkit/primary sched_cls 6.7; netkit/peer sched_cls 6.
 tp tracepoint 4.7; raw_tracepoint raw_tracepoint 4.17; raw_tp raw_tracepoint 4.17
 raw_tp.w raw_tracepoint_writable 5.2; raw_tracepoint.w raw_tracepoint_writable 5.2; tp_btf tracing 5.5
 fentry tracing 5.5; fexit tracing 5.5; fmod_ret tracing 5.7; fentry.s tracing 5.10; fexit.s tracing 5.10
-fmod_ret.s tracing 5.10; freplace ext 5.6; lsm lsm 5.7; lsm.s lsm 5.10; lsm_cgroup lsm 6.0; iter tracing 5.8
+fmod_ret.s tracing 5.10; fsession tracing 7.0; fsession.s tracing 7.0; fentry.multi tracing 7.2
+fexit.multi tracing 7.2; fsession.multi tracing 7.2; fentry.multi.s tracing 7.2; fexit.multi.s tracing 7.2
+fsession.multi.s tracing 7.2; freplace ext 5.6; lsm lsm 5.7; lsm.s lsm 5.10; lsm_cgroup lsm 6.0; iter tracing 5.8
 iter.s tracing 5.18; syscall syscall 5.14; xdp xdp 4.8; xdp.frags xdp 5.18; xdp/devmap xdp 5.8; xdp/cpumap xdp 5.9
 xdp.frags/devmap xdp 5.18; xdp.frags/cpumap xdp 5.18; perf_event perf_event 4.9; lwt_in lwt_in 4.10
 lwt_out lwt_out 4.10; lwt_xmit lwt_xmit 4.10; lwt_seg6local lwt_seg6local 4.18; sockops sock_ops 4.13

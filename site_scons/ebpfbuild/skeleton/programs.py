@@ -16,6 +16,8 @@ PROGRAM_CLASSES = {
     "RawTracepointProgram": "raw_tracepoint+ raw_tracepoint.s+ raw_tracepoint.w+ raw_tp+ raw_tp.s+ raw_tp.w+",
     "TracingProgram": """tp_btf+ tp_btf.s+ fentry+ fentry.s+ fexit+ fexit.s+ fmod_ret+ fmod_ret.s+ fsession+ fsession.s+
         lsm+ lsm.s+""",
+    "TracingMultiProgram": """fentry.multi+ fentry.multi.s+ fexit.multi+ fexit.multi.s+ fsession.multi+
+        fsession.multi.s+""",
     "IterProgram": "iter+ iter.s+",
     "PerfEventProgram": "perf_event",
     "XdpProgram": "xdp xdp.frags xdp/devmap xdp.frags/devmap xdp/cpumap xdp.frags/cpumap",

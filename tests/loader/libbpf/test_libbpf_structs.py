@@ -26,6 +26,7 @@ NAMES = {
     structs.ProgramInformation: "struct bpf_prog_info",
     structs.KprobeOptions: "struct bpf_kprobe_opts",
     structs.KprobeMultiOptions: "struct bpf_kprobe_multi_opts",
+    structs.TracingMultiOptions: "struct bpf_tracing_multi_opts",
     structs.KsyscallOptions: "struct bpf_ksyscall_opts",
     structs.UprobeOptions: "struct bpf_uprobe_opts",
     structs.UprobeMultiOptions: "struct bpf_uprobe_multi_opts",

@@ -1,16 +1,21 @@
 """What libbpf has since 1.5: prepare, clones, streams, exclusive maps, tokens; and programs that exist, with any."""
 
+import errno
 import os
+import re
 import sys
 
 import bpfloader
 import pytest
+from bpfloader.diagnose.refusal import attach_refused
+from bpfloader.kernel.kernel_btf import type_name
 from bpfloader.kernel.versions import version_of
 from bpfloader.libbpf import library
 from test_restart import FIRST, libc, restart  # noqa: F401
 
 
 NO_MEMORY = 2**32 - 12  # -ENOMEM
+VMLINUX = 1  # the id of the kernel's own BTF, the first that it makes
 
 
 def needs(since: str) -> None:
@@ -81,6 +86,60 @@ def test_a_clone_is_a_program_of_its_own(opened):
     with opened.progs.on_call.clone() as one, opened.progs.on_call.clone() as other:
         assert one.info.id != other.info.id and one.info.tag == other.info.tag and one.name == "on_call"
         assert set(one.info.map_ids) >= {opened.maps.events.id}
+
+
+def test_an_older_libbpf_has_no_tracing_of_many(skeleton_of, kernel, monkeypatch):
+    monkeypatch.setattr(library, "version", lambda: "1.7")
+    with skeleton_of("multi").Multi.open() as bpf:
+        bpf.select(["on_many"])
+        with pytest.raises(bpfloader.LibraryError, match="libbpf 1.7 has no SEC.*; install libbpf 1.8 or newer"):
+            bpf.load()
+
+
+def test_functions_are_named_to_libbpf_by_their_ids(skeleton_of, kernel, monkeypatch):
+    """Of a program that isn't loaded, as this kernel may not load it."""
+    asked = []
+    monkeypatch.setattr(bpfloader.TracingMultiProgram, "_link", lambda self, *words, **request: asked.append((words, request)))
+    with skeleton_of("multi").Multi.open() as bpf:
+        attach = bpf.progs.on_many.attach
+        attach()
+        attach("tcp_v4_*")
+        names = ["bpf_fentry_test1", "bpf_fentry_test2"]
+        attach(functions=names, cookies=[10, 100])
+        with pytest.raises(ValueError, match="1 cookies for 0 functions: give one for each"):
+            attach("tcp_*", cookies=[1])
+        with pytest.raises(bpfloader.AttachError, match="can't attach on_many .ENOENT.*: this kernel's BTF has no function no_such"):
+            attach(functions=["no_such"])
+    patterns = [(verb, pattern, options.cnt) for (verb, pattern, options), _ in asked]
+    assert patterns == [("attach_tracing_multi", b"bpf_fentry_test*", 0), ("attach_tracing_multi", b"tcp_v4_*", 0),
+                        ("attach_tracing_multi", None, 2)]  # fmt: skip
+    options = asked[2][0][2]
+    assert [type_name(VMLINUX, options.ids[at]) for at in range(2)] == names and options.cookies[:2] == [10, 100]
+
+
+def test_many_functions_are_traced_at_once(skeleton_of, kernel):
+    if not (kind := bpfloader.attach_kind("fentry.multi")):
+        pytest.skip(kind.reason)
+    with skeleton_of("multi").Multi.open() as bpf:
+        bpf.select(["on_many", "on_one"])
+        bpf.load()
+        with bpf.progs.on_many.attach() as link:
+            assert "fentry.multi 14 functions" in [each.place for each in bpfloader.links() if each.id == link.id]
+            bpf.progs.on_one.test_run()
+        assert (bpf.bss.seen, bpf.bss.cookies) == (10, 0)
+        bpf.progs.on_many.attach(functions=["bpf_fentry_test1", "bpf_fentry_test2"], cookies=[10, 100])
+        bpf.progs.on_one.test_run()
+        assert (bpf.bss.seen, bpf.bss.cookies) == (12, 110)
+
+
+@pytest.mark.parametrize(("number", "pattern", "said"), [
+    (errno.EINVAL, "no_such_*", "no function of this kernel's BTF matches no_such_[*]"),
+    (errno.EINVAL, "no_such:tcp_*", "this kernel has no module no_such loaded"),
+    (errno.ENOENT, "tcp_*", "the kernel can't trace all functions that match tcp_[*]; list some of available_filter"),
+])  # fmt: skip
+def test_a_pattern_that_can_t_be_traced_is_explained(kernel, number, pattern, said):
+    error = attach_refused("on_many", bpfloader.CallError("", errno=number), (), "fentry.multi", {"function": pattern})
+    assert re.search(said, str(error))
 
 
 def test_what_a_program_writes_to_its_stream_is_read_once(skeleton_of, kernel):

@@ -27,7 +27,7 @@ def test_a_section_tells_the_class(section, kind):
 
 
 def test_every_kind_that_libbpf_attaches_has_a_class():
-    assert {name for name in PROGRAM_TYPE_BY_SECTION if name not in CLASS_BY_SECTION and ".multi" not in name} == PLAIN
+    assert {name for name in PROGRAM_TYPE_BY_SECTION if name not in CLASS_BY_SECTION} == PLAIN
     assert set(CLASS_BY_SECTION) <= set(PROGRAM_TYPE_BY_SECTION)
     assert set(LIBBPF_BY_SECTION) <= set(PROGRAM_TYPE_BY_SECTION)
 
