@@ -23,6 +23,7 @@ from ..maps.base import Map
 from ..programs.sections import libbpf_needed
 from ..programs.struct_ops import StructOpsMap
 from ..signals import DeferredSignals, without_repeated_signals
+from .attach_method import AttachMethod
 from .bcc import BccPolling
 from .btf_file import BtfFile
 from .collections import Maps, Progs, nothing_attached, program_names
@@ -317,6 +318,7 @@ class Object(BccPolling, SectionOwner):
             if not self._is_prepared:
                 self._notify_loaded()
 
+    @AttachMethod
     def attach(self, *, pin: str | os.PathLike[str] | None = None) -> list[Link]:
         """Attaches each loaded program whose section has a target, and each struct_ops map; returns the new links.
 
@@ -326,7 +328,7 @@ class Object(BccPolling, SectionOwner):
 
         With `pin`, the links stay pinned in that folder's `links`, beyond this process, and those that an earlier start
         pinned there are taken over: see Program.attach_pinned. The object is loaded with `load(pin=…)` first, if it
-        isn't. Raises also what that does.
+        isn't. Raises also what that does. On the class, `Execs.attach(pin=…)` opens and attaches in one (attach_class).
         """
         if pin is not None:
             from .pins import attach_pinned

@@ -214,7 +214,7 @@ class TracingProgram(TargetedProgram):
 
 
 class TracingMultiProgram(Program):
-    """SEC("fentry.multi/pattern"), fexit.multi, fsession.multi: at many functions that the kernel's BTF has, at once."""
+    """SEC("fentry.multi/pattern"), fexit.multi, fsession.multi: at many functions of the kernel at once."""
 
     def attach(self, pattern: str = "", *, functions: Sequence[str] = (), cookies: Sequence[int] = ()) -> Link:
         """Attaches to the kernel functions that match a pattern with `*` and `?`, or to those listed.

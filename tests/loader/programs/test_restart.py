@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import inspect
 import json
 import os
 import signal
@@ -188,6 +189,41 @@ def test_a_new_version_takes_over_with_its_state(restart, next_version, folder, 
     with daemon(next_version, folder) as again:
         assert taken(again) == {"on_call": "kept"} and again.bss.seen == 1
         assert sorted(os.listdir(f"{folder}/maps")) == ["_bss", "counts", "events"]
+
+
+def test_a_class_attaches_by_what_is_pinned(restart, next_version, folder, kernel):
+    """As a daemon writes it: one line, the first start and each that follows, of the same version and of another."""
+    with restart.attach(pin=folder, programs=["on_call"]) as first:
+        assert isinstance(first, restart) and taken(first) == {"on_call": "attached"}
+        libc.syscall(FIRST)
+    child = forked(lambda: restart.attach(pin=folder, programs=["on_call"]).maps.events.tuples())
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    libc.syscall(FIRST + 1)
+    with restart.attach(pin=folder, programs=["on_call"]) as third:
+        assert taken(third) == {"on_call": "kept"} and third.bss.seen == 2
+        assert third.maps.events.tuples() == [(FIRST + 1, 100)]
+    with next_version.attach(pin=folder, programs=["on_call"]) as newer:
+        assert taken(newer)["on_call"] == "replaced"
+
+
+def test_a_class_attaches_with_the_options_of_open(restart, folder, kernel):
+    with restart.attach(pin=folder, programs=["on_call"], kconfig={}) as bpf:
+        bpf.links.on_call.detach()
+    with pytest.raises(TypeError, match="pin"):
+        restart.attach()
+    with pytest.raises(TypeError, match="no_such_option"):
+        restart.attach(pin=folder, no_such_option=1)
+    assert list(inspect.signature(restart.attach).parameters) == ["pin", "programs", "options"]
+
+
+@pytest.mark.filterwarnings("error::ResourceWarning", "error::pytest.PytestUnraisableExceptionWarning")
+def test_a_class_that_can_t_attach_leaves_nothing(restart, tmp_path, kernel):
+    before = sorted(os.listdir("/proc/self/fd"))
+    with pytest.raises(bpfloader.AttachError, match="is in no BPF file system"):
+        restart.attach(pin=tmp_path / "no")
+    with pytest.raises(KeyError):
+        restart.attach(pin=tmp_path / "no", programs=["no_such"])
+    assert sorted(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_program_is_the_same_by_code_target_maps_and_constants(restart, kernel):
