@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from types import MethodType
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 if TYPE_CHECKING:
     import os
@@ -12,9 +12,8 @@ if TYPE_CHECKING:
 
     from ..link.base import Link
     from ..programs.base import Program
-    from .bpf_object import Object
 
-    K = TypeVar("K", bound=Object, covariant=True)
+    K = TypeVar("K", covariant=True)  # a class derived from Object
 
     class OnObject(Protocol):
         """`attach` of an object."""
@@ -40,9 +39,9 @@ class AttachMethod:
     def __get__(self, bpf: None, kind: type[K]) -> OnClass[K]: ...
 
     @overload
-    def __get__(self, bpf: Object, kind: type[Object]) -> OnObject: ...
+    def __get__(self, bpf: object, kind: type[object]) -> OnObject: ...
 
-    def __get__(self, bpf: Object | None, kind: type[Any]) -> Any:
+    def __get__(self, bpf: object, kind: type[Any]) -> Any:
         return MethodType(attach_class, kind) if bpf is None else MethodType(self._function, bpf)
 
 
@@ -56,7 +55,7 @@ def attach_class(
     nothing behind then. Constants and sizes have to be set between open and load: then open it, and call
     `attach(pin=…)` of the object.
     """
-    bpf = kind.open(**options)
+    bpf: Any = cast(Any, kind).open(**options)
     try:
         if programs is not None:
             bpf.select(programs)
@@ -64,4 +63,4 @@ def attach_class(
     except BaseException:
         bpf.destroy()
         raise
-    return bpf
+    return cast("K", bpf)
