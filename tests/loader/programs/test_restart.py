@@ -10,6 +10,7 @@ import socket
 import time
 from collections import Counter
 from itertools import groupby
+from types import SimpleNamespace
 
 import bpfloader
 import pytest
@@ -17,7 +18,7 @@ from bpfloader.kernel.versions import version_of
 from bpfloader.link import folder as folders
 from bpfloader.programs.takeover import same_program
 
-FIRST = 1_000_000  # FIRST_NUMBER of restart.bpf.c
+FIRST = 1_000_000 * (1 + os.getpid() % 1000)  # first_number of restart.bpf.c
 CALLS = {"on_call": 100, "on_typed_call": 200}  # what marks an event of each program
 PACKETS = {"on_xdp": 400, "on_tc": 500, "on_egress": 600}
 RESTARTS = 40
@@ -26,12 +27,23 @@ libc = ctypes.CDLL(None)
 
 @pytest.fixture(scope="session")
 def restart(skeleton_of):
-    return skeleton_of("restart").Restart
+    return numbered(skeleton_of("restart").Restart)
 
 
 @pytest.fixture(scope="session")
 def next_version(skeleton_of):
-    return skeleton_of("restart_next").RestartNext
+    return numbered(skeleton_of("restart_next").RestartNext)
+
+
+def numbered(skeleton):
+    """A skeleton's `open`, of an object that takes this run's numbers."""
+
+    def opened():
+        bpf = skeleton.open()
+        bpf.rodata.first_number = FIRST
+        return bpf
+
+    return SimpleNamespace(open=opened)
 
 
 @pytest.fixture
