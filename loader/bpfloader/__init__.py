@@ -26,7 +26,6 @@ Programs usually start from a generated skeleton, whose classes derive from thos
 from __future__ import annotations
 
 import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .arch import arch_among
@@ -55,13 +54,13 @@ from .errors import (
 from .libbpf.library import use_libbpf, version
 from .link.base import Link
 from .link.collection import Links
-from .maps.base import ANY, EXIST, LOCK, NOEXIST, Map
-from .maps.hash import Hash
+from .map.base import ANY, EXIST, LOCK, NOEXIST, Map
+from .map.hash import Hash
 from .object.bpf_object import Object
 from .object.collections import Maps, Progs
 from .object.variables import Kconfig, Section
-from .programs.base import Program
-from .programs.kprobe import (
+from .program.base import Program
+from .program.kprobe import (
     ExtensionProgram,
     KprobeMultiProgram,
     KprobeProgram,
@@ -71,7 +70,7 @@ from .programs.kprobe import (
     TracingMultiProgram,
     TracingProgram,
 )
-from .programs.network import (
+from .program.network import (
     CgroupProgram,
     NetfilterProgram,
     NetnsProgram,
@@ -80,7 +79,7 @@ from .programs.network import (
     SockmapProgram,
     XdpProgram,
 )
-from .programs.runnable import RunResult
+from .program.runnable import RunResult
 from .rings.ringbuf import RingBuffer
 
 if TYPE_CHECKING:
@@ -90,26 +89,26 @@ if TYPE_CHECKING:
     from .kernel.objects import ProgramInfo
     from .kernel.verifier_figures import VerifierFigures
     from .link.existing import ExistingLink, open_link
-    from .maps.arena import Arena
-    from .maps.array import Array, Elements
-    from .maps.info import MapInfo
-    from .maps.local_storage import CgroupStorage, InodeStorage, SkStorage, TaskStorage
-    from .maps.lpm_trie import LpmTrie
-    from .maps.map_in_map import ArrayOfMaps, HashOfMaps, KernelId, ProgArray, inner
-    from .maps.percpu import PerCpuArray, PerCpuHash
-    from .maps.queue import BloomFilter, Queue, Stack
-    from .maps.redirect import CgroupArray, CpuMap, DevMap, DevMapHash, ReuseportSockArray, SockHash, SockMap, XskMap
-    from .maps.stack_trace import Frame, StackTrace
+    from .map.arena import Arena
+    from .map.array import Array, Elements
+    from .map.info import MapInfo
+    from .map.local_storage import CgroupStorage, InodeStorage, SkStorage, TaskStorage
+    from .map.lpm_trie import LpmTrie
+    from .map.map_in_map import ArrayOfMaps, HashOfMaps, KernelId, ProgArray, inner
+    from .map.percpu import PerCpuArray, PerCpuHash
+    from .map.queue import BloomFilter, Queue, Stack
+    from .map.redirect import CgroupArray, CpuMap, DevMap, DevMapHash, ReuseportSockArray, SockHash, SockMap, XskMap
+    from .map.stack_trace import Frame, StackTrace
     from .object.choose import Choice, choose
     from .object.open_map import open_map
-    from .programs.existing import ExistingProgram, open_program
-    from .programs.iter import IterLink, IterProgram
-    from .programs.perf_event import PerfEventProgram
-    from .programs.sections import program_class
-    from .programs.struct_ops import StructOpsLink, StructOpsMap, StructOpsProgram
-    from .programs.syscall import SyscallProgram
-    from .programs.tc import NetkitProgram, TcProgram
-    from .programs.uprobe import UprobeMultiProgram, UprobeProgram, UsdtProgram
+    from .program.existing import ExistingProgram, open_program
+    from .program.iter import IterLink, IterProgram
+    from .program.perf_event import PerfEventProgram
+    from .program.sections import program_class
+    from .program.struct_ops import StructOpsLink, StructOpsMap, StructOpsProgram
+    from .program.syscall import SyscallProgram
+    from .program.tc import NetkitProgram, TcProgram
+    from .program.uprobe import UprobeMultiProgram, UprobeProgram, UsdtProgram
     from .rings.perf_buffer import PerfEventArray
     from .rings.poll import events, poll
     from .rings.user_ringbuf import UserRingBuffer
@@ -128,32 +127,32 @@ _LAZY = {
     "kernel.objects": "ProgramInfo",
     "kernel.verifier_figures": "VerifierFigures",
     "link.existing": "ExistingLink open_link",
-    "maps.arena": "Arena",
-    "maps.array": "Array Elements",
-    "maps.info": "MapInfo",
-    "maps.local_storage": "CgroupStorage InodeStorage SkStorage TaskStorage",
-    "maps.lpm_trie": "LpmTrie",
-    "maps.map_in_map": "ArrayOfMaps HashOfMaps KernelId ProgArray inner",
-    "maps.percpu": "PerCpuArray PerCpuHash",
-    "maps.queue": "BloomFilter Queue Stack",
-    "maps.redirect": "CgroupArray CpuMap DevMap DevMapHash ReuseportSockArray SockHash SockMap XskMap",
-    "maps.stack_trace": "Frame StackTrace",
+    "map.arena": "Arena",
+    "map.array": "Array Elements",
+    "map.info": "MapInfo",
+    "map.local_storage": "CgroupStorage InodeStorage SkStorage TaskStorage",
+    "map.lpm_trie": "LpmTrie",
+    "map.map_in_map": "ArrayOfMaps HashOfMaps KernelId ProgArray inner",
+    "map.percpu": "PerCpuArray PerCpuHash",
+    "map.queue": "BloomFilter Queue Stack",
+    "map.redirect": "CgroupArray CpuMap DevMap DevMapHash ReuseportSockArray SockHash SockMap XskMap",
+    "map.stack_trace": "Frame StackTrace",
     "object.choose": "Choice choose",
     "object.open_map": "open_map",
-    "programs.existing": "ExistingProgram open_program",
-    "programs.iter": "IterLink IterProgram",
-    "programs.perf_event": "PerfEventProgram",
-    "programs.sections": "program_class",
-    "programs.struct_ops": "StructOpsLink StructOpsMap StructOpsProgram",
-    "programs.syscall": "SyscallProgram",
-    "programs.tc": "NetkitProgram TcProgram",
-    "programs.uprobe": "UprobeMultiProgram UprobeProgram UsdtProgram",
+    "program.existing": "ExistingProgram open_program",
+    "program.iter": "IterLink IterProgram",
+    "program.perf_event": "PerfEventProgram",
+    "program.sections": "program_class",
+    "program.struct_ops": "StructOpsLink StructOpsMap StructOpsProgram",
+    "program.syscall": "SyscallProgram",
+    "program.tc": "NetkitProgram TcProgram",
+    "program.uprobe": "UprobeMultiProgram UprobeProgram UsdtProgram",
     "rings.perf_buffer": "PerfEventArray",
     "rings.poll": "events poll",
     "rings.user_ringbuf": "UserRingBuffer",
     "symbols.kernel": "kernel_symbol",
     "symbols.user": "UserSymbols user_symbol",
-    "system.snapshot": "SystemLink SystemMap SystemProgram links",
+    "system.snapshot": "SystemLink SystemMap SystemProgram links maps programs",
     "system.statistics": "run_statistics",
     "verifier.verify": "ProgramFigures SourceVisits verify",
 }
@@ -172,22 +171,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-class _ListingRoom(ModuleType):
-    """The module of a room with the name of a public function: `bpfloader.maps()` lists the system's maps.
-
-    A function of that name would hide the room, and the next import of the room the function.
-    """
-
-    def __call__(self) -> Any:
-        from importlib import import_module
-
-        return getattr(import_module(f"{__name__}.system.snapshot"), self.__name__.rpartition(".")[2])()
-
-
-for _room in ("maps", "programs"):
-    sys.modules[f"{__name__}.{_room}"].__class__ = _ListingRoom
 
 
 little_endian = CTypes("<")

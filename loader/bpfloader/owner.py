@@ -1,6 +1,6 @@
 """Protocols: what maps, programs and links need of the object that owns them, and of the values handed to them.
 
-An object (object/bpf_object.py) and a map without one (maps/standalone.py) satisfy `Owner`: no part imports the object.
+An object (object/bpf_object.py) and a map without one (map/standalone.py) satisfy `Owner`: no part imports the object.
 """
 
 from __future__ import annotations

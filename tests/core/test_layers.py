@@ -97,16 +97,13 @@ def test_a_circle_is_found(tmp_path):
     assert circles(edges) == [["a", "b", "c", "a"]]
 
 
-CALLABLE = {"maps", "programs"}  # rooms of the loader whose module is the public function, see its __init__.py
-
-
 @pytest.mark.parametrize("half", PACKAGES)
 def test_no_room_bears_a_public_name(half):
     """A package `probe/` would take the place of the function `bpfloader.probe` once something imports it."""
     tree = ast.parse((PACKAGES[half] / "__init__.py").read_text())
     public = {each.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
               for each in node.value.elts}  # fmt: skip
-    assert public & {room(module) for module in modules(PACKAGES[half])} == (CALLABLE if half == "loader" else set())
+    assert public & {room(module) for module in modules(PACKAGES[half])} == set()
 
 
 def other_imports(paths, *known, top_level_only=False):

@@ -16,14 +16,14 @@ tempfile textwrap tokenize traceback unittest urllib.parse uuid zipfile zlib""".
 # typing imports annotationlib, which imports ast, for the first NamedTuple: 3 ms of Python 3.14's own.
 HEAVY = [name for name in HEAVY if name != "ast" or sys.version_info < (3, 14)]
 # Modules of the loader that few programs need: those with lazy public names, and what explains and inspects.
-NEEDED = {"maps.info", "programs.sections", "programs.struct_ops"}  # by Object itself, though they have lazy names
+NEEDED = {"map.info", "program.sections", "program.struct_ops"}  # by Object itself, though they have lazy names
 RARE = {*bpfloader._LAZY} - NEEDED | {*"""btf.c_text btf.core_relo btf.reader codec.numpy_records diagnose.attach_target
 detach.attachments detach.command detach.pins
 diagnose.core_relo diagnose.function_target diagnose.interface_target diagnose.kernel_function
 diagnose.libbpf_messages diagnose.map_rules diagnose.older_kernel diagnose.verifier_log diagnose.verifier_report
 features.trial inspect.report kernel.attach_type kernel.bpf kernel.holders kernel.host kernel.instructions
 kernel.link_places kernel.link_type kernel.netlink kernel.objects kernel.versions link.folder link.place
-object.pins programs.takeover maps.standalone object.btf_types object.untyped package.archive package.manifest rings.async_reader
+object.pins program.takeover map.standalone object.btf_types object.untyped package.archive package.manifest rings.async_reader
 rings.poll spec.first_kernel spec.object spec.vet symbols.binary symbols.debug_files symbols.debuginfod symbols.demangle
 symbols.function_table symbols.functions symbols.inlined symbols.perf_map symbols.probe_file symbols.process symbols.readable symbols.regions symbols.rust
 symbols.user symbols.versions diagnose.refusal elf""".split()}
@@ -65,23 +65,10 @@ def test_every_name_is_there_and_is_what_type_checkers_take_it_for():
     for node in block.body:
         module = sys.modules.get(f"bpfloader.{node.module}") or __import__(f"bpfloader.{node.module}", fromlist=["x"])
         for alias in node.names:
-            if alias.name not in ("maps", "programs"):  # the rooms of that name, which can be called
-                assert getattr(bpfloader, alias.name) is getattr(module, alias.name)
+            assert getattr(bpfloader, alias.name) is getattr(module, alias.name)
     assert all(hasattr(bpfloader, name) for name in bpfloader.__all__) and set(bpfloader.__all__) <= set(dir(bpfloader))
     with pytest.raises(AttributeError, match="module 'bpfloader' has no attribute 'nothing'"):
         bpfloader.nothing  # noqa: B018
-
-
-def test_the_rooms_that_are_functions_stay_both():
-    code = """if True:
-        import bpfloader, types
-        import bpfloader.maps.hash, bpfloader.programs.tc as tc
-        assert callable(bpfloader.maps) and callable(bpfloader.programs)
-        assert isinstance(bpfloader.maps, types.ModuleType) and tc.TcProgram is bpfloader.TcProgram
-        from bpfloader import maps
-        assert maps is bpfloader.maps and maps.hash.Hash is bpfloader.Hash
-    """
-    run_python(code)
 
 
 def test_all_names_come_with_a_star():

@@ -18,7 +18,7 @@ from ..kernel.bpf import TRANSIENT
 from ..kernel.privileges import attach_capabilities
 from ..kernel.versions import SectionKind, program_types, section_kind, section_kinds, version_of
 from ..libbpf.library import version
-from ..programs.sections import CLASS_BY_SECTION, libbpf_needed
+from ..program.sections import CLASS_BY_SECTION, libbpf_needed
 from ..suggest import suggestion
 from . import trial, try_freplace, try_iter, try_network, try_tracing
 from .trial import CantTell, NotSupported, Trial

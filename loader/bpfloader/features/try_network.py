@@ -22,8 +22,8 @@ from ..kernel.map_type import MapType
 from ..libbpf.library import library
 from ..libbpf.log import captured
 from ..libbpf.structs import TcHook, TcOptions, sized
-from ..programs.network import NETFILTER_FAMILIES, NETFILTER_HOOKS, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_EBPF
-from ..programs.tc import ATTACH_POINTS
+from ..program.network import NETFILTER_FAMILIES, NETFILTER_HOOKS, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_EBPF
+from ..program.tc import ATTACH_POINTS
 from .trial import CGROUP_HOOK, CantTell, NotSupported, Trial, expect_errno, kernel_type, loaded
 from .try_tracing import lsm
 

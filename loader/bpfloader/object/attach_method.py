@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from ..link.base import Link
-    from ..programs.base import Program
+    from ..program.base import Program
 
     K = TypeVar("K", covariant=True)  # a class derived from Object
 

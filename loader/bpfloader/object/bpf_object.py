@@ -19,9 +19,9 @@ from ..libbpf.library import library, require
 from ..libbpf.log import captured
 from ..link.base import Link
 from ..link.collection import Links
-from ..maps.base import Map
-from ..programs.sections import libbpf_needed
-from ..programs.struct_ops import StructOpsMap
+from ..map.base import Map
+from ..program.sections import libbpf_needed
+from ..program.struct_ops import StructOpsMap
 from ..signals import DeferredSignals, without_repeated_signals
 from .attach_method import AttachMethod
 from .bcc import BccPolling
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ..owner import ObjectPart
-    from ..programs.base import Program
+    from ..program.base import Program
 
 GIVE_PATH = "give the path of a file that this user may read"
 

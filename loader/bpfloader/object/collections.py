@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..errors import AttachError
-from ..maps.base import Map
-from ..programs.base import Program
+from ..map.base import Map
+from ..program.base import Program
 from ..suggest import no_such, raise_unknown
 
 if TYPE_CHECKING:

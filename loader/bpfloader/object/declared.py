@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, NoReturn
 
-from ..maps.base import Map
+from ..map.base import Map
 
 
 class DeclaredMaps:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..libbpf.library import require
-from ..programs.base import Program
+from ..program.base import Program
 from ..spec.object import object_spec
 
 # What makes libbpf read the kernel's types when such a program is loaded (libbpf_needs_vmlinux_btf in libbpf.c), by

@@ -14,12 +14,12 @@ from ..errors import CallError, LayoutError, MapError, PrivilegeError, errno_tex
 from ..kernel.objects import info_by_fd
 from ..libbpf.library import library
 from ..libbpf.structs import BtfInformation
-from ..maps.info import MapInfo, existing_map
-from ..maps.standalone import standalone
+from ..map.info import MapInfo, existing_map
+from ..map.standalone import standalone
 from .untyped import INDEX_MAPS, MapClass, map_class
 
 if TYPE_CHECKING:
-    from ..maps.base import Map
+    from ..map.base import Map
 
 MAX_BTF = 16 << 20  # bytes: BTF_MAX_SIZE of linux/btf.h
 

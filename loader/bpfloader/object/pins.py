@@ -17,10 +17,10 @@ from ..kernel.map_type import BPF_F_RDONLY_PROG, MapType
 from ..libbpf.library import library
 from ..libbpf.pin import pinned_fd
 from ..link.folder import locked, swap_pin
-from ..maps.base import Map
-from ..maps.info import MapInfo, info_of
-from ..programs.struct_ops import StructOpsMap
-from ..programs.takeover import take_over_by_section, take_over_table, taking_over
+from ..map.base import Map
+from ..map.info import MapInfo, info_of
+from ..program.struct_ops import StructOpsMap
+from ..program.takeover import take_over_by_section, take_over_table, taking_over
 from .collections import nothing_attached
 
 if TYPE_CHECKING:

@@ -12,19 +12,19 @@ from ..codec.base import NATIVE
 from ..codec.c_types import CTypes
 from ..kernel.map_type import MapType
 from ..libbpf.library import library
-from ..maps.arena import Arena
-from ..maps.array import Array
-from ..maps.base import Map
-from ..maps.hash import Hash
-from ..maps.local_storage import CgroupStorage, InodeStorage, SkStorage, TaskStorage
-from ..maps.lpm_trie import LpmTrie
-from ..maps.map_in_map import ArrayOfMaps, HashOfMaps, ProgArray, inner
-from ..maps.percpu import PerCpuArray, PerCpuHash
-from ..maps.queue import BloomFilter, Queue, Stack
-from ..maps.redirect import CgroupArray, CpuMap, DevMap, DevMapHash, ReuseportSockArray, SockHash, SockMap, XskMap
-from ..maps.stack_trace import StackTrace
-from ..programs.sections import program_class
-from ..programs.struct_ops import StructOpsMap
+from ..map.arena import Arena
+from ..map.array import Array
+from ..map.base import Map
+from ..map.hash import Hash
+from ..map.local_storage import CgroupStorage, InodeStorage, SkStorage, TaskStorage
+from ..map.lpm_trie import LpmTrie
+from ..map.map_in_map import ArrayOfMaps, HashOfMaps, ProgArray, inner
+from ..map.percpu import PerCpuArray, PerCpuHash
+from ..map.queue import BloomFilter, Queue, Stack
+from ..map.redirect import CgroupArray, CpuMap, DevMap, DevMapHash, ReuseportSockArray, SockHash, SockMap, XskMap
+from ..map.stack_trace import StackTrace
+from ..program.sections import program_class
+from ..program.struct_ops import StructOpsMap
 from ..rings.perf_buffer import PerfEventArray
 from ..rings.ringbuf import RingBuffer
 from ..rings.user_ringbuf import UserRingBuffer

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from ..codec.base import Codec
 from ..codec.records import RecordDecoder
 from ..fork import call_after_fork
-from ..maps.base import Map, codec_of
+from ..map.base import Map, codec_of
 from ..signals import DeferredSignals
 from .memory import BATCH_SIZE, BUSY_PAUSE, EMPTY, READY, Batch, SharedMemory, take_one
 from .waiting import MAX_DELAY, Coalescer, Waiter

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..codec.records import RecordDecoder
 from ..libbpf.library import library
-from ..maps.base import Map
+from ..map.base import Map
 
 EMPTY, READY, BUSY_HEAD = range(3)  # states of a buffer, by its first record
 BATCH_SIZE = 1024  # the most records decoded before their space is released

@@ -17,7 +17,7 @@ from ..codec.records import RecordDecoder, RecordError
 from ..errors import CallError, MapError
 from ..kernel.perf_event import online_cpus, open_bpf_output
 from ..libbpf.library import library
-from ..maps.perf_counters import Counters
+from ..map.perf_counters import Counters
 from .barrier import Fence
 from .callback import Callback, Subscription
 from .memory import EMPTY, READY, Batch, Progress, SharedMemory, set_kernel_sizes

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from ..codec.base import Codec, pack_for
 from ..errors import LayoutError, MapError
 from ..fork import call_after_fork
-from ..maps.base import Map, codec_of
+from ..map.base import Map, codec_of
 from ..signals import DeferredSignals
 from .barrier import Fence
 from .memory import set_kernel_sizes

@@ -24,7 +24,7 @@ from ..kernel.map_type import MapType
 from ..kernel.objects import Kind, ProgramInfo, fd_by_id, ids, memlock, program_info, program_type
 from ..libbpf.library import library
 from ..libbpf.pin import kind_of
-from ..maps.info import MapInfo, info_of
+from ..map.info import MapInfo, info_of
 
 SEEN_ONLY = "only what this user can see otherwise is listed; run as root, or with CAP_SYS_ADMIN, for all of the system"
 MAX_LISTED = 100_000  # of a kind

@@ -12,8 +12,8 @@ from ..codec.struct import Struct
 from ..errors import BpfError, CallError
 from ..link.base import Link
 from ..object.bpf_object import Object
-from ..programs.base import Program
-from ..programs.syscall import SyscallProgram
+from ..program.base import Program
+from ..program.syscall import SyscallProgram
 from .contexts import SkAction, TcAction, XdpAction, XdpMd
 from .namespaces import BPFFS, NoNamespace, private_namespaces
 from .reasons import reason_of, run_reason_of, skip

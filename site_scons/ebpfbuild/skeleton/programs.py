@@ -1,6 +1,6 @@
 """Chooses bpfloader's class for a program by its section.
 
-bpfloader.programs.sections has the same table, and this core can't import it. A name that ends in `+` may be followed
+bpfloader.program.sections has the same table, and this core can't import it. A name that ends in `+` may be followed
 by `/` and a target; any other must match whole. A test holds the two together.
 """
 

@@ -2,7 +2,7 @@
 
 import bpfloader
 import pytest
-from bpfloader.programs.sections import CLASS_BY_SECTION
+from bpfloader.program.sections import CLASS_BY_SECTION
 from ebpfbuild.skeleton import names as pynames, programs as program_classes, maps as pymaps
 
 

@@ -15,7 +15,7 @@ from bpfloader.errors import ENOTSUPP, LIBBPF_ERRNOS, CallError
 from bpfloader.kernel.versions import map_types, section_kinds
 from bpfloader.libbpf.pin import pin_to
 from bpfloader.libbpf.prototypes import failure
-from bpfloader.maps.info import FIXES
+from bpfloader.map.info import FIXES
 from bpfloader.object.open import _open_error
 
 NUMBERS = [*sorted(errno.errorcode), ENOTSUPP, *LIBBPF_ERRNOS, 4999]
@@ -227,7 +227,7 @@ def test_every_errno_of_a_map_s_operation(using, monkeypatch):
             def bpf_map_update_elem(*_, number=number):
                 raise failure("bpf_map_update_elem", number)
 
-        monkeypatch.setattr("bpfloader.maps.base.library", Refusing)
+        monkeypatch.setattr("bpfloader.map.base.library", Refusing)
         with pytest.raises(bpfloader.BpfError) as caught:
             table[1] = 2
         require_step(caught.value)

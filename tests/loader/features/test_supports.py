@@ -28,7 +28,7 @@ def test_an_answer_is_remembered(kernel):
 
 
 def test_iterators_are_tried_over_their_target(kernel):
-    """The kernel may refuse one and take another: programs/test_agreement.py attaches one over a map, list_numbers."""
+    """The kernel may refuse one and take another: program/test_agreement.py attaches one over a map, list_numbers."""
     before = descriptors()
     tasks, none = bpfloader.attach_kind("iter/task"), bpfloader.attach_kind("iter/no_such_thing")
     assert (tasks.name, tasks.ok, none.name, none.ok) == ("iter/task", True, "iter/no_such_thing", False)

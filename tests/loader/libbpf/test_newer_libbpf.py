@@ -17,8 +17,8 @@ from bpfloader.libbpf import library as libbpf
 from bpfloader.kernel.versions import version_of
 from ebpfbuild.pins.pins import HeaderPin, ArtifactSource
 
-PROGRAMS = Path(__file__).parents[1] / "programs"
-MAPS = PROGRAMS.with_name("maps")
+PROGRAMS = Path(__file__).parents[1] / "program"
+MAPS = PROGRAMS.with_name("map")
 # orig.tar.gz of Debian's source packages, the newest first: sid's leaves the pool when its next version comes.
 RELEASES = {
     "1.7.0": ("7ab5feffbf78557f626f2e3e3204788528394494715a30fc2070fcddc2051b7b", 1063399),

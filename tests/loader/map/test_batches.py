@@ -6,7 +6,7 @@ import threading
 
 import bpfloader
 import pytest
-from bpfloader.maps import batch
+from bpfloader.map import batch
 
 BATCHES = pytest.mark.parametrize("batches", [True, False])
 

@@ -63,7 +63,7 @@ def left() -> int:
 
 
 def test_a_kernel_without_clsact_is_told_so(start, monkeypatch):
-    from bpfloader.programs import tc
+    from bpfloader.program import tc
 
     class Lacking:
         @staticmethod

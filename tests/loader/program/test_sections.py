@@ -2,7 +2,7 @@
 
 import bpfloader
 import pytest
-from bpfloader.programs.sections import CLASS_BY_SECTION, LIBBPF_BY_SECTION, libbpf_needed
+from bpfloader.program.sections import CLASS_BY_SECTION, LIBBPF_BY_SECTION, libbpf_needed
 from ebpfbuild.spec.sections import PROGRAM_TYPE_BY_SECTION
 
 PLAIN = {"lwt_in", "lwt_out", "lwt_xmit", "lwt_seg6local", "lirc_mode2"}  # netlink's and the infrared's own

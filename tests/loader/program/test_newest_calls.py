@@ -45,7 +45,7 @@ def opened(restart, kernel):  # noqa: F811
 def test_an_older_libbpf_is_named(opened, monkeypatch, since, call):
     here = "1.1"
     monkeypatch.setattr(library, "version", lambda: here)
-    for module in (sys.modules["bpfloader.object.open"], sys.modules["bpfloader.maps.base"]):
+    for module in (sys.modules["bpfloader.object.open"], sys.modules["bpfloader.map.base"]):
         assert module.require is library.require
     for name in ("bpf_object__prepare", "bpf_prog_stream_read", "bpf_program__clone"):
         shared = library.library()

@@ -131,7 +131,7 @@ def test_a_libbpf_whose_arguments_have_another_form_is_refused(usdt, probed, mon
     with usdt.open() as bpf:
         bpf.load()
         if not bpfloader.version().startswith("1.7."):
-            monkeypatch.setattr("bpfloader.programs.uprobe.version", lambda: "1.7.0")
+            monkeypatch.setattr("bpfloader.program.uprobe.version", lambda: "1.7.0")
         with pytest.raises(bpfloader.AttachError) as caught:
             bpf.progs.on_probe.attach(probed, "tests", "forms")
         said = str(caught.value)

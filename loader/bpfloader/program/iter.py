@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..libbpf.library import library
 from ..libbpf.structs import IterLinkInfo, IterOptions, sized
 from ..link.base import BpfLink, Link
-from ..maps.base import Map, codec_of
+from ..map.base import Map, codec_of
 from ..signals import DeferredSignals
 from .base import Program
 from .network import named_value, opened

@@ -4,7 +4,7 @@ import errno
 
 import bpfloader
 import pytest
-from bpfloader.maps.batch import Entries
+from bpfloader.map.batch import Entries
 
 
 def test_a_hash_gives_back_what_was_put(loaded, skel):

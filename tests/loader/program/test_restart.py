@@ -16,7 +16,7 @@ import bpfloader
 import pytest
 from bpfloader.kernel.versions import version_of
 from bpfloader.link import folder as folders
-from bpfloader.programs.takeover import same_program
+from bpfloader.program.takeover import same_program
 
 FIRST = 1_000_000 * (1 + os.getpid() % 1000)  # first_number of restart.bpf.c
 CALLS = {"on_call": 100, "on_typed_call": 200}  # what marks an event of each program
@@ -312,7 +312,7 @@ def test_an_update_is_taken_back_with_the_rest(restart, folder, own_network):
             with restart.open() as new:
                 new.select(["on_xdp"])
                 new.load(pin=folder)
-                from bpfloader.programs.takeover import take_over, taking_over
+                from bpfloader.program.takeover import take_over, taking_over
 
                 program = new.progs.on_xdp
                 with pytest.raises(ZeroDivisionError), taking_over(new, f"{folder}/links") as (undo, done):

@@ -9,7 +9,7 @@ from ..errors import AttachError, CallError
 from ..libbpf.library import library, require
 from ..libbpf.log import captured
 from ..link.base import BpfLink, Link
-from ..maps.base import Map
+from ..map.base import Map
 from ..signals import DeferredSignals
 from .base import Program
 

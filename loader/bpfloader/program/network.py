@@ -14,7 +14,7 @@ from ..errors import AttachError, CallError, errno_text
 from ..libbpf.library import library
 from ..libbpf.structs import LinkCreateOptions, NetfilterOptions, sized
 from ..link.base import FdLink, HookLink, Link
-from ..maps.base import Map
+from ..map.base import Map
 from ..signals import DeferredSignals
 from .anchor import Neighbour, placement
 from .base import Program
