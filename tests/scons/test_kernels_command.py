@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import lzma
 import os
 import re
 import subprocess
@@ -70,6 +71,29 @@ def test_the_table_the_problems_and_the_json(kernels_project):
     assert "1 of 1 program fails on some of 2 kernels" in (kernels_project.folder / "found.html").read_text()
     write(kernels_project, "guarded")
     assert ["p", "ok", "ok", "(guards)"] in [line.split() for line in run(kernels_project, "kernels").stdout.splitlines()]
+
+
+def test_a_kernel_without_btf_gets_that_of_a_file_that_pins_add_writes(kernels_project):
+    """It is packed beside toolchain.toml, and read again for each edit of that file alone."""
+    folder = kernels_project.folder
+    (folder / "zImage").write_bytes(b"a kernel without BTF" * 99)
+    digest = hashlib.sha256((folder / "zImage").read_bytes()).hexdigest()
+    pins = folder / "toolchain.toml"
+    pins.write_text(pins.read_text() + f'\n[kernels.board]\narch = "x86_64"\nkernel = "6.2"\npath = "zImage"\nsha256 = "{digest}"\n')
+    assert "zImage: holds no BTF" in run(kernels_project, "kernels", "KERNELS=board").stderr
+    assert "toolchain.toml: kernels.boat: is no kernel of this file" in run(kernels_project, "pins", "add", "boat", "--btf", "new.btf").stderr
+    assert "--btf: names what holds a kernel's BTF" in run(kernels_project, "pins", "add", "board", "--btf=new.btf", "--json").stderr
+    added = run(kernels_project, "pins", "add", "board", "--btf", "new.btf")
+    assert added.returncode == 0 and "kernels/board.btf.xz: " in added.stdout, added.stderr
+    btf = hashlib.sha256(lzma.decompress((folder / "kernels/board.btf.xz").read_bytes())).hexdigest()
+    assert f'btf = "kernels/board.btf.xz"\nbtf_sha256 = "{btf}"\n' in pins.read_text()
+    for _ in range(2):
+        found = run(kernels_project, "kernels", "KERNELS=board")
+        assert ["p", "fails"] in [line.split() for line in found.stdout.splitlines()], found.stderr
+    (folder / "kernels/board.btf.xz").write_bytes((folder / "old.btf").read_bytes())
+    edited = run(kernels_project, "kernels", "KERNELS=board")
+    assert "kernels/board.btf.xz does not hold the pinned BTF of kernel board (Linux 6.2 for x86_64)" in edited.stderr
+    assert 'btf_sha256 = "' in edited.stderr and "Traceback" not in edited.stderr
 
 
 @pytest.mark.slow

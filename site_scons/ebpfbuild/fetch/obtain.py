@@ -19,7 +19,7 @@ from ..files import MAX_FILE_SIZE, is_gone, open_regular
 from ..pins.pins import ArtifactSource, HeaderPin, TreePin
 from . import apt
 from . import places as sources
-from .from_btf import header_of_kernel
+from .from_btf import made_of_kernel
 from .mirror import Login, checked_mirror
 from .network import Network
 from .newest import newest_package
@@ -263,16 +263,20 @@ class _Search:
 
     def _header_from(self, place: Place, pin: HeaderPin) -> _StoredHeader:
         source = pin.source
-        inside, made = ("", False) if place.by_digest else (source.inside, source.btf)
+        itself = source.btf and pin.sha256 and source.archive_sha256 == pin.sha256  # a BTF as it stands there
+        inside, made = ("", False) if place.by_digest or itself else (source.inside, source.btf)
         name = (inside or source.name).rsplit("/", 1)[-1]
-        wanted = Wanted(pin.title, name, pin.where, pin.sha256, pin.size, in_project=source.in_project)
-        data = self._archive(place, pin.title) if inside or made else b""
+        own = source.in_project
+        wanted = Wanted(pin.title, name, pin.where, pin.sha256, pin.size, in_project=own, key=f"{pin.prefix}sha256")
+        data = self._archive(place, pin.title, f"{pin.prefix}input_sha256") if inside or made else b""
         where = source.where if pin.given else f"{source.where}: {place.shown}"
         if made:
-            wanted = replace(wanted, also=(f'input_sha256 = "{hashlib.sha256(data).hexdigest()}"',))
+            kernel = made_of_kernel(data, where, pin)
+            also = f'{pin.prefix}input_sha256 = "{hashlib.sha256(data).hexdigest()}"'
+            wanted = replace(wanted, also=(also,), varies=kernel.varies)
         with self._keeper(place).incoming() as incoming:
             if made:
-                incoming.write(header_of_kernel(data, where, source))
+                incoming.write(kernel.data)
             elif inside:
                 incoming.write(read_members(data, [inside], where)[inside])
             else:
@@ -321,11 +325,12 @@ class _Search:
             verify(incoming, wanted, place.shown)
             incoming.keep()
 
-    def _archive(self, place: Place, title: str) -> bytes:
+    def _archive(self, place: Place, title: str, key: str = "archive_sha256") -> bytes:
+        """Returns a place's bytes whole; `key` is what toolchain.toml calls their digest."""
         source, digest = place.source, place.source.archive_sha256
         if not digest or (source.in_project and place.via != CACHE):
             with self._keeper(place).incoming() as incoming:
-                self._receive_verified(place, incoming, title)
+                self._receive_verified(place, incoming, title, key)
                 data = incoming.data()
                 if digest:
                     incoming.keep()
@@ -334,10 +339,10 @@ class _Search:
             if had:
                 return had.read_bytes()
             with self.store.incoming() as incoming:
-                self._receive_verified(place, incoming, title)
+                self._receive_verified(place, incoming, title, key)
                 return incoming.keep().read_bytes()
 
-    def _receive_verified(self, place: Place, incoming: Incoming, title: str) -> None:
+    def _receive_verified(self, place: Place, incoming: Incoming, title: str, key: str) -> None:
         source = place.source
         wanted = Wanted(
             f"{source.name} with {title}",
@@ -346,7 +351,7 @@ class _Search:
             source.archive_sha256,
             digest_optional=True,
             in_project=source.in_project,
-            key="input_sha256" if source.btf else "archive_sha256",
+            key=key if source.btf else "archive_sha256",
             most=MAX_KERNEL_FILE if source.btf else MAX_FILE_SIZE,
         )
         self._receive(place, incoming, wanted)

@@ -16,6 +16,7 @@ class Wanted:
     `digest_optional` is for an archive whose files are what is pinned, so that it needs no digest of its own;
     `in_project` for a file of the project's, which anybody may have edited. `key` is what toolchain.toml calls the
     digest, `also` are further lines to paste where there is none yet; `most` bytes are read where no size is known.
+    `varies` says what else may have made other bytes of the same input.
     """
 
     title: str
@@ -28,6 +29,7 @@ class Wanted:
     key: str = "sha256"
     also: tuple[str, ...] = ()
     most: int = MAX_FILE_SIZE
+    varies: str = ""
 
     @property
     def limit(self) -> int:
@@ -67,7 +69,7 @@ def verify(incoming: Incoming, wanted: Wanted, origin: str) -> None:
 
 def _mismatch(incoming: Incoming, wanted: Wanted, origin: str, wrong: str) -> FetchError:
     what = f"what arrived is not the pinned {wanted.title}, and was not used"
-    fix = "look at what was kept before you change the pin"
+    fix = wanted.varies or "look at what was kept before you change the pin"
     if wrong:
         what = f"what arrived as {wanted.title} is {wrong}, and was not used"
         fix = "open the URL in a browser: a proxy or a login page may stand before it"
@@ -94,13 +96,13 @@ def _edited(incoming: Incoming, wanted: Wanted, origin: str) -> FetchError:
     return MismatchError(
         f"{origin} does not hold the pinned {wanted.title}, and was not used",
         where=wanted.where,
-        fix="put back what it held or, if you trust what it holds now, write in the pin",
+        fix=wanted.varies or "put back what it held or, if you trust what it holds now, write in the pin",
         details=(expected, got, f'{wanted.key} = "{incoming.sha256}"', *size, *wanted.also),
     )
 
 
 def _unpinned(incoming: Incoming, wanted: Wanted, origin: str) -> PinError:
-    lines = [f'sha256 = "{incoming.sha256}"']
+    lines = [f'{wanted.key} = "{incoming.sha256}"']
     if wanted.title.startswith("vmlinux.h"):
         lines.append(f"size = {incoming.size}")
     lines += wanted.also

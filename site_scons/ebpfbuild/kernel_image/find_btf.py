@@ -53,6 +53,8 @@ def _search(data: bytes, member: str, inside: str, depth: int) -> KernelBtf:
         _none(inside, "holds archives in archives")
     if is_package(data):
         return _in_package(data, member, inside, depth)
+    if format_at(data):
+        return _search(unpack_at(data, 0) or b"", member, inside, depth - 1)
     if member:
         _none(inside, f"is no package, so it holds no {member}", "leave the member out")
     head = bytes(data[:4])
@@ -60,8 +62,6 @@ def _search(data: bytes, member: str, inside: str, depth: int) -> KernelBtf:
         return KernelBtf(bytes(data), inside=inside)
     if head == ELF_MAGIC:
         return _in_elf(data, inside, depth)
-    if format_at(data):
-        return _search(unpack_at(data, 0) or b"", "", inside, depth - 1)
     return _in_image(data, inside, depth)
 
 

@@ -21,6 +21,7 @@ from .pahole import encoded
 MAPPED = 16 << 20  # bytes from which on a file is mapped: of a vmlinux with DWARF only a hundredth is read
 MAX_INDEX_SIZE = 256 << 20
 MAX_MODULES_SIZE = 1 << 30
+DWARF = "DWARF"  # in the place of a file's part: of that pahole made the BTF
 
 
 def read_kernel_file(path: str | os.PathLike[str]) -> bytes:
@@ -39,7 +40,7 @@ def kernel_btf(data: bytes, where: str, member: str = "") -> KernelBtf:
     try:
         return find_btf(data, where, member)
     except DwarfOnlyError as error:
-        return KernelBtf(encoded(error.data, error), inside="DWARF")
+        return KernelBtf(encoded(error.data, error), inside=DWARF)
 
 
 def parse_kernel_btf(found: KernelBtf, where: str, base: Btf | None = None) -> Btf:
@@ -85,7 +86,7 @@ class BtfCache:
         return self._opened[key]
 
     def modules(self, path: str | os.PathLike[str], sha256: str, base: Btf) -> Modules | None:
-        """Returns the modules in a kernel's package; None for another file, which tells nothing of them.
+        """Returns the modules in a package; None for one without any, or another file, which tells nothing of them.
 
         `base` is the kernel's own BTF. Raises KernelImageError, ArchiveError.
         """
@@ -104,9 +105,10 @@ class BtfCache:
             with contextlib.suppress(OSError):
                 content = read_regular(place, MAX_MODULES_SIZE)
                 if hashlib.sha256(content).hexdigest() == known:
-                    return Modules(load_modules(content), base)
+                    found = load_modules(content)
+                    return Modules(found, base) if found else None
             find()
-        return Modules(found, base)
+        return Modules(found, base) if found else None
 
     def _kept(self, place: Path, content: bytes) -> Mapping[str, str]:
         """Keeps what was found in the store, and returns its digest for the ledger."""

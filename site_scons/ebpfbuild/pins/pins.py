@@ -91,6 +91,11 @@ class HeaderPin(NamedTuple):
     given: bool = False
 
     @property
+    def prefix(self) -> str:
+        """The beginning of the keys that toolchain.toml calls the digests by: sha256 and input_sha256."""
+        return ""
+
+    @property
     def title(self) -> str:
         """The pin in a person's words."""
         return f"vmlinux.h for {self.arch} ({'of' if self.given else 'Linux'} {self.kernel})"
@@ -128,6 +133,27 @@ class KernelFilePin(HeaderPin):
     def recipe(self) -> str:
         """The command whose output is such a file, for one that is gone."""
         return "cat /sys/kernel/btf/vmlinux"
+
+
+class KernelBtfPin(HeaderPin):
+    """The BTF that is made of a kernel's file or of its debug symbols: `sha256` is its digest, not that file's."""
+
+    __slots__ = ()
+
+    @property
+    def prefix(self) -> str:
+        """The beginning of the keys of [kernels.NAME] that are about the BTF."""
+        return "btf_"
+
+    @property
+    def title(self) -> str:
+        """The pin in a person's words."""
+        return f"BTF of kernel {self.key.split('.')[1]} (Linux {self.kernel} for {self.arch})"
+
+    @property
+    def recipe(self) -> str:
+        """The command whose output is such a file, for one that is gone."""
+        return "pahole -J --btf_encode_detached=/dev/stdout vmlinux"
 
 
 class PackagePin(HeaderPin):
@@ -173,8 +199,8 @@ class KernelPin(NamedTuple):
     """A kernel that programs are checked against: its name and its file; of a package with several, which `member`.
 
     `uname` is what `uname -r` says there, `*` standing for any text; empty where the file doesn't say.
-    `modules` is the package of its modules, where they have one of their own. `hide_btf`: when it is booted, user space
-    doesn't see its BTF.
+    `modules` is the package of its modules, where they have one of their own, `btf` its BTF, where that isn't read out
+    of `file`. `hide_btf`: when it is booted, user space doesn't see its BTF.
     """
 
     name: str
@@ -183,11 +209,17 @@ class KernelPin(NamedTuple):
     uname: str = ""
     modules: PackagePin | None = None
     hide_btf: bool = False
+    btf: KernelBtfPin | None = None
+
+    @property
+    def types(self) -> HeaderPin:
+        """What has its BTF."""
+        return self.btf or self.file
 
     @property
     def files(self) -> tuple[HeaderPin, ...]:
-        """All that is fetched to boot it."""
-        return (self.file, self.modules) if self.modules else (self.file,)
+        """All that is fetched to check programs against it and to boot it."""
+        return tuple(pin for pin in (self.file, self.modules, self.btf) if pin)
 
 
 class TreePin(NamedTuple):

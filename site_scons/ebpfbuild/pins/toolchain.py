@@ -19,6 +19,7 @@ from .pins import (
     BundlePin,
     CompilerSpec,
     HeaderPin,
+    KernelBtfPin,
     KernelFilePin,
     KernelPin,
     LinkerPin,
@@ -36,6 +37,7 @@ C_LIBRARY = "glibc"  # the name that this one has among a linker's libraries
 BUNDLED = ("libbpf", "elfutils", "zlib")  # what a wheel's own libbpf.so.1 is built of
 TABLES = ("bundle", "compiler", "clang", "guests", "kernels", "libbpf", "linker", "uapi", "vmlinux")
 MAX_KERNEL_FILE = 1 << 30  # bytes of a kernel's package; Debian's largest have 120 MB
+BTF_KEYS = ("btf", "btf_member", "btf_sha256", "btf_input_sha256")  # of [kernels.NAME]
 
 
 def load(path: Path | str, base: Path | str | None = None) -> Toolchain:
@@ -290,7 +292,7 @@ def _kernels(table: Table) -> Mapping[str, KernelPin]:
 def _kernel(table: Table, name: str) -> KernelPin:
     """Reads a table [kernels.NAME]. The digest is that of the file: of a .deb or .rpm whole, of a tar's member."""
     known = ("arch", "kernel", "url", "pool", "path", "archive_sha256", "member", "sha256", "size")
-    table.require_known(*known, "modules", "modules_sha256", "hide_btf", "uname")
+    table.require_known(*known, "modules", "modules_sha256", "hide_btf", "uname", *BTF_KEYS)
     arch, kernel = table.text("arch"), table.text("kernel")
     if arch_named(arch, table.where("arch")).name != arch:
         raise table.error("arch", f"{arch} is an alias", f'write arch = "{arch_named(arch, "").name}"')
@@ -308,7 +310,19 @@ def _kernel(table: Table, name: str) -> KernelPin:
     if not modules and "modules_sha256" in table.data:
         raise table.error("modules_sha256", "stands alone", "name the package that it is of: modules")
     pin = _package(table, "modules", modules, table.text("modules_sha256", _is_sha256), arch) if modules else None
-    return KernelPin(name, file, "" if in_tar else member, uname, pin, table.switch("hide_btf"))
+    btf = _kernel_btf(table, file) if "btf" in table.data else None
+    if not btf and (alone := next((part for part in BTF_KEYS if part in table.data), "")):
+        raise table.error(alone, "stands alone", "name the file that it is of: btf")
+    return KernelPin(name, file, "" if in_tar else member, uname, pin, table.switch("hide_btf"), btf)
+
+
+def _kernel_btf(table: Table, kernel: KernelFilePin) -> KernelBtfPin:
+    """Reads where a kernel's BTF is that its own file doesn't have: in a BTF file, or as DWARF in debug symbols."""
+    source = _named_kernel(table, "btf", "btf_member", "btf_input_sha256")
+    sha256 = table.optional_text("btf_sha256", _is_sha256)
+    where = table.where("btf_sha256") if sha256 else table.where("btf")
+    key = table.where("btf").rpartition(": ")[2]
+    return KernelBtfPin(key, kernel.arch, kernel.kernel, source, sha256, None, where)
 
 
 def _packages(table: Table, arch: str) -> tuple[PackagePin, ...]:
@@ -335,16 +349,20 @@ def _btf_source(table: Table) -> ArtifactSource:
         if other in table.data:
             fix = "keep one of them" if other != "archive_sha256" else "call it input_sha256"
             raise table.error(other, "stands beside btf, which says where the kernel is", fix)
-    location = table.text("btf")
-    kind = "pool" if location.startswith("pool/") else "url" if "://" in location else "path"
-    if wrong := _is_pool(location) if kind == "pool" else _is_url(location) if kind == "url" else "":
-        raise table.error("btf", wrong)
-    member = table.optional_text("member", _is_inside) or ""
-    digest, base = table.optional_text("input_sha256", _is_sha256), table.optional_text("btf_base")
-    if base and kind != "path":
+    source, base = _named_kernel(table, "btf", "member", "input_sha256"), table.optional_text("btf_base")
+    if base and source.kind != "path":
         raise table.error("btf_base", "goes with a module of this machine", "name both by their paths")
-    source = _kernel_source(kind, location, table.where("btf"), table.path.parent, member, digest)
     return source._replace(base=_kernel_path(base, table.path.parent)) if base else source
+
+
+def _named_kernel(table: Table, key: str, member: str, digest: str) -> ArtifactSource:
+    """Reads the keys that name a kernel's file: where it is, the file in a package, and the sha256 of it whole."""
+    location = table.text(key)
+    kind = _kind_of(location)
+    if wrong := _is_pool(location) if kind == "pool" else _is_url(location) if kind == "url" else "":
+        raise table.error(key, wrong)
+    inside, sha256 = table.optional_text(member, _is_inside) or "", table.optional_text(digest, _is_sha256)
+    return _kernel_source(kind, location, table.where(key), table.path.parent, inside, sha256)
 
 
 def _kernel_source(
@@ -352,6 +370,10 @@ def _kernel_source(
 ) -> ArtifactSource:
     file = _kernel_path(location, folder) if kind == "path" else None
     return ArtifactSource(kind, location, where, file, member, digest, btf=True)
+
+
+def _kind_of(location: str) -> str:
+    return "pool" if location.startswith("pool/") else "url" if "://" in location else "path"
 
 
 def _kernel_path(location: str, folder: Path) -> Path:
@@ -367,6 +389,13 @@ def given_header(arch: str, text: str, folder: Path) -> HeaderPin:
     source = _kernel_source("path", file, f"VMLINUX={text}", folder)
     source = source._replace(base=_kernel_path(base, folder)) if base else source
     return HeaderPin(f"vmlinux.{arch}", arch, source.name, source, None, None, source.where, given=True)
+
+
+def given_kernel_btf(name: str, arch: str, kernel: str, location: str) -> KernelBtfPin:
+    """Returns the pin that `pins add --btf` stands for: any BTF that comes of a path, a pool path or a URL."""
+    kind, where = _kind_of(location), f"--btf={without_secrets(location)}"
+    source = _kernel_source(kind, location, where, Path())
+    return KernelBtfPin(f"kernels.{name}.btf", arch, kernel, source, None, None, where, given=True)
 
 
 def _source(table: Table, inside: str, pinned: bool, base: str | None = None) -> ArtifactSource:

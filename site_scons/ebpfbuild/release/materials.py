@@ -150,9 +150,9 @@ def _linker(pin: LinkerPin) -> Iterator[Material]:
 
 
 def _kernel(pin: KernelPin) -> Material:
-    file = pin.file
-    digest = _digest("sha256", file.sha256)
-    return Material(KERNEL, f"kernel {pin.name}", file.kernel, uri_of(file.source), digest, file.arch)
+    types = pin.types
+    digest = _digest("sha256", types.sha256)
+    return Material(KERNEL, f"kernel {pin.name}", types.kernel, uri_of(types.source), digest, types.arch)
 
 
 def _archive(pin: SourcePin) -> Material:

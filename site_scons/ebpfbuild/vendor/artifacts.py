@@ -44,7 +44,7 @@ def wanted_pins(
     wanted = [kernel for kernel in toolchain.kernels.values() if kernel.name in kernels and kernel.file.arch in names]
     pins += [file for kernel in wanted for file in kernel.files]
     packed = (kernel for kernel in toolchain.kernels.values() if kernel.uname and kernel not in wanted)
-    pins += [kernel.file for kernel in packed if kernel.file.arch in names]
+    pins += [kernel.types for kernel in packed if kernel.file.arch in names]
     booted = {*(kernel.file.arch for kernel in wanted), *(hosts if wanted else ())}
     pins += [package for arch in sorted(booted) for package in toolchain.guests.get(arch, ())]
     pins += [toolchain.libbpf, *(tree for host in hosts for tree in (linker.trees(host) if linker else ()))]

@@ -24,7 +24,7 @@ def _wrong(each: Material, toolchain: Toolchain, lock: Lock) -> str:
     if each.kind == VMLINUX:
         return _wrong_header(each, toolchain)
     if each.kind == KERNEL and (kernel := toolchain.kernels.get(each.name.removeprefix("kernel "))):
-        pin = kernel.file
+        pin = kernel.types
         return _unlike(each.digest.get("sha256"), pin.sha256, pin.where)
     if each.kind == LIBBPF:
         return _unlike(each.digest.get("dirHash"), toolchain.libbpf.sha256, toolchain.libbpf.where)

@@ -69,9 +69,9 @@ def _declare(env, node, pin):
     session.shared[target] = pin
     session.repair([target])
     inputs = {
-        f"pin {pin.file.key} sha256": pin.file.signature,
-        "member": pin.member,
-        "pinned file of the project": project_file_digests(env, [pin.file.source]),
+        f"pin {pin.types.key} sha256": pin.types.signature,
+        "member": pin.types.source.inside or pin.member,
+        "pinned file of the project": project_file_digests(env, [pin.types.source]),
         "code that reads kernels": session.inputs.code("kernel_image/open_btf.py"),
     }
     KERNEL_BTF(env, target=target, source=node, **step_args(pin=pin))
@@ -100,7 +100,7 @@ def btf_files(found):
 
     files = {}
     for each in found:
-        row = BtfFile(each.pin.name, each.pin.uname, each.pin.file.sha256, each.node.abspath)
+        row = BtfFile(each.pin.name, each.pin.uname, each.pin.types.sha256, each.node.abspath)
         files.setdefault(each.object.abspath, []).append(row)
     return files
 

@@ -113,10 +113,40 @@ def declared_kernel(env, session, pin):
     """
     from ebpfbuild.kernels.kernel import Kernel
 
-    path, sha256 = kernel_file(env, session, pin.file)
     cache, file = _cache(session), pin.file
-    btf = cache.get(path, sha256, pin.member)
-    return Kernel(pin.name, file.arch, file.kernel, btf, not pin.uname, lambda: cache.modules(path, sha256, btf))
+    if pin.btf:
+        btf = cache.get(*_btf_file(env, session, pin.btf))
+    else:
+        btf = cache.get(*kernel_file(env, session, file), pin.member)
+
+    def modules():
+        """Returns the modules of the kernel's package, or of the one that they have of their own."""
+        return cache.modules(*kernel_file(env, session, pin.modules or file), btf)
+
+    return Kernel(pin.name, file.arch, file.kernel, btf, not pin.uname, modules)
+
+
+def _btf_file(env, session, pin):
+    """Returns the path and the digest of a kernel's BTF that was made of another file, which is fetched and verified.
+
+    Of a file of the project's it is made once, and then taken from the store: pahole takes a minute for it.
+    """
+    from ebpfbuild.fetch.obtain import obtain_header
+    from ebpfbuild.fetch.store import Store
+
+    options = fetch_options(env)
+
+    def obtained():
+        found = obtain_header(pin, options, run_of(env.fs).reporter)
+        return {"sha256": found.sha256, "path": str(found.path)}
+
+    path = os.path.join(session.root, pin.source.file) if pin.source.in_project else ""
+    if not os.path.isfile(path):
+        return tuple(obtained()[key] for key in ("path", "sha256"))
+    of = " ".join(map(str, (session.ledger.digest(path), pin.source.archive_sha256, pin.source.inside, pin.sha256)))
+    known = session.ledger.fact(f"BTF of {of} {session.inputs.code('kernel_image/open_btf.py')}", obtained)
+    had = Store(options.cache, session.reporter.notice).get(known["sha256"])
+    return (had, known["sha256"]) if had else tuple(obtained()[key] for key in ("path", "sha256"))
 
 
 def kernel_file(env, session, file):

@@ -26,7 +26,7 @@ def paper_inputs(env, nodes, btfs=()):
     key = tuple(arches), uapi, linked, bool(nodes), env["EBPF_MINIMIZE"]
     if key not in session.papers:
         session.papers[key] = _told_of_pins(env, nodes, arches, uapi, linked)
-    told = {f"papers of {pin.file.key}": _told(pin.file, pin.uname, [pin.file.source]) for pin in _kernels(btfs)}
+    told = {f"papers of {pin.file.key}": _told(pin.types, pin.uname, [pin.types.source]) for pin in _kernels(btfs)}
     return session.papers[key] | told
 
 

@@ -21,7 +21,7 @@ from .fetching import fetch_options
 from .run import run_of
 
 CHECKOUT = str(CORE.parent.parent)
-USAGE = "pins takes nothing, update [libbpf] [--commit ID], add ARCH, or check"
+USAGE = "pins takes nothing, update [libbpf] [--commit ID], add ARCH, add --btf FILE KERNEL, or check"
 
 
 def add_pins_options():
@@ -30,6 +30,7 @@ def add_pins_options():
         flag = {"action": "store_true", "default": False}
         SCons.Script.AddOption("--commit", dest="commit", nargs=1, type="string", default="", help="of pins update")
         SCons.Script.AddOption("--from", dest="kernel", nargs=1, type="string", default="", help="of pins add")
+        SCons.Script.AddOption("--btf", dest="btf", nargs=1, type="string", default="", help="of pins add")
         SCons.Script.AddOption("--all", dest="all", help="of pins update", **flag)
         SCons.Script.AddOption("--json", dest="json", help="of pins", **flag)
         SCons.Script.AddOption("--markdown", dest="markdown", help="of pins update", **flag)
@@ -48,6 +49,8 @@ def check_words(words):
         raise StopError("--all and --markdown: say what a change means; they go with pins update and pins add ARCH")
     if _option("kernel") and (command != "add" or _option("commit") or _option("markdown")):
         raise StopError("--from: names a kernel; it goes with pins add ARCH, without --commit and --markdown")
+    if _option("btf") and (command != "add" or any(map(_option, ("commit", "markdown", "json", "kernel")))):
+        raise StopError("--btf: names what holds a kernel's BTF; it goes with pins add KERNEL alone")
     if _option("json") and _option("markdown"):
         raise StopError("--json and --markdown: both would go to standard output; take one")
     if not words:
@@ -120,8 +123,20 @@ def _update_headers(env):
 
 
 def _add(env, name):
-    """Pins one more header: of a kernel, or of libbpf/vmlinux.h, at the commit of the others unless one is named."""
-    user_error(_add_kernel if _option("kernel") else _add_header, env, name)
+    """Pins one more header, of a kernel or of libbpf/vmlinux.h at the commit of the others; or a kernel's BTF."""
+    user_error(_add_btf if _option("btf") else _add_kernel if _option("kernel") else _add_header, env, name)
+
+
+def _add_btf(env, name):
+    from ebpfbuild.console import amount
+    from ebpfbuild.pins.edit import TomlFile
+    from ebpfbuild.update.kernel_btf import add_kernel_btf
+
+    session = _session(env)
+    file = TomlFile(_own_file(session))
+    added = add_kernel_btf(file, name, _option("btf"), fetch_options(env), session.reporter)
+    _write_file(env, file)
+    print(printable(f"{added.path}: {amount(added.packed)}, the {amount(added.size)} of BTF of kernel {name} packed"))
 
 
 def _add_kernel(env, name):
@@ -327,9 +342,14 @@ def _own_file(session):
 
 def _write(env, file, repository, report):
     """Says what a change of pins means, then writes it."""
+    _write_file(env, file, lambda: _say(repository, report, ""))
+
+
+def _write_file(env, file, say=lambda: None):
+    """Writes a changed file that a build takes, once `say` has told what the change means."""
     base = Path(env["EBPF"].toolchain_files[-1])
     file.check(base if base != file.path else None)
-    _say(repository, report, "")
+    say()
     file.write()
     env["EBPF"].reporter.notice(f"wrote {file.path}")
 

@@ -83,7 +83,7 @@ def _named(session):
     """Returns the paths of the project's files and folders that its pins name, from git's view maybe ignored ones."""
     pins = session.toolchain
     headers = [each for pin in pins.vmlinux.values() for each in (pin, *pin.alternates)]
-    kernels = [pin.file.source for pin in pins.kernels.values()]
+    kernels = [file.source for pin in pins.kernels.values() for file in pin.files]
     sources = [*(each.source for each in headers), *kernels, *pins.libbpf.sources]
     paths = [path for source in sources if source.in_project for path in source.files]
     paths += [pins.uapi.path] if pins.uapi and pins.uapi.path else []

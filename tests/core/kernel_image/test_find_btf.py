@@ -244,8 +244,9 @@ def test_the_modules_of_a_package_are_found_kept_and_believed_by_digest(tmp_path
     (kept,) = (store / "btf").iterdir()
     kept.write_bytes(kept.read_bytes().replace(b"pid", b"pod"))
     assert BtfCache(store, fact).modules(path, "ab" * 32, base).named("mod")[0].members[0].name == "pid"
-    path.write_bytes(VMLINUX)
-    assert BtfCache(store, fact).modules(path, "cd" * 32, base) is None
+    for other in (VMLINUX, deb(tar({"./boot/vmlinuz-7.3": VMLINUX}))):  # since 6.19 they have a package of their own
+        path.write_bytes(other)
+        assert BtfCache(store, facts()).modules(path, "cd" * 32, base) is None
 
 
 @settings(max_examples=20, deadline=None)

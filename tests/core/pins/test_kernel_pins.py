@@ -1,9 +1,14 @@
 """[kernels.NAME] of toolchain.toml: each source, each mistake, in `pins`, and fetched as any artifact is."""
 
 import hashlib
+import shutil
+import subprocess
 
 import pytest
+from archives import deb, tar
 from artifact_world import POOL, DEB, digest
+from faultserver import body
+from kernel_images import COMPRESSORS, elf, kernel_btf
 from ebpfbuild.errors import EbpfError, MismatchError, PinError
 from ebpfbuild.fetch.obtain import obtain_header
 from ebpfbuild.pins import toolchain
@@ -57,6 +62,9 @@ MISTAKES = [
     ('[kernels.ours]\n', '[kernels."o/s"]\nuname = "6.6*"\n', r"28: kernels.*uname: packs 'o/s', which is no name for a folder"),
     ("size = 112593968", "size = 1073741825", r"20: kernels.trixie.size: "),
     ('path = "build/kernel.rpm"', 'file = "x"', r"30: kernels.ours.file: is not known here"),
+    ("size = 112593968", f'btf_sha256 = "{A}"', r"20: kernels.trixie.btf_sha256: stands alone; name the file that it is of: btf"),
+    ("size = 112593968", 'btf = "pool/../x.deb"', r"20: kernels.trixie.btf: "),
+    ("size = 112593968", 'btf = "x.btf"\nbtf_member = "/x"', r"21: kernels.trixie.btf_member: is '/x'"),
     ("[kernels.ours]\n", "[kernels]\nx = 1\n[kernels.ours]\n", r"28: kernels.x: is a number, not a table"),
 ]
 
@@ -93,10 +101,10 @@ def test_a_project_s_kernels_are_its_own(tmp_path):
     assert not toolchain.load(own, tmp_path / "base.toml").kernels
 
 
-def kernel_of(world, lines):
+def kernel_of(world, lines, part="file"):
     path = world.folder / "kernels.toml"
     path.write_text(TEXT.partition("[kernels.trixie]")[0] + f'[kernels.one]\narch = "x86_64"\nkernel = "6.1"\n{lines}')
-    return toolchain.load(path).kernels["one"].file
+    return getattr(toolchain.load(path).kernels["one"], part)
 
 
 def test_a_kernel_is_fetched_verified_and_kept_whole(world):
@@ -109,3 +117,45 @@ def test_a_kernel_is_fetched_verified_and_kept_whole(world):
         obtain_header(other, world.options(), world.heard)
     with pytest.raises(PinError, match="kernel one"):
         obtain_header(kernel_of(world, f'pool = "{POOL}"\n'), world.options(), world.heard)
+
+
+BTF = kernel_btf()
+VMLINUX = elf({".BTF": BTF})
+SYMBOLS = deb(tar({"./usr/lib/debug/boot/vmlinux-6.1": VMLINUX}))
+HUB = COMPRESSORS["xz"](tar({"6.1.btf": BTF}))
+
+
+def btf_of(world, lines):
+    return kernel_of(world, f'pool = "{POOL}"\nsha256 = "{digest(DEB)}"\n{lines}', "btf")
+
+
+@pytest.mark.parametrize("data, member", [(SYMBOLS, ""), (SYMBOLS, "usr/lib/debug/boot/vmlinux-6.1"), (HUB, ""), (HUB, "6.1.btf"), (BTF, "")])
+def test_a_kernel_s_btf_comes_of_another_file_and_is_pinned_by_its_own_digest(world, data, member):
+    """Once it is in the store, or in a mirror by its digest, nobody needs the other file, which is large."""
+    world.server.say(body(data), path="/debian/pool/x.deb")
+    lines = 'btf = "pool/x.deb"\n' + (f'btf_member = "{member}"\n' if member else "")
+    with pytest.raises(PinError, match="BTF of kernel one .*has no sha256") as error:
+        obtain_header(btf_of(world, lines), world.options(), world.heard)
+    more = [f'btf_sha256 = "{digest(BTF)}"', f'btf_input_sha256 = "{digest(data)}"']
+    assert list(error.value.details) == more
+    pin = btf_of(world, lines + "\n".join(more))
+    assert obtain_header(pin, world.options(), world.heard).path.read_bytes() == BTF
+    world.down("/debian/pool/x.deb")
+    assert obtain_header(pin, world.options(), world.heard).path.read_bytes() == BTF
+    with pytest.raises(MismatchError, match="BTF of kernel one"):
+        obtain_header(btf_of(world, lines + f'btf_sha256 = "{digest(b"")}"\n{more[1]}'), world.options(), world.heard)
+
+
+def test_other_debug_symbols_than_the_pinned_ones_are_not_read(world):
+    world.server.say(body(SYMBOLS), path="/debian/pool/x.deb")
+    pin = btf_of(world, f'btf = "pool/x.deb"\nbtf_sha256 = "{digest(BTF)}"\nbtf_input_sha256 = "{digest(HUB)}"')
+    with pytest.raises(MismatchError, match="x.deb with BTF of kernel one"):
+        obtain_header(pin, world.options(), world.heard)
+
+
+@pytest.mark.skipif(not (shutil.which("pahole", path="/usr/bin:/bin") and shutil.which("gcc")), reason="no pahole, or no gcc")
+def test_other_btf_of_the_same_symbols_may_be_another_pahole_s(world):
+    source = "struct task_struct { int pid; char name[16]; } init_task; int main(void) { return 0; }"
+    subprocess.run(["gcc", "-g", "-o", world.folder / "vmlinux", "-xc", "-"], input=source, text=True, check=True)
+    with pytest.raises(MismatchError, match="another pahole numbers the types otherwise: take the one that made the pinned BTF"):
+        obtain_header(btf_of(world, f'btf = "vmlinux"\nbtf_sha256 = "{A}"\n'), world.options(), world.heard)
