@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from ..btf.ext import BtfExt, CoreKind, core_type_name
+from ..core_relo.patch import LDX
 from ..core_relo.relocated import Applied, Relocated, read_ext, relocate
 from ..dead_code.explore import Environment, Explorer, Place, Reached
 from ..dead_code.references import References
@@ -13,11 +14,16 @@ from ..spec.sections import TEXT
 from .kernel import Kernel
 from .missing import missing
 from .needs import helper_problem, instruction_problem, map_problems, program_problems
+from .options import option_problems
 from .problem import Problem, ProgramResult
 from .symbols import ksym_values, missing_symbol, symbol_problems
 from .targets import plain_read_problem, target_problems
 
 CALL_OPCODE = 0x85
+# The contexts of linux/bpf.h that have pointers (__bpf_md_ptr): 8 bytes on any kernel, as the verifier wants them read.
+CONTEXTS = frozenset((
+    "__sk_buff", "bpf_sk_lookup", "bpf_sock_addr", "bpf_sock_ops", "bpf_sockopt", "sk_msg_md", "sk_reuseport_md",
+))  # fmt: skip
 
 
 class ObjectCheck:
@@ -60,7 +66,8 @@ class ObjectCheck:
     def _program(self, number: int, explorer: Explorer, kernel: Kernel, shared: list[Problem]) -> ProgramResult:
         program = explorer.functions[number].spec
         reached = self._reach(number, explorer)
-        own = [*program_problems(program, kernel), *target_problems(program, kernel, reached.arguments)]
+        own = [*program_problems(program, kernel), *option_problems(program, kernel)]
+        own += target_problems(program, kernel, reached.arguments)
         problems = [each._replace(line=self._line(program, 0)) for each in own]
         problems += self._code_problems(reached, explorer, kernel)
         problems += self._plain_reads(program, reached, explorer, kernel)
@@ -83,12 +90,15 @@ class ObjectCheck:
     def _code_problems(self, reached: Reached, explorer: Explorer, kernel: Kernel) -> Iterator[Problem]:
         externs = {each.name: each for each in self.spec.ksyms if each.function and each.weak}
         poisoned = [each.poisoned for each in explorer.functions]
+        narrowed = [_narrowed(each) if kernel.btf.pointer == 4 else {} for each in explorer.functions]
         for place in sorted(reached.places):
             function = explorer.functions[place.function]
             lost = poisoned[place.function].get(place.at)
             if lost:
                 yield self._lost(lost, function.spec, kernel)
                 continue
+            if narrow := narrowed[place.function].get(place.at):
+                yield _narrow_read(narrow, self._line(function.spec, place.at))
             insn = function.code[place.at]
             if insn.code != CALL_OPCODE:
                 problem = instruction_problem(insn, kernel, "")
@@ -143,6 +153,24 @@ class ObjectCheck:
         place = program.section, program.offset + at * INSN_SIZE
         index = bisect_right(self._lines, place, key=lambda row: row[:2]) - 1
         return self._lines[index][2] if index >= 0 and self._lines[index][0] == program.section else ""
+
+
+def _narrowed(function: Relocated) -> dict[int, Applied]:
+    """Returns the loads of a context's pointers that libbpf makes as wide as a pointer of a 32-bit kernel."""
+    return {
+        each.at: each
+        for each in function.applied
+        if (access := each.resolution.local) and access.root.name in CONTEXTS and function.code[each.at].kind == LDX
+        if (old := each.resolution.old) and (new := each.resolution.new) and old.size != new.size
+    }
+
+
+def _narrow_read(each: Applied, line: str) -> Problem:
+    access = each.resolution.local
+    assert access
+    there = "CO-RE makes it a load of 4 bytes, a pointer's size there; the verifier wants all 8 of a context's"
+    fix = (f"*(void **)((void *)ctx + __builtin_offsetof(struct {access.root.name}, {access.text}))  // as everywhere",)
+    return Problem("field", _asked(each), there, fix, line)
 
 
 def _deciding(each: Applied) -> int:
