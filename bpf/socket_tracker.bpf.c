@@ -178,7 +178,9 @@ SEC("cgroup_skb/egress")
 int send_tp_btf(struct __sk_buff *skb)
 {
 	struct packet packet = {.context = skb, .length = skb->len};
+	/* Not skb->sk: by CO-RE that is a load of 4 bytes on a 32-bit kernel, which has 8 for each pointer of a context. */
+	void *sock = *(void **)((void *)skb + __builtin_offsetof(struct __sk_buff, sk));
 
-	packet_sent((unsigned long)skb->sk, &packet, false);
+	packet_sent((unsigned long)sock, &packet, false);
 	return 1; /* let it pass */
 }
