@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     from ..owner import Owner
 
 BUILD_ID = structs.Struct(NATIVE + "i20sQ")  # struct bpf_stack_build_id
-BPF_STACK_BUILD_ID_EMPTY, BPF_STACK_BUILD_ID_VALID = (
-    0,
-    1,
-)  # 2: only the address is known
+BPF_STACK_BUILD_ID_EMPTY, BPF_STACK_BUILD_ID_VALID = 0, 1  # 2: only the address is known
 
 
 class Frame(NamedTuple):

@@ -29,11 +29,8 @@ if TYPE_CHECKING:
     from ..owner import Owner
 
 T = TypeVar("T")
-BUSY_BIT, DISCARD_BIT, RECORD_HEADER_SIZE = (
-    1 << 31,
-    1 << 30,
-    8,
-)  # BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT, BPF_RINGBUF_HDR_SZ
+BUSY_BIT, DISCARD_BIT = 1 << 31, 1 << 30  # BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT
+RECORD_HEADER_SIZE = 8  # BPF_RINGBUF_HDR_SZ
 FIRST_RUN, LONGEST_RUN = 64, 4096  # records decoded as one run, all of the type's size: at first, and at most
 LONG_SIZE = structs.calcsize("L")
 POSITION_RANGE = 1 << 8 * LONG_SIZE  # positions are unsigned longs that count bytes and wrap around

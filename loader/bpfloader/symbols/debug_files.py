@@ -16,10 +16,7 @@ from typing import BinaryIO
 from .binary import Binary, DebugLink
 
 DEBUG_FOLDER = "/usr/lib/debug"
-MAX_COMPRESSED, MAX_MINI = (
-    16 << 20,
-    64 << 20,
-)  # bytes of .gnu_debugdata, and of what is in it; Fedora's have at most 5 MB
+MAX_COMPRESSED, MAX_MINI = 16 << 20, 64 << 20  # bytes of .gnu_debugdata, and of what is in it; Fedora's: at most 5 MB
 MAX_MEMORY = 128 << 20  # bytes that the decompressor may take for its dictionary
 MAX_CHECKED = 256 << 20  # bytes of a file whose CRC is computed
 CHUNK = 1 << 20
