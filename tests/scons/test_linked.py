@@ -162,7 +162,7 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", slow_after(5, WAYS))
 def test_name_and_sources_are_told_apart(project, way):
     project.declare(WAYS[way], **FILES)
     assert "note" in symbols_after_build(project)

@@ -74,7 +74,7 @@ def frozen(project):
     return project
 
 
-@pytest.mark.parametrize("way", [by_touch, by_rename, by_cp, by_tar, by_rsync], ids=lambda way: way.__name__)
+@pytest.mark.parametrize("way", slow_after(3, [by_touch, by_rename, by_cp, by_tar, by_rsync]), ids=lambda way: way.__name__)
 @pytest.mark.parametrize("path, old, new", slow_after(1, INPUTS.values()), ids=INPUTS)
 def test_an_edit_that_leaves_size_and_mtime_counts(frozen, way, path, old, new):
     file = frozen.folder / path

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 from ebpfbuild.sandbox.sandbox import Sandbox
+from slow import slow_after
 
 IMPOSSIBLE = "echo 0 > /proc/sys/user/max_mnt_namespaces && exec \"$@\""
 
@@ -44,7 +45,7 @@ def test_the_bytes_are_the_same_and_the_last_line_says_which_it_was(project):
     assert seen[0] == seen[1] == seen[2] and seen[0]
 
 
-@pytest.mark.parametrize("mode", ["exact", "off"])
+@pytest.mark.parametrize("mode", slow_after(1, ["exact", "off"]))
 @pytest.mark.parametrize(
     "line, said",
     [

@@ -12,6 +12,7 @@ from users import become
 from ebpfbuild.errors import CacheError
 from ebpfbuild.fetch.store import Store
 from ebpfbuild.minimize.index_cache import IndexCache
+from slow import slow_after
 
 DATA = b"struct sock {};\n" * 1000
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -51,7 +52,7 @@ def use(store, data=DATA):
         incoming.reject("vmlinux.h")
 
 
-@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+@pytest.mark.parametrize("umask", slow_after(2, [0o022, 0o077, 0o002]))
 @pytest.mark.parametrize("mode", [0o2770, 0o770, 0o2777, 0o777, 0o3777])
 def test_each_user_reads_and_adds(shared, umask, mode):
     store = shared(mode)

@@ -10,6 +10,7 @@ from ebpfbuild.minimize.names import UsedNames
 from ebpfbuild.minimize.why import why
 from raw_object import differences
 from step_lab import MODES, StepLab
+from slow import slow_after
 
 HEADER = (Path(__file__).parents[2] / "testdata" / "minimize" / "vmlinux.h").read_text()
 DECLARED = "\nstruct only;\n\nunion either;\n\nenum later;\n\ntypedef struct only only_t;\n\nstruct holder {\n\tstruct only *held;\n};\n"
@@ -43,7 +44,7 @@ CASES = [
 ]  # an enum is defined in another way
 
 
-@pytest.mark.parametrize("use, tag", CASES)
+@pytest.mark.parametrize("use, tag", slow_after(14, CASES))
 def test_the_object_is_the_full_headers(lab, use, tag):
     program = PRELUDE + USES[use].format(tag)
     full = lab.build(program, "off")

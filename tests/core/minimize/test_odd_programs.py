@@ -20,7 +20,7 @@ def lab(clang, tmp_path_factory, pinned):
     return StepLab(clang, tmp_path_factory.mktemp("programs"), text, pinned.libbpf())
 
 
-@pytest.mark.parametrize("number, path", slow_after(12, enumerate(PROGRAMS)), ids=[path.name.partition(".")[0] for path in PROGRAMS])
+@pytest.mark.parametrize("number, path", slow_after(6, enumerate(PROGRAMS)), ids=[path.name.partition(".")[0] for path in PROGRAMS])
 def test_a_program_gets_the_full_headers_object(lab, number, path):
     program = path.read_text()
     full = lab.build(program, "off")

@@ -12,6 +12,7 @@ import threading
 import bpfloader
 import pytest
 from ring_records import PACKET
+from slow import slow_after
 
 
 class Interrupt(Exception):
@@ -72,7 +73,7 @@ def in_hand(ring, way, found) -> bool:
     return True
 
 
-@pytest.mark.parametrize("way", ["events", "consume", "batch", "tuples", "limited"])
+@pytest.mark.parametrize("way", slow_after(3, ["events", "consume", "batch", "tuples", "limited"]))
 @pytest.mark.parametrize("name", ["ring", "perf"])
 def test_no_record_is_lost_or_comes_twice(rings, storm, name, way):
     ring, found = getattr(rings.maps, name), []
