@@ -175,10 +175,10 @@ def write_file(path: Path, data: bytes) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with scratch_file(path.parent) as name:
-            with open(name, "wb") as file:
+        with scratch_file(path.parent) as (name, handle):
+            with open(os.dup(handle), "wb") as file:  # to open it anew would cut it, and ext4 writes a cut file at once
                 file.write(data)
-                os.fchmod(file.fileno(), 0o644)
+                os.fchmod(handle, 0o644)
             # A full disk may show as late as on closing, a folder of that name here.
             if path.is_dir() and not path.is_symlink():
                 make_room(path)

@@ -24,7 +24,12 @@ _swept: set[str] = set()
 @contextlib.contextmanager
 def scratch_folder(parent: str | os.PathLike[str]) -> Iterator[str]:
     """Makes a folder in `parent`, gone with all that is in it at the end. Raises OSError."""
-    place, handle = _made(parent, lambda: tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+
+    def make() -> tuple[str, int]:
+        name = tempfile.mkdtemp(prefix=PREFIX, dir=parent)
+        return name, os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+
+    place, handle = _made(parent, make)
     try:
         yield place
     finally:
@@ -33,29 +38,30 @@ def scratch_folder(parent: str | os.PathLike[str]) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def scratch_file(parent: str | os.PathLike[str]) -> Iterator[str]:
-    """Makes an empty file in `parent`, gone at the end unless somebody has moved it away. Raises OSError."""
+def scratch_file(parent: str | os.PathLike[str]) -> Iterator[tuple[str, int]]:
+    """Makes an empty file in `parent`, and gives its path and a handle to write by, which stays open until the end.
 
-    def make() -> str:
-        handle, name = tempfile.mkstemp(prefix=PREFIX, dir=parent)
-        os.close(handle)
-        return name
-
-    place, handle = _made(parent, make)
+    The file is gone then unless somebody has moved it away. Raises OSError.
+    """
+    place, handle = _made(parent, lambda: _made_file(parent))
     try:
-        yield place
+        yield place, handle
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(place)
         os.close(handle)
 
 
-def _made(parent: str | os.PathLike[str], make: Callable[[], str]) -> tuple[str, int]:
-    """Returns the path of what `make` makes and the open handle that locks it."""
+def _made_file(parent: str | os.PathLike[str]) -> tuple[str, int]:
+    handle, name = tempfile.mkstemp(prefix=PREFIX, dir=parent)
+    return name, handle
+
+
+def _made(parent: str | os.PathLike[str], make: Callable[[], tuple[str, int]]) -> tuple[str, int]:
+    """Returns the path and the open handle that `make` gives, once that is locked."""
     _sweep(os.fspath(parent))
     while True:
-        place = make()
-        handle = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+        place, handle = make()
         if _is_locked_by(handle) is not False and _is_at(place, handle):
             return place, handle
         os.close(handle)  # another process's sweep came before the lock, and removes it

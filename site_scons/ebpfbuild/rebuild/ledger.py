@@ -20,7 +20,7 @@ from ..files import UnfitFileError, make_room, open_regular, read_regular, write
 TICK = 20_000_000  # ns
 UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 NEVER = -1  # the ctime of a stat that vouches for nothing
-FROM_CACHE = "cache "  # by whom outputs are noted that a cache gave
+ITS_STEP, FROM_CACHE = "", "cache "  # by whom outputs are noted: all, and those that a cache gave
 
 Fact = Callable[[str, Callable[[], dict[str, Any]]], dict[str, Any]]  # the type of Ledger.fact
 
@@ -93,9 +93,14 @@ class Ledger:
             return seen.sha256
         return self._note(kind + path, now, find(path))
 
-    def built(self, path: str, by: str = "") -> None:
-        """Remembers what an output holds, right after it was made, and `by` whom. Raises OSError."""
-        self._note(by + path, self._stat(path), sha256_of(path), made=True)
+    def built(self, path: str, *by: str) -> None:
+        """Remembers what an output holds, right after it was made, and by whom: its own step unless given.
+
+        Raises OSError.
+        """
+        now, sha256 = self._stat(path), sha256_of(path)
+        for each in by or (ITS_STEP,):
+            self._note(each + path, now, sha256, made=True)
 
     def keep(self) -> None:
         """Has what this run built count for later runs: SCons has written what it was made of. Raises OSError."""
@@ -104,7 +109,7 @@ class Ledger:
                 self._makes = False
                 self._append(["kept"], required=True)
 
-    def intact(self, path: str, by: str = "") -> bool:
+    def intact(self, path: str, by: str = ITS_STEP) -> bool:
         """Returns True if an output still holds what was built; False as well for one that was never seen built."""
         seen = self._files.get(by + path)
         try:
@@ -175,13 +180,20 @@ class Ledger:
                 raise
 
     def _write(self, line: list[Any]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        # What a pipe or a link to a device in its place would do is nothing to wait for.
-        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+        try:
+            handle = self._open()
+        except FileNotFoundError:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            handle = self._open()
         begin, self._torn = "\n" if self._torn else "", True
-        with open(handle, "a", encoding="utf-8") as file:
-            file.write(begin + _line(line))
+        with open(handle, "ab") as file:
+            file.write((begin + _line(line)).encode())
         self._torn = False
+
+    def _open(self) -> int:
+        """Opens the file to add to it; never waits."""
+        # What a pipe or a link to a device in its place would do is nothing to wait for.
+        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
 
     def _read(self) -> int:
         """Reads what is there and returns the number of lines. What is no ledger makes room for a new one."""

@@ -123,7 +123,7 @@ def _image(target, source, env):
     folder = Path(node.dir.get_abspath())
     unpack(folder, {**files, "index.json": index}, {})  # the index last: it stands for the whole
     for place in files:
-        session.ledger.built(str(folder / place), by=node.get_abspath())
+        session.ledger.built(str(folder / place), node.get_abspath())
     session.ledger.fact(f"layout {hashlib.sha256(index).hexdigest()}", lambda: {"files": sorted(files)})
 
 

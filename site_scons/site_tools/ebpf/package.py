@@ -323,7 +323,7 @@ def _wheel(target, source, env):
     objects = {place: Path(path).read_bytes() for place, path in folder.copies.items()}
     unpack(Path(folder.path), {**own, **objects}, folder.links)
     for path in [*folder.watched, *packed_btfs(folder.path)]:
-        session.ledger.built(path, by=target[0].path)
+        session.ledger.built(path, target[0].path)
     _put(env, target[0], packed)
 
 

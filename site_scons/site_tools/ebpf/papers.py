@@ -120,7 +120,7 @@ def write_papers(env, target, packed, nodes):
     made = packed.papers.beside(target.name, packed.data, observed(env, nodes))
     for path in papers_beside(target):
         write_file(Path(path), made[os.path.basename(path)])
-        session.ledger.built(path, by=target.path)
+        session.ledger.built(path, target.path)
     if env["EBPF_SIGN"]:
         from ebpfbuild.release.sign import sign
 

@@ -14,7 +14,7 @@ import SCons.Errors
 
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.escape import printable, printable_lines
-from ebpfbuild.rebuild.ledger import FROM_CACHE
+from ebpfbuild.rebuild.ledger import FROM_CACHE, ITS_STEP
 
 from .arguments import from_root, named_cache
 from .by_arch import check_installs
@@ -62,8 +62,6 @@ def _execute(step, target, source, env):
         more = step.more(target, env) if step.more else {}
         work, end = _work(step, target, source, env)
         _run(work, target, session, more, step.verb)
-        for node in target:
-            session.ledger.built(node.abspath)
         end()
     except EbpfError as error:
         raise SCons.Errors.BuildError(target[0], errstr=str(error), status=2, exitstatus=2) from None
@@ -74,33 +72,40 @@ def _execute(step, target, source, env):
 
 
 def _work(step, target, source, env):
-    """Returns two functions: one makes a step's outputs, the other follows when the ledger has them."""
+    """Returns two functions: one makes a step's outputs, the other tells the ledger of them, and keeps them."""
+    ledger = env["EBPF"].ledger
     if not step.cacheable:
-        return lambda: step.run(target, source, env), lambda: None
+        return lambda: step.run(target, source, env), lambda: _note(target, ledger, ITS_STEP)
     said = Said(env["EBPF"].reporter.notice)
 
     def work():
         step.run(target, source, env, said)
 
     if not named_cache(env).place:
-        return work, lambda: _own(target, env["EBPF"].ledger)
+        return work, lambda: _own(target, ledger)
     from .caching import CachedStep
 
     cached = CachedStep(step.cacheable, target, env, said, work)
 
     def end():
         if cached.taken:
-            for node in target:
-                env["EBPF"].ledger.built(node.abspath, by=FROM_CACHE)
+            _note(target, ledger, ITS_STEP, FROM_CACHE)
         else:
-            _own(target, env["EBPF"].ledger)
+            _own(target, ledger)
             cached.keep()
 
     return cached.run, end
 
 
+def _note(target, ledger, *by):
+    """Has the ledger know what a step's outputs hold, and by whom they are."""
+    for node in target:
+        ledger.built(node.abspath, *by)
+
+
 def _own(target, ledger):
     """Notes that this build made a step's outputs itself, whatever a cache gave before."""
+    _note(target, ledger, ITS_STEP)
     for node in target:
         ledger.forget(node.abspath, by=FROM_CACHE)
 

@@ -109,7 +109,7 @@ def test_what_a_killed_run_made_counts_for_no_later_one(tmp_path):
     def run(*names, killed=False):
         ledger = Ledger(tmp_path / "ledger")
         for name in names:
-            ledger.built(str(files[name]), by="wheel " if name == "new" else "")
+            ledger.built(str(files[name]), "wheel " if name == "new" else "")
             assert ledger.intact(str(files[name]), by="wheel " if name == "new" else "")
             ledger.digest(str(files[name]))
         if not killed:
