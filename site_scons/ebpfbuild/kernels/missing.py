@@ -13,11 +13,11 @@ from ..core_relo.candidates import candidates, match
 from ..core_relo.names import essential_name, same_kind
 from ..errors import BtfError, CoreRelocationError
 from .kernel import Kernel, module_problem
+from .moves import NONE, Moved, first_of, members_of, moved_field, moved_type
 from .problem import Problem
 
 SCALARS = (Kind.INT, Kind.PTR, Kind.FLOAT, *ENUMS)
 MAX_NEAR = 3
-MAX_DEPTH = 8  # of anonymous structs in one another
 CORE = "__attribute__((preserve_access_index))"
 
 
@@ -39,7 +39,7 @@ def missing(access: Access, kernel: Kernel, line: str) -> Problem:
         if any(_has(access, kind) for kind in found):
             return module_problem("type", root, found[0])._replace(line=line)
     if not found:
-        return Problem("type", root, _other_kinds(access.root, kernel), _type_fix(access, root), line)
+        return _missing_type(access, root, kernel, line)
     if access.kind in ENUM_KINDS:
         name = access.steps[0].name
         values = [value.name for value in found[0].btf.resolve(found[0].id).values]
@@ -50,6 +50,17 @@ def missing(access: Access, kernel: Kernel, line: str) -> Problem:
     if access.kind not in FIELD_KINDS:
         return Problem("type", root, f"its {root} is another one", _type_fix(access, root), line)
     return _missing_field(access, found[0], kernel, root, line)
+
+
+def _missing_type(access: Access, root: str, kernel: Kernel, line: str) -> Problem:
+    there, fix = _other_kinds(access.root, kernel), _type_fix(access, root)
+    moved = moved_type(essential_name(access.root.name), kernel)
+    if moved and moved.form != NONE:
+        there = f"{there.partition(';')[0]}, but struct {moved.form} ({moved.when})"
+    elif moved:
+        there = f"{there.partition(';')[0]} {moved.when}"
+    note = (f"// else {moved.note}",) if moved and moved.note else ()
+    return Problem("type", root, there, (*fix, *note), line)
 
 
 def _has(access: Access, candidate: Type) -> bool:
@@ -68,12 +79,17 @@ def _missing_field(access: Access, candidate: Type, kernel: Kernel, root: str, l
     btf = candidate.btf
     owner = core_type_name(btf, lost.struct.id) if lost.struct.name else "an anonymous struct"
     name = lost.step.name
+    moved = moved_field(lost.struct, name, kernel)
+    when = f" ({moved.when})" if moved else ""
     if lost.member:
         mine = lost.step.type.members[lost.step.at]
         is_there = declaration(btf, lost.member.type, name)
         was = declaration(lost.step.type.btf, mine.type, name)
-        there = f"{owner} has `{is_there}`, the program `{was}`"
-        return Problem("field", what, there, _flavor_fix(access, lost, kernel, lost.member), line)
+        there = f"{owner} has `{is_there}`, the program `{was}`{when}"
+        fix = _moved_fix(access, lost, moved) if moved else _flavor_fix(access, lost, kernel, lost.member)
+        return Problem("field", what, there, fix, line)
+    if moved:
+        return Problem("field", what, _moved_there(owner, name, lost, moved), _moved_fix(access, lost, moved), line)
     near = _near(btf, lost.struct, name)
     if near:
         text = declaration(btf, near[0].type, near[0].name)
@@ -98,7 +114,7 @@ def _lost(access: Access, candidate: Type) -> Lost | None:
             elif number:
                 return None
             continue
-        member = next((each for each in _members(btf, kind) if each.name == step.name), None)
+        member = next((each for each in members_of(kind) if each.name == step.name), None)
         last = step is access.steps[-1]
         following = btf.resolve(member.type) if member else None
         if following is None or last or (access.steps[number + 1].name and following.kind not in COMPOSITES):
@@ -109,21 +125,12 @@ def _lost(access: Access, candidate: Type) -> Lost | None:
     return None
 
 
-def _members(btf: Btf, kind: Type, depth: int = 0) -> Iterator[Member]:
-    """Yields a struct's members, and those of the anonymous ones in it."""
-    for member in kind.members if depth < MAX_DEPTH else ():
-        if member.name:
-            yield member
-        else:
-            yield from _members(btf, btf.resolve(member.type), depth + 1)
-
-
 def _near(btf: Btf, kind: Type, name: str) -> list[Member]:
     """Returns what a struct's member may be called now: with other underscores, as a part of it, or spelt otherwise.
 
     Since 6.11 an inode's i_ctime is in i_ctime_sec and i_ctime_nsec, for example.
     """
-    members = {member.name: member for member in _members(btf, kind)}
+    members = {member.name: member for member in members_of(kind)}
     plain = [each for each in members if each.strip("_") == name.strip("_")]
     parts = [each for each in members if each.startswith(f"{name}_")]
     close = get_close_matches(name, members, MAX_NEAR, 0.8)
@@ -137,11 +144,11 @@ def _inside(btf: Btf, lost: Lost) -> Iterator[str]:
     """
     tag = _struct_name(lost.step.type.btf, lost.step.type.members[lost.step.at])
     by_type = []
-    for member in _members(btf, lost.struct):
+    for member in members_of(lost.struct):
         inner, arrow = btf.resolve(member.type), "."
         if inner.kind == Kind.PTR:
             inner, arrow = btf.resolve(inner.type), "->"
-        for each in _members(btf, inner):
+        for each in members_of(inner):
             if each.name == lost.step.name:
                 yield f"{member.name}{arrow}{each.name}"
             elif tag and _struct_name(btf, each) == tag:
@@ -172,6 +179,39 @@ def _flavor_fix(access: Access, lost: Lost, kernel: Kernel, now: Member) -> tupl
     return (
         f"{keyword} {flavor} {{ {declaration(btf, now.type, name)}; }} {CORE};",
         f"if (bpf_core_field_exists({cast}->{name}))  // then {reading}, else {before}",
+    )
+
+
+def _moved_there(owner: str, name: str, lost: Lost, moved: Moved) -> str:
+    if moved.form == NONE:
+        return f"{owner} has no {name} {moved.when}"
+    member = _first_member(lost, moved)
+    form = declaration(lost.struct.btf, member.type, member.name) if moved.form == member.name else moved.form
+    return f"{owner} has no {name}, but `{form}` ({moved.when})"
+
+
+def _first_member(lost: Lost, moved: Moved) -> Member:
+    name = first_of(moved.form)
+    return next(each for each in members_of(lost.struct) if each.name == name)
+
+
+def _moved_fix(access: Access, lost: Lost, moved: Moved) -> tuple[str, ...]:
+    """Returns the lines that read a field by the path that the kernel has, and as before elsewhere."""
+    start = access.steps[0]._replace(at=0)
+    otherwise = _read(access._replace(steps=(start, *access.steps[access.steps.index(lost.step) :])))
+    note = (f"// {moved.note}",) if moved.note else ()
+    if moved.form == NONE:
+        return (f"if (bpf_core_field_exists({otherwise})) …  // else:", *note)
+    member, btf = _first_member(lost, moved), lost.struct.btf
+    tag, keyword = essential_name(lost.struct.name), C_KEYWORDS[lost.struct.kind]
+    flavor = f"{tag}___{moved.flavor}"
+    value = f"({keyword} {flavor} *)x"
+    whole = moved.form == member.name and btf.resolve(member.type).kind not in SCALARS
+    reading = "read what you need of that" if whole else f"BPF_CORE_READ({value}, {moved.form.replace('->', ', ')})"
+    return (
+        f"{keyword} {flavor} {{ {declaration(btf, member.type, member.name)}; }} {CORE};",
+        f"if (bpf_core_field_exists(({value})->{member.name}))  // then {reading}, else {otherwise}",
+        *note,
     )
 
 

@@ -7,6 +7,7 @@ from ..btf.c_text import declaration
 from ..btf.types import COMPOSITES, Kind, Type
 from ..spec.object import ProgramSpec
 from .kernel import Kernel, module_problem
+from .moves import NONE, iterator_since, moved_function, parameters_since
 from .problem import Problem
 
 FUNCTIONS = ("fentry", "fexit", "fmod_ret", "fsession")
@@ -136,6 +137,10 @@ def _no_function(target: Target, name: str, kernel: Kernel) -> Problem:
     others = (f"{prefix}{bare}" for prefix in ("", "_", "__", "do_", "__do_", "ksys_"))
     near = [each for each in others if each != name and kernel.function(each)]
     there = f"no function {name} in its vmlinux, but {near[0]}" if near else f"no function {name} {kernel.nowhere}"
+    moved = moved_function(name, kernel)
+    if moved and moved.form != NONE:
+        near = [moved.form, *(each for each in near if each != moved.form)]
+        there = f"no function {name} in its vmlinux, but {moved.form} ({moved.when})"
     module = target.name.removesuffix(name).removesuffix(":")
     if module:
         near = [f"{found.btf.where}:{name}" for found in kernel.in_modules(name, Kind.FUNC)] + near
@@ -143,12 +148,16 @@ def _no_function(target: Target, name: str, kernel: Kernel) -> Problem:
     fix = [f'SEC("?{target.kind}/{target.name}")  // and load it only where the kernel has it']
     if near:
         fix += [f'SEC("?{target.kind}/{near[0]}")  // the same program, for the others']
+    if moved and moved.note:
+        fix += [f"// or {moved.note}"]
     return Problem("function", f"{target.kind}/{target.name}", there, tuple(fix))
 
 
 def _no_hook(target: Target, name: str) -> Problem:
     fix = (f'SEC("?{target.kind}/{name}")  // and load it only where the kernel has it',)
-    return Problem("hook", f"{target.kind}/{name}", f"no function {HOOKS[target.kind]}{name}", fix)
+    since = iterator_since(name) if target.kind == "iter" else ""
+    came = f": it came with Linux {since}" if since else ""
+    return Problem("hook", f"{target.kind}/{name}", f"no function {HOOKS[target.kind]}{name}{came}", fix)
 
 
 def _no_tracepoint(target: Target, name: str, kernel: Kernel, unsure: bool) -> Problem:
@@ -167,14 +176,16 @@ def _argument_problems(
         return []
     if target.kind in READ_RESULT:
         types.append(btf.resolve(proto.type))
-    shown = declaration(btf, proto.id, name)
+    shown, changed = declaration(btf, proto.id, name), parameters_since(name)
+    result = f"; its result is argument {len(types)}" if target.kind == "fexit" else ""
     found = []
     for number, structs in sorted(arguments.items()):
         what = f"{target.kind}/{name}: argument {number + 1}"
         if number >= len(types):
-            found.append(Problem("argument", what, f"`{shown}` has no such argument", _argument_fix(target, name)))
+            there = f"`{shown}` has no such argument{result}{changed}"
+            found.append(Problem("argument", what, there, _argument_fix(target, name)))
         elif wrong := _is_no_struct(types[number], structs, kernel):
-            found.append(Problem("argument", what, f"`{shown}`: {wrong}", _argument_fix(target, name)))
+            found.append(Problem("argument", what, f"`{shown}`: {wrong}{result}{changed}", _argument_fix(target, name)))
     return found
 
 

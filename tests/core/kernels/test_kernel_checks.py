@@ -116,15 +116,15 @@ def program(section: str, body: str, before: str = "") -> str:
 
 FAILURES = {  # name: (program, kernels that it fails on, kind, what, there, part of the fix)
     "renamed": (program("tp_btf/sched_switch", "return ((struct task_struct___5_10 *)ctx[1])->state;"), [NEW],
-                "field", "struct task_struct___5_10: state", "struct task_struct has no state, but `unsigned int __state`", "struct task_struct___6_12 { unsigned int __state; }"),
+                "field", "struct task_struct___5_10: state", "struct task_struct has no state, but `unsigned int __state` (since Linux 5.14)", "struct task_struct___5_14 { unsigned int __state; }"),
     "retyped": (program("raw_tp/sched_switch", "return ((struct mm_struct___6_1 *)ctx[1])->rss_stat.count[1];"), [NEW],
-                "field", "struct mm_struct___6_1: rss_stat.count[1]", "struct mm_struct has `struct percpu_counter rss_stat[4]`, the program `struct mm_rss_stat rss_stat`", "->rss_stat))  // then read what you need of that, else x->rss_stat.count[1]"),
+                "field", "struct mm_struct___6_1: rss_stat.count[1]", "struct mm_struct has `struct percpu_counter rss_stat[4]`, the program `struct mm_rss_stat rss_stat` (since Linux 6.2)", "BPF_CORE_READ((struct mm_struct___6_2 *)x, rss_stat[0].count), else x->rss_stat.count[1]"),
     "in parts": (program("raw_tp/sched_switch", "return ((struct inode___6_5 *)ctx[1])->i_ctime.tv_sec;"), [NEW],
                  "field", "struct inode___6_5: i_ctime.tv_sec", "struct inode has no i_ctime, but `long i_ctime_sec`", "i_ctime_sec), else x->i_ctime.tv_sec"),
     "moved": (program("raw_tp/sched_switch", "return ((struct request_queue___5_15 *)ctx[1])->backing_dev_info->id;"), [NEW],
-              "field", "struct request_queue___5_15: backing_dev_info", "struct request_queue has no backing_dev_info; it may be `disk->bdi`", "x->disk->bdi"),
+              "field", "struct request_queue___5_15: backing_dev_info", "struct request_queue has no backing_dev_info, but `disk->bdi` (since Linux 5.15)", "BPF_CORE_READ((struct request_queue___5_15 *)x, disk, bdi), else x->backing_dev_info"),
     "new parameters": (program("fexit/inet_csk_accept", "return ((struct sock *)ctx[4])->__sk_common.skc_num;"), [NEW],
-                       "argument", "fexit/inet_csk_accept: argument 5", "`struct sock *inet_csk_accept(struct sock *sk, struct proto_accept_arg *arg)` has no such argument", "one program for each prototype"),
+                       "argument", "fexit/inet_csk_accept: argument 5", "`struct sock *inet_csk_accept(struct sock *sk, struct proto_accept_arg *arg)` has no such argument; its result is argument 3; they changed with Linux 6.10", "one program for each prototype"),
     "old parameters": (program("fexit/inet_csk_accept", "return ((struct sock *)ctx[2])->__sk_common.skc_num;"), [OLD],
                        "argument", "fexit/inet_csk_accept: argument 3", "`struct sock *inet_csk_accept(struct sock *sk, int flags, int *err, bool kern)`: before 5.17 a program can't have an argument `int *`", "one program"),
     "a tracepoint's new argument": (program("tp_btf/sched_switch", "return ctx[3];"), [OLD], "argument", "tp_btf/sched_switch: argument 4", "has no such argument", "SEC("),
@@ -328,7 +328,7 @@ def test_text_json_and_baseline_say_the_same(matrix_of, tmp_path):
     assert paragraph.startswith("prog.bpf.c:") and "fails for p on new (since 6.12.3, and not yet in 5.10.223)" in paragraph
     data = as_json.as_json(matrix)
     assert data["objects"][0]["programs"][0]["kernels"][NEW] == {"verdict": "fails", "guards": []}
-    assert data["problems"][0]["there"] == {"struct task_struct has no state, but `unsigned int __state`": [NEW]}
+    assert data["problems"][0]["there"] == {"struct task_struct has no state, but `unsigned int __state` (since Linux 5.14)": [NEW]}
     path = tmp_path / "kernels-baseline.txt"
     with pytest.raises(KernelCheckError, match="1 new failure on the declared kernels") as raised:
         baseline.require_no_new(matrix, path, path.name)
