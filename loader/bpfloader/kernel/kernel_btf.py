@@ -11,6 +11,7 @@ from ..libbpf.structs import BtfInformation
 from ..text import text_of
 from .objects import info_by_fd, opened
 
+MAX_BTF = 16 << 20  # bytes: BTF_MAX_SIZE of linux/btf.h
 BTF_KIND_FUNC = 12  # linux/btf.h
 
 
@@ -43,3 +44,12 @@ def _loaded(number: int) -> int:
 @lru_cache(maxsize=1)
 def _vmlinux() -> int:
     return int(library().btf__load_vmlinux_btf())
+
+
+def read_btf(number: int) -> bytes:
+    """Reads BTF by its id. Raises CallError."""
+    with opened("btf", number) as fd:
+        info = info_by_fd(fd, BtfInformation())
+        buffer = ctypes.create_string_buffer(min(info.btf_size, MAX_BTF))
+        info_by_fd(fd, BtfInformation(btf=ctypes.addressof(buffer), btf_size=len(buffer)))
+        return buffer.raw

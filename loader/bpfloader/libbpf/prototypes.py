@@ -84,6 +84,8 @@ PROTOTYPES = (
     Prototype("bpf_object__prepare", c_int, (c_void_p,), status, "1.6"),
     Prototype("bpf_object__load", c_int, (c_void_p,), status),
     Prototype("bpf_object__btf_fd", c_int, (c_void_p,), infallible),
+    Prototype("bpf_object__btf", c_void_p, (c_void_p,), infallible),
+    Prototype("btf__raw_data", c_void_p, (c_void_p, UINT_POINTER), pointer),
     Prototype("bpf_object__close", None, (c_void_p,), infallible),
     Prototype("bpf_object__next_map", c_void_p, (c_void_p, c_void_p), infallible),
     Prototype("bpf_object__next_program", c_void_p, (c_void_p, c_void_p), infallible),

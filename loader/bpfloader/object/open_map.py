@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 from functools import lru_cache
@@ -11,17 +10,13 @@ from typing import TYPE_CHECKING, Any
 from ..codec.base import NATIVE
 from ..codec.c_types import CTypes
 from ..errors import CallError, LayoutError, MapError, PrivilegeError, errno_text
-from ..kernel.objects import info_by_fd
-from ..libbpf.library import library
-from ..libbpf.structs import BtfInformation
+from ..kernel.kernel_btf import read_btf
 from ..map.info import MapInfo, existing_map
 from ..map.standalone import standalone
 from .untyped import INDEX_MAPS, MapClass, map_class
 
 if TYPE_CHECKING:
     from ..map.base import Map
-
-MAX_BTF = 16 << 20  # bytes: BTF_MAX_SIZE of linux/btf.h
 
 
 def open_map(source: str | os.PathLike[str] | int, *types: Any) -> Any:
@@ -92,19 +87,7 @@ def _btf_codecs(btf_id: int, key: int, value: int, key_size: int, value_size: in
     from ..btf.reader import Btf
     from .btf_types import BtfTypes
 
-    btf = Btf(_read_btf(btf_id), f"the id {btf_id}")
+    btf = Btf(read_btf(btf_id), f"the id {btf_id}")
     types = BtfTypes(btf, max(key_size, value_size))
     rows = ("key", key, key_size), ("value", value, value_size)
     return {part: types.codec(number, part) for part, number, size in rows if number and btf.size(number) == size}
-
-
-def _read_btf(number: int) -> bytes:
-    """Reads BTF by its id. Raises CallError."""
-    fd = library().bpf_btf_get_fd_by_id(number)
-    try:
-        info = info_by_fd(fd, BtfInformation())
-        buffer = ctypes.create_string_buffer(min(info.btf_size, MAX_BTF))
-        info_by_fd(fd, BtfInformation(btf=ctypes.addressof(buffer), btf_size=len(buffer)))
-        return buffer.raw
-    finally:
-        os.close(fd)

@@ -22,6 +22,7 @@ from ..map.info import MapInfo, info_of
 from ..program.struct_ops import StructOpsMap
 from ..program.takeover import take_over_by_section, take_over_table, taking_over
 from .collections import nothing_attached
+from .pinned_types import DeclaredTypes, ObjectBtf
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -48,7 +49,7 @@ COMPARED = ("type", "key_size", "value_size", "max_entries", "map_flags", "map_e
 
 
 class FreshMap(NamedTuple):
-    """A data section of another layout than the pinned one, whose place it takes: libbpf's struct bpf_map *, a path."""
+    """A data section of another size or layout than the pinned one at `path`; `handle` is libbpf's struct bpf_map *."""
 
     handle: int
     path: str
@@ -125,7 +126,7 @@ def _use_pinned_maps(bpf: Loadable, folder: str) -> Iterator[FreshMap]:
     declaration.
     """
     reused = {part._bpf_map for part in bpf.parts if isinstance(part, Map) and part._is_reused}
-    handle = None
+    handle, btf = None, ObjectBtf(bpf.handle)
     while handle := library().bpf_object__next_map(bpf.handle, handle):
         attributes = {name: bpf.map_attribute(handle, name) for name in COMPARED}
         own = attributes["type"] == MapType.STRUCT_OPS or attributes["map_flags"] & BPF_F_RDONLY_PROG
@@ -135,13 +136,14 @@ def _use_pinned_maps(bpf: Loadable, folder: str) -> Iterator[FreshMap]:
             continue
         name = library().bpf_map__name(handle).decode()
         path = os.path.join(folder, name[max(0, name.find(".")) :].replace(".", "_"))  # OBJECT.bss, events
-        if os.path.lexists(path) and not _is_alike(path, name, attributes):
+        types = DeclaredTypes(library().bpf_map__btf_key_type_id(handle), library().bpf_map__btf_value_type_id(handle))
+        if os.path.lexists(path) and not _is_alike(path, name, attributes, btf, types):
             yield FreshMap(handle, path)
         else:
             library().bpf_map__set_pin_path(handle, os.fsencode(path))
 
 
-def _is_alike(path: str, name: str, attributes: dict[str, int]) -> bool:
+def _is_alike(path: str, name: str, attributes: dict[str, int], btf: ObjectBtf, declared: DeclaredTypes) -> bool:
     """Returns True for a pinned map of the same declaration; False for a data section, which may change.
 
     Raises MapError for any other.
@@ -154,10 +156,12 @@ def _is_alike(path: str, name: str, attributes: dict[str, int]) -> bool:
     unlike = [each for each in COMPARED if getattr(info, each) != attributes[each]]
     if attributes["type"] == MapType.PERF_EVENT_ARRAY and not attributes["max_entries"]:  # as many as there are CPUs
         unlike = [each for each in unlike if each != "max_entries"]
-    if unlike and "." not in name:
+    layout = "" if unlike else btf.difference(declared, info)
+    if (unlike or layout) and "." not in name:
         there = ", ".join(f"{each} {getattr(info, each)}" for each in unlike)
         wanted = ", ".join(f"{each} {attributes[each]}" for each in unlike)
-        what = f"the map {name} pinned at {path} has {there}, the program declares {wanted}"
+        differs = f"{there}, the program declares {wanted}" if unlike else layout
+        what = f"the map {name} pinned at {path} has {differs}"
         fix = f"declare it as before, or give its contents up: {COMMAND} detach --pin {path}"
         raise MapError(what, fix=fix)
-    return not unlike
+    return not unlike and not layout

@@ -271,7 +271,7 @@ def test_types_that_the_kernel_hides_are_asked_for(typed, monkeypatch):
         raise bpfloader.CallError("bpf_btf_get_fd_by_id failed", errno=1)
 
     module._btf_codecs.cache_clear()
-    monkeypatch.setattr(module, "_read_btf", refuse)
+    monkeypatch.setattr(module, "read_btf", refuse)
     with pytest.raises(bpfloader.PrivilegeError, match=r"types of the map colors \(EPERM.*give its types: open_map"):
         bpfloader.open_map(typed.maps.colors.id)
     with bpfloader.open_map(typed.maps.colors.id, c.u32, c.u32) as colors:

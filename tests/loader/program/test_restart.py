@@ -375,6 +375,46 @@ def test_a_pinned_map_of_another_declaration_is_refused(opened, restart, folder)
     assert f"declare it as before, or give its contents up: python -m bpfloader detach --pin {folder}/maps/counts" in said
 
 
+def test_a_pinned_map_of_equal_size_and_another_layout_is_refused(skeleton_of, folder, kernel):
+    """sent and received have changed places: the counts of one would be taken for those of the other."""
+    with skeleton_of("layout").Layout.attach(pin=folder):
+        pass
+    with skeleton_of("layout").Layout.attach(pin=folder) as same:
+        assert taken(same) == {"on_call": "kept"}
+    with pytest.raises(bpfloader.MapError) as caught:
+        skeleton_of("layout_next").LayoutNext.attach(pin=folder)
+    said = (f"the map hosts pinned at {folder}/maps/hosts has a value with __u64 received at byte 0 where the program has "
+            f"__u64 sent at byte 0; declare it as before, or give its contents up: python -m bpfloader detach --pin ")
+    assert said in str(caught.value)
+    with bpfloader.open_map(f"{folder}/maps/hosts") as hosts:
+        assert len(hosts) == 0
+
+
+def test_variables_of_another_layout_begin_anew(skeleton_of, folder, kernel):
+    with skeleton_of("layout").Layout.attach(pin=folder) as first:
+        libc.getppid()
+        passed = first.bss.passed
+    os.unlink(f"{folder}/maps/hosts")
+    with skeleton_of("layout_next").LayoutNext.open() as second:
+        second.load(pin=folder)
+        assert passed > 0 and (second.bss.passed, second.bss.dropped) == (0, 0)
+    with skeleton_of("layout_next").LayoutNext.open() as third:
+        third.bss.dropped = 5
+        third.load(pin=folder)
+        assert third.bss.dropped == 0  # what is pinned goes on
+
+
+def test_without_the_right_to_read_btf_sizes_alone_are_compared(skeleton_of, folder, kernel, monkeypatch):
+    def denied(_number):
+        raise bpfloader.CallError("", errno=1)
+
+    monkeypatch.setattr("bpfloader.object.pinned_types.read_btf", denied)
+    with skeleton_of("layout").Layout.attach(pin=folder):
+        pass
+    with skeleton_of("layout_next").LayoutNext.attach(pin=folder) as second:
+        assert taken(second) == {"on_call": "replaced"}
+
+
 def test_something_else_at_a_link_s_path_is_refused(opened, restart, folder, own_network):
     def run():
         os.makedirs(f"{folder}/links")
