@@ -50,11 +50,12 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--no-kernel", action="store_true", help="don't ask this kernel whether it takes the object")
     inspect.set_defaults(run=_inspect)
     verify = verbs.add_parser("verify", help="loads each program by itself: what it takes of the verifier, as veristat")
-    verify.add_argument("files", nargs="+", metavar="FILE|MODULE", help="a .bpf.o, .whl or .tar; a module of skeletons")
+    verify.add_argument("files", nargs="*", metavar="FILE|MODULE", help="a .bpf.o, .whl or .tar; a module of skeletons")
     verify.add_argument("--program", action="append", default=[], metavar="NAME", help="only this one; repeatable")
     verify.add_argument("--compare", default="", metavar="BASE", help="a file that --record wrote; status 2 if dearer")
     verify.add_argument("--record", default="", metavar="BASE", help="write the figures to a file, for --compare")
     verify.add_argument("--limit", default="20%", help="with --compare: how much dearer a program may be (%(default)s)")
+    verify.add_argument("--measured", action="append", default=[], metavar="JSON", help="what --json printed elsewhere")
     verify.add_argument("--lines", type=int, default=0, metavar="N", help="the N source lines that it visits most")
     verify.add_argument("--json", action="store_true", help="sorted JSON instead of a table")
     verify.add_argument("-v", "--verbose", action="store_true", help="the whole log of each program as well")
@@ -115,6 +116,7 @@ def _verify(options: argparse.Namespace) -> Output:
         record=options.record,
         limit=options.limit,
         json=options.json,
+        measured=options.measured,
     )
     return Output(*answer(asked))
 

@@ -75,12 +75,16 @@ def test_each_kernel_is_booted_and_what_programs_did_stands_in_a_table_and_in_js
     found = json.loads((boots.folder / "found.json").read_text())
     assert [(each["name"], each["btf"], each["accelerator"], each["stopped"]) for each in found["kernels"]] == [("old", True, "tcg", None), ("new", False, "tcg", None)]
     figures = (boots.folder / "verifier-figures.txt").read_text().splitlines()
-    assert figures[1:] == [f"build/{MACHINE}/one.bpf.o\tp\tnew\t100", f"build/{MACHINE}/one.bpf.o\tp\told\t100"]
+    assert figures[2:] == [f"one.bpf.o\tp\t{MACHINE}\t6.1.0-fake\tloaded\t100\t-\t-\t-"]
     assert all((boots.folder / "build/boot" / name / "serial.log").stat().st_size for name in ("old", "new"))
     dearer = run(boots, "KERNELS=old", "--compare", events=1, insns=130)
     assert "boot: --record and --compare exclude each other; " in boots.fails("boot", "--record", "--compare", f"ARCH={MACHINE}")
-    assert dearer.returncode == 2 and "1 program is at least 20 % dearer to verify; make them cheaper" in dearer.stderr
+    assert dearer.returncode == 2 and "p got dearer: insns 100 -> 130" in dearer.stdout
+    assert "verifier-figures.txt: programs are dearer than it allows; make them cheaper, or accept it: boot --record" in dearer.stderr
     assert run(boots, "KERNELS=old", "--compare", events=1, insns=119).returncode == 0
+    assert run(boots, "KERNELS=old", "--compare", "VERIFY_LIMIT=40%", events=1, insns=130).returncode == 0
+    (boots.folder / "verifier-figures.txt").unlink()
+    assert "verifier-figures.txt: holds no figures; record them first" in run(boots, "KERNELS=old", "--compare").stderr
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ..kernel.host import kernel_release
 from ..text import printable
-from .baseline import Baseline, Change, dearer
+from .baseline import Baseline, Change, Measured, dearer, shown
 from .verify import ProgramFigures
 
 HEADS = "program", "verdict", "insns", "states", "peak", "stack", "time (us)", "code", "jited", "memlock"
@@ -38,16 +38,19 @@ def _visits(each: ProgramFigures) -> list[str]:
     return [f"  {line.visits:{width + 2}}  {f'{line.place}: ' if line.place else ''}{line.text}" for line in each.lines]
 
 
-def changes_text(base: Baseline, found: Sequence[Change], limit: float) -> str:
+def changes_text(base: Baseline, measured: Measured, found: Sequence[Change], limit: float) -> str:
     """Returns what differs from a baseline in a table, and what got dearer in a line each."""
-    lines = []
-    if base.kernel != kernel_release():
-        lines.append(f"The baseline is of Linux {base.kernel}; kernels differ in their figures")
+    lines, nearest = [], base.nearest(measured.arch, measured.kernel)
+    if not nearest:
+        return f"Linux {measured.kernel}, {measured.arch}: the baseline has no figures of such a kernel"
+    if nearest != measured.kernel:
+        lines.append(f"The baseline is of Linux {nearest}; kernels differ in their figures")
     rows = [_change(each) for each in found if _differs(each)]
-    lines += [f"Against the baseline, {len(rows)} of {len(found)} programs differ", *_table(CHANGES, rows)]
+    where = "" if measured.kernel == kernel_release() else f"Linux {measured.kernel}, {measured.arch}: "
+    lines += [f"{where}Against the baseline, {len(rows)} of {len(found)} programs differ", *_table(CHANGES, rows)]
     worse = dearer(found)
     lines += [printable(f"  {each.object}: {each.program} got dearer: {each.dearer}") for each in worse]
-    lines += [f"{len(worse)} programs got dearer by more than {limit:g} %" if worse else "no program got dearer"]
+    lines += [f"{len(worse)} programs got dearer by {limit:g} % or more" if worse else "no program got dearer"]
     return "\n".join(lines)
 
 
@@ -57,7 +60,10 @@ COMPARED = "insns", "total_states", "peak_states", "stack_depth", "verdict"
 
 def _differs(each: Change) -> bool:
     before, now = each.before, each.now
-    return before is None or now is None or any(before.get(name) != now.get(name) for name in COMPARED)
+    if before is None or now is None:
+        return True
+    pairs = [(before.get(name), now.get(name)) for name in COMPARED]
+    return any(one != other for one, other in pairs if None not in (one, other))
 
 
 def _change(each: Change) -> tuple[str, ...]:
@@ -65,9 +71,9 @@ def _change(each: Change) -> tuple[str, ...]:
     if each.before is None or each.now is None:
         row = each.now or each.before or {}
         word = "new" if each.before is None else "gone"
-        return each.program, *(str(row.get(name)) for name in COMPARED[:-1]), word
+        return each.program, *(shown(row.get(name)) for name in COMPARED[:-1]), word
     pairs = [(each.before.get(name), each.now.get(name)) for name in COMPARED]
-    return each.program, *(str(now) if before == now else f"{before} -> {now}" for before, now in pairs)
+    return each.program, *(shown(now) if before == now else f"{shown(before)} -> {shown(now)}" for before, now in pairs)
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

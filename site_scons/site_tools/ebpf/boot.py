@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import platform
 import zipfile
 from pathlib import Path
@@ -19,8 +20,8 @@ from .fetching import fetch_options
 from .kernels import checked_objects, declared_kernel, declared_kernels, kernel_file, named_kernels
 from .package import LOADER
 from .run import run_of
+from .verifier import FIGURES, is_dearer
 
-FIGURES = "verifier-figures.txt"
 SECONDS = 600  # that a guest may take unless BOOT_SECONDS= says otherwise
 OWN_LOADER = ("loader", "bpfloader")  # the folder of a guest and the package in it, for objects that no wheel holds
 
@@ -58,14 +59,28 @@ def _boot(env):
     root = Path(env["EBPF"].root)
     if wanted := SCons.Script.ARGUMENTS.get("BOOT_JSON"):
         write_file(root / wanted, (json.dumps(as_json(runs, offline, found), indent=1) + "\n").encode())
-    measured = figures.measured(runs)
-    if SCons.Script.GetOption("record"):
-        lines = figures.record(measured, [run.guest.kernel for run in runs], root / FIGURES)
-        print(printable(f"{FIGURES}: {lines} figures recorded"))
-    elif SCons.Script.GetOption("compare"):
-        count = figures.require_none_dearer(measured, root / FIGURES)
-        print(printable(f"{FIGURES}: none of {count} programs on a kernel is 20 % dearer"))
+    _hold_figures(env, figures.measured(runs))
     _require_expected(unexpected(runs, offline), [run.guest for run in runs if run.guest.stopped])
+
+
+def _hold_figures(env, measured):
+    """Has the loader record what the verifiers counted, or hold it against the file, as `verify` does here.
+
+    Raises BootError for a program that got dearer, and where there is no file yet.
+    """
+    session, option = env["EBPF"], "record" if SCons.Script.GetOption("record") else "compare"
+    if not SCons.Script.GetOption(option) or not measured:
+        return
+    if option == "compare" and not Path(session.root, FIGURES).exists():
+        raise BootError("holds no figures", where=FIGURES, fix="record them first: boot --record")
+    words = [f"--{option}", FIGURES]
+    for number, each in enumerate(measured):
+        path = os.path.join(session.build, "boot", f"figures-{number}.json")
+        write_file(Path(session.root, path), json.dumps(each).encode())
+        words += ["--measured", path]
+    if is_dearer(session.root, words):
+        fix = "make them cheaper, or accept it: boot --record"
+        raise BootError("programs are dearer than it allows", where=FIGURES, fix=fix)
 
 
 def _require_expected(failed, stopped):

@@ -35,7 +35,7 @@ HELP = """
   kernels       print what each program does on each kernel of toolchain.toml, without booting any: fields, functions
                 and tracepoints, kfuncs, helpers, instructions; of each failure what to write
   verify        print what each program takes of this machine's verifier, and fail where one got dearer than
-                verifier-baseline.json allows; --record: write that file
+                verifier-figures.txt allows; --record: write that file
   boot          boot each kernel of toolchain.toml in QEMU, and load, attach and run every program there;
                 --record: keep what the verifiers counted; --compare: fail for a program that is 20 % dearer
   reproduce     build the other targets in two unlike places, and compare each output byte for byte;
@@ -56,7 +56,7 @@ HELP = """
                 require: or the build ends (default of RELEASE=1); off: what it read is checked afterwards
   CHECK_KERNELS=1  a program that fails on such a kernel fails the build, unless kernels-baseline.txt lists it;
                 CHECK_KERNELS=record writes that file
-  VERIFY_LIMIT=…  of verify: how much dearer a program may be (20%)
+  VERIFY_LIMIT=…  of verify and boot: how much dearer a program may be (20%)
   BOOT_JSON=… BOOT_SECONDS=…  of boot: a file to write; how long a guest may take (default: 600)
   KERNELS=… KERNELS_JSON=… KERNELS_HTML=…  of kernels: the kernels by name, `host`, or files that hold a kernel;
                 files to write

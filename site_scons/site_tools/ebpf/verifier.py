@@ -16,7 +16,7 @@ from .errors import StopError
 from .package import LOADER
 from .run import run_of
 
-BASELINE = "verifier-baseline.json"  # beside toolchain.toml
+FIGURES = "verifier-figures.txt"  # beside toolchain.toml: of this kernel and of those that `boot` boots
 LIMIT = r"\d{1,5}(\.\d{1,3})?%?"  # as bpfloader/verifier/baseline.py reads it
 DEARER = 2  # the exit status of the loader's command for a program that got dearer, and for what it can't read
 
@@ -30,18 +30,27 @@ def verify(target, env):
     root, objects = env["EBPF"].root, _objects(env)
     if not objects:
         raise StopError(f"verify: no object is for this machine; name its arch: ARCH={_host()}")
-    command = [sys.executable, "-P", "-m", "bpfloader", "verify", *objects]
+    words = objects
     if SCons.Script.GetOption("record"):
-        command += ["--record", BASELINE]
-    elif os.path.lexists(os.path.join(root, BASELINE)):
-        command += ["--compare", BASELINE]
+        words += ["--record", FIGURES]
+    elif os.path.lexists(os.path.join(root, FIGURES)):
+        words += ["--compare", FIGURES]
+    if is_dearer(root, words):
+        what = f"programs are dearer than {FIGURES} allows, or can't be verified"
+        fix = f"make them cheaper, or accept it by `verify --record` and commit {FIGURES}"
+        raise SCons.Errors.BuildError(target[0], errstr=printable(f"{what}; {fix}"), status=DEARER, exitstatus=DEARER)
+
+
+def is_dearer(root, words):
+    """Has the project's loader verify, record or compare; returns True for a program that got dearer, or can't be read.
+
+    Raises StopError for a VERIFY_LIMIT= that is none.
+    """
+    command = [sys.executable, "-P", "-m", "bpfloader", "verify", *words]
     command += [f"--limit={limit}"] if (limit := _limit()) else []
     sys.stdout.flush()
     environment = {**os.environ, "PYTHONPATH": str(LOADER.parent), "PYTHONDONTWRITEBYTECODE": "1"}
-    if subprocess.call(command, cwd=root, env=environment) == DEARER:
-        what = f"programs are dearer than {BASELINE} allows, or can't be verified"
-        fix = f"make them cheaper, or accept it by `verify --record` and commit {BASELINE}"
-        raise SCons.Errors.BuildError(target[0], errstr=printable(f"{what}; {fix}"), status=DEARER, exitstatus=DEARER)
+    return subprocess.call(command, cwd=root, env=environment) == DEARER
 
 
 def _limit():

@@ -100,29 +100,16 @@ def test_the_table_has_each_program_on_each_kernel_with_what_the_matrix_says():
     json.dumps(data)
 
 
-def test_a_program_that_became_dearer_on_a_kernel_is_named_and_other_kernels_lines_stay(tmp_path):
-    path = tmp_path / "verifier-figures.txt"
-    with pytest.raises(BootError, match="verifier-figures.txt: holds no figures; record them first"):
-        figures.require_none_dearer({}, path)
-    old = {("o", "a", "k"): 100, ("o", "b", "k"): 100, ("o", "a", "l"): 50}
-    assert figures.record(old, ["k", "l"], path) == 3
-    assert path.read_text().splitlines()[1:] == ["o\ta\tk\t100", "o\ta\tl\t50", "o\tb\tk\t100"]
-    assert figures.require_none_dearer({("o", "a", "k"): 119, ("o", "new", "k"): 900}, path) == 1
-    with pytest.raises(BootError, match="1 program is at least 20 % dearer to verify") as caught:
-        figures.require_none_dearer({("o", "a", "k"): 120, ("o", "b", "k"): 1}, path)
-    assert caught.value.details == ("o  a  k  100 -> 120 insns (+20 %)",)
-    assert figures.record({("o", "c", "k"): 5}, ["k"], path) == 2  # of k, what is gone goes; of l, all stays
-    assert figures.recorded(path) == {("o", "a", "l"): 50, ("o", "c", "k"): 5}
-    run = KernelRun(guest(), tuple(STATES.values()))
-    assert figures.measured([run]) == {("o", "ran", "k"): 10, ("o", "quiet", "k"): 10}
-
-
-@pytest.mark.parametrize("bad", ["o\ta\tk", "o\ta\tk\tx", "o\ta\tk\t0", "o\ta\tb\tk\t1", "o\ta\tk\t" + "9" * 30])
-def test_a_line_that_is_no_figure_is_named(tmp_path, bad):
-    path = tmp_path / "verifier-figures.txt"
-    path.write_text(f"# comment\n\no\ta\tk\t1\n{bad}\n")
-    with pytest.raises(BootError, match="^verifier-figures.txt:4: is no object"):
-        figures.recorded(path)
+def test_what_verifiers_counted_is_told_by_release_and_of_two_guests_of_one_the_one_with_btf_counts():
+    ran = ProgramRun("a/one.bpf.o", "p", insns=7)
+    programs = ran, ran._replace(object="b/one.bpf.o", insns=8), ran._replace(object="b/two.bpf.o", insns=9), STATES["refused"]
+    hidden = KernelRun(guest("hidden", btf=False), (ran._replace(insns=99),))
+    silent = KernelRun(guest("old", seen="5.10"), (ran._replace(insns=0),))
+    (found,) = figures.measured([KernelRun(guest(), programs), hidden, silent])
+    assert (found["format"], found["arch"], found["kernel"]) == (1, "x86_64", "6.1.0-50")
+    assert [(row["object"], row["insns"], row["verdict"]) for row in found["programs"]] == [
+        ("one.bpf.o of a/one.bpf.o", 7, "loaded"), ("one.bpf.o of b/one.bpf.o", 8, "loaded"), ("two.bpf.o", 9, "loaded"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("code, seconds, limit, stopped", [

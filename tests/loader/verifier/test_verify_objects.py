@@ -216,8 +216,9 @@ def test_a_recorded_baseline_has_nothing_of_the_moment(probe_path, tmp_path, cap
     for _ in range(2):
         status, said = verified(capsys, *asked, "--record", str(path))
         assert status == 0 and "1 of 1 programs load" in said
-        (row,) = json.loads(path.read_text())["programs"]
-        assert row["insns"] > 1 and not {"duration_us", "memlock", "lines"} & {*row}
+        head, columns, line = path.read_text().splitlines()
+        row = dict(zip(columns[2:].split("  "), line.split("\t")))
+        assert (row["kernel"], row["verdict"]) == (os.uname().release, "loaded") and int(row["insns"]) > 1 and "stack_depth" in row
     assert verified(capsys, *asked, "--compare", str(path), "--limit", "0")[0] == 0
     assert [each.name for each in tmp_path.iterdir()] == ["base.json"]
     assert verified(capsys, *asked, "--record", str(tmp_path / "no" / "base.json"))[0] == 2
@@ -237,7 +238,53 @@ def test_programs_that_are_new_and_gone_are_told(probe_path, baseline, capsys):
     assert status == 0 and rows["before"] == "gone" and rows["emit"] == rows["on_enter"] == "new"
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"format": 1}', '{"format": 1, "kernel": "6", "programs": [1]}',
+def rows_of(path) -> list[str]:
+    return [line for line in path.read_text().splitlines() if not line.startswith("#")]
+
+
+def measured(tmp_path, kernel, insns, arch="riscv64", **more) -> str:
+    """The path of a file as --json prints it, of one program."""
+    path = tmp_path / f"{kernel}-{insns}.json"
+    row = {"object": "x.bpf.o", "program": "p", "verdict": "loaded", "insns": insns, **more}
+    path.write_text(json.dumps({"format": 1, "arch": arch, "kernel": kernel, "programs": [row]}))
+    return f"--measured={path}"
+
+
+def test_figures_of_other_machines_are_kept_and_compared_by_kernel(tmp_path, capsys):
+    base = tmp_path / "verifier-figures.txt"
+    two = measured(tmp_path, "6.1.0-50-cloud-arm64", 100), measured(tmp_path, "6.12.117+deb13-arm64-16k", 200, total_states=9)
+    assert verified(capsys, *two, "--record", str(base))[0] == 0
+    assert rows_of(base) == ["x.bpf.o\tp\triscv64\t6.1.0-50-cloud-arm64\tloaded\t100\t-\t-\t-", "x.bpf.o\tp\triscv64\t6.12.117+deb13-arm64-16k\tloaded\t200\t9\t-\t-"]
+    cases = [
+        ("6.1.0-50-cloud-arm64", 119, "riscv64", 0, "1 of 1 programs differ"),
+        ("6.1.0-50-cloud-arm64", 120, "riscv64", 2, "p got dearer: insns 100 -> 120"),
+        ("6.1.0-56-cloud-arm64", 120, "riscv64", 2, "The baseline is of Linux 6.1.0-50-cloud-arm64"),
+        ("6.1.0-50-cloud-arm64", 900, "x86_64", 0, "the baseline has no figures of such a kernel"),
+        ("6.12.117+deb13-cloud-arm64", 900, "riscv64", 0, "the baseline has no figures of such a kernel"),
+    ]
+    for kernel, insns, arch, status, says in cases:
+        assert (found := verified(capsys, measured(tmp_path, kernel, insns, arch), "--compare", str(base)))[0] == status and says in found[1], kernel
+    assert verified(capsys, measured(tmp_path, "6.1.0-50-cloud-arm64", 120), "--compare", str(base), "--limit", "21")[0] == 0
+    verified(capsys, measured(tmp_path, "6.1.0-56-cloud-arm64", 130), "--record", str(base))
+    assert [line.split("\t")[3:6] for line in rows_of(base)] == [["6.1.0-56-cloud-arm64", "loaded", "130"], ["6.12.117+deb13-arm64-16k", "loaded", "200"]]
+    assert verified(capsys, *two, "--json")[1].endswith("--measured: goes with --compare, --record and --limit alone\n")
+    base.write_text("x\ty\n")
+    assert verified(capsys, *two, "--record", str(base)) == (2, f"bpfloader: {base}:1 is no line of verifier figures; remove that line\n")
+    assert base.read_text() == "x\ty\n"
+
+
+GOOD = ["x.bpf.o", "p", "arm", "6.1", "loaded", "1", "2", "-", "3"]
+
+
+@pytest.mark.parametrize("column, text", [(0, ""), (1, "a\tb"), (3, ""), (4, "maybe"), (5, "x"), (5, "-1"), (6, "9" * 30), (8, ""), (8, "1\t2")])
+def test_a_line_that_is_no_figure_is_named(tmp_path, capsys, column, text):
+    base = tmp_path / "f.txt"
+    base.write_text("# a comment\n\n" + "\t".join([*GOOD[:column], text, *GOOD[column + 1 :]]) + "\n")
+    status, said = verified(capsys, measured(tmp_path, "6.1", 1), "--compare", str(base))
+    assert (status, said) == (2, f"bpfloader: {base}:3 is no line of verifier figures; remove that line\n")
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": 1}', '{"format": 1, "kernel": "6", "programs": [1]}',
                                   '{"format": 1, "kernel": "6", "programs": [{"object": "a", "program": "b"}]}',
                                   '{"format": 1, "kernel": "6", "programs": [{"object": 1, "program": [], "insns": 1}]}',
                                   '{"format": 1, "kernel": "6", "programs": [{"object": "a", "program": "b", "insns": "1",'
@@ -245,7 +292,7 @@ def test_programs_that_are_new_and_gone_are_told(probe_path, baseline, capsys):
 def test_a_file_that_is_no_baseline(probe_path, tmp_path, capsys, text):
     (tmp_path / "base.json").write_text(text)
     status, said = verified(capsys, probe_path, "--compare", str(tmp_path / "base.json"), "--program", "emit")
-    assert (status, said) == (2, f"bpfloader: {tmp_path}/base.json is no baseline of verify; write one by verify --record\n")
+    assert (status, said) == (2, f"bpfloader: {tmp_path}/base.json holds no figures of verify; write one by verify --record\n")
 
 
 @pytest.mark.parametrize("limit", ["", "x", "-1", "20%%", "1e3", "99999%", "nan"])
