@@ -17,7 +17,7 @@ from .syscall import raw_syscall, syscall_numbers
 
 # enum bpf_cmd.
 MAP_CREATE, PROG_LOAD, PROG_ATTACH, TEST_RUN, PROG_QUERY = 0, 5, 8, 10, 16
-RAW_TRACEPOINT_OPEN, BTF_LOAD, LINK_CREATE = 17, 18, 28
+RAW_TRACEPOINT_OPEN, BTF_LOAD, TASK_FD_QUERY, LINK_CREATE = 17, 18, 20, 28
 # The errors of a call that a signal interrupted: bpf_check (kernel/bpf/verifier.c) gives up with EAGAIN.
 INTERRUPTED = errno.EAGAIN, errno.EINTR
 ATTEMPTS = 100  # libbpf makes 5 for a program, which a timer's signals every millisecond use up
@@ -31,10 +31,14 @@ def bpf(command: int, attributes: bytes) -> int:
 
     Repeats a call that a signal interrupted, up to ATTEMPTS times; Python's handlers run in between.
     """
+    return _call(command, ctypes.create_string_buffer(attributes.rstrip(b"\0").ljust(64, b"\0")))
+
+
+def _call(command: int, buffer: ctypes.Array[ctypes.c_char]) -> int:
+    """Calls bpf(2) with attributes to which the kernel may write, in a buffer that a NUL ends."""
     numbers = syscall_numbers()
     if numbers is None:
         raise OSError(38, f"bpf(2)'s number on {os.uname().machine} isn't known")  # ENOSYS
-    buffer = ctypes.create_string_buffer(attributes.rstrip(b"\0").ljust(64, b"\0"))
     for _ in range(ATTEMPTS):
         result = raw_syscall(numbers.bpf, command, ctypes.addressof(buffer), len(buffer) - 1)
         if result >= 0:
@@ -131,10 +135,24 @@ def attach_program(program: int, target: int, attach_type: int) -> None:
     bpf(PROG_ATTACH, struct.pack("=III", target, program, attach_type))
 
 
-def query_programs(target: int, attach_type: int, programs: ctypes.Array[Any], links: ctypes.Array[Any]) -> None:
+def query_programs(
+    target: int, attach_type: int, programs: ctypes.Array[Any], links: ctypes.Array[Any] | None = None
+) -> None:
     """Writes the ids of the programs that are attached to a target, and of their links, to arrays of equal length.
 
-    Raises OSError; ENOSPC where the arrays are too short.
+    A kernel before 6.6 refuses `links`. Raises OSError; ENOSPC where the arrays are too short.
     """
-    places = ctypes.addressof(programs), len(programs), 0, 0, ctypes.addressof(links)
+    room = ctypes.addressof(links) if links is not None else 0
+    places = ctypes.addressof(programs), len(programs), 0, 0, room
     bpf(PROG_QUERY, struct.pack("=IIIIQIIQQ", target, attach_type, 0, 0, *places))
+
+
+def query_descriptor(pid: int, fd: int, text: ctypes.Array[ctypes.c_char]) -> bytes:
+    """Asks what a process's descriptor attaches a program to; the kernel writes the name of the place to `text`.
+
+    Returns the attributes of the call, with prog_id, fd_type and probe_offset from byte 24 on. Raises OSError.
+    """
+    attributes = struct.pack("=IIIIQIIQQ", pid, fd, 0, len(text), ctypes.addressof(text), 0, 0, 0, 0)
+    buffer = ctypes.create_string_buffer(attributes, len(attributes) + 1)
+    _call(TASK_FD_QUERY, buffer)
+    return buffer.raw

@@ -22,6 +22,7 @@ from ..kernel.holders import Holders, Process, descriptors, holders
 from ..kernel.link_places import LinkPlace, link_place
 from ..kernel.map_type import MapType
 from ..kernel.objects import Kind, ProgramInfo, fd_by_id, ids, memlock, program_info, program_type
+from ..kernel.unlinked import PlacedProgram, cgroup_programs, namespace_programs, perf_event_programs, sockmap_programs
 from ..libbpf.library import library
 from ..libbpf.pin import kind_of
 from ..map.info import MapInfo, info_of
@@ -174,7 +175,20 @@ class Snapshot:
             for each in attachments(self._holders):
                 if not getattr(each.hook, "link", 0):
                     places.setdefault(each.program, []).append(f"{each.place} {each.interface}")
+        for program, place in self._unlinked():
+            if place not in places.setdefault(program, []):  # a link's may be told twice
+                places[program].append(place)
         return places
+
+    def _unlinked(self) -> Iterator[PlacedProgram]:
+        """Yields the programs of cgroups, this network namespace, perf events and sockmaps, with or without a link."""
+        yield from cgroup_programs()
+        yield from namespace_programs()
+        yield from perf_event_programs()
+        for fd in self._opened("map", "map"):
+            info = _told(info_of, fd)
+            if info and info.type in (MapType.SOCKMAP, MapType.SOCKHASH):
+                yield from sockmap_programs(fd, info.id)
 
     def _pinned(self, kind: str, number: int) -> tuple[str, ...]:
         return tuple(pin.path for pin in self._pins if (pin.kind, pin.id) == (kind, number))

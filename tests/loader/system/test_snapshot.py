@@ -1,6 +1,8 @@
 """What runs now: programs, maps and links with holders, pins and places, as bpftool lists them; statistics of runs."""
 
 import contextlib
+import ctypes
+import fcntl
 import json
 import os
 import shutil
@@ -13,9 +15,12 @@ import bpfloader
 import pytest
 from bpfloader.__main__ import main
 from bpfloader.errors import CallError, PrivilegeError
+from bpfloader.features.try_tracing import WideAttr, _pmu_type
 from bpfloader.kernel import holders as holders_module
+from bpfloader.kernel.attach_type import AttachType
 from bpfloader.kernel.holders import Process
 from bpfloader.kernel.objects import ids
+from bpfloader.kernel.perf_event import perf_event_open
 from bpfloader.libbpf.library import library
 from bpfloader.system.snapshot import SEEN_ONLY, Snapshot
 
@@ -199,3 +204,74 @@ def test_no_name_of_a_process_breaks_a_line(attached, capsys, monkeypatch, name)
     said = ps(capsys)[1]
     assert all(line.isprintable() for line in said.splitlines()) and "\nb" not in said
     assert all(isinstance(each, Process) for each in mine(bpfloader.programs(), attached.progs.on_enter.info.id).holders)
+
+
+def places_of(program) -> tuple[str, ...]:
+    return mine(bpfloader.programs(), program.info.id).attached
+
+
+@pytest.fixture
+def kinds(skeleton_module, kernel):
+    """A function: names of programs of kinds.bpf.c -> the object with these loaded."""
+    with contextlib.ExitStack() as stack:
+
+        def load(*names):
+            bpf = stack.enter_context(skeleton_module("kinds").Kinds.open())
+            bpf.select(names)
+            bpf.load()
+            return bpf
+
+        yield load
+
+
+def test_a_program_of_a_cgroup_without_a_link(kinds, cgroup, tmp_path_factory):
+    folder = os.path.join(cgroup, f"bpfloader-{os.getpid()}")
+    os.mkdir(folder)
+    try:
+        program = kinds("on_connect4").progs.on_connect4
+        fd, kind = os.open(folder, os.O_RDONLY), AttachType.CGROUP_INET4_CONNECT
+        try:
+            library().bpf_prog_attach(program.fd, fd, kind, 0)
+            assert places_of(program) == (f"cgroup_inet4_connect {folder}",)
+            library().bpf_prog_detach2(program.fd, fd, kind)
+            with program.attach(folder):  # by a link: it is told once
+                assert places_of(program) == (f"cgroup_inet4_connect {folder}",)
+        finally:
+            os.close(fd)
+    finally:
+        os.rmdir(folder)
+
+
+def test_a_program_of_a_sockmap(kinds):
+    bpf = kinds("on_verdict")
+    with bpf.progs.on_verdict.attach(bpf.maps.sockets):
+        assert places_of(bpf.progs.on_verdict) == (f"sk_skb_stream_verdict map {bpf.maps.sockets.id}",)
+    assert places_of(bpf.progs.on_verdict) == ()
+
+
+def test_a_program_at_a_perf_event_without_a_link(kinds):
+    """As libbpf attaches on a kernel before 5.15, and others do on any: the event's descriptor keeps it."""
+    program = kinds("on_uprobe").progs.on_uprobe
+    libc = os.path.realpath(next(line.split()[-1] for line in open("/proc/self/maps") if "libc" in line))
+    path = ctypes.create_string_buffer(libc.encode())
+    attributes = WideAttr(type=_pmu_type("uprobe"), bp_addr=ctypes.addressof(path), config2=0x100)
+    attributes.size = ctypes.sizeof(attributes)
+    event = perf_event_open(attributes, -1, 0)
+    try:
+        fcntl.ioctl(event, 0x40042408, program.fd)  # PERF_EVENT_IOC_SET_BPF
+        assert places_of(program) == (f"uprobe {libc}+0x100",)
+    finally:
+        os.close(event)
+
+
+def test_a_program_of_a_network_namespace_without_a_link(kinds, own_network):
+    def run():
+        program = kinds("on_flow").progs.on_flow
+        library().bpf_prog_attach(program.fd, 0, AttachType.FLOW_DISSECTOR, 0)
+        inode = os.stat("/proc/thread-self/ns/net").st_ino
+        assert places_of(program) == (f"flow_dissector network namespace {inode} (this one)",)
+        library().bpf_prog_detach2(program.fd, 0, AttachType.FLOW_DISSECTOR)
+        with program.attach():
+            assert places_of(program) == (f"flow_dissector network namespace {inode} (this one)",)
+
+    own_network(run)
