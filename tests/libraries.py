@@ -18,7 +18,8 @@ from ebpfbuild.files import write_file
 from ebpfbuild.link.libraries import libraries_for, this_machine
 from ebpfbuild.pins.pins import TreePin
 from ebpfbuild.pins.toml_lines import read
-from ebpfbuild.pins.toolchain import linker_pin, load
+from ebpfbuild.pins.tables import linker_pin
+from ebpfbuild.pins.toolchain import load
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "build" / "test-libraries"

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from ..escape import printable
 from .pins import HeaderPin, Toolchain, TreePin
+from .tables import bundle_pin, linker_pin, uapi_pin
 from .toml_lines import Table
-from .toolchain import Layers, bundle_pin, linker_pin, load, uapi_pin
+from .toolchain import Layers, load
 
 SHOWN_DIGITS = 12  # of a sha256, enough to tell two apart
 HEAD = ("pin", "version", "sha256", "age", "store", "file:line", "source")

@@ -11,7 +11,7 @@ from ..errors import PinError
 from ..fetch.obtain import FetchOptions, obtain_header
 from ..files import read_regular, write_file
 from ..pins.edit import TomlFile
-from ..pins.toolchain import given_kernel_btf
+from ..pins.sources import given_kernel_btf
 
 FOLDER = "kernels"  # beside toolchain.toml
 NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]*")

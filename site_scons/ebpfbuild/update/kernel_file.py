@@ -13,7 +13,7 @@ from ..files import read_regular
 from ..header import check_header
 from ..kernel_image.open_btf import read_kernel_file
 from ..pins.edit import HeaderEntry, TomlFile
-from ..pins.toolchain import given_header
+from ..pins.sources import given_header
 from ..rebuild.ledger import sha256_of
 from .headers import FoundHeader
 

@@ -10,8 +10,8 @@ from ..errors import FetchError, MismatchError
 from ..fetch.obtain import FetchOptions, obtain_header, obtain_tree
 from ..fetch.store import BLOBS
 from ..pins.pins import ArtifactSource, HeaderPin, LinkerPin, SourcePin, Toolchain, TreePin
+from ..pins.tables import linker_pin
 from ..pins.toml_lines import read
-from ..pins.toolchain import linker_pin
 from .manifest import MANIFEST_NAME
 
 Pin = HeaderPin | TreePin

@@ -10,7 +10,7 @@ from SCons.Util import flatten
 
 from ebpfbuild.arch import ARCHES, arches_named, host_arch
 from ebpfbuild.header import MODES
-from ebpfbuild.pins.toolchain import given_header
+from ebpfbuild.pins.sources import given_header
 
 from .arguments import string, switch
 from .command_targets import changes_pins

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ebpfbuild.pins import toolchain
+from ebpfbuild.pins import sources, toolchain
 from ebpfbuild.pins.effective import as_data, effective_pins, report
 from ebpfbuild.errors import EbpfError, PinError
 
@@ -145,9 +145,9 @@ def test_a_header_may_be_made_of_a_kernel(load, text, kind, file):
 
 def test_what_is_read_with_a_module_of_the_kernel_that_runs():
     host = Path("/sys/kernel/btf/vmlinux")
-    assert toolchain.given_header("x86_64", "host", Path()).source.files == (host,)
-    assert toolchain.given_header("x86_64", str(host.parent / "nf_nat"), Path()).source.files == (host.parent / "nf_nat", host)
-    assert toolchain.given_header("x86_64", "vmlinux", Path("a")).source.files == (Path("a/vmlinux"),)
+    assert sources.given_header("x86_64", "host", Path()).source.files == (host,)
+    assert sources.given_header("x86_64", str(host.parent / "nf_nat"), Path()).source.files == (host.parent / "nf_nat", host)
+    assert sources.given_header("x86_64", "vmlinux", Path("a")).source.files == (Path("a/vmlinux"),)
 
 
 def test_the_compilers_cpu_and_flags_may_be_pinned(load):

@@ -1,0 +1,67 @@
+"""Checks single values of toolchain.toml: each function returns what is wrong with a text, with the fix, or ""."""
+
+import re
+from urllib.parse import urlsplit
+
+CPUS = ("v1", "v2", "v3", "v4")  # clang's -mcpu for BPF; `probe` would ask the machine that builds
+PACKAGES = ("ziglang",)
+
+
+def is_sha256(text: str) -> str:
+    if re.fullmatch("[0-9a-f]{64}", text):
+        return ""
+    if re.fullmatch("[0-9a-fA-F]{64}", text):
+        return f"is in capitals; write it in lower case: {text.lower()}"
+    odd = next((letter for letter in text if letter not in "0123456789abcdefABCDEF"), None)
+    return f"holds {odd!r}, which is no hex digit" if odd else f"has {len(text)} hex digits, a sha256 has 64"
+
+
+def is_uname(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9._+~*-]*[A-Za-z0-9][A-Za-z0-9._+~*-]*", text):
+        return ""
+    return f"is {text!r}; write what `uname -r` says there, with * for any text"
+
+
+def is_version(text: str) -> str:
+    return "" if re.fullmatch(r"\d+(\.\d+)+\S*", text) else f"is {text!r}; write the exact version, such as 22.1.8"
+
+
+def is_glibc(text: str) -> str:
+    return "" if re.fullmatch(r"\d+\.\d+", text) else f"is {text!r}; write the version that they need, such as 2.38"
+
+
+def is_cpu(text: str) -> str:
+    return "" if text in CPUS else f"is {text!r}; take one of {', '.join(CPUS)}"
+
+
+def is_package(text: str) -> str:
+    return "" if text in PACKAGES else f"is {text!r}; the packages that carry a clang are: {', '.join(PACKAGES)}"
+
+
+def is_inside(text: str) -> str:
+    if not text or text.startswith("/") or "\\" in text or "\0" in text or {".", "..", ""} & set(text.split("/")):
+        return f"is {text!r}; write a plain path inside the archive, without . and .. and a leading /"
+    return ""
+
+
+def is_pool(text: str) -> str:
+    if not text.startswith("pool/") or not re.search(r"\.deb$|\.orig\.tar\.(gz|bz2|xz)$", text):
+        return f"is {text!r}; a pool path looks like pool/main/libb/libbpf/libbpf-dev_1.5.0-3_amd64.deb"
+    return is_inside(text)
+
+
+def is_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        host, user, _port = parts.hostname, parts.username, parts.port  # each may raise ValueError when it is read
+    except ValueError:
+        return f"is {text!r}, which is no URL"
+    if parts.scheme not in ("http", "https") or not host or re.search(r"[\s\\]", text):
+        return f"is {text!r}; write a URL that begins with https://"
+    if user is not None:
+        return (
+            "holds a user name or password; a pin is public, so leave them out, and take a MIRROR that may ask for them"
+        )
+    if parts.fragment or {".", ".."} & set(parts.path.split("/")):
+        return f"is {text!r}; write it without a fragment and without . and .."
+    return ""
