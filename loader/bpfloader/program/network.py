@@ -149,12 +149,15 @@ class NetnsProgram(Program):
 
     _names_target = False
 
-    def attach(self, namespace: str | os.PathLike[str] | int = "/proc/self/ns/net") -> Link:
-        """Attaches to a network namespace, by path or descriptor. Raises AttachError, PrivilegeError, StateError."""
+    def attach(self, namespace: str | os.PathLike[str] | int = "/proc/thread-self/ns/net") -> Link:
+        """Attaches to a network namespace, by path or descriptor; by default to that of the calling thread.
+
+        Raises AttachError, PrivilegeError, StateError.
+        """
         with opened(self.name, namespace, cgroup=False) as fd:
             return self._link("attach_netns", fd, namespace=namespace)
 
-    def _place(self, namespace: str | os.PathLike[str] | int = "/proc/self/ns/net") -> Place | None:
+    def _place(self, namespace: str | os.PathLike[str] | int = "/proc/thread-self/ns/net") -> Place | None:
         from ..kernel.link_type import LinkType
 
         with opened(self.name, namespace, cgroup=False) as fd:
