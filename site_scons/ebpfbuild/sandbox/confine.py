@@ -8,10 +8,11 @@ import os
 import struct
 from errno import EINVAL
 
-CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
+CLONE_FS, CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00000200, 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 32, 1 << 12, 1 << 14, 1 << 18
+MNT_DETACH, UMOUNT_NOFOLLOW = 2, 8
 PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 24, 38
 HOST = b"sandbox"
 
@@ -59,9 +60,9 @@ def make_mounts_private() -> None:
         os.close(root)
 
 
-def own_mounts() -> None:
-    """Gets this process mounts of its own: what it mounts is gone when it ends. Raises OSError."""
-    _check("unshare", libc.unshare(CLONE_NEWNS))
+def own_folders() -> None:
+    """Gets this thread a root, a working folder and a umask of its own. Raises OSError."""
+    _check("unshare", libc.unshare(CLONE_FS))
 
 
 def mount_read_only(source: str, target: str) -> None:
@@ -75,20 +76,28 @@ def mount_read_only(source: str, target: str) -> None:
     mount(None, target, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | kept)
 
 
+def show(source: str, target: str) -> None:
+    """Shows a mount at another place, with its limits. Raises OSError."""
+    mount(source, target, None, MS_BIND)
+
+
+def hide(target: str) -> None:
+    """Takes such a mount away, if it is used as well. Raises OSError."""
+    _check(f"umount {target}", libc.umount2(os.fsencode(target), MNT_DETACH | UMOUNT_NOFOLLOW))
+
+
 def give_up_on_exec() -> None:
-    """Keeps its own privileges, but has no program gain any that it or a child of its becomes. Raises OSError."""
+    """Keeps this process's privileges, but has no program that it starts get or gain any. Raises OSError."""
     _check("prctl", libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     for capability in range(64):
         if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0 and ctypes.get_errno() == EINVAL:
             break  # the kernel knows no more
-
-
-def confine(root: str, folder: str) -> None:
-    """Makes `root` all that this process sees, enters `folder` there, and gives each privilege up. Raises OSError."""
-    os.chroot(root)
-    os.chdir(folder)
-    header, none = struct.pack("=Ii", 0x20080522, 0), bytes(24)  # _LINUX_CAPABILITY_VERSION_3, this process: capset(2)
-    _check("capset", libc.capset(header, none))
+    # A program of root's gets what its starter has as inheritable, too: capabilities(7), as some containers leave it.
+    header, sets = struct.pack("=Ii", 0x20080522, 0), ctypes.create_string_buffer(24)  # _LINUX_CAPABILITY_VERSION_3
+    _check("capget", libc.capget(header, sets))
+    words = list(struct.unpack("=6I", sets.raw))  # effective, permitted and inheritable, for 32 capabilities each
+    words[2] = words[5] = 0
+    _check("capset", libc.capset(header, struct.pack("=6I", *words)))
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int, options: str | None = None) -> None:

@@ -9,11 +9,10 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ..errors import SandboxError
 from ..host_tools import CLEAN_ENVIRONMENT, SANDBOX_ROOT, Action
-from .wire import receive, send
+from .wire import TREE, Message, receive, send
 
 MODES = ("auto", "require", "off")
 START_SECONDS = 60
@@ -39,6 +38,7 @@ class Sandbox:
         self._control: socket.socket | None = None
         self._lock = threading.Lock()
         self._trees: set[str] = set()
+        self._idle: list[socket.socket] = []  # connections to the helper that serve no action now
 
     def possible(self) -> bool:
         """Starts the helper unless it runs, and returns True where this machine allows it."""
@@ -57,17 +57,19 @@ class Sandbox:
         self.require()
         if self.mode == "off" or not self.possible() or self._is_script(action.executable):
             return None
-        ours, theirs = socket.socketpair()
-        with ours:
-            with theirs, self._lock:
-                assert self._control is not None
-                with contextlib.suppress(BrokenPipeError):  # it is dead: the answer below is missed
-                    socket.send_fds(self._control, [b"r"], [theirs.fileno()])
-            reply = self._answered(ours, action)
+        connection = self._connection()
+        try:
+            reply = self._answered(connection, action)
+        except BaseException:  # an answer to come is no other action's
+            connection.close()
+            raise
+        with self._lock:
+            self._idle.append(connection)
         if "failed" in reply:
-            what, fix = f"can't lay out its inputs ({reply['failed']})", "make room in memory and in the build folder"
-            raise SandboxError(what, where="sandbox", fix=fix)
-        return subprocess.CompletedProcess(list(action.command), reply["status"], reply["stdout"], reply["stderr"])
+            what = f"can't lay out its inputs ({reply['failed'][0]})"
+            raise SandboxError(what, where="sandbox", fix="make room in memory and in the build folder")
+        (status,), (out,), (err,) = reply["status"], reply["stdout"], reply["stderr"]
+        return subprocess.CompletedProcess(list(action.command), int(status), out, err)
 
     def _is_script(self, executable: str) -> bool:
         """Returns True for a script, which runs without a sandbox. Raises SandboxError where the build requires one."""
@@ -87,55 +89,70 @@ class Sandbox:
         with self._lock:
             if self._control is not None:
                 self._control.close()
-            self._control, self.refusal = None, None
+            for connection in self._idle:
+                connection.close()
+            self._control, self.refusal, self._idle = None, None, []
 
-    def _answered(self, connection: socket.socket, action: Action) -> dict[str, Any]:
-        trees = [self._tree(path, files) for path, files in action.trees.items()]
+    def _connection(self) -> socket.socket:
+        """Returns a connection that serves no other action."""
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+            ours, theirs = socket.socketpair()
+            with theirs:
+                assert self._control is not None
+                with contextlib.suppress(BrokenPipeError):  # it is dead: the answer will be missed
+                    socket.send_fds(self._control, [b"r"], [theirs.fileno()])
+            return ours
+
+    def _answered(self, connection: socket.socket, action: Action) -> Message:
+        trees = dict(self._tree(path, files) for path, files in action.trees.items())
+        environment = {**CLEAN_ENVIRONMENT, **action.environment}
         request = {
             "command": list(action.command),
-            "executable": os.path.realpath(action.executable),
-            "root": action.root,
-            "place": SANDBOX_ROOT,
+            "executable": [os.path.realpath(action.executable)],
+            "root": [action.root],
+            "place": [SANDBOX_ROOT],
             "inputs": sorted(set(action.inputs)),
             "folders": list(action.folders),
-            "scratch": action.scratch,
+            "scratch": [action.scratch],
             "anywhere": list(action.anywhere),
-            "follow": self.mode == "auto",  # inputs by links out of the project: the build has told of them
-            "trees": trees,
+            "follow": ["inputs by links out of the project"] * (self.mode == "auto"),  # the build has told of them
             "mounts": [path for path in action.mounts if os.path.exists(path)],
-            "environment": dict(CLEAN_ENVIRONMENT) | dict(action.environment),
-            "seconds": action.seconds,
+            "environment": [f"{name}={value}" for name, value in environment.items()],
+            "seconds": [str(action.seconds)],
+            **{TREE + key: files for key, files in trees.items()},
         }
         try:
             send(connection, request)
             reply = receive(connection)
-        except (OSError, ValueError) as error:
-            what = f"its process ended ({getattr(error, 'strerror', None) or error})"
+        except OSError as error:
+            what = f"its process ended ({error.strerror})"
             raise SandboxError(what, where="sandbox", fix="build again; if it stays so, take SANDBOX=off") from None
-        self._trees |= {key for _, key, _ in trees}
+        self._trees |= set(trees)
         return reply
 
-    def _tree(self, path: str, files: Sequence[str]) -> tuple[str, str, list[str]]:
-        """Returns a tree's place, its key, and its files behind its folder unless the helper has them."""
+    def _tree(self, path: str, files: Sequence[str]) -> tuple[str, list[str]]:
+        """Returns a tree's key, and its folder with its files behind it unless the helper has them."""
         key = hashlib.sha256("\0".join([path, *files]).encode("utf-8", "surrogateescape")).hexdigest()
         known = key in self._trees
-        return path, key, [] if known else [path, *(os.path.relpath(file, path) for file in files)]
+        return key, [path] if known else [path, *(os.path.relpath(file, path) for file in files)]
 
     def _start(self) -> str:
         """Starts the helper; returns why it can't work here, empty where it can."""
         if not sys.platform.startswith("linux"):
             return "it is made of Linux's namespaces"
         ours, theirs = socket.socketpair()
-        # -W: a process with threads is forked on purpose. The child needs none before it becomes another program.
-        command = [sys.executable, "-I", "-S", "-B", "-W", "ignore", "-c", START, SITE, str(theirs.fileno())]
+        quiet = ["-B"] * sys.dont_write_bytecode
+        command = [sys.executable, "-I", "-S", *quiet, "-c", START, SITE, str(theirs.fileno())]
         try:
             with theirs:
                 subprocess.Popen(command, pass_fds=[theirs.fileno()], env=CLEAN_ENVIRONMENT, stdin=subprocess.DEVNULL)
             ours.settimeout(START_SECONDS)
-            refused = str(receive(ours)["refused"])
+            refused = "".join(receive(ours)["refused"])
             ours.settimeout(None)
-        except (OSError, ValueError) as error:
-            refused = f"its process: {getattr(error, 'strerror', None) or error}"
+        except OSError as error:
+            refused = f"its process: {error.strerror or error}"
         if refused:
             ours.close()
         else:

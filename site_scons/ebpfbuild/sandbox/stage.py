@@ -3,10 +3,15 @@
 A file is copied once into a store beside the stages, by its identity, and linked into each stage that has it.
 """
 
+from __future__ import annotations
+
 import os
 import stat
 import time
-from collections.abc import Iterable
+
+TYPE_CHECKING = False  # typing's costs, helper.py says why
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 TICK = 50_000_000  # nanoseconds within which a second change of a file may leave its times as they are
 MOST_LINKS = 40  # that are followed in one path, as the kernel has it
@@ -72,7 +77,7 @@ class Stage:
         elif stat.S_ISLNK(found.st_mode):
             return self._linked(path, os.readlink(real), target)
         elif stat.S_ISREG(found.st_mode):
-            self._copy(real, target)
+            self._link(real, found, target)
         else:
             return False
         return True
@@ -92,28 +97,35 @@ class Stage:
     def _leads_out(self, path: str) -> bool:
         return _is_above(os.path.relpath(os.path.realpath(os.path.join(self._root, path)), self._root))
 
-    def _copy(self, source: str, target: str) -> None:
+    def _link(self, source: str, found: os.stat_result, target: str) -> None:
         """Links the stored copy of a file to a place, and makes the copy where there is none yet."""
+        if _is_settled(found):
+            try:
+                os.link(self._stored(found), target)
+                return
+            except FileNotFoundError:
+                pass
         handle = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            now = os.fstat(handle)
-            if not stat.S_ISREG(now.st_mode):
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
                 return
-            name = f"{now.st_dev:x}-{now.st_ino:x}-{now.st_size:x}-{now.st_mtime_ns:x}-{now.st_ctime_ns:x}"
-            kept = os.path.join(self._store, name)
-            if time.time_ns() - now.st_ctime_ns < TICK:
-                copy(handle, target)
-                return
-            try:
-                os.link(kept, target)
-            except FileNotFoundError:
-                copy(handle, target)
-                try:
-                    os.link(target, kept)
-                except FileExistsError:  # another action was faster
-                    pass
+            copy(handle, target)
+            now = os.fstat(handle)  # what was written to it meanwhile is seen by its time
         finally:
             os.close(handle)
+        if _is_settled(now):
+            try:
+                os.link(target, self._stored(now))
+            except FileExistsError:  # another action was faster
+                pass
+
+    def _stored(self, now: os.stat_result) -> str:
+        name = f"{now.st_dev:x}-{now.st_ino:x}-{now.st_size:x}-{now.st_mtime_ns:x}-{now.st_ctime_ns:x}"
+        return f"{self._store}/{name}"
+
+
+def _is_settled(now: os.stat_result) -> bool:
+    return time.time_ns() - now.st_ctime_ns >= TICK
 
 
 def _is_above(path: str) -> bool:

@@ -100,24 +100,57 @@ def test_nothing_is_there_but_what_is_declared(run, project):
 
 
 def test_inputs_can_t_be_written_and_outputs_come_back(run, project):
-    script = "echo x > src/a.c; echo x > include/new; echo x > /new; echo made > build/scratch/out; echo t > /tmp/t; exit 3"
+    way = os.path.dirname(os.path.dirname(TOOLS[0]))  # above what is mounted
+    script = f"echo x > src/a.c; echo x > include/new; echo x > /new; echo x > {way}/new; echo x > {TOOLS[0]}; echo made > build/scratch/out; echo t > /tmp/t; exit 3"
     done = run(shell(project, script, "src/a.c"))
-    assert done.returncode == 3 and len(done.stderr.splitlines()) == 3, done.stderr
+    assert done.returncode == 3 and len(done.stderr.splitlines()) == 5, done.stderr
     assert (project / "build/scratch/out").read_text() == "made\n"
     assert (project / "src/a.c").read_text() == "src/a.c\n" and not os.path.exists("/tmp/t")
 
 
-def test_there_is_no_network(run, project):
-    """A socket reaches neither the machine itself nor anything else, and /proc and /sys are not there."""
+def python_action(project, script):
+    """An action that runs a script of Python's. Skips where no Python is there that every user may run."""
     python = shutil.which("python3", path="/usr/bin:/bin")
     if not python:
         pytest.skip("there is no Python that every user may run")
     python = os.path.realpath(python)
-    library = subprocess.run([python, "-c", "import os; print(os.path.dirname(os.__file__))"], capture_output=True, text=True).stdout.strip()
+    where = "import os, importlib.util as u; print(os.path.dirname(os.__file__), u.find_spec('_ctypes').origin, sep='\\n')"
+    library, extension = subprocess.run([python, "-c", where], capture_output=True, text=True).stdout.split()
+    mounts = [python, library, *loaded(python), *(loaded(extension) if os.path.isabs(extension) else ())]
+    return Action([python, "-I", "-S", "-c", script], python, str(project), (), "build/scratch", mounts=mounts)
+
+
+def test_there_is_no_network(run, project):
+    """A socket reaches neither the machine itself nor anything else, and /proc and /sys are not there."""
     script = "import os, socket\nfor host in ('127.0.0.1', '192.0.2.1'):\n  try: socket.create_connection((host, 9), 2)\n  except OSError as e: print(e.errno)\nprint(os.path.exists('/proc'), os.path.exists('/sys'))"
-    mounts = [python, library, *loaded(python)]
-    done = run(Action([python, "-I", "-S", "-c", script], python, str(project), (), "build/scratch", mounts=mounts))
+    done = run(python_action(project, script))
     assert done.stdout.split() == ["101", "101", "False", "False"], done.stderr  # ENETUNREACH, also to itself: lo is down
+
+
+PRIVILEGES = """
+import ctypes, os, socket, struct
+libc, sets = ctypes.CDLL(None), ctypes.create_string_buffer(24)
+libc.capget(struct.pack("=Ii", 0x20080522, 0), sets)
+print(any(sets.raw), libc.prctl(39, 0, 0, 0, 0))  # PR_GET_NO_NEW_PRIVS
+for attempt in (lambda: os.chroot("/tmp"), lambda: socket.sethostname("x"), lambda: os.mknod("/tmp/null", 0o20666, 0x103)):
+    try: print(attempt())
+    except PermissionError: print("EPERM")
+print([number for number in range(3, 100) if os.path.exists(f"/dev/fd/{number}") or libc.fcntl(number, 1) >= 0])
+"""
+NONE = ["False", "1", "EPERM", "EPERM", "EPERM", "[]"]
+
+
+def test_no_privilege_and_no_open_file_comes_with_it(run, project):
+    assert run(python_action(project, PRIVILEGES)).stdout.split() == NONE
+
+
+def test_a_build_whose_programs_would_inherit_privileges_has_its_sandbox_give_them_none(sandbox, project):
+    before = ["setpriv", "--inh-caps=+sys_chroot,+sys_admin,+mknod"]
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("only root has privileges (setpriv)")
+    given = json.dumps(python_action(project, PRIVILEGES)._asdict())
+    done = subprocess.run([*before, sys.executable, "-I", "-B", "-c", SERVE, str(SITE), given], capture_output=True, text=True)
+    assert json.loads(done.stdout)[1].split() == NONE, done.stderr
 
 
 def test_links_within_are_kept_and_those_that_lead_out_are_not_there(required, project, open_folder):
@@ -180,6 +213,42 @@ def test_many_at_once_and_odd_names(sandbox, project):
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(one, range(56)))
+
+
+def test_nothing_of_an_action_stays(project):
+    """Neither mounts nor files nor open files nor threads pile up, whatever an action leaves, breaks or forbids."""
+
+    def children():
+        return {pid for task in os.listdir("/proc/self/task") for pid in Path(f"/proc/self/task/{task}/children").read_text().split()}
+
+    before, made = children(), Sandbox("require")
+    if not made.possible():
+        pytest.skip(f"this machine allows no sandbox: {made.refusal}")
+    (helper,) = children() - before
+
+    def counts():
+        deadline = time.monotonic() + 20
+        while os.listdir(f"/proc/{helper}/root/sys/stages") and time.monotonic() < deadline:
+            time.sleep(0.01)  # it removes after it has answered
+        return {
+            "mounts": len(Path(f"/proc/{helper}/mountinfo").read_text().splitlines()),
+            "open files": len(os.listdir(f"/proc/{helper}/fd")),
+            "threads": len(os.listdir(f"/proc/{helper}/task")),
+            "left": os.listdir(f"/proc/{helper}/root/sys/stages"),
+        }
+
+    leave = "mkdir -p /tmp/a/b; echo x > /tmp/a/b/c; chmod 000 /tmp/a; chmod 777 /src; mkfifo /tmp/fifo; ln -s / /tmp/link; exit 4"
+    (project / "broken").write_bytes(b"\x7fELF and no more")
+    (project / "broken").chmod(0o755)
+    seen = []
+    for _ in range(3):
+        assert made.run(shell(project, leave.replace("mkfifo /tmp/fifo; ln -s / /tmp/link; ", ""), "src/a.c")).returncode in (4, 127)
+        assert made.run(Action(["x"], str(project / "broken"), str(project), (), "build/scratch")).returncode == 127
+        with pytest.raises(SandboxError, match="can't lay out its inputs"):
+            made.run(shell(project, "true")._replace(executable=str(project / "broken"), scratch="src/a.c"))
+        seen.append(counts())
+    made.close()
+    assert seen[1] == seen[2] and not seen[2]["left"], seen
 
 
 def test_a_program_that_takes_too_long_or_isn_t_one_ends(sandbox, project):
