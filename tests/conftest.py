@@ -1,5 +1,7 @@
 """Puts the core and the loader on sys.path, as SCons and a wheel would; and the pinned inputs, for all tests."""
 
+from __future__ import annotations
+
 import functools
 import importlib.util
 import os
@@ -10,30 +12,51 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+
+try:
+    from hypothesis import settings
+except ImportError:  # a booted guest has pure Python alone
+    settings = None
 
 ROOT = Path(__file__).resolve().parent.parent
 for folder in ("site_scons", "loader"):
     sys.path.insert(0, str(ROOT / folder))
 
 # ruff: noqa: E402  what stands above makes these importable
-import libraries
-from ebpfbuild.fetch.mirror import mirror_login
-from ebpfbuild.fetch.obtain import FetchOptions, obtain_header, obtain_tree
-from ebpfbuild.console import Reporter
 from ebpfbuild.errors import EbpfError, FetchError, MismatchError
-from ebpfbuild.fetch.install import install_tree
-from ebpfbuild.fetch.store import cache_folder
-from ebpfbuild.link.libraries import PROGRAM_LOADER, Linker, libraries_for, linker as linker_of, this_machine
+from ebpfbuild.console import Reporter
 from ebpfbuild.pins.toolchain import load
-from scons_project import built, built_once, compiler, declare, known, make_project, one_program, project  # noqa: F401  fixtures
+
+IN_GUEST = os.environ.get("BOOT_TEST") == "1"  # a booted kernel's, where `boot test` runs tests
+if not IN_GUEST:  # which has no network, and none of what builds
+    import libraries
+    from ebpfbuild.fetch.mirror import mirror_login
+    from ebpfbuild.fetch.obtain import FetchOptions, obtain_header, obtain_tree
+    from ebpfbuild.fetch.install import install_tree
+    from ebpfbuild.fetch.store import cache_folder
+    from ebpfbuild.link.libraries import PROGRAM_LOADER, Linker, libraries_for, linker as linker_of, this_machine
+    from scons_project import built, built_once, compiler, declare, known, make_project, one_program, project  # noqa: F401  fixtures
 
 # A red run is about the change, so each test has the same examples in each run. `--hypothesis-profile=fuzz` draws others.
-settings.register_profile("same", derandomize=True, database=None)
-settings.register_profile("fuzz", print_blob=True)
-settings.load_profile("same")
+if settings:
+    settings.register_profile("same", derandomize=True, database=None)
+    settings.register_profile("fuzz", print_blob=True)
+    settings.load_profile("same")
 
 NO_LIBBPF = pytest.StashKey[str]()  # why there is no libbpf.so.1
+
+
+class NoCompiler(list):
+    """The argv of a compiler in a guest, which has none: a test that starts it is skipped.
+
+    What the tests compile most is there, see loader/prebuilt.py.
+    """
+
+    def __iter__(self):
+        pytest.skip("a guest has no compiler")
+
+    def __getitem__(self, index):
+        pytest.skip("a guest has no compiler")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -47,6 +70,8 @@ def mypy_cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def clang() -> list[str]:
     """The argv that starts the pinned wheel's clang."""
+    if IN_GUEST:
+        return NoCompiler()
     spec = importlib.util.find_spec("ziglang")
     if spec is None or not spec.submodule_search_locations:
         pytest.skip("the compiler's wheel (ziglang) is not installed")
@@ -95,6 +120,8 @@ def pytest_collection_modifyitems(config, items) -> None:
 def pytest_configure(config) -> None:
     """Brings libbpf.so.1 where the machine has none, before a worker or a test starts."""
     config.addinivalue_line("markers", "slow: a whole run leaves it out, unless asked for by --runslow")
+    if IN_GUEST:  # libbpf is part of it
+        return
     try:
         libraries.provide(fetch_options())
     except libraries.Missing as error:
@@ -122,6 +149,8 @@ def kernel(libbpf) -> None:
 @pytest.fixture(scope="session")
 def cc() -> list[str]:
     """The argv of a C compiler for this machine: its own, else zig's, which comes with the compiler's wheel."""
+    if IN_GUEST:
+        return NoCompiler()
     own = next(filter(shutil.which, ("gcc", "cc", "clang")), None)
     if own:
         return [own]
@@ -185,6 +214,8 @@ def linker(pinned, tmp_path_factory) -> Linker:
 @pytest.fixture(scope="session")
 def pinned() -> Pinned:
     """The pinned headers of this session; a host that can't be reached is asked once."""
+    if IN_GUEST:
+        pytest.skip("a guest has no network")
     return Pinned()
 
 

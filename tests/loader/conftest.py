@@ -5,7 +5,6 @@ import ctypes
 import errno
 import importlib.util
 import os
-import platform
 import sys
 import threading
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from types import ModuleType
 import bpfloader
 import pytest
 from bpfloader.testing.namespaces import CLONE_NEWNET, CLONE_NEWNS, raise_loopback
-from compiling import ARCHES, compile_program
+from compiling import compile_program, skeleton_text
 
 MS_PRIVATE = 1 << 18  # linux/mount.h
 
@@ -29,25 +28,21 @@ def compiled(clang) -> bytes:
 @pytest.fixture(scope="session")
 def folder(compiled, tmp_path_factory) -> Path:
     """A folder with probe.bpf.o and probe_skel.py, generated for this machine."""
-    from ebpfbuild.skeleton.skeleton import render
-
     folder = tmp_path_factory.mktemp("built")
-    machine = platform.machine()
     (folder / "probe.bpf.o").write_bytes(compiled)
-    (folder / "probe_skel.py").write_text(render(compiled, "probe", ARCHES.get(machine, machine), "probe.bpf.o"))
+    (folder / "probe_skel.py").write_text(skeleton_text(compiled, "probe"))
     return folder
 
 
 @pytest.fixture(scope="session")
 def skeleton_module(clang, libbpf, tmp_path_factory) -> Callable[[str], ModuleType]:
     """A function: the name of a program in testdata/loader -> its generated module, its object beside it."""
-    from ebpfbuild.skeleton.skeleton import render
 
     def module(name: str) -> ModuleType:
-        folder, machine = tmp_path_factory.mktemp(name), platform.machine()
+        folder = tmp_path_factory.mktemp(name)
         data = compile_program(clang, name)
         (folder / f"{name}.bpf.o").write_bytes(data)
-        (folder / f"{name}_skel.py").write_text(render(data, name, ARCHES.get(machine, machine), f"{name}.bpf.o"))
+        (folder / f"{name}_skel.py").write_text(skeleton_text(data, name))
         spec = importlib.util.spec_from_file_location(f"{name}_skel", folder / f"{name}_skel.py")
         made = sys.modules[f"{name}_skel"] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(made)

@@ -52,9 +52,15 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="session")
-def package(compiled, tmp_path_factory):
-    """A folder for sys.path with the package `socket_tracker` for this machine, laid out as in the wheel."""
-    objects = {HOST.name: compiled(HOST).data}
+def package(request, tmp_path_factory):
+    """A folder for sys.path with the package `socket_tracker` for this machine, laid out as in the wheel.
+
+    In a booted guest the wheel itself is installed.
+    """
+    if os.environ.get("BOOT_TEST") == "1":
+        folders = map(Path, os.environ["PYTHONPATH"].split(":"))
+        return next(folder for folder in folders if (folder / "socket_tracker" / "bpfloader").is_dir())
+    objects = {HOST.name: request.getfixturevalue("compiled")(HOST).data}
     text = skeleton(objects, "socket_tracker", "socket_tracker.bpf.o")
     made = PackedSkeleton("socket_tracker_skel.py", text.module, text.stub)
     app, loader = _files(ROOT / "loader" / "socket_tracker"), _files(ROOT / "loader" / "bpfloader")

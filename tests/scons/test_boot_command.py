@@ -25,6 +25,11 @@ report("guest", release="6.1.0-fake", page=4096, btf=not task["hide_btf"], modul
 for number, each in enumerate(task["objects"]):
     report("program", **{"object": number, "program": "p", **(says or {"events": 2, "insns": 100})})
     report("object", object=number, error="", traffic=[])
+if tests := task.get("tests"):
+    assert all(f"project/{name}\\0" in initrd for name in ("tests/test_it.py", "made.txt")) and "task/packages/pytest/__init__.py" in initrd
+    for outcome in says.get("outcomes", ()):
+        report("test", test=f"{tests['words']}::{outcome}", outcome=outcome, text="because", seconds=0.5)
+    report("pytest", status=0)
 if not says.get("hangs"): report("end")
 """
 LOADER = '#!/bin/sh\nunset PYTHONHOME\nshift 3\nexec "{python}" "$@"\n'
@@ -98,3 +103,21 @@ def test_what_fails_unforeseen_a_guest_that_does_not_end_and_words_that_are_none
     assert "new: it ended before all was done; read build/boot/new/serial.log" in hung.stderr
     assert "KERNELS: odl is no kernel of toolchain.toml; take of old, new" in run(boots, "KERNELS=odl").stderr
     assert "BOOT_SECONDS=soon: not a number of seconds; write BOOT_SECONDS=600" in run(boots, "BOOT_SECONDS=soon").stderr
+
+
+def test_a_project_s_tests_run_on_each_kernel_and_a_failure_fails_the_command(boots):
+    assert "boot test: the project declares no tests; add env.EbpfTest(" in boots.fails("boot", "test", f"ARCH={MACHINE}")
+    assert "boot test: BOOT_JSON= is of boot alone; leave it out" in boots.fails("boot", "test", "BOOT_JSON=x", f"ARCH={MACHINE}")
+    boots.edit("SConstruct", "env.BpfObject(", """made = env.Command("made.txt", [], ['echo >made.txt'])
+env.EbpfTest("test", "tests", boot_tests="tests/test_it.py", boot_files=made)
+env.BpfObject(""")
+    (boots.folder / "tests").mkdir()
+    (boots.folder / "tests" / "test_it.py").write_text("def test_it(): pass\n")
+    done = run(boots, "test", outcomes=["passed", "skipped"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "old (6.1.0-fake, " in done.stdout and "): 1 passed, 1 skipped\n  skipped 1: because\n" in done.stdout
+    assert done.stdout.splitlines()[-1].endswith(" s: 2 passed, 2 skipped") and "2 kernels booted in " in done.stdout
+    named = run(boots, "test", "KERNELS=new", "ARGS=-k 'a b'", outcomes=["passed", "failed"])
+    assert named.returncode == 2 and "  failed: ['tests/test_it.py', '-k', 'a b']::failed\n    because\n" in named.stdout
+    assert "boot test: tests fail on a booted kernel; read the failures above" in named.stderr and "  new: 1 passed, 1 failed" in named.stderr
+    assert 'failures="1"' in (boots.folder / "build/boot/new/tests.xml").read_text()

@@ -36,6 +36,9 @@ RULES = {
     "struct_ops": 'max_entries 1 and a struct of the kernel\'s as value: declare it with SEC(".struct_ops")',
     "arena": "pages as max_entries, BPF_F_MMAPABLE, and neither key nor value",
 }
+LINK_FLAG = 1 << 13  # BPF_F_LINK of linux/bpf.h: a table that is attached by a link
+LINKED_TABLE = 'SEC(".struct_ops.link"), unlike SEC(".struct_ops"),'
+LINKED_TABLE_SINCE = "6.4"
 REFUSALS = (errno.EINVAL, errno.E2BIG, errno.ENOMEM)
 
 

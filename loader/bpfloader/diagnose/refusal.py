@@ -226,7 +226,7 @@ def _map_refused(name: str, map_name: str, error: CallError, text: str, handle: 
     from ..kernel.privileges import map_kind
     from ..libbpf.library import library
     from .libbpf_messages import explain_load
-    from .map_rules import map_fix
+    from .map_rules import LINK_FLAG, LINKED_TABLE, LINKED_TABLE_SINCE, map_fix
     from .verifier_log import too_old_hint
 
     explanation = explain_load(text, "", None)
@@ -246,6 +246,8 @@ def _map_refused(name: str, map_name: str, error: CallError, text: str, handle: 
         sizes += f", flags {library().bpf_map__map_flags(bpf_map):#x}"
         what += f": {kind.name if kind else f'type {number}'} of {sizes}"
         fix = (kind and too_old_hint(f"a map of type {kind.name}", kind.kernel)) or fix
+        if kind and kind.name == "struct_ops" and library().bpf_map__map_flags(bpf_map) & LINK_FLAG:
+            fix = too_old_hint(LINKED_TABLE, LINKED_TABLE_SINCE) or fix
         fix = (kind and fix == CHECK_SIZES and map_fix(error.errno, kind.name)) or fix
         missing = missing_capabilities(map_capabilities(kind.name)) if kind and error.errno == errno.EPERM else ()
         if kind and missing:

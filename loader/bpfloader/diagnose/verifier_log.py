@@ -64,6 +64,9 @@ HINTS = tuple((re.compile(pattern), hint) for pattern, hint in (
     (r"invalid bpf_context access",
      "that program type may not use that field of its context: check the struct, its size and the section"),
     (r"dereference of modified ctx|modified ctx ptr", "use the context's fields by their constant offsets only"),
+    (r"is not modifiable",
+     "fmod_ret takes functions that the kernel lets be modified: those named security_, and where it was built with "
+     "CONFIG_FUNCTION_ERROR_INJECTION those of /sys/kernel/debug/error_injection/list; see it with fexit instead"),
     (r"doesn't have \d+\S* argument",
      "this kernel's function or tracepoint has fewer arguments: see `inspect` and its BTF"),
     (r"prohibited for !root|leaks addr|pointer comparison prohibited|pointer arithmetic .* prohibited", NEED_PERFMON),

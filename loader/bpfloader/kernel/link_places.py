@@ -159,6 +159,8 @@ def _uprobe_multi(link: LinkDetails) -> str:
 
 def _perf_event(link: LinkDetails) -> str:
     (kind,) = link.numbers("I")
+    if not kind:  # a kernel before 6.6 doesn't say
+        return ""
     if kind not in PERF_EVENTS:
         config, type_ = link.numbers("QI", 8)
         return f"perf_event type {type_} config {config:#x}"

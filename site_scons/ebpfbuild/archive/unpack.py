@@ -3,8 +3,6 @@
 The bytes may come from anywhere: damage, an end in the middle and a bomb are each an ArchiveError.
 """
 
-import bz2
-import lzma
 import sys
 import zlib
 from collections.abc import Callable
@@ -147,6 +145,19 @@ def zstd_decompressor() -> Any:
         raise _lacks("zstd", "backports.zstd") from None
 
 
+def _lzma(form: str) -> Decompressor:
+    """Returns a decompressor of one of lzma's formats, imported here: a Python may be built without."""
+    import lzma
+
+    return lzma.LZMADecompressor(getattr(lzma, form), LZMA_MEMORY)
+
+
+def _bzip2() -> Decompressor:
+    import bz2
+
+    return bz2.BZ2Decompressor()
+
+
 def _lacks(what: str, package: str) -> ArchiveError:
     fix = f"run ./sconsw, or pip install --require-hashes -r requirements.lock ({package})"
     return ArchiveError(f"is compressed with {what}, which this Python can't read", fix=fix)
@@ -154,12 +165,12 @@ def _lacks(what: str, package: str) -> ArchiveError:
 
 FORMATS = (
     Format("gzip", b"\x1f\x8b\x08", _Gzip),
-    Format("xz", b"\xfd7zXZ\0", lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, LZMA_MEMORY)),
+    Format("xz", b"\xfd7zXZ\0", lambda: _lzma("FORMAT_XZ")),
     Format("zstd", b"\x28\xb5\x2f\xfd", zstd_decompressor),
     Format("lz4", b"\x02\x21\x4c\x18", _Lz4Legacy),
     Format("lz4", b"\x04\x22\x4d\x18", _lz4_frame),
-    Format("bzip2", b"BZh", bz2.BZ2Decompressor),
-    Format("lzma", b"\x5d\0\0", lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, LZMA_MEMORY)),
+    Format("bzip2", b"BZh", _bzip2),
+    Format("lzma", b"\x5d\0\0", lambda: _lzma("FORMAT_ALONE")),
 )
 
 

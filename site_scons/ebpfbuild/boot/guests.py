@@ -11,16 +11,19 @@ from ..errors import BootError
 from ..files import write_file
 from . import qemu
 from .bytecode import Interpreter, with_bytecode
-from .cpio import cpio
+from .cpio import File, cpio
 from .derived import Derived
 from .initramfs import GuestObject, Tree, digest_of, guest_files, init_script, module_files, task_files
 from .modules import KernelFiles, kernel_files
 from .results import Guest, KernelRun, errors_of, programs_of
+from .tests import TestsRun, reported_tests
 from .userland import python_of, userland
 from .wire import number_of, reports, text_of
 
 # bpf in lsm= lets LSM programs attach; the rest are Debian's own.
 ARGUMENTS = "lsm=landlock,lockdown,yama,bpf"
+
+PROJECT, PACKAGES = "project", "task/packages"  # where a guest has the project's files, and Python packages
 
 Package = tuple[str, Callable[[], bytes], str]  # where it is, what reads it, its sha256
 
@@ -36,6 +39,24 @@ class BootKernel(NamedTuple):
     hide_btf: bool = False
 
 
+class GuestTests(NamedTuple):
+    """A project's tests: its files by path, Python packages by path in site-packages, and words for pytest."""
+
+    files: Mapping[str, File]
+    packages: Mapping[str, bytes]
+    words: tuple[str, ...]
+
+    def tree(self) -> Tree:
+        """Returns the files of a guest that runs them."""
+        packages = {f"{PACKAGES}/{path}": File(data) for path, data in self.packages.items()}
+        return {**packages, **{f"{PROJECT}/{path}": file for path, file in self.files.items()}}
+
+    def task(self, python: Sequence[str]) -> dict[str, Any]:
+        """Returns what the guest's task says of them; `python` are the folders of wheels below /task."""
+        folders = [*(f"/task/{each}" for each in python), f"/{PACKAGES}"]
+        return {"tests": {"folder": f"/{PROJECT}", "python": folders, "words": list(self.words)}}
+
+
 class Booter:
     """Boots kernels with userlands of pinned packages.
 
@@ -48,7 +69,7 @@ class Booter:
         self._derived = Derived(folder / ".made")
         self._interpreter: Interpreter | None = None
         self._accelerators: dict[str, str] = {}
-        self._payload, self._objects = b"", list[GuestObject]()
+        self._payload, self._objects, self._task = b"", list[GuestObject](), dict[str, Any]()
 
     def __enter__(self) -> "Booter":
         return self
@@ -62,26 +83,34 @@ class Booter:
 
         Raises BootError, FetchError and ArchiveError.
         """
-        tree = guest_files(python)
+        self._give(guest_files(python))
+        self._objects, self._task = list(objects), {}
+
+    def give_tests(self, python: Mapping[str, Mapping[str, bytes]], tests: GuestTests) -> None:
+        """Gives all guests Python, by folders below /task, and a project's tests, which they run. Raises as give."""
+        self._give({**guest_files(python), **tests.tree()})
+        self._objects, self._task = [], tests.task(list(python))
+
+    def _give(self, tree: Tree) -> None:
         key = digest_of("payload", self._code, cpio(tree), *(sha256 for _, _, sha256 in self._packages(self._host)))
         self._payload = self._derived.get(key, lambda: cpio(self._compiled(tree)))
-        self._objects = list(objects)
 
     def boot(self, kernel: BootKernel, seconds: float) -> "Booted":
         """Boots a kernel and returns what came of it. Raises BootError, FetchError, ArchiveError, OSError."""
         machine, nonce = qemu.machine_for(kernel.arch), secrets.token_hex(8)
         place = self._folder / re.sub(r"[^\w+-]", "_", kernel.name)  # a quoted key of TOML may hold anything
         files = self._kernel_files(kernel)
-        task = {"nonce": nonce, "hide_btf": kernel.hide_btf}
+        task = {"nonce": nonce, "hide_btf": kernel.hide_btf, **self._task}
         write_file(place / "kernel", files.image)
         write_file(
             place / "initramfs", b"".join([*self._archives(kernel), files.archive, task_files(task, self._objects)])
         )
         accel = self._accelerators.setdefault(kernel.arch, qemu.accelerator(kernel.arch))
         words = qemu.command(machine, accel, place / "kernel", place / "initramfs", ARGUMENTS)
-        outcome = qemu.run(words, place / "serial.log", seconds)
+        silence = qemu.KVM_SILENCE if accel == "kvm" else 0
+        outcome = qemu.run(words, place / "serial.log", seconds, silence=silence)
         said = list(reports(outcome.serial, nonce))
-        if accel == "kvm" and outcome.stopped.startswith(qemu.ENDED) and not said:
+        if accel == "kvm" and outcome.stopped.startswith((qemu.ENDED, qemu.SILENT)) and not said:
             self._accelerators[kernel.arch] = "tcg"  # /dev/kvm opens, and doesn't work
             return self.boot(kernel, seconds)
         return Booted(kernel, outcome, said, accel, os.path.relpath(place / "serial.log"))
@@ -91,6 +120,11 @@ class Booter:
         booted = self.boot(kernel, seconds)
         objects = [(each.name, each.programs) for each in self._objects]
         return KernelRun(booted.guest(errors_of(booted.said, objects)), programs_of(booted.said, objects))
+
+    def run_tests(self, kernel: BootKernel, seconds: float) -> TestsRun:
+        """Boots a kernel and has the tests run there. Raises as boot."""
+        booted = self.boot(kernel, seconds)
+        return reported_tests(booted.guest(errors_of(booted.said, ())), booted.said)
 
     def _archives(self, kernel: BootKernel) -> tuple[bytes, bytes]:
         packages = self._packages(kernel.arch)

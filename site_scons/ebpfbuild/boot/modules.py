@@ -9,11 +9,13 @@ from ..archive.deb_tree import deb_entries
 from ..archive.members import AR_MAGIC
 from ..archive.unpack import format_at
 from ..elf.sections import read_sections
-from ..errors import BootError
-from ..kernel_image.boot_formats import ZBOOT_MAGIC, unpack_at
+from ..errors import BootError, ElfError
+from ..kernel_image.boot_formats import X86_MAGIC, ZBOOT_MAGIC, payloads, unpack_at
 from ..kernel_image.packages import KERNEL_NAME
 
 MODULE = re.compile(r"(?:usr/)?lib/modules/[^/]+/.*?([^/]+)\.ko(?:\.(?:xz|gz|zst))?$")
+
+PVH_NOTE = 18  # XEN_ELFNOTE_PHYS32_ENTRY
 
 # What a program may need that a cloud kernel has as a module: clsact, filters and actions of tc, devices.
 WANTED = ("sch_ingress", "cls_bpf", "act_bpf", "veth", "dummy")
@@ -53,11 +55,35 @@ def _is_wanted(path: str) -> bool:
 
 
 def bootable(image: bytes) -> bytes:
-    """Returns an image as QEMU's -kernel reads it: what is compressed whole, or in an EFI zboot image, is unpacked."""
+    """Returns an image as QEMU's -kernel reads it: what is compressed whole, or in an EFI zboot image, is unpacked.
+
+    So is the kernel of a bzImage that can be entered by itself: emulated, its unpacking takes a third of the boot.
+    """
     if image[:2] == b"MZ" and image[4:8] == ZBOOT_MAGIC:
         at, size = struct.unpack_from("<II", image, 8)
         return unpack_at(image[at : at + size], 0) or image
+    if image[X86_MAGIC : X86_MAGIC + 4] == b"HdrS":
+        inner = next(payloads(image), None)
+        return inner.data if inner and _has_pvh_entry(inner.data) else image
     return (unpack_at(image, 0) or image) if format_at(image) else image
+
+
+def _has_pvh_entry(vmlinux: bytes) -> bool:
+    """Returns True for an ELF file with the note by which QEMU enters a kernel that no setup code has unpacked.
+
+    Sources: Xen's public/elfnote.h, and load_elfboot in hw/i386/x86.c of QEMU.
+    """
+    try:
+        section = read_sections(vmlinux).sections.get(".notes")
+    except ElfError:
+        return False
+    at, end = (section.offset, section.offset + section.size) if section else (0, 0)
+    while at + 12 <= end:
+        name, size, kind = struct.unpack_from("<III", vmlinux, at)
+        if kind == PVH_NOTE and vmlinux[at + 12 : at + 12 + name] == b"Xen\0":
+            return True
+        at += 12 + (name + 3) // 4 * 4 + (size + 3) // 4 * 4
+    return False
 
 
 def _closure(packed: Mapping[str, bytes], wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:

@@ -35,6 +35,8 @@ MACHINES = {
     "riscv64": Machine("qemu-system-riscv64", ("-M", "virt"), "ttyS0", "qemu-system-misc"),
 }
 ENDED = "QEMU ended with"
+SILENT = "it said nothing for"
+KVM_SILENCE = 60  # seconds; where KVM works, a guest has ended by then
 PANIC = b"Kernel panic - not syncing"
 
 
@@ -83,10 +85,11 @@ def command(machine: Machine, accel: str, kernel: Path, initramfs: Path, argumen
     ]
 
 
-def run(words: Sequence[str], log: Path, seconds: float, limit: int = MAX_SERIAL) -> Outcome:
+def run(words: Sequence[str], log: Path, seconds: float, limit: int = MAX_SERIAL, silence: float = 0) -> Outcome:
     """Runs a guest until it ends, panics, writes more than `limit` bytes or takes longer than `seconds`.
 
-    Its serial output goes to `log` as it comes. Raises OSError.
+    One that writes nothing for its first `silence` seconds is stopped as well. Its serial output goes to `log` as it
+    comes. Raises OSError.
     """
     began, parts, size, stopped = time.monotonic(), list[bytes](), 0, ""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -95,8 +98,10 @@ def run(words: Sequence[str], log: Path, seconds: float, limit: int = MAX_SERIAL
         ready.register(process.stdout, selectors.EVENT_READ)
         while not stopped:
             left = seconds - (time.monotonic() - began)
+            if not size and silence:
+                left = min(left, silence - (time.monotonic() - began))
             if left <= 0:
-                stopped = f"it took longer than {seconds:g} s"
+                stopped = f"it took longer than {seconds:g} s" if size or not silence else f"{SILENT} {silence:g} s"
             elif ready.select(left):
                 part = os.read(process.stdout.fileno(), 1 << 16)
                 if not part:

@@ -11,7 +11,7 @@ from typing import Any
 
 MARK = "@boot"
 MAX_LINE = 1 << 16  # bytes of a line
-MAX_REPORTS = 20_000  # lines of a guest that are read
+MAX_REPORTS = 50_000  # lines of a guest that are read
 
 
 def reports(serial: bytes, nonce: str) -> Iterator[dict[str, Any]]:

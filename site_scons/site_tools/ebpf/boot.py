@@ -15,6 +15,7 @@ from ebpfbuild.errors import ArchiveError, BootError, BtfError, KernelImageError
 from ebpfbuild.escape import printable, printable_lines
 from ebpfbuild.files import write_file
 
+from .command_targets import boots_tests
 from .errors import StopError, user_error
 from .fetching import fetch_options
 from .kernels import checked_objects, declared_kernel, declared_kernels, kernel_file, named_kernels
@@ -27,11 +28,16 @@ OWN_LOADER = ("loader", "bpfloader")  # the folder of a guest and the package in
 
 
 def boot(env):
-    """Prints the table, the failures, and where boot and matrix disagree.
+    """Prints the table, the failures, and where boot and matrix disagree; `boot test` runs the project's tests.
 
     Raises StopError for what can't be booted, and for a program that fails though the matrix doesn't say so.
     """
-    user_error(_boot, env)
+    if boots_tests():
+        from .boot_tests import boot_tests
+
+        user_error(boot_tests, env)
+    else:
+        user_error(_boot, env)
 
 
 def _boot(env):
@@ -41,17 +47,17 @@ def _boot(env):
 
     if SCons.Script.GetOption("record") and SCons.Script.GetOption("compare"):
         raise StopError("boot: --record and --compare exclude each other; compare first, then record what you accept")
-    seconds, objects = _seconds(), list(checked_objects(env))
-    pins = _pins(env, {arch for _, arch, _, _ in objects})
+    seconds, objects = time_limit(), list(checked_objects(env))
+    pins = kernels_to_boot(env, {arch for _, arch, _, _ in objects})
     offline = _offline(env, objects, pins)
     runs = []
-    with _booter(env, pins) as booter:
+    with booter_for(env, pins) as booter:
         for arch in dict.fromkeys(pin.file.arch for _, pin in pins):
-            booter.give(*_payload(env, [each for each in objects if each[1] == arch]))
+            booter.give(*guest_python(env, [each for each in objects if each[1] == arch]))
             for session, pin in pins:
                 if pin.file.arch == arch:
-                    runs.append(booter.run(_boot_kernel(env, session, pin), seconds))
-                    _tell(env, runs[-1].guest)
+                    runs.append(booter.run(guest_kernel(env, session, pin), seconds))
+                    tell_booted(env, runs[-1].guest)
     found = disagreements(runs, offline)
     parts = [text.table(runs, offline), text.failures(runs), text.disagreeing(found)]
     print("\n\n".join(printable_lines(part) for part in parts if part), end="\n\n")
@@ -93,7 +99,7 @@ def _require_expected(failed, stopped):
         raise BootError(what, where="boot", fix=fix, details=tuple(details))
 
 
-def _pins(env, arches):
+def kernels_to_boot(env, arches):
     """Returns the kernels to boot, each with its session: those that KERNELS= names, else all of the arches built.
 
     Raises BootError where there is none, for a name that is none's, and for one whose arch isn't built.
@@ -143,7 +149,7 @@ def _offline(env, objects, pins):
     }
 
 
-def _booter(env, pins):
+def booter_for(env, pins):
     """Returns what boots guests: with the userlands that toolchain.toml pins. Raises BootError for an arch without."""
     from ebpfbuild.boot.guests import Booter
 
@@ -168,7 +174,7 @@ def _package(env, pin):
     return pin.where, read, pin.sha256
 
 
-def _boot_kernel(env, session, pin):
+def guest_kernel(env, session, pin):
     """Returns a declared kernel as the core boots it."""
     from ebpfbuild.boot.guests import BootKernel
 
@@ -178,7 +184,7 @@ def _boot_kernel(env, session, pin):
     return BootKernel(pin.name, pin.file.arch, pin.file.kernel, tuple(packages), pin.member, pin.hide_btf)
 
 
-def _payload(env, objects):
+def guest_python(env, objects):
     """Returns the Python of the guests by folder, and the objects: each with the loader of a wheel that holds it."""
     from ebpfbuild.boot.initramfs import GuestObject
 
@@ -216,13 +222,13 @@ def _wheel(path):
     return _Wheel(objects, files, inits[0].removesuffix("/__init__.py").replace("/", ".") if inits else "")
 
 
-def _tell(env, guest):
+def tell_booted(env, guest):
     """Says on standard error that a kernel has been booted: the table comes when all have."""
     ended = guest.stopped or "done"
     run_of(env.fs).reporter.notice(f"{guest.kernel} ({guest.accelerator}): {ended} after {guest.seconds:.0f} s")
 
 
-def _seconds():
+def time_limit():
     """Returns the seconds that a guest may take. Raises StopError for what is no number."""
     text = SCons.Script.ARGUMENTS.get("BOOT_SECONDS", str(SECONDS))
     if not text.isdecimal() or not 0 < int(text) < 100_000:

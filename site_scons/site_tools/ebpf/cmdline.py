@@ -38,6 +38,7 @@ HELP = """
                 verifier-figures.txt allows; --record: write that file
   boot          boot each kernel of toolchain.toml in QEMU, and load, attach and run every program there;
                 --record: keep what the verifiers counted; --compare: fail for a program that is 20 % dearer
+  boot test     run the tests that EbpfTest declares in these guests; ARGS= goes to pytest
   reproduce     build the other targets in two unlike places, and compare each output byte for byte;
                 --against DIR|FILE.whl: compare with somebody else's build
   verify-release FILE.whl  as the first word: check a release by its papers, the pins and its signature

@@ -13,7 +13,7 @@ import SCons.Script
 
 from ebpfbuild.escape import printable, printable_lines
 
-from .arguments import single, string
+from .arguments import flat, single, string
 from .command_targets import boots_tests, build_too, pins_words, requested
 from .compiling import known_paths
 from .errors import StopError, user_error
@@ -58,11 +58,12 @@ def _become(fs, command, environment):
     os.execve(sys.executable, command, environment)
 
 
-def test_target(env, name, folder):
+def test_target(env, name, folder, *, boot_tests=None, boot_files=None, boot_packages=None):
     """Makes `scons <name>` run pytest on `folder` and end with what was skipped and why; ARGS= goes to pytest.
 
     Files, folders and tests that ARGS= names are run instead of `folder`.
     The tests find MIRROR= as SCONS_BPF_MIRROR, and --offline as SCONS_BPF_OFFLINE=1.
+    `boot test` runs boot_tests of them, or all, in guests, which have the folder, boot_files and boot_packages.
     """
 
     name, folder = string(env, name), str(single(env, folder, "folder"))
@@ -79,8 +80,25 @@ def test_target(env, name, folder):
         if status:
             raise SCons.Errors.BuildError(target[0], errstr=f"pytest ended with {status}", status=2, exitstatus=2)
 
+    if boots_tests():
+        _for_guests(env, name, folder, boot_tests, boot_files, boot_packages)
     text = f"run the tests in {folder}; ARGS= goes to pytest"
     return _command(env, "EbpfTest", name, text, [], SCons.Script.Action(test, f"TEST     {folder}"))
+
+
+def _for_guests(env, name, folder, tests, files, packages):
+    """Keeps what `boot test` gives to guests; the files that a build makes are made before."""
+    from .boot_tests import GuestTestsDeclared
+
+    root = env["EBPF"].root
+    nodes = [each if isinstance(each, SCons.Node.Node) else env.Entry(each) for each in flat(env, files, "boot_files")]
+    env.Alias("boot", [node for node in nodes if node.has_builder()])
+    given = _arguments()
+    asked = [str(each) for each in flat(env, tests, "boot_tests")] or [folder]
+    words = given if _names_tests(root, given) else [*asked, *given]
+    places = [folder, *(os.path.relpath(node.abspath, root) for node in nodes)]
+    declared = GuestTestsDeclared(tuple(words), tuple(places), tuple(map(str, flat(env, packages, "boot_packages"))))
+    run_of(env.fs).project_tests[name] = declared
 
 
 def _names_tests(root, arguments):

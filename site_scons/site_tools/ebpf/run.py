@@ -44,6 +44,7 @@ class Run:
     for_kernels, for_verify  the same of the commands `kernels` and `verify`
     wheels    those that `boot` takes into its guests
     named     the short names of the command line that are outputs
+    project_tests      what EbpfTest says of guests, by name, for `boot test`
     project_commands   the names of EbpfRun's and EbpfTest's
     refusals  what a release refuses, in lines, while SConscripts are read; else None, and each is an error of its own
     epoch     SOURCE_DATE_EPOCH for a release; None before it is asked for
@@ -61,6 +62,7 @@ class Run:
         self.scans = itertools.count()
         self.objects, self.minimized, self.programs, self.for_kernels = [], [], [], []
         self.for_verify, self.wheels = [], []
+        self.project_tests = {}
         self.proving, self.named, self.project_commands = 0, set(), set()
         self.signing = threading.Lock()
         self.step_caches, self.opening_cache = {}, threading.Lock()

@@ -125,6 +125,13 @@ def test_a_guest_that_does_not_end_by_itself_is_stopped_and_its_output_kept(tmp_
     assert outcome.stopped == stopped and outcome.seconds < 15 and outcome.serial == log.read_bytes() and len(outcome.serial) < 10 * limit + 70_000
 
 
+def test_a_guest_that_says_nothing_is_not_waited_for_where_kvm_may_not_work(tmp_path):
+    code = "import sys, time; time.sleep(float(sys.argv[1])); print('x', flush=True); time.sleep(float(sys.argv[2]))"
+    for first, then, stopped in (("9", "0", "it said nothing for 0.5 s"), ("0", "0.7", "")):
+        words = [sys.executable, "-S", "-c", code, first, then]
+        assert qemu.run(words, tmp_path / "log", 8, silence=0.5).stopped == stopped
+
+
 def test_a_machine_without_a_qemu_says_what_to_install(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(BootError, match="qemu-system-aarch64 is not installed, and aarch64 needs it; apt install qemu-system-arm"):

@@ -348,6 +348,7 @@ def test_what_the_kernel_says_behind_an_instruction_is_its_reason(broken, kernel
         ("misaligned stack access off (0x0; 0x0)+-15+0 size 8", "copy it with __builtin_memcpy"),
         ("combined stack size of 2 calls is 576. Too large", "the stack has 512 bytes"),
         ("invalid indirect read from stack R4 off -16+8 size 16", "initialise all of the variable"),
+        ("bpf_modify_return_test() is not modifiable", "those named security_, and where it was built with CONFIG_FUNC"),
         ("R2 pointer comparison prohibited", "give the process CAP_PERFMON"),
         ("invalid access to packet, off=12 size=2, R2(id=0,off=12,r=0)", "compare data + length with data_end"),
         ("the sequence that nobody has a hint for", ""),

@@ -1,14 +1,13 @@
 """Programs of every kind, and a binary with probes."""
 
 import importlib.util
-import platform
 import subprocess
 import sys
 from pathlib import Path
 
 import bpfloader
 import pytest
-from compiling import ARCHES, compile_program
+from compiling import IN_GUEST, compile_program, prebuilt, skeleton_text, this_arch
 from probed_binary import BINARY
 
 GET_ATTACH_COOKIE = "#174"  # as each kernel's verifier ends a helper's name with its number
@@ -17,17 +16,14 @@ GET_ATTACH_COOKIE = "#174"  # as each kernel's verifier ends a helper's name wit
 @pytest.fixture(scope="session")
 def skeleton_of(clang, tmp_path_factory, libbpf):
     """A function: the name of a program in testdata/loader -> its generated module."""
-    from ebpfbuild.skeleton.skeleton import render
-
-    folder, machine = tmp_path_factory.mktemp("kinds"), platform.machine()
+    folder = tmp_path_factory.mktemp("kinds")
 
     def generated(name: str):
         module = f"{name}_skel"
         if module not in sys.modules:
             data = compile_program(clang, name)
             (folder / f"{name}.bpf.o").write_bytes(data)
-            text = render(data, name, ARCHES.get(machine, machine), f"{name}.bpf.o")
-            (folder / f"{module}.py").write_text(text)
+            (folder / f"{module}.py").write_text(skeleton_text(data, name))
             spec = importlib.util.spec_from_file_location(module, folder / f"{module}.py")
             loaded = sys.modules[module] = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(loaded)
@@ -95,10 +91,13 @@ def permitted(start):
 @pytest.fixture(scope="session")
 def binary(cc, tmp_path_factory) -> Path:
     """A program with functions `work` and `more` and the static probe tests:beat; its argument is how often."""
-    folder = tmp_path_factory.mktemp("probed")
-    (folder / "probed.c").write_text(BINARY)
-    subprocess.run([*cc, "-O1", "-o", folder / "probed", folder / "probed.c"], check=True)
-    return folder / "probed"
+    path = tmp_path_factory.mktemp("probed") / "probed"
+    if IN_GUEST:
+        path.write_bytes(prebuilt(f"{this_arch()}/probed"))
+        path.chmod(0o755)
+    else:
+        subprocess.run([*cc, "-O1", "-x", "c", "-", "-o", path], input=BINARY, text=True, check=True)
+    return path
 
 
 @pytest.fixture

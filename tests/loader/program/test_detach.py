@@ -1,12 +1,11 @@
 """`python -m bpfloader detach`: lists what is at interfaces and pinned with its owners, and takes away what is named."""
 
 import os
-import shutil
 import struct
-import subprocess
 
 import bpfloader
 import pytest
+from interfaces import make_interface, set_mtu
 from bpfloader.__main__ import main
 from bpfloader.detach.attachments import attachments
 from bpfloader.kernel import netlink
@@ -52,7 +51,7 @@ def test_all_that_is_at_an_interface_with_its_owner(start, script, own_network, 
         # Only what is named goes: first the left program, then the rest of traffic control, then XDP.
         old = found["tc", "filter ingress, priority 3, handle 0x1"].program
         assert detach(capsys, "--tc", "lo", "--program", str(old)).count("detached lo") == 2  # ingress and egress
-        assert left() == 1 and seen(bpf) == 3
+        assert left() == (1 if ("tc", "tcx ingress") in found else 2) and seen(bpf) == 3
         assert "detached lo" in detach(capsys, "--tc", "lo", "--program", "on_tc")
         assert seen(bpf) == 1 and left() == 0
         detach(capsys, "--xdp", "lo")
@@ -113,14 +112,13 @@ def test_what_isn_t_there(own_network, capsys):
     own_network(run)
 
 
-@pytest.mark.skipif(not shutil.which("ip"), reason="there is no ip (apt install iproute2)")
 def test_native_and_generic_xdp_at_a_veth(start, own_network):
     """Each refusal says what is in the way, and that generic mode is the way out."""
 
     def run():
-        made = subprocess.run("ip link add vet0 mtu 9000 type veth peer name vet1 mtu 9000".split(), capture_output=True)
-        if made.returncode:
-            pytest.skip("this kernel makes no veth")
+        make_interface("vet0", "veth")  # its peer is veth0
+        for device in ("vet0", "veth0"):
+            set_mtu(device, 9000)
         bpf = start("on_xdp", "on_xdp_too")
         for where in ({}, {"mode": "native"}):
             with pytest.raises(bpfloader.AttachError) as caught:
@@ -129,8 +127,8 @@ def test_native_and_generic_xdp_at_a_veth(start, own_network):
             assert "the MTU of vet0, or of its peer, is too large for native XDP" in caught.value.what
             assert 'attach with mode="generic", which needs no driver' in caught.value.fix
         link = bpf.progs.on_xdp.attach("vet0", mode="generic")
-        for device in ("vet0", "vet1"):
-            subprocess.run(["ip", "link", "set", device, "mtu", "1500"], check=True)
+        for device in ("vet0", "veth0"):
+            set_mtu(device, 1500)
         with pytest.raises(bpfloader.AttachError) as caught:
             bpf.progs.on_xdp_too.attach("vet0", mode="native")
         said = str(caught.value)

@@ -1,12 +1,11 @@
 """Programs at interfaces, sockets and namespaces: each attaches and counts real packets, in a network of its own."""
 
 import contextlib
-import shutil
 import socket
-import subprocess
 
 import bpfloader
 import pytest
+from interfaces import make_interface, set_address, switch_on
 
 
 def talk(size: int = 100) -> bytes:
@@ -87,16 +86,13 @@ def test_tcx(start, attached, own_network):
     own_network(run)
 
 
-@pytest.mark.skipif(not shutil.which("ip"), reason="there is no ip (apt install iproute2)")
 def test_netkit(start, attached, own_network):
     def run():
         bpf = attached(start, "on_netkit")
-        made = subprocess.run(["ip", "link", "add", "kit0", "type", "netkit"], capture_output=True, text=True)
-        if made.returncode:
-            pytest.skip(f"no netkit device can be made: {made.stderr.strip()}")
-        # The program is the primary's, kit0's, which sends only while both ends are up.
-        for command in ("ip addr add 10.9.9.1/24 dev kit0", "ip link set kit0 up", "ip link set nk0 up"):
-            subprocess.run(command.split(), check=True)
+        make_interface("kit0", "netkit")
+        set_address("kit0", "10.9.9.1")
+        for name in ("kit0", "nk0"):  # the program is the primary's, kit0's, which sends only while both ends are up
+            switch_on(name)
         attached(bpf.progs.on_netkit.attach, "kit0")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(b"x", ("10.9.9.2", 9))

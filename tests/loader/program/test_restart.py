@@ -15,14 +15,17 @@ from types import SimpleNamespace
 
 import bpfloader
 import pytest
+from bpfloader.kernel.host import kernel_is_before
 from bpfloader.kernel.versions import version_of
 from bpfloader.link import folder as folders
 from bpfloader.program.takeover import same_program
+from compiling import IN_GUEST
 
 FIRST = 1_000_000 * (1 + os.getpid() % 1000)  # first_number of restart.bpf.c
 CALLS = {"on_call": 100, "on_typed_call": 200}  # what marks an event of each program
 PACKETS = {"on_xdp": 400, "on_tc": 500, "on_egress": 600}
 RESTARTS = 40
+long = pytest.mark.skipif(IN_GUEST, reason="an emulated guest takes minutes for forty restarts")
 libc = ctypes.CDLL(None)
 
 
@@ -151,6 +154,7 @@ def wrong(numbers: list[int], count: int) -> dict[int, int]:
     return {number: times for number, times in often.items() if times != 1}
 
 
+@long
 def test_forty_restarts_under_calls_lose_none(restart, folder, kernel):
     events, calls, how = run_daemons(lambda version: daemon(restart, folder, (*CALLS,), version), packets=False)
     assert calls > RESTARTS * 10
@@ -164,6 +168,7 @@ def test_forty_restarts_under_calls_lose_none(restart, folder, kernel):
 
 
 @pytest.mark.slow
+@long
 def test_forty_restarts_under_packets_lose_none_and_repeat_none(restart, folder, own_network, cgroup):
     @contextlib.contextmanager
     def start(version):
@@ -279,9 +284,9 @@ def test_daemons_that_start_at_once_share_one_link(restart, folder, kernel):
     assert sorted(how) == ["attached"] + ["kept"] * 5 and len({*links}) == len({*maps}) == 1
 
 
-def test_what_a_killed_start_left_is_taken_away(restart, folder, kernel):
+def test_what_a_killed_start_left_is_taken_away(restart, folder, kernel, attached):
     with daemon(restart, folder) as bpf:
-        link = bpf.progs.on_call.attach()
+        link = attached(bpf.progs.on_call.attach)  # before Linux 6.10 a raw tracepoint takes a program once
         link.pin(f"{folder}/links/on_call{folders.NEW}")
     with daemon(restart, folder) as bpf:
         assert os.listdir(f"{folder}/links") == ["on_call"] and taken(bpf) == {"on_call": "kept"}
@@ -464,22 +469,22 @@ def test_the_lock_is_waited_for_and_its_end_named(opened, folder, monkeypatch):
         assert f"another process has the lock of {folder}" in refused(opened, folder)
 
 
-def test_a_program_that_the_new_version_lacks_is_named(restart, folder, kernel):
+def test_a_program_that_the_new_version_lacks_is_named(restart, folder, kernel, attached):
     with daemon(restart, folder) as bpf:
-        bpf.progs.on_call.attach().pin(f"{folder}/links/before")
+        attached(bpf.progs.on_call.attach).pin(f"{folder}/links/before")
     with pytest.warns(RuntimeWarning, match="links/before is the link of a program that this object doesn't have"):
         with daemon(restart, folder):
             pass
 
 
 @pytest.mark.parametrize("where", ["lo", "another"])
-def test_another_target_gets_a_link_of_its_own(restart, folder, own_network, where):
+def test_another_target_gets_a_link_of_its_own(restart, folder, own_network, where, attached):
     def run():
         path = f"{folder}/links/on_tc"
         with restart.open() as bpf:
             bpf.select(["on_tc"])
             bpf.load(pin=folder)
-            first = bpf.progs.on_tc.attach_pinned(path, "lo", "ingress")
+            first = attached(bpf.progs.on_tc.attach_pinned, path, "lo", "ingress")  # a link since Linux 6.6
             again = bpf.progs.on_tc.attach_pinned(path, "lo", "ingress" if where == "lo" else "egress")
             assert again.takeover == ("kept" if where == "lo" else "replaced")
             assert (first.id == again.id) == (where == "lo")
@@ -491,7 +496,8 @@ def test_another_target_gets_a_link_of_its_own(restart, folder, own_network, whe
 
 def test_a_tracepoint_of_tracefs_is_kept(restart, folder, with_mount):
     def run():
-        for how in ("attached", "kept"):
+        # Before Linux 6.6 a link doesn't say at which tracepoint it is.
+        for how in ("attached", "replaced" if kernel_is_before("6.6") else "kept"):
             with daemon(restart, folder, ["on_traced_call"]) as bpf:
                 assert taken(bpf) == {"on_traced_call": how}
 
@@ -515,6 +521,11 @@ def test_a_map_that_reuse_gave_is_left_where_it_is(restart, folder, kernel):
 def test_a_table_of_struct_ops_takes_the_place_of_the_one_before(skeleton_of, kernel, folder):
     if version_of(bpfloader.version()) < (1, 2):
         pytest.skip(f"needs libbpf 1.2, this one is {bpfloader.version()}")
+    if kernel_is_before("6.4"):
+        with skeleton_of("congestion_link").CongestionLink.open() as bpf:
+            with pytest.raises(bpfloader.LoadError, match=r'SEC\(".struct_ops.link"\), unlike .* came with Linux 6.4'):
+                bpf.load()
+        return
     os.mkdir(folder)
     path, ids = f"{folder}/counting", []
     for expected in ("attached", "updated", "updated"):

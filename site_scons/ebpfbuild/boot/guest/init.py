@@ -9,8 +9,9 @@ import struct
 import sys
 import time
 import traceback
-import zlib
 from typing import Any
+
+from .report import Reporter
 
 MOUNTS = (
     ("proc", "/proc"),
@@ -37,21 +38,6 @@ POWER_OFF = 0x4321FEDC  # linux/reboot.h
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # linux/sockios.h, linux/if.h
 
 libc = ctypes.CDLL(None, use_errno=True)
-
-
-class Reporter:
-    """Writes reports to the serial line; wire.py of the core reads them."""
-
-    def __init__(self, nonce: str):
-        self._nonce = nonce
-
-    def __call__(self, kind: str, **facts: Any) -> None:
-        """Writes one line at once, so that no message of another process cuts it."""
-        text = json.dumps({"kind": kind, **facts}, separators=(",", ":")).encode()
-        line = f"\n@boot {self._nonce} {zlib.crc32(text):08x} ".encode() + text + b"\n"
-        sys.stdout.flush()
-        while line:
-            line = line[os.write(1, line) :]
 
 
 def mount_all() -> None:
@@ -100,6 +86,16 @@ def read(path: str) -> str:
         return ""
 
 
+def run_tests(tests: dict[str, Any]) -> None:
+    """Runs the project's tests in a process of their own, where `folder` is the project; reaps what they leave."""
+    paths = ":".join([*tests["python"], "/task"])
+    environment = {**os.environ, "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1", "BOOT_TEST": "1"}
+    os.chdir(tests["folder"])
+    runner = os.posix_spawn(sys.executable, [sys.executable, "-P", "-m", "guest.pytest_run"], environment)
+    while os.wait()[0] != runner:
+        pass
+
+
 def main() -> None:
     """Runs the task and reports; whatever fails is reported, too."""
     with open("/task/task.json") as file:
@@ -125,6 +121,8 @@ def main() -> None:
         from .probe import probe_objects
 
         probe_objects(task["objects"], report)
+    if task.get("tests"):
+        run_tests(task["tests"])
     report("end", up=time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
