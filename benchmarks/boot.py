@@ -19,6 +19,7 @@ from build import ROOT
 
 sys.path.insert(0, str(ROOT / "site_scons"))
 
+from ebpfbuild.archive.deb_tree import deb_entries
 from ebpfbuild.boot import qemu
 from ebpfbuild.boot.cpio import Device, File, cpio
 from ebpfbuild.boot.guests import BootKernel, Booter
@@ -26,6 +27,7 @@ from ebpfbuild.boot.initramfs import GuestObject
 from ebpfbuild.console import Reporter
 from ebpfbuild.fetch.obtain import FetchOptions, obtain_header
 from ebpfbuild.fetch.store import cache_folder
+from ebpfbuild.kernel_image.packages import KERNEL_NAME
 from ebpfbuild.pins.toolchain import load
 from ebpfbuild.spec.object import ObjectSpec
 
@@ -39,6 +41,11 @@ def bare_init():
     size, at = 64 + 56 + len(POWER_OFF), 0x400000
     head = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 2, 62, 1, at + 120, 64, 0, 0, 64, 56, 1, 0, 0, 0)
     return head + struct.pack("<IIQQQQQQ", 1, 5, 0, at, at, size, size, 0x1000) + POWER_OFF
+
+
+def packed_image(package, member):
+    """The kernel as its package has it, which unpacks itself."""
+    return next(each.data for each in deb_entries(package, lambda path: path == member if member else KERNEL_NAME.search(path)))
 
 
 def measured(boot):
@@ -59,7 +66,7 @@ def main(runs=3, kernel="trixie"):
         return file.where, lambda: Path(obtain_header(file, options, Reporter()).path).read_bytes(), file.sha256
 
     data = (ROOT / "build/x86_64/socket_tracker.bpf.o").read_bytes()
-    programs = tuple(each.name for each in ObjectSpec.from_bytes(data, "o").programs)
+    programs = {each.name: each.section for each in ObjectSpec.from_bytes(data, "o").programs}
     files = {f"bpfloader/{path.relative_to(ROOT / 'loader/bpfloader')}": path.read_bytes() for path in (ROOT / "loader/bpfloader").rglob("*.py")}
     found = BootKernel(pin.name, pin.file.arch, pin.file.kernel, tuple(map(package, pin.files)), pin.member)
     with tempfile.TemporaryDirectory() as folder, Booter(Path(folder), lambda arch: [package(each) for each in chain.guests[arch]], "x86_64", "") as booter:
@@ -67,7 +74,9 @@ def main(runs=3, kernel="trixie"):
         states = [each.state for each in booter.run(found, 600).programs]  # what is derived is made, and the image lies there
         bare = Path(folder, "bare")
         bare.write_bytes(cpio({"init": File(bare_init(), 0o755), "dev/console": Device(5, 1)}))
-        words = qemu.command(qemu.machine_for("x86_64"), "tcg", Path(folder, kernel, "kernel"), bare, "")
+        image = Path(folder, "image")
+        image.write_bytes(packed_image(package(pin.files[0])[1](), pin.member))
+        words = qemu.command(qemu.machine_for("x86_64"), "tcg", image, bare, "")
         takes = [(measured(lambda: qemu.run(words, Path(folder, "log"), 600)), measured(lambda: booter.run(found, 600))) for _ in range(runs)]
     print(f"{kernel}: {len(states)} programs, {', '.join(sorted({str(state) for state in states}))}")
     for number, what in enumerate(("CPU", "wall")):

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .reader import ARRAY, COMPOSITES, FWD, KEYWORDS, MAGIC, QUALIFIERS, Btf, Type
+from .reader import ARRAY, FWD, KEYWORDS, MAGIC, QUALIFIERS, Btf, Type
 
 EXT_HEADER, EXT_HEADER_SIZE = "HBBI", 24  # up to the size of the header itself
 LINE_INFO, CORE_RELO = 16, 24  # the places in the header of a part's offset and size
@@ -146,8 +146,7 @@ class _Step(NamedTuple):
 def _step(btf: Btf, kind: Type, index: int) -> _Step:
     if kind.kind == ARRAY:
         return _Step(f"[{index}]", btf.element(kind))
-    members = btf.members(kind)
-    if kind.kind not in COMPOSITES or index >= len(members):
+    member = btf.member(kind, index)
+    if member is None:
         btf.fail(f"has no member {index} in {kind.name or kind.id}, which CO-RE names")
-    member = members[index]
     return _Step(f".{member.name}" if member.name else "", member.type)

@@ -184,10 +184,17 @@ class Btf:
 
     def members(self, kind: Type) -> list[Member]:
         """Returns a struct's or union's members in order; none for another kind."""
-        if kind.kind not in COMPOSITES:
-            return []
+        return [self._member(kind, *row) for row in self._rows(kind, 3)] if kind.kind in COMPOSITES else []
+
+    def member(self, kind: Type, index: int) -> Member | None:
+        """Returns a member of a struct or union, without reading the others; None where there is none."""
+        if kind.kind not in COMPOSITES or not 0 <= index < kind.entries:
+            return None
+        return self._member(kind, *self.words[kind.at + 3 * index : kind.at + 3 * index + 3])
+
+    def _member(self, kind: Type, name: int, type_: int, at: int) -> Member:
         mask, shift = (0xFFFFFF, 24) if kind.flag else (0xFFFFFFFF, 32)
-        return [Member(self.string(name), type_, at & mask, at >> shift) for name, type_, at in self._rows(kind, 3)]
+        return Member(self.string(name), type_, at & mask, at >> shift)
 
     def values(self, kind: Type) -> list[Enumerator]:
         """Returns an enum's names and values in order; none for another kind."""

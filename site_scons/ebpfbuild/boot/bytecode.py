@@ -1,7 +1,8 @@
 """Compiles Python for the guests by their own interpreter, run here: emulated, compiling takes longest of all.
 
 Bytecode is the same for all arches, so the pinned interpreter of this machine's arch serves every guest. It is written
-as unchecked-hash .pyc (PEP 552), marshalled in version 2, whose bytes don't depend on reference counts.
+as unchecked-hash .pyc (PEP 552). Its bytes are the same whatever else is compiled before: since Python 3.12 interned
+strings are immortal, so that what marshal makes of reference counts depends on the file alone.
 """
 
 import posixpath
@@ -27,7 +28,7 @@ while head := source.read(8):
     name, text = source.read(names).decode(), source.read(size)
     try:
         code = compile(text, name, "exec", dont_inherit=True, optimize=0)
-        made = magic + struct.pack("<I", 1) + importlib.util.source_hash(text) + marshal.dumps(code, 2)
+        made = magic + struct.pack("<I", 1) + importlib.util.source_hash(text) + marshal.dumps(code)
     except (SyntaxError, ValueError):
         made = b""
     sink.write(struct.pack("<I", len(made)) + made)
@@ -59,7 +60,7 @@ class Interpreter:
         self._folder.cleanup()
 
     def compiled(self, sources: Mapping[str, bytes]) -> dict[str, bytes]:
-        """Returns the .pyc of each source by the path at which Python looks for it. Raises BootError."""
+        """Returns the .pyc of each source that can be compiled, by the source's path. Raises BootError."""
         sources = {path: text for path, text in sources.items() if path.endswith(".py")}
         request = b"".join(
             struct.pack("<II", len(name := f"/{path}".encode()), len(text)) + name + text
@@ -70,13 +71,14 @@ class Interpreter:
         for path in sources:
             size = int.from_bytes(answer[at : at + 4], "little")
             if size:
-                found[self._cached(path)] = answer[at + 4 : at + 4 + size]
+                found[path] = answer[at + 4 : at + 4 + size]
             at += 4 + size
         if at != len(answer):
             raise BootError("the guests' Python gave less bytecode than it was asked for", where="boot")
         return found
 
-    def _cached(self, path: str) -> str:
+    def cached(self, path: str) -> str:
+        """Returns the path at which Python looks for the .pyc of a source."""
         tag = posixpath.basename(self._python).removeprefix("python").replace(".", "")
         folder, name = posixpath.split(path)
         return posixpath.join(folder, "__pycache__", f"{name.removesuffix('.py')}.cpython-{tag}.pyc")
@@ -103,5 +105,21 @@ def with_bytecode(
     tree: Mapping[str, File | Symlink | Device], interpreter: Interpreter
 ) -> dict[str, File | Symlink | Device]:
     """Returns a tree with the .pyc of each of its Python files. Raises BootError."""
-    sources = {path: entry.data for path, entry in tree.items() if isinstance(entry, File)}
-    return {**tree, **{path: File(data) for path, data in interpreter.compiled(sources).items()}}
+    made = interpreter.compiled(_sources(tree))
+    return {**tree, **{interpreter.cached(path): File(data) for path, data in made.items()}}
+
+
+def as_bytecode(
+    tree: Mapping[str, File | Symlink | Device], interpreter: Interpreter
+) -> dict[str, File | Symlink | Device]:
+    """Returns a tree with a .pyc in the place of each Python file, from where Python imports it without a source.
+
+    Emulated, unpacking an initramfs takes a second for each 20 MB. Raises BootError.
+    """
+    made = interpreter.compiled(_sources(tree))
+    kept = {path: entry for path, entry in tree.items() if path not in made}
+    return {**kept, **{f"{path}c": File(data) for path, data in made.items()}}
+
+
+def _sources(tree: Mapping[str, File | Symlink | Device]) -> dict[str, bytes]:
+    return {path: entry.data for path, entry in tree.items() if isinstance(entry, File)}

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..errors import BootError
 from ..files import write_file
 from . import qemu
-from .bytecode import Interpreter, with_bytecode
+from .bytecode import Interpreter, as_bytecode, with_bytecode
 from .cpio import File, cpio
 from .derived import Derived
 from .initramfs import GuestObject, Tree, digest_of, guest_files, init_script, module_files, task_files
@@ -20,10 +20,12 @@ from .tests import TestsRun, reported_tests
 from .userland import python_of, userland
 from .wire import number_of, reports, text_of
 
-# bpf in lsm= lets LSM programs attach; the rest are Debian's own.
-ARGUMENTS = "lsm=landlock,lockdown,yama,bpf"
+# bpf in lsm= lets LSM programs attach; the rest are Debian's own. The kernel's tests of its ciphers take long, emulated.
+ARGUMENTS = "lsm=landlock,lockdown,yama,bpf cryptomgr.notests"
 
 PROJECT, PACKAGES = "project", "task/packages"  # where a guest has the project's files, and Python packages
+
+TRAFFIC_CONTROL = re.compile(r"\??(tc|classifier|action|netkit)")  # sections of programs that WANTED modules are for
 
 Package = tuple[str, Callable[[], bytes], str]  # where it is, what reads it, its sha256
 
@@ -93,14 +95,14 @@ class Booter:
 
     def _give(self, tree: Tree) -> None:
         key = digest_of("payload", self._code, cpio(tree), *(sha256 for _, _, sha256 in self._packages(self._host)))
-        self._payload = self._derived.get(key, lambda: cpio(self._compiled(tree)))
+        self._payload = self._derived.get(key, lambda: cpio(with_bytecode(tree, self._python())))
 
     def boot(self, kernel: BootKernel, seconds: float) -> "Booted":
         """Boots a kernel and returns what came of it. Raises BootError, FetchError, ArchiveError, OSError."""
         machine, nonce = qemu.machine_for(kernel.arch), secrets.token_hex(8)
         place = self._folder / re.sub(r"[^\w+-]", "_", kernel.name)  # a quoted key of TOML may hold anything
         files = self._kernel_files(kernel)
-        task = {"nonce": nonce, "hide_btf": kernel.hide_btf, **self._task}
+        task = {"nonce": nonce, "hide_btf": kernel.hide_btf, "modules": self._need_modules(), **self._task}
         write_file(place / "kernel", files.image)
         write_file(
             place / "initramfs", b"".join([*self._archives(kernel), files.archive, task_files(task, self._objects)])
@@ -118,13 +120,18 @@ class Booter:
     def run(self, kernel: BootKernel, seconds: float) -> KernelRun:
         """Boots a kernel, has all objects loaded there, and returns how far their programs came. Raises as boot."""
         booted = self.boot(kernel, seconds)
-        objects = [(each.name, each.programs) for each in self._objects]
+        objects = [(each.name, tuple(each.programs)) for each in self._objects]
         return KernelRun(booted.guest(errors_of(booted.said, objects)), programs_of(booted.said, objects))
 
     def run_tests(self, kernel: BootKernel, seconds: float) -> TestsRun:
         """Boots a kernel and has the tests run there. Raises as boot."""
         booted = self.boot(kernel, seconds)
         return reported_tests(booted.guest(errors_of(booted.said, ())), booted.said)
+
+    def _need_modules(self) -> bool:
+        """Returns True where tests run, or a program is of traffic control: emulated, loading modules takes a second."""
+        sections = {section for each in self._objects for section in each.programs.values()}
+        return bool(self._task) or any(TRAFFIC_CONTROL.match(section) for section in sections)
 
     def _archives(self, kernel: BootKernel) -> tuple[bytes, bytes]:
         packages = self._packages(kernel.arch)
@@ -133,13 +140,13 @@ class Booter:
 
     def _userland(self, packages: Sequence[Package]) -> Tree:
         tree = userland((where, read()) for where, read, _ in packages)
-        return self._compiled({**tree, **init_script(python_of(tree))})
+        return {**as_bytecode(tree, self._python()), **init_script(python_of(tree))}
 
-    def _compiled(self, tree: Tree) -> Tree:
+    def _python(self) -> Interpreter:
         if self._interpreter is None:
             packages = self._packages(self._host)
             self._interpreter = Interpreter(userland((where, read()) for where, read, _ in packages))
-        return with_bytecode(tree, self._interpreter)
+        return self._interpreter
 
     def _kernel_files(self, kernel: BootKernel) -> "_KernelArchive":
         key = digest_of("kernel", self._code, kernel.member, *(sha256 for _, _, sha256 in kernel.packages))

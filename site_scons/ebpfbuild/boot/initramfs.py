@@ -13,14 +13,14 @@ Tree = dict[str, File | Symlink | Device]
 
 
 class GuestObject(NamedTuple):
-    """An object that a guest loads: its name here, its bytes, its programs, and the Python that loads it.
+    """An object that a guest loads: its name here, its bytes, its programs' sections by name, the Python that loads it.
 
     `python` is a folder of a Payload, `loader` the loader's package in it: `socket_tracker.bpfloader`.
     """
 
     name: str
     data: bytes
-    programs: tuple[str, ...]
+    programs: Mapping[str, str]
     python: str
     loader: str
 

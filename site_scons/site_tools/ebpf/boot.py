@@ -200,7 +200,7 @@ def guest_python(env, objects):
         elif folder not in python:
             files = env["EBPF"].run.python_files(str(LOADER))
             python[folder] = {f"bpfloader/{place}": Path(path).read_bytes() for place, path in files.items()}
-        programs = tuple(program.name for program in spec.programs)
+        programs = {program.name: program.section for program in spec.programs}
         found.append(GuestObject(name, data, programs, folder, loader))
     return python, found
 

@@ -1,5 +1,6 @@
 """What a guest boots: the initramfs' bytes, the userland out of packages, a kernel's image and modules."""
 
+import gzip
 import random
 import stat
 import struct
@@ -8,10 +9,10 @@ import tarfile
 import pytest
 from archives import deb, tar
 from ebpfbuild.archive.deb_tree import deb_entries
-from ebpfbuild.boot.bytecode import Interpreter, with_bytecode
+from ebpfbuild.boot.bytecode import Interpreter, as_bytecode, with_bytecode
 from ebpfbuild.boot.cpio import Device, File, Symlink, cpio
 from ebpfbuild.boot.derived import Derived
-from ebpfbuild.boot.modules import depends, kernel_files
+from ebpfbuild.boot.modules import bootable, depends, kernel_files
 from ebpfbuild.boot.userland import python_of, userland
 from ebpfbuild.errors import ArchiveError, BootError
 from hypothesis import given, strategies as st
@@ -100,8 +101,11 @@ def test_bytecode_is_made_by_the_guests_own_python_and_is_the_same_each_time():
     with Interpreter(tree) as interpreter:
         found = with_bytecode(tree, interpreter)
         again = with_bytecode(tree, interpreter)
+        alone = as_bytecode(tree, interpreter)
     made = [path for path in found if path not in tree]
     assert made == ["usr/lib/python3.13/__pycache__/os.cpython-313.pyc"]  # what can't be compiled has none
+    bare = {path: entry for path, entry in tree.items() if path != "usr/lib/python3.13/os.py"}
+    assert alone == {**bare, "usr/lib/python3.13/os.pyc": found[made[0]]}
     assert found == again and found[made[0]].data[4:8] == struct.pack("<I", 1)  # unchecked: by no file's time
 
 
@@ -138,6 +142,21 @@ def test_a_kernel_gives_its_image_and_wanted_modules_behind_what_they_need():
     split = [("k", deb(tar({"./usr/lib/modules/7/vmlinuz": b"seven"}, "w:xz"))), ("m", deb(tar({name: files[name] for name in list(files)[2:]}, "w:xz")))]
     assert kernel_files(split, "", ("c",)) == (b"seven", {name: found.modules[name] for name in ("d", "c")})
     assert kernel_files([("image", b"bare")], "") == (b"bare", {})
+
+
+NOTE = struct.pack("<III4sQ", 4, 8, 18, b"Xen\0", 0x1000000)
+
+
+@pytest.mark.parametrize("notes, unpacked", [
+    (NOTE, True), (struct.pack("<III8s", 5, 0, 18, b"Other\0") + NOTE, True), (struct.pack("<III4s", 4, 0, 17, b"Xen\0"), False),
+    (NOTE[:8], False), (struct.pack("<III", 0xFFFFFFFF, 0, 18), False), (b"", False),
+])  # fmt: skip
+def test_a_kernel_that_can_be_entered_by_itself_is_booted_unpacked(notes, unpacked):
+    vmlinux = elf({".notes": notes, ".text": b"x" * 64})
+    payload = gzip.compress(vmlinux, mtime=0)
+    image = bytearray(0x410) + payload  # a boot sector and one of setup code stand in front
+    image[0x1F1], image[0x202:0x206], image[0x248:0x250] = 1, b"HdrS", struct.pack("<II", 16, len(payload))
+    assert bootable(bytes(image)) == (vmlinux if unpacked else bytes(image))
 
 
 def test_a_package_without_an_image_says_what_to_name():

@@ -2,6 +2,7 @@
 
 import ctypes
 import fcntl
+import gc
 import json
 import os
 import socket
@@ -98,12 +99,13 @@ def run_tests(tests: dict[str, Any]) -> None:
 
 def main() -> None:
     """Runs the task and reports; whatever fails is reported, too."""
+    gc.disable()  # emulated, looking for garbage takes a tenth of what a short life makes of it
     with open("/task/task.json") as file:
         task = json.load(file)
     report = Reporter(task["nonce"])
     mount_all()
     os.environ |= {"PATH": "/usr/sbin:/usr/bin", "HOME": "/tmp", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
-    refused = load_modules(read("/task/modules/order").split())
+    refused = load_modules(read("/task/modules/order").split()) if task["modules"] else []
     bring_lo_up()
     if task["hide_btf"]:
         hide_btf()

@@ -100,28 +100,32 @@ class Probe:
                     return kind.open  # type: ignore[attr-defined]
         return lambda: self._loader.Object.open(self._file)
 
-    def _open(self, names: list[str]) -> Any:
+    def _open(self) -> Any:
         bpf = self._open_object()
         self._opened.append(bpf)
-        bpf.select(names)
-        bpf.load()
         return bpf
 
     def _loaded_together(self) -> dict[str, tuple[Any, str, str]]:
         """Returns for each program itself, or None where it was refused, its section, and the refusal."""
-        with self._open_object() as closed:
-            sections = {program.name: program.section for program in closed.progs}
-            usual = [program.name for program in closed.progs if program.autoload]
+        bpf = self._open()
+        sections = {program.name: program.section for program in bpf.progs}
+        usual = [program.name for program in bpf.progs if program.autoload]
+        found = {}
         try:
-            programs = self._open(usual).progs if usual else None
-            found = {name: (getattr(programs, name), sections[name], "") for name in usual}
+            if usual:
+                bpf.load()
+                found = {name: (getattr(bpf.progs, name), sections[name], "") for name in usual}
         except self._loader.BpfError:
-            found = {}
+            self._opened.remove(bpf)  # its maps of struct_ops are none
+            bpf.destroy()
         return {name: found.get(name) or self._loaded_alone(name, section) for name, section in sections.items()}
 
     def _loaded_alone(self, name: str, section: str) -> tuple[Any, str, str]:
         try:
-            return getattr(self._open([name]).progs, name), section, ""
+            bpf = self._open()
+            bpf.select([name])
+            bpf.load()
+            return getattr(bpf.progs, name), section, ""
         except self._loader.BpfError as error:
             return None, section, str(error)[:MOST_TEXT]
 
