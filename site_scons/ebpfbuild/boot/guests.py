@@ -20,7 +20,7 @@ from .tests import TestsRun, reported_tests
 from .userland import python_of, userland
 from .wire import number_of, reports, text_of
 
-# bpf in lsm= lets LSM programs attach; the rest are Debian's own. The kernel's tests of its ciphers take long, emulated.
+# bpf in lsm= lets LSM programs attach; the rest are Debian's own. Tests of ciphers take long, emulated.
 ARGUMENTS = "lsm=landlock,lockdown,yama,bpf cryptomgr.notests"
 
 PROJECT, PACKAGES = "project", "task/packages"  # where a guest has the project's files, and Python packages
@@ -129,7 +129,7 @@ class Booter:
         return reported_tests(booted.guest(errors_of(booted.said, ())), booted.said)
 
     def _need_modules(self) -> bool:
-        """Returns True where tests run, or a program is of traffic control: emulated, loading modules takes a second."""
+        """Returns True where tests run, or a program is of traffic control: loading modules takes a second, emulated."""
         sections = {section for each in self._objects for section in each.programs.values()}
         return bool(self._task) or any(TRAFFIC_CONTROL.match(section) for section in sections)
 
