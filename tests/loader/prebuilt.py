@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "site_scons"), str(Path(__file__).parent / "programs")]
+sys.path[:0] = [str(ROOT / "site_scons"), str(Path(__file__).parent / "program")]
 
 # ruff: noqa: E402  what stands above makes these importable
 from compiling import compile_program

@@ -129,7 +129,7 @@ class Booter:
         return reported_tests(booted.guest(errors_of(booted.said, ())), booted.said)
 
     def _need_modules(self) -> bool:
-        """Returns True where tests run, or a program is of traffic control: loading modules takes a second, emulated."""
+        """Returns True where tests run, or a program is of traffic control: emulated, loading takes a second."""
         sections = {section for each in self._objects for section in each.programs.values()}
         return bool(self._task) or any(TRAFFIC_CONTROL.match(section) for section in sections)
 
