@@ -74,7 +74,7 @@ class StackTrace(SparseArray[Any]):
 
     def _plain(self, stack_id: int) -> tuple[int, ...]:
         if self.map_flags & BPF_F_STACK_BUILD_ID:
-            fix = "leave BPF_F_STACK_BUILD_ID out, or look the build ids up"
+            fix = "leave BPF_F_STACK_BUILD_ID out; the kernel has no build ids of its own stacks"
             raise MapError(f"{self.name} holds build ids, no addresses", fix=fix)
         found: tuple[int, ...] = self[stack_id]
         return found
@@ -85,7 +85,12 @@ class StackTrace(SparseArray[Any]):
         return tuple(kernel_frame(address, number > 0, offset) for number, address in enumerate(stack))
 
     def user_symbols(self, stack_id: int, pid: int, *, offset: bool = True) -> tuple[str, ...]:
-        """Returns the frames of a process's user stack (BPF_F_USER_STACK) by name, as user_symbol. Raises KeyError."""
-        from ..symbols.user import user_symbols
+        """Returns the frames of a process's user stack (BPF_F_USER_STACK) by name, as user_symbol. Raises KeyError.
 
-        return user_symbols(self._plain(stack_id), pid, offset=offset, stack=True)
+        With BPF_F_STACK_BUILD_ID the files are found by their build ids, among those that the process has mapped.
+        """
+        from ..symbols.user import symbols_by_build_id, user_symbols
+
+        if self.map_flags & BPF_F_STACK_BUILD_ID:
+            return symbols_by_build_id(self[stack_id], pid, offset=offset)
+        return user_symbols(self[stack_id], pid, offset=offset, stack=True)

@@ -39,7 +39,7 @@ class FunctionTable:
     """
 
     def __init__(self, binaries: Sequence[Binary]):
-        self.segments = binaries[0].segments()
+        self.segments, self.build_id = binaries[0].segments(), binaries[0].build_id()
         self.inlined: InlinedCalls | None = None
         self._texts: list[bytes] = []
         rows: list[tuple[int, int, int]] = []  # address, end, place of the name: the table's number and the place there

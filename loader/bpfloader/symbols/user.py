@@ -29,6 +29,7 @@ MAX_CACHED_BYTES = 512 << 20  # the most memory that these take
 MAX_PROCESSES = 1024  # the most processes that are remembered
 MAX_REMEMBERED = 256  # the most files of one process that `remember` reads
 DELETED = " (deleted)"
+KERNEL_BUILD_ID = 20  # bytes: BPF_BUILD_ID_SIZE of linux/bpf.h
 
 _CACHE: dict[tuple[int | str, ...], FunctionTable] = {}  # by device, inode, time and size, and extras
 
@@ -133,6 +134,43 @@ class UserSymbols:
             names.append(_text(address, address - place, found, file, offset))
         return tuple(names)
 
+    def symbols_by_build_id(
+        self, frames: Iterable[tuple[bytes | None, int]], pid: int, *, offset: bool = True
+    ) -> tuple[str, ...]:
+        """Names the frames of a stack, the innermost first, each a file's build id and the offset in that file.
+
+        The files are those that the process has mapped, or had. A frame without a build id has the address instead; one
+        of a file that isn't there is shown as `0x1234 [build id 5b1f…]`.
+        """
+        process, names = self._look_at(pid), list[str]()
+        code = [region for region in process.regions if region.code]
+        for number, (build_id, at) in enumerate(frames):
+            place = at - (number > 0)
+            if build_id is None:
+                names += self.symbols((at,), pid, offset=offset) if not number else self._returned_to(at, pid, offset)
+                continue
+            region, table = self._mapped_build(process, code, build_id, pid)
+            found = table.at(place) if table else None
+            inlined = table.inlined_at(place) if table else []
+            file = _file_name(region) if region else f"build id {build_id.hex()}"
+            names += [f"{name} [{file}] (inlined)" for name in inlined]
+            names.append(_text(at, at - place, found, file, offset))
+        return tuple(names)
+
+    def _returned_to(self, address: int, pid: int, offset: bool) -> tuple[str, ...]:
+        """Names a return address: as the second of a stack."""
+        return self.symbols((0, address), pid, offset=offset, stack=True)[1:]
+
+    def _mapped_build(
+        self, process: _Process, code: Iterable[Region], build_id: bytes, pid: int
+    ) -> tuple[Region, FunctionTable] | tuple[None, None]:
+        """Finds the mapped file of a build id, which the kernel fills up to 20 bytes by zeros."""
+        for region in code:
+            table = self._table(process, region, pid)
+            if table and table.build_id and table.build_id.ljust(KERNEL_BUILD_ID, b"\0") == build_id:
+                return region, table
+        return None, None
+
     def _look_at(self, pid: int) -> _Process:
         """Returns a process as it is, or as it was when it was last looked at."""
         started, known = _start_time(pid), self._processes.get(pid)
@@ -164,6 +202,13 @@ def user_symbol(address: int, pid: int, *, offset: bool = True) -> str:
 def user_symbols(addresses: Iterable[int], pid: int, *, offset: bool = True, stack: bool = False) -> tuple[str, ...]:
     """Names several addresses, as UserSymbols.symbols does."""
     return _shared.symbols(addresses, pid, offset=offset, stack=stack)
+
+
+def symbols_by_build_id(
+    frames: Iterable[tuple[bytes | None, int]], pid: int, *, offset: bool = True
+) -> tuple[str, ...]:
+    """Names the frames of a stack by build ids, as UserSymbols.symbols_by_build_id does."""
+    return _shared.symbols_by_build_id(frames, pid, offset=offset)
 
 
 def _text(address: int, back: int, found: FunctionOffset | None, file: str, offset: bool) -> str:
