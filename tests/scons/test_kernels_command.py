@@ -6,10 +6,18 @@ import lzma
 import os
 import re
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from ebpfbuild.btf.types import Kind
+from ebpfbuild.kernel_image.open_btf import open_btf
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "core"))
+from archives import deb, tar  # noqa: E402
+from btfwriter import assemble, info  # noqa: E402
+from kernel_images import elf  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 FIELDS = {"old": "long state; int pid;", "new": "int pid; unsigned int __state;"}
@@ -96,6 +104,23 @@ def test_a_kernel_without_btf_gets_that_of_a_file_that_pins_add_writes(kernels_p
     assert 'btf_sha256 = "' in edited.stderr and "Traceback" not in edited.stderr
 
 
+def test_modules_of_a_package_of_their_own_are_looked_into(kernels_project):
+    """As Debian's have one since 6.19."""
+    folder = kernels_project.folder
+    base = open_btf(folder / "new.btf")
+    proto, start = len(base), base.strings_end
+    types = [(None, info(Kind.FUNC_PROTO), 0), (0, info(Kind.FUNC), proto)]
+    package = deb(tar({"./usr/lib/modules/6.19/kernel/net/ours.ko": elf({".BTF": assemble(types, ("in_module",), at=start)})}))
+    (folder / "mirror/pool").mkdir(parents=True)
+    (folder / "mirror/pool/modules.deb").write_bytes(package)
+    (folder / "src/p.bpf.c").write_text(SOURCE.format(fields="int pid;", read="t->pid").replace("raw_tp/sched_switch", "fentry/in_module"))
+    assert ["p", "fails", "fails"] in [line.split() for line in run(kernels_project, "kernels").stdout.splitlines()]
+    pins = folder / "toolchain.toml"  # the table of the kernel `new` is the last one
+    pins.write_text(pins.read_text() + f'modules = "pool/modules.deb"\nmodules_sha256 = "{hashlib.sha256(package).hexdigest()}"\n')
+    found = run(kernels_project, "kernels", f"MIRROR={folder / 'mirror'}")
+    assert "  there (new): the module ours has it, which may not be loaded" in found.stdout, found.stderr
+
+
 @pytest.mark.slow
 def test_a_new_failure_fails_the_build_and_a_known_one_does_not(kernels_project):
     folder = kernels_project.folder
@@ -112,7 +137,7 @@ def test_a_new_failure_fails_the_build_and_a_known_one_does_not(kernels_project)
 
 
 @pytest.mark.slow
-def test_kernels_that_are_named_edited_or_not_there(kernels_project):
+def test_kernels_that_are_named_edited_or_not_there(kernels_project, clang):
     folder = kernels_project.folder
     has_host = os.uname().machine == "x86_64" and Path("/sys/kernel/btf/vmlinux").exists()
     found = run(kernels_project, "kernels", "KERNELS=new,old.btf" + ",host" * has_host).stdout.splitlines()
@@ -126,6 +151,9 @@ def test_kernels_that_are_named_edited_or_not_there(kernels_project):
     edited = run(kernels_project, "kernels")
     digest = hashlib.sha256((folder / "new.btf").read_bytes()).hexdigest()
     assert edited.returncode and f'if that is the kernel that you mean, write sha256 = "{digest}"' in edited.stderr
+    declare_kernel(clang, folder, "new", "6.1.176", "int pid; struct pt_regs { long orig_x0; } r;")
+    assert re.search(r'kernels.new.sha256: is a kernel of aarch64, not of x86_64; write arch = "aarch64"', run(kernels_project, "kernels").stderr)
+    assert "new.btf: is a kernel of aarch64, not of x86_64; build for it: ARCH=aarch64" in run(kernels_project, "kernels", "KERNELS=new.btf").stderr
     other = kernels_project.scons("ARCH=s390x", "kernels")
     assert other.returncode and "kernels: no kernel of s390x is declared; add a table [kernels.NAME]" in other.stderr
 

@@ -119,11 +119,27 @@ def declared_kernel(env, session, pin):
     else:
         btf = cache.get(*kernel_file(env, session, file), pin.member)
 
+    _require_arch(btf, file.arch, file.where, 'write arch = "{}"')
+
     def modules():
         """Returns the modules of the kernel's package, or of the one that they have of their own."""
         return cache.modules(*kernel_file(env, session, pin.modules or file), btf)
 
     return Kernel(pin.name, file.arch, file.kernel, btf, not pin.uname, modules)
+
+
+def _require_arch(btf, arch, where, fix):
+    """Raises KernelCheckError for a kernel whose registers are another arch's; `fix` has a place for that one's name."""
+    from ebpfbuild.arch import BY_NAME
+    from ebpfbuild.btf.types import Kind
+    from ebpfbuild.header import arch_of_registers
+    from ebpfbuild.kernels.moves import members_of
+
+    registers = btf.find("pt_regs", Kind.STRUCT)
+    names = "".join(f"\t{each.name};\n" for each in members_of(registers)) if registers else ""
+    found = arch_of_registers(f"\nstruct pt_regs {{\n{names}\n}}".encode())
+    if found and BY_NAME[found].kernel != BY_NAME[arch].kernel:
+        raise KernelCheckError(f"is a kernel of {found}, not of {arch}", where=where, fix=fix.format(found))
 
 
 def _btf_file(env, session, pin):
@@ -186,6 +202,7 @@ def _given(env, name, shown, arches, declared):
         (arch,) = arches
     cache, sha256 = _cache(session), session.ledger.digest(path)
     btf = cache.get(path, sha256)
+    _require_arch(btf, arch, name, "build for it: ARCH={}")
     if name == HOST:
         return Kernel(shown, arch, release, btf, read_modules=lambda: Modules(loaded_modules(), btf))
     return Kernel(shown, arch, release, btf, read_modules=lambda: cache.modules(path, sha256, btf))
