@@ -72,7 +72,7 @@ def test_the_table_the_problems_and_the_json(kernels_project):
     assert [line.split() for line in lines[at : at + 4]] == [["x86_64", "old", "new"], ["5.10.223", "6.1.176"], ["build/x86_64/one.bpf.o"], ["p", "ok", "fails"]]
     assert "src/p.bpf.c:3: field struct task_struct: state" in lines
     assert "  fails for p on new (since 6.1.176, and not yet in 5.10.223)" in lines
-    assert "  there: struct task_struct has no state, but `unsigned int __state`" in lines
+    assert "  there: struct task_struct has no state, but `unsigned int __state` (since Linux 5.14)" in lines
     assert "1 program, 2 kernels: 1 ok, 1 fails" in lines
     found = json.loads((kernels_project.folder / "found.json").read_text())
     assert [each["kernels"] for each in found["problems"]] == [["new"]]

@@ -88,6 +88,15 @@ blk_account_io_done __blk_account_io_done 5.16 | SEC("?tp_btf/block_io_done") si
 generic_make_request submit_bio_noacct 5.9
 _do_fork kernel_clone 5.10
 do_sys_open do_sys_openat2 5.6
+do_unlinkat filename_unlinkat 7.0
+do_rmdir filename_rmdir 7.0
+do_mkdirat filename_mkdirat 7.0
+do_renameat2 filename_renameat2 7.0
+do_linkat filename_linkat 7.0
+migrate_misplaced_page migrate_misplaced_folio 6.7
+__page_cache_alloc filemap_alloc_folio 5.16
+__page_cache_alloc filemap_alloc_folio_noprof 6.10
+filemap_alloc_folio filemap_alloc_folio_noprof 6.10
 mark_page_accessed folio_mark_accessed 5.16
 add_to_page_cache_lru filemap_add_folio 5.16
 mark_buffer_dirty folio_mark_dirty 5.16

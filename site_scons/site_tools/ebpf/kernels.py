@@ -129,7 +129,7 @@ def declared_kernel(env, session, pin):
 
 
 def _require_arch(btf, arch, where, fix):
-    """Raises KernelCheckError for a kernel whose registers are another arch's; `fix` has a place for that one's name."""
+    """Raises KernelCheckError for a kernel with registers of another arch; `fix` has a place for that one's name."""
     from ebpfbuild.arch import BY_NAME
     from ebpfbuild.btf.types import Kind
     from ebpfbuild.header import arch_of_registers
