@@ -13,6 +13,8 @@ from .store import CHUNK
 from .tls import CertificatesError
 
 MAX_REFUSAL_SIZE = 1 << 16  # bytes read of an answer that isn't what was asked for, so that its connection stays usable
+# Bytes by which zstd may be longer than what it stands for: three for each block of 128 KiB, some for each frame.
+MAX_ZSTD_OVERHEAD = 1 << 16
 
 
 class Answer(NamedTuple):
@@ -75,13 +77,23 @@ def _body(response: Any, limit: int) -> bytes:
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", "identity", "zstd"):
         raise FailedTry(f"sends the encoding {encoding[:40]!r}, which was not asked for", tries=1)
-    chunks = iter(lambda: response.read1(CHUNK, decode_content=False), b"")
+    chunks = _bounded(iter(lambda: response.read1(CHUNK, decode_content=False), b""), limit + MAX_ZSTD_OVERHEAD)
     found = bytearray()
     for chunk in _inflated(chunks) if encoding == "zstd" else chunks:
         found += chunk
         if len(found) > limit:
             break
     return bytes(found[: limit + 1])
+
+
+def _bounded(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
+    """Yields pieces until they have more than `limit` bytes: zstd may go on for ever and stand for nothing."""
+    left = limit
+    for chunk in chunks:
+        yield chunk
+        left -= len(chunk)
+        if left < 0:
+            return
 
 
 def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:

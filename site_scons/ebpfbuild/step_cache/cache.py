@@ -211,6 +211,8 @@ def read_said(result: ActionResult) -> tuple[tuple[str, ...], str]:
     try:
         said = json.loads(result.stderr)
         notices, warnings = said["notices"], said["warnings"]
+        if not all(isinstance(text, str) for text in (warnings, *notices)):  # whoever can write can seal
+            raise TypeError
         sealed = with_said(result._replace(stderr=b""), notices, warnings)
     except (ValueError, KeyError, TypeError, RecursionError):
         sealed, notices, warnings = None, (), ""

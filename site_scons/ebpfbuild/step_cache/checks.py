@@ -10,6 +10,7 @@ from ..arch import Arch
 from ..elf.reader import Elf
 from ..errors import ElfError
 from ..header import fallback_reason
+from ..prove.objects import PROVABLE_MODES, Verdict
 from ..prove.proof import Proof
 
 OBJECT, HEADER, PROOF = "object.o", "vmlinux.h", "proof.json"  # the files of a result, wherever a build has them
@@ -41,9 +42,16 @@ def check_header(files: Mapping[str, bytes], full_sha256: str, program: str) -> 
 
 
 def check_proof(files: Mapping[str, bytes], prover: str) -> None:
-    """Raises ValueError for a proof that isn't of the object beside it, by this prover, or finds a difference."""
+    """Raises ValueError for a proof that isn't of the object beside it, by this prover, or finds a difference.
+
+    What else it holds must be such as a prover writes: a link, a summary and a release read it.
+    """
     proof = Proof.from_json(files[PROOF])
     if not proof.verdict.equal or proof.prover != prover:
         raise ValueError("is no proof of an equal object by this prover")
     if proof.object != hashlib.sha256(files[OBJECT]).hexdigest():
         raise ValueError("is a proof of another object")
+    mode, types, fallback = proof.verdict.mode, proof.types, proof.fallback
+    fits = mode in PROVABLE_MODES and type(types) is int and types >= 0 and isinstance(fallback, str)
+    if not fits or proof._replace(verdict=Verdict(mode, True)).to_json().encode() != files[PROOF]:
+        raise ValueError("is no proof as a prover writes it")

@@ -65,4 +65,5 @@ class ServerPlace:
         try:
             return self._exchange.send(method, url, limit, data, zstd)
         except FailedTry as failed:
-            raise PlaceError(failed.reason) from None
+            # Some servers and proxies break off what is too large for them, and still give.
+            raise PlaceError(failed.reason, writing=method == "PUT" and not failed.down) from None

@@ -12,7 +12,8 @@ from cache_lab import INPUTS, KEY, MADE, NAMES, passes, result, sha256
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ebpfbuild.step_cache.cache import Made, StepCache
+from ebpfbuild.step_cache.action_result import decoded, encoded
+from ebpfbuild.step_cache.cache import Made, StepCache, with_said
 from ebpfbuild.step_cache.folder import FolderPlace
 
 OBJECT = sha256(MADE.files["object.o"])
@@ -68,6 +69,14 @@ def replaced(path, make):
 
 
 OTHER_FILES, DAMAGED = "names other files than the step makes", "is damaged: its seal is of another result"
+
+
+def sealed_with(notices, warnings):
+    """The result of somebody who knows the seal, with what no step says."""
+    whole = decoded(result())
+    return encoded(with_said(whole._replace(stderr=b""), notices, warnings))
+
+
 WRONG_RESULTS = {
     "nothing in it": ("is a result of other inputs", lambda path: b""),
     "half of it": ("is no message", lambda path: path.read_bytes()[:90]),
@@ -85,6 +94,9 @@ WRONG_RESULTS = {
     "nothing said": (DAMAGED, lambda path: result(b"")),
     "no seal": (DAMAGED, lambda path: result(b'{"notices": [], "warnings": ""}')),
     "something odd said": (DAMAGED, lambda path: result(b'{"notices": 4, "warnings": 5}')),
+    "numbers said": (DAMAGED, lambda path: sealed_with([4], "")),
+    "a warning that is none": (DAMAGED, lambda path: sealed_with([], None)),
+    "lists said": (DAMAGED, lambda path: sealed_with([["x"]], ["y"])),
     "deep JSON": (DAMAGED, lambda path: result(b"[" * 100_000)),
     "gigabytes": ("is larger than the 1048576 bytes", lambda path: b"\0" * ((1 << 20) + 1)),
 }

@@ -1,5 +1,6 @@
 """A cache behind Bazel's remote cache protocol, on a server that checks what bazel-remote does, and on one that lies."""
 
+import contextlib
 import gzip
 import shutil
 import socket
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from backports import zstd
 from bazel_server import bazel_server
 from cache_lab import INPUTS, KEY, MADE, NAMES, passes, result, sha256
 
@@ -106,9 +108,9 @@ def test_a_result_holds_its_files_when_those_are_evicted(server, opened, kept):
     assert cache.find(INPUTS, NAMES, passes) == MADE and said == []
 
 
-@pytest.mark.parametrize("zstd", [True, False])
-def test_what_one_build_keeps_another_finds(server, opened, apart, zstd):
-    server.offers_zstd = zstd
+@pytest.mark.parametrize("offers_zstd", [True, False])
+def test_what_one_build_keeps_another_finds(server, opened, apart, offers_zstd):
+    server.offers_zstd = offers_zstd
     cache, said = opened()
     assert cache.find(INPUTS, NAMES, passes) is None
     cache.keep({INPUTS: NAMES}, MADE)
@@ -233,6 +235,27 @@ def test_a_server_that_fails_is_a_miss_asked_no_more_and_told_in_one_line(server
     assert said == [f"CACHE: {server.url} isn't used any more in this build, since {why}"]
 
 
+@pytest.mark.parametrize("stream", [zstd.compress(b""), b"\x50\x2a\x4d\x18\4\0\0\0skip"], ids=["empty frames", "skippable frames"])
+def test_zstd_that_goes_on_and_stands_for_nothing_is_read_no_further(server, opened, apart, kept, stream):
+    sent = []
+
+    def endless(request, kind, digest):
+        request.send_response(200)
+        request.send_header("Content-Encoding", "zstd")
+        request.end_headers()
+        request.close_connection = True
+        with contextlib.suppress(OSError):
+            while sum(sent) < 64 << 20:
+                request.wfile.write(stream * 5000)
+                sent.append(len(stream) * 5000)
+        return True
+
+    server.lie = of_files(endless)
+    cache, said = opened()
+    assert cache.find(INPUTS, NAMES, passes) is None and len(said) == 1
+    assert sum(sent) < 16 << 20  # what the socket's buffers hold, and not all
+
+
 def test_a_server_that_is_not_there_costs_a_moment(opened):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -300,6 +323,15 @@ def test_a_server_that_lets_nobody_write_is_read(server, opened, kept):
     cache.keep({"more": NAMES}, MADE)
     assert cache.find(INPUTS, NAMES, passes) == MADE
     assert said == [f"CACHE: {server.url} takes nothing more in this build, since HTTP 405"]
+
+
+def test_a_server_that_breaks_off_what_is_put_there_is_read(server, opened, kept):
+    server.lie = lambda request, kind, digest: request.command == "PUT" and dropped(request, kind, digest)
+    cache, said = opened()
+    for number in range(3):
+        cache.keep({str(number): NAMES}, MADE)
+    assert cache.find(INPUTS, NAMES, passes) == MADE
+    assert said == [f"CACHE: {server.url} takes nothing more in this build, since the connection broke off"]
 
 
 def test_a_connection_that_the_server_closed_meanwhile_is_made_anew(server, opened, kept):
