@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import errno
 
+from ..kernel.map_type import BPF_F_NO_PREALLOC
+
 ENTRIES = "max_entries of at least 1"
 STORAGE = "key_size 4, max_entries 0, a value, and BPF_F_NO_PREALLOC; declare key and value with __type"
 RULES = {
@@ -36,15 +38,29 @@ RULES = {
     "struct_ops": 'max_entries 1 and a struct of the kernel\'s as value: declare it with SEC(".struct_ops")',
     "arena": "pages as max_entries, BPF_F_MMAPABLE, and neither key nor value",
 }
+BPF_F_NUMA_NODE = 1 << 2  # linux/bpf.h
 LINK_FLAG = 1 << 13  # BPF_F_LINK of linux/bpf.h: a table that is attached by a link
 LINKED_TABLE = 'SEC(".struct_ops.link"), unlike SEC(".struct_ops"),'
 LINKED_TABLE_SINCE = "6.4"
 REFUSALS = (errno.EINVAL, errno.E2BIG, errno.ENOMEM)
 
 
-def map_fix(number: int, kind: str) -> str:
+def map_fix(number: int, kind: str, flags: int = 0) -> str:
     """Returns what to give a map of a type (`hash`, `ringbuf` …) that the kernel refused; empty if it isn't known."""
+    if kind.startswith("lru_") and flags & BPF_F_NO_PREALLOC:
+        return f"leave BPF_F_NO_PREALLOC out: a map of type {kind} has the memory of all its entries from the start"
     if number not in REFUSALS or kind not in RULES:
         return ""
+    if number == errno.EINVAL and flags & BPF_F_NUMA_NODE:
+        return "give it a numa_node that is there (/sys/devices/system/node/online), or none"
     less = "; or less of it, since the kernel has no room for that" if number != errno.EINVAL else ""
-    return f"give a {kind} map {RULES[kind]}{less}"
+    other = (
+        f"; or other flags, of which linux/bpf.h says which maps take them: {flags:#x}" if flags and not less else ""
+    )
+    return f"{size_rule(kind)}{less}{other}"
+
+
+def size_rule(kind: str) -> str:
+    """Returns what sizes the kernel takes for a type of map."""
+    article = "an" if kind[0] in "aei" else "a"
+    return f"give {article} {kind} map {RULES.get(kind, 'the sizes that linux/bpf.h wants')}"

@@ -248,7 +248,10 @@ def _map_refused(name: str, map_name: str, error: CallError, text: str, handle: 
         fix = (kind and too_old_hint(f"a map of type {kind.name}", kind.kernel)) or fix
         if kind and kind.name == "struct_ops" and library().bpf_map__map_flags(bpf_map) & LINK_FLAG:
             fix = too_old_hint(LINKED_TABLE, LINKED_TABLE_SINCE) or fix
-        fix = (kind and fix == CHECK_SIZES and map_fix(error.errno, kind.name)) or fix
+        if kind and fix == CHECK_SIZES:
+            fix = map_fix(error.errno, kind.name, library().bpf_map__map_flags(bpf_map)) or fix
+        elif not kind:
+            fix = f"take a type that linux/bpf.h and this kernel have: {COMMAND} probe"
         missing = missing_capabilities(map_capabilities(kind.name)) if kind and error.errno == errno.EPERM else ()
         if kind and missing:
             fix = f"give the process {', '.join(missing)}, which a map of type {kind.name} needs"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..codec.base import NATIVE
 from ..codec.c_types import CTypes
+from ..errors import LayoutError
 from ..kernel.map_type import MapType
 from ..libbpf.library import library
 from ..map.arena import Arena
@@ -86,7 +87,13 @@ def maps_of(owner: Owner) -> Maps:
     maps = Maps(owner)
     for handle in _each(owner, "map"):
         name = library().bpf_map__name(handle).decode()
-        setattr(maps, name, _maker(handle)(owner, name))
+        try:
+            setattr(maps, name, _maker(handle)(owner, name))
+        except LayoutError as error:
+            from ..diagnose.map_rules import size_rule
+
+            kind = MapType(library().bpf_map__type(handle)).name.lower()
+            raise LayoutError(error.what, fix=size_rule(kind)) from None
     return maps
 
 
