@@ -111,6 +111,7 @@ def test_a_project_s_tests_run_on_each_kernel_and_a_failure_fails_the_command(bo
     boots.edit("SConstruct", "env.BpfObject(", """made = env.Command("made.txt", [], ['echo >made.txt'])
 env.EbpfTest("test", "tests", boot_tests="tests/test_it.py", boot_files=made)
 env.BpfObject(""")
+    assert "/tests is no file and no folder; name others in boot_files" in run(boots, "test").stderr
     (boots.folder / "tests").mkdir()
     (boots.folder / "tests" / "test_it.py").write_text("def test_it(): pass\n")
     done = run(boots, "test", outcomes=["passed", "skipped"])

@@ -90,11 +90,15 @@ def _packages(names):
 def _files(root, places):
     """Returns the regular files at or below paths of the project, by their path in it.
 
-    Raises BootError for more than a guest's memory holds.
+    Raises BootError for what isn't there or lies elsewhere, and for more than a guest's memory holds.
     """
     from ebpfbuild.boot.cpio import File
 
     found, size = {}, 0
+    for place in places:
+        if place.split("/")[0] == "..":
+            fix = "name files of the project in boot_files"
+            raise BootError(f"{place} lies outside of the project", where="boot test", fix=fix)
     for path in sorted({file for place in places for file in _below(root / place)}):
         state = os.stat(path)
         size += state.st_size
@@ -108,9 +112,11 @@ def _files(root, places):
 
 def _below(place):
     """Yields a file, or the regular files below a folder: no bytecode, nothing of a version control's."""
-    if not place.is_dir():
+    if place.is_file():
         yield place
         return
+    if not place.is_dir():
+        raise BootError(f"{place} is no file and no folder", where="boot test", fix="name others in boot_files")
     for folder, names, files in os.walk(place):
         names[:] = [name for name in names if name not in NOT_THERE]
         yield from (path for path in (Path(folder, name) for name in files) if path.is_file())

@@ -42,8 +42,8 @@ def next_version(skeleton_of):
 def numbered(skeleton):
     """A skeleton's `open`, of an object that takes this run's numbers."""
 
-    def opened():
-        bpf = skeleton.open()
+    def opened(**options):
+        bpf = skeleton.open(**options)
         bpf.rodata.first_number = FIRST
         return bpf
 
