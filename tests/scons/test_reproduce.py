@@ -86,6 +86,8 @@ def test_somebody_else_s_folder_or_wheel_is_compared(project, theirs, scratch):
     data[at] ^= 1
     (theirs / "x86_64/one.bpf.o").write_bytes(data)
     status, text = run(project, scratch, "ARCH=x86_64", "--against", str(theirs))
+    assert [line for line in text.splitlines() if line.startswith("DIFFERS")] == ["DIFFERS  build/x86_64/one.bpf.o"], text
+    assert [line for line in text.splitlines() if line.startswith("NOT IN")] == [f"NOT IN   {theirs}: compile_commands.json"], text
     assert status != 0 and "DIFFERS  build/x86_64/one.bpf.o\n           section license in LICENSE: from byte 0 on: 47" in text
 
 

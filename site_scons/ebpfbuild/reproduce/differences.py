@@ -4,12 +4,15 @@ import gzip
 import lzma
 import zlib
 from collections.abc import Iterator
+from difflib import SequenceMatcher
+from itertools import islice, zip_longest
 
 from ..errors import BtfError, ElfError
 from . import archives
 from .object_differences import object_differences
 
 MAX_LINES = 12  # lines for one output
+MAX_ALIGNED = 2000  # unlike lines of a text that are aligned, by time that grows with their square
 
 
 def differences(one: bytes, two: bytes, depth: int = 0) -> list[str]:
@@ -83,13 +86,31 @@ def _text(one: bytes, two: bytes, depth: int = 0) -> list[str]:
     if "\0" in first or "\0" in second:
         return []
     lines, others = first.splitlines(), second.splitlines()
-    unlike = [number for number, pair in enumerate(zip(lines, others)) if pair[0] != pair[1]]
-    found = [
-        f"line {number + 1}: {_short(lines[number])} | {_short(others[number])}" for number in unlike[: MAX_LINES // 2]
-    ]
+    found = list(islice(_unlike_lines(lines, others), MAX_LINES // 2))
     if len(lines) != len(others):
         found.append(f"{len(lines)} lines | {len(others)} lines")
     return found
+
+
+def _unlike_lines(lines: list[str], others: list[str]) -> Iterator[str]:
+    """Says each place where two texts differ: an added line makes no others unlike."""
+    start = next((at for at, pair in enumerate(zip(lines, others)) if pair[0] != pair[1]), min(len(lines), len(others)))
+    ends = zip(reversed(lines[start:]), reversed(others[start:]))
+    end = next((at for at, pair in enumerate(ends) if pair[0] != pair[1]), min(len(lines), len(others)) - start)
+    middles = lines[start : len(lines) - end], others[start : len(others) - end]
+    parts = [("replace", 0, len(middles[0]), 0, len(middles[1]))]
+    if max(map(len, middles)) <= MAX_ALIGNED:
+        parts = list(SequenceMatcher(None, *middles, autojunk=False).get_opcodes())
+    for kind, first, first_end, second, second_end in parts:
+        if kind == "equal":
+            continue
+        for one, two in zip_longest(range(first, first_end), range(second, second_end)):
+            if one is None:
+                yield f"line {start + two + 1}: only in the second: {_short(middles[1][two])}"
+            elif two is None:
+                yield f"line {start + one + 1}: only in the first: {_short(middles[0][one])}"
+            elif middles[0][one] != middles[1][two]:
+                yield f"line {start + one + 1}: {_short(middles[0][one])} | {_short(middles[1][two])}"
 
 
 def _bytes(one: bytes, two: bytes, depth: int = 0) -> list[str]:

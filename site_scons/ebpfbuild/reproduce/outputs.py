@@ -45,6 +45,25 @@ def read_output(root: str, path: str) -> bytes:
     return data
 
 
+def read_both(root: str, path: str, other: Path) -> tuple[bytes, bytes]:
+    """Returns an output's bytes and those of somebody else's file for it.
+
+    Two symlinks with the same words are the same, wherever they lead. Else what they lead to counts, for a copy of a
+    build folder may hold files in their places or lie where they lead nowhere; of a folder its name alone, since it is
+    none of the outputs and lies where somebody has it. Raises OSError.
+    """
+    place = Path(root, path)
+    if not place.is_symlink():
+        return read_output(root, path), read_regular(other, MAX_OUTPUT_SIZE)
+    words = [os.readlink(each) if each.is_symlink() else "" for each in (place, other)]
+    if words[0] != words[1] and place.is_file() and other.is_file():
+        return read_regular(place, MAX_OUTPUT_SIZE), read_regular(other, MAX_OUTPUT_SIZE)
+    if place.is_dir():
+        words = [os.path.basename(each) for each in words]
+    one, two = (os.fsencode(f"symlink to {each}") for each in words)
+    return one, two
+
+
 def _files(folder: str) -> Iterator[str]:
     for entry in os.scandir(folder):
         if entry.is_dir(follow_symlinks=False):

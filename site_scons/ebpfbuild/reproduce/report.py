@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import ReproduceError
-from ..files import read_regular
 from .differences import differences
-from .outputs import MAX_OUTPUT_SIZE, NOT_COMPARED, look, made, read_output
+from .outputs import NOT_COMPARED, look, made, read_both, read_output
 from .places import BuildPlace, kept, prepare, run, scratch_folder, two_places, varied
 from .tree import SourceTree, tree_of
 
@@ -113,7 +112,7 @@ def reproduce_against(args: ReproduceArgs, other: Path, say: Callable[[str], Non
             what = f"{other} has none of the {len(ours)} outputs"
             raise ReproduceError(what, where="--against", fix="name a build folder, a folder of outputs, or a wheel")
         for name, theirs in pairs.items():
-            comparison.compare(name, read_output(place.root, name), read_regular(theirs, MAX_OUTPUT_SIZE))
+            comparison.compare(name, *read_both(place.root, name, theirs))
         for name in (each for each in ours if each not in pairs):
             say(f"NOT IN   {other}: {name}")
         return _told(comparison, "this build's", scratch, say)
@@ -147,12 +146,12 @@ def _pairs(ours: Sequence[str], other: Path, builds: Sequence[str]) -> dict[str,
         return {alike[0]: other} if len(alike) == 1 else {}
     by_name: dict[str, list[Path]] = {}
     for path in sorted(other.rglob("*")):
-        if path.is_file():
+        if path.is_file() or path.is_symlink():
             by_name.setdefault(path.name, []).append(path)
     pairs = {}
     for name in ours:
         below = next((os.path.relpath(name, build) for build in builds if name.startswith(f"{build}{os.sep}")), name)
-        placed = [path for path in (other / name, other / below) if path.is_file()]
+        placed = [path for path in (other / name, other / below) if path.is_file() or path.is_symlink()]
         alone = by_name.get(os.path.basename(name), [])
         unique = sum(os.path.basename(each) == os.path.basename(name) for each in ours) == 1
         if placed or (unique and len(alone) == 1):

@@ -77,3 +77,20 @@ def test_a_huge_difference_is_a_few_lines():
     one, two = ({f"member-{number}": text for number in range(200)} for text in (b"1", b"2"))
     lines = differences(zipped(one), zipped(two))
     assert len(lines) == 13 and lines[-1] == "… and more"
+
+
+def test_an_added_or_removed_line_makes_no_other_line_unlike():
+    first = [f"line of {number}" for number in range(900)]
+    second = [*first[:10], "added", *first[10:700], *first[701:800], "changed", *first[801:]]
+    text = differences("\n".join(first).encode(), "\n".join(second).encode())
+    assert text == ["line 11: only in the second: 'added'", "line 701: only in the first: 'line of 700'", "line 801: 'line of 800' | 'changed'"]
+    assert differences(b"a\nb\n", b"a\nb\nb\n") == ["line 3: only in the second: 'b'", "2 lines | 3 lines"]
+
+
+def test_unlike_texts_of_any_length_end_soon():
+    import time
+
+    texts = ["\n".join(f"{word} {number * 7919 % 50}" for number in range(200_000)).encode() for word in "ab"]
+    start = time.process_time()
+    assert differences(*texts)[0] == "line 1: 'a 0' | 'b 0'"
+    assert time.process_time() - start < 5
