@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from ..btf.kernel import kernel_names
 from ..btf.reader import FUNC, TYPEDEF, Btf
 from ..errors import TRY_ANOTHER, Explanation
-from ..kernel.host import mounts
+from ..kernel.host import denial_fix, mounts
 from ..kernel.versions import section_kinds
 from ..libbpf.library import version
 from ..suggest import nearest, suggestion
@@ -110,6 +110,15 @@ def _no_pin_folder(found: re.Match[str], _section: str, _btf: Btf | None) -> Exp
     return Explanation(what, f"make it: mkdir -p {folder}")
 
 
+def _denied(*_: object) -> Explanation:
+    """Explains that nothing may be loaded at all: by what is seen of this process, else by what may be."""
+    fix = (
+        "boot a kernel with CONFIG_BPF_SYSCALL=y; in a container see whether its seccomp profile denies bpf(2); "
+        "`python -m bpfloader probe` shows the rest"
+    )
+    return Explanation("the kernel denies even the simplest program", denial_fix() or fix)
+
+
 def _template(what: str, fix: str) -> Explainer:
     """Returns an explanation from texts alone; `{0}` is the first group of the message's pattern."""
     return lambda found, *_: Explanation(what.format(*found.groups()), fix.format(*found.groups()))
@@ -154,10 +163,7 @@ LOAD_MESSAGES = tuple((re.compile(pattern), explain) for pattern, explain in (
              "name a map that is declared as the inner one is, or a program with a section")),
     (r"struct_ops init_kern: struct (\w+) is not found in kernel BTF",
      _template("this kernel has no struct_ops {0}", TRY_ANOTHER)),
-    (r"Couldn't load trivial BPF program|Couldn't create simple array map",
-     _template("the kernel denies even the simplest program",
-             "boot a kernel with CONFIG_BPF_SYSCALL=y; in a container see whether its seccomp profile "
-             "denies bpf(2); `python -m bpfloader probe` shows the rest")),
+    (r"Couldn't load trivial BPF program|Couldn't create simple array map", _denied),
 ))  # fmt: skip
 
 LINK = (

@@ -197,7 +197,10 @@ def read_text(path: str) -> str:
 def denial_fix() -> str:
     """Returns the next step for a process with all capabilities that is denied BPF (EPERM); empty if no cause shows."""
     if in_user_namespace():
-        return "run it outside its user namespace, whose capabilities the kernel doesn't count for BPF"
+        return (
+            "run it outside its user namespace, whose capabilities the kernel doesn't count for BPF, or give it a BPF "
+            "file system that delegates: open(token=…) (Linux 6.9, libbpf 1.5)"
+        )
     if memlock_limit() is not None and kernel_is_before("5.11"):
         return memlock_fix()
     if lockdown() == "confidentiality":

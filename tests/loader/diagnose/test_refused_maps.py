@@ -1,7 +1,10 @@
 """Maps that this kernel refuses: the next step is about what is wrong with that map, not about maps in general."""
 
+import re
+
 import bpfloader
 import pytest
+from bpfloader.diagnose.libbpf_messages import explain_load
 from compiling import compile_text
 
 MAP = """#include "mini_bpf.h"
@@ -41,3 +44,15 @@ def test_flags_that_fit_are_taken(clang, kernel, flags):
     with bpfloader.Object.open(compile_text(clang, MAP % (HASH + flags))) as bpf:
         bpf.load()
         assert len(bpf.maps.counts) == 0
+
+
+@pytest.mark.parametrize(("inside", "said"), [
+    (True, "run it outside its user namespace, .*, or give it a BPF file system that delegates: open.token=…"),
+    (False, "boot a kernel with CONFIG_BPF_SYSCALL=y|run it without its seccomp filter"),
+], ids=["in a user namespace", "outside"])  # fmt: skip
+def test_a_process_that_may_load_nothing_is_told_of_its_user_namespace(monkeypatch, inside, said):
+    """Seen on Linux 7.3: root of a user namespace was told to boot another kernel."""
+    monkeypatch.setattr("bpfloader.kernel.host.in_user_namespace", lambda: inside)
+    text = "libbpf: Error in bpf_object__probe_loading():EPERM. Couldn't load trivial BPF program."
+    explanation = explain_load(text, "", None)
+    assert explanation.what == "the kernel denies even the simplest program" and re.match(said, explanation.fix)
