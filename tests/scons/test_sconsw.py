@@ -50,6 +50,7 @@ MAKING = "sconsw: making .venv from requirements.lock (once; about 110 MB to fet
 ADDING = "sconsw: adding what the tests need from requirements-test.lock"
 PIP = ["sconsw: fetching pip", "sconsw: installing pip"]
 PACKAGES = ["sconsw: fetching scons-4.whl (4.1 MB)", "sconsw: had already idna-3.whl (70 kB)", "sconsw: installing scons, idna"]
+SCONS = ["<-I>", "<-m>", "<SCons>", "<-Q>", "<--no-site-dir>"]
 PROGRESS = [MAKING, ADDING, *PIP, *PACKAGES]
 
 
@@ -298,7 +299,37 @@ def test_it_builds_the_project_that_it_is_called_in(checkout, tmp_path):
     assert f"scons in {project} with SCONSFLAGS=unset" in checkout.run("test", cwd=project)[2]
     assert checkout.stamp().exists() and not checkout.stamp("requirements-test.lock").exists()
     assert f"scons in {project} with SCONSFLAGS=unset" in checkout.run(cwd=project / "src")[2]
-    assert f"scons in {checkout.folder} with SCONSFLAGS=unset" in checkout.run(cwd=tmp_path)[2]
+    said = f"sconsw: no SConstruct in or above {tmp_path}; building that of {checkout.folder}\n"
+    assert checkout.run(cwd=tmp_path)[1:] == (said, [f"scons in {checkout.folder} with SCONSFLAGS=unset", *SCONS])
+    (checkout.folder / "src").mkdir()
+    for cwd in (checkout.folder, checkout.folder / "src", project):
+        assert checkout.run(cwd=cwd)[1] == ""
+
+
+@pytest.mark.parametrize(
+    "given, named",
+    [
+        (["gone"], "gone"),
+        (["../gone"], "../gone"),
+        (["/gone/too"], "/gone/too"),
+        (["file"], "file"),
+        (["me:s3cr3t@host/x"], "…"),
+        (["there", "gone"], "gone"),
+        (["gone", "there"], ""),
+        (["gone", "https://host/x"], ""),
+        (["gone", ""], ""),
+    ],
+)
+def test_a_mirror_that_is_no_folder_is_told_before_anything_is_fetched(checkout, given, named):
+    """Of several that are given the last one counts, as for SCons."""
+    (checkout.folder / "there").mkdir()
+    (checkout.folder / "file").touch()
+    status, stderr, calls = checkout.run(*(f"MIRROR={each}" for each in given))
+    if named:
+        assert (status, calls) == (1, [])
+        assert stderr == f"sconsw: MIRROR={named}: no such folder; name one that is there, or a URL\n"
+    else:
+        assert status == 7
 
 
 # Another user, another place
