@@ -91,3 +91,11 @@ def test_every_page_is_found_from_the_readme():
         seen.add(page)
         waiting += [(page.parent / link.partition("#")[0]).resolve() for _, link in links(page) if not link.startswith("#")]
     assert sorted(map(name, set(PAGES) - seen - {ROOT / "loader" / "README.md"})) == []
+
+
+def test_each_sample_sconstruct_refuses_a_misspelt_argument():
+    """Whoever copies one shall not build for this machine by ARHC=arm, or no release by RELASE=1."""
+    blocks = [(page, block) for page in PAGES for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)]
+    samples = [(name(page), block) for page, block in blocks if 'Environment(tools=["ebpf"]' in block]
+    assert len(samples) >= 4
+    assert [each for each in samples if "\nenv.EbpfCheckArguments(" not in each[1]] == []
