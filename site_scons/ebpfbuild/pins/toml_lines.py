@@ -58,9 +58,13 @@ class Table:
     def where(self, *parts: str | int) -> str:
         """Returns `file:line: key.path` of a key below this table, or of the nearest table above it that has a line."""
         key = (*self.key, *parts)
-        near = next((key[:end] for end in range(len(key), 0, -1) if key[:end] in self.lines), None)
-        at = f"{self.path}:{self.lines[near]}" if near else str(self.path)
+        line = next(filter(None, (self._line(key[:end]) for end in range(len(key), 0, -1))), None)
+        at = f"{self.path}:{line}" if line else str(self.path)
         return f"{at}: {spelled(key)}" if key else at
+
+    def _line(self, key: Key) -> int | None:
+        """Returns the line of a key; of the first one below it where `[kernels.board]` alone says that it is there."""
+        return self.lines.get(key) or next((self.lines[each] for each in self.lines if each[: len(key)] == key), None)
 
     def error(self, part: str, what: str, fix: str = "") -> PinError:
         """Returns a PinError at a key of this table, or at the table itself where `part` is empty."""

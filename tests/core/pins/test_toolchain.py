@@ -180,6 +180,8 @@ MISTAKES = [
     ('com/vmlinux.h"', f'com/vmlinux.h"\narchive_sha256 = "{B}"', r"33: vmlinux.aarch64.archive_sha256: belongs to an"),
     ('base = "https://example.org', 'bsae = "https://example.org', r"15: vmlinux.bsae: .*did you mean base"),
     ("[vmlinux]\n", "[toolchian]\nx = 1\n[vmlinux]\n", r"14: toolchian: is not known here"),
+    ("[vmlinux]\n", "[kernel.board]\nx = 1\n[vmlinux]\n", r"14: kernel: is not known here; did you mean kernels\?"),
+    ("[vmlinux]\n", "[[kernel.a.b]]\nx = 1\n[vmlinux]\n", r"14: kernel: is not known here; did you mean kernels\?"),
     ('folder = "src"', 'fodler = "src"', r"12: libbpf.source\[0\].fodler: .*did you mean folder"),
     ("size = 123", 'size = "123"', r"21: vmlinux.x86_64.size: is a string, not a number; write size = 12345"),
     ("size = 123", "size = true", r"21: vmlinux.x86_64.size: is a boolean, not a number"),
