@@ -223,7 +223,7 @@ def test_a_reader_writes_nothing_and_a_dead_server_is_one_line(clones, cache):
     for flags, named, said in (
         ("FLAGS=-DA", "http://127.0.0.1:1", "CACHE: http://127.0.0.1:1 isn't used any more in this build, since "),
         ("FLAGS=-DB", "http://127.0.0.1:1 --offline", "CACHE: --offline connects to nothing, and this cache is on the network"),
-        ("FLAGS=-DC", "/proc/none", "CACHE: /proc/none takes nothing more in this build, since "),
+        ("FLAGS=-DC", "/proc/none", "CACHE: /proc/none takes nothing in this build, since "),
     ):
         _, _, told = built(project, X86, flags, *f"CACHE={named}".split())
         assert told.count("CACHE: ") == 1 and said in told

@@ -54,6 +54,7 @@ class StepCache:
         self._readable, self._writable = True, not read_only
         self._lock, self._workers = threading.Lock(), Workers()
         self._cost, self._worth = 0.0, LOSS
+        self._took = False
         self.hits = self.misses = self.rejected = 0
 
     def find(self, inputs: str, names: Collection[str], check: Callable[[Mapping[str, bytes]], None]) -> Made | None:
@@ -141,6 +142,7 @@ class StepCache:
 
     def _put(self, entry: Entry, data: bytes) -> None:
         self._timed(lambda: self._place.put(entry, data))
+        self._took = True
 
     def _timed(self, ask: Callable[[], Given]) -> Given:
         """Returns what the place gives, and counts what that cost. Raises PlaceError."""
@@ -171,7 +173,8 @@ class StepCache:
             self._writable = False
             self._readable = self._readable and error.writing
         if told:
-            without = "takes nothing more" if error.writing else "isn't used any more"
+            written = "takes nothing more" if self._took else "takes nothing"
+            without = written if error.writing else "isn't used any more"
             self._notice(f"CACHE: {self._place.shown} {without} in this build, since {error.reason}")
 
 

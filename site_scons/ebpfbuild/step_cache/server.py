@@ -14,6 +14,7 @@ from .place import FILES, Entry, PlaceError, UnfitEntryError
 SECONDS = 5.0  # until there is a connection, and between two pieces of an answer
 INLINED = 1 << 17  # bytes: a minimized header has up to 80 kB, most objects have less
 FULL = (413, 507)  # Content Too Large, Insufficient Storage
+NO_PUT = (404, 405, 409, 501)  # what servers answer to a PUT below a path where none is taken
 
 
 class ServerPlace:
@@ -48,12 +49,18 @@ class ServerPlace:
         """Sends an entry."""
         answer = self._sent("PUT", entry, MAX_REFUSAL_SIZE, data)
         if not 200 <= answer.status < 300:
-            full = f"it is full (HTTP {answer.status})" if answer.status in FULL else self._refusal(answer)
-            raise PlaceError(full, writing=True)
+            raise PlaceError(self._put_refusal(answer), writing=True)
 
     def set_aside(self, entry: Entry) -> str:
         """Returns nothing: a server's entry is replaced by the next one that is sent."""
         return ""
+
+    def _put_refusal(self, answer: Answer) -> str:
+        if answer.status in FULL:
+            return f"it is full (HTTP {answer.status})"
+        if answer.status in NO_PUT:
+            return f"PUT is refused (HTTP {answer.status}); check the path, and dav_methods of nginx"
+        return self._refusal(answer)
 
     def _refusal(self, answer: Answer) -> str:
         advice = self._login.explain(answer.status) if self._login else ""

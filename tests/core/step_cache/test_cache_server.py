@@ -305,24 +305,31 @@ def test_one_that_gives_more_than_it_costs_is_asked_again_and_again(opened, slow
 
 
 @pytest.mark.parametrize("status", [507, 413])
-def test_a_full_server_takes_nothing_more_and_still_gives(server, opened, kept, status):
+def test_a_full_server_takes_nothing_and_still_gives(server, opened, kept, status):
     server.room = 0
     if status == 413:
         server.lie = lambda request, kind, digest: request.command == "PUT" and answering(b"", 413)(request, kind, digest)
     cache, said = opened()
     for number in range(5):
         cache.keep({str(number): NAMES}, MADE)
-    assert said == [f"CACHE: {server.url} takes nothing more in this build, since it is full (HTTP {status})"]
+    assert said == [f"CACHE: {server.url} takes nothing in this build, since it is full (HTTP {status})"]
     assert cache.find(INPUTS, NAMES, passes) == MADE
     assert server.seen.count(("PUT", "cas")) == 3  # those of `kept`, and one
 
 
-def test_a_server_that_lets_nobody_write_is_read(server, opened, kept):
-    server.lie = lambda request, kind, digest: request.command == "PUT" and answering(b"", 405)(request, kind, digest)
+@pytest.mark.parametrize("status", [404, 405, 409, 501])
+@pytest.mark.parametrize("taken", [0, 1])
+def test_a_server_that_lets_nobody_write_is_read(server, opened, kept, status, taken):
+    """And the notice says "nothing more" only of one that took something in this build."""
     cache, said = opened()
+    for number in range(taken):
+        cache.keep({str(number): NAMES}, MADE)
+    server.lie = lambda request, kind, digest: request.command == "PUT" and answering(b"", status)(request, kind, digest)
     cache.keep({"more": NAMES}, MADE)
     assert cache.find(INPUTS, NAMES, passes) == MADE
-    assert said == [f"CACHE: {server.url} takes nothing more in this build, since HTTP 405"]
+    takes = "takes nothing more" if taken else "takes nothing"
+    why = f"PUT is refused (HTTP {status}); check the path, and dav_methods of nginx"
+    assert said == [f"CACHE: {server.url} {takes} in this build, since {why}"]
 
 
 def test_a_server_that_breaks_off_what_is_put_there_is_read(server, opened, kept):
@@ -331,7 +338,7 @@ def test_a_server_that_breaks_off_what_is_put_there_is_read(server, opened, kept
     for number in range(3):
         cache.keep({str(number): NAMES}, MADE)
     assert cache.find(INPUTS, NAMES, passes) == MADE
-    assert said == [f"CACHE: {server.url} takes nothing more in this build, since the connection broke off"]
+    assert said == [f"CACHE: {server.url} takes nothing in this build, since the connection broke off"]
 
 
 def test_a_connection_that_the_server_closed_meanwhile_is_made_anew(server, opened, kept):
