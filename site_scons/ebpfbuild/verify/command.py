@@ -48,11 +48,13 @@ def main(arguments: Sequence[str], say: Callable[[str], None] = print) -> int:
         say(f"FAILED   {error}")
         return 1
     failed = sum([_told(check, say) for check in checks])
-    for reason in _skipped(path, options):
+    skipped = list(_skipped(package, path, options))
+    for reason in skipped:
         say(printable(f"SKIPPED  {reason}"))
     if not failed and options.rebuild:
         failed += _rebuilt(package, path, options, say)
-    end = f"{failed} of its checks failed" if failed else "all checks passed"
+    passed = f"all checks made passed, {len(skipped)} skipped" if skipped else "all checks passed"
+    end = f"{failed} of its checks failed" if failed else passed
     say(printable(f"{'FAILED' if failed else 'VERIFIED'} {package.wheel.name} sha256 {package.wheel.sha256}: {end}"))
     return 1 if failed else 0
 
@@ -64,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--lock", metavar="FILE", help=f"the packages; {LOCK} beside sconsw unless given")
     about = "a command that checks a signature: it gets the path of the statement, in the place of {} or at its end"
     parser.add_argument("--signature-check", metavar="COMMAND", help=about)
+    about = "refuse a wheel whose objects no build has proven; RELEASE=1 and PROVE=1 do"
+    parser.add_argument("--proven", action="store_true", help=about)
     parser.add_argument("--rebuild", action="store_true", help="build it again from this project, and compare")
     parser.add_argument("--offline", action="store_true", help="connect to nothing, with --rebuild as well")
     about = "with --rebuild: MIRROR=, and what the build was given"
@@ -95,6 +99,9 @@ def _checks(package: PackageFile, path: Path, options: argparse.Namespace) -> It
     yield Check(f"{package.statement_path} is about them", lambda: checks.check_statement(package))
     yield Check(f"{package.sbom_path} lists them", lambda: checks.check_sbom(package))
     yield Check("nothing else is in the archive", lambda: checks.check_packing(package))
+    if package.proven or options.proven:
+        title = f"{package.proven} of the {len(package.objects)} objects have a proof"
+        yield Check(title, lambda: checks.check_proven(package))
     toolchain, lock = _pins(options.toolchain), _lock(Path(options.lock or CHECKOUT / LOCK))
     count = len(package.statement.dependencies)
     yield Check(
@@ -113,7 +120,9 @@ def _signature(command: str, statement: str) -> Iterator[PaperError]:
     yield from ()
 
 
-def _skipped(path: Path, options: argparse.Namespace) -> Iterator[str]:
+def _skipped(package: PackageFile, path: Path, options: argparse.Namespace) -> Iterator[str]:
+    if not (package.proven or options.proven):
+        yield "the proof of its objects: it has none, as a build without RELEASE=1 and PROVE=1 packs it"
     if not papers_there(path):
         yield f"{path.name}{BESIDE[0]} and the other papers beside it: they aren't there"
     if not options.signature_check:

@@ -52,6 +52,11 @@ class PackageFile:
         """The arches of its objects, sorted."""
         return sorted({arch for arch, _ in self.objects})
 
+    @property
+    def proven(self) -> int:
+        """The number of its objects that have a proof. A build proves all that have something to prove, or none."""
+        return sum("proof" in entry for _, entry in self.objects)
+
     def materials(self) -> list[Material]:
         """Returns the inputs that the statement names."""
         return [_material(each) for each in self.statement.dependencies.values()]
@@ -180,6 +185,22 @@ def _check_inputs(package: PackageFile) -> Iterator[PaperError]:
         for kind, name in ((LIBBPF, "libbpf's headers"), (UAPI, "UAPI headers"), (LINKER, "a linker")):
             if kind in entry and entry[kind].get("sha256") not in sets[kind]:
                 yield PaperError(f"was made with {name} {what}", where=where, fix=REBUILD)
+
+
+def check_proven(package: PackageFile) -> Iterator[PaperError]:
+    """Yields an error where no object has a proof, one where a proof isn't of equal objects, one for another PROVE."""
+    where = package.manifest_path
+    if not package.proven:
+        fix = "have it built with RELEASE=1, or with PROVE=1; one of full headers alone (minimize off) has none"
+        yield PaperError("has a proof of no object", where=where, fix=fix)
+    for _, entry in package.objects:
+        proof = entry.get("proof", {"equal": True})
+        if not (isinstance(proof, dict) and proof.get("equal") is True):
+            path = entry["object"]["path"]
+            yield PaperError("its proof doesn't say that the objects are equal", where=f"{where}: {path}", fix=REBUILD)
+    if (package.statement.external.get("PROVE") is True) != bool(package.proven):
+        what = f"says of PROVE what {where} doesn't have"
+        yield PaperError(what, where=package.statement_path, fix=COPY_AGAIN)
 
 
 def check_sums(package: PackageFile) -> Iterator[PaperError]:

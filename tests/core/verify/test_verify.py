@@ -29,7 +29,7 @@ INFO = "one-1.2.dist-info"
 PINS = load(ROOT / "toolchain.toml")
 
 
-def built(headers=None, **changes):
+def built(headers=None, proof=None):
     """The wheel of a program for two arches, and its papers, as a build makes them."""
     used = headers or {arch: PINS.header(arch).sha256 for arch in ("aarch64", "x86_64")}
     clang = {"version": PINS.compiler.version, "fingerprint": read_lock(LOCK).package("ziglang").digest}
@@ -40,7 +40,7 @@ def built(headers=None, **changes):
     }
     objects = {
         arch: PackedObject(f"{arch}/one.bpf.o", f"object of {arch}".encode(), "GPL", Provenance(
-            header={"alternate": False, "kernel": "6.19", "sha256": digest}, compiler=clang, **pinned))
+            header={"alternate": False, "kernel": "6.19", "sha256": digest}, compiler=clang, proof=proof, **pinned))
         for arch, digest in used.items()
     }  # fmt: skip
     manifest = manifest_json("one", "1.2", {"one.bpf.o": objects})
@@ -56,7 +56,8 @@ def built(headers=None, **changes):
     return data, papers.beside(NAME, data, Observed("cd" * 32, {}, "ef" * 32))
 
 
-DATA, BESIDE = built()
+PROOF = {"differences": [], "equal": True, "mode": "exact", "types": 3}
+DATA, BESIDE = built(proof=PROOF)
 FILES = WheelFile(NAME, DATA).files
 
 
@@ -108,8 +109,25 @@ def test_a_release_passes_and_says_what_was_not_checked(tmp_path):
     status, lines = verify(put(tmp_path))
     assert status == 0, lines
     assert [line for line in lines if not line.startswith(("ok  ", "SKIPPED ", "VERIFIED "))] == []
-    assert lines[-1] == f"VERIFIED {NAME} sha256 {sha256(DATA)}: all checks passed"
+    assert lines[-1] == f"VERIFIED {NAME} sha256 {sha256(DATA)}: all checks made passed, 2 skipped"
     assert [line.split(":")[0] for line in lines if line.startswith("SKIPPED")] == ["SKIPPED  the signature", "SKIPPED  building it again"]
+
+
+def test_a_wheel_of_a_build_without_proofs_says_so_and_proven_refuses_it(tmp_path):
+    path = put(tmp_path, *built())
+    status, lines = verify(path)
+    assert status == 0 and lines[-1].endswith(": all checks made passed, 3 skipped")
+    assert "SKIPPED  the proof of its objects: it has none, as a build without RELEASE=1 and PROVE=1 packs it" in lines
+    (line,) = faults(path, "--proven")
+    assert line.startswith("one/manifest.json: has a proof of no object; have it built with RELEASE=1")
+    assert verify(put(tmp_path), "--proven")[0] == 0
+
+
+def test_a_proof_of_unlike_objects_is_told_also_without_proven(tmp_path):
+    found = faults(put(tmp_path, *built(proof={**PROOF, "equal": False})))
+    assert [line.partition("; ")[0] for line in found] == [
+        f"one/manifest.json: {arch}/one.bpf.o: its proof doesn't say that the objects are equal" for arch in ("aarch64", "x86_64")
+    ]
 
 
 def test_a_wheel_alone_is_checked_by_itself(tmp_path):
@@ -155,6 +173,7 @@ def tamper(end, old, new):
     ("one_skel.py", b'MANIFEST = "', b'MANIFEST = "00', ["one/one_skel.py: was packed with another one/manifest.json"]),
     ("one.intoto.json", b'"aarch64"', b'"arm"', [f"{INFO}/sboms/one.intoto.json: is of objects for ['arm', 'x86_64']"]),
     ("one.intoto.json", b'"dirHash": "9', b'"dirHash": "8', [f"{INFO}/sboms/one.intoto.json: libbpf: has digest 8"]),
+    ("one.intoto.json", b'"PROVE": true', b'"PROVE": false', [f"{INFO}/sboms/one.intoto.json: says of PROVE what one/manifest.json doesn't have"]),
     ("one.intoto.json", b"/v1", b"/v0", [f"{INFO}/sboms/one.intoto.json: is no statement that this build writes"]),
     ("manifest.json", b'"format": 1', b'"format": 2', ["one/manifest.json: is no manifest that this build writes"]),
     ("manifest.json", b'"size": 16', b'"size": 1.6', ["one/manifest.json: is no manifest that this build writes"]),
