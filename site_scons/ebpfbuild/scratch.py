@@ -24,12 +24,7 @@ _swept: set[str] = set()
 @contextlib.contextmanager
 def scratch_folder(parent: str | os.PathLike[str]) -> Iterator[str]:
     """Makes a folder in `parent`, gone with all that is in it at the end. Raises OSError."""
-
-    def make() -> tuple[str, int]:
-        name = tempfile.mkdtemp(prefix=PREFIX, dir=parent)
-        return name, os.open(name, os.O_RDONLY | os.O_CLOEXEC)
-
-    place, handle = _made(parent, make)
+    place, handle = _made(parent, lambda: _made_folder(parent))
     try:
         yield place
     finally:
@@ -52,6 +47,13 @@ def scratch_file(parent: str | os.PathLike[str]) -> Iterator[tuple[str, int]]:
         os.close(handle)
 
 
+def _made_folder(parent: str | os.PathLike[str]) -> tuple[str, int]:
+    while True:
+        name = tempfile.mkdtemp(prefix=PREFIX, dir=parent)
+        with contextlib.suppress(FileNotFoundError):  # a sweep came before it was open, of another thread or process
+            return name, os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+
+
 def _made_file(parent: str | os.PathLike[str]) -> tuple[str, int]:
     handle, name = tempfile.mkstemp(prefix=PREFIX, dir=parent)
     return name, handle
@@ -64,7 +66,7 @@ def _made(parent: str | os.PathLike[str], make: Callable[[], tuple[str, int]]) -
         place, handle = make()
         if _is_locked_by(handle) is not False and _is_at(place, handle):
             return place, handle
-        os.close(handle)  # another process's sweep came before the lock, and removes it
+        os.close(handle)  # a sweep came before the lock, and removes it
 
 
 def _sweep(parent: str) -> None:

@@ -108,3 +108,21 @@ def test_one_that_another_process_s_sweep_takes_is_made_anew(tmp_path, monkeypat
     monkeypatch.setattr(scratch.tempfile, "mkdtemp", mkdtemp)
     with scratch_folder(tmp_path) as place:
         assert place != taken[0] and os.path.isdir(place)
+
+
+def test_threads_of_one_build_sweep_beside_those_that_make(tmp_path, monkeypatch):
+    """The first one's sweep takes what another thread has made and not opened yet: that one makes another."""
+    real, taken = scratch.tempfile.mkdtemp, []
+
+    def mkdtemp(**arguments):
+        place = real(**arguments)
+        if not taken:
+            taken.append(place)
+            scratch._remove_dead(Path(place))
+        return place
+
+    monkeypatch.setattr(scratch.tempfile, "mkdtemp", mkdtemp)
+    with scratch_folder(tmp_path) as place:
+        assert taken and place != taken[0] and os.path.isdir(place)
+    with pytest.raises(FileNotFoundError), scratch_folder(tmp_path / "nowhere"):
+        pass
