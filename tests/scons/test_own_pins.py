@@ -75,6 +75,19 @@ def test_a_release_takes_no_alternate_of_the_checkout_s(projects):
     assert "../checkout/toolchain.toml:" in text and "RELEASE=1 takes no alternate" in text
 
 
+def test_kernels_of_the_checkout_s_are_nobody_s(projects):
+    """Nobody declared them for this project: they are neither checked, booted nor listed."""
+    project, checkout = projects
+    digest = hashlib.sha256((project.folder / "pins/x86_64.h").read_bytes()).hexdigest()
+    with open(checkout / "toolchain.toml", "a") as file:
+        file.write(f'\n[kernels.sample]\narch = "x86_64"\nkernel = "6.1"\nuname = "6.1"\npath = "pins/x86_64.h"\nsha256 = "{digest}"\n')
+    said = "no kernel of x86_64 is declared; add a table [kernels.NAME] to the project's toolchain.toml, or ask"
+    assert said in project.fails("ARCH=x86_64", "kernels")
+    assert "kernels." not in project.scons("pins", "--json").stdout
+    (project.folder / "toolchain.toml").write_text((checkout / "toolchain.toml").read_text())
+    assert "kernels.sample" in project.scons("pins", "--json").stdout
+
+
 def test_each_environment_s_pins_are_listed(projects):
     project, _ = projects
     own_header(project)

@@ -207,7 +207,7 @@ def require_bootable(arches: Sequence[str], built: Sequence[str]) -> None:
     """
     if not arches:
         what = f"no declared kernel of {', '.join(built)} has an image that can be booted"
-        fix = "add a table [kernels.NAME] with the pool path of a kernel's .deb to toolchain.toml"
+        fix = "add a table [kernels.NAME] with the pool path of a kernel's .deb to the project's toolchain.toml"
         raise BootError(what, where="boot", fix=fix)
     for arch in dict.fromkeys(arches):
         qemu.machine_for(arch)

@@ -40,9 +40,13 @@ class EffectivePin(NamedTuple):
     replaces: str = ""
 
 
-def effective_pins(path: Path | str, base: Path | str | None = None) -> list[EffectivePin]:
-    """Returns the pins in the order of the file, each header's alternates below it. Raises PinError, as `load` does."""
+def effective_pins(path: Path | str, base: Path | str | None = None, *, kernels: bool = True) -> list[EffectivePin]:
+    """Returns the pins in the order of the file, each header's alternates below it. Raises PinError, as `load` does.
+
+    Without `kernels` those of the file don't count: it isn't the project's own.
+    """
     files, chain = Layers(path, base), load(path, base)  # which has checked what is listed here
+    chain = chain if kernels else chain._replace(kernels={})
     own, rest = _tables(files.own), _tables(files.base) if files.base else {}
     found = []
     for key, table in {**rest, **own}.items():

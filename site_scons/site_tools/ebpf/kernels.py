@@ -90,13 +90,13 @@ def _opened(env, arches):
             found.append(_given(env, name, shown if short[shown] == 1 else name, arches, declared))
     if not found:
         what = f"no kernel of {' or '.join(sorted(arches)) or 'any arch'} is declared"
-        fix = "add a table [kernels.NAME] to toolchain.toml, or ask this machine's: KERNELS=host"
+        fix = "add a table [kernels.NAME] to the project's toolchain.toml, or ask this machine's: KERNELS=host"
         raise KernelCheckError(what, where="kernels", fix=fix)
     return found
 
 
 def declared_kernels(env):
-    """Returns the kernels that the project declares by their names, each with its session."""
+    """Returns the kernels that the project itself declares by their names, each with its session."""
     sessions = run_of(env.fs).sessions.values()
     return {name: (session, pin) for session in sessions for name, pin in session.toolchain.kernels.items()}
 

@@ -12,7 +12,6 @@ import SCons.Script
 
 from ebpfbuild.escape import printable
 from ebpfbuild.files import read_regular
-from ebpfbuild.rebuild.step_code import CORE
 
 from .command_targets import changes_pins, pins_words, requested
 from .compiling import known_paths
@@ -20,7 +19,6 @@ from .errors import StopError, user_error
 from .fetching import fetch_options
 from .run import run_of
 
-CHECKOUT = str(CORE.parent.parent)
 USAGE = "pins takes nothing, update [libbpf] [--commit ID], add ARCH, add --btf FILE KERNEL, or check"
 
 
@@ -81,7 +79,8 @@ def _list(env):
     from ebpfbuild.pins.effective import as_data, effective_pins, report
 
     store = Store(user_error(cache_folder, os.environ), env["EBPF"].reporter.notice)
-    lists = [user_error(effective_pins, *files) for files in _files(env)]
+    sessions = {session.toolchain_files: session for session in run_of(env.fs).sessions.values()}
+    lists = [user_error(effective_pins, *files, kernels=each.has_own_pins) for files, each in sessions.items()]
     today = datetime.now(timezone.utc).date()
 
     def stored(pin):
@@ -92,11 +91,6 @@ def _list(env):
         print(json.dumps([row for pins in lists for row in as_data(pins, stored, today)], indent=1))
     else:
         print("\n\n".join(report(pins, stored, today) for pins in lists))
-
-
-def _files(env):
-    """Returns, each once, the toolchain.toml of the project's environments, and with each the one that completes it."""
-    return list(dict.fromkeys(session.toolchain_files for session in run_of(env.fs).sessions.values()))
 
 
 def _update(env, what="vmlinux"):
@@ -327,7 +321,7 @@ def _check_all(env):
 
 def _session(env):
     """Returns the session whose pins are to change. Raises StopError where environments have several files."""
-    files = [names[0] for names in _files(env)]
+    files = list(dict.fromkeys(session.toolchain_files[0] for session in run_of(env.fs).sessions.values()))
     if len(files) > 1:
         raise StopError(f"pins: the project's environments have {', '.join(files)}; edit the one that you mean by hand")
     return env["EBPF"]
@@ -335,9 +329,7 @@ def _session(env):
 
 def _own_file(session):
     """Returns the path of the project's own toolchain.toml, there or not: never that of another checkout."""
-    own, *others = session.toolchain_files
-    foreign = not others and os.path.realpath(session.root) != os.path.realpath(CHECKOUT)
-    return Path("toolchain.toml" if foreign else own)
+    return Path(session.toolchain_files[0] if session.has_own_pins else "toolchain.toml")
 
 
 def _write(env, file, repository, report):

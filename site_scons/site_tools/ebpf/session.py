@@ -23,7 +23,8 @@ from .project_files import ProjectFiles
 from .run import run_of
 from .step_inputs import StepInputs
 
-OWN_TOOLCHAIN = str(CORE.parent.parent / "toolchain.toml")
+CHECKOUT = CORE.parent.parent
+OWN_TOOLCHAIN = str(CHECKOUT / "toolchain.toml")
 
 
 def session_of(env):
@@ -137,6 +138,7 @@ class Session:
         """The project's pins: its own toolchain.toml completed by the tool's, or the tool's alone."""
         with contextlib.chdir(self.root):  # a SConscript is read in its own folder; messages name paths from the root
             pins, given = user_error(toolchain.load, *self.toolchain_files), self.run.vmlinux
+            pins = pins if self.has_own_pins else pins._replace(kernels={})
             return pins._replace(vmlinux={**pins.vmlinux, given.arch: given}) if given else pins
 
     @cached_property
@@ -147,6 +149,11 @@ class Session:
         path = given or (own if os.path.lexists(own) else OWN_TOOLCHAIN)  # a link to nothing is refused with its name
         files = (path,) if os.path.realpath(path) == os.path.realpath(OWN_TOOLCHAIN) else (path, OWN_TOOLCHAIN)
         return tuple(os.path.relpath(file, self.root) for file in files)
+
+    @cached_property
+    def has_own_pins(self):
+        """True where the project has a toolchain.toml of its own: only there it can have declared kernels."""
+        return len(self.toolchain_files) > 1 or os.path.realpath(self.root) == os.path.realpath(CHECKOUT)
 
     @cached_property
     def linker(self):
