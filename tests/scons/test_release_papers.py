@@ -145,14 +145,21 @@ def test_sign_gets_each_statement_s_path_whatever_is_up_to_date(packed):
     assert "SIGN" not in (packed.folder / "build" / f"{WHEEL}.intoto.json").read_text()
 
 
+def test_a_signer_that_fails_fails_the_build_in_one_line(one_program, project):
+    text = project.fails("ARCH=x86_64", "SIGN=false", "build/dist/one-1.0-py3-none-linux_x86_64.whl")
+    assert "SIGN: false ended with 1; the release is unsigned; correct SIGN= and build again" in text
+
+
 @pytest.mark.parametrize("command, said", [
-    ("false", "SIGN: false ended with 1; the release is unsigned; correct SIGN= and build again"),
-    ("./none --key", "SIGN: ./none can't be run: No such file or directory; the release is unsigned"),
+    ("./none --key", "SIGN: ./none can't be run: No such file or directory; install it, or name its path"),
+    ("no-such-signer", "SIGN: no-such-signer can't be run: No such file or directory; install it, or name its path"),
+    ("./SConstruct", "SIGN: ./SConstruct can't be run: Permission denied; install it, or name its path"),
     ("sign 'it", "SIGN: \"sign 'it\" is no command (No closing quotation); close the quotation"),
     (" ", "SIGN: is empty; name the command and its options: cosign sign-blob --yes"),
 ])  # fmt: skip
-def test_a_signer_that_fails_fails_the_build_in_one_line(one_program, project, command, said):
-    assert said in project.fails("ARCH=x86_64", f"SIGN={command}", "build/dist/one-1.0-py3-none-linux_x86_64.whl")
+def test_a_signer_that_can_t_be_run_is_refused_before_anything_is_built(one_program, project, command, said):
+    assert said in project.fails("ARCH=x86_64", f"SIGN={command}")
+    assert not list((project.folder / "build").rglob("*.o"))
 
 
 def test_parameters_are_told_and_the_project_s_own_arguments_are_not(one_program, project):

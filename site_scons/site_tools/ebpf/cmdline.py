@@ -102,7 +102,7 @@ def add_options(env):
         EBPF_MIRROR=given.get("MIRROR", ""),
         EBPF_OFFLINE=SCons.Script.GetOption("offline"),
         EBPF_RELEASE=release,
-        EBPF_SIGN=given.get("SIGN", ""),
+        EBPF_SIGN=_signer(env, given.get("SIGN", "")),
         EBPF_STEP_CACHE="",
         EBPF_STEP_CACHE_READONLY=False,
     )
@@ -127,6 +127,15 @@ def _given_header(text, arches):
         fix = "name the kernel's own"
         raise StopError(f"VMLINUX={text}: a kernel is of one arch, and ARCH= names {len(arches)}; {fix}")
     return given_header(arches[0].name, text, Path())
+
+
+def _signer(env, command):
+    """Returns SIGN= of the command line. Raises StopError before anything is built where it can't be run."""
+    if command:
+        from ebpfbuild.release.sign import check_program
+
+        user_error(check_program, command, env.Dir("#").abspath, "SIGN")
+    return command
 
 
 def _check_kernels(text):
