@@ -39,7 +39,10 @@ class Check(NamedTuple):
 
 def main(arguments: Sequence[str], say: Callable[[str], None] = print) -> int:
     """Returns the exit status: 0 if all checks pass, 1 if one fails, 2 for an argument that can't be used."""
-    options = _parser().parse_intermixed_args(arguments)
+    parser = _parser()
+    options = parser.parse_intermixed_args(arguments)
+    if options.file is None:
+        parser.error("no wheel is named; name it: sconsw verify-release FILE.whl")
     try:
         path = Path(options.file)
         package = PackageFile(read_wheel(path))
@@ -60,8 +63,12 @@ def main(arguments: Sequence[str], say: Callable[[str], None] = print) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("sconsw verify-release", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("file", metavar="FILE.whl", help="a wheel that this build made; its papers lie beside it")
+    usage = "%(prog)s [OPTIONS] FILE.whl [NAME=VALUE ...]"
+    about = (__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser("sconsw verify-release", usage=usage, description=about)
+    # Optional for argparse, which else calls NAME=VALUE missing, too.
+    about = "a wheel that this build made; its papers lie beside it"
+    parser.add_argument("file", metavar="FILE.whl", nargs="?", help=about)
     parser.add_argument("--toolchain", metavar="FILE", help="the pins; the project's toolchain.toml unless given")
     parser.add_argument("--lock", metavar="FILE", help=f"the packages; {LOCK} beside sconsw unless given")
     about = "a command that checks a signature: it gets the path of the statement, in the place of {} or at its end"
@@ -161,7 +168,7 @@ def _project() -> Path:
 
 
 def _rebuilt(package: PackageFile, path: Path, options: argparse.Namespace, say: Callable[[str], None]) -> int:
-    """Builds the wheel again in its project, by the parameters in its statement, and returns 1 if it differs."""
+    """Builds the wheel again in its project, by its statement's parameters. Returns 1 unless it is the same."""
     told = package.statement.external
     words = [f"ARCH={','.join(package.arches)}"]
     words += [f"MINIMIZE={told['MINIMIZE']}"] if told.get("MINIMIZE") in MODES else []
@@ -171,8 +178,19 @@ def _rebuilt(package: PackageFile, path: Path, options: argparse.Namespace, say:
     command = [str(CHECKOUT / "sconsw"), "reproduce", f"--against={path.resolve()}", *words]
     say(printable(f"BUILD    sconsw {' '.join(command[1:])}"))
     sys.stdout.flush()
-    if subprocess.run(command, cwd=_project()).returncode == 0:
+    differs = False
+    with subprocess.Popen(command, cwd=_project(), stdout=subprocess.PIPE, text=True, errors="replace") as build:
+        for line in build.stdout or ():
+            # SCons ends with 2 for a failed build and for outputs that differ alike.
+            differs = differs or line.startswith("DIFFERS  ")
+            print(line, end="", flush=True)
+    if build.returncode == 0:
         return 0
-    what, fix = "isn't what this project gives", "take the commit that it was built from, and the arguments: NAME=VALUE"
+    if differs:
+        what = "isn't what this project gives"
+        fix = "take the commit that it was built from, and the arguments: NAME=VALUE"
+    else:
+        what = f"couldn't be built again (exit {build.returncode}), so nothing is known of its bytes"
+        fix = "correct what is said above, and check it again"
     say(f"FAILED   {PaperError(what, where=package.wheel.name, fix=fix)}")
     return 1

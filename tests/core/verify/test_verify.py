@@ -16,6 +16,7 @@ from ebpfbuild.python_lock import read_lock
 from ebpfbuild.release.materials import Declared
 from ebpfbuild.release.papers import Facts, Observed, Papers
 from ebpfbuild.release.sums import sha256
+from ebpfbuild.verify import command as verify_command
 from ebpfbuild.verify import wheel_file
 from ebpfbuild.verify.command import main
 from ebpfbuild.verify.wheel_file import WheelFile
@@ -442,3 +443,31 @@ def test_a_reader_of_wheels_gives_a_result_or_one_line(before, behind):
             assert str(error).startswith("x.whl: ") and "\n" not in str(error)
         except EbpfError:  # pragma: no cover
             raise
+
+
+@pytest.mark.parametrize("command, said", [
+    ("false", "false ended with 1; the signature isn't checked as good, for the reason that it gives above; don't install it"),
+    ("./none {}", "./none can't be run: No such file or directory; install it, or name its path; nothing was signed or checked by it"),
+])  # fmt: skip
+def test_a_signature_check_says_what_is_known(tmp_path, command, said):
+    assert faults(put(tmp_path), f"--signature-check={command}") == [f"--signature-check: {said}"]
+
+
+@pytest.mark.parametrize("script, said", [
+    ("exit 1", "couldn't be built again (exit 1), so nothing is known of its bytes; correct what is said above"),
+    ("echo 'x: DIFFERS  y'; exit 2", "couldn't be built again (exit 2), so nothing is known"),
+    (f"echo 'DIFFERS  build/dist/{NAME}'; exit 2", "isn't what this project gives; take the commit"),
+])  # fmt: skip
+def test_a_rebuild_that_fails_is_no_difference(tmp_path, monkeypatch, script, said):
+    monkeypatch.setattr(verify_command, "CHECKOUT", tmp_path)
+    (tmp_path / "sconsw").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "sconsw").chmod(0o755)
+    (line,) = faults(put(tmp_path), "--rebuild", f"--lock={LOCK}")
+    assert line.startswith(f"{NAME}: {said}")
+
+
+@pytest.mark.parametrize("words", [[], ["--offline"]])
+def test_a_wheel_that_is_not_named_is_asked_for_alone(capsys, words):
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert capsys.readouterr().err.endswith("error: no wheel is named; name it: sconsw verify-release FILE.whl\n")
