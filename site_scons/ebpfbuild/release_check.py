@@ -37,7 +37,8 @@ def tree_refusals(root: str, inputs: Collection[str]) -> list[str]:
     )
     lines = []
     if changed:
-        lines.append(f"{_named(changed)} differ from the last commit; commit them, or git stash")
+        differ, what = ("differs", "it") if len(changed) == 1 else ("differ", "them")
+        lines.append(f"{_named(changed)} {differ} from the last commit; commit {what}, or git stash")
     if untracked:
         lines.append(f"{_named(untracked)}: the build reads what git doesn't track; git add and commit it")
     return lines
