@@ -224,7 +224,7 @@ def test_a_full_disk_is_told_once_and_what_is_there_is_still_taken(cache, opened
     monkeypatch.setattr("tempfile.mkstemp", full)
     for _ in range(3):
         cache.keep({"more": NAMES}, MADE)
-    assert said == [f"CACHE: {root} takes nothing in this build, since No space left on device"]
+    assert said == [f"CACHE: {root} takes nothing more in this build, since No space left on device"]
     assert cache.find(INPUTS, NAMES, passes) == MADE
 
 
