@@ -92,6 +92,24 @@ print("made:", *env.BpfCSkeleton({given}), *env.BpfProof({given}), *env.BpfPacka
     assert done.stdout.splitlines()[0].split()[1:] == [*both, "build/dist/two-1-py3-none-any.whl", "build/dist/two-1-any.tar"]
 
 
+def test_a_misspelt_command_is_told_with_the_one_that_was_meant(declare):
+    """Beside SCons's own words; a target of the project's, a file and a command's other words stay what they are."""
+    project = declare("""
+env.Alias("rootfs", env.Command("gen/copied", "src/one.bpf.c", Copy("$TARGET", "$SOURCE")))
+env.Command("prov", "src/one.bpf.c", Copy("$TARGET", "$SOURCE"))
+""")
+    (project.folder / "fetsh").write_text("")
+    meant = {"kernel": "kernels", "reproduc": "reproduce", "verify-releas": "verify-release", "rotfs": "rootfs", "RELEASE": "RELEASE=",
+             "release": "RELEASE=", "RELASE": "RELEASE=", "program": "programs"}  # fmt: skip
+    done = project.scons("-k", *meant, "zzz", "prov", "fetsh", "rootfs")
+    assert done.returncode == 2 and (project.folder / "prov").exists() and (project.folder / "gen/copied").exists()
+    assert done.stderr.count("scons: *** Do not know how to make File target") == len(meant) + 1
+    notices = [line for line in done.stderr.splitlines() if line.startswith("ebpf: ")]
+    assert notices == [f"ebpf: {word}: no target is called so; did you mean {name}?" for word, name in meant.items()]
+    project.edit("SConstruct", "env.Command", "raise SystemExit\nenv.Command")
+    assert "ebpf: " not in project.scons("kernel").stderr  # not read to its end: it may yet have declared that
+
+
 PROGRAM = 'one = env.BpfProgram("one", "src/one.bpf.c")\n'
 
 

@@ -59,8 +59,18 @@ def test_a_local_header_that_was_not_made_yet_tells_how(project):
     assert "bpftool btf dump file /sys/kernel/btf/vmlinux format c > pins/x86_64.h" in text
 
 
-def test_a_mirror_that_is_not_there(mirrored):
-    assert "MIRROR: there is no folder" in mirrored(b"").fails("ARCH=x86_64", "MIRROR=mirrrr")
+@pytest.mark.parametrize(
+    "argument, message",
+    [
+        ("MIRROR=mirrrr", "MIRROR: there is no folder '{root}/mirrrr'; name a folder or a URL"),
+        ("MIRROR=ftp://x", "MIRROR=ftp://x: neither a folder nor an http(s) URL; write https://host/path or a folder"),
+        ("CACHE=grpc://x", "CACHE=grpc://x: neither a folder nor an http(s) URL; write https://host/path or a folder"),
+    ],
+)
+def test_a_place_that_is_none_is_told_before_anything_is_made(project, argument, message):
+    """Also by a build that has nothing to fetch and nothing to compile, and no output is blamed."""
+    text = project.fails("ARCH=x86_64", argument, "src/one.bpf.c")
+    assert text.splitlines()[0] == f"scons: *** {message.format(root=project.folder)}  Stop."
 
 
 @pytest.mark.parametrize("mirror", [

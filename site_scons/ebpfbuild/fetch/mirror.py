@@ -16,6 +16,8 @@ from .passwords import basic, logins, netrc_file
 
 MAX_HEADER_FILE_SIZE = 8 << 10  # bytes of a file of headers: servers refuse longer ones
 HEADER_VARIABLE = "EBPF_MIRROR_HEADER"
+# A refused URL that can be shown: it has no user, query or fragment, however they are spelt.
+_PLAIN_URL = re.compile(r"[a-z]+://[\w.-]*(:\d+)?(/[\w/.~-]*)?", re.ASCII)
 # RFC 9110, 5.6.2.
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)[ \t]*")
 _REQUEST_OWN = frozenset(
@@ -58,8 +60,12 @@ def checked_url(text: str, where: str, variable: str) -> str:
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or parts.query or parts.fragment:
-        raise FetchError("is no URL to look below", where=where, fix="write https://host/path or a folder")
+    fix = "write https://host/path or a folder"
+    if not usable:
+        shown = f"{where}={text}" if _PLAIN_URL.fullmatch(text) else where
+        raise FetchError("neither a folder nor an http(s) URL", where=shown, fix=fix)
+    if parts.query or parts.fragment:
+        raise FetchError("is no URL to look below", where=where, fix=fix)
     if parts.username is not None:
         fix = f"write them into ~/.netrc, or name a file with the header of a login in {variable}"
         raise FetchError("holds a user name or password", where=where, fix=fix)

@@ -25,11 +25,16 @@ def open_cache(
     from ..fetch.http_get import require_requests  # a folder needs none of it
     from .server import ServerPlace
 
-    url = checked_url(named, "CACHE", HEADER_VARIABLE)
+    url = checked_server(named)
     require_requests(url)
     certificate = environ.get(CERTIFICATE_VARIABLE)
     login = login_to(url, environ, root, HEADER_VARIABLE)
     return StepCache(ServerPlace(url, login, str(root / certificate) if certificate else ""), notice, read_only)
+
+
+def checked_server(named: str) -> str:
+    """Returns the base URL that CACHE= names. Raises FetchError for what is none, or holds a password."""
+    return checked_url(named, "CACHE", HEADER_VARIABLE)
 
 
 def is_on_network(named: str) -> bool:

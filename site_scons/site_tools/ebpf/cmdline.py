@@ -13,8 +13,10 @@ from ebpfbuild.header import MODES
 from ebpfbuild.pins.sources import given_header
 
 from .arguments import string, switch
-from .command_targets import changes_pins
+from .command_targets import changes_pins, is_unknown, requested
+from .commands import COMMANDS
 from .errors import StopError, user_error
+from .fetching import mirror_from
 from .pins import add_pins_options
 from .release import source_date_epoch, watch
 from .run import run_of
@@ -90,6 +92,8 @@ def add_options(env):
         env.Help(HELP)
         env.Alias("programs")
         atexit.register(print_summary, env.fs)
+        atexit.register(_suggest_targets, env)
+        _check_places(env, given)
         _sign_by_content()
         run_of(env.fs).sandbox_mode = _sandbox_mode(given, release)
         if release:
@@ -110,6 +114,33 @@ def add_options(env):
     run_of(env.fs).vmlinux = user_error(_given_header, given.get("VMLINUX", ""), env["EBPF_ARCHES"])
     if release and (epoch := source_date_epoch(env)):
         env["ENV"] = {**env["ENV"], "SOURCE_DATE_EPOCH": epoch}
+
+
+def _check_places(env, given):
+    """Refuses a MIRROR= or CACHE= that names no place: also where this build would need nothing from there."""
+    mirror, cache = given.get("MIRROR", ""), given.get("CACHE", "")
+    if mirror:
+        from ebpfbuild.fetch.mirror import checked_mirror
+
+        user_error(checked_mirror, mirror_from(env.fs.Top.get_abspath(), mirror))
+    if "://" in cache and not cache.startswith("file://"):
+        from ebpfbuild.step_cache.opening import checked_server
+
+        user_error(checked_server, cache)
+
+
+def _suggest_targets(env):
+    """Says which command, alias or NAME= was meant by a target that nothing makes, after SCons's own words about it."""
+    for word in requested():
+        if not is_unknown(env, word):
+            continue
+        import difflib
+
+        names = (*COMMANDS, "verify-release", *map(str, env.ans), *NAMES)
+        near = [word.upper()] if word.upper() in NAMES else difflib.get_close_matches(word, names, n=1, cutoff=0.7)
+        if near:
+            meant = f"{near[0]}=" if near[0] in NAMES else near[0]
+            run_of(env.fs).reporter.notice(f"{word}: no target is called so; did you mean {meant}?")
 
 
 def _arches(given):

@@ -51,6 +51,15 @@ def _is_target(env, name):
         return False
 
 
+def is_unknown(env, name):
+    """Returns True if SCons failed at a name of the command line, since nothing makes it and no file is called so."""
+    try:
+        node = env.fs.Entry(os.path.join(SCons.Script.GetLaunchDir(), name), create=False)
+    except UserError:  # no node has that path: it was no target, but a word behind a command
+        return False
+    return node.get_state() == SCons.Node.failed and not _is_target(env, name)
+
+
 def add_to_alias(env, name, nodes):
     """Has a name of the command line stand for nodes as well.
 

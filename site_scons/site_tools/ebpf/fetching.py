@@ -16,13 +16,17 @@ def fetch_options(env, **changed):
     from ebpfbuild.fetch.obtain import FetchOptions
     from ebpfbuild.fetch.store import cache_folder
 
-    session, mirror = env["EBPF"], env["EBPF_MIRROR"]
-    if mirror and "://" not in mirror:
-        mirror = os.path.normpath(os.path.join(session.root, mirror))
+    session = env["EBPF"]
+    mirror = mirror_from(session.root, env["EBPF_MIRROR"])
     vendored = bool(mirror) and "://" not in mirror and _vendored(env, Path(mirror))
     facts = {"offline": env["EBPF_OFFLINE"] or vendored, "release": env["EBPF_RELEASE"], "network": session.run.network}
     login = None if facts["offline"] else mirror_login(mirror, os.environ, Path(session.root))
     return FetchOptions(cache_folder(os.environ), mirror or None, login=login, **(facts | changed))
+
+
+def mirror_from(root, mirror):
+    """Returns the URL or folder of MIRROR=, which is relative to the project's root; empty for none."""
+    return os.path.normpath(os.path.join(root, mirror)) if mirror and "://" not in mirror else mirror
 
 
 def _vendored(env, folder):

@@ -446,9 +446,12 @@ def test_certificates_of_both_sides(server, logged_in, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "named, what",
     [
-        ("ftp://cache", "CACHE: is no URL to look below; write https://host/path or a folder"),
-        ("grpc://cache:9092", "CACHE: is no URL to look below; "),
-        ("http://", "CACHE: is no URL to look below; "),
+        ("ftp://cache", "CACHE=ftp://cache: neither a folder nor an http(s) URL; write https://host/path or a folder"),
+        ("grpc://cache:9092", "CACHE=grpc://cache:9092: neither a folder nor an http(s) URL; "),
+        ("http://", "CACHE=http://: neither a folder nor an http(s) URL; "),
+        ("ftp://me:s3cr3t@cache", "CACHE: neither a folder nor an http(s) URL; "),
+        ("ftp://me:s3cr3t", "CACHE: neither a folder nor an http(s) URL; "),
+        ("ftp://cache/?key=s3cr3t", "CACHE: neither a folder nor an http(s) URL; "),
         ("http://cache/?key=s3cr3t", "CACHE: is no URL to look below; "),
         ("http://me:s3cr3t@cache", "CACHE: holds a user name or password; write them into ~/.netrc, or name a file with the header of a login in EBPF_STEP_CACHE_HEADER"),
     ],
