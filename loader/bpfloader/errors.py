@@ -11,7 +11,10 @@ from .text import printable
 # include/linux/errno.h: a number internal to the kernel, unknown to libc, that BPF returns nevertheless.
 ENOTSUPP = 524
 SHOWN_LINES = 20  # the last lines of a log in an error's text: the verifier states its reason at the end
-TRY_ANOTHER = "try another variant"
+TRY_ANOTHER = "use another kind of program"
+USE_FENTRY = "use fentry or a tracepoint"  # instead of a kprobe
+USE_KPROBE = "use a kprobe or a tracepoint"  # instead of fentry
+OTHER_KINDS = (TRY_ANOTHER, USE_FENTRY, USE_KPROBE)  # fixes that whoever has variants of a program knows better
 COMMAND = f"python -m {__package__}"  # this loader's command line: in a tool's wheel it is the tool's
 REINSTALL = "install the package again, from a wheel that you trust"
 
@@ -126,7 +129,7 @@ class VariantsError(RefusedError):
             super().__init__(f"this kernel doesn't take the variant {name}", details=details)
             return
         lines = (
-            _variant_line(name, error.what, "" if error.fix == TRY_ANOTHER else error.fix)
+            _variant_line(name, error.what, "" if error.fix in OTHER_KINDS else error.fix)
             for name, error in refused.items()
         )
         what = f"this kernel takes none of the variants {', '.join(refused)}"

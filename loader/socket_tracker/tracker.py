@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import socket_tracker_skel
 from .bpfloader import AttachError, Choice, Link, Program, RefusedError, StateError, attach_kind, choose, supports
-from .bpfloader.errors import TRY_ANOTHER
+from .bpfloader.errors import OTHER_KINDS
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -62,9 +62,8 @@ class SocketTracker(socket_tracker_skel.SocketTracker):
     def _with_others(self, error: RefusedError) -> RefusedError:
         one, other = (name for name in VARIANTS if name != self.variant)
         fix, words = f'try SocketTracker.open(variant="{one}"), or "{other}"', error.fix
-        error.fix = (
-            words.replace(TRY_ANOTHER, fix) if TRY_ANOTHER in words else "; or ".join(filter(None, (words, fix)))
-        )
+        other_kind = next((each for each in OTHER_KINDS if each in words), "")
+        error.fix = words.replace(other_kind, fix) if other_kind else "; or ".join(filter(None, (words, fix)))
         return error
 
     def _attach(self, pin: str | os.PathLike[str] | None = None) -> list[Link]:

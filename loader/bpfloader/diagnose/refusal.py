@@ -16,6 +16,8 @@ from ..errors import (
     COMMAND,
     ENOTSUPP,
     TRY_ANOTHER,
+    USE_FENTRY,
+    USE_KPROBE,
     AttachError,
     BpfError,
     CallError,
@@ -86,7 +88,7 @@ def _explain_errno(number: int, reasons: Mapping[int, Explanation], fix: str, se
         unsure = "" if section else " if it is a network hook"
         fix = f"give the process {', '.join(missing)}{unsure}, or {TRY_ANOTHER}"
     elif options:
-        reason, fix = f"this kernel was built without {', '.join(options)}", TRY_ANOTHER
+        reason, fix = f"this kernel was built without {', '.join(options)}", _another_kind(section, options)
     elif number == errno.EPERM:
         cause = host.denial_fix()
         if reason and not cause and host.has_all_options(section):
@@ -95,6 +97,16 @@ def _explain_errno(number: int, reasons: Mapping[int, Explanation], fix: str, se
     elif number == errno.ENOMEM and host.memlock_limit() is not None and host.kernel_is_before("5.11"):
         fix = host.memlock_fix()
     return Explanation(f"({errno_text(number)}): {reason}" if reason else f"({errno_text(number)})", fix)
+
+
+def _another_kind(section: str, options: Sequence[str]) -> str:
+    """Returns what to use instead of a section's kind of program, on a kernel that lacks these of its options."""
+    head = section.lstrip("?").split("/")[0].split(".")[0]
+    if "CONFIG_BPF_EVENTS" in options:  # tracepoints and fentry need it, too
+        return TRY_ANOTHER
+    if head in ("kprobe", "kretprobe", "ksyscall", "kretsyscall"):
+        return USE_FENTRY
+    return USE_KPROBE if head in ("fentry", "fexit", "fsession") else TRY_ANOTHER
 
 
 def load_refused(

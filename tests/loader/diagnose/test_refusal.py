@@ -387,12 +387,19 @@ def test_a_map_that_the_kernel_refuses_is_shown_with_its_sizes(opened):
         opened.load()
 
 
-def test_what_the_kernel_was_built_without_is_named(monkeypatch):
+@pytest.mark.parametrize("section, had, said", [
+    ("kprobe/do_sys_openat2", "BPF_EVENTS", "CONFIG_KPROBES, CONFIG_KPROBE_EVENTS; use fentry or a tracepoint"),
+    ("kretprobe.multi/do_sys_*", "BPF_EVENTS", "CONFIG_KPROBES, CONFIG_FPROBE; use fentry or a tracepoint"),
+    ("fexit.s/do_sys_openat2", "BPF_JIT", "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS; use a kprobe or a tracepoint"),
+    ("kprobe/do_sys_openat2", "KPROBES", "CONFIG_KPROBE_EVENTS, CONFIG_BPF_EVENTS; use another kind of program"),
+    ("lsm/file_open", "BPF_JIT", "CONFIG_BPF_LSM, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS; use another kind of program"),
+])
+def test_what_the_kernel_was_built_without_is_named_and_what_to_use_instead(monkeypatch, section, had, said):
     from bpfloader.kernel import host
     from bpfloader.diagnose import refusal
 
-    monkeypatch.setattr(host, "kernel_config", lambda: frozenset({"BPF", "BPF_EVENTS"}))
+    monkeypatch.setattr(host, "kernel_config", lambda: frozenset({"BPF", "FUNCTION_TRACER", had}))
     error = bpfloader.CallError("bpf_program__attach failed", errno=2)
-    made = refusal.attach_refused("on_open", error, [], "kprobe/do_sys_openat2")
+    made = refusal.attach_refused("on_open", error, [], section)
     assert made.program == "on_open" and made.errno_name == "ENOENT"
-    assert "this kernel was built without CONFIG_KPROBES, CONFIG_KPROBE_EVENTS" in str(made)
+    assert str(made).splitlines()[0].endswith(f"this kernel was built without {said}")

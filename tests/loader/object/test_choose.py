@@ -60,7 +60,7 @@ def test_one_variant_alone_shows_its_log_and_that_there_are_others(skel, kernel)
         bpfloader.choose(skel.Probe.open, {"hook": start("nowhere")})
     said, hook, *log = str(caught.value).splitlines()
     assert said == "this kernel doesn't take the variant hook"
-    assert hook.startswith("  hook: can't load probe.bpf.o: ") and hook.endswith("; try another variant")
+    assert hook.startswith("  hook: can't load probe.bpf.o: ") and hook.endswith("; use another kind of program")
     assert log and all(line.startswith("    libbpf: ") for line in log)
 
 

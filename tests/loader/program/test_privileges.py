@@ -116,7 +116,7 @@ def test_network_hooks_want_cap_net_admin_and_no_perfmon(as_user):
     assert as_user("bpf,net_admin", LOAD.format(name="on_connect4")) == "loaded\n"
     said = as_user("bpf", LOAD.format(name="on_xdp"))
     assert said.startswith("LoadError can't load privileges.bpf.o: the kernel refuses the program on_xdp")
-    assert "give the process CAP_NET_ADMIN, or try another variant" in said.splitlines()[0]
+    assert "give the process CAP_NET_ADMIN, or use another kind of program" in said.splitlines()[0]
 
 
 def test_a_map_that_wants_more_is_named_with_what_it_wants(as_user):
