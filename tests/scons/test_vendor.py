@@ -77,12 +77,16 @@ def test_fetch_tells_all_that_cannot_be_had(vendored):
 @pytest.mark.parametrize("words, said", [
     (["vendor"], "vendor writes one folder; name it: ./sconsw vendor FOLDER ARCH=all"),
     (["vendor", "a", "b"], "vendor writes one folder; name it"),
+    (["vendor", "pins"], "pins: is there, and no vendor folder; name a new folder, or one that an earlier `vendor` made"),
+    (["vendor", "/proc/x/y"], "/proc/x/y: can't be written: No such file or directory; name one in a folder where you may write"),
     (["vendor", "a", "PYTHONS=3.9"], "PYTHONS: 3.9: no Python that sconsw runs with"),
     (["vendor", "a", "HOSTS=vax"], "HOSTS: no arch is called 'vax'"),
 ])
 def test_what_vendor_refuses(vendored, words, said):
-    assert said in vendored.fails(*words, "ARCH=x86_64", "MIRROR=v")
-    assert not (vendored.folder / "a").exists()
+    """Before anything is fetched."""
+    text = vendored.fails(*words, "ARCH=x86_64", "MIRROR=v")
+    assert said in text and "vmlinux.h for x86_64" not in text
+    assert not (vendored.folder / "a").exists() and not (vendored.cache / "sha256").exists()
 
 
 def test_a_failed_vendor_leaves_nothing(vendored, pinned):

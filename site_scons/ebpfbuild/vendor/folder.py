@@ -35,8 +35,7 @@ def write_vendor(target: Path, content: VendorContent, blobs: Path) -> VendorMan
     `blobs` is the store's folder of files by digest. An older vendor folder there is replaced at the end, and any other
     is refused. Raises VendorError, and OSError.
     """
-    _require_room(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    require_room(target)
     with scratch_folder(target.parent) as scratch:
         made = Path(scratch, target.name.removesuffix(".tar"))
         manifest = _fill(made, content, blobs)
@@ -51,7 +50,8 @@ def write_vendor(target: Path, content: VendorContent, blobs: Path) -> VendorMan
     return manifest
 
 
-def _require_room(target: Path) -> None:
+def require_room(target: Path) -> None:
+    """Makes the folder that `target` is to lie in. Raises VendorError where it can't be written or has other files."""
     if target.suffix == ".tar":
         if target.is_dir():
             raise VendorError("is a folder", where=str(target), fix="name another file")
@@ -59,6 +59,13 @@ def _require_room(target: Path) -> None:
         if not target.is_dir() or target.is_symlink() or any(target.iterdir()):
             fix = "name a new folder, or one that an earlier `vendor` made"
             raise VendorError("is there, and no vendor folder", where=str(target), fix=fix)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(target.parent):
+            pass  # not all that a folder's mode allows can be done: below /proc, say
+    except OSError as error:
+        fix = "name one in a folder where you may write"
+        raise VendorError(f"can't be written: {error.strerror}", where=str(target), fix=fix) from None
 
 
 def _fill(folder: Path, content: VendorContent, blobs: Path) -> VendorManifest:

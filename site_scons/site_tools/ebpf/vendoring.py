@@ -37,7 +37,7 @@ def _vendor(env):
     from ebpfbuild.console import amount
     from ebpfbuild.fetch.store import BLOBS, cache_folder
     from ebpfbuild.vendor.artifacts import library_pins
-    from ebpfbuild.vendor.folder import VendorContent, write_vendor
+    from ebpfbuild.vendor.folder import VendorContent, require_room, write_vendor
     from ebpfbuild.vendor.wheels import download_wheels, require_python
 
     given = SCons.Script.ARGUMENTS
@@ -50,6 +50,7 @@ def _vendor(env):
     for python in pythons:
         require_python(python)
     place = Path(env["EBPF"].root, _folder())
+    require_room(place)  # and not only when all is here
     tests = library_pins(TEST_LIBRARIES, [host.name for host in hosts])
     artifacts = _fetched(env, hosts, tests, release=True)  # an alternate is no pinned header
     _tell(artifacts)

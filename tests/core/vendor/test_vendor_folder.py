@@ -87,6 +87,13 @@ def test_what_is_no_vendor_folder_stays(tmp_path, blobs, make):
     assert os.path.lexists(tmp_path / "v")
 
 
+@pytest.mark.parametrize("target, reason", [("/proc/x/y", "No such file or directory"), ("store/v/v.tar", "File exists")])
+def test_a_place_that_can_t_be_written_is_told_with_what_to_do(tmp_path, blobs, target, reason):
+    (tmp_path / "store/v").write_text("a file")
+    with pytest.raises(VendorError, match=f"can't be written: {reason}"):
+        write_vendor(tmp_path / target, content(), blobs)
+
+
 def test_a_blob_that_changed_in_the_store_does_not_get_out(tmp_path, blobs):
     (blobs / digest(BLOBS[0])).write_bytes(b"other\n")
     with pytest.raises(VendorError, match="changed in the store while it was copied"):
