@@ -87,7 +87,7 @@ def test_rebuild_compares_with_what_the_project_gives(packed):
     wheel = f"build/dist/{WHEEL}"
     environment = {**packed.place()["env"], "EBPF_VENV": str(ROOT / ".venv"), "SCONS_PLACE": "x"}
     status, text = verify(packed.folder, wheel, "--rebuild", "--offline", **environment)
-    assert status == 0 and "SAME     1 outputs" in text, text
+    assert status == 0 and "SAME     1 output, byte for byte" in text, text
     packed.edit("src/one.bpf.c", "char LICENSE", "int unused_by_all = 7;\nchar LICENSE")
     status, text = verify(packed.folder, wheel, "--rebuild", "--offline", **environment)
     assert status == 1 and f"FAILED   {WHEEL}: isn't what this project gives; take the commit" in text

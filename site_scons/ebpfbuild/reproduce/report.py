@@ -113,7 +113,8 @@ def reproduce_against(args: ReproduceArgs, other: Path, say: Callable[[str], Non
             raise ReproduceError(what, where="--against", fix="name a build folder, a folder of outputs, or a wheel")
         for name, theirs in pairs.items():
             comparison.compare(name, *read_both(place.root, name, theirs))
-        for name in (each for each in ours if each not in pairs):
+        # One file isn't meant to have the others.
+        for name in (each for each in ours if each not in pairs and other.is_dir()):
             say(f"NOT IN   {other}: {name}")
         return _told(comparison, "this build's", scratch, say)
 
@@ -163,9 +164,10 @@ def _told(comparison: _Comparison, whose: str, scratch: Path, say: Callable[[str
     total = comparison.same + comparison.unlike
     if comparison.unlike == 0:
         shutil.rmtree(scratch)
-        say(f"SAME     {total} outputs, byte for byte")
+        say(f"SAME     {total} {'output' if total == 1 else 'outputs'}, byte for byte")
         return True
     viewer = shutil.which("diffoscope")
     more = f"; {viewer} shows more of each" if viewer else ""
-    say(f"         {comparison.unlike} of {total} outputs differ; {whose} files stay in {scratch}{more}")
+    how_many = "the one output differs" if total == 1 else f"{comparison.unlike} of {total} outputs differ"
+    say(f"         {how_many}; {whose} files stay in {scratch}{more}")
     return False
