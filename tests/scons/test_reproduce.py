@@ -83,6 +83,10 @@ def test_somebody_else_s_folder_or_wheel_is_compared(project, theirs, scratch):
         status, text = run(project, scratch, "ARCH=x86_64", f"--against={other}")
         assert status == 0 and re.search("outputs?, byte for byte", text), text
         assert "NOT IN" not in text or other == theirs / "dist", text
+        assert "UNLIKE" not in text, text
+    status, text = run(project, scratch, "ARCH=x86_64", "PROVE=1", "MINIMIZE=lean", f"--against={wheel}")
+    said = "theirs has no MINIMIZE=, no PROVE=, ours MINIMIZE=lean, PROVE=1; build with the same\nDIFFERS  "
+    assert status != 0 and f"UNLIKE   build/dist/{wheel.name}: {said}" in text, text
     data = bytearray((theirs / "x86_64/one.bpf.o").read_bytes())
     at = data.index(b"GPL")
     data[at] ^= 1

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import ReproduceError
 from .differences import differences
 from .outputs import NOT_COMPARED, look, made, read_both, read_output
+from .parameters import unlike_parameters
 from .places import BuildPlace, kept, prepare, run, scratch_folder, two_places, varied
 from .tree import SourceTree, tree_of
 
@@ -111,6 +112,9 @@ def reproduce_against(args: ReproduceArgs, other: Path, say: Callable[[str], Non
         if not pairs:
             what = f"{other} has none of the {len(ours)} outputs"
             raise ReproduceError(what, where="--against", fix="name a build folder, a folder of outputs, or a wheel")
+        for name, theirs in pairs.items():
+            if unlike := unlike_parameters(Path(place.root, name), theirs):
+                say(f"UNLIKE   {name}: {unlike}")
         for name, theirs in pairs.items():
             comparison.compare(name, *read_both(place.root, name, theirs))
         # One file isn't meant to have the others.
