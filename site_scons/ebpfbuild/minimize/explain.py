@@ -9,7 +9,7 @@ from typing import NamedTuple
 from .explain_uapi import home_of, missing_file, plain_name, plain_type
 from .index import Index
 from .libbpf_headers import LibbpfNames
-from .macros import INSTEAD, VALUES
+from .macros import BCC, INSTEAD, VALUES
 from .refs import member_names
 
 _TYPE = re.compile(
@@ -29,6 +29,7 @@ _FORWARD = re.compile(r"^(.+?):(\d+):(\d+): note: forward declaration of '((?:st
 _ERROR = re.compile(r": (?:fatal )?error: ")
 _SNIPPET = re.compile(r" *\d+ \|(.*)")  # the source that clang shows below a diagnostic
 _CALLED = re.compile(r"\b(\w+)(?=\()")
+_EXPANDED = re.compile(r"note: expanded from macro '(\w+)'")
 _DIALECT = re.compile(r"use of undeclared identifier '(asm|typeof)'")
 GNU_DIALECT = (
     "libbpf's headers use asm and typeof, which only GNU's dialects of C have: write -std=gnu11 in cflags, or nothing"
@@ -65,7 +66,10 @@ def explain(
     `elsewhere(name)` names a pinned header that has a type which this one lacks. The caller has found out whether the
     full header fails too: where it doesn't, the minimizer is at fault and these lines are not for the user.
     """
-    diagnosed = [(text, source, _unseen(libbpf, text, source)) for text, source in _with_source(diagnostics)]
+    shown = list(_with_source(diagnostics))
+    if macros := _of_bcc(shown):
+        return [_from_bcc(macros)]  # all that clang says of their uses follows from it
+    diagnosed = [(text, source, _unseen(libbpf, text, source)) for text, source in shown]
     missed: dict[str, dict[str, None]] = {}  # of libbpf's headers, and what the program uses of each
     for name in (name for _, _, names in diagnosed for name in names):
         missed.setdefault(libbpf.homes[name], {})[name] = None
@@ -114,10 +118,29 @@ def _unseen(libbpf: LibbpfNames, text: str, source: str) -> list[str]:
     return [name for name in names if name in libbpf.missing]
 
 
+def _of_bcc(shown: Iterable[tuple[str, str]]) -> list[str]:
+    """Returns bcc's macros on the lines that errors are about, in their order; not those that the program defines."""
+    found: dict[str, None] = {}
+    own = set()
+    for text, source in shown:
+        own |= {expanded[1]} if (expanded := _EXPANDED.search(text)) else set()
+        found |= dict.fromkeys(name for name in _CALLED.findall(source) if name in BCC and _ERROR.search(text))
+    return [name for name in found if name not in own]
+
+
+def _from_bcc(names: list[str]) -> str:
+    named = f"{_listed(names)} are macros" if len(names) > 1 else f"{names[0]} is a macro"
+    return f"{named} of bcc's: docs/from-bcc.md has what to write instead"
+
+
 def _include(home: str, names: Iterable[str]) -> str:
-    *others, last = list(names)[:MAX_SHOWN]
-    named = f"{', '.join(others)} and {last} are" if others else f"{last} is"
-    return f"{named} declared in <{home}>: include it"
+    few = list(names)[:MAX_SHOWN]
+    return f"{_listed(few)} {'are' if len(few) > 1 else 'is'} declared in <{home}>: include it"
+
+
+def _listed(names: list[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _follows(text: str, twice: set[str]) -> bool:

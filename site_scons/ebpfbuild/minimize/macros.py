@@ -1,4 +1,4 @@
-"""Lists what a program may miss that is in no BTF: the kernel's #defines, and the C library."""
+"""Lists what a program may miss that is in no BTF: the kernel's #defines, the C library, and macros of bcc's."""
 
 # What is in no UAPI header either, the same on every arch. Sources: include/linux/socket.h, include/linux/sched.h.
 VALUES = {
@@ -26,3 +26,13 @@ INSTEAD = {
     "memset": "__builtin_memset",
     "memcmp": "__builtin_memcmp",
 }
+
+# What bcc makes maps and programs of. Source: src/cc/export/helpers.h of iovisor/bcc; none is a macro of libbpf's.
+BCC = frozenset(
+    """BPF_ARRAY BPF_ARRAY_OF_MAPS BPF_CGROUP_ARRAY BPF_CGROUP_STORAGE BPF_CPUMAP BPF_DEVMAP BPF_F_TABLE BPF_HASH
+BPF_HASH_OF_MAPS BPF_HISTOGRAM BPF_INODE_STORAGE BPF_LPM_TRIE BPF_PERCPU_ARRAY BPF_PERCPU_HASH BPF_PERF_ARRAY
+BPF_PERF_OUTPUT BPF_PROG_ARRAY BPF_QUEUE BPF_RINGBUF_OUTPUT BPF_SK_STORAGE BPF_SOCKHASH BPF_SOCKMAP BPF_STACK
+BPF_STACK_TRACE BPF_STACK_TRACE_BUILDID BPF_TABLE BPF_TABLE_PINNED BPF_TABLE_PUBLIC BPF_TABLE_SHARED BPF_TASK_STORAGE
+BPF_XSKMAP KFUNC_PROBE KMOD_RET KRETFUNC_PROBE LSM_PROBE MODULE_KFUNC_PROBE RAW_TRACEPOINT_PROBE
+TRACEPOINT_PROBE""".split()
+)

@@ -126,6 +126,22 @@ def test_members_of_a_type_that_is_declared_twice_are_no_other_kernels():
     ]
 
 
+def test_macros_of_bcc_are_told_once_and_nothing_that_follows_from_them():
+    lines = [
+        "p.bpf.c:2:18: error: unexpected type name 'u32': expected identifier",
+        "    2 | BPF_HASH(counts, u32);",
+        "p.bpf.c:5:25: error: parameter 'sched_switch' was not declared, defaults to 'int'; ISO C99 …",
+        "    5 | TRACEPOINT_PROBE(sched, sched_switch)",
+        "p.bpf.c:7:2: error: use of undeclared identifier 'AF_INET'",
+        "    7 | \tcounts.increment(AF_INET);",
+    ]
+    said = "are macros of bcc's: docs/from-bcc.md has what to write instead"
+    assert told(*lines) == told(*lines, index=None) == [f"BPF_HASH and TRACEPOINT_PROBE {said}"]
+    assert told(*lines[:2], text="") == ["BPF_HASH is a macro of bcc's: docs/from-bcc.md has what to write instead"]
+    own = "p.bpf.c:1:30: note: expanded from macro 'BPF_HASH'"
+    assert told(*lines[:2], own) == told(lines[0].replace("error", "warning"), lines[1]) == []
+
+
 def test_a_hint_on_a_later_error_is_not_the_first_ones_fix():
     args = CompileArgs(("clang",), arch_named("x86_64"), "p.bpf.c", "p.o", "h", "l")
     syntax = "p.bpf.c:2:1: error: expected ';'\n    2 | int a\n      |     ^\n"
