@@ -368,7 +368,7 @@ def test_the_signature_s_command_gets_the_statement_s_path_and_decides(tmp_path)
     assert verify(path, f"--signature-check=grep -q '\"name\": \"{NAME}\"'")[0] == 0
     assert verify(path, "--signature-check=cmp - {}")[0] == 0
     (line,) = faults(path, "--signature-check=false --key 'a b'")
-    assert line.startswith("--signature-check: false ended with 1; don't install it")
+    assert line.startswith("--signature-check: false ended with 1; the signature isn't checked as good")
     for paper in tmp_path.glob(f"{NAME}.*"):
         paper.unlink()
     line, _ = faults(path, "--signature-check=true")
