@@ -81,9 +81,15 @@ def test_kernels_of_the_checkout_s_are_nobody_s(projects):
     digest = hashlib.sha256((project.folder / "pins/x86_64.h").read_bytes()).hexdigest()
     with open(checkout / "toolchain.toml", "a") as file:
         file.write(f'\n[kernels.sample]\narch = "x86_64"\nkernel = "6.1"\nuname = "6.1"\npath = "pins/x86_64.h"\nsha256 = "{digest}"\n')
+        file.write("\n[guests.x86_64]\n" + "".join(f'"pool/{name}_1_amd64.deb" = "{digest}"\n' for name in ("busybox", "libc6")))
     said = "no kernel of x86_64 is declared; add a table [kernels.NAME] to the project's toolchain.toml, or ask"
     assert said in project.fails("ARCH=x86_64", "kernels")
-    assert "kernels." not in project.scons("pins", "--json").stdout
+    data = project.scons("pins", "--json").stdout
+    assert "kernels." not in data and "guests." in data
+    short, full = project.scons("pins").stdout, project.scons("pins", "--all").stdout
+    assert "guests." in full and "left out" not in full and "guests." not in short
+    assert short.endswith("\npackages of the tool's own guests, left out: 2; pins --all lists them, too\n")
+    assert [line.split()[0] for line in short.splitlines()[1:4]] == ["vmlinux.x86_64", "vmlinux.aarch64", "vmlinux.s390x"], "in the order of use"
     (project.folder / "toolchain.toml").write_text((checkout / "toolchain.toml").read_text())
     assert "kernels.sample" in project.scons("pins", "--json").stdout
 

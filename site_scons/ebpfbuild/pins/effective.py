@@ -12,6 +12,7 @@ from .toml_lines import Table
 from .toolchain import Layers, load
 
 SHOWN_DIGITS = 12  # of a sha256, enough to tell two apart
+ORDER = ("vmlinux", "libbpf", "uapi", "compiler", "clang", "linker", "bundle", "kernels", "guests")  # by use
 HEAD = ("pin", "version", "sha256", "age", "store", "file:line", "source")
 
 
@@ -56,8 +57,9 @@ def effective_pins(path: Path | str, base: Path | str | None = None, *, kernels:
 
 
 def report(pins: list[EffectivePin], stored: Callable[[EffectivePin], bool], today: date) -> str:
-    """Returns the pins as a table. `stored` tells if the store has a pin's bytes."""
-    rows = [HEAD, *(_row(pin, stored, today) for pin in pins)]
+    """Returns the pins as a table, in the order of use. `stored` tells if the store has a pin's bytes."""
+    ordered = sorted(pins, key=lambda pin: ORDER.index(pin.key.partition(".")[0]))
+    rows = [HEAD, *(_row(pin, stored, today) for pin in ordered)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD) - 1)]
     return "\n".join("  ".join([*map(str.ljust, row[:-1], widths), row[-1]]).rstrip() for row in rows)
 

@@ -29,7 +29,7 @@ def add_pins_options():
         SCons.Script.AddOption("--commit", dest="commit", nargs=1, type="string", default="", help="of pins update")
         SCons.Script.AddOption("--from", dest="kernel", nargs=1, type="string", default="", help="of pins add")
         SCons.Script.AddOption("--btf", dest="btf", nargs=1, type="string", default="", help="of pins add")
-        SCons.Script.AddOption("--all", dest="all", help="of pins update", **flag)
+        SCons.Script.AddOption("--all", dest="all", help="of pins and pins update", **flag)
         SCons.Script.AddOption("--json", dest="json", help="of pins", **flag)
         SCons.Script.AddOption("--markdown", dest="markdown", help="of pins update", **flag)
 
@@ -43,8 +43,10 @@ def check_words(words):
     changes = changes_pins() and rest != ["libbpf"]
     if _option("commit") and not changes:
         raise StopError("--commit: is of libbpf/vmlinux.h; it goes with pins update and pins add ARCH")
-    if (_option("all") or _option("markdown")) and not changes_pins():
-        raise StopError("--all and --markdown: say what a change means; they go with pins update and pins add ARCH")
+    if _option("all") and words and not changes_pins():
+        raise StopError("--all: lists more; it goes with pins, pins update and pins add ARCH")
+    if _option("markdown") and not changes_pins():
+        raise StopError("--markdown: says what a change means; it goes with pins update and pins add ARCH")
     if _option("kernel") and (command != "add" or _option("commit") or _option("markdown")):
         raise StopError("--from: names a kernel; it goes with pins add ARCH, without --commit and --markdown")
     if _option("btf") and (command != "add" or any(map(_option, ("commit", "markdown", "json", "kernel")))):
@@ -90,7 +92,18 @@ def _list(env):
     if _option("json"):
         print(json.dumps([row for pins in lists for row in as_data(pins, stored, today)], indent=1))
     else:
-        print("\n\n".join(report(pins, stored, today) for pins in lists))
+        shown = [each[1] if _option("all") else _without_guests(*each) for each in zip(sessions.values(), lists)]
+        print("\n\n".join(report(pins, stored, today) for pins in shown))
+        if left := sum(map(len, lists)) - sum(map(len, shown)):
+            print(f"\npackages of the tool's own guests, left out: {left}; pins --all lists them, too")
+
+
+def _without_guests(session, pins):
+    """Returns the pins without those of guests that the project takes from the tool's toolchain.toml."""
+    *own, base = session.toolchain_files
+    if session.has_own_pins and not own:
+        return pins
+    return [each for each in pins if not (each.key.startswith("guests.") and each.place.startswith(f"{base}:"))]
 
 
 def _update(env, what="vmlinux"):
