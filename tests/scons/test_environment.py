@@ -154,9 +154,9 @@ def test_clean_removes_what_was_built(built):
     assert built.digests(".o", ".py", ".whl", "vmlinux.h") == {}
 
 
-@pytest.mark.parametrize("cache", ["", "http://127.0.0.1:1"])
-def test_a_null_build_imports_nothing_heavy(built, cache):
-    command = [sys.executable, "-X", "importtime", *built.command[1:], "ARCH=x86_64,aarch64", f"CACHE={cache}"]
+@pytest.mark.parametrize("argument", ["CACHE=", "CACHE=http://127.0.0.1:1", "MIRROR=http://127.0.0.1:1", "MIRROR=src"])
+def test_a_null_build_imports_nothing_heavy(built, argument):
+    command = [sys.executable, "-X", "importtime", *built.command[1:], "ARCH=x86_64,aarch64", argument]
     done = subprocess.run(command, **built.place(), capture_output=True, text=True)
     assert done.returncode == 0 and "is up to date" in done.stdout
     modules = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))

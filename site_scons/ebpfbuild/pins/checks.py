@@ -1,4 +1,4 @@
-"""Checks single values of toolchain.toml: each function returns what is wrong with a text, with the fix, or ""."""
+"""Checks single values of toolchain.toml: each function returns what is wrong with a text and the fix, or ""."""
 
 import re
 from urllib.parse import urlsplit
@@ -7,7 +7,8 @@ CPUS = ("v1", "v2", "v3", "v4")  # clang's -mcpu for BPF; `probe` would ask the 
 PACKAGES = ("ziglang",)
 
 
-def is_sha256(text: str) -> str:
+def sha256_fault(text: str) -> str:
+    """Checks that a text is a sha256 in lower case."""
     if re.fullmatch("[0-9a-f]{64}", text):
         return ""
     if re.fullmatch("[0-9a-fA-F]{64}", text):
@@ -16,41 +17,49 @@ def is_sha256(text: str) -> str:
     return f"holds {odd!r}, which is no hex digit" if odd else f"has {len(text)} hex digits, a sha256 has 64"
 
 
-def is_uname(text: str) -> str:
+def uname_fault(text: str) -> str:
+    """Checks that a text is a release as `uname -r` prints it, with * for any text."""
     if re.fullmatch(r"[A-Za-z0-9._+~*-]*[A-Za-z0-9][A-Za-z0-9._+~*-]*", text):
         return ""
     return f"is {text!r}; write what `uname -r` says there, with * for any text"
 
 
-def is_version(text: str) -> str:
+def version_fault(text: str) -> str:
+    """Checks that a text is an exact version."""
     return "" if re.fullmatch(r"\d+(\.\d+)+\S*", text) else f"is {text!r}; write the exact version, such as 22.1.8"
 
 
-def is_glibc(text: str) -> str:
+def glibc_fault(text: str) -> str:
+    """Checks that a text is a version of glibc."""
     return "" if re.fullmatch(r"\d+\.\d+", text) else f"is {text!r}; write the version that they need, such as 2.38"
 
 
-def is_cpu(text: str) -> str:
+def cpu_fault(text: str) -> str:
+    """Checks that a text is a -mcpu of clang's for BPF."""
     return "" if text in CPUS else f"is {text!r}; take one of {', '.join(CPUS)}"
 
 
-def is_package(text: str) -> str:
+def package_fault(text: str) -> str:
+    """Checks that a text is a Python package that carries a clang."""
     return "" if text in PACKAGES else f"is {text!r}; the packages that carry a clang are: {', '.join(PACKAGES)}"
 
 
-def is_inside(text: str) -> str:
+def inside_fault(text: str) -> str:
+    """Checks that a text is a plain path inside an archive."""
     if not text or text.startswith("/") or "\\" in text or "\0" in text or {".", "..", ""} & set(text.split("/")):
         return f"is {text!r}; write a plain path inside the archive, without . and .. and a leading /"
     return ""
 
 
-def is_pool(text: str) -> str:
+def pool_fault(text: str) -> str:
+    """Checks that a text is a path below a Debian archive."""
     if not text.startswith("pool/") or not re.search(r"\.deb$|\.orig\.tar\.(gz|bz2|xz)$", text):
         return f"is {text!r}; a pool path looks like pool/main/libb/libbpf/libbpf-dev_1.5.0-3_amd64.deb"
-    return is_inside(text)
+    return inside_fault(text)
 
 
-def is_url(text: str) -> str:
+def url_fault(text: str) -> str:
+    """Checks that a text is an http(s) URL that a pin may have."""
     try:
         parts = urlsplit(text)
         host, user, _port = parts.hostname, parts.username, parts.port  # each may raise ValueError when it is read

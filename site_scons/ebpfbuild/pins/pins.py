@@ -213,7 +213,7 @@ class KernelPin(NamedTuple):
 
     @property
     def types(self) -> HeaderPin:
-        """What has its BTF."""
+        """Returns the pin of the file that has its BTF."""
         return self.btf or self.file
 
     @property

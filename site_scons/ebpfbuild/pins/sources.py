@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from ..escape import without_secrets
-from .checks import is_inside, is_pool, is_sha256, is_url
+from .checks import inside_fault, pool_fault, sha256_fault, url_fault
 from .pins import HOST_BTF, ArtifactSource, HeaderPin, KernelBtfPin
 from .toml_lines import Table
 
 
 def source_of(table: Table, inside: str, pinned: bool, base: str | None = None) -> ArtifactSource:
     """Reads where a pin's bytes are. `inside` is the key of what is taken out of an archive, empty to take it whole."""
-    url = table.optional_text("url", None if base else is_url)
-    pool = table.optional_text("pool", is_pool)
+    url = table.optional_text("url", None if base else url_fault)
+    pool = table.optional_text("pool", pool_fault)
     path = table.optional_text("path")
     given = [kind for kind, value in (("url", url), ("pool", pool), ("path", path)) if value]
     if len(given) != 1:
@@ -21,8 +21,8 @@ def source_of(table: Table, inside: str, pinned: bool, base: str | None = None) 
     location = _joined(table, url, base, pinned) if url else pool or path or ""
     archive = kind == "pool" or inside == "folder" or location.endswith((".deb", ".tar.gz", ".tgz", ".tar.xz"))
     read = table.text if archive else table.optional_text
-    member = read(inside, is_inside) if inside else ""
-    digest = table.optional_text("archive_sha256", is_sha256)
+    member = read(inside, inside_fault) if inside else ""
+    digest = table.optional_text("archive_sha256", sha256_fault)
     if digest and not member:
         raise table.error("archive_sha256", "belongs to an archive, and there is none", "remove it, or name the member")
     file = table.path.parent / path if path else None
@@ -31,7 +31,7 @@ def source_of(table: Table, inside: str, pinned: bool, base: str | None = None) 
 
 def _joined(table: Table, url: str, base: str | None, pinned: bool) -> str:
     whole = url if "://" in url or not base else f"{base.rstrip('/')}/{url}"
-    wrong = is_url(whole)
+    wrong = url_fault(whole)
     if wrong:
         raise table.error("url", wrong.replace(repr(whole), repr(without_secrets(whole))))
     if whole.startswith("http:") and not pinned:
@@ -55,9 +55,9 @@ def named_kernel(table: Table, key: str, member: str, digest: str) -> ArtifactSo
     """Reads the keys that name a kernel's file: where it is, the file in a package, and the sha256 of it whole."""
     location = table.text(key)
     kind = _kind_of(location)
-    if wrong := is_pool(location) if kind == "pool" else is_url(location) if kind == "url" else "":
+    if wrong := pool_fault(location) if kind == "pool" else url_fault(location) if kind == "url" else "":
         raise table.error(key, wrong)
-    inside, sha256 = table.optional_text(member, is_inside) or "", table.optional_text(digest, is_sha256)
+    inside, sha256 = table.optional_text(member, inside_fault) or "", table.optional_text(digest, sha256_fault)
     return _kernel_source(kind, location, table.where(key), table.path.parent, inside, sha256)
 
 
@@ -95,6 +95,7 @@ def given_kernel_btf(name: str, arch: str, kernel: str, location: str) -> Kernel
 
 
 def require_each_once(table: Table, part: str, values: list[str]) -> None:
+    """Raises PinError for a value that a part of a table declares twice."""
     for i, value in enumerate(values):
         if value in values[:i]:
             raise table.error(part, f"declares {without_secrets(value)} twice", "remove one")

@@ -9,7 +9,18 @@ from typing import NamedTuple
 from ..arch import arch_named
 from ..errors import PinError
 from ..files import MAX_FILE_SIZE
-from .checks import PACKAGES, is_cpu, is_glibc, is_inside, is_package, is_pool, is_sha256, is_uname, is_url, is_version
+from .checks import (
+    PACKAGES,
+    cpu_fault,
+    glibc_fault,
+    inside_fault,
+    package_fault,
+    pool_fault,
+    sha256_fault,
+    uname_fault,
+    url_fault,
+    version_fault,
+)
 from .pins import (
     ArtifactSource,
     BundlePin,
@@ -34,10 +45,11 @@ BTF_KEYS = ("btf", "btf_member", "btf_sha256", "btf_input_sha256")  # of [kernel
 
 
 def compiler_spec(table: Table) -> CompilerSpec:
+    """Reads [compiler]."""
     table.require_known("package", "path", "version")
-    package = table.optional_text("package", is_package)
+    package = table.optional_text("package", package_fault)
     path = table.optional_text("path")
-    version = table.text("version", is_version)
+    version = table.text("version", version_fault)
     if bool(package) == bool(path):
         both = "has both package and path" if package else "has neither package nor path"
         raise table.error("", both, f'keep one: package = "{PACKAGES[0]}", or the path of a system clang')
@@ -50,8 +62,9 @@ class ClangOptions(NamedTuple):
 
 
 def clang_options(table: Table) -> ClangOptions:
+    """Reads [clang]."""
     table.require_known("cpu", "cflags")
-    cpu = table.optional_text("cpu", is_cpu)
+    cpu = table.optional_text("cpu", cpu_fault)
     cflags = table.texts("cflags", required=False)
     if cflags:
         from ..cflags import check_cflags  # its table takes 5 ms, which a build without flags needn't pay
@@ -61,12 +74,13 @@ def clang_options(table: Table) -> ClangOptions:
 
 
 def tree_pin(table: Table) -> TreePin:
+    """Reads the pin of a set of files, such as [libbpf]."""
     table.require_known("version", "date", "sha256", "files", "source")
     version = table.text("version")
-    sha256 = table.optional_text("sha256", is_sha256)
+    sha256 = table.optional_text("sha256", sha256_fault)
     files = table.texts("files")
     for name in files:
-        if is_inside(name) or "/" in name:
+        if inside_fault(name) or "/" in name:
             raise table.error("files", f"holds {name!r}, which is no plain file name")
     if not files:
         raise table.error("files", "is empty", "name the files that are wanted")
@@ -86,7 +100,7 @@ def linker_pin(table: Table) -> LinkerPin:
     """Reads a table such as [linker]. Raises PinError."""
     arches = [name for name, value in table.data.items() if isinstance(value, dict)]
     table.require_known("glibc", *arches)
-    glibc = table.text("glibc", is_glibc)
+    glibc = table.text("glibc", glibc_fault)
     libraries, c_library = {}, {}
     for name in arches:
         arch, machine = arch_named(name, table.where(name)), table.table(name)
@@ -103,7 +117,7 @@ def linker_pin(table: Table) -> LinkerPin:
 def bundle_pin(table: Table) -> BundlePin:
     """Reads a table such as [bundle]. Raises PinError."""
     table.require_known("glibc", *BUNDLED)
-    major, minor = map(int, table.text("glibc", is_glibc).split("."))
+    major, minor = map(int, table.text("glibc", glibc_fault).split("."))
     sources = MappingProxyType({name: _archive(table.table(name), name) for name in BUNDLED})
     return BundlePin((major, minor), sources, table.where())
 
@@ -111,7 +125,7 @@ def bundle_pin(table: Table) -> BundlePin:
 def _archive(table: Table, name: str) -> SourcePin:
     """Reads a table of an archive that is pinned whole, such as [bundle.zlib]."""
     table.require_known("version", "url", "pool", "path", "sha256", "size")
-    version, sha256 = table.text("version"), table.optional_text("sha256", is_sha256)
+    version, sha256 = table.text("version"), table.optional_text("sha256", sha256_fault)
     source = source_of(table, "", bool(sha256))
     where, key = table.where("sha256") if sha256 else table.where(), table.where().rpartition(": ")[2]
     return SourcePin(key, "", version, source, sha256, table.count("size", MAX_FILE_SIZE), where)
@@ -121,16 +135,17 @@ def uapi_pin(table: Table) -> UapiPin:
     """Reads a table such as [uapi]. Raises PinError."""
     table.require_known("kernel", "package", "path", "sha256")
     kernel = table.text("kernel")
-    package = table.optional_text("package", is_package)
+    package = table.optional_text("package", package_fault)
     path = table.optional_text("path")
-    sha256 = table.optional_text("sha256", is_sha256)
+    sha256 = table.optional_text("sha256", sha256_fault)
     where = table.where("sha256") if sha256 else table.where()
     return UapiPin(kernel, package or PACKAGES[0], table.path.parent / path if path else None, sha256, where)
 
 
 def header_pins(table: Table) -> dict[str, HeaderPin]:
+    """Reads [vmlinux]: a header for each arch that it has."""
     table.require_known("base", "date", *(name for name, value in table.data.items() if isinstance(value, dict)))
-    base, day = table.optional_text("base", is_url), table.day("date")
+    base, day = table.optional_text("base", url_fault), table.day("date")
     found = {}
     for name in table.data:
         if name in ("base", "date"):
@@ -158,7 +173,7 @@ def _header(table: Table, arch: str, base: str | None, base_day: date | None, ne
     known = ("kernel", "date", "url", "pool", "path", "btf", "btf_base", "archive_sha256", "input_sha256", "member")
     table.require_known(*known, "sha256", "size", *(() if nested else ("alternate",)))
     kernel = table.text("kernel")
-    sha256 = table.optional_text("sha256", is_sha256)
+    sha256 = table.optional_text("sha256", sha256_fault)
     size = table.count("size", MAX_FILE_SIZE)
     source = btf_source(table) if "btf" in table.data else source_of(table, "member", bool(sha256), base)
     entries = [] if nested else table.tables("alternate")
@@ -175,6 +190,7 @@ def _header(table: Table, arch: str, base: str | None, base_day: date | None, ne
 
 
 def kernel_pins(table: Table) -> Mapping[str, KernelPin]:
+    """Reads [kernels]."""
     return MappingProxyType({name: _kernel(table.table(name), name) for name in table.data})
 
 
@@ -185,20 +201,20 @@ def _kernel(table: Table, name: str) -> KernelPin:
     arch, kernel = table.text("arch"), table.text("kernel")
     if arch_named(arch, table.where("arch")).name != arch:
         raise table.error("arch", f"{arch} is an alias", f'write arch = "{arch_named(arch, "").name}"')
-    sha256 = table.optional_text("sha256", is_sha256)
-    member = table.optional_text("member", is_inside) or ""
+    sha256 = table.optional_text("sha256", sha256_fault)
+    member = table.optional_text("member", inside_fault) or ""
     location = table.optional_text("url") or table.optional_text("path") or ""
     in_tar = location.endswith((".tar.gz", ".tgz", ".tar.xz"))
     source = source_of(table, "member" if in_tar else "", bool(sha256))
     where, key = table.where("sha256") if sha256 else table.where(), table.where().rpartition(": ")[2]
     file = KernelFilePin(key, arch, kernel, source, sha256, table.count("size", MAX_KERNEL_FILE), where)
-    uname = table.optional_text("uname", is_uname) or ""
+    uname = table.optional_text("uname", uname_fault) or ""
     if uname and not re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]*", name):
         raise table.error("uname", f"packs {name!r}, which is no name for a folder", "call it kernels.board")
-    modules = table.optional_text("modules", is_pool)
+    modules = table.optional_text("modules", pool_fault)
     if not modules and "modules_sha256" in table.data:
         raise table.error("modules_sha256", "stands alone", "name the package that it is of: modules")
-    pin = _package(table, "modules", modules, table.text("modules_sha256", is_sha256), arch) if modules else None
+    pin = _package(table, "modules", modules, table.text("modules_sha256", sha256_fault), arch) if modules else None
     btf = _kernel_btf(table, file) if "btf" in table.data else None
     if not btf and (alone := next((part for part in BTF_KEYS if part in table.data), "")):
         raise table.error(alone, "stands alone", "name the file that it is of: btf")
@@ -208,7 +224,7 @@ def _kernel(table: Table, name: str) -> KernelPin:
 def _kernel_btf(table: Table, kernel: KernelFilePin) -> KernelBtfPin:
     """Reads where a kernel's BTF is that its own file doesn't have: in a BTF file, or as DWARF in debug symbols."""
     source = named_kernel(table, "btf", "btf_member", "btf_input_sha256")
-    sha256 = table.optional_text("btf_sha256", is_sha256)
+    sha256 = table.optional_text("btf_sha256", sha256_fault)
     where = table.where("btf_sha256") if sha256 else table.where("btf")
     key = table.where("btf").rpartition(": ")[2]
     return KernelBtfPin(key, kernel.arch, kernel.kernel, source, sha256, None, where)
@@ -218,9 +234,9 @@ def package_pins(table: Table, arch: str) -> tuple[PackagePin, ...]:
     """Reads a table [guests.ARCH]: a line for each package, its pool path and its sha256."""
     found = []
     for pool in table.data:
-        if wrong := is_pool(pool):
+        if wrong := pool_fault(pool):
             raise table.error(pool, wrong)
-        found.append(_package(table, pool, pool, table.text(pool, is_sha256), arch))
+        found.append(_package(table, pool, pool, table.text(pool, sha256_fault), arch))
     if not found:
         raise table.error("", "names no package", 'add lines "pool/…deb" = "sha256"')
     return tuple(found)

@@ -9,6 +9,7 @@ from pathlib import Path
 from .ledger import Fact
 
 CORE = Path(__file__).resolve().parents[1]
+CHECKOUT = CORE.parent.parent  # the project that this is part of
 TEMPLATE = ".j2"  # how templates' names end, wherever they lie
 
 

@@ -1,6 +1,7 @@
 """The command line: ARCH=, MIRROR=, RELEASE=, --offline, and the help that teaches them."""
 
 import atexit
+import os
 import platform
 import re
 from pathlib import Path
@@ -120,11 +121,11 @@ def add_options(env):
 
 def _check_places(env, given):
     """Refuses a MIRROR= or CACHE= that names no place: also where this build would need nothing from there."""
-    mirror, cache = given.get("MIRROR", ""), given.get("CACHE", "")
-    if mirror:
+    mirror, cache = mirror_from(env.fs.Top.get_abspath(), given.get("MIRROR", "")), given.get("CACHE", "")
+    if mirror and not PLAIN_SERVER.fullmatch(mirror) and not os.path.isdir(mirror):
         from ebpfbuild.fetch.mirror import checked_mirror
 
-        user_error(checked_mirror, mirror_from(env.fs.Top.get_abspath(), mirror))
+        user_error(checked_mirror, mirror)
     if "://" in cache and not cache.startswith("file://") and not PLAIN_SERVER.fullmatch(cache):
         from ebpfbuild.step_cache.opening import checked_server
 

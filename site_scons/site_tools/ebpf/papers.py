@@ -5,12 +5,11 @@ import os
 from pathlib import Path
 
 from ebpfbuild.files import write_file
-from ebpfbuild.rebuild.step_code import CORE
+from ebpfbuild.rebuild.step_code import CHECKOUT
 
 from .linked import is_linked
 from .proof import parts_of
 
-CHECKOUT = CORE.parent.parent
 LOCK = str(CHECKOUT / "requirements.lock")
 LOADER_PROJECT = str(CHECKOUT / "loader" / "pyproject.toml")
 # The same as BESIDE in the core's release/papers.py, which a null build doesn't import.

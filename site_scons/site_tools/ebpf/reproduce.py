@@ -10,12 +10,10 @@ import SCons.Script
 
 from ebpfbuild.errors import ReproduceError
 from ebpfbuild.escape import printable
-from ebpfbuild.rebuild.step_code import CORE
+from ebpfbuild.rebuild.step_code import CHECKOUT
 
 from .errors import user_error
 from .run import run_of
-
-CHECKOUT = str(CORE.parent.parent)
 
 
 def reproduce_command(target, source, env):
@@ -51,7 +49,7 @@ def _args(env, launched):
     folder = os.path.relpath(launched, root)
     return ReproduceArgs(
         root=os.path.realpath(root),
-        tool=CHECKOUT,
+        tool=str(CHECKOUT),
         command=(sys.executable, *words),
         folder="." if folder.startswith(os.pardir) else folder,
         builds=tuple(sessions),

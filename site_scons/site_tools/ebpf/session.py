@@ -12,7 +12,7 @@ from ebpfbuild.escape import printable
 from ebpfbuild.files import make_room
 from ebpfbuild.pins import toolchain
 from ebpfbuild.rebuild.ledger import Ledger
-from ebpfbuild.rebuild.step_code import CORE
+from ebpfbuild.rebuild.step_code import CHECKOUT
 from ebpfbuild.rebuild.tree_lock import TreeLock
 
 from . import sconsign
@@ -23,7 +23,6 @@ from .project_files import ProjectFiles
 from .run import run_of
 from .step_inputs import StepInputs
 
-CHECKOUT = CORE.parent.parent
 OWN_TOOLCHAIN = str(CHECKOUT / "toolchain.toml")
 
 

@@ -8,13 +8,12 @@ import SCons.Script
 
 from ebpfbuild.arch import arches_named, host_arch
 from ebpfbuild.escape import printable
-from ebpfbuild.rebuild.step_code import CORE
+from ebpfbuild.rebuild.step_code import CHECKOUT
 
 from .errors import StopError, user_error
 from .fetching import bundled_pins, fetch_options
 from .run import run_of
 
-CHECKOUT = CORE.parent.parent
 TEST_LIBRARIES = CHECKOUT / "tests" / "libraries.toml"
 LOCKS = ("requirements.lock", "requirements-test.lock", "pip.lock")
 
