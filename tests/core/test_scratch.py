@@ -91,38 +91,30 @@ def test_without_locks_age_tells(tmp_path, monkeypatch):
     assert left(tmp_path) == {f"{PREFIX}fresh", f"{PREFIX}of another clock"}
 
 
-def test_one_that_another_process_s_sweep_takes_is_made_anew(tmp_path, monkeypatch):
-    """Between the making and the lock somebody else may take it for a dead process's."""
+def lock_another(place):
+    """Puts another folder there and locks it, as a sweep that is about to remove it."""
+    os.rmdir(place)
+    os.mkdir(place)
+    scratch.fcntl.flock(os.open(place, os.O_RDONLY), scratch.fcntl.LOCK_EX)
+
+
+@pytest.mark.parametrize("sweep", [lambda place: scratch._remove_dead(Path(place)), lock_another], ids=["swept", "being swept"])
+def test_one_that_a_sweep_takes_is_made_anew(tmp_path, monkeypatch, sweep):
+    """Between the making and the lock another process, or another thread of a build, may take it for a dead one's."""
     real, taken = scratch.tempfile.mkdtemp, []
 
     def mkdtemp(**arguments):
         place = real(**arguments)
         if not taken:
             taken.append(place)
-            os.rmdir(place)
-            os.mkdir(place)  # another file of that name
-            other = os.open(place, os.O_RDONLY)
-            scratch.fcntl.flock(other, scratch.fcntl.LOCK_EX)
-        return place
-
-    monkeypatch.setattr(scratch.tempfile, "mkdtemp", mkdtemp)
-    with scratch_folder(tmp_path) as place:
-        assert place != taken[0] and os.path.isdir(place)
-
-
-def test_threads_of_one_build_sweep_beside_those_that_make(tmp_path, monkeypatch):
-    """The first one's sweep takes what another thread has made and not opened yet: that one makes another."""
-    real, taken = scratch.tempfile.mkdtemp, []
-
-    def mkdtemp(**arguments):
-        place = real(**arguments)
-        if not taken:
-            taken.append(place)
-            scratch._remove_dead(Path(place))
+            sweep(place)
         return place
 
     monkeypatch.setattr(scratch.tempfile, "mkdtemp", mkdtemp)
     with scratch_folder(tmp_path) as place:
         assert taken and place != taken[0] and os.path.isdir(place)
+
+
+def test_a_parent_that_isn_t_there_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError), scratch_folder(tmp_path / "nowhere"):
         pass

@@ -101,7 +101,8 @@ def _checks(package: PackageFile, path: Path, options: argparse.Namespace) -> It
     wheel, checks = package.wheel, package_checks
     yield Check(f"RECORD lists the {len(wheel.files)} files", lambda: checks.check_record(package))
     yield Check("name, version and arches are the same everywhere", lambda: checks.check_names(package))
-    yield Check(f"the {len(package.objects)} objects are the manifest's", lambda: checks.check_manifest(package))
+    objects = "the object is" if len(package.objects) == 1 else f"the {len(package.objects)} objects are"
+    yield Check(f"{objects} the manifest's", lambda: checks.check_manifest(package))
     yield Check(f"{package.sums_path} covers all files", lambda: checks.check_sums(package))
     yield Check(f"{package.statement_path} is about them", lambda: checks.check_statement(package))
     yield Check(f"{package.sbom_path} lists them", lambda: checks.check_sbom(package))
