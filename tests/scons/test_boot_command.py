@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "core"))
 from archives import deb, tar  # noqa: E402
+from scripts import python_script  # noqa: E402
 
 MACHINE = os.uname().machine
 # Finds the nonce and the objects in the initramfs, and says of each program what BOOT_SAYS holds.
@@ -58,7 +59,7 @@ def boots(make_project, tmp_path):
     for number, name, release, more in ((1, "old", "6.1", ""), (2, "new", "6.12", "hide_btf = true\n")):
         text += f'[kernels.{name}]\narch = "{MACHINE}"\nkernel = "{release}"\npool = "pool/k_{number}.deb"\nsha256 = "{digests[f"pool/k_{number}.deb"]}"\n{more}'
     pins.write_text(pins.read_text() + text)
-    (tools / f"qemu-system-{MACHINE}").write_text(f"#!{sys.executable}\n{QEMU}")
+    (tools / f"qemu-system-{MACHINE}").write_text(python_script(QEMU))
     (tools / f"qemu-system-{MACHINE}").chmod(0o755)
     (project.folder / "src" / "p.bpf.c").write_text(PROGRAM)
     project.declare('env.BpfObject("one", "src/p.bpf.c")\n')

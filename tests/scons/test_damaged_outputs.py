@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shlex
 import signal
 import subprocess
 import sys
@@ -36,7 +37,7 @@ exec {compiler} "$@"
 
 def test_an_input_edited_while_it_is_compiled_and_put_back_leaves_no_object(project, compiler):
     wrapper = project.folder / "clang"
-    wrapper.write_text(EDITING.format(compiler=f"{compiler.argv[0]} clang"))
+    wrapper.write_text(EDITING.format(compiler=shlex.join([compiler.argv[0], "clang"])))
     wrapper.chmod(0o755)
     project.edit("toolchain.toml", 'package = "ziglang"', 'path = "clang"')
     (project.folder / "edit").touch()
@@ -186,5 +187,5 @@ def test_two_builds_in_one_tree_take_turns(project):
 
 def test_a_build_within_a_build_is_told(project):
     with open(project.folder / "SConstruct", "a") as script:
-        script.write(f'\nenv["ENV"] = dict(os.environ)\nenv.Command("inner", [], "{sys.executable} -m SCons -Q one")\n')
+        script.write(f'\nenv["ENV"] = dict(os.environ)\nenv.Command("inner", [], [[{sys.executable!r}, "-m", "SCons", "-Q", "one"]])\n')
     assert "was started by a step of another one in the same folder" in project.fails(X86, "inner")

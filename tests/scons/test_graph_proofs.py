@@ -4,10 +4,10 @@ import importlib.util
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
+from scripts import python_script
 from slow import slow_after
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -213,9 +213,11 @@ def test_a_program_that_changes_by_itself_is_not_the_minimizer_s_fault(project, 
     compiler = project.folder / "clang"
     real = find_clang()
     compiler.write_text(
-        f"#!{sys.executable}\nimport os, sys\n"
-        "more = [f'-DNOW={os.getpid()}'] if '-c' in sys.argv else []\n"
-        f"os.execv({real!r}, [{real!r}, 'clang', *more, *sys.argv[1:]])\n"
+        python_script(
+            "import os, sys\n"
+            "more = [f'-DNOW={os.getpid()}'] if '-c' in sys.argv else []\n"
+            f"os.execv({real!r}, [{real!r}, 'clang', *more, *sys.argv[1:]])\n"
+        )
     )
     compiler.chmod(0o755)
     project.edit("toolchain.toml", 'package = "ziglang"', 'path = "clang"')

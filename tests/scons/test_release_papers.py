@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -138,7 +139,7 @@ def test_clean_removes_the_papers(packed):
 
 def test_sign_gets_each_statement_s_path_whatever_is_up_to_date(packed):
     (packed.folder / "signer.py").write_text(SIGNER)
-    packed.build(BOTH, f"SIGN={sys.executable} signer.py --key 'my key'")
+    packed.build(BOTH, f"SIGN={shlex.join([sys.executable, 'signer.py', '--key', 'my key'])}")
     for file in (WHEEL, TAR):
         statement = packed.folder / "build" / f"{file}.intoto.json"
         assert Path(f"{statement}.sig").read_text() == f"signed --key my key{statement.read_text()}"

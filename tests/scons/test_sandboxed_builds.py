@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 from ebpfbuild.sandbox.sandbox import Sandbox
+from scripts import wrapper
 from slow import slow_after
 
 IMPOSSIBLE = "echo 0 > /proc/sys/user/max_mnt_namespaces && exec \"$@\""
@@ -158,7 +159,7 @@ def test_a_mode_that_there_isn_t_is_refused(project):
 
 def test_a_compiler_that_is_a_script_runs_without_and_the_last_line_says_so(one_program, project, compiler):
     script = project.folder / "clang"
-    script.write_text(f'#!/bin/sh\nexec {compiler.argv[0]} clang "$@"\n')
+    script.write_text(wrapper(compiler.argv[0], "clang"))
     script.chmod(0o755)
     project.pin(**{'package = "ziglang"': 'path = "clang"'})
     done = project.scons("ARCH=x86_64")

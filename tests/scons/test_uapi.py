@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from ebpfbuild.pins.toolchain import load
+from scripts import wrapper
 
 PIN = load(Path(__file__).resolve().parents[2] / "toolchain.toml").uapi
 PROGRAMS = Path(__file__).resolve().parents[1] / "testdata" / "uapi"
@@ -284,7 +285,7 @@ def test_another_digest_than_the_wheel_s_is_refused(tc):
 
 def test_they_serve_a_clang_that_is_no_wheel_s(tc, compiler):
     script = tc.folder / "clang"
-    script.write_text(f'#!/bin/sh\nexec {compiler.argv[0]} clang "$@"\n')
+    script.write_text(wrapper(compiler.argv[0], "clang"))
     script.chmod(0o755)
     tc.pin(**{'package = "ziglang"': 'path = "clang"'})
     assert "x86_64/tc.bpf.o" in tc.build("ARCH=x86_64,s390x")

@@ -110,6 +110,12 @@ def _version(argv: tuple[str, ...], where: str) -> str:
 
 def _run(argv: list[str], where: str) -> str:
     try:
-        return subprocess.run(argv, env=CLEAN_ENVIRONMENT, capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise CompilerError(f"{argv[0]} does not run: {error}", where=where, fix="reinstall it") from None
+        done = subprocess.run(argv, env=CLEAN_ENVIRONMENT, capture_output=True, text=True, errors="replace", check=True)
+        return done.stdout
+    except OSError as error:
+        why = error.strerror
+    except subprocess.CalledProcessError as error:
+        why = f"it ended with {error.returncode}"
+        if said := error.stderr.split("\n", 1)[0].strip():
+            why += f", and said: {said[:200]}"
+    raise CompilerError(f"{argv[0]} does not run ({why})", where=where, fix="reinstall it")

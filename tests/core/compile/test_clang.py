@@ -56,7 +56,7 @@ def test_old_ones_are_not_given_a_flag_that_they_do_not_know(fake, tmp_path):
     assert find(fake(), tmp_path / "two").argv[1:] == ("--no-default-config",)
 
 
-@pytest.mark.parametrize("text, what", [("#!/bin/sh\nexit 3\n", "does not run"), ("#!/bin/sh\necho gcc 12\n", "is no clang")])
+@pytest.mark.parametrize("text, what", [("#!/bin/sh\nexit 3\n", r"does not run \(it ended with 3\); reinstall it"), ("#!/bin/sh\necho no lib.so >&2; exit 3\n", r"\(it ended with 3, and said: no lib.so\)"), ("#!/bin/sh\necho gcc 12\n", "is no clang")])
 def test_what_is_no_clang(tmp_path, text, what):
     path = tmp_path / "cc"
     path.write_text(text)

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import errno
 import json
+import shlex
 import shutil
 import signal
 import subprocess
@@ -183,6 +184,6 @@ def test_a_process_without_capabilities_gets_the_reason(kernel):
 
 
 def test_a_reader_that_goes_away_is_no_error(kernel):
-    command = f"{sys.executable} -m bpfloader probe | head -1"
+    command = f"{shlex.quote(sys.executable)} -m bpfloader probe | head -1"
     done = subprocess.run(["bash", "-c", command], cwd=LOADER, capture_output=True, text=True)
     assert done.stdout.startswith("Linux ") and done.stderr == ""
