@@ -44,7 +44,7 @@ def run(command, folder, environment):
 def checks(text):
     """The lines about checks, without numbers and places."""
     lines = [line for line in text.splitlines() if line.startswith(("ok ", "SKIPPED ", "VERIFIED "))]
-    return [re.sub(r"sha256 \S+:|\d+|(?<= of )\S.*toolchain.toml", "…", line) for line in lines]
+    return [re.sub(r"sha256 \S+:|\d+|(?<= of ).*toolchain.toml", "…", line) for line in lines]
 
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed (apt install openssh-client)")
