@@ -26,8 +26,9 @@ from itertools import chain
 from pathlib import Path
 
 from build import ROOT
+from programs import PACKET, Inputs  # finds the loader for the next line
+
 from bpfloader.libbpf.structs import TestRunOptions, sized
-from programs import PACKET, Inputs
 
 EVENT = struct.Struct("=QII16s")
 PACE, SECONDS, TICK = 50_000, 5, 0.001  # events a second, for how long, and how often they come in a burst
