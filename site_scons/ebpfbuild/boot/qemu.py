@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import selectors
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 from ..arch import host_arch
 from ..errors import ArchError, BootError
+from ..escape import printable
 
 MAX_SERIAL = 16 << 20  # bytes of a guest's output; one that writes more is stopped
 MEMORY = 1024  # MB
@@ -37,7 +39,9 @@ MACHINES = {
 ENDED = "QEMU ended with"
 SILENT = "it said nothing for"
 KVM_SILENCE = 60  # seconds; where KVM works, a guest has ended by then
-PANIC = b"Kernel panic - not syncing"
+# The kernel's own words (kernel/panic.c), and the line of its registers that names a function: of x86, arm64, riscv, arm.
+PANIC = re.compile(rb"Kernel panic - not syncing(?:: ([^\r\n]{1,200}))?")
+PLACE = re.compile(rb"\b(?:RIP: [0-9a-f]{4}:|e?pc : |PC is at )([\w.]{1,100}\+0x[0-9a-f]+/0x[0-9a-f]+)")
 
 
 class Outcome(NamedTuple):
@@ -116,11 +120,26 @@ def run(words: Sequence[str], log: Path, seconds: float, limit: int = MAX_SERIAL
             process.kill()
         status = process.wait()
     serial = b"".join(parts)
-    if not stopped and PANIC in serial:
-        stopped = "its kernel panicked"
-    elif not stopped and status:
-        stopped = f"{ENDED} {status}"
+    if not stopped:
+        stopped = panic(serial) or (f"{ENDED} {status}" if status else "")
     return Outcome(serial, time.monotonic() - began, stopped)
+
+
+def panic(serial: bytes) -> str:
+    """Returns `its kernel panicked: REASON at FUNCTION+0x1/0x2` as far as the output names them; empty without a panic.
+
+    The function is the one of the first fault's registers: an oops comes before the panic that it makes.
+    """
+    found = PANIC.search(serial)
+    if found is None:
+        return ""
+    place = PLACE.search(serial)
+    reason = f": {_text(found[1])}" if found[1] else ""
+    return f"its kernel panicked{reason}{f' at {_text(place[1])}' if place else ''}"
+
+
+def _text(raw: bytes) -> str:
+    return printable(raw.decode(errors="replace").strip())
 
 
 class _started:

@@ -115,7 +115,7 @@ def test_what_verifiers_counted_is_told_by_release_and_of_two_guests_of_one_the_
 @pytest.mark.parametrize("code, seconds, limit, stopped", [
     ("print('x')", 20, 1000, ""),
     ("import sys; sys.exit(3)", 20, 1000, "QEMU ended with 3"),
-    ("print('Kernel panic - not syncing: VFS')", 20, 1000, "its kernel panicked"),
+    ("print('Kernel panic - not syncing: VFS')", 20, 1000, "its kernel panicked: VFS"),
     ("import time; print('x', flush=True); time.sleep(60)", 0.4, 1000, "it took longer than 0.4 s"),
     ("while True: print('x' * 1000)", 20, 5000, "it wrote more than 5000 bytes"),
 ])  # fmt: skip
@@ -123,6 +123,23 @@ def test_a_guest_that_does_not_end_by_itself_is_stopped_and_its_output_kept(tmp_
     log = tmp_path / "k" / "serial.log"
     outcome = qemu.run([sys.executable, "-c", code], log, seconds, limit)
     assert outcome.stopped == stopped and outcome.seconds < 15 and outcome.serial == log.read_bytes() and len(outcome.serial) < 10 * limit + 70_000
+
+
+@pytest.mark.parametrize("serial, told", [
+    (b"[    1.0] ok\n", ""),
+    (b"[    1.0] Kernel panic - not syncing\n", "its kernel panicked"),
+    (b"[    1.0] Kernel panic - not syncing: Fatal \x1b[31mexception\r\n", r"its kernel panicked: Fatal \x1b[31mexception"),
+    (b"[    1.0] RIP: 0010:do_work+0x1f/0x40\r\n[    1.1] RIP: 0033:0x7f00\r\n[    1.2] Kernel panic - not syncing: Fatal exception in interrupt\r\n",
+     "its kernel panicked: Fatal exception in interrupt at do_work+0x1f/0x40"),
+    (b"[    1.0] pc : bpf_prog_1234_x+0x10/0x20\n[    1.1] lr : y+0x1/0x2\n[    1.2] Kernel panic - not syncing: Oops: Fatal exception\n",
+     "its kernel panicked: Oops: Fatal exception at bpf_prog_1234_x+0x10/0x20"),
+    (b"[    1.0] epc : do_work+0x10/0x20\n[    1.2] Kernel panic - not syncing: Fatal exception\n",
+     "its kernel panicked: Fatal exception at do_work+0x10/0x20"),
+    (b"[    1.0] PC is at do_work+0x10/0x20\n[    1.2] Kernel panic - not syncing: Fatal exception\n",
+     "its kernel panicked: Fatal exception at do_work+0x10/0x20"),
+])  # fmt: skip
+def test_a_panic_is_told_with_its_reason_and_the_function_of_the_first_fault(serial, told):
+    assert qemu.panic(serial) == told
 
 
 def test_a_guest_that_says_nothing_is_not_waited_for_where_kvm_may_not_work(tmp_path):
