@@ -69,7 +69,7 @@ def main(runs=3, kernel="trixie"):
     programs = {each.name: each.section for each in ObjectSpec.from_bytes(data, "o").programs}
     files = {f"bpfloader/{path.relative_to(ROOT / 'loader/bpfloader')}": path.read_bytes() for path in (ROOT / "loader/bpfloader").rglob("*.py")}
     found = BootKernel(pin.name, pin.file.arch, pin.file.kernel, tuple(map(package, pin.files)), pin.member)
-    with tempfile.TemporaryDirectory() as folder, Booter(Path(folder), lambda arch: [package(each) for each in chain.guests[arch]], "x86_64", "") as booter:
+    with tempfile.TemporaryDirectory() as folder, Booter(Path(folder), lambda arch: [package(each) for each in chain.guests[arch]], "x86_64", "", Reporter()) as booter:
         booter.give({"loader": files}, [GuestObject("tracker", data, programs, "loader", "bpfloader")])
         states = [each.state for each in booter.run(found, 600).programs]  # what is derived is made, and the image lies there
         bare = Path(folder, "bare")

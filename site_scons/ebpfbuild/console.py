@@ -1,4 +1,4 @@
-"""Prints the progress of fetches: a bar on a terminal, short lines in a log."""
+"""Prints the progress of fetches and of other long steps: a bar on a terminal, short lines in a log."""
 
 import os
 import threading
@@ -9,13 +9,14 @@ from typing import TextIO
 from .escape import printable
 
 REDRAW = 0.1  # seconds between two drawings of the bar: more often only flickers
+LOG_EVERY = 30  # seconds between two lines that say in a log how far a step is
 BAR = 24
 YELLOW, RESET = "\x1b[33m", "\x1b[0m"
 CLEAR = "\r\x1b[K"
 
 
 class Reporter:
-    """Receives the progress of fetches, and prints nothing. Its methods may be called from several threads."""
+    """Receives the progress of long steps, and prints nothing. Its methods may be called from several threads."""
 
     def notice(self, text: str) -> None:
         """Receives a text that the user should know, and that is no error."""
@@ -23,11 +24,14 @@ class Reporter:
     def progress(self, name: str, done: int, total: int | None) -> None:
         """Receives that `done` of `total` bytes of an artifact are here; `total` is None where nobody knows."""
 
+    def status(self, name: str, text: str) -> None:
+        """Receives in words how far a step that takes minutes is."""
+
     def done(self, name: str, size: int, source: str) -> None:
         """Receives that an artifact of `size` bytes arrived whole and verified."""
 
     def stopped(self, name: str) -> None:
-        """Receives that an artifact's transfer ended without it."""
+        """Receives that an artifact's transfer ended without it, or that a step is over."""
 
 
 class Console(Reporter):
@@ -36,7 +40,8 @@ class Console(Reporter):
     def __init__(self, stream: TextIO, live: bool = False, colour: bool = False):
         self.stream, self.live, self.colour = stream, live, colour
         self._lock = threading.Lock()
-        self._running: dict[str, tuple[int, int | None]] = {}
+        self._running: dict[str, tuple[int, int | None] | str] = {}
+        self._logged: dict[str, float] = {}
         self._drawn = 0.0
 
     def notice(self, text: str) -> None:
@@ -47,9 +52,16 @@ class Console(Reporter):
     def progress(self, name: str, done: int, total: int | None) -> None:
         """Draws the bar, at most ten times a second; nothing in a log."""
         with self._lock:
-            self._running[name] = (done, total)
-            if self.live and time.monotonic() - self._drawn >= REDRAW:
-                self._draw()
+            self._show(name, (done, total))
+
+    def status(self, name: str, text: str) -> None:
+        """Draws the text in the bar's place; in a log, prints it each half a minute."""
+        with self._lock:
+            self._show(name, text)
+            now = time.monotonic()
+            if not self.live and now - self._logged.setdefault(name, now) >= LOG_EVERY:
+                self._logged[name] = now
+                self._write(f"ebpf: {printable(name)}: {printable(text)}\n")
 
     def done(self, name: str, size: int, source: str) -> None:
         """Prints a line with size and source."""
@@ -57,8 +69,9 @@ class Console(Reporter):
         self._line(f"ebpf: fetched {printable(name)}, {amount(size)}, from {printable(source)}")
 
     def stopped(self, name: str) -> None:
-        """Clears the bar of this artifact."""
+        """Clears the bar of this artifact, or the text of this step."""
         with self._lock:
+            self._logged.pop(name, None)
             if self._running.pop(name, None) and self.live:
                 self._write(CLEAR)
 
@@ -68,9 +81,14 @@ class Console(Reporter):
             if self.live and self._running:
                 self._draw()
 
+    def _show(self, name: str, state: tuple[int, int | None] | str) -> None:
+        self._running[name] = state
+        if self.live and time.monotonic() - self._drawn >= REDRAW:
+            self._draw()
+
     def _draw(self) -> None:
         self._drawn = time.monotonic()
-        text = "  ".join(bar(printable(name), *state) for name, state in sorted(self._running.items()))
+        text = "  ".join(_drawn(printable(name), state) for name, state in sorted(self._running.items()))
         self._write(CLEAR + text[: _width(self.stream) - 1])
 
     def _write(self, text: str) -> None:
@@ -104,6 +122,10 @@ def bar(name: str, done: int, total: int | None) -> str:
     part = min(done / total, 1)
     filled = int(part * BAR)
     return f"{name} [{'#' * filled}{'-' * (BAR - filled)}] {part:.0%} of {amount(total)}"
+
+
+def _drawn(name: str, state: tuple[int, int | None] | str) -> str:
+    return f"{name}: {printable(state)}" if isinstance(state, str) else bar(name, *state)
 
 
 def _width(stream: TextIO) -> int:

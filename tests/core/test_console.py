@@ -60,6 +60,21 @@ def test_what_the_environment_wants(environ, live, colour):
     assert (log.live, log.colour) == (False, False)
 
 
+def test_a_long_step_is_told_in_the_live_line_and_now_and_then_in_a_log(monkeypatch):
+    monkeypatch.setattr(console, "REDRAW", 0)
+    live, log = Terminal(), io.StringIO()
+    for stream, environ in ((live, {"TERM": "xterm"}), (log, {})):
+        clock = iter(range(0, 1000, 10))
+        monkeypatch.setattr(console.time, "monotonic", lambda clock=clock: next(clock))
+        report = console_for(stream, environ)
+        for number in range(1, 5):
+            report.status("old", f"test {number}\x1b of 4")
+        report.stopped("old")
+        report.notice("over")
+    assert log.getvalue() == "ebpf: old: test 4\\x1b of 4\nebpf: over\n"
+    assert live.getvalue().split("\r\x1b[K")[1:] == [*(f"old: test {each}\\x1b of 4" for each in (1, 2, 3, 4)), "", "\x1b[33mebpf: over\x1b[0m\n"]
+
+
 def test_two_downloads_share_the_line_and_never_mix(monkeypatch):
     monkeypatch.setattr(console, "REDRAW", 0)
     stream = Terminal()

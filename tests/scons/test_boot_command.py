@@ -119,7 +119,9 @@ env.BpfObject(""")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "old (6.1.0-fake, " in done.stdout and "): 1 passed, 1 skipped\n  skipped 1: because\n" in done.stdout
     assert done.stdout.splitlines()[-1].endswith(" s: 2 passed, 2 skipped") and "2 kernels booted in " in done.stdout
+    assert "BOOT_SECONDS=x: not a number of seconds; write BOOT_SECONDS=3600" in boots.fails("boot", "test", "BOOT_SECONDS=x", f"ARCH={MACHINE}")
     named = run(boots, "test", "KERNELS=new", "ARGS=-k 'a b'", outcomes=["passed", "failed"])
     assert named.returncode == 2 and "  failed: ['tests/test_it.py', '-k', 'a b']::failed\n    because\n" in named.stdout
+    assert "ebpf: new (tcg): failed: ['tests/test_it.py', '-k', 'a b']::failed\n" in named.stderr
     assert "boot test: tests fail on a booted kernel; read the failures above" in named.stderr and "  new: 1 passed, 1 failed" in named.stderr
     assert 'failures="1"' in (boots.folder / "build/boot/new/tests.xml").read_text()

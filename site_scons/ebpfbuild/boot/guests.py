@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..console import Reporter
 from ..errors import BootError
 from ..files import write_file
 from . import qemu
@@ -15,6 +16,7 @@ from .cpio import File, cpio
 from .derived import Derived
 from .initramfs import GuestObject, Tree, digest_of, guest_files, init_script, module_files, task_files
 from .modules import KernelFiles, kernel_files
+from .progress import Progress, followed
 from .results import Guest, KernelRun, errors_of, programs_of
 from .tests import TestsRun, reported_tests
 from .userland import python_of, userland
@@ -63,11 +65,13 @@ class Booter:
     """Boots kernels with userlands of pinned packages.
 
     `folder` is where serial output and what is made lie, `packages` returns those of an arch's userland, `host` is this
-    machine's arch, `code` the digest of what makes a guest of them.
+    machine's arch, `code` the digest of what makes a guest of them. `report` is told how far a guest is.
     """
 
-    def __init__(self, folder: Path, packages: Callable[[str], Sequence[Package]], host: str, code: str):
-        self._folder, self._packages, self._host, self._code = folder, packages, host, code
+    def __init__(
+        self, folder: Path, packages: Callable[[str], Sequence[Package]], host: str, code: str, report: Reporter
+    ):
+        self._folder, self._packages, self._host, self._code, self._report = folder, packages, host, code, report
         self._derived = Derived(folder / ".made")
         self._interpreter: Interpreter | None = None
         self._accelerators: dict[str, str] = {}
@@ -110,7 +114,9 @@ class Booter:
         accel = self._accelerators.setdefault(kernel.arch, qemu.accelerator(kernel.arch))
         words = qemu.command(machine, accel, place / "kernel", place / "initramfs", ARGUMENTS)
         silence = qemu.KVM_SILENCE if accel == "kvm" else 0
-        outcome = qemu.run(words, place / "serial.log", seconds, silence=silence)
+        progress = Progress(sum(len(each.programs) for each in self._objects))
+        with followed(place / "serial.log", nonce, progress, f"{kernel.name} ({accel})", self._report):
+            outcome = qemu.run(words, place / "serial.log", seconds, silence=silence)
         said = list(reports(outcome.serial, nonce))
         if accel == "kvm" and outcome.stopped.startswith((qemu.ENDED, qemu.SILENT)) and not said:
             self._accelerators[kernel.arch] = "tcg"  # /dev/kvm opens, and doesn't work

@@ -161,7 +161,7 @@ def booter_for(env, pins):
             raise BootError(f"no userland is pinned for {arch}", where="boot", fix=fix)
     folder = Path(session.root, session.build, "boot")
     packages = {arch: [_package(env, pin) for pin in guests[arch]] for arch in guests}
-    return Booter(folder, packages.__getitem__, host, session.inputs.code("boot/guests.py"))
+    return Booter(folder, packages.__getitem__, host, session.inputs.code("boot/guests.py"), run_of(env.fs).reporter)
 
 
 def _package(env, pin):
@@ -228,9 +228,9 @@ def tell_booted(env, guest):
     run_of(env.fs).reporter.notice(f"{guest.kernel} ({guest.accelerator}): {ended} after {guest.seconds:.0f} s")
 
 
-def time_limit():
+def time_limit(default=SECONDS):
     """Returns the seconds that a guest may take. Raises StopError for what is no number."""
-    text = SCons.Script.ARGUMENTS.get("BOOT_SECONDS", str(SECONDS))
+    text = SCons.Script.ARGUMENTS.get("BOOT_SECONDS", str(default))
     if not text.isdecimal() or not 0 < int(text) < 100_000:
-        raise StopError(f"BOOT_SECONDS={text}: not a number of seconds; write BOOT_SECONDS={SECONDS}")
+        raise StopError(f"BOOT_SECONDS={text}: not a number of seconds; write BOOT_SECONDS={default}")
     return int(text)

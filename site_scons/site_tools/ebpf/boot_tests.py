@@ -17,6 +17,7 @@ from .errors import StopError
 from .kernels import checked_objects
 from .run import run_of
 
+SECONDS = 3600  # that a guest may take: emulated, on a busy machine, hundreds of tests take half an hour
 MAX_SIZE = 256 << 20  # bytes of the project's files in a guest, which has them in its memory
 PYTEST = "pytest"
 NOT_THERE = ("__pycache__", ".git")
@@ -41,7 +42,7 @@ def boot_tests(env):
     from ebpfbuild.boot.guests import GuestTests
 
     _require_no_other()
-    declared, seconds, objects = _declared(env), time_limit(), list(checked_objects(env))
+    declared, seconds, objects = _declared(env), time_limit(SECONDS), list(checked_objects(env))
     pins = kernels_to_boot(env, {arch.name for arch in env["EBPF_ARCHES"]})
     root, runs = Path(env["EBPF"].root), []
     given = GuestTests(_files(root, declared.files), _packages(declared.packages), declared.words)

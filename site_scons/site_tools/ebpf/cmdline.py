@@ -62,7 +62,7 @@ HELP = """
   CHECK_KERNELS=1  a program that fails on such a kernel fails the build, unless kernels-baseline.txt lists it;
                 CHECK_KERNELS=record writes that file
   VERIFY_LIMIT=…  of verify and boot: how much dearer a program may be (20%)
-  BOOT_JSON=… BOOT_SECONDS=…  of boot: a file to write; how long a guest may take (default: 600)
+  BOOT_JSON=… BOOT_SECONDS=…  of boot: a file to write; how long a guest may take (default: 600; of tests, 3600)
   KERNELS=… KERNELS_JSON=… KERNELS_HTML=…  of kernels: the kernels by name, `host`, or files that hold a kernel;
                 files to write
   CACHE=…       a folder or URL that shares objects between checkouts and machines: bazel-remote, nginx with WebDAV

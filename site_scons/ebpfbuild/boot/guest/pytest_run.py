@@ -22,6 +22,10 @@ class Reports:
     def __init__(self, report: Reporter):
         self._report = report
 
+    def pytest_collection_finish(self, session: Any) -> None:
+        """Says how many tests will run."""
+        self._report("tests", count=len(session.items))
+
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Names the test before it may bring the guest down."""
         self._report("begin", test=nodeid[:400])
