@@ -40,14 +40,14 @@ def main(path: str, *arches: str) -> None:
             archive.writestr(f"{arch}/probed", probed(arch))
 
 
-def probed(arch: str) -> bytes:
-    """Returns the program that probes are placed in, for an arch."""
+def probed(arch: str, *options: str) -> bytes:
+    """Returns the program that probes are placed in, for an arch; with the option -c its object file."""
     target = ZIG_TARGETS.get(arch, f"{arch_named(arch).name}-linux-gnu")
     os.environ.setdefault("ZIG_GLOBAL_CACHE_DIR", str(ROOT / "build" / "zig-cache"))
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder, "probed")
         command = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-fno-sanitize=all", "-O1", "-x", "c", "-"]
-        subprocess.run([*command, "-o", output], input=BINARY.encode(), check=True)
+        subprocess.run([*command, *options, "-o", output], input=BINARY.encode(), check=True)
         return output.read_bytes()
 
 
