@@ -1,6 +1,7 @@
 """What guests report: read whatever comes, held against the matrix, as text, as JSON, and the verifiers' figures."""
 
 import json
+import os
 import sys
 import zlib
 
@@ -147,6 +148,25 @@ def test_a_guest_that_says_nothing_is_not_waited_for_where_kvm_may_not_work(tmp_
     for first, then, stopped in (("9", "0", "it said nothing for 0.5 s"), ("0", "0.7", "")):
         words = [sys.executable, "-S", "-c", code, first, then]
         assert qemu.run(words, tmp_path / "log", 8, silence=0.5).stopped == stopped
+
+
+@pytest.mark.parametrize("said, accel, expected", [
+    ("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)", "tcg", 1),
+    ("QEMU emulator version 7.2.22", "kvm", 2),
+    ("QEMU emulator version 8.0.4", "tcg", 1),
+    ("QEMU emulator version 8.1.0", "tcg", 2),
+    ("QEMU emulator version 10.0.2 (Debian)", "tcg", 2),
+    ("nothing that is known", "tcg", 1),
+])  # fmt: skip
+def test_an_emulator_that_loses_writes_to_code_gives_a_guest_one_cpu(tmp_path, monkeypatch, said, accel, expected):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    program = tmp_path / "qemu-system-x86_64"
+    program.write_text(f"#!/bin/sh\necho '{said}'\n")
+    program.chmod(0o755)
+    machine = qemu.Machine(str(program), (), "ttyS0", "qemu-system-x86")
+    words = qemu.command(machine, accel, tmp_path / "kernel", tmp_path / "initramfs", "")
+    assert words[words.index("-smp") + 1] == str(expected)
+    assert qemu.cpus(str(tmp_path / "missing"), "tcg") == 1
 
 
 def test_a_machine_without_a_qemu_says_what_to_install(monkeypatch):
