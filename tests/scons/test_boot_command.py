@@ -3,7 +3,10 @@
 import hashlib
 import json
 import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,7 @@ from scripts import python_script  # noqa: E402
 MACHINE = os.uname().machine
 # Finds the nonce and the objects in the initramfs, and says of each program what BOOT_SAYS holds.
 QEMU = """\
-import json, os, sys, zlib
+import json, os, sys, time, zlib
 initrd = open(sys.argv[sys.argv.index("-initrd") + 1], "rb").read().decode("latin-1")
 task, _ = json.JSONDecoder().raw_decode(initrd, initrd.index('{"hide_btf"'))
 def report(kind, **facts):
@@ -31,6 +34,7 @@ if tests := task.get("tests"):
     for outcome in says.get("outcomes", ()):
         report("test", test=f"{tests['words']}::{outcome}", outcome=outcome, text="because", seconds=0.5)
     report("pytest", status=0)
+if says.get("sleeps"): sys.stdout.flush(); time.sleep(300)
 if not says.get("hangs"): report("end")
 """
 LOADER = '#!/bin/sh\nunset PYTHONHOME\nshift 3\nexec "{python}" "$@"\n'
@@ -104,6 +108,19 @@ def test_what_fails_unforeseen_a_guest_that_does_not_end_and_words_that_are_none
     assert "new: it ended before all was done; read build/boot/new/serial.log" in hung.stderr
     assert "KERNELS: odl is no kernel of toolchain.toml; take of old, new" in run(boots, "KERNELS=odl").stderr
     assert "BOOT_SECONDS=soon: not a number of seconds; write BOOT_SECONDS=600" in run(boots, "BOOT_SECONDS=soon").stderr
+
+
+def test_an_interrupt_ends_the_guest_and_the_command(boots):
+    boots.environment["BOOT_SAYS"] = '{"sleeps": 1}'
+    words = [f"ARCH={MACHINE}", f"MIRROR={boots.folder / 'mirror'}", "boot", "KERNELS=old"]
+    build = boots.start(*words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    log, deadline = boots.folder / "build/boot/old/serial.log", time.monotonic() + 120
+    while not (log.exists() and log.stat().st_size):
+        assert build.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    build.send_signal(signal.SIGINT)
+    text, _ = build.communicate(timeout=120)  # less than the guest's own time
+    assert build.returncode and "nterrupted" in text and "Traceback" not in text
 
 
 def test_a_project_s_tests_run_on_each_kernel_and_a_failure_fails_the_command(boots):

@@ -19,5 +19,5 @@ def test_an_interrupt_ends_a_build_that_waits_for_a_server(project, jobs):
         build.send_signal(signal.SIGINT)
         began = time.monotonic()
         text, _ = build.communicate(timeout=60)
-        assert time.monotonic() - began < 4  # one for the step, the rest for SCons's own end on a busy machine
+        assert time.monotonic() - began < 15  # a second for the step, the rest for SCons's own end on a busy machine
     assert build.returncode and "nterrupted" in text and "Traceback" not in text

@@ -65,13 +65,21 @@ class Booter:
     """Boots kernels with userlands of pinned packages.
 
     `folder` is where serial output and what is made lie, `packages` returns those of an arch's userland, `host` is this
-    machine's arch, `code` the digest of what makes a guest of them. `report` is told how far a guest is.
+    machine's arch, `code` the digest of what makes a guest of them. `report` is told how far a guest is, and
+    `interrupted` asked whether it is to be stopped.
     """
 
     def __init__(
-        self, folder: Path, packages: Callable[[str], Sequence[Package]], host: str, code: str, report: Reporter
+        self,
+        folder: Path,
+        packages: Callable[[str], Sequence[Package]],
+        host: str,
+        code: str,
+        report: Reporter,
+        interrupted: Callable[[], bool] = lambda: False,
     ):
         self._folder, self._packages, self._host, self._code, self._report = folder, packages, host, code, report
+        self._interrupted = interrupted
         self._derived = Derived(folder / ".made")
         self._interpreter: Interpreter | None = None
         self._accelerators: dict[str, str] = {}
@@ -102,7 +110,10 @@ class Booter:
         self._payload = self._derived.get(key, lambda: cpio(with_bytecode(tree, self._python())))
 
     def boot(self, kernel: BootKernel, seconds: float) -> "Booted":
-        """Boots a kernel and returns what came of it. Raises BootError, FetchError, ArchiveError, OSError."""
+        """Boots a kernel and returns what came of it.
+
+        Raises BootError, FetchError, ArchiveError, OSError, and StoppedError for one that was interrupted.
+        """
         machine, nonce = qemu.machine_for(kernel.arch), secrets.token_hex(8)
         place = self._folder / re.sub(r"[^\w+-]", "_", kernel.name)  # a quoted key of TOML may hold anything
         files = self._kernel_files(kernel)
@@ -116,7 +127,9 @@ class Booter:
         silence = qemu.KVM_SILENCE if accel == "kvm" else 0
         progress = Progress(sum(len(each.programs) for each in self._objects))
         with followed(place / "serial.log", nonce, progress, f"{kernel.name} ({accel})", self._report):
-            outcome = qemu.run(words, place / "serial.log", seconds, silence=silence)
+            outcome = qemu.run(
+                words, place / "serial.log", seconds, silence=silence, interrupted=self._interrupted
+            )
         said = list(reports(outcome.serial, nonce))
         if accel == "kvm" and outcome.stopped.startswith((qemu.ENDED, qemu.SILENT)) and not said:
             self._accelerators[kernel.arch] = "tcg"  # /dev/kvm opens, and doesn't work

@@ -8,12 +8,12 @@ import selectors
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ..arch import host_arch
-from ..errors import ArchError, BootError
+from ..errors import ArchError, BootError, StoppedError
 from ..escape import printable
 
 MAX_SERIAL = 16 << 20  # bytes of a guest's output; one that writes more is stopped
@@ -40,8 +40,9 @@ MACHINES = {
 ENDED = "QEMU ended with"
 SILENT = "it said nothing for"
 KVM_SILENCE = 60  # seconds; where KVM works, a guest has ended by then
+ASKED = 0.25  # seconds after which a build that is interrupted is seen
 SAFE_TCG = 8, 1  # the first QEMU that emulates several CPUs safely
-# The kernel's own words (kernel/panic.c), and the line of its registers that names a function: of x86, arm64, riscv, arm.
+# The kernel's own words (kernel/panic.c), and a line of registers that names a function: of x86, arm64, riscv, arm.
 PANIC = re.compile(rb"Kernel panic - not syncing(?:: ([^\r\n]{1,200}))?")
 PLACE = re.compile(rb"\b(?:RIP: [0-9a-f]{4}:|e?pc : |PC is at )([\w.]{1,100}\+0x[0-9a-f]+/0x[0-9a-f]+)")
 
@@ -101,21 +102,29 @@ def cpus(program: str, accel: str) -> int:
 def command(machine: Machine, accel: str, kernel: Path, initramfs: Path, arguments: str) -> list[str]:
     """Returns the words that start a guest; `arguments` go to the kernel's command line."""
     options = [word.replace("max,pauth=off", "host") for word in machine.options] if accel == "kvm" else machine.options
+    cores = str(cpus(machine.program, accel))
     append = f"console={machine.console} panic=-1 loglevel=4 {arguments}".strip()
     return [
         machine.program,
         *options,
         *("-accel", "tcg,thread=multi" if accel == "tcg" else accel),
-        *("-m", str(MEMORY), "-smp", str(cpus(machine.program, accel)), "-nodefaults", "-display", "none", "-no-reboot"),
+        *("-m", str(MEMORY), "-smp", cores, "-nodefaults", "-display", "none", "-no-reboot"),
         *("-serial", "stdio", "-kernel", str(kernel), "-initrd", str(initramfs), "-append", append),
     ]
 
 
-def run(words: Sequence[str], log: Path, seconds: float, limit: int = MAX_SERIAL, silence: float = 0) -> Outcome:
+def run(
+    words: Sequence[str],
+    log: Path,
+    seconds: float,
+    limit: int = MAX_SERIAL,
+    silence: float = 0,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Outcome:
     """Runs a guest until it ends, panics, writes more than `limit` bytes or takes longer than `seconds`.
 
     One that writes nothing for its first `silence` seconds is stopped as well. Its serial output goes to `log` as it
-    comes. Raises OSError.
+    comes. Raises OSError, and StoppedError once `interrupted` is true.
     """
     began, parts, size, stopped = time.monotonic(), list[bytes](), 0, ""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -123,12 +132,14 @@ def run(words: Sequence[str], log: Path, seconds: float, limit: int = MAX_SERIAL
         assert process.stdout is not None
         ready.register(process.stdout, selectors.EVENT_READ)
         while not stopped:
+            if interrupted():
+                raise StoppedError("was interrupted", where="boot")
             left = seconds - (time.monotonic() - began)
             if not size and silence:
                 left = min(left, silence - (time.monotonic() - began))
             if left <= 0:
                 stopped = f"it took longer than {seconds:g} s" if size or not silence else f"{SILENT} {silence:g} s"
-            elif ready.select(left):
+            elif ready.select(min(left, ASKED)):
                 part = os.read(process.stdout.fileno(), 1 << 16)
                 if not part:
                     break

@@ -20,7 +20,7 @@ from .errors import StopError, user_error
 from .fetching import fetch_options
 from .kernels import checked_objects, declared_kernel, declared_kernels, kernel_file, named_kernels
 from .package import LOADER
-from .run import run_of
+from .run import interrupted, run_of
 from .verifier import FIGURES, is_dearer
 
 SECONDS = 600  # that a guest may take unless BOOT_SECONDS= says otherwise
@@ -161,7 +161,8 @@ def booter_for(env, pins):
             raise BootError(f"no userland is pinned for {arch}", where="boot", fix=fix)
     folder = Path(session.root, session.build, "boot")
     packages = {arch: [_package(env, pin) for pin in guests[arch]] for arch in guests}
-    return Booter(folder, packages.__getitem__, host, session.inputs.code("boot/guests.py"), run_of(env.fs).reporter)
+    code, report = session.inputs.code("boot/guests.py"), run_of(env.fs).reporter
+    return Booter(folder, packages.__getitem__, host, code, report, interrupted)
 
 
 def _package(env, pin):

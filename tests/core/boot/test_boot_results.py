@@ -10,7 +10,7 @@ from ebpfbuild.boot import figures, qemu, text
 from ebpfbuild.boot.as_json import as_json
 from ebpfbuild.boot.results import Guest, KernelRun, ProgramRun, State, disagreements, errors_of, programs_of, unexpected
 from ebpfbuild.boot.wire import MAX_REPORTS, number_of, reports, text_of
-from ebpfbuild.errors import BootError
+from ebpfbuild.errors import BootError, StoppedError
 from ebpfbuild.kernels.problem import Verdict
 from hypothesis import example, given, strategies as st
 
@@ -141,6 +141,14 @@ def test_a_guest_that_does_not_end_by_itself_is_stopped_and_its_output_kept(tmp_
 ])  # fmt: skip
 def test_a_panic_is_told_with_its_reason_and_the_function_of_the_first_fault(serial, told):
     assert qemu.panic(serial) == told
+
+
+def test_a_guest_ends_with_the_build_that_is_interrupted(tmp_path):
+    code = "import os, sys, time; print(os.getpid(), flush=True); time.sleep(600)"
+    log = tmp_path / "log"
+    with pytest.raises(StoppedError, match="boot: was interrupted"):
+        qemu.run([sys.executable, "-S", "-c", code], log, 600, interrupted=lambda: log.read_bytes().endswith(b"\n"))
+    assert not os.path.exists(f"/proc/{int(log.read_bytes())}")
 
 
 def test_a_guest_that_says_nothing_is_not_waited_for_where_kvm_may_not_work(tmp_path):
