@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import errno
+import functools
 import importlib.util
 import os
 import sys
@@ -17,6 +18,17 @@ from bpfloader.testing.namespaces import CLONE_NEWNET, CLONE_NEWNS, raise_loopba
 from compiling import compile_program, skeleton_text
 
 MS_PRIVATE = 1 << 18  # linux/mount.h
+
+
+@pytest.fixture(scope="session", autouse=True)
+def guest_btf():
+    """In a guest whose kernel has no BTF, objects are opened with the one that `boot test` has for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        if path := os.environ.get("BOOT_BTF"):
+            ours = bpfloader.Object.open.__func__
+            opened = functools.partial(ours, btf=path)
+            patch.setattr(bpfloader.Object, "open", classmethod(lambda cls, *args, **given: opened(cls, *args, **given)))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,10 @@ Package = tuple[str, Callable[[], bytes], str]  # where it is, what reads it, it
 
 
 class BootKernel(NamedTuple):
-    """A kernel to boot: its packages, the image's path in the first one, and whether user space sees its BTF."""
+    """A kernel to boot: its packages, the image's path in the first one, and whether user space sees its BTF.
+
+    `btf` are the types of a kernel whose own can't be seen there, as bytes, for a project's tests.
+    """
 
     name: str
     arch: str
@@ -41,6 +44,7 @@ class BootKernel(NamedTuple):
     packages: tuple[Package, ...]
     member: str = ""
     hide_btf: bool = False
+    btf: bytes = b""
 
 
 class GuestTests(NamedTuple):
@@ -120,7 +124,7 @@ class Booter:
         task = {"nonce": nonce, "hide_btf": kernel.hide_btf, "modules": self._need_modules(), **self._task}
         write_file(place / "kernel", files.image)
         write_file(
-            place / "initramfs", b"".join([*self._archives(kernel), files.archive, task_files(task, self._objects)])
+            place / "initramfs", b"".join([*self._archives(kernel), files.archive, task_files(task, self._objects, kernel.btf)])
         )
         accel = self._accelerators.setdefault(kernel.arch, qemu.accelerator(kernel.arch))
         words = qemu.command(machine, accel, place / "kernel", place / "initramfs", ARGUMENTS)

@@ -45,9 +45,12 @@ def module_files(modules: Mapping[str, bytes]) -> bytes:
     return cpio(tree)
 
 
-def task_files(task: Mapping[str, Any], objects: Sequence[GuestObject]) -> bytes:
-    """Returns the archive with /task/task.json, which init reads, and the objects; `task` is what else stands there."""
-    tree: Tree = {}
+def task_files(task: Mapping[str, Any], objects: Sequence[GuestObject], btf: bytes = b"") -> bytes:
+    """Returns the archive with /task/task.json, which init reads, and the objects; `task` is what else stands there.
+
+    `btf` becomes /task/kernel.btf, where there is any.
+    """
+    tree: Tree = {"task/kernel.btf": File(btf)} if btf else {}
     rows = []
     for number, each in enumerate(objects):
         tree[f"task/objects/{number}.bpf.o"] = File(each.data)

@@ -128,6 +128,19 @@ def declared_kernel(env, session, pin):
     return Kernel(pin.name, file.arch, file.kernel, btf, not pin.uname, modules)
 
 
+def stand_in_btf(env, session, pin):
+    """Returns the BTF of a kernel that has none of its own, or hides it, as bytes; b"" for another one.
+
+    Raises as declared_kernel does.
+    """
+    from ebpfbuild.kernel_image.open_btf import kernel_btf, read_kernel_file
+
+    if not pin.uname:
+        return b""
+    path, _ = _btf_file(env, session, pin.btf) if pin.btf else kernel_file(env, session, pin.file)
+    return kernel_btf(read_kernel_file(path), pin.file.where, "" if pin.btf else pin.member).data
+
+
 def _require_arch(btf, arch, where, fix):
     """Raises KernelCheckError for a kernel with registers of another arch; `fix` has a place for that one's name."""
     from ebpfbuild.arch import BY_NAME

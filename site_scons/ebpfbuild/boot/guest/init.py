@@ -35,6 +35,7 @@ SYSCTLS = {
     "kernel/hostname": "guest",
 }
 FINIT_MODULE = {"x86_64": 313, "aarch64": 273, "riscv64": 273, "armv7l": 379}  # the kernel's syscall tables
+KERNEL_TYPES = "/task/kernel.btf"  # of a kernel without BTF of its own
 POWER_OFF = 0x4321FEDC  # linux/reboot.h
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # linux/sockios.h, linux/if.h
 
@@ -91,6 +92,7 @@ def run_tests(tests: dict[str, Any]) -> None:
     """Runs the project's tests in a process of their own, where `folder` is the project; reaps what they leave."""
     paths = ":".join([*tests["python"], "/task"])
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1", "BOOT_TEST": "1"}
+    environment |= {"BOOT_BTF": KERNEL_TYPES} if os.path.exists(KERNEL_TYPES) else {}
     os.chdir(tests["folder"])
     runner = os.posix_spawn(sys.executable, [sys.executable, "-P", "-m", "guest.pytest_run"], environment)
     while os.wait()[0] != runner:
