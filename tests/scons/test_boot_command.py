@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "core"))
 from archives import deb, tar  # noqa: E402
+from btfwriter import assemble, info  # noqa: E402
 from scripts import python_script  # noqa: E402
 
 MACHINE = os.uname().machine
@@ -32,7 +33,7 @@ for number, each in enumerate(task["objects"]):
 if tests := task.get("tests"):
     assert all(f"project/{name}\\0" in initrd for name in ("tests/test_it.py", "made.txt")) and "task/packages/pytest/__init__.py" in initrd
     for outcome in says.get("outcomes", ()):
-        report("test", test=f"{tests['words']}::{outcome}", outcome=outcome, text="because", seconds=0.5)
+        report("test", test=f"{tests['words']}::{outcome}{' with BTF' * ('task/kernel.btf' in initrd)}", outcome=outcome, text="because", seconds=0.5)
     report("pytest", status=0)
 if says.get("sleeps"): sys.stdout.flush(); time.sleep(300)
 if not says.get("hangs"): report("end")
@@ -137,8 +138,12 @@ env.BpfObject(""")
     assert "old (6.1.0-fake, " in done.stdout and "): 1 passed, 1 skipped\n  skipped 1: because\n" in done.stdout
     assert done.stdout.splitlines()[-1].endswith(" s: 2 passed, 2 skipped") and "2 kernels booted in " in done.stdout
     assert "BOOT_SECONDS=x: not a number of seconds; write BOOT_SECONDS=3600" in boots.fails("boot", "test", "BOOT_SECONDS=x", f"ARCH={MACHINE}")
-    named = run(boots, "test", "KERNELS=new", "ARGS=-k 'a b'", outcomes=["passed", "failed"])
-    assert named.returncode == 2 and "  failed: ['tests/test_it.py', '-k', 'a b']::failed\n    because\n" in named.stdout
-    assert "ebpf: new (tcg): failed: ['tests/test_it.py', '-k', 'a b']::failed\n" in named.stderr
-    assert "boot test: tests fail on a booted kernel; read the failures above" in named.stderr and "  new: 1 passed, 1 failed" in named.stderr
-    assert 'failures="1"' in (boots.folder / "build/boot/new/tests.xml").read_text()
+    btf, pins = assemble([(1, info(1), 4, 1 << 24 | 32)], ("", "int")), boots.folder / "toolchain.toml"
+    (boots.folder / "bare.btf").write_bytes(btf)
+    bare = pins.read_text().split("[kernels.new]\n")[1].replace("hide_btf = true\n", f'uname = "6.12"\nbtf = "bare.btf"\nbtf_sha256 = "{hashlib.sha256(btf).hexdigest()}"\n')
+    pins.write_text(f"{pins.read_text()}[kernels.bare]\n{bare}")
+    named = run(boots, "test", "KERNELS=bare", "ARGS=-k 'a b'", outcomes=["passed", "failed"])
+    assert named.returncode == 2 and "  failed: ['tests/test_it.py', '-k', 'a b']::failed with BTF\n    because\n" in named.stdout
+    assert "ebpf: bare (tcg): failed: ['tests/test_it.py', '-k', 'a b']::failed with BTF\n" in named.stderr
+    assert "boot test: tests fail on a booted kernel; read the failures above" in named.stderr and "  bare: 1 passed, 1 failed" in named.stderr
+    assert 'failures="1"' in (boots.folder / "build/boot/bare/tests.xml").read_text()
