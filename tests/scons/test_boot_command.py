@@ -36,6 +36,7 @@ if tests := task.get("tests"):
         report("test", test=f"{tests['words']}::{outcome}{' with BTF' * ('task/kernel.btf' in initrd)}", outcome=outcome, text="because", seconds=0.5)
     report("pytest", status=0)
 if says.get("sleeps"): sys.stdout.flush(); time.sleep(300)
+if says.get("panics"): print("[ 9.1] RIP: 0010:f+0x1/0x2\\n[ 9.2] Kernel panic - not syncing: Oops")
 if not says.get("hangs"): report("end")
 """
 LOADER = '#!/bin/sh\nunset PYTHONHOME\nshift 3\nexec "{python}" "$@"\n'
@@ -138,6 +139,10 @@ env.BpfObject(""")
     assert "old (6.1.0-fake, " in done.stdout and "): 1 passed, 1 skipped\n  skipped 1: because\n" in done.stdout
     assert done.stdout.splitlines()[-1].endswith(" s: 2 passed, 2 skipped") and "2 kernels booted in " in done.stdout
     assert "BOOT_SECONDS=x: not a number of seconds; write BOOT_SECONDS=3600" in boots.fails("boot", "test", "BOOT_SECONDS=x", f"ARCH={MACHINE}")
+    panicked = run(boots, "test", "KERNELS=old", outcomes=["passed"], panics=True)
+    why = "its kernel panicked: Oops at f+0x1/0x2"
+    assert panicked.returncode == 2 and f"  {why}; its serial output: build/boot/old/serial.log\n" in panicked.stdout
+    assert f"  old: 1 passed; {why}\n" in panicked.stderr
     btf, pins = assemble([(1, info(1), 4, 1 << 24 | 32)], ("", "int")), boots.folder / "toolchain.toml"
     (boots.folder / "bare.btf").write_bytes(btf)
     bare = pins.read_text().split("[kernels.new]\n")[1].replace("hide_btf = true\n", f'uname = "6.12"\nbtf = "bare.btf"\nbtf_sha256 = "{hashlib.sha256(btf).hexdigest()}"\n')

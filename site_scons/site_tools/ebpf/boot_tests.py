@@ -59,8 +59,9 @@ def boot_tests(env):
                     runs.append(run)
     print(printable_lines(results.text(runs)), end="\n\n")
     print(printable(results.summary(runs)), flush=True)
-    details = [f"{run.guest.kernel}: {run.counts() or run.stopped}" for run in runs if run.failed or run.stopped]
-    if details:
+    bad = [run for run in runs if run.failed or run.stopped]
+    if bad:
+        details = [f"{run.guest.kernel}: {'; '.join(filter(None, (run.counts(), run.stopped)))}" for run in bad]
         fix = "read the failures above, and build/boot/NAME/tests.xml"
         raise BootError("tests fail on a booted kernel", where="boot test", fix=fix, details=tuple(details))
 
