@@ -123,9 +123,8 @@ class Booter:
         files = self._kernel_files(kernel)
         task = {"nonce": nonce, "hide_btf": kernel.hide_btf, "modules": self._need_modules(), **self._task}
         write_file(place / "kernel", files.image)
-        write_file(
-            place / "initramfs", b"".join([*self._archives(kernel), files.archive, task_files(task, self._objects, kernel.btf)])
-        )
+        own = task_files(task, self._objects, kernel.btf)
+        write_file(place / "initramfs", b"".join([*self._archives(kernel), files.archive, own]))
         accel = self._accelerators.setdefault(kernel.arch, qemu.accelerator(kernel.arch))
         words = qemu.command(machine, accel, place / "kernel", place / "initramfs", ARGUMENTS)
         silence = qemu.KVM_SILENCE if accel == "kvm" else 0
