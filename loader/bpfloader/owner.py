@@ -102,6 +102,11 @@ class Owner(Protocol):
     def map_attribute(self, handle: int, name: str) -> Any:
         """Returns an attribute of a map by libbpf's name for it without `bpf_map__`, such as `value_size`."""
 
+    def map_difference(self, handle: int, info: Any) -> str:
+        """Names what an existing map (a MapInfo) differs in from the one found by `find_map`: a member of its key or
+        value. Empty where they are alike, or that can't be told.
+        """
+
     def close_map(self, name: str) -> None:
         """Closes a map without an object. Raises StateError for one of an object, which destroy closes."""
 

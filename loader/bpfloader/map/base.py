@@ -209,7 +209,7 @@ class Map(FixedAttributes):
     def reuse(self, source: Any) -> None:
         """Makes `load` use an existing map, given as the path of its pin, a Map or a descriptor.
 
-        Raises MapError for a missing map or one of another type or sizes, StateError after load.
+        Raises MapError for a missing map or one of another type, sizes or members, StateError after load.
         """
         path = source if isinstance(source, (str, os.PathLike)) else None
         fd = pinned_fd(path, "map", MapError) if path is not None else descriptor(source)
@@ -224,17 +224,22 @@ class Map(FixedAttributes):
                 os.close(fd)
 
     def _require_alike(self, info: MapInfo, what: str) -> None:
-        """Raises MapError, which begins with `what`, for a map of another type or sizes than this one's."""
+        """Raises MapError, which begins with `what`, for a map of another type, other sizes or other members."""
         wanted, found = (self.type, self.key_size, self.value_size), (info.type, info.key_size, info.value_size)
         if found != wanted:
             what = f"{what} as the map {self.name}: (type, key_size, value_size) is {found}"
             raise MapError(f"{what}, not {wanted}", fix="give a map of the same declaration")
+        with self._owner.lock:
+            differs = self._owner.map_difference(self._bpf_map, info)
+        if differs:
+            fix = "give a map of the same declaration; bpfloader.open_map opens one with its own types"
+            raise MapError(f"{what} as the map {self.name}: it has {differs}", fix=fix)
 
     def open(self, source: str | os.PathLike[str] | int) -> Self:
         """Opens a map that exists with this one's class and types: by its pin, its id or its name (see open_map).
 
         A skeleton's class has its maps for this, too: `Execs.maps.counts.open("/sys/fs/bpf/counts")`. Raises MapError
-        for a missing map or one of another type or sizes, PrivilegeError.
+        for a missing map or one of another type, sizes or members, PrivilegeError.
         """
         from .standalone import standalone
 

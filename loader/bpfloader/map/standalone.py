@@ -77,6 +77,10 @@ class Standalone:
         self.require_loaded(name)
         return True if name == "autocreate" else getattr(self.info, name, 0)
 
+    def map_difference(self, _handle: int, _info: Any) -> str:
+        """Returns nothing: a map without an object declares no types."""
+        return ""
+
     def program_count(self, name: str) -> None:
         """Returns None: there are no programs that count."""
 

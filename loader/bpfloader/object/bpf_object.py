@@ -29,13 +29,16 @@ from .btf_file import BtfFile
 from .collections import Maps, Progs, nothing_attached, program_names
 from .declared import DeclaredMaps
 from .open import open_bytes, require_digest
+from .pinned_maps import taking_pinned_maps
 from .variables import Section, SectionOwner
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from ..map.info import MapInfo
     from ..owner import ObjectPart
     from ..program.base import Program
+    from .pinned_types import ObjectBtf
 
 GIVE_PATH = "give the path of a file that this user may read"
 
@@ -66,6 +69,7 @@ class Object(BccPolling, SectionOwner):
         self._data = b""  # the object's bytes, until it is loaded: they help to explain a refusal
         self.lock = threading.RLock()  # hold it while libbpf has a pointer, so that no other thread frees that
         self.parts: list[ObjectPart] = []
+        self._own_btf: ObjectBtf | None = None  # once a map that exists is compared with the declared one
         self._pin_folder = ""  # where load(pin=…) has pinned the maps
         self._not_created: frozenset[int] = frozenset()  # the maps without autocreate, by their struct bpf_map *
         self.links = Links(self)
@@ -226,6 +230,13 @@ class Object(BccPolling, SectionOwner):
         """Returns an attribute of a map of the object, by libbpf's name for it without `bpf_map__`."""
         return getattr(library(), f"bpf_map__{name}")(self.handle and handle)
 
+    def map_difference(self, handle: int, info: MapInfo) -> str:
+        """Names a member in which an existing map differs from the declared one; empty for none, or without BTF."""
+        from .pinned_types import ObjectBtf
+
+        self._own_btf = self._own_btf or ObjectBtf(self.handle)
+        return self._own_btf.difference(self.handle and handle, info)
+
     def close_map(self, name: str) -> None:
         """Raises StateError: `destroy` closes all maps of an object."""
         raise StateError(f"the map {name} belongs to an object", fix="destroy the object, which closes its maps")
@@ -259,11 +270,12 @@ class Object(BccPolling, SectionOwner):
         """
         with self.lock, DeferredSignals(), captured() as messages:
             self.require_open("what is prepared")
-            self._load_tried = True
-            try:
-                library().bpf_object__prepare(self.handle)
-            except CallError as error:
-                raise self._refused(error, messages) from None
+            with taking_pinned_maps(self):
+                self._load_tried = True
+                try:
+                    library().bpf_object__prepare(self.handle)
+                except CallError as error:
+                    raise self._refused(error, messages) from None
             self._is_prepared = True
             self._notify_loaded()
 
@@ -284,8 +296,9 @@ class Object(BccPolling, SectionOwner):
         pinned there are used again; constants (.rodata) and maps with a pin of their own are left out. Raises MapError
         for a pinned map of another declaration, AttachError for a folder that can't be there.
 
-        Raises VerifierError, MissingBtfError, LoadError, PrivilegeError, StateError; LibraryError if libbpf is too old
-        for a selected program. After a refusal, the object can only be destroyed.
+        Raises VerifierError, MissingBtfError, LoadError, PrivilegeError, StateError; MapError for a map of another
+        declaration where one pins itself (pin_path); LibraryError if libbpf is too old for a selected program. After a
+        refusal, the object can only be destroyed.
         """
         if pin is not None:
             from .pins import load_pinned
@@ -306,13 +319,14 @@ class Object(BccPolling, SectionOwner):
 
                 name = self.FILE or self._name
                 require_types_of_tables([each for each in self.progs if each.autoload], self._data, name)
-            self._load_tried = True
-            try:
-                with without_repeated_signals():
-                    library().bpf_object__load(self.handle)
-            except CallError as error:
-                self._is_prepared = False
-                raise self._refused(error, messages) from None
+            with contextlib.nullcontext() if self._is_prepared else taking_pinned_maps(self):
+                self._load_tried = True
+                try:
+                    with without_repeated_signals():
+                        library().bpf_object__load(self.handle)
+                except CallError as error:
+                    self._is_prepared = False
+                    raise self._refused(error, messages) from None
             self._is_loaded, self._data = True, b""
             self._btf.close()
             if not self._is_prepared:

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-from typing import NamedTuple
 
 from ..errors import CallError, ObjectError
 from ..kernel.kernel_btf import read_btf
 from ..libbpf.library import library
 from ..map.info import MapInfo
-
-
-class DeclaredTypes(NamedTuple):
-    """The ids of a map's key and value in its object's BTF, 0 for none."""
-
-    key: int
-    value: int
 
 
 class ObjectBtf:
@@ -26,13 +18,14 @@ class ObjectBtf:
         self._handle = handle
         self._data = b""
 
-    def difference(self, declared: DeclaredTypes, pinned: MapInfo) -> str:
-        """Names the first difference between a pinned map's layout and the declared one; empty where there is none.
+    def difference(self, declared: int, pinned: MapInfo) -> str:
+        """Names the first difference between a map's layout and that of the declared one (libbpf's struct bpf_map *).
 
-        Empty too where that can't be told: a map without BTF, or one of which this process may not read it
-        (CAP_SYS_ADMIN).
+        Empty where there is none, and where that can't be told: a map without BTF, or one of which this process may not
+        read it (CAP_SYS_ADMIN).
         """
-        pairs = ("key", pinned.btf_key_type_id, declared.key), ("value", pinned.btf_value_type_id, declared.value)
+        key, value = library().bpf_map__btf_key_type_id(declared), library().bpf_map__btf_value_type_id(declared)
+        pairs = ("key", pinned.btf_key_type_id, key), ("value", pinned.btf_value_type_id, value)
         with contextlib.suppress(CallError, ObjectError):
             there, here = read_btf(pinned.btf_id) if pinned.btf_id else b"", self._read()
             if there == here or not there or not here:

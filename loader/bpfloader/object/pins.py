@@ -17,12 +17,11 @@ from ..kernel.map_type import BPF_F_RDONLY_PROG, MapType
 from ..libbpf.library import library
 from ..libbpf.pin import pinned_fd
 from ..link.folder import locked, swap_pin
-from ..map.base import Map
-from ..map.info import MapInfo, info_of
+from ..map.info import info_of
 from ..program.struct_ops import StructOpsMap
 from ..program.takeover import take_over_by_section, take_over_table, taking_over
 from .collections import nothing_attached
-from .pinned_types import DeclaredTypes, ObjectBtf
+from .pinned_maps import MapHandle, created_maps, pinned_difference
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -43,9 +42,6 @@ if TYPE_CHECKING:
         def links(self) -> Links: ...
 
         def load(self, *, log_level: int = 0) -> None: ...
-
-
-COMPARED = ("type", "key_size", "value_size", "max_entries", "map_flags", "map_extra")
 
 
 class FreshMap(NamedTuple):
@@ -122,46 +118,26 @@ def _use_pinned_maps(bpf: Loadable, folder: str) -> Iterator[FreshMap]:
     """Lets libbpf pin the maps of an object to a folder, or take those that are pinned there.
 
     Left out are constants, which belong to one version of the programs, struct_ops, and maps that have a pin or were
-    given by `reuse`. Yields the data sections to be pinned after load. Raises MapError for a map of another
-    declaration.
+    given by `reuse`. Yields the data sections that are unlike the pinned ones: they are to be pinned after load.
     """
-    reused = {part._bpf_map for part in bpf.parts if isinstance(part, Map) and part._is_reused}
-    handle, btf = None, ObjectBtf(bpf.handle)
-    while handle := library().bpf_object__next_map(bpf.handle, handle):
-        attributes = {name: bpf.map_attribute(handle, name) for name in COMPARED}
-        own = attributes["type"] == MapType.STRUCT_OPS or attributes["map_flags"] & BPF_F_RDONLY_PROG
-        if own or handle in reused or not library().bpf_map__autocreate(handle):
+    for map_ in created_maps(bpf):
+        constant = bpf.map_attribute(map_.handle, "map_flags") & BPF_F_RDONLY_PROG
+        if constant or bpf.map_attribute(map_.handle, "type") == MapType.STRUCT_OPS:
             continue
-        if library().bpf_map__pin_path(handle):
+        if library().bpf_map__pin_path(map_.handle):
             continue
-        name = library().bpf_map__name(handle).decode()
-        path = os.path.join(folder, name[max(0, name.find(".")) :].replace(".", "_"))  # OBJECT.bss, events
-        types = DeclaredTypes(library().bpf_map__btf_key_type_id(handle), library().bpf_map__btf_value_type_id(handle))
-        if os.path.lexists(path) and not _is_alike(path, name, attributes, btf, types):
-            yield FreshMap(handle, path)
+        section = map_.name[max(0, map_.name.find(".")) :]  # of OBJECT.bss; events is all of it
+        path = os.path.join(folder, section.replace(".", "_"))
+        if "." in map_.name and os.path.lexists(path) and _is_unlike(bpf, map_, path):
+            yield FreshMap(map_.handle, path)
         else:
-            library().bpf_map__set_pin_path(handle, os.fsencode(path))
+            library().bpf_map__set_pin_path(map_.handle, os.fsencode(path))
 
 
-def _is_alike(path: str, name: str, attributes: dict[str, int], btf: ObjectBtf, declared: DeclaredTypes) -> bool:
-    """Returns True for a pinned map of the same declaration; False for a data section, which may change.
-
-    Raises MapError for any other.
-    """
+def _is_unlike(bpf: Loadable, map_: MapHandle, path: str) -> bool:
+    """Returns True for a pinned data section of other variables. Raises MapError for what is no map."""
     fd = pinned_fd(path, "map", MapError)
     try:
-        info: MapInfo = info_of(fd)
+        return bool(pinned_difference(bpf, map_.handle, info_of(fd)))
     finally:
         os.close(fd)
-    unlike = [each for each in COMPARED if getattr(info, each) != attributes[each]]
-    if attributes["type"] == MapType.PERF_EVENT_ARRAY and not attributes["max_entries"]:  # as many as there are CPUs
-        unlike = [each for each in unlike if each != "max_entries"]
-    layout = "" if unlike else btf.difference(declared, info)
-    if (unlike or layout) and "." not in name:
-        there = ", ".join(f"{each} {getattr(info, each)}" for each in unlike)
-        wanted = ", ".join(f"{each} {attributes[each]}" for each in unlike)
-        differs = f"{there}, the program declares {wanted}" if unlike else layout
-        what = f"the map {name} pinned at {path} has {differs}"
-        fix = f"declare it as before, or give its contents up: {COMMAND} detach --pin {path}"
-        raise MapError(what, fix=fix)
-    return not unlike and not layout

@@ -88,6 +88,41 @@ def test_a_map_is_pinned_and_taken_up_again(opened_with, bpffs, maps_skel):
         again.maps.big.unpin()
 
 
+@pytest.mark.parametrize("name", ["devices", "devices_by_name"])
+def test_a_map_that_the_kernel_makes_read_only_is_taken_up_again(opened_with, bpffs, name):
+    """Of a devmap the kernel tells BPF_F_RDONLY_PROG, which nobody may declare (cilium/ebpf #925)."""
+    seen = set()
+    for _ in range(2):
+        bpf = opened_with(name)
+        bpf.maps[name].pin_path = bpffs / name
+        bpf.load()
+        seen.add(bpf.maps[name].id)
+        bpf.destroy()
+    for _ in range(2):
+        bpf = opened_with(name)
+        bpf.load(pin=bpffs / "daemon")
+        seen.add(bpf.maps[name].id)
+        bpf.destroy()
+    assert len(seen) == 2
+    other = opened_with(name)
+    other.maps[name].pin_path, other.maps[name].max_entries = bpffs / name, 5
+    for _ in range(2):
+        with pytest.raises(bpfloader.MapError, match="pinned at .* has max_entries 4, the program declares max_entries 5; "):
+            other.load()
+
+
+def test_a_ring_of_an_odd_size_is_taken_up_again(rings_skel, bpffs, kernel):
+    """Its size is rounded up to whole pages before it is compared (libbpf #531)."""
+    seen = set()
+    for _ in range(2):
+        with rings_skel.Rings.open() as bpf:
+            bpf.select([])
+            bpf.maps.ring.max_entries, bpf.maps.ring.pin_path = 5000, bpffs / "ring"
+            bpf.load()
+            seen.add(bpf.maps.ring.id)
+    assert len(seen) == 1
+
+
 def test_two_objects_share_a_map(opened_with, using):
     first = using("counts")
     second = opened_with("counts")

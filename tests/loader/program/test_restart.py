@@ -402,6 +402,28 @@ def test_a_pinned_map_of_equal_size_and_another_layout_is_refused(layout, skelet
         assert len(hosts) == 0
 
 
+def test_every_way_to_a_map_that_exists_compares_its_members(layout, skeleton_of, bpffs, kernel):
+    pin, other = bpffs / "hosts", skeleton_of("layout_next").LayoutNext
+    differs = "a value with __u64 received at byte 0 where the program has __u64 sent at byte 0; "
+    with layout.open() as first:
+        first.maps.hosts.pin_path = pin
+        first.load()
+    with layout.open() as again, layout.maps.hosts.open(pin) as opened:
+        again.maps.hosts.reuse(opened)
+        again.load()
+        assert again.maps.hosts.id == opened.id
+    with other.open() as second:
+        with pytest.raises(bpfloader.MapError, match=f"can't reuse .*hosts' as the map hosts: it has {differs}give a map of"):
+            second.maps.hosts.reuse(str(pin))
+        with pytest.raises(bpfloader.MapError, match=f"can't open .*hosts' as the map hosts: it has {differs}.*open_map"):
+            other.maps.hosts.open(str(pin))
+        second.maps.hosts.pin_path = pin
+        with pytest.raises(bpfloader.MapError, match=f"the map hosts pinned at {pin} has {differs}declare it as before"):
+            second.load()
+        second.maps.hosts.pin_path = None
+        second.load()  # nothing was loaded
+
+
 def test_variables_of_another_layout_begin_anew(layout, skeleton_of, folder, kernel):
     with layout.attach(pin=folder) as first:
         libc.getppid()
