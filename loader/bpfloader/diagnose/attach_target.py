@@ -118,8 +118,11 @@ def _kprobe_fault(number: int, target: str, request: Request) -> Fault:
     from .kernel_function import kernel_function_fault
 
     listed = request.get("functions", ())
-    function = request.get("function") or ("" if listed else target.partition("+")[0])
-    return None if missing_options("kprobe") else kernel_function_fault(number, function, listed)
+    named, behind, _ = target.partition("+")
+    function, offset = request.get("function"), request.get("offset")
+    at_entry = "functions" not in request and not (offset if function else behind)
+    function = function or ("" if listed else named)
+    return None if missing_options("kprobe") else kernel_function_fault(number, function, listed, at_entry)
 
 
 def _tracing_fault(number: int, target: str, request: Request) -> Fault:

@@ -13,7 +13,7 @@ from ..btf.kernel import kernel_names, kernel_types
 from ..btf.path import KERNEL_BTF
 from ..btf.reader import FUNC
 from ..errors import Explanation
-from ..kernel.host import kernel_lines
+from ..kernel.host import kernel_config, kernel_lines
 from ..kernel.tracefs import TRACING
 from ..suggest import SHOWN_NAMES, suggestion
 
@@ -27,17 +27,18 @@ MISSING = (errno.ENOENT, errno.ESRCH, errno.EINVAL)
 COPY = re.compile(r"(\.(isra|constprop|part|llvm)\.\d+)+$")
 
 
-def kernel_function_fault(number: int, function: str, listed: Iterable[str] = ()) -> Fault:
+def kernel_function_fault(number: int, function: str, listed: Iterable[str] = (), at_entry: bool = False) -> Fault:
     """Explains a refused kprobe at a function, or of many at a pattern or at those that are listed.
 
-    Returns None where none of these files tells a fault.
+    `at_entry` says that the one was to be at the function's first instruction. Returns None where none of these files
+    tells a fault.
     """
     if "*" in function or "?" in function:
         return _pattern_fault(function) if number in MISSING else None
     for name in [function] if function else listed:
         if found := _one_fault(number, name, bool(listed)):
             return found
-    return None
+    return _entry_fault(function) if at_entry and function and number == errno.EINVAL else None
 
 
 def _one_fault(number: int, function: str, many: bool) -> Fault:
@@ -75,6 +76,14 @@ def _untraceable_fault(function: str, many: bool) -> Fault:
         what = f"{function} is in /proc/kallsyms alone, and can't be traced by many at once"
         return Explanation(what, 'take SEC("kprobe") for it, or a function of available_filter_functions')
     return None
+
+
+def _entry_fault(function: str) -> Fault:
+    """Explains that ftrace has the function's entry for itself (check_ftrace_location of kernel/kprobes.c)."""
+    if function not in _traceable() or "KPROBES_ON_FTRACE" in kernel_config():
+        return None
+    what = f"ftrace has the entry of {function}, and this kernel takes no kprobe there"
+    return Explanation(f"{what}: it was built without CONFIG_KPROBES_ON_FTRACE", "take fentry, or a tracepoint")
 
 
 def _pattern_fault(pattern: str) -> Fault:

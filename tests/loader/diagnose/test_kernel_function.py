@@ -59,6 +59,20 @@ def test_one_function(number, section, function, text):
     assert text in said(number, section.partition("/")[0], function=function)
 
 
+@pytest.mark.parametrize("options, number, section, request_, told", [
+    ((), errno.EINVAL, "kprobe/tcp_connect", {}, True), (("KPROBES",), errno.EINVAL, "kretprobe", {"function": "tcp_connect"}, True),
+    ((), errno.EINVAL, "kprobe/tcp_connect+0x10", {}, False), ((), errno.EINVAL, "kprobe", {"function": "tcp_connect", "offset": 8}, False),
+    (("KPROBES_ON_FTRACE",), errno.EINVAL, "kprobe/tcp_connect", {}, False), ((), errno.EACCES, "kprobe/tcp_connect", {}, False),
+    ((), errno.EINVAL, "kprobe/do_both", {}, False), ((), errno.EINVAL, "kprobe.multi", {"function": "tcp_connect", "functions": ()}, False),
+])  # fmt: skip
+def test_an_entry_that_ftrace_has_for_itself(monkeypatch, options, number, section, request_, told):
+    """As on Debian's 6.12 for riscv64."""
+    monkeypatch.setattr(kernel_function, "kernel_config", lambda: frozenset(options))
+    error = attach_refused("probe", CallError("failed", errno=number), [], section, request_)
+    text = "ftrace has the entry of tcp_connect, and this kernel takes no kprobe there: it was built without CONFIG_KPROBES_ON_FTRACE; take fentry"
+    assert (text in f"{error.what}; {error.fix}") is told
+
+
 def test_several_functions_of_one_name():
     text = said(errno.EADDRNOTAVAIL, "kprobe/do_both")
     assert "this kernel has several functions do_both; choose one by its address in /proc/kallsyms" in text
