@@ -11,6 +11,7 @@ import struct
 import pytest
 from bpfloader.kernel.netlink import LINK_MESSAGE, RTM_NEWLINK, request
 
+RTM_DELLINK = 17
 CREATE = 0x600  # NLM_F_CREATE | NLM_F_EXCL
 IFLA_IFNAME, IFLA_LINKINFO, IFLA_INFO_KIND = 3, 18, 1
 SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFMTU, IFF_UP = 0x8914, 0x8916, 0x8922, 1
@@ -25,6 +26,11 @@ def make_interface(name: str, kind: str) -> None:
         if error.errno not in (errno.EOPNOTSUPP, errno.ENODEV):
             raise
         pytest.skip(f"this kernel makes no {kind}")
+
+
+def remove_interface(name: str) -> None:
+    """Removes an interface, and its peer with it."""
+    request(RTM_DELLINK, 0, LINK_MESSAGE.pack(0, 0, socket.if_nametoindex(name), 0, 0))
 
 
 def switch_on(name: str) -> None:

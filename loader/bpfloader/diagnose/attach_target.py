@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Optional
@@ -142,20 +143,36 @@ def _tracing_fault(number: int, target: str, request: Request) -> Fault:
 
 def _raw_tracepoint_fault(number: int, target: str, request: Request) -> Fault:
     name = request.get("name") or target
+    if number == errno.EINVAL and not request.get("cookie"):  # which a kernel before 6.10 refuses with that, too
+        return _argument_fault(name)
     names = kernel_names(kernel_types(KERNEL_BTF), TYPEDEF) if number == errno.ENOENT else ()
     if not names or name in names:
         return None
     return Explanation(f"this kernel has no raw tracepoint {name}", suggestion(name, names, LIST_TRACEPOINTS))
 
 
+def _argument_fault(name: str) -> Fault:
+    """Explains a program that reads arguments beyond a raw tracepoint's own (__bpf_probe_register, bpf_trace.c)."""
+    btf = kernel_types(KERNEL_BTF)
+    declared = btf.named(f"btf_trace_{name}") if btf else ()
+    if not btf or not declared:
+        return None
+    prototype = btf[btf[declared[0].word].word]  # of a pointer to a function, whose first argument is its own data
+    count = len(btf.parameters(prototype)) - 1
+    what = f"the program reads beyond the arguments of the raw tracepoint {name}, which has {count}"
+    return Explanation(what, "read those that its TP_PROTO has, ctx[0] being the first")
+
+
 def _tracepoint_fault(number: int, target: str, request: Request) -> Fault:
-    if number != errno.ENOENT:
+    if number not in (errno.ENOENT, errno.EACCES):
         return None
     folder = next(filter(os.path.isdir, TRACING), None)
     if folder is None:
         return NO_TRACEFS
     category, _, name = target.partition("/")
     category, name = request.get("category") or category, request.get("name") or name
+    if number == errno.EACCES:
+        return _record_fault(category, name, f"{folder}/{category}/{name}/format")
     siblings = _folder_entries(f"{folder}/{category}")
     if name in siblings:
         return None
@@ -165,6 +182,16 @@ def _tracepoint_fault(number: int, target: str, request: Request) -> Fault:
     among = [f"{category}/{each}" for each in siblings] or _folder_entries(folder)
     fix = suggestion(f"{category}/{name}" if siblings else category, among, f"see {folder}")
     return Explanation(f"this kernel has no tracepoint {category}/{name}", fix)
+
+
+def _record_fault(category: str, name: str, path: str) -> Fault:
+    """Explains a program that reads beyond a tracepoint's record (perf_event_attach_bpf_prog's caller in core.c)."""
+    places = re.findall(r"\toffset:(\d+);\tsize:(\d+);", read_text(path) or "")
+    if not places:
+        return None
+    size = max(int(offset) + int(length) for offset, length in places)
+    what = f"the program reads beyond the {size} bytes that the tracepoint {category}/{name} gives it"
+    return Explanation(what, f"read the fields that {path} lists, by the struct of that very tracepoint")
 
 
 def _folder_entries(folder: str) -> list[str]:

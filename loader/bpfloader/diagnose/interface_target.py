@@ -89,4 +89,7 @@ def no_interface(name: str) -> str:
     from socket import if_nameindex
 
     names = [each for _, each in if_nameindex()]
+    plain = name.partition("@")[0]
+    if plain != name and plain in names:
+        return f"write {plain}: behind the @ `ip link` shows its peer"
     return suggestion(name, names, f"there are {', '.join(names)}")

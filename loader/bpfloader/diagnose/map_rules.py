@@ -29,7 +29,9 @@ RULES = {
     **dict.fromkeys(("sk_storage", "inode_storage", "task_storage", "cgrp_storage"), STORAGE),
     **dict.fromkeys(("queue", "stack"), f"{ENTRIES}, no key and a value"),
     "bloom_filter": f"{ENTRIES}, no key and a value; map_extra is the number of hashes, 15 at most",
-    **dict.fromkeys(("devmap", "devmap_hash", "cpumap"), f"{ENTRIES}, key_size 4 and value_size 4 or 8"),
+    **dict.fromkeys(("devmap", "devmap_hash"), f"{ENTRIES}, key_size 4 and value_size 4 or 8"),
+    "cpumap": f"{ENTRIES} and no more than the CPUs that the kernel is built for (those of "
+    "/sys/devices/system/cpu/possible are enough), key_size 4 and value_size 4 or 8",
     **dict.fromkeys(("sockmap", "reuseport_sockarray"), f"{ENTRIES}, key_size 4 and value_size 4 or 8"),
     "sockhash": f"{ENTRIES}, a key and value_size 4 or 8",
     **dict.fromkeys(
@@ -54,6 +56,8 @@ def map_fix(number: int, kind: str, flags: int = 0) -> str:
     if number == errno.EINVAL and flags & BPF_F_NUMA_NODE:
         return "give it a numa_node that is there (/sys/devices/system/node/online), or none"
     less = "; or less of it, since the kernel has no room for that" if number != errno.EINVAL else ""
+    if (number, kind) == (errno.E2BIG, "cpumap"):  # of entries, whatever room there is (kernel/bpf/cpumap.c)
+        less = ""
     other = (
         f"; or other flags, of which linux/bpf.h says which maps take them: {flags:#x}" if flags and not less else ""
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import os
 import weakref
 from collections.abc import Callable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 BPF_LINK_FILE = "anon_inode:bpf_link"  # the target of a link's /proc/self/fd entry (bpf_link_settle in syscall.c)
 UPDATABLE = "detach it and attach the other program; XDP, cgroup, netns, tcx, netkit and iter links can be updated"
+GONE = "what it was attached to has gone (interface, cgroup, network namespace): detach it, and attach the program anew"
 
 
 class Link:
@@ -116,7 +118,8 @@ class Link:
                 library().bpf_link_update(self.fd, program.fd, None)
             except CallError as error:
                 what = f"can't put {program.name} in the place of {self.program} ({errno_text(error.errno)})"
-                raise AttachError(what, fix=UPDATABLE, errno=error.errno) from None
+                fix = GONE if error.errno == errno.ENOLINK else UPDATABLE
+                raise AttachError(what, fix=fix, errno=error.errno) from None
             self.program = program.name
 
     def _descriptor(self) -> int | None:

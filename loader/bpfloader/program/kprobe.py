@@ -160,7 +160,7 @@ class RawTracepointProgram(Program):
         name = self._require_target(name or self.target, "a tracepoint")
         if cookie:
             options = sized(CookieOptions, cookie=cookie)
-            return self._link("attach_raw_tracepoint_opts", name.encode(), options, name=name)
+            return self._link("attach_raw_tracepoint_opts", name.encode(), options, name=name, cookie=cookie)
         return self._link("attach_raw_tracepoint", name.encode(), name=name)
 
     def _place(self, name: str = "", *, cookie: int = 0) -> Place | None:

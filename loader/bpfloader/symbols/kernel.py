@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from ..errors import PrivilegeError, errno_text
 
+LONGEST = 1 << 20  # bytes: kallsyms tells no sizes, and no function of the kernel is so long
+
 
 class KernelSymbols(NamedTuple):
     """The kernel's functions: their addresses, sorted, and their names in the same order."""
@@ -42,6 +44,6 @@ def kernel_frame(address: int, returns: bool, offset: bool) -> str:
     """Names a frame. `returns`: it is a return address, which after a call at the very end is in the next function."""
     addresses, names = _kernel_symbols()
     place = bisect_right(addresses, address - returns) - 1
-    if place < 0:
+    if place < 0 or address - addresses[place] > LONGEST:
         return f"{address:#x}"
     return f"{names[place]}+{address - addresses[place]:#x}" if offset else names[place]

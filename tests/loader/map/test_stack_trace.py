@@ -1,6 +1,7 @@
 """Stacks that programs record, named by function."""
 
 import ctypes
+import errno
 import os
 
 import bpfloader
@@ -37,6 +38,24 @@ def test_a_user_stack_is_told_by_name(using):
     assert len(names) == len(traces[stack_id]) and names[0].startswith("getppid+0x"), names
     assert traces.user_symbols(stack_id, os.getpid(), offset=False)[0] == "getppid [libc.so.6]"
     assert traces.user_symbols(stack_id, 2**22 + 1) == tuple(map(hex, traces[stack_id]))
+
+
+@pytest.mark.parametrize(("number", "why"), [
+    (errno.EFAULT, "there was no such stack"), (errno.EEXIST, "raise max_entries"), (errno.EPERM, "bpf-helpers"),
+])  # fmt: skip
+def test_an_id_that_is_an_error_is_told(using, number, why):
+    """bpf_get_stackid gives -EFAULT for most idle samples: a profiler's loop goes on (bcc #526, #3389)."""
+    traces = using("traces of_task", "on_enter").maps.traces
+    for stack_id in (-number, 2**32 - number):  # as a __s32, and as a __u32
+        name = errno.errorcode[number]
+        with pytest.raises(KeyError, match=f"{stack_id} is no stack but an error of bpf_get_stackid .{name}: .*{why}"):
+            traces[stack_id]
+        assert stack_id not in traces and traces.get(stack_id) is None
+        frames = () if number == errno.EFAULT else (f"[stack lost: {name}]",)
+        assert traces.symbols(stack_id) == traces.user_symbols(stack_id, os.getpid()) == frames
+    for missing in (0, 2**31, 2**32 - 4096):
+        with pytest.raises(KeyError, match=f"^{missing}$"):
+            traces.symbols(missing)
 
 
 @pytest.fixture

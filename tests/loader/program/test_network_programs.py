@@ -5,7 +5,7 @@ import socket
 
 import bpfloader
 import pytest
-from interfaces import make_interface, set_address, switch_on
+from interfaces import make_interface, remove_interface, set_address, switch_on
 
 
 def talk(size: int = 100) -> bytes:
@@ -50,6 +50,24 @@ def test_xdp(start, own_network, mode):
         assert seen(bpf) == 0
         with pytest.raises(bpfloader.StateError, match="the link of on_xdp_too is detached; attach the program again"):
             link.update(bpf.progs.on_xdp)
+
+    own_network(run)
+
+
+def test_an_interface_that_goes(start, own_network):
+    """A container's end takes its peer with it: the links stay, at nothing."""
+
+    def run():
+        make_interface("vet0", "veth")
+        bpf = start("on_xdp", "on_xdp_too", "on_tc")
+        link = bpf.progs.on_xdp.attach("vet0", mode="generic")
+        filters = [bpf.progs.on_tc.attach("vet0", "ingress"), bpf.progs.on_tc.attach("vet0", "egress", priority=5)]
+        remove_interface("vet0")
+        with pytest.raises(bpfloader.AttachError, match="ENOLINK.*what it was attached to has gone .*: detach it, and attach the program anew"):
+            link.update(bpf.progs.on_xdp_too)
+        for each in (link, *filters):
+            each.detach()
+            assert not each.attached
 
     own_network(run)
 

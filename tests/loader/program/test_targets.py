@@ -1,6 +1,7 @@
 """The target of an attach doesn't exist: the error names what is wrong there, not the kernel."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -113,6 +114,25 @@ def test_tracepoints_that_the_kernel_lacks(start, with_mount):
     with_mount("tracefs", "/sys/kernel/tracing", mounted)
 
 
+def test_programs_that_read_beyond_what_a_tracepoint_gives(clang, kernel, with_mount):
+    """The kernel says EINVAL or EACCES, and means neither the kind nor the user (libbpf-rs #1259)."""
+    data = compile_program(clang, "targets")
+
+    def said(program):
+        with bpfloader.Object.open(data) as opened:
+            opened.select([program])
+            opened.load()
+            return refusal(opened.attach)
+
+    def mounted():
+        for name, size, place in (("beyond_record", 24, "syscalls/sys_exit_munmap"), ("beyond_event", r"\d+", "sched/sched_process_exit")):
+            assert re.search(f"EACCES.*beyond the {size} bytes that the tracepoint {place} gives it; .*/{place}/format", said(name))
+
+    assert "EINVAL: Invalid argument): the program reads beyond the arguments of the raw tracepoint sys_enter, which has 2; " in (
+        said("beyond_arguments"))
+    with_mount("tracefs", "/sys/kernel/tracing", mounted)
+
+
 def test_folders_that_are_no_cgroup(start, cgroup, tmp_path):
     bpf = start("on_connect4", "list_cgroups")
     for attach in (bpf.progs.on_connect4.attach, lambda path: bpf.progs.list_cgroups.attach(cgroup=path)):
@@ -132,6 +152,7 @@ def test_interfaces_and_namespaces_that_are_not_there(start, tmp_path):
     bpf = start("on_xdp", "on_tc", "on_lookup")
     assert "there is no interface lo1; nearest: lo" in refusal(bpf.progs.on_xdp.attach, "lo1")
     assert "there is no interface lo1; nearest: lo" in refusal(bpf.progs.on_tc.attach, "lo1", "ingress")
+    assert "there is no interface lo@if2; write lo: behind the @" in refusal(bpf.progs.on_xdp.attach, "lo@if2")
     for attach, *more in ((bpf.progs.on_xdp.attach,), (bpf.progs.on_tc.attach, "ingress")):
         assert "there is no interface with the index 99999; there are 1 lo" in refusal(attach, 99999, *more)
     assert """there is no mode 'fast'; give one of "generic",""" in refusal(bpf.progs.on_xdp.attach, "lo", mode="fast")

@@ -137,6 +137,11 @@ def test_a_slot_that_can_not_be(slots):
     assert sys.getsizeof(bpfloader.linear_histogram({1024: 1})) < 1 << 20
 
 
+def test_an_address_beyond_the_kernels_functions_is_a_number(kernel):
+    assert bpfloader.kernel_symbol(2**64 - 1) == "0xffffffffffffffff"
+    assert bpfloader.kernel_symbol(2**64 - 1, offset=False) == "0xffffffffffffffff"
+
+
 def test_the_frame_of_a_call_that_never_returns_is_the_caller(monkeypatch):
     """What is called last in a function returns to the next one's first byte."""
     monkeypatch.setattr(kernel_symbols, "_kernel_symbols", lambda: ([0x100, 0x200], ["start_kernel", "clear_bss"]))
