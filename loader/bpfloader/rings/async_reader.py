@@ -53,12 +53,15 @@ class Stream(AsyncIterator[T]):
         if state == BUSY_HEAD:
             await asyncio.sleep(BUSY_PAUSE)
         elif state == EMPTY:
-            await readable(waiter)
+            await readable(waiter, buffer._longest_wait)
         self._rested = True
 
 
-async def readable(waiter: Waiter) -> None:
-    """Waits until there may be something to read, or `close`. Many tasks may wait, in several event loops."""
+async def readable(waiter: Waiter, timeout: float) -> None:
+    """Waits until there may be something to read, `close`, or `timeout` seconds have passed.
+
+    Many tasks may wait, in several event loops.
+    """
     loop = asyncio.get_running_loop()
     if not waiter.enter():
         return
@@ -68,9 +71,11 @@ async def readable(waiter: Waiter) -> None:
         if not waiting:  # a descriptor has one callback in a loop
             loop.add_reader(waiter.fileno(), _wake, waiting)
         waiting.add(future)
+        late = loop.call_later(timeout, _wake, {future})
         try:
             await future
         finally:
+            late.cancel()
             waiting.discard(future)
             if not waiting:
                 waiter.futures.pop(loop, None)

@@ -19,7 +19,7 @@ from ..fork import call_after_fork
 from ..map.base import Map, codec_of
 from ..signals import DeferredSignals
 from .memory import BATCH_SIZE, BUSY_PAUSE, EMPTY, READY, Batch, SharedMemory, take_one
-from .waiting import MAX_DELAY, Coalescer, Waiter
+from .waiting import DAY, MAX_DELAY, Coalescer, Waiter
 
 if TYPE_CHECKING:
     from ..owner import Owner
@@ -36,6 +36,7 @@ class Buffer(Map, Generic[T]):
 
     HEADER_SIZE: ClassVar[int]  # bytes before a record's data
     max_delay: float = MAX_DELAY
+    _longest_wait: ClassVar[float] = DAY  # seconds without a look
 
     def __init__(self, owner: Owner, name: str, record: type[T] | Codec[T]):
         super().__init__(owner, name)
@@ -182,7 +183,7 @@ class Buffer(Map, Generic[T]):
             if state == READY or waiter is None or (left is not None and left <= 0):
                 return state == READY
             if state == EMPTY:
-                waiter.wait(left)
+                waiter.wait(self._longest_wait if left is None else min(left, self._longest_wait))
             else:  # a busy record makes epoll return at once
                 time.sleep(BUSY_PAUSE)
 

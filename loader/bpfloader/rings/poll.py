@@ -61,7 +61,7 @@ def _poll(readers: Sequence[B], timeout: float | None) -> list[B]:
         if BUSY_HEAD in states:
             time.sleep(BUSY_PAUSE)
         else:
-            _wait(waiters, left)
+            _wait(waiters, min(left, *(reader._longest_wait for reader in readers)))
 
 
 def _wait(waiters: list[Waiter], timeout: float) -> None:

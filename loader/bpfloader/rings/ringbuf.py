@@ -24,6 +24,7 @@ from .barrier import Fence
 from .callback import Callback, Subscription
 from .memory import BUSY_HEAD, EMPTY, READY, Batch, Progress, SharedMemory, set_kernel_sizes
 from .reader import Reader
+from .waiting import LOOK
 
 if TYPE_CHECKING:
     from ..owner import Owner
@@ -203,6 +204,7 @@ class RingBuffer(Reader[T]):
 
     HEADER_SIZE = RECORD_HEADER_SIZE
     counter: str = ""
+    _longest_wait = LOOK
 
     def __init__(self, owner: Owner, name: str, record: type[T] | Codec[T]):
         super().__init__(owner, name, record)

@@ -15,6 +15,9 @@ from collections.abc import Iterable
 from typing import Any
 
 DAY = 86400.0  # seconds: epoll_wait(2) takes milliseconds in an int
+# Seconds after which a reader looks into a ring that doesn't wake it: a program may submit with BPF_RB_NO_WAKEUP, and
+# while that record is unread, later ones wake nobody either (bpf_ringbuf_commit in the kernel's ringbuf.c).
+LOOK = 0.1
 MAX_DELAY = 0.004  # seconds from one look to the next while many records come, unless the buffer says another
 BUSY_INTERVAL = 0.00025  # seconds between records on average; below it, many come
 MAX_FILL = 0.25  # the part of the buffer that may fill during a pause, at the recent pace
@@ -40,11 +43,11 @@ class Waiter:
         """Returns the epoll's descriptor, readable when one of its descriptors is. Raises ValueError after `close`."""
         return self._epoll.fileno()
 
-    def wait(self, timeout: float | None) -> None:
+    def wait(self, timeout: float) -> None:
         """Waits until there may be something to read, for `timeout` seconds (at most a day), or until `close`."""
         if self.enter():
             try:
-                self._epoll.poll(None if timeout is None else min(max(0.0, timeout), DAY))
+                self._epoll.poll(min(max(0.0, timeout), DAY))
             except ValueError:  # closed by a signal handler between the two lines above
                 if not self._closed:
                     raise

@@ -20,6 +20,7 @@ from bpfloader.kernel.versions import version_of
 from bpfloader.link import folder as folders
 from bpfloader.program.takeover import same_program
 from compiling import IN_GUEST
+from interfaces import make_interface
 
 FIRST = 1_000_000 * (1 + os.getpid() % 1000)  # first_number of restart.bpf.c
 CALLS = {"on_call": 100, "on_typed_call": 200}  # what marks an event of each program
@@ -527,6 +528,45 @@ def test_a_tracepoint_of_tracefs_is_kept(restart, folder, with_mount):
         with_mount("tracefs", "/sys/kernel/tracing", run)
     except bpfloader.AttachError as error:
         pytest.skip(error.what)
+
+
+def test_the_link_of_a_kprobe_is_kept_or_replaced(kinds, kernel, folder, attached):
+    path, ids, hits = f"{folder}/links/on_kprobe", [], 0
+    told = not kernel_is_before("6.6")  # whether a link says at which function it is
+    for expected, pid in (("attached", 0), ("kept" if told else "replaced", 0), ("replaced", os.getpid())):
+        with kinds.open() as bpf:
+            bpf.select(["on_kprobe"])
+            bpf.rodata.target_pid = pid  # a constant: with another one, it is another program
+            bpf.load(pin=folder)
+            link = attached(bpf.progs.on_kprobe.attach_pinned, path)
+            assert link.takeover == expected and bpf.bss.hits >= hits
+            ids.append(link.id)
+            before = bpf.bss.hits
+            libc.getppid()
+            hits = bpf.bss.hits
+            assert hits > before
+    assert (ids[0] == ids[1]) == told and ids[2] != ids[1]
+    libc.getppid()
+    with bpfloader.open_map(f"{folder}/maps/_bss") as variables, bpfloader.open_link(path) as link:
+        assert variables[0].hits == hits + 1 and (link.id, link.program) == (ids[2], "on_kprobe")
+
+
+def test_the_link_of_a_netkit_is_kept_or_updated(kinds, folder, own_network, attached):
+    def run():
+        attached(make_interface, "kit0", "netkit")
+        path, ids = f"{folder}/links/on_netkit", []
+        for name, expected in (("on_netkit", "attached"), ("on_netkit", "kept"), ("on_netkit_too", "updated")):
+            with kinds.open() as bpf:
+                bpf.select([name])
+                attached(bpf.load, pin=folder)
+                link = attached(bpf.progs[name].attach_pinned, path, "kit0")
+                assert link.takeover == expected
+                ids.append(link.id)
+        assert len(set(ids)) == 1
+        with bpfloader.open_link(path) as link:
+            assert link.program == "on_netkit_too"
+
+    own_network(run)
 
 
 def test_a_map_that_reuse_gave_is_left_where_it_is(restart, folder, kernel):

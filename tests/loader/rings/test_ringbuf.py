@@ -1,8 +1,10 @@
 """Ring buffers: records of this kernel's both ways, and the parser alone on made-up memory."""
 
+import asyncio
 import struct
 import threading
 import time
+from itertools import chain, count, islice
 
 import bpfloader
 import pytest
@@ -12,6 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from probing import beside
 from ring_records import PACKET, Pair, c
+
+BPF_RB_NO_WAKEUP = 1  # linux/bpf.h
+
 
 def test_typed_records_arrive_whole_and_in_order(loaded, skel):
     loaded.progs.emit.test_run(PACKET, repeat=3)
@@ -222,3 +227,35 @@ def test_only_what_is_asked_to_wait_waits(rings, name):
         waiting.join(10)
         assert found and found[0]
         ring.batch()
+
+
+async def first_two(ring) -> list:
+    found = []
+    async for record in ring:
+        found.append(record)
+        if len(found) == 2:
+            break
+    return found
+
+
+WITHOUT_END = {
+    "iteration": lambda ring: list(islice(ring, 2)),
+    "events([…])": lambda ring: [record for _, record in islice(bpfloader.events([ring]), 2)],
+    "batch(None)": lambda ring: list(islice(chain.from_iterable(ring.batch(None) for _ in count()), 2)),
+    "poll(None)": lambda ring: list(islice(chain.from_iterable(ring.batch() for _ in count() if ring.poll()), 2)),
+    "async for": lambda ring: asyncio.run(first_two(ring)),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_END)
+def test_records_that_wake_nobody_are_read(rings, name):
+    """BPF_RB_NO_WAKEUP; and the kernel wakes nobody for the next record either while that one is unread."""
+    found = []
+    reader = threading.Thread(target=lambda: found.extend(WITHOUT_END[name](rings.maps.ring)), daemon=True)
+    reader.start()
+    for flags in (BPF_RB_NO_WAKEUP, 0):
+        time.sleep(0.02)
+        rings.bss.submit_flags = flags
+        rings.progs.produce.test_run(PACKET)
+    reader.join(10)
+    assert [record.number for record in found] == [0, 1]

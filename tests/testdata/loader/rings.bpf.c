@@ -68,6 +68,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 __u64 next_number;
 __u64 ring_lost;
+__u64 submit_flags;
 __u64 next_length = 1;
 __u32 drain_flags;
 __u64 drained;
@@ -91,7 +92,7 @@ int produce(void *ctx)
 		return 1;
 	}
 	fill(record, number);
-	bpf_ringbuf_submit(record, 0);
+	bpf_ringbuf_submit(record, submit_flags);
 	return 0;
 }
 
