@@ -3,7 +3,6 @@
 import contextlib
 import ctypes
 import errno
-import functools
 import importlib.util
 import os
 import sys
@@ -14,6 +13,7 @@ from types import ModuleType
 
 import bpfloader
 import pytest
+from bpfloader.btf.path import KERNEL_BTF
 from bpfloader.testing.namespaces import CLONE_NEWNET, CLONE_NEWNS, raise_loopback
 from compiling import compile_program, skeleton_text
 
@@ -23,12 +23,33 @@ MS_PRIVATE = 1 << 18  # linux/mount.h
 @pytest.fixture(scope="session", autouse=True)
 def guest_btf():
     """In a guest whose kernel has no BTF, objects are opened with the one that `boot test` has for it."""
+    path, ours = os.environ.get("BOOT_BTF"), bpfloader.Object.open.__func__
+
+    def with_btf(cls, source=None, **given):
+        return ours(cls, source, **{"btf": path, **given})
+
     with pytest.MonkeyPatch.context() as patch:
-        if path := os.environ.get("BOOT_BTF"):
-            ours = bpfloader.Object.open.__func__
-            opened = functools.partial(ours, btf=path)
-            patch.setattr(bpfloader.Object, "open", classmethod(lambda cls, *args, **given: opened(cls, *args, **given)))
+        if path:
+            patch.setattr(bpfloader.Object, "open", classmethod(with_btf))
         yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call():
+    """In such a guest skips a test of programs that need the kernel's own BTF: iterators, struct_ops, fentry, LSM."""
+    try:
+        return (yield)
+    except bpfloader.MissingBtfError as error:
+        if "BOOT_BTF" in os.environ:
+            pytest.skip(error.what)
+        raise
+
+
+@pytest.fixture(scope="session")
+def own_btf() -> None:
+    """Skips on a kernel without BTF of its own."""
+    if not os.path.exists(KERNEL_BTF):
+        pytest.skip(f"this kernel has no {KERNEL_BTF}")
 
 
 @pytest.fixture(scope="session")

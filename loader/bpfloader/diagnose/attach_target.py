@@ -25,7 +25,7 @@ from ..kernel.tracefs import NO_TRACEFS, TRACING
 from ..suggest import suggestion
 from ..symbols.binary import Binary, find_libraries, installed_names, is_library
 from ..symbols.probe_file import probe_file
-from .function_target import function_fault
+from .function_target import function_fault, thumb_fault
 
 HARDWARE_TYPES = (PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW)
 Request = Mapping[str, Any]
@@ -54,6 +54,8 @@ def _uprobe_fault(number: int, target: str, request: Request) -> Fault:
             return Explanation(
                 f"the offset {offset:#x} is beyond the end of {path}, {file.size:#x}", "give one inside of it"
             )
+        if number == errno.EINVAL:
+            return thumb_fault(path, file, function)
         return function_fault(path, file, function) if number in NO_FUNCTION else None
 
     return _binary_fault(binary, request.get("pid", -1), check)
@@ -124,6 +126,13 @@ def _kprobe_fault(number: int, target: str, request: Request) -> Fault:
     at_entry = "functions" not in request and not (offset if function else behind)
     function = function or ("" if listed else named)
     return None if missing_options("kprobe") else kernel_function_fault(number, function, listed, at_entry)
+
+
+def _ksyscall_fault(number: int, target: str, request: Request) -> Fault:
+    from .kernel_function import system_call_fault
+
+    call = request.get("syscall") or target
+    return system_call_fault(call) if number == errno.ENOENT and not missing_options("ksyscall") else None
 
 
 def _tracing_fault(number: int, target: str, request: Request) -> Fault:
@@ -275,6 +284,7 @@ FAULT_FINDERS: dict[str, Callable[[int, str, Request], Fault]] = {
     "xdp": _xdp_fault,
     **dict.fromkeys(("tc", "tcx", "classifier", "action"), _tc_fault),
     **dict.fromkeys(("kprobe", "kretprobe"), _kprobe_fault),
+    **dict.fromkeys(("ksyscall", "kretsyscall"), _ksyscall_fault),
     **dict.fromkeys(("fentry", "fexit", "fsession"), _tracing_fault),
     **dict.fromkeys(("raw_tp", "raw_tracepoint"), _raw_tracepoint_fault),
     **dict.fromkeys(("tp", "tracepoint"), _tracepoint_fault),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Optional
 
 from ..errors import Explanation
@@ -13,6 +14,7 @@ from ..symbols.functions import Ambiguous, find_functions, implementations, vers
 Fault = Optional[Explanation]  # None if the fault isn't known
 LIST_FUNCTIONS = "`nm -D` lists the functions of a library, `nm` those of a program"
 MAX_SHOWN = 6  # functions of one name
+EM_ARM = 40  # elf.h
 
 
 def function_fault(path: str, file: Binary, function: str) -> Fault:
@@ -33,6 +35,20 @@ def function_fault(path: str, file: Binary, function: str) -> Fault:
         named = ", ".join(map(str, versions[:MAX_SHOWN]))
         return Explanation(f"{path} has no {function}; it has {named}", "name one of these, or leave the version out")
     return _missing_function(path, file, function)
+
+
+def thumb_fault(path: str, file: Binary, function: str) -> Fault:
+    """Explains that a function is Thumb code, whose address is odd, and which no kernel for arm puts a uprobe in.
+
+    See arch_uprobe_analyze_insn of arch/arm/probes/uprobes/core.c. Raises ValueError, OSError.
+    """
+    if file.machine != EM_ARM or not function:
+        return None
+    with contextlib.suppress(Ambiguous):
+        if any(place.offset & 1 for place in find_functions(file, function)):
+            what = f"{function} of {path} is Thumb code, and kernels for arm place uprobes in ARM code alone"
+            return Explanation(what, "build it with -marm, or trace its system calls")
+    return None
 
 
 def _missing_function(path: str, file: Binary, function: str) -> Explanation:

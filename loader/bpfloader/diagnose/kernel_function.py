@@ -25,6 +25,8 @@ MISSING = (errno.ENOENT, errno.ESRCH, errno.EINVAL)
 # The compiler's names for what it made of a function: a copy with fewer arguments, with some of them constant, a part
 # that was split off, a static function that was made unique (GCC's tree-sra, ipa-cp, ipa-split; LLVM's ThinLTO).
 COPY = re.compile(r"(\.(isra|constprop|part|llvm)\.\d+)+$")
+# The functions of system calls: sys_x, or of a kernel whose arch has wrappers, such as __x64_sys_x.
+SYSTEM_CALL = re.compile(r"(?:__[a-z0-9]+_)?sys_(\w+)")
 
 
 def kernel_function_fault(number: int, function: str, listed: Iterable[str] = (), at_entry: bool = False) -> Fault:
@@ -57,6 +59,23 @@ def _one_fault(number: int, function: str, many: bool) -> Fault:
         fix = f"attach by {which}; the compiler made it of {function}, and its arguments may be others"
         return Explanation(f"{what}; it has {', '.join(copies)}", fix)
     return Explanation(what, suggestion(function, names, "/proc/kallsyms lists those that it has"))
+
+
+def system_call_fault(call: str) -> Fault:
+    """Explains that libbpf finds no function of a system call, where kallsyms tells what there is.
+
+    On a kernel without wrappers it takes __se_sys_CALL, which a call without arguments doesn't have (SYSCALL_DEFINE0).
+    """
+    calls: dict[str, str] = {}
+    for name in sorted(_kallsyms()):
+        if (found := SYSTEM_CALL.fullmatch(name)) and not name.startswith(("__se_", "__do_")):
+            calls[found[1]] = name
+    if not calls:
+        return None
+    if call in calls:
+        what = f"libbpf doesn't find the function of the system call {call}, which is {calls[call]} here"
+        return Explanation(what, f'take SEC("kprobe/{calls[call]}")')
+    return Explanation(f"this kernel has no system call {call}", suggestion(call, calls, "see man 2 syscalls"))
 
 
 def copies_of(function: str, names: Iterable[str] | None = None) -> list[str]:

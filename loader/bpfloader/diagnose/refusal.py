@@ -180,6 +180,8 @@ def _load_refused(name: str, error: CallError, text: str, handle: int, btf: str 
 
     if re.search(NO_BTF, text) and not os.path.exists(KERNEL_BTF):
         fix = "boot a kernel with CONFIG_DEBUG_INFO_BTF=y, or give its BTF: open(btf=path)"
+        if btf:
+            fix = "boot a kernel with CONFIG_DEBUG_INFO_BTF=y: the BTF that was given serves CO-RE alone"
         return MissingBtfError(f"can't load {name}: this kernel has no {KERNEL_BTF}", fix=fix, errno=error.errno)
     if log and stated:
         return _verifier_error(name, error, log, btf or KERNEL_BTF, data)

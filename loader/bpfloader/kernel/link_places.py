@@ -26,6 +26,8 @@ from .objects import link_type, program_name
 UNION, SIZE = 16, 256  # bytes before the union, and in all: later kernels have longer ones
 MAX_TEXT = 4096  # bytes of a path, the longest text
 MAX_CGROUPS = 100_000  # folders that are looked at for a cgroup's id
+# Of a kernel of 32 bits, an inode's number is the low half of the id (kernfs_id_ino of linux/kernfs.h).
+INODE_MASK = 0xFFFFFFFF if struct.calcsize("P") == 4 else 0xFFFFFFFFFFFFFFFF
 # enum bpf_perf_event_type -> as SEC() spells it.
 PERF_EVENTS = {1: "uprobe", 2: "uretprobe", 3: "kprobe", 4: "kretprobe", 5: "tracepoint"}
 TRACING = {
@@ -185,10 +187,10 @@ PLACES: dict[int, Callable[[LinkDetails], str]] = {
 
 
 def cgroup_path(number: int) -> str:
-    """Finds the folder of a cgroup by its id, which is its inode's number; empty where it isn't below this mount."""
+    """Finds the folder of a cgroup by its id, which tells its inode's number; empty where it isn't below this mount."""
     root = mounts(["cgroup2"]).get("cgroup2", "")
     for place, _, _ in islice(os.walk(root), MAX_CGROUPS) if root else ():
         with contextlib.suppress(OSError):
-            if os.stat(place).st_ino == number:
+            if os.stat(place).st_ino == number & INODE_MASK:
                 return place
     return ""

@@ -118,9 +118,8 @@ class KsyscallProgram(Program):
         """
         retprobe = self._kind == "kretsyscall" if at_return is None else at_return
         options = sized(KsyscallOptions, bpf_cookie=cookie, retprobe=retprobe)
-        return self._link(
-            "attach_ksyscall", self._require_target(syscall or self.target, "a system call").encode(), options
-        )
+        call = self._require_target(syscall or self.target, "a system call")
+        return self._link("attach_ksyscall", call.encode(), options, syscall=call)
 
 
 class TracepointProgram(Program):

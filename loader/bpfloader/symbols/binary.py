@@ -107,6 +107,7 @@ class Binary:
         ):
             raise ValueError("no ELF file")
         self.order, self.wide = "<>"[head[5] - 1], head[4] == 2
+        (self.machine,) = struct.unpack_from(self.order + "H", head, 18)  # e_machine, such as EM_ARM
         start = self._unpack("Q", head, 40) if self.wide else self._unpack("I", head, 32)
         self._segments_at = self._unpack("Q", head, 32) if self.wide else self._unpack("I", head, 28)
         self._segment_size, self._segment_count = struct.unpack_from(self.order + "HH", head, 54 if self.wide else 42)

@@ -20,6 +20,10 @@ ffffffff81000800 t notrace_one
 ffffffff81000900 t notrace_two
 ffffffff81000a00 d tcp_data
 ffffffff81000b00 T kprobe_int3_handler
+ffffffff81000c00 t __do_sys_getpid
+ffffffff81000d00 T __ia32_sys_getpgid
+ffffffff81000e00 T __x64_sys_getpgid
+ffffffff81000f00 T sys_getppid
 ffffffffc0000000 t in_module	[nf_tables]
 """
 TRACEABLE = "tcp_connect\ntcp_drop.isra.0\nin_module [nf_tables]\n"
@@ -71,6 +75,17 @@ def test_an_entry_that_ftrace_has_for_itself(monkeypatch, options, number, secti
     error = attach_refused("probe", CallError("failed", errno=number), [], section, request_)
     text = "ftrace has the entry of tcp_connect, and this kernel takes no kprobe there: it was built without CONFIG_KPROBES_ON_FTRACE; take fentry"
     assert (text in f"{error.what}; {error.fix}") is told
+
+
+@pytest.mark.parametrize("call, text", [
+    ("getppid", "libbpf doesn't find the function of the system call getppid, which is sys_getppid here; take SEC(\"kprobe/sys_getppid\")"),
+    ("getpgid", "which is __x64_sys_getpgid here; take SEC(\"kprobe/__x64_sys_getpgid\")"),
+    ("getpgidd", "this kernel has no system call getpgidd; nearest: getpgid"),
+])  # fmt: skip
+def test_a_system_call_that_libbpf_does_not_find(call, text):
+    """As on arm, whose system calls have no wrappers: of those without arguments there is no __se_sys_x."""
+    assert text in said(errno.ENOENT, f"ksyscall/{call}")
+    assert text in said(errno.ENOENT, "kretsyscall", syscall=call)
 
 
 def test_several_functions_of_one_name():

@@ -215,7 +215,8 @@ def test_a_missing_btf_says_what_to_do(skel, kernel, monkeypatch):
     monkeypatch.setattr(path, "KERNEL_BTF", "/nonexistent/btf")
     said = ["libbpf: Error loading vmlinux BTF: -2\n"]
     made = refusal.load_refused("x", error, said)
-    assert isinstance(made, bpfloader.MissingBtfError) and "CONFIG_DEBUG_INFO_BTF=y" in str(made)
+    assert isinstance(made, bpfloader.MissingBtfError) and "CONFIG_DEBUG_INFO_BTF=y, or give its BTF" in str(made)
+    assert "BTF=y: the BTF that was given serves CO-RE alone" in str(refusal.load_refused("x", error, said, btf="given.btf"))
     packed = refusal.load_refused("x", error, said, packed=("5.4.0-91-generic", "6.6.*"))
     assert isinstance(packed, bpfloader.MissingBtfError)
     assert "has no BTF, and the package has it for 5.4.0-91-generic, 6.6.* alone; declare it in toolchain.toml" in str(packed)

@@ -10,13 +10,13 @@ UPROBES = "on_uprobe", "on_uretprobe", "on_uprobe_sleepable", "on_uprobe_multi",
 CGROUPS = """on_cgroup_ingress on_cgroup_egress on_sock_create on_sock_release on_bind4 on_bind6 on_post_bind4 on_connect4
 on_connect6 on_connect_unix on_sendmsg4 on_recvmsg4 on_getpeername4 on_getsockname4 on_getsockopt on_setsockopt on_sysctl
 on_device on_sockops on_lsm_cgroup""".split()
-OTHERS = """on_kprobe_multi on_kprobe_session on_ksyscall on_tracepoint on_raw_tracepoint on_tp_btf on_fentry on_fexit on_fmod_ret
+OTHERS = """on_kprobe_multi on_kprobe_session on_tracepoint on_raw_tracepoint on_tp_btf on_fentry on_fexit on_fmod_ret
 on_lsm list_tasks list_numbers on_sample""".split()
 # Each arch has names of its own for the system calls of kinds.bpf.c's sections, and not each kernel's ftrace lists them.
 # This function is there for BPF's own tests.
 FUNCTION = "bpf_fentry_test1"
 TARGETS = {
-    **dict.fromkeys(OTHERS, ()), "on_kprobe": (FUNCTION,), "on_kretprobe": (FUNCTION,),
+    **dict.fromkeys(OTHERS, ()), "on_kprobe": (FUNCTION,), "on_kretprobe": (FUNCTION,), "on_ksyscall": ("getpgid",),
     "on_xdp": ("lo",), "on_tcx": ("lo",), "on_tc": ("lo", "ingress"),
     "on_netfilter": ("input",), "on_lookup": ("/proc/thread-self/ns/net",), "on_flow": ("/proc/thread-self/ns/net",),
 }  # fmt: skip
@@ -42,7 +42,8 @@ def attaches(kinds, name, target) -> tuple[bool, str]:
 def test_attach_kind_agrees_with_attaching(kinds, kernel, own_network, request, name):
     target = TARGETS.get(name)
     if target is None:
-        target = ("libc.so.6", "getppid") if name in UPROBES else (request.getfixturevalue("cgroup"),)
+        uprobe = name in UPROBES
+        target = (request.getfixturevalue("binary"), "work") if uprobe else (request.getfixturevalue("cgroup"),)
     with kinds.open() as bpf:
         section = bpf.progs[name].section
     said = bpfloader.attach_kind(section)

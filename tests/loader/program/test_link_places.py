@@ -5,6 +5,7 @@ import os
 import bpfloader
 import pytest
 from bpfloader.kernel import host
+from bpfloader.kernel import link_places
 from bpfloader.kernel.link_places import PLACES, LinkDetails, cgroup_path, link_place
 from bpfloader.kernel.link_type import LinkType
 
@@ -15,11 +16,19 @@ def place(link):
     return found.place
 
 
-def test_tracepoints_cgroups_and_iterators(skel, loaded, cgroup, start, attached):
+def test_tracepoints_and_cgroups(loaded, cgroup):
     assert place(loaded.progs.on_enter.attach()) == "raw_tp sys_enter"
     link = loaded.progs.on_connect.attach(cgroup)
     assert place(link) == f"cgroup_inet4_connect {cgroup}"
-    assert cgroup_path(os.stat(cgroup).st_ino) == cgroup and cgroup_path(1 << 60) == ""
+    assert cgroup_path(os.stat(cgroup).st_ino) == cgroup and cgroup_path((1 << 32) - 1) == ""
+
+
+def test_a_cgroup_of_a_kernel_of_32_bits(cgroup, monkeypatch):
+    monkeypatch.setattr(link_places, "INODE_MASK", 0xFFFFFFFF)
+    assert cgroup_path(1 << 32 | os.stat(cgroup).st_ino) == cgroup
+
+
+def test_iterators(start, attached):
     bpf = start("list_tasks")
     assert place(attached(bpf.progs.list_tasks.attach)) == "iter task"
 

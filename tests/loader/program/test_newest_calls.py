@@ -96,7 +96,7 @@ def test_an_older_libbpf_has_no_tracing_of_many(skeleton_of, kernel, monkeypatch
             bpf.load()
 
 
-def test_functions_are_named_to_libbpf_by_their_ids(skeleton_of, kernel, monkeypatch):
+def test_functions_are_named_to_libbpf_by_their_ids(skeleton_of, kernel, own_btf, monkeypatch):
     """Of a program that isn't loaded, as this kernel may not load it."""
     asked = []
     monkeypatch.setattr(bpfloader.TracingMultiProgram, "_link", lambda self, *words, **request: asked.append((words, request)))
@@ -137,7 +137,7 @@ def test_many_functions_are_traced_at_once(skeleton_of, kernel):
     (errno.EINVAL, "no_such:tcp_*", "this kernel has no module no_such loaded"),
     (errno.ENOENT, "tcp_*", "the kernel can't trace all functions that match tcp_[*]; list some of available_filter"),
 ])  # fmt: skip
-def test_a_pattern_that_can_t_be_traced_is_explained(kernel, number, pattern, said):
+def test_a_pattern_that_can_t_be_traced_is_explained(kernel, own_btf, number, pattern, said):
     error = attach_refused("on_many", bpfloader.CallError("", errno=number), (), "fentry.multi", {"function": pattern})
     assert re.search(said, str(error))
 

@@ -104,7 +104,7 @@ def test_a_table_none_of_whose_programs_is_loaded_is_refused_where_libbpf_would_
             bpf.load()
 
 
-def test_a_function_takes_the_place_of_another(start, clang, attached):
+def test_a_function_takes_the_place_of_another(start, clang, attached, own_btf):
     bpf = start("calls_replaceable")
     target = bpf.progs.calls_replaceable
     assert target.test_run(bytes(64)).value == 5
