@@ -30,7 +30,7 @@ def function_of_a_call(*listings: str):
     """
     for listing in listings:
         with contextlib.suppress(OSError), open(listing) as file:
-            names = re.findall(r"\b(__(?:x64|arm64|riscv|s390x|powerpc|loongarch)_sys_(\w+))\b", file.read())
+            names = re.findall(r"\b((?:__(?:x64|arm64|riscv|s390x|powerpc|loongarch)_)?sys_(\w+))\b", file.read())
             known = {call: function for function, call in names}
             found = next(((known[call], make) for call, make in CALLS.items() if call in known), None)
             return found or pytest.skip(f"{listing} has no function of {', '.join(CALLS)}")
@@ -132,7 +132,7 @@ def test_programs_at_trampolines_see_their_calls(start, attached, name, tmp_path
         assert bpf.bss.hits
 
 
-def test_a_kind_that_the_kernel_denies_is_not_put_down_to_memlock(start):
+def test_a_kind_that_the_kernel_denies_is_not_put_down_to_memlock(start, own_btf):
     from bpfloader.kernel import host
 
     if host.kernel_is_before("5.11"):
@@ -176,7 +176,12 @@ def test_a_function_of_a_library_is_found_by_its_name(start):
     import ctypes
 
     bpf = start("on_uprobe", pid=os.getpid())
-    bpf.progs.on_uprobe.attach("libc.so.6", "getppid", pid=0)
+    try:
+        bpf.progs.on_uprobe.attach("libc.so.6", "getppid", pid=0)
+    except bpfloader.AttachError as error:
+        if "is Thumb code" not in error.what:  # as Debian's is, for armhf
+            raise
+        pytest.skip(error.what)
     assert calls(bpf, ctypes.CDLL("libc.so.6").getppid) == 10
 
 
