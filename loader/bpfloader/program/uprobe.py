@@ -14,7 +14,7 @@ from ..libbpf.library import require, version
 from ..libbpf.structs import CookieOptions, UprobeMultiOptions, UprobeOptions, sized
 from ..link.base import GroupLink, Link
 from ..signals import DeferredSignals
-from ..symbols.probe_file import ProbeFile, probe_file
+from ..symbols.probe_file import ProbeFile, has_mapped, probe_file
 from .base import Program
 from .kprobe import c_array, c_strings, require_one_each
 
@@ -27,7 +27,8 @@ USDT_SPECS, SPEC_SIZE, SPEC_SIZE_1_7 = "__bpf_usdt_specs", 208, 304
 def file_of(program: str, binary: str | os.PathLike[str], pid: int) -> Iterator[ProbeFile]:
     """Finds the file to be probed for the `with`, as the process sees it (symbols/probe_file.py). Raises AttachError.
 
-    Warns where this process may not look at that one's files, and takes its own.
+    Warns where this process may not look at that one's files, and takes its own; and of a process that hasn't mapped
+    what was attached to.
     """
     name = os.fsdecode(binary)
     with contextlib.ExitStack() as stack:
@@ -36,7 +37,7 @@ def file_of(program: str, binary: str | os.PathLike[str], pid: int) -> Iterator[
         except PermissionError as error:
             what = f"can't see whether process {pid} has files of its own ({errno_text(error.errno or 0)})"
             fix = f"give this process CAP_SYS_PTRACE, or a path below /proc/{pid}/root"
-            warnings.warn(f"{what}, and {name} is taken as this process sees it; {fix}", RuntimeWarning, stacklevel=5)
+            warnings.warn(f"{what}, and {name} is taken as this process sees it; {fix}", RuntimeWarning, stacklevel=4)
             file = stack.enter_context(probe_file(name, EVERY_PROCESS))
         except OSError as error:
             number = error.errno or errno.ENOENT
@@ -44,6 +45,10 @@ def file_of(program: str, binary: str | os.PathLike[str], pid: int) -> Iterator[
             fix = f"give a path as that process sees it, below /proc/{pid}/root, or a name that /proc/{pid}/maps shows"
             raise AttachError(what, fix=fix, errno=number, program=program) from None
         yield file
+        if pid > 0 and not has_mapped(pid, file.path):
+            what = f"process {pid} has not mapped {file.name}, so {program} sees nothing of it yet"
+            fix = f"give a file that /proc/{pid}/maps shows, or the id of the process that runs it"
+            warnings.warn(f"{what}; {fix}", RuntimeWarning, stacklevel=4)
 
 
 class UprobeProgram(Program):

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from ..files import open_file
 from .binary import Binary, find_binary, is_library
 from .functions import Ambiguous, Place, chosen_offset, find_functions
-from .process import has_own_files, mapped_files, open_in_root, process_root
+from .process import O_PATH, has_own_files, mapped_files, open_in_root, path_in_root, process_root
+from .regions import DELETED, Region, regions_of
 
 # Where a process in another root finds what is named without a slash, after what it has mapped.
 LIBRARY_FOLDERS = ("/usr/lib64", "/lib64", "/usr/lib", "/lib", "/usr/local/lib")
@@ -49,22 +50,70 @@ def _offset(binary: Binary, place: Place, function: str) -> int:
 
 @contextmanager
 def probe_file(binary: str, pid: int) -> Iterator[ProbeFile]:
-    """Finds a binary by its path or name, and keeps it open for the `with` where it is another root's.
+    """Finds a binary by its path or name, and keeps it open for the `with` where it is a process's own.
 
     With the id of a process that has its own root or mounts, as in a container, the path is one there, and a name is
-    looked for among the files that the process has mapped. A path below /proc is this process's in any case. Raises
+    looked for among the files that the process has mapped. A file that the process still runs though it was deleted or
+    replaced is that one, and not what is at its path now. A path below /proc is this process's in any case. Raises
     OSError: PermissionError where this process may not look at that one's files, FileNotFoundError.
     """
-    if pid > 0 and not binary.startswith("/proc/") and _has_own_files(pid):
-        with process_root(pid) as root:
-            fd, path = _open_there(root, binary, pid)
+    path = find_binary(binary) or binary
+    if pid > 0 and not binary.startswith("/proc/"):
+        if opened := _open_own(binary, path, pid):
+            fd, name = opened
             try:
-                yield ProbeFile(f"/proc/self/fd/{fd}", f"{path} of process {pid}")
+                yield ProbeFile(f"/proc/self/fd/{fd}", f"{name} of process {pid}")
             finally:
                 os.close(fd)
-        return
-    path = find_binary(binary)
-    yield ProbeFile(path or binary, path or binary)
+            return
+    yield ProbeFile(path, path)
+
+
+def _open_own(binary: str, path: str, pid: int) -> tuple[int, str] | None:
+    """Opens a binary that is another file to a process than `path` is here; None where it is the same. Raises OSError.
+
+    Returns its descriptor and its path there.
+    """
+    if old := _unlinked(pid, path if "/" in binary else binary):
+        return os.open(f"/proc/{pid}/map_files/{old.start:x}-{old.end:x}", O_PATH | os.O_CLOEXEC), old.path
+    if not _has_own_files(pid):
+        return None
+    with process_root(pid) as root:
+        return _open_there(root, binary, pid)
+
+
+def _unlinked(pid: int, name: str) -> Region | None:
+    """Returns where a process has mapped a file of a path or name that was deleted or replaced since; None for none."""
+    names = {os.path.abspath(name), os.path.realpath(name)} if "/" in name else {name}
+    gone = None
+    for region in _mapped_regions(pid):
+        path = path_in_root(pid, region.path)
+        plain = path.removesuffix(DELETED)
+        if (plain if "/" in name else os.path.basename(plain)) in names:
+            if plain == path:  # it has mapped what is there, too
+                return None
+            gone = gone or region
+    return gone
+
+
+def has_mapped(pid: int, path: str) -> bool:
+    """Returns True if a process has mapped the file at a path, or if that can't be seen."""
+    regions = _mapped_regions(pid)
+    try:
+        wanted = os.stat(path)
+    except OSError:
+        return True
+    for each in {region.path: region for region in regions}.values():
+        if each.path.endswith(DELETED) and each.file[1] == wanted.st_ino:
+            return True
+        with suppress(OSError):
+            if os.path.samestat(os.stat(f"/proc/{pid}/root{path_in_root(pid, each.path)}"), wanted):
+                return True
+    return not regions  # of a process that has ended, or is hidden
+
+
+def _mapped_regions(pid: int) -> list[Region]:
+    return [region for region in regions_of(pid) if region.path.startswith("/")]
 
 
 def _has_own_files(pid: int) -> bool:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from .process import MAX_MAPS
 
+DELETED = " (deleted)"  # behind a path in maps (d_path in fs/d_path.c)
+
 
 class Region(NamedTuple):
     """A mapped part of a file: start and end address, offset in the file, the file's path; whether it is code.

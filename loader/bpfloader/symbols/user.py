@@ -19,7 +19,7 @@ from .debug_files import Opener, debug_file, mini_debug_info
 from .function_table import FunctionOffset, FunctionTable
 from .perf_map import PerfMap, read_perf_map
 from .process import open_in_root, path_in_root, process_root, read_descriptor
-from .regions import Region, parse_regions, read_maps
+from .regions import DELETED, Region, parse_regions, read_maps
 
 if TYPE_CHECKING:
     from .debuginfod import Debuginfod
@@ -28,7 +28,6 @@ MAX_CACHED_FILES = 512  # the most files whose functions are cached
 MAX_CACHED_BYTES = 512 << 20  # the most memory that these take
 MAX_PROCESSES = 1024  # the most processes that are remembered
 MAX_REMEMBERED = 256  # the most files of one process that `remember` reads
-DELETED = " (deleted)"
 KERNEL_BUILD_ID = 20  # bytes: BPF_BUILD_ID_SIZE of linux/bpf.h
 
 _CACHE: dict[tuple[int | str, ...], FunctionTable] = {}  # by device, inode, time and size, and extras

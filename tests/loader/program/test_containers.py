@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -182,3 +183,47 @@ def test_no_link_leads_out_of_a_root(open_in_root, tmp_path):
             read(path)
     assert os.listdir("/proc/self/fd") == before  # nothing stays open
     os.close(fd)
+
+
+@pytest.fixture
+def replaced(kernel, programs, tmp_path):
+    """A process whose program was replaced after its start, as an upgrade does; its path is that of the decoy now."""
+    place = tmp_path / "daemon"
+    shutil.copy(programs / "real", place)
+    with subprocess.Popen([place, "5"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        os.replace(shutil.copy(programs / "app", tmp_path / "new"), place)
+        yield process, place
+        process.kill()
+
+
+@pytest.mark.parametrize("named", ["path", "link", "name"])
+def test_a_program_that_was_replaced_since_its_start_is_the_one_that_runs(start, replaced, named, tmp_path, monkeypatch):
+    process, place = replaced
+    (tmp_path / "link").symlink_to(place)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    bpf = start("on_uprobe")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        bpf.progs.on_uprobe.attach({"path": place, "link": tmp_path / "link", "name": "daemon"}[named], "work", pid=process.pid)
+    ends(process)
+    assert bpf.bss.hits == 5
+
+
+def test_a_program_that_was_deleted_since_its_start_is_probed(start, replaced):
+    process, place = replaced
+    place.unlink()
+    bpf = start("on_uprobe")
+    bpf.progs.on_uprobe.attach(place, "work", pid=process.pid)
+    ends(process)
+    assert bpf.bss.hits == 5
+
+
+def test_a_process_that_hasn_t_mapped_the_file_is_named(start, replaced, programs):
+    process, _ = replaced
+    attach = start("on_uprobe").progs.on_uprobe.attach
+    with pytest.warns(RuntimeWarning, match=f"process {process.pid} has not mapped {programs}/real, so on_uprobe sees nothing"):
+        attach(programs / "real", "work", pid=process.pid)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        attach("libc.so.6", "getppid", pid=process.pid)
+        attach(programs / "real", "work")
