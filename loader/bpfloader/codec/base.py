@@ -21,6 +21,13 @@ class ItemLayout(NamedTuple):
     build: Callable[[tuple[Any, ...]], Any]
 
 
+class RunLayout(NamedTuple):
+    """The items of a run of values, as ItemLayout; `build_all` makes the list of values from rows of items."""
+
+    codes: str
+    build_all: Callable[[Iterable[tuple[Any, ...]]], list[Any]]
+
+
 class Codec(Generic[T]):
     """One C type: `size` in bytes, byte `order` (`<`, `>`), `code` for struct.Struct as one item.
 
@@ -94,6 +101,11 @@ class Codec(Generic[T]):
         """Returns the codes of a value's items, and the function that makes the value from them."""
         decode = self.decoder()
         return ItemLayout(self.code, (lambda items: decode(items[0])) if decode else (lambda items: items[0]))
+
+    def run_layout(self) -> RunLayout:
+        """Returns the codes of a value's items, and the function that makes the values of a run from them."""
+        codes, build = self.item_layout()
+        return RunLayout(codes, lambda rows: list(map(build, rows)))
 
 
 def pack_for(target: Any, codec: Codec[Any], value: Any) -> bytes:

@@ -65,6 +65,9 @@ class ArrayDecoder(RecordDecoder):
         records = opaque.view(self.memory)
         return self._with_bits(records) if self.bits else records
 
+    def count(self, values: list[Any]) -> int:
+        return sum(map(len, values))
+
     def _with_bits(self, records: Any) -> Any:
         """Adds a field for each bitfield, which numpy can't describe in memory."""
         kinds = [(name, "i8" if bits.signed else "u8") for name, _, bits in self.bits]

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 from ..errors import LayoutError
-from .base import Bits, Codec, Field, ItemLayout, Tail, order_among
+from .base import Bits, Codec, Field, ItemLayout, RunLayout, Tail, order_among
 
 S = TypeVar("S")
 INTEGERS = {1: "B", 2: "H", 4: "I", 8: "Q"}  # struct.Struct's codes by size
@@ -65,7 +65,7 @@ class ItemDecoder(NamedTuple):
 
 
 class StructCodec(Codec[S]):
-    """A struct's codec: one struct.Struct for all fields, and two functions compiled on first use."""
+    """A struct's codec: one struct.Struct for all fields, and functions compiled on first use."""
 
     def __init__(self, kind: type[S], size: int, fields: dict[str, Field[Any]], promoted: frozenset[str]):
         found = order_among(field.codec for field in fields.values())
@@ -89,8 +89,13 @@ class StructCodec(Codec[S]):
     @cached_property
     def item_decoder(self) -> ItemDecoder:
         """The decoder of all items, those of nested structs included."""
-        layout = compile_decoder(self)
+        layout = ItemLayout(*compile_decoder(self))
         return ItemDecoder(structs.Struct(self.order + layout.codes), layout)
+
+    @cached_property
+    def run_decoder(self) -> RunLayout:
+        """The decoder of a run of structs."""
+        return RunLayout(*compile_decoder(self, RUN))
 
     @cached_property
     def item_values(self) -> Callable[[S], tuple[Any, ...]]:
@@ -141,6 +146,10 @@ class StructCodec(Codec[S]):
     def item_layout(self) -> ItemLayout:
         """Returns the codes of all items and the function that makes the struct, its flexible array still empty."""
         return self.item_decoder.layout
+
+    def run_layout(self) -> RunLayout:
+        """Returns the codes of all items and the function that makes a list of structs from rows of them."""
+        return self.run_decoder
 
 
 class DecoderSource:
@@ -217,11 +226,30 @@ class DecoderSource:
             self.lines.append(f"{variable}.{name} = {value}")
 
 
-def compile_decoder(codec: StructCodec[Any]) -> ItemLayout:
-    """Returns the codes of a struct's items, nested ones included, and the function that makes the struct from them."""
+ONE = """
+def build(items):
+  ({items}) = items
+  {lines}
+  return v0
+"""
+RUN = """
+def build(rows):
+ values = []
+ append = values.append
+ for ({items}) in rows:
+  {lines}
+  append(v0)
+ return values
+"""
+
+
+def compile_decoder(codec: StructCodec[Any], frame: str = ONE) -> tuple[str, Callable[..., Any]]:
+    """Returns the codes of a struct's items, nested ones included, and the function that makes the struct from them.
+
+    Framed by RUN instead of ONE, the function makes a list from rows of items, without a call for each.
+    """
     source = DecoderSource(codec.order)
-    variable = source.struct(codec)
+    source.struct(codec)
     items = "".join(f"i{number}, " for number in range(source.item_count))
-    text = "\n ".join(["def build(items):", f"({items}) = items", *source.lines, f"return {variable}"])
-    exec(text, source.names)
-    return ItemLayout(source.codes, source.names["build"])
+    exec(frame.format(items=items, lines="\n  ".join(source.lines)), source.names)
+    return source.codes, source.names["build"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, TypeVar
@@ -30,12 +29,13 @@ class Stream(AsyncIterator[T]):
     async def __anext__(self) -> T:
         buffer = self._buffer
         while True:
-            values: deque[T] = buffer._decoded.values
+            values: deque[T] = buffer._iterated.values
             try:
                 for value in take_one(values.popleft):
                     return value
             except IndexError:
-                await self._more()
+                if not buffer._under_lock(buffer._decode_rest, False):
+                    await self._more()
 
     async def _more(self) -> None:
         """Waits until there may be a record. Raises StopAsyncIteration once the object is destroyed."""
@@ -45,7 +45,6 @@ class Stream(AsyncIterator[T]):
             await asyncio.sleep(pause)
         self._rested = False
         if buffer._refill():
-            buffer._coalescer.looked = time.monotonic()
             return
         state, waiter = buffer._state(), buffer._ensure_waiter()
         if waiter is None:

@@ -14,28 +14,31 @@ from itertools import islice, repeat, starmap
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from ..codec.base import Codec
-from ..codec.records import RecordDecoder
+from ..codec.records import ChunkDecoder, RecordDecoder
 from ..fork import call_after_fork
 from ..map.base import Map, codec_of
 from ..signals import DeferredSignals
-from .memory import BATCH_SIZE, BUSY_PAUSE, EMPTY, READY, Batch, SharedMemory, take_one
-from .waiting import DAY, MAX_DELAY, Coalescer, Waiter
+from .memory import BATCH_SIZE, BUSY_PAUSE, EMPTY, READY, Batch, Iterated, SharedMemory, take_one
+from .waiting import DAY, Coalescer, Waiter
 
 if TYPE_CHECKING:
     from ..owner import Owner
 
 T = TypeVar("T")
 R = TypeVar("R")
+D = TypeVar("D", bound=RecordDecoder)
+BatchKey = tuple[int, type[RecordDecoder]]  # the thread that reads, and what it asked for
 
 
 class Buffer(Map, Generic[T]):
     """A buffer that programs fill and Python empties. Base of Reader, which has the public ways to read.
 
-    While records come fast, a reader that waits lets them gather for up to `max_delay` seconds; 0 lets none gather.
+    While records come fast, a reader that waits lets them gather for up to `max_delay` seconds: by default 10 ms, or
+    4 ms in a buffer that a burst could fill meanwhile; 0 lets none gather.
     """
 
     HEADER_SIZE: ClassVar[int]  # bytes before a record's data
-    max_delay: float = MAX_DELAY
+    max_delay: float | None = None
     _longest_wait: ClassVar[float] = DAY  # seconds without a look
 
     def __init__(self, owner: Owner, name: str, record: type[T] | Codec[T]):
@@ -44,10 +47,10 @@ class Buffer(Map, Generic[T]):
         self._lock = threading.RLock()
         self._memory: SharedMemory | None = None
         self._waiter: Waiter | None = None
-        self._decoded = Batch(deque(), None)
+        self._iterated = Iterated(deque(), [], None)
         self._decoders: dict[type[RecordDecoder], RecordDecoder] = {}
         # The batch that each thread is about to return, by decoder: an interrupt leaves it here for the next call.
-        self._undelivered: dict[tuple[int, type[RecordDecoder]], Batch] = {}
+        self._undelivered: dict[BatchKey, Batch] = {}
         self._coalescer = Coalescer()
         self._backlog = False  # the last read stopped at its limit: there may be more records
         call_after_fork(self)
@@ -79,72 +82,92 @@ class Buffer(Map, Generic[T]):
                     self._waiter = Waiter(self._memory.fds)
             return self._waiter
 
-    def _decoder(self, kind: type[RecordDecoder]) -> RecordDecoder:
+    def _decoder(self, kind: type[D]) -> D:
         if kind not in self._decoders:
             self._decoders[kind] = kind(self._codec, self.HEADER_SIZE, self._stride(self._codec.size))
-        return self._decoders[kind]
+        decoder: D = self._decoders[kind]  # type: ignore[assignment]
+        return decoder
 
-    def _under_lock(self, read: Callable[[SharedMemory], R], closed: R) -> R:
+    def _under_lock(self, read: Callable[..., R], closed: R, *arguments: Any) -> R:
         """Calls `read` with the memory under the lock; returns `closed` if the object is destroyed, even meanwhile."""
         with self._lock:
             if self._memory is None:
                 return closed
             try:
-                return read(self._memory)
+                return read(self._memory, *arguments)
             except ValueError:  # a signal handler of this thread has released the memory
                 if self._memory is None:
                     return closed
                 raise
 
     def _refill(self) -> bool:
-        """Decodes a batch of committed records and releases their space; returns True if there are any."""
-        return self._under_lock(self._decode_batch, False)
+        """Reads committed records for an iteration, and releases their space; returns True if there are any."""
+        return self._under_lock(self._read_iterated, False)
 
-    def _decode_batch(self, memory: SharedMemory) -> bool:
-        if self._decoded.values:
+    def _read_iterated(self, memory: SharedMemory) -> bool:
+        if self._decode_rest(memory):
             return True
         self._release_batches(memory)
-        values, mark = memory.read_records(self._decoder(RecordDecoder), BATCH_SIZE)
-        self._decoded = Batch(deque(values), mark)
-        self._count(len(values), BATCH_SIZE)
-        memory.release(mark)
+        decoder = self._decoder(ChunkDecoder)
+        found, mark = memory.read_records(decoder, BATCH_SIZE)
+        self._iterated = Iterated(deque(), found, mark)
+        self._release(memory, mark, decoder.count(found), BATCH_SIZE)
+        return self._decode_rest(memory)
+
+    def _decode_rest(self, _memory: SharedMemory) -> bool:
+        """Decodes the next of the records that were read for an iteration, once those before are gone."""
+        values, rest, mark = self._iterated
+        if not values and rest:
+            first, rest = self._decoder(ChunkDecoder).decode_chunk(rest)
+            self._iterated = Iterated(values := deque(first), rest, mark)
         return bool(values)
 
-    def _count(self, number: int, limit: int | None) -> None:
-        """Notes how many records a read gave, for the pace."""
-        self._coalescer.records += number
+    def _release(self, memory: SharedMemory, mark: Any, number: int, limit: int | None) -> None:
+        """Releases the space of so many records that were read, and notes the pace."""
+        memory.release(mark)
+        pace = self._coalescer
+        pace.records += number
+        pace.position, pace.size = memory.progress()
         self._backlog = number == limit
 
     def _release_batches(self, memory: SharedMemory) -> None:
         """Releases the space of batches already read, in case an interrupt came before their release."""
-        for batch in (self._decoded, *self._undelivered.values()):
+        memory.release(self._iterated.mark)
+        for batch in self._undelivered.values():
             memory.release(batch.mark)
-
-    def _has_undelivered(self, kind: type[RecordDecoder]) -> bool:
-        """Returns True if an interrupted call of this thread has left a batch of that kind for the next call."""
-        return (threading.get_ident(), kind) in self._undelivered
 
     def _batch(self, kind: type[RecordDecoder], limit: int | None) -> Any:
         """Returns at most `limit` records, decoded by `kind`: those that an iteration has left, else the buffer's."""
-        decoder, key = self._decoder(kind), (threading.get_ident(), kind)
+        self._read_batch(kind, limit)
+        return self._take_batch(kind)
 
-        def read(memory: SharedMemory) -> None:
+    def _read_batch(self, kind: type[RecordDecoder], limit: int | None) -> bool:
+        """Reads the batch that `_take_batch` then takes, unless an interrupted call has left one.
+
+        Returns False if there is none. What it has read stays with the buffer, so that no interrupt loses it.
+        """
+        key = (threading.get_ident(), kind)
+        return self._under_lock(self._read_undelivered, False, key, self._decoder(kind), limit)
+
+    def _take_batch(self, kind: type[RecordDecoder]) -> Any:
+        for batch in take_one(self._undelivered.pop, (threading.get_ident(), kind), None):
+            return batch.values if batch else self._decoder(kind).join([])
+
+    def _read_undelivered(self, memory: SharedMemory, key: BatchKey, decoder: RecordDecoder, limit: int | None) -> bool:
+        if self._undelivered or self._iterated.mark is not None:
             self._release_batches(memory)
-            if key in self._undelivered:  # of an interrupted call
-                return
-            if self._decoded.values:
-                return self._batch_decoded(key, decoder, limit)
-            batch = memory.read_records(decoder, limit)
-            values = decoder.join(batch.values)
-            self._undelivered[key] = batch._replace(values=values)
-            self._count(len(values), limit)
-            memory.release(batch.mark)
+        if key in self._undelivered:
+            return True
+        if self._iterated.left:
+            self._batch_decoded(key, decoder, limit)
+            return True
+        found, mark = memory.read_records(decoder, limit)
+        if found:
+            self._undelivered[key] = Batch(decoder.join(found), mark)
+        self._release(memory, mark, decoder.count(found), limit)
+        return bool(found)
 
-        self._under_lock(read, None)
-        for batch in take_one(self._undelivered.pop, key, None):
-            return batch.values if batch else decoder.join([])
-
-    def _batch_decoded(self, key: tuple[int, type[RecordDecoder]], decoder: RecordDecoder, limit: int | None) -> None:
+    def _batch_decoded(self, key: BatchKey, decoder: RecordDecoder, limit: int | None) -> None:
         """Makes the undelivered batch from records that an iteration has left."""
         values: list[Any] = []
         typed = type(decoder) is RecordDecoder
@@ -155,26 +178,32 @@ class Buffer(Map, Generic[T]):
         self._undelivered[key] = Batch(decoder.join(values), None)
 
     def _drain(self) -> Iterator[T]:
-        """Removes and yields the decoded records. An interrupt loses none (see memory.take_one)."""
-        try:
-            yield from starmap(self._decoded.values.popleft, repeat(()))
-        except IndexError:  # empty
-            return
+        """Removes and yields the records read for an iteration. An interrupt loses none (see memory.take_one)."""
+        while self._under_lock(self._decode_rest, False):
+            try:
+                yield from starmap(self._iterated.values.popleft, repeat(()))
+            except IndexError:  # empty
+                pass
 
     def _state(self) -> int:
-        return READY if self._decoded.values else self._under_lock(lambda memory: memory.state(), EMPTY)
+        return READY if self._iterated.left else self._under_lock(lambda memory: memory.state(), EMPTY)
 
     def _pause(self) -> float:
         """Returns the seconds to sleep before the next look, so that records gather (see waiting.Coalescer)."""
-        if self._backlog or self._decoded.values:
+        if self._backlog or self._iterated.left or self._memory is None:
             return 0.0
-        measure = self._coalescer.pause
-        return self._under_lock(lambda memory: measure(time.monotonic(), *memory.progress(), self.max_delay), 0.0)
+        return self._coalescer.pause(time.monotonic(), self.max_delay)
+
+    def _gather(self, timeout: float | None) -> float | None:
+        """Sleeps while records gather, at most `timeout` seconds; returns how much of the time-out is left."""
+        if (timeout is not None and timeout <= 0) or not (pause := self._pause()):
+            return timeout
+        time.sleep(pause if timeout is None else (pause := min(pause, timeout)))
+        return None if timeout is None else timeout - pause
 
     def _poll(self, timeout: float | None) -> bool:
+        """Waits up to `timeout` seconds for a record, without end for None; returns False if there is none."""
         end = None if timeout is None else time.monotonic() + timeout
-        if (timeout is None or timeout > 0) and (pause := self._pause()):
-            time.sleep(pause if timeout is None else min(pause, timeout))
         while True:
             state, waiter, now = self._state(), self._ensure_waiter(), time.monotonic()
             left = None if end is None else end - now
@@ -207,7 +236,8 @@ class Buffer(Map, Generic[T]):
             memory, self._memory = self._memory, None
             waiter, self._waiter = self._waiter, None
             self._backlog = False
-            self._decoded.values.clear()
+            self._iterated.values.clear()
+            self._iterated = Iterated(deque(), [], None)
             self._undelivered.clear()
             if memory:
                 memory.close()

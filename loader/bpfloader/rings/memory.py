@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import starmap
 from typing import Any, NamedTuple, TypeVar
@@ -11,7 +12,7 @@ from ..libbpf.library import library
 from ..map.base import Map
 
 EMPTY, READY, BUSY_HEAD = range(3)  # states of a buffer, by its first record
-BATCH_SIZE = 1024  # the most records decoded before their space is released
+BATCH_SIZE = 1024  # the most records read before their space is released
 BUSY_PAUSE = 0.0002  # seconds between looks at a record that its program has begun and not finished
 T = TypeVar("T")
 
@@ -32,11 +33,17 @@ class Batch(NamedTuple):
     mark: Any
 
 
-class Progress(NamedTuple):
-    """The bytes released so far, and the size of the buffer, or of the smallest of several."""
+class Iterated(NamedTuple):
+    """Records read for an iteration: `values` are decoded, `rest` are not yet (see codec/records.py), and the mark."""
 
-    released: int
-    size: int
+    values: deque[Any]
+    rest: list[Any]
+    mark: Any
+
+    @property
+    def left(self) -> bool:
+        """True if there are records left."""
+        return bool(self.values or self.rest)
 
 
 class SharedMemory:
@@ -48,8 +55,8 @@ class SharedMemory:
         """Returns READY if the first record is committed, BUSY_HEAD if it is being written, EMPTY if there is none."""
         raise NotImplementedError
 
-    def progress(self) -> Progress:
-        """Returns how far reading has come."""
+    def progress(self) -> tuple[int, int]:
+        """Returns the bytes released so far, and the size of the buffer in bytes, or of the smallest of several."""
         raise NotImplementedError
 
     def read_records(self, decoder: RecordDecoder, limit: int | None) -> Batch:

@@ -20,7 +20,7 @@ from ..libbpf.library import library
 from ..map.perf_counters import Counters
 from .barrier import Fence
 from .callback import Callback, Subscription
-from .memory import EMPTY, READY, Batch, Progress, SharedMemory, set_kernel_sizes
+from .memory import EMPTY, READY, Batch, SharedMemory, set_kernel_sizes
 from .perf_records import SAMPLE_HEADER_SIZE, sample_stride, samples
 from .reader import Reader
 
@@ -113,9 +113,9 @@ class CpuBuffers(SharedMemory):
         """Returns READY if a CPU's buffer has records, else EMPTY."""
         return READY if any(buffer.available() for buffer in self.buffers) else EMPTY
 
-    def progress(self) -> Progress:
+    def progress(self) -> tuple[int, int]:
         """Returns the bytes released of all CPUs' buffers, and the size of the smallest."""
-        return Progress(sum(each.done.tail for each in self.buffers), min(each.size for each in self.buffers))
+        return sum(each.done.tail for each in self.buffers), min(each.size for each in self.buffers)
 
     def read_records(self, decoder: RecordDecoder, limit: int | None) -> Batch:
         """Reads records of each CPU, beginning with another CPU each time. Raises RecordError."""
@@ -241,7 +241,7 @@ class PerfEventArray(Counters, Reader[T]):
     def available(self) -> int:
         """The unread bytes of all CPUs. Raises StateError before load and after destroy."""
         self._ensure_mapped()
-        return self._under_lock(lambda buffers: buffers.available(), 0)  # type: ignore[attr-defined]
+        return self._under_lock(lambda buffers: buffers.available(), 0)
 
     @property
     def lost(self) -> int:
@@ -250,4 +250,4 @@ class PerfEventArray(Counters, Reader[T]):
         Raises StateError before load and after destroy.
         """
         self._ensure_mapped()
-        return self._under_lock(lambda buffers: buffers.lost(), 0)  # type: ignore[attr-defined]
+        return self._under_lock(lambda buffers: buffers.lost(), 0)

@@ -46,7 +46,7 @@ def events(readers: Iterable[B], timeout: float | None = None) -> Iterator[tuple
 def _poll(readers: Sequence[B], timeout: float | None) -> list[B]:
     end = None if timeout is None else time.monotonic() + timeout
     pauses = [pause for reader in readers if (pause := reader._pause())]
-    if pauses and (timeout is None or timeout > 0) and not any(reader._decoded.values for reader in readers):
+    if pauses and (timeout is None or timeout > 0) and not any(reader._iterated.left for reader in readers):
         time.sleep(min(pauses if timeout is None else (*pauses, timeout)))
     while True:
         states = [reader._state() for reader in readers]

@@ -48,7 +48,7 @@ class Reader(Buffer[T]):
         Returns False when the object is destroyed meanwhile. Raises StateError before load and after destroy.
         """
         self._ensure_mapped()
-        return self._poll(timeout)
+        return self._poll(self._gather(timeout))
 
     def events(self, timeout: float | None = None) -> Iterator[T]:
         """Yields records as they come, until none has come for `timeout` seconds; without end for None.
@@ -59,12 +59,12 @@ class Reader(Buffer[T]):
         self._ensure_mapped()
         while True:
             try:
-                yield from starmap(self._decoded.values.popleft, repeat(()))  # _drain, without a second generator
+                yield from starmap(self._iterated.values.popleft, repeat(()))  # _drain, without a second generator
             except IndexError:
                 pass
-            if not self._backlog and not self._poll(timeout):
+            left = self._gather(timeout)
+            if not self._refill() and not self._poll(left):
                 return
-            self._refill()
 
     def __iter__(self) -> Iterator[T]:
         """Yields records as they come, without end; see `events`."""
@@ -121,9 +121,10 @@ class Reader(Buffer[T]):
 
     def _after_waiting(self, kind: type[RecordDecoder], timeout: float | None, limit: int | None) -> Any:
         self._ensure_mapped()
-        # _poll looks into the buffer, which no longer has the records that an interrupt kept from the caller.
-        ready = self._has_undelivered(kind) or self._poll(timeout)
-        return self._batch(kind, limit) if ready else self._decoder(kind).join([])
+        left = self._gather(timeout)
+        if not self._read_batch(kind, limit) and self._poll(left):  # a look before would cost as much as the read
+            self._read_batch(kind, limit)
+        return self._take_batch(kind)
 
     def event(self, data: bytes) -> T:
         """Decodes a record from its bytes, such as `raw` returns. Raises LayoutError for too few bytes."""

@@ -22,7 +22,7 @@ from ..codec.records import RecordDecoder, RecordError
 from ..errors import LayoutError, MapError
 from .barrier import Fence
 from .callback import Callback, Subscription
-from .memory import BUSY_HEAD, EMPTY, READY, Batch, Progress, SharedMemory, set_kernel_sizes
+from .memory import BUSY_HEAD, EMPTY, READY, Batch, SharedMemory, set_kernel_sizes
 from .reader import Reader
 from .waiting import LOOK
 
@@ -35,13 +35,6 @@ RECORD_HEADER_SIZE = 8  # BPF_RINGBUF_HDR_SZ
 FIRST_RUN, LONGEST_RUN = 64, 4096  # records decoded as one run, all of the type's size: at first, and at most
 LONG_SIZE = structs.calcsize("L")
 POSITION_RANGE = 1 << 8 * LONG_SIZE  # positions are unsigned longs that count bytes and wrap around
-
-
-class Committed(NamedTuple):
-    """The values of committed records, and the bytes that these and the discarded ones among them take."""
-
-    values: list[Any]
-    used: int
 
 
 class Front(NamedTuple):
@@ -98,7 +91,7 @@ class Records:
                     raise RecordError(error.what, step) from None
                 left -= 1
             used += step
-        return Committed(values, used)
+        return values, used
 
     def _uniform(self, decoder: RecordDecoder, offset: int, most: int) -> int:
         """Counts the committed records from an offset on that have the type's size, up to `most`."""
@@ -161,8 +154,8 @@ class Ring(SharedMemory):
         self._fence()
         return available
 
-    def progress(self) -> Progress:
-        return Progress(self.consumer[0], self.records.size)
+    def progress(self) -> tuple[int, int]:
+        return self.consumer[0], self.records.size
 
     def state(self) -> int:
         position = self.consumer[0]
@@ -236,7 +229,7 @@ class RingBuffer(Reader[T]):
         Raises StateError before load and after destroy.
         """
         self._ensure_mapped()
-        return self._under_lock(lambda ring: ring.available(), 0)  # type: ignore[attr-defined]
+        return self._under_lock(lambda ring: ring.available(), 0)
 
     @property
     def lost(self) -> int | None:

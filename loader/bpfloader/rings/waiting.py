@@ -18,7 +18,10 @@ DAY = 86400.0  # seconds: epoll_wait(2) takes milliseconds in an int
 # Seconds after which a reader looks into a ring that doesn't wake it: a program may submit with BPF_RB_NO_WAKEUP, and
 # while that record is unread, later ones wake nobody either (bpf_ringbuf_commit in the kernel's ringbuf.c).
 LOOK = 0.1
-MAX_DELAY = 0.004  # seconds from one look to the next while many records come, unless the buffer says another
+# Seconds from one look to the next while many records come, unless the buffer says another: in a buffer that isn't full
+# by then even if a program begins to write as fast as one CPU can, and in a smaller one.
+MAX_DELAY, MAX_DELAY_IF_SMALL = 0.01, 0.004
+FASTEST = 64e6  # bytes a second: 1.6 million records of 32 bytes and their headers
 BUSY_INTERVAL = 0.00025  # seconds between records on average; below it, many come
 MAX_FILL = 0.25  # the part of the buffer that may fill during a pause, at the recent pace
 
@@ -94,24 +97,28 @@ class Waiter:
 class Coalescer:
     """Measures the pace of records, and spaces looks at a buffer out while they come fast.
 
-    `records` is how many were read, `looked` when a reader that waits last found some (the monotonic clock, seconds).
+    `records` is how many were read, `position` their bytes, `size` the buffer's in bytes; `looked` is when a reader
+    that waits last found some, or will look next (the monotonic clock, seconds).
     """
 
     def __init__(self) -> None:
-        self.records, self.looked = 0, 0.0
+        self.records, self.position, self.size, self.looked = 0, 0, 0, 0.0
         self._last_time, self._last_records, self._last_position = 0.0, 0, 0
 
-    def pause(self, now: float, position: int, size: int, max_delay: float = MAX_DELAY) -> float:
+    def pause(self, now: float, max_delay: float | None = None) -> float:
         """Returns the seconds to sleep before the next look; 0 while records come slowly, or the last look is long ago.
 
-        Looks are at most `max_delay` seconds apart. `position` is the bytes read so far, `size` the buffer's in bytes.
-        The pace is an average since the last call before which records came: neither pauses nor what the caller does
-        with records look like a lack of them.
+        Looks are at most `max_delay` seconds apart; None goes by the buffer's size. The pace is an average since the
+        last call before which records came: neither pauses nor what the caller does with records look like a lack of
+        them.
         """
         if not (came := self.records - self._last_records):
             return 0.0
-        elapsed, received = now - self._last_time, position - self._last_position
-        self._last_time, self._last_records, self._last_position = now, self.records, position
+        elapsed, received, looked = now - self._last_time, self.position - self._last_position, self.looked
+        self._last_time, self._last_records, self._last_position, self.looked = now, self.records, self.position, now
         if received <= 0 or elapsed >= BUSY_INTERVAL * came:
             return 0.0
-        return max(0.0, self.looked + min(max_delay, MAX_FILL * size / received * elapsed) - now)
+        if max_delay is None:
+            max_delay = min(MAX_DELAY, max(MAX_DELAY_IF_SMALL, self.size / FASTEST))
+        self.looked = max(now, looked + min(max_delay, MAX_FILL * self.size / received * elapsed))
+        return self.looked - now

@@ -8,7 +8,7 @@ from itertools import chain, count, islice
 
 import bpfloader
 import pytest
-from bpfloader.codec.records import RecordDecoder
+from bpfloader.codec.records import CHUNK_SIZE, ChunkDecoder, RecordDecoder
 from bpfloader.rings.ringbuf import BUSY_BIT, DISCARD_BIT, RECORD_HEADER_SIZE, Records, record_stride
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,6 +60,21 @@ def test_breaking_off_loses_nothing(loaded):
         if event.number == 103:
             break
     assert [event.number for event in loaded.maps.events.events(timeout=0)] == list(range(104, 110))
+
+
+def test_every_way_goes_on_where_an_iteration_broke_off(loaded):
+    """An iteration has read far more than it has decoded."""
+    events = loaded.maps.events
+    loaded.progs.emit.test_run(PACKET, repeat=1500)
+    iterator = events.events(timeout=0)
+    numbers = [next(iterator).number for _ in range(70)]
+    numbers += [event.number for event in events.batch(limit=200)] + [row[0] for row in events.tuples(limit=200)]
+    assert events.poll(0)
+    numbers += [next(iterator).number for _ in range(70)]
+    events.consume(lambda event: numbers.append(event.number), limit=100)
+    numbers += [int.from_bytes(data[:8], "little") for data in events.raw(limit=70)]
+    numbers += [event.number for event in iterator]
+    assert numbers == list(range(100, 1600))
 
 
 def test_waiting_ends_by_a_record_or_the_timeout(loaded):
@@ -168,6 +183,28 @@ def test_written_records_are_read(script, start, limit):
         values, taken = take(start + used, available - used, limit)
         assert taken and len(values) <= limit
         found, used = found + values, used + taken
+    assert found == expected
+
+
+@given(st.lists(st.tuples(kinds, st.integers(1, 3 * CHUNK_SIZE)), max_size=6))
+def test_chunks_are_the_records_in_order(script):
+    written, expected = [], []
+    for kind, times in script:
+        pair = Pair(times, 7)
+        data = pair.to_bytes() + (b"more" * 5 if kind == "long" else b"")
+        number = times if kind in ("record", "run") else 2
+        written += [(len(data) | (DISCARD_BIT if kind == "discarded" else 0), data)] * number
+        expected += [pair] * (0 if kind == "discarded" else number)
+    memory, available = ring(written, 1 << 16, 4000)
+    decoder = ChunkDecoder(Pair.codec, RECORD_HEADER_SIZE, record_stride(12))
+    rest, used = Records(memory, lambda: None).committed(decoder, 4000, available)
+    assert used == available and decoder.count(rest) == len(expected)
+    memory.release()  # nothing of the ring is left in what was read
+    found = []
+    while rest:
+        values, rest = decoder.decode_chunk(rest)
+        assert values
+        found += values
     assert found == expected
 
 

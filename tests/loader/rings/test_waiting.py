@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 from bpfloader.rings import buffer as buffers
 from bpfloader.rings import poll as polls
-from bpfloader.rings.memory import EMPTY, READY, Batch, Progress, SharedMemory
+from bpfloader.rings.memory import EMPTY, READY, Batch, SharedMemory
 from bpfloader.rings.poll import events as events_of_several
 from bpfloader.rings.reader import Reader
-from bpfloader.rings.waiting import BUSY_INTERVAL, MAX_DELAY, Coalescer
+from bpfloader.rings.waiting import BUSY_INTERVAL, FASTEST, MAX_DELAY, MAX_DELAY_IF_SMALL, Coalescer
 from hypothesis import given
 from hypothesis import strategies as st
 from ring_records import c
@@ -26,8 +26,8 @@ ITERATIONS = {
 class Arrivals(SharedMemory):
     """A buffer's memory whose records arrive at given times of a clock of its own; a record's value is its time."""
 
-    def __init__(self, times):
-        self.times, self.read, self.now, self.looks, self.fds = times, 0, 0.0, 0, []
+    def __init__(self, times, size):
+        self.times, self.read, self.now, self.looks, self.fds, self.size = times, 0, 0.0, 0, [], size
 
     def sleep(self, seconds):
         self.now += max(0.0, seconds)
@@ -42,7 +42,7 @@ class Arrivals(SharedMemory):
         return READY if self.read < len(self.times) and self.times[self.read] <= self.now else EMPTY
 
     def progress(self):
-        return Progress(self.read * STRIDE, 1 << 20)
+        return self.read * STRIDE, self.size
 
     def read_records(self, decoder, limit):
         self.now, self.looks = self.now + LOOK / 2, self.looks + 1
@@ -69,8 +69,8 @@ class MadeUp(Reader):
 def follow(monkeypatch):
     """Gives a function that reads records which come at given times, and returns their delays and the looks."""
 
-    def follow(way, times, work=0.0, **attributes):
-        memory = Arrivals(times)
+    def follow(way, times, work=0.0, size=1 << 20, **attributes):
+        memory = Arrivals(times, size)
         for module in (buffers, polls):
             monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: memory.now, sleep=memory.sleep))
         monkeypatch.setattr(polls, "_wait", lambda waiters, timeout: memory.wait(timeout))
@@ -93,6 +93,16 @@ def test_fast_records_gather_however_they_come_and_none_waits_long(follow, way, 
     delays, looks = follow(way, times)
     assert len(delays) == len(times) and max(delays) <= MAX_DELAY + 3 * LOOK
     assert looks <= 2 * min(len(times) / burst, 0.2 / MAX_DELAY) + 2
+
+
+@pytest.mark.parametrize("way", ITERATIONS)
+@pytest.mark.parametrize("size", [1 << 17, 1 << 18, 1 << 19, 1 << 22])
+def test_what_a_burst_could_fill_is_looked_at_sooner(follow, way, size):
+    times = [1 + number / 50_000 for number in range(5_000)]
+    delays, looks = follow(way, times, size=size)
+    longest = min(MAX_DELAY, max(MAX_DELAY_IF_SMALL, size / FASTEST))
+    assert len(delays) == len(times) and max(delays) <= longest + 3 * LOOK
+    assert looks <= 0.2 / longest + 2
 
 
 @pytest.mark.parametrize("way", ITERATIONS)
@@ -134,5 +144,5 @@ def test_no_more_than_a_part_of_the_buffer_gathers(took, came, size):
 
 def paused(coalescer, now, records, size=1 << 20):
     """Returns the pause of a coalescer after so many records."""
-    coalescer.records = records
-    return coalescer.pause(now, records * STRIDE, size)
+    coalescer.records, coalescer.position, coalescer.size = records, records * STRIDE, size
+    return coalescer.pause(now)
