@@ -10,6 +10,7 @@ from ..suggest import MANY_NAMES, SHOWN_NAMES, suggestion
 from ..symbols.binary import Binary, is_library
 from ..symbols.demangle import demangle
 from ..symbols.functions import Ambiguous, find_functions, implementations, versions_of
+from ..symbols.rust import demangle_rust
 
 Fault = Optional[Explanation]  # None if the fault isn't known
 LIST_FUNCTIONS = "`nm -D` lists the functions of a library, `nm` those of a program"
@@ -61,8 +62,16 @@ def _missing_function(path: str, file: Binary, function: str) -> Explanation:
         )
     among = names.functions
     if "::" in function and len(among) <= MANY_NAMES:
-        among = {found.name for name in among if (found := demangle(name))} or among
+        among = {each for name in among if (each := _spelled(name))} or among
     return Explanation(f"{path} has no function {function}", suggestion(plain, among, LIST_FUNCTIONS))
+
+
+def _spelled(symbol: str) -> str:
+    """Returns a mangled symbol's name in Rust or, without arguments, in C++; empty for another symbol."""
+    if rust := demangle_rust(symbol):
+        return rust
+    function = demangle(symbol)
+    return function.name if function else ""
 
 
 def _indirect_fault(path: str, file: Binary, function: str) -> Explanation:

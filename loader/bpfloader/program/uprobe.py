@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 
@@ -68,13 +69,14 @@ class UprobeProgram(Program):
         """Attaches to a function of a program or library; without a binary, to what the section names.
 
         `binary` without a slash is looked for as the shell and the linker do. `function` may have a version,
-        `f@VERSION`, or be a C++ name, `space::f` or `space::f(int)`: without arguments, all such functions are meant.
-        `offset` is bytes into it, or into the file where none is named. `pid` is one process, 0 this one, -1 every
-        one; with a process of another root, such as a container's, the binary is looked for there. `semaphore` is the
-        file offset of a counter that the kernel raises while attached. Raises AttachError, PrivilegeError, StateError.
+        `f@VERSION`, or be a name of C++ or Rust, `space::f` or `space::f(int)`: without arguments, all such functions
+        are meant. `offset` is bytes into it, or into the file where none is named. `pid` is one process, 0 this one, -1
+        every one; with a process of another root, such as a container's, the binary is looked for there. `semaphore` is
+        the file offset of a counter that the kernel raises while attached. Raises AttachError, PrivilegeError,
+        StateError.
         """
         if not binary:
-            target, _, name = self.target.rpartition(":")
+            target, name = _split_section(self.target)
             function, _, inside = name.partition("+")
             binary, offset = self._require_target(target, "a binary and a function"), offset or int(inside or "0", 0)
         options = sized(
@@ -105,6 +107,12 @@ class UprobeProgram(Program):
         return self.attach() if self.target else None
 
 
+def _split_section(target: str) -> tuple[str, str]:
+    """Splits `binary:function` at its last single colon: names of C++ and Rust have double ones."""
+    found = re.fullmatch(r"(.*)(?<!:):(?!:)(.*)", target, re.DOTALL)
+    return (found[1], found[2]) if found else ("", target)
+
+
 class UprobeMultiProgram(Program):
     """SEC("uprobe.multi/binary:pattern"), uretprobe.multi, uprobe.session: at many functions of a binary at once.
 
@@ -125,9 +133,9 @@ class UprobeMultiProgram(Program):
     ) -> Link:
         """Attaches to the functions that match a pattern with `*` and `?`, or to those listed, by name or file offset.
 
-        Without a binary, what the section names counts. Listed names may have versions or be C++ names, and `pid` may
-        be a process of another root, as for a uprobe. `semaphores` and `cookies` go with a list, one for each. Raises
-        AttachError, PrivilegeError, StateError, LibraryError, ValueError.
+        Without a binary, what the section names counts. Listed names may have versions or be of C++ or Rust, and `pid`
+        may be a process of another root, as for a uprobe. `semaphores` and `cookies` go with a list, one for each.
+        Raises AttachError, PrivilegeError, StateError, LibraryError, ValueError.
         """
         listed = functions or offsets
         require_one_each(cookies, len(listed), "functions")

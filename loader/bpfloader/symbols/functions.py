@@ -1,4 +1,4 @@
-"""Finds the place of a function in a binary by its name: versioned (`f@VERSION`), of C++, or indirect.
+"""Finds the place of a function in a binary by its name: versioned (`f@VERSION`), of C++ or Rust, or indirect.
 
 libbpf takes a plain name and the first match, or refuses several; here the default version is taken, a demangled name
 finds its mangled ones, and an indirect function (STT_GNU_IFUNC) is the one that this machine's loader chose.
@@ -18,6 +18,7 @@ from .binary import Binary, SymbolTable
 from .cplusplus import without_templates
 from .demangle import MAX_SYMBOL, Function, demangle
 from .regions import Region, regions_of
+from .rust import demangle_rust
 from .versions import SymbolVersion, SymbolVersions
 
 STB_LOCAL = 0  # elf.h
@@ -56,7 +57,7 @@ class Ambiguous(ValueError):
 
 
 def find_functions(binary: Binary, name: str) -> list[Place]:
-    """Returns the function of a name, or those of a C++ name without arguments; none if there is no such function.
+    """Returns the function of a name, or those of a C++ name without arguments or of a Rust name; none for no such one.
 
     Raises Ambiguous for a plain name that stands for several, ValueError for a broken file, OSError.
     """
@@ -67,7 +68,7 @@ def find_functions(binary: Binary, name: str) -> list[Place]:
         return [place for place in found if place.version.name == version][:1]
     if not found and "::" in name:
         mangled = _places(binary, _mangled_names(name))
-        meant = {symbol for symbol in {place.symbol for place in mangled} if matches(demangle(symbol), name)}
+        meant = {symbol for symbol in {place.symbol for place in mangled} if is_called(symbol, name)}
         return _unique(place for place in mangled if place.symbol in meant)
     found = _unique([place for place in found if place.version.default] or found)
     if len(found) > 1:
@@ -114,6 +115,38 @@ def chosen_offset(binary: Binary, name: str) -> int | None:
     return None
 
 
+def is_called(symbol: str, wanted: str) -> bool:
+    """Returns True if a mangled symbol has that name in C++ or Rust."""
+    return matches(demangle(symbol), wanted) or matches_rust(demangle_rust(symbol), wanted)
+
+
+def matches_rust(name: str | None, wanted: str) -> bool:
+    """Returns True if a function has that Rust name: generic arguments count only where it has them.
+
+    `app::Server::run` is `<app::Server>::run`, too.
+    """
+    if name is None:
+        return False
+    head, rest = "", name
+    if name.startswith("<"):
+        end = _closing(name)
+        head, rest = name[: end + 1], name[end + 1 :]
+        if " as " not in head:
+            head, rest = "", head[1:-1] + rest
+    generic = without_templates(rest).replace("::::", "::").rstrip(":")
+    return wanted in (name, head + rest, head + generic)
+
+
+def _closing(name: str) -> int:
+    """Returns where the angle bracket closes that a name begins with; the last place where none does."""
+    depth = 0
+    for place, sign in enumerate(name):
+        depth += (sign == "<") - (sign == ">" and name[place - 1] != "-")
+        if not depth:
+            return place
+    return len(name) - 1
+
+
 def matches(function: Function | None, wanted: str) -> bool:
     """Returns True if a function has that C++ name: arguments and template arguments count only where it has them."""
     if function is None:
@@ -146,17 +179,18 @@ def _plain_names(name: str) -> Names:
 
 
 def _mangled_names(name: str) -> Names:
-    """Returns a finder of the symbols that may be a C++ name's: those with its last component in them."""
+    """Returns a finder of the symbols that may be a C++ or Rust name's: those with its last plain component in them."""
     parts = without_templates(_split_arguments(name)[0]).split("::")
-    last = parts[-2] if parts[-1].startswith("operator") else parts[-1].lstrip("~")
-    word = re.compile(re.escape(f"{len(last)}{last}".encode("utf-8", "surrogateescape")))
+    last = next((part.lstrip("~") for part in reversed(parts) if re.fullmatch(r"~?(?!operator\b)\w+", part)), "")
+    pattern = re.escape(last.encode("utf-8", "surrogateescape"))
+    word = re.compile(b"%d_?%s" % (len(last.encode("utf-8", "surrogateescape")), pattern))
 
     def find(texts: bytes) -> Iterator[tuple[int, bytes]]:
         """Yields the place and text of each candidate in a table of names."""
         for found in islice(word.finditer(texts), MAX_CANDIDATES):
             start = texts.rfind(b"\0", max(0, found.start() - MAX_SYMBOL), found.start()) + 1
             end = texts.find(b"\0", found.end(), found.end() + MAX_SYMBOL)
-            if end >= 0 and texts.startswith(b"_Z", start):
+            if end >= 0 and texts.startswith((b"_Z", b"_R"), start):
                 yield start, texts[start:end].partition(b"@")[0]
 
     return find

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 
 import bpfloader
 import pytest
+from compiling import compile_text
 from test_targets import refusal
 
 VERSIONED = """
@@ -159,6 +160,61 @@ def test_a_name_of_c_plus_plus_that_isn_t_there(start, cluster):
     attach = start("on_uprobe").progs.on_uprobe.attach
     assert "has no function cluster::front::craete; nearest: cluster::front::create" in refusal(attach, cluster, "cluster::front::craete")
     assert "nearest: cluster::front::create" in refusal(attach, cluster, "cluster::front::create(char)")
+
+
+# Symbols that rustc writes, by both of its manglings, and the names by which each is found.
+RUST = {
+    "_RNvNtCs6GmmlP4bgsG_3app5inner3run": ["app::inner::run"],
+    "_RNvMNtCs6GmmlP4bgsG_3app5innerNtB2_6Server2go": ["<app::inner::Server>::go", "app::inner::Server::go"],
+    "_RNvXs_NtCs6GmmlP4bgsG_3app5innerNtB4_6ServerNtB4_4Work4step": ["<app::inner::Server as app::inner::Work>::step"],
+    "_RINvNtCs6GmmlP4bgsG_3app5inner3putmE": ["app::inner::put::<u32>", "app::inner::put"],
+    "_RINvNtCs6GmmlP4bgsG_3app5inner3puthE": ["app::inner::put::<u8>", "app::inner::put"],
+    "_RNvNtCs6GmmlP4bgsG_3app5inner4__new": ["app::inner::_new"],
+    "_RNCNvCs6GmmlP4bgsG_3app4main0": ["app::main::{closure#0}"],
+    "_ZN3app3old4find17h0123456789abcdefE": ["app::old::find"],
+    "_ZN3app3old4find17hfedcba9876543210E": ["app::old::find"],
+    "_ZN43_$LT$app..old..S$u20$as$u20$app..old..T$GT$4read17h0123456789abcdefE": ["<app::old::S as app::old::T>::read"],
+}
+
+
+@pytest.fixture(scope="module")
+def rust(cc, tmp_path_factory):
+    """A program with functions of these symbols; its argument is how often it calls each."""
+    folder = tmp_path_factory.mktemp("rust")
+    names = [f'int f{number}(int) __asm__("{symbol}");' for number, symbol in enumerate(RUST)]
+    made = [f'__attribute__((noinline)) int f{number}(int a) {{ __asm__ volatile(""); return a + {number}; }}' for number in range(len(RUST))]
+    calls = "".join(f"sum += f{number}(i);" for number in range(len(RUST)))
+    main = f"int main(int argc, char **argv) {{ int sum = 0; for (int i = 0; i < atoi(argv[1]); i++) {{ {calls} }} return sum == -1; }}"
+    (folder / "app.c").write_text("\n".join(["#include <stdlib.h>", *names, *made, main]))
+    subprocess.run([*cc, "-O1", "-o", folder / "app", folder / "app.c"], check=True)
+    return folder / "app"
+
+
+def test_names_of_rust(start, rust):
+    bpf = start("on_uprobe")
+    for name in sorted({name for names in RUST.values() for name in names}):
+        before = bpf.bss.hits
+        with bpf.progs.on_uprobe.attach(rust, name):
+            subprocess.run([rust, "3"], check=True)
+        assert bpf.bss.hits - before == 3 * sum(name in names for names in RUST.values()), name
+    attach = bpf.progs.on_uprobe.attach
+    assert "has no function app::inner::runn; nearest: app::inner::run" in refusal(attach, rust, "app::inner::runn")
+    assert "nearest: app::old::find" in refusal(attach, rust, "app::find")
+
+
+def test_a_section_names_a_function_of_rust_or_c_plus_plus(clang, kernel, rust, cluster):
+    for path, name, functions in ((rust, "app::inner::put", 2), (cluster, "cluster::front::create(int)", 1)):
+        text = f"""#include "mini_bpf.h"
+            __u64 hits;
+            SEC("uprobe/{path}:{name}") int on_call(void *ctx) {{ __atomic_fetch_add(&hits, 1, __ATOMIC_RELAXED); return 0; }}
+            char LICENSE[] SEC("license") = "GPL";"""
+        with bpfloader.Object.open(compile_text(clang, text)) as bpf:
+            bpf.load()
+            bpf.attach()
+            subprocess.run([path, "3"], check=True)
+            (section,) = [each for each in bpf.maps if each.name.endswith("bss")]
+            with bpfloader.open_map(section.id) as variables:
+                assert variables[0].hits == 3 * functions
 
 
 def test_many_at_once_take_the_same_names(start, cluster, monkeypatch):
