@@ -52,6 +52,14 @@ def file_of(program: str, binary: str | os.PathLike[str], pid: int) -> Iterator[
             warnings.warn(f"{what}; {fix}", RuntimeWarning, stacklevel=4)
 
 
+def warn_of_go(program: str, file: ProbeFile) -> None:
+    """Warns of a return probe in a Go program, whose runtime finds the probe's return address as it moves a stack."""
+    if file.is_go():
+        what = f"{file.name} is a Go program, which the return probe {program} may crash"
+        fix = "probe the function's return instructions (objdump -d): attach(binary, function, offset=…)"
+        warnings.warn(f"{what}; {fix}", RuntimeWarning, stacklevel=3)
+
+
 class UprobeProgram(Program):
     """SEC("uprobe/binary:function+offset"), SEC("uretprobe/binary:function"): at a function of a binary."""
 
@@ -87,6 +95,8 @@ class UprobeProgram(Program):
         )
         request: dict[str, object] = {"binary": binary, "function": function, "offset": offset, "pid": pid}
         with file_of(self.name, binary, pid) as file:
+            if options.retprobe:
+                warn_of_go(self.name, file)
             path, offsets = os.fsencode(file.path), file.offsets(function)
             if not offsets:  # libbpf says what is wrong with the name
                 options.func_name = function.encode() or None
@@ -166,6 +176,8 @@ class UprobeMultiProgram(Program):
                 retprobe=self._kind.startswith("uretprobe") if at_return is None else at_return,
                 session=session,
             )
+            if options.retprobe or session:
+                warn_of_go(self.name, file)
             return self._link("attach_uprobe_multi", pid, os.fsencode(file.path), wanted, options, **request)
 
 

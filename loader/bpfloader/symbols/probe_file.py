@@ -39,6 +39,14 @@ class ProbeFile(NamedTuple):
         except (OSError, ValueError, Ambiguous):
             return []
 
+    def is_go(self) -> bool:
+        """Returns True for a program of Go: its linker writes what it was built of, also into a stripped file."""
+        try:
+            with open_file(self.path) as file:
+                return bool(Binary(file).section_named(".go.buildinfo"))
+        except (OSError, ValueError):
+            return False
+
 
 def _offset(binary: Binary, place: Place, function: str) -> int:
     """Returns the offset of a place. Raises ValueError for an indirect function that this process can't resolve."""

@@ -4,6 +4,7 @@ import ctypes
 import shutil
 import subprocess
 import sys
+import warnings
 from importlib.util import find_spec
 
 import bpfloader
@@ -215,6 +216,28 @@ def test_a_section_names_a_function_of_rust_or_c_plus_plus(clang, kernel, rust, 
             (section,) = [each for each in bpf.maps if each.name.endswith("bss")]
             with bpfloader.open_map(section.id) as variables:
                 assert variables[0].hits == 3 * functions
+
+
+GO = """
+__attribute__((section(".go.buildinfo"), used)) static const char built[] = "\\xff Go buildinf:";
+__attribute__((noinline)) void serve(void) { __asm__ volatile(""); }
+int main(void) { serve(); return 0; }
+"""
+
+
+def test_a_return_probe_in_a_go_program_is_warned_of(start, cc, tmp_path):
+    """The runtime of Go ends the process where it finds a probe's return address on a stack (bcc #1320)."""
+    (tmp_path / "main.c").write_text(GO)
+    subprocess.run([*cc, "-O1", "-o", tmp_path / "main", tmp_path / "main.c"], check=True)
+    bpf = start("on_uprobe", "on_uretprobe")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        bpf.progs.on_uprobe.attach(tmp_path / "main", "serve")
+        bpf.progs.on_uretprobe.attach("libc.so.6", "getppid")
+    with pytest.warns(RuntimeWarning, match=f"{tmp_path}/main is a Go program, which the return probe on_uretprobe may crash"):
+        bpf.progs.on_uretprobe.attach(tmp_path / "main", "serve").detach()
+    subprocess.run([tmp_path / "main"], check=True)
+    assert bpf.bss.hits == 1
 
 
 def test_many_at_once_take_the_same_names(start, cluster, monkeypatch):
