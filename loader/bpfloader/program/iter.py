@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..errors import AttachError
+from ..kernel.link_places import LinkDetails
 from ..libbpf.library import library
 from ..libbpf.structs import IterLinkInfo, IterOptions, sized
 from ..link.base import BpfLink, Link
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from ..codec.base import Codec
 
 T = TypeVar("T")
+TASK = 16  # of iter.task.tid and .pid in bpf_link_info's union (linux/bpf.h), which kernels from 6.1 on fill
 # enum bpf_cgroup_iter_order of linux/bpf.h.
 ORDERS = {"self": 1, "preorder": 2, "postorder": 3, "ancestors": 4}
 
@@ -90,7 +93,19 @@ class IterProgram(Program):
             info.map.map_fd = elements.fd
         elif pid or tid:
             info.task.pid, info.task.tid = pid, tid
-        return self._iterator(info if elements is not None or pid or tid else None)
+        link = self._iterator(info if elements is not None or pid or tid else None)
+        if elements is None and (pid or tid):
+            self._require_limited(link)
+        return link
+
+    def _require_limited(self, link: IterLink) -> None:
+        """Detaches a link to all tasks and raises AttachError: a kernel before 6.1 ignores which were asked for."""
+        if any(LinkDetails(link.fd).numbers("II", TASK)):
+            return
+        link.detach()
+        what = f"can't attach {self.name}: this kernel's iterators go over all tasks"
+        fix = "leave pid and tid out and have the program choose; they came with Linux 6.1"
+        raise AttachError(what, fix=fix, program=self.name)
 
     @property
     def _names_target(self) -> bool:

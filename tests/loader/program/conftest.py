@@ -104,11 +104,12 @@ def binary(cc, tmp_path_factory) -> Path:
 def attached():
     """A function that calls attach, and skips where the kernel or libbpf refuses that kind, with its reason."""
     from bpfloader import LibraryError, RefusedError
+    from bpfloader.testing.reasons import reason_of
 
     def call(attach, *arguments, **options):
         try:
             return attach(*arguments, **options)
         except (RefusedError, LibraryError) as error:
-            pytest.skip(error.what)
+            pytest.skip(reason_of(error) or error.what)
 
     return call

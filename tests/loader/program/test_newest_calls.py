@@ -8,6 +8,7 @@ import sys
 import bpfloader
 import pytest
 from bpfloader.diagnose.refusal import attach_refused
+from bpfloader.kernel.host import kernel_is_before
 from bpfloader.kernel.kernel_btf import type_name
 from bpfloader.kernel.versions import version_of
 from bpfloader.libbpf import library
@@ -114,7 +115,9 @@ def test_functions_are_named_to_libbpf_by_their_ids(skeleton_of, kernel, own_btf
     assert patterns == [("attach_tracing_multi", b"bpf_fentry_test*", 0), ("attach_tracing_multi", b"tcp_v4_*", 0),
                         ("attach_tracing_multi", None, 2)]  # fmt: skip
     options = asked[2][0][2]
-    assert [type_name(VMLINUX, options.ids[at]) for at in range(2)] == names and options.cookies[:2] == [10, 100]
+    assert options.cookies[:2] == [10, 100]
+    if not kernel_is_before("5.11"):  # whose own BTF has no id
+        assert [type_name(VMLINUX, options.ids[at]) for at in range(2)] == names
 
 
 def test_many_functions_are_traced_at_once(skeleton_of, kernel):
@@ -240,8 +243,8 @@ def test_a_program_that_exists_takes_a_link_over(start, own_network, bpffs):
     own_network(run)
 
 
-def test_what_is_no_program_is_refused(start, bpffs):
-    bpf = start("on_call")
+def test_what_is_no_program_is_refused(start, attached, bpffs):
+    bpf = attached(start, "on_call")
     bpf.maps.numbers.pin(bpffs / "map")
     with pytest.raises(bpfloader.CallError, match="is no program, but a map; give the path of a program's pin"):
         bpfloader.open_program(bpffs / "map")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import bpfloader
 import pytest
+from bpfloader.kernel.host import kernel_is_before
+from bpfloader.kernel.link_places import LinkDetails
 from bpfloader.kernel.versions import version_of
 from compiling import compile_program
 
@@ -29,6 +31,8 @@ def test_an_iterator_is_read_as_text_and_as_records(start, kinds):
 
 def test_an_iterator_over_one_process_or_thread(start):
     bpf = start("list_tasks")
+    if kernel_is_before("6.1"):
+        pytest.skip("an iterator takes a process or thread since Linux 6.1")
     done = threading.Event()
     other = threading.Thread(target=done.wait)
     other.start()
@@ -41,6 +45,16 @@ def test_an_iterator_over_one_process_or_thread(start):
     finally:
         done.set()
         other.join()
+
+
+def test_a_kernel_that_ignores_which_tasks_are_asked_for_is_told(start, monkeypatch):
+    """As those before 6.1 do."""
+    bpf = start("list_tasks")
+    monkeypatch.setattr(LinkDetails, "numbers", lambda self, layout, at=0: (0, 0))
+    for asked in ({"pid": os.getpid()}, {"tid": os.getpid()}):
+        with pytest.raises(bpfloader.AttachError, match="this kernel's iterators go over all tasks; leave pid and tid out"):
+            bpf.progs.list_tasks.attach(**asked)
+    assert not list(bpf.links)
 
 
 def test_an_iterator_over_a_map(permitted):
@@ -57,7 +71,7 @@ def test_an_iterator_over_a_map(permitted):
 
 
 def test_an_iterator_over_cgroups(start, attached, cgroup):
-    bpf = start("list_cgroups")
+    bpf = attached(start, "list_cgroups")
     folders = 1 + sum(path.is_dir() for path in Path(cgroup).rglob("*"))
     link = attached(bpf.progs.list_cgroups.attach, cgroup=cgroup)
     assert abs(len(list(link)) - folders) <= 2  # others may make and remove some meanwhile
@@ -122,8 +136,8 @@ def test_a_function_takes_the_place_of_another(start, clang, attached, own_btf):
     assert target.test_run(bytes(64)).value == 5
 
 
-def test_a_program_is_called(start):
-    bpf = start("on_call")
+def test_a_program_is_called(start, attached):
+    bpf = attached(start, "on_call")
     run = bpf.progs.on_call.run((21).to_bytes(4, "little") + bytes(4))
     assert run.value == 42 and run.context == (21).to_bytes(4, "little") + (42).to_bytes(4, "little")
     with pytest.raises(bpfloader.AttachError, match="it is run when called; call run"):

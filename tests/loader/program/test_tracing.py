@@ -148,10 +148,11 @@ def test_a_kind_that_the_kernel_denies_is_not_put_down_to_memlock(start, own_btf
 
 
 def test_a_function_of_a_binary(start, binary):
-    bpf = start("on_uprobe", "on_uretprobe", "on_uprobe_sleepable")
+    sleepable = "on_uprobe_sleepable" if bpfloader.attach_kind("uprobe.s") else "on_uprobe"
+    bpf = start(*dict.fromkeys(("on_uprobe", "on_uretprobe", sleepable)))
     cookie = cookie_of(bpf, 5)
     links = [bpf.progs.on_uprobe.attach(binary, "work", **cookie), bpf.progs.on_uretprobe.attach(binary, "work"),
-             bpf.progs.on_uprobe_sleepable.attach(binary, "more")]  # fmt: skip
+             bpf.progs[sleepable].attach(binary, "more")]  # fmt: skip
     subprocess.run([binary, "10"], check=True)
     assert bpf.bss.hits == 30
     links[1].detach()
