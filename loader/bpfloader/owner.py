@@ -96,6 +96,9 @@ class Owner(Protocol):
     def find_map(self, name: str) -> int:
         """Returns libbpf's struct bpf_map * of that name, 0 without an object. Raises CallError."""
 
+    def map_name(self, handle: int) -> str:
+        """Returns the name of a map found by `find_map`."""
+
     def map_fd(self, handle: int) -> int:
         """Returns the descriptor of a map found by `find_map`; negative for one that was not created."""
 

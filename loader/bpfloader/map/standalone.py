@@ -68,6 +68,10 @@ class Standalone:
         """Returns 0: libbpf has no struct bpf_map for it."""
         return 0
 
+    def map_name(self, _handle: int) -> str:
+        """Returns the name that the kernel keeps."""
+        return self.info.name
+
     def map_fd(self, _handle: int) -> int:
         """Returns the descriptor."""
         return self._fd

@@ -20,6 +20,7 @@ from ..libbpf.log import captured
 from ..link.base import Link
 from ..link.collection import Links
 from ..map.base import Map
+from ..map.info import NAME_LENGTH
 from ..program.sections import libbpf_needed
 from ..program.struct_ops import StructOpsMap
 from ..signals import DeferredSignals, without_repeated_signals
@@ -62,11 +63,11 @@ class Object(BccPolling, SectionOwner):
     else:
         maps = DeclaredMaps()
     progs: Progs
+    _data = b""  # the object's bytes, until it is loaded: they help to explain a refusal
 
     def __init__(self, handle: int):
         self._handle, self._load_tried, self._is_prepared, self._is_loaded = handle, False, False, False
         self._name, self._btf = type(self).__name__, BtfFile()
-        self._data = b""  # the object's bytes, until it is loaded: they help to explain a refusal
         self.lock = threading.RLock()  # hold it while libbpf has a pointer, so that no other thread frees that
         self.parts: list[ObjectPart] = []
         self._own_btf: ObjectBtf | None = None  # once a map that exists is compared with the declared one
@@ -118,17 +119,15 @@ class Object(BccPolling, SectionOwner):
         with DeferredSignals():
             types = BtfFile.packed(cls._folder(), cls.FILE, cls.MANIFEST) if packed else BtfFile(btf)
             try:
-                opened = cls._from_handle(open_bytes(data, name, types.path, pin_root, kconfig, token), name, types)
+                return cls._from_handle(open_bytes(data, name, types.path, pin_root, kconfig, token), name, types, data)
             except BaseException:
                 types.close()
                 raise
-            opened._data = data
-            return opened
 
     @classmethod
-    def _from_handle(cls, handle: int, name: str, btf: BtfFile) -> Self:
+    def _from_handle(cls, handle: int, name: str, btf: BtfFile, data: bytes) -> Self:
         opened = cls.__new__(cls)
-        opened._handle = handle
+        opened._handle, opened._data = handle, data
         try:
             opened.__init__(handle)  # type: ignore[misc]
             opened._name, opened._btf = name, btf
@@ -205,14 +204,19 @@ class Object(BccPolling, SectionOwner):
 
     def find_map(self, name: str) -> int:
         """Returns libbpf's struct bpf_map * of that name. Raises CallError."""
-        try:
-            return cast(int, library().bpf_object__find_map_by_name(self.handle, name.encode()))
-        except CallError:
-            found = None  # bpf_map__name returns 15 characters of a name .bss.…, by which libbpf doesn't find the map
-            while found := library().bpf_object__next_map(self.handle, found):
-                if library().bpf_map__name(found) == name.encode():
-                    return cast(int, found)
-            raise
+        return cast(int, library().bpf_object__find_map_by_name(self.handle, name.encode()))
+
+    def map_name(self, handle: int) -> str:
+        """Returns the name of a map; of a data section all of it, of which libbpf has 15 characters for `.bss.NAME`."""
+        name = str(library().bpf_map__name(handle).decode())
+        if name.startswith(".bss.") and len(name) == NAME_LENGTH and self._data:
+            from ..elf import Elf
+
+            for section in Elf(self._data, self._name).sections:
+                with contextlib.suppress(CallError):  # an empty section has no map
+                    if section.name.startswith(name) and self.find_map(section.name) == handle:
+                        return section.name
+        return name
 
     def map_fd(self, handle: int) -> int:
         """Returns the descriptor of a map of the object; negative for one that was not created."""

@@ -35,7 +35,7 @@ def created_maps(bpf: Owner) -> Iterator[MapHandle]:
     handle = None
     while handle := library().bpf_object__next_map(bpf.handle, handle):
         if handle not in reused and library().bpf_map__autocreate(handle):
-            yield MapHandle(handle, library().bpf_map__name(handle).decode())
+            yield MapHandle(handle, bpf.map_name(handle))
 
 
 @contextlib.contextmanager

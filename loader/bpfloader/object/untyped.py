@@ -86,7 +86,7 @@ def maps_of(owner: Owner) -> Maps:
     """Returns an object's maps, those of its data sections included (`probe.bss`)."""
     maps = Maps(owner)
     for handle in _each(owner, "map"):
-        name = library().bpf_map__name(handle).decode()
+        name = owner.map_name(handle)
         try:
             setattr(maps, name, _maker(handle)(owner, name))
         except LayoutError as error:

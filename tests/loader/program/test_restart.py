@@ -19,7 +19,7 @@ from bpfloader.kernel.host import kernel_is_before
 from bpfloader.kernel.versions import version_of
 from bpfloader.link import folder as folders
 from bpfloader.program.takeover import same_program
-from compiling import IN_GUEST
+from compiling import IN_GUEST, compile_text
 from interfaces import make_interface
 
 FIRST = 1_000_000 * (1 + os.getpid() % 1000)  # first_number of restart.bpf.c
@@ -437,6 +437,34 @@ def test_variables_of_another_layout_begin_anew(layout, skeleton_of, folder, ker
         third.bss.dropped = 5
         third.load(pin=folder)
         assert third.bss.dropped == 0  # what is pinned goes on
+
+
+LONG_NAMES = """#include "mini_bpf.h"
+char LICENSE[] SEC("license") = "GPL";
+__u64 SEC(".bss.statistics_of_a") a;
+__u64 SEC(".bss.statistics_of_b") b;
+__u64 SEC(".data.statistics_of_a") c = 1;
+__u64 SEC(".data.statistics_of_b") d = 2;
+SEC("tc") int count(void *ctx) { a += 1; b += 10; c += 1; d += 10; return 0; }
+"""
+
+
+def test_sections_whose_names_begin_alike_are_pinned_apart(clang, kernel, folder):
+    """libbpf has 15 characters of `.bss.statistics_of_a`: two sections shared one pin, and so one map."""
+    if version_of(bpfloader.version()) < (1, 1):
+        pytest.skip("libbpf 1.0 has no such sections")
+    names = [f".{kind}.statistics_of_{letter}" for kind in ("bss", "data") for letter in "ab"]
+    seen = []
+    for runs in (1, 2):
+        with bpfloader.Object.open(compile_text(clang, LONG_NAMES)) as bpf:
+            assert sorted(each.name for each in bpf.maps) == names
+            bpf.load(pin=folder)
+            bpf.progs["count"].test_run(bytes(64))
+            seen.append([bpf.maps[name].id for name in names])
+            sections = [bpfloader.open_map(number)[0] for number in seen[-1]]
+            assert [getattr(each, letter) for each, letter in zip(sections, "abcd")] == [runs, 10 * runs, 1 + runs, 2 + 10 * runs]
+    assert sorted(os.listdir(f"{folder}/maps")) == sorted(name.replace(".", "_") for name in names)
+    assert seen[0] == seen[1] and len({*seen[0]}) == 4
 
 
 def test_without_the_right_to_read_btf_sizes_alone_are_compared(layout, skeleton_of, folder, kernel, monkeypatch):
