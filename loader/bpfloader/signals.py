@@ -28,6 +28,9 @@ REPEATED = (
     signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGCHLD, signal.SIGIO, signal.SIGUSR1, signal.SIGUSR2,
 )  # fmt: skip
 
+# The module in C below `signal`, which makes an enum of each handler, or fails to: that takes ten times as long.
+_signal: Any = getattr(signal, "_signal", signal)
+
 # The one that defers signals now; only the main thread runs handlers, so only it changes this.
 _active: list[DeferredSignals] = []
 
@@ -54,11 +57,11 @@ class DeferredSignals:
 
     def _install(self) -> None:
         for number in DEFERRED:
-            handler = signal.getsignal(number)
+            handler = _signal.getsignal(number)
             if handler is not None and not isinstance(handler, int):  # None, SIG_DFL, SIG_IGN: no handler in Python
                 self._handlers[number] = handler  # first, as an interrupt may come before the next line is done
                 try:
-                    signal.signal(number, self._record)
+                    _signal.signal(number, self._record)
                 except ValueError:  # handlers run in the main interpreter only
                     del self._handlers[number]
 
@@ -76,7 +79,7 @@ class DeferredSignals:
         try:
             while self._handlers:
                 number, handler = next(iter(self._handlers.items()))
-                signal.signal(number, handler)
+                _signal.signal(number, handler)
                 self._handlers.pop(number)
             _active.clear()
         except BaseException:
