@@ -53,8 +53,9 @@ def task_files(task: Mapping[str, Any], objects: Sequence[GuestObject], btf: byt
     tree: Tree = {"task/kernel.btf": File(btf)} if btf else {}
     rows = []
     for number, each in enumerate(objects):
-        tree[f"task/objects/{number}.bpf.o"] = File(each.data)
-        rows.append({"file": f"/task/objects/{number}.bpf.o", "path": [f"/task/{each.python}"], "loader": each.loader})
+        file, sha256 = f"task/objects/{number}.bpf.o", hashlib.sha256(each.data).hexdigest()
+        tree[file] = File(each.data)
+        rows.append({"file": f"/{file}", "sha256": sha256, "path": [f"/task/{each.python}"], "loader": each.loader})
     tree["task/task.json"] = File(json.dumps({**task, "objects": rows}, sort_keys=True).encode())
     return cpio(tree)
 

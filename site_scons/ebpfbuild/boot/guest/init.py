@@ -9,7 +9,6 @@ import socket
 import struct
 import sys
 import time
-import traceback
 from typing import Any
 
 from .report import Reporter
@@ -135,6 +134,8 @@ def run() -> None:
     try:
         main()
     except BaseException:
+        import traceback  # only here: emulated, each import counts
+
         traceback.print_exc()
     finally:
         sys.stdout.flush()
