@@ -136,6 +136,27 @@ def test_a_new_failure_fails_the_build_and_a_known_one_does_not(kernels_project)
     assert "CHECK_KERNELS=maybe: not a switch" in run(kernels_project, "CHECK_KERNELS=maybe").stderr
 
 
+DEFAULTS = {
+    "behind": ('env.BpfObject("one", "src/p.bpf.c")\n', 'Default(env.Command("a", [], Touch("$TARGET")))\n'),
+    "emptied": ('env.BpfObject("one", "src/p.bpf.c")\n', 'Default(None)\nenv.Default(env.Command("a", [], Touch("$TARGET")))\n'),
+    "before": ('Default(Command("a", [], Touch("$TARGET")))\n', 'env.BpfObject("one", "src/p.bpf.c")\n'),
+}
+
+
+@pytest.mark.parametrize("case", DEFAULTS)
+def test_a_project_with_default_targets_of_its_own_is_checked_as_well(kernels_project, case):
+    first, then = DEFAULTS[case]
+    kernels_project.declare(first + then)
+    if case == "before":  # the tool is loaded behind it
+        sconstruct = kernels_project.folder / "SConstruct"
+        sconstruct.write_text(first + sconstruct.read_text().replace(first, ""))
+    failed = run(kernels_project, "CHECK_KERNELS=1")
+    assert failed.returncode and "1 new failure" in failed.stderr and (kernels_project.folder / "a").is_file(), failed.stderr
+    os.remove(kernels_project.folder / "a")
+    plain = run(kernels_project)
+    assert plain.returncode == 0 and (kernels_project.folder / "a").is_file() and "kernels" not in plain.stdout, plain.stderr
+
+
 @pytest.mark.slow
 def test_kernels_that_are_named_edited_or_not_there(kernels_project, clang):
     folder = kernels_project.folder

@@ -22,8 +22,9 @@ from .tests import TestsRun, reported_tests
 from .userland import python_of, userland
 from .wire import number_of, reports, text_of
 
-# bpf in lsm= lets LSM programs attach; the rest are Debian's own. Tests of ciphers take long, emulated.
-ARGUMENTS = "lsm=landlock,lockdown,yama,bpf cryptomgr.notests"
+# bpf in lsm= lets LSM programs attach; the rest are Debian's own. Emulated, tests of ciphers take long, and so does the
+# start of a source of randomness (jitterentropy) that a guest has no use for.
+ARGUMENTS = "lsm=landlock,lockdown,yama,bpf cryptomgr.notests initcall_blacklist=jent_mod_init"
 
 PROJECT, PACKAGES = "project", "task/packages"  # where a guest has the project's files, and Python packages
 

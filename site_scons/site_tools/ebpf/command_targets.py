@@ -77,8 +77,23 @@ def build_too(env, name):
     targets = SCons.Script.BUILD_TARGETS
     if not requested():
         env.fs.Top.add_dependency([env.Alias(name)[0]])
+        _keep_default(env.Alias(name)[0])
     elif name not in targets:
         targets.append(name)
+
+
+def _keep_default(alias):
+    """Has an alias be the last of what Default() names, whenever that is called; SCons reads the list only then."""
+    defaults, set_defaults = SCons.Script.DEFAULT_TARGETS, SCons.Script._Set_Default_Targets
+
+    def set_and_keep(env, targets):
+        defaults[:] = [each for each in defaults if each is not alias]
+        set_defaults(env, targets)
+        defaults.append(alias)
+
+    if alias not in defaults:
+        defaults.append(alias)
+        SCons.Script._Set_Default_Targets = set_and_keep
 
 
 def register_object(env, node):

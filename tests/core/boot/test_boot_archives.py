@@ -1,9 +1,13 @@
 """What a guest boots: the initramfs' bytes, the userland out of packages, a kernel's image and modules."""
 
 import gzip
+import hashlib
+import json
 import random
 import stat
 import struct
+import subprocess
+import sys
 import tarfile
 
 import pytest
@@ -12,6 +16,7 @@ from ebpfbuild.archive.deb_tree import deb_entries
 from ebpfbuild.boot.bytecode import Interpreter, as_bytecode, with_bytecode
 from ebpfbuild.boot.cpio import Device, File, Symlink, cpio
 from ebpfbuild.boot.derived import Derived
+from ebpfbuild.boot.initramfs import GUEST, GuestObject, task_files
 from ebpfbuild.boot.modules import bootable, depends, kernel_files
 from ebpfbuild.boot.userland import python_of, userland
 from ebpfbuild.errors import ArchiveError, BootError
@@ -179,3 +184,20 @@ def test_what_was_derived_is_made_anew_once_it_is_damaged(tmp_path):
         path.write_bytes(damage)
         assert derived.get("key", make) == b"data" * 100
     assert len(made) == 4
+
+
+def test_a_guest_s_task_names_each_object_with_its_digest_and_its_loader():
+    objects = [GuestObject(f"build/{name}.bpf.o", name.encode(), {"p": "xdp"}, f"wheel{name}", f"{name}.bpfloader") for name in "ab"]
+    found = unpacked(task_files({"nonce": "x"}, objects))
+    task = json.loads(found["task/task.json"][1])
+    assert task["nonce"] == "x" and [row["loader"] for row in task["objects"]] == ["a.bpfloader", "b.bpfloader"]
+    for row, each in zip(task["objects"], objects):
+        assert found[row["file"].lstrip("/")][1] == each.data and row["sha256"] == hashlib.sha256(each.data).hexdigest()
+        assert row["path"] == [f"/task/{each.python}"]
+
+
+def test_a_guest_imports_nothing_that_only_a_failure_needs():
+    rare = "traceback", "hashlib", "glob", "subprocess", "inspect", "logging"
+    code = f"import sys; sys.path.insert(0, sys.argv[1]); import guest.init, guest.probe; print(set({rare}) & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-IS", "-c", code, GUEST.parent], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -151,6 +151,14 @@ def test_a_guest_ends_with_the_build_that_is_interrupted(tmp_path):
     assert not os.path.exists(f"/proc/{int(log.read_bytes())}")
 
 
+def test_a_cpu_is_spared_what_is_slow_to_emulate_and_is_the_host_s_own_where_it_is_not_emulated(tmp_path):
+    for arch, machine in qemu.MACHINES.items():
+        emulated, native = (qemu.command(machine, accel, tmp_path, tmp_path, "") for accel in ("tcg", "kvm"))
+        if "-cpu" in emulated and arch != "arm":
+            at = emulated.index("-cpu") + 1
+            assert emulated[at] in ("max,erms=off,fsrm=off", "max,pauth=off") and native[at] == "host"
+
+
 def test_a_guest_that_says_nothing_is_not_waited_for_where_kvm_may_not_work(tmp_path):
     code = "import sys, time; time.sleep(float(sys.argv[1])); print('x', flush=True); time.sleep(float(sys.argv[2]))"
     for first, then, stopped in (("9", "0", "it said nothing for 0.5 s"), ("0", "0.7", "")):
