@@ -49,7 +49,9 @@ class PerfEventAttr(ctypes.Structure):
         ("mmap", c_uint64, 1),
         ("comm", c_uint64, 1),
         ("freq", c_uint64, 1),
-        ("reserved", c_uint64, 53),
+        ("others", c_uint64, 24),
+        ("inherit_thread", c_uint64, 1),  # since Linux 5.13
+        ("reserved", c_uint64, 28),
         ("wakeup_events", c_uint),
         ("bp_type", c_uint),
         ("bp_addr", c_uint64),

@@ -17,8 +17,8 @@ class Counters(Map):
         """Puts a counter of this event for each online CPU, in place of the buffers for output.
 
         `event` is a name such as "cpu-cycles" or "cpu-clock", or (type, config) as numbers of linux/perf_event.h; `pid`
-        counts one process only. The counters run until the object is destroyed. Raises MapError, PrivilegeError,
-        StateError before load, ValueError for an unknown name.
+        counts one thread only, by a process's id its first one. The counters run until the object is destroyed. Raises
+        MapError, PrivilegeError, StateError before load, ValueError for an unknown name.
         """
         from ..kernel.perf_event import EVENTS, PerfEventAttr, online_cpus, perf_event_open
         from ..kernel.privileges import privilege_error

@@ -245,6 +245,50 @@ def test_a_perf_event_program_runs_at_each_sample(start, options):
     assert bpf.bss.hits == before and list(bpf.links) == []
 
 
+BUSY = """
+import threading, time
+stop, started = threading.Event(), []
+def busy():
+    started.append(threading.get_native_id())
+    while not stop.is_set(): pass
+for line in iter(input, "end"):
+    threading.Thread(target=busy, daemon=True).start() if line == "thread" else stop.set()
+    while line == "thread" and not started: time.sleep(0.001)
+    print(started[-1], flush=True)
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_process_is_sampled_in_all_its_threads(start, when):
+    """perf_event_open(2) takes a process's id for that of its first thread, which waits here (DataDog/ddprof #389)."""
+    bpf = start("on_sample")
+    with subprocess.Popen([sys.executable, "-c", BUSY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def do(line: str) -> int:
+            process.stdin.write(f"{line}\n")
+            process.stdin.flush()
+            return int(process.stdout.readline())
+
+        def samples(pid: int) -> int:
+            before = bpf.bss.hits
+            end = time.monotonic() + 20
+            while bpf.bss.hits < before + 20 and time.monotonic() < end:
+                time.sleep(0.01)
+            return bpf.bss.hits - before
+
+        if when == "before":
+            thread = do("thread")
+        link = bpf.progs.on_sample.attach(frequency=1000, pid=process.pid)
+        if when == "after":
+            thread = do("thread")
+        assert samples(process.pid) >= 20
+        link.detach()
+        assert len(bpf.links) == 0
+        with bpf.progs.on_sample.attach(frequency=1000, pid=thread):  # that thread alone
+            assert samples(thread) >= 20
+        process.stdin.write("end\n")
+
+
 def test_samples_want_a_pace(start):
     bpf = start("on_sample")
     with pytest.raises(ValueError, match="one of frequency .* and period"):
