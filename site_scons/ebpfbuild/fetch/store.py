@@ -19,17 +19,20 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import CacheError
 from ..files import UnfitFileError, folder_like, open_regular, read_regular, share_like
+from ..locks import lock_holder
 
 BLOBS = "sha256"  # the folder that holds files by their digest, in the store and in a mirror laid out as it
 MAX_STORED = 1 << 30  # bytes of a file: as many as a kernel's package or vmlinux may have, by its pin
 CHUNK = 1 << 16
 POLL = 0.1  # seconds between two looks at a lock: waiting for it in the kernel, nobody sees ^C
 YEAR = 365 * 24 * 3600  # seconds
+PATIENCE = 120  # seconds without a byte after which a build that has a lock is taken for one that hangs
+INCOMING = ".incoming-"  # what the name of a file on its way in begins with
 STALE = 86400  # seconds after which a killed build's temporary file is swept away
 HEAD = 1024  # bytes kept at hand to tell what a wrong body is
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -126,7 +129,7 @@ class Store:
         with _usable(self.root):
             self._folder(self.blobs.name)
             self._sweep()
-            handle, name = tempfile.mkstemp(prefix=".incoming-", dir=self.blobs)
+            handle, name = tempfile.mkstemp(prefix=INCOMING, dir=self.blobs)
         incoming = Incoming(self, handle, Path(name))
         try:
             yield incoming
@@ -137,8 +140,8 @@ class Store:
     def lock(self, digest: str, what: str, check_interrupt: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Lets one build at a time go on, so that the second finds what the first fetched. Raises CacheError.
 
-        `check_interrupt` is called often while it waits: what it raises ends that. Where this user may make no lock,
-        there is none: the rename is atomic, so the worst is to fetch twice.
+        `check_interrupt` is called often while it waits: what it raises ends that. Where this user may make no lock, or
+        one that has it does nothing, there is none: the rename is atomic, so the worst is to fetch twice.
         """
         with _usable(self.root):
             handle = self._lock_file(digest)
@@ -149,15 +152,35 @@ class Store:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                self.notice(f"waiting for another build that is fetching {what}")
-                while not _locked(handle):
-                    check_interrupt()
-                    time.sleep(POLL)
+                self._wait(handle, what, check_interrupt)
             except OSError:
                 pass  # a file system without locks
             yield
         finally:
             os.close(handle)
+
+    def _wait(self, handle: int, what: str, check_interrupt: Callable[[], None]) -> None:
+        """Waits for a lock as long as bytes come into the store, or for PATIENCE seconds after that."""
+        holder = lock_holder(handle)
+        process = f" (process {holder})" if holder else ""
+        self.notice(f"waiting for another build that is fetching {what}{process}")
+        seen, since = self._arriving(), time.monotonic()
+        while not _locked(handle):
+            check_interrupt()
+            time.sleep(POLL)
+            if seen != (seen := self._arriving()):
+                since = time.monotonic()
+            elif time.monotonic() - since >= PATIENCE:
+                self.notice(f"another build{process} has brought nothing for {PATIENCE} s; fetching {what} without it")
+                break
+
+    def _arriving(self) -> dict[str, int]:
+        """Returns the sizes of the files that are on their way in."""
+        sizes = {}
+        for path in self.blobs.glob(f"{INCOMING}*"):
+            with suppress(OSError):  # it has arrived meanwhile
+                sizes[path.name] = path.stat().st_size
+        return sizes
 
     def _folder(self, name: str) -> Path:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -189,7 +212,7 @@ class Store:
         return aside
 
     def _sweep(self) -> None:
-        for path in self.blobs.glob(".incoming-*"):
+        for path in self.blobs.glob(f"{INCOMING}*"):
             try:
                 # A clock that is years ahead, as that of `reproduce`, makes nothing stale: a step may write it now.
                 if STALE < time.time() - path.stat().st_mtime < YEAR:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..errors import LockError
+from ..locks import lock_holder
 
 
 class TreeLock:
@@ -34,7 +35,7 @@ class TreeLock:
 
 
 def _wait(handle: int, root: str, waiting: Callable[[str], None]) -> None:
-    holder = _holder(handle)
+    holder = lock_holder(handle)
     process = f" (process {holder})" if holder else ""
     if holder is not None and holder in _ancestors():
         raise LockError(
@@ -45,18 +46,6 @@ def _wait(handle: int, root: str, waiting: Callable[[str], None]) -> None:
         )
     waiting(f"waiting for another build in {root}{process}")
     fcntl.flock(handle, fcntl.LOCK_EX)
-
-
-def _holder(handle: int) -> int | None:
-    """Returns the process that has locked an open folder. Source: proc_locks(5); None where /proc doesn't tell."""
-    found = os.fstat(handle)
-    device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
-    try:
-        locks = Path("/proc/locks").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
-    held = re.search(rf"^\d+: FLOCK +ADVISORY +WRITE +(\d+) {device} ", locks, re.MULTILINE)
-    return int(held[1]) if held else None
 
 
 def _ancestors() -> Iterator[int]:

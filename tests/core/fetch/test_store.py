@@ -8,11 +8,12 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from ebpfbuild.errors import CacheError
-from ebpfbuild.fetch.store import Store, cache_folder, sha256sums
+from ebpfbuild.fetch.store import PATIENCE, Store, cache_folder, sha256sums
 
 DATA = b"struct sock {};\n" * 1000
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -134,7 +135,28 @@ def test_the_second_waits_for_the_first_and_says_so(store, notices):
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
-    assert notices == ["waiting for another build that is fetching vmlinux.h"]
+    assert notices == [f"waiting for another build that is fetching vmlinux.h (process {os.getpid()})"]
+
+
+def test_one_that_has_the_lock_and_brings_nothing_is_waited_for_no_longer(store, notices, monkeypatch):
+    """It has been stopped, or what it reads from hangs. While bytes come, however slowly, it is waited for."""
+    clock, arriving = [0.0], store.blobs / ".incoming-x"
+
+    def sleep(seconds):
+        clock[0] += seconds
+        if clock[0] < 1000 and int(clock[0]) % 100 == 0:
+            arriving.write_bytes(b"x" * int(clock[0]))
+
+    with store.lock(DIGEST, "vmlinux.h"):
+        store.blobs.mkdir()
+        monkeypatch.setattr("ebpfbuild.fetch.store.time", SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep))
+        with store.lock(DIGEST, "vmlinux.h"):
+            assert 900 + PATIENCE <= clock[0] < 902 + PATIENCE
+    process = f"(process {os.getpid()})"
+    assert notices == [
+        f"waiting for another build that is fetching vmlinux.h {process}",
+        f"another build {process} has brought nothing for {PATIENCE} s; fetching vmlinux.h without it",
+    ]
 
 
 def test_a_folder_that_can_not_be_is_one_clear_error(tmp_path):
