@@ -110,6 +110,7 @@ def attached():
         try:
             return attach(*arguments, **options)
         except (RefusedError, LibraryError) as error:
-            pytest.skip(reason_of(error) or error.what)
+            section = getattr(getattr(attach, "__self__", None), "section", "")
+            pytest.skip(reason_of(error, [section] if section else ()) or error.what)
 
     return call
