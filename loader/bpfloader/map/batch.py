@@ -10,6 +10,7 @@ import errno
 import gc
 import struct as structs
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
@@ -29,6 +30,7 @@ T = TypeVar("T")
 NATIVE_ORDERS = "<=" if sys.byteorder == "little" else ">="
 CASTABLE_CODES = tuple("bBhHiIqQfd")  # codes that memoryview.cast accepts, of the same size as struct's standard ones
 FIRST_BATCH, LARGEST_BATCH = 256, 8192  # entries a call
+CHECKED_KEYS = FIRST_BATCH  # of a map: where programs don't zero keys, the first ones show it
 # Errors of a kernel without batch operations for a map: bpf(2) before 5.6, or a map type that has none. Until Linux
 # 6.14, generic_map_lookup_batch (kernel/bpf/syscall.c) returned EINTR if it met several keys without a value.
 NO_BATCH = (errno.EINVAL, errno.EOPNOTSUPP, ENOTSUPP, errno.EINTR)
@@ -74,6 +76,7 @@ class Entries(Map, Generic[K, V]):
     _batch_writes: ClassVar[bool] = True  # False where the kernel can't write by batches
     _repeats: ClassVar[bool] = False  # True if batches may repeat keys: a deleted key makes the kernel start again
     _per_cpu: ClassVar[bool] = False
+    _unchecked = CHECKED_KEYS  # keys that are still to be looked at for bytes that no member shows
 
     def __init__(self, owner: Owner, name: str, key: Codec[K], value: Codec[V]):
         super().__init__(owner, name)
@@ -155,6 +158,34 @@ class Entries(Map, Generic[K, V]):
         found = self._read_chunks(delete)
         return self._without_repeats(found) if self._repeats else found
 
+    def _checked(self, found: Iterable[Chunk]) -> Iterable[Chunk]:
+        """Returns the chunks. Warns once of a key with bytes that its members don't show: several may look the same."""
+        numbers = len(self._key.code) == 1  # all of their bytes count
+        return found if numbers or not self._unchecked else self._check(found)
+
+    def _check(self, found: Iterable[Chunk]) -> Iterator[Chunk]:
+        size = self._key.size
+        for chunk in found:
+            for start in range(0, size * min(chunk.number, self._unchecked), size):
+                packed = bytes(chunk.keys[start : start + size])
+                self._unchecked -= 1
+                if self._shows_less(packed):
+                    self._unchecked = 0
+                    what = f"{self.name}: the key {self._key.unpack(packed)!r} holds bytes that no member shows, "
+                    what += "padding or text behind its NUL: keys that differ in them are equal here, and "
+                    what += "a look-up misses them"
+                    fix = "zero the key in the program first: __builtin_memset(&key, 0, sizeof(key))"
+                    warnings.warn(f"{what}; {fix}", RuntimeWarning, stacklevel=4)
+                    break
+            yield chunk
+
+    def _shows_less(self, packed: bytes) -> bool:
+        """Returns True if a key isn't made of its members alone."""
+        try:
+            return self._key.pack(self._key.unpack(packed)) != packed
+        except LayoutError:
+            return False
+
     def _read_chunks(self, delete: bool) -> Iterator[Chunk]:
         try:
             yield from self._lookup_batches("lookup_and_delete_batch" if delete else "lookup_batch")
@@ -224,18 +255,19 @@ class Entries(Map, Generic[K, V]):
     def _pairs(self, found: Iterable[Chunk]) -> list[tuple[K, V]]:
         """Decodes the entries of all chunks."""
         keys, values = Column(self._key), Column(self._value)
-        return _collected(zip(keys(chunk.keys), values(chunk.values)) for chunk in found)
+        return _collected(zip(keys(chunk.keys), values(chunk.values)) for chunk in self._checked(found))
 
     def _rows(self, found: Iterable[Chunk]) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
         """Returns the entries of all chunks as tuples of the items that lie in memory."""
         keys, values = Column(self._key).packer, Column(self._value).packer
-        return _collected(zip(keys.iter_unpack(chunk.keys), values.iter_unpack(chunk.values)) for chunk in found)
+        pairs = (zip(keys.iter_unpack(chunk.keys), values.iter_unpack(chunk.values)) for chunk in self._checked(found))
+        return _collected(pairs)
 
     def _columns(self, found: Iterable[Chunk]) -> tuple[Any, Any]:
         """Returns the entries as two numpy arrays, of keys and of values. Raises LibraryError without numpy."""
         from ..codec.numpy_records import ArrayDecoder
 
-        kept = list(found)
+        kept = list(self._checked(found))
         keys = ArrayDecoder(self._key, 0, self._key.size)
         per_cpu = self._value.element if self._per_cpu else None
         values = ArrayDecoder(per_cpu or self._value, 0, (per_cpu.size + 7) // 8 * 8 if per_cpu else self._value.size)

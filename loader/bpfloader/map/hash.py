@@ -115,7 +115,7 @@ class KeyedMap(Entries[K, V], MutableMapping[K, V]):
 
     def __iter__(self) -> Iterator[K]:
         column = Column(self._key)
-        for chunk in self._chunks():
+        for chunk in self._checked(self._chunks()):
             yield from column(chunk.keys)
 
     def __len__(self) -> int:
@@ -132,7 +132,7 @@ class KeyedMap(Entries[K, V], MutableMapping[K, V]):
     def entries(self) -> Iterator[tuple[K, V]]:
         """Yields the entries now, read by batches if the kernel has them (Linux 5.6), else key by key."""
         keys, values = Column(self._key), Column(self._value)
-        for chunk in self._chunks():
+        for chunk in self._checked(self._chunks()):
             yield from zip(keys(chunk.keys), values(chunk.values))
 
     @overload
