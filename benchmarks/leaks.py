@@ -4,20 +4,25 @@
 
 Needs root, libbpf.so.1 and the compiler's wheel. Each cycle opens a skeleton, loads it, attaches a program, reads a
 ring buffer, a perf buffer and a map, waits for a record, and destroys it; every tenth one forks a child that uses the
-maps. Prints descriptors, threads, memory (of this process and of its kernel objects) as they were after a hundred
+maps, and is a daemon that restarts: it pins all, takes it over again, opens maps, program and link by their pins and
+ids, counts runs, and lists what the system has. Prints descriptors, threads, memory (of this process and of its kernel objects) as they were after a hundred
 cycles and at the end.
 """
 
 import gc
 import importlib
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
-from programs import PACKET, Inputs
+from programs import PACKET, Inputs  # finds the loader for the next line
+
+import bpfloader
 
 WARM = 100  # cycles until caches, arenas and Python's own memory have their size
 
@@ -39,6 +44,23 @@ def cycle(kind, fork):
         if fork:
             assert os.wait()[1] == 0
         assert skel.links.on_exec.attached
+
+
+def restart(kind, folder):
+    """Runs a daemon that pins all and starts again, and what others do with its pins; removes them at the end."""
+    for takeover in ("attached", "kept"):
+        with kind.attach(pin=folder) as skel:
+            assert [link.takeover for link in skel.links] == [takeover]
+            with bpfloader.open_map(f"{folder}/maps/counters") as counters, kind.maps.events.open(skel.maps.events.id) as ring:
+                counters[1] = 2
+                skel.progs.produce.test_run(PACKET, repeat=3)
+                assert skel.maps.counters[1] == 2 and len(ring.batch()) == 3
+            with bpfloader.open_program(skel.progs.on_exec.info.id) as program, bpfloader.run_statistics():
+                assert program.info.tag == skel.progs.on_exec.info.tag
+    with bpfloader.open_link(f"{folder}/links/on_exec") as link:
+        assert link.id in {each.id for each in bpfloader.links()}
+    assert bpfloader.programs() and bpfloader.maps()
+    shutil.rmtree(folder)
 
 
 def state(kind):
@@ -68,13 +90,21 @@ def main(cycles=10_000):
         sys.exit("loading BPF programs needs root")
     with tempfile.TemporaryDirectory() as scratch:
         Inputs(Path(scratch))
-        kind = importlib.import_module("events_skel").Events
-        for _ in range(WARM):
-            cycle(kind, True)
-        before, started = state(kind), time.perf_counter()
-        for number in range(cycles):
-            cycle(kind, number % 10 == 0)
-        elapsed, after = time.perf_counter() - started, state(kind)
+        kind, pins = importlib.import_module("events_skel").Events, Path(scratch, "pins")
+        pins.mkdir()
+        subprocess.run(["mount", "-t", "bpf", "bpf", pins], check=True)
+        try:
+            for _ in range(WARM):
+                cycle(kind, True)
+                restart(kind, f"{pins}/leaks")
+            before, started = state(kind), time.perf_counter()
+            for number in range(cycles):
+                cycle(kind, number % 10 == 0)
+                if number % 10 == 0:
+                    restart(kind, f"{pins}/leaks")
+            elapsed, after = time.perf_counter() - started, state(kind)
+        finally:
+            subprocess.run(["umount", pins], check=True)
     print(f"{cycles} cycles, {elapsed / cycles * 1000:.1f} ms each")
     print(f"{'':18} {'before':>12} {'after':>12}")
     for name, value in before.items():
