@@ -26,20 +26,26 @@ class Modules:
     def __init__(self, parts: Mapping[str, ModuleBtf], base: Btf):
         self._parts, self._base = parts, base
         self._opened: dict[str, Btf | None] = {}
+        self._holding: dict[str, list[str]] = {}
 
     def named(self, name: str, *kinds: Kind, module: str = "") -> list[Type]:
         """Returns the types of that name, by module and id; those of one `module` alone, where it is named.
 
         Each one's `btf.where` is its module's name.
         """
-        places = [module] if module else self._parts
-        wanted = self._written(name)
         found = []
-        for each in places:
-            if any(text in self._parts[each].data for text in wanted) if each in self._parts else False:
-                btf = self._open(each)
-                found += [kind for kind in btf.named(name, *kinds) if kind.id >= btf.first] if btf else []
+        for each in [module] if module in self._parts else [] if module else self._that_hold(name):
+            btf = self._open(each)
+            found += [kind for kind in btf.named(name, *kinds) if kind.id >= btf.first] if btf else []
         return found
+
+    def _that_hold(self, name: str) -> list[str]:
+        """Returns the modules whose bytes hold a name: 30 MB are read for each, and programs ask for the same ones."""
+        if name not in self._holding:
+            wanted = self._written(name)
+            parts = self._parts.items()
+            self._holding[name] = [each for each, part in parts if any(text in part.data for text in wanted)]
+        return self._holding[name]
 
     def _written(self, name: str) -> list[bytes]:
         """Returns what a module's bytes hold if it has a type of that name: the name, or its place in the base's."""

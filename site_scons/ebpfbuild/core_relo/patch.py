@@ -1,6 +1,7 @@
 """Puts what relocations became into a program's instructions (libbpf: bpf_core_patch_insn of relo_core.c)."""
 
 import struct
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..elf.reader import INSN_SIZE, LD_IMM64
@@ -35,9 +36,14 @@ BAD_RELOCATION = Insn(0x85, 0, 0, 0, 195896080)  # what libbpf writes where ther
 
 def instructions(code: bytes, little: bool) -> list[Insn]:
     """Returns the instructions of a function; the second half of a 64-bit load is one of its own."""
+    return list(_decoded(code, little))
+
+
+@lru_cache(maxsize=256)  # an object is relocated for one kernel after the other
+def _decoded(code: bytes, little: bool) -> tuple[Insn, ...]:
     rows = struct.iter_unpack("<BBhi" if little else ">BBhi", code[: len(code) // INSN_SIZE * INSN_SIZE])
     low, high = (0, 4) if little else (4, 0)  # by how much the pair of registers is shifted
-    return [Insn(op, pair >> low & 15, pair >> high & 15, off, imm) for op, pair, off, imm in rows]
+    return tuple(Insn(op, pair >> low & 15, pair >> high & 15, off, imm) for op, pair, off, imm in rows)
 
 
 class Patch(NamedTuple):

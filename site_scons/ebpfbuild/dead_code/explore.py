@@ -169,10 +169,12 @@ class _Function:
         """Returns True if what follows has to be walked with this state; joins it where many were there before."""
         if not 0 <= at < len(self._code):
             return False
-        self._walk.reached.places.add(Place(self._number, at))
         seen = self._seen[at]
-        if any(other.covers(state) for other in seen):
-            return False
+        if not seen:
+            self._walk.reached.places.add(Place(self._number, at))
+        for other in seen:
+            if other.covers(state):
+                return False
         if len(seen) >= MAX_STATES:
             joined = state.joined(seen[-1])
             state.registers, state.stack = joined.registers, joined.stack

@@ -22,10 +22,10 @@ class State:
 
     def covers(self, other: "State") -> bool:
         """Returns True if all that this state knows holds in the other one: what follows was looked at then."""
-        registers = zip(self.registers, other.registers)
-        if any(mine is not None and mine != theirs for mine, theirs in registers):
-            return False
-        return all(slot in other.stack and other.stack[slot] == known for slot, known in self.stack.items())
+        for mine, theirs in zip(self.registers, other.registers):  # each instruction gets here: no generators
+            if mine is not None and mine != theirs:
+                return False
+        return self.stack.items() <= other.stack.items()
 
     def joined(self, other: "State") -> "State":
         """Returns what is known in both."""

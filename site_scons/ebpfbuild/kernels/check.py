@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from ..btf.ext import BtfExt, CoreKind, core_type_name
 from ..core_relo.patch import LDX
@@ -48,9 +49,10 @@ class ObjectCheck:
         shared = [*map_problems(self.spec, kernel), *symbol_problems(self.spec, kernel), *self._refused(functions)]
         options = {"LINUX_KERNEL_VERSION": kernel.version_code} if kernel.version_code else {}
         environment = Environment(options, ksym_values(self.spec, kernel))
+        relocations = _Relocations.of(functions, kernel)
         explorer = Explorer(self.spec, functions, self._references, environment)
         return [
-            self._program(number, explorer, kernel, shared)
+            self._program(number, explorer, relocations, kernel, shared)
             for number, function in enumerate(functions)
             if function.spec.section != TEXT
         ]
@@ -63,41 +65,40 @@ class ObjectCheck:
                     what = f"{function.spec.name}: {_asked(each)}"
                     yield Problem("relocation", what, each.refusal, (), self._line(function.spec, each.at))
 
-    def _program(self, number: int, explorer: Explorer, kernel: Kernel, shared: list[Problem]) -> ProgramResult:
+    def _program(
+        self, number: int, explorer: Explorer, relocations: "_Relocations", kernel: Kernel, shared: list[Problem]
+    ) -> ProgramResult:
         program = explorer.functions[number].spec
-        reached = self._reach(number, explorer)
+        reached = self._reach(number, explorer, relocations)
         own = [*program_problems(program, kernel), *option_problems(program, kernel)]
         own += target_problems(program, kernel, reached.arguments)
         problems = [each._replace(line=self._line(program, 0)) for each in own]
-        problems += self._code_problems(reached, explorer, kernel)
+        problems += self._code_problems(reached, explorer, relocations, kernel)
         problems += self._plain_reads(program, reached, explorer, kernel)
         if not program.autoload:
             problems = list(map(Problem.unless_asked, problems))
-        guards = self._guards(reached, explorer)
+        guards = self._guards(reached, relocations)
         return ProgramResult(program.name, kernel.name, tuple(dict.fromkeys([*shared, *problems])), guards)
 
-    def _reach(self, number: int, explorer: Explorer) -> Reached:
+    def _reach(self, number: int, explorer: Explorer, relocations: "_Relocations") -> Reached:
         """Returns what a program gets to, from an earlier walk where nothing that decides a jump is another."""
-        applied = [each for function in explorer.functions for each in function.applied if each.patch]
-        deciding = tuple(map(_deciding, applied))
-        environment = explorer.environment
-        uses_options = bool(self.spec.kconfig)
-        key = number, deciding, tuple(environment.ksyms.items()), uses_options and tuple(environment.kconfig.items())
+        symbols, options = explorer.environment.ksyms, explorer.environment.kconfig if self.spec.kconfig else {}
+        key = number, relocations.deciding, tuple(symbols.items()), tuple(options.items())
         if key not in self._reached:
             self._reached[key] = explorer.explore(number)
         return self._reached[key]
 
-    def _code_problems(self, reached: Reached, explorer: Explorer, kernel: Kernel) -> Iterator[Problem]:
+    def _code_problems(
+        self, reached: Reached, explorer: Explorer, relocations: "_Relocations", kernel: Kernel
+    ) -> Iterator[Problem]:
         externs = {each.name: each for each in self.spec.ksyms if each.function and each.weak}
-        poisoned = [each.poisoned for each in explorer.functions]
-        narrowed = [_narrowed(each) if kernel.btf.pointer == 4 else {} for each in explorer.functions]
         for place in sorted(reached.places):
             function = explorer.functions[place.function]
-            lost = poisoned[place.function].get(place.at)
+            lost = relocations.poisoned[place.function].get(place.at)
             if lost:
                 yield self._lost(lost, function.spec, kernel)
                 continue
-            if narrow := narrowed[place.function].get(place.at):
+            if narrow := relocations.narrowed[place.function].get(place.at):
                 yield _narrow_read(narrow, self._line(function.spec, place.at))
             insn = function.code[place.at]
             if insn.code != CALL_OPCODE:
@@ -136,14 +137,14 @@ class ObjectCheck:
         assert access  # what can't be read at all is refused
         return missing(access, kernel, line)
 
-    def _guards(self, reached: Reached, explorer: Explorer) -> tuple[str, ...]:
+    def _guards(self, reached: Reached, relocations: "_Relocations") -> tuple[str, ...]:
         """Returns the relocations without a match in the functions that a program gets to, which it doesn't get to."""
         entered = {place.function for place in reached.places}
         return tuple(
             dict.fromkeys(
                 _asked(each)
                 for number in sorted(entered)
-                for each in explorer.functions[number].poisoned.values()
+                for each in relocations.poisoned[number].values()
                 if Place(number, each.at) not in reached.places
             )
         )
@@ -153,6 +154,26 @@ class ObjectCheck:
         place = program.section, program.offset + at * INSN_SIZE
         index = bisect_right(self._lines, place, key=lambda row: row[:2]) - 1
         return self._lines[index][2] if index >= 0 and self._lines[index][0] == program.section else ""
+
+
+class _Relocations(NamedTuple):
+    """What all programs of an object ask of its relocations for one kernel, by function and instruction.
+
+    `poisoned` have no match there, `narrowed` are loads of a context's pointers; `deciding` may decide jumps.
+    """
+
+    poisoned: list[dict[int, Applied]]
+    narrowed: list[dict[int, Applied]]
+    deciding: tuple[int, ...]
+
+    @classmethod
+    def of(cls, functions: list[Relocated], kernel: Kernel) -> "_Relocations":
+        """Reads the functions' relocations."""
+        return cls(
+            [each.poisoned for each in functions],
+            [_narrowed(each) if kernel.btf.pointer == 4 else {} for each in functions],
+            tuple(_deciding(each) for function in functions for each in function.applied if each.patch),
+        )
 
 
 def _narrowed(function: Relocated) -> dict[int, Applied]:

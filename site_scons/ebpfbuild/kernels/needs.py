@@ -5,7 +5,7 @@ doesn't, and for instructions, the release decides (versions.py). `inspect` of t
 """
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from ..core_relo.patch import ALU, ALU64, JMP, JMP32, LDX, STX, Insn
@@ -103,11 +103,16 @@ def helper_problem(number: int, kernel: Kernel, line: str) -> Problem | None:
 
 def instruction_problem(insn: Insn, kernel: Kernel, line: str) -> Problem | None:
     """Returns the problem of an instruction that a kernel doesn't know."""
-    for need in instruction_needs(insn):
+    for need in _needs(insn):
         if not kernel.is_at_least(need.kernel):
             fix = _instruction_fix(need)
             return Problem("instruction", need.what, f"it came with Linux {need.kernel}", fix, line)
     return None
+
+
+@lru_cache(maxsize=4096)  # programs have most of their instructions in common, and each is held against all kernels
+def _needs(insn: Insn) -> tuple[Need, ...]:
+    return tuple(instruction_needs(insn))
 
 
 def _instruction_fix(need: Need) -> tuple[str, ...]:
