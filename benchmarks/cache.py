@@ -4,8 +4,9 @@
 
 The cache is a folder, and a server of Bazel's protocol on loopback, as the tests have it. Generated programs, as those
 of many.py, 10 and 40 of them for three arches, -j1. Prints the least CPU seconds of some runs, and from the difference of
-the two sizes the milliseconds that one more object takes; a null build's are SCons's own share. Needs the headers in
-the store or MIRROR=, and the packages of requirements-test.lock.
+the two sizes the milliseconds that one more object takes; a null build's are SCons's own share. No checkout is removed
+before the end: for some seconds ext4 looks at each file that was just removed when it makes one, and that is none of a
+hit's costs. Needs the headers in the store or MIRROR=, and the packages of requirements-test.lock.
 """
 
 import os
@@ -13,7 +14,8 @@ import shutil
 import sys
 import tempfile
 from collections import defaultdict
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 from build import ROOT, run, scons
@@ -52,31 +54,27 @@ class Project:
 
     def __init__(self, folder, programs, server):
         self.objects, self._server = programs * len(ARCHES.split(",")), server
-        self._fresh, self._checkout = folder / "fresh", folder / "checkout"
+        self._fresh, self._checkouts = folder / "fresh", (folder / f"checkout{number}" for number in count())
         self._fresh.mkdir(parents=True)
         write(self._fresh, programs)
         self._command = [*scons(), f"ARCH={ARCHES}", "-j1", "SANDBOX=off"]
         run([*self._command, "headers"], self._fresh)
         self._caches = {"from a folder": f"CACHE={folder / 'cache'}", "from a server": f"CACHE={server.url}"}
         for cache in self._caches.values():
-            with self._checked_out():
-                run([*self._command, cache], self._checkout)
+            run([*self._command, cache], self._checked_out())
 
     def measure(self, seconds):
         """Has a fresh checkout take from each cache, and build again; adds what that took by what it is."""
         self._server.seen.clear()
         for what, cache in self._caches.items():
-            with self._checked_out():
-                seconds[what, self.objects].append(spent([*self._command, cache], self._checkout).cpu)
-                seconds["null build", self.objects].append(spent([*self._command, cache], self._checkout).cpu)
+            checkout = self._checked_out()
+            seconds[what, self.objects].append(spent([*self._command, cache], checkout).cpu)
+            seconds["null build", self.objects].append(spent([*self._command, cache], checkout).cpu)
         if self._server.seen != [("GET", "ac")] * self.objects:
             sys.exit("the server was asked for other things than each result once")
 
-    @contextmanager
     def _checked_out(self):
-        shutil.copytree(self._fresh, self._checkout)
-        yield
-        shutil.rmtree(self._checkout)
+        return shutil.copytree(self._fresh, next(self._checkouts))
 
 
 if __name__ == "__main__":

@@ -53,17 +53,25 @@ def is_gone(path: str | os.PathLike[str]) -> bool:
 def open_regular(path: str | os.PathLike[str], limit: int | None = MAX_FILE_SIZE) -> FileIO:
     """Opens a regular file of at most `limit` bytes for reading, unbuffered, and never waits for it.
 
+    Raises UnfitFileError, and OSError for what can't be opened.
+    """
+    return os.fdopen(_opened(path, limit), "rb", buffering=0)
+
+
+def _opened(path: str | os.PathLike[str], limit: int | None) -> int:
+    """Opens a file as open_regular does, and returns its descriptor.
+
     It is looked at before it is opened, since to open a device may do something, and again after, since it may have
-    been replaced. Raises UnfitFileError, and OSError for what can't be opened.
+    been replaced.
     """
     require_regular(path, limit)
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         _check(os.fstat(handle), path, limit)
-        return os.fdopen(handle, "rb", buffering=0)
     except BaseException:
         os.close(handle)
         raise
+    return handle
 
 
 def read_regular(path: str | os.PathLike[str], limit: int = MAX_FILE_SIZE) -> bytes:
@@ -72,12 +80,15 @@ def read_regular(path: str | os.PathLike[str], limit: int = MAX_FILE_SIZE) -> by
     Raises UnfitFileError for anything else, and OSError.
     """
     parts, left = [], limit
-    with open_regular(path, limit) as file:
-        while part := file.read(min(left + 1, 1 << 20)):
+    handle = _opened(path, limit)
+    try:
+        while part := os.read(handle, min(left + 1, 1 << 20)):
             parts.append(part)
             left -= len(part)
             if left < 0:  # it grew, or is one of /proc's, whose sizes are all 0
                 raise _too_large(path, limit)
+    finally:
+        os.close(handle)
     return b"".join(parts)
 
 
@@ -168,21 +179,31 @@ def share_like(handle: int, folder: Path, most: int) -> None:
     os.fchmod(handle, rights)
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_whole(handle: int, data: bytes) -> None:
+    """Writes all bytes by an open handle: one call may take fewer. Raises OSError."""
+    left = memoryview(data)
+    while left:
+        left = left[os.write(handle, left) :]
+
+
+def write_file(path: str | os.PathLike[str], data: bytes) -> None:
     """Writes a file whole or not at all, readable by all whatever the umask.
 
     Raises OSError, and OutputError as make_room.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = os.path.dirname(path) or os.curdir
+    if not os.path.isdir(folder):
+        Path(folder).mkdir(parents=True, exist_ok=True)
     try:
-        with scratch_file(path.parent) as (name, handle):
-            with open(os.dup(handle), "wb") as file:  # to open it anew would cut it, and ext4 writes a cut file at once
-                file.write(data)
-                os.fchmod(handle, 0o644)
-            # A full disk may show as late as on closing, a folder of that name here.
-            if path.is_dir() and not path.is_symlink():
+        with scratch_file(folder) as (name, handle):
+            write_whole(handle, data)
+            os.fchmod(handle, 0o644)
+            os.close(os.dup(handle))  # on NFS a full disk may show as late as here
+            try:
+                os.replace(name, path)
+            except IsADirectoryError:
                 make_room(path)
-            os.replace(name, path)
+                os.replace(name, path)
     except OSError as error:
         error.filename = error.filename or str(path)  # a write names no file
         raise

@@ -25,7 +25,9 @@ PT_REGS_MEMBER = {
 # loongarch64 has an orig_a0 as well, so what is asked first decides.
 _BY_REGISTERS = ("loongarch64", *(name for name in PT_REGS_MEMBER if name != "loongarch64"))
 # Compiled where they are used, and then kept by `re`: a null build needs none of them.
-_DIRECTIVE = rb"^[ \t]*#[ \t]*(?:include|import|embed)[^\n]{0,80}|__has_(?:include|embed)\w*"
+# Each begins with fixed bytes, by which `re` finds its way through a megabyte in a tenth of the time that `^` takes.
+_DIRECTIVE = rb"\n[ \t]*#[ \t]*(?:include|import|embed)[^\n]{0,80}"
+_HAS = rb"__has_(?:include|embed)\w*"
 _MINIMIZED = r"/\*\n(?: \*.*\n)*? \* mode:    (\w+)\n \* kept:    (\d+) of (\d+) declarations"
 _FULL = r"/\*\n \* The full vmlinux\.h: .*\n \* why:     (.*)\n"
 
@@ -53,7 +55,7 @@ def check_header(header: bytes, arch: Arch, where: str) -> None:
             where=where,
             fix="a kernel without BTF gives such a stub; pin the header of a kernel built with CONFIG_DEBUG_INFO_BTF=y",
         )
-    if found := re.search(_DIRECTIVE, header, re.MULTILINE):
+    if found := re.search(_DIRECTIVE, b"\n" + header) or re.search(_HAS, header):
         raise HeaderError(
             f"holds `{found[0].decode().strip()}`; "
             "a vmlinux.h that asks for other files is another one in each project",

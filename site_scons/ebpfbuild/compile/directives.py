@@ -8,8 +8,9 @@ from .references import HAS_OPERATORS, Directives, FileReference
 _PLAIN = re.compile(
     r'^[ \t]*#[ \t]*(include_next|include|import|embed)[ \t]*(?:"([^"\\\n]+)"|<([^>\\\n]+)>)', re.MULTILINE
 )
-# Words that ask for a file, and what they may begin with where they are pasted: `_`, `__`, `__h`, `__ha`, `__has`.
-_ASKS = re.compile(r"_(?:_has_|(?<!\w_)_?(?:h(?:as?)?)?(?!\w))")
+# Words that ask for a file, and what they may begin with where they are pasted: `_`, `__`, `__h`, `__ha`, `__has`. What
+# goes on as none of them does, such as __has_attribute of each vmlinux.h, can't become one.
+_ASKS = re.compile(r"_(?:_has_(?:include|embed|[a-z]{0,6}(?!\w))|(?<!\w_)_?(?:h(?:as?)?)?(?!\w))")
 _SPLICED_WORD = re.compile(r"\\[^\S\n]*\n\w")
 _FILE_WORD = re.compile("include|import|embed")
 _BLANK = frozenset(" \t\f\v\n\\")

@@ -19,7 +19,6 @@ from ..files import MAX_FILE_SIZE, is_gone, open_regular
 from ..pins.pins import ArtifactSource, HeaderPin, TreePin
 from . import apt
 from . import places as sources
-from .from_btf import made_of_kernel
 from .mirror import Login, checked_mirror
 from .network import Network
 from .newest import newest_package
@@ -271,6 +270,8 @@ class _Search:
         data = self._archive(place, pin.title, f"{pin.prefix}input_sha256") if inside or made else b""
         where = source.where if pin.given else f"{source.where}: {place.shown}"
         if made:
+            from .from_btf import made_of_kernel  # with all that reads kernels, which few pins need
+
             kernel = made_of_kernel(data, where, pin)
             also = f'{pin.prefix}input_sha256 = "{hashlib.sha256(data).hexdigest()}"'
             wanted = replace(wanted, also=(also,), varies=kernel.varies)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..files import UnfitFileError, make_room, open_regular, read_regular, write_file
+from ..files import UnfitFileError, make_room, open_regular, read_regular, write_file, write_whole
 
 # A clock that stamps files ticks every 10 ms at the worst (HZ=100): an edit within the tick of the last one shows in no
 # stat.
@@ -93,14 +93,22 @@ class Ledger:
             return seen.sha256
         return self._note(kind + path, now, find(path))
 
-    def built(self, path: str, *by: str) -> None:
+    def built(self, path: str, *by: str, sha256: str = "") -> None:
         """Remembers what an output holds, right after it was made, and by whom: its own step unless given.
 
-        Raises OSError.
+        `sha256` is that of the bytes that were written there, by whoever knows it. It is taken where the file's stat is
+        of this very tick and so vouches for nothing: the next look compares the bytes with it. Raises OSError.
         """
-        now, sha256 = self._stat(path), sha256_of(path)
-        for each in by or (ITS_STEP,):
-            self._note(each + path, now, sha256, made=True)
+        now = self._stat(path)
+        if not sha256 or _vouching(now).ctime_ns != NEVER:
+            sha256 = sha256_of(path)
+        seen = _Seen(*_vouching(now), sha256)
+        with self._lock:
+            names = [each + path for each in by or (ITS_STEP,)]
+            begin = [] if self._makes else [["run"]]
+            self._makes = True
+            self._files.update(dict.fromkeys(names, seen))
+            self._append(*begin, *(["made", name, *seen] for name in names), required=True)
 
     def keep(self) -> None:
         """Has what this run built count for later runs: SCons has written what it was made of. Raises OSError."""
@@ -150,22 +158,16 @@ class Ledger:
             open_regular(path, None).close()  # raises, and says what it is
         return _Stat(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
-    def _note(self, path: str, now: _Stat, sha256: str, made: bool = False) -> str:
-        size, mtime, ctime, inode = now
-        if time.time_ns() - ctime < TICK:
-            ctime = NEVER
+    def _note(self, path: str, now: _Stat, sha256: str) -> str:
         with self._lock:
-            seen = _Seen(size, mtime, ctime, inode, sha256)
-            if made and not self._makes:
-                self._makes = True
-                self._append(["run"], required=True)
-            if made or self._files.get(path) != seen:
+            seen = _Seen(*_vouching(now), sha256)
+            if self._files.get(path) != seen:
                 self._files[path] = seen
-                self._append(["made" if made else "file", path, *seen], required=made)
+                self._append(["file", path, *seen])
         return sha256
 
-    def _append(self, line: list[Any], required: bool = False) -> None:
-        """Writes a line. Raises OSError.
+    def _append(self, *lines: list[Any], required: bool = False) -> None:
+        """Writes lines. Raises OSError.
 
         A line that isn't `required` may stay unwritten in a tree that can't be written: a null build ends there. What
         was made is required, as it would be made again by each build.
@@ -173,21 +175,23 @@ class Ledger:
         if self._read_only:
             return
         try:
-            self._write(line)
+            self._write("".join(map(_line, lines)))
         except OSError as error:
             if required or error.errno not in UNWRITABLE:
                 error.filename = error.filename or str(self._path)  # a full disk shows in a write, which names no file
                 raise
 
-    def _write(self, line: list[Any]) -> None:
+    def _write(self, lines: str) -> None:
         try:
             handle = self._open()
         except FileNotFoundError:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             handle = self._open()
         begin, self._torn = "\n" if self._torn else "", True
-        with open(handle, "ab") as file:
-            file.write((begin + _line(line)).encode())
+        try:
+            write_whole(handle, (begin + lines).encode())
+        finally:
+            os.close(handle)
         self._torn = False
 
     def _open(self) -> int:
@@ -229,6 +233,11 @@ class Ledger:
         lines += [["fact", key, value] for key, value in self._facts.items()]
         write_file(self._path, "".join(map(_line, lines)).encode("ascii"))
         self._torn = False
+
+
+def _vouching(now: _Stat) -> _Stat:
+    """Returns a stat as the ledger keeps it: one of this very tick vouches for nothing."""
+    return now._replace(ctime_ns=NEVER) if time.time_ns() - now.ctime_ns < TICK else now
 
 
 def _line(value: list[Any]) -> str:

@@ -10,7 +10,8 @@ import json
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from .action_result import ActionResult, OutputFile, decoded, encoded
 from .place import FILES, RESULTS, Entry, Place, PlaceError, UnfitEntryError
@@ -30,12 +31,17 @@ SECONDS = 5.0  # that a result may take to come, or to be kept
 LOSS, GIVEN, SHARE = 2.5, 0.2, 0.5
 
 
-class Made(NamedTuple):
-    """What a step made and said: its files' bytes by name, its notices, and the compiler's warnings."""
+@dataclass(frozen=True)
+class Made:
+    """What a step made and said: its files' bytes by name, its notices, and the compiler's warnings.
+
+    `digests` are the files' sha256, where a cache gave them.
+    """
 
     files: Mapping[str, bytes]
     notices: tuple[str, ...] = ()
     warnings: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 class StepCache:
@@ -91,7 +97,7 @@ class StepCache:
                 files[file.path] = content
             entry = key
             check(files)
-            return Made(files, notices, warnings)
+            return Made(files, notices, warnings, {file.path: file.sha256 for file in result.files})
         except (UnfitEntryError, ValueError) as error:
             self._reject(entry, str(error))
         except PlaceError as error:

@@ -10,8 +10,6 @@ from ..arch import Arch
 from ..elf.reader import Elf
 from ..errors import ElfError
 from ..header import fallback_reason
-from ..prove.objects import PROVABLE_MODES, Verdict
-from ..prove.proof import Proof
 
 OBJECT, HEADER, PROOF = "object.o", "vmlinux.h", "proof.json"  # the files of a result, wherever a build has them
 _COMMENT_SIZE = 4096  # characters in which a minimized header's first comment ends
@@ -46,6 +44,9 @@ def check_proof(files: Mapping[str, bytes], prover: str) -> None:
 
     What else it holds must be such as a prover writes: a link, a summary and a release read it.
     """
+    from ..prove.objects import PROVABLE_MODES, Verdict  # what comes without a proof needs no prover
+    from ..prove.proof import Proof
+
     proof = Proof.from_json(files[PROOF])
     if not proof.verdict.equal or proof.prover != prover:
         raise ValueError("is no proof of an equal object by this prover")

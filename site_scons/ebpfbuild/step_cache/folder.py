@@ -41,7 +41,7 @@ class FolderPlace:
 
     def get(self, entry: Entry, limit: int) -> bytes | None:
         """Reads a file, and sets its time of access and change, by which one that nobody uses can be told."""
-        path = self._root / entry.kind / entry.digest
+        path = f"{self._root}/{entry.kind}/{entry.digest}"
         try:
             data = read_regular(path, limit)
         except FileNotFoundError:

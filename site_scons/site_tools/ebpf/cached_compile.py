@@ -63,7 +63,7 @@ def proof_of(session, node, wanted, compiles=()):
     """
     from ebpfbuild.step_cache.checks import check_proof
 
-    code = prover(session, node) if minimized(session, node) else ""
+    code = prover(session, node) if wanted and minimized(session, node) else ""
     inputs = {"prover": code, "compiles": compiles}
     return Proven(inputs, proof_node(node).abspath, wanted, partial(check_proof, prover=code))
 

@@ -19,6 +19,7 @@ from SCons.Node.Python import Value
 from ebpfbuild.files import make_room, read_regular, write_file
 
 from .arguments import named_cache
+from .nodes import content_signature, signs_by_sha256
 from .project_files import BUILD, is_below
 from .run import run_of
 from .step_inputs import InputsValue
@@ -53,6 +54,7 @@ class CachedStep:
     """One run of a step: `run` takes what a cache has or calls `work`, `keep` puts there what that made.
 
     `describe(target, env)` returns the step's Cacheable, None for one that can't be kept; `said` is the step's Said.
+    `taken` are the digests of what a cache gave by their paths, None where it gave nothing.
     """
 
     def __init__(self, describe, target, env, said, work):
@@ -60,7 +62,7 @@ class CachedStep:
         self._step = self._cache = None
         self._sandboxed = run_of(env.fs).sandbox_mode == "require"  # others follow links out of the project
         self._proven, self._seconds = False, 0.0
-        self.taken = False
+        self.taken = None
 
     def run(self):
         """Makes the outputs, one way or the other."""
@@ -77,7 +79,6 @@ class CachedStep:
             self._seconds = time.monotonic() - began
         else:
             self._put(made)
-            self.taken = True
 
     def keep(self):
         """Keeps what the step made: as what it is, and as the less that it is as well.
@@ -119,12 +120,13 @@ class CachedStep:
     def _put(self, made):
         """Puts a result's files in place as the step itself does, and says what it said."""
         if self._step.proof and not self._proven:
-            make_room(Path(self._step.proof.path))  # of an older object's
-        targets = {node.abspath for node in self._target}
-        for name, path in self._files(self._proven).items():
-            write_file(Path(path), made.files[name])
+            make_room(self._step.proof.path)  # of an older object's
+        files, targets = self._files(self._proven), {node.abspath for node in self._target}
+        self.taken = {path: made.digests[name] for name, path in files.items()}
+        for name, path in files.items():
+            write_file(path, made.files[name])
             if path not in targets:  # of those, each step notes what it made
-                self._env["EBPF"].ledger.built(path)
+                self._env["EBPF"].ledger.built(path, sha256=self.taken[path])
         for text in made.notices:
             self._said.notice(text)
         self._said.warn(made.warnings)
@@ -160,7 +162,7 @@ def inputs_of(node, name, without=()):
     """Returns the other dependencies of a step's first target, but for those `without`: as lists, sorted.
 
     A file is `name(path)` and its sha256. None where one of them is no file and no text, such as a folder, or where a
-    file can't be read.
+    file can't be read, or is another one than SCons decided by.
     """
     session, found = node.get_build_env()["EBPF"], []
     for child in node.all_children():
@@ -169,9 +171,12 @@ def inputs_of(node, name, without=()):
         if isinstance(child, Value):
             found.append(["text", child.get_text_contents()])
         elif isinstance(child, File):
+            path = child.rfile().get_abspath()
             with contextlib.suppress(OSError):
-                found.append([name(child.path), session.ledger.digest(child.rfile().get_abspath())])
-                continue
+                if (signature := content_signature(path, child.fs)) == child.get_csig():
+                    sha256 = signature if signs_by_sha256() else session.ledger.digest(path)
+                    found.append([name(child.path), sha256])
+                    continue
             return None
         else:
             return None

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+from functools import cache
 from pathlib import Path
 
 import SCons.Node.FS
@@ -143,7 +144,12 @@ def uapi_read(node, step, env):
 
 def kernel_of(header):
     """Returns the kernel version that a VmlinuxHeader node's bytes were made from, by the record beside it."""
-    return json.loads(Path(header.abspath + ".json").read_text())["kernel"]
+    return _recorded_kernel(header.abspath + ".json", header.get_csig())
+
+
+@cache
+def _recorded_kernel(path, _header):
+    return json.loads(Path(path).read_text())["kernel"]
 
 
 @contextlib.contextmanager

@@ -45,7 +45,12 @@ class Input(File):
         return File
 
     def get_max_drift_csig(self):
-        """Returns the signature of the file as it is now, empty if there is none: no age makes a recorded one true."""
+        """Returns the signature of the file as it is now, empty if there is none: no age makes a recorded one true.
+
+        SCons asks for it to record it, and for what was just built has the very same already.
+        """
+        if self.get_state() == SCons.Node.executed and hasattr(self.get_ninfo(), "csig"):
+            return self.get_ninfo().csig
         try:
             return content_signature(self.rfile().get_abspath(), self.fs)
         except OSError:
@@ -76,6 +81,20 @@ class Output(Input):
         """Returns True if the file must be made anew, by the content of all that it depends on."""
         sign_by_content(self.children())
         return super().changed(node, allowcache)
+
+    def sign_as_made(self, sha256):
+        """Has SCons record the digest of what was just written here, without another look at the file.
+
+        An action of the project's may change it yet (AddPostAction): then SCons looks.
+        """
+        if signs_by_sha256() and not self.get_executor().post_actions:
+            self.attributes.made = sha256
+
+    def get_csig(self):
+        """Returns the signature of the content; see Input."""
+        if made := vars(self.attributes).pop("made", None):
+            self.get_ninfo().csig = made
+        return super().get_csig()
 
     def get_binfo(self):
         """Returns the record of the inputs: with their content, also where nobody asked `changed` (AlwaysBuild)."""
@@ -152,10 +171,15 @@ def content_signature(path, fs):
 
     The ledger of the run that hangs on SCons's file system `fs` remembers it.
     """
-    ledger, algorithm = run_of(fs).ledger, SCons.Util.get_current_hash_algorithm_used()
-    if algorithm == "sha256":
+    ledger = run_of(fs).ledger
+    if signs_by_sha256():
         return ledger.digest(path)
-    return ledger.digest(path, algorithm, SCons.Util.hash_file_signature)
+    return ledger.digest(path, SCons.Util.get_current_hash_algorithm_used(), SCons.Util.hash_file_signature)
+
+
+def signs_by_sha256():
+    """Returns True if this run's signature of a file is its sha256."""
+    return SCons.Util.get_current_hash_algorithm_used() == "sha256"
 
 
 def _forget(node):

@@ -59,9 +59,8 @@ def _execute(step, target, source, env):
     session = env["EBPF"]
     _notice_cache(env)
     try:
-        more = step.more(target, env) if step.more else {}
         work, end = _work(step, target, source, env)
-        _run(work, target, session, more, step.verb)
+        work()
         end()
     except EbpfError as error:
         raise SCons.Errors.BuildError(target[0], errstr=str(error), status=2, exitstatus=2) from None
@@ -72,14 +71,18 @@ def _execute(step, target, source, env):
 
 
 def _work(step, target, source, env):
-    """Returns two functions: one makes a step's outputs, the other tells the ledger of them, and keeps them."""
+    """Returns two functions: one makes a step's outputs, the other tells the ledger of them, and keeps them.
+
+    What a cache gives is of the inputs that it was asked for, whatever happens to the files meanwhile: only a step that
+    reads them is watched.
+    """
     ledger = env["EBPF"].ledger
     if not step.cacheable:
-        return lambda: step.run(target, source, env), lambda: _note(target, ledger, ITS_STEP)
+        return lambda: _run(step, target, source, env), lambda: _note(target, ledger, ITS_STEP)
     said = Said(env["EBPF"].reporter.notice)
 
     def work():
-        step.run(target, source, env, said)
+        _run(step, target, source, env, said)
 
     if not named_cache(env).place:
         return work, lambda: _own(target, ledger)
@@ -89,7 +92,7 @@ def _work(step, target, source, env):
 
     def end():
         if cached.taken:
-            _note(target, ledger, ITS_STEP, FROM_CACHE)
+            _note(target, ledger, ITS_STEP, FROM_CACHE, sha256=cached.taken)
         else:
             _own(target, ledger)
             cached.keep()
@@ -97,10 +100,12 @@ def _work(step, target, source, env):
     return cached.run, end
 
 
-def _note(target, ledger, *by):
-    """Has the ledger know what a step's outputs hold, and by whom they are."""
+def _note(target, ledger, *by, sha256=None):
+    """Has the ledger know what a step's outputs hold, and by whom they are; `sha256` are known digests by path."""
     for node in target:
-        ledger.built(node.abspath, *by)
+        ledger.built(node.abspath, *by, sha256=sha256[node.abspath] if sha256 else "")
+        if sha256:
+            node.sign_as_made(sha256[node.abspath])
 
 
 def _own(target, ledger):
@@ -136,14 +141,15 @@ class Step(SCons.Action.FunctionAction):
         return []
 
 
-def _run(run, target, session, more, verb):
+def _run(step, target, source, env, *said):
     """Runs a step; where an input moved meanwhile, none of its outputs stays."""
     from ebpfbuild.errors import MovedInputError
 
     from .watch import Watch, watched
 
+    more = step.more(target, env) if step.more else {}
     try:
-        watched(Watch(target[0], session.ledger, more, verb), run)
+        watched(Watch(target[0], env["EBPF"].ledger, more, step.verb), lambda: step.run(target, source, env, *said))
     except MovedInputError:
         for node in target:
             with contextlib.suppress(OSError):

@@ -34,6 +34,20 @@ def test_an_output_is_intact_until_its_bytes_change(tmp_path):
     assert not ledger.intact(str(file))
 
 
+def test_a_digest_that_is_told_is_that_of_what_was_written_and_no_edit_passes_for_it(tmp_path, monkeypatch):
+    """Between the writing and the look at it somebody may edit it, within one tick of the clock or long after."""
+    ledger, file = Ledger(tmp_path / "ledger"), tmp_path / "file"
+    file.write_bytes(b"made")
+    ledger.built(str(file), sha256=digest(b"made"))
+    assert ledger.intact(str(file)) and ledger.digest(str(file)) == digest(b"made")
+    file.write_bytes(b"edit")
+    ledger.built(str(file), sha256=digest(b"made"))
+    assert not ledger.intact(str(file))
+    monkeypatch.setattr("ebpfbuild.rebuild.ledger.TICK", 0)
+    ledger.built(str(file), sha256=digest(b"made"))
+    assert ledger.digest(str(file)) == digest(b"edit"), "a stat that vouches is of the bytes that are there"
+
+
 def test_an_edit_with_the_old_time_is_seen(tmp_path):
     ledger, file = Ledger(tmp_path / "ledger"), tmp_path / "file"
     file.write_bytes(b"made")

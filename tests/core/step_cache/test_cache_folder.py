@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from cache_lab import INPUTS, KEY, MADE, NAMES, passes, result, sha256
@@ -298,7 +299,7 @@ def test_what_is_used_is_new_and_what_killed_builds_left_goes(cache, opened, roo
 
 def test_what_is_too_large_is_not_kept(opened, root):
     cache, said = opened()
-    cache.keep({INPUTS: NAMES}, MADE._replace(warnings="w" * (1 << 20)))
+    cache.keep({INPUTS: NAMES}, replace(MADE, warnings="w" * (1 << 20)))
     assert not root.exists() and said == []
 
 

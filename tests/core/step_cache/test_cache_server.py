@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,7 @@ def test_a_result_whose_files_a_server_or_an_older_version_left_out_is_found(ser
 
 @pytest.mark.parametrize("size, requests", [((1 << 17) - 4, 1), (1 << 17, 2)])
 def test_a_large_file_is_in_no_result(server, opened, size, requests):
-    made = MADE._replace(files={**MADE.files, "object.o": b"\x7fELF" + bytes(size)})
+    made = replace(MADE, files={**MADE.files, "object.o": b"\x7fELF" + bytes(size)})
     cache, said = opened()
     cache.keep({INPUTS: NAMES}, made)
     server.seen.clear()
@@ -123,7 +124,7 @@ def test_what_one_build_keeps_another_finds(server, opened, apart, offers_zstd):
 
 @pytest.mark.parametrize("size", [0, 1, 1 << 16, 5_000_000])
 def test_files_of_any_size_come_through_zstd(server, opened, apart, size):
-    made = MADE._replace(files={"object.o": b"\x7fELF" + bytes(size) + b"end"})
+    made = replace(MADE, files={"object.o": b"\x7fELF" + bytes(size) + b"end"})
     cache, said = opened()
     cache.keep({INPUTS: ["object.o"]}, made)
     assert cache.find(INPUTS, ["object.o"], passes) == made and said == []
