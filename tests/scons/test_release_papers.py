@@ -146,6 +146,35 @@ def test_sign_gets_each_statement_s_path_whatever_is_up_to_date(packed):
     assert "SIGN" not in (packed.folder / "build" / f"{WHEEL}.intoto.json").read_text()
 
 
+def test_a_signature_goes_with_the_papers_that_it_signs(packed):
+    """One that a later build leaves would stand beside papers that it doesn't sign; what isn't SIGN='s stays."""
+    (packed.folder / "signer.py").write_text(SIGNER)
+    sign = f"SIGN={shlex.join([sys.executable, 'signer.py'])}"
+    statements = [packed.folder / "build" / f"{file}.intoto.json" for file in (WHEEL, TAR)]
+    signatures = [Path(f"{statement}.sig") for statement in statements]
+    notes = Path(f"{statements[0]}.notes")
+    notes.write_text("a person's")
+    removed = "is removed: it signed the papers of an earlier build, and these are others; SIGN= signs them"
+
+    def build(*more):
+        done = packed.scons(BOTH, *more)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    build(sign)
+    statements[0].write_text("edited")  # so it is made again, with the very same bytes
+    text = build()
+    assert removed not in text and all(signature.exists() for signature in signatures)
+    signatures[1].write_text("a person's own")
+    packed.edit("src/one.bpf.c", "char LICENSE", "int unused_by_all = 7;\nchar LICENSE")
+    text = build()
+    assert text.count(removed) == 1 and f"{WHEEL}.intoto.json.sig {removed}" in text
+    assert not signatures[0].exists() and signatures[1].read_text() == "a person's own"
+    assert removed not in build(sign)
+    build("-c")
+    assert not any(signature.exists() for signature in signatures) and notes.exists()
+
+
 def test_a_signer_that_fails_fails_the_build_in_one_line(one_program, project):
     text = project.fails("ARCH=x86_64", "SIGN=false", "build/dist/one-1.0-py3-none-linux_x86_64.whl")
     assert "SIGN: false ended with 1; the release is unsigned; correct SIGN= and build again" in text

@@ -20,6 +20,12 @@ def papers_there(path: Path) -> list[str]:
     return [path.name + ending for ending in BESIDE if path.with_name(path.name + ending).exists()]
 
 
+def signatures_there(path: Path) -> list[str]:
+    """Returns the names of the files beside a wheel that are called as its statement is, and something more."""
+    statement = f"{path.name}{STATEMENT_ENDING}."
+    return sorted(each.name for each in path.parent.iterdir() if each.name.startswith(statement))
+
+
 def check_beside(package: PackageFile, path: Path) -> Iterator[PaperError]:
     """Yields what is wrong with the papers beside the wheel at `path`. Raises PaperError where one can't be read."""
     papers = {ending: _read(path, ending) for ending in BESIDE}

@@ -21,7 +21,7 @@ from ..python_lock import Lock, read_lock
 from ..release.papers import BESIDE, STATEMENT_ENDING
 from ..release.sign import check_signature
 from . import package_checks
-from .beside_checks import check_beside, papers_there
+from .beside_checks import check_beside, papers_there, signatures_there
 from .package_checks import PackageFile
 from .pin_checks import check_pins
 from .wheel_file import read_wheel
@@ -134,7 +134,9 @@ def _skipped(package: PackageFile, path: Path, options: argparse.Namespace) -> I
     if not papers_there(path):
         yield f"{path.name}{BESIDE[0]} and the other papers beside it: they aren't there"
     if not options.signature_check:
-        yield 'the signature: give the command that checks it, --signature-check "…"'
+        near = signatures_there(path)
+        may_be = f", which {' or '.join(near)} may be" if near else ""
+        yield f'the signature{may_be}: give the command that checks it, --signature-check "…"'
     if not options.rebuild:
         yield "building it again: --rebuild does, in its project"
 

@@ -27,6 +27,7 @@ from .papers import paper_facts, paper_inputs, papers_beside, papers_intact, wri
 from .project_files import file_nodes, objects_of
 from .proof import proofs_wanted
 from .run import PYTHON, refuse
+from .signatures import signatures
 from .step import builder, output_path, step_args
 from .variants import both, in_variant, original
 
@@ -113,7 +114,9 @@ def _declare_papers(env, targets):
         if env["EBPF_SIGN"]:
             env.AlwaysBuild(target)
         if SCons.Script.GetOption("clean"):
-            env.Clean(target, [f"#{os.path.relpath(path, env['EBPF'].root)}" for path in papers_beside(target)])
+            papers = papers_beside(target)
+            beside = [*papers, *signatures(env["EBPF"], target, papers)]
+            env.Clean(target, [f"#{os.path.relpath(path, env['EBPF'].root)}" for path in beside])
 
 
 def _headers(env, c_skeletons):

@@ -9,6 +9,7 @@ from ebpfbuild.rebuild.step_code import CHECKOUT
 
 from .linked import is_linked
 from .proof import parts_of
+from .signatures import remove_stale, sign_statement
 
 LOCK = str(CHECKOUT / "requirements.lock")
 LOADER_PROJECT = str(CHECKOUT / "loader" / "pyproject.toml")
@@ -117,15 +118,14 @@ def write_papers(env, target, packed, nodes):
     """Writes the papers beside a wheel or a tar, whose bytes are in place, and has its statement signed."""
     session = env["EBPF"]
     made = packed.papers.beside(target.name, packed.data, observed(env, nodes))
-    for path in papers_beside(target):
-        write_file(Path(path), made[os.path.basename(path)])
+    paths = papers_beside(target)
+    statement = made[os.path.basename(paths[0])]
+    remove_stale(env, target, paths, statement)
+    for path in paths:
+        write_file(path, made[os.path.basename(path)])
         session.ledger.built(path, target.path)
     if env["EBPF_SIGN"]:
-        from ebpfbuild.release.sign import sign
-
-        statement = os.path.relpath(papers_beside(target)[0], session.root)
-        with session.run.signing:  # it may ask for a password
-            sign(env["EBPF_SIGN"], statement, session.root)
+        sign_statement(env, target, paths, statement)
 
 
 def observed(env, nodes):

@@ -22,7 +22,7 @@ class Watch:
         inputs = (node for node in target.all_children() if isinstance(node, Input))
         known = {node.rfile().get_abspath(): node for node in inputs} | more
         self._known = known
-        self._before = {path: _state(path) for path in known}
+        self._before = {path: state(path) for path in known}
         for path, by in known.items():
             if not self._is_known(path, by):
                 raise _unmade(path) if self._before[path] is None and _is_built(by) else self._moved(path)
@@ -30,7 +30,7 @@ class Watch:
     def check(self, details=()):
         """Raises MovedInputError if an input was touched since, though it may hold the same bytes again."""
         for path, before in self._before.items():
-            now = _state(path)
+            now = state(path)
             if now != before and not (self._was_linked(path, before, now) and self._is_known(path, self._known[path])):
                 raise self._moved(path, details)
 
@@ -76,7 +76,7 @@ def _has_copies(node):
     return False
 
 
-def _state(path):
+def state(path):
     """Returns all of a file's stat that an edit changes, the ctime, which no tool sets back, last; None for no file."""
     try:
         found = os.stat(path)
