@@ -76,10 +76,14 @@ def test_an_edit_of_the_program_leaves_no_blob_of_before(imaged):
     assert all(any(digest in data.decode("latin-1") for data in after.values()) for digest in digests)
 
 
-def test_the_end_of_a_build_tells_it(declare):
+def test_the_end_of_a_build_tells_it_and_one_of_fewer_platforms_what_is_lost(declare):
     project = declare(IMAGE)
-    (line,) = [line for line in project.scons(BOTH).stdout.splitlines() if line.startswith("MADE     build/images/one ")]
+    done = project.scons(BOTH)
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("MADE     build/images/one ")]
     assert line.split()[2:] == [f"{round(sum(map(len, layout(project).values())) / 1000)}", "kB"]
+    lost = "build/images/one/index.json no longer has aarch64, which the image before it had under the same tag; before you push it"
+    assert lost in project.scons("ARCH=x86_64").stderr
+    assert "no longer has" not in done.stderr + project.scons(BOTH).stderr, "nothing is lost where one more comes"
 
 
 def test_clean_removes_the_folder(imaged):

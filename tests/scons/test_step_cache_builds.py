@@ -147,6 +147,18 @@ def test_entries_that_somebody_spoilt_are_set_aside_and_made_anew(clones, cache)
     assert third.digests(".o", ".h") == first.digests(".o", ".h")
 
 
+def test_a_source_that_moves_before_its_step_is_neither_taken_nor_kept(clones, cache):
+    """SCons has decided by what it was: an object of the one would be recorded as one of the other."""
+    edit = "open('src/one.bpf.c', 'a').write('/* edited */\\n') and None"
+    moving = f"one = {ONE}env.AddPreAction(one, Action(lambda target, source, env: {edit}))\n"
+    folder = Path(cache.partition("=")[2])
+    for filled in (0, 1):
+        project = clones(f"moving{filled}", moving)
+        assert "src/one.bpf.c: changed while it was compiled; build again" in project.fails(X86, cache)
+        assert len(list(folder.rglob("ac/*"))) == filled and not (project.folder / OBJECT).exists()
+        built(clones(f"still{filled}"), X86, cache)
+
+
 def poison(cache, data):
     """Has each result that is kept give these bytes as the object, as somebody would who may write there and knows how."""
     folder = Path(cache.partition("=")[2])
@@ -199,7 +211,7 @@ def test_warnings_and_notices_are_said_again(clones, cache):
         project.edit("src/one.bpf.c", "__u64 *count", "int unused;\n\t__u64 *count")
         project.edit("src/one.bpf.c", "#include \"vmlinux.h\"", "#define tgid other\n#include \"vmlinux.h\"")
         taken, _, told = built(project, X86, cache)
-        said.append([line for line in told.splitlines() if "fetched" not in line])
+        said.append([line for line in told.splitlines() if "fetched" not in line and "is a new folder" not in line])
     assert taken == 1 and said[0] == said[1]
     assert any("warning: unused variable 'unused'" in line for line in said[1])
     assert any("using the full header, since the program defines tgid before it" in line for line in said[1])
@@ -218,12 +230,13 @@ def test_three_clones_of_eight_jobs_share_one_server_at_once(clones, server):
 
 def test_a_reader_writes_nothing_and_a_dead_server_is_one_line(clones, cache):
     project = clones("project")
-    assert built(project, X86, cache, "CACHE_READONLY=1")[:2] == (0, 1)
-    assert not Path(cache.partition("=")[2]).exists()
+    *counts, told = built(project, X86, cache, "CACHE_READONLY=1")
+    assert counts == [0, 1] and not Path(cache.partition("=")[2]).exists()
+    assert "isn't there, and CACHE_READONLY=1 makes none: nothing comes from it; correct CACHE=" in told
     for flags, named, said in (
         ("FLAGS=-DA", "http://127.0.0.1:1", "CACHE: http://127.0.0.1:1 isn't used any more in this build, since "),
         ("FLAGS=-DB", "http://127.0.0.1:1 --offline", "CACHE: --offline connects to nothing, and this cache is on the network"),
-        ("FLAGS=-DC", "/proc/none", "CACHE: /proc/none takes nothing in this build, since "),
+        ("FLAGS=-DC", "/proc/none", "CACHE: /proc/none can't be made (No such file or directory): this build uses no cache; correct CACHE="),
     ):
         _, _, told = built(project, X86, flags, *f"CACHE={named}".split())
         assert told.count("CACHE: ") == 1 and said in told

@@ -1,5 +1,6 @@
 """Opens the cache that CACHE= names: a folder, or a server that is logged in to by files alone."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def open_cache(
     """
     folder = named_folder(named)
     if folder is not None:
-        return StepCache(FolderPlace(root / folder, read_only), notice, read_only)
+        return _folder_cache(root / folder, notice, read_only)
     from ..fetch.http_get import require_requests  # a folder needs none of it
     from .server import ServerPlace
 
@@ -30,6 +31,21 @@ def open_cache(
     certificate = environ.get(CERTIFICATE_VARIABLE)
     login = login_to(url, environ, root, HEADER_VARIABLE)
     return StepCache(ServerPlace(url, login, str(root / certificate) if certificate else ""), notice, read_only)
+
+
+def _folder_cache(folder: Path, notice: Callable[[str], None], read_only: bool) -> StepCache:
+    """Returns the cache in a folder; says so where that wasn't there, for its name may be misspelt."""
+    if not os.path.isdir(folder):
+        told = "isn't there, and CACHE_READONLY=1 makes none: nothing comes from it; correct CACHE="
+        if not read_only:
+            told = "is a new folder: this build is the first to use it"
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                told = f"can't be made ({error.strerror}): this build uses no cache; correct CACHE="
+                read_only = True
+        notice(f"CACHE: {folder} {told}")
+    return StepCache(FolderPlace(folder, read_only), notice, read_only)
 
 
 def checked_server(named: str) -> str:

@@ -64,8 +64,10 @@ def bpf_image(env, name, version, objects, kind="bpfman", metadata=None, summary
     own = [node for node in nodes if node in session.compiled]
     compiled, about = [session.compiled[node] for node in own], {"name": name, "version": version, "kind": kind}
     args = {**about, "summary": summary, "license": license, "file": nodes[0].name}
-    session.repair([target], stale=not _intact(session, target))
-    facts = step_args(args=args, objects=nodes, by_arch=by_arch, proofs=proofs, metadata=extra)
+    known = _known(session, target)
+    session.repair([target], stale=not _intact(session, target, known))
+    before = (known or {}).get("arches", ())
+    facts = step_args(args=args, objects=nodes, by_arch=by_arch, proofs=proofs, metadata=extra, before=before)
     IMAGE(env, target=target, source=[*nodes, *proofs, *extra], **facts)
     inputs = packing_inputs(env, compiled, "image/image.py", **paper_inputs(env, own), **args)
     target.add_dependency([inputs, *(each.full for each in compiled if each.full)])
@@ -95,13 +97,9 @@ def _checked(name, version, kind, nodes, metadata):
     return by_arch
 
 
-def _intact(session, target):
+def _intact(session, target, known):
     """Returns True if the layout is as its step left it: the index, and each blob that the ledger remembers of it."""
     folder, index = target.dir.get_abspath(), target.get_abspath()
-    try:
-        known = session.ledger.recall(f"layout {session.ledger.digest(index)}")
-    except OSError:
-        return False
     return known and all(session.ledger.intact(os.path.join(folder, each), by=index) for each in known["files"])
 
 
@@ -121,10 +119,26 @@ def _image(target, source, env):
     files = image(args, observed(env, made))
     index = files.pop("index.json")
     folder = Path(node.dir.get_abspath())
+    if lost := [arch for arch in step.before if arch not in step.by_arch]:
+        what = f"no longer has {', '.join(lost)}, which the image before it had under the same tag"
+        session.reporter.notice(f"{node.path} {what}; before you push it, build with ARCH= of them all")
     unpack(folder, {**files, "index.json": index}, {})  # the index last: it stands for the whole
     for place in files:
         session.ledger.built(str(folder / place), node.get_abspath())
-    session.ledger.fact(f"layout {hashlib.sha256(index).hexdigest()}", lambda: {"files": sorted(files)})
+    known = {"files": sorted(files), "arches": sorted(step.by_arch)}
+    session.ledger.fact(_layout_key(hashlib.sha256(index).hexdigest()), lambda: known)
+
+
+def _known(session, target):
+    """Returns what the ledger knows of the layout that lies there, None where it doesn't."""
+    try:
+        return session.ledger.recall(_layout_key(session.ledger.digest(target.get_abspath())))
+    except OSError:
+        return None
+
+
+def _layout_key(sha256):
+    return f"layout {sha256}"
 
 
 IMAGE = builder(_image, "IMAGE    $TARGET", None, "packed", kind=Layout)
