@@ -110,7 +110,8 @@ def attached():
         try:
             return attach(*arguments, **options)
         except (RefusedError, LibraryError) as error:
-            section = getattr(getattr(attach, "__self__", None), "section", "")
+            vague = "the target is no such thing" in error.what
+            section = getattr(getattr(attach, "__self__", None), "section", "") if vague else ""
             pytest.skip(reason_of(error, [section] if section else ()) or error.what)
 
     return call
