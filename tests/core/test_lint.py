@@ -24,6 +24,11 @@ def test_ruff_finds_nothing():
     assert (done.returncode, done.stdout) == (0, "")
 
 
+def test_both_packages_are_laid_out_by_ruff():
+    done = run("ruff", "format", "--check", "--no-cache", "site_scons", "loader")
+    assert done.returncode == 0, done.stdout
+
+
 def test_mypy_finds_nothing():
     done = run("mypy")
     assert (done.returncode, [line for line in done.stdout.splitlines() if ": error: " in line]) == (0, []), done.stdout + done.stderr

@@ -131,9 +131,7 @@ class Booter:
         silence = qemu.KVM_SILENCE if accel == "kvm" else 0
         progress = Progress(sum(len(each.programs) for each in self._objects))
         with followed(place / "serial.log", nonce, progress, f"{kernel.name} ({accel})", self._report):
-            outcome = qemu.run(
-                words, place / "serial.log", seconds, silence=silence, interrupted=self._interrupted
-            )
+            outcome = qemu.run(words, place / "serial.log", seconds, silence=silence, interrupted=self._interrupted)
         said = list(reports(outcome.serial, nonce))
         if accel == "kvm" and outcome.stopped.startswith((qemu.ENDED, qemu.SILENT)) and not said:
             self._accelerators[kernel.arch] = "tcg"  # /dev/kvm opens, and doesn't work

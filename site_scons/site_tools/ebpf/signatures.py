@@ -46,7 +46,7 @@ def _others(target, papers):
         names = sorted(os.listdir(os.path.dirname(target.abspath)))
     except OSError:  # nothing was built
         return {}
-    named = (f"{target.abspath}{name[len(target.name):]}" for name in names if name.startswith(f"{target.name}."))
+    named = (f"{target.abspath}{name[len(target.name) :]}" for name in names if name.startswith(f"{target.name}."))
     return {path: state(path) for path in named if path not in papers and os.path.isfile(path)}
 
 
