@@ -146,14 +146,19 @@ def test_a_map_that_libbpf_is_too_old_for_is_said_by_version(made, tmp_path):
     assert str(caught.value) == f"libbpf {bpfloader.version()} {said}"
 
 
-def test_a_map_pinned_in_no_bpf_file_system_says_so(made, kernel, tmp_path):
+@pytest.mark.parametrize(
+    "mounted, fix",
+    [({}, "pin in a BPF file system: mount -t bpf bpf /sys/fs/bpf"), ({"bpf": "/run/bpf"}, "pin in a BPF file system, such as /run/bpf")],
+)
+def test_a_map_pinned_in_no_bpf_file_system_says_so(made, kernel, tmp_path, monkeypatch, mounted, fix):
     """And not that its sizes are at fault."""
+    monkeypatch.setattr("bpfloader.diagnose.libbpf_messages.mounts", lambda _kinds: mounted)
     fields = "__uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, int); __type(value, int);"
     data = made(f'struct {{ {fields} __uint(pinning, 1); }} kept SEC(".maps");\n')
     with bpfloader.Object.open(data, pin_root=str(tmp_path)) as opened, pytest.raises(bpfloader.LoadError) as caught:
         opened.load()
     assert "the map kept (EINVAL: Invalid argument): a map can't be pinned" in caught.value.what
-    assert caught.value.fix == "pin in a BPF file system: mount -t bpf bpf /sys/fs/bpf"
+    assert caught.value.fix == fix
 
 
 def test_a_replacement_without_a_program_to_replace_in_says_so(made, kernel):
