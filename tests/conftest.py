@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -120,6 +121,8 @@ def pytest_collection_modifyitems(config, items) -> None:
 def pytest_configure(config) -> None:
     """Brings libbpf.so.1 where the machine has none, before a worker or a test starts."""
     config.addinivalue_line("markers", "slow: a whole run leaves it out, unless asked for by --runslow")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a script's background; tests interrupt their children
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if IN_GUEST:  # libbpf is part of it
         return
     try:

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tarfile
@@ -115,12 +114,8 @@ class Project:
         return subprocess.run([*self.command, *arguments], **place, capture_output=True, text=True, timeout=TIMEOUT)
 
     def start(self, *arguments, **pipes):
-        """Starts scons beside the test, and returns the process. ^C reaches it, also from tests in the background."""
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what is ignored stays so across an exec
-        try:
-            return subprocess.Popen([*self.command, *told_of_sandboxes(arguments)], **self.place(), **pipes)
-        finally:
-            signal.signal(signal.SIGINT, before)
+        """Starts scons beside the test, and returns the process."""
+        return subprocess.Popen([*self.command, *told_of_sandboxes(arguments)], **self.place(), **pipes)
 
     def build(self, *arguments, **environment):
         """Builds and returns the outputs that were written, as paths below build/."""
