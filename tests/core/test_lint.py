@@ -29,6 +29,7 @@ def test_both_packages_are_laid_out_by_ruff():
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 def test_mypy_finds_nothing():
     done = run("mypy")
     assert (done.returncode, [line for line in done.stdout.splitlines() if ": error: " in line]) == (0, []), done.stdout + done.stderr

@@ -48,6 +48,7 @@ def checks(text):
 
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed (apt install openssh-client)")
+@pytest.mark.slow
 def test_each_command_does_what_the_page_says(tmp_path):
     folder, tools = tmp_path / "project", tmp_path / "bin"
     write_files(PAGE, folder)

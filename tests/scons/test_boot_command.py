@@ -78,6 +78,7 @@ def run(project, *arguments, **says):
     return project.scons(f"ARCH={MACHINE}", f"MIRROR={project.folder / 'mirror'}", "boot", *arguments, BOOT_SAYS=json.dumps(says))
 
 
+@pytest.mark.slow
 def test_each_kernel_is_booted_and_what_programs_did_stands_in_a_table_and_in_json(boots):
     done = run(boots, "BOOT_JSON=found.json", "--record")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -37,6 +37,7 @@ def test_an_edited_header_is_refused_in_a_build_that_has_nothing_to_do(project, 
     assert project.build("ARCH=x86_64", *arguments) == set()
 
 
+@pytest.mark.slow
 def test_an_edited_header_that_is_pinned_anew_is_used(built):
     edited_in_silence(built.folder / "pins/x86_64.h", b"int tgid;", b"int tgif;")
     built.pin()

@@ -62,6 +62,7 @@ def test_a_change_in_the_checkout_s_file_rebuilds_what_it_affects(projects):
     assert {"x86_64/one.bpf.o", "aarch64/one.bpf.o"} <= project.build("ARCH=x86_64,aarch64")
 
 
+@pytest.mark.slow
 def test_a_release_takes_no_alternate_of_the_checkout_s(projects):
     project, checkout = projects
     text = (checkout / "toolchain.toml").read_text()

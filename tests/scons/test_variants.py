@@ -33,7 +33,7 @@ def levels(declare, way, duplicate):
     return project
 
 
-@pytest.mark.parametrize("duplicate", [0, 1])
+@pytest.mark.parametrize("duplicate", slow_after(1, [0, 1]))
 @pytest.mark.parametrize("way", slow_after(1, WAYS))
 def test_each_variant_has_its_own_generated_files_and_outputs(declare, way, duplicate):
     project = levels(declare, way, duplicate)

@@ -92,6 +92,7 @@ def test_the_papers_pass_the_published_forms(papers, package):
     checked_by(package, papers.beside(WHEEL, b"PK", observed))
 
 
+@pytest.mark.slow
 def test_a_package_without_objects_of_this_build_has_papers_too(pins):
     made = Papers(manifest(pins, arm=entry("arm/one.bpf.o", SHA, license="")), "", Facts(Declared()), {})
     for package in ("cyclonedx", "in-toto"):

@@ -17,6 +17,7 @@ from ebpfbuild.skeleton.skeleton import render, skeleton
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skeleton_module import TARGETS, initial, module_of
+from slow import slow_after
 
 TESTDATA = Path(__file__).resolve().parents[2] / "testdata"
 GOLDEN = TESTDATA / "skeleton"
@@ -286,7 +287,7 @@ def checked(every, tmp_path, *command):
     return subprocess.run(arguments, cwd=tmp_path, env={**os.environ, "MYPYPATH": str(loader)}, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("file", ["every_skel.pyi", "alone/every_skel.py"])
+@pytest.mark.parametrize("file", slow_after(1, ["every_skel.pyi", "alone/every_skel.py"]))
 def test_the_text_passes_mypy(every, tmp_path, file):
     done = checked(every, tmp_path, "mypy", "--strict", "--no-error-summary", file)
     assert (done.returncode, done.stdout) == (0, "")

@@ -123,6 +123,7 @@ def test_symbols_are_those_of_the_process_s_file(contained, programs, monkeypatc
     assert bpfloader.user_symbol(region.start + work.address - region.offset, contained.pid) == "work+0x0 [app]"
 
 
+@pytest.mark.filterwarnings("ignore:process .* has not mapped")
 def test_a_process_whose_files_can_t_be_seen(start, monkeypatch, binary):
     def refuse(pid):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

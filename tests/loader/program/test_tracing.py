@@ -147,6 +147,7 @@ def test_a_kind_that_the_kernel_denies_is_not_put_down_to_memlock(start, own_btf
         pytest.skip("this kernel takes fentry")
 
 
+@pytest.mark.filterwarnings("ignore:process .* has not mapped")
 def test_a_function_of_a_binary(start, binary):
     sleepable = "on_uprobe_sleepable" if bpfloader.attach_kind("uprobe.s") else "on_uprobe"
     bpf = start(*dict.fromkeys(("on_uprobe", "on_uretprobe", sleepable)))
