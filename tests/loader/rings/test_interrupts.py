@@ -79,7 +79,7 @@ def test_no_record_is_lost_or_comes_twice(rings, storm, name, way):
     ring, found = getattr(rings.maps, name), []
     produce = rings.progs.produce if name == "ring" else rings.progs.produce_perf
     for _ in range(30):
-        produce.test_run(PACKET, repeat=500)
+        assert produce.test_run(PACKET, repeat=500).value == 0, "the last record found no room, or no buffer"
         storm(lambda: in_hand(ring, way, found))
     records = found if way in ("events", "consume") else [record for batch in found for record in batch]
     numbers = [record[0] if way == "tuples" else record.number for record in records]
