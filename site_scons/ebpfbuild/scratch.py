@@ -55,10 +55,8 @@ def _made_folder(parent: str | os.PathLike[str]) -> tuple[str, int]:
 
 
 def _made_file(parent: str | os.PathLike[str]) -> tuple[str, int]:
-    while True:  # mkstemp takes five times as long
-        name = os.path.join(parent, f"{PREFIX}{os.urandom(6).hex()}")
-        with contextlib.suppress(FileExistsError):
-            return name, os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    handle, name = tempfile.mkstemp(prefix=PREFIX, dir=parent)
+    return name, handle
 
 
 def _made(parent: str | os.PathLike[str], make: Callable[[], tuple[str, int]]) -> tuple[str, int]:

@@ -127,14 +127,6 @@ def test_the_first_run_makes_the_venv_by_hash_and_hands_over_to_scons(checkout):
     assert checkout.stamp().exists() and not checkout.stamp("requirements-test.lock").exists()
 
 
-@pytest.mark.parametrize("word", ["verify-releas", "verify_release", "veryfy-release"])
-def test_a_misspelt_verify_release_sets_up_nothing(checkout, word):
-    status, stderr, calls = checkout.run(word, "one.whl")
-    assert status == 1 and not calls and f"sconsw: {word}: did you mean verify-release, which needs no .venv? " in one_line(stderr)
-    checkout.run()
-    assert checkout.run(word, "one.whl")[0] == 7, "scons knows the project's targets"
-
-
 def test_the_second_run_sets_up_nothing(checkout):
     checkout.run()
     status, stderr, calls = checkout.run()

@@ -75,6 +75,7 @@ class _Follower:
         self.ended = threading.Event()
 
     def run(self) -> None:
+        """Looks until the guest has ended, and tells how far it is."""
         while not self.ended.wait(POLL):
             self._look()
             self._report.status(self._name, f"{self._progress.text()}, {time.monotonic() - self._began:.0f} s")
