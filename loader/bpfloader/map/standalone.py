@@ -105,8 +105,9 @@ class Standalone:
 
 
 def standalone(fd: int, make: Callable[[Any, str], M]) -> M:
-    """Returns the map of a descriptor, which it owns from now on; `make` makes it from an owner and a name."""
+    """Returns the map of a descriptor, which it owns from now on; `make` makes it from an owner and a name.
+
+    A perf event array isn't read yet, and its reader keeps its records: somebody may only want to look at it.
+    """
     owner = Standalone(fd)
-    result = make(owner, owner.info.name)
-    result._loaded()
-    return result
+    return make(owner, owner.info.name)

@@ -151,8 +151,18 @@ def test_a_ring_s_records_have_the_types_that_are_given(typed, typed_skel, types
     assert typed.maps.events.batch() == []
 
 
+def test_who_opens_a_perf_event_array_and_does_not_read_takes_no_records(rings, rings_skel):
+    """As a tool that lists maps does, beside a monitor that runs."""
+    with bpfloader.open_map(rings.maps.perf.id) as looked_at, rings_skel.Rings.maps.perf.open(rings.maps.perf.id):
+        assert looked_at.info.name == "perf" and looked_at.max_entries and repr(looked_at)
+        assert rings.progs.produce_perf.test_run(bytes(64)).value == 0
+    assert rings.progs.produce_perf.test_run(bytes(64)).value == 0
+    assert [record.number for record in rings.maps.perf.batch()] == [0, 1]
+
+
 def test_a_perf_buffer_takes_the_records_of_its_cpus(rings, rings_skel):
     with bpfloader.open_map(rings.maps.perf.id, rings_skel.Numbered) as perf:
+        assert perf.batch() == []  # from now on they are this reader's
         assert [rings.progs.produce_perf.test_run(bytes(64)).value for _ in range(3)] == [0, 0, 0]
         assert [record.number for record in perf.batch(timeout=5)] == [0, 1, 2]
         assert perf.lost == 0 and rings.maps.perf.batch() == []
