@@ -119,8 +119,10 @@ def pytest_collection_modifyitems(config, items) -> None:
 
 
 def pytest_configure(config) -> None:
-    """Brings libbpf.so.1 where the machine has none, before a worker or a test starts."""
+    """Sets pytest up, and brings libbpf.so.1 where the machine has none, before a worker or a test starts."""
     config.addinivalue_line("markers", "slow: a whole run leaves it out, unless asked for by --runslow")
+    # Python 3.12 warns of it in each worker, which has threads; tests fork on purpose, and their children do little.
+    config.addinivalue_line("filterwarnings", "ignore:.*use of fork:DeprecationWarning")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a script's background; tests interrupt their children
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if IN_GUEST:  # libbpf is part of it

@@ -123,7 +123,6 @@ def test_threads_that_destroy_at_once_do_it_once(rings_skel, kernel):
 
 
 # Python 3.12 warns of a fork beside threads: just that is tested here, and xdist's workers have some.
-@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 @pytest.mark.parametrize("end", ["leaves", "destroys", "is killed", "collects"])
 def test_a_child_uses_the_maps_and_its_end_leaves_the_parents_links(opened, skel, end):
     opened.rodata.target_pid = os.getpid()
@@ -203,7 +202,6 @@ def fork_while_locked(things, use) -> int:
     return os.waitpid(child, 0)[1]
 
 
-@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 def test_a_child_waits_for_no_lock_of_a_thread_that_it_lacks(rings, rings_skel):
     maps = rings.maps
     maps.commands.submit(rings_skel.Command(1, 1))
@@ -222,7 +220,6 @@ def test_a_child_waits_for_no_lock_of_a_thread_that_it_lacks(rings, rings_skel):
     assert fork_while_locked([rings], use) == 0
 
 
-@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 def test_a_child_uses_maps_that_are_in_no_object(using):
     bpf = using("outer_by_name")
     inner = bpf.maps.outer_by_name.create()
