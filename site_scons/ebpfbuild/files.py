@@ -2,13 +2,15 @@
 
 import os
 import stat
-from errno import EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR
+from errno import EDQUOT, EINVAL, EISDIR, ELOOP, ENOENT, ENOSPC, ENOTDIR
 from io import FileIO
 from pathlib import Path
 
 from .errors import OutputError
 from .scratch import scratch_file
 
+FULL = (ENOSPC, EDQUOT)
+MAKE_ROOM = "make room there"  # bytes or inodes: the kernel's error is the same
 MAX_FILE_SIZE = 64 << 20  # bytes of any file that is read whole: the largest, a distribution's vmlinux.h, has 4 MB
 
 _KINDS = {

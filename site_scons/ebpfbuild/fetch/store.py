@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import CacheError
-from ..files import UnfitFileError, folder_like, open_regular, read_regular, share_like
+from ..files import FULL, MAKE_ROOM, UnfitFileError, folder_like, open_regular, read_regular, share_like
 from ..locks import lock_holder
 
 BLOBS = "sha256"  # the folder that holds files by their digest, in the store and in a mirror laid out as it
@@ -310,7 +310,6 @@ def _usable(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        fixes = {errno.ENOSPC: "make room there", errno.EDQUOT: "make room there"}
-        fix = fixes.get(error.errno or 0, "make it writable")
+        fix = MAKE_ROOM if error.errno in FULL else "make it writable"
         what = f"the cache folder can't be used: {error.strerror or error}"
         raise CacheError(what, where=str(root), fix=f"{fix} or set EBPF_CACHE to another folder") from None

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..files import UnfitFileError, make_room, open_regular, read_regular, write_file, write_whole
+from ..files import FULL, UnfitFileError, make_room, open_regular, read_regular, write_file, write_whole
 
 # A clock that stamps files ticks every 10 ms at the worst (HZ=100): an edit within the tick of the last one shows in no
 # stat.
@@ -169,15 +169,16 @@ class Ledger:
     def _append(self, *lines: list[Any], required: bool = False) -> None:
         """Writes lines. Raises OSError.
 
-        A line that isn't `required` may stay unwritten in a tree that can't be written: a null build ends there. What
-        was made is required, as it would be made again by each build.
+        A line that isn't `required` may stay unwritten in a tree that can't be written, or is full: a null build ends
+        there, and whoever looks at a file isn't told of another. What was made is required, as it would be made again
+        by each build.
         """
         if self._read_only:
             return
         try:
             self._write("".join(map(_line, lines)))
         except OSError as error:
-            if required or error.errno not in UNWRITABLE:
+            if required or error.errno not in (*UNWRITABLE, *FULL):
                 error.filename = error.filename or str(self._path)  # a full disk shows in a write, which names no file
                 raise
 

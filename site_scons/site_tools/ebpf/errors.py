@@ -1,17 +1,15 @@
 """Turns the core's errors and the file system's into SCons's own kind, which ends the build with one line."""
 
 import os
-from errno import EACCES, EDQUOT, EEXIST, ELOOP, ENOSPC, ENOTDIR, EPERM, EROFS
+from errno import EACCES, EEXIST, ELOOP, ENOTDIR, EPERM, EROFS
 
 import SCons.Errors
 import SCons.Node.FS
 
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.escape import printable
-from ebpfbuild.files import UnfitFileError, symlink_loop
+from ebpfbuild.files import FULL, MAKE_ROOM, UnfitFileError, symlink_loop
 
-FULL = (ENOSPC, EDQUOT)
-MAKE_ROOM = "make room there"  # bytes or inodes: the kernel's error is the same
 _TAKE_BACK = 'if a build as root made it, take it back: sudo chown -R "$USER" .'
 _FIXES = {
     EACCES: _TAKE_BACK,

@@ -12,14 +12,15 @@ import SCons.SConsign
 import SCons.Util
 
 from ebpfbuild.errors import EbpfError
-from ebpfbuild.files import make_room, require_regular
+from ebpfbuild.files import FULL, MAKE_ROOM, make_room, require_regular
 from ebpfbuild.rebuild.ledger import UNWRITABLE
 
-from .errors import FULL, MAKE_ROOM, StopError
+from .errors import StopError, file_error
 from .run import run_of
 
 _SconsDB = SCons.SConsign.DB
 _scons_write = SCons.SConsign.write
+_ONCE_MORE = "or the next build makes this one's outputs once more"
 
 
 class GuardedDB(_SconsDB):
@@ -54,7 +55,14 @@ def _write():
     run = run_of(SCons.Node.FS.get_default_fs())
     if run.recorded:
         for session in run.sessions.values():
-            session.keep()
+            _keep(session)
+
+
+def _keep(session):
+    try:
+        session.keep()
+    except OSError as error:
+        _notice(f"{file_error(error)}, {_ONCE_MORE}")
 
 
 def was_read():
@@ -114,8 +122,7 @@ def _start_anew(dir, path, why):
     except EbpfError as error:
         raise StopError(str(error)) from None
     except OSError as error:
-        fix = "make it a file that this user can write, or have the build elsewhere: EBPF_BUILD"
-        raise StopError(f"{path}: {error.strerror}; {fix}") from None
+        raise StopError(f"{path}: {error.strerror}; {_fix(error)}, or have the build elsewhere: EBPF_BUILD") from None
     _notice(f"{os.path.basename(path)} {why}; everything is built anew")
 
 
@@ -130,11 +137,13 @@ def _guard_writing(database, fs, path):
             database._needs_sync = False  # or SCons tries once more as it ends
             run_of(fs).recorded = False
             if run_of(fs).made or error.errno not in UNWRITABLE:
-                fix = MAKE_ROOM if error.errno in FULL else "make it a file that this user can write"
-                what = f"{os.path.basename(path)}: {error.strerror}; {fix}"
-                _notice(f"{what}, or the next build makes this one's outputs once more")
+                _notice(f"{os.path.basename(path)}: {error.strerror}; {_fix(error)}, {_ONCE_MORE}")
 
     database.sync = sync
+
+
+def _fix(error):
+    return MAKE_ROOM if error.errno in FULL else "make it a file that this user can write"
 
 
 def _path(top):
