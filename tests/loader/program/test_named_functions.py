@@ -233,7 +233,7 @@ def test_a_return_probe_in_a_go_program_is_warned_of(start, cc, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         bpf.progs.on_uprobe.attach(tmp_path / "main", "serve")
-        bpf.progs.on_uretprobe.attach("libc.so.6", "getppid")
+        bpf.progs.on_uretprobe.attach("libc.so.6", "getppid").detach()  # others call it, too
     with pytest.warns(RuntimeWarning, match=f"{tmp_path}/main is a Go program, which the return probe on_uretprobe may crash"):
         bpf.progs.on_uretprobe.attach(tmp_path / "main", "serve").detach()
     subprocess.run([tmp_path / "main"], check=True)
