@@ -15,7 +15,7 @@ def test_what_is_no_file_is_refused_at_once(tmp_path, kind, read):
     with pytest.raises(UnfitFileError) as caught:
         read(path)
     assert caught.value.strerror == f"is {kind}, not a file" and caught.value.filename == str(path)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("read", [require_regular, open_regular, read_regular])

@@ -227,12 +227,12 @@ BROKEN = {
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_server_that_fails_is_a_miss_asked_no_more_and_told_in_one_line(server, opened, apart, kept, what):
     server.lie, why = BROKEN[what]
-    cache, said = opened(seconds=SECONDS)
+    cache, said = opened(seconds=SECONDS if "within" in why else 30)
     began = time.monotonic()
     for _ in range(20):
         assert cache.find(INPUTS, NAMES, passes) is None
         cache.keep({INPUTS: NAMES}, MADE)
-    assert time.monotonic() - began < 3  # and not 20 times SECONDS
+    assert time.monotonic() - began < 10 * SECONDS  # and not 20 times
     assert said == [f"CACHE: {server.url} isn't used any more in this build, since {why}"]
 
 
@@ -274,7 +274,7 @@ def test_a_server_that_accepts_and_says_nothing_costs_its_time_out_once_for_all_
             each.start()
         for each in threads:
             each.join()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10 * SECONDS
         assert len(said) == 1
 
 
