@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno as numbers
 import os
+import sys
+import warnings
 from typing import NamedTuple
 
 from .text import printable
@@ -116,6 +118,14 @@ class VerifierError(LoadError):
 
 class AttachError(RefusedError):
     """The kernel loaded a program but refused to attach it."""
+
+
+def warn(message: str) -> None:
+    """Warns (RuntimeWarning) at the line that called the loader, however deep in it this is."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back and f"{frame.f_globals.get('__name__')}.".startswith(f"{__package__}."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, RuntimeWarning, stacklevel=level)
 
 
 class VariantsError(RefusedError):

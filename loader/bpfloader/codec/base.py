@@ -62,8 +62,9 @@ class Codec(Generic[T]):
         """Reads the value at an offset of a buffer. Raises LayoutError for a buffer that is too short."""
         try:
             (item,) = self.packer.unpack_from(data, offset)
-        except structs.error as error:
-            raise LayoutError(f"{len(data)} bytes can't hold {self.name or self.code} at {offset} ({error})") from None
+        except structs.error:
+            what = f"{max(0, len(data) - offset)} bytes can't hold {self.name or self.code}, which has {self.size}"
+            raise LayoutError(what) from None
         return self.decode(item) if self.decode else item
 
     def pack(self, value: T) -> bytes:

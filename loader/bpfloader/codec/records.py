@@ -22,12 +22,18 @@ class RecordDecoder:
         self.codec, self.header, self.stride = codec, header, stride
         self.size, self.fixed = codec.size, codec.fixed
         self.cpu: int | None = None  # the CPU whose perf buffer is being read
+        self.longest = 0  # bytes of the longest record whose end the type leaves out; 0 without one
         codes, self.build_all = self._layout()
         self.packer = structs.Struct(f"{codec.order}{header}x{codes}{stride - header - codec.size}x")
 
     def _layout(self) -> RunLayout:
         """Returns the codes of a record's items, and the function that makes a list of values from those of a run."""
         return self.codec.run_layout()
+
+    def note_longer(self, length: int) -> None:
+        """Notes a record of more bytes than its type has: its end is left out, which somebody should be told."""
+        if self.fixed:
+            self.longest = max(self.longest, length)
 
     def decode_one(self, data: memoryview) -> list[Any]:
         """Returns a list of the one record that is all of `data`. Raises LayoutError for a record that is too short."""

@@ -14,7 +14,8 @@ from itertools import islice, repeat, starmap
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from ..codec.base import Codec
-from ..codec.records import ChunkDecoder, RecordDecoder
+from ..codec.records import ChunkDecoder, RecordDecoder, RecordError
+from ..errors import warn
 from ..fork import call_after_fork
 from ..map.base import Map, codec_of
 from ..signals import DeferredSignals
@@ -53,6 +54,7 @@ class Buffer(Map, Generic[T]):
         self._undelivered: dict[BatchKey, Batch] = {}
         self._coalescer = Coalescer()
         self._backlog = False  # the last read stopped at its limit: there may be more records
+        self._warned = False  # of records that are longer than their type
         call_after_fork(self)
 
     def _map_memory(self) -> SharedMemory:
@@ -95,6 +97,8 @@ class Buffer(Map, Generic[T]):
                 return closed
             try:
                 return read(self._memory, *arguments)
+            except RecordError as error:
+                raise RecordError(f"{self.name}: a record of {error.what}", error.step) from None
             except ValueError:  # a signal handler of this thread has released the memory
                 if self._memory is None:
                     return closed
@@ -102,7 +106,9 @@ class Buffer(Map, Generic[T]):
 
     def _refill(self) -> bool:
         """Reads committed records for an iteration, and releases their space; returns True if there are any."""
-        return self._under_lock(self._read_iterated, False)
+        found = self._under_lock(self._read_iterated, False)
+        self._warn_of_longer(self._decoder(ChunkDecoder))
+        return found
 
     def _read_iterated(self, memory: SharedMemory) -> bool:
         if self._decode_rest(memory):
@@ -146,8 +152,21 @@ class Buffer(Map, Generic[T]):
 
         Returns False if there is none. What it has read stays with the buffer, so that no interrupt loses it.
         """
-        key = (threading.get_ident(), kind)
-        return self._under_lock(self._read_undelivered, False, key, self._decoder(kind), limit)
+        key, decoder = (threading.get_ident(), kind), self._decoder(kind)
+        found = self._under_lock(self._read_undelivered, False, key, decoder, limit)
+        self._warn_of_longer(decoder)
+        return found
+
+    def _warn_of_longer(self, decoder: RecordDecoder) -> None:
+        """Warns once of records whose ends the type leaves out.
+
+        What was read is in this buffer now, so that a warning that is an exception (`-W error`) loses none of it.
+        """
+        if decoder.longest and not self._warned:
+            self._warned = True
+            what = f"{self.name}: a record of {decoder.longest} bytes is longer than its type "
+            what += f"{decoder.codec.name or decoder.codec.code}, which has {decoder.size}: the rest is left out"
+            warn(f"{what}; declare the type that is submitted, or end it in a flexible array; raw() gives all bytes")
 
     def _take_batch(self, kind: type[RecordDecoder]) -> Any:
         for batch in take_one(self._undelivered.pop, (threading.get_ident(), kind), None):

@@ -53,6 +53,8 @@ def samples(decoder: RecordDecoder, data: bytes, limit: int) -> Samples:
         if kind == PERF_RECORD_SAMPLE:
             try:
                 values += decoder.decode_one(_trimmed(decoder, view[used + SAMPLE_HEADER_SIZE : used + size]))
+                if size > decoder.stride:
+                    decoder.note_longer(size - SAMPLE_HEADER_SIZE)
             except LayoutError as error:
                 if values or lost:
                     break

@@ -85,6 +85,8 @@ class Records:
                     values += decoder.decode_one(
                         self.memory[offset + RECORD_HEADER_SIZE : offset + RECORD_HEADER_SIZE + length]
                     )
+                    if length > decoder.size:
+                        decoder.note_longer(length)
                 except LayoutError as error:
                     if values:
                         break
