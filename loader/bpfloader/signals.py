@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from itertools import starmap
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 DEFERRED = (
     signal.SIGINT,
@@ -85,6 +88,15 @@ class DeferredSignals:
         except BaseException:
             self._restore()
             raise
+
+
+def take_one(pop: Callable[..., T], *arguments: Any) -> Iterator[T]:
+    """Returns an iterator that calls `pop` once: `for value in take_one(queue.popleft)` loses nothing to an interrupt.
+
+    CPython may raise an interrupt after each call in Python code, so `value = pop()` could lose the removed value. A
+    loop calls its iterator from C and assigns the value without such a point in between.
+    """
+    return starmap(pop, (arguments,))
 
 
 @contextmanager

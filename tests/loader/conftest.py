@@ -16,6 +16,7 @@ import pytest
 from bpfloader.btf.path import KERNEL_BTF
 from bpfloader.testing.namespaces import CLONE_NEWNET, CLONE_NEWNS, raise_loopback
 from compiling import compile_program, skeleton_text
+from interrupts import interrupting
 
 MS_PRIVATE = 1 << 18  # linux/mount.h
 
@@ -197,6 +198,13 @@ def no_batches(monkeypatch):
         ours(self, verb, *arguments)
 
     monkeypatch.setattr(bpfloader.Map, "_call", refuse)
+
+
+@pytest.fixture
+def storm():
+    """A function that calls another one again and again until it returns True, while signals interrupt it."""
+    with interrupting() as under_fire:
+        yield under_fire
 
 
 def in_thread(setup, function):

@@ -10,15 +10,16 @@ import errno
 import gc
 import struct as structs
 import sys
-import warnings
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from ..codec.base import Codec, map_layout_error, pack_for
 from ..codec.c_types import CTypes
-from ..errors import ENOTSUPP, LayoutError, MapError
+from ..errors import ENOTSUPP, LayoutError, MapError, warn
 from ..libbpf.structs import BatchOptions, sized
+from ..signals import DeferredSignals, take_one
 from .base import ANY, LOCK, PER_CPU, Map
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ class Entries(Map, Generic[K, V]):
     def __init__(self, owner: Owner, name: str, key: Codec[K], value: Codec[V]):
         super().__init__(owner, name)
         self._key, self._value = key, value
+        # What each thread's drain has deleted and not returned: an exception leaves it here for the next one.
+        self._drained: dict[int, list[Chunk]] = {}
         if self._per_cpu != (self.type in PER_CPU):  # the kernel would write beyond a value's bytes
             what = f"the map {name} has type {self.type}, which is no {type(self).__name__}"
             raise LayoutError(what, fix="generate the skeleton from this object")
@@ -158,10 +161,29 @@ class Entries(Map, Generic[K, V]):
         found = self._read_chunks(delete)
         return self._without_repeats(found) if self._repeats else found
 
-    def _checked(self, found: Iterable[Chunk]) -> Iterable[Chunk]:
-        """Returns the chunks. Warns once of a key with bytes that its members don't show: several may look the same."""
-        numbers = len(self._key.code) == 1  # all of their bytes count
-        return found if numbers or not self._unchecked else self._check(found)
+    def _entries_now(self) -> Iterable[Chunk]:
+        """Returns the entries now. Warns once of a key with bytes that no member shows: several may look the same."""
+        return self._check(self._chunks()) if self._is_to_check() else self._chunks()
+
+    def _is_to_check(self) -> bool:
+        return bool(self._unchecked) and len(self._key.code) > 1  # of a number all bytes count
+
+    def _drain(self, decode: Callable[[list[Chunk]], T]) -> T:
+        """Deletes all entries and returns what `decode` makes of them. Loses none, whatever is raised meanwhile."""
+        if self._is_to_check():  # first, so that a warning that is an exception takes nothing with it
+            next(iter(self._entries_now()), None)
+        thread, found = threading.get_ident(), iter(self._chunks(delete=True))
+        kept = self._drained.setdefault(thread, [])
+        more = True
+        while more:
+            with DeferredSignals():  # until what the kernel has deleted is kept
+                chunk = next(found, None)
+                kept += [chunk] if chunk else []
+                more = chunk is not None
+        result = decode(kept)
+        for taken in take_one(self._drained.pop, thread, None):
+            return result if taken is kept else decode([])  # else a signal handler's drain has returned them
+        raise AssertionError
 
     def _check(self, found: Iterable[Chunk]) -> Iterator[Chunk]:
         size = self._key.size
@@ -175,7 +197,7 @@ class Entries(Map, Generic[K, V]):
                     what += "padding or text behind its NUL: keys that differ in them are equal here, and "
                     what += "a look-up misses them"
                     fix = "zero the key in the program first: __builtin_memset(&key, 0, sizeof(key))"
-                    warnings.warn(f"{what}; {fix}", RuntimeWarning, stacklevel=4)
+                    warn(f"{what}; {fix}")
                     break
             yield chunk
 
@@ -255,19 +277,19 @@ class Entries(Map, Generic[K, V]):
     def _pairs(self, found: Iterable[Chunk]) -> list[tuple[K, V]]:
         """Decodes the entries of all chunks."""
         keys, values = Column(self._key), Column(self._value)
-        return _collected(zip(keys(chunk.keys), values(chunk.values)) for chunk in self._checked(found))
+        return _collected(zip(keys(chunk.keys), values(chunk.values)) for chunk in found)
 
     def _rows(self, found: Iterable[Chunk]) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
         """Returns the entries of all chunks as tuples of the items that lie in memory."""
         keys, values = Column(self._key).packer, Column(self._value).packer
-        pairs = (zip(keys.iter_unpack(chunk.keys), values.iter_unpack(chunk.values)) for chunk in self._checked(found))
+        pairs = (zip(keys.iter_unpack(chunk.keys), values.iter_unpack(chunk.values)) for chunk in found)
         return _collected(pairs)
 
     def _columns(self, found: Iterable[Chunk]) -> tuple[Any, Any]:
         """Returns the entries as two numpy arrays, of keys and of values. Raises LibraryError without numpy."""
         from ..codec.numpy_records import ArrayDecoder
 
-        kept = list(self._checked(found))
+        kept = list(found)
         keys = ArrayDecoder(self._key, 0, self._key.size)
         per_cpu = self._value.element if self._per_cpu else None
         values = ArrayDecoder(per_cpu or self._value, 0, (per_cpu.size + 7) // 8 * 8 if per_cpu else self._value.size)

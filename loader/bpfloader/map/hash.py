@@ -115,7 +115,7 @@ class KeyedMap(Entries[K, V], MutableMapping[K, V]):
 
     def __iter__(self) -> Iterator[K]:
         column = Column(self._key)
-        for chunk in self._checked(self._chunks()):
+        for chunk in self._entries_now():
             yield from column(chunk.keys)
 
     def __len__(self) -> int:
@@ -132,7 +132,7 @@ class KeyedMap(Entries[K, V], MutableMapping[K, V]):
     def entries(self) -> Iterator[tuple[K, V]]:
         """Yields the entries now, read by batches if the kernel has them (Linux 5.6), else key by key."""
         keys, values = Column(self._key), Column(self._value)
-        for chunk in self._checked(self._chunks()):
+        for chunk in self._entries_now():
             yield from zip(keys(chunk.keys), values(chunk.values))
 
     @overload
@@ -147,17 +147,17 @@ class KeyedMap(Entries[K, V], MutableMapping[K, V]):
         Structs are structured arrays (see codec/numpy_records.py), per-CPU values have a column for each CPU. Raises
         MapError; LibraryError without numpy.
         """
-        return self._columns(self._chunks()) if numpy else self._list_entries()
+        return self._columns(self._entries_now()) if numpy else self._list_entries()
 
     def _list_entries(self) -> list[tuple[K, V]]:
-        return self._pairs(self._chunks())
+        return self._pairs(self._entries_now())
 
     def tuples(self) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
         """Returns the same as `batch`, with keys and values as tuples of their members: twice as fast for structs.
 
         Integers and floats are numbers, other types are bytes, as for RingBuffer.tuples. Raises MapError.
         """
-        return self._rows(self._chunks())
+        return self._rows(self._entries_now())
 
     @overload
     def drain(self, *, numpy: Literal[True]) -> tuple[Any, Any]: ...
@@ -166,11 +166,14 @@ class KeyedMap(Entries[K, V], MutableMapping[K, V]):
     def drain(self, *, numpy: Literal[False] = False) -> list[tuple[K, V]]: ...
 
     def drain(self, *, numpy: bool = False) -> Any:
-        """Returns the same as `batch` and deletes each entry as it is read: none is counted twice or missed."""
-        return self._columns(self._chunks(delete=True)) if numpy else self._drain_entries()
+        """Returns the same as `batch` and deletes each entry as it is read: none is counted twice or missed.
+
+        What an exception keeps from the caller, such as a KeyboardInterrupt, this thread's next `drain` returns.
+        """
+        return self._drain(self._columns) if numpy else self._drain_entries()
 
     def _drain_entries(self) -> list[tuple[K, V]]:
-        return self._pairs(self._chunks(delete=True))
+        return self._drain(self._pairs)
 
     # The same by their names in bcc's tables, for code that comes from bcc.
 

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
-from ..codec.base import pack_for
+from ..codec.base import Codec, pack_for
+from ..signals import DeferredSignals, take_one
 from .base import ANY, EXIST, ValuesMap
 
+if TYPE_CHECKING:
+    from ..owner import Owner
+
 V = TypeVar("V")
+PART = 256  # values that `drain` removes before it lets a signal's handler run
 
 
 class Queue(ValuesMap[V]):
     """A queue, first in, first out. The kernel doesn't tell how many values it has: there is no len()."""
+
+    def __init__(self, owner: Owner, name: str, value: type[V] | Codec[V]):
+        super().__init__(owner, name, value)
+        # What each thread's drain has removed and not returned: an exception leaves it here for the next one.
+        self._drained: dict[int, list[V]] = {}
 
     def push(self, value: V, *, replace: bool = False) -> None:
         """Adds a value; with `replace`, a full queue drops its oldest one. Raises MapError, LayoutError."""
@@ -48,6 +60,22 @@ class Queue(ValuesMap[V]):
             except IndexError:
                 return
             yield value
+
+    def drain(self) -> list[V]:
+        """Removes the values that are there and returns them in order.
+
+        What an exception keeps from the caller, such as a KeyboardInterrupt, this thread's next `drain` returns.
+        """
+        thread, left, more = threading.get_ident(), self.max_entries, True  # a program may push for ever
+        kept = self._drained.setdefault(thread, [])
+        while more and left > 0:
+            with DeferredSignals():  # until what the kernel has removed is kept
+                before = len(kept)
+                kept.extend(islice(self, min(left, PART)))
+                more, left = len(kept) > before, left - PART
+        for taken in take_one(self._drained.pop, thread, None):
+            return kept if taken is kept else []  # else a signal handler's drain has returned them
+        raise AssertionError
 
     def clear(self) -> None:
         """Removes all values."""

@@ -390,8 +390,10 @@ class Object(BccPolling, SectionOwner):
         Not while Python exits: the kernel frees everything then.
         """
         if getattr(self, "_handle", 0) and not sys.is_finalizing():
-            warnings.warn(f"{self!r} was not destroyed", ResourceWarning, source=self, stacklevel=1)
-            self.destroy()
+            try:
+                warnings.warn(f"{self!r} was not destroyed", ResourceWarning, source=self, stacklevel=1)
+            finally:  # where warnings are exceptions, too
+                self.destroy()
 
     def __reduce__(self) -> Any:
         raise TypeError("a BPF object can't be pickled or copied: it belongs to this process")

@@ -8,11 +8,10 @@ object starts.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import COMMAND, MapError, StateError
+from ..errors import COMMAND, MapError, StateError, warn
 from ..kernel.map_type import BPF_F_RDONLY_PROG, MapType
 from ..libbpf.library import library
 from ..libbpf.pin import pinned_fd
@@ -72,14 +71,13 @@ def attach_pinned(bpf: Loadable, folder: str) -> list[Link]:
             what = f"the object was loaded without the maps pinned in {folder}"
             raise StateError(what, fix="call attach(pin=…) without load before it, or load(pin=…) with the same folder")
         links = os.path.join(folder, "links")
-        found = _attach(bpf, links)
-        _warn_of_others(bpf, links)
-        return found
+        return _attach(bpf, links)
 
 
 def _attach(bpf: Loadable, folder: str) -> list[Link]:
     with taking_over(bpf, folder) as (undo, done):
         bpf.require_loaded("a link")
+        _warn_of_others(bpf, folder)  # first: where warnings are exceptions, nothing is attached
         found = []
         for program in bpf.progs:
             path = os.path.join(folder, program.name)
@@ -99,7 +97,7 @@ def _warn_of_others(bpf: Loadable, folder: str) -> None:
     for name in sorted({*os.listdir(folder)} - known):
         path = os.path.join(folder, name)
         what = f"{path} is the link of a program that this object doesn't have, and still runs"
-        warnings.warn(f"{what}; remove it: {COMMAND} detach --pin {path}", RuntimeWarning, stacklevel=4)
+        warn(f"{what}; remove it: {COMMAND} detach --pin {path}")
 
 
 def _load(bpf: Loadable, folder: str, log_level: int = 0) -> None:

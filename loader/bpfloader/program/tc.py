@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import warnings
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..diagnose.refusal import NO_CLSACT
-from ..errors import COMMAND, ENOTSUPP, AttachError, CallError, errno_text
+from ..errors import COMMAND, ENOTSUPP, AttachError, CallError, errno_text, warn
 from ..libbpf.library import library, require
 from ..libbpf.log import captured
 from ..libbpf.structs import LinkCreateOptions, PlacementOptions, TcHook, TcOptions, TcxPlace, sized
@@ -169,7 +168,7 @@ class TcProgram(Program):
                 what = f"a process that has ended left the filter {each.name} at {name} ({direction}, priority"
                 what += f" {each.priority}, handle {each.handle:#x}), which still runs"
                 fix = f"remove it: {COMMAND} detach --tc {name} --program {each.program}"
-                warnings.warn(f"{what}; {fix}", RuntimeWarning, stacklevel=3)
+                warn(f"{what}; {fix}")
 
 
 def _remove_tc_filter(hook: TcHook, attached: TcOptions) -> None:

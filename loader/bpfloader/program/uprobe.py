@@ -7,10 +7,9 @@ import ctypes
 import errno
 import os
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 
-from ..errors import AttachError, CallError, errno_text
+from ..errors import AttachError, CallError, errno_text, warn
 from ..libbpf.library import require, version
 from ..libbpf.structs import CookieOptions, UprobeMultiOptions, UprobeOptions, sized
 from ..link.base import GroupLink, Link
@@ -38,18 +37,18 @@ def file_of(program: str, binary: str | os.PathLike[str], pid: int) -> Iterator[
         except PermissionError as error:
             what = f"can't see whether process {pid} has files of its own ({errno_text(error.errno or 0)})"
             fix = f"give this process CAP_SYS_PTRACE, or a path below /proc/{pid}/root"
-            warnings.warn(f"{what}, and {name} is taken as this process sees it; {fix}", RuntimeWarning, stacklevel=4)
+            warn(f"{what}, and {name} is taken as this process sees it; {fix}")
             file = stack.enter_context(probe_file(name, EVERY_PROCESS))
         except OSError as error:
             number = error.errno or errno.ENOENT
             what = f"can't attach {program} ({errno_text(number)}): process {pid} has no {name} among its files"
             fix = f"give a path as that process sees it, below /proc/{pid}/root, or a name that /proc/{pid}/maps shows"
             raise AttachError(what, fix=fix, errno=number, program=program) from None
-        yield file
-        if pid > 0 and not has_mapped(pid, file.path):
+        if pid > 0 and not has_mapped(pid, file.path):  # before the attach: a warning may be an exception
             what = f"process {pid} has not mapped {file.name}, so {program} sees nothing of it yet"
             fix = f"give a file that /proc/{pid}/maps shows, or the id of the process that runs it"
-            warnings.warn(f"{what}; {fix}", RuntimeWarning, stacklevel=4)
+            warn(f"{what}; {fix}")
+        yield file
 
 
 def warn_of_go(program: str, file: ProbeFile) -> None:
@@ -57,7 +56,7 @@ def warn_of_go(program: str, file: ProbeFile) -> None:
     if file.is_go():
         what = f"{file.name} is a Go program, which the return probe {program} may crash"
         fix = "probe the function's return instructions (objdump -d): attach(binary, function, offset=…)"
-        warnings.warn(f"{what}; {fix}", RuntimeWarning, stacklevel=3)
+        warn(f"{what}; {fix}")
 
 
 class UprobeProgram(Program):

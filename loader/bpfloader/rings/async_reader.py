@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, TypeVar
 
-from .memory import BUSY_HEAD, BUSY_PAUSE, EMPTY, take_one
+from ..signals import take_one
+from .memory import BUSY_HEAD, BUSY_PAUSE, EMPTY
 
 if TYPE_CHECKING:
     from .buffer import Buffer

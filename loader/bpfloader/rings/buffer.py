@@ -18,8 +18,8 @@ from ..codec.records import ChunkDecoder, RecordDecoder, RecordError
 from ..errors import warn
 from ..fork import call_after_fork
 from ..map.base import Map, codec_of
-from ..signals import DeferredSignals
-from .memory import BATCH_SIZE, BUSY_PAUSE, EMPTY, READY, Batch, Iterated, SharedMemory, take_one
+from ..signals import DeferredSignals, take_one
+from .memory import BATCH_SIZE, BUSY_PAUSE, EMPTY, READY, Batch, Iterated, SharedMemory
 from .waiting import DAY, Coalescer, Waiter
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class Buffer(Map, Generic[T]):
         self._undelivered[key] = Batch(decoder.join(values), None)
 
     def _drain(self) -> Iterator[T]:
-        """Removes and yields the records read for an iteration. An interrupt loses none (see memory.take_one)."""
+        """Removes and yields the records read for an iteration. An interrupt loses none (see signals.take_one)."""
         while self._under_lock(self._decode_rest, False):
             try:
                 yield from starmap(self._iterated.values.popleft, repeat(()))

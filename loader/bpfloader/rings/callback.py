@@ -20,7 +20,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..codec.records import CpuBytesDecoder
-from .memory import BATCH_SIZE, take_one
+from ..signals import take_one
+from .memory import BATCH_SIZE
 
 if TYPE_CHECKING:
     from .buffer import Buffer

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from itertools import starmap
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from ..codec.records import RecordDecoder
 from ..libbpf.library import library
@@ -14,16 +12,6 @@ from ..map.base import Map
 EMPTY, READY, BUSY_HEAD = range(3)  # states of a buffer, by its first record
 BATCH_SIZE = 1024  # the most records read before their space is released
 BUSY_PAUSE = 0.0002  # seconds between looks at a record that its program has begun and not finished
-T = TypeVar("T")
-
-
-def take_one(pop: Callable[..., T], *arguments: Any) -> Iterator[T]:
-    """Returns an iterator that calls `pop` once: `for value in take_one(queue.popleft)` loses nothing to an interrupt.
-
-    CPython may raise an interrupt after each call in Python code, so `value = pop()` could lose the removed value. A
-    loop calls its iterator from C and assigns the value without such a point in between.
-    """
-    return starmap(pop, (arguments,))
 
 
 class Batch(NamedTuple):

@@ -10,12 +10,12 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-import warnings
 from contextlib import ExitStack
 from http.client import HTTPException
 from typing import IO, Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
+from ..errors import warn
 from .binary import Binary
 
 MAX_BYTES = 512 << 20  # of a debug file
@@ -57,7 +57,7 @@ class Debuginfod:
             why = str(error) or type(error).__name__
         self._is_asked = False
         what = f"the debuginfod server {urlsplit(self.url).hostname} gives no debug files ({why})"
-        warnings.warn(f"{what}; check its address and the network", RuntimeWarning, stacklevel=2)
+        warn(f"{what}; check its address and the network")
         return None
 
 

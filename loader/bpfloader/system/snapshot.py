@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from ..detach.attachments import attachments
-from ..errors import BpfError, PrivilegeError
+from ..errors import BpfError, PrivilegeError, warn
 from ..kernel.bpffs import Pin, pins
 from ..kernel.holders import Holders, Process, descriptors, holders
 from ..kernel.link_places import LinkPlace, link_place
@@ -222,7 +221,7 @@ class Snapshot:
 
 def _warned(snapshot: Snapshot) -> Snapshot:
     if snapshot.note:
-        warnings.warn(snapshot.note, RuntimeWarning, stacklevel=3)
+        warn(snapshot.note)
     return snapshot
 
 

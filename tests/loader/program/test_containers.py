@@ -226,5 +226,9 @@ def test_a_process_that_hasn_t_mapped_the_file_is_named(start, replaced, program
         attach(programs / "real", "work", pid=process.pid)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        unwarned = start("on_uprobe")
+        with pytest.raises(RuntimeWarning, match="has not mapped"):
+            unwarned.progs.on_uprobe.attach(programs / "real", "work", pid=process.pid)
+        assert not len(unwarned.links)  # a warning that is an exception leaves nothing attached
         attach("libc.so.6", "getppid", pid=process.pid)
         attach(programs / "real", "work")

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import time
+import warnings
 from collections import Counter
 from itertools import groupby
 from types import SimpleNamespace
@@ -526,6 +527,12 @@ def test_a_program_that_the_new_version_lacks_is_named(restart, folder, kernel, 
     with pytest.warns(RuntimeWarning, match="links/before is the link of a program that this object doesn't have"):
         with daemon(restart, folder):
             pass
+    with warnings.catch_warnings(), restart.open() as bpf:
+        warnings.simplefilter("error")
+        bpf.select(["on_call"])
+        with pytest.raises(RuntimeWarning, match="links/before"):
+            bpf.attach(pin=folder)
+        assert not len(bpf.links)  # all or nothing, also where a warning is an exception
 
 
 @pytest.mark.parametrize("where", ["lo", "another"])
