@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,15 @@ def c_strings(values: Sequence[str]) -> Any:
     return c_array(ctypes.c_char_p, [value.encode() for value in values])
 
 
+def split_offset(target: str) -> tuple[str, int]:
+    """Splits a section's `function+offset` at a number at its end: `operator+` of C++ is a whole name."""
+    found = re.fullmatch(r"(.*)\+(?:(0[xX][0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*))", target, re.DOTALL)
+    if not found:
+        return target, 0
+    name, *numbers = found.groups()
+    return name, next(int(each, base) for each, base in zip(numbers, (16, 8, 10)) if each)
+
+
 class KprobeProgram(Program):
     """SEC("kprobe/function+offset") or SEC("kretprobe/function"): at a kernel function's entry, inside it or at its
     return."""
@@ -50,8 +60,8 @@ class KprobeProgram(Program):
         `cookie` is what bpf_get_attach_cookie returns. Raises AttachError, PrivilegeError, StateError.
         """
         if not function:
-            function, _, inside = self.target.partition("+")
-            offset = offset or int(inside or "0", 0)
+            function, inside = split_offset(self.target)
+            offset = offset or inside
         retprobe = self._kind == "kretprobe" if at_return is None else at_return
         options = sized(KprobeOptions, bpf_cookie=cookie, offset=offset, retprobe=retprobe)
         wanted = self._require_target(function, "a function").encode()
@@ -65,8 +75,8 @@ class KprobeProgram(Program):
 
         retprobe = self._kind == "kretprobe" if at_return is None else at_return
         if not function:
-            function, _, inside = self.target.partition("+")
-            offset = offset or int(inside or "0", 0)
+            function, inside = split_offset(self.target)
+            offset = offset or inside
         return None if cookie else (LinkType.PERF_EVENT, KRETPROBE if retprobe else KPROBE, function, offset)
 
 

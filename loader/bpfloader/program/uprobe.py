@@ -16,7 +16,7 @@ from ..link.base import GroupLink, Link
 from ..signals import DeferredSignals
 from ..symbols.probe_file import ProbeFile, has_mapped, probe_file
 from .base import Program
-from .kprobe import c_array, c_strings, require_one_each
+from .kprobe import c_array, c_strings, require_one_each, split_offset
 
 EVERY_PROCESS = -1  # libbpf: a pid of -1 is every process, 0 the calling one
 # Bytes of struct __bpf_usdt_spec, which libbpf (src/usdt.c) writes and the object's usdt.bpf.h reads: 1.7 has more.
@@ -84,8 +84,8 @@ class UprobeProgram(Program):
         """
         if not binary:
             target, name = _split_section(self.target)
-            function, _, inside = name.partition("+")
-            binary, offset = self._require_target(target, "a binary and a function"), offset or int(inside or "0", 0)
+            function, inside = split_offset(name)
+            binary, offset = self._require_target(target, "a binary and a function"), offset or inside
         options = sized(
             UprobeOptions,
             ref_ctr_offset=semaphore,
@@ -150,7 +150,7 @@ class UprobeMultiProgram(Program):
         require_one_each(cookies, len(listed), "functions")
         require_one_each(semaphores, len(listed), "functions")
         if not binary:
-            path, _, pattern = self.target.rpartition(":")
+            path, pattern = _split_section(self.target)
             binary = self._require_target(path, "a binary and a pattern")
         session = self._kind.startswith("uprobe.session")
         if session:

@@ -204,7 +204,9 @@ def test_names_of_rust(start, rust):
 
 
 def test_a_section_names_a_function_of_rust_or_c_plus_plus(clang, kernel, rust, cluster):
-    for path, name, functions in ((rust, "app::inner::put", 2), (cluster, "cluster::front::create(int)", 1)):
+    named = [(rust, "app::inner::put", 2), (cluster, "cluster::front::create(int)", 1)]
+    named += [(cluster, f"cluster::front::operator+{rest}", 1) for rest in ("", "(int) const", "+0", "+0x0", "(int) const+0")]
+    for path, name, functions in named:
         text = f"""#include "mini_bpf.h"
             __u64 hits;
             SEC("uprobe/{path}:{name}") int on_call(void *ctx) {{ __atomic_fetch_add(&hits, 1, __ATOMIC_RELAXED); return 0; }}

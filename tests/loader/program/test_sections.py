@@ -2,6 +2,7 @@
 
 import bpfloader
 import pytest
+from bpfloader.program.kprobe import split_offset
 from bpfloader.program.sections import CLASS_BY_SECTION, LIBBPF_BY_SECTION, libbpf_needed
 from ebpfbuild.spec.sections import PROGRAM_TYPE_BY_SECTION
 
@@ -35,3 +36,13 @@ def test_every_kind_that_libbpf_attaches_has_a_class():
 def test_the_libbpf_that_a_section_needs():
     assert libbpf_needed("?netfilter") == "1.3" and libbpf_needed("uprobe.session/a:b") == "1.6"
     assert libbpf_needed("kprobe/f") == libbpf_needed("nothing") == "1.0"
+
+
+@pytest.mark.parametrize("target, split", [
+    ("f", ("f", 0)), ("f+16", ("f", 16)), ("f+0x10", ("f", 16)), ("f+0", ("f", 0)), ("a::operator+", ("a::operator+", 0)),
+    ("f+010", ("f", 8)),  # as libbpf's %li reads it
+    ("a::operator++", ("a::operator++", 0)), ("a::operator++1", ("a::operator+", 1)), ("f+x", ("f+x", 0)),
+    ("a::operator+(int) const+0x4", ("a::operator+(int) const", 4)), ("f+08", ("f+08", 0)), ("+4", ("", 4)),
+])  # fmt: skip
+def test_only_a_number_at_the_end_is_an_offset(target, split):
+    assert split_offset(target) == split
