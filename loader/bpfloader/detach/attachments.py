@@ -73,8 +73,8 @@ class Attachment(NamedTuple):
     hook: Hook
 
     def names_program(self, wanted: str) -> bool:
-        """Returns True if it is the program of that name or id."""
-        return wanted in (self.name, str(self.program))
+        """Returns True if it is the program of that name or id; of a name the kernel itself keeps 15 characters."""
+        return wanted in (self.name, self.name[:15], str(self.program))
 
 
 def attachments(held: Holders | None = None) -> list[Attachment]:

@@ -14,7 +14,7 @@ from ..libbpf.pin import kind_of
 from ..libbpf.structs import LinkInfo, MapInformation, ProgramInformation
 from ..text import text_of
 from .host import read_text
-from .objects import info_by_fd, program_name
+from .objects import full_name, info_by_fd, program_name
 
 MAX_PINS = 10_000  # that a list holds
 
@@ -61,5 +61,8 @@ def _id_and_name(fd: int, kind: str) -> tuple[int, str]:
     if kind == "link":
         link = info_by_fd(fd, LinkInfo())
         return link.id, program_name(link.prog_id)
-    info = info_by_fd(fd, MapInformation()) if kind == "map" else info_by_fd(fd, ProgramInformation())
-    return info.id, text_of(info.name)
+    if kind == "map":
+        info = info_by_fd(fd, MapInformation())
+        return info.id, text_of(info.name)
+    program = info_by_fd(fd, ProgramInformation())
+    return program.id, full_name(fd, program)

@@ -8,8 +8,7 @@ from functools import lru_cache
 from ..errors import CallError
 from ..libbpf.library import library
 from ..libbpf.structs import BtfInformation
-from ..text import text_of
-from .objects import info_by_fd, opened
+from .objects import info_by_fd, opened, type_name_in
 
 MAX_BTF = 16 << 20  # bytes: BTF_MAX_SIZE of linux/btf.h
 BTF_KIND_FUNC = 12  # linux/btf.h
@@ -23,9 +22,7 @@ def function_id(name: str) -> int:
 def type_name(btf: int, number: int) -> str:
     """Returns the name of a type by its id and that of its BTF, the kernel's or a module's; "" if unknown."""
     try:
-        handle = _loaded(btf)
-        found = library().btf__type_by_id(handle, number)
-        return text_of(library().btf__name_by_offset(handle, ctypes.c_uint.from_address(found).value) or b"")
+        return type_name_in(_loaded(btf), number)
     except CallError:
         return ""
 

@@ -33,7 +33,7 @@ class ProgramInfo(NamedTuple):
     `type` is as in enum bpf_prog_type, in lower case (`kprobe`), `tag` the digest of its instructions in hex. Sizes are
     in bytes; `memlock` is what it takes of the kernel's memory. `load_time` is in ns since boot. The kernel counts
     `run_time_ns` and `run_cnt` while statistics are on, `recursion_misses` since Linux 5.12, `verified_insns` since
-    5.16. It keeps 15 characters of the name; the BTF of the program's function has all of it.
+    5.16. `name` is cut to 15 characters where `full_name` finds no more.
     """
 
     id: int
@@ -104,7 +104,7 @@ def program_info(fd: int) -> ProgramInfo:
     found = info_by_fd(fd, ProgramInformation())
     return ProgramInfo(
         found.id,
-        text_of(found.name),
+        full_name(fd, found),
         program_type(found.type),
         bytes(found.tag).hex(),
         found.created_by_uid,
@@ -149,8 +149,35 @@ def program_type(number: int) -> str:
 def program_name(number: int) -> str:
     """Returns the name of a program by its id, `?` where it has gone or this process may not see it."""
     with contextlib.suppress(CallError), opened("prog", number) as fd:
-        return text_of(info_by_fd(fd, ProgramInformation()).name) or "?"
+        return full_name(fd, info_by_fd(fd, ProgramInformation())) or "?"
     return "?"
+
+
+def full_name(fd: int, found: ProgramInformation) -> str:
+    """Returns a program's name, of which the kernel keeps 15 characters: its function's in BTF has all of it.
+
+    BTF is read by its id, for which the kernel wants CAP_SYS_ADMIN.
+    """
+    name = text_of(found.name)
+    if len(found.name) < ProgramInformation.name.size - 1 or not (found.btf_id and found.nr_func_info):
+        return name
+    room = (ctypes.c_uint * (found.func_info_rec_size // 4))()  # struct bpf_func_info: an instruction, a type's id
+    asked = {"nr_func_info": 1, "func_info_rec_size": ctypes.sizeof(room), "func_info": ctypes.addressof(room)}
+    with contextlib.suppress(CallError):
+        info_by_fd(fd, ProgramInformation(**asked))
+        btf = library().btf__load_from_kernel_by_id_split(found.btf_id, None)
+        try:
+            full = type_name_in(btf, room[1])
+        finally:
+            library().btf__free(btf)
+        return full if full.startswith(name) else name
+    return name
+
+
+def type_name_in(btf: int, number: int) -> str:
+    """Returns the name of a type by its id in libbpf's struct btf *. Raises CallError for an id that is none."""
+    found = library().btf__type_by_id(btf, number)
+    return text_of(library().btf__name_by_offset(btf, ctypes.c_uint.from_address(found).value) or b"")
 
 
 def link_infos() -> Iterator[LinkInfo]:

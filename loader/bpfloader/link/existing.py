@@ -68,7 +68,7 @@ class NoOwner:
 class ExistingLink(FdLink):
     """A link that somebody made. The end of a `with` closes it and leaves it attached; `detach` ends it.
 
-    `program` is the name of its program, cut to 15 characters by the kernel, `?` without CAP_SYS_ADMIN. The last
+    `program` is the name of its program, `?` without CAP_SYS_ADMIN. The last
     reference to the link closes it as well.
     """
 

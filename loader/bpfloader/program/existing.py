@@ -38,7 +38,7 @@ class ExistingProgram(Runnable):
     """A loaded program without an object. It is closed by `close`, the end of a `with` and its last reference.
 
     It can be run (`test_run`), described (`info`), pinned, put behind a link (`link.update(program)`) and into a
-    program array; only the object that loads a program can attach it. The kernel keeps 15 characters of the name.
+    program array; only the object that loads a program can attach it.
     """
 
     _fd = -1

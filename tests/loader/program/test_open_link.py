@@ -5,7 +5,9 @@ import os
 import bpfloader
 import pytest
 from bpfloader.link.place import LinkType
+from bpfloader.kernel.bpffs import pins
 from test_network_programs import seen
+from unprivileged import as_nobody
 
 
 def test_a_link_by_its_pin_and_id(start, bpffs, own_network):
@@ -47,7 +49,7 @@ def test_a_tracing_link_ends_with_its_last_pin(start, bpffs):
         mine.pin(bpffs / name)
     number = mine.id
     mine.detach()
-    with pytest.raises(bpfloader.AttachError, match=f"the link {number} of on_raw_tracepoi is still attached: it is pin"):
+    with pytest.raises(bpfloader.AttachError, match=f"the link {number} of on_raw_tracepoint is still attached: it is pin"):
         bpfloader.open_link(bpffs / "one").detach()
     assert not (bpffs / "one").exists() and seen(bpf, os.getppid) > 0
     bpfloader.open_link(bpffs / "other").detach()
@@ -98,3 +100,18 @@ def test_a_link_is_closed_with_its_last_reference(start, own_network):
         assert len(os.listdir("/proc/self/fd")) == before and seen(bpf) == 1
 
     own_network(run)
+
+
+def test_a_name_of_more_than_15_characters_is_whole_by_its_function_s_btf(start, bpffs):
+    """As bpftool has it; without CAP_SYS_ADMIN the kernel gives no BTF by its id."""
+    program = start("on_raw_tracepoint").progs.on_raw_tracepoint
+    number, attached = program.info.id, program.attach()
+    program.pin(bpffs / "program")
+    attached.pin(bpffs / "link")
+    with bpfloader.open_program(bpffs / "program") as opened, bpfloader.open_link(bpffs / "link") as link:
+        assert {opened.name, opened.info.name, program.info.name, link.program} == {"on_raw_tracepoint"}
+    assert [each.info.name for each in bpfloader.programs() if each.info.id == number] == ["on_raw_tracepoint"]
+    assert [each.name for each in bpfloader.links() if each.id == attached.id] == ["on_raw_tracepoint"]
+    assert {each.name for each in pins() if each.path.startswith(str(bpffs))} == {"on_raw_tracepoint"}
+    with as_nobody():
+        assert program.info.name == "on_raw_tracepoi"
