@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from ..signals import take_one
 from .memory import BUSY_HEAD, BUSY_PAUSE, EMPTY
 
 if TYPE_CHECKING:
@@ -30,13 +28,11 @@ class Stream(AsyncIterator[T]):
     async def __anext__(self) -> T:
         buffer = self._buffer
         while True:
-            values: deque[T] = buffer._iterated.values
-            try:
-                for value in take_one(values.popleft):
-                    return value
-            except IndexError:
-                if not buffer._under_lock(buffer._decode_rest, False):
-                    await self._more()
+            values: Iterator[T] = buffer._iterated.values
+            for value in values:
+                return value
+            if not buffer._under_lock(buffer._decode_rest, False):
+                await self._more()
 
     async def _more(self) -> None:
         """Waits until there may be a record. Raises StopAsyncIteration once the object is destroyed."""

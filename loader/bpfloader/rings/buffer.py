@@ -10,7 +10,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import islice, repeat, starmap
+from itertools import chain, islice
+from operator import length_hint
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from ..codec.base import Codec
@@ -19,7 +20,7 @@ from ..errors import warn
 from ..fork import call_after_fork
 from ..map.base import Map, codec_of
 from ..signals import DeferredSignals, take_one
-from .memory import BATCH_SIZE, BUSY_PAUSE, EMPTY, READY, Batch, Iterated, SharedMemory
+from .memory import BATCH_SIZE, BUSY_PAUSE, EMPTY, READY, Batch, Iterated, SharedMemory, hand_out
 from .waiting import DAY, Coalescer, Waiter
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Buffer(Map, Generic[T]):
         self._lock = threading.RLock()
         self._memory: SharedMemory | None = None
         self._waiter: Waiter | None = None
-        self._iterated = Iterated(deque(), [], None)
+        self._iterated = Iterated(iter(()), [], None)
         self._decoders: dict[type[RecordDecoder], RecordDecoder] = {}
         # The batch that each thread is about to return, by decoder: an interrupt leaves it here for the next call.
         self._undelivered: dict[BatchKey, Batch] = {}
@@ -116,17 +117,17 @@ class Buffer(Map, Generic[T]):
         self._release_batches(memory)
         decoder = self._decoder(ChunkDecoder)
         found, mark = memory.read_records(decoder, BATCH_SIZE)
-        self._iterated = Iterated(deque(), found, mark)
+        self._iterated = Iterated(iter(()), found, mark)
         self._release(memory, mark, decoder.count(found), BATCH_SIZE)
         return self._decode_rest(memory)
 
     def _decode_rest(self, _memory: SharedMemory) -> bool:
         """Decodes the next of the records that were read for an iteration, once those before are gone."""
         values, rest, mark = self._iterated
-        if not values and rest:
+        if rest and not length_hint(values):
             first, rest = self._decoder(ChunkDecoder).decode_chunk(rest)
-            self._iterated = Iterated(values := deque(first), rest, mark)
-        return bool(values)
+            self._iterated = Iterated(values := hand_out(first), rest, mark)
+        return length_hint(values) > 0
 
     def _release(self, memory: SharedMemory, mark: Any, number: int, limit: int | None) -> None:
         """Releases the space of so many records that were read, and notes the pace."""
@@ -198,11 +199,12 @@ class Buffer(Map, Generic[T]):
 
     def _drain(self) -> Iterator[T]:
         """Removes and yields the records read for an iteration. An interrupt loses none (see signals.take_one)."""
+        return chain.from_iterable(self._chunks())
+
+    def _chunks(self) -> Iterator[Iterator[T]]:
+        """Yields the records read for an iteration, decoded a chunk at a time."""
         while self._under_lock(self._decode_rest, False):
-            try:
-                yield from starmap(self._iterated.values.popleft, repeat(()))
-            except IndexError:  # empty
-                pass
+            yield self._iterated.values
 
     def _state(self) -> int:
         return READY if self._iterated.left else self._under_lock(lambda memory: memory.state(), EMPTY)
@@ -255,8 +257,8 @@ class Buffer(Map, Generic[T]):
             memory, self._memory = self._memory, None
             waiter, self._waiter = self._waiter, None
             self._backlog = False
-            self._iterated.values.clear()
-            self._iterated = Iterated(deque(), [], None)
+            deque(self._iterated.values, 0)  # the loops under way get no more
+            self._iterated = Iterated(iter(()), [], None)
             self._undelivered.clear()
             if memory:
                 memory.close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from operator import length_hint
+from typing import Any, NamedTuple, TypeVar
 
 from ..codec.records import RecordDecoder
 from ..libbpf.library import library
@@ -12,6 +14,15 @@ from ..map.base import Map
 EMPTY, READY, BUSY_HEAD = range(3)  # states of a buffer, by its first record
 BATCH_SIZE = 1024  # the most records read before their space is released
 BUSY_PAUSE = 0.0002  # seconds between looks at a record that its program has begun and not finished
+T = TypeVar("T")
+
+
+def hand_out(values: Iterable[T]) -> Iterator[T]:
+    """Returns an iterator that loops and threads may share: each value goes to one of them, and a `break` loses none.
+
+    In a Python without a GIL, a list's iterator may give a value to two threads; a deque's takes a lock.
+    """
+    return iter(deque(values))
 
 
 class Batch(NamedTuple):
@@ -22,16 +33,19 @@ class Batch(NamedTuple):
 
 
 class Iterated(NamedTuple):
-    """Records read for an iteration: `values` are decoded, `rest` are not yet (see codec/records.py), and the mark."""
+    """Records read for an iteration, and the mark.
 
-    values: deque[Any]
+    `values` hands out those that are decoded, `rest` are not yet (see codec/records.py).
+    """
+
+    values: Iterator[Any]
     rest: list[Any]
     mark: Any
 
     @property
     def left(self) -> bool:
         """True if there are records left."""
-        return bool(self.values or self.rest)
+        return bool(self.rest) or length_hint(self.values) > 0
 
 
 class SharedMemory:

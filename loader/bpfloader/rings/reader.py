@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice, repeat, starmap
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..codec.records import BytesDecoder, RecordDecoder, TupleDecoder
@@ -56,12 +56,12 @@ class Reader(Buffer[T]):
         Raises StateError before load and after destroy, RecordError for a record shorter than its type, which the next
         call skips.
         """
+        return chain.from_iterable(self._chunks_as_they_come(timeout))  # no frame of Python's runs for each record
+
+    def _chunks_as_they_come(self, timeout: float | None) -> Iterator[Iterator[T]]:
         self._ensure_mapped()
         while True:
-            try:
-                yield from starmap(self._iterated.values.popleft, repeat(()))  # _drain, without a second generator
-            except IndexError:
-                pass
+            yield from self._chunks()
             left = self._gather(timeout)
             if not self._refill() and not self._poll(left):
                 return
