@@ -6,18 +6,23 @@ reader data_tail; both count bytes. perf_records.py reads the records.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import mmap
 import os
+import select
 import struct as structs
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..codec.base import Codec
 from ..codec.records import RecordDecoder, RecordError
-from ..errors import CallError, MapError
+from ..errors import CallError, MapError, PrivilegeError, warn
 from ..kernel.perf_event import online_cpus, open_bpf_output
 from ..libbpf.library import library
 from ..map.perf_counters import Counters
+from ..signals import DeferredSignals
 from .barrier import Fence
 from .callback import Callback, Subscription
 from .memory import EMPTY, READY, Batch, SharedMemory, set_kernel_sizes
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DATA_HEAD, DATA_TAIL = 1024 // 8, 1032 // 8  # offsets in struct perf_event_mmap_page, as words of 8 bytes
+LOOK_AT_CPUS = 1.0  # seconds from one look at which CPUs are online to the next
 DEFAULT_SIZE = 128 * 1024  # bytes a CPU, below the limit of perf_event_mlock_kb for an unprivileged user
 
 
@@ -90,20 +96,83 @@ class CpuBuffer:
 
 
 class CpuBuffers(SharedMemory):
-    """The buffers of all CPUs that are online when it is created."""
+    """The buffers of all CPUs that are online, also of those that come online later, within LOOK_AT_CPUS seconds.
+
+    The kernel ends a CPU's event as it goes offline, so one that comes back gets a new buffer.
+    """
 
     def __init__(self, name: str, fd: int, size: int):
+        self._name, self._fd, self._size = name, fd, size
         self.buffers: list[CpuBuffer] = []
-        self._fence, self._turn = Fence(), 0
+        self._fence, self._turn, self._lost_before = Fence(), 0, 0
+        self._online: set[int] = set()
+        self._refused: set[int] = set()
+        self._next_look = 0.0
+        self._make_epoll()
         try:
             for cpu in online_cpus():
-                buffer = CpuBuffer(cpu, size)
-                self.buffers.append(buffer)
-                _put(name, fd, buffer)
+                self._open(cpu)
+            self._next_look = time.monotonic() + LOOK_AT_CPUS
         except BaseException:
             self.close()
             raise
-        self.fds = [buffer.fd for buffer in self.buffers]
+
+    def _make_epoll(self) -> None:
+        """Makes the descriptor that is readable when a buffer is, of which there may be more later."""
+        self._epoll = select.epoll()
+        self.fds = [self._epoll.fileno()]
+        for buffer in self.buffers:
+            if buffer.cpu in self._online:
+                self._epoll.register(buffer.fd, select.EPOLLIN)
+
+    def _open(self, cpu: int) -> None:
+        """Opens a CPU's buffer, and directs programs' output there to it. Raises PrivilegeError, MapError."""
+        try:
+            buffer = CpuBuffer(cpu, self._size)
+        except MapError as error:
+            if error.errno == errno.ENODEV:  # it has gone offline again
+                return
+            raise
+        _put(self._name, self._fd, buffer)
+        self.buffers.append(buffer)
+        self._online.add(cpu)
+        self._epoll.register(buffer.fd, select.EPOLLIN)
+
+    def _look_at_cpus(self) -> None:
+        """Opens a buffer for each CPU that has come online. Warns where it can't: what programs send there is lost."""
+        if (now := time.monotonic()) < self._next_look:
+            return
+        self._next_look = now + LOOK_AT_CPUS
+        online = set(online_cpus())
+        if online == self._online:
+            return
+        with DeferredSignals():
+            for buffer in self.buffers:
+                if buffer.cpu in self._online - online:  # its event has ended
+                    with contextlib.suppress(FileNotFoundError):  # of one that was offline before
+                        self._epoll.unregister(buffer.fd)
+            new, self._online = online - self._online, online & self._online
+            for cpu in sorted(new):
+                self._drop_read(cpu)
+                self._try_to_open(cpu)
+
+    def _try_to_open(self, cpu: int) -> None:
+        """Opens a CPU's buffer. Warns once where that is refused; each look tries again."""
+        try:
+            self._open(cpu)
+            self._refused.discard(cpu)
+        except (PrivilegeError, MapError) as error:
+            if cpu not in self._refused:
+                self._refused.add(cpu)
+                warn(f"{self._name}: CPU {cpu} has come online, and what programs send there is lost: {error}")
+
+    def _drop_read(self, cpu: int) -> None:
+        """Closes a CPU's former buffers that are read to their end."""
+        for old in [each for each in self.buffers if each.cpu == cpu and not each.available()]:
+            self.buffers.remove(old)
+            self._lost_before += old.done.lost
+            old.unmap()
+            old.close()
 
     def available(self) -> int:
         """Returns the unread bytes of all CPUs."""
@@ -111,6 +180,7 @@ class CpuBuffers(SharedMemory):
 
     def state(self) -> int:
         """Returns READY if a CPU's buffer has records, else EMPTY."""
+        self._look_at_cpus()
         return READY if any(buffer.available() for buffer in self.buffers) else EMPTY
 
     def progress(self) -> tuple[int, int]:
@@ -119,6 +189,7 @@ class CpuBuffers(SharedMemory):
 
     def read_records(self, decoder: RecordDecoder, limit: int | None) -> Batch:
         """Reads records of each CPU, beginning with another CPU each time. Raises RecordError."""
+        self._look_at_cpus()
         values: list[Any] = []
         left, marks = 1 << 62 if limit is None else limit, []
         self._turn = (self._turn + 1) % len(self.buffers)  # starts with another CPU each time
@@ -150,7 +221,7 @@ class CpuBuffers(SharedMemory):
 
     def lost(self) -> int:
         """Returns how many records were lost, by the kernel's count."""
-        return sum(buffer.done.lost for buffer in self.buffers)
+        return self._lost_before + sum(buffer.done.lost for buffer in self.buffers)
 
     def after_fork(self) -> None:
         """Maps the memory again, which a child doesn't inherit (VM_DONTCOPY in kernel/events/core.c)."""
@@ -158,9 +229,11 @@ class CpuBuffers(SharedMemory):
         for buffer in self.buffers:
             buffer.unmap()
             buffer.map()
+        self._make_epoll()  # the other one is the parent's, too
 
     def close(self) -> None:
         """Unmaps and closes each CPU's buffer."""
+        self._epoll.close()
         for buffer in self.buffers:
             buffer.unmap()
             buffer.close()
@@ -177,13 +250,14 @@ def _put(name: str, fd: int, buffer: CpuBuffer) -> None:
 
 
 class PerfEventArray(Counters, Reader[T]):
-    """A perf event array of typed records, with a buffer for each CPU online at load. `record` is a class or codec.
+    """A perf event array of typed records, with a buffer for each CPU that is online. `record` is a class or codec.
 
     Records of one CPU are in order, those of several are not. A type of fixed size is cut to its size; records that are
     bytes, or end in a flexible array, keep up to 7 bytes of the kernel's padding.
     """
 
     HEADER_SIZE = SAMPLE_HEADER_SIZE
+    _longest_wait = LOOK_AT_CPUS
 
     def __init__(self, owner: Owner, name: str, record: type[T] | Codec[T]):
         super().__init__(owner, name, record)
