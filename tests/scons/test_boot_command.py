@@ -24,7 +24,9 @@ task, _ = json.JSONDecoder().raw_decode(initrd, initrd.index('{"hide_btf"'))
 def report(kind, **facts):
     text = json.dumps({"kind": kind, **facts}).encode()
     print(f"@boot {task['nonce']} {zlib.crc32(text):08x} {text.decode()}")
-if "kvm" in sys.argv: sys.exit(1)  # a /dev/kvm that opens and doesn't work
+if "kvm" in sys.argv:  # a /dev/kvm that opens and doesn't work
+    print("KVM internal error. Suberror: 1", flush=True)
+    time.sleep(300)
 says = json.loads(os.environ["BOOT_SAYS"])
 report("guest", release="6.1.0-fake", page=4096, btf=not task["hide_btf"], modules=[])
 for number, each in enumerate(task["objects"]):

@@ -20,7 +20,7 @@ from .progress import Progress, followed
 from .results import Guest, KernelRun, errors_of, programs_of
 from .tests import TestsRun, reported_tests
 from .userland import python_of, userland
-from .wire import number_of, reports, text_of
+from .wire import number_of, reports, start_of, text_of
 
 # bpf in lsm= lets LSM programs attach; the rest are Debian's own. Emulated, tests of ciphers take long, and so does the
 # start of a source of randomness (jitterentropy) that a guest has no use for.
@@ -131,10 +131,13 @@ class Booter:
         silence = qemu.KVM_SILENCE if accel == "kvm" else 0
         progress = Progress(sum(len(each.programs) for each in self._objects))
         with followed(place / "serial.log", nonce, progress, f"{kernel.name} ({accel})", self._report):
-            outcome = qemu.run(words, place / "serial.log", seconds, silence=silence, interrupted=self._interrupted)
+            log, sign = place / "serial.log", start_of(nonce)
+            outcome = qemu.run(words, log, seconds, silence=silence, sign=sign, interrupted=self._interrupted)
         said = list(reports(outcome.serial, nonce))
-        if accel == "kvm" and outcome.stopped.startswith((qemu.ENDED, qemu.SILENT)) and not said:
-            self._accelerators[kernel.arch] = "tcg"  # /dev/kvm opens, and doesn't work
+        if accel == "kvm" and not said and not outcome.stopped.startswith(qemu.LATE):
+            self._accelerators[kernel.arch] = "tcg"  # /dev/kvm opens, and doesn't work, or not with this kernel
+            why = outcome.stopped or "it ended before it reported anything"
+            self._report.notice(f"{kernel.name} (kvm): {why}; guests of {kernel.arch} are emulated now")
             return self.boot(kernel, seconds)
         return Booted(kernel, outcome, said, accel, os.path.relpath(place / "serial.log"))
 

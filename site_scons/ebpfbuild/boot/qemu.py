@@ -39,8 +39,10 @@ MACHINES = {
     "riscv64": Machine("qemu-system-riscv64", ("-M", "virt"), "ttyS0", "qemu-system-misc"),
 }
 ENDED = "QEMU ended with"
-SILENT = "it said nothing for"
+SILENT = "it reported nothing for"
+LATE = "it took longer than"
 KVM_SILENCE = 60  # seconds; where KVM works, a guest has ended by then
+KVM_FAULTS = (b"KVM internal error", b"error: kvm run failed")  # QEMU's accel/kvm/kvm-all.c; it then waits for ever
 ASKED = 0.25  # seconds after which a build that is interrupted is seen
 SAFE_TCG = 8, 1  # the first QEMU that emulates several CPUs safely
 # The kernel's own words (kernel/panic.c), and a line of registers that names a function: of x86, arm64, riscv, arm.
@@ -120,14 +122,17 @@ def run(
     seconds: float,
     limit: int = MAX_SERIAL,
     silence: float = 0,
+    sign: bytes = b"",
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Runs a guest until it ends, panics, writes more than `limit` bytes or takes longer than `seconds`.
 
-    One that writes nothing for its first `silence` seconds is stopped as well. Its serial output goes to `log` as it
-    comes. Raises OSError, and StoppedError once `interrupted` is true.
+    One that hasn't written `sign` in its first `silence` seconds is stopped as well, and at once where KVM gives up on
+    it: what QEMU and a kernel's start write doesn't show that it works. Its serial output goes to `log` as it comes.
+    Raises OSError, and StoppedError once `interrupted` is true.
     """
-    began, parts, size, stopped = time.monotonic(), list[bytes](), 0, ""
+    began, serial, stopped = time.monotonic(), bytearray(), ""
+    awaited = silence > 0
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as file, _started(words) as process, selectors.DefaultSelector() as ready:
         assert process.stdout is not None
@@ -136,27 +141,28 @@ def run(
             if interrupted():
                 raise StoppedError("was interrupted", where="boot")
             left = seconds - (time.monotonic() - began)
-            if not size and silence:
+            awaited = awaited and sign not in serial
+            if awaited:
                 left = min(left, silence - (time.monotonic() - began))
-            if left <= 0:
-                stopped = f"it took longer than {seconds:g} s" if size or not silence else f"{SILENT} {silence:g} s"
+            if awaited and any(fault in serial for fault in KVM_FAULTS):
+                stopped = "KVM gave up on it"
+            elif left <= 0:
+                stopped = f"{SILENT} {silence:g} s" if awaited and silence < seconds else f"{LATE} {seconds:g} s"
             elif ready.select(min(left, ASKED)):
                 part = os.read(process.stdout.fileno(), 1 << 16)
                 if not part:
                     break
                 file.write(part)
                 file.flush()
-                parts.append(part)
-                size += len(part)
-                if size > limit:
+                serial += part
+                if len(serial) > limit:
                     stopped = f"it wrote more than {limit} bytes"
         if stopped:
             process.kill()
         status = process.wait()
-    serial = b"".join(parts)
     if not stopped:
-        stopped = panic(serial) or (f"{ENDED} {status}" if status else "")
-    return Outcome(serial, time.monotonic() - began, stopped)
+        stopped = panic(bytes(serial)) or (f"{ENDED} {status}" if status else "")
+    return Outcome(bytes(serial), time.monotonic() - began, stopped)
 
 
 def panic(serial: bytes) -> str:

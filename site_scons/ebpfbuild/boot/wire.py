@@ -14,9 +14,14 @@ MAX_LINE = 1 << 16  # bytes of a line
 MAX_REPORTS = 50_000  # lines of a guest that are read
 
 
+def start_of(nonce: str) -> bytes:
+    """Returns the text with which each report of a guest begins."""
+    return f"{MARK} {nonce} ".encode()
+
+
 def reports(serial: bytes, nonce: str) -> Iterator[dict[str, Any]]:
     """Yields the reports in a guest's serial output, in its order; leaves out whatever is malformed."""
-    start = f"{MARK} {nonce} ".encode()
+    start = start_of(nonce)
     count = 0
     for line in serial.split(b"\n"):
         at = line.find(start)  # the console may have put an escape sequence of the firmware's in front
