@@ -107,8 +107,9 @@ class CpuBytesDecoder(BytesDecoder):
 
 
 class RecordError(LayoutError):
-    """A record is too short for its type; `step` is its distance to the next record in bytes."""
+    """A record is too short for its type, or was cut; `step` is its distance to the next record in bytes."""
 
-    def __init__(self, what: str, step: int):
-        super().__init__(what, fix="submit what the ring's type says, or declare the type that is submitted")
+    def __init__(self, what: str, step: int, fix: str = ""):
+        wanted = "submit what the ring's type says, or declare the type that is submitted"
+        super().__init__(what, fix=fix or wanted)
         self.step = step

@@ -99,7 +99,7 @@ class Buffer(Map, Generic[T]):
             try:
                 return read(self._memory, *arguments)
             except RecordError as error:
-                raise RecordError(f"{self.name}: a record of {error.what}", error.step) from None
+                raise RecordError(f"{self.name}: a record of {error.what}", error.step, error.fix) from None
             except ValueError:  # a signal handler of this thread has released the memory
                 if self._memory is None:
                     return closed
@@ -205,6 +205,14 @@ class Buffer(Map, Generic[T]):
         """Yields the records read for an iteration, decoded a chunk at a time."""
         while self._under_lock(self._decode_rest, False):
             yield self._iterated.values
+
+    def _end(self) -> int:
+        """Returns the position behind what is in the buffer now."""
+        return self._under_lock(lambda memory: memory.progress()[0] + memory.available(), 0)
+
+    def _has_before(self, end: int) -> bool:
+        """Returns True if records from before that position may be left: a reader that stops there gets to an end."""
+        return self._iterated.left or self._under_lock(lambda memory: memory.progress()[0], end) < end
 
     def _state(self) -> int:
         return READY if self._iterated.left else self._under_lock(lambda memory: memory.state(), EMPTY)

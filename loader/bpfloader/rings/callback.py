@@ -38,11 +38,14 @@ class Subscription:
         self.on_loss: Callable[[int], Any] | None = None
 
     def deliver(self) -> None:
-        """Calls back for each available record; an exception leaves the records behind it for the next call."""
-        while True:
+        """Calls back for each available record; an exception leaves the records behind it for the next call.
+
+        Records that come meanwhile may be left, too, so that this ends.
+        """
+        end, more = self.buffer._end(), True
+        while more:
             self.undelivered.extend(self.buffer._batch(CpuBytesDecoder, BATCH_SIZE))
-            if not self.undelivered:
-                break
+            more = bool(self.undelivered) and self.buffer._has_before(end)
             while self.undelivered:
                 for cpu, data in take_one(self.undelivered.popleft):
                     self.callback(self.context if cpu is None else cpu, data, len(data))

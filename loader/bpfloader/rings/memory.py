@@ -61,6 +61,10 @@ class SharedMemory:
         """Returns the bytes released so far, and the size of the buffer in bytes, or of the smallest of several."""
         raise NotImplementedError
 
+    def available(self) -> int:
+        """Returns the unread bytes."""
+        raise NotImplementedError
+
     def read_records(self, decoder: RecordDecoder, limit: int | None) -> Batch:
         """Reads committed records, at most `limit`. Raises RecordError for a first one that doesn't fit its type."""
         raise NotImplementedError

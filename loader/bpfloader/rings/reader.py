@@ -80,11 +80,12 @@ class Reader(Buffer[T]):
     def consume(self, callback: Callable[[T], Any], limit: int | None = None) -> int:
         """Calls back for each available record, at most `limit`, and returns how many there were. Never waits.
 
+        Ends also where the callback is slower than the program, or makes it send more: what came meanwhile is left.
         Raises as `events` does, and as the callback does: the record passed to it counts as read.
         """
-        count = 0
         self._ensure_mapped()
-        while (limit is None or count < limit) and self._refill():
+        count, end = 0, self._end()
+        while (limit is None or count < limit) and self._has_before(end) and self._refill():
             for value in islice(self._drain(), None if limit is None else limit - count):
                 count += 1
                 callback(value)
