@@ -12,6 +12,7 @@ from ..core_relo.access import Access, Step
 from ..core_relo.candidates import candidates, match
 from ..core_relo.names import essential_name, same_kind
 from ..errors import BtfError, CoreRelocationError
+from .flavors import flavored_structs
 from .kernel import Kernel, module_problem
 from .moves import NONE, Moved, first_of, members_of, moved_field, moved_type
 from .problem import Problem
@@ -22,11 +23,15 @@ CORE = "__attribute__((preserve_access_index))"
 
 
 class Lost(NamedTuple):
-    """The place where an access gets lost: the kernel's struct, the step that it lacks, a member so named if any."""
+    """The place where an access gets lost: the kernel's struct, the step that it lacks, a member so named if any.
+
+    `is_shorter` is True for an array that has no element of the number that is asked for.
+    """
 
     struct: Type
     step: Step
     member: Member | None
+    is_shorter: bool = False
 
 
 def missing(access: Access, kernel: Kernel, line: str) -> Problem:
@@ -79,7 +84,7 @@ def _missing_field(access: Access, candidate: Type, kernel: Kernel, root: str, l
     btf = candidate.btf
     owner = core_type_name(btf, lost.struct.id) if lost.struct.name else "an anonymous struct"
     name = lost.step.name
-    moved = moved_field(lost.struct, name, kernel)
+    moved = moved_field(lost.struct, _rest(access, lost).text, kernel)
     when = f" ({moved.when})" if moved else ""
     if lost.member:
         mine = lost.step.type.members[lost.step.at]
@@ -87,7 +92,7 @@ def _missing_field(access: Access, candidate: Type, kernel: Kernel, root: str, l
         was = declaration(lost.step.type.btf, mine.type, name)
         there = f"{owner} has `{is_there}`, the program `{was}`{when}"
         fix = _moved_fix(access, lost, moved) if moved else _flavor_fix(access, lost, kernel, lost.member)
-        return Problem("field", what, there, fix, line)
+        return Problem("field", what, there, _guard(access) if lost.is_shorter else fix, line)
     if moved:
         return Problem("field", what, _moved_there(owner, name, lost, moved), _moved_fix(access, lost, moved), line)
     near = _near(btf, lost.struct, name)
@@ -99,28 +104,35 @@ def _missing_field(access: Access, candidate: Type, kernel: Kernel, root: str, l
     if inside:
         fix = (f"if (!bpf_core_field_exists(x->{name}))  // then read x->{inside}",)
         return Problem("field", what, f"{owner} has no {name}; it may be `{inside}`", fix, line)
-    fix = (f"if (bpf_core_field_exists({_read(access)})) …  // and do without it where it isn't",)
-    return Problem("field", what, f"{owner} has no {name}", fix, line)
+    return Problem("field", what, f"{owner} has no {name}", _guard(access), line)
+
+
+def _guard(access: Access) -> tuple[str, ...]:
+    return (f"if (bpf_core_field_exists({_read(access)})) …  // and do without it where it isn't",)
 
 
 def _lost(access: Access, candidate: Type) -> Lost | None:
     """Returns where an access to a field gets lost in a kernel's type."""
     btf, kind = candidate.btf, candidate
+    named: Lost | None = None
     for number, step in enumerate(access.steps):
         kind = btf.resolve(kind.id)
         if not step.name:
             if number and kind.kind == Kind.ARRAY:
+                if named and step.at >= kind.length:
+                    return named._replace(is_shorter=True)
                 kind = btf[kind.type]
             elif number:
                 return None
             continue
         member = next((each for each in members_of(kind) if each.name == step.name), None)
+        named = Lost(kind, step, member)
         last = step is access.steps[-1]
         following = btf.resolve(member.type) if member else None
         if following is None or last or (access.steps[number + 1].name and following.kind not in COMPOSITES):
-            return Lost(kind, step, member)
+            return named
         if not access.steps[number + 1].name and following.kind != Kind.ARRAY:
-            return Lost(kind, step, member)
+            return named
         kind = following
     return None
 
@@ -167,17 +179,17 @@ def _flavor_fix(access: Access, lost: Lost, kernel: Kernel, now: Member) -> tupl
     """Returns the lines that read a field where it is now, and as before elsewhere."""
     btf, name = lost.struct.btf, now.name
     tag = essential_name(lost.step.type.name)
-    if not tag:
+    if not tag or not lost.struct.name:
         return (f"if (bpf_core_field_exists(x->{lost.step.name})) …",)
     keyword = C_KEYWORDS[lost.step.type.kind]
-    flavor = f"{tag}___{'_'.join(map(str, kernel.version)) if kernel.release else 'new'}"
+    release = "_".join(map(str, kernel.version)) if kernel.release else "new"
+    flavor = f"{tag}___{release}"
     cast = f"(({keyword} {flavor} *)x)"
     whole = btf.resolve(now.type).kind not in SCALARS
     reading = "read what you need of that" if whole else f"BPF_CORE_READ({cast[1:-1]}, {name})"
-    start = access.steps[0]._replace(at=0)
-    before = _read(access._replace(steps=(start, *access.steps[access.steps.index(lost.step) :])))
+    before = _read(_rest(access, lost))
     return (
-        f"{keyword} {flavor} {{ {declaration(btf, now.type, name)}; }} {CORE};",
+        *(f"{each} {CORE};" for each in flavored_structs(lost.struct, name, release)),
         f"if (bpf_core_field_exists({cast}->{name}))  // then {reading}, else {before}",
     )
 
@@ -197,8 +209,7 @@ def _first_member(lost: Lost, moved: Moved) -> Member:
 
 def _moved_fix(access: Access, lost: Lost, moved: Moved) -> tuple[str, ...]:
     """Returns the lines that read a field by the path that the kernel has, and as before elsewhere."""
-    start = access.steps[0]._replace(at=0)
-    otherwise = _read(access._replace(steps=(start, *access.steps[access.steps.index(lost.step) :])))
+    otherwise = _read(_rest(access, lost))
     note = (f"// {moved.note}",) if moved.note else ()
     if moved.form == NONE:
         return (f"if (bpf_core_field_exists({otherwise})) …  // else:", *note)
@@ -209,10 +220,16 @@ def _moved_fix(access: Access, lost: Lost, moved: Moved) -> tuple[str, ...]:
     whole = moved.form == member.name and btf.resolve(member.type).kind not in SCALARS
     reading = "read what you need of that" if whole else f"BPF_CORE_READ({value}, {moved.form.replace('->', ', ')})"
     return (
-        f"{keyword} {flavor} {{ {declaration(btf, member.type, member.name)}; }} {CORE};",
+        *(f"{each} {CORE};" for each in flavored_structs(lost.struct, moved.form, moved.flavor)),
         f"if (bpf_core_field_exists(({value})->{member.name}))  // then {reading}, else {otherwise}",
         *note,
     )
+
+
+def _rest(access: Access, lost: Lost) -> Access:
+    """Returns the steps from the struct where an access gets lost."""
+    start = access.steps[0]._replace(at=0)
+    return access._replace(steps=(start, *access.steps[access.steps.index(lost.step) :]))
 
 
 def _read(access: Access) -> str:

@@ -15,13 +15,14 @@ from ..errors import BtfError
 from .kernel import Kernel
 
 # struct, the path before, the path since, the first Linux with the latter; `-` for none. Behind `|` what to do then.
+# `[i]` is the index that the program asks for.
 FIELDS = """\
 task_struct state __state 5.14
 task_struct cpus_allowed cpus_mask 5.3
 task_struct cpu thread_info.cpu 5.16
 task_struct pids thread_pid 4.19
 mm_struct mmap_sem mmap_lock 5.8
-mm_struct rss_stat.count[0] rss_stat[0].count 6.2
+mm_struct rss_stat.count[i].counter rss_stat[i].count 6.2
 mm_struct mmap mm_mt 6.1 | a maple tree: bpf_find_vma(), or bpf_iter_task_vma_new() since 6.7
 vm_area_struct vm_next - 6.1 | bpf_find_vma() with vm_end, or bpf_iter_task_vma_new() since 6.7
 request_queue backing_dev_info disk->bdi 5.15
@@ -131,7 +132,7 @@ task 5.8 task_file 5.8 bpf_map 5.8 ipv6_route 5.8 netlink 5.8 tcp 5.9 udp 5.9 bp
 bpf_prog 5.9 sockmap 5.10 task_vma 5.12 unix 5.16 bpf_link 5.19 ksym 6.0 cgroup 6.1 kmem_cache 6.13 dmabuf 6.16"""
 NONE = "-"
 MAX_DEPTH = 8  # of anonymous structs in one another
-STEP = re.compile(r"(->|\.|)(\w+)((?:\[\d+\])*)")
+STEP = re.compile(r"(->|\.|)(\w+)((?:\[(?:\d+|i)\])*)")
 
 
 class Move(NamedTuple):
@@ -163,13 +164,22 @@ class Moved(NamedTuple):
         return number if self.is_newer else f"before_{number}"
 
 
-def moved_field(struct: Type, name: str, kernel: Kernel) -> Moved | None:
-    """Returns where a kernel's struct has what is a member of that name, of this type, on other kernels."""
+def moved_field(struct: Type, path: str, kernel: Kernel) -> Moved | None:
+    """Returns where a kernel's struct has what is at a path, such as `rss_stat[1].count`, on other kernels."""
+    index = re.search(r"\[\d+\]", path)
     for move in _fields().get(essential_name(struct.name), ()):
         for form, other, is_newer in ((move.since, move.before, True), (move.before, move.since, False)):
-            if first_of(other) == name and (_has_path(struct, form) or _is_gone(form, is_newer, move, kernel)):
-                return Moved(form, is_newer, move.kernel, move.note)
+            if _asks(path, other) and (_has_path(struct, form) or _is_gone(form, is_newer, move, kernel)):
+                return Moved(form.replace("[i]", index[0] if index else "[0]"), is_newer, move.kernel, move.note)
     return None
+
+
+def _asks(path: str, form: str) -> bool:
+    """Returns True for a path that begins with a form's first member, and its number where the form has one."""
+    asked, known = STEP.match(path), STEP.match(form)
+    if not asked or not known or asked[2] != known[2]:
+        return False
+    return known[3] in ("", "[i]", asked[3]) or not asked[3]
 
 
 def moved_type(name: str, kernel: Kernel) -> Moved | None:

@@ -17,13 +17,15 @@ from ebpfbuild.errors import KernelCheckError
 KERNEL = """#include "mini_bpf.h"
 #define NEW RELEASE >= 602
 typedef struct { int counter; } atomic_t;
+typedef struct { long counter; } atomic_long_t;
 struct percpu_counter { long count; };
 struct backing_dev_info { unsigned long id; };
 struct gendisk { int number; struct backing_dev_info *bdi; };
 struct sock_common { unsigned short skc_num; };
 struct sock { struct sock_common __sk_common; };
 struct proto_accept_arg { int flags; };
-struct mm_rss_stat { long count[4]; };
+struct lists { char name[16]; };
+struct mm_rss_stat { atomic_long_t count[4]; };
 #if NEW
 struct inode { int mode; long i_ctime_sec; unsigned int i_ctime_nsec; };
 struct request_queue { int id; struct gendisk *disk; };
@@ -55,7 +57,7 @@ typedef void (*btf_trace_sched_switch)(void *, bool preempt, struct task_struct 
 #endif
 __attribute__((used)) __noinline int bpf_lsm_file_open(struct task_struct *t) { return 0; }
 struct all { struct request_queue a; struct task_struct b; struct sock c; struct gendisk d; struct backing_dev_info n; struct mm_struct o; enum bpf_func_id e; enum zone f;
-	struct ops g; struct bpf_struct_ops_ops h; btf_trace_sched_switch i; atomic_t j; struct proto_accept_arg k; struct inode n1;
+	struct ops g; struct bpf_struct_ops_ops h; btf_trace_sched_switch i; atomic_t j; struct proto_accept_arg k; struct inode n1; struct lists p;
 #if NEW
 	btf_trace_block_io_start l; enum bpf_map_type m;
 #else
@@ -69,7 +71,8 @@ struct timespec64 { long tv_sec, tv_nsec; } __core;
 struct inode___6_5 { struct timespec64 i_ctime; } __core;
 struct backing_dev_info { unsigned long id; } __core;
 struct request_queue___5_15 { struct backing_dev_info *backing_dev_info; } __core;
-struct mm_rss_stat { long count[4]; } __core;
+typedef struct { long counter; } __core atomic_long_t;
+struct mm_rss_stat { atomic_long_t count[4]; } __core;
 struct mm_struct___6_1 { struct mm_rss_stat rss_stat; } __core;
 struct gone_type { int x; } __core;
 struct task_struct { int pid; } __core;
@@ -117,8 +120,10 @@ def program(section: str, body: str, before: str = "") -> str:
 FAILURES = {  # name: (program, kernels that it fails on, kind, what, there, part of the fix)
     "renamed": (program("tp_btf/sched_switch", "return ((struct task_struct___5_10 *)ctx[1])->state;"), [NEW],
                 "field", "struct task_struct___5_10: state", "struct task_struct has no state, but `unsigned int __state` (since Linux 5.14)", "struct task_struct___5_14 { unsigned int __state; }"),
-    "retyped": (program("raw_tp/sched_switch", "return ((struct mm_struct___6_1 *)ctx[1])->rss_stat.count[1];"), [NEW],
-                "field", "struct mm_struct___6_1: rss_stat.count[1]", "struct mm_struct has `struct percpu_counter rss_stat[4]`, the program `struct mm_rss_stat rss_stat` (since Linux 6.2)", "BPF_CORE_READ((struct mm_struct___6_2 *)x, rss_stat[0].count), else x->rss_stat.count[1]"),
+    "retyped": (program("raw_tp/sched_switch", "return ((struct mm_struct___6_1 *)ctx[1])->rss_stat.count[1].counter;"), [NEW],
+                "field", "struct mm_struct___6_1: rss_stat.count[1].counter", "struct mm_struct has `struct percpu_counter rss_stat[4]`, the program `struct mm_rss_stat rss_stat` (since Linux 6.2)", "BPF_CORE_READ((struct mm_struct___6_2 *)x, rss_stat[1].count), else x->rss_stat.count[1].counter"),
+    "shorter": (program("raw_tp/sched_switch", "return ((struct lists___7 *)ctx)->name[20];", "struct lists___7 { char name[32]; } __core;\n"), [OLD, NEW],
+                "field", "struct lists___7: name[20]", "struct lists has `char name[16]`, the program `char name[32]`", "if (bpf_core_field_exists(x->name[20])) …"),
     "in parts": (program("raw_tp/sched_switch", "return ((struct inode___6_5 *)ctx[1])->i_ctime.tv_sec;"), [NEW],
                  "field", "struct inode___6_5: i_ctime.tv_sec", "struct inode has no i_ctime, but `long i_ctime_sec`", "i_ctime_sec), else x->i_ctime.tv_sec"),
     "moved": (program("raw_tp/sched_switch", "return ((struct request_queue___5_15 *)ctx[1])->backing_dev_info->id;"), [NEW],

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from ebpfbuild.btf.reader import Btf
+from ebpfbuild.btf.types import Kind
 from ebpfbuild.elf.reader import Elf
 from ebpfbuild.kernels import moves
 from ebpfbuild.kernels.kernel import Kernel
@@ -57,7 +58,7 @@ ROWS = [  # struct and what is in it, the field, where it fails, what is there, 
     ("request { void *rq_disk; }", "rq_disk", "new", "but `q->disk` (since Linux 5.17)", "x, q, disk), else x->rq_disk"),
     ("request_queue { void *disk; }", "disk", "old", "struct request_queue has no disk before Linux 5.15", "// BPF_CORE_READ(rq, rq_disk) of its struct request"),
     ("inode { long i_ctime; }", "i_ctime", "new", "but `long i_ctime_sec` (since Linux 6.11)", "inode___6_11"),
-    ("module { struct { void *base; } core_layout; }", "core_layout.base", "new", "but `mem[0].base` (since Linux 6.4)", "struct module___6_4 { struct module_memory mem[5]; }"),
+    ("module { struct { void *base; } core_layout; }", "core_layout.base", "new", "but `mem[0].base` (since Linux 6.4)", "struct module___6_4 { struct module_memory___6_4 mem[5]; }"),
     ("kernfs_node { void *parent; }", "parent", "new", "but `struct kernfs_node *__parent` (since Linux 6.15)", "x, __parent)"),
     ("cgroup { long ancestor_ids[1]; }", "ancestor_ids[0]", "new", "but `struct cgroup *ancestors[1]` (since Linux 6.1)", "// the cgroups themselves: ancestors[level]->kn->id"),
     ("kmem_cache_cpu { void *page; }", "page", "new", "but `struct gendisk *slab` (since Linux 5.17)", "x, slab)"),
@@ -97,6 +98,33 @@ def test_a_field_that_moved_is_found_where_it_is(findings, number):
     assert found and fails_on in found[0].kernels and found[0].problem.fails, findings
     assert any(there in text for text in found[0].there), found[0].there
     assert fix in "\n".join(found[0].problem.fix), found[0].problem.fix
+
+
+def test_what_is_written_compiles_beside_a_header_that_has_none_of_it(findings, compile_bpf):
+    """The structs on the way are flavors: a header of the other kernel lacks them, or has them otherwise."""
+    lines = ['#include "mini_bpf.h"', *sorted({f"struct {row[0].split()[0]} {{ int none; }};" for row in ROWS})]
+    lines += [text for each in findings for text in each.problem.fix if text.startswith("struct ")]
+    named = re.findall(r"struct (\w+___\w+) \{", "\n".join(lines))
+    lines = list(dict.fromkeys(lines))
+    lines += [f"int size_{number} = sizeof(struct {name});" for number, name in enumerate(sorted(set(named)))]
+    assert {"request_queue___5_17", "module_memory___6_4", "thread_info___5_16"} <= set(named)
+    compile_bpf("\n".join(lines), flags=("-Wno-unused", "-Werror=incompatible-pointer-types"))
+
+
+def test_an_index_goes_where_the_kernel_has_it(compile_bpf):
+    """mm_struct.rss_stat, either way, and a module's memory by its number."""
+    old = "struct counts { struct { long counter; } count[4]; }; struct layout { void *base; };"
+    old += "struct mm_struct { struct counts rss_stat; }; struct module { struct layout core_layout, init_layout; };"
+    new = "struct counter { long count; }; struct memory { void *base; };"
+    new += "struct mm_struct { struct counter rss_stat[4]; }; struct module { struct memory mem[7]; };"
+    end = "struct all { struct mm_struct a; struct module b; } x __attribute__((section(\".data\")));"
+    old, new = (Btf.parse(Elf.parse(compile_bpf(each + end)).section(".BTF").data, "", None) for each in (old, new))
+    asked = [(new, "rss_stat.count[2].counter", "rss_stat[2].count"), (old, "rss_stat[3].count", "rss_stat.count[3].counter"),
+             (old, "mem[0].base", "core_layout.base"), (old, "mem[4].base", "init_layout.base"), (new, "init_layout.base", "mem[4].base")]  # fmt: skip
+    for btf, path, form in asked:
+        kernel = Kernel("k", "x86_64", "6.1" if btf is old else "6.6", btf)
+        moved = moves.moved_field(btf.find("mm_struct" if "rss" in path else "module", Kind.STRUCT), path, kernel)
+        assert moved and moved.form == form
 
 
 @pytest.mark.parametrize("number", range(len(PLACES)))
