@@ -78,6 +78,12 @@ class Kernel:
         values = self._values(enum)
         return value in values if values else self.is_at_least(version)
 
+    @property
+    def count_of_helpers(self) -> int:
+        """The number of the last helper that its BTF lists; 0 where it lists none."""
+        values = self._values("bpf_func_id")
+        return len(values) - 2 if "__BPF_FUNC_MAX_ID" in values else 0  # without BPF_FUNC_unspec and that one
+
     def _values(self, enum: str) -> frozenset[str]:
         if enum not in self._enums:
             found = self.btf.find(enum, *ENUMS)

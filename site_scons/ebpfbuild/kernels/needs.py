@@ -94,11 +94,20 @@ def helper_problem(number: int, kernel: Kernel, line: str) -> Problem | None:
     """Returns the problem of a call of a helper that a kernel doesn't have."""
     known = _helpers().get(number)
     if known is None:
-        return None
+        return _unknown_helper(number, kernel, line)
     if kernel.knows("bpf_func_id", f"BPF_FUNC_{known.name}", known.kernel):
         return None
     fix = (f"if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_{known.name})) …  // else what older ones have",)
     return Problem("helper", f"bpf_{known.name}()", f"it came with Linux {known.kernel}", fix, line)
+
+
+def _unknown_helper(number: int, kernel: Kernel, line: str) -> Problem | None:
+    """Returns the problem of a helper that is newer than the tables here, or none at all: the kernel has a list."""
+    count = kernel.count_of_helpers
+    if not count or number <= count:
+        return None
+    fix = ("if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_…)) …  // else what older ones have",)
+    return Problem("helper", f"helper {number}", f"it has {count} helpers", fix, line)
 
 
 def instruction_problem(insn: Insn, kernel: Kernel, line: str) -> Problem | None:

@@ -18,6 +18,7 @@ HOOKS = {"lsm": "bpf_lsm_", "lsm_cgroup": "bpf_lsm_", "iter": "bpf_iter_"}
 READ_RESULT = ("fexit", "fmod_ret", "fsession", "lsm", "lsm_cgroup")  # their last argument is the function's result
 STABLE = ("pt_regs",)  # its layout is an arch's, and part of what user space relies on
 INT_POINTERS = "5.17"  # the first Linux that lets a program have an argument `int *` (bpf: Allow access to int pointer)
+INJECTS = "within_error_injection_list"  # lib/error-inject.c, of CONFIG_FUNCTION_ERROR_INJECTION
 # The arches' names of a system call's function, as the kernel's arch/*/include/asm/syscall_wrapper.h makes them.
 SYSCALLS = ("__x64_sys_", "__arm64_sys_", "__riscv_sys_", "__s390x_sys_", "__se_sys_", "sys_")
 
@@ -74,7 +75,23 @@ def _function_problems(
         told = [module_problem(kind, f"{target.kind}/{target.name}", found)]
     if target.kind == "iter":
         return told
+    if target.kind == "fmod_ret":
+        told += _modify_problems(target, name, kernel)
     return told + _argument_problems(target, name, found.btf[found.type], kernel, arguments)
+
+
+def _modify_problems(target: Target, name: str, kernel: Kernel) -> list[Problem]:
+    """Returns that BTF can't tell whether a function's result may be changed (check_attach_modify_return).
+
+    Those named security_ may, and where errors can be injected every system call: the rest is in lists of the kernel's.
+    """
+    injects = bool(kernel.function(INJECTS))
+    if name.startswith("security_") or (injects and name.startswith(SYSCALLS)):
+        return []
+    there = "BTF doesn't list whose result may be changed: what is named security_, and "
+    there += "what /sys/kernel/debug/error_injection/list has" if injects else "without error injection few others"
+    fix = (f'SEC("?fmod_ret/{target.name}")  // and load it only where the kernel takes it',)
+    return [Problem("function", f"fmod_ret/{target.name}", there, fix, unsure=True)]
 
 
 def plain_read_problem(program: ProgramSpec, kernel: Kernel, number: int, offset: int, line: str) -> Problem | None:
@@ -174,10 +191,11 @@ def _argument_problems(
     types = [btf.resolve(param.type) for param in params]
     if any(each.kind in COMPOSITES for each in types):  # a struct by value takes a slot for every 8 bytes
         return []
-    if target.kind in READ_RESULT:
+    has_result = target.kind in READ_RESULT and btf.resolve(proto.type).kind != Kind.VOID
+    if has_result:
         types.append(btf.resolve(proto.type))
     shown, changed = declaration(btf, proto.id, name), parameters_since(name)
-    result = f"; its result is argument {len(types)}" if target.kind == "fexit" else ""
+    result = f"; its result is argument {len(types)}" if target.kind == "fexit" and has_result else ""
     found = []
     for number, structs in sorted(arguments.items()):
         what = f"{target.kind}/{name}: argument {number + 1}"

@@ -33,6 +33,7 @@ struct mm_struct { long pgd; struct percpu_counter rss_stat[4]; };
 struct task_struct { int pid; unsigned int __state; struct mm_struct *mm; };
 __attribute__((used)) __noinline struct sock *inet_csk_accept(struct sock *sk, struct proto_accept_arg *arg) { return sk; }
 __attribute__((used)) __noinline int __blk_account_io_start(struct request_queue *q) { return q->id; }
+__attribute__((used)) __noinline int within_error_injection_list(long at) { return 1; }
 __attribute__((used)) __noinline long a_kfunc(struct task_struct *t, int flags) { return t->pid; }
 enum bpf_func_id { BPF_FUNC_map_lookup_elem = 1, BPF_FUNC_probe_read_kernel = 113, BPF_FUNC_user_ringbuf_drain = 209 };
 enum zone { ZONE_NORMAL = 2 };
@@ -49,12 +50,15 @@ struct task_struct { int pid; volatile long state; struct mm_struct *mm; };
 struct gone_type { int x; };
 __attribute__((used)) __noinline struct sock *inet_csk_accept(struct sock *sk, int flags, int *err, bool kern) { return sk; }
 __attribute__((used)) __noinline int blk_account_io_start(struct request_queue *q) { return q->id; }
-enum bpf_func_id { BPF_FUNC_map_lookup_elem = 1, BPF_FUNC_probe_read_kernel = 113 };
+enum bpf_func_id { BPF_FUNC_unspec, BPF_FUNC_map_lookup_elem = 1, BPF_FUNC_probe_read_kernel = 113, __BPF_FUNC_MAX_ID };
 enum zone { ZONE_DMA = 0, ZONE_NORMAL = 2 };
 struct ops { int (*first)(int); };
 struct bpf_struct_ops_ops { struct ops data; };
 typedef void (*btf_trace_sched_switch)(void *, bool preempt, struct task_struct *prev, struct task_struct *next);
 #endif
+__attribute__((used)) __noinline void quiet(int x) {}
+__attribute__((used)) __noinline int security_file_open(int x) { return 0; }
+__attribute__((used)) __noinline int __x64_sys_openat(int x) { return 0; }
 __attribute__((used)) __noinline int bpf_lsm_file_open(struct task_struct *t) { return 0; }
 struct all { struct request_queue a; struct task_struct b; struct sock c; struct gendisk d; struct backing_dev_info n; struct mm_struct o; enum bpf_func_id e; enum zone f;
 	struct ops g; struct bpf_struct_ops_ops h; btf_trace_sched_switch i; atomic_t j; struct proto_accept_arg k; struct inode n1; struct lists p;
@@ -139,6 +143,8 @@ FAILURES = {  # name: (program, kernels that it fails on, kind, what, there, par
     "new tracepoint": (program("tp_btf/block_io_start", "return 0;"), [OLD], "tracepoint", "tp_btf/block_io_start", "no tracepoint block_io_start", 'SEC("?tp_btf/block_io_start")'),
     "no hook": (program("lsm/no_such_hook", "return 0;"), [OLD, NEW], "hook", "lsm/no_such_hook", "no function bpf_lsm_no_such_hook", "SEC("),
     "helper": (program("raw_tp/sched_switch", "return bpf_user_ringbuf_drain(0, 0, 0, 0);"), [OLD], "helper", "bpf_user_ringbuf_drain()", "it came with Linux 6.1", "BPF_FUNC_user_ringbuf_drain"),
+    "no helper": (program("raw_tp/sched_switch", "long (*none)(void) = (void *)400; return none();"), [OLD], "helper", "helper 400", "it has 2 helpers", "bpf_core_enum_value_exists"),
+    "no result": (program("fexit/quiet", "return ctx[1];"), [OLD, NEW], "argument", "fexit/quiet: argument 2", "`void quiet(int x)` has no such argument", "one program"),
     "kfunc": (program("raw_tp/sched_switch", "return a_kfunc((void *)ctx, 1);", "extern long a_kfunc(struct task_struct *, int) __ksym;\n"), [OLD], "kfunc", "a_kfunc", "no such symbol", "__ksym __weak"),
     "other kfunc": (program("raw_tp/sched_switch", "return a_kfunc(ctx);", "extern long a_kfunc(void *) __ksym;\n"), [OLD, NEW], "kfunc", "a_kfunc", "`long", "bpf_ksym_exists(a_kfunc)"),
     "variable": (program("raw_tp/sched_switch", "return a_variable;", "extern const int a_variable __ksym;\n"), [OLD, NEW], "ksym", "a_variable", "no such symbol", "__weak"),
@@ -298,6 +304,18 @@ def test_what_btf_cannot_tell_is_unknown(matrix_of):
         expected = {"fails"} if section == "iter/task" else {"ok"}
         found = verdicts(matrix_of(program(section, "return 0;")))["p"]
         assert set(found) == expected if section != "kprobe.multi/tcp_*" else found == ["fails", "ok"], section
+
+
+@pytest.mark.parametrize("name, expected", [("security_file_open", ["ok", "ok"]), ("__x64_sys_openat", ["unknown", "ok"]), ("inet_csk_accept", ["unknown", "unknown"]),
+                                            ("nowhere", ["fails", "fails"])])  # fmt: skip
+def test_btf_does_not_tell_whose_result_may_be_changed(matrix_of, name, expected):
+    matrix = matrix_of(program(f"fmod_ret/{name}", "return 0;"))
+    assert verdicts(matrix)["p"] == expected
+    for each in matrix.findings() if expected == ["unknown", "unknown"] else ():
+        assert each.there == {
+            "BTF doesn't list whose result may be changed: what is named security_, and without error injection few others": [OLD],
+            "BTF doesn't list whose result may be changed: what is named security_, and what /sys/kernel/debug/error_injection/list has": [NEW],
+        }
 
 
 def test_a_read_without_core_cannot_be_told(matrix_of):
