@@ -13,7 +13,7 @@ from ..kernel.map_type import MapType
 from ..libbpf.library import library, require
 from ..libbpf.pin import pin_to, pinned_fd, unpin
 from ..suggest import FixedAttributes
-from .info import FIXES, MapInfo, existing_map, info_of
+from .info import BPF_F_WRONLY, FIXES, IF_WRITE_ONLY, MapInfo, existing_map, info_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -290,6 +290,8 @@ class Map(FixedAttributes):
             if error.errno == errno.ENOENT:
                 raise KeyError from None
             fix = self._fixes.get(error.errno) or FIXES.get(error.errno, error.fix)
+            if error.errno == errno.EPERM and self.map_flags & BPF_F_WRONLY:
+                fix = IF_WRITE_ONLY
             raise MapError(f"{self.name}: {error.what}", fix=fix, errno=error.errno) from None
 
     def _loaded(self) -> None:

@@ -18,7 +18,7 @@ UNSUPPORTED = "this type of map has no such operation in this kernel"
 FIXES = {
     errno.E2BIG: "the map is full or the index too high: raise max_entries before load",
     errno.EEXIST: "the key is there already: put it with ANY or EXIST",
-    errno.EPERM: "the map is read-only for programs in user space, or frozen",
+    errno.EPERM: "user space may only read it, as it is frozen or has BPF_F_RDONLY (map_flags): let the program write",
     errno.ENOMEM: "the kernel has no memory for another entry: try again, or preallocate (no BPF_F_NO_PREALLOC)",
     errno.ENOSPC: "the map is full: raise max_entries before load",
     errno.EINVAL: "this type of map takes no such key, value or flags (linux/bpf.h)",
@@ -31,6 +31,8 @@ FIXES = {
     errno.EFAULT: "this type of map takes no such key or value: see its sizes (info)",
     errno.EBADF: "the descriptor given is closed, or not of the kind that this map holds",
 }
+BPF_F_WRONLY = 1 << 4  # linux/bpf.h
+IF_WRITE_ONLY = "user space may only write it: let the program read, or leave BPF_F_WRONLY out of its map_flags"
 
 
 class MapInfo(NamedTuple):

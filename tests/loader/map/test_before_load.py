@@ -7,6 +7,7 @@ from pathlib import Path
 
 import bpfloader
 import pytest
+from compiling import compile_text
 from probing import run_python
 
 LRU_HASH, BPF_F_NUMA_NODE = 9, 1 << 2  # linux/bpf.h
@@ -233,3 +234,31 @@ def test_a_map_is_not_pickled(using):
 
     with pytest.raises(TypeError, match="belongs to this process"):
         copy.copy(using("counts").maps.counts)
+
+
+FLAGGED = """#include "mini_bpf.h"
+char LICENSE[] SEC("license") = "GPL";
+#define MAP(name, flags) struct { __uint(type, 1); __uint(max_entries, 4); __uint(map_flags, flags); \\
+	__type(key, __u32); __type(value, __u32); } name SEC(".maps")
+MAP(read_only, 8);
+MAP(write_only, 16);
+MAP(frozen, 0);
+"""
+
+
+@pytest.mark.parametrize("name", ["read_only", "write_only", "frozen"])
+def test_what_user_space_may_not_do_with_a_map_is_named(clang, kernel, name):
+    with bpfloader.Object.open(compile_text(clang, FLAGGED)) as bpf:
+        bpf.load()
+        table, key = bpf.maps[name], bytes(4)
+        if name == "frozen":
+            table.freeze()
+        reads = [lambda: table.get(key), lambda: dict(table), table.batch, lambda: len(table)]
+        writes = [lambda: table.put(key, key), lambda: table.update({key: key}), lambda: table.pop(key), table.drain, table.clear]
+        writes = writes[:2] if name == "write_only" else writes
+        said = "user space may only write it: let the program read" if name == "write_only" else "user space may only read it, as it is frozen or has"
+        for refused in reads + [lambda: table.pop(key), table.drain] if name == "write_only" else writes:
+            with pytest.raises(bpfloader.MapError, match=f"{name}: .*EPERM.*; {said}"):
+                refused()
+        for allowed in writes if name == "write_only" else reads:
+            allowed()
