@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +15,7 @@ from ..kernel.map_type import MapType
 from ..kernel.privileges import privilege_error
 from ..libbpf.library import library
 from ..libbpf.structs import CreateOptions, sized
+from ..signals import DeferredSignals, take_one
 from .array import SparseArray
 from .base import Map, codec_of, descriptor
 from .hash import KeyedMap
@@ -110,6 +112,8 @@ class MapOfMaps(KeyedMap[K, M]):
         self._make = make
         found: Codec[M] = Codec(NATIVE, "I", self._by_id, put_descriptor, "map")
         super().__init__(owner, name, key, found)
+        # What each thread's drain has removed and not returned: an exception leaves it here for the next one.
+        self._removed: dict[int, list[tuple[K, M]]] = {}
         handle = library().bpf_map__inner_map(self.handle) if self.handle else 0
         self._inner: InnerDefinition | None = None
         if handle:  # read now: libbpf frees it at load
@@ -175,8 +179,15 @@ class MapOfMaps(KeyedMap[K, M]):
 
     def _drain_entries(self) -> list[tuple[K, M]]:
         """Opens each map before it is removed; `drain(numpy=True)` returns ids only."""
-        found = [(key, self.pop(key, None)) for key in self]
-        return [(key, value) for key, value in found if value is not None]
+        thread = threading.get_ident()
+        kept = self._removed.setdefault(thread, [])
+        for key in self:
+            with DeferredSignals():  # until what is removed is kept: nothing else may hold it
+                value = self.pop(key, None)
+                kept += [] if value is None else [(key, value)]
+        for taken in take_one(self._removed.pop, thread, None):
+            return kept if taken is kept else []  # else a signal handler's drain has returned them
+        raise AssertionError
 
 
 class ArrayOfMaps(MapOfMaps[int, M]):

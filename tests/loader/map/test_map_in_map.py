@@ -71,3 +71,24 @@ def test_ring_buffers_in_a_map(using):
     ring = bpf.maps.rings[0]
     assert isinstance(ring, bpfloader.RingBuffer) and ring.size == 4096
     assert ring.batch(0) == [] and ring.lost is None
+
+
+def test_an_interrupted_drain_of_maps_loses_none(using, maps_skel, storm):
+    """Nothing but the drain holds a map that it has removed."""
+    outer, found = using("outer_by_name").maps.outer_by_name, []
+
+    def step():
+        found.append(outer.drain())
+        return not found[-1]
+
+    rounds = 15
+    for number in range(rounds):
+        for low in range(8):
+            inner = outer.create()
+            inner[0] = maps_skel.Pair(low, number)
+            outer[maps_skel.Pair(low, number)] = inner
+        storm(step, 2e-3)
+    drained = [pair for each in found for pair in each]
+    assert all(inner[0] == key for key, inner in drained)
+    wanted = [maps_skel.Pair(low, number) for number in range(rounds) for low in range(8)]
+    assert sorted((key.high, key.low) for key, _ in drained) == [(key.high, key.low) for key in wanted]
