@@ -165,6 +165,10 @@ def test_kernels_that_are_named_edited_or_not_there(kernels_project, clang):
     at = next(number for number, line in enumerate(found) if line.startswith("x86_64 "))
     named = {"old.btf": "?", "new": "6.1.176"} | ({"host": os.uname().release} if has_host else {})
     assert dict(zip(found[at].split()[1:], found[at + 1].split())) == named
+    (folder / "linux-image-5.10.0_5.10.2-1_amd64.deb").write_bytes((folder / "old.btf").read_bytes())
+    found = run(kernels_project, "kernels", "KERNELS=new,linux-image-5.10.0_5.10.2-1_amd64.deb").stdout.splitlines()
+    at = next(number for number, line in enumerate(found) if line.startswith("x86_64 "))
+    assert (found[at].split()[1:], found[at + 1].split()) == (["linux-image-5.10.0", "new"], ["5.10.0", "6.1.176"])
     asked = run(kernels_project, "kernels", "KERNELS=newer")
     assert asked.returncode and "KERNELS: newer is no file, and no kernel of toolchain.toml; take of old, new, host, or a file" in asked.stderr
     with (folder / "new.btf").open("ab") as file:

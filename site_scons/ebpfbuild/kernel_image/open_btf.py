@@ -17,6 +17,7 @@ from .find_btf import DwarfOnlyError, KernelBtf, find_btf
 from .modules import dump_modules, load_modules, package_modules
 from .packages import is_package
 from .pahole import encoded
+from .release import release_of
 
 MAPPED = 16 << 20  # bytes from which on a file is mapped: of a vmlinux with DWARF only a hundredth is read
 MAX_INDEX_SIZE = 256 << 20
@@ -77,6 +78,7 @@ class BtfCache:
     ):
         self._folder, self._fact, self._code = folder / "btf", fact, code
         self._opened: dict[tuple[str, str], Btf] = {}
+        self._releases: dict[tuple[str, str], str] = {}
 
     def get(self, path: str | os.PathLike[str], sha256: str, member: str = "") -> Btf:
         """Returns the types of a kernel's file whose digest is known. Raises as open_btf does."""
@@ -84,6 +86,11 @@ class BtfCache:
         if key not in self._opened:
             self._opened[key] = self._stored_or_found(Path(path), *key)
         return self._opened[key]
+
+    def release(self, path: str | os.PathLike[str], sha256: str) -> str:
+        """Returns the release of a kernel, as its file or that one's name says it; empty where nothing does."""
+        self.get(path, sha256)
+        return self._releases[sha256, ""] or release_of(b"", os.path.basename(path))
 
     def modules(self, path: str | os.PathLike[str], sha256: str, base: Btf) -> Modules | None:
         """Returns the modules in a package; None for one without any, or another file, which tells nothing of them.
@@ -124,13 +131,17 @@ class BtfCache:
 
         def find() -> Mapping[str, str]:
             """Parses the BTF, keeps its index, and returns the index's digest for the ledger."""
-            data = kernel_btf(read_kernel_file(path), os.fspath(path), member)
+            file = read_kernel_file(path)
+            data = kernel_btf(file, os.fspath(path), member)
             found.append(parse_kernel_btf(data, os.fspath(path)))
             if data.base:
                 return {}  # of a module, which is small
-            return self._kept(place, dump_index(found[0], data.data))
+            release = release_of(file, data.inside.partition(":")[0])  # a copy may have another name
+            return {**self._kept(place, dump_index(found[0], data.data)), "release": release}
 
-        known = self._fact(f"btf {INDEX_MAGIC.decode()} {sha256} {member} {self._code}", find).get("sha256")
+        fact = self._fact(f"btf {INDEX_MAGIC.decode()} {sha256} {member} {self._code}", find)
+        self._releases[sha256, member] = fact.get("release", "")
+        known = fact.get("sha256")
         if not found:
             with contextlib.suppress(OSError, BtfError):
                 content = read_regular(place, MAX_INDEX_SIZE)

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,16 +11,11 @@ from ..fetch.obtain import FetchOptions, obtain_header
 from ..files import read_regular
 from ..header import check_header
 from ..kernel_image.open_btf import read_kernel_file
+from ..kernel_image.release import release_of
 from ..pins.edit import HeaderEntry, TomlFile
 from ..pins.sources import given_header
 from ..rebuild.ledger import sha256_of
 from .headers import FoundHeader
-
-X86_SETUP_MAGIC, X86_VERSION = 0x202, 0x20E  # Documentation/arch/x86/boot.rst: "HdrS", kernel_version
-BANNER = re.compile(rb"Linux version (\d+\.\d+[\w.+~-]*)")
-IN_NAME = re.compile(r"(?:^|[-_])(\d+\.\d+(?:\.\d+)?[\w.+~]*)")
-ENDINGS = re.compile(r"(?:\.(?:gz|xz|zst|lz4|bz2|lzma|deb|rpm|btf|img|efi|tar))+$")
-MAX_VERSION = 64  # bytes of x86's string that are looked at
 
 
 class FoundKernel(NamedTuple):
@@ -42,7 +36,7 @@ def find_kernel(arch: Arch, path: str, file: TomlFile, options: FetchOptions, re
     got = obtain_header(pin, options, report)
     check_header(read_regular(got.path), arch, pin.where)
     source = pin.source.files[0]
-    release = platform.release() if path == "host" else release_of(read_kernel_file(source), source.name)
+    release = platform.release() if path == "host" else release_of(read_kernel_file(source), source.name) or source.name
     header = FoundHeader(arch.name, release, "", got.sha256, got.size, got.path)
     return FoundKernel(location, sha256_of(source), header)
 
@@ -52,16 +46,3 @@ def add_kernel(file: TomlFile, found: FoundKernel) -> None:
     header, digest = found.header, found.input_sha256
     entry = HeaderEntry(header.kernel, "btf", found.location, header.sha256, header.size, None, digest)
     file.add_header(header.arch, entry)
-
-
-def release_of(data: bytes, name: str) -> str:
-    """Returns a kernel's release: by its banner, by x86's boot header, else by the file's name, or the name itself."""
-    if bytes(data[X86_SETUP_MAGIC : X86_SETUP_MAGIC + 4]) == b"HdrS":
-        start = int.from_bytes(data[X86_VERSION : X86_VERSION + 2], "little") + 0x200
-        text = bytes(data[start : start + MAX_VERSION]).split(b"\0")[0].split(b" ")[0]
-        if re.fullmatch(rb"\d+\.\d+[\w.+~-]*", text):
-            return text.decode()
-    if banner := BANNER.search(data):
-        return banner[1].decode()
-    named = IN_NAME.search(ENDINGS.sub("", name))
-    return named[1] if named else name

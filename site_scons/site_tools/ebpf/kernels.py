@@ -79,20 +79,26 @@ def _opened(env, arches):
     Raises KernelCheckError where there is none, and FetchError, KernelImageError and others for one that can't be read.
     """
     declared, names = declared_kernels(env), named_kernels()
-    short = Counter(map(os.path.basename, names))
+    short = Counter(map(_short, names))
     found = []
     for name in names or declared:
         if name in declared:
             session, pin = declared[name]
             found += [declared_kernel(env, session, pin)] if pin.file.arch in arches else []
         else:
-            shown = os.path.basename(name)
+            shown = _short(name)
             found.append(_given(env, name, shown if short[shown] == 1 else name, arches, declared))
     if not found:
         what = f"no kernel of {' or '.join(sorted(arches)) or 'any arch'} is declared"
         fix = "add a table [kernels.NAME] to the project's toolchain.toml, or ask this machine's: KERNELS=host"
         raise KernelCheckError(what, where="kernels", fix=fix)
     return found
+
+
+def _short(path):
+    """Returns the name of a kernel's file; of a package of Debian's what stands before the version."""
+    name = os.path.basename(path)
+    return name.partition("_")[0] if name.endswith(".deb") else name
 
 
 def declared_kernels(env):
@@ -203,9 +209,9 @@ def _given(env, name, shown, arches, declared):
 
     session = env["EBPF"]
     if name == HOST:
-        path, arch, release = HOST_BTF, host_arch(platform.machine()).name, platform.release()
+        path, arch = HOST_BTF, host_arch(platform.machine()).name
     else:
-        path, release = os.path.join(session.root, name), ""
+        path = os.path.join(session.root, name)
         if not os.path.lexists(path):
             what = f"{name} is no file, and no kernel of toolchain.toml"
             raise KernelCheckError(what, where="KERNELS", fix=f"take of {', '.join([*declared, HOST])}, or a file")
@@ -217,8 +223,8 @@ def _given(env, name, shown, arches, declared):
     btf = cache.get(path, sha256)
     _require_arch(btf, arch, name, "build for it: ARCH={}")
     if name == HOST:
-        return Kernel(shown, arch, release, btf, read_modules=lambda: Modules(loaded_modules(), btf))
-    return Kernel(shown, arch, release, btf, read_modules=lambda: cache.modules(path, sha256, btf))
+        return Kernel(shown, arch, platform.release(), btf, read_modules=lambda: Modules(loaded_modules(), btf))
+    return Kernel(shown, arch, cache.release(path, sha256), btf, read_modules=lambda: cache.modules(path, sha256, btf))
 
 
 def _cache(session):

@@ -1,5 +1,6 @@
 """BTF out of whatever holds a kernel: boot images of each kind and compression, packages, modules; damaged ones."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -204,6 +205,19 @@ def facts():
         return known[key]
 
     return fact
+
+
+def test_the_release_is_the_file_s_own_word_then_the_package_s_then_the_name_s(tmp_path):
+    """The same bytes under another name aren't that name's: what is kept goes by their digest."""
+    bare, fact = kernel_btf(), facts()
+    packed = deb(tar({"./boot/vmlinuz-6.12.9-cloud": bzimage(COMPRESSORS["gzip"](VMLINUX))}, "w:xz"))
+    files = {"5.4.0-91-generic.btf": bare, "other.btf": bare, "k.deb": packed, "linux-5.1.deb": packed}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    for _ in range(2):  # found, and then kept
+        cache = BtfCache(tmp_path / "store", fact)
+        found = [cache.release(tmp_path / name, hashlib.sha256(data).hexdigest()) for name, data in files.items()]
+        assert found == ["5.4.0", "", "6.12.9", "6.12.9"]
 
 
 def test_what_was_found_is_kept_and_believed_by_the_recorded_digest_alone(tmp_path):
