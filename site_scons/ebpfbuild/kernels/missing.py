@@ -176,7 +176,7 @@ def _struct_name(btf: Btf, member: Member) -> str:
 
 
 def _flavor_fix(access: Access, lost: Lost, kernel: Kernel, now: Member) -> tuple[str, ...]:
-    """Returns the lines that read a field where it is now, and as before elsewhere."""
+    """Returns the lines that read a field as the program does, and elsewhere where it is now."""
     btf, name = lost.struct.btf, now.name
     tag = essential_name(lost.step.type.name)
     if not tag or not lost.struct.name:
@@ -184,13 +184,12 @@ def _flavor_fix(access: Access, lost: Lost, kernel: Kernel, now: Member) -> tupl
     keyword = C_KEYWORDS[lost.step.type.kind]
     release = "_".join(map(str, kernel.version)) if kernel.release else "new"
     flavor = f"{tag}___{release}"
-    cast = f"(({keyword} {flavor} *)x)"
     whole = btf.resolve(now.type).kind not in SCALARS
-    reading = "read what you need of that" if whole else f"BPF_CORE_READ({cast[1:-1]}, {name})"
+    reading = "read what you need of that" if whole else f"BPF_CORE_READ(({keyword} {flavor} *)x, {name})"
     before = _read(_rest(access, lost))
     return (
         *(f"{each} {CORE};" for each in flavored_structs(lost.struct, name, release)),
-        f"if (bpf_core_field_exists({cast}->{name}))  // then {reading}, else {before}",
+        f"if (bpf_core_field_exists({before}))  // then {before}, else {reading}",
     )
 
 
@@ -208,7 +207,10 @@ def _first_member(lost: Lost, moved: Moved) -> Member:
 
 
 def _moved_fix(access: Access, lost: Lost, moved: Moved) -> tuple[str, ...]:
-    """Returns the lines that read a field by the path that the kernel has, and as before elsewhere."""
+    """Returns the lines that read a field as the program does, and elsewhere by the path that the kernel has.
+
+    The program's own form is asked for: the first member of a path may be there on all kernels, as a request's `q` is.
+    """
     otherwise = _read(_rest(access, lost))
     note = (f"// {moved.note}",) if moved.note else ()
     if moved.form == NONE:
@@ -221,7 +223,7 @@ def _moved_fix(access: Access, lost: Lost, moved: Moved) -> tuple[str, ...]:
     reading = "read what you need of that" if whole else f"BPF_CORE_READ({value}, {moved.form.replace('->', ', ')})"
     return (
         *(f"{each} {CORE};" for each in flavored_structs(lost.struct, moved.form, moved.flavor)),
-        f"if (bpf_core_field_exists(({value})->{member.name}))  // then {reading}, else {otherwise}",
+        f"if (bpf_core_field_exists({otherwise}))  // then {otherwise}, else {reading}",
         *note,
     )
 

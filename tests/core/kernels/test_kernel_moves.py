@@ -50,12 +50,12 @@ struct all { struct task_struct a; struct bio b; struct request c; struct inode 
 __attribute__((used)) __noinline int kernel_clone(struct task_struct *t) { return t->thread_info.cpu; }
 """
 ROWS = [  # struct and what is in it, the field, where it fails, what is there, what to write
-    ("task_struct { volatile long state; }", "state", "new", "but `unsigned int __state` (since Linux 5.14)", "BPF_CORE_READ((struct task_struct___5_14 *)x, __state), else x->state"),
+    ("task_struct { volatile long state; }", "state", "new", "but `unsigned int __state` (since Linux 5.14)", "then x->state, else BPF_CORE_READ((struct task_struct___5_14 *)x, __state)"),
     ("task_struct { unsigned int __state; }", "__state", "old", "but `volatile long state` (before Linux 5.14)", "struct task_struct___before_5_14 { volatile long state; }"),
     ("task_struct { int cpu; }", "cpu", "new", "but `thread_info.cpu` (since Linux 5.16)", "BPF_CORE_READ((struct task_struct___5_16 *)x, thread_info.cpu)"),
-    ("bio { void *bi_disk; }", "bi_disk", "new", "but `bi_bdev->bd_disk` (since Linux 5.12)", "x, bi_bdev, bd_disk), else x->bi_disk"),
-    ("bio { void *bi_bdev; }", "bi_bdev", "old", "but `struct gendisk *bi_disk` (before Linux 5.12)", "x, bi_disk), else x->bi_bdev"),
-    ("request { void *rq_disk; }", "rq_disk", "new", "but `q->disk` (since Linux 5.17)", "x, q, disk), else x->rq_disk"),
+    ("bio { void *bi_disk; }", "bi_disk", "new", "but `bi_bdev->bd_disk` (since Linux 5.12)", "x, bi_bdev, bd_disk)"),
+    ("bio { void *bi_bdev; }", "bi_bdev", "old", "but `struct gendisk *bi_disk` (before Linux 5.12)", "x, bi_disk)"),
+    ("request { void *rq_disk; }", "rq_disk", "new", "but `q->disk` (since Linux 5.17)", "x, q, disk)"),
     ("request_queue { void *disk; }", "disk", "old", "struct request_queue has no disk before Linux 5.15", "// BPF_CORE_READ(rq, rq_disk) of its struct request"),
     ("inode { long i_ctime; }", "i_ctime", "new", "but `long i_ctime_sec` (since Linux 6.11)", "inode___6_11"),
     ("module { struct { void *base; } core_layout; }", "core_layout.base", "new", "but `mem[0].base` (since Linux 6.4)", "struct module___6_4 { struct module_memory___6_4 mem[5]; }"),
@@ -109,6 +109,13 @@ def test_what_is_written_compiles_beside_a_header_that_has_none_of_it(findings, 
     lines += [f"int size_{number} = sizeof(struct {name});" for number, name in enumerate(sorted(set(named)))]
     assert {"request_queue___5_17", "module_memory___6_4", "thread_info___5_16"} <= set(named)
     compile_bpf("\n".join(lines), flags=("-Wno-unused", "-Werror=incompatible-pointer-types"))
+
+
+def test_the_guard_asks_for_the_program_s_own_form(findings):
+    """The first member on the kernel's path may be there where the rest isn't: request.q is older than its disk."""
+    guards = [text for each in findings for text in each.problem.fix if ", else BPF_CORE_READ(" in text]
+    assert len(guards) > 8
+    assert all(re.match(r"if \(bpf_core_field_exists\((x->[\w.\[\]]+)\)\)  // then \1, else BPF_CORE_READ\(", text) for text in guards), guards
 
 
 def test_an_index_goes_where_the_kernel_has_it(compile_bpf):
