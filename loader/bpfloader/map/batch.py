@@ -166,7 +166,10 @@ class Entries(Map, Generic[K, V]):
         return self._check(self._chunks()) if self._is_to_check() else self._chunks()
 
     def _is_to_check(self) -> bool:
-        return bool(self._unchecked) and len(self._key.code) > 1  # of a number all bytes count
+        if self._unchecked == CHECKED_KEYS:  # none is checked yet: can any byte of such a key be without a member?
+            patterns = ((pair * self._key.size)[: self._key.size] for pair in (b"\0\xff", b"\xff\0"))
+            self._unchecked = CHECKED_KEYS if any(map(self._shows_less, patterns)) else 0
+        return bool(self._unchecked)
 
     def _drain(self, decode: Callable[[list[Chunk]], T]) -> T:
         """Deletes all entries and returns what `decode` makes of them. Loses none, whatever is raised meanwhile."""
