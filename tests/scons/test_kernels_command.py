@@ -171,6 +171,8 @@ def test_kernels_that_are_named_edited_or_not_there(kernels_project, clang):
     assert (found[at].split()[1:], found[at + 1].split()) == (["linux-image-5.10.0", "new"], ["5.10.0", "6.1.176"])
     asked = run(kernels_project, "kernels", "KERNELS=newer")
     assert asked.returncode and "KERNELS: newer is no file, and no kernel of toolchain.toml; take of old, new, host, or a file" in asked.stderr
+    (folder / "cut.btf").write_bytes((folder / "new.btf").read_bytes()[:100])
+    assert "[kernels] KERNELS=cut.btf: " in run(kernels_project, "kernels", "KERNELS=cut.btf").stderr
     with (folder / "new.btf").open("ab") as file:
         file.write(b"\0")
     edited = run(kernels_project, "kernels")

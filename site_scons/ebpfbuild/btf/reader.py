@@ -274,6 +274,9 @@ class Btf:
         return [*self.base.tags(number), *own] if self.base else own
 
 
+COMPILE = "compile with -g, clang writes .BTF then"  # the way out for an object
+
+
 class Sections(NamedTuple):
     """The parts of a .BTF section: the types' words in this machine's order, the strings, its byte order.
 
@@ -291,7 +294,7 @@ def split_sections(data: bytes | memoryview, where: str, is_split: bool = False)
     """Returns the parts of a .BTF section, the header checked; types and names aren't looked at. Raises BtfError."""
 
     def fail(what: str) -> NoReturn:
-        raise BtfError(what, where=where, fix="compile with -g, clang writes .BTF then")
+        raise BtfError(what, where=where, fix=COMPILE)
 
     if len(data) < BTF_HEADER_SIZE:
         fail(f"has {len(data)} bytes, fewer than a BTF header")

@@ -12,6 +12,7 @@ from .boot_formats import btf_places, payloads, unpack_at
 from .packages import is_package, package_members
 
 MAX_DEPTH = 5  # a package, its compressed image, the kernel in that, and what that is compressed with
+DAMAGED = "it is damaged or no kernel's: get it again, or take a kernel's vmlinux, boot image, package or BTF"
 MAX_PLACES = 8  # of BTF in a flat image: the kernel's own, and those of programs that it brings
 
 
@@ -45,7 +46,7 @@ def find_btf(data: bytes, where: str, member: str = "") -> KernelBtf:
     except DwarfOnlyError as error:
         raise DwarfOnlyError(error.what, where=where, fix=error.fix, data=error.data) from None
     except (ArchiveError, ElfError, KernelImageError) as error:
-        raise type(error)(error.what, where=where, fix=error.fix) from None
+        raise type(error)(error.what, where=where, fix=error.fix or DAMAGED) from None
 
 
 def _search(data: bytes, member: str, inside: str, depth: int) -> KernelBtf:

@@ -10,10 +10,10 @@ from pathlib import Path
 from ..btf.distilled import relocated
 from ..btf.index import INDEX_MAGIC, dump_index, load_index
 from ..btf.modules import ModuleBtf, Modules
-from ..btf.reader import Btf
+from ..btf.reader import COMPILE, Btf
 from ..errors import BtfError, KernelImageError, OutputError
 from ..files import folder_like, open_regular, read_regular, write_file
-from .find_btf import DwarfOnlyError, KernelBtf, find_btf
+from .find_btf import DAMAGED, DwarfOnlyError, KernelBtf, find_btf
 from .modules import dump_modules, load_modules, package_modules
 from .packages import is_package
 from .pahole import encoded
@@ -49,11 +49,15 @@ def parse_kernel_btf(found: KernelBtf, where: str, base: Btf | None = None) -> B
 
     A module with a distilled base is fitted to `base`, or is read alone where there is none. Raises BtfError.
     """
-    if not found.base:
-        return Btf.parse(found.data, where, None, base)
-    distilled = Btf.parse(found.base, f"{where}: .BTF.base", None)
-    split = Btf.parse(found.data, where, None, distilled)
-    return relocated(split, base) if base else split
+    try:
+        if not found.base:
+            return Btf.parse(found.data, where, None, base)
+        distilled = Btf.parse(found.base, f"{where}: .BTF.base", None)
+        split = Btf.parse(found.data, where, None, distilled)
+        return relocated(split, base) if base else split
+    except BtfError as error:
+        fix = DAMAGED if error.fix in ("", COMPILE) else error.fix
+        raise BtfError(error.what, where=error.where, fix=fix) from None
 
 
 def open_btf(path: str | os.PathLike[str], base: Btf | None = None, member: str = "") -> Btf:
@@ -70,13 +74,17 @@ class BtfCache:
 
     Others can write into the store as well, so what lies there is believed by a digest that this project recorded
     itself. `fact(key, find)`, a Ledger's, returns the JSON object kept under a key, or keeps what `find()` gives;
-    `code` is the digest of what finds and indexes BTF.
+    `code` is the digest of what finds and indexes BTF. `tell` is told of what takes long.
     """
 
     def __init__(
-        self, folder: Path, fact: Callable[[str, Callable[[], Mapping[str, str]]], Mapping[str, str]], code: str = ""
+        self,
+        folder: Path,
+        fact: Callable[[str, Callable[[], Mapping[str, str]]], Mapping[str, str]],
+        code: str = "",
+        tell: Callable[[str], None] = lambda _: None,
     ):
-        self._folder, self._fact, self._code = folder / "btf", fact, code
+        self._folder, self._fact, self._code, self._tell = folder / "btf", fact, code, tell
         self._opened: dict[tuple[str, str], Btf] = {}
         self._releases: dict[tuple[str, str], str] = {}
 
@@ -104,6 +112,7 @@ class BtfCache:
 
         def find() -> Mapping[str, str]:
             """Reads all modules, keeps their BTF, and returns its digest for the ledger."""
+            self._tell(f"{os.path.basename(path)}: reading its modules, once")
             found.update(package_modules(data))
             return self._kept(place, dump_modules(found))
 

@@ -94,6 +94,9 @@ do_rmdir filename_rmdir 7.0
 do_mkdirat filename_mkdirat 7.0
 do_renameat2 filename_renameat2 7.0
 do_linkat filename_linkat 7.0
+do_symlinkat filename_symlinkat 7.0
+do_mknodat filename_mknodat 7.0
+do_filp_open do_file_open 7.0
 migrate_misplaced_page migrate_misplaced_folio 6.7
 __page_cache_alloc filemap_alloc_folio 5.16
 __page_cache_alloc filemap_alloc_folio_noprof 6.10

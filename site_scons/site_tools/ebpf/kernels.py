@@ -9,7 +9,7 @@ from pathlib import Path
 import SCons.Script
 
 from ebpfbuild.arch import host_arch
-from ebpfbuild.errors import KernelCheckError
+from ebpfbuild.errors import EbpfError, KernelCheckError
 from ebpfbuild.escape import printable, printable_lines
 from ebpfbuild.files import write_file
 
@@ -220,7 +220,10 @@ def _given(env, name, shown, arches, declared):
             raise KernelCheckError(what, where="KERNELS", fix="name one arch: ARCH=x86_64")
         (arch,) = arches
     cache, sha256 = _cache(session), session.ledger.digest(path)
-    btf = cache.get(path, sha256)
+    try:
+        btf = cache.get(path, sha256)
+    except EbpfError as error:
+        raise KernelCheckError(error.what, where=f"KERNELS={name}", fix=error.fix) from None
     _require_arch(btf, arch, name, "build for it: ARCH={}")
     if name == HOST:
         return Kernel(shown, arch, platform.release(), btf, read_modules=lambda: Modules(loaded_modules(), btf))
@@ -234,5 +237,6 @@ def _cache(session):
 
     if "kernels" not in session.shared:
         code = session.inputs.code("kernel_image/open_btf.py")
-        session.shared["kernels"] = BtfCache(cache_folder(os.environ), session.ledger.fact, code)
+        folder, tell = cache_folder(os.environ), session.reporter.notice
+        session.shared["kernels"] = BtfCache(folder, session.ledger.fact, code, tell)
     return session.shared["kernels"]

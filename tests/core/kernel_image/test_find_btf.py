@@ -103,7 +103,15 @@ def test_what_is_damaged_is_told_with_its_place(name):
     data, error, message = BROKEN[name]
     with pytest.raises(error, match=message) as caught:
         find_btf(data, "x.img")
-    assert str(caught.value).startswith("x.img: ")
+    assert str(caught.value).startswith("x.img: ") and "get it again" in caught.value.fix
+
+
+@pytest.mark.parametrize("data", [kernel_btf()[:-1], kernel_btf()[:10]])
+def test_a_kernel_s_btf_that_is_damaged_isn_t_to_be_compiled_anew(tmp_path, data):
+    (tmp_path / "k.btf").write_bytes(data)
+    with pytest.raises(BtfError, match="k.btf: .*; it is damaged or no kernel's: get it again") as caught:
+        open_btf(tmp_path / "k.btf")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_small_image_can_not_unpack_to_everything(monkeypatch):
@@ -249,12 +257,14 @@ def test_the_modules_of_a_package_are_found_kept_and_believed_by_digest(tmp_path
     files = {f"./usr/lib/modules/6.12/kernel/net/{each}.ko{suffix}": pack(data) for each, data in modules.items()}
     path, store, fact = tmp_path / "linux.deb", tmp_path / "store", facts()
     path.write_bytes(deb(tar({"./boot/vmlinuz-6.12": bzimage(COMPRESSORS["gzip"](VMLINUX)), **files})))
+    told = []
     for _ in range(2):
-        found = BtfCache(store, fact).modules(path, "ab" * 32, base)
+        found = BtfCache(store, fact, "", told.append).modules(path, "ab" * 32, base)
         assert [(kind.btf.where, kind.members[0].name) for kind in found.named("mod")] == [("a_b", "pid")]
         assert [kind.kind for kind in found.named("task_struct", module="named")] == [Kind.TYPEDEF]
         assert [(kind.btf.where, base[kind.type].name) for kind in found.named("outside")] == [("out", "task_struct")]
         assert found.named("mod", module="named") == found.named("mod", module="nothing") == found.named("gone") == []
+    assert told == ["linux.deb: reading its modules, once"]
     (kept,) = (store / "btf").iterdir()
     kept.write_bytes(kept.read_bytes().replace(b"pid", b"pod"))
     assert BtfCache(store, fact).modules(path, "ab" * 32, base).named("mod")[0].members[0].name == "pid"
