@@ -1,6 +1,7 @@
 """Asks git about a project's tree, in an environment that is the same on every machine."""
 
 import os
+import string
 import subprocess
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from .host_tools import CLEAN_ENVIRONMENT
 COMMAND = ("git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 
 _SUBMODULE = "160000 "  # the mode of one in git's index; source: gitformat-index(5)
+_UNWATCHED = f"S{string.ascii_lowercase}"  # before skip-worktree and assume-unchanged; source: git-ls-files(1)
 
 
 class Commit(NamedTuple):
@@ -34,26 +36,30 @@ def git_paths(folder: str, *words: str) -> list[str] | None:
 class Tracked(NamedTuple):
     """What git tracks in a tree, by its path from there: files, submodules that are checked out, and those that aren't.
 
-    The submodules' own files and submodules are among them, each submodule behind the one that it lies in.
+    The submodules' own files and submodules are among them, each submodule behind the one that it lies in. `unwatched`
+    are those files that git was told to take for unchanged: `assume-unchanged`, `skip-worktree`.
     """
 
     files: list[str]
     submodules: list[str]
     absent: list[str]
+    unwatched: list[str]
 
 
 def tracked(top: str) -> Tracked:
     """Returns what git tracks in a tree, whatever its configuration says of submodules."""
-    found = Tracked([], [], [])
+    found = Tracked([], [], [], [])
     _add_tracked(top, "", found)
     return found
 
 
 def _add_tracked(top: str, below: str, found: Tracked) -> None:
-    for entry in git_paths(os.path.join(top, below), "ls-files", "--stage") or ():
+    for entry in git_paths(os.path.join(top, below), "ls-files", "--stage", "-v") or ():
         facts, _, name = entry.partition("\t")
         path = os.path.join(below, name)
-        if not facts.startswith(_SUBMODULE):
+        if facts[0] in _UNWATCHED:
+            found.unwatched.append(path)
+        if not facts.startswith(_SUBMODULE, 2):
             found.files.append(path)
         elif os.path.lexists(os.path.join(top, path, ".git")):
             found.submodules.append(path)
@@ -66,6 +72,22 @@ def top_of(folder: str) -> str | None:
     """Returns the root of the git tree that a folder lies in, as an absolute path without symlinks; None for none."""
     lines = git(folder, "rev-parse", "--show-toplevel")
     return os.path.realpath(lines[0]) if lines else None
+
+
+def unread(folder: str) -> str | None:
+    """Returns the .git that a folder lies beside or below though git finds no tree there; None where there is none."""
+    way = os.path.realpath(folder)
+    places = (os.path.join(way.rsplit(os.sep, up)[0], ".git") for up in range(way.count(os.sep) + 1))
+    return None if top_of(folder) else next(filter(os.path.lexists, places), None)
+
+
+def changed_paths(folder: str) -> list[str] | None:
+    """Returns what differs from the last commit, whatever the configuration says of submodules; None where git fails.
+
+    In a tree without a commit that is all that git tracks.
+    """
+    commit = "HEAD" if git(folder, "rev-parse", "--verify", "--quiet", "HEAD") else "--cached"
+    return git_paths(folder, "diff", "--name-only", "--ignore-submodules=none", commit)
 
 
 def last_commit(folder: str) -> Commit | None:

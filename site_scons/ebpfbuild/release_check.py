@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from .errors import ReleaseError
-from .git import git_paths, top_of, tracked
+from .git import changed_paths, top_of, tracked, unread
 from .pins.pins import HeaderPin, TreePin, UapiPin
 
 FEW = 3  # files that a line names
@@ -21,27 +21,40 @@ def refuse(refusals: Iterable[str]) -> None:
 
 
 def tree_refusals(root: str, inputs: Collection[str]) -> list[str]:
-    """Returns what isn't committed: changed files, and inputs of the build that git doesn't track.
+    """Returns what isn't committed: changed files, and inputs of the build that git doesn't track; and what hides that.
 
     `inputs` are paths from the project's root. Nothing for a project that lies in no git tree: its papers name it by
     the digests of its files.
     """
     top = top_of(root)
     if top is None:
-        return []
-    changed = git_paths(root, "diff", "--name-only", "HEAD") or git_paths(root, "diff", "--name-only", "--cached") or []
-    committed = {os.path.join(top, path) for path in tracked(top).files}
+        return _unread_refusals(root)
+    known, changed = tracked(top), changed_paths(root)
+    committed = {os.path.join(top, path) for path in known.files}
     places = {os.path.normpath(os.path.join(root, path)): path for path in inputs}
     untracked = sorted(
         path for place, path in places.items() if place.startswith(f"{top}{os.sep}") and place not in committed
     )
+    unwatched = [path for path in known.unwatched if os.path.lexists(os.path.join(top, path))]
     lines = []
+    if changed is None:
+        lines.append(f"{top}: git can't compare it with the last commit; git diff HEAD says why")
     if changed:
         differ, what = ("differs", "it") if len(changed) == 1 else ("differ", "them")
         lines.append(f"{_named(changed)} {differ} from the last commit; commit {what}, or git stash")
+    if unwatched:
+        fix = "git update-index --no-assume-unchanged or --no-skip-worktree has it look"
+        lines.append(f"{_named(unwatched)}: git was told not to look whether it changed; {fix}")
     if untracked:
         lines.append(f"{_named(untracked)}: the build reads what git doesn't track; git add and commit it")
     return lines
+
+
+def _unread_refusals(root: str) -> list[str]:
+    if (path := unread(root)) is None:
+        return []
+    fix = "install git, or run git status there, which says why; or build a copy without .git"
+    return [f"{path}: git can't read it, so nobody knows what is committed; {fix}"]
 
 
 def package_refusals(lock: Path, folder: Path) -> list[str]:

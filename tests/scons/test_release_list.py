@@ -102,6 +102,47 @@ def test_each_input_that_is_in_no_commit_is_refused(committed, leak, said):
     assert [line.strip().partition(": vmlinux")[2].partition(": ")[2] or line.strip() for line in refused(committed)] == [said]
 
 
+@pytest.mark.parametrize("flag", ["assume-unchanged", "skip-worktree"])
+def test_a_change_that_git_was_told_to_overlook_is_refused(committed, flag):
+    git(committed, "update-index", f"--{flag}", "include/shared.h")
+    committed.edit("include/shared.h", "#", "\n#")
+    (line,) = refused(committed)
+    assert line.strip() == (
+        "include/shared.h: git was told not to look whether it changed; "
+        "git update-index --no-assume-unchanged or --no-skip-worktree has it look"
+    )
+
+
+def test_files_that_a_sparse_checkout_leaves_out_are_no_changes(committed):
+    git(committed, "update-index", "--skip-worktree", "pins/s390x.h")
+    (committed.folder / "pins/s390x.h").unlink()
+    assert "x86_64/one.proof.json" in committed.build("ARCH=x86_64", "RELEASE=1")
+
+
+@pytest.mark.parametrize("broken", ["head", "worktree", "objects"])
+def test_a_tree_that_git_can_not_read_is_refused(committed, broken):
+    folder = committed.folder / ".git"
+    if broken == "head":
+        (folder / "HEAD").write_text("nonsense\n")
+    elif broken == "worktree":  # copied or mounted without the repository that it belongs to
+        folder.rename(committed.folder.parent / "moved")
+        folder.write_text("gitdir: /nonexistent/worktrees/project\n")
+    else:
+        name = subprocess.run(
+            ["git", "-C", committed.folder, "rev-parse", "HEAD^{tree}"], check=True, capture_output=True, text=True
+        ).stdout.strip()
+        (folder / "objects" / name[:2] / name[2:]).unlink()
+    (line,) = refused(committed)
+    if broken == "objects":
+        wanted = f"{committed.folder}: git can't compare it with the last commit; git diff HEAD says why"
+    else:
+        wanted = (
+            f"{folder}: git can't read it, so nobody knows what is committed; "
+            "install git, or run git status there, which says why; or build a copy without .git"
+        )
+    assert line.strip() == wanted
+
+
 def test_a_project_without_git_is_built(one_program, project):
     assert "x86_64/one.proof.json" in project.build("ARCH=x86_64", "RELEASE=1")
 

@@ -59,7 +59,7 @@ def copy_tree(tree: SourceTree, place: str, backwards: bool = False, modified: i
     A git tree gets a repository that shares the objects of the first, and so does each of its submodules: git says the
     same of both. Raises OSError, ReproduceError.
     """
-    known = tracked(tree.base) if tree.git else Tracked([], [], [])
+    known = tracked(tree.base) if tree.git else Tracked([], [], [], [])
     repositories = ["", *known.submodules] if tree.git else []
     for path in repositories:
         _git_like(os.path.join(tree.base, path), os.path.join(place, path))
