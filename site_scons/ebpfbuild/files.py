@@ -2,15 +2,14 @@
 
 import os
 import stat
-from errno import EDQUOT, EINVAL, EISDIR, ELOOP, ENOENT, ENOSPC, ENOTDIR
+from collections.abc import Iterator
+from errno import EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR
 from io import FileIO
 from pathlib import Path
 
 from .errors import OutputError
 from .scratch import scratch_file
 
-FULL = (ENOSPC, EDQUOT)
-MAKE_ROOM = "make room there"  # bytes or inodes: the kernel's error is the same
 MAX_FILE_SIZE = 64 << 20  # bytes of any file that is read whole: the largest, a distribution's vmlinux.h, has 4 MB
 
 _KINDS = {
@@ -127,6 +126,21 @@ def _loops(path: str) -> bool:
 
 def _too_large(path: str | os.PathLike[str], limit: int) -> UnfitFileError:
     return UnfitFileError(EINVAL, f"is larger than the {limit} bytes that are read", os.fspath(path))
+
+
+def walk(folder: str | os.PathLike[str]) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yields what os.walk does, without folders of bytecode; of none if there is no such folder.
+
+    Raises OSError for a folder that can't be read, of which os.walk yields nothing.
+    """
+
+    def failed(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    for parent, folders, names in os.walk(folder, onerror=failed):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        yield parent, folders, names
 
 
 def make_room(path: str | os.PathLike[str]) -> None:

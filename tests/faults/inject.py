@@ -6,12 +6,15 @@ renames or removes. What a stage does in memory alone has one moment, its call.
 
 import atexit
 import contextlib
+import errno
 import functools
 import importlib
 import json
 import os
+import resource
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -34,19 +37,21 @@ IN_MEMORY = {"strip": ("ebpfbuild.elf.strip", "stripped")}
 
 
 def start() -> None:
-    """Counts, or strikes, as EBPF_FAULT says: {"count": FILE} or {"do": …, "stage": …, "at": number, …}."""
+    """Counts, or strikes, as EBPF_FAULT says: {"count": FILE} {"threads": number}, or {"do": …, "stage": …, "at": number, …}."""
     order = json.loads(os.environ.get("EBPF_FAULT", "{}"))
     if "count" in order:
         _count(Path(order["count"]))
+    elif "threads" in order:
+        _limit_threads(order["threads"])
     elif order:
         _strike(order)
 
 
 def _watch(hook) -> None:
-    """Calls hook(stage) at each moment."""
-    sys.addaudithook(lambda event, details: event.startswith(EVENTS) and hook(_stage()))
+    """Calls hook(stage, event, details) at each moment."""
+    sys.addaudithook(lambda event, details: event.startswith(EVENTS) and hook(_stage(), event, details))
     for stage, (module, function) in IN_MEMORY.items():
-        _announce(importlib.import_module(module), function, lambda stage=stage: hook(stage))
+        _announce(importlib.import_module(module), function, lambda stage=stage: hook(stage, "", ()))
 
 
 def _announce(module, name, moment) -> None:
@@ -75,7 +80,7 @@ def _count(file: Path) -> None:
     """Counts the moments of each stage, and writes them when the build ends."""
     counts = dict.fromkeys([*STAGES, *IN_MEMORY, None], 0)
 
-    def hook(stage):
+    def hook(stage, event, details):
         counts[stage] += 1
 
     atexit.register(lambda: file.write_text(json.dumps({stage: count for stage, count in counts.items() if stage})))
@@ -86,12 +91,12 @@ def _strike(order) -> None:
     """Strikes once, when the stage's moment has come."""
     left = order["at"]
 
-    def hook(stage):
+    def hook(stage, event, details):
         nonlocal left
         left -= stage == order["stage"]
         if left == 0:
             left = -1
-            globals()[f"_{order['do']}"](**order)
+            globals()[f"_{order['do']}"](**order, event=event, details=details)
 
     _watch(hook)
 
@@ -150,3 +155,28 @@ def _fill(filler: str, inodes: bool, **unused) -> None:
                     continue
     except OSError:
         return
+
+
+def _refuse(code: str, details, **unused) -> None:
+    """Has the call fail as if the kernel had said so."""
+    number = getattr(errno, code)
+    raise OSError(number, os.strerror(number), *(path for path in details[:1] if isinstance(path, str)))
+
+
+def _no_descriptor(**unused) -> None:
+    """Lets this process open nothing more."""
+    limit = 1 + max(map(int, os.listdir("/proc/self/fd")))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+
+def _limit_threads(count: int) -> None:
+    """Has no more than so many threads start, as CPython says it where pthread_create(3) fails."""
+    start, left = threading._start_new_thread, [None] * count
+
+    def start_if_possible(*arguments):
+        if not left:
+            raise RuntimeError("can't start new thread")
+        left.pop()
+        return start(*arguments)
+
+    threading._start_new_thread = start_if_possible

@@ -22,7 +22,7 @@ def line_text(names: Sequence[tuple[str, str]], root: str) -> Callable[[str, int
         try:
             with open(path, "rb") as file:
                 return file.read().split(b"\n")
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
 
     def text(file: str, number: int) -> bytes | None:

@@ -23,8 +23,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import CacheError
-from ..files import FULL, MAKE_ROOM, UnfitFileError, folder_like, open_regular, read_regular, share_like
+from ..files import UnfitFileError, folder_like, open_regular, read_regular, share_like
 from ..locks import lock_holder
+from ..shortage import FULL, shortage_fix
 
 BLOBS = "sha256"  # the folder that holds files by their digest, in the store and in a mirror laid out as it
 MAX_STORED = 1 << 30  # bytes of a file: as many as a kernel's package or vmlinux may have, by its pin
@@ -310,6 +311,8 @@ def _usable(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        fix = MAKE_ROOM if error.errno in FULL else "make it writable"
+        fix = shortage_fix(error) or "make it writable"
+        if error.errno in FULL or not shortage_fix(error):
+            fix += " or set EBPF_CACHE to another folder"
         what = f"the cache folder can't be used: {error.strerror or error}"
-        raise CacheError(what, where=str(root), fix=f"{fix} or set EBPF_CACHE to another folder") from None
+        raise CacheError(what, where=str(root), fix=fix) from None

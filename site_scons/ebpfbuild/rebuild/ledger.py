@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..files import FULL, UnfitFileError, make_room, open_regular, read_regular, write_file, write_whole
+from ..files import UnfitFileError, make_room, open_regular, read_regular, write_file, write_whole
+from ..shortage import FULL, is_shortage
 
 # A clock that stamps files ticks every 10 ms at the worst (HZ=100): an edit within the tick of the last one shows in no
 # stat.
@@ -93,8 +94,10 @@ class Ledger:
             return seen.sha256
         return self._note(kind + path, now, find(path))
 
-    def built(self, path: str, *by: str, sha256: str = "") -> None:
+    def built(self, path: str, *by: str, sha256: str = "") -> str:
         """Remembers what an output holds, right after it was made, and by whom: its own step unless given.
+
+        Returns its sha256.
 
         `sha256` is that of the bytes that were written there, by whoever knows it. It is taken where the file's stat is
         of this very tick and so vouches for nothing: the next look compares the bytes with it. Raises OSError.
@@ -109,6 +112,7 @@ class Ledger:
             self._makes = True
             self._files.update(dict.fromkeys(names, seen))
             self._append(*begin, *(["made", name, *seen] for name in names), required=True)
+        return sha256
 
     def keep(self) -> None:
         """Has what this run built count for later runs: SCons has written what it was made of. Raises OSError."""
@@ -118,7 +122,10 @@ class Ledger:
                 self._append(["kept"], required=True)
 
     def intact(self, path: str, by: str = ITS_STEP) -> bool:
-        """Returns True if an output still holds what was built; False as well for one that was never seen built."""
+        """Returns True if an output still holds what was built; False as well for one that was never seen built.
+
+        Raises OSError where the machine lacks what it takes to look.
+        """
         seen = self._files.get(by + path)
         try:
             now = self._stat(path)
@@ -126,7 +133,9 @@ class Ledger:
                 return seen is not None
             if sha256_of(path) != seen.sha256:
                 return False
-        except OSError:
+        except OSError as error:
+            if is_shortage(error):
+                raise
             return False
         self._note(by + path, now, seen.sha256)
         return True

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from ..files import walk
 from .ledger import Fact
 
 CORE = Path(__file__).resolve().parents[1]
@@ -14,9 +15,9 @@ TEMPLATE = ".j2"  # how templates' names end, wherever they lie
 
 
 def core_files() -> list[str]:
-    """Returns the core's modules and templates, as paths relative to its folder, sorted."""
+    """Returns the core's modules and templates, as paths relative to its folder, sorted. Raises OSError."""
     found = []
-    for folder, _, names in os.walk(CORE):  # ten times faster than Path.rglob, on every null build
+    for folder, _, names in walk(CORE):  # ten times faster than Path.rglob, on every null build
         inside = os.path.relpath(folder, CORE)
         kept = (name for name in names if name.endswith((".py", TEMPLATE)))
         found += [os.path.normpath(f"{inside}/{name}") for name in kept]

@@ -17,6 +17,7 @@ import _signal as signal
 import os
 from _socket import CMSG_SPACE, MSG_CMSG_CLOEXEC, socket
 from _thread import allocate_lock, get_ident, start_new_thread
+from errno import EAGAIN
 from itertools import count
 from sys import byteorder
 
@@ -51,7 +52,28 @@ def main(number: int) -> None:
         data, handles, _, _ = control.recvmsg(1, CMSG_SPACE(4), MSG_CMSG_CLOEXEC)
         if not data:
             return
-        start_new_thread(serve, (socket(fileno=int.from_bytes(handles[0][2], byteorder)), place, views))
+        if not handles:  # this process may open no more
+            continue
+        connection = socket(fileno=int.from_bytes(handles[0][2], byteorder))
+        try:
+            start_new_thread(serve, (connection, place, views))
+        except RuntimeError:  # there may be no more of them
+            refuse(connection)
+
+
+def refuse(connection: socket) -> None:
+    """Answers a request that no thread serves, and closes the connection."""
+    try:
+        receive(connection)
+        send(connection, failed(OSError(EAGAIN, os.strerror(EAGAIN), "a thread")))
+    except OSError:  # the build is gone
+        pass
+    connection.close()
+
+
+def failed(error: OSError) -> Message:
+    """Returns the reply for an action that couldn't be laid out."""
+    return {"failed": [f"{error.filename or 'a call'}: {error.strerror}", str(error.errno)]}
 
 
 class Views:
@@ -90,7 +112,7 @@ def serve(connection: socket, place: str, views: Views) -> None:
         try:
             reply = act(Request(message), place, stage, views)
         except OSError as error:
-            reply = {"failed": [f"{error.filename or 'a call'}: {error.strerror}"]}
+            reply = failed(error)
         try:
             send(connection, reply)
         except OSError:  # the build is gone

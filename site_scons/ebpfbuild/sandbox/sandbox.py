@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..errors import SandboxError
 from ..host_tools import CLEAN_ENVIRONMENT, SANDBOX_ROOT, Action
+from ..shortage import FULL, shortage_fix
 from .wire import TREE, Message, receive, send
 
 MODES = ("auto", "require", "off")
@@ -22,6 +23,13 @@ FIX = (
     "build as root, allow user namespaces (in a container: --security-opt seccomp=unconfined, or --privileged), "
     "or take SANDBOX=auto"
 )
+
+
+def _failed(call: str, number: str) -> SandboxError:
+    fix = "make room in memory and in the build folder"  # both are full alike: file systems in memory
+    if int(number) not in FULL:
+        fix = shortage_fix(OSError(int(number), "")) or fix
+    return SandboxError(f"can't lay out its inputs ({call})", where="sandbox", fix=fix)
 
 
 class Sandbox:
@@ -60,14 +68,13 @@ class Sandbox:
         connection = self._connection()
         try:
             reply = self._answered(connection, action)
+            if "failed" in reply:
+                raise _failed(*reply["failed"])
         except BaseException:  # an answer to come is no other action's
             connection.close()
             raise
         with self._lock:
             self._idle.append(connection)
-        if "failed" in reply:
-            what = f"can't lay out its inputs ({reply['failed'][0]})"
-            raise SandboxError(what, where="sandbox", fix="make room in memory and in the build folder")
         (status,), (out,), (err,) = reply["status"], reply["stdout"], reply["stderr"]
         return subprocess.CompletedProcess(list(action.command), int(status), out, err)
 

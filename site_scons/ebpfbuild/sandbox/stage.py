@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from errno import EIO, ENOMEM, ESTALE
 
 TYPE_CHECKING = False  # typing's costs, helper.py says why
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ class Stage:
             found = os.lstat(real)
             if stat.S_ISLNK(found.st_mode) and (path in self._anywhere or (self._follow and self._leads_out(path))):
                 found = os.stat(real)
-        except OSError:
+        except OSError as error:
+            if error.errno in (EIO, ENOMEM, ESTALE):  # it may be there
+                raise
             return False
         if stat.S_ISDIR(found.st_mode):
             try:

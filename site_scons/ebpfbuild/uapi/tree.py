@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..arch import EVERY_ARCH
 from ..errors import PinError
+from ..files import walk
 from ..pins.pins import UapiPin
 
 # The headers that C asks of a compiler without a library (C11 4p6), as far as a BPF program has a use for them, and
@@ -94,8 +95,8 @@ def _headers(folder: Path, name: str) -> dict[str, Path]:
 
 
 def _names(folder: Path) -> Iterator[str]:
-    """Yields the paths of the headers below a folder, sorted; of none if there is no such folder."""
-    for parent, folders, names in os.walk(folder):
+    """Yields the paths of the headers below a folder, sorted; of none if there is no such folder. Raises OSError."""
+    for parent, folders, names in walk(folder):
         folders.sort()
         for name in sorted(names):
             if name.endswith(".h"):

@@ -8,14 +8,14 @@ import SCons.Node.FS
 
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.escape import printable
-from ebpfbuild.files import FULL, MAKE_ROOM, UnfitFileError, symlink_loop
+from ebpfbuild.files import UnfitFileError, symlink_loop
+from ebpfbuild.shortage import shortage_fix
 
 _TAKE_BACK = 'if a build as root made it, take it back: sudo chown -R "$USER" .'
 _FIXES = {
     EACCES: _TAKE_BACK,
     EPERM: _TAKE_BACK,
     EROFS: "name a build folder that can be written: EBPF_BUILD",
-    **dict.fromkeys(FULL, MAKE_ROOM),
 }
 
 
@@ -49,8 +49,8 @@ def file_error(error, output=""):
         return unfit_input(error, path)
     if error.errno in (EEXIST, ENOTDIR):
         return StopError(f"{_no_folder(root, path)}: lies where the build makes a folder; move it away")
-    fix = _FIXES.get(error.errno)
-    return StopError(f"{path}: {error.strerror}{f'; {fix}' if fix else ''}")
+    fix = shortage_fix(error) or _FIXES.get(error.errno)
+    return StopError(f"{f'{path}: ' if path else ''}{error.strerror}{f'; {fix}' if fix else ''}")
 
 
 def _no_folder(root, path):

@@ -12,6 +12,7 @@ from ebpfbuild.compile.directives import directives_only
 from ebpfbuild.compile.includes import included_files
 from ebpfbuild.escape import printable
 from ebpfbuild.files import UnfitFileError, read_regular
+from ebpfbuild.shortage import is_shortage
 
 from .arguments import from_root
 from .errors import check_name, unfit_input, user_error
@@ -133,7 +134,9 @@ class IncludeScan:
         session = self._session
         try:
             digest = self.uapi_files.get(path) or session.ledger.digest(os.path.join(session.root, path))
-        except OSError:
+        except OSError as error:
+            if is_shortage(error):
+                raise
             return None
         key = f"directives of {digest} by {session.inputs.code('compile/directives.py')}"
         return session.ledger.fact(key, lambda: {"text": directives_only(self._read(path) or "")})["text"]
@@ -188,6 +191,8 @@ class IncludeScan:
         except OSError as error:
             if isinstance(error, UnfitFileError) and error.errno != EISDIR:
                 raise unfit_input(error, path) from None  # clang would wait for a pipe for ever
+            if is_shortage(error):  # to clang, which looks later, it may be there
+                raise
             return None
 
 

@@ -6,6 +6,7 @@ verifies nothing. Here a signature is the digest of the bytes, remembered by the
 inode.
 """
 
+import contextlib
 import os
 from errno import EISDIR, ENOENT, ENOTDIR
 
@@ -79,8 +80,9 @@ class Output(Input):
 
     def changed(self, node=None, allowcache=False):
         """Returns True if the file must be made anew, by the content of all that it depends on."""
-        sign_by_content(self.children())
-        return super().changed(node, allowcache)
+        with _one_line(self):
+            sign_by_content(self.children())
+            return super().changed(node, allowcache)
 
     def sign_as_made(self, sha256):
         """Has SCons record the digest of what was just written here, without another look at the file.
@@ -116,7 +118,10 @@ class Output(Input):
 
     def built(self):
         """Prints a notice of a file that an action of the project's (AddPostAction) has changed behind the step."""
-        super().built()
+        try:
+            super().built()
+        except OSError as error:  # only what SCons records of the file is missing: it is made anew then, if at all
+            run_of(self.fs).reporter.notice(f"{file_error(error)}")
         if not self.get_executor().post_actions or not self.exists():
             return
         session = self.get_build_env()["EBPF"]
@@ -137,6 +142,15 @@ class Output(Input):
         old.prepare_dependencies()
         inputs = self.get_build_env()["EBPF"].inputs
         return inputs.explained(text, [*old.bsources, *old.bdepends], [*new.bsources, *new.bdepends])
+
+
+@contextlib.contextmanager
+def _one_line(node):
+    """Raises the BuildError of a node that couldn't be looked at. SCons would print where it lies, or its own calls."""
+    try:
+        yield
+    except OSError as error:
+        raise BuildError(node, errstr=str(file_error(error)), status=2, exitstatus=2) from None
 
 
 def variant_dir(node):

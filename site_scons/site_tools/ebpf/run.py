@@ -14,6 +14,8 @@ import threading
 from collections import defaultdict
 from functools import cached_property
 
+from ebpfbuild.files import walk
+
 from .errors import StopError
 
 _NEW_OBJECTS = 100_000  # between two looks for cycles: some 20 MB
@@ -106,7 +108,7 @@ class Run:
         """
         if folder not in self._listings:
             found = {}
-            for parent, _, names in os.walk(folder):
+            for parent, _, names in walk(folder):
                 kept = (os.path.join(parent, name) for name in names if name.endswith(PYTHON))
                 found |= {os.path.relpath(file, folder): file for file in kept}
             self._listings[folder] = dict(sorted(found.items()))

@@ -12,8 +12,9 @@ import SCons.SConsign
 import SCons.Util
 
 from ebpfbuild.errors import EbpfError
-from ebpfbuild.files import FULL, MAKE_ROOM, make_room, require_regular
+from ebpfbuild.files import make_room, require_regular
 from ebpfbuild.rebuild.ledger import UNWRITABLE
+from ebpfbuild.shortage import is_shortage, shortage_fix
 
 from .errors import StopError, file_error
 from .run import run_of
@@ -104,6 +105,8 @@ def _open_database(dir):
             return
         why = "holds something else"
     except OSError as error:
+        if is_shortage(error):  # what it remembers is there yet
+            raise file_error(error, path) from None
         why = error.strerror or "can't be read"
     except Exception as error:  # a pickle may raise anything
         why = f"is damaged ({type(error).__name__})"
@@ -143,7 +146,7 @@ def _guard_writing(database, fs, path):
 
 
 def _fix(error):
-    return MAKE_ROOM if error.errno in FULL else "make it a file that this user can write"
+    return shortage_fix(error) or "make it a file that this user can write"
 
 
 def _path(top):

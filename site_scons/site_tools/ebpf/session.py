@@ -15,7 +15,7 @@ from ebpfbuild.rebuild.ledger import Ledger
 from ebpfbuild.rebuild.step_code import CHECKOUT
 from ebpfbuild.rebuild.tree_lock import TreeLock
 
-from . import sconsign
+from . import jobs, sconsign
 from .arguments import single
 from .errors import StopError, check_mapped, check_name, user_error
 from .include_scan import IncludeScan
@@ -103,6 +103,7 @@ class Session:
         self.home = _home(root, build)
         self._ledger_path = os.path.join(root, build, ".ebpf-ledger")
         sconsign.guard()
+        jobs.guard()
         self.files = ProjectFiles(root, build, run)
         self.includes = IncludeScan(self)
         self.inputs = StepInputs(self)

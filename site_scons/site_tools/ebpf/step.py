@@ -103,9 +103,7 @@ def _work(step, target, source, env):
 def _note(target, ledger, *by, sha256=None):
     """Has the ledger know what a step's outputs hold, and by whom they are; `sha256` are known digests by path."""
     for node in target:
-        ledger.built(node.abspath, *by, sha256=sha256[node.abspath] if sha256 else "")
-        if sha256:
-            node.sign_as_made(sha256[node.abspath])
+        node.sign_as_made(ledger.built(node.abspath, *by, sha256=sha256[node.abspath] if sha256 else ""))
 
 
 def _own(target, ledger):

@@ -6,6 +6,7 @@ An edit in between is an error.
 import os
 
 from ebpfbuild.errors import EbpfError, MovedInputError
+from ebpfbuild.shortage import is_shortage
 
 from .nodes import Input, content_signature
 
@@ -14,7 +15,7 @@ class Watch:
     """The inputs of one step: the files among its target's dependencies, and `more` by their path.
 
     A value of `more` is the sha256 that the build knows; or None for an output of this tool's, whose bytes the ledger
-    knows. Raises MovedInputError for a file that has changed since the build looked at it.
+    knows. Raises MovedInputError for a file that has changed since the build looked at it, and OSError.
     """
 
     def __init__(self, target, ledger, more, verb):
@@ -48,7 +49,9 @@ class Watch:
                 if isinstance(by, Input)
                 else self._ledger.digest(path) == by
             )
-        except OSError:
+        except OSError as error:
+            if is_shortage(error):
+                raise
             return False
 
     def _moved(self, path, details=()):
@@ -80,7 +83,9 @@ def state(path):
     """Returns all of a file's stat that an edit changes, the ctime, which no tool sets back, last; None for no file."""
     try:
         found = os.stat(path)
-    except OSError:
+    except OSError as error:
+        if is_shortage(error):
+            raise
         return None
     return found.st_size, found.st_mtime_ns, found.st_ino, found.st_dev, found.st_ctime_ns
 

@@ -1,0 +1,37 @@
+"""Has SCons build with as many threads as it gets: where one can't be started, it would wait for it for ever."""
+
+import os
+import sys
+from errno import EAGAIN
+
+from SCons.Taskmaster import Job
+
+from ebpfbuild.shortage import shortage_fix
+
+_start_worker = Job.NewParallel._start_worker
+
+
+def guard():
+    """Puts the guard around SCons's start of a thread."""
+    if Job.NewParallel._start_worker is _start_worker:
+        Job.NewParallel._start_worker = _start_if_possible
+
+
+def _start_if_possible(jobs):
+    """Starts a thread; where the machine has no more, the steps are for those that are there, or for this one."""
+    try:
+        _start_worker(jobs)
+    except RuntimeError:
+        started = len(jobs.workers)
+        jobs.max_workers = max(1, started)  # it tries no more
+        _notice(jobs.max_workers)
+        if not started:
+            jobs._work()
+
+
+def _notice(count):
+    from ebpfbuild import console
+
+    why = OSError(EAGAIN, os.strerror(EAGAIN))
+    what = f"steps run {count} at a time, as no more threads can be started: {why.strerror}; {shortage_fix(why)}"
+    console.console_for(sys.stderr, os.environ).notice(what)
