@@ -145,10 +145,15 @@ def disagreements(runs: Iterable[KernelRun], offline: Offline) -> list[Disagreem
 
 
 def unexpected(runs: Iterable[KernelRun], offline: Offline) -> list[tuple[Guest, ProgramRun]]:
-    """Returns the programs that failed and of which the matrix doesn't say so, with their guests."""
+    """Returns the programs that failed and of which the matrix doesn't say so, with their guests.
+
+    Those that a guest didn't come to before it was stopped aren't among them.
+    """
     return [
         (run.guest, each)
         for run in runs
         for each in run.programs
-        if each.state in FAILED and offline.get((run.guest.kernel, each.object, each.program)) != Verdict.FAILS
+        if each.state in FAILED
+        and offline.get((run.guest.kernel, each.object, each.program)) != Verdict.FAILS
+        and not (run.guest.stopped and each.state == State.UNKNOWN)
     ]

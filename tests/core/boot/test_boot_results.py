@@ -80,6 +80,8 @@ def test_matrix_and_boot_are_held_against_each_other(verdict, differ, news):
     offline = {("k", "o", name): verdict for name in STATES} if verdict else {}
     assert {each.run.program for each in disagreements([run], offline)} == differ
     assert {each.program for _, each in unexpected([run], offline)} == news
+    cut = KernelRun(guest(stopped="it took longer than 9 s"), run.programs)  # what it didn't come to hasn't failed
+    assert {each.program for _, each in unexpected([cut], offline)} == news - {"lost"}
 
 
 def test_the_table_has_each_program_on_each_kernel_with_what_the_matrix_says():
