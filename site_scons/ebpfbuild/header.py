@@ -71,14 +71,14 @@ def check_registers(header: bytes, arch: Arch, where: str) -> None:
     """Refuses a header with another arch's registers; a minimized one may well have none. Raises HeaderError."""
     found = arch_of_registers(header)
     if found is not None and BY_NAME[found].kernel != arch.kernel:  # one byte order's registers are the other's
-        raise _unfit(arch, f"its struct pt_regs is {found}'s", where)
+        raise _unfit(arch, f"its struct pt_regs is {found}'s", where, f", or use this one for {found}")
 
 
-def _unfit(arch: Arch, what: str, where: str) -> HeaderError:
+def _unfit(arch: Arch, what: str, where: str, otherwise: str = "") -> HeaderError:
     return HeaderError(
         f"this header does not fit {arch.name} (__TARGET_ARCH_{arch.kernel}): {what}",
         where=where,
-        fix=f"pin the {arch.name} header under vmlinux.{arch.name} in toolchain.toml",
+        fix=f"pin the {arch.name} header under vmlinux.{arch.name} in toolchain.toml{otherwise}",
     )
 
 

@@ -138,7 +138,7 @@ def test_a_check_asks_each_source_and_fails_where_one_has_other_bytes(project, g
 
 @pytest.mark.parametrize("words, said", [
     (["updaet"], "pins knows no 'updaet'; did you mean update?"),
-    (["update", "x86_64"], "pins update x86_64: not understood; pins takes nothing, update [libbpf] [--commit ID], add ARCH, add --btf FILE KERNEL, or check"),
+    (["update", "x86_64"], "pins update x86_64: not understood; pins takes nothing, update [libbpf] [--commit ID], add [--from FILE] ARCH, add --btf FILE KERNEL, or check"),
     (["update", "libbpf", "--commit", "1234567"], "--commit: is of libbpf/vmlinux.h; it goes with pins update and pins add ARCH"),
     (["--markdown"], "--markdown: says what a change means; it goes with pins update and pins add ARCH"),
     (["check", "--all"], "--all: lists more; it goes with pins, pins update and pins add ARCH"),

@@ -19,7 +19,7 @@ from .errors import StopError, user_error
 from .fetching import fetch_options
 from .run import run_of
 
-USAGE = "pins takes nothing, update [libbpf] [--commit ID], add ARCH, add --btf FILE KERNEL, or check"
+USAGE = "pins takes nothing, update [libbpf] [--commit ID], add [--from FILE] ARCH, add --btf FILE KERNEL, or check"
 
 
 def add_pins_options():
