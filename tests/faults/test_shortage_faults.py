@@ -47,7 +47,19 @@ FIXES = {"EMFILE": "ulimit -n", "EIO": "dmesg says", "EAGAIN": "ulimit -u", "ENO
 @rows({f"no thread left, with {count} of 4 started": count for count in (0, 1)})
 def test_no_thread_left(staged, fault):
     """The build goes on with the threads that there are, says so, and gives the right bytes."""
+    staged.require_right()  # so that nothing is left to fetch
     staged.edit()
     done = staged.build({"threads": fault}, "-j4")
     assert done.returncode == 0 and "no more threads can be started" in done.stderr, done.stdout + done.stderr
+    staged.require_right()
+
+
+@rows(["no thread left for a fetch"])
+def test_no_thread_left_for_a_fetch(staged, fault):
+    """One line says so, and the next build gives the right bytes."""
+    staged.forget()
+    done = staged.build({"threads": 1}, "-j4")
+    said = [line for line in done.stderr.splitlines() if line.startswith("scons: *** ")]
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert said and all(FIXES["EAGAIN"] in line for line in said), done.stderr
     staged.require_right()

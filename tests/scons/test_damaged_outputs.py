@@ -49,6 +49,24 @@ def test_an_input_edited_while_it_is_compiled_and_put_back_leaves_no_object(proj
     assert project.build(X86) == set()
 
 
+def test_a_step_that_failed_after_its_work_leaves_nothing_for_the_sources_before(declare):
+    """SCons knows the object by its old source: once that is back, what the failed step made passed for its object."""
+    project = declare("""
+object = env.BpfObject("src/version.bpf.c")
+env.AddPostAction(object, "test ! -e fail")
+""", **{"version.bpf.c": "int version = 1;\n"})
+    project.build(X86)
+    first = project.digests()
+    project.edit("src/version.bpf.c", "= 1", "= 2")
+    (project.folder / "fail").touch()
+    project.fails(X86)
+    (project.folder / "fail").unlink()
+    project.edit("src/version.bpf.c", "= 2", "= 1")
+    project.build(X86)
+    assert project.digests() == first
+    assert project.build(X86) == set()
+
+
 def test_a_command_that_makes_nothing_is_told(declare):
     """It was told as an edit during the build, for ever."""
     project = declare("""

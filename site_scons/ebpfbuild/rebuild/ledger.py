@@ -76,6 +76,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._torn = False  # the file ends within a line
         self._makes = False  # this run has made an output
+        self.noted = 0  # how many outputs this run has made
         self._files: dict[str, _Seen] = {}
         self._facts: dict[str, dict[str, Any]] = {}
         lines = self._read()
@@ -110,6 +111,7 @@ class Ledger:
             names = [each + path for each in by or (ITS_STEP,)]
             begin = [] if self._makes else [["run"]]
             self._makes = True
+            self.noted += 1
             self._files.update(dict.fromkeys(names, seen))
             self._append(*begin, *(["made", name, *seen] for name in names), required=True)
         return sha256

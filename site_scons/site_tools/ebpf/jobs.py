@@ -8,6 +8,7 @@ from SCons.Taskmaster import Job
 
 from ebpfbuild.shortage import shortage_fix
 
+NO_THREAD = "can't start new thread"  # CPython's RuntimeError where pthread_create(3) fails
 _start_worker = Job.NewParallel._start_worker
 
 
@@ -29,9 +30,14 @@ def _start_if_possible(jobs):
             jobs._work()
 
 
+def no_thread():
+    """Returns the error of pthread_create(3) that a thread couldn't be started for."""
+    return OSError(EAGAIN, os.strerror(EAGAIN))
+
+
 def _notice(count):
     from ebpfbuild import console
 
-    why = OSError(EAGAIN, os.strerror(EAGAIN))
+    why = no_thread()
     what = f"steps run {count} at a time, as no more threads can be started: {why.strerror}; {shortage_fix(why)}"
     console.console_for(sys.stderr, os.environ).notice(what)

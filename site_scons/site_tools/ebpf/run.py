@@ -42,6 +42,7 @@ class Run:
     scans     numbers that make each scan's path another one, see minimized.py
     recorded  False where SCons could not write what it remembers
     made      the first target of each step that has run, and its environment, for the summary
+    begun     the targets of each step that began, its ledger, and how much that had noted before
     objects, minimized, programs   what the commands `prove`, `why` and `pins` are about, see command_targets.py
     for_kernels, for_verify  the same of the commands `kernels` and `verify`
     wheels    those that `boot` takes into its guests
@@ -60,7 +61,7 @@ class Run:
         _spare_collector()
         self.sessions = {}
         self.ledger, self.locks, self.vmlinux = None, {}, None
-        self.commands, self.made, self.recorded = defaultdict(list), [], True
+        self.commands, self.made, self.begun, self.recorded = defaultdict(list), [], [], True
         self.scans = itertools.count()
         self.objects, self.minimized, self.programs, self.for_kernels = [], [], [], []
         self.for_verify, self.wheels = [], []

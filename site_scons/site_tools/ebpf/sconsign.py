@@ -7,13 +7,14 @@ expect, and waits for ever for a pipe. Nothing is unpickled here: it is SCons's 
 import os
 import sys
 
+import SCons.Node
 import SCons.Node.FS
 import SCons.SConsign
 import SCons.Util
 
 from ebpfbuild.errors import EbpfError
 from ebpfbuild.files import make_room, require_regular
-from ebpfbuild.rebuild.ledger import UNWRITABLE
+from ebpfbuild.rebuild.ledger import ITS_STEP, UNWRITABLE
 from ebpfbuild.shortage import is_shortage, shortage_fix
 
 from .errors import StopError, file_error
@@ -56,11 +57,19 @@ def _write():
     run = run_of(SCons.Node.FS.get_default_fs())
     if run.recorded:
         for session in run.sessions.values():
-            _keep(session)
+            _keep(session, run.begun)
 
 
-def _keep(session):
+def _keep(session, begun):
+    """Has a ledger keep what was made, but for the outputs of a step that failed once it had noted some.
+
+    SCons knows them by the inputs of an earlier build, whose return would have them pass for what that made.
+    """
     try:
+        for target, ledger, before in begun:
+            if ledger.noted > before and any(node.get_state() != SCons.Node.executed for node in target):
+                for node in target:
+                    ledger.forget(node.abspath, by=ITS_STEP)
         session.keep()
     except OSError as error:
         _notice(f"{file_error(error)}, {_ONCE_MORE}")

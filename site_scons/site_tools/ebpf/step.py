@@ -20,6 +20,7 @@ from .arguments import from_root, named_cache
 from .by_arch import check_installs
 from .command_targets import name_short
 from .errors import StopError, file_error
+from .jobs import NO_THREAD, no_thread
 from .nodes import Output, output
 
 
@@ -57,6 +58,7 @@ class _Execution:
 
 def _execute(step, target, source, env):
     session = env["EBPF"]
+    session.run.begun.append((target, session.ledger, session.ledger.noted))
     _notice_cache(env)
     try:
         work, end = _work(step, target, source, env)
@@ -64,8 +66,10 @@ def _execute(step, target, source, env):
         end()
     except EbpfError as error:
         raise SCons.Errors.BuildError(target[0], errstr=str(error), status=2, exitstatus=2) from None
-    except OSError as error:
-        said = str(file_error(error, target[0].path))
+    except (OSError, RuntimeError) as error:
+        if not isinstance(error, OSError) and str(error) != NO_THREAD:
+            raise
+        said = str(file_error(error if isinstance(error, OSError) else no_thread(), target[0].path))
         raise SCons.Errors.BuildError(target[0], errstr=said, status=2, exitstatus=2) from None
     session.run.made.append((target[0], env))
 
