@@ -81,7 +81,8 @@ def summary(runs: Sequence[KernelRun], offline: Offline, found: Sequence[Disagre
     counts = [f"{states.count(state)} {state}" for state in State if state in states]
     seconds = sum(run.guest.seconds for run in runs)
     kernels = f"{len(runs)} kernel{'' if len(runs) == 1 else 's'}"
-    differ = f"; the matrix disagrees on {len(found)}" if found else "; the matrix agrees" if offline else ""
+    judged = offline and any(state != State.UNKNOWN for state in states)
+    differ = f"; the matrix disagrees on {len(found)}" if found else "; the matrix agrees" if judged else ""
     return f"{kernels} booted in {seconds:.0f} s: {', '.join(counts) or 'no program'}{differ}"
 
 

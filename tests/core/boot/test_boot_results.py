@@ -97,6 +97,9 @@ def test_the_table_has_each_program_on_each_kernel_with_what_the_matrix_says():
     assert "refused on k: load fails\n  can't load\n    because\n" in text.failures(runs)
     assert "big:\n  it took longer than 9 s; its serial output: build/boot/k/serial.log" in text.failures(runs)
     assert text.summary(runs, offline, found).endswith("2 ran, 1 attached, 1 loaded, 1 attach fails, 1 load fails, 1 no result; the matrix disagrees on 1")
+    assert text.summary(runs, offline, []).endswith("the matrix agrees")
+    lost = KernelRun(guest(), (STATES["lost"],))
+    assert text.summary([lost], {("k", "o", "lost"): Verdict.OK}, []).endswith(": 1 no result")  # nothing to agree with
     data = as_json(runs, offline, found)
     assert [(row["program"], row["state"], row["matrix"], row["agrees"]) for row in data["kernels"][0]["programs"]][2] == ("refused", "not_loaded", "ok", False)
     assert data["kernels"][1]["stopped"] == "it took longer than 9 s" and data["kernels"][1]["page_size"] == 16384
