@@ -16,7 +16,9 @@ def make(folder: Path, kind: str) -> Path:
         os.mkfifo(path)
     elif kind == "a socket":
         with socket.socket(socket.AF_UNIX) as made:
-            made.bind(os.path.relpath(path))
+            at = os.open(folder, os.O_PATH)  # the name of a socket has 107 bytes at most
+            made.bind(f"/proc/self/fd/{at}/{path.name}")
+            os.close(at)
     else:
         path.symlink_to("/dev/zero")
     return path

@@ -177,6 +177,8 @@ def _limit_threads(count: int) -> None:
         if not left:
             raise RuntimeError("can't start new thread")
         left.pop()
-        return start(*arguments)
+        started = start(*arguments)
+        time.sleep(0.2)  # the new thread comes far before this one goes on, which then notes it
+        return started
 
     threading._start_new_thread = start_if_possible

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from errno import EAGAIN
 
 from SCons.Taskmaster import Job
@@ -19,14 +20,16 @@ def guard():
 
 
 def _start_if_possible(jobs):
-    """Starts a thread; where the machine has no more, the steps are for those that are there, or for this one."""
+    """Starts a thread; where the machine has no more, the steps are for those that are there, or for the main thread.
+
+    A worker asks for another one, with SCons's lock held, perhaps before SCons has noted it among its workers.
+    """
     try:
         _start_worker(jobs)
     except RuntimeError:
-        started = len(jobs.workers)
-        jobs.max_workers = max(1, started)  # it tries no more
+        jobs.max_workers = max(1, len(jobs.workers))  # it tries no more
         _notice(jobs.max_workers)
-        if not started:
+        if not isinstance(threading.current_thread(), Job.NewParallel.Worker):
             jobs._work()
 
 
