@@ -46,6 +46,10 @@ class OfflineError(FetchError):
     """An artifact is not in the store and the build may not connect."""
 
 
+class ShortageError(EbpfError):
+    """This machine has run out of something while an artifact was fetched; no source is to blame."""
+
+
 class VendorError(EbpfError):
     """A vendor folder can't be made, or lacks what a build asks for."""
 

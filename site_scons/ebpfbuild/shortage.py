@@ -23,3 +23,19 @@ def is_shortage(error: OSError) -> bool:
 def shortage_fix(error: OSError) -> str:
     """Returns what to do about such an error, as the end of a message; empty for others."""
     return _FIXES.get(error.errno or 0, "")
+
+
+def shortage_below(error: BaseException) -> OSError | None:
+    """Returns the first such error among an exception and those that it was made of; None without one.
+
+    Those of ssl and of look-ups of names have numbers of their own.
+    """
+    left, seen = [error], list[BaseException]()
+    while left:
+        each = left.pop()
+        if isinstance(each, OSError) and type(each).__module__ == "builtins" and is_shortage(each):
+            return each
+        seen.append(each)
+        parts = (each.__cause__, each.__context__, getattr(each, "reason", None), *each.args)
+        left += [part for part in parts if isinstance(part, BaseException) and part not in seen]
+    return None

@@ -1,6 +1,8 @@
 """What can't be looked at for lack of open files is neither missing nor another: reading raises, and nothing is left out."""
 
 import errno
+import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 from ebpfbuild.files import walk
 from ebpfbuild.rebuild.ledger import Ledger
-from ebpfbuild.shortage import is_shortage, shortage_fix
+from ebpfbuild.shortage import is_shortage, shortage_below, shortage_fix
 
 SCRIPT = """
 import os, resource, sys
@@ -52,3 +54,13 @@ def test_what_is_wrong_with_a_file_is_no_shortage(tmp_path):
     assert is_shortage(OSError(errno.EIO, "")) and "dmesg" in shortage_fix(OSError(errno.EIO, ""))
     assert not is_shortage(OSError(errno.ENOENT, "")) and not shortage_fix(OSError(errno.EACCES, ""))
     assert not Ledger(tmp_path / "ledger").intact(str(tmp_path / "gone"))
+
+
+def test_a_shortage_is_found_below_what_a_library_made_of_it():
+    short = OSError(errno.EMFILE, "Too many open files")
+    wrapped = ValueError("new connection")
+    wrapped.__cause__ = short
+    assert shortage_below(KeyError(wrapped)) is shortage_below(wrapped) is shortage_below(short) is short
+    wrapped.__cause__ = wrapped  # round in a circle
+    for other in (ssl.SSLError(5, "SSL_ERROR_SYSCALL"), socket.gaierror(11, "a name"), TimeoutError(), wrapped):
+        assert shortage_below(other) is None  # 5 is EIO of open(2), 11 EAGAIN

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from ..errors import FetchError
 from ..escape import without_secrets
+from ..shortage import shortage_below, shortage_fix
 from .proxies import Proxy, proxy_for
 from .store import CHUNK
 from .tls import CertificatesError, distrust, named_bundles, trusting
@@ -42,6 +43,10 @@ class FailedTry(Exception):
     ):
         self.reason, self.tries, self.pause, self.down, self.anew = reason, tries, pause, down, anew
         super().__init__(reason)
+
+
+class ShortTry(FailedTry):
+    """A try that this machine ended, as it has run out of something: no source is to blame, and none is had."""
 
 
 class RequestLogin(Protocol):
@@ -162,6 +167,8 @@ def _failed(error: Exception, url: str) -> FailedTry:
     import requests
     from urllib3 import exceptions as urllib3
 
+    if short := shortage_below(error):
+        return ShortTry(f"{short.strerror}; {shortage_fix(short)}", tries=1)
     if isinstance(error, requests.RequestException):
         return _explained(error, requests.exceptions, url)
     if isinstance(error, CertificatesError):

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from ..errors import FetchError, HurriedError, StoppedError
+from ..errors import FetchError, HurriedError, ShortageError, StoppedError
 from ..escape import without_secrets
-from .http_get import AnswerHead, FailedTry, RequestLogin, Resume, Timeouts, get_body, require_requests
+from .http_get import AnswerHead, FailedTry, RequestLogin, Resume, ShortTry, Timeouts, get_body, require_requests
 from .store import Incoming
 from .transfer import Ended, Rate, Transfer
 from .verify import wrong_body
@@ -74,7 +74,7 @@ class Network:
         `size` and `sha256` are the pinned ones where they are known. `progress` gets bytes done and in all. `others` is
         how many sources are left should this one fail, `spent` the seconds that those before it took. `login` goes with
         the request for this URL, and with none that it redirects to. Raises FetchError with the reason once no try is
-        left, a HurriedError if more of them may help, StoppedError and CacheError.
+        left, a HurriedError if more of them may help, ShortageError, StoppedError and CacheError.
         """
         require_requests(url)
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
@@ -96,6 +96,8 @@ class Network:
                 if not resume or sha256 in (None, into.sha256):
                     return
                 raise FailedTry("its parts make another file than the pinned one", anew=True)
+            except ShortTry as short:
+                raise ShortageError(short.reason, where=without_secrets(url)) from None
             except FailedTry as failed:
                 last = failed
             if last.anew:

@@ -13,10 +13,11 @@ from typing import NamedTuple, TypeVar
 
 from ..archive.members import read_members
 from ..console import Reporter
-from ..errors import FetchError, HurriedError, MismatchError, OfflineError, PinError
+from ..errors import FetchError, HurriedError, MismatchError, OfflineError, PinError, ShortageError
 from ..escape import without_secrets
 from ..files import MAX_FILE_SIZE, is_gone, open_regular
 from ..pins.pins import ArtifactSource, HeaderPin, TreePin
+from ..shortage import shortage_fix
 from . import apt
 from . import places as sources
 from .mirror import Login, checked_mirror
@@ -378,7 +379,10 @@ class _Search:
 
 
 def copy_file(path: Path, incoming: Incoming, limit: int) -> None:
-    """Copies a regular file `into` the store, cut soon after `limit` bytes. Raises FetchError and CacheError."""
+    """Copies a regular file `into` the store, cut soon after `limit` bytes.
+
+    Raises FetchError, ShortageError and CacheError.
+    """
     try:
         with open_regular(path, max(limit, MAX_FILE_SIZE)) as file:
             while chunk := file.read(CHUNK):
@@ -389,6 +393,8 @@ def copy_file(path: Path, incoming: Incoming, limit: int) -> None:
     except FileNotFoundError:
         raise FetchError("is not there") from None
     except OSError as error:
+        if fix := shortage_fix(error):
+            raise ShortageError(error.strerror or "", where=str(path), fix=fix) from None
         raise FetchError(f"can't be read: {error.strerror}") from None
 
 

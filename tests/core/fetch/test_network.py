@@ -1,6 +1,8 @@
 """One URL into the store: what is told, and what counts of the environment. tests/faults has a network's faults."""
 
+import errno
 import hashlib
+import os
 import socket
 import time
 from email.utils import formatdate
@@ -10,7 +12,7 @@ from faultserver import Piecewise, body, status
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ebpfbuild.errors import FetchError, MismatchError, PinError
+from ebpfbuild.errors import FetchError, MismatchError, PinError, ShortageError
 from ebpfbuild.fetch.http_get import retry_after
 from ebpfbuild.fetch.network import Network
 from ebpfbuild.fetch.store import Store
@@ -45,6 +47,17 @@ def test_the_bytes_arrive(server, fetch, pauses):
     assert fetch(server.say(body(DATA))) == DATA
     assert len(server.seen) == 1 and not pauses
     assert server.headers[0]["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize("code, fix", [(errno.EMFILE, "ulimit -n"), (errno.ENOMEM, "more memory"), (errno.EIO, "dmesg says")])
+def test_what_this_machine_lacks_is_no_fault_of_the_server_s(server, fetch, pauses, monkeypatch, code, fix):
+    def refused(made, address):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    with pytest.raises(ShortageError) as caught:
+        fetch(url := server.say(body(DATA)))
+    assert str(caught.value).startswith(f"{url}: {os.strerror(code)}; ") and fix in str(caught.value) and not pauses
 
 
 def test_progress_goes_up_to_the_size(server, tmp_path):
