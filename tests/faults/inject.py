@@ -158,8 +158,11 @@ def _fill(filler: str, inodes: bool, **unused) -> None:
 
 
 def _refuse(code: str, event: str, details, **unused) -> None:
-    """Has the call fail as if the kernel had said so; but a removal, which takes nothing that could be short."""
-    if event in ("os.remove", "os.rmdir"):
+    """Has the call fail as if the kernel had said so.
+
+    But not a removal, which takes nothing that could be short, nor a lock, by which EAGAIN says that another has it.
+    """
+    if event in ("os.remove", "os.rmdir", "fcntl.flock"):
         return
     number = getattr(errno, code)
     raise OSError(number, os.strerror(number), *(path for path in details[:1] if isinstance(path, str)))
