@@ -12,6 +12,7 @@ from ..btf.types import Kind
 from .tables import Row, Tables
 
 MAX_ARRAYS = 64  # in one another
+MAX_PADDING = 8 << 20  # bytes of all structs: a kernel's have 0.1 MB, and each word is a line
 
 
 class Pad(NamedTuple):
@@ -54,6 +55,7 @@ class Layout:
         self._plans: dict[int, Plan] = {}
         self._pads = (Pad("long", 8 * self._pointer), Pad("int", 32), Pad("short", 16), Pad("char", 8))
         self._pad_sizes = dict(self._pads)
+        self._room = 8 * MAX_PADDING  # bits
 
     def size(self, number: int) -> int:
         """Returns the size of a type used by value; 0 for functions and for what was only declared. Raises BtfError."""
@@ -153,7 +155,11 @@ class Layout:
         return before, self._padding(at, size, align, False) if at < size else []
 
     def _padding(self, at: int, to: int, align: int, in_bitfield: bool) -> list[Pad]:
-        """Returns what brings the next member from bit `at` to bit `to` (btf_dump_emit_bit_padding)."""
+        """Returns what brings the next member from bit `at` to bit `to` (btf_dump_emit_bit_padding).
+
+        Raises BtfError.
+        """
+        self._take(to - at)
         found = []
         pad = next((each for each in self._pads if roundup(at, each.bits) <= to), self._pads[-1])
         start = roundup(at, pad.bits)
@@ -167,11 +173,18 @@ class Layout:
             at += pad.bits
         return [*found, self._rest(to - at)] if at < to else found
 
+    def _take(self, bits: int) -> None:
+        """Takes padding from what all structs may have. Raises BtfError for more."""
+        self._room -= max(0, bits)
+        if self._room < 0:
+            self._tables.btf.fail(f"has structs with more than {MAX_PADDING >> 20} MiB of padding")
+
     def _rest(self, bits: int) -> Pad:
         return Pad(next(each.name for each in reversed(self._pads) if each.bits >= bits), bits)
 
     def _fill(self, at: int, to: int) -> list[Pad]:
-        """Returns what fills the bits from `at` to `to` of a packed struct."""
+        """Returns what fills the bits from `at` to `to` of a packed struct. Raises BtfError."""
+        self._take(to - at)
         whole, rest = divmod(max(0, to - at), self._pads[0].bits)
         return [self._pads[0]] * whole + ([self._rest(rest)] if rest else [])
 

@@ -121,6 +121,18 @@ def read_header(btf):
         return ""
 
 
+@pytest.mark.parametrize("gap, told", [(1 << 26, ""), ((1 << 32) - 32, "has structs with more than 8 MiB of padding")])
+def test_a_struct_with_half_a_gigabyte_of_padding_is_refused_soon(gap, told):
+    """Each word of padding is a line."""
+    types = [(1, info(Kind.INT), 4, 32), (2, info(Kind.STRUCT, 2), gap // 8 + 4, 3, 1, 0, 4, 1, gap)]
+    btf = Btf.parse(assemble(types, ("", "int", "far", "first", "last")))
+    if told:
+        with pytest.raises(BtfError, match=told):
+            header_of(btf)
+    else:
+        assert header_of(btf).count("\tlong: 64;\n") == gap // 64 - 1
+
+
 @given(edits=EDITS)
 @settings(max_examples=150, deadline=None)
 def test_damaged_btf_gives_a_header_or_an_error(sample, edits):
