@@ -176,14 +176,13 @@ def _no_descriptor(**unused) -> None:
 
 def _limit_threads(count: int) -> None:
     """Has no more than so many threads start, as CPython says it where pthread_create(3) fails."""
-    start, left = threading._start_new_thread, [None] * count
+    start, left = threading.Thread.start, [None] * count
 
-    def start_if_possible(*arguments):
+    def start_if_possible(thread):
         if not left:
             raise RuntimeError("can't start new thread")
         left.pop()
-        started = start(*arguments)
+        start(thread)
         time.sleep(0.2)  # the new thread comes far before this one goes on, which then notes it
-        return started
 
-    threading._start_new_thread = start_if_possible
+    threading.Thread.start = start_if_possible
