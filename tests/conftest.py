@@ -38,7 +38,8 @@ if not IN_GUEST:  # which has no network, and none of what builds
     from ebpfbuild.link.libraries import PROGRAM_LOADER, Linker, libraries_for, linker as linker_of, this_machine
     from scons_project import built, built_once, compiler, declare, known, make_project, one_program, project  # noqa: F401  fixtures
 
-# A red run is about the change, so each test has the same examples in each run. `--hypothesis-profile=fuzz` draws others.
+# A red run is about the change, so each test has the same examples in each run, but for the constants that hypothesis
+# takes from whatever modules are loaded. `--hypothesis-profile=fuzz` draws others.
 if settings:
     settings.register_profile("same", derandomize=True, database=None)
     settings.register_profile("fuzz", print_blob=True)
