@@ -6,7 +6,6 @@ verifies nothing. Here a signature is the digest of the bytes, remembered by the
 inode.
 """
 
-import contextlib
 import os
 from errno import EISDIR, ENOENT, ENOTDIR
 
@@ -80,9 +79,11 @@ class Output(Input):
 
     def changed(self, node=None, allowcache=False):
         """Returns True if the file must be made anew, by the content of all that it depends on."""
-        with _one_line(self):
+        try:
             sign_by_content(self.children())
             return super().changed(node, allowcache)
+        except OSError as error:  # SCons would print where it lies, or its own calls
+            raise BuildError(self, errstr=str(file_error(error)), status=2, exitstatus=2) from None
 
     def sign_as_made(self, sha256):
         """Has SCons record the digest of what was just written here, without another look at the file.
@@ -142,15 +143,6 @@ class Output(Input):
         old.prepare_dependencies()
         inputs = self.get_build_env()["EBPF"].inputs
         return inputs.explained(text, [*old.bsources, *old.bdepends], [*new.bsources, *new.bdepends])
-
-
-@contextlib.contextmanager
-def _one_line(node):
-    """Raises the BuildError of a node that couldn't be looked at. SCons would print where it lies, or its own calls."""
-    try:
-        yield
-    except OSError as error:
-        raise BuildError(node, errstr=str(file_error(error)), status=2, exitstatus=2) from None
 
 
 def variant_dir(node):

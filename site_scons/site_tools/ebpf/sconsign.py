@@ -56,23 +56,23 @@ def _write():
     _scons_write()
     run = run_of(SCons.Node.FS.get_default_fs())
     if run.recorded:
-        for session in run.sessions.values():
-            _keep(session, run.begun)
+        try:
+            _forget_failed(run.begun)
+            for session in run.sessions.values():
+                session.keep()
+        except OSError as error:
+            _notice(f"{file_error(error)}, {_ONCE_MORE}")
 
 
-def _keep(session, begun):
-    """Has a ledger keep what was made, but for the outputs of a step that failed once it had noted some.
+def _forget_failed(begun):
+    """Has the ledgers forget the outputs of each step that failed once it had noted some.
 
     SCons knows them by the inputs of an earlier build, whose return would have them pass for what that made.
     """
-    try:
-        for target, ledger, before in begun:
-            if ledger.noted > before and any(node.get_state() != SCons.Node.executed for node in target):
-                for node in target:
-                    ledger.forget(node.abspath, by=ITS_STEP)
-        session.keep()
-    except OSError as error:
-        _notice(f"{file_error(error)}, {_ONCE_MORE}")
+    for target, ledger, before in begun:
+        if ledger.noted > before and any(node.get_state() != SCons.Node.executed for node in target):
+            for node in target:
+                ledger.forget(node.abspath, by=ITS_STEP)
 
 
 def was_read():

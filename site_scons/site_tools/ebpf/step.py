@@ -67,9 +67,10 @@ def _execute(step, target, source, env):
     except EbpfError as error:
         raise SCons.Errors.BuildError(target[0], errstr=str(error), status=2, exitstatus=2) from None
     except (OSError, RuntimeError) as error:
-        if not isinstance(error, OSError) and str(error) != NO_THREAD:
+        cause = no_thread() if str(error) == NO_THREAD else error
+        if not isinstance(cause, OSError):
             raise
-        said = str(file_error(error if isinstance(error, OSError) else no_thread(), target[0].path))
+        said = str(file_error(cause, target[0].path))
         raise SCons.Errors.BuildError(target[0], errstr=said, status=2, exitstatus=2) from None
     session.run.made.append((target[0], env))
 
