@@ -410,7 +410,8 @@ def _unreachable(
     if source.in_project:
         fix = f"put {source.shown} back"
         if isinstance(pin, HeaderPin) and not source.inside and _is_gone(source):
-            fix = f"make it: {pin.recipe} > {source.shown}"
+            made = f"make it: {pin.recipe} > {source.shown}"
+            fix = "name a kernel's file that is there, or host, the kernel that runs" if pin.given else made
         return FetchError(f"{pin.title} can't be had", where=source.where, fix=fix, details=details)
     mirror = f"MIRROR=FOLDER with {without_secrets(sources.below_mirror(source))} in it"
     if options.offline:
