@@ -27,7 +27,8 @@ from ebpfbuild.boot.cpio import Device, File, cpio
 from ebpfbuild.boot.guests import BootKernel, Booter
 from ebpfbuild.boot.initramfs import GuestObject
 from ebpfbuild.console import Reporter
-from ebpfbuild.fetch.obtain import FetchOptions, obtain_header
+from ebpfbuild.fetch.obtain import obtain_header
+from ebpfbuild.fetch.options import FetchOptions
 from ebpfbuild.fetch.store import cache_folder
 from ebpfbuild.kernel_image.packages import KERNEL_NAME
 from ebpfbuild.pins.toolchain import load

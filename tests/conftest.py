@@ -32,7 +32,8 @@ IN_GUEST = os.environ.get("BOOT_TEST") == "1"  # a booted kernel's, where `boot 
 if not IN_GUEST:  # which has no network, and none of what builds
     import libraries
     from ebpfbuild.fetch.mirror import mirror_login
-    from ebpfbuild.fetch.obtain import FetchOptions, obtain_header, obtain_tree
+    from ebpfbuild.fetch.obtain import obtain_header, obtain_tree
+    from ebpfbuild.fetch.options import FetchOptions
     from ebpfbuild.fetch.install import install_tree
     from ebpfbuild.fetch.store import cache_folder
     from ebpfbuild.link.libraries import PROGRAM_LOADER, Linker, libraries_for, linker as linker_of, this_machine

@@ -11,7 +11,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ebpfbuild.fetch.obtain import FetchOptions, obtain_tree
+from ebpfbuild.fetch.obtain import obtain_tree
+from ebpfbuild.fetch.options import FetchOptions
 from ebpfbuild.console import Reporter
 from ebpfbuild.errors import EbpfError, LinkError, MismatchError
 from ebpfbuild.files import write_file

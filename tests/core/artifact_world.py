@@ -7,7 +7,8 @@ from faultserver import body, status
 from archives import deb, tar
 
 from ebpfbuild.pins import toolchain
-from ebpfbuild.fetch.obtain import FetchOptions, obtain_header, obtain_tree
+from ebpfbuild.fetch.obtain import obtain_header, obtain_tree
+from ebpfbuild.fetch.options import FetchOptions
 from ebpfbuild.console import Reporter
 from ebpfbuild.fetch.network import Network
 

@@ -9,7 +9,7 @@ from faultserver import body, status
 
 from ebpfbuild.fetch.github import GitHub, git_id
 from ebpfbuild.fetch.network import Network
-from ebpfbuild.fetch.obtain import FetchOptions
+from ebpfbuild.fetch.options import FetchOptions
 
 API, RAW = "/api.github.com", "/raw.githubusercontent.com"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import libraries
 import pytest
-from ebpfbuild.fetch.obtain import FetchOptions
+from ebpfbuild.fetch.options import FetchOptions
 from ebpfbuild.errors import MismatchError
 from libraries import Missing, fitting, provide
 
@@ -18,7 +18,7 @@ BARE = """if True:
     from pathlib import Path
     sys.path[:0] = sys.argv[2:]
     import libraries
-    from ebpfbuild.fetch.obtain import FetchOptions
+    from ebpfbuild.fetch.options import FetchOptions
     from ebpfbuild.fetch.store import cache_folder
     import os
     libraries._loads = lambda soname: False

@@ -100,7 +100,8 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from ebpfbuild.console import Reporter
-from ebpfbuild.fetch.obtain import FetchOptions, obtain_header, obtain_tree
+from ebpfbuild.fetch.obtain import obtain_header, obtain_tree
+from ebpfbuild.fetch.options import FetchOptions
 from ebpfbuild.minimize.index_cache import IndexCache
 from ebpfbuild.pins import toolchain
 pins, options = toolchain.load(sys.argv[2]), FetchOptions(Path(sys.argv[3]), machine=Path(sys.argv[4]))

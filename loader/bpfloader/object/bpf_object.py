@@ -8,12 +8,12 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from ..arch import object_path, require_arch, this_arch
+from ..arch import require_arch, this_arch
 from ..codec.base import Field
-from ..errors import REINSTALL, BpfError, CallError, ObjectError, StateError
-from ..files import missing_file_fix, read_file
+from ..errors import BpfError, CallError, StateError
+from ..files import read_file
 from ..fork import call_after_fork
 from ..libbpf.library import library, require
 from ..libbpf.log import captured
@@ -31,6 +31,7 @@ from .collections import Maps, Progs, nothing_attached, program_names
 from .declared import DeclaredMaps
 from .open import open_bytes, require_digest
 from .pinned_maps import taking_pinned_maps
+from .skeleton_file import SkeletonFile
 from .variables import Section, SectionOwner
 
 if TYPE_CHECKING:
@@ -44,20 +45,16 @@ if TYPE_CHECKING:
 GIVE_PATH = "give the path of a file that this user may read"
 
 
-class Object(BccPolling, SectionOwner):
+class Object(SkeletonFile, BccPolling, SectionOwner):
     """A BPF object, from open to destroy; it owns its links, so the end of a `with` detaches all programs.
 
-    A skeleton has its file's name and, by arch, the sha256 of each object of that name (see arch.object_path, and
-    package/manifest.py for one in a package). Without a skeleton, libbpf finds `maps` and `progs`, with keys and values
-    as bytes. `bpf["name"]` is a map, as with bcc.
+    Without a skeleton, libbpf finds `maps` and `progs`, with keys and values as bytes. `bpf["name"]` is a map, as with
+    bcc.
 
     Any thread may use it, or destroy it while others use it: they get a StateError. A child of fork has its maps and
     programs, but no links: those stay the parent's, whatever the child does.
     """
 
-    FILE: ClassVar[str] = ""
-    MANIFEST: ClassVar[str] = ""  # in a package: the sha256 of its manifest.json
-    OBJECTS: ClassVar[dict[str, str]] = {}
     if TYPE_CHECKING:  # an instance's own; of the class, only their `open` may be used
         maps: Maps
     else:
@@ -136,38 +133,6 @@ class Object(BccPolling, SectionOwner):
             library().bpf_object__close(handle)
             raise
         return opened
-
-    @classmethod
-    def _default_path(cls) -> str:
-        """Returns the path of the skeleton's object. Raises ObjectError without a skeleton."""
-        if not cls.FILE or not cls._module():
-            raise ObjectError("no BPF object was given", fix="call open(path), or use a generated skeleton")
-        folder = cls._folder()
-        if cls.MANIFEST:
-            from ..package.manifest import packed_object
-
-            return packed_object(folder, cls.FILE, cls.MANIFEST)
-        return object_path(folder, cls.FILE, cls.OBJECTS)
-
-    @classmethod
-    def _folder(cls) -> str:
-        """Returns the folder of the skeleton's module, which is the package's."""
-        return os.path.dirname(cls._module())
-
-    @classmethod
-    def _module(cls) -> str:
-        """Returns the path of the skeleton's module, which may not be the module of a derived class."""
-        skeleton = next((each for each in cls.__mro__ if "OBJECTS" in vars(each)), cls)
-        return getattr(sys.modules[skeleton.__module__], "__file__", None) or ""
-
-    @classmethod
-    def _missing_fix(cls, path: str) -> str:
-        """Returns the next step if the skeleton's object, which is looked for at that path, is missing."""
-        if cls.MANIFEST:
-            return missing_file_fix(path, True, REINSTALL)
-        folder = f" in a folder {this_arch()}" if len(cls.OBJECTS) > 1 else ""
-        put = f"put {cls.FILE}{folder} beside {os.path.basename(cls._module())}, both from the same build"
-        return missing_file_fix(path, False, put)
 
     def _after_fork(self) -> None:
         """Replaces the lock, which a thread missing in the child may hold, and drops the links.

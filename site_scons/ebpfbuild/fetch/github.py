@@ -21,7 +21,8 @@ from ..files import MAX_FILE_SIZE
 from ..pins.pins import ArtifactSource
 from .http_get import RequestLogin
 from .mirror import checked_mirror
-from .obtain import FetchOptions, copy_file
+from .obtain import copy_file
+from .options import FetchOptions
 from .places import Place, mirror_places, origin_places
 from .store import Incoming, Store
 

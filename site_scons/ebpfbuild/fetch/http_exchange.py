@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from ..archive.unpack import zstd_decompressor
 from ..errors import ArchiveError
-from .http_get import FailedTry, failures_in_words, new_pool
+from .http_failures import FailedTry, failures_in_words
+from .http_get import new_pool
 from .mirror import Login
 from .store import CHUNK
 from .tls import CertificatesError

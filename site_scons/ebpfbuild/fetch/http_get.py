@@ -1,52 +1,28 @@
-"""Gets one URL by requests: its redirects, proxy, certificates and encoding, and each failure in words.
+"""Gets one URL by requests: its redirects, proxy, certificates and encoding.
 
 No other module opens a connection.
 """
 
 import os
 import re
-import sys
-import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote, urljoin, urlsplit
 
 from ..errors import FetchError
 from ..escape import without_secrets
-from ..shortage import shortage_below, shortage_fix
-from .proxies import Proxy, proxy_for
+from .http_failures import NUMBER, FailedTry, failures_in_words, refused_answer, usable_proxy
 from .store import CHUNK
-from .tls import CertificatesError, distrust, named_bundles, trusting
-from .transfer import Abandoned
+from .tls import named_bundles, trusting
 
 MAX_REDIRECTS = 5
 REQUEST_HEADERS = {"User-Agent": "scons-bpf", "Accept-Encoding": "identity"}  # gzip would make Content-Length useless
 MOST_CONNECTIONS = 16  # that a pool keeps open to one server
-NUMBER = re.compile("[0-9]{1,15}")  # int() takes other digits too, but not 5000 of them
 # RFC 9110, 8.8.3: a weak one (W/"…") may stand for other bytes.
 STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
 CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,15})-[0-9]{1,15}/(?:[0-9]{1,15}|\*)")  # RFC 9110, 14.4
-
-
-class FailedTry(Exception):
-    """Ends one try of a fetch.
-
-    `tries` says how many such tries are worth it at the most, `pause` what the server asked for, in seconds; `down`
-    means that the host as a whole can't be reached, or is too slow, `anew` that the next one begins at the first byte.
-    """
-
-    def __init__(
-        self, reason: str, tries: int = sys.maxsize, pause: float = 0.0, down: bool = False, anew: bool = False
-    ):
-        self.reason, self.tries, self.pause, self.down, self.anew = reason, tries, pause, down, anew
-        super().__init__(reason)
-
-
-class ShortTry(FailedTry):
-    """A try that this machine ended, as it has run out of something: no source is to blame, and none is had."""
 
 
 class RequestLogin(Protocol):
@@ -152,41 +128,6 @@ def new_pool(url: str, certificate: str) -> Any:
     return urllib3.ProxyManager(proxy.url, proxy_headers=headers, proxy_ssl_context=encrypted, **options)
 
 
-@contextmanager
-def failures_in_words(url: str) -> Iterator[None]:
-    """Raises FailedTry for whatever a server or a network can do to an exchange about a URL."""
-    try:
-        yield
-    except (FailedTry, Abandoned):
-        raise
-    except Exception as error:  # noqa: BLE001  # the libraries pass on what int(), idna and others raise on nonsense
-        raise _failed(error, url) from None
-
-
-def _failed(error: Exception, url: str) -> FailedTry:
-    import requests
-    from urllib3 import exceptions as urllib3
-
-    if short := shortage_below(error):
-        return ShortTry(f"{short.strerror}; {shortage_fix(short)}", tries=1)
-    if isinstance(error, requests.RequestException):
-        return _explained(error, requests.exceptions, url)
-    if isinstance(error, CertificatesError):
-        return FailedTry(str(error), tries=1)
-    kinds = requests.exceptions
-    named = {urllib3.ProxyError: kinds.ProxyError, urllib3.SSLError: kinds.SSLError}
-    named |= {urllib3.NewConnectionError: kinds.ConnectionError, urllib3.ConnectTimeoutError: kinds.ConnectTimeout}
-    for kind, of_requests in named.items():
-        if isinstance(error, kind):  # before there is an answer: a pool's, which requests calls otherwise
-            return _explained(of_requests(error), kinds, url)
-    if isinstance(error, urllib3.HTTPError):  # while the body comes: read1 is urllib3's
-        late = "Timeout" in type(error).__name__
-        return FailedTry("no answer in time" if late else "the connection broke off")
-    if isinstance(error, zlib.error):
-        return FailedTry("its gzip is damaged")
-    return FailedTry(f"the answer can't be understood ({type(error).__name__})", tries=1)
-
-
 def _open(session: Any, url: str, login: RequestLogin | None, timeouts: Timeouts, resume: Resume | None) -> Any:
     """Returns the response with status 200, or 206 for a `resume`, that a URL or its redirects lead to.
 
@@ -213,38 +154,7 @@ def _open(session: Any, url: str, login: RequestLogin | None, timeouts: Timeouts
     response.close()
     if resume and response.status_code == 416:
         raise FailedTry("has no rest to what came before", anew=True)
-    raise _refused(response, proxy, login)
-
-
-def _refused(response: Any, proxy: Proxy | None, login: RequestLogin | None) -> FailedTry:
-    """Returns the error for a status that is neither 200 nor a redirect."""
-    again = response.status_code in (403, 408, 429) or response.status_code >= 500
-    reason = f"HTTP {response.status_code} {(response.reason or '')[:100]}".rstrip()
-    if response.status_code == 407 and proxy:
-        reason = f"{reason}: {_wants_password(proxy)}"
-    elif login and (advice := login.explain(response.status_code)):
-        reason, again = f"{reason}: {advice}", False
-    elif response.status_code == 401:
-        reason = f"{reason}: wants a password, and those go to MIRROR= alone, across no redirect"
-    return FailedTry(reason, sys.maxsize if again else 1, retry_after(response.headers.get("retry-after", "")))
-
-
-def usable_proxy(url: str) -> Proxy | None:
-    """Returns the proxy for a URL, None for none. Raises FailedTry for one that can't be used."""
-    proxy = proxy_for(url, os.environ)
-    if proxy and not proxy.usable:
-        raise FailedTry(f"its proxy {proxy.shown} is no URL: write {proxy.variable}=http://HOST:PORT", tries=1)
-    if proxy and proxy.is_socks and not find_spec("socks"):
-        install = f'install it ("{sys.executable}" -m pip install PySocks)'
-        raise FailedTry(
-            f"its proxy {proxy.shown} speaks SOCKS, which needs the package PySocks: {install}, or name an HTTP proxy",
-            tries=1,
-        )
-    return proxy
-
-
-def _wants_password(proxy: Proxy) -> str:
-    return f"the proxy {proxy.shown} wants a user and password, or others: write {proxy.variable}={proxy.url.partition(':')[0]}://USER:PASSWORD@HOST:PORT"
+    raise refused_answer(response, proxy, login.explain(response.status_code) if login else "")
 
 
 def _tls_context(certificate: str = "") -> Any:
@@ -348,53 +258,3 @@ def _redirected(url: str, location: str) -> str:
 def _may_redirect(url: str, target: str) -> bool:
     scheme = urlsplit(target).scheme
     return scheme == "https" or (scheme == "http" and urlsplit(url).scheme == "http")
-
-
-def _explained(error: Exception, kinds: Any, url: str) -> FailedTry:
-    """Returns what an exception of requests means for a URL that was asked for."""
-    cause = getattr(error.args[0], "reason", error.args[0]) if error.args else error
-    text = f"{type(cause).__name__} {cause}"
-    proxy = proxy_for(url, os.environ)
-    # urllib3 tells of a SOCKS proxy that refuses as of a host that does.
-    by_socks = proxy and proxy.is_socks and "NewConnectionError" in text
-    if proxy and (isinstance(error, kinds.ProxyError) or by_socks):
-        if " 407 " in text or (by_socks and "authentication" in text):
-            return FailedTry(_wants_password(proxy), tries=1)
-        reason = f"the proxy {proxy.shown} can't be reached or refuses; no_proxy names hosts that need none"
-        return FailedTry(reason, tries=2, down=True)
-    if isinstance(error, kinds.SSLError):
-        refused = cause.args[0] if cause.args and hasattr(cause.args[0], "verify_message") else None
-        reason = (
-            distrust(refused, named_bundles(os.environ))
-            if refused
-            else f"no trusted TLS connection: {str(cause)[:200]}"
-        )
-        return FailedTry(reason, tries=1)
-    if isinstance(error, kinds.ConnectTimeout):
-        return FailedTry("no connection in time", tries=2, down=True)
-    if "NameResolutionError" in text:
-        return FailedTry("the host name can't be resolved", tries=2, down=True)
-    if "NewConnectionError" in text:
-        refused = "the connection is refused" if "refused" in text else "the host can't be reached"
-        return FailedTry(refused, tries=2, down=True)
-    if isinstance(error, kinds.Timeout):
-        return FailedTry("no answer in time", tries=2, down=True)
-    if isinstance(error, kinds.ConnectionError):
-        return FailedTry("the connection broke off")
-    return FailedTry(f"the answer can't be understood ({type(error).__name__})", tries=1)  # its text holds the URL
-
-
-def retry_after(value: str) -> float:
-    """Returns the seconds that a Retry-After header asks for; 0 if it says nothing.
-
-    Source: RFC 9110, 10.2.3, a number or a date.
-    """
-    number = value.strip(" \t")  # str.strip() and float() each take other characters for blanks
-    if NUMBER.fullmatch(number):
-        return float(number)
-    from email.utils import parsedate_to_datetime
-
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError, ArithmeticError, LookupError, OSError):
-        return 0.0

@@ -13,7 +13,7 @@ from ..header import check_header
 from ..pins.pins import HeaderPin, TreePin
 from . import obtain as artifacts
 from .mirror import checked_mirror
-from .obtain import FetchOptions
+from .options import FetchOptions
 from .places import mirror_places
 from .store import sha256sums
 

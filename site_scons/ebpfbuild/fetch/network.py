@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from ..errors import FetchError, HurriedError, ShortageError, StoppedError
 from ..escape import without_secrets
-from .http_get import AnswerHead, FailedTry, RequestLogin, Resume, ShortTry, Timeouts, get_body, require_requests
+from .http_failures import FailedTry, ShortTry
+from .http_get import AnswerHead, RequestLogin, Resume, Timeouts, get_body, require_requests
 from .store import Incoming
 from .transfer import Ended, Rate, Transfer
 from .verify import wrong_body

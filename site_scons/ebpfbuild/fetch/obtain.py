@@ -7,46 +7,28 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from ..archive.members import read_members
 from ..console import Reporter
-from ..errors import FetchError, HurriedError, MismatchError, OfflineError, PinError, ShortageError
-from ..escape import without_secrets
-from ..files import MAX_FILE_SIZE, is_gone, open_regular
+from ..errors import FetchError, HurriedError, MismatchError, ShortageError
+from ..files import MAX_FILE_SIZE, open_regular
 from ..pins.pins import ArtifactSource, HeaderPin, TreePin
 from ..shortage import shortage_fix
 from . import apt
 from . import places as sources
-from .mirror import Login, checked_mirror
-from .network import Network
-from .newest import newest_package
+from .mirror import checked_mirror
+from .options import FetchOptions
 from .places import CACHE, Place
+from .refusals import incomplete_pin, is_gone, unreachable
 from .store import CHUNK, Incoming, Store, sha256sums, store_of_this_run
 from .verify import Wanted, verify
 
 MAX_KERNEL_FILE = 1 << 30  # bytes: a package has up to 120 MB, a vmlinux with its DWARF 500
 
 Got = TypeVar("Got")
-
-
-@dataclass(frozen=True)
-class FetchOptions:
-    """The ways by which a build may get an artifact.
-
-    `mirror` is MIRROR= as given, `login` what it is told of who asks, `machine` the root that apt's files are below.
-    One `network` should serve a whole build: it remembers which hosts can't be reached.
-    """
-
-    cache: Path
-    mirror: str | None = None
-    offline: bool = False
-    release: bool = False
-    machine: Path = Path("/")
-    network: Network = field(default_factory=Network)
-    login: Login | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +66,7 @@ def obtain_header(pin: HeaderPin, options: FetchOptions, report: Reporter) -> Ob
         search.patient = True
         found, reasons = _first_header(search, pin)
     if not found:
-        raise _unreachable(pin, pin.source, options, reasons)
+        raise unreachable(pin, pin.source, options, reasons)
     if found.alternate:
         report.notice(
             f"took the alternate of Linux {found.kernel} from {found.source}, since {pin.title} "
@@ -105,7 +87,7 @@ def _first_header(search: "_Search", pin: HeaderPin) -> tuple[Obtained | None, l
             raise
         except FetchError as error:
             if not header.sha256 and not header.given:
-                raise _incomplete_pin(header, error) from None
+                raise incomplete_pin(header, error) from None
             reasons += error.details
             continue
         size, sha256 = path.stat().st_size, header.sha256 or path.name  # the store's files are called by their digest
@@ -130,8 +112,8 @@ def obtain_tree(pin: TreePin, options: FetchOptions, report: Reporter) -> Obtain
         if not error.details:
             raise
         if not pin.sha256:
-            raise _incomplete_pin(pin, error) from None
-        raise _unreachable(pin, pin.sources[0], options, error.details) from None
+            raise incomplete_pin(pin, error) from None
+        raise unreachable(pin, pin.sources[0], options, error.details) from None
 
 
 class _StoredHeader(NamedTuple):
@@ -175,7 +157,7 @@ class _Search:
         if not pin.sha256:
             return self._from_first_place(pin.sources, lambda place: self._tree_from(place, pin))
         own = [source for source in pin.sources if source.in_project]
-        there = [source for source in own if not _is_gone(source)]
+        there = [source for source in own if not is_gone(source)]
         trees = [self._from_first_place((source,), lambda place: self._tree_from(place, pin)) for source in there]
         if trees:
             return trees[0]
@@ -187,7 +169,7 @@ class _Search:
 
     def _may_stand_in(self, pin: HeaderPin | TreePin, own: Sequence[ArtifactSource]) -> bool:
         """Returns True if the store may stand in for files of the project's own: all are gone, and it is no release."""
-        if self.options.release or not all(_is_gone(source) for source in own):
+        if self.options.release or not all(is_gone(source) for source in own):
             return False
         missing = " and ".join(source.shown for source in own)
         self.report.notice(
@@ -240,7 +222,7 @@ class _Search:
         return self._left + cached + sum(len(self._places((pin.source,), archives, pin.sha256)) for pin in self.later)
 
     def _cached_archive(self, source: ArtifactSource) -> tuple[Place, ...]:
-        own = source.in_project and (self.options.release or not _is_gone(source))
+        own = source.in_project and (self.options.release or not is_gone(source))
         path = self.store.get(source.archive_sha256) if source.archive_sha256 and not own else None
         return (Place(source, path, CACHE, source.shown),) if path else ()
 
@@ -396,39 +378,3 @@ def copy_file(path: Path, incoming: Incoming, limit: int) -> None:
         if fix := shortage_fix(error):
             raise ShortageError(error.strerror or "", where=str(path), fix=fix) from None
         raise FetchError(f"can't be read: {error.strerror}") from None
-
-
-def _is_gone(source: ArtifactSource) -> bool:
-    """Returns True if a file of the project's own isn't there."""
-    return source.file is None or is_gone(source.file)
-
-
-def _unreachable(
-    pin: HeaderPin | TreePin, source: ArtifactSource, options: FetchOptions, reasons: Sequence[str]
-) -> FetchError:
-    details = tuple(dict.fromkeys(reasons))
-    if source.in_project:
-        fix = f"put {source.shown} back"
-        if isinstance(pin, HeaderPin) and not source.inside and _is_gone(source):
-            made = f"make it: {pin.recipe} > {source.shown}"
-            fix = "name a kernel's file that is there, or host, the kernel that runs" if pin.given else made
-        return FetchError(f"{pin.title} can't be had", where=source.where, fix=fix, details=details)
-    mirror = f"MIRROR=FOLDER with {without_secrets(sources.below_mirror(source))} in it"
-    if options.offline:
-        what = f"{pin.title} is not in the cache {options.cache}, and --offline connects to nothing"
-        fix = f"run once without --offline, or give {mirror}, or set EBPF_CACHE to a cache that has it"
-        return OfflineError(what, where=source.where, fix=fix, details=details)
-    refused = ", and RELEASE=1 takes no alternate" if options.release and getattr(pin, "alternates", False) else ""
-    if source.kind == "pool" and reasons and all("HTTP 404" in reason for reason in reasons if "://" in reason):
-        newest = newest_package(source.location, options.machine)
-        fix = f"pin the newest, {newest}" if newest else "pin the one that came after it"
-        what = f"{pin.title} is gone from the pool of Debian's archives, which drops what is replaced"
-        fix += f", or give {mirror}; snapshot.debian.org keeps the old ones"
-        return FetchError(what, where=source.where, fix=fix, details=details)
-    what = f"no source of {pin.title} can be reached{refused}"
-    return FetchError(what, where=source.where, fix=f"check the network, or give {mirror}", details=details)
-
-
-def _incomplete_pin(pin: HeaderPin | TreePin, error: FetchError) -> PinError:
-    what = f"{pin.title} has no sha256, and its bytes can't be had to compute one"
-    return PinError(what, where=pin.where, fix="add the sha256, or make a source reachable once", details=error.details)

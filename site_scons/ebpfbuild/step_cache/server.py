@@ -7,7 +7,7 @@ files are gone, unless the result holds them itself, and 507 where it is full.
 
 from ..escape import without_secrets
 from ..fetch.http_exchange import MAX_REFUSAL_SIZE, Answer, Exchange
-from ..fetch.http_get import FailedTry
+from ..fetch.http_failures import FailedTry
 from ..fetch.mirror import Login
 from .place import FILES, Entry, PlaceError, UnfitEntryError
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from ..console import Reporter
 from ..errors import ArchiveError, FetchError, MismatchError, PinError
-from ..fetch.obtain import FetchOptions, obtain_header, obtain_tree
+from ..fetch.obtain import obtain_header, obtain_tree
+from ..fetch.options import FetchOptions
 from ..pins.pins import ArtifactSource, HeaderPin, TreePin
 
 SAME, DIFFERS, UNREACHABLE, UNPINNED = "same", "differs", "can't be had", "no sha256"

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from ..console import Reporter
 from ..errors import PinError
-from ..fetch.obtain import FetchOptions, obtain_header
+from ..fetch.obtain import obtain_header
+from ..fetch.options import FetchOptions
 from ..files import read_regular, write_file
 from ..pins.edit import TomlFile
 from ..pins.sources import given_kernel_btf

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from ..arch import Arch
 from ..console import Reporter
-from ..fetch.obtain import FetchOptions, obtain_header
+from ..fetch.obtain import obtain_header
+from ..fetch.options import FetchOptions
 from ..files import read_regular
 from ..header import check_header
 from ..kernel_image.open_btf import read_kernel_file

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from ..arch import Arch
 from ..console import Reporter
 from ..errors import FetchError, MismatchError
-from ..fetch.obtain import FetchOptions, obtain_header, obtain_tree
+from ..fetch.obtain import obtain_header, obtain_tree
+from ..fetch.options import FetchOptions
 from ..fetch.store import BLOBS
 from ..pins.pins import ArtifactSource, HeaderPin, LinkerPin, SourcePin, Toolchain, TreePin
 from ..pins.tables import linker_pin

@@ -13,7 +13,7 @@ def fetch_options(env, **changed):
     VendorError where it lacks a pin of this build.
     """
     from ebpfbuild.fetch.mirror import mirror_login
-    from ebpfbuild.fetch.obtain import FetchOptions
+    from ebpfbuild.fetch.options import FetchOptions
     from ebpfbuild.fetch.store import cache_folder
 
     session = env["EBPF"]

@@ -154,7 +154,7 @@ def test_a_proxy_that_wants_a_password(server, refused, monkeypatch, scheme):
 
 def test_a_socks_proxy_says_what_to_install(refused, monkeypatch):
     monkeypatch.setenv("ALL_PROXY", f"socks5h://me:{SECRET}@127.0.0.1:1")
-    monkeypatch.setattr("ebpfbuild.fetch.http_get.find_spec", lambda name: None if name == "socks" else name)
+    monkeypatch.setattr("ebpfbuild.fetch.http_failures.find_spec", lambda name: None if name == "socks" else name)
     reason = refused("https://host.example/file")
     assert "…@127.0.0.1:1 (ALL_PROXY) speaks SOCKS, which needs the package PySocks: install it (" in reason
     assert '" -m pip install PySocks), or name an HTTP proxy' in reason

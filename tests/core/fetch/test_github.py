@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ebpfbuild.errors import EbpfError, FetchError, MismatchError, OfflineError
 from ebpfbuild.fetch.github import GitHub, TreeEntry, git_id
-from ebpfbuild.fetch.obtain import FetchOptions
+from ebpfbuild.fetch.options import FetchOptions
 
 TOKEN = "ghp_s3cr3tT0ken"
 HEADER = b"#ifndef __VMLINUX_H__\nstruct pt_regs { long orig_ax; };\n#endif\n"

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ebpfbuild.errors import FetchError
-from ebpfbuild.fetch.http_get import retry_after
+from ebpfbuild.fetch.http_failures import retry_after
 from ebpfbuild.fetch.network import Network
 from ebpfbuild.fetch.store import Store
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ebpfbuild.errors import FetchError, MismatchError, PinError, ShortageError
-from ebpfbuild.fetch.http_get import retry_after
+from ebpfbuild.fetch.http_failures import retry_after
 from ebpfbuild.fetch.network import Network
 from ebpfbuild.fetch.store import Store
 from ebpfbuild.fetch.verify import Wanted, verify, wrong_body

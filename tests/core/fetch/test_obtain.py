@@ -12,7 +12,8 @@ from faultserver import body
 from archives import tar
 
 from ebpfbuild.pins import toolchain
-from ebpfbuild.fetch.obtain import FetchOptions, obtain_header, obtain_tree
+from ebpfbuild.fetch.obtain import obtain_header, obtain_tree
+from ebpfbuild.fetch.options import FetchOptions
 from ebpfbuild.console import Reporter
 from ebpfbuild.errors import ArchiveError, CacheError, FetchError, MismatchError, OfflineError, PinError
 
@@ -237,7 +238,8 @@ import sys
 sys.path.insert(0, {core!r})
 from pathlib import Path
 from ebpfbuild.pins import toolchain
-from ebpfbuild.fetch.obtain import FetchOptions, obtain_header
+from ebpfbuild.fetch.obtain import obtain_header
+from ebpfbuild.fetch.options import FetchOptions
 from ebpfbuild.console import console_for
 pin = toolchain.load({pins!r}).header("x86_64")
 got = obtain_header(pin, FetchOptions(Path({cache!r})), console_for(sys.stderr, {{}}))

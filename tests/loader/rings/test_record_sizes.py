@@ -31,6 +31,14 @@ READ = {
 }
 
 
+@pytest.fixture(params=READ)
+def read(request):
+    """A function that reads a ring in one of the ways; that by numpy is skipped without it."""
+    if request.param == "numpy":
+        pytest.importorskip("numpy")
+    return READ[request.param]
+
+
 @pytest.fixture
 def read_as_pairs(rings):
     """A function: `ring` or `perf` -> what sends three records of 32 bytes to it, and the map with a smaller type."""
@@ -47,35 +55,29 @@ def read_as_pairs(rings):
         each.close()
 
 
-@pytest.mark.parametrize("way", READ)
 @pytest.mark.parametrize("name", ["ring", "perf"])
-def test_longer_records_are_warned_of_once(read_as_pairs, name, way):
-    if way == "numpy":
-        pytest.importorskip("numpy")
+def test_longer_records_are_warned_of_once(read_as_pairs, name, read):
     send, pairs = read_as_pairs(name)
     send()
     length = NUMBERED if name == "ring" else NUMBERED + 4  # a sample's size and its data fill words of 8 bytes
     with pytest.warns(RuntimeWarning, match=LONGER.format(name, length)) as said:
-        assert [pair.first for pair in READ[way](pairs)] == [0, 1, 2]
+        assert [pair.first for pair in read(pairs)] == [0, 1, 2]
     assert [warning.filename for warning in said] == [__file__]
     send()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert [pair.first for pair in READ[way](pairs)] == [3, 4, 5]
+        assert [pair.first for pair in read(pairs)] == [3, 4, 5]
 
 
-@pytest.mark.parametrize("way", READ)
 @pytest.mark.parametrize("name", ["ring", "perf"])
-def test_a_warning_that_is_an_exception_loses_no_record(read_as_pairs, name, way):
-    if way == "numpy":
-        pytest.importorskip("numpy")
+def test_a_warning_that_is_an_exception_loses_no_record(read_as_pairs, name, read):
     send, pairs = read_as_pairs(name)
     send()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(RuntimeWarning, match="is longer than its type Pair"):
-            READ[way](pairs)
-        assert [pair.first for pair in READ[way](pairs)] == [0, 1, 2]
+            read(pairs)
+        assert [pair.first for pair in read(pairs)] == [0, 1, 2]
 
 
 @pytest.mark.filterwarnings("error")
