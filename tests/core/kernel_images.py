@@ -8,6 +8,7 @@ import struct
 from archives import deb, tar
 from btfwriter import assemble, info
 from ebpfbuild.btf.types import Kind
+from ebpfbuild.elf.reader import Elf
 
 # struct task_struct { int pid; };
 TYPES = [(1, info(Kind.INT), 4, 1 << 24 | 32), (2, info(Kind.STRUCT, 1), 4, 17, 1, 0)]
@@ -34,6 +35,11 @@ def elf(sections, wide=True, order="<", machine=62):
     ident = b"\x7fELF" + bytes([2 if wide else 1, 1 if order == "<" else 2, 1]) + bytes(9)
     fields = (2, machine, 1, 0, 0, size + len(body), 0, size, 0, 0, row.size, len(rows), len(rows) - 1)
     return ident + struct.pack(order + ("HHIQQQIHHHHHH" if wide else "HHIIIIIHHHHHH"), *fields) + body + b"".join(rows)
+
+
+def vmlinux_of(bpf_object, machine=62):
+    """A kernel's ELF file with the types that a compiler made for BPF: a BPF object itself is no kernel."""
+    return elf({".text": b"\x90" * 100, ".BTF": Elf.parse(bpf_object).section(".BTF").data}, machine=machine)
 
 
 def lz4_legacy(data):

@@ -5,13 +5,17 @@ import hashlib
 import re
 import struct
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 from ebpfbuild.btf.reader import Btf
 from ebpfbuild.btf.types import Kind
-from ebpfbuild.elf.reader import Elf
+from ebpfbuild.kernel_image.find_btf import find_btf
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "core"))
+from kernel_images import vmlinux_of  # noqa: E402
 
 KERNEL = Path("/sys/kernel/btf/vmlinux")
 X86, ONE = "ARCH=x86_64", "one.bpf.o"
@@ -29,7 +33,7 @@ def kernel(project, clang, one_program):
                           "__u64 e __attribute__((weak)); u64 f __attribute__((weak));\n")  # fmt: skip
         out = source.with_suffix(".o")
         subprocess.run([*clang, "-target", "bpf", "-g", "-c", "-w", source, "-o", out], check=True)
-        return out.read_bytes()
+        return vmlinux_of(out.read_bytes())
 
     return make
 
@@ -64,6 +68,9 @@ def test_what_a_kernel_of_the_command_line_is_refused_for(project, kernel):
     (project.folder / "kernels/text").write_text("no kernel\n")
     text = project.fails(X86, "VMLINUX=kernels/text")
     assert "VMLINUX=kernels/text: holds no BTF; take a kernel with CONFIG_DEBUG_INFO_BTF=y" in text
+    assert project.build(X86, ONE)
+    text = project.fails(X86, "VMLINUX=build/x86_64/one.bpf.o", ONE)
+    assert "VMLINUX=build/x86_64/one.bpf.o: is a BPF object, and no kernel; take a kernel's vmlinux, boot image, package or BTF" in text
     text = project.fails(X86, f"VMLINUX={path}", "RELEASE=1")
     assert f"VMLINUX={path}: {path} is pinned nowhere; name a kernel's file by btf = in vmlinux.x86_64" in text
 
@@ -99,7 +106,7 @@ def test_a_kernel_that_is_pinned_by_its_own_digest_and_by_the_header_s(project, 
 
 def test_a_module_is_read_on_the_kernel_that_stands_beside_it(project, kernel):
     def module(name: str) -> str:
-        base = Btf.parse(Elf.parse(kernel()).section(".BTF").data, "", None)
+        base = Btf.parse(find_btf(kernel(), "").data, "", None)
         number, at = base.find("task_struct", Kind.STRUCT).id, base.strings_end
         strings = f"{name}\0task\0".encode()  # behind the base's; struct NAME { struct task_struct task; }
         record = struct.pack("<6I", at, Kind.STRUCT << 24 | 1, base[number].size, at + len(name) + 1, number, 0)

@@ -17,7 +17,7 @@ from ebpfbuild.kernel_image.open_btf import open_btf
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "core"))
 from archives import deb, tar  # noqa: E402
 from btfwriter import assemble, info  # noqa: E402
-from kernel_images import elf  # noqa: E402
+from kernel_images import elf, vmlinux_of  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 FIELDS = {"old": "long state; int pid;", "new": "int pid; unsigned int __state;"}
@@ -50,6 +50,7 @@ def declare_kernel(clang, folder: Path, name: str, release: str, fields: str, mo
     source = f"typedef void (*btf_trace_sched_switch)(void *, int); struct task_struct {{ {fields} }} x; btf_trace_sched_switch y;"
     command = [*clang, "-target", "bpfel", "-g", "-O2", "-c", "-xc", "-", "-o", str(path)]
     subprocess.run(command, input=source, text=True, check=True)
+    path.write_bytes(vmlinux_of(path.read_bytes()))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     table = f'\n[kernels.{name}]\narch = "x86_64"\nkernel = "{release}"\npath = "{name}.btf"\nsha256 = "{digest}"\n{more}'
     pins.write_text(re.sub(rf"\[kernels.{name}\][^\[]*", "", pins.read_text()) + table)
@@ -173,6 +174,11 @@ def test_kernels_that_are_named_edited_or_not_there(kernels_project, clang):
     assert asked.returncode and "KERNELS: newer is no file, and no kernel of toolchain.toml; take of old, new, host, or a file" in asked.stderr
     (folder / "cut.btf").write_bytes((folder / "new.btf").read_bytes()[:100])
     assert "[kernels] KERNELS=cut.btf: " in run(kernels_project, "kernels", "KERNELS=cut.btf").stderr
+    said = "is a BPF object, and no kernel; take a kernel's vmlinux, boot image, package or BTF"
+    assert f"[kernels] KERNELS=build/x86_64/one.bpf.o: {said}" in run(kernels_project, "kernels", "KERNELS=build/x86_64/one.bpf.o").stderr
+    own = assemble([(1, info(Kind.STRUCT), 4)], ("", "task_struct"))
+    (folder / "ours.ko").write_bytes(elf({".BTF": assemble([(0, info(Kind.TYPEDEF), 1)], ("ours",), at=13), ".BTF.base": own}))
+    assert "KERNELS=ours.ko: is a kernel's module, and no kernel; take a kernel's" in run(kernels_project, "kernels", "KERNELS=ours.ko").stderr
     with (folder / "new.btf").open("ab") as file:
         file.write(b"\0")
     edited = run(kernels_project, "kernels")

@@ -233,13 +233,16 @@ def test_a_reader_writes_nothing_and_a_dead_server_is_one_line(clones, cache):
     *counts, told = built(project, X86, cache, "CACHE_READONLY=1")
     assert counts == [0, 1] and not Path(cache.partition("=")[2]).exists()
     assert "isn't there, and CACHE_READONLY=1 makes none: nothing comes from it; correct CACHE=" in told
-    for flags, named, said in (
-        ("FLAGS=-DA", "http://127.0.0.1:1", "CACHE: http://127.0.0.1:1 isn't used any more in this build, since "),
-        ("FLAGS=-DB", "http://127.0.0.1:1 --offline", "CACHE: --offline connects to nothing, and this cache is on the network"),
-        ("FLAGS=-DC", "/proc/none", "CACHE: /proc/none can't be made (No such file or directory): this build uses no cache; correct CACHE="),
+    for flags, named, said, last in (
+        ("FLAGS=-DA", "http://127.0.0.1:1", "CACHE: http://127.0.0.1:1 isn't used any more in this build, since ", ", which isn't used any more"),
+        ("FLAGS=-DB", "http://127.0.0.1:1 --offline", "CACHE: --offline connects to nothing, and this cache is on the network", ""),
+        ("FLAGS=-DC", "/proc/none", "CACHE: /proc/none can't be made (No such file or directory): this build uses no cache; correct CACHE=", ", which can't be made"),
+        ("FLAGS=-DD", "/proc", "CACHE: /proc takes nothing in this build, since ", ", which takes nothing"),
     ):
-        _, _, told = built(project, X86, flags, *f"CACHE={named}".split())
-        assert told.count("CACHE: ") == 1 and said in told
+        done = project.scons(X86, flags, *f"CACHE={named}".split())
+        assert done.stderr.count("CACHE: ") == 1 and said in done.stderr
+        end = done.stdout.splitlines()[-1]
+        assert end.endswith(f"0 of 1 from the cache{last}" if last else "sandboxed")
 
 
 def test_a_project_names_its_cache_and_the_command_line_another_or_none(clones):

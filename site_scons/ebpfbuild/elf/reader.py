@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import NamedTuple, NoReturn
 
 from ..errors import ElfError
+from .sections import EM_BPF
 
-EM_BPF = 247
 INSN_SIZE = 8  # bytes of an instruction, struct bpf_insn of the kernel's uapi/linux/bpf.h
 LD_IMM64 = 0x18  # the opcode BPF_LD | BPF_IMM | BPF_DW, whose immediate takes two instructions
 ET_REL = 1

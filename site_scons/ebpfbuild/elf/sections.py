@@ -11,6 +11,7 @@ from typing import NamedTuple, NoReturn
 from ..errors import ElfError
 
 ELF_MAGIC = b"\x7fELF"
+EM_BPF = 247  # e_machine of BPF objects
 SHT_NOBITS, SHF_COMPRESSED = 8, 0x800
 MAX_SECTIONS = 1 << 20  # a module of -ffunction-sections has some ten thousand
 MAX_NAMES = 16 << 20  # bytes of the table of their names

@@ -12,7 +12,6 @@ from ..errors import ElfError
 from .reader import (
     EHDR,
     EHDR_SIZE,
-    EM_BPF,
     ET_REL,
     SHDR,
     SHDR_SIZE,
@@ -32,6 +31,7 @@ from .reader import (
     Section,
     Symbol,
 )
+from .sections import EM_BPF
 
 DEBUG_PREFIXES = (".debug", ".zdebug")  # llvm-objcopy's isDebugSection, but for .gdb_index, which only linkers write
 

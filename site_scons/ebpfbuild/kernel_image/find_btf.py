@@ -6,13 +6,14 @@ from typing import NamedTuple, NoReturn
 
 from ..archive.unpack import format_at
 from ..btf.reader import BTF_HEADER, MAGIC, Btf
-from ..elf.sections import ELF_MAGIC, read_sections
+from ..elf.sections import ELF_MAGIC, EM_BPF, read_sections
 from ..errors import ArchiveError, BtfError, ElfError, KernelImageError
 from .boot_formats import btf_places, payloads, unpack_at
 from .packages import is_package, package_members
 
 MAX_DEPTH = 5  # a package, its compressed image, the kernel in that, and what that is compressed with
-DAMAGED = "it is damaged or no kernel's: get it again, or take a kernel's vmlinux, boot image, package or BTF"
+KERNEL_FILES = "take a kernel's vmlinux, boot image, package or BTF"
+DAMAGED = f"it is damaged or no kernel's: get it again, or {KERNEL_FILES}"
 MAX_PLACES = 8  # of BTF in a flat image: the kernel's own, and those of programs that it brings
 
 
@@ -79,7 +80,10 @@ def _in_package(data: bytes, member: str, inside: str, depth: int) -> KernelBtf:
 
 
 def _in_elf(data: bytes, inside: str, depth: int) -> KernelBtf:
-    sections = read_sections(data).sections
+    table = read_sections(data)
+    if table.machine == EM_BPF:  # it has a .BTF, of its own types
+        _none(inside, "is a BPF object, and no kernel", KERNEL_FILES)
+    sections = table.sections
     if ".BTF" in sections:
         parts = [sections.get(name) for name in (".BTF", ".BTF.base")]
         btf, base = (bytes(data[part.offset : part.offset + part.size]) if part else b"" for part in parts)

@@ -13,7 +13,7 @@ from ..btf.modules import ModuleBtf, Modules
 from ..btf.reader import COMPILE, Btf
 from ..errors import BtfError, KernelImageError, OutputError
 from ..files import folder_like, open_regular, read_regular, write_file
-from .find_btf import DAMAGED, DwarfOnlyError, KernelBtf, find_btf
+from .find_btf import DAMAGED, KERNEL_FILES, DwarfOnlyError, KernelBtf, find_btf
 from .modules import dump_modules, load_modules, package_modules
 from .packages import is_package
 from .pahole import encoded
@@ -142,9 +142,9 @@ class BtfCache:
             """Parses the BTF, keeps its index, and returns the index's digest for the ledger."""
             file = read_kernel_file(path)
             data = kernel_btf(file, os.fspath(path), member)
+            if data.base:  # it stands on its own, and has none of the kernel's types
+                raise KernelImageError("is a kernel's module, and no kernel", where=os.fspath(path), fix=KERNEL_FILES)
             found.append(parse_kernel_btf(data, os.fspath(path)))
-            if data.base:
-                return {}  # of a module, which is small
             release = release_of(file, data.inside.partition(":")[0])  # a copy may have another name
             return {**self._kept(place, dump_index(found[0], data.data)), "release": release}
 

@@ -53,6 +53,7 @@ class StepCache:
     hits      how many results were taken
     misses    how many were not there, or not to be had
     rejected  how many of these were not what they should be
+    trouble   why it isn't used as it was asked to be, for the last line of a build; empty if it is
     """
 
     def __init__(self, place: Place, notice: Callable[[str], None], read_only: bool = False, seconds: float = SECONDS):
@@ -62,6 +63,12 @@ class StepCache:
         self._cost, self._worth = 0.0, LOSS
         self._took = False
         self.hits = self.misses = self.rejected = 0
+        self.trouble = ""
+
+    def leave_out(self, trouble: str) -> None:
+        """Has the place asked nothing in this build, and given nothing."""
+        self._readable = self._writable = False
+        self.trouble = trouble
 
     def find(self, inputs: str, names: Collection[str], check: Callable[[Mapping[str, bytes]], None]) -> Made | None:
         """Returns what a step with these inputs made, or None.
@@ -178,9 +185,10 @@ class StepCache:
             told = self._readable if not error.writing else self._writable
             self._writable = False
             self._readable = self._readable and error.writing
-        if told:
             written = "takes nothing more" if self._took else "takes nothing"
             without = written if error.writing else "isn't used any more"
+            self.trouble = without if told else self.trouble
+        if told:
             self._notice(f"CACHE: {self._place.shown} {without} in this build, since {error.reason}")
 
 

@@ -35,17 +35,21 @@ def open_cache(
 
 def _folder_cache(folder: Path, notice: Callable[[str], None], read_only: bool) -> StepCache:
     """Returns the cache in a folder; says so where that wasn't there, for its name may be misspelt."""
-    if not os.path.isdir(folder):
+    cache = StepCache(FolderPlace(folder, read_only), notice, read_only)
+    if os.path.isdir(folder):
+        return cache
+    if read_only:
         told = "isn't there, and CACHE_READONLY=1 makes none: nothing comes from it; correct CACHE="
-        if not read_only:
-            told = "is a new folder: this build is the first to use it"
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                told = f"can't be made ({error.strerror}): this build uses no cache; correct CACHE="
-                read_only = True
-        notice(f"CACHE: {folder} {told}")
-    return StepCache(FolderPlace(folder, read_only), notice, read_only)
+        cache.leave_out("isn't there")
+    else:
+        told = "is a new folder: this build is the first to use it"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            told = f"can't be made ({error.strerror}): this build uses no cache; correct CACHE="
+            cache.leave_out("can't be made")
+    notice(f"CACHE: {folder} {told}")
+    return cache
 
 
 def checked_server(named: str) -> str:

@@ -137,13 +137,15 @@ class Run:
         return f"sandboxed but for {scripts}" if scripts else "sandboxed"
 
     def cache_used(self):
-        """Returns in words how many steps a cache gave; empty where none was asked."""
+        """Returns in words how many steps a cache gave, and what is wrong with it; empty where none was asked."""
         caches = self.step_caches.values()
         taken, rejected = sum(each.hits for each in caches), sum(each.rejected for each in caches)
         if not taken + (missed := sum(each.misses for each in caches)):
             return ""
-        refused = f", which had {rejected} that can't be used" if rejected else ""
-        return f"{taken} of {taken + missed} from the cache{refused}"
+        wrong = [f"had {rejected} that can't be used"] if rejected else []
+        wrong += sorted({each.trouble for each in caches if each.trouble})
+        which = f", which {' and '.join(wrong)}" if wrong else ""
+        return f"{taken} of {taken + missed} from the cache{which}"
 
     def listed_files(self):
         """Yields the paths of all that python_files has listed."""

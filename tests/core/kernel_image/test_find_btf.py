@@ -77,6 +77,9 @@ NOTHING = {
     "text": (b"#!/bin/sh\nexit 0\n", "holds no BTF; take a kernel with CONFIG_DEBUG_INFO_BTF=y"),
     "a kernel without BTF": (bzimage(COMPRESSORS["gzip"](elf({".text": b"x"}))), "holds no BTF in payload at byte 2236"),
     "a BTF that is no kernel's": (flat_image(b""), "holds no BTF"),
+    "a BPF object": (elf({".BTF": kernel_btf()}, machine=247), "is a BPF object, and no kernel; take a kernel's vmlinux"),
+    "a BPF object of the other byte order": (elf({".BTF": kernel_btf(">")}, order=">", machine=247), "is a BPF object, and no kernel"),
+    "a packed BPF object": (COMPRESSORS["gzip"](elf({".BTF": kernel_btf()}, machine=247)), "is a BPF object, and no kernel"),
     "archives in archives": (kernel_deb(kernel_deb(kernel_deb(kernel_deb(kernel_deb(kernel_deb(VMLINUX)))))), "archives in archives"),
 }  # fmt: skip
 
