@@ -19,10 +19,10 @@ HEAVY = [name for name in HEAVY if name != "ast" or sys.version_info < (3, 14)]
 NEEDED = {"map.info", "program.sections", "program.struct_ops"}  # by Object itself, though they have lazy names
 RARE = {*bpfloader._LAZY} - NEEDED | {*"""btf.c_text btf.core_relo btf.reader codec.numpy_records diagnose.attach_target
 detach.attachments detach.command detach.pins
-diagnose.core_relo diagnose.function_target diagnose.interface_target diagnose.kernel_function
+diagnose.cgroup_target diagnose.core_relo diagnose.function_target diagnose.interface_target diagnose.kernel_function
 diagnose.libbpf_messages diagnose.map_rules diagnose.older_kernel diagnose.verifier_log diagnose.verifier_report
 features.trial inspect.report kernel.attach_type kernel.bpf kernel.holders kernel.host kernel.instructions
-kernel.link_places kernel.link_type kernel.netlink kernel.objects kernel.versions link.folder link.place
+kernel.link_places kernel.link_type kernel.netlink kernel.network_namespace kernel.objects kernel.versions link.folder link.place link.tail_calls
 object.pins program.takeover map.standalone object.btf_types object.untyped package.archive package.manifest rings.async_reader
 rings.poll spec.first_kernel spec.object spec.vet symbols.binary symbols.debug_files symbols.debuginfod symbols.demangle
 symbols.function_table symbols.functions symbols.inlined symbols.perf_map symbols.probe_file symbols.process symbols.readable symbols.regions symbols.rust

@@ -19,12 +19,13 @@ from ..btf.path import KERNEL_BTF
 from ..btf.reader import FUNC, TYPEDEF
 from ..errors import Explanation
 from ..files import open_file
-from ..kernel.host import missing_options, mounts, read_text
+from ..kernel.host import missing_options, read_text
 from ..kernel.perf_event import PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW, online_cpus
 from ..kernel.tracefs import NO_TRACEFS, TRACING
 from ..suggest import suggestion
 from ..symbols.binary import Binary, find_libraries, installed_names, is_library
 from ..symbols.probe_file import probe_file
+from .cgroup_target import cgroups, excluded
 from .function_target import function_fault, thumb_fault
 
 HARDWARE_TYPES = (PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW)
@@ -237,6 +238,8 @@ def _descriptor_fault(number: int, target: str, request: Request) -> Fault:
     """Explains the fault of the requested cgroup, namespace or interface."""
     if number == errno.EBADF and "cgroup" in request:
         return Explanation(f"{_target_text(request['cgroup'])} is no cgroup v2 folder", cgroups())
+    if number == errno.EPERM and "cgroup" in request:
+        return excluded(request["cgroup"], request.get("attach_type", 0))
     if number == errno.EINVAL and "namespace" in request:
         return Explanation(f"{_target_text(request['namespace'])} is no network namespace", NAMESPACES)
     if "interface" in request:
@@ -269,12 +272,6 @@ NAMESPACES = "give the path of one, such as /proc/self/ns/net or /run/netns/NAME
 
 def _target_text(target: Any) -> str:
     return f"the descriptor {target}" if isinstance(target, int) else os.fspath(target)
-
-
-def cgroups() -> str:
-    """Returns the next step for what is no cgroup: where cgroup v2 is mounted, or how to mount it."""
-    place = mounts(["cgroup2"]).get("cgroup2")
-    return f"cgroup v2 is mounted at {place}" if place else "mount it: mount -t cgroup2 none /run/cgroup2"
 
 
 FAULT_FINDERS: dict[str, Callable[[int, str, Request], Fault]] = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import re
 import struct
@@ -18,6 +19,9 @@ from .syscall import raw_syscall, syscall_numbers
 # enum bpf_cmd.
 MAP_CREATE, PROG_LOAD, PROG_ATTACH, TEST_RUN, PROG_QUERY = 0, 5, 8, 10, 16
 RAW_TRACEPOINT_OPEN, BTF_LOAD, TASK_FD_QUERY, LINK_CREATE = 17, 18, 20, 28
+MAKE_DESCRIPTORS = (MAP_CREATE, PROG_LOAD, RAW_TRACEPOINT_OPEN, BTF_LOAD, LINK_CREATE)
+BPF_F_ALLOW_OVERRIDE, BPF_F_ALLOW_MULTI = 1 << 0, 1 << 1
+LAST_STANDARD = 2  # the descriptors of standard input, output and errors are 0 to 2
 # The errors of a call that a signal interrupted: bpf_check (kernel/bpf/verifier.c) gives up with EAGAIN.
 INTERRUPTED = errno.EAGAIN, errno.EINTR
 ATTEMPTS = 100  # libbpf makes 5 for a program, which a timer's signals every millisecond use up
@@ -31,7 +35,21 @@ def bpf(command: int, attributes: bytes) -> int:
 
     Repeats a call that a signal interrupted, up to ATTEMPTS times; Python's handlers run in between.
     """
-    return _call(command, ctypes.create_string_buffer(attributes.rstrip(b"\0").ljust(64, b"\0")))
+    result = _call(command, ctypes.create_string_buffer(attributes.rstrip(b"\0").ljust(64, b"\0")))
+    if command not in MAKE_DESCRIPTORS or result > LAST_STANDARD:
+        return result
+    try:
+        return duplicate(result)
+    finally:
+        os.close(result)
+
+
+def duplicate(fd: int) -> int:
+    """Returns another descriptor of the same, which isn't 0, even where standard input is closed, as in a daemon.
+
+    In attributes of bpf(2), and so to libbpf, 0 is no descriptor.
+    """
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LAST_STANDARD + 1)
 
 
 def _call(command: int, buffer: ctypes.Array[ctypes.c_char]) -> int:
@@ -145,6 +163,19 @@ def query_programs(
     room = ctypes.addressof(links) if links is not None else 0
     places = ctypes.addressof(programs), len(programs), 0, 0, room
     bpf(PROG_QUERY, struct.pack("=IIIIQIIQQ", target, attach_type, 0, 0, *places))
+
+
+def attached_alone(target: int, attach_type: int) -> tuple[int, int] | None:
+    """Returns the flags (BPF_F_ALLOW_…) and the id of a program that is attached to a cgroup without a link.
+
+    None where there is no program, several, or one by a link: those have BPF_F_ALLOW_MULTI. Raises OSError.
+    """
+    ids = (ctypes.c_uint32 * 1)()
+    attributes = struct.pack("=IIIIQII", target, attach_type, 0, 0, ctypes.addressof(ids), 1, 0)
+    buffer = ctypes.create_string_buffer(attributes.ljust(64, b"\0"), 65)
+    _call(PROG_QUERY, buffer)
+    (flags,) = struct.unpack_from("=I", buffer, 12)
+    return (flags, ids[0]) if ids[0] and not flags & BPF_F_ALLOW_MULTI else None
 
 
 def query_descriptor(pid: int, fd: int, text: ctypes.Array[ctypes.c_char]) -> bytes:

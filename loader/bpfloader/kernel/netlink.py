@@ -1,7 +1,7 @@
 """Asks rtnetlink(7) for the XDP programs, qdiscs and filters of interfaces, and removes programs and filters.
 
 Layouts and numbers: linux/netlink.h, rtnetlink.h, if_link.h and pkt_sched.h, pkt_cls.h. All of it is of the network
-namespace of the calling thread.
+namespace of the calling thread, or of that where the connection `through` was made.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import errno
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -76,13 +77,13 @@ def ingress_qdisc(interface: int) -> str:
     return ""
 
 
-def filters(interface: int, direction: str) -> list[Filter]:
+def filters(interface: int, direction: str, through: socket.socket | None = None) -> list[Filter]:
     """Returns the BPF filters of an interface in the order in which they run; none without a qdisc. Raises OSError.
 
     A qdisc `ingress` has no egress, and shows its filters for both directions.
     """
     try:
-        bodies = list(_dump(RTM_GETTFILTER, TC_MESSAGE.pack(0, interface, 0, PARENTS[direction], 0)))
+        bodies = list(_dump(RTM_GETTFILTER, TC_MESSAGE.pack(0, interface, 0, PARENTS[direction], 0), through))
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.EINVAL):
             return []
@@ -110,11 +111,11 @@ def interface_name(index: int) -> str:
         return str(index)
 
 
-def remove_filter(gone: Filter) -> None:
+def remove_filter(gone: Filter, through: socket.socket | None = None) -> None:
     """Removes a filter. Raises OSError."""
     body = TC_MESSAGE.pack(0, gone.interface, gone.handle, PARENTS[gone.direction], gone.priority << 16 | gone.protocol)
     chain = _attribute(TCA_CHAIN, struct.pack("=I", gone.chain)) if gone.chain else b""
-    request(RTM_DELTFILTER, 0, body + _attribute(TCA_KIND, b"bpf\0") + chain)
+    request(RTM_DELTFILTER, 0, body + _attribute(TCA_KIND, b"bpf\0") + chain, through)
 
 
 def remove_xdp(gone: XdpProgramId) -> None:
@@ -125,16 +126,16 @@ def remove_xdp(gone: XdpProgramId) -> None:
     request(RTM_SETLINK, 0, LINK_MESSAGE.pack(0, 0, gone.interface, 0, 0) + nested)
 
 
-def request(kind: int, flags: int, body: bytes) -> None:
+def request(kind: int, flags: int, body: bytes, through: socket.socket | None = None) -> None:
     """Sends a request and waits for its acknowledgement. Raises OSError."""
-    with _connected() as netlink:
+    with _one(through) as netlink:
         _send(netlink, kind, flags | NLM_F_ACK, body)
         _require_done(netlink.recv(1 << 16)[HEADER.size :])
 
 
-def _dump(kind: int, body: bytes) -> Iterator[bytes]:
-    """Yields the bodies of the answers to a dump. Raises OSError."""
-    with _connected() as netlink:
+def _dump(kind: int, body: bytes, through: socket.socket | None = None) -> Iterator[bytes]:
+    """Yields the bodies of the answers to a dump, all of which are to be taken. Raises OSError."""
+    with _one(through) as netlink:
         _send(netlink, kind, NLM_F_DUMP, body)
         while True:
             data, place = netlink.recv(1 << 16), 0
@@ -149,7 +150,13 @@ def _dump(kind: int, body: bytes) -> Iterator[bytes]:
                 place += max(length + 3 & ~3, HEADER.size)
 
 
-def _connected() -> socket.socket:
+def _one(given: socket.socket | None) -> AbstractContextManager[socket.socket]:
+    """Returns a connection for a `with`: the given one, which stays open, or one of the thread's network."""
+    return nullcontext(given) if given else connected()
+
+
+def connected() -> socket.socket:
+    """Connects to rtnetlink. The connection stays in the network namespace in which the calling thread is now."""
     import socket
 
     made = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)  # NETLINK_ROUTE

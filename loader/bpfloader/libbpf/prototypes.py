@@ -164,7 +164,6 @@ PROTOTYPES = (
     Prototype("bpf_prog_detach2", c_int, (c_int, c_int, c_int), status),
     Prototype("bpf_tc_hook_create", c_int, (POINTER(TcHook),), status),
     Prototype("bpf_tc_attach", c_int, (POINTER(TcHook), POINTER(TcOptions)), status),
-    Prototype("bpf_tc_detach", c_int, (POINTER(TcHook), POINTER(TcOptions)), status),
     Prototype("bpf_iter_create", c_int, (c_int,), status),
     Prototype("bpf_obj_pin", c_int, (c_int, c_char_p), status),
     Prototype("bpf_obj_get", c_int, (c_char_p,), status),

@@ -53,8 +53,12 @@ class Link:
 
     @property
     def attached(self) -> bool:
-        """True until it is detached."""
-        return self._live
+        """True until it is detached, or its interface, cgroup or network namespace has gone."""
+        from .place import has_gone
+
+        with self._owner.lock:
+            fd = self._descriptor() if self._live else None
+            return self._live and (fd is None or not has_gone(fd))
 
     @property
     def fd(self) -> int:
@@ -97,9 +101,12 @@ class Link:
 
         Raises AttachError (no BPF file system, the path is taken), StateError for a kind that can't be pinned.
         """
+        from .tail_calls import warn_of_unpinned_arrays
+
         with self._owner.lock:
             pin_to(self.fd, path, f"the link of {self.program}")
             self._pins.append(os.fspath(path))
+            warn_of_unpinned_arrays(self.fd, self.program)
 
     def unpin(self) -> None:
         """Unlinks the paths where it is pinned; ignores paths that are gone already. Raises OSError."""

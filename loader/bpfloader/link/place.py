@@ -5,10 +5,15 @@ kernel/link_places.py has the same in words.
 
 from __future__ import annotations
 
+import ctypes
 from typing import Union
 
+from ..kernel.bpf import query_programs
 from ..kernel.link_places import LinkDetails
 from ..kernel.link_type import LinkType
+from ..kernel.netlink import xdp_programs
+from ..kernel.objects import info_by_fd
+from ..libbpf.structs import LinkInfo
 
 # The links whose program the kernel replaces (`update_prog` of struct bpf_link_ops).
 UPDATABLE = frozenset((
@@ -24,9 +29,37 @@ FIELDS = {
     LinkType.NETKIT: "II",
     LinkType.STRUCT_OPS: "I",  # map_id
 }
+PERISHABLE = frozenset((LinkType.CGROUP, LinkType.NETNS, LinkType.XDP, LinkType.TCX, LinkType.NETKIT))
+MAX_PROGRAMS = 64  # of an interface in one direction: BPF_MPROG_MAX of linux/bpf_mprog.h
 # A link's type, and what tells the place: an interface's index, a function's name …
 Place = tuple[Union[int, str], ...]
 IN_THE_PROGRAM: Place = ()  # the place of a program whose target the verifier knows (tp_btf, fentry, lsm)
+
+
+def has_gone(fd: int) -> bool:
+    """Returns True for a link whose interface, cgroup or network namespace has gone: it attaches nothing any more."""
+    kind, *where = place_of(fd)
+    return kind in PERISHABLE and not where[0]
+
+
+def in_this_network(fd: int) -> bool:
+    """Returns False for a link at an interface of another network namespace than the calling thread's.
+
+    The kernel tells the interface's index alone, which each namespace counts for itself. So the interface that has the
+    index here is asked for the link's program.
+    """
+    info = info_by_fd(fd, LinkInfo())
+    kind, *where = place_of(fd)
+    try:
+        if kind == LinkType.XDP:
+            return any((each.interface, each.program) == (where[0], info.prog_id) for each in xdp_programs())
+        if kind in (LinkType.TCX, LinkType.NETKIT):
+            ids = (ctypes.c_uint32 * MAX_PROGRAMS)()
+            query_programs(int(where[0]), int(where[1]), ids)
+            return info.prog_id in ids
+    except OSError:  # the kernel doesn't tell, as one before 6.6
+        pass
+    return True
 
 
 def place_of(fd: int) -> Place:

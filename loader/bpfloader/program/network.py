@@ -134,8 +134,8 @@ class CgroupProgram(Program):
         place = placement(before, after, first, revision, preorder)
         with opened(self.name, cgroup) as fd:
             if place.flags or revision:
-                return self._link("attach_cgroup_opts", fd, place, cgroup=cgroup)
-            return self._link("attach_cgroup", fd, cgroup=cgroup)
+                return self._link("attach_cgroup_opts", fd, place, cgroup=cgroup, attach_type=self._attach_type())
+            return self._link("attach_cgroup", fd, cgroup=cgroup, attach_type=self._attach_type())
 
     def _place(self, cgroup: str | os.PathLike[str] | int, **_: object) -> Place | None:
         from ..kernel.link_type import LinkType

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import COMMAND, AttachError, CallError, StateError
+from ..kernel.bpf import duplicate
 from ..kernel.link_type import LinkType
 from ..kernel.map_type import BPF_F_RDONLY_PROG
 from ..kernel.objects import info_by_fd, link_type, opened, program_info
@@ -18,7 +19,7 @@ from ..libbpf.pin import pinned_fd
 from ..libbpf.structs import LinkInfo, MapInformation
 from ..link.base import FdLink, Link
 from ..link.folder import locked, swap_pin
-from ..link.place import IN_THE_PROGRAM, UPDATABLE, Place, place_of
+from ..link.place import IN_THE_PROGRAM, UPDATABLE, Place, in_this_network, place_of
 from ..signals import DeferredSignals
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def take_over(
     if old is None:
         return _first_link(attach(), path, undo)
     before = _require_own(program, old, path, done)
-    here = place is not None and place in (IN_THE_PROGRAM, place_of(old))
+    here = place is not None and (place == IN_THE_PROGRAM or (place == place_of(old) and in_this_network(old)))
     if here and before is not None and same_program(before, program.fd):
         return _same_link(program, old, path, "kept")
     if here and place_of(old)[0] in UPDATABLE:
@@ -142,7 +143,7 @@ def _first_link(link: Link, path: str, undo: ExitStack) -> Link:
 
 
 def _same_link(attached: Attachable, old: int, path: str, takeover: str) -> Link:
-    link = FdLink(attached._owner, attached.name, os.dup(old))
+    link = FdLink(attached._owner, attached.name, duplicate(old))
     link._pins.append(path)
     link.takeover = takeover
     return link

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ..diagnose.refusal import NO_CLSACT
@@ -20,10 +19,12 @@ from .network import interface_index
 
 if TYPE_CHECKING:
     from ..link.place import Place
+    from ..owner import Owner
 
 ATTACH_POINTS = {"ingress": 1 << 0, "egress": 1 << 1}  # enum bpf_tc_attach_point of libbpf.h
 BPF_TC_F_REPLACE = 1 << 0
 TCX_SECTIONS = ("tcx/ingress", "tcx/egress", "tc/ingress", "tc/egress")
+GONE = (errno.ENOENT, errno.EINVAL, errno.ENODEV)  # answers where a filter has gone with its qdisc or interface
 # What a kernel without tcx answers: before 6.6, or built without CONFIG_NET_XGRESS.
 NO_TCX = (errno.EINVAL, errno.EOPNOTSUPP, ENOTSUPP)
 
@@ -115,7 +116,7 @@ class TcProgram(Program):
         self._make_qdisc(hook)
         self._require_egress(index, direction)
         self._call("bpf_tc_attach", hook, options, interface=index, link=False)
-        return HookLink(self._owner, self.name, partial(_remove_tc_filter, hook, options))
+        return FilterLink(self._owner, self.name, index, direction, options)
 
     def _make_qdisc(self, hook: TcHook) -> None:
         """Makes the clsact qdisc, which holds both directions, unless it is there. Raises AttachError without clsact.
@@ -171,14 +172,36 @@ class TcProgram(Program):
                 warn(f"{what}; {fix}")
 
 
-def _remove_tc_filter(hook: TcHook, attached: TcOptions) -> None:
-    wanted = sized(TcOptions, handle=attached.handle, priority=attached.priority)
-    with captured():
-        try:
-            library().bpf_tc_detach(ctypes.byref(hook), ctypes.byref(wanted))
-        except CallError as error:
-            if error.errno not in (errno.ENOENT, errno.EINVAL, errno.ENODEV):  # gone with its qdisc or interface
-                raise
+class FilterLink(HookLink):
+    """A filter of a clsact qdisc.
+
+    It ends in the network namespace where it began, wherever the thread that ends it is then. Another process may have
+    replaced it by its own meanwhile, at the same priority and handle: that one stays.
+    """
+
+    def __init__(self, owner: Owner, program: str, interface: int, direction: str, attached: TcOptions):
+        from ..kernel.network_namespace import network_namespace
+
+        self._place = network_namespace(), interface, direction
+        self._key = attached.priority, attached.handle, attached.prog_id
+        super().__init__(owner, program, self._remove)
+
+    def _remove(self) -> None:
+        from ..kernel.netlink import filters, remove_filter
+        from ..kernel.network_namespace import connected_in
+
+        namespace, interface, direction = self._place
+        netlink = connected_in(namespace)
+        if netlink is None:
+            return
+        with netlink:
+            for each in filters(interface, direction, netlink):
+                if (each.priority, each.handle, each.program) == self._key:
+                    try:
+                        remove_filter(each, netlink)
+                    except OSError as error:
+                        if error.errno not in GONE:
+                            raise
 
 
 class NetkitProgram(Program):

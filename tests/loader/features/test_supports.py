@@ -1,6 +1,8 @@
 """`supports` and `attach_kind` answer as attaching such a program then does."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import bpfloader
@@ -74,3 +76,16 @@ def test_another_user_asks_anew(kernel):
         print(ask("raw_tp").ok)
     """)  # fmt: skip
     assert done.stdout == "True\nNone\n", done.stderr
+
+
+def test_a_process_without_standard_input_is_answered_alike(kernel):
+    """The kernel would give it the descriptor 0, which to libbpf is none (cilium/ebpf #454)."""
+    sections = ("tc", "xdp", "tp_btf", "freplace", "iter/task", "struct_ops", "cgroup/connect4")
+    script = f"import bpfloader; print([bool(bpfloader.supports(each)) for each in {sections}])"
+    loader = str(Path(bpfloader.__file__).parents[1])
+
+    def answers(redirected):
+        words = ["sh", "-c", f'exec "$0" -c "$1" {redirected}', sys.executable, script]
+        return subprocess.run(words, env={**os.environ, "PYTHONPATH": loader}, capture_output=True, text=True, check=True).stdout
+
+    assert answers("<&-") == answers("</dev/null")

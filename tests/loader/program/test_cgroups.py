@@ -1,10 +1,15 @@
 """Programs of cgroups: each attaches and counts what this process does."""
 
+import errno
 import os
 import socket
+import time
 from pathlib import Path
 
+import bpfloader
 import pytest
+from bpfloader.kernel import bpf as bpf_call
+from bpfloader.kernel.attach_type import AttachType
 
 
 def udp():
@@ -76,3 +81,62 @@ def test_lsm_of_a_cgroup(start, attached, cgroup):
     attached(bpf.progs.on_lsm_cgroup.attach, cgroup)
     udp()
     assert bpf.bss.hits
+
+
+@pytest.fixture
+def folders(cgroup):
+    """A cgroup and one below it, gone after the test."""
+    above = Path(cgroup, f"bpfloader-{os.getpid()}")
+    below = above / "below"
+    below.mkdir(parents=True)
+    yield above, below
+    for each in (below, above):
+        if each.exists():
+            each.rmdir()
+
+
+def test_a_link_of_a_cgroup_that_has_gone_is_not_attached(start, attached, folders):
+    bpf = start("on_connect4")
+    link = attached(bpf.progs.on_connect4.attach, folders[1])
+    assert link.attached
+    folders[1].rmdir()
+    end = time.monotonic() + 10  # the kernel detaches it some time after
+    while link.attached and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not link.attached
+    link.detach()
+
+
+@pytest.fixture
+def exclusive(start, folders):
+    """A function: flags -> attaches a program to the upper cgroup as nothing else may, but for what they allow."""
+    bpf = start("on_connect4")
+    fd = os.open(folders[0], os.O_RDONLY)
+    kind = int(AttachType.CGROUP_INET4_CONNECT)
+
+    def attach(flags):
+        from struct import pack
+
+        bpf_call.bpf(bpf_call.PROG_ATTACH, pack("=IIII", fd, bpf.progs.on_connect4.fd, kind, flags))
+        return bpf.progs.on_connect4
+
+    yield attach
+    from bpfloader.libbpf.library import library
+
+    library().bpf_prog_detach2(bpf.progs.on_connect4.fd, fd, kind)
+    os.close(fd)
+
+
+@pytest.mark.parametrize(("flags", "place", "said"), [(0, 0, "beside"), (0, 1, "below"), (1, 0, "beside"), (1, 1, "")])
+def test_a_program_that_shuts_out_others_is_named(exclusive, folders, flags, place, said):
+    """The kernel says EPERM, which no privilege would change (runc #2366, cilium/ebpf #980)."""
+    program = exclusive(flags)
+    if not said:  # BPF_F_ALLOW_OVERRIDE
+        program.attach(folders[place]).detach()
+        return
+    with pytest.raises(bpfloader.AttachError) as caught:
+        program.attach(folders[place])
+    assert caught.value.errno == errno.EPERM
+    assert f"{folders[0]} has the program on_connect4 (id {program.info.id}), attached so as to allow no" in caught.value.what
+    assert caught.value.what.endswith(f"other {said} it")
+    assert f"bpftool cgroup show {folders[0]}" in caught.value.fix
