@@ -27,6 +27,33 @@ TASK = 16  # of iter.task.tid and .pid in bpf_link_info's union (linux/bpf.h), w
 ORDERS = {"self": 1, "preorder": 2, "postorder": 3, "ancestors": 4}
 
 
+class Run(io.RawIOBase):
+    """The output of one run of an iterator, as its file gives it.
+
+    A read goes over a million objects at most: if they write nothing, it is EAGAIN, and the next read goes on with the
+    objects that follow (bpf_seq_read in kernel/bpf/bpf_iter.c).
+    """
+
+    def __init__(self, fd: int):
+        super().__init__()
+        self._file = io.FileIO(fd)
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def readinto(self, buffer: Any, /) -> int:
+        while (size := self._file.readinto(buffer)) is None:
+            pass
+        return size
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
 class IterLink(BpfLink):
     """An attached iterator. Each reading of it runs the program anew over all there is.
 
@@ -37,7 +64,7 @@ class IterLink(BpfLink):
     def open(self) -> io.BufferedReader:
         """Starts a run and returns its output as a binary file, to be closed. Raises CallError, StateError."""
         with self._owner.lock, DeferredSignals():
-            return os.fdopen(library().bpf_iter_create(self.fd), "rb")
+            return io.BufferedReader(Run(library().bpf_iter_create(self.fd)))
 
     def read(self) -> bytes:
         """Returns all that one run writes. Raises OSError where the program fails, CallError, StateError."""
