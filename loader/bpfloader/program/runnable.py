@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..owner import Owner
 
 STREAMS = {"stdout": 1, "stderr": 2}  # BPF_STREAM_STDOUT, BPF_STREAM_STDERR of linux/bpf.h
+ROOM_TO_GROW = 4096  # bytes that a run may add to a packet
 BPF_F_TEST_RUN_ON_CPU = 1 << 0  # linux/bpf.h
 
 
@@ -84,13 +85,20 @@ class Runnable(FixedAttributes):
         return text_of(buffer.raw[:length])
 
     def test_run(
-        self, data: bytes = b"", context: bytes = b"", repeat: int = 0, room: int = 4096, cpu: int | None = None
+        self,
+        data: bytes = b"",
+        context: bytes = b"",
+        repeat: int = 0,
+        room: int | None = None,
+        cpu: int | None = None,
     ) -> RunResult:
         """Runs the program on a packet and a context, without an event (BPF_PROG_TEST_RUN).
 
-        `room` is the size of its output in bytes at most; on `cpu` a raw tracepoint's program runs. Raises CallError
-        where the kernel can't run that kind of program, or a signal ends the repeats (EINTR); PrivilegeError.
+        `room` is the size of its output in bytes at most, by default the packet's and 4096; on `cpu` a raw tracepoint's
+        program runs. Raises CallError where the kernel can't run that kind of program, the output is larger (ENOSPC),
+        or a signal ends the repeats (EINTR); PrivilegeError.
         """
+        room = len(data) + ROOM_TO_GROW if room is None else room
         out, context_out = ctypes.create_string_buffer(room), ctypes.create_string_buffer(max(1, len(context)))
         run = sized(TestRunOptions, repeat=repeat)
         if cpu is not None:
@@ -118,6 +126,10 @@ class Runnable(FixedAttributes):
             if error.errno == errno.EINTR:
                 what = f"a signal interrupted the runs of {self.name} ({errno_text(error.errno)})"
                 raise CallError(what, fix="run it again, with fewer repeats", errno=error.errno) from None
+            if error.errno == errno.ENOSPC:  # the kernel has run it, and says how much there is
+                what = f"the packet that {self.name} leaves has {run.data_size_out} bytes, more than there is room for"
+                fix = f"run it with room={run.data_size_out}"
+                raise CallError(what, fix=fix, errno=error.errno) from None
             what = f"the kernel doesn't run {self.name} without an event ({errno_text(error.errno)})"
             fix = "give the data or the context that its kind takes; not every kind can be run so"
             denied = privilege_error(f"run {self.name}", error.errno, section_capabilities([self.section]))

@@ -12,6 +12,7 @@ import bpfloader
 import pytest
 from bpfloader.testing import BpfSkLookup, SkAction, SkBuff, TcAction, XdpAction, XdpMd
 from bpfloader.testing.namespaces import private_namespaces
+from compiling import compile_text
 from bpfloader.testing.reasons import reason_of, run_reason_of
 
 PACKET = bytes(12) + b"\x08\x00" + b"\x45" + bytes(49)  # Ethernet, the first byte of IPv4
@@ -27,6 +28,29 @@ def module(skeleton_module):
 def loaded(module, kernel, bpf_testbed):
     """A function: names of programs -> the object with these loaded."""
     return lambda *programs: bpf_testbed.load(module.Testbed, *programs)
+
+
+def test_a_packet_larger_than_its_room(loaded):
+    """The kernel runs the program and says ENOSPC, which is not that it couldn't (cilium/ebpf #1042 guards its own)."""
+    program = loaded("on_xdp").progs.on_xdp
+    with pytest.raises(bpfloader.CallError) as caught:
+        program.test_run(PACKET, room=len(PACKET))
+    size = len(PACKET) + 4
+    assert str(caught.value) == f"the packet that on_xdp leaves has {size} bytes, more than there is room for; run it with room={size}"
+    assert program.test_run(PACKET, room=size).data == PACKET + bytes(4)
+
+
+def test_a_packet_of_several_pages(clang, kernel):
+    text = '#include "mini_bpf.h"\nSEC("xdp.frags") int on_xdp(void *context) { return 2; }\nchar LICENSE[] SEC("license") = "GPL";'
+    packet = PACKET * 140
+    with bpfloader.Object.open(compile_text(clang, text)) as bpf:
+        bpf.load()
+        try:
+            assert bpf.progs["on_xdp"].test_run(packet).data == packet
+        except bpfloader.CallError as error:
+            if error.errno_name == "ENOSPC":
+                raise
+            pytest.skip(f"before Linux 5.18 a packet has one page ({error.what})")
 
 
 def test_an_xdp_program(loaded, bpf_testbed):
