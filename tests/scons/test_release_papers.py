@@ -175,6 +175,20 @@ def test_a_signature_goes_with_the_papers_that_it_signs(packed):
     assert not any(signature.exists() for signature in signatures) and notes.exists()
 
 
+def test_another_key_signs_anew_though_its_signer_overwrites_nothing(packed):
+    """As ssh-keygen, which asks before it does, and ends with 0 where nobody answers."""
+    (packed.folder / "signer.py").write_text(SIGNER.replace("\npathlib", "\nif not pathlib.Path(path + '.sig').exists(): pathlib"))
+    signature = packed.folder / "build" / f"{WHEEL}.intoto.json.sig"
+    nothing = f"ebpf: SIGN: {sys.executable} wrote nothing beside build/{WHEEL}.intoto.json; if its signature was to lie there, nothing is signed"
+    for key in ("first", "second"):
+        done = packed.scons(BOTH, f"SIGN={shlex.join([sys.executable, 'signer.py', key])}")
+        assert done.returncode == 0 and "SIGN" not in done.stderr, done.stderr
+        assert signature.read_text().startswith(f"signed {key}")
+    signature.write_text("a person's own")
+    done = packed.scons(BOTH, f"SIGN={shlex.join([sys.executable, 'signer.py', 'third'])}")
+    assert done.returncode == 0 and nothing in done.stderr and signature.read_text() == "a person's own"
+
+
 def test_a_signer_that_fails_fails_the_build_in_one_line(one_program, project):
     text = project.fails("ARCH=x86_64", "SIGN=false", "build/dist/one-1.0-py3-none-linux_x86_64.whl")
     assert "SIGN: false ended with 1; the release is unsigned; correct SIGN= and build again" in text

@@ -25,14 +25,14 @@ def command_line(command: str, statement: str, where: str) -> list[str]:
     return [word.replace(PLACE, statement) for word in words] + ([] if given else [statement])
 
 
-def sign(command: str, statement: str, folder: str) -> None:
-    """Has a statement signed, in `folder`. Raises PaperError where the command is none, isn't there, or fails."""
-    _run(
-        command_line(command, statement, "SIGN"),
-        folder,
-        "SIGN",
-        "the release is unsigned; correct SIGN= and build again",
-    )
+def sign(command: str, statement: str, folder: str) -> str:
+    """Has a statement signed, in `folder`; returns the program that did.
+
+    Raises PaperError where the command is none, isn't there, or fails.
+    """
+    words = command_line(command, statement, "SIGN")
+    _run(words, folder, "SIGN", "the release is unsigned; correct SIGN= and build again")
+    return words[0]
 
 
 def check_signature(command: str, statement: str) -> None:

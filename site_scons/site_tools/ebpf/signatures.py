@@ -16,18 +16,25 @@ def sign_statement(env, target, papers, signed):
 
     session, before = env["EBPF"], _others(target, papers)
     with session.run.signing:  # it may ask for a password
-        sign(env["EBPF_SIGN"], os.path.relpath(papers[0], session.root), session.root)
-    for path, now in _others(target, papers).items():
-        if now != before.get(path):
-            for key in _keys(session, path, signed):
-                session.ledger.fact(key, dict)
+        statement = os.path.relpath(papers[0], session.root)
+        program = sign(env["EBPF_SIGN"], statement, session.root)
+    made = [path for path, now in _others(target, papers).items() if now != before.get(path)]
+    for path in made:
+        for key in _keys(session, path, signed):
+            session.ledger.fact(key, dict)
+    if not made:  # some ask whether to overwrite what lies there, read no answer, and end with 0
+        what = f"SIGN: {program} wrote nothing beside {statement}"
+        session.reporter.notice(f"{what}; if its signature was to lie there, nothing is signed: see what it said")
 
 
 def remove_stale(env, target, papers, statement):
-    """Removes the signatures that SIGN= made of another statement than the one that is to lie there."""
+    """Removes the signatures that SIGN= made of another statement than the one that is to lie there.
+
+    One that is to be made again goes as well: a signer may keep what lies in its place, though its key is another one.
+    """
     session = env["EBPF"]
     for path in signatures(session, target, papers):
-        if session.ledger.recall(_keys(session, path, statement)[1]) is None:
+        if env["EBPF_SIGN"] or session.ledger.recall(_keys(session, path, statement)[1]) is None:
             os.unlink(path)
             if not env["EBPF_SIGN"]:
                 what = "is removed: it signed the papers of an earlier build, and these are others"
