@@ -10,6 +10,7 @@ from .git import changed_paths, top_of, tracked, unread
 from .pins.pins import HeaderPin, TreePin, UapiPin
 
 FEW = 3  # files that a line names
+UPDATE = "git submodule update, and git stash in there"
 
 
 def refuse(refusals: Iterable[str]) -> None:
@@ -39,9 +40,11 @@ def tree_refusals(root: str, inputs: Collection[str]) -> list[str]:
     lines = []
     if changed is None:
         lines.append(f"{top}: git can't compare it with the last commit; git diff HEAD says why")
-    if changed:
-        differ, what = ("differs", "it") if len(changed) == 1 else ("differ", "them")
-        lines.append(f"{_named(changed)} {differ} from the last commit; commit {what}, or git stash")
+    moved = sorted({*known.submodules} & {*(changed or ())})  # of which git stash brings none back
+    for paths, undo in (([path for path in changed or () if path not in moved], "git stash"), (moved, UPDATE)):
+        differ, what = ("differs", "it") if len(paths) == 1 else ("differ", "them")
+        if paths:
+            lines.append(f"{_named(paths)} {differ} from the last commit; commit {what}, or {undo}")
     if unwatched:
         fix = "git update-index --no-assume-unchanged or --no-skip-worktree has it look"
         lines.append(f"{_named(unwatched)}: git was told not to look whether it changed; {fix}")

@@ -106,7 +106,11 @@ env.Command("prov", "src/one.bpf.c", Copy("$TARGET", "$SOURCE"))
     assert done.stderr.count("scons: *** Do not know how to make File target") == len(meant) + 1
     notices = [line for line in done.stderr.splitlines() if line.startswith("ebpf: ")]
     assert notices == [f"ebpf: {word}: no target is called so; did you mean {name}?" for word, name in meant.items()]
+    for word, name in {"--ofline": "--offline", "--agianst=x": "--against", "--exlpain": "", "--zzz": "", "--off": ""}.items():
+        notices = [line for line in project.scons("-n", word).stderr.splitlines() if line.startswith("ebpf: ")]
+        assert notices == ([f"ebpf: {word.partition('=')[0]}: no option is called so; did you mean {name}?"] if name else [])
     project.edit("SConstruct", "env.Command", "raise SystemExit\nenv.Command")
+    assert "ebpf: " not in project.scons("--ofline").stderr
     assert "ebpf: " not in project.scons("kernel").stderr  # not read to its end: it may yet have declared that
 
 

@@ -184,6 +184,10 @@ def test_another_key_signs_anew_though_its_signer_overwrites_nothing(packed):
         done = packed.scons(BOTH, f"SIGN={shlex.join([sys.executable, 'signer.py', key])}")
         assert done.returncode == 0 and "SIGN" not in done.stderr, done.stderr
         assert signature.read_text().startswith(f"signed {key}")
+    (packed.folder / "other.py").write_text(SIGNER.replace(".sig", ".bundle"))
+    for arguments, status in (["other.py"], 0), (["none.py"], 2):
+        assert packed.scons(BOTH, f"SIGN={shlex.join([sys.executable, *arguments])}").returncode == status
+        assert signature.read_text().startswith("signed second") and signature.with_suffix(".bundle").exists()
     signature.write_text("a person's own")
     done = packed.scons(BOTH, f"SIGN={shlex.join([sys.executable, 'signer.py', 'third'])}")
     assert done.returncode == 0 and nothing in done.stderr and signature.read_text() == "a person's own"

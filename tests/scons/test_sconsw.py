@@ -312,7 +312,6 @@ def test_it_builds_the_project_that_it_is_called_in(checkout, tmp_path):
         (["gone"], "gone"),
         (["../gone"], "../gone"),
         (["/gone/too"], "/gone/too"),
-        (["file"], "file"),
         (["me:s3cr3t@host/x"], "…"),
         (["there", "gone"], "gone"),
         (["gone", "there"], ""),
@@ -330,6 +329,11 @@ def test_a_mirror_that_is_no_folder_is_told_before_anything_is_fetched(checkout,
         assert stderr == f"sconsw: MIRROR={named}: no such folder; name one that is there, or a URL\n"
     else:
         assert status == 7
+
+
+def test_a_file_in_a_mirror_s_place_is_to_be_unpacked(checkout):
+    (checkout.folder / "v.tar").touch()
+    assert checkout.run("MIRROR=v.tar") == (1, "sconsw: MIRROR=v.tar: is a file; unpack it, and name the folder\n", [])
 
 
 # Another user, another place
@@ -480,6 +484,26 @@ def test_scons_is_told_where_the_project_is(checkout, tmp_path, arguments, mirro
     shutil.rmtree(checkout.folder / ".venv")
     (project / mirror / "vendor.json").touch()
     assert checkout.run(*arguments, "MIRROR=folder", cwd=project)[::2] == (1, [])  # its wheels can't be read, and nothing else serves
+
+
+@pytest.mark.parametrize("option", [["-f"], ["--file"], ["-f", "="], ["--sconstruct", "="], ["--makefile", "="]])
+def test_another_project_s_sconstruct_says_which_folder_is_the_root(checkout, tmp_path, option):
+    """Scons takes the folder that it is called in for the root, wherever the file lies."""
+    here, other = tmp_path / "here", tmp_path / "other"
+    (here / "sub").mkdir(parents=True)
+    other.mkdir()
+    said = f"sconsw: -f: the root is {here}, as for scons; to build in the folder of that file: -C {other}\n"
+
+    def told(file):
+        joined = ["".join([option[0], option[1] * option[0].startswith("--"), file])] if option[1:] else [*option, file]
+        _, stderr, calls = checkout.run(*joined, cwd=here)
+        assert f"scons in {here} with SCONSFLAGS=unset" in calls
+        return "".join(line for line in stderr.splitlines(keepends=True) if line.startswith("sconsw: -f"))
+
+    assert told(str(other / "SConstruct")) == told("../other/SConstruct") == said
+    assert told("sub/SConstruct") == told("SConstruct") == told("nowhere/SConstruct") == ""
+    (here / "SConstruct").touch()
+    assert told(str(other / "SConstruct")) == ""
 
 
 def test_the_tests_are_asked_for_from_elsewhere(checkout, tmp_path):

@@ -1,5 +1,6 @@
 """Reads a TOML file so that every key knows its line, through checks that name the key and the fix."""
 
+import codecs
 import re
 from collections.abc import Callable
 from datetime import date, datetime
@@ -193,7 +194,10 @@ def read(path: Path) -> Table:
 def read_text(path: Path) -> str:
     """Returns the file's text. Raises PinError if it can't be read."""
     try:
-        return read_regular(path, MAX_TOML_SIZE).decode()
+        data = read_regular(path, MAX_TOML_SIZE)
+        if data.startswith(codecs.BOM_UTF8):
+            raise PinError("begins with a byte order mark", where=str(path), fix="save it as UTF-8 without one")
+        return data.decode()
     except FileNotFoundError:
         fix = "it declares the inputs; copy the project's own"
         raise PinError("there is no such file", where=str(path), fix=fix) from None

@@ -94,8 +94,9 @@ def _require_intact(files: dict[str, str]) -> None:
 
 
 def _pack(folder: Path, target: Path) -> None:
+    """Writes a folder's tar. A wheel's name may be longer than the 100 bytes of ustar; all tars read GNU's form."""
     names: Iterable[Path] = sorted(path for path in folder.rglob("*") if path.is_file())
-    with tarfile.open(target, "w", format=tarfile.USTAR_FORMAT) as archive:
+    with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as archive:
         for path in names:
             entry = tarfile.TarInfo(f"{folder.name}/{path.relative_to(folder)}")
             entry.mode, entry.mtime, entry.size = 0o644, MTIME, path.stat().st_size

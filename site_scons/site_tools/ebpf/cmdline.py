@@ -4,6 +4,7 @@ import atexit
 import os
 import platform
 import re
+import sys
 from pathlib import Path
 
 import SCons.Node.FS
@@ -96,6 +97,7 @@ def add_options(env):
         env.Alias("programs")
         atexit.register(print_summary, env.fs)
         atexit.register(_suggest_targets, env)
+        atexit.register(_suggest_options, env)
         _check_places(env, given)
         _sign_by_content()
         run_of(env.fs).sandbox_mode = _sandbox_mode(given, release)
@@ -144,6 +146,20 @@ def _suggest_targets(env):
         if near:
             meant = f"{near[0]}=" if near[0] in NAMES else near[0]
             run_of(env.fs).reporter.notice(f"{word}: no target is called so; did you mean {meant}?")
+
+
+def _suggest_options(env):
+    """Says which option was meant by one that SCons doesn't know, behind its own words about it."""
+    parser = SCons.Script.Main.OptionsParser
+    if parser.preserve_unknown_options:  # SCons didn't read all SConscripts: the rest may have added it
+        return
+    for word in sys.argv[1:]:
+        name = word.partition("=")[0]
+        if name.startswith("--") and not any(known.startswith(name) for known in parser._long_opt):
+            import difflib
+
+            if near := difflib.get_close_matches(name, parser._long_opt, n=1, cutoff=0.7):
+                run_of(env.fs).reporter.notice(f"{name}: no option is called so; did you mean {near[0]}?")
 
 
 def _arches(given):

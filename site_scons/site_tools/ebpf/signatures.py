@@ -6,6 +6,9 @@ package that are called as it is, and something more. The ledger keeps which sta
 
 import hashlib
 import os
+from contextlib import contextmanager
+
+from ebpfbuild.files import read_regular, write_file
 
 from .watch import state
 
@@ -14,27 +17,42 @@ def sign_statement(env, target, papers, signed):
     """Has the statement of a package signed, whose bytes are `signed`; `papers` are the paths beside it, that first."""
     from ebpfbuild.release.sign import sign
 
-    session, before = env["EBPF"], _others(target, papers)
-    with session.run.signing:  # it may ask for a password
-        statement = os.path.relpath(papers[0], session.root)
+    session = env["EBPF"]
+    statement = os.path.relpath(papers[0], session.root)
+    with session.run.signing, _out_of_the_way(signatures(session, target, papers)):  # it may ask for a password
+        before = _others(target, papers)
         program = sign(env["EBPF_SIGN"], statement, session.root)
-    made = [path for path, now in _others(target, papers).items() if now != before.get(path)]
+        made = [path for path, now in _others(target, papers).items() if now != before.get(path)]
     for path in made:
         for key in _keys(session, path, signed):
             session.ledger.fact(key, dict)
-    if not made:  # some ask whether to overwrite what lies there, read no answer, and end with 0
+    if not made:
         what = f"SIGN: {program} wrote nothing beside {statement}"
         session.reporter.notice(f"{what}; if its signature was to lie there, nothing is signed: see what it said")
 
 
-def remove_stale(env, target, papers, statement):
-    """Removes the signatures that SIGN= made of another statement than the one that is to lie there.
+@contextmanager
+def _out_of_the_way(paths):
+    """Has none of these signatures there, and puts those back in whose places nothing new lies then.
 
-    One that is to be made again goes as well: a signer may keep what lies in its place, though its key is another one.
+    A signer may ask whether to overwrite one, read no answer and end with 0: then another key's would stay.
     """
+    held = {path: read_regular(path) for path in paths}
+    for path in held:
+        os.unlink(path)
+    try:
+        yield
+    finally:
+        for path, data in held.items():
+            if not os.path.lexists(path):
+                write_file(path, data)
+
+
+def remove_stale(env, target, papers, statement):
+    """Removes the signatures that SIGN= made of another statement than the one that is to lie there."""
     session = env["EBPF"]
     for path in signatures(session, target, papers):
-        if env["EBPF_SIGN"] or session.ledger.recall(_keys(session, path, statement)[1]) is None:
+        if session.ledger.recall(_keys(session, path, statement)[1]) is None:
             os.unlink(path)
             if not env["EBPF_SIGN"]:
                 what = "is removed: it signed the papers of an earlier build, and these are others"

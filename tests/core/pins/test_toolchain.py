@@ -238,6 +238,9 @@ def test_a_file_that_is_not_there_or_no_text(tmp_path):
     (tmp_path / "toolchain.toml").write_bytes(b"# \xff\n")
     with pytest.raises(PinError, match="is not UTF-8"):
         toolchain.load(tmp_path / "toolchain.toml")
+    (tmp_path / "toolchain.toml").write_bytes(b"\xef\xbb\xbf[clang]\n")  # as some editors save it
+    with pytest.raises(PinError, match="begins with a byte order mark; save it as UTF-8 without one"):
+        toolchain.load(tmp_path / "toolchain.toml")
     with pytest.raises(PinError, match="can't be read"):
         toolchain.load(tmp_path)
 

@@ -29,7 +29,15 @@ def blobs(tmp_path):
     return folder
 
 
-def content(add_wheels=lambda folder: (folder / "a-1-py3-none-any.whl").write_bytes(b"a wheel")):
+LONG = "charset_normalizer-3.5.2-cp311-cp311-manylinux2014_x86_64.manylinux_2_17_x86_64.manylinux_2_28_x86_64.whl"
+
+
+def two_wheels(folder):
+    (folder / "a-1-py3-none-any.whl").write_bytes(b"a wheel")
+    (folder / LONG).write_bytes(b"one whose name ustar can't hold")
+
+
+def content(add_wheels=two_wheels):
     return VendorContent(("x86_64",), ("3.11",), ("arm",), tuple(map(digest, BLOBS)), add_wheels)
 
 
@@ -58,7 +66,7 @@ def test_the_same_bytes_at_another_time_place_and_umask(tmp_path, blobs):
     assert (tmp_path / "v.tar").read_bytes() == (tmp_path / "a longer" / "v.tar").read_bytes()
     subprocess.run(["tar", "xf", "v.tar"], cwd=tmp_path, check=True)
     write_vendor(tmp_path / "w", content(), blobs)
-    assert snapshot(tmp_path / "v") == snapshot(tmp_path / "w")
+    assert snapshot(tmp_path / "v") == snapshot(tmp_path / "w") and f"wheels/{LONG}" in snapshot(tmp_path / "v")
 
 
 def test_an_older_one_is_replaced_and_stays_where_the_new_one_fails(tmp_path, blobs):
