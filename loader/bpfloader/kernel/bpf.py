@@ -17,7 +17,7 @@ from .instructions import INSN_SIZE
 from .syscall import raw_syscall, syscall_numbers
 
 # enum bpf_cmd.
-MAP_CREATE, PROG_LOAD, PROG_ATTACH, TEST_RUN, PROG_QUERY = 0, 5, 8, 10, 16
+MAP_CREATE, PROG_LOAD, PROG_ATTACH, TEST_RUN, PROG_GET_NEXT_ID, PROG_QUERY = 0, 5, 8, 10, 11, 16
 RAW_TRACEPOINT_OPEN, BTF_LOAD, TASK_FD_QUERY, LINK_CREATE = 17, 18, 20, 28
 MAKE_DESCRIPTORS = (MAP_CREATE, PROG_LOAD, RAW_TRACEPOINT_OPEN, BTF_LOAD, LINK_CREATE)
 BPF_F_ALLOW_OVERRIDE, BPF_F_ALLOW_MULTI = 1 << 0, 1 << 1
@@ -163,6 +163,18 @@ def query_programs(
     room = ctypes.addressof(links) if links is not None else 0
     places = ctypes.addressof(programs), len(programs), 0, 0, room
     bpf(PROG_QUERY, struct.pack("=IIIIQIIQQ", target, attach_type, 0, 0, *places))
+
+
+def next_program(number: int) -> int:
+    """Returns the id of the program that was loaded next after the one of that id; 0 where none was. Raises OSError."""
+    buffer = ctypes.create_string_buffer(struct.pack("=I60x", number), 65)
+    try:
+        _call(PROG_GET_NEXT_ID, buffer)
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            return 0
+        raise
+    return int(struct.unpack_from("=I", buffer, 4)[0])
 
 
 def attached_alone(target: int, attach_type: int) -> tuple[int, int] | None:

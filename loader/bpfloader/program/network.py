@@ -71,7 +71,8 @@ def opened(program: str, path: str | os.PathLike[str] | int, cgroup: bool = True
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_DIRECTORY if cgroup else 0))
     except OSError as error:
-        from ..diagnose.attach_target import NAMESPACES, cgroups
+        from ..diagnose.attach_target import NAMESPACES
+        from ..diagnose.cgroup_target import cgroups
 
         number = error.errno or 0
         what = f"can't attach {program} ({errno_text(number)}): can't open {os.fspath(path)}"
@@ -184,6 +185,9 @@ class SockmapProgram(Program):
 def _detach(program: int, target: int, kind: int) -> None:
     try:
         library().bpf_prog_detach2(program, target, kind)
+    except CallError as error:
+        if error.errno != errno.ENOENT:  # another program has taken its place
+            raise
     finally:
         os.close(target)
 
@@ -204,9 +208,9 @@ class SocketFilterProgram(Program):
                 from ..diagnose.refusal import attach_refused
 
                 raise attach_refused(self.name, failed, (), self.section) from None
-            return HookLink(
-                self._owner, self.name, partial(_remove_socket_filter, weakref.ref(target), self._detach_option)
-            )
+            newest = _newest.setdefault(target, {})[self._detach_option] = object()
+            end = partial(_remove_socket_filter, weakref.ref(target), self._detach_option, newest)
+            return HookLink(self._owner, self.name, end)
 
 
 class ReuseportProgram(SocketFilterProgram):
@@ -215,9 +219,13 @@ class ReuseportProgram(SocketFilterProgram):
     _attach_option, _detach_option = SO_ATTACH_REUSEPORT_EBPF, SO_DETACH_REUSEPORT_BPF
 
 
-def _remove_socket_filter(reference: weakref.ref[socket.socket], option: int) -> None:
+# Which attachment is a socket's newest, by the option that ends it: it has taken the place of those before it.
+_newest: weakref.WeakKeyDictionary[socket.socket, dict[int, object]] = weakref.WeakKeyDictionary()
+
+
+def _remove_socket_filter(reference: weakref.ref[socket.socket], option: int, attachment: object) -> None:
     target = reference()
-    if target is not None and target.fileno() >= 0:
+    if target is not None and target.fileno() >= 0 and _newest.get(target, {}).get(option) is attachment:
         with contextlib.suppress(OSError):  # the filter has gone with another's SO_DETACH_FILTER
             target.setsockopt(SOL_SOCKET, option, 0)
 

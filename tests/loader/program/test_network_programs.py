@@ -153,6 +153,21 @@ def test_a_socket_filter(start):
         bpf.progs.on_socket.attach(peer)
 
 
+def test_a_filter_that_took_another_s_place_stays(start):
+    """A socket has one: the end of the first one would take away the second."""
+    first, second = start("on_socket"), start("on_socket")
+    with connected() as (client, peer):
+        first.progs.on_socket.attach(peer)
+        link = second.progs.on_socket.attach(peer)
+        first.destroy()
+        client.sendall(b"hello")
+        assert peer.recv(10) == b"hello" and second.bss.hits >= 1
+        link.detach()
+        before = second.bss.hits
+        client.sendall(b"again")
+        assert peer.recv(10) == b"again" and second.bss.hits == before
+
+
 def test_a_group_of_sockets(start):
     bpf = start("on_reuseport")
     with contextlib.ExitStack() as stack:
@@ -193,6 +208,22 @@ def test_the_flow_dissector(start, own_network):
         link.detach()
 
     own_network(run)
+
+
+def test_a_program_that_took_another_s_place_at_a_map_stays(start, kinds):
+    """The end of the first one was an error, ENOENT, in the place of nothing."""
+    first = start("on_message")
+    with kinds.open() as second:
+        second.select(["on_message"])
+        second.maps.sockets.reuse(first.maps.sockets)
+        second.load()
+        first.progs.on_message.attach(first.maps.sockets)
+        second.progs.on_message.attach(second.maps.sockets)
+        first.destroy()
+        with connected() as (client, peer):
+            second.maps.sockets[0] = client
+            client.sendall(b"hello")
+            assert peer.recv(10) == b"hello" and second.bss.hits >= 1
 
 
 @pytest.mark.parametrize("name", ["on_message", "on_verdict"])

@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import bpfloader
 import pytest
@@ -144,6 +146,37 @@ def test_an_address_beyond_the_kernels_functions_is_a_number(kernel):
 
 def test_the_frame_of_a_call_that_never_returns_is_the_caller(monkeypatch):
     """What is called last in a function returns to the next one's first byte."""
-    monkeypatch.setattr(kernel_symbols, "_kernel_symbols", lambda: ([0x100, 0x200], ["start_kernel", "clear_bss"]))
+    monkeypatch.setattr(kernel_symbols, "_kernel_symbols", lambda _: ([0x100, 0x200], ["start_kernel", "clear_bss"]))
     assert kernel_symbols.kernel_frame(0x200, True, True) == "start_kernel+0x100"
     assert kernel_symbols.kernel_frame(0x200, False, True) == kernel_symbols.kernel_symbol(0x200) == "clear_bss+0x0"
+
+
+def jitted() -> dict[str, int]:
+    """The addresses of BPF programs by their names in /proc/kallsyms: bpf_prog_<tag>_<name>."""
+    rows = map(str.split, Path("/proc/kallsyms").read_text().splitlines())
+    return {row[2]: int(row[0], 16) for row in rows if row[2].startswith("bpf_prog_") and len(row) > 3}
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_program_that_was_loaded_since_has_its_name(skel, kernel, monkeypatch, told):
+    """It had that of another with an offset (opentelemetry-ebpf-profiler #938)."""
+    from bpfloader.kernel import bpf
+
+    if not told:  # as without CAP_SYS_ADMIN
+        monkeypatch.setattr(bpf, "next_program", lambda _: (_ for _ in ()).throw(PermissionError(1, "")))
+    bpfloader.kernel_symbol(2**64 - 1)
+    before = jitted()
+    with skel.Probe.open() as probe:
+        probe.load()
+        after = jitted()
+        names = [name for name in after if name not in before and name.endswith(("_emit", "_fill"))]
+        if not names:
+            pytest.skip("this kernel shows no BPF programs in /proc/kallsyms (sysctl net.core.bpf_jit_kallsyms)")
+        time.sleep(0 if told else 1)
+        assert [bpfloader.kernel_symbol(after[name] + 1) for name in names] == [f"{name}+0x1" for name in names]
+
+
+def test_functions_of_the_kernels_own_are_read_once(kernel, monkeypatch):
+    start = bpfloader.kernel_symbol(0) and kernel_symbols._known[0]
+    monkeypatch.setattr(kernel_symbols, "_version", None)
+    assert bpfloader.kernel_symbol(start.first, offset=False) and kernel_symbols._known[0] is start
