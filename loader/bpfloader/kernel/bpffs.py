@@ -13,7 +13,7 @@ from ..libbpf.library import library
 from ..libbpf.pin import kind_of
 from ..libbpf.structs import LinkInfo, MapInformation, ProgramInformation
 from ..text import text_of
-from .host import read_text
+from .host import mount_points
 from .objects import full_name, info_by_fd, program_name
 
 MAX_PINS = 10_000  # that a list holds
@@ -35,8 +35,7 @@ def pins() -> list[Pin]:
 
 def bpf_folders() -> list[str]:
     """Returns where BPF file systems are mounted."""
-    rows = (line.split() for line in read_text("/proc/thread-self/mounts").splitlines())
-    return sorted({row[1].encode().decode("unicode_escape") for row in rows if len(row) > 2 and row[2] == "bpf"})
+    return sorted({path for path, kind in mount_points() if kind == "bpf"})
 
 
 def pins_below(folder: str) -> Iterator[Pin]:

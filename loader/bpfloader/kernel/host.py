@@ -123,8 +123,25 @@ def jit() -> int | None:
 
 def mounts(kinds: Iterable[str]) -> dict[str, str]:
     """Returns the first mount point of each of these kinds of file systems, by kind; those not mounted are left out."""
-    rows = [line.split() for line in read_text("/proc/thread-self/mounts").splitlines()]
-    return {kind: row[1] for kind in kinds for row in reversed(rows) if len(row) > 2 and row[2] == kind}
+    found = mount_points()
+    return {kind: path for kind in kinds for path, mounted in reversed(found) if mounted == kind}
+
+
+def mount_points() -> list[tuple[str, str]]:
+    """Returns where file systems are mounted, and their kinds, in the order of their mounts.
+
+    The kernel writes four characters as octal numbers, such as a space as \\040, and all other bytes as they are.
+    """
+    try:
+        with open("/proc/thread-self/mounts", "rb") as file:
+            rows = [line.split(b" ") for line in file]
+    except OSError:
+        return []
+    return [(os.fsdecode(_unescaped(row[1])), row[2].decode("utf-8", "replace")) for row in rows if len(row) > 2]
+
+
+def _unescaped(path: bytes) -> bytes:
+    return re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), path)
 
 
 def memlock_limit() -> int | None:

@@ -6,6 +6,7 @@ import ctypes
 from functools import lru_cache
 
 from ..errors import CallError
+from ..libbpf.c_text import c_text
 from ..libbpf.library import library
 from ..libbpf.structs import BtfInformation
 from .objects import info_by_fd, opened, type_name_in
@@ -16,7 +17,7 @@ BTF_KIND_FUNC = 12  # linux/btf.h
 
 def function_id(name: str) -> int:
     """Returns the id of a function in the kernel's own BTF, without its modules'. Raises CallError: ENOENT for none."""
-    return int(library().btf__find_by_name_kind(_vmlinux(), name.encode(), BTF_KIND_FUNC))
+    return int(library().btf__find_by_name_kind(_vmlinux(), c_text(name), BTF_KIND_FUNC))
 
 
 def type_name(btf: int, number: int) -> str:

@@ -135,7 +135,9 @@ def _tcx(link: LinkDetails) -> str:
 
 def _interface(index: int) -> str:
     """Names an interface by its index, which in another network namespace may be that of another one here."""
-    return f"{interface_name(index)} (index {index})" if index else "an interface that has gone"
+    return (
+        f"{interface_name(index)} (index {index})" if index else "no interface: it has gone, or the link was detached"
+    )
 
 
 def _struct_ops(link: LinkDetails) -> str:

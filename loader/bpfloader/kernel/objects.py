@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple, TypeVar, cast
 
 from ..errors import CallError, PrivilegeError, errno_text
 from ..libbpf.library import library
+from ..libbpf.prototypes import failure
 from ..libbpf.structs import LinkInfo, ProgramInformation
 from ..text import text_of
 from .host import read_text
@@ -76,6 +77,8 @@ def ids(kind: Kind) -> Iterator[int]:
 
 def fd_by_id(kind: Kind, number: int) -> int:
     """Opens a new descriptor by id. Raises CallError: ENOENT for an id that is none, or none any more, EPERM."""
+    if not 0 < number < 1 << 32:  # C would take the lowest 32 bits, which may be another one's id
+        raise failure(f"bpf_{kind}_get_fd_by_id", errno.ENOENT)
     return cast(int, getattr(library(), f"bpf_{kind}_get_fd_by_id")(number))
 
 

@@ -10,9 +10,9 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from ..errors import AttachError, CallError, StateError, errno_text
+from ..errors import AttachError, CallError, PrivilegeError, StateError, errno_text
 from ..libbpf.library import library
-from ..libbpf.pin import pin_to
+from ..libbpf.pin import pin_to, pinned_fd
 from ..libbpf.structs import LinkInfo
 from ..signals import DeferredSignals
 
@@ -34,7 +34,7 @@ class Link:
 
     def __init__(self, owner: Owner, program: str):
         self.program, self._owner, self._live = program, owner, True
-        self._pins: list[str] = []
+        self._pins: dict[str, int] = {}  # absolute paths, since the working folder may change; the link's id
         # Of a pinned link: "attached", "kept", "updated" or "replaced" (see Program.attach_pinned); "" for others.
         self.takeover = ""
         owner.links._add(self)
@@ -105,15 +105,23 @@ class Link:
 
         with self._owner.lock:
             pin_to(self.fd, path, f"the link of {self.program}")
-            self._pins.append(os.fspath(path))
+            self._note_pin(os.fsdecode(path))
             warn_of_unpinned_arrays(self.fd, self.program)
 
+    def _note_pin(self, path: str) -> None:
+        self._pins[os.path.abspath(path)] = self.id
+
     def unpin(self) -> None:
-        """Unlinks the paths where it is pinned; ignores paths that are gone already. Raises OSError."""
+        """Unlinks the paths where it is pinned; ignores those that are gone, or another link's by now. Raises OSError.
+
+        A path is another link's where the next start of a program has taken it over ("replaced").
+        """
         with self._owner.lock:
             while self._pins:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(self._pins.pop())
+                path, number = self._pins.popitem()
+                if _link_at(path) in (number, None):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(path)
 
     def update(self, program: LoadedProgram) -> None:
         """Replaces the attached program by another one of the same kind, missing no event in between.
@@ -140,6 +148,22 @@ class Link:
     def _abandon(self) -> None:
         """Drops the link in a child of fork, without ending the parent's attachment."""
         self._live = False
+
+
+def _link_at(path: str) -> int | None:
+    """Returns the id of the link pinned at a path, 0 for what is no link; None where this process may not look."""
+    try:
+        fd = pinned_fd(path, "link", AttachError)
+    except PrivilegeError:
+        return None
+    except AttachError:
+        return 0
+    from ..kernel.objects import info_by_fd
+
+    try:
+        return cast(int, info_by_fd(fd, LinkInfo()).id)
+    finally:
+        os.close(fd)
 
 
 class BpfLink(Link):

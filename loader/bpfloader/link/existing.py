@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from ..errors import COMMAND, ENOTSUPP, AttachError, CallError, PrivilegeError, StateError, errno_text
 from ..fork import call_after_fork
-from ..kernel.objects import info_by_fd, link_type, opened, program_name
+from ..kernel.objects import fd_by_id, info_by_fd, link_type, opened, program_name
 from ..libbpf.library import library
 from ..libbpf.pin import pinned_fd
 from ..libbpf.structs import LinkInfo
@@ -35,9 +35,9 @@ def open_link(source: str | os.PathLike[str] | int) -> ExistingLink:
     if isinstance(source, bool) or not isinstance(source, (int, str, os.PathLike)):
         raise TypeError(f"{source!r} is no path or id of a link")
     if not isinstance(source, int):
-        return ExistingLink(pinned_fd(source, "link", AttachError), os.fspath(source))
+        return ExistingLink(pinned_fd(source, "link", AttachError), os.path.realpath(os.fsdecode(source)))
     try:
-        return ExistingLink(cast(int, library().bpf_link_get_fd_by_id(source & 0xFFFFFFFF)))
+        return ExistingLink(fd_by_id("link", source))
     except CallError as error:
         what = f"can't open the link with the id {source} ({errno_text(error.errno)})"
         if error.errno == errno.EPERM:
@@ -74,7 +74,13 @@ class ExistingLink(FdLink):
 
     def __init__(self, fd: int, path: str = ""):
         super().__init__(cast("Any", NoOwner()), program_name(info_by_fd(fd, LinkInfo()).prog_id), fd)
-        self._pins = [path] if path else []
+        self._pins = {path: self.id} if path else {}
+        call_after_fork(self)
+
+    def _after_fork(self) -> None:
+        """Lets go of it: a child has no links, and would keep this one alive."""
+        if self._live:
+            self._abandon()
 
     def __exit__(self, *_: object) -> None:
         self.close()

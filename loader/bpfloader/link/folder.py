@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 
 from ..errors import AttachError, PrivilegeError, errno_text
+from ..libbpf.c_text import c_path
 from ..libbpf.pin import pin_to
 
 NEW = "~new"  # ends a pin's name until it takes the place of another; of a killed process such a pin stays
@@ -21,8 +22,9 @@ def locked(folder: str) -> Iterator[None]:
     """Makes a folder of a BPF file system, and holds its lock for the `with`.
 
     The lock (flock) ends with the process. Raises AttachError where the folder can't be, or another process holds the
-    lock for half a minute; PrivilegeError.
+    lock for half a minute; PrivilegeError, ValueError.
     """
+    c_path(folder)
     fd = _lock(folder)
     try:
         for name in os.listdir(folder):

@@ -13,6 +13,7 @@ from ..kernel.map_type import BPF_F_MMAPABLE
 from .base import codec_of
 from .batch import Column
 from .hash import KeyedMap
+from .shared import mapping
 
 if TYPE_CHECKING:
     from ..owner import Owner
@@ -78,14 +79,11 @@ class Array(DenseArray[V]):
             raise MapError(what, fix="declare it with __uint(map_flags, BPF_F_MMAPABLE), or set it before load")
         stride = (self._value.size + 7) // 8 * 8
         size = -(-stride * self.max_entries // mmap.PAGESIZE) * mmap.PAGESIZE
-        try:
-            whole = mmap.mmap(fd, size)
-        except PermissionError:  # frozen
-            whole = mmap.mmap(fd, size, prot=mmap.PROT_READ)
-        except OSError as error:
-            what = f"can't map the array {self.name} ({error.strerror})"
-            fix = "read and write its elements by index, or free memory: ulimit -v, ulimit -l"
-            raise MapError(what, fix=fix, errno=error.errno or 0) from None
+        with mapping(f"the array {self.name}"):
+            try:
+                whole = mmap.mmap(fd, size)
+            except PermissionError:  # frozen
+                whole = mmap.mmap(fd, size, prot=mmap.PROT_READ)
         return memoryview(whole)[: stride * self.max_entries]
 
     def _close(self) -> None:

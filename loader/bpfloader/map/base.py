@@ -6,10 +6,12 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
-from ..codec.base import Codec
+from ..codec.base import NATIVE, Codec
+from ..codec.c_types import CTypes, Enum
 from ..codec.struct import Struct, Union
 from ..errors import CallError, LayoutError, MapError, StateError
 from ..kernel.map_type import MapType
+from ..libbpf.c_text import c_path
 from ..libbpf.library import library, require
 from ..libbpf.pin import pin_to, pinned_fd, unpin
 from ..suggest import FixedAttributes
@@ -190,7 +192,7 @@ class Map(FixedAttributes):
 
     @pin_path.setter
     def pin_path(self, path: str | os.PathLike[str] | None) -> None:
-        self._set_attribute("pin_path", os.fsencode(path) if path is not None else None)
+        self._set_attribute("pin_path", c_path(os.path.abspath(path)) if path is not None else None)
 
     @property
     def exclusive_program(self) -> ObjectProgram | None:
@@ -325,5 +327,15 @@ def descriptor(source: Any) -> int:
 
 
 def codec_of(kind: Any) -> Codec[Any]:
-    """Returns the codec of a generated class, or the codec given."""
-    return kind.codec if isinstance(kind, type) and issubclass(kind, (Struct, Union)) else cast(Codec[Any], kind)
+    """Returns the codec of a generated class, or the codec given. Raises TypeError for anything else."""
+    if isinstance(kind, Codec):
+        return kind
+    if isinstance(kind, type) and issubclass(kind, (Struct, Union)):
+        return kind.codec
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        c = CTypes(NATIVE)  # in C an enum without a negative value is unsigned
+        return c.enum(kind, c.s32 if min(kind, default=0) < 0 else c.u32)
+    if isinstance(kind, type) and hasattr(kind, "codec"):
+        what = f"{kind!r} is of another copy of this loader"
+        raise TypeError(f"{what}; call what that copy has: open_map, or the map's open")
+    raise TypeError(f"{kind!r} is no type in C; give a class of a skeleton, or a codec such as CTypes(…).u32")

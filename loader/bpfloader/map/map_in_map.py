@@ -99,6 +99,11 @@ class InnerDefinition:
         return fd
 
 
+def _makes_maps(make: Any) -> bool:
+    """Returns False for what is no function, such as a struct's class: it would fail at the first look-up."""
+    return callable(make) and not (isinstance(make, type) and not issubclass(make, Map))
+
+
 class MapOfMaps(KeyedMap[K, M]):
     """A map of maps: `outer[key] = outer.create()`, and `outer[key]` is the inner map, typed.
 
@@ -109,6 +114,9 @@ class MapOfMaps(KeyedMap[K, M]):
     _fixes = {errno.EINVAL: "give a map of the declared inner type, sizes and flags: `create` makes one"}
 
     def __init__(self, owner: Owner, name: str, key: Codec[K], make: MapFactory[M]):
+        if not _makes_maps(make):
+            what = f"{make!r} makes no map to be in {name}"
+            raise TypeError(f"{what}; give it as bpfloader.inner(bpfloader.Hash, Key, Value)")
         self._make = make
         found: Codec[M] = Codec(NATIVE, "I", self._by_id, put_descriptor, "map")
         super().__init__(owner, name, key, found)

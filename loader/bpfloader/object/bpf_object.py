@@ -105,7 +105,7 @@ class Object(SkeletonFile, BccPolling, SectionOwner):
         packed = source is None and cls.MANIFEST and not btf
         where = "the object given" if isinstance(path, bytes) else os.fspath(path)
         if expected := cls.OBJECTS.get(this_arch()):  # the object was checked when its skeleton was generated
-            require_digest(data, expected, where, packed=bool(cls.MANIFEST))
+            require_digest(data, expected, where, packed=bool(cls.MANIFEST) and source is None)
         else:
             from ..elf import require_bpf_object
             from ..spec.vet import vet

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from ..errors import REINSTALL, CallError, DigestError, ObjectError, errno_text
+from ..libbpf.c_text import c_path, c_text
 from ..libbpf.library import library, require
 from ..libbpf.log import captured
 from ..libbpf.structs import OpenOptions, sized
@@ -30,11 +31,11 @@ def open_bytes(
         require("1.5", "BPF tokens")
     options = sized(
         OpenOptions,
-        object_name=name.split(".")[0].encode(),
-        btf_custom_path=os.fsencode(btf) if btf else None,
-        pin_root_path=os.fsencode(pin_root) if pin_root else None,
-        kconfig="".join(f"{option}={value}\n" for option, value in (kconfig or {}).items()).encode() or None,
-        bpf_token_path=os.fsencode(token) if token is not None else None,
+        object_name=c_text(name.split(".")[0]),
+        btf_custom_path=c_path(btf) if btf else None,
+        pin_root_path=c_path(os.path.abspath(pin_root)) if pin_root else None,
+        kconfig=c_text("".join(f"{option}={value}\n" for option, value in (kconfig or {}).items())) or None,
+        bpf_token_path=c_path(token) if token is not None else None,
     )
     with captured() as messages:
         try:

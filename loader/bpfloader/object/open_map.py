@@ -40,8 +40,8 @@ def _make(owner: Any, name: str, types: tuple[Any, ...]) -> Map:
     info: MapInfo = owner.info
     found = map_class(info.type, info.value_size)
     if types and len(types) != len(found.parameters):
-        wanted = " and ".join(found.parameters) or "none"
-        raise TypeError(f"{name} is {_article(found)}: give its types ({wanted}), or none; {len(types)} given")
+        wanted = f"give its types ({' and '.join(found.parameters)}), or none" if found.parameters else "give no types"
+        raise TypeError(f"{name} is {_article(found)}: {wanted}; {len(types)} given")
     try:
         made: Map = found.kind(owner, name, *(types or _own_types(info, found)))
     except LayoutError as error:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import COMMAND, MapError, StateError, warn
 from ..kernel.map_type import BPF_F_RDONLY_PROG, MapType
+from ..libbpf.c_text import c_path
 from ..libbpf.library import library
 from ..libbpf.pin import pinned_fd
 from ..link.folder import locked, swap_pin
@@ -129,7 +130,7 @@ def _use_pinned_maps(bpf: Loadable, folder: str) -> Iterator[FreshMap]:
         if "." in map_.name and os.path.lexists(path) and _is_unlike(bpf, map_, path):
             yield FreshMap(map_.handle, path)
         else:
-            library().bpf_map__set_pin_path(map_.handle, os.fsencode(path))
+            library().bpf_map__set_pin_path(map_.handle, c_path(path))
 
 
 def _is_unlike(bpf: Loadable, map_: MapHandle, path: str) -> bool:

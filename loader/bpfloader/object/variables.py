@@ -10,6 +10,7 @@ from ..codec.base import Field
 from ..errors import CallError, StateError
 from ..kernel.map_type import BPF_F_MMAPABLE, BPF_F_RDONLY_PROG
 from ..libbpf.library import library, require
+from ..map.shared import mapping
 from ..suggest import FixedAttributes
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class Section(FixedAttributes):
         if self._constant:
             self._view = memoryview(bytes(self._view))
         elif flags & BPF_F_MMAPABLE:
-            self._view = memoryview(mmap.mmap(library().bpf_map__fd(self._map), size, mmap.MAP_SHARED))
+            with mapping(self._name):
+                self._view = memoryview(mmap.mmap(library().bpf_map__fd(self._map), size, mmap.MAP_SHARED))
         else:
             self._view = memoryview(b"")
 

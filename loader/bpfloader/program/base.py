@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import AttachError, CallError, LoadError, StateError, errno_text
 from ..kernel.privileges import privilege_error, section_capabilities
+from ..libbpf.c_text import c_path
 from ..libbpf.library import LIBRARY, library
 from ..libbpf.log import captured
 from ..link.base import BpfLink, Link
@@ -141,7 +142,8 @@ class Program(Runnable):
         """
         from .takeover import take_over, taking_over
 
-        where = os.path.abspath(os.fspath(path))
+        c_path(path)
+        where = os.path.realpath(os.fspath(path))  # of a symlink, the pin: that is to be replaced
         with taking_over(self._owner, os.path.dirname(where)) as (undo, done):
             place = self._place(*target, **options)
             return take_over(self, where, place, lambda: self.attach(*target, **options), undo, done)

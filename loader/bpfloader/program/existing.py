@@ -26,7 +26,7 @@ def open_program(source: str | os.PathLike[str] | int) -> ExistingProgram:
     if not isinstance(source, int):
         return ExistingProgram(pinned_fd(source, "program", CallError))
     try:
-        return ExistingProgram(fd_by_id("prog", source & 0xFFFFFFFF))
+        return ExistingProgram(fd_by_id("prog", source))
     except CallError as error:
         what = f"can't open the program with the id {source} ({errno_text(error.errno)})"
         if error.errno == errno.EPERM:
@@ -44,7 +44,7 @@ class ExistingProgram(Runnable):
     _fd = -1
 
     def __init__(self, fd: int, name: str = "", section: str = ""):
-        self._fd, self._owner = fd, cast(Any, NoOwner())
+        self._owner, self._fd = cast(Any, NoOwner()), fd
         self.name, self.section = name or program_info(fd).name, section
 
     def _require_fd(self) -> int:
@@ -55,9 +55,12 @@ class ExistingProgram(Runnable):
 
     def close(self) -> None:
         """Closes its descriptor; does nothing the second time."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
+        if self._fd < 0:
+            return
+        with self._owner.lock:  # no other thread runs it meanwhile
+            fd, self._fd = self._fd, -1
+            if fd >= 0:
+                os.close(fd)
 
     __del__ = close
 

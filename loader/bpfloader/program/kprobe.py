@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import AttachError, CallError, LoadError, errno_text
+from ..libbpf.c_text import c_text
 from ..libbpf.library import library, require
 from ..libbpf.structs import (
     CookieOptions,
@@ -37,7 +38,7 @@ def c_array(kind: Any, values: Sequence[Any]) -> Any:
 
 def c_strings(values: Sequence[str]) -> Any:
     """Returns a C array of strings, None for none."""
-    return c_array(ctypes.c_char_p, [value.encode() for value in values])
+    return c_array(ctypes.c_char_p, [c_text(value) for value in values])
 
 
 def split_offset(target: str) -> tuple[str, int]:
@@ -64,7 +65,7 @@ class KprobeProgram(Program):
             offset = offset or inside
         retprobe = self._kind == "kretprobe" if at_return is None else at_return
         options = sized(KprobeOptions, bpf_cookie=cookie, offset=offset, retprobe=retprobe)
-        wanted = self._require_target(function, "a function").encode()
+        wanted = c_text(self._require_target(function, "a function"))
         return self._link("attach_kprobe_opts", wanted, options, function=function)
 
     def _place(
@@ -115,7 +116,7 @@ class KprobeMultiProgram(Program):
         if not listed:
             pattern = self._require_target(pattern or self.target, "a pattern")
         request = {"function": pattern, "functions": functions}
-        return self._link("attach_kprobe_multi_opts", pattern.encode() or None, options, **request)
+        return self._link("attach_kprobe_multi_opts", c_text(pattern) or None, options, **request)
 
 
 class KsyscallProgram(Program):
@@ -129,7 +130,7 @@ class KsyscallProgram(Program):
         retprobe = self._kind == "kretsyscall" if at_return is None else at_return
         options = sized(KsyscallOptions, bpf_cookie=cookie, retprobe=retprobe)
         call = self._require_target(syscall or self.target, "a system call")
-        return self._link("attach_ksyscall", call.encode(), options, syscall=call)
+        return self._link("attach_ksyscall", c_text(call), options, syscall=call)
 
 
 class TracepointProgram(Program):
@@ -145,7 +146,7 @@ class TracepointProgram(Program):
         self._require_target(name, "a category and a name")
         options = sized(CookieOptions, cookie=cookie)
         return self._link(
-            "attach_tracepoint_opts", category.encode(), name.encode(), options, category=category, name=name
+            "attach_tracepoint_opts", c_text(category), c_text(name), options, category=category, name=name
         )
 
     def _place(self, category: str = "", name: str = "", *, cookie: int = 0) -> Place | None:
@@ -169,8 +170,8 @@ class RawTracepointProgram(Program):
         name = self._require_target(name or self.target, "a tracepoint")
         if cookie:
             options = sized(CookieOptions, cookie=cookie)
-            return self._link("attach_raw_tracepoint_opts", name.encode(), options, name=name, cookie=cookie)
-        return self._link("attach_raw_tracepoint", name.encode(), name=name)
+            return self._link("attach_raw_tracepoint_opts", c_text(name), options, name=name, cookie=cookie)
+        return self._link("attach_raw_tracepoint", c_text(name), name=name)
 
     def _place(self, name: str = "", *, cookie: int = 0) -> Place | None:
         from ..kernel.link_type import LinkType
@@ -192,7 +193,7 @@ class TargetedProgram(Program):
             self._owner.require_open(f"the target of {self.name}")
             try:
                 fd = program.fd if program else 0
-                library().bpf_program__set_attach_target(self.handle, fd, function.encode())
+                library().bpf_program__set_attach_target(self.handle, fd, c_text(function))
             except CallError as error:
                 what = f"can't make {function} the target of {self.name} ({errno_text(error.errno)})"
                 fix = "name a function that the kernel's BTF has, or one of a loaded program"
@@ -241,7 +242,7 @@ class TracingMultiProgram(Program):
         )
         if not functions:
             pattern = self._require_target(pattern or self.target, "a pattern")
-        return self._link("attach_tracing_multi", pattern.encode() or None, options, function=pattern)
+        return self._link("attach_tracing_multi", c_text(pattern) or None, options, function=pattern)
 
     def _function_id(self, name: str) -> int:
         """Returns a function's id in the kernel's BTF. Raises AttachError."""
@@ -265,4 +266,4 @@ class ExtensionProgram(TargetedProgram):
         """
         if program is None:
             return self._link("attach_trace_opts", sized(CookieOptions))
-        return self._link("attach_freplace", program.fd, (function or self.target).encode())
+        return self._link("attach_freplace", program.fd, c_text(function or self.target))

@@ -144,7 +144,7 @@ def _first_link(link: Link, path: str, undo: ExitStack) -> Link:
 
 def _same_link(attached: Attachable, old: int, path: str, takeover: str) -> Link:
     link = FdLink(attached._owner, attached.name, duplicate(old))
-    link._pins.append(path)
+    link._note_pin(path)
     link.takeover = takeover
     return link
 
@@ -154,7 +154,7 @@ def _other_link(link: Link, old: int, path: str, undo: ExitStack) -> Link:
     what = f"the link of {link.program}"
     swap_pin(_pinnable(link), path, what)
     undo.callback(swap_pin, old, path, what)
-    link._pins.append(path)
+    link._note_pin(path)
     link.takeover = "replaced"
     return link
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ..errors import AttachError, CallError, errno_text, warn
+from ..libbpf.c_text import c_path, c_text
 from ..libbpf.library import require, version
 from ..libbpf.structs import CookieOptions, UprobeMultiOptions, UprobeOptions, sized
 from ..link.base import GroupLink, Link
@@ -96,9 +97,9 @@ class UprobeProgram(Program):
         with file_of(self.name, binary, pid) as file:
             if options.retprobe:
                 warn_of_go(self.name, file)
-            path, offsets = os.fsencode(file.path), file.offsets(function)
+            path, offsets = c_path(file.path), file.offsets(function)
             if not offsets:  # libbpf says what is wrong with the name
-                options.func_name = function.encode() or None
+                options.func_name = c_text(function) or None
                 return self._link("attach_uprobe_opts", pid, path, offset, options, **request)
             places = [each + offset for each in offsets]
             if len(places) == 1:
@@ -155,7 +156,7 @@ class UprobeMultiProgram(Program):
         session = self._kind.startswith("uprobe.session")
         if session:
             require("1.6", "uprobe.session")
-        wanted = None if listed else self._require_target(pattern, "a pattern").encode()
+        wanted = None if listed else c_text(self._require_target(pattern, "a pattern"))
         request = {"binary": binary, "function": functions[0] if len(functions) == 1 else "", "pid": pid}
         with file_of(self.name, binary, pid) as file:
             places = [file.offsets(each) for each in functions]
@@ -177,7 +178,7 @@ class UprobeMultiProgram(Program):
             )
             if options.retprobe or session:
                 warn_of_go(self.name, file)
-            return self._link("attach_uprobe_multi", pid, os.fsencode(file.path), wanted, options, **request)
+            return self._link("attach_uprobe_multi", pid, c_path(file.path), wanted, options, **request)
 
 
 class UsdtProgram(Program):
@@ -205,7 +206,7 @@ class UsdtProgram(Program):
         options = sized(CookieOptions, cookie=cookie)
         request = {"binary": binary, "provider": provider, "name": name, "pid": pid}
         with file_of(self.name, binary, pid) as file:
-            probe = (os.fsencode(file.path), provider.encode(), name.encode())
+            probe = (c_path(file.path), c_text(provider), c_text(name))
             return self._link("attach_usdt", pid, *probe, options, **request)
 
     def _require_equal_specs(self) -> None:

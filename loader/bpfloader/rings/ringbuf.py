@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from ..codec.base import Codec
 from ..codec.records import RecordDecoder, RecordError
 from ..errors import LayoutError, MapError
+from ..map.shared import mapping
 from .barrier import Fence
 from .callback import Callback, Subscription
 from .memory import BUSY_HEAD, EMPTY, READY, Batch, SharedMemory, set_kernel_sizes
@@ -214,7 +215,8 @@ class RingBuffer(Reader[T]):
         self.subscription = Subscription("ring", self, callback, ctx)
 
     def _map_memory(self) -> Ring:
-        return Ring(self.fd, self.max_entries)
+        with mapping(f"the ring {self.name}"):
+            return Ring(self.fd, self.max_entries)
 
     def _stride(self, length: int) -> int:
         return record_stride(length)

@@ -17,6 +17,7 @@ from ..codec.base import Codec, pack_for
 from ..errors import LayoutError, MapError
 from ..fork import call_after_fork
 from ..map.base import Map, codec_of
+from ..map.shared import mapping
 from ..signals import DeferredSignals
 from .barrier import Fence
 from .memory import set_kernel_sizes
@@ -128,7 +129,8 @@ class UserRingBuffer(Map, Generic[T]):
             return ring
         with self._owner.lock, self._lock, DeferredSignals():  # the locks in the order in which destroy takes them
             if self._ring is None:
-                self._ring = UserRing(self.fd, self.max_entries)
+                with mapping(f"the ring {self.name}"):
+                    self._ring = UserRing(self.fd, self.max_entries)
             return self._ring
 
     @property

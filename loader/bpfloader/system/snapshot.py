@@ -157,6 +157,14 @@ class Snapshot:
         return pins()
 
     @cached_property
+    def _pin_paths(self) -> dict[tuple[str, int], list[str]]:
+        """The paths by kind and id: a machine may have thousands of pins."""
+        paths: dict[tuple[str, int], list[str]] = {}
+        for pin in self._pins:
+            paths.setdefault((pin.kind, pin.id), []).append(pin.path)
+        return paths
+
+    @cached_property
     def _link_places(self) -> list[LinkPlace]:
         found = {each.id: each for fd in self._opened("link", "link") if (each := _told(link_place, fd))}
         for fields in self._fields("link_id"):
@@ -190,7 +198,7 @@ class Snapshot:
                 yield from sockmap_programs(fd, info.id)
 
     def _pinned(self, kind: str, number: int) -> tuple[str, ...]:
-        return tuple(pin.path for pin in self._pins if (pin.kind, pin.id) == (kind, number))
+        return tuple(self._pin_paths.get((kind, number), ()))
 
     def _opened(self, kind: Kind, word: str) -> Iterator[int]:
         """Yields a descriptor of each one that this process can open, which is closed afterwards."""

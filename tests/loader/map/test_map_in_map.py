@@ -92,3 +92,12 @@ def test_an_interrupted_drain_of_maps_loses_none(using, maps_skel, storm):
     assert all(inner[0] == key for key, inner in drained)
     wanted = [maps_skel.Pair(low, number) for number in range(rounds) for low in range(8)]
     assert sorted((key.high, key.low) for key, _ in drained) == [(key.high, key.low) for key in wanted]
+
+
+def test_what_makes_no_map_is_refused(using, maps_skel):
+    bpf = using("first_inner outer outer_by_name")
+    for types in ((maps_skel.Pair,), (1,)):
+        with pytest.raises(TypeError, match=r"makes no map to be in outer; give it as bpfloader.inner\(bpfloader.Hash, Key"):
+            bpfloader.open_map(bpf.maps.outer.id, *types)
+    with pytest.raises(TypeError, match=r"next is a ProgArray: give no types; 1 given"):
+        bpfloader.open_map(using("next").maps.next.id, maps_skel.Pair)

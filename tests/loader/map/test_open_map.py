@@ -257,6 +257,8 @@ def test_a_child_of_fork_has_the_map(typed):
         ("colors", (c.u32,), TypeError, "colors is a Hash: give its types (key and value), or none; 1 given"),
         ("events", (c.u32, c.u32), TypeError, "events is a RingBuffer: give its types (record), or none; 2 given"),
         ("colors", (c.u32, c.u64), bpfloader.LayoutError, "(4, 4) bytes, its types have (4, 8); give the types that"),
+        ("colors", (int, int), TypeError, "<class 'int'> is no type in C; give a class of a skeleton, or a codec such as"),
+        ("events", ("u32",), TypeError, "'u32' is no type in C; give a class of a skeleton, or a codec such as CTypes"),
     ],
 )  # fmt: skip
 def test_what_isn_t_there_or_doesn_t_fit_is_refused(typed, source, types, error, says):
@@ -286,3 +288,24 @@ def test_types_that_the_kernel_hides_are_asked_for(typed, monkeypatch):
         bpfloader.open_map(typed.maps.colors.id)
     with bpfloader.open_map(typed.maps.colors.id, c.u32, c.u32) as colors:
         assert dict(colors) == {}
+
+
+class Mood(bpfloader.Enum):
+    BAD = -1
+    GOOD = 1
+
+
+def test_an_enum_s_class_is_a_type(typed):
+    """In C an enum with a negative value is signed."""
+    number = typed.maps.colors.id
+    with bpfloader.open_map(number, c.u32, Mood) as moods, bpfloader.open_map(number, c.u32, c.u32) as numbers:
+        moods[1] = Mood.BAD
+        assert moods[1] is Mood.BAD and numbers[1] == 0xFFFFFFFF
+
+
+def test_a_class_of_another_loader_says_so(typed):
+    class Foreign:
+        codec = object()
+
+    with pytest.raises(TypeError, match="Foreign.* is of another copy of this loader; call what that copy has: open_map"):
+        bpfloader.open_map(typed.maps.colors.id, Foreign, Foreign)

@@ -8,6 +8,7 @@ import bpfloader
 import pytest
 
 PACKET = bytes(64)
+RDONLY = 1 << 3  # BPF_F_RDONLY of linux/bpf.h
 
 
 def test_a_mapped_array_is_the_memory_that_programs_see(using, maps_skel):
@@ -67,3 +68,18 @@ def test_an_arena_may_lie_anywhere(using):
     bpf = using("arena")
     bpf.maps.arena.memory[5] = 7
     assert ctypes.string_at(bpf.maps.arena.address + 5, 1) == b"\7"
+
+
+def test_memory_that_the_kernel_doesn_t_share_is_an_error_of_the_map(opened_with, rings, rings_skel):
+    bpf = opened_with("shared")
+    bpf.maps.shared.map_flags |= RDONLY
+    bpf.load()
+    with pytest.raises(bpfloader.MapError) as caught:
+        bpf.maps.shared.memory  # noqa: B018
+    what = "can't map the array shared (EINVAL: Invalid argument); leave BPF_F_RDONLY and BPF_F_WRONLY out of its map_flags"
+    assert str(caught.value) == what
+    rings.maps.ring.freeze()
+    rings.maps.commands.freeze()
+    for use in (rings.maps.ring.batch, rings.maps.ring.poll, lambda: rings.maps.commands.submit(rings_skel.Command())):
+        with pytest.raises(bpfloader.MapError, match="can't map the ring .*EPERM.*; user space may only read it, as it is"):
+            use()

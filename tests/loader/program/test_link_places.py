@@ -84,7 +84,7 @@ class Made(LinkDetails):
         (LinkType.NETFILTER, (99, 99, 5, 0), "netfilter 99 99 priority 5"),
         (LinkType.STRUCT_OPS, (41,), "struct_ops map 41"),
         (LinkType.SOCKMAP, (41, 38), "sk_skb_verdict map 41"),
-        (LinkType.NETKIT, (0, 54), "netkit_primary an interface that has gone"),
+        (LinkType.NETKIT, (0, 54), "netkit_primary no interface: it has gone, or the link was detached"),
         (LinkType.TRACING, (24, 0, 0), "fentry"),
         (LinkType.TRACING, (999, 0, 0), "attach type 999"),
         (LinkType.NETNS, (1, 36), "sk_lookup network namespace 1"),

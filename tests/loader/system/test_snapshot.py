@@ -18,6 +18,7 @@ from bpfloader.errors import CallError, PrivilegeError
 from bpfloader.features.try_tracing import WideAttr, _pmu_type
 from bpfloader.kernel import holders as holders_module
 from bpfloader.kernel.attach_type import AttachType
+from bpfloader.kernel.bpffs import Pin
 from bpfloader.kernel.holders import Process
 from bpfloader.kernel.objects import ids
 from bpfloader.kernel.perf_event import perf_event_open
@@ -85,6 +86,27 @@ def test_runs_are_counted_inside_the_block(attached):
     within = program.info
     assert within.run_cnt >= before.run_cnt + 10 and within.run_time_ns > before.run_time_ns
     assert within.recursion_misses >= 0
+
+
+def test_blocks_may_overlap_and_a_child_of_fork_prolongs_none(attached):
+    def counts() -> bool:
+        before = attached.progs.on_enter.info.run_cnt
+        os.getppid()
+        return attached.progs.on_enter.info.run_cnt > before
+
+    def switches() -> int:
+        """The descriptors that keep statistics on: any process of the machine may, so the counts don't tell."""
+        links = (f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd"))
+        return sum(os.path.lexists(link) and os.readlink(link) == "anon_inode:bpf-stats" for link in links)
+
+    with bpfloader.run_statistics():
+        with bpfloader.run_statistics():
+            assert counts() and switches() == 2
+        assert counts() and switches() == 1
+        if not (child := os.fork()):
+            os._exit(switches())
+        assert os.waitpid(child, 0)[1] == 0 and counts() and switches() == 1
+    assert switches() == 0
 
 
 def test_who_may_not_count_is_told(kernel):
@@ -263,3 +285,26 @@ def test_a_program_of_a_network_namespace_without_a_link(kinds, own_network):
             assert places_of(program) == (f"flow_dissector network namespace {inode} (this one)",)
 
     own_network(run)
+
+
+def test_pins_are_found_wherever_the_file_system_is_mounted(loaded, tmp_path):
+    """The kernel's list of mounts has escapes for some characters, and all other bytes as they are."""
+    folder = os.fsencode(tmp_path) + b"/a b\\040\tcaf\xc3\xa9\xe9"
+    os.mkdir(folder)
+    if ctypes.CDLL(None).mount(b"bpf", folder, b"bpf", 0, None):
+        pytest.skip("no BPF file system can be mounted")
+    try:
+        path = os.fsdecode(folder + b"/events")
+        loaded.maps.events.pin(path)
+        assert mine(bpfloader.maps(), loaded.maps.events.id).pins == (path,)
+    finally:
+        ctypes.CDLL(None).umount2(folder, 2)
+
+
+def test_thousands_of_pins_are_listed_soon():
+    """A search of all pins for each map would take a minute for as many as a list holds."""
+    snapshot, count = Snapshot(), 10_000
+    snapshot._pins = [Pin(f"/sys/fs/bpf/{number}", "map", number, "") for number in range(count)]
+    began = time.process_time()
+    assert [snapshot._pinned("map", number) for number in range(count)] == [(each.path,) for each in snapshot._pins]
+    assert time.process_time() - began < 2
