@@ -56,7 +56,56 @@ class _Value:
         return value
 
 
-class Struct(_Value):
+def _fill(value: Struct, /, *values: Any, **members: Any) -> None:
+    """Sets the members of a new struct: those given in order, those given by name, all others zero."""
+    codec, kind = value.codec, type(value).__name__
+    assert isinstance(codec, StructCodec)
+    if len(values) > len(codec.fields):
+        raise TypeError(f"{kind} takes {len(codec.fields)} values, not {len(values)}")
+    given = dict(zip(codec.fields, values))
+    if twice := given.keys() & members.keys():
+        raise TypeError(f"{kind} got two values for {min(twice)}")
+    for name, field in codec.fields.items():
+        member = given[name] if name in given else members.pop(name) if name in members else field.codec.zero()
+        setattr(value, name, member)
+    for name, member in members.items():
+        if name not in codec.promoted:
+            raise TypeError(f"{kind} has no member {name}")
+        setattr(value, name, member)
+
+
+class _Initialized:
+    """The usual `__init__`, for a class that derives from a generated one and has its own, or another base with one."""
+
+    __slots__ = ()
+    __init__ = _fill
+
+
+class StructType(type):
+    """The type of Struct: fills a new struct here, so that a generated class needs no `__init__`.
+
+    Without one, type.__call__ makes the empty struct of each record, in two thirds of the time that object.__new__
+    takes (see DecoderSource).
+    """
+
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> StructType:
+        own = "__init__" in namespace or "__new__" in namespace
+        if own or any(base.__init__ is not object.__init__ for base in bases):  # type: ignore[misc]
+            last = max(number for number, base in enumerate(bases) if isinstance(base, StructType)) + 1
+            bases = *bases[:last], _Initialized, *bases[last:]
+        return super().__new__(cls, name, bases, namespace)
+
+    if not TYPE_CHECKING:  # a type checker would take these parameters for those of each class
+
+        def __call__(cls, /, *values: Any, **members: Any) -> Any:
+            if issubclass(cls, _Initialized):
+                return super().__call__(*values, **members)
+            value = object.__new__(cls)
+            _fill(value, *values, **members)
+            return value
+
+
+class Struct(_Value, metaclass=StructType):
     """A C struct by value. Base of the generated classes; don't change a struct that is a key of a dict."""
 
     __slots__ = ()
@@ -64,21 +113,9 @@ class Struct(_Value):
     __dataclass_fields__: ClassVar[Any] = _DataclassAttribute()
     __dataclass_params__: ClassVar[Any] = _DataclassAttribute()
 
-    def __init__(self, *values: Any, **members: Any):
-        codec, kind = self.codec, type(self).__name__
-        assert isinstance(codec, StructCodec)
-        if len(values) > len(codec.fields):
-            raise TypeError(f"{kind} takes {len(codec.fields)} values, not {len(values)}")
-        given = dict(zip(codec.fields, values))
-        if twice := given.keys() & members.keys():
-            raise TypeError(f"{kind} got two values for {min(twice)}")
-        for name, field in codec.fields.items():
-            value = given[name] if name in given else members.pop(name) if name in members else field.codec.zero()
-            setattr(self, name, value)
-        for name, value in members.items():
-            if name not in codec.promoted:
-                raise TypeError(f"{kind} has no member {name}")
-            setattr(self, name, value)
+    if TYPE_CHECKING:  # StructType.__call__ does it
+
+        def __init__(self, *values: Any, **members: Any): ...
 
     def to_bytes(self) -> bytes:
         """Returns the struct's bytes, padding zero. Raises LayoutError naming the field that doesn't fit."""
@@ -121,7 +158,7 @@ def struct(size: int) -> Callable[[type[S]], type[S]]:
         }
         left = {name: value for name, value in vars(kind).items() if name not in (*fields, "__dict__", "__weakref__")}
         slots = {"__slots__": tuple(fields), "__match_args__": tuple(fields)}
-        slotted = cast("type[S]", type(kind.__name__, kind.__bases__, {**left, **promoted, **slots}))
+        slotted = cast("type[S]", StructType(kind.__name__, kind.__bases__, {**left, **promoted, **slots}))
         slotted.codec = StructCodec(slotted, size, fields, frozenset(promoted))
         return slotted
 

@@ -152,6 +152,12 @@ class StructCodec(Codec[S]):
         return self.run_decoder
 
 
+def empty_maker(kind: type[S]) -> Callable[[], S]:
+    """Returns the function that makes a struct without values: type.__call__, without what StructType adds to it."""
+    make: Callable[[], S] = type.__call__.__get__(kind)
+    return make
+
+
 class DecoderSource:
     """The source of a decoder, as it grows: the codes of its items, its lines, and the values of the names in them.
 
@@ -159,9 +165,9 @@ class DecoderSource:
 
         def build(items):
          (i0, i1, i2, ) = items             # of one struct.Struct for all of the struct, nested ones included
-         v0 = new(Event)
+         v0 = n1()                          # an empty Event
          v0.time = i0
-         v1 = new(Connection)               # a nested struct: no call, no bytes of its own
+         v1 = n2()                          # a nested struct, a Connection: no bytes of its own
          v1.pid = i1
          v0.connection = v1
          v0.high = i2 >> 4 & 15             # a bitfield of an integer that neighbours share
@@ -172,7 +178,7 @@ class DecoderSource:
         self.order, self.codes = order, ""
         self.lines: list[str] = []
         self.item_count = self.struct_count = 0
-        self.names: dict[str, Any] = {"new": object.__new__, "from_bytes": int.from_bytes}
+        self.names: dict[str, Any] = {"from_bytes": int.from_bytes}
 
     def name(self, value: Any) -> str:
         """Returns a new name for a value in the source."""
@@ -184,7 +190,7 @@ class DecoderSource:
         """Adds the lines that read a struct, and returns the name of its variable."""
         variable, end = f"v{self.struct_count}", 0
         self.struct_count += 1
-        self.lines.append(f"{variable} = new({self.name(codec.kind)})")
+        self.lines.append(f"{variable} = {self.name(empty_maker(codec.kind))}()")
         for item in codec.items:
             self.codes += f"{item.offset - end}x"
             self._add_item(variable, item)

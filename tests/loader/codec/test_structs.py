@@ -142,6 +142,81 @@ def test_a_constructor_says_what_it_does_not_take(values, members, said):
         Both(*values, **members)
 
 
+class Counted(Inner):
+    """Has its own __init__, which calls the usual one."""
+
+    __slots__ = ("calls",)
+
+    def __init__(self, low, *, calls=0):
+        super().__init__(low=low)
+        self.calls = calls
+
+
+class Again(Counted):
+    """Derives from a class with its own __init__."""
+
+    def __init__(self, calls):
+        super().__init__(7, calls=calls)
+
+
+class Created(Inner):
+    """Has its own __new__."""
+
+    def __new__(cls, *values, **members):
+        value = super().__new__(cls)
+        assert isinstance(value, cls)
+        return value
+
+
+class Noted:
+    """Another base, with an __init__ that goes on to the next one."""
+
+    def __init__(self, *values, **members):
+        super().__init__(*values, **members)
+        self.noted = True
+
+
+class NotedFirst(Noted, Inner):
+    """The other base's __init__ comes first, and goes on to the struct's."""
+
+
+class NotedLast(Inner, Noted):
+    """The struct's __init__ comes first, and doesn't go on."""
+
+
+class Plain(Inner):
+    """Adds a method."""
+
+    def total(self):
+        return self.low + self.high
+
+
+def test_a_class_may_derive_from_a_generated_one_and_construct_as_it_likes():
+    assert (Counted(-3, calls=2).low, Counted(-3).high, Counted(1, calls=2).calls) == (-3, 0, 2)
+    assert (Again(5).low, Again(5).calls) == (7, 5)
+    assert (Created(1, high=2).low, Created(1, high=2).high) == (1, 2)
+    assert (NotedFirst(1, high=2).high, NotedFirst(1).noted) == (2, True)
+    assert NotedLast(1, high=2).high == 2 and not hasattr(NotedLast(1), "noted")
+    assert Plain(1, high=2).total() == 3
+    for kind in Plain, Created, NotedLast:
+        with pytest.raises(TypeError, match=f"{kind.__name__} has no member low_"):
+            kind(low_=1)
+    assert all(type(kind.__new__(kind)) is kind for kind in (Counted, Again, Plain))
+
+
+@bpfloader.struct(12)
+class Words(bpfloader.Struct):
+    """Members by the names that Python's own parameters have."""
+
+    self: int = c.u32 @ 0
+    cls: int = c.u32 @ 4
+    value: int = c.u32 @ 8
+
+
+def test_a_member_may_be_called_self():
+    assert Words(self=1, cls=2, value=3) == Words(1, 2, 3) == Words.from_bytes(Words(1, 2, 3).to_bytes())
+
+
 def test_a_struct_works_as_a_dataclass():
     value = Outer(shade=Shade.DARK, inner=(Inner(1, 2), Inner()), text="x")
     assert dataclasses.asdict(value)["inner"] == ({"low": 1, "high": 2}, {"low": 0, "high": 0})
