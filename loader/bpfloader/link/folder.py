@@ -15,6 +15,7 @@ from ..libbpf.pin import pin_to
 
 NEW = "~new"  # ends a pin's name until it takes the place of another; of a killed process such a pin stays
 PATIENCE, PAUSE = 30.0, 0.01  # seconds: for a start of another process, and between two looks
+TRIES = 20  # to make a folder that others remove
 
 
 @contextlib.contextmanager
@@ -31,6 +32,9 @@ def locked(folder: str) -> Iterator[None]:
             if name.endswith(NEW):  # left by a process that was killed as it swapped pins
                 os.unlink(os.path.join(folder, name))
         yield
+    except FileNotFoundError as error:
+        what = f"{folder} was removed while pins were kept in it ({errno_text(error.errno or 0)})"
+        raise AttachError(what, fix="start again", errno=error.errno or 0) from None
     finally:
         os.close(fd)
 
@@ -58,19 +62,27 @@ def _lock(folder: str) -> int:
 
 
 def _opened(folder: str) -> int:
-    try:
-        require_bpf_file_system(folder)
-        os.makedirs(folder, 0o700, exist_ok=True)
-        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        number = error.errno or 0
-        what = f"can't keep pins in {folder} ({errno_text(number)})"
-        if isinstance(error, (FileExistsError, NotADirectoryError)):
-            raise AttachError(what, fix="something is pinned there: give a folder", errno=number) from None
-        if number == errno.EACCES and os.geteuid():
-            raise PrivilegeError(what, fix="run as root, or as the folder's owner", errno=number) from None
-        fix = "give a folder of a BPF file system; no name there may hold a dot"
-        raise AttachError(what, fix=fix, errno=number) from None
+    """Makes and opens a folder, again where another process removes it meanwhile (`rm -r`)."""
+    for left in reversed(range(TRIES)):
+        try:
+            require_bpf_file_system(folder)
+            os.makedirs(folder, 0o700, exist_ok=True)
+            return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            if not left or os.path.lexists(folder) or not isinstance(error, (FileNotFoundError, FileExistsError)):
+                raise _no_folder(folder, error) from None
+            time.sleep(PAUSE)
+    raise AssertionError
+
+
+def _no_folder(folder: str, error: OSError) -> AttachError | PrivilegeError:
+    number = error.errno or 0
+    what = f"can't keep pins in {folder} ({errno_text(number)})"
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        return AttachError(what, fix="something is pinned there: give a folder", errno=number)
+    if number == errno.EACCES:
+        return PrivilegeError(what, fix="run as root, or as the folder's owner", errno=number)
+    return AttachError(what, fix="give a folder of a BPF file system; no name there may hold a dot", errno=number)
 
 
 def require_bpf_file_system(path: str) -> None:

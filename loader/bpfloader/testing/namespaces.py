@@ -35,19 +35,26 @@ def private_namespaces() -> Iterator[None]:
             stack.enter_context(_descriptor(path))
             for path in ("/proc/thread-self/ns/net", "/proc/thread-self/ns/mnt", "/", ".")
         )
+        # In a user namespace whose mounts and network are another's there would be no way back: it is tried before.
+        _enter(network, mounts, root, folder)
         _call("unshare", CLONE_NEWNS | CLONE_NEWNET)
         try:
             _mount_bpffs()
             raise_loopback()
             yield
         finally:
-            # Threads that were started meanwhile share the thread's root, and setns refuses one that is shared.
-            _call("unshare", CLONE_FS)
-            _call("setns", mounts, CLONE_NEWNS)
-            os.fchdir(root)
-            os.chroot(".")
-            os.fchdir(folder)
-            _call("setns", network, CLONE_NEWNET)
+            _enter(network, mounts, root, folder)
+
+
+def _enter(network: int, mounts: int, root: int, folder: int) -> None:
+    """Puts the thread into namespaces, a root and a working folder, by descriptors. Raises NoNamespace."""
+    # Threads that were started meanwhile share the thread's root, and setns refuses one that is shared.
+    _call("unshare", CLONE_FS)
+    _call("setns", mounts, CLONE_NEWNS)
+    os.fchdir(root)
+    os.chroot(".")
+    os.fchdir(folder)
+    _call("setns", network, CLONE_NEWNET)
 
 
 @contextlib.contextmanager

@@ -138,6 +138,14 @@ def test_only_missing_capabilities_are_named(as_user, held, name, lacks):
     assert "run it as root, or give the process those capabilities" in said
 
 
+def test_an_object_that_loads_no_program_wants_cap_bpf_for_its_maps(as_user):
+    if Path("/proc/sys/kernel/unprivileged_bpf_disabled").read_text().strip() == "0":
+        pytest.skip("this kernel lets users load simple programs")
+    said = as_user("", LOAD.replace("[{name!r}]", "[]"))
+    assert said.startswith(f"PrivilegeError can't load privileges.bpf.o: user {NOBODY} lacks CAP_BPF (EPERM: ")
+    assert as_user("bpf", LOAD.replace("[{name!r}]", "[]")) == "loaded\n"
+
+
 def test_the_switch_for_unprivileged_bpf_is_told_of(as_user):
     switch = Path("/proc/sys/kernel/unprivileged_bpf_disabled")
     value = switch.read_text().strip() if switch.exists() else "0"

@@ -5,6 +5,7 @@ import ctypes
 import inspect
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -370,6 +371,29 @@ def test_a_folder_of_no_bpf_file_system_is_refused(opened, tmp_path):
 def test_a_folder_with_a_dot_is_refused(opened, bpffs):
     said = refused(opened, str(bpffs / "execs.d"))
     assert "can't keep pins in" in said and "no name there may hold a dot" in said
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, FileExistsError])
+def test_a_folder_that_another_process_removes_is_made_again(opened, folder, monkeypatch, error):
+    """`rm -r` ends a daemon while the next one starts: makedirs finds the folder's parent or the folder gone."""
+    removals = iter([error, error])
+
+    def made(path, mode, exist_ok, really=os.makedirs):
+        for each in removals:
+            raise each
+        really(path, mode, exist_ok)
+
+    monkeypatch.setattr(os, "makedirs", made)
+    opened.select(["on_call"])
+    assert opened.attach(pin=folder)[0].takeover == "attached"
+
+
+def test_a_folder_that_is_removed_while_it_is_used_is_told(opened, folder, monkeypatch):
+    from bpfloader.object import pins
+
+    monkeypatch.setattr(pins, "_warn_of_others", lambda bpf, links: shutil.rmtree(folder) or os.listdir(links))
+    said = refused(opened, folder)
+    assert said == f"{folder}/links was removed while pins were kept in it (ENOENT: No such file or directory); start again"
 
 
 def test_a_pin_in_the_place_of_the_folder_is_refused(opened, restart, folder):

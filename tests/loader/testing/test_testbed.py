@@ -144,6 +144,28 @@ def test_namespaces_are_left_as_they_were(kernel, tmp_path, monkeypatch):
     thread.join()
 
 
+def test_what_could_not_be_left_is_not_entered(kernel):
+    """In a user namespace whose mounts and network are another's, setns leads nowhere back."""
+    code = """
+import os
+from bpfloader.testing.namespaces import NoNamespace, private_namespaces
+here = lambda: [os.readlink(f"/proc/thread-self/ns/{name}") for name in ("net", "mnt")] + [os.getcwd()]
+before = here()
+try:
+    with private_namespaces():
+        print("entered")
+except NoNamespace as error:
+    print(here() == before, error)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(bpfloader.__file__).parents[1])}
+    command = ["unshare", "--user", "--map-root-user", sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.stderr.startswith("unshare: "):
+        pytest.skip("no user namespace can be made here")
+    said = "True no network and mounts of its own: this machine allows none (setns: EPERM: Operation not permitted)\n"
+    assert done.stdout == said, done.stderr
+
+
 def test_what_the_verifier_refuses_fails(loaded):
     with pytest.raises(bpfloader.VerifierError):
         loaded("on_nothing")
@@ -207,6 +229,6 @@ def test_without_root_each_test_is_skipped_with_one_line(open_folder):
     environment = {**os.environ, "PYTHONPATH": str(Path(bpfloader.__file__).parents[1]), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, cwd=open_folder, env=environment, capture_output=True, text=True)
     skipped = [line for line in done.stdout.splitlines() if line.startswith("SKIPPED")]
-    reason = "no network and mounts of its own: needs root (unshare: EPERM: Operation not permitted)"
+    reason = "no network and mounts of its own: needs root (setns: EPERM: Operation not permitted)"
     assert len(skipped) == 2 and all(line.endswith(f": {reason}") for line in skipped), done.stdout
     assert done.returncode == 0 and "warning" not in done.stdout
