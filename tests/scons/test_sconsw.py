@@ -442,6 +442,23 @@ def test_a_log_is_told_that_pip_is_at_work(checkout):
     assert "pip could not install requirements.lock" in checkout.run()[1]
 
 
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-test.lock"])
+def test_what_another_checkout_runs_isn_t_remade_for_other_locks(checkout, tmp_path, lock):
+    """EBPF_VENV may name the same folder for two, as long as they agree: one would take the other's packages away."""
+    venv, other = tmp_path / "venv", Checkout(tmp_path / "other", tmp_path / "tools of the other")
+    checkout.run("test", EBPF_VENV=str(venv))
+    (venv / "kept").touch()
+    assert other.run("test", EBPF_VENV=str(venv))[0] == 7  # the same locks
+    with (other.folder / lock).open("a") as file:
+        file.write("# another one\n")
+    status, stderr, calls = other.run("test", EBPF_VENV=str(venv))
+    said = f"{venv} is in use by {checkout.folder}, whose {lock} is another one; set EBPF_VENV to a folder of this checkout's own, or remove {venv}"
+    assert (status, stderr, calls) == (1, f"sconsw: {said}\n", []) and (venv / "kept").exists()
+    assert checkout.run("test", EBPF_VENV=str(venv))[0] == 7
+    shutil.rmtree(checkout.folder)  # as an image's build does
+    assert other.run("test", EBPF_VENV=str(venv))[0] == 7
+
+
 @pytest.mark.parametrize("option", ["-u", "-U", "-D", "--up", "--search-up", ""])
 def test_scons_itself_climbs_where_it_is_told_to(checkout, tmp_path, option):
     """It builds what lies below the folder where it is called, so that has to be the folder."""
