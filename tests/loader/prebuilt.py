@@ -21,7 +21,7 @@ from probed_binary import BINARY
 
 # Of testdata/loader; the others are parts of one object, or need the pinned headers.
 NAMES = (
-    *("congestion", "congestion_link", "freplace", "kinds", "layout", "layout_next", "maps", "multi", "privileges"),
+    *("bound", "congestion", "congestion_link", "freplace", "kinds", "layout", "layout_next", "maps", "multi", "privileges"),
     *("probe", "restart", "restart_next", "rings", "streams", "targets", "testbed", "typed"),
 )
 ZIG_TARGETS = {"arm": "arm-linux-gnueabihf"}  # of the others, the arch's name stands in front of -linux-gnu

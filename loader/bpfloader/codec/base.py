@@ -42,6 +42,7 @@ class Codec(Generic[T]):
     element: Codec[Any] | None = None
     limits: tuple[int, int] | None = None  # of an integer
     array_code = inline = ""
+    bound_kind: type | None = None  # of a struct or union: the class of those that write their members (see bind)
 
     def __init__(
         self,
@@ -139,7 +140,9 @@ class Field(Generic[T]):
         self.name = name
 
     def __get__(self, owner: Any, kind: type) -> Any:
-        return self if owner is None else self.codec.unpack(owner._read(self.offset, self.codec.size))
+        if owner is None:
+            return self
+        return owner._bind(self.codec.unpack(owner._read(self.offset, self.codec.size)), self)
 
     def __set__(self, owner: Any, value: T) -> None:
         owner._write(self, value)

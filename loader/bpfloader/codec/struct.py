@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 
 from ..errors import LayoutError
 from .base import Codec, Field, order_among
@@ -129,7 +129,8 @@ class Struct(_Value, metaclass=StructType):
         return tuple(getattr(self, name) for name in self.__match_args__)
 
     def __eq__(self, other: object) -> bool:
-        return self._values() == other._values() if type(other) is type(self) else NotImplemented
+        same = isinstance(other, Struct) and other.codec is self.codec
+        return self._values() == cast("Struct", other)._values() if same else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self._values())
@@ -207,8 +208,11 @@ class Union(_Value):
     def _write(self, field: Field[T], value: T) -> None:
         field.store(type(self).__name__, self._bytes, value)
 
+    def _bind(self, value: T, field: Field[T]) -> T:
+        return bind(value, field.codec, Place(self, field.offset, field.name))
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, type(self)) and self._bytes == other._bytes
+        return isinstance(other, Union) and other.codec is self.codec and self._bytes == other._bytes
 
     def __hash__(self) -> int:
         return hash(bytes(self._bytes))
@@ -229,7 +233,7 @@ class Anonymous(Codec[U]):
 
 def members_of(kind: type[Union]) -> tuple[str, ...]:
     """Returns the names of a union's members."""
-    return tuple(name for name, field in vars(kind).items() if isinstance(field, Field))
+    return tuple(name for each in kind.__mro__ for name, field in vars(each).items() if isinstance(field, Field))
 
 
 def union(size: int) -> Callable[[type[U]], type[U]]:
@@ -247,3 +251,76 @@ def union(size: int) -> Callable[[type[U]], type[U]]:
         return kind
 
     return decorate
+
+
+class Place(NamedTuple):
+    """The memory of a value: the owner that writes there, such as a section, an offset in it, and the value's name."""
+
+    owner: Any
+    offset: int
+    name: str
+
+    def at(self, offset: int, name: str) -> Place:
+        """Returns the place of a part."""
+        return Place(self.owner, self.offset + offset, self.name + name)
+
+    def write(self, field: Field[Any], value: Any) -> None:
+        """Writes a member. Raises LayoutError, and what the owner does."""
+        member = Field(field.codec, self.offset + field.offset)
+        member.name = f"{self.name}.{field.name}"
+        self.owner._write(member, value)
+
+
+def bind(value: T, codec: Codec[Any], place: Place) -> T:
+    """Returns a value that was read at a place as one whose members, when they are set, are written there as well.
+
+    So `bpf.bss.limits.low = 3` is no change of a copy that nobody keeps.
+    """
+    if isinstance(value, Struct):
+        kind = _bound_kind(value, {"__setattr__": _set_bound, "__reduce__": _parts})
+        bound: Any = object.__new__(kind)
+        object.__setattr__(bound, "_place", place)
+        for name, field in value.codec.fields.items():  # type: ignore[attr-defined]
+            member = bind(getattr(value, name), field.codec, place.at(field.offset, f".{name}"))
+            object.__setattr__(bound, name, member)
+        return cast(T, bound)
+    if isinstance(value, Union):
+        bound = object.__new__(_bound_kind(value, {"_write": _write_bound, "__reduce__": _parts}))
+        bound._bytes, bound._place = value._bytes, place
+        return cast(T, bound)
+    if isinstance(value, tuple) and value and isinstance(value[0], (_Value, tuple)) and (part := codec.element):
+        parts = (bind(each, part, place.at(number * part.size, f"[{number}]")) for number, each in enumerate(value))
+        return cast(T, tuple(parts))
+    return value
+
+
+def _bound_kind(value: _Value, methods: dict[str, Any]) -> type:
+    """Returns the class of a value's bound ones, of which `dataclasses.replace` and copies make plain ones."""
+    codec = value.codec
+    if codec.bound_kind is None:
+        kind: Any = type(value)
+        named = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
+
+        def __new__(_: type, *values: Any, **members: Any) -> Any:
+            return kind.from_bytes(kind(*values, **members).to_bytes())  # in which nothing is bound
+
+        names = {"__slots__": ("_place",), "__new__": __new__, **named, **methods}
+        codec.bound_kind = type(kind.__name__, (kind,), names)
+    return codec.bound_kind
+
+
+def _set_bound(self: Any, name: str, value: Any) -> None:
+    if (field := self.codec.fields.get(name)) is not None:
+        self._place.write(field, value)
+        value = bind(value, field.codec, self._place.at(field.offset, f".{name}"))
+    object.__setattr__(self, name, value)
+
+
+def _write_bound(self: Any, field: Field[Any], value: Any) -> None:
+    self._place.write(field, value)
+    Union._write(self, field, value)
+
+
+def _parts(self: Any) -> tuple[Callable[[bytes], Any], tuple[bytes]]:
+    kind: Any = type(self).__bases__[0]
+    return kind.from_bytes, (self.to_bytes(),)

@@ -6,8 +6,9 @@ import mmap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 
-from ..codec.base import NATIVE, Codec
+from ..codec.base import NATIVE, Codec, Field
 from ..codec.c_types import CTypes
+from ..codec.struct import Place, bind
 from ..errors import LayoutError, MapError
 from ..kernel.map_type import BPF_F_MMAPABLE
 from .base import codec_of
@@ -91,7 +92,10 @@ class Array(DenseArray[V]):
 
 
 class Elements(Sequence[V], Generic[V]):
-    """The elements of a mapped array. Each access copies, and may copy a value that a program has half written."""
+    """The elements of a mapped array. Each access copies, and may copy a value that a program has half written.
+
+    A member that is set in an element which was read by its index is set in the memory, too.
+    """
 
     def __init__(self, memory: memoryview, codec: Codec[V], count: int):
         self.memory, self._codec, self._count = memory, codec, count
@@ -114,7 +118,12 @@ class Elements(Sequence[V], Generic[V]):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(self._count))]
-        return self._codec.unpack(self.memory, self._offset(index))
+        offset = self._offset(index)
+        return bind(self._codec.unpack(self.memory, offset), self._codec, Place(self, offset, f"element {index}"))
+
+    def _write(self, field: Field[Any], value: Any) -> None:
+        """Writes a member of an element that was read by its index."""
+        field.store("elements", self.memory, value)
 
     def __setitem__(self, index: int, value: V) -> None:
         """Sets an element. Raises LayoutError for a value that doesn't fit, TypeError for a frozen map."""

@@ -24,7 +24,7 @@ ADDRESS_SIZES = {"ipv4": (4,), "ipv6": (16,), "ip": (4, 16)}
 ADDRESS_STRUCTS = {"in_addr": "ipv4", "in6_addr": "ipv6"}
 # Names that a struct's or union's class has for itself, or a skeleton's module: an underscore follows such a member.
 RESERVED = frozenset(keyword.kwlist) | frozenset(
-    "self builtins codec from_bytes to_bytes to_dict _bytes _read _write _values".split()
+    "self builtins codec from_bytes to_bytes to_dict _bind _bytes _place _read _values _write".split()
     + "ClassVar Final IPv4Address IPv6Address bpfloader".split()
 )
 ENUM_RESERVED = frozenset(keyword.kwlist) | {"mro", "name", "value"} | {n for n in dir(int) if not n.startswith("_")}

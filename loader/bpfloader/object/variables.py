@@ -7,6 +7,7 @@ import mmap
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..codec.base import Field
+from ..codec.struct import Place, bind
 from ..errors import CallError, StateError
 from ..kernel.map_type import BPF_F_MMAPABLE, BPF_F_RDONLY_PROG
 from ..libbpf.library import library, require
@@ -63,6 +64,10 @@ class Section(FixedAttributes):
     def _read(self, offset: int, size: int) -> bytes:
         with self._owner.lock:  # no other thread frees the memory meanwhile
             return bytes(self._memory()[offset : offset + size])
+
+    def _bind(self, value: T, field: Field[T]) -> T:
+        """Has a struct write its members where it was read."""
+        return bind(value, field.codec, Place(self, field.offset, field.name))
 
     def _write(self, field: Field[T], value: T) -> None:
         with self._owner.lock:

@@ -18,9 +18,10 @@ BUILTINS = PYTHON_KEYWORDS | set(dir(builtins))
 HINTS = frozenset("bool bytes float int str tuple".split())
 _IMPORTED = {"ClassVar", "Final", "IPv4Address", "IPv6Address"}
 _MENTIONED = PYTHON_KEYWORDS | _IMPORTED | {"bpfloader"}
-FIELDS = _MENTIONED | set("self builtins codec from_bytes to_bytes to_dict _bytes _read _write _values".split())
+FIELDS = _MENTIONED | set("self builtins codec from_bytes to_bytes to_dict".split())
+FIELDS |= set("_bind _bytes _place _read _values _write".split())
 VARIABLES = _MENTIONED | {"builtins"}
-VARIABLES |= set("_close _constant _error_name _loaded _map _memory _name _owner _read _view _write".split())
+VARIABLES |= set("_bind _close _constant _error_name _loaded _map _memory _name _owner _read _view _write".split())
 # Of maps, programs and links.
 MEMBERS = _MENTIONED | set("builtins _add _all _clear _error_name _is_protocol _names _owner _remove _what".split())
 CONSTANTS = BUILTINS | _IMPORTED | {"bpfloader", "builtins", "c", "ARCH"}
