@@ -81,7 +81,8 @@ class TupleDecoder(RecordDecoder):
         return RunLayout(getattr(self.codec, "codes", self.codec.code), list)
 
     def decode_one(self, data: memoryview) -> list[Any]:
-        self.codec.unpack(data)  # raises LayoutError
+        """Returns a list of the one record as a tuple. Raises LayoutError for a record that is too short."""
+        self.codec.unpack(data)
         if isinstance(self.codec, Tail):
             return [(bytes(data),)]
         items = self.codec.packer.unpack_from(data)
@@ -96,6 +97,7 @@ class BytesDecoder(RecordDecoder):
         self.fixed = False
 
     def decode_one(self, data: memoryview) -> list[Any]:
+        """Returns a list of the one record's bytes."""
         return [bytes(data)]
 
 
@@ -103,6 +105,7 @@ class CpuBytesDecoder(BytesDecoder):
     """Returns pairs of a CPU, None for a ring buffer, and the bytes of a record from the CPU's buffer."""
 
     def decode_one(self, data: memoryview) -> list[Any]:
+        """Returns a list of the one pair of the CPU and the record's bytes."""
         return [(self.cpu, bytes(data))]
 
 

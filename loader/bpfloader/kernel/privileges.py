@@ -80,9 +80,8 @@ def load_capabilities(refused_map: str, handle: int) -> tuple[str, ...] | None:
     while program := library().bpf_object__next_program(handle, program):
         if library().bpf_program__autoload(program):
             sections.append(library().bpf_program__section_name(program).decode())
-    return section_capabilities(
-        sections or ["socket"]
-    )  # libbpf's own trial, which comes before any map, is of that kind
+    # libbpf's own trial, which comes before any map, is a socket filter.
+    return section_capabilities(sections or ["socket"])
 
 
 def map_kind(handle: int) -> Feature | None:

@@ -113,6 +113,7 @@ class Map(FixedAttributes):
 
     @type.setter
     def type(self, number: int) -> None:
+        """Sets the type before load. Raises MapError for one with other values, StateError after load."""
         if (number in PER_CPU) != (self.type in PER_CPU):
             what = f"the map {self.name} can't become one of type {number}: its values would be of another form"
             raise MapError(what, fix="change the type in the program")
@@ -204,6 +205,7 @@ class Map(FixedAttributes):
 
     @exclusive_program.setter
     def exclusive_program(self, program: ObjectProgram) -> None:
+        """Keeps the map for a program of the object. Raises MapError, StateError; LibraryError before libbpf 1.7."""
         require("1.7", "exclusive maps")
         self._set_attribute("exclusive_program", program.handle)
         self._exclusive_program = program

@@ -271,6 +271,7 @@ class PerfEventArray(Counters, Reader[T]):
 
     @size.setter
     def size(self, size: int) -> None:
+        """Sets the size of each CPU's buffer. Raises MapError unless it is a power of two, StateError."""
         self._require_power_of_two(size)
         self._owner.require_open(f"the size of the perf buffer {self.name}")
         self._size = size

@@ -161,6 +161,7 @@ class Ring(SharedMemory):
         return self.consumer[0], self.records.size
 
     def state(self) -> int:
+        """Returns READY, BUSY_HEAD or EMPTY by the first record, and releases discarded ones before it."""
         position = self.consumer[0]
         state, discarded = self.records.front(position, self.available())
         if discarded:  # else epoll would report them again and again
@@ -168,6 +169,7 @@ class Ring(SharedMemory):
         return state
 
     def read_records(self, decoder: RecordDecoder, limit: int | None) -> Batch:
+        """Reads committed records, at most `limit`; a first one that doesn't fit is left behind. Raises RecordError."""
         position = self.consumer[0]
         try:
             values, used = self.records.committed(decoder, position, self.available(), limit)
@@ -186,6 +188,7 @@ class Ring(SharedMemory):
         self._fence = self.records.fence = Fence()
 
     def close(self) -> None:
+        """Releases the memory, which is unmapped with its last view."""
         self.records.close()
         self.consumer.release()
         self.producer.release()

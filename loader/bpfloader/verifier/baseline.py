@@ -131,9 +131,12 @@ def read_baseline(data: bytes, where: str, may_be_empty: bool = False) -> Baseli
                 figures = {name: _count(row[name]) for name in FIGURES}
                 found = _checked({"verdict": row["verdict"], **figures})
                 key = _text(row["object"]), _text(row["program"])
-                kernels.setdefault((_text(row["arch"]), _text(row["kernel"])), {})[key] = found
+                known = kernels.setdefault((_text(row["arch"]), _text(row["kernel"])), {})
             except (ValueError, KeyError):
                 raise ObjectError(f"{where}:{number} is no line of verifier figures", fix="remove that line") from None
+            if known.setdefault(key, found) != found:  # as a merge of two branches leaves it
+                what = f"{where}:{number} has other figures of {key[1]} than a line before it"
+                raise ObjectError(what, fix="remove one of the two")
     if not kernels and not may_be_empty:
         raise ObjectError(f"{where} holds no figures of verify", fix=RECORD_IT)
     return Baseline(dict(kernels))

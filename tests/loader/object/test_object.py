@@ -190,6 +190,24 @@ def test_a_failed_attach_takes_back_the_others(opened):
     assert hits_of(opened) == 0
 
 
+def test_a_skeleton_opens_its_own_object_from_anywhere_and_no_other(skel, folder, maps_object, tmp_path, kernel):
+    data = (folder / "probe.bpf.o").read_bytes()
+    (tmp_path / "other.o").write_bytes(data)
+    for source in (tmp_path / "other.o", str(tmp_path / "other.o"), data):
+        with skel.Probe.open(source) as probe:
+            probe.load()
+
+    class Packed(skel.Probe):
+        MANIFEST = "0" * 64  # as in a package, which is not at fault here
+
+    for kind in (skel.Probe, Packed):
+        for source, where in ((maps_object, maps_object), (maps_object.read_bytes(), "the object given")):
+            with pytest.raises(bpfloader.DigestError) as caught:
+                kind.open(source)
+            assert str(caught.value).startswith(f"{where} has sha256 ")
+            assert caught.value.fix == "take object and skeleton from the same build"
+
+
 def test_an_object_opens_without_a_skeleton(folder, kernel):
     with bpfloader.Object.open(folder / "probe.bpf.o") as probe:
         emit = bpfloader.Program(probe, "emit")

@@ -308,6 +308,22 @@ def test_a_line_that_is_no_figure_is_named(tmp_path, capsys, column, text):
     assert (status, said) == (2, f"bpfloader: {base}:3 is no line of verifier figures; remove that line\n")
 
 
+def test_a_program_with_two_lines_that_differ_is_named(tmp_path, capsys):
+    """As git leaves it that merges line by line: the one that is taken might hide what got dearer."""
+    base = tmp_path / "f.txt"
+    other = [*GOOD[:5], "7", *GOOD[6:]]
+    base.write_text("".join("\t".join(line) + "\n" for line in (GOOD, GOOD, other)))
+    status, said = verified(capsys, measured(tmp_path, "6.1", 1), "--compare", str(base))
+    assert (status, said) == (2, f"bpfloader: {base}:3 has other figures of p than a line before it; remove one of the two\n")
+
+
+def test_the_only_kernel_of_a_baseline_is_that_of_all(tmp_path, capsys):
+    base = tmp_path / "f.txt"
+    verified(capsys, measured(tmp_path, "6.1.0", 100), "--record", str(base))
+    status, said = verified(capsys, measured(tmp_path, "6.18.1", 130), "--compare", str(base))
+    assert status == 2 and "The baseline is of Linux 6.1.0; kernels differ in their figures" in said
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": 1}', '{"format": 1, "kernel": "6", "programs": [1]}',
                                   '{"format": 1, "kernel": "6", "programs": [{"object": "a", "program": "b"}]}',
                                   '{"format": 1, "kernel": "6", "programs": [{"object": 1, "program": [], "insns": 1}]}',
