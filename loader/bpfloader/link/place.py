@@ -28,6 +28,7 @@ FIELDS = {
     LinkType.TCX: "II",  # ifindex, attach_type
     LinkType.NETKIT: "II",
     LinkType.STRUCT_OPS: "I",  # map_id
+    LinkType.NETFILTER: "IIiI",  # pf, hooknum, priority, flags
 }
 PERISHABLE = frozenset((LinkType.CGROUP, LinkType.NETNS, LinkType.XDP, LinkType.TCX, LinkType.NETKIT))
 MAX_PROGRAMS = 64  # of an interface in one direction: BPF_MPROG_MAX of linux/bpf_mprog.h

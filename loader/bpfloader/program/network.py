@@ -249,3 +249,9 @@ class NetfilterProgram(Program):
             flags=BPF_F_NETFILTER_IP_DEFRAG if defragment else 0,
         )
         return self._link("attach_netfilter", options)
+
+    def _place(self, hook: str, *, family: str = "ipv4", priority: int = 0, defragment: bool = False) -> Place | None:
+        from ..kernel.link_type import LinkType
+
+        number, protocol = NETFILTER_HOOKS.get(hook, -1), NETFILTER_FAMILIES.get(family, -1)  # attach names a wrong one
+        return LinkType.NETFILTER, protocol, number, priority, BPF_F_NETFILTER_IP_DEFRAG if defragment else 0

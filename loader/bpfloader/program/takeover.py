@@ -82,7 +82,10 @@ def take_over(
         return _first_link(attach(), path, undo)
     before = _require_own(program, old, path, done)
     here = place is not None and (place == IN_THE_PROGRAM or (place == place_of(old) and in_this_network(old)))
-    if here and before is not None and same_program(before, program.fd):
+    is_same = before is not None and same_program(before, program.fd)
+    if here and place_of(old)[0] == LinkType.NETFILTER:
+        return _netfilter_link(program, old, path, is_same, attach, undo)
+    if here and is_same:
         return _same_link(program, old, path, "kept")
     if here and place_of(old)[0] in UPDATABLE:
         program._call("bpf_link_update", old, program.fd, None)
@@ -90,6 +93,27 @@ def take_over(
             undo.callback(library().bpf_link_update, old, before, None)
         return _same_link(program, old, path, "updated")
     return _other_link(attach(), old, path, undo)
+
+
+def _netfilter_link(
+    program: Program, old: int, path: str, is_same: bool, attach: Callable[[], Link], undo: ExitStack
+) -> Link:
+    """Returns the link of a netfilter program whose pinned one has the same hook and priority.
+
+    The kernel takes one program at each priority and can't update these links, nor does it tell the network namespace
+    of one: an attach that finds the place free shows that the old link is elsewhere. Raises AttachError.
+    """
+    try:
+        return _other_link(attach(), old, path, undo)
+    except AttachError as refused:
+        if refused.errno != errno.EBUSY:
+            raise
+        if is_same:
+            return _same_link(program, old, path, "kept")
+    what = f"can't put {program.name} in the place of the link at {path}: the kernel can't update netfilter links"
+    what += ", and takes one program at each priority"
+    fix = f"attach it with another priority, which replaces that link; or detach it: {COMMAND} detach --pin {path}"
+    raise AttachError(what, fix=fix, errno=errno.EBUSY, program=program.name)
 
 
 def take_over_by_section(program: Program, path: str, undo: ExitStack, done: ExitStack) -> Link | None:
