@@ -25,6 +25,7 @@ from ..kernel.tracefs import NO_TRACEFS, TRACING
 from ..suggest import suggestion
 from ..symbols.binary import Binary, find_libraries, installed_names, is_library
 from ..symbols.probe_file import probe_file
+from ..symbols.process import live_thread
 from .cgroup_target import cgroups, excluded
 from .function_target import function_fault, thumb_fault
 
@@ -41,8 +42,19 @@ def target_fault(number: int, section: str, request: Request) -> Fault:
     kind = head.removesuffix(".s").split(".")[0]
     found = FAULT_FINDERS.get(kind, _descriptor_fault)(number, target, request)
     if not found and number == errno.ESRCH and request.get("pid", 0) > 0:
-        return Explanation(f"there is no process {request['pid']}", "give the id of one that runs")
+        return _process_fault(request["pid"])
     return found
+
+
+def _process_fault(pid: int) -> Explanation:
+    """Says why the kernel finds no process by an id."""
+    if live_thread(pid) != pid:
+        what = f"the first thread of process {pid} has ended, and the kernel takes no such probe of its other threads"
+        return Explanation(what, "attach without pid, and compare bpf_get_current_pid_tgid() >> 32 in the program")
+    owner = re.search(r"^Tgid:\t(\d+)$", read_text(f"/proc/{pid}/status"), re.MULTILINE)
+    if owner and int(owner[1]) != pid:
+        return Explanation(f"{pid} is a thread of process {owner[1]}", f"give the process's id: pid={owner[1]}")
+    return Explanation(f"there is no process {pid}", "give the id of one that runs")
 
 
 def _uprobe_fault(number: int, target: str, request: Request) -> Fault:

@@ -68,10 +68,20 @@ def _name(pid: str) -> str:
 
 def _bpf_descriptors(pid: str) -> Iterator[str]:
     """Yields the text of fdinfo for each program, map or link that a process has open."""
-    descriptors: Iterable[str] = ()
-    with contextlib.suppress(OSError):
-        descriptors = os.listdir(f"/proc/{pid}/fd")
-    for each in descriptors:
+    for place in _places(pid):
+        descriptors: Iterable[str] = ()
         with contextlib.suppress(OSError):
-            if os.readlink(f"/proc/{pid}/fd/{each}").startswith("anon_inode:bpf"):
-                yield read_text(f"/proc/{pid}/fdinfo/{each}")
+            descriptors = os.listdir(f"{place}/fd")
+        for each in descriptors:
+            with contextlib.suppress(OSError):
+                if os.readlink(f"{place}/fd/{each}").startswith("anon_inode:bpf"):
+                    yield read_text(f"{place}/fdinfo/{each}")
+        if descriptors:
+            return
+
+
+def _places(pid: str) -> Iterator[str]:
+    """Yields where a process's descriptors are: under its pid or, where its first thread has ended, another thread's."""
+    yield f"/proc/{pid}"
+    with contextlib.suppress(OSError):
+        yield from (f"/proc/{pid}/task/{thread}" for thread in os.listdir(f"/proc/{pid}/task"))

@@ -16,6 +16,7 @@ from ..libbpf.structs import CookieOptions, UprobeMultiOptions, UprobeOptions, s
 from ..link.base import GroupLink, Link
 from ..signals import DeferredSignals
 from ..symbols.probe_file import ProbeFile, has_mapped, probe_file
+from ..symbols.process import live_thread
 from .base import Program
 from .kprobe import c_array, c_strings, require_one_each, split_offset
 
@@ -50,6 +51,11 @@ def file_of(program: str, binary: str | os.PathLike[str], pid: int) -> Iterator[
             fix = f"give a file that /proc/{pid}/maps shows, or the id of the process that runs it"
             warn(f"{what}; {fix}")
         yield file
+
+
+def _task(pid: int) -> int:
+    """Returns the id by which the kernel takes a probe of a process: of its first thread, or of one that still runs."""
+    return live_thread(pid) if pid > 0 else pid
 
 
 def warn_of_go(program: str, file: ProbeFile) -> None:
@@ -97,17 +103,17 @@ class UprobeProgram(Program):
         with file_of(self.name, binary, pid) as file:
             if options.retprobe:
                 warn_of_go(self.name, file)
-            path, offsets = c_path(file.path), file.offsets(function)
+            task, path, offsets = _task(pid), c_path(file.path), file.offsets(function)
             if not offsets:  # libbpf says what is wrong with the name
                 options.func_name = c_text(function) or None
-                return self._link("attach_uprobe_opts", pid, path, offset, options, **request)
+                return self._link("attach_uprobe_opts", task, path, offset, options, **request)
             places = [each + offset for each in offsets]
             if len(places) == 1:
-                return self._link("attach_uprobe_opts", pid, path, places[0], options, **request)
+                return self._link("attach_uprobe_opts", task, path, places[0], options, **request)
             with self._owner.lock, DeferredSignals(), contextlib.ExitStack() as stack:
                 links: list[Link] = []  # all or none
                 for place in places:
-                    links.append(self._link("attach_uprobe_opts", pid, path, place, options, **request))
+                    links.append(self._link("attach_uprobe_opts", task, path, place, options, **request))
                     stack.callback(links[-1].detach)
                 stack.pop_all()
                 return GroupLink(self._owner, self.name, links)
@@ -178,7 +184,7 @@ class UprobeMultiProgram(Program):
             )
             if options.retprobe or session:
                 warn_of_go(self.name, file)
-            return self._link("attach_uprobe_multi", pid, c_path(file.path), wanted, options, **request)
+            return self._link("attach_uprobe_multi", _task(pid), c_path(file.path), wanted, options, **request)
 
 
 class UsdtProgram(Program):
@@ -207,7 +213,7 @@ class UsdtProgram(Program):
         request = {"binary": binary, "provider": provider, "name": name, "pid": pid}
         with file_of(self.name, binary, pid) as file:
             probe = (c_path(file.path), c_text(provider), c_text(name))
-            return self._link("attach_usdt", pid, *probe, options, **request)
+            return self._link("attach_usdt", _task(pid), *probe, options, **request)
 
     def _require_equal_specs(self) -> None:
         """Refuses an object whose usdt.bpf.h describes arguments as this libbpf doesn't: it would read wrong values.

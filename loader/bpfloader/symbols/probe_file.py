@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ..files import open_file
 from .binary import Binary, find_binary, is_library
 from .functions import Ambiguous, Place, chosen_offset, find_functions
-from .process import O_PATH, has_own_files, mapped_files, open_in_root, path_in_root, process_root
+from .process import O_PATH, has_own_files, live_thread, mapped_files, open_in_root, path_in_root, process_root
 from .regions import DELETED, Region, regions_of
 
 # Where a process in another root finds what is named without a slash, after what it has mapped.
@@ -83,7 +83,8 @@ def _open_own(binary: str, path: str, pid: int) -> tuple[int, str] | None:
     Returns its descriptor and its path there.
     """
     if old := _unlinked(pid, path if "/" in binary else binary):
-        return os.open(f"/proc/{pid}/map_files/{old.start:x}-{old.end:x}", O_PATH | os.O_CLOEXEC), old.path
+        place = f"/proc/{live_thread(pid)}/map_files/{old.start:x}-{old.end:x}"
+        return os.open(place, O_PATH | os.O_CLOEXEC), old.path
     if not _has_own_files(pid):
         return None
     with process_root(pid) as root:
@@ -106,7 +107,7 @@ def _unlinked(pid: int, name: str) -> Region | None:
 
 def has_mapped(pid: int, path: str) -> bool:
     """Returns True if a process has mapped the file at a path, or if that can't be seen."""
-    regions = _mapped_regions(pid)
+    regions, root = _mapped_regions(pid), f"/proc/{live_thread(pid)}/root"
     try:
         wanted = os.stat(path)
     except OSError:
@@ -115,7 +116,7 @@ def has_mapped(pid: int, path: str) -> bool:
         if each.path.endswith(DELETED) and each.file[1] == wanted.st_ino:
             return True
         with suppress(OSError):
-            if os.path.samestat(os.stat(f"/proc/{pid}/root{path_in_root(pid, each.path)}"), wanted):
+            if os.path.samestat(os.stat(root + path_in_root(pid, each.path)), wanted):
                 return True
     return not regions  # of a process that has ended, or is hidden
 

@@ -24,9 +24,36 @@ MAX_MAPS = 16 << 20  # bytes of /proc/<pid>/maps: 65530 mappings by default (vm.
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def live_thread(pid: int) -> int:
+    """Returns the id of a thread that shows a process's files: the pid or, where the first thread has ended, another.
+
+    As long as others run, a process whose main thread has ended (pthread_exit) is there: under its pid the kernel shows
+    neither maps nor root nor namespaces, and takes no probe.
+    """
+    for task in _threads(pid):
+        try:
+            os.readlink(f"/proc/{task}/root")
+        except FileNotFoundError:
+            continue
+        except OSError:  # hidden from this user, as all of its threads are
+            break
+        return task
+    return pid
+
+
+def _threads(pid: int) -> Iterator[int]:
+    """Yields the ids of a process's threads, the first one's, which is the pid, before the others."""
+    yield pid
+    try:
+        others = sorted(map(int, os.listdir(f"/proc/{pid}/task")))
+    except OSError:
+        return
+    yield from (task for task in others if task != pid)
+
+
 def has_own_files(pid: int) -> bool:
     """Returns True if a process has another root or mount namespace than this thread. Raises OSError."""
-    mine, other = "/proc/thread-self", f"/proc/{pid}"
+    mine, other = "/proc/thread-self", f"/proc/{live_thread(pid)}"
     if os.readlink(f"{mine}/ns/mnt") != os.readlink(f"{other}/ns/mnt"):
         return True
     return not os.path.samestat(os.stat(f"{mine}/root"), os.stat(f"{other}/root"))
@@ -35,7 +62,7 @@ def has_own_files(pid: int) -> bool:
 @contextmanager
 def process_root(pid: int) -> Iterator[int]:
     """Opens a process's root folder for the `with`. Raises OSError."""
-    fd = os.open(f"/proc/{pid}/root", O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = os.open(f"/proc/{live_thread(pid)}/root", O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield fd
     finally:
@@ -61,14 +88,14 @@ def read_descriptor(fd: int) -> BinaryIO:
 
 def mapped_files(pid: int) -> list[str]:
     """Returns the paths of the files that a process has mapped, each as in its root. Raises OSError."""
-    with open(f"/proc/{pid}/maps", "rb") as file:
+    with open(f"/proc/{live_thread(pid)}/maps", "rb") as file:
         text = file.read(MAX_MAPS).decode("utf-8", "surrogateescape")
     return [path_in_root(pid, path) for path in dict.fromkeys(re.findall(r" (/[^\n]*)$", text, re.MULTILINE))]
 
 
 def path_in_root(pid: int, path: str) -> str:
     """Returns a path of /proc/<pid>/maps as the process sees it: of a root below ours, maps shows all of the path."""
-    root = os.readlink(f"/proc/{pid}/root")
+    root = os.readlink(f"/proc/{live_thread(pid)}/root")
     return path[len(root) :] if root != "/" and path.startswith(f"{root}/") else path
 
 

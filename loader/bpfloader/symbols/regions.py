@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .process import MAX_MAPS
+from .process import MAX_MAPS, live_thread
 
 DELETED = " (deleted)"  # behind a path in maps (d_path in fs/d_path.c)
 
@@ -31,7 +31,7 @@ def regions_of(pid: int) -> list[Region]:
 def read_maps(pid: int) -> bytes:
     """Returns the text of /proc/<pid>/maps; nothing for a process that has ended or is hidden."""
     try:
-        with open(f"/proc/{pid}/maps", "rb") as file:
+        with open(f"/proc/{live_thread(pid)}/maps", "rb") as file:
             return file.read(MAX_MAPS)
     except OSError:
         return b""

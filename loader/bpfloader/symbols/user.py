@@ -18,7 +18,7 @@ from .binary import Binary
 from .debug_files import Opener, debug_file, mini_debug_info
 from .function_table import FunctionOffset, FunctionTable
 from .perf_map import PerfMap, read_perf_map
-from .process import open_in_root, path_in_root, process_root, read_descriptor
+from .process import live_thread, open_in_root, path_in_root, process_root, read_descriptor
 from .regions import DELETED, Region, parse_regions, read_maps
 
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ def _read_region(region: Region, pid: int, extras: Extras = NO_EXTRAS) -> Functi
 
 
 def _open_mapped(region: Region, pid: int) -> BinaryIO:
-    return open_file(f"/proc/{pid}/map_files/{region.start:x}-{region.end:x}")
+    return open_file(f"/proc/{live_thread(pid)}/map_files/{region.start:x}-{region.end:x}")
 
 
 def _open_below_root(region: Region, pid: int) -> BinaryIO:
