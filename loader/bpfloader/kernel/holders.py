@@ -81,7 +81,7 @@ def _bpf_descriptors(pid: str) -> Iterator[str]:
 
 
 def _places(pid: str) -> Iterator[str]:
-    """Yields where a process's descriptors are: under its pid or, where its first thread has ended, another thread's."""
+    """Yields where a process's descriptors are: under its pid or, where its first thread has ended, under others."""
     yield f"/proc/{pid}"
     with contextlib.suppress(OSError):
         yield from (f"/proc/{pid}/task/{thread}" for thread in os.listdir(f"/proc/{pid}/task"))

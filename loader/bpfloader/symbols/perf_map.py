@@ -6,9 +6,12 @@ in the process's own /tmp, under the pid by which the process knows itself.
 
 from __future__ import annotations
 
+import operator
 import os
 import re
 from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 from .function_table import FunctionOffset, readable_name
@@ -18,21 +21,26 @@ MAX_BYTES = 64 << 20  # a million functions; of a longer file the end, which is 
 LINE = re.compile(rb"^([0-9a-fA-F]{1,16}) ([0-9a-fA-F]{1,16}) ([^\n]{1,4096})$", re.MULTILINE)
 
 
+# A function: its start, its end, the number of its line, its name.
+Function = tuple[int, int, int, bytes]
+# Addresses that are of one function still: their end, the function's start and its name.
+Piece = tuple[int, int, bytes]
+
+
 class PerfMap(NamedTuple):
     """The functions in a perf map, by address; `identity` tells whether the file has changed since."""
 
     identity: tuple[int, ...]
     starts: list[int]
-    rows: list[tuple[int, bytes]]  # the end of each, and its name
+    pieces: list[Piece]
 
     def at_address(self, address: int) -> FunctionOffset | None:
         """Returns the function at an address; None if there is none."""
         place = bisect_right(self.starts, address) - 1
-        if place < 0 or address >= self.rows[place][0]:
+        end, start, name = self.pieces[place] if place >= 0 else (0, 0, b"")
+        if address >= end:
             return None
-        return FunctionOffset(
-            readable_name(self.rows[place][1].decode("utf-8", "replace")), address - self.starts[place]
-        )
+        return FunctionOffset(readable_name(name.decode("utf-8", "replace")), address - start)
 
 
 def read_perf_map(pid: int, known: PerfMap | None = None) -> PerfMap | None:
@@ -61,13 +69,52 @@ def read_perf_map(pid: int, known: PerfMap | None = None) -> PerfMap | None:
 
 
 def parse_perf_map(data: bytes, identity: tuple[int, ...] = ()) -> PerfMap:
-    """Returns the functions of a perf map; a later line replaces an earlier one at the same address."""
-    rows: dict[int, tuple[int, bytes]] = {}
-    for start, size, name in LINE.findall(data):
+    """Returns the functions of a perf map; a later line takes its addresses from the earlier ones.
+
+    A JIT compiler frees code and uses the memory again, for functions of other sizes, and only ever adds lines.
+    """
+    functions: dict[int, Function] = {}
+    for line, (start, size, name) in enumerate(LINE.findall(data)):
         begin = int(start, 16)
-        rows[begin] = (begin + int(size, 16), name)
-    starts = sorted(rows)
-    return PerfMap(identity, starts, [rows[start] for start in starts])
+        functions[begin] = begin, begin + int(size, 16), line, name
+    rows = sorted(functions.values())
+    starts = [row[0] for row in rows]
+    if all(map(operator.le, (row[1] for row in rows), starts[1:])):
+        return PerfMap(identity, starts, [(end, start, name) for start, end, _, name in rows])
+    pieces = [piece for group in _overlapping(rows) for piece in _pieces(group)]
+    return PerfMap(identity, [start for start, _ in pieces], [piece for _, piece in pieces])
+
+
+def _overlapping(rows: Iterable[Function]) -> Iterator[list[Function]]:
+    """Yields groups of functions, which are sorted, of which none overlaps one of another group."""
+    group, end = list[Function](), 0
+    for row in rows:
+        if group and row[0] >= end:
+            yield group
+            group = []
+        group.append(row)
+        end = max(end, row[1])
+    if group:
+        yield group
+
+
+def _pieces(group: Sequence[Function]) -> Iterator[tuple[int, Piece]]:
+    """Yields each start of addresses that are of one function: of those that have them, the one of the last line."""
+    if len(group) == 1:
+        start, end, _, name = group[0]
+        yield start, (end, start, name)
+        return
+    coming, here = sorted(group, reverse=True), list[tuple[int, Function]]()
+    bounds = sorted({place for row in group for place in row[:2]})
+    for place, end in zip(bounds, bounds[1:]):
+        while coming and coming[-1][0] <= place:
+            row = coming.pop()
+            heappush(here, (-row[2], row))
+        while here and here[0][1][1] <= place:
+            heappop(here)
+        if here:
+            start, _, _, name = here[0][1]
+            yield place, (end, start, name)
 
 
 def _user_and_pid(pid: int) -> tuple[int, int]:

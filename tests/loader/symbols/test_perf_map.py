@@ -41,6 +41,35 @@ def test_functions_of_a_jit_and_those_that_come_later(code):
     assert symbols.symbol(code, ME) == f"Function:main /app.js:1+0x0 [perf-{ME}.map]"  # as of a process that has ended
 
 
+@pytest.mark.parametrize(
+    "lines, expected",
+    [
+        (["1000 100 old", "1100 100 older", "1000 200 new"], {0x1000: "new", 0x1150: "new", 0x11FF: "new", 0x1200: None}),
+        (["1000 200 old", "1100 100 new"], {0x10FF: "old", 0x1100: "new", 0x1200: None}),
+        (["1000 400 heap", "1100 100 stub"], {0x1000: "heap", 0x1150: "stub", 0x1350: "heap"}),
+        (["1100 100 old", "1000 200 between", "1180 40 new"], {0x1100: "between", 0x1180: "new", 0x11C0: "between"}),
+        (["1000 100 first", "1100 0 empty", "1100 100 second"], {0x10FF: "first", 0x1100: "second"}),
+    ],
+)
+def test_memory_that_is_used_again_is_the_last_function_s(lines, expected):
+    """A JIT compiler adds lines and takes none away (parca-dev/parca-agent #2016)."""
+    found = parse_perf_map("\n".join(lines).encode() + b"\n")
+    for address, name in expected.items():
+        at = found.at_address(address)
+        assert (at and at.name) == name
+        assert not at or at.offset == address - max(int(line.split()[0], 16) for line in lines if line.endswith(f" {at.name}"))
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20)), max_size=30))
+def test_each_address_is_the_last_line_s_that_has_it(functions):
+    found = parse_perf_map("".join(f"{start:x} {size:x} f{line}\n" for line, (start, size) in enumerate(functions)).encode())
+    last_at = {start: line for line, (start, _) in enumerate(functions)}  # a line at the same start replaces the one before
+    for address in range(90):
+        lines = [line for line, (start, size) in enumerate(functions) if start <= address < start + size and last_at[start] == line]
+        at = found.at_address(address)
+        assert (at and at.name) == (f"f{lines[-1]}" if lines else None)
+
+
 def test_an_end_of_a_function_is_the_caller_of_a_stack(code):
     write(f"{code:x} 20 first\n{code + 0x20:x} 20 second\n")
     names = bpfloader.UserSymbols().symbols((code + 0x20, code + 0x20), ME, stack=True)
@@ -73,7 +102,7 @@ def test_a_long_file_is_read_from_its_end(code, monkeypatch):
     lambda rows: "".join(f"{start:x} {size:x} {name}\n" for start, size, name in rows).encode("utf-8", "replace")), st.integers(0, 2**64))  # fmt: skip
 def test_any_file_is_read_or_left_alone(data, address):
     found = parse_perf_map(data)
-    assert len(found.starts) == len(found.rows) and found.starts == sorted(found.starts)
+    assert len(found.starts) == len(found.pieces) and found.starts == sorted(found.starts)
     for place in (address, *found.starts):
         function = found.at_address(place)
         assert function is None or (function.offset >= 0 and "\n" not in function.name)
