@@ -16,7 +16,7 @@ from ..libbpf.structs import CookieOptions, UprobeMultiOptions, UprobeOptions, s
 from ..link.base import GroupLink, Link
 from ..signals import DeferredSignals
 from ..symbols.probe_file import ProbeFile, has_mapped, probe_file
-from ..symbols.process import live_thread
+from ..symbols.process import live_thread, shows_our_processes
 from .base import Program
 from .kprobe import c_array, c_strings, require_one_each, split_offset
 
@@ -34,6 +34,13 @@ def file_of(program: str, binary: str | os.PathLike[str], pid: int) -> Iterator[
     """
     name = os.fsdecode(binary)
     with contextlib.ExitStack() as stack:
+        if pid > 0 and not shows_our_processes():
+            what = (
+                f"/proc shows another PID namespace than this process's, so the files of process {pid} can't be found"
+            )
+            warn(f"{what}, and {name} is taken as this process sees it; mount it anew: mount -t proc proc /proc")
+            yield stack.enter_context(probe_file(name, EVERY_PROCESS))
+            return
         try:
             file = stack.enter_context(probe_file(name, pid))
         except PermissionError as error:
@@ -55,7 +62,7 @@ def file_of(program: str, binary: str | os.PathLike[str], pid: int) -> Iterator[
 
 def _task(pid: int) -> int:
     """Returns the id by which the kernel takes a probe of a process: of its first thread, or of one that still runs."""
-    return live_thread(pid) if pid > 0 else pid
+    return live_thread(pid) if pid > 0 and shows_our_processes() else pid
 
 
 def warn_of_go(program: str, file: ProbeFile) -> None:

@@ -60,10 +60,11 @@ def _offset(binary: Binary, place: Place, function: str) -> int:
 def probe_file(binary: str, pid: int) -> Iterator[ProbeFile]:
     """Finds a binary by its path or name, and keeps it open for the `with` where it is a process's own.
 
-    With the id of a process that has its own root or mounts, as in a container, the path is one there, and a name is
-    looked for among the files that the process has mapped. A file that the process still runs though it was deleted or
-    replaced is that one, and not what is at its path now. A path below /proc is this process's in any case. Raises
-    OSError: PermissionError where this process may not look at that one's files, FileNotFoundError.
+    With the id of a process, a name is looked for among the files that it has mapped, as a library of its own folder,
+    before it is looked for here. Of one that has its own root or mounts, as in a container, a path is one there. A file
+    that the process still runs though it was deleted or replaced is that one, and not what is at its path now. A path
+    below /proc is this process's in any case. Raises OSError: PermissionError where this process may not look at that
+    one's files, FileNotFoundError.
     """
     path = find_binary(binary) or binary
     if pid > 0 and not binary.startswith("/proc/"):
@@ -74,7 +75,19 @@ def probe_file(binary: str, pid: int) -> Iterator[ProbeFile]:
             finally:
                 os.close(fd)
             return
+        path = _mapped_path(binary, path, pid)
     yield ProbeFile(path, path)
+
+
+def _mapped_path(binary: str, path: str, pid: int) -> str:
+    """Returns where a process of our own root has mapped what is named without a slash; `path` for what it hasn't."""
+    if "/" in binary:
+        return path
+    with suppress(OSError):
+        mapped = [each for each in mapped_files(pid) if os.path.basename(each) == binary]
+        if mapped and os.path.realpath(path) not in mapped:
+            return mapped[0]
+    return path
 
 
 def _open_own(binary: str, path: str, pid: int) -> tuple[int, str] | None:

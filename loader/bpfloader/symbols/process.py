@@ -24,6 +24,17 @@ MAX_MAPS = 16 << 20  # bytes of /proc/<pid>/maps: 65530 mappings by default (vm.
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def shows_our_processes() -> bool:
+    """Returns False where /proc is of another PID namespace than this process's (`unshare --pid` without a new /proc).
+
+    The kernel takes ids as this process's namespace counts them, and there they are those of other processes.
+    """
+    try:
+        return os.readlink("/proc/self") == str(os.getpid())
+    except OSError:
+        return True  # without a /proc nothing is mistaken for another
+
+
 def live_thread(pid: int) -> int:
     """Returns the id of a thread that shows a process's files: the pid or, where the first thread has ended, another.
 

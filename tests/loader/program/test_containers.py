@@ -232,3 +232,58 @@ def test_a_process_that_hasn_t_mapped_the_file_is_named(start, replaced, program
         assert not len(unwarned.links)  # a warning that is an exception leaves nothing attached
         attach("libc.so.6", "getppid", pid=process.pid)
         attach(programs / "real", "work")
+
+
+# Has a library of its own folder, as conda, snaps and vendors' agents do.
+BUNDLED = 'extern int work(int); int main(void) { getchar(); for (int i = 0; i < 5; i++) work(i); return 0; }'
+
+
+def test_a_name_is_that_of_the_library_which_the_process_has(start, kernel, cc, tmp_path, monkeypatch, recwarn):
+    """And not of another one that is found on the search path (bcc's -p looks into the process's maps first)."""
+    own, system = tmp_path / "own", tmp_path / "system"
+    for folder in (own, system):
+        folder.mkdir()
+        source = "int pad(int a) { return a + 1; }\nint work(int a) { return pad(a); }" if folder == system else "int work(int a) { return a; }"
+        subprocess.run([*cc, "-O1", "-fPIC", "-shared", "-x", "c", "-", "-o", folder / "libworks.so.1"], input=source, text=True, check=True)
+    link = [own / "libworks.so.1", f"-Wl,-rpath,{own}"]
+    program = "#include <stdio.h>\n" + BUNDLED
+    subprocess.run([*cc, "-O1", "-x", "c", "-", "-x", "none", *link, "-o", tmp_path / "app"], input=program, text=True, check=True)
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(system))
+    bpf = start("on_uprobe")
+    environment = {key: value for key, value in os.environ.items() if key != "LD_LIBRARY_PATH"}
+    with subprocess.Popen([tmp_path / "app"], stdin=subprocess.PIPE, env=environment) as process:
+        while "libworks" not in Path(f"/proc/{process.pid}/maps").read_text():
+            pass
+        bpf.progs.on_uprobe.attach("libworks.so.1", "work", pid=process.pid)
+        ends(process)
+    assert bpf.bss.hits == 5 and not recwarn.list
+
+
+# Becomes process 1 of a namespace and attaches to itself, with the /proc of the namespace before; prints the warnings.
+INSIDE = """
+import ctypes, os, sys, warnings
+import bpfloader
+if ctypes.CDLL(None).unshare(0x20000000):
+    sys.exit(77)
+if not os.fork():
+    with warnings.catch_warnings(record=True) as told, bpfloader.Object.open(sys.argv[1]) as bpf:
+        warnings.simplefilter("always")
+        bpf.select(["on_uprobe"])
+        bpf.load()
+        bpf.progs["on_uprobe"].attach(sys.argv[2], "work", pid=os.getpid())
+        print(os.getpid(), *(each.message for each in told), sep="\\n", flush=True)
+    os._exit(0)
+os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+def test_proc_of_another_pid_namespace_is_told(kinds, kernel, binary, tmp_path):
+    """`unshare --pid` without a new /proc: the kernel's process 1 is another one than /proc/1."""
+    loader = {**os.environ, "PYTHONPATH": str(Path(bpfloader.__file__).parent.parent)}
+    objects = Path(sys.modules[kinds.__module__].__file__).parent / "kinds.bpf.o"
+    done = subprocess.run([sys.executable, "-c", INSIDE, objects, binary], env=loader, capture_output=True, text=True)
+    if done.returncode == 77:
+        pytest.skip("no PID namespace can be made")
+    own, *warned = done.stdout.splitlines()
+    assert own == "1" and len(warned) == 1, done.stderr
+    assert warned[0].startswith("/proc shows another PID namespace") and "mount -t proc proc /proc" in warned[0]
