@@ -19,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     2 as well for a file or an argument that can't be read.
     """
+    _prepare_streams()
     options = _parser().parse_args(arguments)
     try:
         output: Output = options.run(options)
@@ -32,6 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"bpfloader: {shown}", file=sys.stderr)
         return 2
     return output.status
+
+
+def _prepare_streams() -> None:
+    """Puts /dev/null where the caller closed a stream, and shows what a stream's encoding lacks as escapes."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # It takes the lowest number that is free, which no program's descriptor should get.
+            setattr(sys, name, open(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8", closefd=False))
+        elif hasattr(getattr(sys, name), "reconfigure"):  # what a test puts there may have none
+            getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 def _parser() -> argparse.ArgumentParser:
