@@ -340,4 +340,4 @@ def codec_of(kind: Any) -> Codec[Any]:
     if isinstance(kind, type) and hasattr(kind, "codec"):
         what = f"{kind!r} is of another copy of this loader"
         raise TypeError(f"{what}; call what that copy has: open_map, or the map's open")
-    raise TypeError(f"{kind!r} is no type in C; give a class of a skeleton, or a codec such as CTypes(…).u32")
+    raise TypeError(f"{kind!r} is no type in C; give a class of a skeleton, or a codec such as native_endian.u32")

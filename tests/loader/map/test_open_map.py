@@ -258,7 +258,7 @@ def test_a_child_of_fork_has_the_map(typed):
         ("events", (c.u32, c.u32), TypeError, "events is a RingBuffer: give its types (record), or none; 2 given"),
         ("colors", (c.u32, c.u64), bpfloader.LayoutError, "(4, 4) bytes, its types have (4, 8); give the types that"),
         ("colors", (int, int), TypeError, "<class 'int'> is no type in C; give a class of a skeleton, or a codec such as"),
-        ("events", ("u32",), TypeError, "'u32' is no type in C; give a class of a skeleton, or a codec such as CTypes"),
+        ("events", ("u32",), TypeError, "'u32' is no type in C; give a class of a skeleton, or a codec such as native"),
     ],
 )  # fmt: skip
 def test_what_isn_t_there_or_doesn_t_fit_is_refused(typed, source, types, error, says):
