@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from ..btf.reader import FUNC, STRUCT, TYPEDEF
 from ..errors import CallError
 from ..kernel import bpf as rawbpf
+from ..kernel.host import without_lsm
 from ..kernel.perf_event import (
     PERF_COUNT_SW_DUMMY,
     PERF_TYPE_SOFTWARE,
@@ -203,12 +204,7 @@ def tracing_multi(trial: Trial) -> None:
 def lsm(trial: Trial) -> None:
     """Tries a hook of the kernel's security modules; raises NotSupported where BPF isn't one of those in use."""
     _at_btf_type(LSM_HOOK)(trial)
-    try:
-        with open("/sys/kernel/security/lsm", encoding="utf-8") as file:
-            modules = file.read().strip()
-    except OSError:
-        return
-    if "bpf" not in modules.split(","):
+    if modules := without_lsm():
         raise NotSupported(f"it attaches, but the kernel never calls it; boot with lsm={modules},bpf")
 
 

@@ -115,6 +115,12 @@ def security_modules() -> str:
     return read_text("/sys/kernel/security/lsm")
 
 
+def without_lsm() -> str:
+    """Returns the security modules where BPF is none of them: such a kernel takes LSM programs and calls none."""
+    modules = security_modules()
+    return "" if "bpf" in modules.split(",") else modules
+
+
 def jit() -> int | None:
     """Reads net.core.bpf_jit_enable: 0 off, 1 on, 2 on and traced; None if unknown, as to other users than root."""
     text = read_text("/proc/sys/net/core/bpf_jit_enable")

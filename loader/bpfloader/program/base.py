@@ -204,3 +204,12 @@ class Program(Runnable):
             made = ExistingProgram(fd, self.name, self.section)
             made._returns_context = self._returns_context
             return made
+
+
+def require_lsm(program: str) -> None:
+    """Raises AttachError where BPF is none of the security modules: the kernel would never call an LSM program."""
+    from ..kernel.host import without_lsm
+
+    if modules := without_lsm():
+        what = f"can't attach {program}: BPF is none of this kernel's security modules, so it would never be called"
+        raise AttachError(what, fix=f"boot with lsm={modules},bpf", errno=errno.EOPNOTSUPP, program=program)

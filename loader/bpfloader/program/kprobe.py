@@ -19,7 +19,7 @@ from ..libbpf.structs import (
     sized,
 )
 from ..link.base import Link
-from .base import Program
+from .base import Program, require_lsm
 
 if TYPE_CHECKING:
     from ..link.place import Place
@@ -212,6 +212,7 @@ class TracingProgram(TargetedProgram):
         if self._kind.startswith("lsm"):
             if cookie:
                 raise ValueError(f"{self.name} is an LSM program, which takes no cookie")
+            require_lsm(self.name)
             return self._link("attach_lsm")
         if cookie and self._kind.startswith("tp_btf"):
             require("1.4", "cookies of tp_btf programs")

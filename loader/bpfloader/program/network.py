@@ -17,7 +17,7 @@ from ..link.base import FdLink, HookLink, Link
 from ..map.base import Map
 from ..signals import DeferredSignals
 from .anchor import Neighbour, placement
-from .base import Program
+from .base import Program, require_lsm
 
 if TYPE_CHECKING:
     import socket
@@ -133,6 +133,8 @@ class CgroupProgram(Program):
         AttachError, PrivilegeError, StateError; LibraryError for a place with libbpf older than 1.6.
         """
         place = placement(before, after, first, revision, preorder)
+        if self.section.removeprefix("?").startswith("lsm_cgroup"):
+            require_lsm(self.name)
         with opened(self.name, cgroup) as fd:
             if place.flags or revision:
                 return self._link("attach_cgroup_opts", fd, place, cgroup=cgroup, attach_type=self._attach_type())

@@ -62,7 +62,7 @@ class CpuBuffer:
         try:
             mapped = mmap.mmap(self.fd, mmap.PAGESIZE + self.size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
         except OSError as error:
-            fix = "make it smaller, or raise RLIMIT_MEMLOCK or kernel.perf_event_mlock_kb"
+            fix = "make it smaller, give CAP_IPC_LOCK, or raise RLIMIT_MEMLOCK or kernel.perf_event_mlock_kb"
             what = f"can't map {self.size} bytes of a perf buffer for CPU {self.cpu} ({error.strerror})"
             raise MapError(what, fix=fix, errno=error.errno or 0) from None
         self._view = memoryview(mapped)

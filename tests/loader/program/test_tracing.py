@@ -9,6 +9,7 @@ import time
 
 import bpfloader
 import pytest
+from bpfloader.kernel import host
 
 
 def cookie_of(bpf, cookie: int) -> dict[str, int]:
@@ -294,3 +295,15 @@ def test_samples_want_a_pace(start):
     bpf = start("on_sample")
     with pytest.raises(ValueError, match="one of frequency .* and period"):
         bpf.progs.on_sample.attach("cpu-clock")
+
+
+@pytest.mark.parametrize(("name", "target"), [("on_lsm", ()), ("on_lsm_cgroup", ("/sys/fs/cgroup",))])
+@pytest.mark.parametrize(("modules", "called"), [("lockdown,yama", False), ("yama,bpf", True), ("", True)])
+def test_an_lsm_program_that_would_never_be_called(kinds, libbpf, monkeypatch, name, target, modules, called):
+    """The kernel attaches it all the same, and a policy that nobody sees is none (bpftrace #2716, bcc #3697)."""
+    monkeypatch.setattr(host, "security_modules", lambda: modules)
+    with kinds.open() as bpf, pytest.raises(bpfloader.BpfError) as caught:
+        bpf.progs[name].attach(*target)
+    told = str(caught.value)
+    assert ("never be called; boot with lsm=lockdown,yama,bpf" in told) != called
+    assert isinstance(caught.value, bpfloader.AttachError) or called
