@@ -11,20 +11,13 @@ from ..arch import this_arch
 from ..diagnose.source_places import with_places
 from ..errors import BpfError, LibraryError, ObjectError, RefusedError
 from ..files import read_file
-from ..kernel.map_type import BPF_F_STACK_BUILD_ID, MapType
 from ..kernel.verifier_figures import BPF_LOG_LEVEL2, BPF_LOG_STATS, VerifierFigures, read_figures
 from ..libbpf.library import library
 from ..object.bpf_object import GIVE_PATH, Object
 from ..package.archive import read_bundle
 from ..spec.object import ObjectSpec, object_spec
 from ..suggest import no_such
-
-# Maps whose size isn't theirs to choose, or is libbpf's when they declare none.
-SIZELESS = frozenset((
-    MapType.SK_STORAGE, MapType.INODE_STORAGE, MapType.TASK_STORAGE, MapType.CGROUP_STORAGE, MapType.CGRP_STORAGE,
-    MapType.PERCPU_CGROUP_STORAGE, MapType.STRUCT_OPS, MapType.PERF_EVENT_ARRAY,
-))  # fmt: skip
-ADDRESS_SIZE, BUILD_ID_FRAME_SIZE = 8, 32  # of a frame of a stack trace: an address, struct bpf_stack_build_id
+from .sizes import give_sizes, maps_of
 
 
 class SourceVisits(NamedTuple):
@@ -146,34 +139,17 @@ def _opened(data: bytes, where: str, program: str) -> Object:
     bpf = named.open(data)
     try:
         bpf.select([program])
-        _fit_maps(bpf)
+        _unpin(bpf)
+        give_sizes(bpf)
     except BaseException:
         bpf.destroy()
         raise
     return bpf
 
 
-def _fit_maps(bpf: Object) -> None:
-    bpf_map = None
-    while bpf_map := library().bpf_object__next_map(bpf.handle, bpf_map):
+def _unpin(bpf: Object) -> None:
+    for bpf_map in maps_of(bpf):
         library().bpf_map__set_pin_path(bpf_map, None)
-        inner = library().bpf_map__inner_map(bpf_map)
-        if library().bpf_map__type(bpf_map) not in SIZELESS:
-            _give_size(bpf_map)
-        if inner:
-            _give_size(inner)
-
-
-def _give_size(bpf_map: int) -> None:
-    """Gives a map that declares no size, since its program's loader does, one entry; stack traces one frame.
-
-    The verifier asks for neither.
-    """
-    if not library().bpf_map__max_entries(bpf_map):
-        library().bpf_map__set_max_entries(bpf_map, 1)
-    if library().bpf_map__type(bpf_map) == MapType.STACK_TRACE and not library().bpf_map__value_size(bpf_map):
-        build_ids = library().bpf_map__map_flags(bpf_map) & BPF_F_STACK_BUILD_ID
-        library().bpf_map__set_value_size(bpf_map, BUILD_ID_FRAME_SIZE if build_ids else ADDRESS_SIZE)
 
 
 def _reason(error: BpfError, where: str, name: str) -> str:

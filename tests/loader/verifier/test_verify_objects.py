@@ -14,7 +14,6 @@ import pytest
 from bpfloader.__main__ import main
 from bpfloader.arch import this_arch
 from bpfloader.verifier.verify import objects_of, verifier_log, verify
-from compiling import compile_text
 
 
 @pytest.fixture(scope="session")
@@ -107,29 +106,6 @@ def test_no_map_is_pinned(skeleton_module, kernel):
     path = os.path.join(os.path.dirname(skeleton_module("testbed").__file__), "testbed.bpf.o")
     assert any(each.verdict == "loaded" for each in verify(path))
     assert not os.path.exists("/sys/fs/bpf/kept")
-
-
-SIZES_OF_ITS_LOADER = """#include "mini_bpf.h"
-char LICENSE[] SEC("license") = "GPL";
-static long (*bpf_get_stackid)(void *ctx, void *map, __u64 flags) = (void *)27;
-struct { __uint(type, 7); __uint(key_size, 4); } addresses SEC(".maps");
-struct { __uint(type, 7); __uint(map_flags, 1 << 5); __uint(key_size, 4); } build_ids SEC(".maps");
-struct { __uint(type, BPF_MAP_TYPE_HASH); __type(key, __u32); __type(value, __u64); } counts SEC(".maps");
-struct { __uint(type, BPF_MAP_TYPE_RINGBUF); } events SEC(".maps");
-SEC("raw_tp/sched_switch") int on_switch(void *ctx)
-{
-	__u32 key = bpf_get_stackid(ctx, &addresses, 0) + bpf_get_stackid(ctx, &build_ids, 1 << 8);
-	return bpf_map_lookup_elem(&counts, &key) != (void *)&events;
-}
-"""
-
-
-def test_maps_whose_sizes_the_loader_sets_at_run_time(clang, kernel, tmp_path):
-    """As in libbpf-tools: the depth of stacks and the number of entries are arguments of the tool."""
-    path = tmp_path / "sizes.bpf.o"
-    path.write_bytes(compile_text(clang, SIZES_OF_ITS_LOADER))
-    (found,) = verify(str(path))
-    assert (found.verdict, found.reason) == ("loaded", "") and found.figures.insns
 
 
 def test_a_wheel_and_a_module(compiled, folder, tmp_path, monkeypatch, capsys):

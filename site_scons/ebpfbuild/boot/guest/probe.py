@@ -60,6 +60,7 @@ class Probe:
         sys.path[:0] = spec["path"]
         self._loader = import_module(spec["loader"])
         self._number, self._file, self._report = number, spec["file"], report
+        self._give_sizes = import_module(f"{spec['loader']}.verifier.sizes").give_sizes
         self._open_object = self._skeleton(spec["loader"].rpartition(".")[0], spec["sha256"])
         self._opened: list[Any] = []
         self._sockets: list[socket.socket] = []
@@ -100,6 +101,7 @@ class Probe:
 
     def _open(self) -> Any:
         bpf = self._open_object()
+        self._give_sizes(bpf)  # the tool isn't there that sets them
         self._opened.append(bpf)
         return bpf
 
