@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 from ctypes import c_uint, c_uint64
 
 from ..errors import BpfError, CallError, MapError, errno_text
@@ -89,12 +90,26 @@ def _refused(cpu: int, error: CallError) -> BpfError:
     return denied or MapError(f"{what} ({errno_text(error.errno)})", fix=fix, errno=error.errno)
 
 
-def online_cpus(path: str = "/sys/devices/system/cpu/online") -> list[int]:
-    """Reads the numbers of the CPUs that are online, from a list such as `0-3,8` (admin-guide/cputopology.rst)."""
+def online_cpus(folder: str = "/sys/devices/system/cpu") -> list[int]:
+    """Returns the numbers of the CPUs that are online: those that are possible and not offline.
+
+    The file `online` isn't asked: in a container lxcfs puts its own there, which counts as many CPUs as the container
+    may use, and from 0 on. Programs run on the others, too.
+    """
     try:
-        with open(path, encoding="ascii") as file:
-            text = file.read()
-    except OSError:  # no sysfs, as in a bare chroot
-        return sorted(os.sched_getaffinity(0))
-    ranges = [part.partition("-") for part in text.strip().split(",")]
-    return [cpu for first, _, last in ranges for cpu in range(int(first), int(last or first) + 1)]
+        return sorted(_listed(f"{folder}/possible") - _listed(f"{folder}/offline"))
+    except (OSError, ValueError):
+        pass
+    try:  # no sysfs, as in a bare chroot
+        with open("/proc/stat", "rb") as file:
+            found = [int(number) for number in re.findall(rb"^cpu(\d+) ", file.read(), re.MULTILINE)]
+    except OSError:
+        found = []
+    return found or sorted(os.sched_getaffinity(0))
+
+
+def _listed(path: str) -> set[int]:
+    """Reads a list of CPUs such as `0-3,8` (admin-guide/cputopology.rst). Raises OSError, ValueError."""
+    with open(path, encoding="ascii") as file:
+        ranges = [part.partition("-") for part in file.read().strip().split(",") if part]
+    return {cpu for first, _, last in ranges for cpu in range(int(first), int(last or first) + 1)}

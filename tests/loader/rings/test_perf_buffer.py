@@ -1,5 +1,7 @@
 """Perf buffers: one for each CPU, records of this kernel's, and the parser alone on made-up data."""
 
+import ctypes
+import os
 import struct
 import time
 from mmap import PAGESIZE
@@ -13,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from probing import beside
 from ring_records import PACKET, Pair, check, on_cpu
+
+MS_BIND = 1 << 12  # linux/mount.h
 
 
 def test_each_cpu_has_its_buffer(rings):
@@ -100,12 +104,44 @@ def test_the_size_is_set_before_load(rings_skel, kernel):
             rings.maps.perf.size = 2 * PAGESIZE
 
 
-def test_online_cpus_are_the_kernels_list(tmp_path):
-    listed = tmp_path / "online"
-    for text, cpus in (("0\n", [0]), ("0-3,8\n", [0, 1, 2, 3, 8]), ("1,4-5\n", [1, 4, 5])):
-        listed.write_text(text)
-        assert online_cpus(str(listed)) == cpus
-    assert online_cpus(str(tmp_path / "none"))
+@pytest.mark.parametrize(
+    "possible, offline, cpus",
+    [("0", "", [0]), ("0-3,8", "", [0, 1, 2, 3, 8]), ("0-7", "1,4-5", [0, 2, 3, 6, 7]), ("0-3", "2-3,64-127", [0, 1])],
+)
+def test_online_cpus_are_those_that_are_possible_and_not_offline(possible, offline, cpus, tmp_path):
+    for name, text in {"possible": possible, "offline": offline, "online": "0"}.items():
+        (tmp_path / name).write_text(f"{text}\n")
+    assert online_cpus(str(tmp_path)) == cpus
+
+
+def test_without_sysfs_all_cpus_are_online_and_not_this_process_s_alone(tmp_path):
+    everywhere, mine = online_cpus(), os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(mine)})
+    try:
+        assert online_cpus(str(tmp_path / "none")) == everywhere
+    finally:
+        os.sched_setaffinity(0, mine)
+
+
+def test_in_a_container_of_fewer_cpus_records_of_all_are_read(rings_skel, with_mount, tmp_path):
+    """lxcfs lists a container's share, from 0 on (lxc/lxcfs #731); what programs send on the other CPUs was lost."""
+    cpus = online_cpus()
+    if len(cpus) < 2:
+        pytest.skip("this machine has one CPU")
+
+    def read():
+        (tmp_path / "online").write_text("0\n")
+        source, target = os.fsencode(tmp_path / "online"), b"/sys/devices/system/cpu/online"
+        if ctypes.CDLL(None).mount(source, target, None, ctypes.c_ulong(MS_BIND), None):
+            pytest.skip("no file can be mounted there")
+        with rings_skel.Rings.open() as rings:
+            rings.load()
+            rings.maps.perf.poll(0)
+            for cpu in cpus:
+                on_cpu(cpu, lambda: rings.progs.produce_perf.test_run(PACKET, repeat=10))
+            return len(rings.maps.perf.batch())
+
+    assert with_mount("tmpfs", str(tmp_path), read) == 10 * len(cpus)
 
 
 def sample(data: bytes) -> bytes:
