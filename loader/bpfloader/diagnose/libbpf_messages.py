@@ -88,7 +88,7 @@ def _hook(found: re.Match[str], section: str, btf: Btf | None) -> Explanation:
     fix = suggestion(found[1], names)
     return Explanation(
         f"this kernel has no such function or tracepoint: {found[1]}",
-        f"{fix}; or {TRY_ANOTHER}" if fix else TRY_ANOTHER,
+        f"{fix} (set_attach_target takes it, before load); or {TRY_ANOTHER}" if fix else TRY_ANOTHER,
     )
 
 
