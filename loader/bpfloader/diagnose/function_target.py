@@ -57,9 +57,8 @@ def _missing_function(path: str, file: Binary, function: str) -> Explanation:
     if plain in names.imported:
         return Explanation(f"{path} only calls {plain}, which is a library's", "name that library, such as libc.so.6")
     if not names.functions:
-        return Explanation(
-            f"{path} has no symbols, so no function {function}", "give the function's offset in the file instead"
-        )
+        fix = "install its debug symbols (-dbgsym, -debuginfo), or give the function's offset in the file instead"
+        return Explanation(f"{path} has no symbols, so no function {function}", fix)
     among = names.functions
     if "::" in function and len(among) <= MANY_NAMES:
         among = {each for name in among if (each := _spelled(name))} or among

@@ -97,6 +97,7 @@ class Binary:
 
     def __init__(self, file: BinaryIO):
         self.file, self.size = file, file.seek(0, os.SEEK_END)
+        self.debugs: Binary | None = None  # of a debug file: the binary of which it has the symbols, and not the code
         file.seek(0)
         head = file.read(64)
         if (
@@ -219,12 +220,24 @@ class Binary:
         return SymbolRow(index, fields[name], kind, binding, fields[section], fields[value], fields[value + 1])
 
     def file_offset(self, row: SymbolRow) -> int | None:
-        """Returns where in the file a function begins; None for one that isn't in a section of code with bytes."""
+        """Returns where in the file a function begins; None for one that isn't in a section of code with bytes.
+
+        Of a debug file, where it begins in the file that this is of.
+        """
+        if self.debugs:
+            return self.debugs.offset_of(row.address) if row.section else None
         if not 0 < row.section < len(self.headers) or self.headers[row.section].type != SHT_PROGBITS:
             return None
         header = self.headers[row.section]
         offset = row.address - header.address
         return header.offset + offset if 0 <= offset < header.size else None
+
+    def offset_of(self, address: int) -> int | None:
+        """Returns where in the file the code at an address lies; None for what isn't mapped as code."""
+        for each in self.segments():
+            if each.address <= address < each.address + each.size:
+                return each.offset + address - each.address
+        return None
 
     def function_rows(self, table: SymbolTable) -> Iterator[tuple[int, int, int]]:
         """Yields the functions of a table as (address, end, place of the name), those without a size left out."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import NamedTuple
 
 from ..files import open_file
 from .binary import Binary, find_binary, is_library
+from .debug_files import debug_file, mini_debug_info
 from .functions import Ambiguous, Place, chosen_offset, find_functions
 from .process import O_PATH, has_own_files, live_thread, mapped_files, open_in_root, path_in_root, process_root
 from .regions import DELETED, Region, regions_of
@@ -28,16 +29,30 @@ class ProbeFile(NamedTuple):
     def offsets(self, function: str) -> list[int]:
         """Returns the offsets of a function in the file; none where only libbpf may find it, or nobody does.
 
-        A C++ name without arguments may have several; an indirect function's is that of its implementation.
+        A C++ name without arguments may have several; an indirect function's is that of its implementation. What a
+        stripped file doesn't name, its debug file may.
         """
         if not function:
             return []
         try:
-            with open_file(self.path) as file:
+            with open_file(self.path) as file, ExitStack() as stack:
                 binary = Binary(file)
-                return [_offset(binary, each, function) for each in find_functions(binary, function)]
+                found = find_functions(binary, function)
+                if not found and (other := self._debug_file(binary, stack)):
+                    found = [place for place in find_functions(other, function) if not place.indirect]
+                return [_offset(binary, each, function) for each in found]
         except (OSError, ValueError, Ambiguous):
             return []
+
+    def _debug_file(self, binary: Binary, stack: ExitStack) -> Binary | None:
+        """Returns the debug file of a stripped binary, by this machine's folders, or what is kept within it."""
+        if binary.has_whole_table():
+            return None
+        folder = os.path.dirname(os.path.realpath(self.path))
+        found = debug_file(binary, folder, (open_file,), stack) or mini_debug_info(binary)
+        if found:
+            found.debugs = binary
+        return found
 
     def is_go(self) -> bool:
         """Returns True for a program of Go: its linker writes what it was built of, also into a stripped file."""
