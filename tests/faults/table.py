@@ -44,7 +44,7 @@ ELSEWHERE = [
     Row(["a pipe, a device or gigabytes in the place of an input"], "One line, at once, and nothing is read.", "tests/scons/test_unfit_files.py::test_it_is_refused_in_one_line"),
     Row(["a link, a pipe, a device or a folder in the place of an output"], "The build puts it back.", "tests/scons/test_damaged_outputs.py::test_what_lies_in_an_output_s_place_is_repaired"),
     Row(["an entry of a cache that is cut, edited, a link, a folder, a pipe, gigabytes, a result of other inputs or of files elsewhere"], "A miss, told once; it is set aside and made anew.", "tests/core/step_cache/test_cache_folder.py"),
-    Row(["a cache's server that is silent, trickles, breaks off, redirects, is full, or sends other bytes, HTML, gzip, half of a file"], "A miss that costs its time-out once, one line; the build goes on.", "tests/core/step_cache/test_cache_server.py"),
+    Row(["a cache's server that is silent, trickles, breaks off, redirects, is full, or sends other bytes, HTML, gzip, half of a file"], "A miss that costs its time-out once, one line; the build goes on.", "tests/core/step_cache/test_cache_server_faults.py"),
     Row(["a result that somebody poisoned who may write into the cache"], "No release takes it; others take no object of another kind or arch.", "tests/scons/test_step_cache_builds.py"),
 ]  # fmt: skip
 

@@ -34,3 +34,9 @@ def result(said: bytes | None = None, **changes) -> bytes:
     sealed = with_said(Result(files, message.stdout_raw, b""), MADE.notices, MADE.warnings).stderr
     message.stderr_raw = sealed if said is None else said
     return message.SerializeToString()
+
+
+def inlined(**contents):
+    """The ActionResult of MADE with its files' contents, or others."""
+    held = {name.partition(".")[0]: {"contents": data} for name, data in MADE.files.items()}
+    return result(**held | {name: {"contents": data} for name, data in contents.items()})
