@@ -442,6 +442,16 @@ def test_a_log_is_told_that_pip_is_at_work(checkout):
     assert "pip could not install requirements.lock" in checkout.run()[1]
 
 
+def test_a_copied_checkout_remakes_its_own_for_a_lock_of_its_own(checkout, tmp_path):
+    checkout.run()
+    other = Checkout(tmp_path / "other", tmp_path / "tools of the other")
+    shutil.copytree(checkout.folder / ".venv", other.folder / ".venv")
+    with (other.folder / "requirements.lock").open("a") as file:
+        file.write("# another one\n")
+    status, _, calls = other.run()
+    assert status == 7 and pips(calls) == ["requirements.lock"]
+
+
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-test.lock"])
 def test_what_another_checkout_runs_isn_t_remade_for_other_locks(checkout, tmp_path, lock):
     """EBPF_VENV may name the same folder for two, as long as they agree: one would take the other's packages away."""
