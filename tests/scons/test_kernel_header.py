@@ -142,6 +142,8 @@ def test_a_kernel_of_ones_own_is_pinned_by_a_command(project, kernel):
     (project.folder / "toolchain.toml").write_text(re.sub(r"\[vmlinux\.x86_64\]\n(?:.+\n)+", "", text))
     for words in (["--from", path], ["add", "x86_64", "--from", path, "--commit", "abcdef1"], ["update", "--from", path]):
         assert "--from: names a kernel; it goes with pins add ARCH" in project.fails("pins", *words)
+    assert "--from=SConstruct: holds no BTF; take a kernel with" in project.fails("pins", "add", "riscv64", "--from", "SConstruct")
+    assert "--from=gone: vmlinux.h for riscv64 (of gone) can't be had; name a kernel's file that is" in project.fails("pins", "add", "riscv64", "--from", "gone")
     done = project.scons("pins", "add", "x86_64", "--from", path)
     assert done.returncode == 0, done.stdout + done.stderr
     digest = hashlib.sha256((project.folder / path).read_bytes()).hexdigest()

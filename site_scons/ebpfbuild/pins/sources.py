@@ -76,13 +76,13 @@ def _kernel_path(location: str, folder: Path) -> Path:
     return folder / (HOST_BTF if location == "host" else location)
 
 
-def given_header(arch: str, text: str, folder: Path) -> HeaderPin:
+def given_header(arch: str, text: str, folder: Path, asked: str = "VMLINUX") -> HeaderPin:
     """Returns the pin that VMLINUX= stands for: `host`, or the path of a kernel's file, from `folder`.
 
-    Behind a module's stands, with a comma before it, that of its kernel.
+    Behind a module's stands, with a comma before it, that of its kernel. `asked` is what the command line says it by.
     """
     file, _, base = text.partition(",")
-    source = _kernel_source("path", file, f"VMLINUX={text}", folder)
+    source = _kernel_source("path", file, f"{asked}={text}", folder)
     source = source._replace(base=_kernel_path(base, folder)) if base else source
     return HeaderPin(f"vmlinux.{arch}", arch, source.name, source, None, None, source.where, given=True)
 

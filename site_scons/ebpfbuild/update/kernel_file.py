@@ -33,7 +33,7 @@ def find_kernel(arch: Arch, path: str, file: TomlFile, options: FetchOptions, re
     Raises KernelImageError, FetchError, and HeaderError for a kernel of another arch.
     """
     location = path if path == "host" else os.path.relpath(path, file.path.parent)
-    pin = given_header(arch.name, path, Path())
+    pin = given_header(arch.name, path, Path(), "--from")
     got = obtain_header(pin, options, report)
     check_header(read_regular(got.path), arch, pin.where)
     source = pin.source.files[0]
