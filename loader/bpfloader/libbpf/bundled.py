@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..arch import this_arch
 from ..errors import REINSTALL, DigestError, LibraryError
-from ..files import read_file
+from ..files import missing_file_fix, read_file
 from ..sha256 import sha256 as digest_of
 
 MODULE = "bundled_libbpf"
@@ -44,12 +44,19 @@ def bundled_library() -> Bundled | None:
     return Bundled(os.path.join(os.path.dirname(str(module.__file__)), *path.split("/")), sha256, size)
 
 
+if not TYPE_CHECKING:  # a loader in no package has no such module
+
+    def _seen_by_bundlers() -> None:
+        """Is never called: PyInstaller and its like take along what they find an import statement of."""
+        from ... import bundled_libbpf  # noqa: F401
+
+
 def verified_path(library: Bundled) -> str:
     """Returns a path by which to load a library, its bytes verified. Raises DigestError, LibraryError, ObjectError.
 
     Of a package in a zip archive they are copied into memory, for the dynamic loader reads files alone.
     """
-    data = read_file(library.path, REINSTALL)
+    data = read_file(library.path, missing_file_fix(library.path, True, REINSTALL))
     found = digest_of(data)
     if found != library.sha256 or len(data) != library.size:
         what = f"{library.path} has sha256 {found}, the package was made with {library.sha256}"

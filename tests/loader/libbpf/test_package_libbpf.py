@@ -1,5 +1,6 @@
 """The libbpf in a loader's package: when it is taken, and that nothing but the bytes that were packed is loaded."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -120,3 +121,16 @@ def test_one_that_is_too_old_names_the_packages_own(tool):
     code = SAY + "from tool.bpfloader.libbpf.library import require\nrequire('99.0', 'miracle')\n"
     assert run(tool.parent, code)[1].endswith("has no miracle; install libbpf 99.0 or newer, or try the package's own: BPFLOADER_LIBBPF=bundled")
     assert run(tool.parent, code, BPFLOADER_LIBBPF="bundled")[1].endswith("has no miracle; install libbpf 99.0 or newer")
+
+
+def test_a_frozen_program_takes_the_module_along_and_says_what_it_lacks(tool):
+    """PyInstaller takes along what import statements name, and not the files beside modules."""
+    source = (tool / "bpfloader" / "libbpf" / "bundled.py").read_text()
+    code = [compile(source, "bundled.py", "exec")]
+    for each in code:  # as it looks for them: in the bytecode of functions, too
+        code += [inner for inner in each.co_consts if inspect.iscode(inner)]
+    assert any(Path(MODULE).stem in each.co_names for each in code)
+    (tool / this_arch() / "libbpf.so.1").unlink()
+    frozen = f"import sys\nsys.frozen, sys._MEIPASS = True, {str(tool.parent)!r}\n{SAY}"
+    said = run(tool.parent, frozen, BPFLOADER_LIBBPF="bundled")[1]
+    assert said.endswith("; bundle the package's files, too: pyinstaller --collect-data tool")
