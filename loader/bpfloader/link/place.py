@@ -43,6 +43,15 @@ def has_gone(fd: int) -> bool:
     return kind in PERISHABLE and not where[0]
 
 
+def xdp_mode(fd: int) -> str:
+    """Returns the mode, such as "generic", of an XDP link at an interface of this network namespace; "" for another.
+
+    Raises OSError.
+    """
+    wanted = (*place_of(fd)[1:], info_by_fd(fd, LinkInfo()).prog_id)
+    return next((each.mode for each in xdp_programs() if (each.interface, each.program) == wanted), "")
+
+
 def in_this_network(fd: int) -> bool:
     """Returns False for a link at an interface of another network namespace than the calling thread's.
 
@@ -53,7 +62,7 @@ def in_this_network(fd: int) -> bool:
     kind, *where = place_of(fd)
     try:
         if kind == LinkType.XDP:
-            return any((each.interface, each.program) == (where[0], info.prog_id) for each in xdp_programs())
+            return bool(xdp_mode(fd))
         if kind in (LinkType.TCX, LinkType.NETKIT):
             ids = (ctypes.c_uint32 * MAX_PROGRAMS)()
             query_programs(int(where[0]), int(where[1]), ids)

@@ -8,10 +8,11 @@ import os
 import weakref
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import AttachError, CallError, errno_text
+from ..errors import COMMAND, AttachError, CallError, errno_text
 from ..libbpf.library import library
+from ..libbpf.pin import pinned_fd
 from ..libbpf.structs import LinkCreateOptions, NetfilterOptions, sized
 from ..link.base import FdLink, HookLink, Link
 from ..map.base import Map
@@ -109,6 +110,31 @@ class XdpProgram(Program):
         from ..kernel.link_type import LinkType
 
         return LinkType.XDP, interface_index(self.name, interface)
+
+    def attach_pinned(self, path: str | os.PathLike[str], *target: Any, **options: Any) -> Link:
+        """Attaches or takes over, as other programs do. The mode of a pinned link stays.
+
+        Raises AttachError for another one, too: the kernel can neither change it nor have both.
+        """
+        if options.get("mode") and os.path.lexists(path):
+            self._require_mode(os.fspath(path), options["mode"])
+        return super().attach_pinned(path, *target, **options)
+
+    def _require_mode(self, path: str, mode: str) -> None:
+        from ..kernel.link_type import LinkType
+        from ..link.place import place_of, xdp_mode
+
+        fd = pinned_fd(path, "link", AttachError)
+        try:
+            found = xdp_mode(fd) if place_of(fd)[0] == LinkType.XDP else ""
+        except OSError:  # the attach itself tells what is wrong
+            found = ""
+        finally:
+            os.close(fd)
+        if found not in ("", mode):
+            what = f"can't attach {self.name} in {mode} mode: the link pinned at {path} is in {found} mode, which stays"
+            fix = f"detach it first: {COMMAND} detach --pin {path}"
+            raise AttachError(what, fix=fix, errno=errno.EBUSY, program=self.name)
 
 
 class CgroupProgram(Program):

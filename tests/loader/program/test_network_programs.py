@@ -6,6 +6,7 @@ import socket
 import bpfloader
 import pytest
 from bpfloader.kernel.host import kernel_is_before
+from bpfloader.kernel.netlink import xdp_programs
 from interfaces import make_interface, remove_interface, set_address, switch_on
 
 
@@ -71,6 +72,25 @@ def test_an_interface_that_goes(start, own_network):
         for each in (link, *filters):
             each.detach()
             assert not each.attached
+
+    own_network(run)
+
+
+def test_a_pinned_link_in_another_mode(start, own_network, bpffs):
+    """The update behind the link would keep the mode without a word (cilium #10958 removes the program first)."""
+
+    def run():
+        make_interface("vet0", "veth")
+        bpf, path = start("on_xdp"), bpffs / "xdp"
+        for mode, takeover in (("generic", "attached"), ("generic", "kept"), ("", "kept")):
+            link = bpf.progs.on_xdp.attach_pinned(path, "vet0", mode=mode)
+            assert link.takeover in (takeover, "updated")
+        with pytest.raises(bpfloader.AttachError, match=f"{path} is in generic mode, which stays; detach it first: .* --pin {path}"):
+            bpf.progs.on_xdp.attach_pinned(path, "vet0", mode="native")
+        bpfloader.open_link(path).detach()
+        link = bpf.progs.on_xdp.attach_pinned(path, "vet0", mode="native")
+        assert link.takeover == "attached" and [each.mode for each in xdp_programs()] == ["native"]
+        link.unpin()
 
     own_network(run)
 
