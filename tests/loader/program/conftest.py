@@ -8,6 +8,7 @@ from pathlib import Path
 import bpfloader
 import pytest
 from compiling import IN_GUEST, compile_program, prebuilt, skeleton_text, this_arch
+from daemons import numbered
 from probed_binary import BINARY
 
 GET_ATTACH_COOKIE = "#174"  # as each kernel's verifier ends a helper's name with its number
@@ -115,3 +116,30 @@ def attached():
             pytest.skip(reason_of(error, [section] if section else ()) or error.what)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def restart(skeleton_of):
+    return numbered(skeleton_of("restart").Restart)
+
+
+@pytest.fixture(scope="session")
+def next_version(skeleton_of):
+    return numbered(skeleton_of("restart_next").RestartNext)
+
+
+@pytest.fixture
+def layout(skeleton_of):
+    return skeleton_of("layout").Layout
+
+
+@pytest.fixture
+def pins(bpffs):
+    """Where a daemon pins."""
+    return str(bpffs / "daemon")
+
+
+@pytest.fixture
+def unloaded(restart, kernel):
+    with restart.open() as bpf:
+        yield bpf

@@ -12,8 +12,7 @@ from bpfloader.kernel.host import kernel_is_before
 from bpfloader.kernel.kernel_btf import type_name
 from bpfloader.kernel.versions import version_of
 from bpfloader.libbpf import library
-from test_restart import FIRST, libc, restart  # noqa: F401
-
+from daemons import FIRST, libc
 
 NO_MEMORY = 2**32 - 12  # -ENOMEM
 VMLINUX = 1  # the id of the kernel's own BTF, the first that it makes
@@ -26,7 +25,7 @@ def needs(since: str) -> None:
 
 
 @pytest.fixture
-def opened(restart, kernel):  # noqa: F811
+def opened(restart, kernel):
     with restart.open() as bpf:
         bpf.select(["on_call"])
         yield bpf
@@ -188,7 +187,7 @@ def test_a_kernel_without_streams_is_named(opened, monkeypatch):
         opened.progs.on_call.read_stream()
 
 
-def test_an_exclusive_map_is_one_program_s(restart, kernel):  # noqa: F811
+def test_an_exclusive_map_is_one_program_s(restart, kernel):
     needs("1.7")
     for owner, fine in (("on_exit", True), ("on_call", False)):
         with restart.open() as bpf:
@@ -204,14 +203,14 @@ def test_an_exclusive_map_is_one_program_s(restart, kernel):  # noqa: F811
                 assert fine
 
 
-def test_no_token_is_taken_where_that_is_said(restart, kernel):  # noqa: F811
+def test_no_token_is_taken_where_that_is_said(restart, kernel):
     needs("1.5")
     with restart.open(token="") as bpf:
         bpf.select(["on_call"])
         bpf.load()
 
 
-def test_a_token_that_can_t_be_had_is_an_error_with_a_next_step(restart, tmp_path, kernel):  # noqa: F811
+def test_a_token_that_can_t_be_had_is_an_error_with_a_next_step(restart, tmp_path, kernel):
     needs("1.5")
     with restart.open(token=tmp_path) as bpf, pytest.raises(bpfloader.BpfError) as caught:
         bpf.select(["on_call"])
