@@ -37,6 +37,18 @@ def read_maps(pid: int) -> bytes:
         return b""
 
 
+def has_memory(pid: int) -> bool:
+    """Returns True if a process still has its memory: then what was read of its maps before is whole.
+
+    The kernel ends the file in the midst of it as the process ends.
+    """
+    try:
+        with open(f"/proc/{live_thread(pid)}/maps", "rb", buffering=0) as file:
+            return bool(file.read(1))
+    except OSError:
+        return False
+
+
 def parse_regions(maps: bytes) -> list[Region]:
     """Returns the parts that the text of /proc/<pid>/maps lists."""
     found = []

@@ -19,7 +19,7 @@ from .debug_files import Opener, debug_file, mini_debug_info
 from .function_table import FunctionOffset, FunctionTable
 from .perf_map import PerfMap, read_perf_map
 from .process import live_thread, open_in_root, path_in_root, process_root, read_descriptor
-from .regions import DELETED, Region, parse_regions, read_maps
+from .regions import DELETED, Region, has_memory, parse_regions, read_maps
 
 if TYPE_CHECKING:
     from .debuginfod import Debuginfod
@@ -59,7 +59,7 @@ class _Process:
 
     def update(self, maps: bytes) -> None:
         """Takes over what the process has mapped now."""
-        if maps and maps != self.maps:
+        if maps:
             self.maps, self.regions = maps, parse_regions(maps)
             self.starts = [region.start for region in self.regions]
             self.tables = {region: self.tables[region] for region in self.regions if region in self.tables}
@@ -178,7 +178,9 @@ class UserSymbols:
             while len(self._processes) > MAX_PROCESSES:
                 self._processes.pop(next(iter(self._processes)), None)
         if started:
-            known.update(read_maps(pid))
+            maps = read_maps(pid)
+            if maps != known.maps and (not known.maps or has_memory(pid)):
+                known.update(maps)
         return known
 
     def _table(self, process: _Process, region: Region, pid: int) -> FunctionTable | None:

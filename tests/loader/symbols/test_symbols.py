@@ -180,3 +180,23 @@ def test_functions_of_the_kernels_own_are_read_once(kernel, monkeypatch):
     start = bpfloader.kernel_symbol(0) and kernel_symbols._known[0]
     monkeypatch.setattr(kernel_symbols, "_version", None)
     assert bpfloader.kernel_symbol(start.first, offset=False) and kernel_symbols._known[0] is start
+
+
+def test_maps_that_end_in_the_midst_with_their_process_replace_no_whole_ones(monkeypatch):
+    """The kernel's file ends where the process does: of a large one a reader often gets a part."""
+    program = "import ctypes; print(ctypes.cast(ctypes.CDLL(None).getpid, ctypes.c_void_p).value, flush=True); input()"
+    symbols, read = bpfloader.UserSymbols(), user_symbols.read_maps
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", program], **pipes) as process:
+        address = int(process.stdout.readline())
+        symbols.remember(process.pid)
+
+        def ended(pid):
+            lines = read(pid).splitlines(keepends=True)
+            process.kill()
+            process.wait()
+            return b"".join(lines[: len(lines) // 3])
+
+        monkeypatch.setattr(user_symbols, "read_maps", ended)
+        assert symbols.symbol(address, process.pid).startswith("getpid+0x0 [libc")
+        assert process.poll() is not None
