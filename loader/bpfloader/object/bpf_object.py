@@ -29,6 +29,7 @@ from .bcc import BccPolling
 from .btf_file import BtfFile
 from .collections import Maps, Progs, nothing_attached, program_names
 from .declared import DeclaredMaps
+from .descriptors import require_descriptors
 from .open import open_bytes, require_digest
 from .pinned_maps import taking_pinned_maps
 from .skeleton_file import SkeletonFile
@@ -239,6 +240,7 @@ class Object(SkeletonFile, BccPolling, SectionOwner):
         """
         with self.lock, DeferredSignals(), captured() as messages:
             self.require_open("what is prepared")
+            self._require_descriptors()
             with taking_pinned_maps(self):
                 self._load_tried = True
                 try:
@@ -247,6 +249,11 @@ class Object(SkeletonFile, BccPolling, SectionOwner):
                     raise self._refused(error, messages) from None
             self._is_prepared = True
             self._notify_loaded()
+
+    def _require_descriptors(self) -> None:
+        """Raises LoadError where there aren't enough descriptors left for the maps and programs."""
+        wanted = sum(each.autoload for each in self.progs) + (0 if self._is_prepared else len(self.maps))
+        require_descriptors(self.FILE or self._name, wanted)
 
     def _refused(self, error: CallError, messages: Iterable[str]) -> BpfError:
         from ..diagnose.refusal import load_refused
@@ -288,6 +295,7 @@ class Object(SkeletonFile, BccPolling, SectionOwner):
 
                 name = self.FILE or self._name
                 require_types_of_tables([each for each in self.progs if each.autoload], self._data, name)
+            self._require_descriptors()
             with contextlib.nullcontext() if self._is_prepared else taking_pinned_maps(self):
                 self._load_tried = True
                 try:

@@ -252,3 +252,26 @@ def test_what_an_object_has_is_shown_by_name(opened):
     assert repr(opened.rodata).startswith("<ProbeRodata: ") and "start" in repr(opened.rodata)
     assert repr(opened.maps) == f"<ProbeMaps: {', '.join(each.name for each in opened.maps)}>"
     assert "emit" in repr(opened.progs) and repr(opened.progs).startswith("<ProbeProgs: ")
+
+
+# A process of its own, for libbpf remembers what it tried: loads with few descriptors, then with enough.
+FEW = """
+import resource, bpfloader
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+for limit in (*range(5, 40), hard):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    try:
+        with bpfloader.Object.open(path) as bpf:
+            bpf.load()
+        print("loaded")
+    except (bpfloader.BpfError, OSError) as error:
+        print(error)
+"""
+
+
+def test_too_few_descriptors_are_told_and_spoil_no_later_load(folder, kernel):
+    """libbpf takes a try that finds no descriptor for a kernel without global variables, and keeps to that."""
+    lines = run_python(folder, f"path = {str(folder / 'probe.bpf.o')!r}\n{FEW}").stdout.splitlines()
+    assert lines[-1] == "loaded"
+    refused = [line for line in lines if "can't load" in line]
+    assert refused and all("EMFILE" in line and "too many files open; close some, or raise" in line for line in refused)
