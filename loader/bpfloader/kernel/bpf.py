@@ -185,7 +185,12 @@ def attached_alone(target: int, attach_type: int) -> tuple[int, int] | None:
     ids = (ctypes.c_uint32 * 1)()
     attributes = struct.pack("=IIIIQII", target, attach_type, 0, 0, ctypes.addressof(ids), 1, 0)
     buffer = ctypes.create_string_buffer(attributes.ljust(64, b"\0"), 65)
-    _call(PROG_QUERY, buffer)
+    try:
+        _call(PROG_QUERY, buffer)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:  # several
+            return None
+        raise
     (flags,) = struct.unpack_from("=I", buffer, 12)
     return (flags, ids[0]) if ids[0] and not flags & BPF_F_ALLOW_MULTI else None
 

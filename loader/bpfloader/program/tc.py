@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..diagnose.refusal import NO_CLSACT
@@ -18,6 +19,9 @@ from .base import Program
 from .network import interface_index
 
 if TYPE_CHECKING:
+    import socket
+
+    from ..kernel.netlink import Filter
     from ..link.place import Place
     from ..owner import Owner
 
@@ -186,22 +190,38 @@ class FilterLink(HookLink):
         self._key = attached.priority, attached.handle, attached.prog_id
         super().__init__(owner, program, self._remove)
 
+    @property
+    def attached(self) -> bool:
+        """True while it is there: until it is detached, replaced or removed by another, or its interface has gone."""
+        return self._live and self._with_filter(lambda _, __: True)
+
     def _remove(self) -> None:
-        from ..kernel.netlink import filters, remove_filter
+        from ..kernel.netlink import remove_filter
+
+        try:
+            self._with_filter(remove_filter)
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
+
+    def _with_filter(self, action: Callable[[Filter, socket.socket], object]) -> bool:
+        """Calls the action with the filter and a connection to its network; False where it isn't there any more.
+
+        Raises OSError.
+        """
+        from ..kernel.netlink import filters
         from ..kernel.network_namespace import connected_in
 
         namespace, interface, direction = self._place
         netlink = connected_in(namespace)
         if netlink is None:
-            return
+            return False
         with netlink:
             for each in filters(interface, direction, netlink):
                 if (each.priority, each.handle, each.program) == self._key:
-                    try:
-                        remove_filter(each, netlink)
-                    except OSError as error:
-                        if error.errno not in GONE:
-                            raise
+                    action(each, netlink)
+                    return True
+        return False
 
 
 class NetkitProgram(Program):

@@ -43,6 +43,7 @@ def test_a_filter_ends_where_it_began(start, attached, own_network, end):
         here, there = start("on_tc"), start("on_tc")
         attached(here.progs.on_tc.attach, "lo", "ingress", **PLACE)
         link, number, kept = attached_elsewhere(own_network, there, keep=True)
+        assert link.attached
         with connected_in(number) as netlink:
             assert len(filters(LO, "ingress", netlink)) == 1
             (link.detach if end == "detach" else there.destroy)()
@@ -72,8 +73,9 @@ def test_a_filter_that_another_has_replaced_stays(start, attached, own_network):
 
     def run():
         old, new = start("on_tc"), start("on_tc")
-        attached(old.progs.on_tc.attach, "lo", "ingress", **PLACE)
+        before = attached(old.progs.on_tc.attach, "lo", "ingress", **PLACE)
         link = new.progs.on_tc.attach("lo", "ingress", **PLACE, replace=True)
+        assert link.attached and not before.attached
         old.destroy()
         assert [each.program for each in filters(LO, "ingress")] == [new.progs.on_tc.info.id]
         link.detach()

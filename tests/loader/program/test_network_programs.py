@@ -64,9 +64,9 @@ def test_an_interface_that_goes(start, own_network):
         bpf = start("on_xdp", "on_xdp_too", "on_tc")
         link = bpf.progs.on_xdp.attach("vet0", mode="generic")
         filters = [bpf.progs.on_tc.attach("vet0", "ingress"), bpf.progs.on_tc.attach("vet0", "egress", priority=5)]
-        assert link.attached and filters[0].attached
+        assert all(each.attached for each in (link, *filters))
         remove_interface("vet0")
-        assert not link.attached  # and of the filters the first, where it is a tcx link
+        assert not any(each.attached for each in (link, *filters))
         with pytest.raises(bpfloader.AttachError, match="ENOLINK.*what it was attached to has gone .*: detach it, and attach the program anew"):
             link.update(bpf.progs.on_xdp_too)
         for each in (link, *filters):
