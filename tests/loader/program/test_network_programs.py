@@ -8,6 +8,7 @@ import pytest
 from bpfloader.kernel.host import kernel_is_before
 from bpfloader.kernel.netlink import xdp_programs
 from interfaces import make_interface, remove_interface, set_address, switch_on
+from probing import ends
 
 
 def talk(size: int = 100) -> bytes:
@@ -49,7 +50,7 @@ def test_xdp(start, own_network, mode):
         link.update(bpf.progs.on_xdp_too)
         assert seen(bpf) == 1 and link.program == "on_xdp_too" and bpf.links.on_xdp is None
         link.detach()
-        assert seen(bpf) == 0
+        assert ends(seen, bpf)
         with pytest.raises(bpfloader.StateError, match="the link of on_xdp_too is detached; attach the program again"):
             link.update(bpf.progs.on_xdp)
 
@@ -211,7 +212,7 @@ def test_look_ups_of_sockets(start, own_network):
         link = bpf.progs.on_lookup.attach("/proc/thread-self/ns/net")
         assert seen(bpf) == 1
         link.detach()
-        assert seen(bpf) == 0
+        assert ends(seen, bpf)
 
     own_network(run)
 
