@@ -62,7 +62,10 @@ class Library:
 
 
 def _no_library(name: str, error: OSError) -> LibraryError:
-    """Returns the error where there is no libbpf, or only one from before 1.0."""
+    """Returns the error where there is no libbpf, or only one from before 1.0, or the package's own can't be loaded."""
+    if "/" in name:
+        fix = f"move the package, if its file system is mounted noexec, or take the system's: {VARIABLE}={SYSTEM}"
+        return LibraryError(f"can't load {name}", fix=fix, details=(str(error),))
     try:
         old = ctypes.CDLL(OLD_LIBRARY)
     except OSError:

@@ -80,6 +80,19 @@ def test_a_machine_whose_libbpf_is_hidden_runs_a_program(tool, system_library, k
     assert said.split()[1:] == [str(tool / this_arch() / "libbpf.so.1"), "True"], error
 
 
+def test_one_that_can_t_be_mapped_is_told(tool):
+    """As where the package lies on a file system without the right to execute: /tmp of a hardened machine."""
+    code = SAY + "print(bpfloader.supports('xdp'))\n"
+    folder = tool / this_arch()
+    before = ["unshare", "--mount", "sh", "-c", f'mount --bind {folder} {folder} && mount -o remount,bind,noexec {folder} && exec "$@"', "sh"]
+    if subprocess.run([*before, "true"], capture_output=True).returncode:
+        pytest.skip("no mount can be made here")
+    given = {**os.environ, "PYTHONPATH": str(tool.parent), "BPFLOADER_LIBBPF": "bundled"}
+    done = subprocess.run([*before, sys.executable, "-B", "-c", code], env=given, capture_output=True, text=True)
+    said = f"can't load {folder}/libbpf.so.1; move the package, if its file system is mounted noexec, or take the system's: "
+    assert f"{said}BPFLOADER_LIBBPF=system\n" in done.stderr and "failed to map segment" in done.stderr
+
+
 def test_other_bytes_are_never_loaded(tool):
     library = tool / this_arch() / "libbpf.so.1"
     library.write_bytes(library.read_bytes()[:-1] + b"x")
