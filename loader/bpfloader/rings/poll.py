@@ -19,10 +19,7 @@ def poll(readers: Iterable[B], timeout: float | None = None) -> list[B]:
 
     Returns early when the object of one is destroyed. Raises StateError before load and after destroy.
     """
-    buffers = list(readers)
-    for reader in buffers:
-        reader._ensure_mapped()
-    return _poll(buffers, timeout)
+    return _poll(_mapped(readers), timeout)
 
 
 def events(readers: Iterable[B], timeout: float | None = None) -> Iterator[tuple[B, Any]]:
@@ -31,9 +28,7 @@ def events(readers: Iterable[B], timeout: float | None = None) -> Iterator[tuple
     The buffers take turns, so that a busy one doesn't hold up the others. Ends when the object of one is destroyed.
     Raises as a buffer's own `events` does.
     """
-    buffers = list(readers)
-    for reader in buffers:
-        reader._ensure_mapped()
+    buffers = _mapped(readers)
     while True:
         for reader in buffers:
             reader._refill()
@@ -41,6 +36,16 @@ def events(readers: Iterable[B], timeout: float | None = None) -> Iterator[tuple
                 yield reader, value
         if not _poll(buffers, timeout):
             return
+
+
+def _mapped(readers: Iterable[B]) -> list[B]:
+    """Returns the buffers, mapped. Raises TypeError for a single one, whose iteration would wait for its records."""
+    if isinstance(readers, Buffer):
+        raise TypeError(f"{readers!r} is no list of buffers; write [{readers.name}], or its own events")
+    buffers = list(readers)
+    for reader in buffers:
+        reader._ensure_mapped()
+    return buffers
 
 
 def _poll(readers: Sequence[B], timeout: float | None) -> list[B]:

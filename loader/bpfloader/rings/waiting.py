@@ -48,6 +48,8 @@ class Waiter:
 
     def wait(self, timeout: float) -> None:
         """Waits until there may be something to read, for `timeout` seconds (at most a day), or until `close`."""
+        if timeout != timeout:  # its end would never come
+            raise ValueError("NaN is no time-out; give seconds, or None to wait without end")
         if self.enter():
             try:
                 self._epoll.poll(min(max(0.0, timeout), DAY))

@@ -4,6 +4,7 @@ import threading
 from bisect import bisect_right
 from types import SimpleNamespace
 
+import bpfloader
 import pytest
 from bpfloader.rings import buffer as buffers
 from bpfloader.rings import poll as polls
@@ -146,3 +147,12 @@ def paused(coalescer, now, records, size=1 << 20):
     """Returns the pause of a coalescer after so many records."""
     coalescer.records, coalescer.position, coalescer.size = records, records * STRIDE, size
     return coalescer.pause(now)
+
+
+def test_what_is_no_time_out_or_no_list_waits_for_nothing(rings):
+    for wait in (rings.maps.ring.poll, rings.maps.ring.batch, lambda timeout: next(rings.maps.ring.events(timeout))):
+        with pytest.raises(ValueError, match="NaN is no time-out; give seconds, or None to wait without end"):
+            wait(float("nan"))
+    for wait in (bpfloader.poll, lambda ring: next(bpfloader.events(ring))):
+        with pytest.raises(TypeError, match=r"<RingBuffer ring> is no list of buffers; write \[ring\], or its own events"):
+            wait(rings.maps.ring)
