@@ -3,13 +3,16 @@
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
+from pathlib import Path
 
 import pytest
 from slow import slow_after
 
 pytestmark = pytest.mark.usefixtures("one_program")
 OLD = 10**18  # 2001, in ns: far beyond SCons's max_drift of two days
+ROOT = Path(__file__).resolve().parents[2]
 X86 = "ARCH=x86_64"
 INPUTS = {
     "source": ("src/one.bpf.c", "int one(", "int eno("),
@@ -168,6 +171,31 @@ def test_a_user_s_own_target_is_recorded_with_what_it_was_decided_by(project):
     header.touch()  # SCons looks again
     project.build(X86)
     assert (project.folder / "seen").read_text() == header.read_text()
+
+
+@pytest.mark.slow
+def test_an_edit_of_the_tool_that_leaves_size_and_mtime_counts(make_project, tmp_path):
+    """Python believes bytecode by these two: the step would be made anew, by the code of before."""
+    tool = tmp_path / "tool"
+    for part in ("site_scons", "loader"):
+        shutil.copytree(ROOT / part, tool / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "toolchain.toml", tool)
+    core = tool / "site_scons/ebpfbuild"
+    for path in core.rglob("*.py"):
+        freeze(path)
+    # As a tool leaves it that imports the core without further ado, such as pytest.
+    subprocess.run([sys.executable, "-m", "compileall", "-q", core], check=True)
+    project = make_project("of-the-tool", tool=tool, fresh=True)
+    project.build(X86)
+    for name, old, new in (("package/tar.py", "MTIME = 315532800", "MTIME = 315532802"), ("compile/args.py", '"-Wall"', '"-DZ=1"')):
+        text = (core / name).read_text()
+        assert old in text and len(old) == len(new)
+        by_touch(core / name, text.replace(old, new))
+        project.build(X86)
+    with tarfile.open(next((project.folder / "build/dist").glob("*.tar"))) as made:
+        assert {member.mtime for member in made} == {315532802}
+    assert all("-DZ=1" in entry["arguments"] for entry in project.commands())
+    assert project.build(X86) == set()
 
 
 def test_a_checkout_within_the_second_counts(frozen):

@@ -18,7 +18,10 @@ from .wire import TREE, Message, receive, send
 MODES = ("auto", "require", "off")
 START_SECONDS = 60
 SITE = str(Path(__file__).resolve().parents[2])
-START = "import sys; sys.path.insert(0, sys.argv[1]); from ebpfbuild.sandbox.helper import main; main(int(sys.argv[2]))"
+START = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from ebpfbuild.bytecode import believe_by_content; "
+    "believe_by_content(sys.argv[1]); from ebpfbuild.sandbox.helper import main; main(int(sys.argv[2]))"
+)
 FIX = (
     "build as root, allow user namespaces (in a container: --security-opt seccomp=unconfined, or --privileged), "
     "or take SANDBOX=auto"

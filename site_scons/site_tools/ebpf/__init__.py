@@ -18,6 +18,9 @@ if _SITE not in sys.path:
 from SCons.Util import CLVar  # noqa: E402
 
 import ebpfbuild  # noqa: E402, F401
+from ebpfbuild.bytecode import believe_by_content  # noqa: E402
+
+believe_by_content(_SITE)
 
 from . import (  # noqa: E402
     bpf_object,
