@@ -6,9 +6,9 @@ import bpfloader
 import pytest
 from bpfloader.link.place import LinkType
 from bpfloader.kernel.bpffs import pins
+from probing import ends
 from test_network_programs import seen
 from unprivileged import as_nobody
-from probing import ends
 
 
 def test_a_link_by_its_pin_and_id(start, bpffs, own_network):

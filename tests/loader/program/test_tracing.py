@@ -10,6 +10,7 @@ import time
 import bpfloader
 import pytest
 from bpfloader.kernel import host
+from probing import ends
 
 
 def cookie_of(bpf, cookie: int) -> dict[str, int]:
@@ -249,7 +250,6 @@ def test_a_perf_event_program_runs_at_each_sample(start, options):
 
 BUSY = """
 import threading, time
-from probing import ends
 stop, started = threading.Event(), []
 def busy():
     started.append(threading.get_native_id())
