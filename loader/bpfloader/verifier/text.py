@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..kernel.host import kernel_release
+from ..libbpf.program_log import LOG_SIZE
 from ..text import printable
 from .baseline import Baseline, Change, Measured, dearer, shown
 from .verify import ProgramFigures
@@ -20,7 +21,8 @@ def figures_text(found: Sequence[ProgramFigures]) -> str:
         lines += [printable(where), *_table(HEADS, map(_cells, mine))]
         lines += [printable(f"  {each.program}: {each.reason}") for each in mine if each.reason]
         for each in (each for each in mine if each.lines):
-            lines += [f"  the lines of {each.program} that the verifier visits most", *_visits(each)]
+            part = "" if each.lines_whole else f", in the last {LOG_SIZE >> 20} MiB of its log"
+            lines += [f"  the lines of {each.program} that the verifier visits most{part}", *_visits(each)]
         lines.append("")
     loaded = sum(each.verdict == "loaded" for each in found)
     return "\n".join([*lines, f"{loaded} of {len(found)} programs load on Linux {kernel_release()}"])

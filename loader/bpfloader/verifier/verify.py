@@ -12,12 +12,15 @@ from ..diagnose.source_places import with_places
 from ..errors import BpfError, LibraryError, ObjectError, RefusedError
 from ..files import read_file
 from ..kernel.verifier_figures import BPF_LOG_LEVEL2, BPF_LOG_STATS, VerifierFigures, read_figures
+from ..libbpf import program_log
 from ..libbpf.library import library
 from ..object.bpf_object import GIVE_PATH, Object
 from ..package.archive import read_bundle
 from ..spec.object import ObjectSpec, object_spec
 from ..suggest import no_such
 from .sizes import give_sizes, maps_of
+
+SLACK = 16  # bytes: of a log that is longer the kernel fills the buffer, but for its NUL and the end of the last line
 
 
 class SourceVisits(NamedTuple):
@@ -34,7 +37,7 @@ class ProgramFigures(NamedTuple):
     `verdict` is "loaded" or "refused", `reason` why it was refused. `figures` is None where the kernel refused before
     its verifier began. Sizes are in bytes, of the program as it was loaded: `xlated_size` of its instructions,
     `jited_size` of its machine code, `memlock` of all its memory in the kernel. `lines` are the most visited ones,
-    where asked for.
+    where asked for; `lines_whole` is False where the log is longer than the kernel keeps, and only its end was counted.
     """
 
     object: str
@@ -48,6 +51,7 @@ class ProgramFigures(NamedTuple):
     jited_size: int = 0
     memlock: int = 0
     lines: tuple[SourceVisits, ...] = ()
+    lines_whole: bool = True
 
 
 def verify(
@@ -129,7 +133,9 @@ def _verify_program(where: str, data: bytes, spec: ObjectSpec, name: str, lines:
             log = "\n".join(getattr(error, "log", ()))
             found = found._replace(verdict="refused", reason=_reason(error, where, name), figures=read_figures(log))
     if lines and found.figures:
-        found = found._replace(lines=tuple(_most_visited(verifier_log(data, where, name), spec, name, lines)))
+        log = verifier_log(data, where, name)
+        whole = len(log.encode()) < program_log.LOG_SIZE - SLACK
+        found = found._replace(lines=tuple(_most_visited(log, spec, name, lines)), lines_whole=whole)
     return found
 
 

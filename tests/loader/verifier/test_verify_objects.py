@@ -13,6 +13,7 @@ import bpfloader
 import pytest
 from bpfloader.__main__ import main
 from bpfloader.arch import this_arch
+from bpfloader.kernel.host import kernel_is_before
 from bpfloader.verifier.verify import objects_of, verifier_log, verify
 
 
@@ -315,3 +316,13 @@ def test_a_file_that_is_no_baseline(probe_path, tmp_path, capsys, text):
 def test_a_limit_that_is_none(probe_path, capsys, limit):
     status, said = verified(capsys, probe_path, f"--limit={limit}")
     assert (status, said) == (2, f"bpfloader: {limit!r} is no limit; give percents, such as 20%\n")
+
+
+def test_lines_that_are_counted_in_the_end_of_a_log_are_told_as_such(probe_path, capsys, monkeypatch):
+    """veristat takes as much as the kernel gives, and counts more visits of a large program."""
+    if kernel_is_before("6.4"):
+        pytest.skip("this kernel refuses a load whose log finds no room")
+    assert json.loads(verified(capsys, probe_path, "--program", "emit", "--lines", "1", "--json")[1])["programs"][0]["lines_whole"]
+    monkeypatch.setattr("bpfloader.libbpf.program_log.LOG_SIZE", 1024)
+    told = verified(capsys, probe_path, "--program", "emit", "--lines", "1")[1]
+    assert "the lines of emit that the verifier visits most, in the last" in told
