@@ -39,11 +39,13 @@ def events(readers: Iterable[B], timeout: float | None = None) -> Iterator[tuple
 
 
 def _mapped(readers: Iterable[B]) -> list[B]:
-    """Returns the buffers, mapped. Raises TypeError for a single one, whose iteration would wait for its records."""
+    """Returns the buffers, mapped. Raises TypeError for other maps, and for a single one: its iteration would wait."""
     if isinstance(readers, Buffer):
         raise TypeError(f"{readers!r} is no list of buffers; write [{readers.name}], or its own events")
     buffers = list(readers)
     for reader in buffers:
+        if not hasattr(reader, "_ensure_mapped"):
+            raise TypeError(f"{reader!r} is no ring or perf buffer; give those alone")
         reader._ensure_mapped()
     return buffers
 

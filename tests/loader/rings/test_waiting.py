@@ -156,3 +156,5 @@ def test_what_is_no_time_out_or_no_list_waits_for_nothing(rings):
     for wait in (bpfloader.poll, lambda ring: next(bpfloader.events(ring))):
         with pytest.raises(TypeError, match=r"<RingBuffer ring> is no list of buffers; write \[ring\], or its own events"):
             wait(rings.maps.ring)
+        with pytest.raises(TypeError, match="<PerCpuArray small_lost> is no ring or perf buffer; give those alone"):
+            wait([rings.maps.small_lost])
