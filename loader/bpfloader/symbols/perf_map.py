@@ -18,7 +18,8 @@ from .function_table import FunctionOffset, readable_name
 from .process import open_in_root, process_root, read_descriptor
 
 MAX_BYTES = 64 << 20  # a million functions; of a longer file the end, which is newer, is read
-LINE = re.compile(rb"^([0-9a-fA-F]{1,16}) ([0-9a-fA-F]{1,16}) ([^\n]{1,4096})$", re.MULTILINE)
+HEX = rb"((?:0[xX])?[0-9a-fA-F]{1,16})"  # perf reads it by strtoull, and Java's `jcmd PID Compiler.perfmap` writes 0x
+LINE = re.compile(rb"^%b %b ([^\n]{1,4096})$" % (HEX, HEX), re.MULTILINE)
 
 
 # A function: its start, its end, the number of its line, its name.

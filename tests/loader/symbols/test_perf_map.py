@@ -60,6 +60,13 @@ def test_memory_that_is_used_again_is_the_last_function_s(lines, expected):
         assert not at or at.offset == address - max(int(line.split()[0], 16) for line in lines if line.endswith(f" {at.name}"))
 
 
+def test_java_s_own_command_writes_numbers_with_a_prefix():
+    """`jcmd PID Compiler.perfmap`, since Java 17 (grafana/pyroscope #4111)."""
+    found = parse_perf_map(b"0x00007f2a4c5b3c80 0x0000000000000280 int java.lang.String.hashCode()\n7f2a4c5b4000 10 other\n")
+    assert found.at_address(0x7F2A4C5B3C84) == ("int java.lang.String.hashCode()", 4)
+    assert found.at_address(0x7F2A4C5B4000).name == "other"
+
+
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20)), max_size=30))
 def test_each_address_is_the_last_line_s_that_has_it(functions):
     found = parse_perf_map("".join(f"{start:x} {size:x} f{line}\n" for line, (start, size) in enumerate(functions)).encode())
