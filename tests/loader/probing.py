@@ -13,9 +13,9 @@ import bpfloader
 LOADER = Path(bpfloader.__file__).resolve().parents[1]
 
 
-def ends(count, *arguments) -> bool:
-    """Says whether a count comes to 0: who reads another's /proc/PID/fdinfo keeps a closed link for a moment."""
-    return any(count(*arguments) == 0 for _ in range(20))
+def ends(count, *arguments, at: int = 0) -> bool:
+    """Says whether a count comes down: who reads another's /proc/PID/fdinfo keeps a closed link for a moment."""
+    return any(count(*arguments) == at for _ in range(20))
 
 
 def hits_of(probe) -> int:

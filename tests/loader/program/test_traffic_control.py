@@ -10,6 +10,7 @@ from pathlib import Path
 import bpfloader
 import pytest
 from bpfloader.kernel.netlink import filters, ingress_qdisc
+from probing import ends
 from test_network_programs import seen
 
 NO_TC = pytest.mark.skipif(not shutil.which("tc"), reason="there is no tc (apt install iproute2)")
@@ -118,7 +119,7 @@ def test_without_a_priority_it_is_a_link_where_the_kernel_has_tcx(start, own_net
         first = start("on_tc").progs.on_tc.attach("lo", "ingress", first=True)
         first.detach()
         links[0].detach()
-        assert seen(bpf) == 1
+        assert ends(seen, bpf, at=1)
         links[1].update(bpf.progs.on_tc)
 
     if not bpfloader.attach_kind("tcx/ingress") and "libbpf" not in bpfloader.attach_kind("tcx/ingress").reason:
