@@ -12,12 +12,14 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop, heappush
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from .function_table import FunctionOffset, readable_name
 from .process import open_in_root, process_root, read_descriptor
 
 MAX_BYTES = 64 << 20  # a million functions; of a longer file the end, which is newer, is read
+MAX_ADDED = 1 << 17  # bytes that are read beside what is known
+TAIL = 256  # bytes
 HEX = rb"((?:0[xX])?[0-9a-fA-F]{1,16})"  # perf reads it by strtoull, and Java's `jcmd PID Compiler.perfmap` writes 0x
 LINE = re.compile(rb"^%b %b ([^\n]{1,4096})$" % (HEX, HEX), re.MULTILINE)
 
@@ -34,9 +36,15 @@ class PerfMap(NamedTuple):
     identity: tuple[int, ...]
     starts: list[int]
     pieces: list[Piece]
+    read: int = 0  # bytes of the file, up to the end of a line
+    tail: bytes = b""  # the last of them, which tell a file that has grown from another one
+    added: bytes = b""  # lines that came since, and
+    newer: PerfMap | None = None  # their functions, which take the place of the others
 
     def at_address(self, address: int) -> FunctionOffset | None:
         """Returns the function at an address; None if there is none."""
+        if self.newer and (found := self.newer.at_address(address)):
+            return found
         place = bisect_right(self.starts, address) - 1
         end, start, name = self.pieces[place] if place >= 0 else (0, 0, b"")
         if address >= end:
@@ -61,12 +69,35 @@ def read_perf_map(pid: int, known: PerfMap | None = None) -> PerfMap | None:
             if known and known.identity == identity:
                 return known
             with read_descriptor(fd) as file:
-                file.seek(max(0, facts.st_size - MAX_BYTES))
-                return parse_perf_map(file.read(MAX_BYTES), identity)
+                if known and (grown := _grown(known, file, identity)):
+                    return grown
+                start = max(0, facts.st_size - MAX_BYTES)
+                file.seek(start)
+                data = file.read(MAX_BYTES)
+                whole = data[: data.rfind(b"\n") + 1]
+                return parse_perf_map(data, identity)._replace(read=start + len(whole), tail=whole[-TAIL:])
         finally:
             os.close(fd)
     except (OSError, ValueError):
         return None
+
+
+def _grown(known: PerfMap, file: BinaryIO, identity: tuple[int, ...]) -> PerfMap | None:
+    """Returns a perf map with the lines that were added to its file; None where it is another file, or by many.
+
+    A compiler that is at work adds some all the time, and to read hundreds of thousands again takes a second.
+    """
+    if known.identity[:2] != identity[:2] or not known.tail:
+        return None
+    file.seek(known.read - len(known.tail))
+    data = file.read(MAX_ADDED)
+    if not data.startswith(known.tail) or len(known.added) + len(data) >= MAX_ADDED:
+        return None
+    new = data[len(known.tail) : data.rfind(b"\n") + 1]
+    added, tail = known.added + new, (known.tail + new)[-TAIL:]
+    return known._replace(
+        identity=identity, read=known.read + len(new), tail=tail, added=added, newer=parse_perf_map(added)
+    )
 
 
 def parse_perf_map(data: bytes, identity: tuple[int, ...] = ()) -> PerfMap:

@@ -67,6 +67,27 @@ def test_java_s_own_command_writes_numbers_with_a_prefix():
     assert found.at_address(0x7F2A4C5B4000).name == "other"
 
 
+def test_lines_that_are_added_are_read_alone(code, monkeypatch):
+    """A compiler that is at work adds some all the time: each stack read all of the file again."""
+    write("".join(f"{code + 64 * each:x} 40 first{each}\n" for each in range(1000)) + f"{code + 64000:x} 40 cut")
+    symbols, sizes, parse = bpfloader.UserSymbols(), [], perf_map.parse_perf_map
+    monkeypatch.setattr(perf_map, "parse_perf_map", lambda data, *more: sizes.append(len(data)) or parse(data, *more))
+
+    def name(number):
+        return symbols.symbol(code + 64 * number, ME, offset=False).partition(" ")[0]
+
+    assert (name(0), name(999), name(1000)) == ("first0", "first999", "cut")
+    with open(MAP, "a") as file:
+        file.write(f" off\n{code + 64 * 1001:x} 40 second\n{code:x} 20 other\n")
+    assert (name(1001), name(0), name(1000), name(5)) == ("second", "other", "cut", "first5")
+    assert len(sizes) == 2 and sizes[1] < 100
+    write("".join(f"{code + 64 * each:x} 40 again{each}\n" for each in range(3000)))
+    assert (name(2000), name(5)) == ("again2000", "again5")  # written anew: another file
+    with open(MAP, "a") as file:
+        file.write("".join(f"{code + 64 * each:x} 40 many{each}\n" for each in range(3000, 12000)))
+    assert (name(11999), name(5)) == ("many11999", "again5")
+
+
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20)), max_size=30))
 def test_each_address_is_the_last_line_s_that_has_it(functions):
     found = parse_perf_map("".join(f"{start:x} {size:x} f{line}\n" for line, (start, size) in enumerate(functions)).encode())
