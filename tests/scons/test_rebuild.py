@@ -1,5 +1,6 @@
 """What rebuilds what: real scons, and a look at which outputs were written."""
 
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -187,6 +188,20 @@ def test_the_core_rebuilds_what_it_makes(make_project, tmp_path):
     loader = tool / "loader" / "bpfloader" / "__init__.py"
     loader.write_text(loader.read_text() + "# a comment\n")
     assert {Path(path).suffix for path in project.build("ARCH=x86_64")} == {".whl"}
+
+
+def test_another_version_of_a_package_remakes_what_it_has_a_part_in(built, tmp_path):
+    """Skeletons are made by jinja2: another one may make others."""
+    (folder,) = importlib.util.find_spec("jinja2").submodule_search_locations
+    shutil.copytree(folder, tmp_path / "site/jinja2", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "site/jinja2-9.9.dist-info").mkdir()
+    filters = tmp_path / "site/jinja2/filters.py"
+    assert "str(d).join(" in filters.read_text()
+    filters.write_text(filters.read_text().replace("str(d).join(", "(str(d) + '~').join("))
+    made = built.build(BOTH, PYTHONPATH=str(tmp_path / "site"))
+    assert {Path(path).suffix for path in made if not path.startswith("dist/")} >= {".py"} and not only_objects(made)
+    assert "~" in next(built.folder.glob("build/*_skel.py")).read_text().partition("\n")[0]
+    assert built.build(BOTH, PYTHONPATH=str(tmp_path / "site")) == set()
 
 
 def test_a_new_header_that_shadows_an_old_one(built):

@@ -4,6 +4,8 @@ import ast
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from ..files import walk
@@ -11,6 +13,8 @@ from .ledger import Fact
 
 CORE = Path(__file__).resolve().parents[1]
 CHECKOUT = CORE.parent.parent  # the project that this is part of
+# The packages that have a part in what steps make, by the module that imports each.
+PACKAGES = {"jinja2": "skeleton/skeleton.py", "pycparser": "minimize/fields.py"}
 TEMPLATE = ".j2"  # how templates' names end, wherever they lie
 
 
@@ -58,6 +62,22 @@ def step_files(entry: str, digests: dict[str, str], fact: Fact) -> dict[str, str
     key = "imports " + " ".join(digests.values())
     graph = fact(key, lambda: import_graph(digests))
     return {file: digests[file] for file in closure(entry, graph)}
+
+
+def package_versions(files: Iterable[str]) -> dict[str, str]:
+    """Returns the versions of the packages that a step's core files call, as they are installed, by `package NAME`."""
+    files = set(files)
+    return {f"package {name}": _installed_version(name) for name, module in PACKAGES.items() if module in files}
+
+
+@cache
+def _installed_version(package: str) -> str:
+    """Returns the version that stands beside a package, which isn't imported: a null build asks as well."""
+    spec = find_spec(package)
+    if spec is None or not spec.origin:
+        return "none"
+    beside = os.listdir(os.path.dirname(os.path.dirname(spec.origin)))
+    return " ".join(sorted(each for each in beside if each.startswith(f"{package}-") and each.endswith(".dist-info")))
 
 
 def step_digest(files: Mapping[str, str]) -> str:

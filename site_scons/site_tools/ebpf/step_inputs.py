@@ -13,7 +13,7 @@ from functools import cached_property
 
 from SCons.Node.Python import Value, _memo_lookup_map
 
-from ebpfbuild.rebuild.step_code import core_digests, step_digest, step_files
+from ebpfbuild.rebuild.step_code import core_digests, package_versions, step_digest, step_files
 
 _KEPT = "@"  # before the sha256 of what the ledger keeps
 _INDENT = " " * 11  # before each of several lines, as SCons's Node.explain has it
@@ -86,12 +86,13 @@ class StepInputs:
         return json.dumps({"inputs": texts}, sort_keys=True, default=str)
 
     def code(self, entry):
-        """Returns the sha256 of the core's code that a step beginning in module `entry` runs."""
+        """Returns the sha256 of the code that a step beginning in module `entry` runs: the core's, and packages'."""
         if entry not in self._codes:
             ledger = self._session.ledger
             files = step_files(entry, self._core, ledger.fact)
-            digest = self._codes[entry] = step_digest(files)
-            ledger.fact(digest, lambda: {f"ebpfbuild/{file}": sha256 for file, sha256 in files.items()})
+            packages = package_versions(files)
+            digest = self._codes[entry] = step_digest(files | packages)
+            ledger.fact(digest, lambda: {f"ebpfbuild/{file}": sha256 for file, sha256 in files.items()} | packages)
         return self._codes[entry]
 
     @cached_property

@@ -1,9 +1,14 @@
 """Which of the core's files a step runs."""
 
+import ast
 import functools
+import importlib.metadata
+import sys
 
 import pytest
-from ebpfbuild.rebuild.step_code import CORE, closure, core_digests, core_files, import_graph, step_digest, step_files
+from ebpfbuild.rebuild.step_code import (
+    CORE, PACKAGES, closure, core_digests, core_files, import_graph, package_versions, step_digest, step_files,
+)  # fmt: skip
 
 
 @functools.cache
@@ -22,6 +27,23 @@ def test_a_step_runs_what_it_imports_anywhere():
     compiled = closure("compile/object.py", graph)
     assert {"compile/object.py", "compile/depfile.py", "elf/strip.py", "elf/reader.py", "header.py", "errors.py"} <= set(compiled)
     assert not {"fetch/network.py", "skeleton/skeleton.py", "pins/toolchain.py", "package/wheel.py"} & set(compiled)
+
+
+def test_each_package_that_has_a_part_in_outputs_is_known_by_its_version():
+    """Others fetch, and what they bring has a digest; a page and toolchain.toml are no outputs of steps."""
+    called = {}
+    for file in core_files():
+        if file.endswith(".py") and not file.startswith(("fetch/", "boot/", "step_cache/", "archive/")):
+            tree = ast.parse((CORE / file).read_text())
+            names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+            names += [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level]
+            for name in {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names):
+                called.setdefault(name, set()).add(file)
+    assert called.pop("tomlkit") == {"pins/edit.py"}
+    called["jinja2"].remove("kernels/as_html.py")
+    assert called == {name: {module} for name, module in PACKAGES.items()}
+    found = package_versions(closure("skeleton/skeleton.py", graph_of_core()))
+    assert found == {"package jinja2": f"jinja2-{importlib.metadata.version('jinja2')}.dist-info"}
 
 
 def test_a_template_belongs_to_the_module_that_names_it():
