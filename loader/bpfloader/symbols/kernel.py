@@ -10,6 +10,7 @@ from ..errors import PrivilegeError, errno_text
 
 Version = tuple[int, str]
 OWN_WORDS = 3  # of a line of a function of the kernel's own: address, type, name; behind others stands the module
+CHECK_SECONDS = 0.01  # in which no look for younger functions is made: one costs as much as hundreds of names
 LONGEST = 1 << 20  # bytes: kallsyms tells no sizes, and no function of the kernel is so long
 
 
@@ -27,16 +28,27 @@ class KernelSymbols(NamedTuple):
     version: Version
 
 
+class Known(NamedTuple):
+    """The kernel's functions as they were read last, and when they were last found to be the newest."""
+
+    symbols: KernelSymbols
+    checked: float
+
+
 def _kernel_symbols(address: int) -> KernelSymbols:
     """Returns the kernel's functions, read anew where the one at the address may be younger. Raises PrivilegeError."""
-    if not _known or not _known[0].first <= address <= _known[0].last:
-        version = _version(_known[0].version if _known else (0, ""))
-        if not _known or _known[0].version != version:
-            _known[:] = [_read(version)]
-    return _known[0]
+    now = time.monotonic()
+    if not _known:
+        _known[:] = [Known(_read(_version((0, ""))), now)]
+    symbols, checked = _known[0]
+    if now - checked >= CHECK_SECONDS and not symbols.first <= address <= symbols.last:
+        version = _version(symbols.version)
+        symbols = symbols if symbols.version == version else _read(version)
+        _known[:] = [Known(symbols, now)]
+    return symbols
 
 
-_known: list[KernelSymbols] = []  # as they were read last, if they were
+_known: list[Known] = []
 
 
 def _version(before: Version) -> Version:
@@ -77,7 +89,7 @@ def _read(version: Version) -> KernelSymbols:
 def kernel_symbol(address: int, *, offset: bool = True) -> str:
     """Names a kernel address: `function+0xoffset`, or without the offset; a number outside of any function.
 
-    Knows the functions of modules and BPF programs that are there now. Raises PrivilegeError.
+    Knows the functions of modules and BPF programs that were there 10 ms ago. Raises PrivilegeError.
     """
     return kernel_frame(address, False, offset)
 
