@@ -41,7 +41,7 @@ def missing(packages):
                     continue
                 parts = [*(own[: len(own) - node.level + 1] if node.level else ()), *(node.module or "").split(".")]
                 parts = [part for part in parts if part]
-                if parts[0] not in packages:
+                if not parts or parts[0] not in packages:  # none: of the package that the loader lies in
                     continue
                 file = module_file(packages[parts[0]], parts)
                 there = names(file) if file else ()
