@@ -11,6 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 from ..errors import LayoutError
 
 T = TypeVar("T")
+PLAIN = frozenset((bool, bytes, float, int, str))  # the types of values without members, as counters are
 NATIVE = "<" if sys.byteorder == "little" else ">"  # this machine's byte order, which maps' own numbers have
 
 
@@ -142,7 +143,8 @@ class Field(Generic[T]):
     def __get__(self, owner: Any, kind: type) -> Any:
         if owner is None:
             return self
-        return owner._bind(self.codec.unpack(owner._read(self.offset, self.codec.size)), self)
+        value = self.codec.unpack(owner._read(self.offset, self.codec.size))
+        return value if type(value) in PLAIN else owner._bind(value, self)
 
     def __set__(self, owner: Any, value: T) -> None:
         owner._write(self, value)

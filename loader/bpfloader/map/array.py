@@ -6,7 +6,7 @@ import mmap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 
-from ..codec.base import NATIVE, Codec, Field
+from ..codec.base import NATIVE, PLAIN, Codec, Field
 from ..codec.c_types import CTypes
 from ..codec.struct import Place, bind
 from ..errors import LayoutError, MapError
@@ -119,7 +119,8 @@ class Elements(Sequence[V], Generic[V]):
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(self._count))]
         offset = self._offset(index)
-        return bind(self._codec.unpack(self.memory, offset), self._codec, Place(self, offset, f"element {index}"))
+        value = self._codec.unpack(self.memory, offset)
+        return value if type(value) in PLAIN else bind(value, self._codec, Place(self, offset, f"element {index}"))
 
     def _write(self, field: Field[Any], value: Any) -> None:
         """Writes a member of an element that was read by its index."""

@@ -24,14 +24,14 @@ def give_sizes(bpf: Object) -> None:
 
     The verifier asks for neither. Call it between open and load.
     """
-    for bpf_map in maps_of(bpf):
+    for bpf_map in map_handles(bpf):
         if library().bpf_map__type(bpf_map) not in SIZELESS:
             _give_size(bpf_map)
         if inner := library().bpf_map__inner_map(bpf_map):
             _give_size(inner)
 
 
-def maps_of(bpf: Object) -> Iterator[int]:
+def map_handles(bpf: Object) -> Iterator[int]:
     """Yields libbpf's struct bpf_map * of each map of an object."""
     bpf_map = None
     while bpf_map := library().bpf_object__next_map(bpf.handle, bpf_map):

@@ -18,7 +18,7 @@ from ..object.bpf_object import GIVE_PATH, Object
 from ..package.archive import read_bundle
 from ..spec.object import ObjectSpec, object_spec
 from ..suggest import no_such
-from .sizes import give_sizes, maps_of
+from .sizes import give_sizes, map_handles
 
 SLACK = 16  # bytes: of a log that is longer the kernel fills the buffer, but for its NUL and the end of the last line
 
@@ -154,7 +154,7 @@ def _opened(data: bytes, where: str, program: str) -> Object:
 
 
 def _unpin(bpf: Object) -> None:
-    for bpf_map in maps_of(bpf):
+    for bpf_map in map_handles(bpf):
         library().bpf_map__set_pin_path(bpf_map, None)
 
 
