@@ -64,3 +64,4 @@ def test_a_file_s_name_may_be_any_bytes(folder, tmp_path, kernel):
         file.write((folder / "probe.bpf.o").read_bytes())
     with bpfloader.Object.open(os.fsdecode(path)) as plain:
         plain.load()
+        assert plain.maps["events"].id

@@ -82,6 +82,7 @@ def test_what_is_pinned_or_calls_nothing_is_not(chain, bpffs, programs):
         warnings.simplefilter("error")
         for name in programs.split():
             chain.progs[name].attach().pin(bpffs / name)
+            assert (bpffs / name).exists()
 
 
 def test_a_start_with_pins_pins_its_arrays(clang, kernel, bpffs):
